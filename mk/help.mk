@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+#
+# The menu: every target with a `##` comment behind it.
+
+.PHONY: help
+help: ## this menu
+	@echo 'Stellux. Targets:'
+	@sed -n 's/^\([a-zA-Z0-9_-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort -u | expand -t 32
+	@echo
+	@echo 'Variables:'
+	@echo '  ARCH=$(ARCH)  V=1 shows commands  DEBUG=1 (default) or RELEASE=1'
+	@echo '  APPEND="..." kernel command line  SMP=, MEM=, CPU= size the machine  TEST=name selects tests'

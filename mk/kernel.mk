@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+#
+# The kernel image. The two halves are compiled with different include paths and
+# their own copies of lib/; the nucleus is first linked into one relocatable
+# object whose symbols are made local (nucleus/entry.syms lists the exceptions)
+# and which may not need anything from outside. The image is linked twice: the
+# second time with the table of symbols and lines that was made from the first.
+
+LIB_SRC := $(filter-out %_test.c,$(wildcard lib/*.c))
+
+NUCLEUS_SRC := $(sort $(filter-out %_test.c,$(filter-out nucleus/arch/% nucleus/include/%,$(wildcard nucleus/*.c nucleus/*/*.c))) \
+	$(shell find nucleus/arch/$(ARCH) \( -name '*.c' -o -name '*.S' ! -name '*.lds.S' \) 2>/dev/null) $(LIB_SRC))
+KERNEL_SRC := $(sort $(shell find kernel \( -name '*.c' -o -name '*.S' \) ! -name '*_test.c' \
+	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_SRC))
+
+NUCLEUS_OBJ := $(NUCLEUS_SRC:%=$(B)/n/%.o)
+KERNEL_OBJ  := $(KERNEL_SRC:%=$(B)/k/%.o)
+
+KERNEL_CFLAGS := -target $(KERNEL_TARGET) $(KERNEL_ARCH_CFLAGS) -std=c23 -ffreestanding -fno-pic \
+	-fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fno-stack-protector \
+	-fno-strict-aliasing -fno-common -fno-asynchronous-unwind-tables -fno-unwind-tables \
+	-fno-builtin-printf -fno-delete-null-pointer-checks -fwrapv \
+	$(WARNINGS) $(REPRODUCIBLE) -gdwarf-5 -O2
+ifeq ($(MODE),debug)
+KERNEL_CFLAGS += -DSTELLUX_DEBUG=1
+else
+KERNEL_CFLAGS += -DSTELLUX_DEBUG=0
+endif
+
+NUCLEUS_INCLUDES := -Inucleus/include -Inucleus -Inucleus/arch/$(ARCH)/include -I.
+KERNEL_INCLUDES  := -Inucleus/include -Ikernel/include -Ikernel/arch/$(ARCH)/include -I.
+
+$(eval $(call flags-file,$(B)/n/flags,$(CLANG) $(KERNEL_CFLAGS) $(NUCLEUS_INCLUDES)))
+$(eval $(call flags-file,$(B)/k/flags,$(CLANG) $(KERNEL_CFLAGS) $(KERNEL_INCLUDES)))
+
+# $(call compile-half,FOLDER,INCLUDES): rules for one half.
+define compile-half
+$(B)/$(1)/%.c.o: %.c $(B)/$(1)/flags
+	$$(call say,CC,$(1) $$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CLANG) $$(KERNEL_CFLAGS) $(2) -MMD -MP -MJ $$(@:.o=.json) -c $$< -o $$@
+
+$(B)/$(1)/%.S.o: %.S $(B)/$(1)/flags
+	$$(call say,AS,$(1) $$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CLANG) $$(KERNEL_CFLAGS) $(2) -D__ASSEMBLER__=1 -MMD -MP -c $$< -o $$@
+endef
+$(eval $(call compile-half,n,$(NUCLEUS_INCLUDES)))
+$(eval $(call compile-half,k,$(KERNEL_INCLUDES)))
+
+# A list of objects: relinks when a source appears or goes.
+$(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ)))
+
+# In the script write *[/]bracket[/]*.o: the preprocessor takes a slash before a
+# star for a comment.
+LINK_SCRIPT := nucleus/arch/$(ARCH)/image.lds.S
+
+$(B)/image.lds: $(LINK_SCRIPT) $(B)/n/flags
+	$(call say,LDS,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -target $(KERNEL_TARGET) -E -P -x c -undef -D__ASSEMBLER__=1 -D__LINKER__=1 \
+		$(NUCLEUS_INCLUDES) -MMD -MP -MT $@ -MF $@.d $< -o $@
+
+$(B)/entry.syms: $(wildcard nucleus/entry.syms nucleus/arch/$(ARCH)/entry.syms) $(B)/objects
+	@mkdir -p $(@D)
+	$(Q)cat /dev/null $(filter %.syms,$^) > $@
+
+$(B)/nucleus.o: $(NUCLEUS_OBJ) $(B)/entry.syms $(B)/image.lds tools/check-closed
+	$(call say,LD -r,$@)
+	$(Q)$(LD) -r -o $@.tmp $(NUCLEUS_OBJ)
+	$(Q)$(OBJCOPY) --keep-global-symbols=$(B)/entry.syms $@.tmp
+	$(Q)$(PYTHON) tools/check-closed --nm $(NM) --script $(B)/image.lds $@.tmp
+	$(Q)mv $@.tmp $@
+
+LINK_FLAGS := -static -nostdlib --build-id=none -z max-page-size=4096 -z noexecstack \
+	--orphan-handling=error --no-gc-sections --fatal-warnings -O1
+
+LINK = $(LD) $(LINK_FLAGS) -T $(B)/image.lds -o $@ $(B)/nucleus.o $(KERNEL_OBJ)
+
+$(B)/symtab-0.o $(B)/symtab-1.o: $(B)/symtab-%.o: $(B)/symtab-%.blob
+	$(Q)printf '.section .symtab_blob,"a",%%progbits\n.balign 8\n.incbin "%s"\n' $< | \
+		$(CLANG) -target $(KERNEL_TARGET) -x assembler -c - -o $@
+
+$(B)/symtab-0.blob:
+	@mkdir -p $(@D)
+	$(Q): > $@
+
+$(B)/stellux-pass1.elf: $(B)/nucleus.o $(KERNEL_OBJ) $(B)/symtab-0.o $(B)/image.lds $(B)/objects
+	$(call say,LD,$@)
+	$(Q)$(LINK) $(B)/symtab-0.o
+
+$(B)/symtab-1.blob: $(B)/stellux-pass1.elf tools/mksymtab
+	$(call say,SYMTAB,$@)
+	$(Q)$(PYTHON) tools/mksymtab --dwarfdump $(DWARFDUMP) -o $@ $<
+
+$(B)/stellux-unchecked.elf: $(B)/stellux-pass1.elf $(B)/symtab-1.o
+	$(call say,LD,$@)
+	$(Q)$(LINK) $(B)/symtab-1.o
+	$(Q)$(PYTHON) tools/mksymtab --same $(B)/stellux-pass1.elf $@
+
+# The image carries this name only after every check has passed.
+CHECKS := tools/check-includes tools/check-opcodes
+
+$(B)/stellux.elf: $(B)/stellux-unchecked.elf $(CHECKS)
+	$(call say,CHECK,$@)
+	$(Q)$(PYTHON) tools/check-includes $(B)
+	$(Q)$(PYTHON) tools/check-opcodes --arch $(ARCH) --objdump $(OBJDUMP) $<
+	$(Q)cp $< $@
+
+.PHONY: kernel
+kernel: ## builds the kernel image and proves its privilege boundary
+kernel: $(B)/stellux.elf compile_commands.json
+
+.PHONY: objects
+objects: ## compiles both halves without linking
+objects: $(NUCLEUS_OBJ) $(KERNEL_OBJ)
+
+KERNEL_JSON := $(patsubst %.o,%.json,$(filter %.c.o,$(NUCLEUS_OBJ) $(KERNEL_OBJ)))
+compile_commands.json: $(B)/stellux-pass1.elf
+	$(Q){ echo '['; cat $(KERNEL_JSON) | sed '$$ s/,$$//'; echo ']'; } > $@
+
+-include $(NUCLEUS_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d) $(B)/image.lds.d
