@@ -91,7 +91,7 @@ $(B)/stellux-pass1.elf: $(B)/nucleus.o $(KERNEL_OBJ) $(B)/symtab-0.o $(B)/image.
 
 $(B)/symtab-1.blob: $(B)/stellux-pass1.elf tools/mksymtab
 	$(call say,SYMTAB,$@)
-	$(Q)$(PYTHON) tools/mksymtab --dwarfdump $(DWARFDUMP) -o $@ $<
+	$(Q)$(PYTHON) tools/mksymtab --dwarfdump $(DWARFDUMP) --gsymutil $(GSYMUTIL) -o $@ $<
 
 $(B)/stellux-unchecked.elf: $(B)/stellux-pass1.elf $(B)/symtab-1.o
 	$(call say,LD,$@)

@@ -15,6 +15,7 @@ NM         := $(call tool,llvm-nm)
 OBJCOPY    := $(call tool,llvm-objcopy)
 OBJDUMP    := $(call tool,llvm-objdump)
 DWARFDUMP  := $(call tool,llvm-dwarfdump)
+GSYMUTIL   := $(call tool,llvm-gsymutil)
 SYMBOLIZER := $(call tool,llvm-symbolizer)
 PYTHON     := python3
 
