@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open files and per-process file tables. A struct file is an open file description (POSIX): shared by dup and fork.
+ */
+#ifndef KERNEL_FILE_H
+#define KERNEL_FILE_H
+
+#include <kernel/lock.h>
+#include <kernel/wait.h>
+#include <lib/types.h>
+
+struct file;
+struct inode;
+struct dentry;
+struct mount;
+struct page;
+
+struct path {
+	struct mount *mount;
+	struct dentry *dentry;
+};
+
+/* Called by poll for each queue that wakes this file; defined with poll(2). */
+struct poll_table;
+void poll_watch(struct poll_table *table, struct wait_queue *q);	/* table may be nullptr */
+
+/* The buffer of a read or write: user memory of the current process, or kernel memory. */
+struct io_buffer {
+	bool is_user;
+	user_addr user;
+	void *kernel;
+};
+/* Copy n bytes at `offset` of the buffer; bytes done (short = fault). */
+size_t io_copy_in(void *dst, const struct io_buffer *src, size_t offset, size_t n);
+size_t io_copy_out(const struct io_buffer *dst, size_t offset, const void *src, size_t n);
+
+struct file_ops {
+	long (*read)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
+	long (*write)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
+	long (*seek)(struct file *f, int64_t offset, int whence);	/* nullptr: ESPIPE */
+	uint32_t (*poll)(struct file *f, struct poll_table *table);	/* POLL* mask; nullptr: always readable and writable */
+	long (*ioctl)(struct file *f, uint32_t command, uint64_t arg);	/* nullptr: ENOTTY */
+	long (*readdir)(struct file *f, bool (*emit)(void *ctx, const char *name, size_t len, uint64_t ino, uint8_t type, uint64_t next), void *ctx);
+	/* The page at index, for mmap: a reference on *out. -ENXIO beyond the end. nullptr: cannot be mapped (ENODEV). */
+	long (*get_page)(struct file *f, uint64_t index, bool for_write, struct page **out);
+	int (*open)(struct file *f);
+	void (*release)(struct file *f);
+	long (*fsync)(struct file *f);
+};
+
+struct file {
+	const struct file_ops *ops;
+	struct path path;		/* dentry nullptr for pipes and the like */
+	struct inode *inode;
+	void *private_data;
+	uint32_t flags;			/* O_*; O_APPEND, O_NONBLOCK may change */
+	uint32_t refs;
+	struct mutex position_lock;
+	uint64_t position;
+};
+
+void file_get(struct file *f);
+void file_put(struct file *f);
+/* Opens by path for the kernel itself (exec). */
+[[nodiscard]] int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file **out);
+/* Reads at a position into kernel memory; bytes or error. */
+long file_read_at(struct file *f, void *dst, size_t n, uint64_t pos);
+/* 0 if the current process may execute it. */
+[[nodiscard]] int file_check_exec(struct file *f);
+/* Absolute path within the process's root; length or -ENAMETOOLONG. */
+long path_format(const struct path *p, char *out, size_t size);
+
+/* File tables: one per process, shared with CLONE_FILES. */
+struct file_table;
+struct fs_context;			/* cwd, root, umask; shared with CLONE_FS */
+[[nodiscard]] int file_table_create(struct file_table **out);
+[[nodiscard]] int file_table_clone(struct file_table *src, struct file_table **out);
+void file_table_get(struct file_table *t);
+void file_table_put(struct file_table *t);
+void file_table_close_on_exec(struct file_table *t);
+[[nodiscard]] int fs_context_create(struct fs_context **out);		/* cwd and root: the root filesystem */
+[[nodiscard]] int fs_context_clone(struct fs_context *src, struct fs_context **out);
+void fs_context_get(struct fs_context *c);
+void fs_context_put(struct fs_context *c);
+/* The current process's file, with a reference. -EBADF. */
+[[nodiscard]] int file_lookup(int fd, struct file **out);
+/* Installs a file (takes over the caller's reference on success). Result: descriptor or -EMFILE. */
+int file_install(struct file *f, bool close_on_exec);
+int file_install_at(struct file *f, int fd);	/* boot: 0, 1, 2 */
+
+/* For /proc/PID/fd: the file at fd of a table with a reference, or nullptr; and the next fd in use from `from` (-1: none). */
+struct file *file_table_at(struct file_table *t, int fd);
+int file_table_next(struct file_table *t, int from);
+
+#endif

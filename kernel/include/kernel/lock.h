@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Locks of the lowered kernel: mutex (may sleep; atomics, nucleus only on contention), rwlock (sleeping, writer preference) and
+ * spinlock (short; preemption off; interrupts are never masked). Each thread keeps a list of what it holds so that a contained fault
+ * can release it; debug builds check the order classes of doc/locking.md.
+ */
+#ifndef KERNEL_LOCK_H
+#define KERNEL_LOCK_H
+
+#include <kernel/thread.h>
+#include <lib/annotate.h>
+#include <lib/list.h>
+
+/* Order classes: a thread takes locks in ascending rank only (equal ranks: by address, with a comment). 0: unchecked leaf. */
+#include <kernel/lock_rank.h>
+
+enum lock_kind : uint8_t { LOCK_MUTEX, LOCK_READ, LOCK_WRITE, LOCK_SPIN };
+struct held_lock {
+	struct list link;
+	void *lock;
+	enum lock_kind kind;
+};
+
+struct CAPABILITY("spinlock") spinlock {
+	uint32_t word;			/* 0 free, 1 held */
+	uint32_t rank;
+	struct thread *owner;
+};
+#define SPINLOCK_INIT(r) { .rank = (r) }
+void spin_init(struct spinlock *l, uint32_t rank);
+void spin_lock(struct spinlock *l) ACQUIRE(*l);
+bool spin_try_lock(struct spinlock *l) TRY_ACQUIRE(true, *l);
+void spin_unlock(struct spinlock *l) RELEASE(*l);
+
+struct CAPABILITY("mutex") mutex {
+	uint32_t word;			/* 0 free, 1 held, 2 held and waited for */
+	uint32_t rank;
+	struct thread *owner;
+	struct spinlock wait_lock;
+	struct list waiters;
+	struct held_lock held;
+};
+#define MUTEX_INIT(name, r) { .rank = (r), .waiters = LIST_INIT((name).waiters), .held.link = LIST_INIT((name).held.link) }
+void mutex_init(struct mutex *m, uint32_t rank);
+void mutex_lock(struct mutex *m) ACQUIRE(*m);
+bool mutex_try_lock(struct mutex *m) TRY_ACQUIRE(true, *m);
+void mutex_unlock(struct mutex *m) RELEASE(*m);
+bool mutex_is_mine(const struct mutex *m);
+
+struct CAPABILITY("rwlock") rwlock {
+	struct spinlock wait_lock;
+	int32_t state;			/* > 0 readers, -1 writer */
+	uint32_t waiting_writers;
+	uint32_t rank;
+	struct thread *writer;
+	struct list waiters;
+};
+void rwlock_init(struct rwlock *l, uint32_t rank);
+void read_lock(struct rwlock *l) ACQUIRE_SHARED(*l);
+void read_unlock(struct rwlock *l) RELEASE_SHARED(*l);
+void write_lock(struct rwlock *l) ACQUIRE(*l);
+void write_unlock(struct rwlock *l) RELEASE(*l);
+
+/* Releases, newest first, every lock that the current thread took after `mark` (containment). */
+void locks_release_since(struct list *mark);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The lock order of the lowered kernel, outermost first; doc/locking.md explains it. Leave gaps. */
+#ifndef KERNEL_LOCK_RANK_H
+#define KERNEL_LOCK_RANK_H
+
+enum lock_rank : unsigned {
+	RANK_NONE = 0,
+	RANK_MOUNT = 10,		/* mount table */
+	RANK_RENAME = 15,
+	RANK_INODE = 20,		/* directory, then child (by address among equals) */
+	RANK_FILE = 25,			/* file position */
+	RANK_PIPE = 30,
+	RANK_TTY = 35,
+	RANK_SPACE = 50,		/* struct vm_space, read or write */
+	RANK_PAGE_CACHE = 60,
+	RANK_FS = 65,			/* inside one filesystem */
+	RANK_PROCESS_TREE = 70,		/* pid table, parents, groups, sessions */
+	RANK_PROCESS = 75,
+	RANK_FILE_TABLE = 80,
+	RANK_SIGNAL = 85,
+	RANK_FUTEX = 87,
+	RANK_WAIT = 90,			/* wait queues */
+	RANK_SLAB = 94,
+	RANK_PAGE = 96,			/* page allocator */
+	RANK_LOG = 98,
+};
+
+#endif

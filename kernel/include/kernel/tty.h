@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Terminals: line discipline (termios N_TTY) between a driver and files. A driver creates a tty, feeds input with tty_input, and
+ * supplies start_output, which is called when there is something to fetch with tty_take_output.
+ */
+#ifndef KERNEL_TTY_H
+#define KERNEL_TTY_H
+
+#include <kernel/file.h>
+
+struct tty;
+struct tty_driver {
+	void (*start_output)(struct tty *t);	/* any lowered thread; must not block long: wakes the driver's thread */
+	void (*set_line)(struct tty *t, uint32_t baud);	/* may be nullptr */
+};
+[[nodiscard]] int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver, void *driver_data, struct tty **out);
+void *tty_driver_data(struct tty *t);
+void tty_input(struct tty *t, const void *bytes, size_t n);	/* driver thread context; may take locks */
+size_t tty_take_output(struct tty *t, void *bytes, size_t max);
+/* The tty that /dev/console is (the last console= on the command line). */
+void tty_set_console(struct tty *t);
+/* Device number for /proc/PID/stat. */
+uint64_t tty_device(const struct tty *t);
+/* A session leader opened it without O_NOCTTY, or TIOCSCTTY. */
+uint32_t tty_foreground_group(const struct tty *t);
+/* Called by process exit of a session leader, and by setsid. */
+void tty_session_exit(struct tty *t, uint32_t sid);
+
+#endif
