@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * init: the first process.
+ *
+ * Mounts the kernel's filesystems, then keeps a root login shell running on every console that the
+ * kernel command line names (`console=ttyS0,115200`), reaps orphans, and answers the signals that
+ * BusyBox's applets send: TERM = reboot, USR1 = halt, USR2 = power off (INT, from Ctrl-Alt-Del,
+ * reboots as well).
+ *
+ * `init.run="/path arguments"` on the command line runs that program in place of the shells, with its
+ * output on the first console, prints its status and powers the machine off: the way tests run.
+ * Without quotes the value is the rest of the line.
+ */
+#include "init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A console whose shell ends this often, each time in less than a second, is given up. */
+constexpr int RAPID_EXITS_ALLOWED = 5;
+
+struct console {
+	const char *name;
+	pid_t pid;              /* the shell, or 0 */
+	int rapid_exits;
+	time_t started_s;       /* CLOCK_MONOTONIC */
+};
+
+static struct init_options options;
+static struct console consoles[INIT_MAX_CONSOLES];
+static sigset_t answered;
+
+void init_say(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	dprintf(STDERR_FILENO, "init: %s\n", line);
+}
+
+static time_t now_s(void)
+{
+	struct timespec now = {};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* In a child: undoes what init did to signals, attaches the console and becomes `argv`. */
+[[noreturn]] static void become(const char *console, const char *path, char *const argv[])
+{
+	static char *const environment[] = {
+		"HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "TERM=vt102",
+		"PATH=/sbin:/usr/sbin:/bin:/usr/bin", nullptr,
+	};
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, nullptr);
+	int error = init_open_console(console);
+	if (error != 0) {
+		init_say("%s: cannot open the console: %s", console, strerror(-error));
+		_exit(126);
+	}
+	if (chdir("/root") != 0 && chdir("/") != 0)
+		init_say("cannot enter /: %s", strerror(errno));
+	execve(path, argv, environment);
+	init_say("%s: cannot run %s: %s", console, path, strerror(errno));
+	_exit(127);
+}
+
+static void console_start(struct console *console)
+{
+	console->started_s = now_s();
+	console->pid = fork();
+	if (console->pid == 0)
+		become(console->name, "/bin/sh", (char *[]){ "-sh", nullptr });
+	if (console->pid < 0) {
+		init_say("%s: cannot fork: %s", console->name, strerror(errno));
+		console->pid = 0;
+	}
+}
+
+/* Says how a child ended, in words a test can look for. */
+static void say_status(const char *name, int status)
+{
+	if (WIFSIGNALED(status))
+		init_say("%s killed by signal %d", name, WTERMSIG(status));
+	else
+		init_say("%s exited with status %d", name, WEXITSTATUS(status));
+}
+
+static void console_ended(struct console *console, int status)
+{
+	console->pid = 0;
+	if (now_s() - console->started_s > 1)
+		console->rapid_exits = 0;
+	else
+		console->rapid_exits++;
+	if (WIFSIGNALED(status) || WEXITSTATUS(status) >= 126)
+		say_status("/bin/sh", status);
+	if (console->rapid_exits > RAPID_EXITS_ALLOWED) {
+		init_say("%s: the shell ended %d times at once; giving this console up",
+			 console->name, console->rapid_exits);
+		return;
+	}
+	console_start(console);
+}
+
+/* Collects every child that has ended. Returns true when `wanted` was among them. */
+static bool reap(pid_t wanted, int *wanted_status)
+{
+	bool found = false;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == wanted) {
+			*wanted_status = status;
+			found = true;
+		}
+		for (size_t i = 0; i < options.console_count; i++) {
+			if (consoles[i].pid == pid)
+				console_ended(&consoles[i], status);
+		}
+	}
+	return found;
+}
+
+static void answer(int signal)
+{
+	switch (signal) {
+	case SIGTERM:
+	case SIGINT:
+		init_shutdown(RB_AUTOBOOT);
+	case SIGUSR1:
+		init_shutdown(RB_HALT_SYSTEM);
+	case SIGUSR2:
+		init_shutdown(RB_POWER_OFF);
+	default:
+		break;
+	}
+}
+
+[[noreturn]] static void run_and_power_off(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		become(options.consoles[0], options.run[0], options.run);
+	if (pid < 0)
+		init_say("cannot fork: %s", strerror(errno));
+	while (pid > 0 && !reap(pid, &status))
+		answer(sigwaitinfo(&answered, nullptr));
+	if (pid > 0)
+		say_status(options.run[0], status);
+	init_shutdown(RB_POWER_OFF);
+}
+
+[[noreturn]] static void run_consoles(void)
+{
+	for (size_t i = 0; i < options.console_count; i++) {
+		consoles[i].name = options.consoles[i];
+		console_start(&consoles[i]);
+	}
+	for (;;) {
+		int unused;
+
+		answer(sigwaitinfo(&answered, nullptr));
+		reap(0, &unused);
+	}
+}
+
+/* A kernel that could not open /dev/console leaves init without streams; take them from there later. */
+static void ensure_streams(void)
+{
+	if (fcntl(STDERR_FILENO, F_GETFD) == 0)
+		return;
+	int fd = open("/dev/console", O_RDWR | O_NOCTTY);
+	while (fd >= 0 && fd < STDERR_FILENO)
+		fd = dup(fd);
+}
+
+static void set_host_name(void)
+{
+	char name[65];
+	int fd = open("/etc/hostname", O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
+
+	if (length > 0) {
+		name[length] = '\0';
+		size_t end = strcspn(name, " \t\n");
+		if (sethostname(name, end) != 0)
+			init_say("cannot set the host name: %s", strerror(errno));
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+int main(void)
+{
+	if (getpid() != 1) {
+		init_say("this is the first process's program; it does nothing as process %d", getpid());
+		return 1;
+	}
+	sigemptyset(&answered);
+	for (size_t i = 0; i < 5; i++)
+		sigaddset(&answered, (int[]){ SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2 }[i]);
+	sigprocmask(SIG_BLOCK, &answered, nullptr);
+
+	ensure_streams();
+	init_mount_all();
+	ensure_streams();
+	init_options_read(&options);
+	set_host_name();
+	reboot(RB_DISABLE_CAD);
+	if (options.run[0] != nullptr)
+		run_and_power_off();
+	run_consoles();
+}
