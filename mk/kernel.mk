@@ -28,7 +28,8 @@ KERNEL_CFLAGS += -DSTELLUX_DEBUG=0
 endif
 
 NUCLEUS_INCLUDES := -Inucleus/include -Inucleus -Inucleus/arch/$(ARCH)/include -I.
-KERNEL_INCLUDES  := -Inucleus/include -Ikernel/include -Ikernel/arch/$(ARCH)/include -I.
+KERNEL_INCLUDES  := -Inucleus/include -Ikernel/include -Ikernel/arch/$(ARCH)/include \
+	-Inucleus/arch/$(ARCH)/include -I.
 
 $(eval $(call flags-file,$(B)/n/flags,$(CLANG) $(KERNEL_CFLAGS) $(NUCLEUS_INCLUDES)))
 $(eval $(call flags-file,$(B)/k/flags,$(CLANG) $(KERNEL_CFLAGS) $(KERNEL_INCLUDES)))

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# Names of the tools, and how a command is shown. Every name may be given on the
-# command line (make CLANG=clang-20).
+# Names of the tools, and how a command is shown. Another suffix, or none, may be
+# given on the command line (make LLVM_SUFFIX=-20).
 
-LLVM_VERSION := 19
-
-# The versioned name where there is one, else the plain name.
-tool = $(if $(shell command -v $(1)-$(LLVM_VERSION) 2>/dev/null),$(1)-$(LLVM_VERSION),$(1))
+LLVM_SUFFIX ?= -19
+tool = $(1)$(LLVM_SUFFIX)
 
 CLANG      := $(call tool,clang)
 LD         := $(call tool,ld.lld)
@@ -20,6 +18,16 @@ SYMBOLIZER := $(call tool,llvm-symbolizer)
 PYTHON     := python3
 
 export CLANG LD LLD_LINK NM OBJCOPY OBJDUMP DWARFDUMP SYMBOLIZER
+
+# Goals that need no compiler, or get it themselves.
+NO_COMPILER := help clean deps toolchain-check fetch limine run run-headless test mutate bench
+ifneq ($(filter-out $(NO_COMPILER),$(or $(MAKECMDGOALS),all)),)
+MISSING := $(strip $(foreach name,$(CLANG) $(LD) $(LLD_LINK) $(NM) $(OBJCOPY) $(OBJDUMP) $(DWARFDUMP) \
+	$(PYTHON),$(if $(shell command -v $(name) 2>/dev/null),,$(name))))
+ifneq ($(MISSING),)
+$(error missing: $(MISSING); install it with: make deps)
+endif
+endif
 
 # Programs of ours that the build runs must not leave caches in the tree.
 export PYTHONDONTWRITEBYTECODE := 1

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+#
+# Third-party packages, programs that run on Stellux, and the initramfs images.
+# user/Makefile.inc says how the programs are built and what goes into an image.
+
+THIRD_PARTY := build/third_party
+
+# $(call package,NAME): where the locked package is unpacked.
+package = $(THIRD_PARTY)/$(1)-$(DEB_ARCH)
+
+MUSL_INC := $(call package,musl-dev)/usr/include/$(USER_TARGET)
+MUSL_LIB := $(call package,musl-dev)/usr/lib/$(USER_TARGET)
+BUSYBOX  := $(call package,busybox-static)/bin/busybox
+MUSL     := $(call package,musl-dev)/.version
+
+$(THIRD_PARTY)/%/.version: third_party.lock
+	$(Q)$(PYTHON) tools/fetch $(patsubst %-$(DEB_ARCH),%,$*) $(DEB_ARCH) $(@D)
+
+# Debian 13 moved /bin into /usr/bin in the packages themselves.
+$(BUSYBOX): $(call package,busybox-static)/.version
+	$(Q)test -e $@ || { mkdir -p $(@D) && cp -p $(call package,busybox-static)/usr/bin/busybox $@; }
+	$(Q)touch $@
+
+.PHONY: fetch
+fetch: $(MUSL) $(BUSYBOX) ## fetches and verifies all third-party packages
+
+# Headers and start files must be there before the first program is compiled.
+$(B)/user/flags: $(MUSL)
+
+-include user/Makefile.inc
+
+$(B)/%.cpio: $(B)/%.list tools/mkcpio
+	$(call say,CPIO,$@)
+	$(Q)$(PYTHON) tools/mkcpio $< $@
+
+.PHONY: initramfs
+initramfs: $(B)/initramfs.cpio $(B)/initramfs-test.cpio ## builds the initial file systems
