@@ -31,8 +31,9 @@ else
 MODE := debug
 endif
 
-# B holds what depends on architecture and mode.
-B := build/$(ARCH)-$(MODE)
+# B holds what depends on architecture and mode. BUILD= moves it (one folder for each build at a time).
+BUILD ?= build
+B := $(BUILD)/$(ARCH)-$(MODE)
 
 .PHONY: all
 all: image

@@ -9,4 +9,4 @@ help: ## this menu
 	@echo
 	@echo 'Variables:'
 	@echo '  ARCH=$(ARCH)  V=1 shows commands  DEBUG=1 (default) or RELEASE=1'
-	@echo '  APPEND="..." kernel command line  SMP=, MEM=, CPU= size the machine  TEST=name selects tests'
+	@echo '  BUILD=folder (default build)  APPEND="..." kernel command line  SMP=, MEM=, CPU= size the machine  TEST=name selects tests'

@@ -4,7 +4,7 @@
 # kernel and the initramfs. APPEND="..." adds to the kernel's command line.
 
 CMDLINE ?= console=ttyS0
-IMAGE   := images/stellux-$(ARCH).img
+IMAGE   ?= $(if $(filter build,$(BUILD)),images,$(B))/stellux-$(ARCH).img
 
 # LIMINE=1 boots with the real Limine that `make limine` fetched.
 ifeq ($(LIMINE),1)

@@ -39,5 +39,5 @@ $(ARCHES:%=run-qemu-%-debug-headless): run-qemu-%-debug-headless:
 connect-gdb-x86_64: ## gdb with the symbols of both halves, attached to it
 $(ARCHES:%=connect-gdb-%): connect-gdb-%: need
 	$(Q)gdb -q -ex 'set pagination off' -ex 'set confirm off' \
-		-ex 'file build/$*-$(MODE)/stellux.elf' -ex 'target remote :$(GDB_PORT)' \
+		-ex 'file $(BUILD)/$*-$(MODE)/stellux.elf' -ex 'target remote :$(GDB_PORT)' \
 		-x tools/gdb-$* $(GDB_EXTRA)
