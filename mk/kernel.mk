@@ -27,7 +27,7 @@ else
 KERNEL_CFLAGS += -DSTELLUX_DEBUG=0
 endif
 
-NUCLEUS_INCLUDES := -Inucleus/include -Inucleus -Inucleus/arch/$(ARCH)/include -I.
+NUCLEUS_INCLUDES := -Inucleus/include -Inucleus -Inucleus/arch/$(ARCH) -Inucleus/arch/$(ARCH)/include -I.
 KERNEL_INCLUDES  := -Inucleus/include -Ikernel/include -Ikernel/arch/$(ARCH)/include \
 	-Inucleus/arch/$(ARCH)/include -I.
 
@@ -99,13 +99,17 @@ $(B)/stellux-unchecked.elf: $(B)/stellux-pass1.elf $(B)/symtab-1.o
 	$(Q)$(LINK) $(B)/symtab-1.o
 	$(Q)$(PYTHON) tools/mksymtab --same $(B)/stellux-pass1.elf $@
 
+# The lowered half begins there, says the layout.
+GATES_BASE = $$(echo GATES_BASE | $(CLANG) -target $(KERNEL_TARGET) -E -P $(NUCLEUS_INCLUDES) \
+	-include nucleus/layout.h -D__ASSEMBLER__=1 -x c - | tail -1 | tr -d '()')
+
 # The image carries this name only after every check has passed.
 CHECKS := tools/check-includes tools/check-opcodes
 
 $(B)/stellux.elf: $(B)/stellux-unchecked.elf $(CHECKS)
 	$(call say,CHECK,$@)
 	$(Q)$(PYTHON) tools/check-includes $(B)
-	$(Q)$(PYTHON) tools/check-opcodes --arch $(ARCH) --objdump $(OBJDUMP) $<
+	$(Q)$(PYTHON) tools/check-opcodes --arch $(ARCH) --objdump $(OBJDUMP) --nucleus-end $(GATES_BASE) $<
 	$(Q)cp $< $@
 
 .PHONY: kernel
