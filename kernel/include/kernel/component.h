@@ -15,14 +15,17 @@
 struct component {
 	const char *name;		/* at most 15 characters; the folder's name */
 	bool asks_elevate;		/* manifest: its threads use brackets */
-	int (*start)(void);		/* called once at boot in link order of `stage`, and on restart; nullptr: passive */
-	void (*stop)(void);		/* before a restart, after its threads are gone; nullptr: cannot restart */
+	int (*start)(void);		/* called at boot, stage by stage, and on restart; guarded; nullptr: passive */
+	void (*stop)(void);		/* before a restart, after its threads are gone; guarded; nullptr: cannot restart */
 	unsigned stage;			/* enum component_stage */
 	/* filled at run time */
 	uint32_t id;
 	bool may_elevate;
 	uint32_t faults, restarts;
 	uint64_t bytes, allocations;	/* live, by allocation tag */
+	struct list threads;		/* its kernel threads; core's */
+	uint32_t thread_count;
+	bool stopping, failed, down;
 };
 enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER, STAGE_LATE, STAGE_COUNT };
 
@@ -38,7 +41,7 @@ struct component *component_at(uint32_t index);		/* nullptr past the last */
 struct guard {
 	struct guard *outer;
 	struct component *component;
-	struct list *locks_mark;
+	uint32_t held_count;
 	uint32_t preempt_count;
 	uint64_t context[8];		/* callee-saved registers, stack pointer, program counter (arch) */
 };
@@ -48,5 +51,8 @@ struct guard {
  * Nests. Context: any lowered thread.
  */
 long guard_call(struct component *c, long (*fn)(void *arg), void *arg);
+
+/* Counts a fault of the component and has it restarted by the component thread. Any context. */
+void component_failed(struct component *c);
 
 #endif

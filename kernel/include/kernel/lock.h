@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Locks of the lowered kernel: mutex (may sleep; atomics, nucleus only on contention), rwlock (sleeping, writer preference) and
- * spinlock (short; preemption off; interrupts are never masked). Each thread keeps a list of what it holds so that a contained fault
- * can release it; debug builds check the order classes of doc/locking.md.
+ * spinlock (short; preemption off; interrupts are never masked). Each thread keeps an array of what it holds (thread.h) so that a
+ * contained fault can release it; debug builds check the order classes of doc/locking.md.
+ *
+ * A mutex or rwlock must not be freed while another thread may still be inside its unlock: drop references after unlocking.
  */
 #ifndef KERNEL_LOCK_H
 #define KERNEL_LOCK_H
 
+#include <abi/errno.h>
 #include <kernel/thread.h>
 #include <lib/annotate.h>
 #include <lib/list.h>
@@ -15,11 +18,6 @@
 #include <kernel/lock_rank.h>
 
 enum lock_kind : uint8_t { LOCK_MUTEX, LOCK_READ, LOCK_WRITE, LOCK_SPIN };
-struct held_lock {
-	struct list link;
-	void *lock;
-	enum lock_kind kind;
-};
 
 struct CAPABILITY("spinlock") spinlock {
 	uint32_t word;			/* 0 free, 1 held */
@@ -38,9 +36,8 @@ struct CAPABILITY("mutex") mutex {
 	struct thread *owner;
 	struct spinlock wait_lock;
 	struct list waiters;
-	struct held_lock held;
 };
-#define MUTEX_INIT(name, r) { .rank = (r), .waiters = LIST_INIT((name).waiters), .held.link = LIST_INIT((name).held.link) }
+#define MUTEX_INIT(name, r) { .rank = (r), .waiters = LIST_INIT((name).waiters) }
 void mutex_init(struct mutex *m, uint32_t rank);
 void mutex_lock(struct mutex *m) ACQUIRE(*m);
 bool mutex_try_lock(struct mutex *m) TRY_ACQUIRE(true, *m);
@@ -55,13 +52,14 @@ struct CAPABILITY("rwlock") rwlock {
 	struct thread *writer;
 	struct list waiters;
 };
+#define RWLOCK_INIT(name, r) { .rank = (r), .waiters = LIST_INIT((name).waiters) }
 void rwlock_init(struct rwlock *l, uint32_t rank);
 void read_lock(struct rwlock *l) ACQUIRE_SHARED(*l);
 void read_unlock(struct rwlock *l) RELEASE_SHARED(*l);
 void write_lock(struct rwlock *l) ACQUIRE(*l);
 void write_unlock(struct rwlock *l) RELEASE(*l);
 
-/* Releases, newest first, every lock that the current thread took after `mark` (containment). */
-void locks_release_since(struct list *mark);
+/* Releases, newest first, every lock that the current thread holds beyond the oldest `count` (containment). */
+void locks_release_beyond(uint32_t count);
 
 #endif

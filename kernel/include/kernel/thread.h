@@ -15,14 +15,15 @@
 struct process;
 struct guard;
 struct component;
-struct held_lock;
+
+#define HELD_LOCKS_MAX 16
 
 struct thread {
 	struct process *process;	/* nullptr for kernel threads */
 	struct component *component;	/* home component: carries the right to elevate, pays for allocations */
 	struct guard *guards;		/* innermost first */
-	struct list held_locks;		/* of struct held_lock */
 	uint32_t tid;
+	uint32_t held_count;		/* locks held; those beyond HELD_LOCKS_MAX are counted only */
 	char name[16];
 	void *stack;			/* kernel stack, lowest address */
 	struct list process_link;	/* in process->threads */
@@ -30,6 +31,8 @@ struct thread {
 	void *arg;
 	uint32_t exited;		/* set to 1 by the nucleus when the thread can never run again */
 	uint32_t wake_reason;
+	struct list component_link;	/* kernel threads: in component->threads */
+	uint64_t held[HELD_LOCKS_MAX];	/* oldest first: address of the lock | enum lock_kind */
 	/* Process-related state (signals, futex, exit) belongs to kernel/process.h, which places it here. */
 	unsigned char process_state[640] __attribute__((aligned(16)));
 };
@@ -65,6 +68,9 @@ int thread_park_interruptible(uint64_t deadline_ns);
 /* Any context, also with a spinlock held. The thread must not be freed meanwhile. */
 void thread_unpark(struct thread *t);
 void thread_yield(void);
+/* Kernel threads ask between two pieces of work whether their component is being stopped, and if so return from entry.
+ * They are unparked when that begins. */
+bool thread_should_stop(void);
 
 /* Short sections without preemption (spinlocks use them). */
 static inline void preempt_disable(void)
