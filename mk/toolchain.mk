@@ -11,6 +11,7 @@ LD         := $(call tool,ld.lld)
 LLD_LINK   := $(call tool,lld-link)
 NM         := $(call tool,llvm-nm)
 OBJCOPY    := $(call tool,llvm-objcopy)
+AR         := $(call tool,llvm-ar)
 OBJDUMP    := $(call tool,llvm-objdump)
 DWARFDUMP  := $(call tool,llvm-dwarfdump)
 GSYMUTIL   := $(call tool,llvm-gsymutil)
@@ -20,7 +21,7 @@ PYTHON     := python3
 export CLANG LD LLD_LINK NM OBJCOPY OBJDUMP DWARFDUMP SYMBOLIZER
 
 # Goals that need no compiler, or get it themselves.
-NO_COMPILER := help clean deps toolchain-check fetch limine run run-headless test mutate bench
+NO_COMPILER := help clean deps need toolchain-check fetch limine run run-headless test test-list mutate bench
 ifneq ($(filter-out $(NO_COMPILER),$(or $(MAKECMDGOALS),all)),)
 MISSING := $(strip $(foreach name,$(CLANG) $(LD) $(LLD_LINK) $(NM) $(OBJCOPY) $(OBJDUMP) $(DWARFDUMP) \
 	$(PYTHON),$(if $(shell command -v $(name) 2>/dev/null),,$(name))))

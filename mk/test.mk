@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+#
+# Tests. Every lib/*_test.c, boot/*_test.c and test/host/*_test.c is one host
+# program, built with sanitizers, which finds in an archive what it does not include
+# itself; every *_fuzz.c is one libFuzzer program. test/matrix.txt lists what is
+# booted. tools/run-tests runs them.
+
+H := build/host
+HOST_TEST_SRC := $(wildcard lib/*_test.c boot/*_test.c test/host/*_test.c)
+HOST_FUZZ_SRC := $(wildcard lib/*_fuzz.c boot/*_fuzz.c test/host/*_fuzz.c)
+HOST_TESTS := $(HOST_TEST_SRC:%.c=$(H)/%)
+HOST_FUZZERS := $(HOST_FUZZ_SRC:%.c=$(H)/%)
+
+HOST_CFLAGS := -std=c23 -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DSTELLUX_HOST=1 -DSTELLUX_DEBUG=1 \
+	-Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all $(REPRODUCIBLE) \
+	-I. -Iboot -Inucleus/include -Inucleus/arch/$(ARCH)/include
+
+# What the host's C library has stays the host's: of these two only the rest is global.
+HOST_OWN := $(H)/obj/lib/string.c.o $(H)/obj/lib/format.c.o
+HOST_LIB_OBJ := $(LIB_SRC:%=$(H)/obj/%.o)
+
+$(eval $(call flags-file,$(H)/flags,$(CLANG) $(HOST_CFLAGS)))
+$(eval $(call flags-file,$(H)/objects,$(HOST_LIB_OBJ)))
+
+$(H)/obj/%.c.o: %.c $(H)/flags
+	$(call say,CC,host $<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(HOST_CFLAGS) $(if $(filter $@,$(HOST_OWN)),-fno-builtin) $(if $(filter %_fuzz.c,$<),-fsanitize=fuzzer-no-link) -MMD -MP -c $< -o $@
+	$(if $(filter $@,$(HOST_OWN)),$(Q)$(OBJCOPY) --keep-global-symbol=strlcpy --keep-global-symbol=scnprintf $@)
+
+$(H)/lib.a: $(HOST_LIB_OBJ) $(H)/objects
+	$(Q)rm -f $@ && $(AR) rcD $@ $(HOST_LIB_OBJ)
+
+$(HOST_TESTS): $(H)/%: $(H)/obj/%.c.o $(H)/lib.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(HOST_CFLAGS) -o $@ $< $(H)/lib.a -lcmocka
+
+$(HOST_FUZZERS): $(H)/%: $(H)/obj/%.c.o $(H)/lib.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(HOST_CFLAGS) -fsanitize=fuzzer -o $@ $< $(H)/lib.a
+
+.PHONY: host-tests
+host-tests: $(HOST_TESTS) $(HOST_FUZZERS) ## builds the tests that run on this machine
+
+-include $(HOST_TEST_SRC:%=$(H)/obj/%.d) $(HOST_FUZZ_SRC:%=$(H)/obj/%.d) $(HOST_LIB_OBJ:.o=.d)
+
+# ARCH selects; all architectures otherwise. JOBS= is the number of suites at once.
+TEST_ARCHES := $(if $(filter command line environment,$(origin ARCH)),$(ARCH),$(ARCHES))
+
+.PHONY: test
+test: need ## runs all tests, or those that TEST=name selects
+	$(Q)status=0; for arch in $(TEST_ARCHES); do \
+		$(PYTHON) tools/run-tests --arch $$arch --build $(BUILD)/$$arch-$(MODE) \
+			--make '$(MAKE) ARCH='$$arch --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS)) || status=1; \
+	done; exit $$status
+
+.PHONY: test-list
+test-list: ## names the suites that TEST= can select
+	$(Q)$(PYTHON) tools/run-tests --arch $(ARCH) --build $(B) --list

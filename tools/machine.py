@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""QEMU machines for tests: makes a bootable image and gives the command that runs it.
+
+Host-side test scripts use it too:
+
+    machine = Machine.from_environment()
+    image = machine.make_image(path, "initramfs", cmdline)
+    subprocess.Popen(machine.command(image), stdin=PIPE, stdout=PIPE)
+
+The serial line is on standard input and output; the machine ends when it is powered
+off (or reset: -no-reboot). The firmware's own output precedes the kernel's.
+"""
+import os
+import pathlib
+import subprocess
+
+OVMF = ("/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd")
+ARCHITECTURES = {
+    "x86_64": {"qemu": "qemu-system-x86_64", "machine": ["-machine", "q35"], "efi": "BOOTX64.EFI"},
+}
+
+
+class MachineError(Exception):
+    pass
+
+
+class Machine:
+    def __init__(self, arch, build, cpu="max", smp="1", mem="512M"):
+        self.arch, self.build, self.cpu, self.smp, self.mem = arch, pathlib.Path(build), cpu, str(smp), mem
+        self.facts = ARCHITECTURES[arch]
+
+    @classmethod
+    def from_environment(cls):
+        """The machine that the row of test/matrix.txt describes."""
+        get = os.environ.get
+        return cls(get("STELLUX_ARCH", "x86_64"), get("STELLUX_BUILD", "build/x86_64-debug"),
+                   get("STELLUX_CPU", "max"), get("STELLUX_SMP", "1"), get("STELLUX_MEM", "512M"))
+
+    def firmware(self):
+        for path in filter(None, (os.environ.get("OVMF"), *OVMF)):
+            if os.path.exists(path):
+                return path
+        raise MachineError("no UEFI firmware: install it with: make deps")
+
+    def memory(self):
+        """More than 4 GiB is only reserved, so that a small host can run a large machine."""
+        size = int(self.mem[:-1]) << {"M": 20, "G": 30}[self.mem[-1]]
+        if size <= 4 << 30:
+            return ["-m", self.mem]
+        return ["-m", self.mem, "-object", f"memory-backend-ram,id=ram,size={self.mem},reserve=off",
+                "-machine", "memory-backend=ram"]
+
+    def command(self, image, extra=()):
+        return [self.facts["qemu"], *self.facts["machine"], "-bios", self.firmware(), *self.memory(),
+                "-smp", self.smp, "-cpu", self.cpu, "-no-reboot", "-net", "none", "-vga", "none",
+                "-drive", f"file={image},format=raw,snapshot=on", "-display", "none", "-monitor", "none",
+                "-serial", "stdio", *extra]
+
+    def make_image(self, image, initramfs, cmdline):
+        """Makes a disk image with the built kernel; `initramfs` is initramfs or initramfs-test."""
+        image = pathlib.Path(image)
+        image.parent.mkdir(parents=True, exist_ok=True)
+        module = self.build / f"{initramfs}.cpio"
+        config = image.with_suffix(".conf")
+        config.write_text(subprocess.run(["tools/mkconf", cmdline, module.name], check=True,
+                                         capture_output=True, text=True).stdout)
+        done = subprocess.run(["tools/mkimage", "--arch", self.arch, "--efi", str(self.build / self.facts["efi"]),
+                               "--kernel", str(self.build / "stellux.elf"), "--module", str(module),
+                               "--config", str(config), "-o", str(image)], capture_output=True, text=True)
+        if done.returncode:
+            raise MachineError(f"mkimage failed: {done.stderr.strip()}")
+        return image
