@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.c - finds limine.conf, chooses the entry, and reads the files that it names.
+ *
+ * The candidates and their order are Limine's (CONFIG.md, "Location of the config file"). Text
+ * comes from the disk; lib/limine_conf.c checks it, and every complaint names file and line. With
+ * a timeout the entries are listed: a digit chooses one, any other key boots the default at once.
+ */
+#include <boot/boot.h>
+
+static const char *const candidates[] = {
+	"/limine.conf",
+	"/limine/limine.conf",
+	"/boot/limine.conf",
+	"/boot/limine/limine.conf",
+	"/EFI/BOOT/limine.conf",
+};
+
+/* The entry that the user picks, or the default when the time is over. */
+static unsigned choose_entry(const struct limine_conf *conf)
+{
+	constexpr unsigned polls_per_s = 20;
+	unsigned polls = conf->timeout_s;
+
+	if (polls == 0)
+		return conf->default_entry;
+	for (unsigned i = 0; i < conf->count; i++)
+		print("  %u  %s\n", i + 1, alloc_string(conf->entry[i].title));
+	if (polls == LIMINE_CONF_TIMEOUT_NEVER)
+		print("Number of the entry to boot: ");
+	else
+		print("Entry %u boots in %u s; a digit chooses another: ", conf->default_entry + 1,
+		      polls);
+	if (polls != LIMINE_CONF_TIMEOUT_NEVER)
+		polls *= polls_per_s;
+	for (unsigned i = 0; i < polls || polls == LIMINE_CONF_TIMEOUT_NEVER; i++) {
+		struct efi_input_key key;
+
+		if (efi->con_in->read_key_stroke(efi->con_in, &key) == EFI_SUCCESS) {
+			print("\n");
+			if (key.unicode >= '1' && key.unicode < '1' + conf->count)
+				return key.unicode - u'1';
+			return conf->default_entry;
+		}
+		efi->boot->stall(1000000 / polls_per_s);
+	}
+	print("\n");
+	return conf->default_entry;
+}
+
+void config_load(struct boot *boot)
+{
+	struct limine_conf_error error;
+	efi_status status = EFI_NOT_FOUND;
+	void *text = nullptr;
+	uint64_t size = 0;
+	unsigned chosen;
+
+	for (unsigned i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+		boot->conf_path = candidates[i];
+		status = file_read(boot, candidates[i], &text, &size);
+		if (status != EFI_NOT_FOUND)
+			break;
+	}
+	if (status == EFI_NOT_FOUND)
+		die("put one on the boot volume, as /limine.conf, /boot/limine.conf or "
+		    "/EFI/BOOT/limine.conf",
+		    "limine.conf: file not found");
+	if (status != EFI_SUCCESS)
+		die("check the disk", "%s: %s", boot->conf_path, efi_status_text(status));
+	if (!limine_conf_parse(text, size, &boot->conf, &error))
+		die("mend that line of the file", "%s:%u: %s", boot->conf_path, error.line,
+		    error.fault);
+
+	chosen = choose_entry(&boot->conf);
+	boot->entry = &boot->conf.entry[chosen];
+	if (!limine_conf_equal(boot->entry->protocol, "limine") ||
+	    boot->entry->kernel_path.size == 0)
+		die("choose another entry, or mend this one",
+		    "%s:%u: the entry needs 'protocol: limine' and 'path:'", boot->conf_path,
+		    boot->entry->line);
+}
+
+void config_read_file(struct boot *boot, struct limine_conf_string path,
+		      struct limine_conf_string cmdline, unsigned line, struct boot_file *file)
+{
+	struct limine_conf_string volume_path;
+	const char *fault;
+	efi_status status;
+
+	if (!limine_conf_boot_path(path, &volume_path, &fault))
+		die("mend that line of the file", "%s:%u: %s: %s", boot->conf_path, line,
+		    alloc_string(path), fault);
+	file->path = alloc_string(volume_path);
+	file->cmdline = alloc_string(cmdline);
+	status = file_read(boot, file->path, &file->data, &file->size);
+	if (status != EFI_SUCCESS)
+		die("put the file there, or mend that line of the configuration",
+		    "%s: %s (named in %s:%u)", file->path, efi_status_text(status),
+		    boot->conf_path, line);
+}
