@@ -28,7 +28,7 @@ static_assert(ARRAY_PAGES == 1 << ARRAY_ORDER);
 /* A leaf for all but pool locks and the locks of shrinkers, which are only tried. */
 static struct mutex grow_lock = MUTEX_INIT(grow_lock, RANK_NONE);
 static uint64_t *array_present GUARDED_BY(&grow_lock);	/* bit per block: the page array has memory there */
-static uint64_t frame_limit;
+uint64_t page_frame_limit;
 static struct list shrinkers = LIST_INIT(shrinkers);
 
 static bool array_is_present(uint64_t pfn) REQUIRES(grow_lock)
@@ -43,6 +43,11 @@ static void array_mark(uint64_t pfn) REQUIRES(grow_lock)
 	uint64_t block = pfn / BLOCK_FRAMES;
 
 	array_present[block / 64] |= 1ull << (block % 64);
+}
+
+bool page_is_managed(uint64_t pfn) NO_THREAD_SAFETY
+{
+	return array_present && pfn < page_frame_limit && array_is_present(pfn);
 }
 
 /* Puts four kernel frames behind the page array of pfn's block. */
@@ -273,7 +278,7 @@ int page_init(uint64_t frame_count)
 
 	if (frame_count > (KMAP_END - PAGE_ARRAY_BASE) / sizeof(struct page))
 		return -1;
-	frame_limit = frame_count;
+	page_frame_limit = frame_count;
 	for (;;) {
 		long got = nucleus_frame_take(FRAME_KERNEL);
 
@@ -324,8 +329,8 @@ void page_stats(struct memory_stats *out)
 	uint64_t counts[FRAME_TYPES] = { 0 };
 	uint64_t idle[KIND_COUNT];
 
-	for (uint64_t pfn = 0; pfn < frame_limit; pfn += BLOCK_FRAMES)
-		count_block(pfn, MIN(pfn + BLOCK_FRAMES, frame_limit), counts);
+	for (uint64_t pfn = 0; pfn < page_frame_limit; pfn += BLOCK_FRAMES)
+		count_block(pfn, MIN(pfn + BLOCK_FRAMES, page_frame_limit), counts);
 	for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
 		spin_lock(&page_pools[kind].lock);
 		idle[kind] = page_pools[kind].buddy.free_pages;

@@ -29,9 +29,19 @@ struct page_stack {
 	struct page *page[PAGE_CACHE_SIZE];
 };
 
+#define SLAB_CLASSES		14
+#define SLAB_CACHE_SIZE		16
+
+struct slab_stack {
+	uint32_t count;
+	void *object[SLAB_CACHE_SIZE];
+};
+
 struct page_cpu {
-	uint32_t claimed;
+	uint32_t claimed;			/* for stack */
+	uint32_t slab_claimed;			/* for slab, which slab.c uses */
 	struct page_stack stack[KIND_COUNT];
+	struct slab_stack slab[SLAB_CLASSES];
 };
 
 #define PAGE_MAX_CPUS	256
@@ -39,6 +49,9 @@ struct page_cpu {
 extern struct page_pool page_pools[KIND_COUNT];
 extern struct page_cpu *page_cpus[PAGE_MAX_CPUS];
 
+extern uint64_t page_frame_limit;
+/* Whether the frame's block has struct pages; no lock: blocks that have them keep them. */
+bool page_is_managed(uint64_t pfn);
 /* Gets frames for a run of that order: true if it is worth trying again. */
 bool page_make_room(enum page_kind kind, unsigned order);
 /* The claimed cache of this CPU, or nullptr. */

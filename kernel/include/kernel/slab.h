@@ -4,11 +4,22 @@
 #define KERNEL_SLAB_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* Zero-filled, 16-aligned (page-aligned from 4096 on). nullptr: out of memory. May sleep. */
+/* Zero-filled, 16-aligned (page-aligned from 4096 on); at most 1 MiB. nullptr: out of memory. May sleep. */
 [[nodiscard]] void *kmalloc(size_t bytes);
-[[nodiscard]] void *krealloc(void *p, size_t bytes);
-void kfree(void *p);			/* nullptr is fine */
+[[nodiscard]] void *krealloc(void *p, size_t bytes);	/* what is new is not zeroed; on failure p stays */
+void kfree(void *p);			/* nullptr is fine; p must be live, else the kernel reports the object and faults */
 [[nodiscard]] char *kstrdup(const char *s);
+
+/* For reports: the heap object that holds an address of a slab page. False: none. */
+struct slab_object {
+	uint64_t base;
+	uint32_t size;
+	bool live;
+	const char *owner;		/* component's name, or nullptr */
+};
+bool slab_describe(uint64_t address, struct slab_object *out);
+const char *slab_owner_name(unsigned component_id);
 
 #endif
