@@ -11,7 +11,8 @@ LIB_SRC := $(filter-out %_test.c,$(wildcard lib/*.c))
 NUCLEUS_SRC := $(sort $(filter-out %_test.c,$(filter-out nucleus/arch/% nucleus/include/%,$(wildcard nucleus/*.c nucleus/*/*.c))) \
 	$(shell find nucleus/arch/$(ARCH) \( -name '*.c' -o -name '*.S' ! -name '*.lds.S' \) 2>/dev/null) $(LIB_SRC))
 KERNEL_SRC := $(sort $(shell find kernel \( -name '*.c' -o -name '*.S' \) ! -name '*_test.c' \
-	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_SRC))
+	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_SRC) \
+	$(if $(filter debug,$(MODE)),$(wildcard test/kernel/*.c)))
 
 NUCLEUS_OBJ := $(NUCLEUS_SRC:%=$(B)/n/%.o)
 KERNEL_OBJ  := $(KERNEL_SRC:%=$(B)/k/%.o)
@@ -104,12 +105,14 @@ GATES_BASE = $$(echo GATES_BASE | $(CLANG) -target $(KERNEL_TARGET) -E -P $(NUCL
 	-include nucleus/layout.h -D__ASSEMBLER__=1 -x c - | tail -1 | tr -d '()')
 
 # The image carries this name only after every check has passed.
-CHECKS := tools/check-includes tools/check-opcodes
+EXEMPT := test/opcodes.exempt
+CHECKS := tools/check-includes tools/check-opcodes $(EXEMPT)
 
 $(B)/stellux.elf: $(B)/stellux-unchecked.elf $(CHECKS)
 	$(call say,CHECK,$@)
 	$(Q)$(PYTHON) tools/check-includes $(B)
-	$(Q)$(PYTHON) tools/check-opcodes --arch $(ARCH) --objdump $(OBJDUMP) --nucleus-end $(GATES_BASE) $<
+	$(Q)$(PYTHON) tools/check-opcodes --arch $(ARCH) --objdump $(OBJDUMP) --nucleus-end $(GATES_BASE) \
+		--exempt $(EXEMPT) $<
 	$(Q)cp $< $@
 
 .PHONY: kernel
