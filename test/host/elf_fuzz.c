@@ -26,7 +26,8 @@ static void check(const struct elf *elf, uint64_t file_size)
 
 	require(elf->count > 0 && elf->count <= ELF_MAX_SEGMENTS);
 	require(elf->low < elf->high && (elf->low | elf->high) % ELF_PAGE == 0);
-	require(elf->interp_size == 0 || elf->interp_size <= file_size - elf->interp_offset);
+	require(elf->interp_size == 0 || (elf->interp_offset <= file_size &&
+					  elf->interp_size <= file_size - elf->interp_offset));
 	for (unsigned i = 0; i < elf->count; i++) {
 		const struct elf_segment *s = &elf->segment[i];
 
