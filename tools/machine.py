@@ -52,7 +52,7 @@ class Machine:
 
     def command(self, image, extra=()):
         return [self.facts["qemu"], *self.facts["machine"], "-bios", self.firmware(), *self.memory(),
-                "-smp", self.smp, "-cpu", self.cpu, "-no-reboot", "-net", "none", "-vga", "none",
+                "-smp", self.smp, "-cpu", self.cpu, "-no-reboot", "-nodefaults",
                 "-drive", f"file={image},format=raw,snapshot=on", "-display", "none", "-monitor", "none",
                 "-serial", "stdio", *extra]
 
