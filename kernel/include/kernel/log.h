@@ -4,6 +4,7 @@
 #define KERNEL_LOG_H
 
 #include <lib/annotate.h>
+#include <stddef.h>
 
 enum log_level : unsigned { LOG_ERROR = 3, LOG_WARN = 4, LOG_INFO = 6, LOG_DEBUG = 7 };
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -11,6 +12,10 @@ void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_warn(...)	log_write(LOG_WARN, __VA_ARGS__)
 #define log_info(...)	log_write(LOG_INFO, __VA_ARGS__)
 #define log_debug(...)	log_write(LOG_DEBUG, __VA_ARGS__)
+
+/* From now on the log thread writes the log to the console through this function (which may block); before, every message
+ * goes out at once through the nucleus. nullptr: back to the nucleus. */
+void log_set_console(void (*write)(const char *text, size_t n));
 
 /* A bug of the lowered kernel: faults at once, so that the report has the backtrace and containment applies. */
 [[noreturn]] void kernel_bug(const char *file, int line, const char *what);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The non-local exit under guards (kernel/core/guard.c). What the calling convention lets a function change is not
+ * saved (System V ABI for x86-64, 3.2.1). The lowered kernel has no FPU state.
+ */
+
+/* long guard_enter(uint64_t *context, long (*fn)(void *), void *arg) */
+	.text
+	.globl guard_enter
+	.type guard_enter, @function
+guard_enter:
+	movq %rbx, 0(%rdi)
+	movq %rbp, 8(%rdi)
+	movq %r12, 16(%rdi)
+	movq %r13, 24(%rdi)
+	movq %r14, 32(%rdi)
+	movq %r15, 40(%rdi)
+	leaq 8(%rsp), %rax
+	movq %rax, 48(%rdi)
+	movq (%rsp), %rax
+	movq %rax, 56(%rdi)
+	movq %rdx, %rdi
+	/* fn returns to our caller, so that a backtrace shows no frame of ours. */
+	jmpq *%rsi
+	.size guard_enter, . - guard_enter
+
+/* void guard_leave(const uint64_t *context, long result): guard_enter returns again */
+	.globl guard_leave
+	.type guard_leave, @function
+guard_leave:
+	movq 0(%rdi), %rbx
+	movq 8(%rdi), %rbp
+	movq 16(%rdi), %r12
+	movq 24(%rdi), %r13
+	movq 32(%rdi), %r14
+	movq 40(%rdi), %r15
+	movq %rsi, %rax
+	movq 48(%rdi), %rsp
+	jmpq *56(%rdi)
+	.size guard_leave, . - guard_leave
+
+/* void call_on_stack(uint64_t top, void (*fn)(void)) */
+	.globl call_on_stack
+	.type call_on_stack, @function
+call_on_stack:
+	movq %rdi, %rsp
+	andq $-16, %rsp
+	/* No frame above: a backtrace ends here. */
+	xorl %ebp, %ebp
+	callq *%rsi
+	ud2
+	.size call_on_stack, . - call_on_stack

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The list of components: their start, stage by stage, and restart after a fault (kernel/component.h).
+ *
+ * Ids are given in the order of the linked list and announced to the nucleus, which answers whether the component's
+ * threads may elevate. A failed component is restarted by the component thread: its threads are asked to end, then
+ * stop and start run, each under a guard. A component that fails too often stays down.
+ */
+#include "core.h"
+
+#include <abi/errno.h>
+#include <kernel/clock.h>
+#include <kernel/log.h>
+#include <kernel/text.h>
+#include <kernel/vfs.h>
+#include <lib/string.h>
+#include <nucleus/calls.h>
+
+constexpr uint32_t RESTARTS_MAX = 16;
+constexpr uint64_t STOP_TIMEOUT_NS = 2'000'000'000;
+constexpr uint64_t STOP_POLL_NS = 1'000'000;
+constexpr uint32_t ID_MAX = 63;
+
+extern struct component *const __components_start[], *const __components_end[];
+
+static struct thread *manager;
+
+static uint32_t component_count(void)
+{
+	return (uint32_t)(__components_end - __components_start);
+}
+
+struct component *component_at(uint32_t index)
+{
+	return index < component_count() ? __components_start[index] : nullptr;
+}
+
+void component_failed(struct component *c)
+{
+	__atomic_fetch_add(&c->faults, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->failed, true, __ATOMIC_RELEASE);
+	if (manager != nullptr)
+		thread_unpark(manager);
+}
+
+static long call_start(void *arg)
+{
+	return ((struct component *)arg)->start();
+}
+
+static long call_stop(void *arg)
+{
+	((struct component *)arg)->stop();
+	return 0;
+}
+
+static void start(struct component *c)
+{
+	long error = guard_call(c, call_start, c);
+
+	c->down = error < 0;
+	if (error < 0 && error != -ENODEV)
+		log_error("%s: start failed with %ld", c->name, error);
+}
+
+static bool stop(struct component *c)
+{
+	uint64_t deadline = clock_monotonic_ns() + STOP_TIMEOUT_NS;
+
+	__atomic_store_n(&c->stopping, true, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&c->thread_count, __ATOMIC_ACQUIRE) > 0) {
+		if (clock_monotonic_ns() > deadline) {
+			log_error("%s: %u threads do not end, no restart", c->name, c->thread_count);
+			c->down = true;
+			return false;
+		}
+		thread_wake_component(c);
+		thread_park(clock_monotonic_ns() + STOP_POLL_NS);
+	}
+	(void)guard_call(c, call_stop, c);
+	__atomic_store_n(&c->stopping, false, __ATOMIC_RELEASE);
+	return true;
+}
+
+static void restart(struct component *c)
+{
+	if (c->start == nullptr || c->stop == nullptr || c->down)
+		return;
+	if (c->restarts >= RESTARTS_MAX) {
+		log_error("%s: failed %u times, stays down", c->name, c->faults);
+		c->down = true;
+		return;
+	}
+	if (!stop(c))
+		return;
+	c->restarts++;
+	start(c);
+	if (!c->down)
+		log_info("%s: restarted after a fault", c->name);
+}
+
+static void manage(void *)
+{
+	for (;;) {
+		for (uint32_t i = 0; i < component_count(); i++) {
+			struct component *c = __components_start[i];
+
+			if (__atomic_exchange_n(&c->failed, false, __ATOMIC_ACQ_REL))
+				restart(c);
+		}
+		thread_park(0);
+	}
+}
+
+static const char *state_of(const struct component *c)
+{
+	if (c->down)
+		return "down";
+	return c->start == nullptr ? "passive" : "up";
+}
+
+static int show_components(struct text_buffer *b, void *)
+{
+	text_printf(b, "%-15s %2s %-8s %-7s %7s %6s %8s %11s %10s\n", "name", "id", "elevate", "state", "threads",
+		    "faults", "restarts", "allocations", "bytes");
+	for (uint32_t i = 0; i < component_count(); i++) {
+		const struct component *c = __components_start[i];
+		const char *right = !c->asks_elevate ? "no" : c->may_elevate ? "granted" : "refused";
+
+		text_printf(b, "%-15s %2u %-8s %-7s %7u %6u %8u %11lu %10lu\n", c->name, c->id, right,
+			    state_of(c), c->thread_count, c->faults, c->restarts, c->allocations, c->bytes);
+	}
+	return 0;
+}
+
+static const struct proc_file components_file = { .name = "components", .mode = 0444, .show = show_components };
+
+static void announce(struct component *c, uint32_t id)
+{
+	uint64_t words[2] = {};
+
+	c->id = id;
+	list_init(&c->threads);
+	memcpy(words, c->name, strnlen(c->name, 15));
+	long granted = nucleus_component_register(id, words[0], words[1], c->asks_elevate);
+	if (granted < 0)
+		log_error("%s: the nucleus refuses the component: %ld", c->name, granted);
+	c->may_elevate = granted == 1;
+}
+
+void component_init(void)
+{
+	if (component_count() > ID_MAX)
+		kernel_bug(__FILE_NAME__, __LINE__, "more components than ids");
+	for (uint32_t i = 0; i < component_count(); i++)
+		announce(__components_start[i], i + 1);
+	proc_register(&components_file);
+}
+
+void components_start(void)
+{
+	if (kthread_start(&component_core, "components", manage, nullptr, &manager) < 0)
+		log_warn("core: no thread, failed components stay down");
+	for (unsigned stage = 0; stage < STAGE_COUNT; stage++) {
+		for (uint32_t i = 0; i < component_count(); i++) {
+			struct component *c = __components_start[i];
+
+			if (c->stage == stage && c->start != nullptr)
+				start(c);
+		}
+	}
+}

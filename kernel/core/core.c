@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The order in which kernel/core comes up (kernel/init.h), and its component.
+ * Runs once, in the boot thread.
+ */
+#include "core.h"
+
+DEFINE_COMPONENT(core, .stage = STAGE_CORE);
+
+static const struct boot_info *boot;
+
+const struct boot_info *boot_info(void)
+{
+	return boot;
+}
+
+void core_init_early(const struct boot_info *info)
+{
+	boot = info;
+	thread_init_boot();
+	clock_init(info);
+	log_init();
+}
+
+void core_init(void)
+{
+	component_init();
+	syscall_init();
+	thread_init();
+	timer_start();
+	log_start();
+	random_init(boot);
+	log_file_init();
+	privilege_init();
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of kernel/core share among themselves. */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+#include <kernel/component.h>
+#include <kernel/init.h>
+#include <kernel/thread.h>
+
+DECLARE_COMPONENT(core);
+
+/* thread.c */
+void thread_init_boot(void);		/* the record of the thread that boots */
+void thread_init(void);			/* starts the reaper */
+/* Unparks every thread of the component, so that thread_should_stop() is asked. */
+void thread_wake_component(struct component *c);
+
+/* clock.c, log.c, log_file.c, timer.c, random.c, syscall.c, component.c, guard.c, privilege.c */
+void clock_init(const struct boot_info *boot);
+void log_init(void);
+void log_start(void);
+void log_file_init(void);
+void timer_start(void);
+void random_init(const struct boot_info *boot);
+void syscall_init(void);
+void component_init(void);
+void privilege_init(void);
+
+/* context.S: calls fn(arg) with the callee-saved registers, stack pointer and return address saved in `context`;
+ * returns fn's result, or, after guard_leave, the result given there. */
+long guard_enter(uint64_t *context, long (*fn)(void *arg), void *arg);
+[[noreturn]] void guard_leave(const uint64_t *context, long result);
+/* Forgets the current stack and calls fn, which does not return, at the top of another. */
+[[noreturn]] void call_on_stack(uint64_t top, void (*fn)(void));
+
+#endif

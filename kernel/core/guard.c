@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guards and the landing of contained faults (kernel/component.h).
+ *
+ * The nucleus reports a lowered fault and lets the thread go on in kernel_fault_landing, on its emergency stack: the
+ * frames below the guard are dead, those above it untouched. Locks taken since the guard are released, newest first, and
+ * guard_call returns -EFAULT. Without a guard a process's system call ends with the process, a kernel thread ends alone.
+ * Data that the section was changing may be half done: that is the component's to repair in its stop and start.
+ */
+#include "core.h"
+#include "log.h"
+
+#include <abi/errno.h>
+#include <kernel/lock.h>
+#include <kernel/log.h>
+#include <kernel/process.h>
+#include <kernel/process/event.h>
+
+void kernel_fault_landing(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc);
+
+long guard_call(struct component *c, long (*fn)(void *arg), void *arg)
+{
+	struct thread *t = thread_current();
+	struct guard g = {
+		.outer = t->guards,
+		.component = c,
+		.held_count = t->held_count,
+		.preempt_count = thread_page_current()->preempt_count,
+	};
+
+	t->guards = &g;
+	long result = guard_enter(g.context, fn, arg);
+	t->guards = g.outer;
+	return result;
+}
+
+static void restore_preemption(uint32_t count)
+{
+	struct thread_page *page = thread_page_current();
+
+	page->preempt_count = count;
+	if (count == 0 && page->resched != 0)
+		preempt_yield();
+}
+
+void kernel_fault_landing(uint32_t, uint64_t, uint64_t, uint64_t)
+{
+	struct thread *t = thread_current();
+	struct guard *g = t->guards;
+
+	locks_release_beyond(g != nullptr ? g->held_count : 0);
+	restore_preemption(g != nullptr ? g->preempt_count : 0);
+	if (g != nullptr) {
+		component_failed(g->component);
+		log_flush();
+		/* The guard is off the list before it is used: a fault on the way out must not come back here. */
+		t->guards = g->outer;
+		guard_leave(g->context, -EFAULT);
+	}
+	if (t->process != nullptr) {
+		log_error("core: %s[%u] is killed: its system call faulted in the kernel", t->process->name,
+			  t->process->pid);
+		/* The emergency stack is small, and nothing on the thread's own stack is needed any more. */
+		call_on_stack(thread_page_current()->kernel_stack, process_fault_exit);
+	}
+	log_error("core: kernel thread %s of %s ends after a fault", t->name, t->component->name);
+	component_failed(t->component);
+	thread_exit();
+}

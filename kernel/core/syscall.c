@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System-call dispatch (kernel/syscall.h): the entries that SYSCALL() scattered over the kernel become an array by number.
+ * gates.S calls syscall_dispatch for each UPCALL_SYSCALL. Numbers without an entry are counted, so are the flags that a
+ * call refused; /proc/syscalls shows both. No locks: counters are atomic.
+ */
+#include "core.h"
+
+#include <kernel/log.h>
+#include <kernel/syscall.h>
+#include <kernel/text.h>
+#include <kernel/vfs.h>
+
+constexpr uint32_t NUMBERS_MAX = 512;
+constexpr unsigned REFUSED_MAX = 64;
+
+typedef long (*syscall_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+
+extern const struct syscall_entry __syscalls_start[], __syscalls_end[];
+
+static syscall_function table[NUMBERS_MAX];
+static uint32_t unknown[NUMBERS_MAX];
+static uint32_t unknown_beyond;
+
+/* A number and flags that were refused; key = number + 1 while the slot is taken. */
+static struct refusal {
+	uint32_t key;
+	uint32_t count;
+	uint64_t flags;
+} refusals[REFUSED_MAX];
+static uint32_t refusals_lost;
+
+long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5,
+		      uint64_t number);
+
+long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5,
+		      uint64_t number)
+{
+	if (likely(number < NUMBERS_MAX && table[number] != nullptr))
+		return table[number](a0, a1, a2, a3, a4, a5);
+	__atomic_fetch_add(number < NUMBERS_MAX ? &unknown[number] : &unknown_beyond, 1, __ATOMIC_RELAXED);
+	return -ENOSYS;
+}
+
+static bool claim(struct refusal *r, uint32_t key, uint64_t flags)
+{
+	uint32_t empty = 0;
+
+	if (__atomic_compare_exchange_n(&r->key, &empty, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		__atomic_store_n(&r->flags, flags, __ATOMIC_RELEASE);
+		return true;
+	}
+	return empty == key && __atomic_load_n(&r->flags, __ATOMIC_ACQUIRE) == flags;
+}
+
+long syscall_refuse_flags(uint32_t number, uint64_t flags)
+{
+	for (unsigned i = 0; i < REFUSED_MAX; i++) {
+		if (claim(&refusals[i], number + 1, flags)) {
+			__atomic_fetch_add(&refusals[i].count, 1, __ATOMIC_RELAXED);
+			return -EINVAL;
+		}
+	}
+	__atomic_fetch_add(&refusals_lost, 1, __ATOMIC_RELAXED);
+	return -EINVAL;
+}
+
+static const char *name_of(uint32_t number)
+{
+	for (const struct syscall_entry *e = __syscalls_start; e < __syscalls_end; e++) {
+		if (e->number == number)
+			return e->name;
+	}
+	return "?";
+}
+
+static int show_syscalls(struct text_buffer *b, void *)
+{
+	text_printf(b, "# known %lu\n", (unsigned long)(__syscalls_end - __syscalls_start));
+	for (uint32_t i = 0; i < NUMBERS_MAX; i++) {
+		if (unknown[i] > 0)
+			text_printf(b, "unknown %u count %u\n", i, unknown[i]);
+	}
+	if (unknown_beyond > 0)
+		text_printf(b, "unknown %u+ count %u\n", NUMBERS_MAX, unknown_beyond);
+	for (unsigned i = 0; i < REFUSED_MAX; i++) {
+		const struct refusal *r = &refusals[i];
+
+		if (r->count > 0)
+			text_printf(b, "refused %u %s flags %#lx count %u\n", r->key - 1, name_of(r->key - 1),
+				    r->flags, r->count);
+	}
+	if (refusals_lost > 0)
+		text_printf(b, "refused others count %u\n", refusals_lost);
+	return 0;
+}
+
+static const struct proc_file syscalls_file = { .name = "syscalls", .mode = 0444, .show = show_syscalls };
+
+void syscall_init(void)
+{
+	for (const struct syscall_entry *e = __syscalls_start; e < __syscalls_end; e++) {
+		if (e->number >= NUMBERS_MAX || table[e->number] != nullptr)
+			kernel_bug(__FILE_NAME__, __LINE__, e->name);
+		table[e->number] = (syscall_function)e->function;
+	}
+	proc_register(&syscalls_file);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wait queues (kernel/wait.h). A waiter is on its thread's stack; being in the queue is guarded by the queue's spinlock,
+ * and waking happens under it, so the waiter and its thread live until the wake is done. Woken waiters stay in the
+ * queue: they remove themselves.
+ */
+#include <kernel/wait.h>
+
+void wait_queue_init(struct wait_queue *q)
+{
+	spin_init(&q->lock, RANK_WAIT);
+	list_init(&q->waiters);
+}
+
+void wait_add(struct wait_queue *q, struct waiter *w)
+{
+	w->thread = thread_current();
+	w->queue = q;
+	w->exclusive = false;
+	spin_lock(&q->lock);
+	list_push_back(&q->waiters, &w->link);
+	spin_unlock(&q->lock);
+	/* Being in the queue must be visible before the caller looks at its condition (see wait_wake_all). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void wait_remove(struct waiter *w)
+{
+	struct wait_queue *q = w->queue;
+
+	spin_lock(&q->lock);
+	list_remove(&w->link);
+	spin_unlock(&q->lock);
+}
+
+void wait_wake_all(struct wait_queue *q)
+{
+	struct waiter *w;
+
+	/* A waiter adds itself before it looks at its condition, and the caller has changed the condition before this
+	 * look: with the fence one of the two sees the other, and an empty queue costs no lock. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
+		return;
+	spin_lock(&q->lock);
+	list_for_each(w, &q->waiters, link)
+		thread_unpark(w->thread);
+	spin_unlock(&q->lock);
+}
+
+void wait_wake_one(struct wait_queue *q)
+{
+	struct waiter *w;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
+		return;
+	spin_lock(&q->lock);
+	list_for_each(w, &q->waiters, link) {
+		thread_unpark(w->thread);
+		if (!w->exclusive)
+			continue;
+		/* To the back, so that the next wake reaches another one. */
+		list_remove(&w->link);
+		list_push_back(&q->waiters, &w->link);
+		break;
+	}
+	spin_unlock(&q->lock);
+}
