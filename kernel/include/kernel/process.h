@@ -18,7 +18,6 @@
 #include <kernel/vm.h>
 
 struct tty;
-struct boot_info;
 
 #define GROUPS_MAX 32
 struct credentials {
@@ -130,6 +129,7 @@ struct process {
 	uint32_t thread_count;		/* changed under signal_lock */
 	struct signal_state *signals;
 	struct signal_pending pending GUARDED_BY(&signal_lock);
+	struct list signal_garbage GUARDED_BY(&signal_lock);	/* entries to free once the lock is dropped */
 	uint32_t queued_signals;	/* atomic */
 	bool unkillable;		/* PID 1: default actions do not apply */
 	bool group_exit;		/* all threads are to end with exit_code */
@@ -193,8 +193,6 @@ uint32_t process_last_pid(void);
 uint32_t process_running_count(void);
 void process_load(uint32_t load[3]);
 
-/* Boot: once, before process_start_init. The argument stays valid. */
-void process_init(const struct boot_info *boot);
 /* Starts PID 1 from the path with stdin/out/err on /dev/console. */
 [[nodiscard]] int process_start_init(const char *path);
 uint64_t process_rlimit(uint32_t which);	/* soft limit of the current process */

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making, finding, counting and freeing struct process, and what /proc shows of one.
+ *
+ * References: one of the id table (until reaped), one of each thread, and those of whoever looked the process up. The struct outlives
+ * everything that hangs on it: space, files and threads are gone when the process is a zombie.
+ */
+#include <kernel/clock.h>
+#include <kernel/log.h>
+#include <kernel/slab.h>
+#include <lib/string.h>
+#include <nucleus/calls.h>
+#include "internal.h"
+
+DEFINE_COMPONENT(process, .stage = STAGE_CORE);
+
+struct mutex process_tree_lock = MUTEX_INIT(process_tree_lock, RANK_PROCESS_TREE);
+struct list process_all = LIST_INIT(process_all);
+struct process *init_process;
+
+void process_get(struct process *p)
+{
+	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
+}
+
+void process_put(struct process *p)
+{
+	if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	if (p->signals != nullptr)
+		signal_state_put(p->signals);
+	kfree(p);
+}
+
+static void limits_init(struct process *p)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(p->rlimits); i++)
+		p->rlimits[i][0] = p->rlimits[i][1] = RLIM_INFINITY;
+	p->rlimits[RLIMIT_STACK][0] = 8 << 20;
+	p->rlimits[RLIMIT_CORE][0] = 0;
+	p->rlimits[RLIMIT_NPROC][0] = p->rlimits[RLIMIT_NPROC][1] = PID_LIMIT / 2;
+	p->rlimits[RLIMIT_NOFILE][0] = 1024;
+	p->rlimits[RLIMIT_NOFILE][1] = 4096;
+	p->rlimits[RLIMIT_MEMLOCK][0] = p->rlimits[RLIMIT_MEMLOCK][1] = 8 << 20;
+	p->rlimits[RLIMIT_SIGPENDING][0] = p->rlimits[RLIMIT_SIGPENDING][1] = 4096;
+	p->rlimits[RLIMIT_MSGQUEUE][0] = p->rlimits[RLIMIT_MSGQUEUE][1] = 819200;
+	p->rlimits[RLIMIT_NICE][0] = p->rlimits[RLIMIT_NICE][1] = 0;
+	p->rlimits[RLIMIT_RTPRIO][0] = p->rlimits[RLIMIT_RTPRIO][1] = 0;
+}
+
+struct process *process_create(void)
+{
+	struct process *p = kmalloc(sizeof(*p));
+
+	if (p == nullptr)
+		return nullptr;
+	p->refs = 1;
+	list_init(&p->children);
+	list_init(&p->sibling);
+	list_init(&p->all);
+	list_init(&p->group_link);
+	list_init(&p->session_link);
+	wait_queue_init(&p->child_wait);
+	mutex_init(&p->lock, RANK_PROCESS);
+	spin_init(&p->signal_lock, RANK_SIGNAL);
+	spin_lock(&p->signal_lock);
+	list_init(&p->threads);
+	list_init(&p->signal_garbage);
+	signal_pending_init(&p->pending);
+	spin_unlock(&p->signal_lock);
+	wait_queue_init(&p->thread_wait);
+	wait_queue_init(&p->signal_wait);
+	list_init(&p->posix_timers);
+	itimer_init(p);
+	limits_init(p);
+	p->start_ns = clock_monotonic_ns();
+	p->dumpable = true;
+	p->exit_signal = SIGCHLD;
+	return p;
+}
+
+void process_thread_state_init(struct thread *t)
+{
+	struct process_thread *s = process_thread_of(t);
+
+	*s = (struct process_thread){ .affinity = UINT64_MAX, .timer_slack_ns = 50000, };
+	signal_pending_init(&s->pending);
+}
+
+void process_add_thread(struct process *p, struct thread *t)
+{
+	t->process = p;
+	list_push_back(&p->threads, &t->process_link);
+	p->thread_count++;
+}
+
+void process_set_name(struct process *p, const char *name)
+{
+	mutex_lock(&p->lock);
+	strlcpy(p->name, name, sizeof(p->name));
+	mutex_unlock(&p->lock);
+}
+
+struct process *process_parent_get(struct process *p)
+{
+	mutex_lock(&process_tree_lock);
+	struct process *parent = p->parent;
+	if (parent != nullptr)
+		process_get(parent);
+	mutex_unlock(&process_tree_lock);
+	return parent;
+}
+
+/* The process with the smallest pid above `after`, with a reference. */
+static struct process *next_process(uint32_t after)
+{
+	struct process *p, *best = nullptr;
+
+	mutex_lock(&process_tree_lock);
+	list_for_each(p, &process_all, all) {
+		if (p->pid > after && (best == nullptr || p->pid < best->pid))
+			best = p;
+	}
+	if (best != nullptr)
+		process_get(best);
+	mutex_unlock(&process_tree_lock);
+	return best;
+}
+
+int process_for_each(int (*fn)(void *ctx, struct process *p), void *ctx)
+{
+	uint32_t after = 0;
+	struct process *p;
+
+	while ((p = next_process(after)) != nullptr) {
+		int result = fn(ctx, p);
+		after = p->pid;
+		process_put(p);
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+struct vm_space *process_get_space(struct process *p)
+{
+	mutex_lock(&p->lock);
+	struct vm_space *s = p->space;
+	if (s != nullptr)
+		vm_space_get(s);
+	mutex_unlock(&p->lock);
+	return s;
+}
+
+struct file_table *process_get_files(struct process *p)
+{
+	mutex_lock(&p->lock);
+	struct file_table *f = p->files;
+	if (f != nullptr)
+		file_table_get(f);
+	mutex_unlock(&p->lock);
+	return f;
+}
+
+struct fs_context *process_get_fs(struct process *p)
+{
+	mutex_lock(&p->lock);
+	struct fs_context *f = p->fs;
+	if (f != nullptr)
+		fs_context_get(f);
+	mutex_unlock(&p->lock);
+	return f;
+}
+
+struct file *process_exe(struct process *p)
+{
+	mutex_lock(&p->lock);
+	struct file *f = p->exe;
+	if (f != nullptr)
+		file_get(f);
+	mutex_unlock(&p->lock);
+	return f;
+}
+
+uint64_t process_rlimit(uint32_t which)
+{
+	struct process *p = process_current();
+
+	if (p == nullptr || which >= ARRAY_LEN(p->rlimits))
+		return RLIM_INFINITY;
+	return __atomic_load_n(&p->rlimits[which][0], __ATOMIC_RELAXED);
+}
+
+bool capable(unsigned capability)
+{
+	struct process *p = process_current();
+
+	return p == nullptr || (p->cred.cap_effective >> capability & 1);
+}
+
+bool process_may_inspect(struct process *p)
+{
+	struct process *self = process_current();
+
+	if (self == nullptr || self == p || capable(CAP_SYS_PTRACE))
+		return true;
+	mutex_lock(&p->lock);
+	const struct credentials *c = &p->cred;
+	uint32_t uid = self->cred.fsuid, gid = self->cred.fsgid;
+	bool same = uid == c->uid && uid == c->euid && uid == c->suid && gid == c->gid && gid == c->egid && gid == c->sgid;
+	bool allowed = same && p->dumpable && (c->cap_permitted & ~self->cred.cap_permitted) == 0;
+	mutex_unlock(&p->lock);
+	return allowed;
+}
+
+/* --- times and states --- */
+
+void process_usage_add(struct process_usage *to, const struct process_usage *from)
+{
+	to->user_ns += from->user_ns;
+	to->system_ns += from->system_ns;
+	to->minor_faults += from->minor_faults;
+	to->major_faults += from->major_faults;
+	to->max_resident_pages = MAX(to->max_resident_pages, from->max_resident_pages);
+}
+
+static void thread_usage(struct thread *t, struct process_usage *out)
+{
+	*out = process_thread_of(t)->usage;
+	if (nucleus_thread_get_times(thread_page_of(t)->handle) == 0) {
+		const struct thread_times *times = (const struct thread_times *)call_area();
+		out->user_ns = times->user_ns;
+		out->system_ns = times->kernel_ns;
+	}
+}
+
+/* All threads, those that ended included. */
+void process_usage_of_threads(struct process *p, struct process_usage *out)
+{
+	struct thread *t;
+
+	spin_lock(&p->signal_lock);
+	*out = p->dead_usage;
+	list_for_each(t, &p->threads, process_link) {
+		struct process_usage one;
+		thread_usage(t, &one);
+		process_usage_add(out, &one);
+	}
+	spin_unlock(&p->signal_lock);
+}
+
+void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns, uint64_t *child_user_ns, uint64_t *child_system_ns)
+{
+	struct process_usage self;
+
+	process_usage_of_threads(p, &self);
+	*user_ns = self.user_ns;
+	*system_ns = self.system_ns;
+	mutex_lock(&process_tree_lock);
+	*child_user_ns = p->children_usage.user_ns;
+	*child_system_ns = p->children_usage.system_ns;
+	mutex_unlock(&process_tree_lock);
+}
+
+static char thread_letter(struct thread *t)
+{
+	if (process_thread_of(t)->stopped)
+		return 'T';
+	if (nucleus_thread_get_times(thread_page_of(t)->handle) != 0)
+		return 'X';
+	return ((const struct thread_times *)call_area())->running ? 'R' : 'S';
+}
+
+char process_state_letter(struct process *p)
+{
+	char letter = 'S';
+	struct thread *t;
+
+	if (p->state == PROCESS_ZOMBIE)
+		return 'Z';
+	if (p->state == PROCESS_DEAD)
+		return 'X';
+	if (p->state == PROCESS_STOPPED)
+		return 'T';
+	spin_lock(&p->signal_lock);
+	list_for_each(t, &p->threads, process_link) {
+		if (thread_letter(t) == 'R')
+			letter = 'R';
+	}
+	spin_unlock(&p->signal_lock);
+	return letter;
+}
+
+uint32_t process_next_tid(struct process *p, uint32_t after)
+{
+	uint32_t best = 0;
+	struct thread *t;
+
+	spin_lock(&p->signal_lock);
+	list_for_each(t, &p->threads, process_link) {
+		if (t->tid > after && (best == 0 || t->tid < best))
+			best = t->tid;
+	}
+	spin_unlock(&p->signal_lock);
+	return best;
+}
+
+int process_thread_info(struct process *p, uint32_t tid, struct process_thread_info *out)
+{
+	int result = -ESRCH;
+	struct thread *t;
+
+	spin_lock(&p->signal_lock);
+	list_for_each(t, &p->threads, process_link) {
+		if (t->tid != tid)
+			continue;
+		struct process_thread *s = process_thread_of(t);
+		*out = (struct process_thread_info){
+			.state = thread_letter(t), .nice = s->nice, .policy = s->policy, .blocked = s->blocked,
+			.pending = s->pending.set, .affinity = s->affinity,
+		};
+		memcpy(out->name, t->name, sizeof(out->name));
+		if (nucleus_thread_get_times(thread_page_of(t)->handle) == 0) {
+			const struct thread_times *times = (const struct thread_times *)call_area();
+			out->user_ns = times->user_ns;
+			out->system_ns = times->kernel_ns;
+			out->start_ns = times->start_ns;
+			out->cpu = times->cpu;
+		}
+		result = 0;
+		break;
+	}
+	spin_unlock(&p->signal_lock);
+	return result;
+}
+
+static void count_one(struct process *p, uint32_t *threads, uint32_t *running)
+{
+	struct thread *t;
+
+	spin_lock(&p->signal_lock);
+	list_for_each(t, &p->threads, process_link) {
+		++*threads;
+		if (running != nullptr && thread_letter(t) == 'R')
+			++*running;
+	}
+	spin_unlock(&p->signal_lock);
+}
+
+static uint32_t count(bool processes, bool only_running)
+{
+	uint32_t total = 0, threads = 0, running = 0;
+	struct process *p;
+
+	mutex_lock(&process_tree_lock);
+	list_for_each(p, &process_all, all) {
+		total++;
+		if (!processes)
+			count_one(p, &threads, only_running ? &running : nullptr);
+	}
+	mutex_unlock(&process_tree_lock);
+	return processes ? total : only_running ? running : threads;
+}
+
+uint32_t process_count(void) { return count(true, false); }
+uint32_t process_thread_total(void) { return count(false, false); }
+uint32_t process_running_count(void) { return count(false, true); }

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * On the way back to a process: page faults and other faults become memory or signals, pending signals become handler frames, stops
+ * or the end, and interrupted system calls are made again (POSIX.1-2017 XSH 2.4.3; Linux signal(7) "Interruption of system calls").
+ *
+ * process_event and process_fault_exit are called by the upcall entries with nothing held, on the thread's kernel stack. The
+ * process's registers are in the nucleus; they are fetched, changed in a copy and set again, because user copies use the call area.
+ */
+#include <arch/signal.h>
+#include <kernel/log.h>
+#include <lib/string.h>
+#include <nucleus/calls.h>
+#include "event.h"
+#include "internal.h"
+
+struct delivery {
+	struct process *p;
+	struct process_thread *s;
+	struct user_regs regs;
+	bool handled;			/* a handler's frame was made */
+};
+
+static uint32_t own_handle(void)
+{
+	return thread_page_current()->handle;
+}
+
+static void fetch_regs(struct user_regs *regs)
+{
+	if (nucleus_regs_get(own_handle()) != 0)
+		process_group_exit(SIGKILL);
+	memcpy(regs, call_area(), sizeof(*regs));
+}
+
+static void store_regs(const struct user_regs *regs)
+{
+	memcpy(call_area(), regs, sizeof(*regs));
+	if (nucleus_regs_set(own_handle()) != 0)
+		process_group_exit(SIGSEGV);
+}
+
+/* The interrupted call's fate when a handler runs. */
+static void restart_for_handler(struct user_regs *regs, const struct signal_action *a)
+{
+	if (!arch_regs_in_syscall(regs))
+		return;
+	switch (arch_regs_result(regs)) {
+	case -ERESTARTSYS:
+		if (a->flags & SA_RESTART)
+			arch_regs_restart(regs);
+		else
+			arch_regs_set_result(regs, -EINTR);
+		break;
+	case -ERESTARTNOINTR:
+		arch_regs_restart(regs);
+		break;
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		arch_regs_set_result(regs, -EINTR);
+		break;
+	default:
+		break;
+	}
+	arch_regs_leave_syscall(regs);
+}
+
+static void restart_without_handler(struct user_regs *regs)
+{
+	if (!arch_regs_in_syscall(regs))
+		return;
+	switch (arch_regs_result(regs)) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+		arch_regs_restart(regs);
+		break;
+	case -ERESTART_RESTARTBLOCK:
+		arch_regs_restart_block(regs);
+		break;
+	default:
+		return;
+	}
+	arch_regs_leave_syscall(regs);
+	store_regs(regs);
+}
+
+static void run_handler(struct delivery *d, int signo, const struct signal_action *a, const struct signal_info *info)
+{
+	struct arch_signal_delivery frame = { .signo = signo, .action = *a, .info = *info };
+
+	frame.mask_to_restore = d->s->mask_saved ? d->s->saved_mask : d->s->blocked;
+	restart_for_handler(&d->regs, a);
+	if (arch_signal_frame(&d->regs, &frame) != 0) {
+		if (signo == SIGSEGV)
+			process_group_exit(SIGSEGV);
+		signal_force_current(&(struct signal_info){ .signo = SIGSEGV, .code = SI_KERNEL });
+		return;
+	}
+	d->s->mask_saved = false;
+	d->handled = true;
+	signal_set_blocked_current(d->s->blocked | a->mask | (a->flags & SA_NODEFER ? 0 : SIGNAL_BIT(signo)));
+	store_regs(&d->regs);
+}
+
+static void die_of(struct delivery *d, int signo, const struct signal_info *info)
+{
+	if (SIGNALS_SYNCHRONOUS & SIGNAL_BIT(signo) && info->code > 0)
+		log_info("process: %s[%u] dies of signal %d (code %d) at pc 0x%llx address 0x%llx", d->p->name, d->p->pid, signo,
+			 info->code, (unsigned long long)arch_regs_pc(&d->regs), (unsigned long long)info->fault.address);
+	process_group_exit(signo);
+}
+
+static void act_on(struct delivery *d, int signo, const struct signal_action *a, struct signal_info *info)
+{
+	uint64_t bit = SIGNAL_BIT(signo);
+
+	if (info->code == SI_TIMER)
+		posix_timer_delivered(d->p, info);
+	if (a->handler == SIG_IGN)
+		return;
+	if (a->handler != SIG_DFL) {
+		run_handler(d, signo, a, info);
+		return;
+	}
+	if ((SIGNALS_DEFAULT_IGNORE & bit) || d->p->unkillable)
+		return;
+	if (SIGNALS_STOP & bit)
+		signal_stop_deliver(d->p, signo);
+	else
+		die_of(d, signo, info);
+}
+
+/* Acts on one thing; false when there is nothing left. */
+static bool deliver_one(struct delivery *d)
+{
+	struct process *p = d->p;
+	struct signal_action a = { };
+	struct signal_info info;
+
+	spin_lock(&p->signal_lock);
+	if (process_must_end(p)) {
+		int32_t status = p->group_exit ? p->exit_code : 0;
+		spin_unlock(&p->signal_lock);
+		process_thread_end(status);
+	}
+	if (d->s->stop_ordered || p->notify_continued) {
+		spin_unlock(&p->signal_lock);
+		signal_stop_wait(p);
+		return true;
+	}
+	int signo = signal_dequeue(p, d->s->blocked, &info);
+	if (signo == 0) {
+		signal_recalculate_current(p);
+		signal_unlock(p);
+		return false;
+	}
+	a = signal_action_get(p, signo);
+	if ((a.flags & SA_RESETHAND) && a.handler != SIG_IGN && a.handler != SIG_DFL) {
+		struct signal_action reset = a;
+		reset.handler = SIG_DFL;
+		signal_action_set(p, signo, &reset);
+	}
+	if (SIGNALS_STOP & SIGNAL_BIT(signo))
+		p->stop_dequeued = true;
+	signal_unlock(p);
+	act_on(d, signo, &a, &info);
+	return true;
+}
+
+void process_deliver_pending(void)
+{
+	struct delivery d = { .p = process_current(), .s = process_thread_current() };
+
+	fetch_regs(&d.regs);
+	while (signal_pending_current()) {
+		if (!deliver_one(&d))
+			break;
+	}
+	if (!d.handled)
+		restart_without_handler(&d.regs);
+	signal_mask_restore();
+}
+
+/* Out of memory where nothing can be reported to the process: it dies, and the log says why. */
+static void die_out_of_memory(uint64_t address)
+{
+	struct process *p = process_current();
+
+	log_error("process: %s[%u] killed: out of memory for address 0x%llx", p->name, p->pid, (unsigned long long)address);
+	process_group_exit(SIGKILL);
+}
+
+static void page_fault(uint64_t code, uint64_t address, uint64_t pc)
+{
+	struct process *p = process_current();
+	struct process_thread *s = process_thread_current();
+	struct signal_info info = { .signo = SIGSEGV, .code = SEGV_MAPERR, .fault.address = address };
+	int result = vm_fault(p->space, address, (uint32_t)code);
+
+	if (result == 0) {
+		s->usage.minor_faults++;
+		return;
+	}
+	if (result == -ENOMEM)
+		die_out_of_memory(address);
+	if (result == -EACCES)
+		info.code = SEGV_ACCERR;
+	if (result == -EIO)
+		info = (struct signal_info){ .signo = SIGBUS, .code = BUS_ADRERR, .fault.address = address };
+	uint32_t trap = 0;
+	struct signal_info unused;
+	arch_fault_signal(EVENT_PAGE_FAULT, code, address, pc, &unused, &trap);
+	s->trap_number = trap;
+	s->trap_error = code;
+	s->trap_address = address;
+	signal_force_current(&info);
+}
+
+void process_event(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc)
+{
+	struct process_thread *s = process_thread_current();
+
+	if (cause == EVENT_PAGE_FAULT) {
+		page_fault(code, address, pc);
+		if (!signal_pending_current())
+			return;
+	} else if (cause != EVENT_PENDING) {
+		struct signal_info info = { };
+		arch_fault_signal(cause, code, address, pc, &info, &s->trap_number);
+		s->trap_error = code;
+		signal_force_current(&info);
+	}
+	/* Before looking: what is sent from now on marks the thread again. */
+	(void)nucleus_thread_clear_kick();
+	process_deliver_pending();
+}
+
+/* A fault of the kernel itself was contained while it worked for this process: the process pays. */
+[[noreturn]] void process_fault_exit(void)
+{
+	process_group_exit(SIGKILL);
+}
