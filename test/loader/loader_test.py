@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boots test/loader/kernel.c with the loader on machines of many shapes, and gives the loader bad
+files: each must end in a message that names the file, the fault and the way out.
+
+usage: loader_test.py [NAME]     (from the project's root; STELLUX_BUILD names the build folder)
+Prints KTAP. The checks of each machine are made by the test kernel and appear as subtests.
+"""
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import time
+
+from machine import Machine
+
+BUILD = pathlib.Path(os.environ.get("STELLUX_BUILD", "build/x86_64-debug"))
+WORK = BUILD / "test" / "loader"
+SOURCE = pathlib.Path("test/loader")
+LIMIT_S = 60
+FIRST, SECOND = b"the first one.\n", bytes(i * i % 251 for i in range(3_000_001))
+
+# name, CPU, -smp, memory, further options, what the kernel is to find
+MACHINES = [
+    ("small", "qemu64", "1", "128M", [], {}),
+    ("usual", "max", "2", "512M", ["-vga", "std"], {"screen": 1}),
+    ("many CPUs", "qemu64", "8", "512M", ["-vga", "std"], {"screen": 1}),
+    ("places for more CPUs", "max", "3,maxcpus=8", "512M", [], {}),
+    ("large", "qemu64", "2", "64G", [], {}),
+    ("other chipset", "max", "2", "1G", ["-machine", "pc", "-vga", "std"], {"screen": 1}),
+]
+
+CONFIG = """timeout: 0
+/Test
+    protocol: limine
+    path: boot():/kernel.elf
+    cmdline: {cmdline}
+    module_path: boot():/one.txt
+    module_cmdline: first module
+    module_path: boot():/two.bin
+"""
+
+
+def run(*command):
+    subprocess.run(command, check=True)
+
+
+def build_kernel():
+    clang, ld = os.environ.get("CLANG", "clang-19"), os.environ.get("LD", "ld.lld-19")
+    flags = "-target x86_64-unknown-none-elf -std=c23 -ffreestanding -fno-builtin -fno-pic " \
+        "-mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector -O2 " \
+        "-Wall -Wextra -Werror -Inucleus/include -I.".split()
+    objects = []
+    for name in ("entry.S", "kernel.c"):
+        objects.append(str(WORK / (name + ".o")))
+        run(clang, *flags, "-c", str(SOURCE / name), "-o", objects[-1])
+    run(ld, "-static", "-z", "max-page-size=4096", "-T", str(SOURCE / "kernel.lds"), "-o",
+        str(WORK / "kernel.elf"), *objects)
+    return (WORK / "kernel.elf").read_bytes()
+
+
+def make_image(files):
+    """Makes a disk of {path: content} and the loader; returns its path."""
+    command = ["tools/mkimage", "--arch", "x86_64", "--efi", str(BUILD / "BOOTX64.EFI")]
+    for number, (path, content) in enumerate(files.items()):
+        source = WORK / f"file-{number}"
+        source.write_bytes(content if isinstance(content, bytes) else content.encode())
+        command += ["--file", f"{path}={source}"]
+    image = WORK / "disk.img"
+    run(*command, "-o", str(image))
+    return image
+
+
+def boot(machine, image, extra, last_line):
+    """Runs the machine until a line matches or it ends; returns what it printed."""
+    command = machine.command(image, ["-device", "isa-debug-exit,iobase=0xf4,iosize=1", *extra])
+    process = subprocess.Popen(["timeout", str(LIMIT_S), *command], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    text = ""
+    for line in process.stdout:
+        text += line.decode("utf-8", "replace").replace("\r", "")
+        if last_line and re.search(last_line, text.splitlines()[-1]):
+            process.terminate()
+            break
+    process.wait()
+    process.stdout.close()
+    return text
+
+
+class Tap:
+    def __init__(self, count):
+        self.number, self.failed = 0, 0
+        print(f"KTAP version 1\n1..{count}", flush=True)
+
+    def result(self, good, name, notes=()):
+        self.number += 1
+        self.failed += not good
+        for note in notes:
+            print(f"# {note}")
+        print(f"{'ok' if good else 'not ok'} {self.number} - {name}", flush=True)
+
+
+def test_machine(tap, kernel, row):
+    name, cpu, smp, mem, extra, facts = row
+    checksum = 0
+    for byte in SECOND:
+        checksum = checksum * 31 + byte & 0xFFFFFFFF
+    mib = int(mem[:-1]) * (1024 if mem[-1] == "G" else 1)
+    facts = {"cpus": smp.split(",")[0], "mem": mib, "screen": 0, **facts, "size": len(SECOND),
+             "sum": checksum, "time": int(time.time())}
+    image = make_image({
+        "limine.conf": CONFIG.format(cmdline=" ".join(f"{k}={v}" for k, v in facts.items())),
+        "kernel.elf": kernel, "one.txt": FIRST, "two.bin": SECOND})
+    text = boot(Machine("x86_64", BUILD, cpu, smp, mem), image, extra, None)
+    results = re.findall(r"^(?:not )?ok \d+ - .*$", text, re.M)
+    plan = re.search(r"^1\.\.(\d+)$", text, re.M)
+    print("    KTAP version 1")
+    print(f"    1..{plan.group(1) if plan else len(results) + 1}")
+    for line in text[text.find("KTAP version 1"):].splitlines():
+        if line.startswith(("#", "ok ", "not ok ")):
+            print("    " + line)
+    good = plan and int(plan.group(1)) == len(results) and \
+        all(line.startswith("ok") for line in results)
+    tap.result(bool(good), f"boots: {name} ({cpu}, {smp} CPUs, {mem})",
+               [] if plan else text.splitlines()[-12:])
+
+
+def faults(kernel):
+    """name, memory, files, what the message must contain"""
+    entry = "/Test\nprotocol: limine\npath: boot():/kernel.elf\n"
+    conf = "timeout: 0\n" + entry
+    # Offset 18 is e_machine; 0x28 of the first program header (at 64) is its size in memory.
+    other_machine = kernel[:18] + struct.pack("<H", 183) + kernel[20:]
+    outside = kernel[:64 + 0x20] + struct.pack("<QQ", 1 << 40, 1 << 40) + kernel[64 + 0x30:]
+    old = kernel.replace(struct.pack("<QQ", 0xf9562b2d5c95a6c8, 0x6a7b384944536bdc), bytes(16))
+    hhdm = struct.pack("<QQ", 0x48dcf1cb8ad2b852, 0x63984e959a98244b)
+    memmap = struct.pack("<QQ", 0x67cf3d9d378a806f, 0xe304acdfc50c3c62)
+    return [
+        ("no configuration", "512M", {"kernel.elf": kernel}, ["limine.conf: file not found"]),
+        ("malformed configuration", "512M", {"boot/limine.conf": conf + "junk\n", "kernel.elf": kernel},
+         ["/boot/limine.conf:5: expected"]),
+        ("path elsewhere", "512M", {"limine/limine.conf": conf.replace("boot()", "hdd(1:1)")},
+         ["/limine/limine.conf:4: hdd\\(1:1\\):/kernel.elf: only paths"]),
+        ("no kernel", "512M", {"EFI/BOOT/limine.conf": conf},
+         ["/kernel.elf: file not found", "/EFI/BOOT/limine.conf:4"]),
+        ("kernel is text", "512M", {"limine.conf": conf, "kernel.elf": "hello\n" * 100},
+         ["/kernel.elf: not an ELF file"]),
+        ("kernel for another machine", "512M", {"limine.conf": conf, "kernel.elf": other_machine},
+         ["/kernel.elf: built for another architecture"]),
+        ("truncated kernel", "512M", {"limine.conf": conf, "kernel.elf": kernel[:5000]},
+         ["/kernel.elf: segment beyond the end of the file"]),
+        ("segment outside", "512M", {"limine.conf": conf, "kernel.elf": outside},
+         ["/kernel.elf: segment beyond the end of the file"]),
+        ("kernel of an old protocol", "512M", {"limine.conf": conf, "kernel.elf": old},
+         ["/kernel.elf: asks for base revision 0"]),
+        ("request twice", "512M", {"limine.conf": conf, "kernel.elf": kernel.replace(memmap, hhdm)},
+         ["/kernel.elf: request 48dcf1cb8ad2b852 is there twice"]),
+        ("no module", "512M", {"limine.conf": conf + "module_path: boot():/lost.cpio\n",
+                               "kernel.elf": kernel},
+         ["/lost.cpio: file not found", "/limine.conf:5"]),
+        ("too little memory", "128M", {"limine.conf": conf + "module_path: boot():/big\n",
+                                       "kernel.elf": kernel, "big": bytes(140 << 20)},
+         ["too little memory: 143364 KiB for /big", "more memory"]),
+    ]
+
+
+def test_fault(tap, row):
+    name, mem, files, wanted = row
+    stopped = "stellux-boot: stopped"
+    text = boot(Machine("x86_64", BUILD, "qemu64", "1", mem), make_image(files), [], stopped)
+    missing = [part for part in (*wanted, "way out: ..........", stopped)
+               if not re.search(part, text)]
+    once = len(re.findall(stopped, text)) == 1
+    notes = [f"missing: {part}" for part in missing] + ([] if once else ["printed more than once"])
+    tap.result(not notes, f"message: {name}", notes + (text.splitlines()[-8:] if notes else []))
+
+
+def test_menu(tap, kernel):
+    """Counts down, then boots the entry that default_entry names."""
+    good = CONFIG.format(cmdline="cpus=1").replace("timeout: 0", "timeout: 1\ndefault_entry: 2\n"
+                                                   "/Other\nprotocol: limine\npath: boot():/none")
+    image = make_image({"limine.conf": good, "kernel.elf": kernel, "one.txt": FIRST,
+                        "two.bin": SECOND})
+    text = boot(Machine("x86_64", BUILD, "qemu64", "1", "512M"), image, [], "KTAP version 1")
+    tap.result("Entry 2 boots in 1 s" in text and "KTAP version 1" in text, "menu: default entry",
+               text.splitlines()[-6:])
+
+
+def main():
+    pattern = sys.argv[1] if len(sys.argv) > 1 else ""
+    WORK.mkdir(parents=True, exist_ok=True)
+    kernel = build_kernel()
+    machines = [row for row in MACHINES if pattern in row[0]]
+    bad = [row for row in faults(kernel) if pattern in row[0]]
+    menu = pattern in "menu"
+    tap = Tap(len(machines) + len(bad) + menu)
+    for row in machines:
+        test_machine(tap, kernel, row)
+    for row in bad:
+        test_fault(tap, row)
+    if menu:
+        test_menu(tap, kernel)
+    return 1 if tap.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
