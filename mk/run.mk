@@ -12,7 +12,10 @@ OVMF ?= $(firstword $(wildcard /usr/share/ovmf/OVMF.fd /usr/share/qemu/OVMF.fd) 
 QEMU_x86_64 := qemu-system-x86_64
 QEMU_FLAGS_x86_64 = -machine q35 -bios $(OVMF)
 
-QEMU_FLAGS = $(QEMU_FLAGS_$(ARCH)) -m $(MEM) -smp $(SMP) -cpu $(CPU) -no-reboot -net none \
+# The memory is only reserved, so that a small host can run a large machine.
+QEMU_FLAGS = $(QEMU_FLAGS_$(ARCH)) -m $(MEM) -machine memory-backend=ram \
+	-object memory-backend-ram,id=ram,size=$(MEM),reserve=off \
+	-smp $(SMP) -cpu $(CPU) -no-reboot -nic none \
 	-drive file=$(IMAGE),format=raw,snapshot=on $(QEMU_EXTRA)
 QEMU = $(QEMU_$(ARCH)) $(QEMU_FLAGS)
 
