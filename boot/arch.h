@@ -29,7 +29,7 @@ void arch_serial_write(char c);
 [[nodiscard]] bool arch_random(uint64_t *number);
 
 /* Checks the CPU, makes an empty set of page tables, measures the counter. */
-void arch_prepare(struct boot *boot);
+void arch_prepare(void);
 /* Maps [phys, phys + size) at virt, page-aligned all, with large pages where they fit. */
 void arch_map(uint64_t virt, uint64_t phys, uint64_t size, unsigned flags);
 

@@ -118,13 +118,13 @@ void print(const char *format, ...);
 const char *efi_status_text(efi_status status);
 
 /* alloc.c. All of it is loader data: reclaimable by the kernel. what names it in the message. */
-[[nodiscard]] void *alloc_pages(uint64_t pages, const char *what);        /* not cleared */
+[[nodiscard]] void *alloc_pages(uint64_t pages, const char *what); /* not cleared */
 [[nodiscard]] void *alloc_pages_aligned(uint64_t pages, uint64_t align, const char *what);
 [[nodiscard]] void *alloc_pages_below(uint64_t pages, uint64_t limit, enum efi_memory_type type,
 				      const char *what);
-[[nodiscard]] void *alloc(uint64_t size);                                 /* cleared, 16-aligned */
-[[nodiscard]] void *alloc_table(void);                                    /* a cleared page */
-[[nodiscard]] char *alloc_string(struct limine_conf_string string);       /* terminated copy */
+[[nodiscard]] void *alloc(uint64_t size);			    /* cleared, 16-aligned */
+[[nodiscard]] void *alloc_table(void);				    /* a cleared page */
+[[nodiscard]] char *alloc_string(struct limine_conf_string string); /* terminated copy */
 
 /* file.c */
 void files_open_volume(struct boot *boot);
@@ -157,6 +157,6 @@ void entropy_add_module(struct boot *boot);
 void respond(struct boot *boot);
 
 /* memmap.c */
-void memmap_read(struct boot *boot);          /* the firmware's map, and room for ours */
+void memmap_read(struct boot *boot); /* the firmware's map, and room for ours */
 void memmap_exit_boot_services(struct boot *boot);
-void memmap_build(struct boot *boot);         /* ours, from the last one read */
+void memmap_build(struct boot *boot); /* ours, from the last one read */

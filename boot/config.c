@@ -9,10 +9,8 @@
 #include <boot/boot.h>
 
 static const char *const candidates[] = {
-	"/limine.conf",
-	"/limine/limine.conf",
-	"/boot/limine.conf",
-	"/boot/limine/limine.conf",
+	"/limine.conf",		 "/limine/limine.conf",
+	"/boot/limine.conf",	 "/boot/limine/limine.conf",
 	"/EFI/BOOT/limine.conf",
 };
 
@@ -96,6 +94,6 @@ void config_read_file(struct boot *boot, struct limine_conf_string path,
 	status = file_read(boot, file->path, &file->data, &file->size);
 	if (status != EFI_SUCCESS)
 		die("put the file there, or mend that line of the configuration",
-		    "%s: %s (named in %s:%u)", file->path, efi_status_text(status),
-		    boot->conf_path, line);
+		    "%s: %s (named in %s:%u)", file->path, efi_status_text(status), boot->conf_path,
+		    line);
 }

@@ -39,12 +39,12 @@ static void put(char c)
 	if (!ready) {
 		ready = true;
 		arch_serial_init();
-		if (!boot_services_over)
+		if (!boot_services_over && efi->con_out != nullptr)
 			console_has_serial = find_uart_in_con_out();
 	}
 	if (c == '\n')
 		put('\r');
-	if (!boot_services_over) {
+	if (!boot_services_over && efi->con_out != nullptr) {
 		efi_char s[2] = {(efi_char)(uint8_t)c, 0};
 
 		efi->con_out->output_string(efi->con_out, s);
@@ -79,15 +79,11 @@ static void print_list(const char *f, __builtin_va_list args)
 			for (const char *s = __builtin_va_arg(args, const char *); *s != '\0'; s++)
 				put(*s);
 			break;
-		case 'u':
-			put_number(__builtin_va_arg(args, unsigned), 10);
-			break;
+		case 'u': put_number(__builtin_va_arg(args, unsigned), 10); break;
 		case 'l':
 			put_number(__builtin_va_arg(args, uint64_t), *++f == 'x' ? 16 : 10);
 			break;
-		default:
-			put(*f);
-			break;
+		default: put(*f); break;
 		}
 	}
 }

@@ -59,8 +59,7 @@ static bool pixel_masks(const struct efi_graphics_info *info, uint32_t mask[4])
 		mask[0] = info->red_mask, mask[1] = info->green_mask;
 		mask[2] = info->blue_mask, mask[3] = info->reserved_mask;
 		return true;
-	default:
-		return false;
+	default: return false;
 	}
 }
 
@@ -93,19 +92,26 @@ struct limine_framebuffer *firmware_framebuffer(struct boot *boot)
 
 	mode = alloc(sizeof(*mode));
 	*mode = (struct limine_video_mode){
-		.pitch = fb->pitch, .width = fb->width, .height = fb->height,
-		.bpp = fb->bpp, .memory_model = fb->memory_model,
-		.red_mask_size = fb->red_mask_size, .red_mask_shift = fb->red_mask_shift,
-		.green_mask_size = fb->green_mask_size, .green_mask_shift = fb->green_mask_shift,
-		.blue_mask_size = fb->blue_mask_size, .blue_mask_shift = fb->blue_mask_shift,
+		.pitch = fb->pitch,
+		.width = fb->width,
+		.height = fb->height,
+		.bpp = fb->bpp,
+		.memory_model = fb->memory_model,
+		.red_mask_size = fb->red_mask_size,
+		.red_mask_shift = fb->red_mask_shift,
+		.green_mask_size = fb->green_mask_size,
+		.green_mask_shift = fb->green_mask_shift,
+		.blue_mask_size = fb->blue_mask_size,
+		.blue_mask_shift = fb->blue_mask_shift,
 	};
 	fb->mode_count = 1;
 	fb->modes = alloc(sizeof(*fb->modes));
 	fb->modes[0] = to_hhdm(mode);
 	fb->modes = to_hhdm(fb->modes);
 	boot->framebuffer.base = round_down(gop->mode->framebuffer_base, PAGE);
-	boot->framebuffer.size = round_up(gop->mode->framebuffer_base + fb->pitch * fb->height,
-					  PAGE) - boot->framebuffer.base;
+	boot->framebuffer.size =
+		round_up(gop->mode->framebuffer_base + fb->pitch * fb->height, PAGE) -
+		boot->framebuffer.base;
 	return fb;
 }
 

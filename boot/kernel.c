@@ -167,7 +167,8 @@ static void read_parameters(struct boot *boot)
 {
 	const struct limine_entry_point_request *entry = (void *)boot->request[REQUEST_ENTRY_POINT];
 	const struct limine_stack_size_request *stack = (void *)boot->request[REQUEST_STACK_SIZE];
-	const struct limine_paging_mode_request *paging = (void *)boot->request[REQUEST_PAGING_MODE];
+	const struct limine_paging_mode_request *paging =
+		(void *)boot->request[REQUEST_PAGING_MODE];
 
 	boot->entry_point = boot->elf.entry;
 	if (entry != nullptr)
@@ -193,8 +194,8 @@ void kernel_load(struct boot *boot)
 	enum elf_fault fault;
 
 	config_read_file(boot, entry->kernel_path, entry->cmdline, entry->path_line, &boot->kernel);
-	fault = elf_parse(boot->kernel.data, boot->kernel.size, boot->kernel.size,
-			  BOOT_ELF_MACHINE, &boot->elf);
+	fault = elf_parse(boot->kernel.data, boot->kernel.size, boot->kernel.size, BOOT_ELF_MACHINE,
+			  &boot->elf);
 	if (fault != ELF_OK)
 		die(mend_kernel, "%s: %s", boot->kernel.path, elf_fault_text(fault));
 	check_layout(boot);

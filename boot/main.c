@@ -23,7 +23,7 @@ efi_status efi_main(efi_handle image, struct efi_system_table *system)
 	/* The firmware would reset the machine after five minutes, menu or not (UEFI 7.5). */
 	efi->boot->set_watchdog_timer(0, 0, 0, nullptr);
 	files_open_volume(&boot);
-	arch_prepare(&boot);
+	arch_prepare();
 	config_load(&boot);
 	kernel_load(&boot);
 	entropy_add_module(&boot);

@@ -5,9 +5,10 @@
  * The firmware's map is read twice: once early, to map all memory and to make room, and last at
  * the moment of leaving. Ours is made from the last one by sorting, marking what holds the kernel
  * and modules, and joining neighbours; from then on no memory is allocated. Boot services memory
- * counts as usable: nothing of the firmware's runs again but runtime services.
- * Specifications: UEFI 7.2 (table 7.10, memory types after ExitBootServices); PROTOCOL.md, "Memory
- * Map Feature", "Entry memory layout".
+ * counts as usable: nothing of the firmware's runs again but runtime services. The kernel's file,
+ * as distinct from its image, is reclaimable: only its response refers to it. Specifications:
+ * UEFI 7.2 (table 7.10, memory types after ExitBootServices); PROTOCOL.md, "Memory Map Feature",
+ * "Entry memory layout".
  */
 #include <boot/arch.h>
 
@@ -16,19 +17,13 @@ static enum limine_memmap_type type_of(uint32_t efi_type)
 	switch (efi_type) {
 	case EFI_BOOT_SERVICES_CODE:
 	case EFI_BOOT_SERVICES_DATA:
-	case EFI_CONVENTIONAL_MEMORY:
-		return LIMINE_MEMMAP_USABLE;
+	case EFI_CONVENTIONAL_MEMORY: return LIMINE_MEMMAP_USABLE;
 	case EFI_LOADER_CODE:
-	case EFI_LOADER_DATA:
-		return LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE;
-	case EFI_UNUSABLE_MEMORY:
-		return LIMINE_MEMMAP_BAD_MEMORY;
-	case EFI_ACPI_RECLAIM_MEMORY:
-		return LIMINE_MEMMAP_ACPI_RECLAIMABLE;
-	case EFI_ACPI_MEMORY_NVS:
-		return LIMINE_MEMMAP_ACPI_NVS;
-	default:
-		return LIMINE_MEMMAP_RESERVED;
+	case EFI_LOADER_DATA: return LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE;
+	case EFI_UNUSABLE_MEMORY: return LIMINE_MEMMAP_BAD_MEMORY;
+	case EFI_ACPI_RECLAIM_MEMORY: return LIMINE_MEMMAP_ACPI_RECLAIMABLE;
+	case EFI_ACPI_MEMORY_NVS: return LIMINE_MEMMAP_ACPI_NVS;
+	default: return LIMINE_MEMMAP_RESERVED;
 	}
 }
 

@@ -43,8 +43,7 @@ static void respond_files(struct boot *boot)
 {
 	struct limine_kernel_file_response *kernel =
 		answer(boot, REQUEST_KERNEL_FILE, sizeof(*kernel), 0);
-	struct limine_module_response *modules =
-		answer(boot, REQUEST_MODULE, sizeof(*modules), 0);
+	struct limine_module_response *modules = answer(boot, REQUEST_MODULE, sizeof(*modules), 0);
 
 	if (kernel != nullptr)
 		kernel->kernel_file = describe(&boot->kernel);
@@ -88,7 +87,8 @@ static void respond_pointer(struct boot *boot, enum request_kind kind, void *poi
 
 static void respond_firmware(struct boot *boot)
 {
-	static const struct efi_guid acpi_2 = EFI_ACPI_20_TABLE_GUID, acpi_1 = EFI_ACPI_10_TABLE_GUID;
+	static const struct efi_guid acpi_2 = EFI_ACPI_20_TABLE_GUID,
+				     acpi_1 = EFI_ACPI_10_TABLE_GUID;
 	static const struct efi_guid tree = EFI_DEVICE_TREE_GUID;
 	static const struct efi_guid smbios = EFI_SMBIOS_GUID, smbios_3 = EFI_SMBIOS3_GUID;
 	struct limine_smbios_response *bios;

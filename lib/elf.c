@@ -107,8 +107,7 @@ static enum elf_fault add_segment(struct elf *elf, const struct elf_phdr *p, uin
 static enum elf_fault add_phdr(struct elf *elf, const struct elf_phdr *p, uint64_t file_size)
 {
 	switch (p->type) {
-	case PT_LOAD:
-		return add_segment(elf, p, file_size);
+	case PT_LOAD: return add_segment(elf, p, file_size);
 	case PT_INTERP:
 		if (p->filesz < 2 || p->filesz > PATH_LIMIT || elf->interp_size != 0)
 			return ELF_BAD_INTERP;
@@ -117,11 +116,8 @@ static enum elf_fault add_phdr(struct elf *elf, const struct elf_phdr *p, uint64
 		elf->interp_offset = p->offset;
 		elf->interp_size = p->filesz;
 		return ELF_OK;
-	case PT_GNU_STACK:
-		elf->exec_stack = (p->flags & ELF_X) != 0;
-		return ELF_OK;
-	default:
-		return ELF_OK;
+	case PT_GNU_STACK: elf->exec_stack = (p->flags & ELF_X) != 0; return ELF_OK;
+	default: return ELF_OK;
 	}
 }
 

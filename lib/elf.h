@@ -66,14 +66,14 @@ struct elf_segment {
 struct elf {
 	enum elf_type type;
 	uint64_t entry;
-	uint64_t low, high;    /* [low, high): page-rounded span of all segments */
-	uint64_t phdr_vaddr;   /* where the program headers appear in memory; 0: nowhere */
-	uint64_t phdr_offset;  /* where they are in the file */
+	uint64_t low, high;   /* [low, high): page-rounded span of all segments */
+	uint64_t phdr_vaddr;  /* where the program headers appear in memory; 0: nowhere */
+	uint64_t phdr_offset; /* where they are in the file */
 	uint16_t phdr_count;
-	uint16_t phdr_size;    /* bytes of one */
-	bool exec_stack;       /* asks for an executable stack, or does not say */
+	uint16_t phdr_size;	/* bytes of one */
+	bool exec_stack;	/* asks for an executable stack, or does not say */
 	uint64_t interp_offset; /* of the interpreter's path in the file */
-	uint64_t interp_size;   /* with its terminating zero; 0: none */
+	uint64_t interp_size;	/* with its terminating zero; 0: none */
 	unsigned count;
 	struct elf_segment segment[ELF_MAX_SEGMENTS];
 };

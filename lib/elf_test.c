@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host test of lib/elf.c: a good file is described exactly, and each fault is found by its name when
- * one field of the good file is changed.
+ * Host test of lib/elf.c: a good file is described exactly, and each fault is found by its name
+ * when one field of the good file is changed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,10 +34,18 @@ static struct file good_file(void)
 	f.head.e_phoff = sizeof(Elf64_Ehdr);
 	f.head.e_phentsize = sizeof(Elf64_Phdr);
 	f.head.e_phnum = 4;
-	f.phdr[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = 0,
-				 .p_vaddr = 0x401000, .p_filesz = 0x800, .p_memsz = 0x800};
-	f.phdr[1] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_offset = 0x1800,
-				 .p_vaddr = 0x403800, .p_filesz = 0x100, .p_memsz = 0x2900};
+	f.phdr[0] = (Elf64_Phdr){.p_type = PT_LOAD,
+				 .p_flags = PF_R | PF_X,
+				 .p_offset = 0,
+				 .p_vaddr = 0x401000,
+				 .p_filesz = 0x800,
+				 .p_memsz = 0x800};
+	f.phdr[1] = (Elf64_Phdr){.p_type = PT_LOAD,
+				 .p_flags = PF_R | PF_W,
+				 .p_offset = 0x1800,
+				 .p_vaddr = 0x403800,
+				 .p_filesz = 0x100,
+				 .p_memsz = 0x2900};
 	f.phdr[2] = (Elf64_Phdr){.p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W};
 	f.phdr[3] = (Elf64_Phdr){.p_type = PT_INTERP, .p_offset = 0x200, .p_filesz = 28};
 	return f;
@@ -96,13 +104,13 @@ static void test_variants(void **)
 	assert_int_equal(elf_parse(&f, 4096, sizeof(f), ELF_MACHINE_AARCH64, &elf), ELF_OK);
 }
 
-#define EXPECT(change, fault)                                              \
-	do {                                                               \
-		struct file f = good_file();                               \
-		struct elf elf;                                            \
-		change;                                                    \
-		assert_int_equal(parse(&f, &elf), fault);                  \
-		assert_string_not_equal(elf_fault_text(fault), "no fault"); \
+#define EXPECT(change, fault)                                                                      \
+	do {                                                                                       \
+		struct file f = good_file();                                                       \
+		struct elf elf;                                                                    \
+		change;                                                                            \
+		assert_int_equal(parse(&f, &elf), fault);                                          \
+		assert_string_not_equal(elf_fault_text(fault), "no fault");                        \
 	} while (0)
 
 static void test_header_faults(void **)
@@ -170,8 +178,10 @@ static void test_too_many_segments(void **)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),		cmocka_unit_test(test_variants),
-		cmocka_unit_test(test_header_faults),	cmocka_unit_test(test_segment_faults),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_variants),
+		cmocka_unit_test(test_header_faults),
+		cmocka_unit_test(test_segment_faults),
 		cmocka_unit_test(test_too_many_segments),
 	};
 

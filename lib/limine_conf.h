@@ -38,7 +38,7 @@ struct limine_conf_entry {
 	struct limine_conf_string protocol;
 	struct limine_conf_string kernel_path;
 	struct limine_conf_string cmdline;
-	unsigned line;      /* of the title */
+	unsigned line;	    /* of the title */
 	unsigned path_line; /* of kernel_path */
 	unsigned module_count;
 	struct limine_conf_module module[LIMINE_CONF_MAX_MODULES];
@@ -47,7 +47,7 @@ struct limine_conf_entry {
 struct limine_conf {
 	unsigned timeout_s;
 	unsigned default_entry; /* index into entry, valid */
-	unsigned count;         /* at least 1 */
+	unsigned count;		/* at least 1 */
 	struct limine_conf_entry entry[LIMINE_CONF_MAX_ENTRIES];
 };
 

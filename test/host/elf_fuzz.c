@@ -49,14 +49,27 @@ constexpr size_t CHANGE = 6; /* bytes of input for one: where, how, what */
 static void make_good(uint8_t *file)
 {
 	struct elf_header h = {
-		.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1}, .type = ELF_TYPE_EXEC,
-		.machine = ELF_MACHINE_X86_64, .version = 1, .entry = 0x1010, .phoff = sizeof(h),
-		.phentsize = sizeof(struct elf_phdr), .phnum = 4,
+		.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
+		.type = ELF_TYPE_EXEC,
+		.machine = ELF_MACHINE_X86_64,
+		.version = 1,
+		.entry = 0x1010,
+		.phoff = sizeof(h),
+		.phentsize = sizeof(struct elf_phdr),
+		.phnum = 4,
 	};
 	struct elf_phdr p[4] = {
-		{.type = PT_LOAD, .flags = ELF_R | ELF_X, .vaddr = 0x1000, .filesz = 64, .memsz = 64},
-		{.type = PT_LOAD, .flags = ELF_R | ELF_W, .offset = 0x800, .vaddr = 0x2800,
-		 .filesz = 0x100, .memsz = 0x2000},
+		{.type = PT_LOAD,
+		 .flags = ELF_R | ELF_X,
+		 .vaddr = 0x1000,
+		 .filesz = 64,
+		 .memsz = 64},
+		{.type = PT_LOAD,
+		 .flags = ELF_R | ELF_W,
+		 .offset = 0x800,
+		 .vaddr = 0x2800,
+		 .filesz = 0x100,
+		 .memsz = 0x2000},
 		{.type = PT_GNU_STACK},
 		{.type = PT_INTERP, .offset = 0x200, .filesz = 20},
 	};

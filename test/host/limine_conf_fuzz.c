@@ -24,8 +24,7 @@ static void require(bool good)
 
 static void inside(struct limine_conf_string s)
 {
-	require(s.at == nullptr ? s.size == 0 :
-		s.at >= text && s.at + s.size <= text + text_size);
+	require(s.at == nullptr ? s.size == 0 : s.at >= text && s.at + s.size <= text + text_size);
 }
 
 static void check_path(struct limine_conf_string path)
@@ -46,9 +45,21 @@ static void check_path(struct limine_conf_string path)
 
 static const char *const words[] = {
 	"/x\nprotocol: limine\npath: boot():/k\n",
-	"timeout: ", "default_entry: ", "protocol: ", "path: ", "kernel_path: ", "cmdline: ",
-	"kernel_cmdline: ", "module_path: ", "module_cmdline: ", "boot():/", "limine", "no", "\n/",
-	"#", "${",
+	"timeout: ",
+	"default_entry: ",
+	"protocol: ",
+	"path: ",
+	"kernel_path: ",
+	"cmdline: ",
+	"kernel_cmdline: ",
+	"module_path: ",
+	"module_cmdline: ",
+	"boot():/",
+	"limine",
+	"no",
+	"\n/",
+	"#",
+	"${",
 };
 constexpr size_t WORDS = sizeof(words) / sizeof(words[0]);
 

@@ -33,10 +33,12 @@ REQUEST struct limine_kernel_file_request file_request = {.id = LIMINE_KERNEL_FI
 REQUEST struct limine_module_request module_request = {.id = LIMINE_MODULE_REQUEST};
 REQUEST struct limine_rsdp_request rsdp_request = {.id = LIMINE_RSDP_REQUEST};
 REQUEST struct limine_smbios_request smbios_request = {.id = LIMINE_SMBIOS_REQUEST};
-REQUEST struct limine_efi_system_table_request system_request = {.id = LIMINE_EFI_SYSTEM_TABLE_REQUEST};
+REQUEST struct limine_efi_system_table_request system_request = {
+	.id = LIMINE_EFI_SYSTEM_TABLE_REQUEST};
 REQUEST struct limine_efi_memmap_request efi_memmap_request = {.id = LIMINE_EFI_MEMMAP_REQUEST};
 REQUEST struct limine_boot_time_request time_request = {.id = LIMINE_BOOT_TIME_REQUEST};
-REQUEST struct limine_kernel_address_request address_request = {.id = LIMINE_KERNEL_ADDRESS_REQUEST};
+REQUEST struct limine_kernel_address_request address_request = {
+	.id = LIMINE_KERNEL_ADDRESS_REQUEST};
 
 /* Outside the markers: a loader that answers it does not honour them. */
 static volatile struct limine_hhdm_request outside_request = {.id = LIMINE_HHDM_REQUEST};
@@ -222,12 +224,13 @@ static void check_state(const struct entry_state *s, uint64_t rdi, const char *w
 	check_value(s->pat & 0xffffffffffff, 0x010500070406, "PAT as promised");
 	check(s->gdt.base != 0 && s->gdt.limit >= 55 && is_hhdm(gdt), "GDT is in the HHDM");
 	check((gdt[s->cs / 8] >> 53 & 1) && s->cs == 0x28, "CS is the 64-bit code segment");
-	check(s->ss == 0x30 && s->ds == s->ss && s->es == s->ss && s->fs == s->ss &&
-	      s->gs == s->ss, "data segments are the 64-bit one");
+	check(s->ss == 0x30 && s->ds == s->ss && s->es == s->ss && s->fs == s->ss && s->gs == s->ss,
+	      "data segments are the 64-bit one");
 	check(gdt[0] == 0 && (gdt[1] & ~(1ull << 40)) == 0x00009a000000ffff &&
-	      (gdt[2] & ~(1ull << 40)) == 0x000092000000ffff &&
-	      (gdt[3] & ~(1ull << 40)) == 0x00cf9a000000ffff &&
-	      (gdt[4] & ~(1ull << 40)) == 0x00cf92000000ffff, "GDT's entries as promised");
+		      (gdt[2] & ~(1ull << 40)) == 0x000092000000ffff &&
+		      (gdt[3] & ~(1ull << 40)) == 0x00cf9a000000ffff &&
+		      (gdt[4] & ~(1ull << 40)) == 0x00cf92000000ffff,
+	      "GDT's entries as promised");
 	check_value(memory_type((uint64_t)gdt - hhdm, 56), LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE,
 		    "GDT is reclaimable");
 	check_value(s->stack_word, 0, "return address is 0");
@@ -252,14 +255,17 @@ static void check_basics(void)
 	put(info_request.response->version);
 	put("\n");
 	check(stack_request.response != nullptr, "stack size response");
-	check(firmware_request.response != nullptr && firmware_request.response->firmware_type ==
-	      LIMINE_FIRMWARE_TYPE_UEFI64, "firmware type response");
-	check(paging_request.response != nullptr && paging_request.response->mode ==
-	      LIMINE_PAGING_MODE_4LVL, "paging mode response: 4 levels");
+	check(firmware_request.response != nullptr &&
+		      firmware_request.response->firmware_type == LIMINE_FIRMWARE_TYPE_UEFI64,
+	      "firmware type response");
+	check(paging_request.response != nullptr &&
+		      paging_request.response->mode == LIMINE_PAGING_MODE_4LVL,
+	      "paging mode response: 4 levels");
 	check(time_request.response != nullptr && time_request.response->boot_time > 1700000000 &&
-	      time_request.response->boot_time < 4000000000, "boot time response is plausible");
-	check_value((uint64_t)time_request.response->boot_time / 100,
-		    option("time=") / 100, "boot time is the host's to 100 s");
+		      time_request.response->boot_time < 4000000000,
+	      "boot time response is plausible");
+	check_value((uint64_t)time_request.response->boot_time / 100, option("time=") / 100,
+		    "boot time is the host's to 100 s");
 }
 
 static void check_files(void)
@@ -274,7 +280,8 @@ static void check_files(void)
 	check(equal(k->kernel_file->cmdline, "cpus=", 5), "kernel's command line");
 	check(m != nullptr && m->module_count == (ours ? 3 : 2), "number of modules");
 	check(equal(m->modules[0]->path, "/one.txt", 9) &&
-	      equal(m->modules[0]->cmdline, "first module", 13), "module 1's path and command line");
+		      equal(m->modules[0]->cmdline, "first module", 13),
+	      "module 1's path and command line");
 	check(m->modules[0]->size == 15 && equal(m->modules[0]->address, "the first one.\n", 15),
 	      "module 1's content");
 	check(m->modules[1]->size == option("size=") && m->modules[1]->cmdline[0] == '\0',
@@ -286,13 +293,15 @@ static void check_files(void)
 	}
 	for (uint64_t i = 0; i < m->module_count; i++)
 		check(((uint64_t)m->modules[i]->address & 4095) == 0 &&
-		      memory_type_of(m->modules[i]->address) == LIMINE_MEMMAP_KERNEL_AND_MODULES &&
-		      memory_type_of(m->modules[i]) == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE,
+			      memory_type_of(m->modules[i]->address) ==
+				      LIMINE_MEMMAP_KERNEL_AND_MODULES &&
+			      memory_type_of(m->modules[i]) == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE,
 		      "module is aligned and in memory of the right type");
 	if (!ours)
 		return;
 	check(equal(m->modules[2]->path, LIMINE_MODULE_ENTROPY_PATH, 8) &&
-	      m->modules[2]->size == LIMINE_MODULE_ENTROPY_SIZE, "entropy module");
+		      m->modules[2]->size == LIMINE_MODULE_ENTROPY_SIZE,
+	      "entropy module");
 	put("# entropy:");
 	for (unsigned i = 0; i < LIMINE_MODULE_ENTROPY_SIZE; i++) {
 		any |= ((uint8_t *)m->modules[2]->address)[i];
@@ -314,12 +323,14 @@ static void check_firmware(void)
 		sum += rsdp[i];
 	check(equal((const char *)rsdp, "RSD PTR ", 8) && sum == 0, "RSDP response");
 	check(system_request.response != nullptr &&
-	      equal(system_request.response->address, "IBI SYST", 8), "EFI system table response");
+		      equal(system_request.response->address, "IBI SYST", 8),
+	      "EFI system table response");
 	check(smbios_request.response != nullptr && (smbios_request.response->entry_32 != nullptr ||
 						     smbios_request.response->entry_64 != nullptr),
 	      "SMBIOS response");
 	check(e != nullptr && e->desc_size >= 40 && e->memmap_size % e->desc_size == 0 &&
-	      e->memmap_size > 10 * e->desc_size && is_hhdm(e->memmap), "EFI memory map response");
+		      e->memmap_size > 10 * e->desc_size && is_hhdm(e->memmap),
+	      "EFI memory map response");
 }
 
 static void check_memmap(void)
@@ -411,12 +422,12 @@ static void check_mappings(void)
 		uint64_t pat = size == 4096 ? e >> 7 & 1 : e >> 12 & 1;
 
 		check(fb->framebuffers[0]->bpp == 32 && fb->framebuffers[0]->width >= 640 &&
-		      fb->framebuffers[0]->pitch >= fb->framebuffers[0]->width * 4,
+			      fb->framebuffers[0]->pitch >= fb->framebuffers[0]->width * 4,
 		      "framebuffer response");
 		check_value(pat << 2 | (e >> 3 & 3), 5, "framebuffer is write-combining");
 		*(volatile uint32_t *)fb->framebuffers[0]->address = 0xffffff;
-		check_value(memory_type_of(fb->framebuffers[0]->address),
-			    LIMINE_MEMMAP_FRAMEBUFFER, "framebuffer is in the memory map");
+		check_value(memory_type_of(fb->framebuffers[0]->address), LIMINE_MEMMAP_FRAMEBUFFER,
+			    "framebuffer is in the memory map");
 	}
 	check((fb != nullptr) == option("screen="), "framebuffer if there is a screen");
 }

@@ -74,16 +74,15 @@ void wait_us(uint64_t us)
 		pause();
 }
 
-void arch_prepare(struct boot *boot)
+void arch_prepare(void)
 {
 	constexpr uint64_t sample_us = 1000;
 	uint64_t start;
 
-	(void)boot;
 	start = arch_ticks();
 	efi->boot->stall(sample_us);
 	ticks_per_us = (arch_ticks() - start) / sample_us + 1;
-	paging_prepare(cpuid(0x80000000).eax >= 0x80000001 && (cpuid(0x80000001).edx & 1u << 20));
+	paging_prepare();
 	trampoline_prepare();
 }
 

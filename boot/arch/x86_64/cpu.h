@@ -26,9 +26,15 @@ static inline struct cpuid cpuid(uint32_t leaf)
 {
 	struct cpuid r;
 
-	__asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+	__asm__ volatile("cpuid"
+			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
 			 : "a"(leaf), "c"(0));
 	return r;
+}
+
+static inline bool cpu_has_nx(void)
+{
+	return cpuid(0x80000000).eax >= 0x80000001 && (cpuid(0x80000001).edx & 1u << 20);
 }
 
 static inline uint64_t msr_read(uint32_t msr)
@@ -43,7 +49,8 @@ static inline uint64_t msr_read(uint32_t msr)
 static inline void msr_write(uint32_t msr, uint64_t value)
 {
 	__asm__ volatile("mfence; lfence; wrmsr"
-			 : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+			 :
+			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
 			 : "memory");
 }
 

@@ -15,9 +15,10 @@
 #include "madt.h"
 #include "x86_64.h"
 
-constexpr uint32_t ICR_INIT = 0x4500;    /* level, assert */
+constexpr uint32_t ICR_INIT = 0x4500;	  /* level, assert */
 constexpr uint32_t ICR_START_UP = 0x4600; /* | page number */
 constexpr uint32_t ICR_PENDING = 1u << 12;
+constexpr uint32_t XAPIC_HIGHEST = 254; /* 255 is all of them */
 
 struct cpu {
 	struct limine_mp_info_x86_64 *info;
@@ -26,7 +27,7 @@ struct cpu {
 
 static struct cpu *cpus;
 static uint64_t cpu_count;
-static bool x2apic;       /* the first CPU's state when the others start */
+static bool x2apic; /* the first CPU's state when the others start */
 static uint64_t apic_base;
 
 static uint32_t own_apic_id(void)
@@ -129,6 +130,8 @@ static bool start(const struct cpu *cpu)
 	uint32_t page = (uint32_t)((uint64_t)data / PAGE);
 	const uint64_t patience[2] = {first_us, second_us};
 
+	if (!x2apic && cpu->info->lapic_id > XAPIC_HIGHEST)
+		return false;
 	data->target = 0;
 	data->stack = (uint64_t)to_hhdm(cpu->stack_top);
 	data->info = (uint64_t)to_hhdm(cpu->info);
@@ -155,8 +158,8 @@ static void decide_x2apic(const struct limine_mp_request *request)
 		msr_write(MSR_APIC_BASE, apic_base);
 	}
 	x2apic = apic_base & APIC_BASE_X2APIC;
-	trampoline_parameters()->apic_base = (uint32_t)(apic_base &
-							(APIC_BASE_ENABLE | APIC_BASE_X2APIC));
+	trampoline_parameters()->apic_base =
+		(uint32_t)(apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC));
 }
 
 void arch_mp_start(struct boot *boot)
@@ -170,7 +173,8 @@ void arch_mp_start(struct boot *boot)
 		return;
 	decide_x2apic(request);
 	for (uint64_t i = 0; i < cpu_count; i++) {
-		if (cpus[i].stack_top != nullptr)
+		if (cpus[i].stack_top != nullptr &&
+		    (x2apic || cpus[i].info->lapic_id <= XAPIC_HIGHEST))
 			send_ipi(cpus[i].info->lapic_id, ICR_INIT);
 	}
 	if (cpu_count > 1)

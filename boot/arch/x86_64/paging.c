@@ -8,6 +8,7 @@
  */
 #include <boot/arch.h>
 
+#include "cpu.h"
 #include "x86_64.h"
 
 constexpr uint64_t PTE_PRESENT = 1u << 0;
@@ -27,11 +28,11 @@ uint64_t paging_root(void)
 	return (uint64_t)root;
 }
 
-void paging_prepare(bool nx)
+void paging_prepare(void)
 {
 	root = alloc_pages_below(1, 4 * GIB, EFI_LOADER_DATA, "page tables, below 4 GiB");
 	__builtin_memset(root, 0, PAGE);
-	have_nx = nx;
+	have_nx = cpu_has_nx();
 }
 
 /* Attributes of a leaf. Write-combining is PAT entry 5: PAT and PWT. */

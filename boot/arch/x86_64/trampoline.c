@@ -23,7 +23,6 @@ void trampoline_prepare(void)
 {
 	constexpr uint64_t mib = 1 << 20;
 	struct trampoline_data *data;
-	bool nx = cpuid(0x80000000).eax >= 0x80000001 && (cpuid(0x80000001).edx & 1u << 20);
 
 	page = alloc_pages_below(1, mib, EFI_LOADER_CODE, "starting CPUs, below 1 MiB");
 	__builtin_memset(page, 0, PAGE);
@@ -35,7 +34,7 @@ void trampoline_prepare(void)
 		.hhdm = (uint64_t)page + HHDM,
 		.cr3 = paging_root(),
 		.pml4 = paging_root() + HHDM,
-		.efer = EFER_LME | (nx ? EFER_NXE : 0),
+		.efer = EFER_LME | (cpu_has_nx() ? EFER_NXE : 0),
 		.far_32 = address_of(trampoline_32),
 		.far_32_selector = GDT_CODE_32,
 		.far_64 = address_of(trampoline_64),
@@ -45,14 +44,15 @@ void trampoline_prepare(void)
 		.gdtr_hhdm_limit = sizeof(data->gdt) - 1,
 		.gdtr_hhdm_base = (uint64_t)data->gdt + HHDM,
 		/* Intel SDM 3A 3.4.5; all present, ring 0, accessed. */
-		.gdt = {
-			[GDT_CODE_16 / 8] = 0x00009b000000ffff,
-			[GDT_DATA_16 / 8] = 0x000093000000ffff,
-			[GDT_CODE_32 / 8] = 0x00cf9b000000ffff,
-			[GDT_DATA_32 / 8] = 0x00cf93000000ffff,
-			[GDT_CODE_64 / 8] = 0x00209b0000000000,
-			[GDT_DATA_64 / 8] = 0x0000930000000000,
-		},
+		.gdt =
+			{
+				[GDT_CODE_16 / 8] = 0x00009b000000ffff,
+				[GDT_DATA_16 / 8] = 0x000093000000ffff,
+				[GDT_CODE_32 / 8] = 0x00cf9b000000ffff,
+				[GDT_DATA_32 / 8] = 0x00cf93000000ffff,
+				[GDT_CODE_64 / 8] = 0x00209b0000000000,
+				[GDT_DATA_64 / 8] = 0x0000930000000000,
+			},
 	};
 }
 
@@ -64,7 +64,8 @@ void trampoline_enter(uint64_t entry, uint64_t stack)
 	data->stack = stack;
 	/* RCX is what trampoline_first_cpu expects; it never returns. */
 	__asm__ volatile("cli; jmpq *%0"
-			 : : "a"((uint64_t)address_of(trampoline_first_cpu)), "c"(page)
+			 :
+			 : "a"((uint64_t)address_of(trampoline_first_cpu)), "c"(page)
 			 : "memory");
 	__builtin_unreachable();
 }

@@ -20,37 +20,36 @@
 /* Specification: "Base protocol revisions". The loader clears word 2 when it complies. */
 #define LIMINE_BASE_REVISION_MAGIC_0 0xf9562b2d5c95a6c8ull
 #define LIMINE_BASE_REVISION_MAGIC_1 0x6a7b384944536bdcull
-#define LIMINE_BASE_REVISION(n) { LIMINE_BASE_REVISION_MAGIC_0, LIMINE_BASE_REVISION_MAGIC_1, (n) }
+#define LIMINE_BASE_REVISION(n)	     {LIMINE_BASE_REVISION_MAGIC_0, LIMINE_BASE_REVISION_MAGIC_1, (n)}
 
 /* Specification: "Requests Delimiters": uint64_t[4] before and uint64_t[2] after the requests. */
-#define LIMINE_REQUESTS_START_MARKER                                                   \
-	{ 0xf6b8f4b39de7d1aeull, 0xfab91a6940fcb9cfull, 0x785c6ed015d3e316ull,         \
-	  0x181e920a7852b9d9ull }
-#define LIMINE_REQUESTS_END_MARKER { 0xadc0e0531bb10d03ull, 0x9572709f31764c62ull }
+#define LIMINE_REQUESTS_START_MARKER                                                               \
+	{0xf6b8f4b39de7d1aeull, 0xfab91a6940fcb9cfull, 0x785c6ed015d3e316ull, 0x181e920a7852b9d9ull}
+#define LIMINE_REQUESTS_END_MARKER {0xadc0e0531bb10d03ull, 0x9572709f31764c62ull}
 
 /* Specification: "Feature List". The first two words are common to all requests. */
-#define LIMINE_MAGIC_0 0xc7b1dd30df4c8b88ull
-#define LIMINE_MAGIC_1 0x0a82e883a194f07bull
-#define LIMINE_ID(a, b) { LIMINE_MAGIC_0, LIMINE_MAGIC_1, (a), (b) }
+#define LIMINE_MAGIC_0	0xc7b1dd30df4c8b88ull
+#define LIMINE_MAGIC_1	0x0a82e883a194f07bull
+#define LIMINE_ID(a, b) {LIMINE_MAGIC_0, LIMINE_MAGIC_1, (a), (b)}
 
-#define LIMINE_BOOTLOADER_INFO_REQUEST LIMINE_ID(0xf55038d8e2a1202full, 0x279426fcf5f59740ull)
-#define LIMINE_FIRMWARE_TYPE_REQUEST LIMINE_ID(0x8c2f75d90bef28a8ull, 0x7045a4688eac00c3ull)
-#define LIMINE_STACK_SIZE_REQUEST LIMINE_ID(0x224ef0460a8e8926ull, 0xe1cb0fc25f46ea3dull)
-#define LIMINE_HHDM_REQUEST LIMINE_ID(0x48dcf1cb8ad2b852ull, 0x63984e959a98244bull)
-#define LIMINE_FRAMEBUFFER_REQUEST LIMINE_ID(0x9d5827dcd881dd75ull, 0xa3148604f6fab11bull)
-#define LIMINE_PAGING_MODE_REQUEST LIMINE_ID(0x95c1a0edab0944cbull, 0xa4e5cb3842f7488aull)
-#define LIMINE_MP_REQUEST LIMINE_ID(0x95a67b819a1b857eull, 0xa0b61b723b6a73e0ull)
-#define LIMINE_MEMMAP_REQUEST LIMINE_ID(0x67cf3d9d378a806full, 0xe304acdfc50c3c62ull)
-#define LIMINE_ENTRY_POINT_REQUEST LIMINE_ID(0x13d86c035a1cd3e1ull, 0x2b0caa89d8f3026aull)
-#define LIMINE_KERNEL_FILE_REQUEST LIMINE_ID(0xad97e90e83f1ed67ull, 0x31eb5d1c5ff23b69ull)
-#define LIMINE_MODULE_REQUEST LIMINE_ID(0x3e7e279702be32afull, 0xca1c4f3bd1280ceeull)
-#define LIMINE_RSDP_REQUEST LIMINE_ID(0xc5e77b6b397e7b43ull, 0x27637845accdcf3cull)
-#define LIMINE_SMBIOS_REQUEST LIMINE_ID(0x9e9046f11e095391ull, 0xaa4a520fefbde5eeull)
+#define LIMINE_BOOTLOADER_INFO_REQUEST	LIMINE_ID(0xf55038d8e2a1202full, 0x279426fcf5f59740ull)
+#define LIMINE_FIRMWARE_TYPE_REQUEST	LIMINE_ID(0x8c2f75d90bef28a8ull, 0x7045a4688eac00c3ull)
+#define LIMINE_STACK_SIZE_REQUEST	LIMINE_ID(0x224ef0460a8e8926ull, 0xe1cb0fc25f46ea3dull)
+#define LIMINE_HHDM_REQUEST		LIMINE_ID(0x48dcf1cb8ad2b852ull, 0x63984e959a98244bull)
+#define LIMINE_FRAMEBUFFER_REQUEST	LIMINE_ID(0x9d5827dcd881dd75ull, 0xa3148604f6fab11bull)
+#define LIMINE_PAGING_MODE_REQUEST	LIMINE_ID(0x95c1a0edab0944cbull, 0xa4e5cb3842f7488aull)
+#define LIMINE_MP_REQUEST		LIMINE_ID(0x95a67b819a1b857eull, 0xa0b61b723b6a73e0ull)
+#define LIMINE_MEMMAP_REQUEST		LIMINE_ID(0x67cf3d9d378a806full, 0xe304acdfc50c3c62ull)
+#define LIMINE_ENTRY_POINT_REQUEST	LIMINE_ID(0x13d86c035a1cd3e1ull, 0x2b0caa89d8f3026aull)
+#define LIMINE_KERNEL_FILE_REQUEST	LIMINE_ID(0xad97e90e83f1ed67ull, 0x31eb5d1c5ff23b69ull)
+#define LIMINE_MODULE_REQUEST		LIMINE_ID(0x3e7e279702be32afull, 0xca1c4f3bd1280ceeull)
+#define LIMINE_RSDP_REQUEST		LIMINE_ID(0xc5e77b6b397e7b43ull, 0x27637845accdcf3cull)
+#define LIMINE_SMBIOS_REQUEST		LIMINE_ID(0x9e9046f11e095391ull, 0xaa4a520fefbde5eeull)
 #define LIMINE_EFI_SYSTEM_TABLE_REQUEST LIMINE_ID(0x5ceba5163eaaf6d6ull, 0x0a6981610cf65fccull)
-#define LIMINE_EFI_MEMMAP_REQUEST LIMINE_ID(0x7df62a431d6872d5ull, 0xa4fcdfb3e57306c8ull)
-#define LIMINE_BOOT_TIME_REQUEST LIMINE_ID(0x502746e184c088aaull, 0xfbc5ec83e6327893ull)
-#define LIMINE_KERNEL_ADDRESS_REQUEST LIMINE_ID(0x71ba76863cc55f63ull, 0xb2644a48c516a487ull)
-#define LIMINE_DTB_REQUEST LIMINE_ID(0xb40ddb48fb54bac7ull, 0x545081493f81ffb7ull)
+#define LIMINE_EFI_MEMMAP_REQUEST	LIMINE_ID(0x7df62a431d6872d5ull, 0xa4fcdfb3e57306c8ull)
+#define LIMINE_BOOT_TIME_REQUEST	LIMINE_ID(0x502746e184c088aaull, 0xfbc5ec83e6327893ull)
+#define LIMINE_KERNEL_ADDRESS_REQUEST	LIMINE_ID(0x71ba76863cc55f63ull, 0xb2644a48c516a487ull)
+#define LIMINE_DTB_REQUEST		LIMINE_ID(0xb40ddb48fb54bac7ull, 0x545081493f81ffb7ull)
 
 /* What every request begins with; enough for features whose request has no parameters. */
 struct limine_request {
@@ -131,7 +130,7 @@ struct limine_framebuffer {
 	uint64_t width;
 	uint64_t height;
 	uint64_t pitch; /* bytes from one line to the next */
-	uint16_t bpp;   /* bits per pixel */
+	uint16_t bpp;	/* bits per pixel */
 	uint8_t memory_model;
 	uint8_t red_mask_size;
 	uint8_t red_mask_shift;
@@ -272,7 +271,7 @@ struct limine_uuid {
 
 #define LIMINE_MEDIA_TYPE_GENERIC 0
 #define LIMINE_MEDIA_TYPE_OPTICAL 1
-#define LIMINE_MEDIA_TYPE_TFTP 2
+#define LIMINE_MEDIA_TYPE_TFTP	  2
 
 struct limine_file {
 	uint64_t revision;
@@ -319,7 +318,8 @@ struct limine_module_request {
 	uint64_t id[4];
 	uint64_t revision;
 	struct limine_module_response *response;
-	/* request revision 1: modules that the kernel itself names; boot/ answers with revision 0 */
+	/* request revision 1: modules that the kernel itself names; boot/ answers with revision 0
+	 */
 	uint64_t internal_module_count;
 	void **internal_modules;
 };
