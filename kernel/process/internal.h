@@ -18,6 +18,9 @@ DECLARE_COMPONENT(process);
 
 extern struct process *init_process;
 
+struct abi_timespec { int64_t sec, nsec; };
+struct abi_timeval { int64_t sec, usec; };
+
 /* --- pid.c --- */
 enum : uint32_t { PID_LIMIT = 32768 };
 struct pid {
@@ -49,14 +52,32 @@ void process_usage_of_threads(struct process *p, struct process_usage *out);
 void process_usage_add(struct process_usage *to, const struct process_usage *from);
 struct process *process_parent_get(struct process *p);
 
+/* --- clone.c --- */
+struct clone_request {
+	uint64_t flags, stack, tls;
+	uint32_t exit_signal;
+	user_addr parent_tid, child_tid;
+};
+enum : uint64_t {
+	CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800, CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000,
+	CLONE_THREAD = 0x10000, CLONE_SYSVSEM = 0x40000, CLONE_SETTLS = 0x80000, CLONE_PARENT_SETTID = 0x100000,
+	CLONE_CHILD_CLEARTID = 0x200000, CLONE_DETACHED = 0x400000, CLONE_UNTRACED = 0x800000, CLONE_CHILD_SETTID = 0x1000000,
+	CLONE_CLEAR_SIGHAND = 0x100000000,
+};
+long process_clone(const struct clone_request *r, uint32_t syscall_number);
+void process_publish_name(struct thread *t);		/* tells the nucleus, for reports */
+
 /* --- exit.c --- */
 [[noreturn]] void process_thread_end(int32_t status);	/* ends the calling thread; status counts if it is the last */
 void process_group_exit_begin(struct process *p, int32_t status) REQUIRES(p->signal_lock);
 [[noreturn]] void process_group_exit(int32_t status);
 /* Waits until the caller is its process's only thread (exec). -EINTR: it is dying itself. */
 [[nodiscard]] int process_end_other_threads(void);
-void vfork_complete(struct process_thread *t);
+void vfork_complete(struct process_thread *s);
+void vfork_put(struct vfork *v);
 bool process_must_end(struct process *p);
+/* Takes a zombie out of the tree; the caller drops the table's reference (process_put) after unlocking. */
+void process_reap_locked(struct process *p) REQUIRES(process_tree_lock);
 
 /* --- group.c --- */
 bool group_orphaned_locked(uint32_t pgid, const struct process *without) REQUIRES(process_tree_lock);
@@ -141,13 +162,20 @@ void posix_timers_destroy(struct process *p);
 /* A signal with SI_TIMER was taken: fills in the overrun and arms the next period. No spinlock held. */
 void posix_timer_delivered(struct process *p, struct signal_info *info);
 
+/* --- usage.c --- */
+struct abi_rusage {
+	struct abi_timeval user, system;
+	int64_t max_resident_kib, ix_rss, id_rss, is_rss, minor_faults, major_faults, swaps, in_blocks, out_blocks, sent, received,
+		signals, voluntary, involuntary;
+};
+static_assert(sizeof(struct abi_rusage) == 144);
+void rusage_fill(struct abi_rusage *out, const struct process_usage *u);
+
 /* --- futex.c --- */
 int futex_wake_address(user_addr at, uint32_t count);
 void futex_robust_exit(struct process_thread *t);
 
 /* --- clock conversions --- */
-struct abi_timespec { int64_t sec, nsec; };
-struct abi_timeval { int64_t sec, usec; };
 struct abi_itimerspec { struct abi_timespec interval, value; };
 [[nodiscard]] int timespec_from_user(user_addr at, uint64_t *ns);	/* -EFAULT, -EINVAL; saturates */
 [[nodiscard]] int timespec_to_user(user_addr at, uint64_t ns);

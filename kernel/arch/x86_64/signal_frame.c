@@ -17,6 +17,7 @@
 #include <kernel/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
+#include <nucleus/layout.h>
 
 struct frame_context {			/* struct sigcontext */
 	uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;

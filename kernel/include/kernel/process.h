@@ -107,7 +107,7 @@ struct process {
 	enum process_state state;	/* STOPPED also under signal_lock */
 	uint8_t exit_signal;		/* to the parent; 0: none */
 	bool has_execed, child_subreaper;
-	bool reaping;			/* a waiter is taking it */
+	bool stillborn;			/* its fork was interrupted: nobody is to hear of it */
 	int32_t exit_status;		/* as wait4 reports it, once ZOMBIE */
 	struct wait_queue child_wait;	/* of the parent's waiters */
 	struct process_usage children_usage;
