@@ -7,9 +7,10 @@
  * the caller waits for what the victim leaves. Interface and contexts: kernel/page.h.
  */
 #include <kernel/component.h>
-#include <kernel/log.h>
-#include <kernel/wait.h>
 #include <kernel/clock.h>
+#include <kernel/log.h>
+#include <kernel/process.h>
+#include <kernel/wait.h>
 #include <arch/page_ops.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -162,7 +163,8 @@ static bool out_of_memory(enum page_kind kind, unsigned order, unsigned attempt)
 		return true;
 	if (order > ORDER_WORTH_KILLING || attempt >= OOM_TRIES || signal_pending_current())
 		return false;
-	oom_kill();
+	if (!oom_kill())
+		return false;
 	thread_park(clock_monotonic_ns() + OOM_WAIT_NS);
 	return true;
 }

@@ -55,6 +55,9 @@ struct file_ops {
 	long (*readdir)(struct file *f, readdir_emit emit, void *ctx);	/* from f->position, which it advances */
 	/* The page at index, for mmap: a reference on *out. -ENXIO beyond the end. nullptr: cannot be mapped (ENODEV). */
 	long (*get_page)(struct file *f, uint64_t index, bool for_write, struct page **out);
+	/* Fault-around: those of the pages index … index + n - 1 that are cached, a reference on each, nullptr for the others. Result: how
+	 * many were found. Does not wait for I/O. nullptr: none. Both are called with a space's lock held (RANK_SPACE). */
+	unsigned (*get_cached)(struct file *f, uint64_t index, unsigned n, struct page **out);
 	int (*open)(struct file *f);
 	void (*release)(struct file *f);
 	long (*fsync)(struct file *f);

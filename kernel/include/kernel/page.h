@@ -85,7 +85,4 @@ void page_stats(struct memory_stats *out);
 extern uint64_t page_cache_count;	/* pages held by page caches; the page cache keeps it (atomic) */
 extern uint64_t page_slab_count;	/* kept by the slab allocator (atomic) */
 
-/* Implemented with processes: chooses a victim, says so in the log and kills it. Called without spinlocks. */
-void oom_kill(void);
-
 #endif

@@ -14,6 +14,7 @@ struct file;
 struct vm_area;
 struct vm_space;
 
+[[nodiscard]] int vm_init(void);					/* after page_init */
 [[nodiscard]] int vm_space_create(struct vm_space **out);		/* one reference */
 /* fork: all areas, copy-on-write. */
 [[nodiscard]] int vm_space_clone(struct vm_space *src, struct vm_space **out);
@@ -32,6 +33,8 @@ void vm_set_brk(struct vm_space *s, uint64_t start);
 /* Copies into a space that is not the current one (arguments and environment at exec, tracing). */
 [[nodiscard]] int vm_write(struct vm_space *s, uint64_t va, const void *data, size_t n);
 [[nodiscard]] int vm_read(struct vm_space *s, uint64_t va, void *data, size_t n);
+size_t vm_write_partial(struct vm_space *s, uint64_t va, const void *data, size_t n);	/* bytes done */
+size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n);
 
 /* A process's fault: 0 = handled, retry; -EFAULT = no such area (SEGV_MAPERR), -EACCES = not allowed (SEGV_ACCERR),
  * -ENOMEM = out of memory, -EIO = beyond the file's end (SIGBUS). May sleep. */
@@ -42,6 +45,11 @@ void vm_stats(struct vm_space *s, struct vm_stats *out);
 /* For /proc/PID/maps: calls emit for each area in order. */
 struct vm_area_info { uint64_t start, end, offset; uint32_t prot; bool shared; struct file *file; const char *label; };
 int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a), void *ctx);
+
+/* A file was cut: pages from first_page on leave every space that maps them; the next access is SIGBUS. Call after the pages left the
+ * cache and the size changed, with the inode's lock held or not. May sleep. */
+struct inode;
+void vm_unmap_file(struct inode *inode, uint64_t first_page);
 
 /* Everything that exec needs to know of /proc/PID/{cmdline,environ,auxv,stat}. */
 struct vm_exec_info { uint64_t arg_start, arg_end, env_start, env_end, stack_start, code_start, code_end; };

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces as a whole: create, copy (fork), destroy, describe. Interface: kernel/vm.h; locks: vm_internal.h.
+ *
+ * All spaces stand in one list so that truncating a file can find its mappings; the list holds no references, so whoever
+ * walks it takes one that is refused once the last is gone.
+ */
+#include "vm_internal.h"
+
+#include <kernel/log.h>
+#include <kernel/random.h>
+#include <kernel/slab.h>
+#include <lib/string.h>
+#include <nucleus/calls.h>
+
+constexpr uint64_t MMAP_TOP = 0x00007ff000000000;	/* the space above is for stacks and the vDSO */
+constexpr uint64_t MMAP_RANDOM_PAGES = 1ull << 26;	/* 256 GiB of places */
+
+static struct spinlock all_lock = SPINLOCK_INIT(RANK_NONE);	/* leaf */
+static struct list all_spaces GUARDED_BY(&all_lock) = LIST_INIT(all_spaces);
+static struct list zombies GUARDED_BY(&all_lock) = LIST_INIT(zombies);	/* unmapped, but a thread was still leaving */
+
+int vm_init(void)
+{
+	vm_zero_page = page_alloc_user(true);
+	return vm_zero_page ? 0 : -ENOMEM;
+}
+
+static int create(struct vm_space **out)
+{
+	struct vm_space *s = kmalloc(sizeof(*s));
+	long handle;
+
+	if (!s)
+		return -ENOMEM;
+	do {
+		handle = nucleus_space_create();
+	} while (handle == -ENOMEM && page_relieve_nucleus());
+	if (handle < 0) {
+		kfree(s);
+		return (int)handle;
+	}
+	rwlock_init(&s->lock, RANK_SPACE);
+	s->refs = 1;
+	s->handle = (uint32_t)handle;
+	s->root = (uint64_t)nucleus_space_root(s->handle);
+	*out = s;
+	return 0;
+}
+
+static void publish(struct vm_space *s)
+{
+	spin_lock(&all_lock);
+	list_push_back(&all_spaces, &s->all);
+	spin_unlock(&all_lock);
+}
+
+int vm_space_create(struct vm_space **out) NO_THREAD_SAFETY
+{
+	uint64_t random;
+	int error = create(out);
+
+	if (error)
+		return error;
+	random_bytes(&random, sizeof(random));
+	(*out)->mmap_top = MMAP_TOP - (random % MMAP_RANDOM_PAGES << PAGE_SHIFT);
+	range_tree_init(&(*out)->areas, USER_MIN);
+	publish(*out);
+	return 0;
+}
+
+static int clone_area(struct vm_space *d, struct vm_space *s, struct vm_area *a) REQUIRES(s->lock) NO_THREAD_SAFETY
+{
+	if (a->flags & AREA_DONT_FORK)
+		return 0;
+	/* Locks on memory are not inherited (mlock(2)). */
+	struct vm_area *copy = area_create(area_start(a), area_end(a), a->prot, a->flags & ~(uint32_t)AREA_LOCKED);
+	if (!copy)
+		return -ENOMEM;
+	copy->file = a->file;
+	copy->page_offset = a->page_offset;
+	copy->special = a->special;
+	if (copy->file)
+		file_get(copy->file);
+	area_insert(d, copy);
+	if (a->flags & (AREA_SPECIAL | AREA_WIPE_ON_FORK))
+		return 0;
+	return pages_clone(d, s, a);
+}
+
+int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
+{
+	struct vm_space *d;
+	int error = create(&d);
+
+	if (error)
+		return error;
+	range_tree_init(&d->areas, USER_MIN);
+	publish(d);
+	write_lock(&src->lock);
+	d->brk_start = src->brk_start;
+	d->brk = src->brk;
+	d->mmap_top = src->mmap_top;
+	d->exec = src->exec;
+	for (struct range_node *n = range_first(&src->areas); n && !error; n = range_next(&src->areas, n))
+		error = clone_area(d, src, area_of(n));
+	write_unlock(&src->lock);
+	if (error) {
+		vm_space_put(d);
+		return error;
+	}
+	*out = d;
+	return 0;
+}
+
+void vm_space_get(struct vm_space *s)
+{
+	__atomic_fetch_add(&s->refs, 1, __ATOMIC_RELAXED);
+}
+
+static bool try_get(struct vm_space *s)
+{
+	uint32_t refs = __atomic_load_n(&s->refs, __ATOMIC_RELAXED);
+
+	while (refs)
+		if (__atomic_compare_exchange_n(&s->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+/* Frees the page tables; false while some thread is still about to leave them. */
+static bool destroy_tables(struct vm_space *s)
+{
+	return nucleus_space_destroy(s->handle) != -EBUSY;
+}
+
+static void retry_zombies(void)
+{
+	struct list later = LIST_INIT(later);
+
+	for (;;) {
+		struct vm_space *s = nullptr;
+
+		spin_lock(&all_lock);
+		if (!list_empty(&zombies)) {
+			s = list_first(&zombies, struct vm_space, all);
+			list_remove(&s->all);
+		}
+		spin_unlock(&all_lock);
+		if (!s)
+			break;
+		if (destroy_tables(s))
+			kfree(s);
+		else
+			list_push_back(&later, &s->all);
+	}
+	spin_lock(&all_lock);
+	while (!list_empty(&later)) {
+		struct list *node = later.next;
+
+		list_remove(node);
+		list_push_back(&zombies, node);
+	}
+	spin_unlock(&all_lock);
+}
+
+void vm_space_put(struct vm_space *s)
+{
+	struct list dead = LIST_INIT(dead);
+	struct range_node *n;
+
+	if (__atomic_fetch_sub(&s->refs, 1, __ATOMIC_ACQ_REL) != 1)
+		return;
+	spin_lock(&all_lock);
+	list_remove(&s->all);
+	spin_unlock(&all_lock);
+	write_lock(&s->lock);
+	while ((n = range_last(&s->areas))) {
+		struct vm_area *a = area_of(n);
+
+		pages_unmap(s, a, area_start(a), area_end(a));
+		area_remove(s, a, &dead);
+	}
+	write_unlock(&s->lock);
+	areas_bury(&dead);
+	/* An exiting thread gives its space up from inside. */
+	if (!vm_current() || vm_current() == s)
+		nucleus_space_use(0);
+	if (destroy_tables(s)) {
+		kfree(s);
+	} else {
+		spin_lock(&all_lock);
+		list_push_back(&zombies, &s->all);
+		spin_unlock(&all_lock);
+	}
+	retry_zombies();
+}
+
+uint32_t vm_space_handle(const struct vm_space *s)
+{
+	return s->handle;
+}
+
+void vm_space_set_name(struct vm_space *s, const char *name, uint32_t pid)
+{
+	uint64_t words[2] = { 0, 0 };
+
+	memcpy(words, name, strnlen(name, sizeof(words) - 1));
+	nucleus_space_set_name(s->handle, words[0], words[1], pid);
+}
+
+void vm_space_use(struct vm_space *s)
+{
+	nucleus_space_use(s->handle);
+}
+
+static const char *label_of(const struct vm_area *a)
+{
+	if (a->special)
+		return a->special->label;
+	if (a->flags & AREA_HEAP)
+		return "[heap]";
+	return a->flags & AREA_STACK ? "[stack]" : nullptr;
+}
+
+int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a), void *ctx)
+{
+	int result = 0;
+
+	read_lock(&s->lock);
+	for (struct range_node *n = range_first(&s->areas); n && !result; n = range_next(&s->areas, n)) {
+		const struct vm_area *a = area_of(n);
+		struct vm_area_info info = {
+			.start = n->start, .end = n->end, .offset = a->file ? a->page_offset << PAGE_SHIFT : 0, .prot = a->prot,
+			.shared = a->flags & AREA_SHARED, .file = a->file, .label = label_of(a),
+		};
+
+		result = emit(ctx, &info);
+	}
+	read_unlock(&s->lock);
+	return result;
+}
+
+void vm_stats(struct vm_space *s, struct vm_stats *out)
+{
+	*out = (struct vm_stats){ 0 };
+	read_lock(&s->lock);
+	for (struct range_node *n = range_first(&s->areas); n; n = range_next(&s->areas, n)) {
+		const struct vm_area *a = area_of(n);
+		uint64_t bytes = n->end - n->start;
+
+		if (a->flags & AREA_STACK)
+			out->stack_bytes += bytes;
+		else if (area_is_data(a))
+			out->data_bytes += bytes;
+		if ((a->prot & PROT_EXEC) && a->file)
+			out->text_bytes += bytes;
+		if (a->file)
+			out->shared_pages += pages_count(s, n->start, n->end);
+	}
+	out->virtual_bytes = s->total_pages << PAGE_SHIFT;
+	out->resident_pages = s->resident;
+	read_unlock(&s->lock);
+}
+
+void vm_set_exec_info(struct vm_space *s, const struct vm_exec_info *info)
+{
+	write_lock(&s->lock);
+	s->exec = *info;
+	write_unlock(&s->lock);
+}
+
+void vm_get_exec_info(struct vm_space *s, struct vm_exec_info *info)
+{
+	read_lock(&s->lock);
+	*info = s->exec;
+	read_unlock(&s->lock);
+}
+
+static void unmap_file_in(struct vm_space *s, const struct inode *inode, uint64_t first_page)
+{
+	write_lock(&s->lock);
+	for (struct range_node *n = range_first(&s->areas); n; n = range_next(&s->areas, n)) {
+		struct vm_area *a = area_of(n);
+		uint64_t pages = (n->end - n->start) >> PAGE_SHIFT;
+
+		if (!a->file || a->file->inode != inode || a->page_offset + pages <= first_page)
+			continue;
+		uint64_t skip = first_page > a->page_offset ? first_page - a->page_offset : 0;
+		pages_unmap(s, a, n->start + (skip << PAGE_SHIFT), n->end);
+	}
+	write_unlock(&s->lock);
+}
+
+void vm_unmap_file(struct inode *inode, uint64_t first_page)
+{
+	struct vm_space *previous = nullptr;
+
+	if (!area_inode_may_be_mapped(inode))
+		return;
+	/* The reference on `previous` keeps its place in the list while the lock is dropped. */
+	for (;;) {
+		struct vm_space *s = nullptr;
+
+		spin_lock(&all_lock);
+		struct list *at = previous ? previous->all.next : all_spaces.next;
+		for (; at != &all_spaces && !s; at = at->next)
+			if (try_get(list_entry(at, struct vm_space, all)))
+				s = list_entry(at, struct vm_space, all);
+		spin_unlock(&all_lock);
+		if (previous)
+			vm_space_put(previous);
+		if (!s)
+			return;
+		unmap_file_in(s, inode, first_page);
+		previous = s;
+	}
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copies between the kernel and a process's memory, by software translation: walk the page table under the space's
+ * read lock, copy through the window, and when a page is absent or may not be written, drop the lock and call the fault code.
+ * The lock keeps the page: nothing is unmapped, replaced or freed while it is held for reading. Interface: kernel/user.h.
+ */
+#include "vm_internal.h"
+
+#include <arch/page_table_walk.h>
+#include <kernel/user.h>
+#include <lib/string.h>
+
+enum direction { FROM_USER, TO_USER, CLEAR_USER };
+
+/* Whether the access can go on through this entry. */
+ALWAYS_INLINE bool entry_allows(uint64_t entry, enum direction direction)
+{
+	return direction == FROM_USER ? page_entry_present(entry) : page_entry_writable(entry);
+}
+
+ALWAYS_INLINE void move(void *user, char *kernel, size_t n, enum direction direction)
+{
+	if (direction == FROM_USER)
+		memcpy(kernel, user, n);
+	else if (direction == TO_USER)
+		memcpy(user, kernel, n);
+	else
+		memset(user, 0, n);
+}
+
+/* Copies as far as pages are there; *stopped_at is the entry that ended it. */
+ALWAYS_INLINE size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction, uint64_t *stopped_at)
+	REQUIRES_SHARED(s->lock)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		uint64_t at = va + done, offset = at & (PAGE_SIZE - 1);
+		uint64_t entry = page_table_lookup(s->root, at);
+		size_t chunk = MIN(n - done, PAGE_SIZE - offset);
+
+		if (unlikely(!entry_allows(entry, direction))) {
+			*stopped_at = entry;
+			break;
+		}
+		move((char *)page_window(page_entry_pfn(entry)) + offset, kernel + done, chunk, direction);
+		done += chunk;
+	}
+	return done;
+}
+
+ALWAYS_INLINE size_t transfer(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction)
+{
+	uint64_t entry = 0;
+	size_t done = 0;
+
+	if (unlikely(!s) || unlikely(va >= USER_END))
+		return 0;
+	size_t within = MIN(n, USER_END - va);
+	for (;;) {
+		read_lock(&s->lock);
+		done += transfer_present(s, va + done, kernel + done, within - done, direction, &entry);
+		read_unlock(&s->lock);
+		if (likely(done == within))
+			return done;
+		uint32_t bits = FAULT_USER | (direction == FROM_USER ? 0 : FAULT_WRITE) | (page_entry_present(entry) ? FAULT_PRESENT : 0);
+		if (vm_fault(s, va + done, bits))
+			return done;
+	}
+}
+
+size_t copy_from_user_partial(void *dst, user_addr src, size_t n)
+{
+	return transfer(vm_current(), src.value, dst, n, FROM_USER);
+}
+
+size_t copy_to_user_partial(user_addr dst, const void *src, size_t n)
+{
+	return transfer(vm_current(), dst.value, (char *)src, n, TO_USER);
+}
+
+int copy_from_user(void *dst, user_addr src, size_t n)
+{
+	return copy_from_user_partial(dst, src, n) == n ? 0 : -EFAULT;
+}
+
+int copy_to_user(user_addr dst, const void *src, size_t n)
+{
+	return copy_to_user_partial(dst, src, n) == n ? 0 : -EFAULT;
+}
+
+size_t clear_user_partial(user_addr dst, size_t n)
+{
+	return transfer(vm_current(), dst.value, nullptr, n, CLEAR_USER);
+}
+
+int clear_user(user_addr dst, size_t n)
+{
+	return clear_user_partial(dst, n) == n ? 0 : -EFAULT;
+}
+
+size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n)
+{
+	return transfer(s, va, data, n, FROM_USER);
+}
+
+size_t vm_write_partial(struct vm_space *s, uint64_t va, const void *data, size_t n)
+{
+	return transfer(s, va, (char *)data, n, TO_USER);
+}
+
+int vm_read(struct vm_space *s, uint64_t va, void *data, size_t n)
+{
+	return vm_read_partial(s, va, data, n) == n ? 0 : -EFAULT;
+}
+
+int vm_write(struct vm_space *s, uint64_t va, const void *data, size_t n)
+{
+	return vm_write_partial(s, va, data, n) == n ? 0 : -EFAULT;
+}
+
+long copy_string_from_user(char *dst, user_addr src, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		uint64_t at = src.value + done;
+		size_t chunk = MIN(size - done, PAGE_SIZE - (at & (PAGE_SIZE - 1)));
+
+		/* To the end of the page: what follows the string there may be read, the next page perhaps not. */
+		chunk = MIN(chunk, (size_t)128);
+		if (copy_from_user(dst + done, USER_ADDR(at), chunk))
+			return -EFAULT;
+		const char *end = memchr(dst + done, 0, chunk);
+		if (end)
+			return end - dst;
+		done += chunk;
+	}
+	return -ENAMETOOLONG;
+}
+
+/* Window address of a user word whose page is present (and writable), with the space locked for reading; nullptr: lock dropped, error set. */
+static uint32_t *word_lock(struct vm_space *s, uint64_t at, bool write, int *error) NO_THREAD_SAFETY
+{
+	*error = -EFAULT;
+	if (!s || at >= USER_END || at % sizeof(uint32_t))
+		return nullptr;
+	for (;;) {
+		read_lock(&s->lock);
+		uint64_t entry = page_table_lookup(s->root, at);
+		if (likely(entry_allows(entry, write ? TO_USER : FROM_USER)))
+			return (uint32_t *)((char *)page_window(page_entry_pfn(entry)) + (at & (PAGE_SIZE - 1)));
+		read_unlock(&s->lock);
+		if (vm_fault(s, at, FAULT_USER | (write ? FAULT_WRITE : 0) | (page_entry_present(entry) ? FAULT_PRESENT : 0)))
+			return nullptr;
+	}
+}
+
+int user_load_u32(user_addr at, uint32_t *out) NO_THREAD_SAFETY
+{
+	struct vm_space *s = vm_current();
+	int error;
+	uint32_t *word = word_lock(s, at.value, false, &error);
+
+	if (!word)
+		return error;
+	*out = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+	read_unlock(&s->lock);
+	return 0;
+}
+
+int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t *seen) NO_THREAD_SAFETY
+{
+	struct vm_space *s = vm_current();
+	int error;
+	uint32_t *word = word_lock(s, at.value, true, &error);
+
+	if (!word)
+		return error;
+	*seen = expected;
+	__atomic_compare_exchange_n(word, seen, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	read_unlock(&s->lock);
+	return 0;
+}
+
+int user_word_key(user_addr at, bool private_mapping, struct user_key *out)
+{
+	struct vm_space *s = vm_current();
+	int error = 0;
+
+	if (!s || at.value >= USER_END || at.value % sizeof(uint32_t))
+		return -EFAULT;
+	*out = (struct user_key){ (uint64_t)s, at.value };
+	if (private_mapping)
+		return 0;
+	read_lock(&s->lock);
+	struct vm_area *a = area_find(s, at.value);
+	if (!a || at.value < area_start(a))
+		error = -EFAULT;
+	else if ((a->flags & AREA_SHARED) && a->file && a->file->inode)
+		*out = (struct user_key){ (uint64_t)a->file->inode, (area_index(a, at.value) << PAGE_SHIFT) + (at.value & (PAGE_SIZE - 1)) };
+	read_unlock(&s->lock);
+	return error;
+}
