@@ -200,6 +200,8 @@ void mount_put(struct mount *m);
 /* Calls emit for each mount in order with a reference and no lock; nonzero stops. */
 int mount_for_each(int (*emit)(void *ctx, struct mount *m), void *ctx);
 void mount_show_options(struct mount *m, struct text_buffer *b);	/* "rw,nosuid,size=1k" */
+void mount_show_flags(struct mount *m, struct text_buffer *b);		/* "rw,nosuid": the mount's own */
+uint32_t mount_parent_id(struct mount *m);
 /* A mount of a filesystem that no path leads to (memfd, pipes). */
 struct mount *mount_internal(struct filesystem *fs);
 

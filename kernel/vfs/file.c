@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open file descriptions: creation, opening of an inode, the last put, buffers of reads and writes.
+ *
+ * A file's reference count is atomic. The last put may sleep and takes locks from RANK_PAGE_CACHE on, so it must not run under a
+ * filesystem's or a directory's lock.
+ */
+#include "internal.h"
+#include "pipe.h"
+
+#include <kernel/process.h>
+
+static size_t copy_segments(void *kernel, const struct io_buffer *b, size_t offset, size_t n, int direction)
+{
+	size_t done = 0;
+
+	for (uint32_t s = 0; s < b->segment_count && done < n; s++) {
+		const struct io_segment *seg = &b->segments[s];
+
+		if (offset >= seg->length) {
+			offset -= seg->length;
+			continue;
+		}
+		size_t part = MIN(n - done, seg->length - offset);
+		user_addr at = user_addr_add(seg->base, offset);
+		size_t moved = part;
+		if (direction == 0)
+			moved = copy_from_user_partial((char *)kernel + done, at, part);
+		else if (direction == 1)
+			moved = copy_to_user_partial(at, (char *)kernel + done, part);
+		else if (clear_user(at, part) != 0)
+			moved = 0;
+		done += moved;
+		if (moved < part)
+			break;
+		offset = 0;
+	}
+	return done;
+}
+
+size_t io_copy_in(void *dst, const struct io_buffer *src, size_t offset, size_t n)
+{
+	offset += src->skip;
+	if (!src->is_user) {
+		memcpy(dst, (const char *)src->kernel + offset, n);
+		return n;
+	}
+	if (src->segments != nullptr)
+		return copy_segments(dst, src, offset, n, 0);
+	return copy_from_user_partial(dst, user_addr_add(src->user, offset), n);
+}
+
+size_t io_copy_out(const struct io_buffer *dst, size_t offset, const void *src, size_t n)
+{
+	offset += dst->skip;
+	if (!dst->is_user) {
+		memcpy((char *)dst->kernel + offset, src, n);
+		return n;
+	}
+	if (dst->segments != nullptr)
+		return copy_segments((void *)src, dst, offset, n, 1);
+	return copy_to_user_partial(user_addr_add(dst->user, offset), src, n);
+}
+
+size_t io_clear_out(const struct io_buffer *dst, size_t offset, size_t n)
+{
+	offset += dst->skip;
+	if (!dst->is_user) {
+		memset((char *)dst->kernel + offset, 0, n);
+		return n;
+	}
+	if (dst->segments != nullptr)
+		return copy_segments(nullptr, dst, offset, n, 2);
+	return clear_user(user_addr_add(dst->user, offset), n) == 0 ? n : 0;
+}
+
+static struct file *file_new(uint32_t flags)
+{
+	struct file *f = kmalloc(sizeof(*f));
+
+	if (f == nullptr)
+		return nullptr;
+	f->refs = 1;
+	f->flags = flags;
+	if (flags & O_PATH)
+		f->mode = FILE_PATH;
+	else
+		f->mode = ((flags & O_ACCMODE) != O_WRONLY ? FILE_READ : 0) | ((flags & O_ACCMODE) != O_RDONLY ? FILE_WRITE : 0);
+	mutex_init(&f->position_lock, RANK_FILE);
+	list_init(&f->watches);
+	return f;
+}
+
+int file_create(const struct file_ops *ops, void *private_data, uint32_t flags, const char *label, struct file **out)
+{
+	struct file *f = file_new(flags);
+
+	if (f == nullptr)
+		return -ENOMEM;
+	f->ops = ops;
+	f->private_data = private_data;
+	f->label = label;
+	*out = f;
+	return 0;
+}
+
+void file_get(struct file *f)
+{
+	__atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
+}
+
+static void file_release(struct file *f)
+{
+	if (!list_empty(&f->watches))
+		epoll_forget_file(f);
+	if (f->locked)
+		file_locks_release_file(f);
+	if (f->ops->release != nullptr)
+		f->ops->release(f);
+	if (f->inode != nullptr && (f->mode & FILE_WRITE) && S_ISREG(f->inode->mode))
+		__atomic_fetch_sub(&f->inode->writers, 1, __ATOMIC_RELAXED);
+	if (f->path.dentry != nullptr)
+		path_put(&f->path);
+	else
+		inode_put(f->inode);
+	kfree(f);
+}
+
+void file_put(struct file *f)
+{
+	if (f != nullptr && __atomic_fetch_sub(&f->refs, 1, __ATOMIC_ACQ_REL) == 1)
+		file_release(f);
+}
+
+static const struct file_ops path_ops = {};
+
+static int check_type(const struct path *p, const struct inode *i, uint32_t flags)
+{
+	bool write = (flags & O_ACCMODE) != O_RDONLY;
+
+	if (S_ISLNK(i->mode))
+		return -ELOOP;
+	if (S_ISDIR(i->mode) && (write || (flags & O_TRUNC)))
+		return -EISDIR;
+	if ((flags & O_DIRECTORY) && !S_ISDIR(i->mode))
+		return -ENOTDIR;
+	if (S_ISCHR(i->mode) || S_ISBLK(i->mode)) {
+		if ((p->mount->flags & MS_NODEV) || (i->sb->behaviour & SB_NO_DEVICES))
+			return -EACCES;
+	} else if (S_ISREG(i->mode) && (write || (flags & O_TRUNC)) && mount_check_write(p->mount) != 0) {
+		return -EROFS;
+	}
+	return 0;
+}
+
+static uint32_t access_mask(uint32_t flags)
+{
+	static const uint32_t masks[] = { R_OK, W_OK, R_OK | W_OK, R_OK | W_OK };
+
+	return masks[flags & O_ACCMODE] | (flags & O_TRUNC ? W_OK : 0);
+}
+
+/* The part that cannot be undone is last; *out has its references from the beginning, so file_put is the way back. */
+static int open_inode(struct file *f, struct inode *i)
+{
+	f->inode = i;
+	if (S_ISREG(i->mode) && (f->mode & FILE_WRITE))
+		__atomic_fetch_add(&i->writers, 1, __ATOMIC_RELAXED);
+	f->ops = i->file_ops != nullptr ? i->file_ops : &path_ops;
+	if (f->ops->open != nullptr) {
+		int error = f->ops->open(f);
+		if (error != 0) {
+			f->ops = &path_ops;	/* nothing to release */
+			return error;
+		}
+	}
+	if (f->ops->seek != nullptr)
+		f->mode |= FILE_POSITION;
+	if (S_ISDIR(i->mode))
+		f->mode |= FILE_EXCLUSIVE_POSITION;
+	return 0;
+}
+
+int file_open_inode(const struct path *p, uint32_t flags, bool checked, struct file **out)
+{
+	struct inode *i = p->dentry->inode;
+	int error = 0;
+
+	if (flags & O_PATH)
+		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	if ((flags & O_PATH) && (flags & O_DIRECTORY) && !S_ISDIR(i->mode))
+		return -ENOTDIR;
+	if (!(flags & O_PATH)) {
+		error = check_type(p, i, flags);
+		if (error == 0 && !checked)
+			error = inode_permission(i, access_mask(flags), false);
+		if (error == 0 && (flags & O_NOATIME) && !inode_owner_or_capable(i))
+			error = -EPERM;
+	}
+	if (error != 0)
+		return error;
+	struct file *f = file_new(flags & ~(uint32_t)(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC));
+	if (f == nullptr)
+		return -ENOMEM;
+	f->path = *p;
+	path_get(&f->path);
+	f->ops = &path_ops;
+	f->inode = i;
+	if (!(flags & O_PATH)) {
+		error = open_inode(f, i);
+		if (error == 0 && (flags & O_TRUNC) && S_ISREG(i->mode) && i->size != 0)
+			error = inode_truncate(i, 0);
+		f->flags &= ~(uint32_t)O_NOCTTY;
+	}
+	if (error != 0) {
+		file_put(f);
+		return error;
+	}
+	*out = f;
+	return 0;
+}
+
+int file_open_at(const struct path *path, uint32_t flags, struct file **out)
+{
+	return file_open_inode(path, flags, false, out);
+}
+
+int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file **out)
+{
+	return file_open_flags(AT_FDCWD, path, flags, mode, 0, out);
+}
+
+int file_check_exec(struct file *f)
+{
+	if (f->inode == nullptr || !S_ISREG(f->inode->mode))
+		return -EACCES;
+	if (f->path.mount != nullptr && (f->path.mount->flags & MS_NOEXEC))
+		return -EACCES;
+	if (__atomic_load_n(&f->inode->writers, __ATOMIC_RELAXED) > 0)
+		return -ETXTBSY;
+	return inode_permission(f->inode, X_OK, false);
+}
+
+long file_describe(struct file *f, char *out, size_t size)
+{
+	int n;
+
+	if (f->path.dentry != nullptr && f->label == nullptr)
+		return path_format(&f->path, out, size);
+	if (f->label != nullptr && f->label[0] == '/')
+		n = snprintf(out, size, "%s (deleted)", f->label);
+	else if (f->inode != nullptr && f->label != nullptr)
+		n = snprintf(out, size, "%s:[%llu]", f->label, (unsigned long long)f->inode->ino);
+	else
+		n = snprintf(out, size, "%s", f->label != nullptr ? f->label : "anon_inode:[file]");
+	return (size_t)n < size ? n : -ENAMETOOLONG;
+}

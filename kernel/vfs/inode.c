@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inodes: life, times, permissions, changes of attributes, stat.
+ *
+ * Permissions follow POSIX.1-2017 XBD 4.5 with the capabilities of capabilities(7). Attributes are read without the lock (each is
+ * one word) and changed under inode->lock. Several inode locks are taken in ascending address (rank RANK_INODE).
+ */
+#include "internal.h"
+
+#include "page_cache.h"
+
+#include <kernel/clock.h>
+#include <kernel/process.h>
+
+enum : int64_t { RELATIVE_ATIME_NS = 86400ll * 1000000000ll };
+
+int64_t inode_now(void)
+{
+	return clock_realtime_ns();
+}
+
+struct inode *inode_create(struct superblock *sb, uint32_t mode, const struct inode_ops *ops, const struct file_ops *file_ops)
+{
+	struct inode *i = kmalloc(sizeof(*i));
+
+	if (i == nullptr)
+		return nullptr;
+	const struct file_ops *special = inode_special_ops(mode);
+	i->sb = sb;
+	i->ops = ops;
+	i->file_ops = special != nullptr ? special : file_ops;
+	i->refs = 1;
+	i->mode = mode;
+	i->nlink = 1;
+	i->ino = superblock_new_ino(sb);
+	i->atime_ns = i->mtime_ns = i->ctime_ns = i->btime_ns = inode_now();
+	mutex_init(&i->lock, RANK_INODE);
+	return i;
+}
+
+void inode_get(struct inode *i)
+{
+	__atomic_fetch_add(&i->refs, 1, __ATOMIC_RELAXED);
+}
+
+void inode_put(struct inode *i)
+{
+	if (i == nullptr || __atomic_fetch_sub(&i->refs, 1, __ATOMIC_ACQ_REL) != 1)
+		return;
+	if (i->sb->ops->evict != nullptr)
+		i->sb->ops->evict(i);
+	file_locks_free(i);
+	kfree(i);
+}
+
+void inode_touch(struct inode *i, uint32_t which)
+{
+	int64_t now = inode_now();
+
+	if (which & ATTR_ATIME) {
+		/* Relative atime: often enough to tell whether a file was read since it was written. */
+		if (i->atime_ns <= i->mtime_ns || i->atime_ns <= i->ctime_ns || now - i->atime_ns > RELATIVE_ATIME_NS)
+			i->atime_ns = now;
+		return;
+	}
+	if (which & ATTR_MTIME)
+		i->mtime_ns = now;
+	i->ctime_ns = now;
+}
+
+static bool in_group(const struct credentials *c, uint32_t gid, bool real)
+{
+	if ((real ? c->gid : c->fsgid) == gid)
+		return true;
+	for (uint32_t n = 0; n < c->group_count; n++) {
+		if (c->groups[n] == gid)
+			return true;
+	}
+	return false;
+}
+
+static bool may_override(const struct inode *i, uint32_t mask, bool real, const struct credentials *c)
+{
+	/* access(2) asks what the real user could do: his capabilities are those of root, or none. */
+	bool override = real ? c->uid == 0 : capable(CAP_DAC_OVERRIDE);
+	bool search = override || (!real && capable(CAP_DAC_READ_SEARCH));
+
+	if (S_ISDIR(i->mode))
+		return override || (search && !(mask & W_OK));
+	if (override)
+		return !(mask & X_OK) || (i->mode & S_IXUGO);
+	return search && mask == R_OK;
+}
+
+int inode_permission(struct inode *i, uint32_t mask, bool real)
+{
+	struct process *p = process_current();
+	uint32_t mode = i->mode;
+
+	if ((mask & W_OK) && (i->sb->flags & MS_RDONLY) && (S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode)))
+		return -EROFS;
+	if (p == nullptr)
+		return 0;
+	if (i->ops->refresh != nullptr) {
+		i->ops->refresh(i);
+		mode = i->mode;
+	}
+	const struct credentials *c = &p->cred;
+	if ((real ? c->uid : c->fsuid) == i->uid)
+		mode >>= 6;
+	else if (((mode >> 3) ^ mode) & 7 && in_group(c, i->gid, real))
+		mode >>= 3;
+	if ((mask & ~mode & 7) == 0 || may_override(i, mask, real, c))
+		return 0;
+	return -EACCES;
+}
+
+bool inode_owner_or_capable(const struct inode *i)
+{
+	struct process *p = process_current();
+
+	return p == nullptr || p->cred.fsuid == i->uid || capable(CAP_FOWNER);
+}
+
+static int setattr_check(const struct inode *i, const struct attributes *a)
+{
+	struct process *p = process_current();
+
+	if (i->sb->flags & MS_RDONLY)
+		return -EROFS;
+	if (p == nullptr)
+		return 0;
+	if ((a->mask & ATTR_UID) && a->uid != i->uid && !capable(CAP_CHOWN))
+		return -EPERM;
+	if ((a->mask & ATTR_UID) && p->cred.fsuid != i->uid && !capable(CAP_CHOWN))
+		return -EPERM;
+	if ((a->mask & ATTR_GID) && !capable(CAP_CHOWN) &&
+	    (p->cred.fsuid != i->uid || (a->gid != i->gid && !in_group(&p->cred, a->gid, false))))
+		return -EPERM;
+	if ((a->mask & ATTR_MODE) && !inode_owner_or_capable(i))
+		return -EPERM;
+	return 0;
+}
+
+/* The mode after the change: who gives a file away loses its set-id bits; setgid is for members of the group only. */
+static uint32_t setattr_mode(const struct inode *i, const struct attributes *a)
+{
+	struct process *p = process_current();
+	uint32_t mode = i->mode;
+
+	if (a->mask & ATTR_MODE)
+		mode = (mode & S_IFMT) | (a->mode & S_IALLUGO);
+	if (p == nullptr)
+		return mode;
+	if ((a->mask & (ATTR_UID | ATTR_GID)) && S_ISREG(mode)) {
+		mode &= ~S_ISUID;
+		if (mode & S_IXGRP)
+			mode &= ~S_ISGID;
+	}
+	uint32_t gid = a->mask & ATTR_GID ? a->gid : i->gid;
+	if ((a->mask & ATTR_MODE) && (mode & S_ISGID) && !in_group(&p->cred, gid, false) && !capable(CAP_FSETID))
+		mode &= ~S_ISGID;
+	return mode;
+}
+
+int inode_setattr(struct inode *i, const struct attributes *a)
+{
+	mutex_lock(&i->lock);
+	int error = setattr_check(i, a);
+	struct attributes change = *a;
+	change.mode = setattr_mode(i, a);
+	if (change.mode != i->mode)
+		change.mask |= ATTR_MODE;
+	if (error == 0 && i->ops->setattr != nullptr)
+		error = i->ops->setattr(i, &change);
+	if (error == 0) {
+		i->mode = change.mode;
+		if (change.mask & ATTR_UID)
+			i->uid = change.uid;
+		if (change.mask & ATTR_GID)
+			i->gid = change.gid;
+		if (change.mask & ATTR_ATIME)
+			i->atime_ns = change.atime_ns;
+		if (change.mask & ATTR_MTIME)
+			i->mtime_ns = change.mtime_ns;
+		i->ctime_ns = inode_now();
+	}
+	mutex_unlock(&i->lock);
+	return error;
+}
+
+int inode_truncate(struct inode *i, uint64_t size)
+{
+	if (S_ISDIR(i->mode))
+		return -EISDIR;
+	if (!S_ISREG(i->mode) || i->ops->truncate == nullptr)
+		return -EINVAL;
+	mutex_lock(&i->lock);
+	int error = 0;
+	if (i->seals & F_SEAL_WRITE || (size < i->size && (i->seals & F_SEAL_SHRINK)) || (size > i->size && (i->seals & F_SEAL_GROW)))
+		error = -EPERM;
+	if (error == 0)
+		error = i->ops->truncate(i, size);
+	if (error == 0) {
+		if (process_current() != nullptr && !capable(CAP_FSETID))
+			i->mode &= ~(S_ISUID | (i->mode & S_IXGRP ? S_ISGID : 0u));
+		inode_touch(i, ATTR_MTIME);
+	}
+	mutex_unlock(&i->lock);
+	return error;
+}
+
+void inode_fill_stat(struct inode *i, struct stat *out)
+{
+	if (i->ops->refresh != nullptr)
+		i->ops->refresh(i);
+	*out = (struct stat){
+		.st_dev = i->sb->dev,
+		.st_ino = i->ino,
+		.st_nlink = i->nlink,
+		.st_mode = i->mode,
+		.st_uid = i->uid,
+		.st_gid = i->gid,
+		.st_rdev = i->rdev,
+		.st_size = (int64_t)i->size,
+		.st_blksize = i->sb->block_size,
+		.st_blocks = (int64_t)i->blocks,
+		.st_atime_s = i->atime_ns / 1000000000,
+		.st_atime_ns = (uint64_t)(i->atime_ns % 1000000000),
+		.st_mtime_s = i->mtime_ns / 1000000000,
+		.st_mtime_ns = (uint64_t)(i->mtime_ns % 1000000000),
+		.st_ctime_s = i->ctime_ns / 1000000000,
+		.st_ctime_ns = (uint64_t)(i->ctime_ns % 1000000000),
+	};
+}
+
+static void sort_by_address(struct inode **list, uint32_t count)
+{
+	for (uint32_t n = 1; n < count; n++) {
+		struct inode *i = list[n];
+		uint32_t at = n;
+		for (; at > 0 && (uintptr_t)list[at - 1] > (uintptr_t)i; at--)
+			list[at] = list[at - 1];
+		list[at] = i;
+	}
+}
+
+/* Sorts the caller's list, so that inodes_unlock finds the same order. The analysis cannot follow a set of locks. */
+void inodes_lock(struct inode **list, uint32_t count) NO_THREAD_SAFETY
+{
+	sort_by_address(list, count);
+	for (uint32_t n = 0; n < count; n++) {
+		if (list[n] != nullptr && (n == 0 || list[n] != list[n - 1]))
+			mutex_lock(&list[n]->lock);
+	}
+}
+
+void inodes_unlock(struct inode **list, uint32_t count) NO_THREAD_SAFETY
+{
+	for (uint32_t n = count; n-- > 0;) {
+		if (list[n] != nullptr && (n == 0 || list[n] != list[n - 1]))
+			mutex_unlock(&list[n]->lock);
+	}
+}

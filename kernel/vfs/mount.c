@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mount table: which filesystem covers which directory.
+ *
+ * `mount_change` (a mutex) serialises mounting and unmounting; `table_lock` (a spinlock) guards the table for look-ups, so that a walk
+ * that crosses a mount point takes one spinlock. A mount is referenced by the table while attached, by each path in it and by each
+ * mount on top of it. Stacked mounts: the upper one covers the root of the lower.
+ */
+#include "internal.h"
+#include "mount.h"
+#include "super.h"
+
+#include <kernel/text.h>
+
+static struct mutex mount_change = MUTEX_INIT(mount_change, RANK_MOUNT);
+static struct spinlock table_lock = SPINLOCK_INIT(RANK_MOUNT_TABLE);
+static struct list table GUARDED_BY(&table_lock) = LIST_INIT(table);
+static struct mount *root_mount GUARDED_BY(&table_lock);
+static uint32_t next_id;
+
+enum : uint32_t {
+	MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_NOSYMFOLLOW,
+	SUPER_FLAGS = MS_RDONLY | MS_SYNCHRONOUS | MS_DIRSYNC | MS_LAZYTIME | MS_MANDLOCK,
+};
+
+void mount_get(struct mount *m)
+{
+	__atomic_fetch_add(&m->refs, 1, __ATOMIC_RELAXED);
+}
+
+void mount_put(struct mount *m)
+{
+	if (m == nullptr || __atomic_sub_fetch(&m->refs, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	dentry_put(m->root);
+	superblock_put(m->sb);
+	kfree(m->source);
+	kfree(m);
+}
+
+void path_get(const struct path *p)
+{
+	mount_get(p->mount);
+	dentry_get(p->dentry);
+}
+
+void path_put(const struct path *p)
+{
+	dentry_put(p->dentry);
+	mount_put(p->mount);
+}
+
+/* Takes over the caller's share of sb. */
+static struct mount *mount_create(struct superblock *sb, struct dentry *root, const char *source, uint32_t flags)
+{
+	struct mount *m = kmalloc(sizeof(*m));
+
+	if (m == nullptr)
+		return nullptr;
+	m->source = kstrdup(source);
+	if (m->source == nullptr) {
+		kfree(m);
+		return nullptr;
+	}
+	dentry_get(root);
+	m->sb = sb;
+	m->root = root;
+	m->refs = 1;
+	m->flags = flags & MOUNT_FLAGS;
+	m->id = __atomic_add_fetch(&next_id, 1, __ATOMIC_RELAXED);
+	list_init(&m->link);
+	return m;
+}
+
+struct mount *mount_internal(struct filesystem *fs)
+{
+	struct mount_options o = { .source = fs->name, .data = "" };
+	struct superblock *sb;
+
+	if (superblock_get(fs, &o, &sb) != 0)
+		return nullptr;
+	struct mount *m = mount_create(sb, sb->root_dentry, fs->name, 0);
+	if (m == nullptr)
+		superblock_put(sb);
+	return m;
+}
+
+bool mount_cross(struct path *p)
+{
+	bool crossed = false;
+
+	while (p->dentry->flags & DENTRY_MOUNTED) {
+		struct mount *m, *found = nullptr;
+
+		spin_lock(&table_lock);
+		list_for_each(m, &table, link) {
+			if (m->parent == p->mount && m->point == p->dentry) {
+				mount_get(m);
+				found = m;
+				break;
+			}
+		}
+		spin_unlock(&table_lock);
+		if (found == nullptr)
+			break;
+		path_put(p);
+		p->mount = found;
+		p->dentry = found->root;
+		dentry_get(p->dentry);
+		crossed = true;
+	}
+	return crossed;
+}
+
+bool mount_uncross(struct path *p)
+{
+	spin_lock(&table_lock);
+	struct mount *parent = p->mount->parent;
+	struct path below = { parent, p->mount->point };
+	if (parent != nullptr)
+		path_get(&below);
+	spin_unlock(&table_lock);
+	if (parent == nullptr)
+		return false;
+	path_put(p);
+	*p = below;
+	return true;
+}
+
+int mount_check_write(const struct mount *m)
+{
+	return (m->flags | m->sb->flags) & MS_RDONLY ? -EROFS : 0;
+}
+
+void mount_root_path(struct path *out)
+{
+	spin_lock(&table_lock);
+	*out = (struct path){ root_mount, root_mount->root };
+	path_get(out);
+	spin_unlock(&table_lock);
+	mount_cross(out);
+}
+
+/* Makes m cover `at` (its references are taken over); the table takes over m's first reference. */
+static void mount_attach(struct mount *m, const struct path *at) REQUIRES(mount_change)
+{
+	spin_lock(&table_lock);
+	m->parent = at->mount;
+	m->point = at->dentry;
+	at->mount->children++;
+	__atomic_fetch_or(&at->dentry->flags, DENTRY_MOUNTED, __ATOMIC_RELAXED);
+	list_push_back(&table, &m->link);
+	spin_unlock(&table_lock);
+}
+
+/* Takes m out of the tree and gives back, in `was`, the references it had on the place it covered. */
+static void mount_detach(struct mount *m, struct path *was) REQUIRES(mount_change)
+{
+	struct mount *other;
+	bool still = false;
+
+	spin_lock(&table_lock);
+	*was = (struct path){ m->parent, m->point };
+	m->parent->children--;
+	m->parent = nullptr;
+	m->point = nullptr;
+	list_remove(&m->link);
+	list_for_each(other, &table, link)
+		still |= other->point == was->dentry;
+	if (!still)
+		__atomic_fetch_and(&was->dentry->flags, ~DENTRY_MOUNTED, __ATOMIC_RELAXED);
+	spin_unlock(&table_lock);
+}
+
+static int check_mount_point(const struct path *at, const struct dentry *root)
+{
+	if (S_ISDIR(at->dentry->inode->mode) != S_ISDIR(root->inode->mode))
+		return -ENOTDIR;
+	/* A name that was removed meanwhile would hide the mount for ever. */
+	if (!dentry_hashed(at->dentry) && at->dentry != at->mount->root)
+		return -ENOENT;
+	return 0;
+}
+
+int mount_at(struct path *at, const char *type, const char *source, uint32_t flags, const char *data)
+{
+	struct filesystem *fs = filesystem_find(type);
+	struct mount_options o = { .source = source, .data = data, .flags = flags & SUPER_FLAGS };
+	struct superblock *sb;
+
+	if (fs == nullptr || fs->fill == nullptr)
+		return -ENODEV;
+	int error = superblock_get(fs, &o, &sb);
+	if (error != 0)
+		return error;
+	struct mount *m = mount_create(sb, sb->root_dentry, source, flags | (flags & MS_STRICTATIME ? 0 : MS_RELATIME));
+	if (m == nullptr) {
+		superblock_put(sb);
+		return -ENOMEM;
+	}
+	mutex_lock(&mount_change);
+	error = check_mount_point(at, m->root);
+	/* The same filesystem at the same place once more would only hide itself. */
+	if (error == 0 && at->mount->sb == sb && at->dentry == at->mount->root && at->mount->parent != nullptr)
+		error = -EBUSY;
+	if (error == 0) {
+		path_get(at);
+		mount_attach(m, at);
+	}
+	mutex_unlock(&mount_change);
+	if (error != 0)
+		mount_put(m);
+	return error;
+}
+
+int mount_filesystem(const char *type, const char *source, const char *target, uint32_t flags, const char *data)
+{
+	struct path at;
+
+	int error = path_lookup(AT_FDCWD, target, WALK_FOLLOW, &at);
+	if (error != 0)
+		return error;
+	error = mount_at(&at, type, source, flags, data);
+	path_put(&at);
+	return error;
+}
+
+int mount_root(const char *type, const char *data)
+{
+	struct filesystem *fs = filesystem_find(type);
+	struct mount_options o = { .source = "rootfs", .data = data };
+	struct superblock *sb;
+
+	if (fs == nullptr)
+		return -ENODEV;
+	int error = superblock_get(fs, &o, &sb);
+	if (error != 0)
+		return error;
+	struct mount *m = mount_create(sb, sb->root_dentry, "rootfs", MS_RELATIME);
+	if (m == nullptr) {
+		superblock_put(sb);
+		return -ENOMEM;
+	}
+	spin_lock(&table_lock);
+	root_mount = m;
+	list_push_back(&table, &m->link);
+	spin_unlock(&table_lock);
+	return 0;
+}
+
+static int bind_one(const struct path *from, struct path *at)
+{
+	superblock_share(from->mount->sb);
+	struct mount *m = mount_create(from->mount->sb, from->dentry, from->mount->source, from->mount->flags);
+	if (m == nullptr) {
+		superblock_put(from->mount->sb);
+		return -ENOMEM;
+	}
+	mutex_lock(&mount_change);
+	int error = check_mount_point(at, m->root);
+	if (error == 0) {
+		path_get(at);
+		mount_attach(m, at);
+	}
+	mutex_unlock(&mount_change);
+	if (error != 0)
+		mount_put(m);
+	return error;
+}
+
+int mount_bind(const char *from_path, struct path *at)
+{
+	struct path from;
+
+	int error = path_lookup(AT_FDCWD, from_path, WALK_FOLLOW, &from);
+	if (error != 0)
+		return error;
+	error = bind_one(&from, at);
+	path_put(&from);
+	return error;
+}
+
+/* Whether `inner` is m or mounted somewhere on it. */
+static bool mount_is_below(const struct mount *inner, const struct mount *m) REQUIRES(table_lock)
+{
+	for (; inner != nullptr; inner = inner->parent) {
+		if (inner == m)
+			return true;
+	}
+	return false;
+}
+
+int mount_move(const char *from_path, struct path *at)
+{
+	struct path from, was;
+
+	int error = path_lookup(AT_FDCWD, from_path, WALK_FOLLOW, &from);
+	if (error != 0)
+		return error;
+	mutex_lock(&mount_change);
+	error = check_mount_point(at, from.dentry);
+	spin_lock(&table_lock);
+	if (error == 0 && (from.dentry != from.mount->root || from.mount->parent == nullptr))
+		error = -EINVAL;
+	if (error == 0 && mount_is_below(at->mount, from.mount))
+		error = -ELOOP;
+	spin_unlock(&table_lock);
+	if (error == 0) {
+		mount_detach(from.mount, &was);
+		path_get(at);
+		mount_attach(from.mount, at);
+	}
+	mutex_unlock(&mount_change);
+	if (error == 0)
+		path_put(&was);
+	path_put(&from);
+	return error;
+}
+
+int mount_remount(struct path *at, uint32_t flags, bool bind, const char *data)
+{
+	struct mount *m = at->mount;
+
+	if (at->dentry != m->root)
+		return -EINVAL;
+	struct mount_options o = { .source = m->source, .data = data, .flags = flags & SUPER_FLAGS };
+	mutex_lock(&mount_change);
+	int error = 0;
+	if (!bind && m->sb->ops->remount != nullptr)
+		error = m->sb->ops->remount(m->sb, &o);
+	if (error == 0) {
+		uint32_t atime = flags & (MS_NOATIME | MS_RELATIME | MS_STRICTATIME) ? 0 : m->flags & (MS_NOATIME | MS_RELATIME);
+		m->flags = (flags & MOUNT_FLAGS) | atime;
+		if (!bind)
+			m->sb->flags = flags & SUPER_FLAGS;
+	}
+	mutex_unlock(&mount_change);
+	return error;
+}
+
+/* p is the root of a mount. Its path reference is one of the two that an idle mount has. */
+int mount_detach_path(struct path *p, uint32_t flags)
+{
+	struct mount *m = p->mount;
+	struct path was;
+
+	if (p->dentry != m->root)
+		return -EINVAL;
+	mutex_lock(&mount_change);
+	int error = 0;
+	if (m->parent == nullptr)
+		error = -EINVAL;
+	else if (m->children > 0 || (!(flags & MNT_DETACH) && __atomic_load_n(&m->refs, __ATOMIC_ACQUIRE) > 2))
+		error = -EBUSY;
+	if (error == 0)
+		mount_detach(m, &was);
+	mutex_unlock(&mount_change);
+	if (error != 0)
+		return error;
+	if (m->sb->ops->sync != nullptr)
+		(void)m->sb->ops->sync(m->sb);
+	path_put(&was);
+	mount_put(m);	/* the table's */
+	return 0;
+}
+
+/* new_root becomes the root of the tree; the old one is mounted on put_old, which lies below it (pivot_root(2)). */
+int mount_pivot(struct path *new_root, struct path *put_old, const struct path *old_root)
+{
+	struct path was, was_root = {};
+
+	mutex_lock(&mount_change);
+	int error = 0;
+	spin_lock(&table_lock);
+	if (new_root->dentry != new_root->mount->root || new_root->mount->parent == nullptr ||
+	    old_root->dentry != old_root->mount->root || !mount_is_below(put_old->mount, new_root->mount))
+		error = -EINVAL;
+	else if (new_root->mount == old_root->mount || put_old->mount == old_root->mount)
+		error = -EBUSY;
+	spin_unlock(&table_lock);
+	if (error == 0) {
+		struct mount *old = old_root->mount;
+		mount_detach(new_root->mount, &was);
+		if (old->parent != nullptr) {
+			mount_detach(old, &was_root);
+			mount_attach(new_root->mount, &was_root);
+		} else {
+			spin_lock(&table_lock);
+			list_remove(&old->link);
+			list_push_front(&table, &new_root->mount->link);
+			root_mount = new_root->mount;
+			spin_unlock(&table_lock);
+		}
+		path_get(put_old);
+		mount_attach(old, put_old);
+	}
+	mutex_unlock(&mount_change);
+	if (error == 0)
+		path_put(&was);
+	return error;
+}
+
+static struct mount *mount_after(uint32_t id)
+{
+	struct mount *m, *found = nullptr;
+
+	spin_lock(&table_lock);
+	list_for_each(m, &table, link) {
+		if (m->id > id && (found == nullptr || m->id < found->id))
+			found = m;
+	}
+	if (found != nullptr)
+		mount_get(found);
+	spin_unlock(&table_lock);
+	return found;
+}
+
+int mount_for_each(int (*emit)(void *ctx, struct mount *m), void *ctx)
+{
+	struct mount *m;
+	int result = 0;
+
+	for (uint32_t id = 0; result == 0 && (m = mount_after(id)) != nullptr;) {
+		id = m->id;
+		result = emit(ctx, m);
+		mount_put(m);
+	}
+	return result;
+}
+
+uint32_t mount_parent_id(struct mount *m)
+{
+	spin_lock(&table_lock);
+	uint32_t id = m->parent != nullptr ? m->parent->id : m->id;
+	spin_unlock(&table_lock);
+	return id;
+}
+
+void mount_show_flags(struct mount *m, struct text_buffer *b)
+{
+	static const struct { uint32_t flag; const char *text; } names[] = {
+		{ MS_NOSUID, ",nosuid" }, { MS_NODEV, ",nodev" }, { MS_NOEXEC, ",noexec" },
+		{ MS_NOATIME, ",noatime" }, { MS_NODIRATIME, ",nodiratime" }, { MS_RELATIME, ",relatime" },
+	};
+	uint32_t flags = m->flags;
+
+	text_printf(b, "%s", flags & MS_RDONLY ? "ro" : "rw");
+	for (size_t n = 0; n < ARRAY_LEN(names); n++) {
+		if (flags & names[n].flag)
+			text_printf(b, "%s", names[n].text);
+	}
+}
+
+void mount_show_options(struct mount *m, struct text_buffer *b)
+{
+	mount_show_flags(m, b);
+	if (m->sb->ops->show_options != nullptr)
+		m->sb->ops->show_options(m->sb, b);
+}

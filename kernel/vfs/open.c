@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * open(2) and its relatives, close(2), and the descriptor part of dup(2).
+ *
+ * Opening with O_CREAT walks to the parent, looks the last name up, follows it if it is a link, and creates under the directory's
+ * lock; otherwise the path is resolved to its end.
+ */
+#include "internal.h"
+#include "table.h"
+
+#include <kernel/process.h>
+#include <kernel/syscall.h>
+
+
+enum : uint32_t {
+	OPEN_KNOWN = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC | O_DIRECT |
+		     O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE_BIT,
+};
+
+/* The last component of w: opens it, or creates it. *again: it was a link that is being followed. */
+static int open_last(struct walk *w, uint32_t flags, uint32_t mode, bool *again, struct file **out)
+{
+	struct dentry *dir = w->at.dentry, *d;
+	bool created = false;
+
+	if (w->last_kind != LAST_NAME || w->trailing_slash)
+		return -EISDIR;
+	if (w->last.length > NAME_MAX)
+		return -ENAMETOOLONG;
+	int error = dentry_lookup(dir, &w->last, &d);
+	if (error != 0)
+		return error;
+	if (dentry_negative(d)) {
+		mutex_lock(&dir->inode->lock);
+		dentry_put(d);
+		error = dentry_lookup_locked(dir, &w->last, &d);
+		if (error == 0 && dentry_negative(d)) {
+			error = vfs_create_file(&w->at, d, mode);
+			created = error == 0;
+			if (error != 0)
+				dentry_put(d);
+		}
+		mutex_unlock(&dir->inode->lock);
+		if (error != 0)
+			return error;
+	}
+	struct path p = { w->at.mount, d };
+	mount_get(p.mount);
+	if (!created && (flags & O_EXCL)) {
+		error = -EEXIST;
+	} else if (!created && S_ISLNK(d->inode->mode) && !(flags & O_NOFOLLOW)) {
+		*again = true;
+		return walk_follow(w, &p);
+	} else {
+		mount_cross(&p);
+		error = S_ISDIR(p.dentry->inode->mode) ? -EISDIR
+						       : file_open_inode(&p, created ? flags & ~(uint32_t)O_TRUNC : flags, created, out);
+	}
+	path_put(&p);
+	return error;
+}
+
+static int open_creating(int dirfd, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags, struct file **out)
+{
+	struct walk w;
+	bool again;
+
+	int error = walk_begin(&w, dirfd, text, walk_flags);
+	w.want_parent = true;
+	do {
+		again = false;
+		if (error == 0)
+			error = walk_run(&w);
+		/* A link that is not a path ended the walk on the file itself. */
+		if (error == 0 && w.last_kind == LAST_ROOT && !S_ISDIR(w.at.dentry->inode->mode))
+			error = file_open_inode(&w.at, flags, false, out);
+		else if (error == 0)
+			error = open_last(&w, flags, mode, &again, out);
+	} while (error == 0 && again);
+	walk_end(&w);
+	return error;
+}
+
+static int open_unnamed(const struct path *dir, uint32_t flags, uint32_t mode, struct file **out)
+{
+	struct inode *i = dir->dentry->inode, *made;
+
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return -EINVAL;
+	if (i->ops->make_unnamed == nullptr)
+		return -EOPNOTSUPP;
+	int error = inode_permission(i, W_OK | X_OK, false);
+	if (error == 0)
+		error = mount_check_write(dir->mount);
+	if (error != 0)
+		return error;
+	struct process *p = process_current();
+	uint32_t umask = p != nullptr && p->fs != nullptr ? fs_context_umask(p->fs) : 0;
+	struct make_request r = { .mode = S_IFREG | (mode & ~umask & S_IALLUGO), .uid = p != nullptr ? p->cred.fsuid : 0,
+				  .gid = p != nullptr ? p->cred.fsgid : 0 };
+	error = i->ops->make_unnamed(i, &r, &made);
+	if (error != 0)
+		return error;
+	char text[24];
+	int n = snprintf(text, sizeof(text), "#%llu", (unsigned long long)made->ino);
+	struct name name = name_make(text, (size_t)n);
+	struct path path = { dir->mount, dentry_create(i->sb, dir->dentry, &name, made) };
+	if (path.dentry == nullptr) {
+		inode_put(made);
+		return -ENOMEM;
+	}
+	error = file_open_inode(&path, flags & ~(uint32_t)(O_TMPFILE_BIT | O_DIRECTORY), true, out);
+	dentry_put(path.dentry);
+	return error;
+}
+
+int file_open_flags(int dirfd, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags, struct file **out)
+{
+	struct path p;
+	bool unnamed = flags & O_TMPFILE_BIT;
+
+	if ((flags & O_CREAT) && (flags & O_DIRECTORY))
+		return -EINVAL;
+	if (unnamed && (flags & (O_CREAT | O_DIRECTORY)) != O_DIRECTORY)
+		return -EINVAL;
+	if ((flags & O_CREAT) && !(flags & O_PATH))
+		return open_creating(dirfd, text, flags, mode, walk_flags, out);
+	uint32_t follow = flags & O_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW;
+	int error = path_lookup(dirfd, text, walk_flags | follow, &p);
+	if (error != 0)
+		return error;
+	if (unnamed)
+		error = S_ISDIR(p.dentry->inode->mode) ? open_unnamed(&p, flags, mode, out) : -ENOTDIR;
+	else
+		error = file_open_inode(&p, flags, false, out);
+	path_put(&p);
+	return error;
+}
+
+static long open_user(int dirfd, user_addr text, uint32_t flags, uint32_t mode, uint32_t walk_flags)
+{
+	struct path_text t;
+	struct file *f;
+
+	int error = path_text_get(&t, text);
+	if (error != 0)
+		return error;
+	error = file_open_flags(dirfd, t.text, flags, mode, walk_flags, &f);
+	path_text_free(&t);
+	if (error != 0)
+		return error;
+	int fd = file_install(f, flags & O_CLOEXEC);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+/* open and openat ignore unknown flags (open(2), NOTES); openat2 refuses them. */
+static long sys_openat(int dirfd, user_addr text, uint32_t flags, uint32_t mode)
+{
+	return open_user(dirfd, text, flags & OPEN_KNOWN, mode & S_IALLUGO, 0);
+}
+SYSCALL(openat);
+
+static long sys_open(user_addr text, uint32_t flags, uint32_t mode)
+{
+	return open_user(AT_FDCWD, text, flags & OPEN_KNOWN, mode & S_IALLUGO, 0);
+}
+SYSCALL(open);
+
+static long sys_creat(user_addr text, uint32_t mode)
+{
+	return open_user(AT_FDCWD, text, O_CREAT | O_WRONLY | O_TRUNC, mode & S_IALLUGO, 0);
+}
+SYSCALL(creat);
+
+struct open_how {
+	uint64_t flags, mode, resolve;
+};
+enum : uint64_t {
+	RESOLVE_NO_XDEV = 1, RESOLVE_NO_MAGICLINKS = 2, RESOLVE_NO_SYMLINKS = 4, RESOLVE_BENEATH = 8, RESOLVE_IN_ROOT = 16,
+};
+
+static long sys_openat2(int dirfd, user_addr text, user_addr how_at, size_t size)
+{
+	static const struct { uint64_t resolve; uint32_t walk; } map[] = {
+		{ RESOLVE_NO_XDEV, WALK_NO_MOUNTS }, { RESOLVE_NO_MAGICLINKS, WALK_NO_MAGIC },
+		{ RESOLVE_NO_SYMLINKS, WALK_NO_LINKS }, { RESOLVE_BENEATH, WALK_BENEATH }, { RESOLVE_IN_ROOT, WALK_IN_ROOT },
+	};
+	struct open_how how;
+	uint64_t known = 0;
+	uint32_t walk = 0;
+
+	if (size != sizeof(how))
+		return size < sizeof(how) ? -EINVAL : -E2BIG;
+	if (copy_from_user(&how, how_at, sizeof(how)) != 0)
+		return -EFAULT;
+	for (size_t n = 0; n < ARRAY_LEN(map); n++) {
+		known |= map[n].resolve;
+		if (how.resolve & map[n].resolve)
+			walk |= map[n].walk;
+	}
+	if ((how.flags & ~(uint64_t)OPEN_KNOWN) || (how.resolve & ~known) || (how.mode & ~(uint64_t)S_IALLUGO))
+		return syscall_refuse_flags(NR_openat2, how.flags);
+	if (how.mode != 0 && !(how.flags & (O_CREAT | O_TMPFILE_BIT)))
+		return -EINVAL;
+	return open_user(dirfd, text, (uint32_t)how.flags, (uint32_t)how.mode, walk);
+}
+SYSCALL(openat2);
+
+static long sys_close(int fd)
+{
+	return file_close(fd);
+}
+SYSCALL(close);
+
+static long sys_close_range(uint32_t first, uint32_t last, uint32_t flags)
+{
+	if (first > last)
+		return -EINVAL;
+	if (flags & ~(uint32_t)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
+		return syscall_refuse_flags(NR_close_range, flags);
+	if (flags & CLOSE_RANGE_UNSHARE) {
+		int error = file_table_unshare_current();
+		if (error != 0)
+			return error;
+	}
+	struct file_table *t = process_current()->files;
+	for (int fd = (int)MIN(first, (uint32_t)INT32_MAX); (fd = file_table_next(t, fd)) >= 0 && (uint32_t)fd <= last; fd++) {
+		if (flags & CLOSE_RANGE_CLOEXEC)
+			file_set_cloexec(fd, true);
+		else
+			(void)file_close(fd);
+	}
+	return 0;
+}
+SYSCALL(close_range);
+
+static long sys_dup(int fd)
+{
+	struct file_ref r;
+
+	int error = file_ref_get_any(fd, &r);
+	if (error != 0)
+		return error;
+	file_get(r.file);
+	int result = file_install(r.file, false);
+	if (result < 0)
+		file_put(r.file);
+	file_ref_put(r);
+	return result;
+}
+SYSCALL(dup);
+
+static long dup_to(int from, int to, bool close_on_exec)
+{
+	struct file *replaced = nullptr;
+	struct file_ref r;
+
+	int error = file_ref_get_any(from, &r);
+	if (error != 0)
+		return error;
+	file_get(r.file);
+	int result = file_replace(r.file, (uint32_t)to, close_on_exec, &replaced);
+	if (result < 0)
+		file_put(r.file);
+	file_ref_put(r);
+	if (replaced != nullptr)
+		file_close_replaced(replaced);
+	return result;
+}
+
+static long sys_dup2(int from, int to)
+{
+	struct file_ref r;
+
+	if (from != to)
+		return dup_to(from, to, false);
+	int error = file_ref_get_any(from, &r);
+	if (error != 0)
+		return error;
+	file_ref_put(r);
+	return to;
+}
+SYSCALL(dup2);
+
+static long sys_dup3(int from, int to, uint32_t flags)
+{
+	if (from == to || (flags & ~(uint32_t)O_CLOEXEC))
+		return -EINVAL;
+	return dup_to(from, to, flags & O_CLOEXEC);
+}
+SYSCALL(dup3);

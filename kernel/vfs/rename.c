@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rename(2), with RENAME_NOREPLACE and RENAME_EXCHANGE.
+ *
+ * `rename_lock` serialises renames between directories: the tree's shape is then stable, so "is the target below the
+ * source" (EINVAL) can be answered by walking up. The two directories and the two inodes are locked in ascending address and the
+ * names checked again.
+ */
+#include "internal.h"
+
+#include <kernel/process.h>
+#include <kernel/syscall.h>
+
+static struct mutex rename_lock = MUTEX_INIT(rename_lock, RANK_RENAME);
+
+struct rename {
+	struct walk from, to;
+	struct dentry *old, *new;	/* references */
+	uint32_t flags;
+};
+
+/* Whether d is `above` or below it. rename_lock is held, so parents do not change. */
+static bool is_below(struct dentry *d, const struct dentry *above)
+{
+	for (;; d = d->parent) {
+		if (d == above)
+			return true;
+		if (d == d->parent)
+			return false;
+	}
+}
+
+static int check_types(const struct rename *r)
+{
+	bool exchange = r->flags & RENAME_EXCHANGE;
+	bool old_is_dir = S_ISDIR(r->old->inode->mode);
+	struct inode *replaced = r->new->inode;
+
+	if (!old_is_dir && (r->from.trailing_slash || (!exchange && r->to.trailing_slash)))
+		return -ENOTDIR;
+	if (replaced == nullptr)
+		return exchange ? -ENOENT : 0;
+	if (r->flags & RENAME_NOREPLACE)
+		return -EEXIST;
+	if (exchange)
+		return 0;
+	if (old_is_dir && !S_ISDIR(replaced->mode))
+		return -ENOTDIR;
+	if (!old_is_dir && S_ISDIR(replaced->mode))
+		return -EISDIR;
+	return 0;
+}
+
+static int check_loops(const struct rename *r)
+{
+	if (r->from.at.dentry == r->to.at.dentry)
+		return 0;
+	if (is_below(r->to.at.dentry, r->old))
+		return -EINVAL;
+	/* The target is an ancestor of the source: it cannot be empty. */
+	if (!dentry_negative(r->new) && is_below(r->from.at.dentry, r->new))
+		return r->flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+	return 0;
+}
+
+static int check_permissions(const struct rename *r)
+{
+	int error = vfs_check_delete(&r->from.at, r->old->inode);
+
+	if (error == 0 && r->new->inode != nullptr)
+		error = vfs_check_delete(&r->to.at, r->new->inode);
+	else if (error == 0)
+		error = inode_permission(r->to.at.dentry->inode, W_OK | X_OK, false);
+	/* A directory that gets another parent is itself changed: its "..". */
+	if (error == 0 && S_ISDIR(r->old->inode->mode) && r->from.at.dentry != r->to.at.dentry)
+		error = inode_permission(r->old->inode, W_OK, false);
+	return error;
+}
+
+/* The long name's memory, which dentry_move takes over. */
+static int prepare_name(const struct name *n, char **out)
+{
+	*out = nullptr;
+	if (n->length < DENTRY_INLINE_NAME)
+		return 0;
+	*out = kmalloc(n->length + 1);
+	return *out != nullptr ? 0 : -ENOMEM;
+}
+
+static int rename_locked(struct rename *r, char *name_memory, bool *used)
+{
+	struct inode *from = r->from.at.dentry->inode, *to = r->to.at.dentry->inode;
+	struct inode *i = r->old->inode, *replaced = r->new->inode;
+	bool exchange = r->flags & RENAME_EXCHANGE;
+
+	int error = check_types(r);
+	if (error == 0 && i == replaced)
+		return 0;	/* two names of one file: both stay (POSIX) */
+	if (error == 0)
+		error = check_permissions(r);
+	if (error == 0 && ((r->old->flags | r->new->flags) & DENTRY_MOUNTED))
+		error = -EBUSY;
+	if (error == 0 && (from->ops->rename == nullptr || to->nlink == 0))
+		error = to->nlink == 0 ? -ENOENT : -EPERM;
+	if (error == 0)
+		error = from->ops->rename(from, &r->from.last, i, to, &r->to.last, replaced, exchange);
+	if (error != 0)
+		return error;
+	if (exchange) {
+		dentry_exchange(r->old, r->new);
+	} else {
+		dentry_remove(r->new);
+		dentry_move(r->old, r->to.at.dentry, &r->to.last, name_memory);
+		*used = true;
+	}
+	inode_touch(from, ATTR_MTIME);
+	inode_touch(to, ATTR_MTIME);
+	inode_touch(i, 0);
+	if (replaced != nullptr)
+		inode_touch(replaced, 0);
+	return 0;
+}
+
+static bool still_there(const struct rename *r)
+{
+	return r->old->parent == r->from.at.dentry && dentry_hashed(r->old) &&
+	       r->new->parent == r->to.at.dentry && dentry_hashed(r->new);
+}
+
+static int rename_try(struct rename *r)
+{
+	char *name_memory;
+	bool used = false;
+
+	int error = dentry_lookup(r->from.at.dentry, &r->from.last, &r->old);
+	if (error != 0)
+		return error;
+	error = dentry_lookup(r->to.at.dentry, &r->to.last, &r->new);
+	if (error != 0)
+		goto put_old;
+	if (dentry_negative(r->old)) {
+		error = -ENOENT;
+		goto put_new;
+	}
+	error = check_loops(r);
+	if (error == 0)
+		error = prepare_name(&r->to.last, &name_memory);
+	if (error != 0)
+		goto put_new;
+	struct inode *all[4] = { r->from.at.dentry->inode, r->to.at.dentry->inode, r->old->inode, r->new->inode };
+	inodes_lock(all, 4);
+	error = still_there(r) ? rename_locked(r, name_memory, &used) : -ESTALE;
+	inodes_unlock(all, 4);
+	if (!used)
+		kfree(name_memory);
+put_new:
+	dentry_put(r->new);
+put_old:
+	dentry_put(r->old);
+	return error;
+}
+
+static int rename_try_between(struct rename *r)
+{
+	mutex_lock(&rename_lock);
+	int error = rename_try(r);
+	mutex_unlock(&rename_lock);
+	return error;
+}
+
+static int rename_walked(struct rename *r)
+{
+	int error;
+
+	if (r->from.at.mount != r->to.at.mount)
+		return -EXDEV;
+	if (r->from.last_kind != LAST_NAME || r->to.last_kind != LAST_NAME)
+		return r->flags & RENAME_NOREPLACE && r->to.last_kind != LAST_NAME ? -EEXIST : -EBUSY;
+	if (r->from.last.length > NAME_MAX || r->to.last.length > NAME_MAX)
+		return -ENAMETOOLONG;
+	bool between = r->from.at.dentry != r->to.at.dentry;
+	do {
+		error = between ? rename_try_between(r) : rename_try(r);
+	} while (error == -ESTALE);
+	return error;
+}
+
+static long rename_user(int old_dirfd, user_addr old_text, int new_dirfd, user_addr new_text, uint32_t flags)
+{
+	struct path_text from, to;
+	struct rename r = { .flags = flags };
+
+	if ((flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE)) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return syscall_refuse_flags(NR_renameat2, flags);
+	int error = path_text_get(&from, old_text);
+	if (error != 0)
+		return error;
+	error = path_text_get(&to, new_text);
+	if (error != 0)
+		goto free_from;
+	error = walk_parent(&r.from, old_dirfd, from.text);
+	if (error != 0)
+		goto free_to;
+	error = walk_parent(&r.to, new_dirfd, to.text);
+	if (error == 0) {
+		error = rename_walked(&r);
+		walk_end(&r.to);
+	}
+	walk_end(&r.from);
+free_to:
+	path_text_free(&to);
+free_from:
+	path_text_free(&from);
+	return error;
+}
+
+static long sys_renameat2(int old_dirfd, user_addr old_text, int new_dirfd, user_addr new_text, uint32_t flags)
+{
+	return rename_user(old_dirfd, old_text, new_dirfd, new_text, flags);
+}
+SYSCALL(renameat2);
+
+static long sys_renameat(int old_dirfd, user_addr old_text, int new_dirfd, user_addr new_text)
+{
+	return rename_user(old_dirfd, old_text, new_dirfd, new_text, 0);
+}
+SYSCALL(renameat);
+
+static long sys_rename(user_addr old_text, user_addr new_text)
+{
+	return rename_user(AT_FDCWD, old_text, AT_FDCWD, new_text, 0);
+}
+SYSCALL(rename);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Filesystem types and superblocks. A type registers once and for all; a superblock is one filesystem's state, shown by one or
+ * more mounts, and ends with the last of them. Both lists change under `super_lock`.
+ */
+#include "internal.h"
+#include "super.h"
+
+static struct mutex super_lock = MUTEX_INIT(super_lock, RANK_MOUNT + 1);
+static struct list filesystems GUARDED_BY(&super_lock) = LIST_INIT(filesystems);
+static struct list superblocks GUARDED_BY(&super_lock) = LIST_INIT(superblocks);
+static uint32_t next_device;	/* atomic; minor numbers of filesystems without a device */
+
+void filesystem_register(struct filesystem *fs)
+{
+	mutex_lock(&super_lock);
+	list_push_back(&filesystems, &fs->link);
+	mutex_unlock(&super_lock);
+}
+
+struct filesystem *filesystem_at(uint32_t index)
+{
+	struct filesystem *fs, *found = nullptr;
+
+	mutex_lock(&super_lock);
+	list_for_each(fs, &filesystems, link) {
+		if (index-- == 0) {
+			found = fs;
+			break;
+		}
+	}
+	mutex_unlock(&super_lock);
+	return found;
+}
+
+struct filesystem *filesystem_find(const char *name)
+{
+	struct filesystem *fs;
+
+	for (uint32_t n = 0; (fs = filesystem_at(n)) != nullptr; n++) {
+		if (strcmp(fs->name, name) == 0)
+			return fs;
+	}
+	return nullptr;
+}
+
+uint64_t superblock_new_ino(struct superblock *sb)
+{
+	return __atomic_add_fetch(&sb->next_ino, 1, __ATOMIC_RELAXED);
+}
+
+static void superblock_free(struct superblock *sb)
+{
+	if (sb->ops != nullptr && sb->ops->destroy != nullptr)
+		sb->ops->destroy(sb);
+	kfree(sb);
+}
+
+static int superblock_fill(struct superblock *sb, const struct mount_options *o)
+{
+	int error = sb->type->fill(sb, o);
+	if (error != 0)
+		return error;
+	sb->root_dentry = dentry_create(sb, nullptr, &(struct name){ "/", 1, 0 }, sb->root);
+	if (sb->root_dentry == nullptr) {
+		inode_put(sb->root);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int superblock_get(struct filesystem *fs, const struct mount_options *o, struct superblock **out)
+{
+	mutex_lock(&super_lock);
+	if (fs->single && fs->instance != nullptr) {
+		*out = fs->instance;
+		(*out)->mounts++;
+		mutex_unlock(&super_lock);
+		return 0;
+	}
+	mutex_unlock(&super_lock);
+
+	struct superblock *sb = kmalloc(sizeof(*sb));
+	if (sb == nullptr)
+		return -ENOMEM;
+	sb->type = fs;
+	sb->block_size = 4096;
+	sb->flags = o->flags;
+	sb->mounts = 1;
+	sb->dev = make_dev(0, __atomic_add_fetch(&next_device, 1, __ATOMIC_RELAXED));
+	strlcpy(sb->source, o->source, sizeof(sb->source));
+	int error = superblock_fill(sb, o);
+	if (error != 0) {
+		superblock_free(sb);
+		return error;
+	}
+	mutex_lock(&super_lock);
+	list_push_back(&superblocks, &sb->link);
+	/* Two first mounts at once: the other's superblock stays a second one, which is harmless. */
+	if (fs->single && fs->instance == nullptr) {
+		fs->instance = sb;
+		sb->mounts++;	/* a single filesystem is never given up */
+	}
+	mutex_unlock(&super_lock);
+	*out = sb;
+	return 0;
+}
+
+void superblock_share(struct superblock *sb)
+{
+	mutex_lock(&super_lock);
+	sb->mounts++;
+	mutex_unlock(&super_lock);
+}
+
+void superblock_put(struct superblock *sb)
+{
+	mutex_lock(&super_lock);
+	bool last = --sb->mounts == 0;
+	if (last)
+		list_remove(&sb->link);
+	mutex_unlock(&super_lock);
+	if (!last)
+		return;
+	dentry_forget_superblock(sb);
+	dentry_put(sb->root_dentry);
+	superblock_free(sb);
+}
+
+int superblocks_sync(void)
+{
+	struct superblock *sb;
+	int result = 0;
+
+	mutex_lock(&super_lock);
+	list_for_each(sb, &superblocks, link) {
+		if (sb->ops->sync != nullptr) {
+			int error = sb->ops->sync(sb);
+			result = result != 0 ? result : error;
+		}
+	}
+	mutex_unlock(&super_lock);
+	return result;
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * File tables: descriptors of a process, shared between threads and with CLONE_FILES.
+ *
+ * Changes are made under the table's spinlock. While only one thread can use the table (refs == 1 and nobody else may raise it: the
+ * holder of a reference is the only one who clones), its look-ups need no lock, and for the length of a system call
+ * no reference to the file either (file_ref_get): nobody could close it meanwhile. A reader of /proc holds a table
+ * reference of its own, which only makes the owner take the lock.
+ */
+#include "internal.h"
+#include "table.h"
+
+#include <kernel/process.h>
+#include <lib/bitmap.h>
+
+enum : uint32_t { TABLE_INITIAL = 64, TABLE_MAX = 1u << 16 };
+
+/* One allocation: files, then two bitmaps. */
+struct slots {
+	uint32_t capacity;
+	struct file **files;
+	uint64_t *used, *cloexec;
+};
+struct file_table {
+	uint32_t refs;
+	struct spinlock lock;
+	struct slots slots;		/* under lock; the sole user of a table reads without */
+	uint32_t lowest;		/* no descriptor below is free */
+};
+
+static int slots_create(uint32_t capacity, struct slots *out)
+{
+	size_t words = bitmap_words(capacity);
+	char *memory = kmalloc(capacity * sizeof(struct file *) + 2 * words * sizeof(uint64_t));
+
+	if (memory == nullptr)
+		return -ENOMEM;
+	out->capacity = capacity;
+	out->files = (struct file **)memory;
+	out->used = (uint64_t *)(out->files + capacity);
+	out->cloexec = out->used + words;
+	return 0;
+}
+
+static void slots_copy(struct slots *to, const struct slots *from)
+{
+	memcpy(to->files, from->files, from->capacity * sizeof(struct file *));
+	memcpy(to->used, from->used, bitmap_words(from->capacity) * sizeof(uint64_t));
+	memcpy(to->cloexec, from->cloexec, bitmap_words(from->capacity) * sizeof(uint64_t));
+}
+
+static int table_new(uint32_t capacity, struct file_table **out)
+{
+	struct file_table *t = kmalloc(sizeof(*t));
+
+	if (t == nullptr)
+		return -ENOMEM;
+	int error = slots_create(capacity, &t->slots);
+	if (error != 0) {
+		kfree(t);
+		return error;
+	}
+	t->refs = 1;
+	spin_init(&t->lock, RANK_FILE_TABLE);
+	*out = t;
+	return 0;
+}
+
+int file_table_create(struct file_table **out)
+{
+	return table_new(TABLE_INITIAL, out);
+}
+
+int file_table_clone(struct file_table *src, struct file_table **out)
+{
+	struct file_table *t;
+
+	while (true) {
+		uint32_t capacity = __atomic_load_n(&src->slots.capacity, __ATOMIC_RELAXED);
+		int error = table_new(capacity, &t);
+		if (error != 0)
+			return error;
+		spin_lock(&src->lock);
+		if (src->slots.capacity == capacity)
+			break;
+		/* It grew between the two looks. */
+		spin_unlock(&src->lock);
+		kfree(t->slots.files);
+		kfree(t);
+	}
+	slots_copy(&t->slots, &src->slots);
+	t->lowest = src->lowest;
+	for (size_t n = 0; (n = bitmap_find_set(t->slots.used, t->slots.capacity, n)) < t->slots.capacity; n++) {
+		if (t->slots.files[n] != nullptr)
+			file_get(t->slots.files[n]);
+		else
+			bitmap_clear(t->slots.used, n);	/* reserved by an open in progress */
+	}
+	spin_unlock(&src->lock);
+	*out = t;
+	return 0;
+}
+
+void file_table_get(struct file_table *t)
+{
+	__atomic_fetch_add(&t->refs, 1, __ATOMIC_RELAXED);
+}
+
+static void close_file(struct file_table *t, struct file *f)
+{
+	/* POSIX: closing any descriptor of a file drops the process's record locks on it. */
+	if (f->inode != nullptr && f->inode->locks != nullptr)
+		file_locks_release_owner(f->inode, t);
+	file_put(f);
+}
+
+void file_table_put(struct file_table *t)
+{
+	if (t == nullptr || __atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	struct slots *s = &t->slots;
+	for (size_t n = 0; (n = bitmap_find_set(s->used, s->capacity, n)) < s->capacity; n++)
+		close_file(t, s->files[n]);
+	kfree(s->files);
+	kfree(t);
+}
+
+void file_table_close_on_exec(struct file_table *t)
+{
+	struct slots *s = &t->slots;
+
+	for (size_t n = 0;; n++) {
+		spin_lock(&t->lock);
+		n = bitmap_find_set(s->cloexec, s->capacity, n);
+		struct file *f = nullptr;
+		if (n < s->capacity) {
+			f = s->files[n];
+			s->files[n] = nullptr;
+			bitmap_clear(s->cloexec, n);
+			bitmap_clear(s->used, n);
+			t->lowest = MIN(t->lowest, (uint32_t)n);
+		}
+		bool done = n >= s->capacity;
+		spin_unlock(&t->lock);
+		if (f != nullptr)
+			close_file(t, f);
+		if (done)
+			return;
+	}
+}
+
+static struct file_table *table_current(void)
+{
+	struct process *p = process_current();
+
+	return p != nullptr ? p->files : nullptr;
+}
+
+static inline bool table_private(const struct file_table *t)
+{
+	return __atomic_load_n(&t->refs, __ATOMIC_RELAXED) == 1 && process_current()->thread_count == 1;
+}
+
+int file_ref_get_any(int fd, struct file_ref *out)
+{
+	struct file_table *t = table_current();
+
+	if (unlikely(t == nullptr))
+		return -EBADF;
+	if (likely(table_private(t))) {
+		if ((uint32_t)fd >= t->slots.capacity || t->slots.files[fd] == nullptr)
+			return -EBADF;
+		*out = (struct file_ref){ t->slots.files[fd], false };
+		return 0;
+	}
+	struct file *f = file_table_at(t, fd);
+	if (f == nullptr)
+		return -EBADF;
+	*out = (struct file_ref){ f, true };
+	return 0;
+}
+
+int file_ref_get(int fd, struct file_ref *out)
+{
+	int error = file_ref_get_any(fd, out);
+
+	if (likely(error == 0) && unlikely(out->file->mode & FILE_PATH)) {
+		file_ref_put(*out);
+		error = -EBADF;
+	}
+	return error;
+}
+
+int file_lookup(int fd, struct file **out)
+{
+	struct file_ref r;
+
+	int error = file_ref_get(fd, &r);
+	if (error != 0)
+		return error;
+	if (!r.counted)
+		file_get(r.file);
+	*out = r.file;
+	return 0;
+}
+
+struct file *file_table_at(struct file_table *t, int fd)
+{
+	struct file *f = nullptr;
+
+	spin_lock(&t->lock);
+	if ((uint32_t)fd < t->slots.capacity) {
+		f = t->slots.files[fd];
+		if (f != nullptr)
+			file_get(f);
+	}
+	spin_unlock(&t->lock);
+	return f;
+}
+
+int file_table_next(struct file_table *t, int from)
+{
+	spin_lock(&t->lock);
+	size_t n = from < 0 ? t->slots.capacity : bitmap_find_set(t->slots.used, t->slots.capacity, (size_t)from);
+	bool found = n < t->slots.capacity;
+	spin_unlock(&t->lock);
+	return found ? (int)n : -1;
+}
+
+uint32_t file_table_capacity(struct file_table *t)
+{
+	return __atomic_load_n(&t->slots.capacity, __ATOMIC_RELAXED);
+}
+
+bool file_table_cloexec(struct file_table *t, int fd)
+{
+	spin_lock(&t->lock);
+	bool set = (uint32_t)fd < t->slots.capacity && bitmap_test(t->slots.cloexec, (size_t)fd);
+	spin_unlock(&t->lock);
+	return set;
+}
+
+/* Makes room for descriptor fd. No lock is held. */
+static int table_grow(struct file_table *t, uint32_t fd)
+{
+	struct slots bigger, old;
+	uint32_t capacity = t->slots.capacity;
+
+	if (fd >= TABLE_MAX)
+		return -EMFILE;
+	while (capacity <= fd)
+		capacity *= 2;
+	int error = slots_create(capacity, &bigger);
+	if (error != 0)
+		return error;
+	spin_lock(&t->lock);
+	old = t->slots;
+	if (old.capacity < capacity) {
+		slots_copy(&bigger, &old);
+		t->slots = bigger;
+	} else {
+		old = bigger;
+	}
+	spin_unlock(&t->lock);
+	kfree(old.files);
+	return 0;
+}
+
+static uint32_t descriptor_limit(void)
+{
+	return (uint32_t)MIN(process_rlimit(RLIMIT_NOFILE), (uint64_t)TABLE_MAX);
+}
+
+static void slot_fill(struct file_table *t, uint32_t fd, struct file *f, bool close_on_exec) REQUIRES(t->lock)
+{
+	t->slots.files[fd] = f;
+	bitmap_set(t->slots.used, fd);
+	if (close_on_exec)
+		bitmap_set(t->slots.cloexec, fd);
+	else
+		bitmap_clear(t->slots.cloexec, fd);
+}
+
+int file_install_from(struct file *f, int lowest, bool close_on_exec)
+{
+	struct file_table *t = table_current();
+	uint32_t limit = descriptor_limit();
+
+	while (true) {
+		spin_lock(&t->lock);
+		uint32_t from = MAX((uint32_t)lowest, t->lowest);
+		uint32_t fd = (uint32_t)bitmap_find_clear(t->slots.used, t->slots.capacity, MIN(from, t->slots.capacity));
+		fd = MAX(fd, from);
+		if (fd < t->slots.capacity && fd < limit) {
+			slot_fill(t, fd, f, close_on_exec);
+			if ((uint32_t)lowest <= t->lowest)
+				t->lowest = fd + 1;
+			spin_unlock(&t->lock);
+			return (int)fd;
+		}
+		spin_unlock(&t->lock);
+		if (fd >= limit)
+			return -EMFILE;
+		int error = table_grow(t, fd);
+		if (error != 0)
+			return error;
+	}
+}
+
+int file_install(struct file *f, bool close_on_exec)
+{
+	return file_install_from(f, 0, close_on_exec);
+}
+
+/* dup2: what was there is closed; its reference comes out in *replaced. */
+int file_replace(struct file *f, uint32_t fd, bool close_on_exec, struct file **replaced)
+{
+	struct file_table *t = table_current();
+
+	if (fd >= descriptor_limit())
+		return -EBADF;
+	if (fd >= t->slots.capacity) {
+		int error = table_grow(t, fd);
+		if (error != 0)
+			return error;
+	}
+	spin_lock(&t->lock);
+	*replaced = t->slots.files[fd];
+	slot_fill(t, fd, f, close_on_exec);
+	spin_unlock(&t->lock);
+	return (int)fd;
+}
+
+int file_install_at(struct file *f, int fd)
+{
+	struct file *replaced = nullptr;
+	int result = file_replace(f, (uint32_t)fd, false, &replaced);
+
+	if (result >= 0 && replaced != nullptr)
+		close_file(table_current(), replaced);
+	return result;
+}
+
+int file_remove(int fd, struct file **out)
+{
+	struct file_table *t = table_current();
+
+	spin_lock(&t->lock);
+	struct file *f = (uint32_t)fd < t->slots.capacity ? t->slots.files[fd] : nullptr;
+	if (f != nullptr) {
+		t->slots.files[fd] = nullptr;
+		bitmap_clear(t->slots.used, (size_t)fd);
+		bitmap_clear(t->slots.cloexec, (size_t)fd);
+		t->lowest = MIN(t->lowest, (uint32_t)fd);
+	}
+	spin_unlock(&t->lock);
+	*out = f;
+	return f != nullptr ? 0 : -EBADF;
+}
+
+int file_close(int fd)
+{
+	struct file *f;
+
+	int error = file_remove(fd, &f);
+	if (error == 0)
+		close_file(table_current(), f);
+	return error;
+}
+
+void file_close_replaced(struct file *f)
+{
+	close_file(table_current(), f);
+}
+
+bool file_get_cloexec(int fd)
+{
+	return file_table_cloexec(table_current(), fd);
+}
+
+void file_set_cloexec(int fd, bool on)
+{
+	struct file_table *t = table_current();
+
+	spin_lock(&t->lock);
+	if ((uint32_t)fd < t->slots.capacity && t->slots.files[fd] != nullptr) {
+		if (on)
+			bitmap_set(t->slots.cloexec, (size_t)fd);
+		else
+			bitmap_clear(t->slots.cloexec, (size_t)fd);
+	}
+	spin_unlock(&t->lock);
+}
+
+const void *file_lock_owner(void)
+{
+	return table_current();
+}
+
+int file_table_unshare_current(void)
+{
+	struct process *p = process_current();
+	struct file_table *mine;
+
+	if (__atomic_load_n(&p->files->refs, __ATOMIC_RELAXED) == 1)
+		return 0;
+	int error = file_table_clone(p->files, &mine);
+	if (error != 0)
+		return error;
+	mutex_lock(&p->lock);
+	struct file_table *old = p->files;
+	p->files = mine;
+	mutex_unlock(&p->lock);
+	file_table_put(old);
+	return 0;
+}
