@@ -12,17 +12,27 @@ struct tty;
 struct tty_driver {
 	void (*start_output)(struct tty *t);	/* any lowered thread; must not block long: wakes the driver's thread */
 	void (*set_line)(struct tty *t, uint32_t baud);	/* may be nullptr */
+	bool (*output_idle)(struct tty *t);	/* all that was taken is sent; nullptr: at once. Then call tty_output_idle */
 };
 [[nodiscard]] int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver, void *driver_data, struct tty **out);
 void *tty_driver_data(struct tty *t);
 void tty_input(struct tty *t, const void *bytes, size_t n);	/* driver thread context; may take locks */
+/* A break on the wire. */
+void tty_input_break(struct tty *t);
+/* How many bytes tty_input can take now without losing one. After 0 start_output is called once there is room. */
+size_t tty_input_room(struct tty *t);
 size_t tty_take_output(struct tty *t, void *bytes, size_t max);
-/* The tty that /dev/console is (the last console= on the command line). */
+void tty_output_idle(struct tty *t);
+/* Waits, for a short while, until the console has sent everything (before power-off). */
+void tty_drain_console(void);
+/* The tty that /dev/console is. tty_create does it for the one that the last console= names, or the first one made. */
 void tty_set_console(struct tty *t);
 /* Device number for /proc/PID/stat. */
 uint64_t tty_device(const struct tty *t);
 /* A session leader opened it without O_NOCTTY, or TIOCSCTTY. */
 uint32_t tty_foreground_group(const struct tty *t);
+/* vhangup(2): the terminal of the current process. */
+void tty_hang_up_current(void);
 /* Called by process exit of a session leader, and by setsid. */
 void tty_session_exit(struct tty *t, uint32_t sid);
 

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Terminals between a driver and the line discipline (kernel/tty.h): creation, input, output, the console.
+ *
+ * A driver's thread calls tty_input and tty_take_output; start_output only wakes it. Input is held back (not lost) when the
+ * discipline is full: the driver asks tty_input_room and is kicked again when a reader has made room.
+ */
+#include "tty_internal.h"
+
+#include <abi/errno.h>
+#include <kernel/clock.h>
+#include <kernel/cmdline.h>
+#include <kernel/log.h>
+#include <kernel/process.h>
+#include <kernel/slab.h>
+#include <kernel/vfs.h>
+#include <lib/string.h>
+
+constexpr uint16_t ROWS_DEFAULT = 24, COLUMNS_DEFAULT = 80;
+constexpr uint64_t DRAIN_LIMIT_NS = 2'000'000'000;
+
+static struct tty *console;
+
+struct tty *tty_console(void)
+{
+	return __atomic_load_n(&console, __ATOMIC_ACQUIRE);
+}
+
+static void write_log(const char *text, size_t n)
+{
+	tty_write_kernel(tty_console(), text, n);
+}
+
+void tty_set_console(struct tty *t)
+{
+	__atomic_store_n(&console, t, __ATOMIC_RELEASE);
+	log_set_console(write_log);
+}
+
+/* The last console= names this terminal, or there is none and it is the first. */
+static bool is_chosen_console(const struct tty *t)
+{
+	char option[32];
+
+	if (cmdline_get("console", option, sizeof(option)) == nullptr)
+		return tty_console() == nullptr;
+	char *comma = strchr(option, ',');
+	if (comma != nullptr)
+		*comma = '\0';
+	return strcmp(option, t->name) == 0;
+}
+
+int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver, void *driver_data,
+	       struct tty **out)
+{
+	struct tty *t = kmalloc(sizeof(*t));
+
+	if (t == nullptr)
+		return -ENOMEM;
+	strlcpy(t->name, name, sizeof(t->name));
+	t->major = major;
+	t->minor = minor;
+	t->driver = driver;
+	t->driver_data = driver_data;
+	wait_queue_init(&t->read_wait);
+	wait_queue_init(&t->write_wait);
+	mutex_init(&t->lock, RANK_TTY);
+	mutex_lock(&t->lock);
+	line_init(&t->line);
+	t->size = (struct winsize){ .ws_row = ROWS_DEFAULT, .ws_col = COLUMNS_DEFAULT };
+	mutex_unlock(&t->lock);
+	*out = t;
+	int error = chrdev_register(name, major, minor, 0620, &tty_file_ops, t);
+	if (error < 0) {
+		kfree(t);
+		return error;
+	}
+	if (is_chosen_console(t))
+		tty_set_console(t);
+	return 0;
+}
+
+void *tty_driver_data(struct tty *t)
+{
+	return t->driver_data;
+}
+
+uint64_t tty_device(const struct tty *t)
+{
+	return MKDEV(t->major, t->minor);
+}
+
+static long start_output(void *arg)
+{
+	struct tty *t = arg;
+
+	t->driver->start_output(t);
+	return 0;
+}
+
+void tty_kick_driver(struct tty *t)
+{
+	(void)guard_call(&component_tty, start_output, t);
+}
+
+void tty_do_events(struct tty *t, unsigned events)
+{
+	if ((events & LINE_READABLE) != 0)
+		wait_wake_all(&t->read_wait);
+	if ((events & LINE_FLUSHED) != 0)
+		wait_wake_all(&t->write_wait);
+	if ((events & LINE_OUTPUT) != 0)
+		tty_kick_driver(t);
+	if ((events & LINE_INTERRUPT) != 0)
+		tty_signal_foreground(t, SIGINT);
+	if ((events & LINE_QUIT) != 0)
+		tty_signal_foreground(t, SIGQUIT);
+	if ((events & LINE_SUSPEND) != 0)
+		tty_signal_foreground(t, SIGTSTP);
+}
+
+void tty_input(struct tty *t, const void *bytes, size_t n)
+{
+	const unsigned char *p = bytes;
+	size_t done = 0;
+
+	while (done < n) {
+		constexpr unsigned SIGNALS = LINE_INTERRUPT | LINE_QUIT | LINE_SUSPEND;
+		unsigned events = 0;
+
+		mutex_lock(&t->lock);
+		/* Signals at once and one by one: what follows the key belongs after it. */
+		while (done < n && (events & SIGNALS) == 0)
+			events |= line_input(&t->line, p[done++]);
+		mutex_unlock(&t->lock);
+		tty_do_events(t, events);
+	}
+}
+
+void tty_input_break(struct tty *t)
+{
+	mutex_lock(&t->lock);
+	unsigned events = line_break(&t->line);
+	mutex_unlock(&t->lock);
+	tty_do_events(t, events);
+}
+
+size_t tty_input_room(struct tty *t)
+{
+	mutex_lock(&t->lock);
+	size_t room = line_input_room(&t->line);
+	/* A reader that makes room kicks the driver. */
+	t->throttled = room == 0;
+	mutex_unlock(&t->lock);
+	return room;
+}
+
+size_t tty_take_output(struct tty *t, void *bytes, size_t max)
+{
+	mutex_lock(&t->lock);
+	size_t n = line_take_output(&t->line, bytes, max);
+	size_t left = line_output_count(&t->line);
+	mutex_unlock(&t->lock);
+	/* Writers are woken when a good part is free, not for each byte; tcdrain waits for the end. */
+	if (n > 0 && (left == 0 || (left < LINE_QUEUE_BYTES / 2 && left + n >= LINE_QUEUE_BYTES / 2)))
+		wait_wake_all(&t->write_wait);
+	return n;
+}
+
+static bool has_room(struct tty *t, size_t n)
+{
+	mutex_lock(&t->lock);
+	bool has = line_output_room(&t->line) >= n;
+	mutex_unlock(&t->lock);
+	return has;
+}
+
+void tty_write_kernel(struct tty *t, const char *text, size_t n)
+{
+	while (n > 0) {
+		mutex_lock(&t->lock);
+		size_t done = line_write(&t->line, text, n);
+		mutex_unlock(&t->lock);
+		tty_kick_driver(t);
+		text += done;
+		n -= done;
+		if (n > 0)
+			wait_event(&t->write_wait, has_room(t, LINE_QUEUE_BYTES / 2));
+	}
+}
+
+static bool is_drained(struct tty *t)
+{
+	mutex_lock(&t->lock);
+	bool drained = line_output_count(&t->line) == 0;
+	mutex_unlock(&t->lock);
+	return drained && (t->driver->output_idle == nullptr || t->driver->output_idle(t));
+}
+
+int tty_drain(struct tty *t)
+{
+	return wait_event_interruptible(&t->write_wait, is_drained(t));
+}
+
+void tty_output_idle(struct tty *t)
+{
+	wait_wake_all(&t->write_wait);
+}
+
+void tty_drain_console(void)
+{
+	struct tty *t = tty_console();
+
+	if (t != nullptr)
+		(void)wait_event_deadline(&t->write_wait, is_drained(t), clock_monotonic_ns() + DRAIN_LIMIT_NS);
+}
+
+void tty_hang_up(struct tty *t)
+{
+	mutex_lock(&t->lock);
+	line_flush_input(&t->line);
+	line_flush_output(&t->line);
+	t->line.stopped = false;
+	__atomic_fetch_add(&t->generation, 1, __ATOMIC_RELEASE);
+	mutex_unlock(&t->lock);
+	wait_wake_all(&t->read_wait);
+	wait_wake_all(&t->write_wait);
+}

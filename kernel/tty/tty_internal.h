@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * struct tty, shared by the files of kernel/tty.
+ *
+ * tty->lock (RANK_TTY) guards the line discipline and the session; it is never held while waiting, copying to or from a
+ * user, or calling the driver. Signals are sent after it is dropped.
+ */
+#ifndef TTY_INTERNAL_H
+#define TTY_INTERNAL_H
+
+#include "line.h"
+
+#include <kernel/component.h>
+#include <kernel/file.h>
+#include <kernel/lock.h>
+#include <kernel/tty.h>
+#include <kernel/wait.h>
+
+DECLARE_COMPONENT(tty);
+
+constexpr size_t TTY_CHUNK = 512;	/* bytes a read or write moves at once, through its stack */
+
+struct tty {
+	char name[16];
+	uint32_t major, minor;
+	const struct tty_driver *driver;
+	void *driver_data;
+	struct wait_queue read_wait, write_wait;
+	struct mutex lock;
+	struct line line GUARDED_BY(&lock);
+	struct winsize size GUARDED_BY(&lock);
+	uint32_t session GUARDED_BY(&lock);	/* 0: nobody's controlling terminal */
+	uint32_t foreground GUARDED_BY(&lock);	/* process group; 0: none */
+	uint32_t generation;		/* counts hang-ups; files of older ones are dead */
+	uint32_t opens GUARDED_BY(&lock);
+	bool exclusive GUARDED_BY(&lock);
+	bool throttled GUARDED_BY(&lock);	/* the driver holds input back */
+	bool other_closed;		/* pty: the other side is gone */
+};
+
+/* private_data of an open file. */
+struct tty_file {
+	struct tty *tty;
+	uint32_t generation;
+	bool is_console;		/* opened as /dev/console: survives hang-ups */
+};
+
+static inline struct tty_file *tty_file_of(struct file *f)
+{
+	return f->private_data;
+}
+static inline bool tty_hung_up(const struct tty_file *tf)
+{
+	return tf->tty->other_closed ||
+	       (!tf->is_console && tf->generation != __atomic_load_n(&tf->tty->generation, __ATOMIC_ACQUIRE));
+}
+
+/* tty.c */
+extern const struct file_ops tty_file_ops;	/* tty_file.c */
+struct tty *tty_console(void);
+/* Runs the driver's start_output; contained in a guard. */
+void tty_kick_driver(struct tty *t);
+/* Acts on what line_input returned. Nothing is held. */
+void tty_do_events(struct tty *t, unsigned events);
+/* Writes for the kernel: waits for room, gives up on a hang-up. */
+void tty_write_kernel(struct tty *t, const char *text, size_t n);
+/* Waits until all output is with the driver. 0 or -ERESTARTSYS. */
+int tty_drain(struct tty *t);
+/* All open files but the console's are dead from now on. */
+void tty_hang_up(struct tty *t);
+
+/* tty_job.c */
+/* 0: go on; -ERESTARTSYS after a SIGTTIN or SIGTTOU; -EIO. */
+int tty_check_foreground(struct tty *t, int signo);
+/* On open: the terminal of a session leader that has none. */
+void tty_acquire_on_open(struct tty *t);
+long tty_job_ioctl(struct tty *t, uint32_t command, uint64_t arg);
+void tty_signal_foreground(struct tty *t, int signo);
+
+/* tty_ioctl.c */
+long tty_ioctl(struct file *f, uint32_t command, uint64_t arg);
+/* The commands that need no open file: settings, sizes, queues. -ENOTTY: not one of them. */
+long tty_settings_ioctl(struct tty *t, uint32_t command, uint64_t arg);
+
+/* tty_file.c */
+[[nodiscard]] int tty_file_open(struct file *f, struct tty *t, bool is_console);
+
+#endif

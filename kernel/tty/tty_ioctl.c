@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Terminal control: tcgetattr and tcsetattr, window size, flushing, flow, queue sizes (Linux ioctl_tty(2)). Commands that change
+ * something stop a background process first. User memory is copied with nothing held.
+ */
+#include "tty_internal.h"
+
+#include <abi/errno.h>
+#include <kernel/process.h>
+#include <kernel/user.h>
+#include <lib/string.h>
+
+constexpr uint32_t SPEED_OF_LINE = 115200;
+
+static long get_termios(struct tty *t, user_addr at, bool with_speed)
+{
+	struct termios2 copy = { .c_ispeed = SPEED_OF_LINE, .c_ospeed = SPEED_OF_LINE };
+
+	mutex_lock(&t->lock);
+	copy.t = t->line.termios;
+	mutex_unlock(&t->lock);
+	return copy_to_user(at, &copy, with_speed ? sizeof(copy) : sizeof(copy.t));
+}
+
+static long set_termios(struct tty *t, user_addr at, bool with_speed, bool drain, bool flush)
+{
+	struct termios2 copy;
+	int error = copy_from_user(&copy, at, with_speed ? sizeof(copy) : sizeof(copy.t));
+
+	if (error == 0 && drain)
+		error = tty_drain(t);
+	if (error < 0)
+		return error;
+	mutex_lock(&t->lock);
+	if (flush)
+		line_flush_input(&t->line);
+	/* The line runs at one speed; what was asked for is remembered, as a terminal without wires does. */
+	line_set_termios(&t->line, &copy.t);
+	mutex_unlock(&t->lock);
+	/* Waiting readers and writers look at the new rules; output may have been resumed. */
+	wait_wake_all(&t->read_wait);
+	wait_wake_all(&t->write_wait);
+	tty_kick_driver(t);
+	return 0;
+}
+
+static long get_size(struct tty *t, user_addr at)
+{
+	mutex_lock(&t->lock);
+	struct winsize size = t->size;
+	mutex_unlock(&t->lock);
+	return put_user(at, size);
+}
+
+static long set_size(struct tty *t, user_addr at)
+{
+	struct winsize size;
+
+	if (get_user(size, at) < 0)
+		return -EFAULT;
+	mutex_lock(&t->lock);
+	bool changed = memcmp(&size, &t->size, sizeof(size)) != 0;
+	t->size = size;
+	mutex_unlock(&t->lock);
+	if (changed)
+		tty_signal_foreground(t, SIGWINCH);
+	return 0;
+}
+
+static long flush(struct tty *t, uint64_t which)
+{
+	if (which > TCIOFLUSH)
+		return -EINVAL;
+	mutex_lock(&t->lock);
+	if (which != TCOFLUSH)
+		line_flush_input(&t->line);
+	if (which != TCIFLUSH)
+		line_flush_output(&t->line);
+	mutex_unlock(&t->lock);
+	wait_wake_all(&t->write_wait);
+	tty_kick_driver(t);
+	return 0;
+}
+
+static long control_flow(struct tty *t, uint64_t what)
+{
+	unsigned char c = 0;
+
+	if (what > TCION)
+		return -EINVAL;
+	mutex_lock(&t->lock);
+	if (what == TCOOFF || what == TCOON)
+		t->line.stopped = what == TCOOFF;
+	else
+		c = t->line.termios.c_cc[what == TCIOFF ? VSTOP : VSTART];
+	if (c != 0) {
+		/* To the other end as it is, not through output processing. */
+		uint32_t oflag = t->line.termios.c_oflag;
+
+		t->line.termios.c_oflag = 0;
+		(void)line_write(&t->line, &c, 1);
+		t->line.termios.c_oflag = oflag;
+	}
+	mutex_unlock(&t->lock);
+	tty_kick_driver(t);
+	return 0;
+}
+
+static long queue_size(struct tty *t, user_addr at, bool input)
+{
+	mutex_lock(&t->lock);
+	int32_t n = (int32_t)(input ? line_input_count(&t->line) : line_output_count(&t->line));
+	mutex_unlock(&t->lock);
+	return put_user(at, n);
+}
+
+static long simulate_input(struct tty *t, user_addr at)
+{
+	unsigned char c;
+
+	if (process_current()->tty != t && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (get_user(c, at) < 0)
+		return -EFAULT;
+	tty_input(t, &c, 1);
+	return 0;
+}
+
+static long set_discipline(user_addr at)
+{
+	int32_t number;
+
+	if (get_user(number, at) < 0)
+		return -EFAULT;
+	return number == 0 ? 0 : -EINVAL;
+}
+
+static long set_exclusive(struct tty *t, bool on)
+{
+	mutex_lock(&t->lock);
+	t->exclusive = on;
+	mutex_unlock(&t->lock);
+	return 0;
+}
+
+/* Commands that a background process must not give. */
+static bool changes_terminal(uint32_t command)
+{
+	switch (command) {
+	case TCSETS: case TCSETSW: case TCSETSF: case TCSETS2: case TCSETSW2: case TCSETSF2:
+	case TCSBRK: case TCSBRKP: case TCXONC: case TCFLSH: case TIOCSTI: case TIOCSETD: return true;
+	default: return false;
+	}
+}
+
+static long query_ioctl(struct tty *t, uint32_t command, user_addr at)
+{
+	int32_t zero = 0;
+	uint32_t device = (uint32_t)tty_device(t);
+
+	switch (command) {
+	case TCGETS: return get_termios(t, at, false);
+	case TCGETS2: return get_termios(t, at, true);
+	case TIOCGWINSZ: return get_size(t, at);
+	case FIONREAD: return queue_size(t, at, true);
+	case TIOCOUTQ: return queue_size(t, at, false);
+	case TIOCGETD: return put_user(at, zero);
+	case TIOCGDEV: return put_user(at, device);
+	default: return -ENOTTY;
+	}
+}
+
+long tty_settings_ioctl(struct tty *t, uint32_t command, uint64_t arg)
+{
+	user_addr at = USER_ADDR(arg);
+
+	switch (command) {
+	case TCSETS: return set_termios(t, at, false, false, false);
+	case TCSETSW: return set_termios(t, at, false, true, false);
+	case TCSETSF: return set_termios(t, at, false, true, true);
+	case TCSETS2: return set_termios(t, at, true, false, false);
+	case TCSETSW2: return set_termios(t, at, true, true, false);
+	case TCSETSF2: return set_termios(t, at, true, true, true);
+	case TIOCSWINSZ: return set_size(t, at);
+	case TCFLSH: return flush(t, arg);
+	case TCXONC: return control_flow(t, arg);
+	/* A break has no meaning on a line that cannot send one; what is queued is sent first all the same. */
+	case TCSBRK:
+	case TCSBRKP: return tty_drain(t);
+	case TIOCSTI: return simulate_input(t, at);
+	case TIOCSETD: return set_discipline(at);
+	case TIOCEXCL: return set_exclusive(t, true);
+	case TIOCNXCL: return set_exclusive(t, false);
+	default: return query_ioctl(t, command, at);
+	}
+}
+
+long tty_ioctl(struct file *f, uint32_t command, uint64_t arg)
+{
+	struct tty_file *tf = tty_file_of(f);
+	struct tty *t = tf->tty;
+
+	if (tty_hung_up(tf))
+		return command == TIOCSPGRP ? -ENOTTY : -EIO;
+	if (changes_terminal(command)) {
+		int error = tty_check_foreground(t, SIGTTOU);
+
+		if (error < 0)
+			return error;
+	}
+	switch (command) {
+	case TIOCSCTTY: case TIOCNOTTY: case TIOCSPGRP: case TIOCGPGRP: case TIOCGSID:
+		return tty_job_ioctl(t, command, arg);
+	case TIOCVHANGUP:
+		if (!capable(CAP_SYS_ADMIN))
+			return -EPERM;
+		tty_hang_up(t);
+		return 0;
+	default: return tty_settings_ioctl(t, command, arg);
+	}
+}
