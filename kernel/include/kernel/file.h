@@ -91,6 +91,8 @@ void file_get(struct file *f);
 void file_put(struct file *f);			/* the last one releases; may sleep; no spinlock held */
 /* A file without a path: ops, private_data; inode may be nullptr. One reference. -ENOMEM, -ENFILE. */
 [[nodiscard]] int file_create(const struct file_ops *ops, void *private_data, uint32_t flags, const char *label, struct file **out);
+/* A regular file in memory without a name (shared anonymous memory, memfd), O_RDWR, of that size. One reference. kernel/fs/tmpfs. */
+[[nodiscard]] int file_create_memory(const char *label, uint64_t size, struct file **out);
 /* Opens by path for the kernel itself (exec). */
 [[nodiscard]] int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file **out);
 /* Opens what path names, following no more links; permissions as the current process's. */
