@@ -10,6 +10,7 @@
 #include <kernel/log.h>
 #include <kernel/random.h>
 #include <kernel/slab.h>
+#include <kernel/vdso.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
@@ -20,10 +21,14 @@ static struct spinlock all_lock = SPINLOCK_INIT(RANK_NONE);	/* leaf */
 static struct list all_spaces GUARDED_BY(&all_lock) = LIST_INIT(all_spaces);
 static struct list zombies GUARDED_BY(&all_lock) = LIST_INIT(zombies);	/* unmapped, but a thread was still leaving */
 
-int vm_init(void)
+int vm_init(const struct boot_info *boot)
 {
+	int error = page_init(boot->frame_count);
+
+	if (error)
+		return error;
 	vm_zero_page = page_alloc_user(true);
-	return vm_zero_page ? 0 : -ENOMEM;
+	return vm_zero_page ? vdso_init(boot->time_page_pfn) : -ENOMEM;
 }
 
 static int create(struct vm_space **out)

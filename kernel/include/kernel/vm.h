@@ -14,7 +14,8 @@ struct file;
 struct vm_area;
 struct vm_space;
 
-[[nodiscard]] int vm_init(void);					/* after page_init */
+/* Boot, first of all: page allocator (page_init), heap, vDSO. */
+[[nodiscard]] int vm_init(const struct boot_info *boot);
 [[nodiscard]] int vm_space_create(struct vm_space **out);		/* one reference */
 /* fork: all areas, copy-on-write. */
 [[nodiscard]] int vm_space_clone(struct vm_space *src, struct vm_space **out);
