@@ -181,6 +181,9 @@ void thread_wake_component(struct component *c)
 
 static void thread_free(struct thread *t)
 {
+	/* The boot thread's page and stack are part of what the nucleus set up. */
+	if (t->stack == nullptr)
+		return;
 	stack_free(t->stack);
 	page_free_kernel(thread_page_of(t), 0);
 }
