@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -176,6 +177,29 @@ static void on_alarm(int signal)
 	kill(running, SIGKILL);
 }
 
+/* Ends what the case left behind. Orphans of it come to us where the kernel knows subreapers. */
+static void end_leftovers(void)
+{
+	while (waitpid(-1, nullptr, WNOHANG) == 0) {
+		DIR *dir = opendir("/proc");
+
+		for (struct dirent *entry; dir != nullptr && (entry = readdir(dir)) != nullptr;) {
+			char path[40], text[256] = {};
+			pid_t pid = atoi(entry->d_name);
+			int fd = pid <= 1 ? -1 : (snprintf(path, sizeof(path), "/proc/%d/stat", pid), open(path, O_RDONLY));
+			if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strrchr(text, ')') != nullptr &&
+			    atoi(strrchr(text, ')') + 4) == getpid())
+				kill(pid, SIGKILL);
+			if (fd >= 0)
+				close(fd);
+		}
+		if (dir == nullptr)
+			return;
+		closedir(dir);
+		usleep(1000);
+	}
+}
+
 /* Returns the wait status of the case. */
 static int run_case(const struct ktap_case *test)
 {
@@ -199,6 +223,7 @@ static int run_case(const struct ktap_case *test)
 		;
 	alarm(0);
 	kill(-running, SIGKILL);
+	end_leftovers();
 	remove_tree(directory);
 	return status;
 }
@@ -249,6 +274,7 @@ int ktap_main(int argc, char **argv, const struct ktap_case *cases, size_t count
 			put("%s%s", cases[i].name, cases[i].stellux_only ? " (Stellux only)" : "");
 		return 0;
 	}
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_alarm }, nullptr);
 	put("KTAP version 1");
 	put("1..%zu", planned);

@@ -84,14 +84,14 @@ bool ktap_on_stellux(void);
 				  actual_, #expected, expected_); \
 	} while (0)
 
-/* Forks; the child runs `body` and exits 0 after it. Returns the child. */
-#define CHILD(body) \
+/* Forks; the child runs the statements and exits 0 after it. Returns the child. */
+#define CHILD(...) \
 	({ \
 		pid_t child_ = fork(); \
 		if (child_ < 0) \
 			ktap_fail(__FILE__, __LINE__, "fork: errno %d", errno); \
 		if (child_ == 0) { \
-			body; \
+			__VA_ARGS__; \
 			_exit(0); \
 		} \
 		child_; \
