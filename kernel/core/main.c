@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first lowered thread: brings up the kernel's parts in the order they need each other, starts the first process and ends.
+ * Every part says itself what it does; a failure here means that the machine cannot be used and is said in plain words.
+ */
+#include <kernel/cmdline.h>
+#include <kernel/component.h>
+#include <kernel/init.h>
+#include <kernel/log.h>
+#include <kernel/page.h>
+#include <kernel/process.h>
+#include <kernel/vfs.h>
+#include <nucleus/calls.h>
+
+[[noreturn]] void kernel_main(const struct boot_info *boot);
+
+[[noreturn]] static void give_up(const char *what, int error)
+{
+	log_error("kernel: %s (error %d); the machine stops here", what, -error);
+	nucleus_power(POWER_OFF);
+	thread_exit();
+}
+
+static void free_initramfs(const struct boot_info *boot)
+{
+	uint64_t pages = (boot->initramfs_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+	for (uint64_t i = 0; i < pages; i++)
+		page_free_kernel(page_window(boot->initramfs_pfn + i), 0);
+}
+
+[[noreturn]] void kernel_main(const struct boot_info *boot)
+{
+	char buffer[128];
+	const char *path;
+	int error;
+
+	core_init_early(boot);
+	error = page_init(boot->frame_count);
+	if (error)
+		give_up("no memory for the page allocator", error);
+	core_init();
+	error = vfs_init();
+	if (error)
+		give_up("the root filesystem cannot be made", error);
+	if (boot->initramfs_bytes) {
+		error = initramfs_unpack(page_window(boot->initramfs_pfn), boot->initramfs_bytes);
+		if (error)
+			log_error("initramfs: damaged archive (error %d); what was read before is there", -error);
+		free_initramfs(boot);
+	}
+	components_start();
+	path = cmdline_get("init", buffer, sizeof(buffer));
+	if (!path)
+		path = "/sbin/init";
+	error = process_start_init(path);
+	if (error) {
+		log_error("kernel: cannot start %s", path);
+		give_up("no first process: name one with init= on the kernel command line", error);
+	}
+	thread_exit();
+}

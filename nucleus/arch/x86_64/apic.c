@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Local APIC, I/O APICs, calibration. Registers are mapped in the pool's device area, which is in every view, because interrupts are acknowledged wherever
+ * they arrive. Intel SDM vol. 3, chapter 11 (local APIC); 82093AA datasheet (I/O APIC). Lock: the nucleus lock for the I/O APIC.
+ */
+#include "apic.h"
+#include "cpu.h"
+#include "frame/frames.h"
+#include "irq/irq.h"
+#include "mmu/mmu.h"
+#include "regs.h"
+#include "report/log.h"
+#include "sched/sched.h"
+#include "sched/smp.h"
+#include "time/clock.h"
+#include <abi/errno.h>
+#include <lib/acpi_tables.h>
+
+enum lapic_register : uint32_t {
+	LAPIC_ID = 0x20,		/* RO  11.4.6 */
+	LAPIC_TPR = 0x80,		/* RW  11.8.3.1 */
+	LAPIC_EOI = 0xb0,		/* WO  11.8.5 */
+	LAPIC_SPURIOUS = 0xf0,		/* RW  11.9 */
+	LAPIC_ICR_LOW = 0x300,		/* RW  11.6.1 */
+	LAPIC_ICR_HIGH = 0x310,		/* RW */
+	LAPIC_LVT_TIMER = 0x320,	/* RW  11.5.1 */
+	LAPIC_LVT_LINT0 = 0x350,
+	LAPIC_LVT_LINT1 = 0x360,
+	LAPIC_LVT_ERROR = 0x370,
+	LAPIC_TIMER_INITIAL = 0x380,	/* RW  11.5.4 */
+	LAPIC_TIMER_CURRENT = 0x390,	/* RO */
+	LAPIC_TIMER_DIVIDE = 0x3e0,	/* RW */
+};
+enum : uint32_t {
+	LVT_MASKED = 1 << 16, LVT_TSC_DEADLINE = 2 << 17, LVT_NMI = 4 << 8,
+	SPURIOUS_ENABLE = 1 << 8, DIVIDE_BY_1 = 0xb,
+	ICR_PENDING = 1 << 12, ICR_ASSERT = 1 << 14, ICR_NMI = 4 << 8, ICR_ALL_BUT_SELF = 3 << 18,
+};
+enum ioapic_register : uint32_t { IOAPIC_SELECT = 0x00, IOAPIC_WINDOW = 0x10, IOAPIC_VERSION = 1, IOAPIC_REDIRECT = 0x10 };
+enum : uint32_t { REDIRECT_MASKED = 1 << 16, REDIRECT_LEVEL = 1 << 15, REDIRECT_ACTIVE_LOW = 1 << 13 };
+
+static volatile uint32_t *lapic;
+static struct madt madt;
+static struct {
+	volatile uint32_t *registers;
+	uint32_t first, count;		/* global interrupt numbers */
+} ioapics[MADT_IOAPICS_MAX];
+static struct { uint8_t ioapic, pin; uint32_t low; } routes[IRQS_MAX];
+static uint64_t timer_hz;		/* local timer; unused with TSC-deadline */
+
+static uint32_t lapic_read(enum lapic_register r) { return lapic[r / 4]; }
+static void lapic_write(enum lapic_register r, uint32_t v) { lapic[r / 4] = v; }
+
+static uint32_t ioapic_read(unsigned i, uint32_t r)
+{
+	ioapics[i].registers[IOAPIC_SELECT / 4] = r;
+	return ioapics[i].registers[IOAPIC_WINDOW / 4];
+}
+static void ioapic_write(unsigned i, uint32_t r, uint32_t v)
+{
+	ioapics[i].registers[IOAPIC_SELECT / 4] = r;
+	ioapics[i].registers[IOAPIC_WINDOW / 4] = v;
+}
+
+static const void *map_firmware(uint64_t phys, size_t size)
+{
+	return phys + size < phys || phys + size > frame_count << PAGE_SHIFT ? nullptr : direct_map(phys);
+}
+
+static volatile uint32_t *map_device(unsigned slot, uint64_t phys)
+{
+	uint64_t va = CPU_DEVICES_BASE + slot * PAGE_SIZE;
+
+	if (kernel_view_map(va, align_down(phys, PAGE_SIZE), 1, PTE_NUCLEUS_DEVICE) < 0)
+		return nullptr;
+	return (volatile uint32_t *)(va + (phys & (PAGE_SIZE - 1)));
+}
+
+int apic_init(uint64_t rsdp_phys)
+{
+	size_t length;
+	const void *table = acpi_find_table(rsdp_phys, "APIC", map_firmware, &length);
+
+	if (!table || !madt_parse(table, length, &madt)) {
+		log_printf("apic: the firmware's MADT is missing or damaged\n");
+		return -ENODEV;
+	}
+	lapic = map_device(0, madt.lapic_phys);
+	if (!lapic)
+		return -ENOMEM;
+	for (unsigned i = 0; i < madt.ioapic_count; i++) {
+		ioapics[i].registers = map_device(1 + i, madt.ioapic[i].phys);
+		if (!ioapics[i].registers)
+			return -ENOMEM;
+		ioapics[i].first = madt.ioapic[i].gsi_base;
+		ioapics[i].count = (ioapic_read(i, IOAPIC_VERSION) >> 16 & 0xff) + 1;
+		for (uint32_t pin = 0; pin < ioapics[i].count; pin++)
+			ioapic_write(i, IOAPIC_REDIRECT + 2 * pin, REDIRECT_MASKED);
+	}
+	/* The two legacy controllers deliver nothing any more (8259A: OCW1 masks). */
+	io_write8(0x21, 0xff);
+	io_write8(0xa1, 0xff);
+	return 0;
+}
+
+void apic_init_cpu(void)
+{
+	/* The firmware may have left x2APIC mode or a disabled unit; go to xAPIC mode, enabled. */
+	msr_write(MSR_APIC_BASE, (msr_read(MSR_APIC_BASE) & ~(1ull << 10)) | 1 << 11);
+	lapic_write(LAPIC_TPR, 0);
+	lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
+	lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
+	lapic_write(LAPIC_LVT_ERROR, LVT_MASKED);
+	lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TSC_DEADLINE : 0));
+	lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+}
+
+void apic_eoi(void) { lapic_write(LAPIC_EOI, 0); }
+uint32_t apic_id(void) { return lapic_read(LAPIC_ID) >> 24; }
+
+static void send_ipi(uint32_t apic, uint32_t command)
+{
+	while (lapic_read(LAPIC_ICR_LOW) & ICR_PENDING)
+		cpu_relax();
+	lapic_write(LAPIC_ICR_HIGH, apic << 24);
+	lapic_write(LAPIC_ICR_LOW, command | ICR_ASSERT);
+}
+
+void arch_send_reschedule(struct cpu *cpu) { send_ipi(cpu->apic_id, VECTOR_RESCHEDULE); }
+
+void arch_send_shootdown(uint64_t mask)
+{
+	for (uint32_t i = 0; i < cpu_count; i++)
+		if (mask >> i & 1)
+			send_ipi(cpu_by_id(i)->apic_id, VECTOR_SHOOTDOWN);
+}
+
+void apic_stop_others(void)
+{
+	if (lapic && cpu_count > 1)
+		send_ipi(0, ICR_NMI | ICR_ALL_BUT_SELF);
+}
+
+/* --- calibration: channel 2 of the 8254 counts down from a known value at 1193182 Hz, seen through port 0x61 --- */
+
+enum : uint32_t { PIT_HZ = 1193182, PIT_COUNT = 11932 /* 10 ms */ };
+
+uint64_t apic_calibrate(void)
+{
+	uint64_t best_counter = UINT64_MAX, best_timer = 0;
+
+	/* The shortest of three: whatever disturbed a run made it longer. */
+	for (int run = 0; run < 3; run++) {
+		uint64_t start, counter;
+		uint32_t timer;
+
+		io_write8(0x61, (io_read8(0x61) & ~2) | 1);	/* gate on, speaker off */
+		io_write8(0x43, 0xb0);				/* channel 2, low and high byte, mode 0 */
+		lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+		io_write8(0x42, PIT_COUNT & 0xff);
+		io_write8(0x42, PIT_COUNT >> 8);
+		lapic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
+		start = counter_read();
+		while (!(io_read8(0x61) & 0x20))
+			;
+		counter = counter_read() - start;
+		timer = UINT32_MAX - lapic_read(LAPIC_TIMER_CURRENT);
+		if (counter < best_counter) {
+			best_counter = counter;
+			best_timer = timer;
+		}
+	}
+	lapic_write(LAPIC_TIMER_INITIAL, 0);
+	lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TSC_DEADLINE : 0));
+	timer_hz = best_timer * PIT_HZ / PIT_COUNT;
+	return best_counter * PIT_HZ / PIT_COUNT;
+}
+
+void arch_timer_set(uint64_t at_ns)
+{
+	if (cpu_features.tsc_deadline) {
+		msr_write(MSR_TSC_DEADLINE, at_ns ? clock_counter_at(at_ns) : 0);
+		return;
+	}
+	uint64_t now = clock_ns(), wait = at_ns > now ? at_ns - now : 0, ticks;
+
+	if (!at_ns) {
+		lapic_write(LAPIC_TIMER_INITIAL, 0);
+		return;
+	}
+	ticks = wait > 4000000000ull ? UINT32_MAX : wait * timer_hz / 1000000000;
+	lapic_write(LAPIC_TIMER_INITIAL, (uint32_t)MAX(MIN(ticks, (uint64_t)UINT32_MAX), (uint64_t)1));
+}
+
+/* --- device interrupts --- */
+
+bool irq_owns_registers(uint64_t phys)
+{
+	if (align_down(madt.lapic_phys, PAGE_SIZE) == phys)
+		return true;
+	for (unsigned i = 0; i < madt.ioapic_count; i++)
+		if (align_down(madt.ioapic[i].phys, PAGE_SIZE) == phys)
+			return true;
+	/* Message-signalled interrupts are writes to this range: nobody else may make them. */
+	return phys >= 0xfee00000 && phys < 0xff000000;
+}
+
+int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t flags, uint32_t cpu)
+{
+	/* The numbers below 16 are ISA's; the firmware says where they went. */
+	for (unsigned i = 0; gsi < 16 && i < madt.override_count; i++)
+		if (madt.override[i].isa_irq == gsi) {
+			flags |= (madt.override[i].level ? IRQ_LEVEL : 0) | (madt.override[i].active_low ? IRQ_ACTIVE_LOW : 0);
+			gsi = madt.override[i].gsi;
+			break;
+		}
+	for (unsigned i = 0; i < madt.ioapic_count; i++) {
+		if (gsi < ioapics[i].first || gsi - ioapics[i].first >= ioapics[i].count)
+			continue;
+		routes[slot].ioapic = (uint8_t)i;
+		routes[slot].pin = (uint8_t)(gsi - ioapics[i].first);
+		routes[slot].low = (VECTOR_DEVICE + slot) | (flags & IRQ_LEVEL ? REDIRECT_LEVEL : 0) |
+				   (flags & IRQ_ACTIVE_LOW ? REDIRECT_ACTIVE_LOW : 0);
+		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[slot].pin + 1, cpu_by_id(cpu)->apic_id << 24);
+		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[slot].pin, routes[slot].low | REDIRECT_MASKED);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+void arch_irq_mask(uint32_t slot, bool masked)
+{
+	ioapic_write(routes[slot].ioapic, IOAPIC_REDIRECT + 2u * routes[slot].pin, routes[slot].low | (masked ? REDIRECT_MASKED : 0));
+}
+
+void arch_irq_disconnect(uint32_t slot) { arch_irq_mask(slot, true); }

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Local APIC and I/O APIC (Intel SDM vol. 3, 11; 82093AA datasheet), in the nucleus because an interrupt message can hit any CPU state. */
+#ifndef ARCH_APIC_H
+#define ARCH_APIC_H
+
+#include <stdint.h>
+
+enum : uint32_t {
+	VECTOR_FIRST_INTERRUPT = 0x20,
+	VECTOR_DEVICE = 0x30,		/* one for each interrupt slot */
+	VECTOR_TIMER = 0xf0,
+	VECTOR_RESCHEDULE = 0xf1,
+	VECTOR_SHOOTDOWN = 0xf2,
+	VECTOR_STOP = 0x02,		/* NMI */
+	VECTOR_SPURIOUS = 0xff,
+};
+
+/* Maps the controllers that the MADT names (physical address of the RSDP). 0 or a negative errno. */
+[[nodiscard]] int apic_init(uint64_t rsdp_phys);
+void apic_init_cpu(void);
+void apic_eoi(void);
+uint32_t apic_id(void);
+void apic_stop_others(void);
+/* Measures the counter and the local timer against a timer of known rate. Result: counter frequency in Hz. */
+uint64_t apic_calibrate(void);
+
+#endif

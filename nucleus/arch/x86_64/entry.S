@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All ways into the nucleus on x86_64, and all ways out.
+ *
+ * SYSCALL arrives in a page of its own per CPU. The page is a copy of `entry_template`, with the CPU's data page directly behind it, so
+ * the CPU's variables are reached RIP-relative: no register, GS or stack that ring 3 could have prepared is
+ * believed. What tells the gates apart is %rcx, the return address that the instruction itself wrote:
+ *
+ *	in .elevated			elevate(): go on at ring 0, on the same stack, which is not touched
+ *	GATE_CALL_RETURN		nucleus call
+ *	GATE_EXIT_RETURN, GATE_RESUME_RETURN	back to the process
+ *	lower half			a process's system call
+ *	anything else			violation
+ *
+ * The template is made in four versions: threads that are privileged at home (dynpriv=drivers, off) need other code, and accounting
+ * is "patched in" by pointing LSTAR to the version that counts. SYSCALL and SYSRET: AMD APM vol. 3.
+ *
+ * Interrupts and exceptions push their frame right into the current thread's context (IST1, see cpu.h), the stub adds the
+ * other registers, and only then a stack is needed: the CPU's nucleus stack.
+ */
+#include "cpu_offsets.h"
+#include <arch/layout.h>
+
+#define DATA(field) (entry_template + CPU_DATA_OFFSET + (field))(%rip)
+#define TOP(field) ((field) - CONTEXT_TOP)
+
+/* Adds the counter's advance since the last transition to a total. Clobbers %rax, %rdx. */
+.macro account_time total
+	lfence
+	rdtsc
+	shlq $32, %rdx
+	orq %rdx, %rax
+	movq %rax, %rdx
+	subq DATA(CPU_STAMP), %rdx
+	addq %rdx, DATA(CPU_COUNTS + \total)
+	movq %rax, DATA(CPU_STAMP)
+.endm
+
+.macro entry_code name, privileged, account
+.globl entry_syscall_\name
+entry_syscall_\name:
+	cmpq $ELEVATED_BASE, %rcx
+	jb .Lnot_bracket_\name
+	cmpq $ELEVATED_END, %rcx
+	jae .Lviolation_\name
+	cmpl $0, DATA(CPU_MAY_ELEVATE)
+	je .Lviolation_\name
+.if \account
+	/* %rax and %rdx are the bracket's to lose (see arch/privilege.h). */
+	account_time COUNT_LOWERED
+	incq DATA(CPU_COUNTS + COUNT_ELEVATE)
+	movq DATA(CPU_COMPONENT), %rax
+	incq COMPONENT_ELEVATE(%rax)
+.endif
+	sti			/* takes effect after the jump: nothing can come between */
+	jmpq *%rcx
+
+.Lnot_bracket_\name:
+	testq %rcx, %rcx
+	js .Lgate_\name
+
+	/* A process. Its registers go into its context, in the order of struct context. */
+	swapgs
+	movq %rsp, DATA(CPU_SCRATCH)
+	movq DATA(CPU_PROCESS_TOP), %rsp
+	pushq $SELECTOR_USER_DATA
+	pushq DATA(CPU_SCRATCH)
+	pushq %r11
+	pushq $SELECTOR_USER_CODE
+	pushq %rcx
+	pushq %rax		/* the number, kept for restarts */
+	pushq $VECTOR_SYSCALL
+	pushq %rdi
+	pushq %rsi
+	pushq %rdx
+	pushq %rcx
+	pushq %rax
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %rbx
+	pushq %rbp
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+.if \account
+	movq %rdx, %rbx		/* saved above */
+	movq %rax, %rbp
+	account_time COUNT_USER
+	incq DATA(CPU_COUNTS + COUNT_SYSCALL)
+.if !\privileged
+	incq DATA(CPU_COUNTS + COUNT_VIEW_SWITCH)
+.endif
+	movq %rbx, %rdx
+	movq %rbp, %rax
+.endif
+	movq DATA(CPU_KERNEL_TOP), %rcx
+	movq %rcx, DATA(CPU_IST1)
+	movq DATA(CPU_UPCALL_STACK), %rsp
+.if \privileged
+	xorl %ebp, %ebp		/* ends backtraces */
+	movq $UPCALL_SYSCALL, %rcx
+	sti
+	jmpq *%rcx
+.else
+	movq DATA(CPU_KERNEL_CR3), %rcx
+	movq %rcx, %cr3
+	xorl %ebp, %ebp
+	movq $UPCALL_SYSCALL, %rcx
+	movl $0x202, %r11d
+	sysretq
+.endif
+
+.Lgate_\name:
+	cmpq $GATE_CALL_RETURN, %rcx
+	jne .Lexit_\name
+
+	/* Nucleus call: all that the caller keeps goes into its kernel context, so that the call may switch threads. */
+	movq %rsp, DATA(CPU_SCRATCH)
+	movq DATA(CPU_KERNEL_TOP), %rsp
+.if \privileged
+	cmpl $0, DATA(CPU_HOME_ELEVATED)
+	jne 1f
+	pushq $SELECTOR_USER_DATA
+	pushq DATA(CPU_SCRATCH)
+	pushq %r11
+	pushq $SELECTOR_USER_CODE
+	jmp 2f
+1:	pushq $SELECTOR_KERNEL_DATA
+	pushq DATA(CPU_SCRATCH)
+	pushq %r11
+	pushq $SELECTOR_KERNEL_CODE
+2:
+.else
+	pushq $SELECTOR_USER_DATA
+	pushq DATA(CPU_SCRATCH)
+	pushq %r11
+	pushq $SELECTOR_USER_CODE
+.endif
+	pushq %rcx
+	movq %rbx, (CONTEXT_RBX - CONTEXT_RIP)(%rsp)
+	movq %rbp, (CONTEXT_RBP - CONTEXT_RIP)(%rsp)
+	movq %r12, (CONTEXT_R12 - CONTEXT_RIP)(%rsp)
+	movq %r13, (CONTEXT_R13 - CONTEXT_RIP)(%rsp)
+	movq %r14, (CONTEXT_R14 - CONTEXT_RIP)(%rsp)
+	movq %r15, (CONTEXT_R15 - CONTEXT_RIP)(%rsp)
+	movq DATA(CPU_STACK_TOP), %rsp
+.if \account
+	movq %rax, %rbx		/* the number: %rbx is saved */
+	movq %rdx, %rbp
+	account_time COUNT_LOWERED
+	incq DATA(CPU_COUNTS + COUNT_NUCLEUS_CALL)
+	movq DATA(CPU_COMPONENT), %rax
+	incq COMPONENT_NUCLEUS_CALL(%rax)
+	movq %rbx, %rax
+	movq %rbp, %rdx
+.endif
+	movq %r10, %rcx
+	cmpl $nucleus_call_count, %eax
+	jae .Lbad_number_\name
+	movl %eax, %eax		/* the upper half was the caller's */
+	callq *nucleus_call_table(,%rax,8)
+.Lcall_done_\name:
+	movq DATA(CPU_KERNEL_TOP), %rdx
+.if \account
+	movq %rax, %r8
+	movq %rdx, %r9
+	account_time COUNT_NUCLEUS
+	movq TOP(CONTEXT_RBX)(%r9), %rbx
+	movq TOP(CONTEXT_RBP)(%r9), %rbp
+	movq %r8, %rax
+	movq %r9, %rdx
+.endif
+	movq TOP(CONTEXT_RIP)(%rdx), %rcx
+	movq TOP(CONTEXT_RSP)(%rdx), %rsp
+.if \privileged
+	cmpl $0, DATA(CPU_HOME_ELEVATED)
+	je 1f
+	sti
+	jmpq *%rcx
+1:
+.endif
+	movq TOP(CONTEXT_RFLAGS)(%rdx), %r11
+	sysretq
+.Lbad_number_\name:
+	movq $-38, %rax		/* ENOSYS */
+	jmp .Lcall_done_\name
+
+.Lexit_\name:
+	movq DATA(CPU_PROCESS_TOP), %rdx
+	cmpq $GATE_EXIT_RETURN, %rcx
+	jne .Lresume_\name
+	movq %rax, TOP(CONTEXT_RAX)(%rdx)
+	cmpl $0, DATA(CPU_EXIT_WORK)
+	jne .Lexit_slow_\name
+.if \account
+	movq %rdx, %rsi
+	account_time COUNT_LOWERED
+	incq DATA(CPU_COUNTS + COUNT_EXIT)
+.if !\privileged
+	incq DATA(CPU_COUNTS + COUNT_VIEW_SWITCH)
+.endif
+	movq %rsi, %rdx
+.endif
+	movq %rdx, DATA(CPU_IST1)
+.if !\privileged
+	movq DATA(CPU_PROCESS_CR3), %rcx
+	movq %rcx, %cr3
+.endif
+	leaq TOP(CONTEXT_R15)(%rdx), %rsp
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %rbp
+	popq %rbx
+	popq %r11
+	popq %r10
+	popq %r9
+	popq %r8
+	popq %rax
+	popq %rcx
+	popq %rdx
+	popq %rsi
+	popq %rdi
+	/* SYSRET is safe here: the context was made by SYSCALL (else WORK_FULL_RESTORE is set), so its %rip is below USER_END. */
+	movq (CONTEXT_RIP - CONTEXT_VECTOR)(%rsp), %rcx
+	movq (CONTEXT_RFLAGS - CONTEXT_VECTOR)(%rsp), %r11
+	movq (CONTEXT_RSP - CONTEXT_VECTOR)(%rsp), %rsp
+	swapgs
+	sysretq
+
+.Lresume_\name:
+	cmpq $GATE_RESUME_RETURN, %rcx
+	jne .Lviolation_\name
+.Lexit_slow_\name:
+	movq DATA(CPU_STACK_TOP), %rsp
+	xorl %ebp, %ebp
+	movq $gate_exit_slow, %rax
+	jmpq *%rax		/* does not return */
+
+.Lviolation_\name:
+	/* Save the culprit like an interrupt would: the report and containment need all of it. */
+	movq %rsp, DATA(CPU_SCRATCH)
+	movq DATA(CPU_KERNEL_TOP), %rsp
+	pushq $SELECTOR_USER_DATA
+	pushq DATA(CPU_SCRATCH)
+	pushq %r11
+	pushq $SELECTOR_USER_CODE
+	pushq %rcx
+	pushq $0
+	pushq $VECTOR_SYSCALL
+	pushq %rdi
+	pushq %rsi
+	pushq %rdx
+	pushq %rcx
+	pushq %rax
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %rbx
+	pushq %rbp
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	movq DATA(CPU_STACK_TOP), %rsp
+	xorl %ebp, %ebp
+	movq $gate_violation, %rax
+	jmpq *%rax		/* does not return */
+.endm
+
+	.section .entry_template, "ax", @progbits
+	.balign 4096
+	.globl entry_template
+entry_template:
+	entry_code full, 0, 0
+	entry_code full_account, 0, 1
+	entry_code privileged, 1, 0
+	entry_code privileged_account, 1, 1
+	.globl entry_template_end
+entry_template_end:
+	/* 32-bit SYSCALL cannot happen (no 32-bit code segment), but CSTAR must point somewhere harmless. */
+	.balign 4096
+
+	.text
+	.globl entry_compatibility
+entry_compatibility:
+	ud2
+
+/* One stub for each vector: make the frames alike, then go on in common. The exceptions that push an error code: Intel SDM vol. 3, 6.3. */
+	.globl trap_stubs
+trap_stubs:
+vector = 0
+.rept 256
+	.balign 16
+.if !((vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30))
+	pushq $0
+.endif
+	pushq $vector
+.if vector == 1
+	jmp trap_debug
+.elseif (vector == 2) || (vector == 8) || (vector == 18)
+	jmp trap_fatal_stack
+.else
+	jmp trap_common
+.endif
+vector = vector + 1
+.endr
+
+.macro push_registers
+	pushq %rdi
+	pushq %rsi
+	pushq %rdx
+	pushq %rcx
+	pushq %rax
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %rbx
+	pushq %rbp
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+.endm
+
+/* The frame is in the context in use; %rsp becomes its address. */
+trap_common:
+	push_registers
+	cld
+	cmpb $0, CONTEXT_IS_PROCESS(%rsp)
+	je 1f
+	swapgs
+1:	movq %rsp, %rdi
+	movq CONTEXT_CPU(%rsp), %rax
+	movq CPU_STACK_TOP(%rax), %rsp
+	xorl %ebp, %ebp
+	call trap_handle	/* does not return */
+	ud2
+
+/*
+ * #DB has a stack of its own, because it can come in the first instruction of a gate. From ring 3 the frame is moved to where IST1 would
+ * have put it; from ring 0 it is ignored (nothing there arms it).
+ */
+trap_debug:
+	testb $3, 24(%rsp)
+	jz 1f
+	pushq %rax
+	pushq %rbx
+	/* This stack is in the CPU's area, which leads to its data. */
+	movq %rsp, %rax
+	andq $-CPU_AREA_STRIDE, %rax
+	movq (CPU_DATA_OFFSET + CPU_IST1)(%rax), %rax
+	.irp field, 0, 8, 16, 24, 32, 40, 48	/* vector, error, rip, cs, rflags, rsp, ss */
+	movq (16 + \field)(%rsp), %rbx
+	movq %rbx, (TOP(CONTEXT_VECTOR) + \field)(%rax)
+	.endr
+	/* The interrupted %rax waits in its own place of the context while %rax is the way there. */
+	movq 8(%rsp), %rbx
+	movq %rbx, TOP(CONTEXT_RAX)(%rax)
+	movq (%rsp), %rbx
+	leaq TOP(CONTEXT_VECTOR)(%rax), %rsp
+	movq (CONTEXT_RAX - CONTEXT_VECTOR)(%rsp), %rax
+	jmp trap_common
+1:	addq $16, %rsp
+	iretq
+
+/* NMI, double fault, machine check: always the end; they have stacks of their own in the CPU's area. */
+trap_fatal_stack:
+	push_registers
+	cld
+	movq %rsp, %rdi
+	xorl %ebp, %ebp
+	call trap_fatal
+	ud2
+
+/* [[noreturn]] void context_resume(struct context *): the only way out besides the short ones above. */
+	.globl context_resume
+context_resume:
+	movq %rdi, %rsp
+	cmpb $0, CONTEXT_IS_PROCESS(%rsp)
+	je 1f
+	swapgs
+1:	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %rbp
+	popq %rbx
+	popq %r11
+	popq %r10
+	popq %r9
+	popq %r8
+	popq %rax
+	popq %rcx
+	popq %rdx
+	popq %rsi
+	popq %rdi
+	addq $16, %rsp
+	iretq
+
+/* Where an idle CPU is: at ring 0 with interrupts on, the one place in the nucleus where they are. */
+	.globl idle_loop, idle_loop_end
+idle_loop:
+	sti
+	hlt
+	jmp idle_loop
+idle_loop_end:
+
+/* [[noreturn]] void stack_switch(uint64_t top, void (*entry)(void)) */
+	.globl stack_switch
+stack_switch:
+	movq %rdi, %rsp
+	xorl %ebp, %ebp
+	call *%rsi
+	ud2
+
+/* The loader jumps here on the first CPU (its own stack and tables), and to nucleus_entry_ap with %rdi = its structure on others. */
+	.globl nucleus_entry
+nucleus_entry:
+	cld
+	xorl %ebp, %ebp
+	andq $-16, %rsp
+	call boot_main
+	ud2
+	.globl nucleus_entry_ap
+nucleus_entry_ap:
+	cld
+	xorl %ebp, %ebp
+	andq $-16, %rsp
+	call boot_main_ap
+	ud2
+
+/* One entry for each line of calls.def. */
+	.section .rodata
+	.balign 8
+	.globl nucleus_call_table
+nucleus_call_table:
+#define CALL(name, ...) .quad call_##name;
+#include "../../calls.def"
+#undef CALL
+	.set nucleus_call_count, (. - nucleus_call_table) / 8
+
+	.section .note.GNU-stack, "", @progbits

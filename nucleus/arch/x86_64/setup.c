@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bringing up an x86_64 CPU: features, control registers, descriptor tables, gate registers, its area in the pool; the tables that process
+ * views share; the other CPUs. Intel SDM vol. 3, chapters 2, 3, 6; AMD APM vol. 2, 6.1 for SYSCALL.
+ */
+#include "apic.h"
+#include "boot/boot.h"
+#include "boot/image.h"
+#include "cpu.h"
+#include "frame/frames.h"
+#include "gate/account.h"
+#include "gate/lock.h"
+#include "mmu/mmu.h"
+#include "mp.h"
+#include "regs.h"
+#include "report/log.h"
+#include "report/report.h"
+#include "sched/sched.h"
+#include "sched/smp.h"
+#include "switch.h"
+#include "time/clock.h"
+#include <lib/string.h>
+#include <nucleus/limine.h>
+
+extern const char entry_template[], entry_template_end[], entry_compatibility[], trap_stubs[], idle_loop[];
+extern const char entry_syscall_full[], entry_syscall_full_account[], entry_syscall_privileged[], entry_syscall_privileged_account[];
+[[noreturn]] void stack_switch(uint64_t top, void (*entry)(void));
+void nucleus_entry_ap(void);
+
+struct cpu_features cpu_features;
+static struct { uint16_t offset0, selector; uint8_t ist, type; uint16_t offset1; uint32_t offset2, reserved; } idt[256];
+static_assert(sizeof(idt[0]) == 16);
+static uint64_t process_image_entry;	/* top-level entry for the image in process views */
+
+void arch_detect_cpu(void)
+{
+	struct cpu_features *f = &cpu_features;
+	uint32_t max = cpuid(0, 0).a;
+	struct cpuid_result one = cpuid(1, 0), seven = max >= 7 ? cpuid(7, 0) : (struct cpuid_result){};
+
+	f->pcid = one.c >> 17 & 1;
+	f->tsc_deadline = one.c >> 24 & 1;
+	f->xsave = one.c >> 26 & 1;
+	f->rdrand = one.c >> 30 & 1;
+	f->fsgsbase = seven.b & 1;
+	f->smep = seven.b >> 7 & 1;
+	f->smap = seven.b >> 20 & 1;
+	f->umip = seven.c >> 2 & 1;
+	f->rdtscp = cpuid(0x80000000, 0).a >= 0x80000001 && (cpuid(0x80000001, 0).d >> 27 & 1);
+	f->fpu_bytes = 512;
+	f->mxcsr_mask = 0xffff;
+	if (f->xsave) {
+		struct cpuid_result d = cpuid(13, 0);
+
+		/* x87, SSE, AVX, AVX-512; nothing that ring 3 could turn against the kernel (PKRU), nothing that outgrows the call area. */
+		f->xcr0 = (((uint64_t)d.d << 32) | d.a) & 0xe7;
+		if ((f->xcr0 & 0xe0) != 0xe0 || !(f->xcr0 & 4))
+			f->xcr0 &= 7;
+	}
+}
+
+/* Sizes that are known only after XCR0 is set. */
+static void detect_fpu_size(void)
+{
+	if (cpu_features.xsave)
+		cpu_features.fpu_bytes = cpuid(13, 0).b;
+	if (cpu_features.fpu_bytes > CALL_AREA_BYTES) {
+		cpu_features.xcr0 &= 3;
+		xcr0_write(cpu_features.xcr0);
+		cpu_features.fpu_bytes = cpuid(13, 0).b;
+	}
+}
+
+static void control_registers(void)
+{
+	uint64_t cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+
+	cr0_write((cr0_read() & ~(CR0_EM | CR0_TS | CR0_AM)) | CR0_WP | CR0_NE | CR0_MP);
+	cr4 |= cpu_features.umip ? CR4_UMIP : 0;
+	cr4 |= cpu_features.fsgsbase ? CR4_FSGSBASE : 0;
+	cr4 |= cpu_features.xsave ? CR4_OSXSAVE : 0;
+	/* With lowered code, ring 0 runs brackets in ring-3 pages and the lowered data of the caller: only the all-privileged mode can have these. */
+	if (privilege_mode == MODE_OFF)
+		cr4 |= (cpu_features.smep ? CR4_SMEP : 0) | (cpu_features.smap ? CR4_SMAP : 0);
+	cr4_write(cr4);
+	if (cpu_features.pcid)
+		cr4_write(cr4 | CR4_PCIDE);
+	if (cpu_features.xsave)
+		xcr0_write(cpu_features.xcr0);
+	dr7_clear();
+	dr6_clear();
+}
+
+static void gate_registers(struct cpu *cpu)
+{
+	msr_write(MSR_EFER, (msr_read(MSR_EFER) | EFER_SCE | EFER_NXE));
+	msr_write(MSR_STAR, (uint64_t)SELECTOR_SYSRET << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
+	msr_write(MSR_CSTAR, (uint64_t)entry_compatibility);
+	msr_write(MSR_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_AC);
+	/* SYSENTER with a null selector faults. */
+	msr_write(MSR_SYSENTER_CS, 0);
+	arch_select_entry(cpu, false);
+	if (cpu_features.rdtscp)
+		msr_write(MSR_TSC_AUX, cpu->id);
+}
+
+void arch_select_entry(struct cpu *cpu, bool account)
+{
+	const char *entry = privilege_mode == MODE_FULL ? (account ? entry_syscall_full_account : entry_syscall_full)
+							: (account ? entry_syscall_privileged_account : entry_syscall_privileged);
+
+	cpu->stamp = counter_read();
+	msr_write(MSR_LSTAR, cpu_area(cpu->id) + (uint64_t)(entry - entry_template));
+}
+
+static void fill_idt(void)
+{
+	for (unsigned v = 0; v < 256; v++) {
+		uint64_t at = (uint64_t)trap_stubs + v * 16;
+		uint8_t ist = v == 1 ? IST_DEBUG : v == 2 ? IST_NMI : v == 8 ? IST_DOUBLE_FAULT : v == 18 ? IST_MACHINE_CHECK : IST_RECORD;
+		/* Breakpoint and overflow are the two that programs may raise by INT. */
+		uint8_t dpl = v == 3 || v == 4 ? 3 : 0;
+
+		idt[v].offset0 = (uint16_t)at;
+		idt[v].offset1 = (uint16_t)(at >> 16);
+		idt[v].offset2 = (uint32_t)(at >> 32);
+		idt[v].selector = SELECTOR_KERNEL_CODE;
+		idt[v].ist = ist;
+		idt[v].type = (uint8_t)(0x8e | dpl << 5);
+	}
+}
+
+static void descriptor_tables(struct cpu *cpu)
+{
+	struct [[gnu::packed]] { uint16_t limit; uint64_t base; } gdtr = { sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt },
+		idtr = { sizeof(idt) - 1, (uint64_t)idt };
+	uint64_t tss = (uint64_t)&cpu->tss;
+
+	cpu->gdt[SELECTOR_KERNEL_CODE / 8] = 0x00209b0000000000;	/* 64-bit code, DPL 0, accessed */
+	cpu->gdt[SELECTOR_KERNEL_DATA / 8] = 0x0000930000000000;
+	cpu->gdt[SELECTOR_USER_DATA / 8] = 0x0000f30000000000;
+	cpu->gdt[SELECTOR_USER_CODE / 8] = 0x0020fb0000000000;
+	cpu->gdt[SELECTOR_TSS / 8] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+	cpu->gdt[SELECTOR_TSS / 8 + 1] = tss >> 32;
+	cpu->tss.io_bitmap = sizeof(struct tss);	/* none: every port is forbidden to ring 3 */
+	cpu->tss.ist[IST_DEBUG - 1] = cpu_area(cpu->id) + CPU_DB_STACK_END;
+	cpu->tss.ist[IST_NMI - 1] = cpu_area(cpu->id) + CPU_NMI_STACK_END;
+	cpu->tss.ist[IST_DOUBLE_FAULT - 1] = cpu_area(cpu->id) + CPU_DF_STACK_END;
+	cpu->tss.ist[IST_MACHINE_CHECK - 1] = cpu_area(cpu->id) + CPU_MC_STACK_END;
+	__asm__ volatile("lgdt %0" : : "m"(gdtr));
+	__asm__ volatile("lidt %0" : : "m"(idtr));
+	/* CS by a far return; the data segments are null but SS. */
+	__asm__ volatile("pushq %0\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n1:"
+			 : : "i"((uint64_t)SELECTOR_KERNEL_CODE) : "rax", "memory");
+	__asm__ volatile("movw %w0, %%ss\n\tmovw %w1, %%ds\n\tmovw %w1, %%es\n\tmovw %w1, %%fs\n\tmovw %w1, %%gs"
+			 : : "r"(SELECTOR_KERNEL_DATA), "r"(0) : "memory");
+	__asm__ volatile("lldt %w0" : : "r"(0));
+	__asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS));
+}
+
+/* --- the CPU's area --- */
+
+static bool map_area(uint64_t va, unsigned pages, enum pte_kind kind, const void *content, size_t n)
+{
+	for (unsigned i = 0; i < pages; i++) {
+		void *page = pool_alloc(1);
+		uint64_t phys = page ? pool_phys(page) : 0;
+
+		if (!phys || kernel_view_map(va + i * PAGE_SIZE, phys, 1, kind) < 0)
+			return false;
+		if (n > i * PAGE_SIZE)
+			memcpy(direct_map(phys), (const char *)content + i * PAGE_SIZE, MIN(n - i * PAGE_SIZE, (size_t)PAGE_SIZE));
+	}
+	return true;
+}
+
+struct cpu *arch_cpu_create(uint32_t id)
+{
+	uint64_t area = cpu_area(id);
+	size_t code = (size_t)(entry_template_end - entry_template);
+
+	if (code > PAGE_SIZE || !map_area(area, 1, PTE_NUCLEUS_TEXT, entry_template, code) ||
+	    !map_area(area + CPU_DATA_OFFSET, 2, PTE_NUCLEUS_DATA, nullptr, 0) ||
+	    !map_area(area + CPU_STACK_END - 0x4000, 4, PTE_NUCLEUS_DATA, nullptr, 0) ||
+	    !map_area(area + CPU_DB_STACK_END - PAGE_SIZE, 1, PTE_NUCLEUS_DATA, nullptr, 0) ||
+	    !map_area(area + CPU_NMI_STACK_END - PAGE_SIZE, 1, PTE_NUCLEUS_DATA, nullptr, 0) ||
+	    !map_area(area + CPU_DF_STACK_END - PAGE_SIZE, 1, PTE_NUCLEUS_DATA, nullptr, 0) ||
+	    !map_area(area + CPU_MC_STACK_END - PAGE_SIZE, 1, PTE_NUCLEUS_DATA, nullptr, 0))
+		return nullptr;
+	return cpu_by_id(id);
+}
+
+[[noreturn]] void arch_enter_kernel_view(struct cpu *cpu, void (*next)(void))
+{
+	uint32_t id = (uint32_t)(((uint64_t)cpu - CPU_AREAS_BASE) / CPU_AREA_STRIDE);
+
+	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE);
+	cr3_write(kernel_root_phys);
+	cpu->self = cpu;
+	cpu->id = id;
+	cpu->stack_top = cpu_area(id) + CPU_STACK_END;
+	stack_switch(cpu->stack_top, next);
+}
+
+/* --- views --- */
+
+/* Process views show the nucleus half of the image and the pool. The image's tables below the top are the process views' own. */
+int arch_view_init(void)
+{
+	uint64_t pdpt, pd;
+	pte_t *kernel_pd = table_find(kernel_root_phys, IMAGE_BASE, 2);
+	static const uint64_t tops[] = { WINDOW_BASE, KMAP_BASE, FRAMES_BASE, POOL_BASE };
+
+	/* Top-level entries never change after boot: processes copy them. */
+	for (unsigned i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
+		if (!table_make(kernel_root_phys, tops[i], 3, 0))
+			return -1;
+	pdpt = frame_boot_alloc(PAGE_SIZE);
+	pd = frame_boot_alloc(PAGE_SIZE);
+	if (!pdpt || !pd)
+		return -1;
+	((pte_t *)direct_map(pdpt))[IMAGE_BASE >> 30 & 511] = pte_supervisor_only(pte_table(pd));
+	for (uint64_t va = IMAGE_BASE; va < GATES_BASE; va += BLOCK_SIZE, kernel_pd++)
+		((pte_t *)direct_map(pd))[va >> 21 & 511] = pte_load(kernel_pd);
+	process_image_entry = pte_supervisor_only(pte_table(pdpt));
+
+	/* The nucleus's own regions are closed to ring 3 from the top as well; in mode off, everything is. */
+	pte_t *root = direct_map(kernel_root_phys);
+
+	for (unsigned i = 256; i < 512; i++) {
+		bool nucleus = i == (DIRECT_BASE >> 39 & 511) || i == (POOL_BASE >> 39 & 511);
+
+		if (pte_present(root[i]) && (nucleus || privilege_mode == MODE_OFF))
+			root[i] = pte_supervisor_only(root[i]);
+	}
+	return 0;
+}
+
+void arch_fill_process_root(pte_t *root)
+{
+	const pte_t *kernel = direct_map(kernel_root_phys);
+
+	if (privilege_mode == MODE_FULL) {
+		root[POOL_BASE >> 39 & 511] = kernel[POOL_BASE >> 39 & 511];
+		root[IMAGE_BASE >> 39 & 511] = process_image_entry;
+		return;
+	}
+	for (unsigned i = 256; i < 512; i++)
+		root[i] = pte_supervisor_only(kernel[i]);
+}
+
+/* In modes with privileged threads lower() must find out whether there is anything to lower (arch/privilege.h). */
+void arch_patch_lower_sites(void)
+{
+	struct image_range r = image_header()->lower_sites;
+
+	for (const struct lower_site *s = (const void *)r.start; (uint64_t)s < r.end; s++) {
+		unsigned char *at = direct_map(boot_state.kernel_phys + (s->patch - IMAGE_BASE));
+		int32_t distance = (int32_t)(s->target - (s->patch + 5));
+
+		at[0] = 0xe9;	/* jmp rel32 in place of a five-byte no-operation */
+		memcpy(at + 1, &distance, sizeof(distance));
+	}
+}
+
+/* --- bring-up --- */
+
+static void cpu_setup(struct cpu *cpu)
+{
+	control_registers();
+	descriptor_tables(cpu);
+	gate_registers(cpu);
+	apic_init_cpu();
+	cpu->apic_id = apic_id();
+}
+
+static void make_idle(struct cpu *cpu)
+{
+	struct record *r = record_create();
+
+	if (!r)
+		panic(nullptr, "no memory for an idle thread");
+	strlcpy(r->name, "idle", sizeof(r->name));
+	r->state = THREAD_RUNNING;
+	r->started = true;
+	r->home_elevated = true;
+	r->kernel.rip = (uint64_t)idle_loop;
+	r->kernel.cs = SELECTOR_KERNEL_CODE;
+	r->kernel.ss = SELECTOR_KERNEL_DATA;
+	r->kernel.rflags = 2;
+	r->kernel.rsp = cpu->stack_top - 64;	/* never used: interrupts go to the record */
+	r->cpu = cpu;
+	r->id = cpu->id;
+	cpu->idle = r;
+}
+
+/* The first instruction of a CPU's life in the scheduler. Lock held. */
+[[noreturn]] static void enter_scheduler(struct cpu *cpu)
+{
+	cpu->online = 1;
+	cpu->current = nullptr;
+	sched_resume();
+}
+
+[[noreturn]] void arch_boot(void)
+{
+	struct cpu *cpu = cpu_this();
+
+	fill_idt();
+	if (!boot_state.rsdp_phys)
+		panic(nullptr, "the loader gave no ACPI root pointer (RSDP), without which no interrupt controller is found");
+	control_registers();
+	detect_fpu_size();
+	descriptor_tables(cpu);
+	if (apic_init(boot_state.rsdp_phys) < 0)
+		panic(nullptr, "no usable interrupt controllers");
+	cpu_setup(cpu);
+	clock_init(apic_calibrate());
+	boot_state.info->cpu_has_random = cpu_features.rdrand;
+	boot_state.info->fpu_state_bytes = cpu_features.fpu_bytes;
+	boot_state.info->hwcap = cpuid(1, 0).d;
+	boot_state.info->hwcap2 = cpu_features.fsgsbase ? 2 : 0;
+	make_idle(cpu);
+	cpu->current = cpu->idle;
+	cpu->online = 1;
+	arch_start_cpus();
+	boot_reclaim();
+	log_printf("boot: %u CPU%s, counter %lu kHz, nucleus %lu KiB of %lu KiB RAM\n", cpu_count, cpu_count == 1 ? "" : "s",
+		   time_page->counter_hz / 1000, nucleus_frames * 4, ram_frames * 4);
+	boot_start_kernel();
+	nucleus_lock_acquire();
+	enter_scheduler(cpu);
+}
+
+void limine_take_cpus(const volatile void *response)
+{
+	const volatile struct limine_mp_response_x86_64 *mp = response;
+
+	boot_state.cpu_count = 1;
+	if (!mp)
+		return;
+	boot_state.boot_cpu_id = mp->bsp_lapic_id;
+	for (uint64_t i = 0; i < mp->cpu_count && boot_state.cpu_count < CPUS_MAX; i++) {
+		if (mp->cpus[i]->lapic_id == mp->bsp_lapic_id)
+			continue;
+		boot_state.cpus[boot_state.cpu_count].hardware_id = mp->cpus[i]->lapic_id;
+		boot_state.cpus[boot_state.cpu_count++].mp_info = mp->cpus[i];
+	}
+	if (mp->cpu_count > CPUS_MAX)
+		log_printf("boot: %lu CPUs, of which %d are used\n", mp->cpu_count, CPUS_MAX);
+}
+
+[[noreturn]] static void ap_on_own_stack(void)
+{
+	struct cpu *cpu = cpu_this();
+
+	cpu_setup(cpu);
+	nucleus_lock_acquire();
+	make_idle(cpu);
+	enter_scheduler(cpu);
+}
+
+/* From entry.S; on the loader's stack. */
+[[noreturn]] void boot_main_ap(struct limine_mp_info_x86_64 *info);
+
+[[noreturn]] void boot_main_ap(struct limine_mp_info_x86_64 *info)
+{
+	struct cpu *cpu = cpu_by_id((uint32_t)info->extra_argument);
+
+	arch_enter_kernel_view(cpu, ap_on_own_stack);
+}
+
+void arch_start_cpus(void)
+{
+	for (uint32_t i = 1; i < boot_state.cpu_count; i++) {
+		/* The loader's structures are in its own memory, still reachable through our direct map. */
+		struct limine_mp_info_x86_64 *info = direct_map((uint64_t)boot_state.cpus[i].mp_info - boot_state.hhdm);
+		struct cpu *cpu = arch_cpu_create(i);
+
+		if (!cpu) {
+			log_printf("boot: no memory for CPU %u\n", i);
+			return;
+		}
+		cpu_count = i + 1;
+		info->extra_argument = i;
+		__atomic_store_n(&info->goto_address, (void (*)(struct limine_mp_info_x86_64 *))nucleus_entry_ap, __ATOMIC_SEQ_CST);
+		for (uint64_t until = clock_ns() + 2000000000; !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
+			if (clock_ns() > until) {
+				log_printf("boot: CPU %u (APIC id %lu) does not answer; going on without it\n", i, boot_state.cpus[i].hardware_id);
+				cpu_count = i;
+				return;
+			}
+			cpu_relax();
+		}
+	}
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interrupts, exceptions and violations on x86_64: who was interrupted, and what becomes of it.
+ *
+ * A process's exception becomes an upcall; a lowered kernel exception becomes a report and containment; one in the nucleus, a bracket included, is the
+ * end. Provenance is the saved CPL and which context the hardware wrote into, never the program counter alone.
+ */
+#include "apic.h"
+#include "boot/image.h"
+#include "cpu.h"
+#include "frame/frames.h"
+#include "gate/account.h"
+#include "gate/calls.h"
+#include "gate/lock.h"
+#include "gate/policy.h"
+#include "irq/irq.h"
+#include "mmu/mmu.h"
+#include "regs.h"
+#include "report/log.h"
+#include "report/report.h"
+#include "report/trace.h"
+#include "sched/sched.h"
+#include "switch.h"
+#include "time/clock.h"
+#include <nucleus/upcall.h>
+
+extern const char idle_loop[], idle_loop_end[];
+
+/* Called by entry.S. */
+[[noreturn]] void gate_violation(void);
+[[noreturn]] void trap_handle(struct context *c);
+[[noreturn]] void trap_fatal(struct context *c);
+[[noreturn]] void gate_exit_slow(void);
+
+enum { VECTOR_PAGE_FAULT = 14, FAULT_DEPTH_MAX = 3 };
+enum : uint64_t { FAULT_DEPTH_RESET_NS = 5000000 };
+
+static bool in_idle(const struct context *c)
+{
+	return c->rip >= (uint64_t)idle_loop && c->rip < (uint64_t)idle_loop_end;
+}
+static bool in_bracket(const struct context *c)
+{
+	return !(c->cs & 3) && c->rip >= ELEVATED_BASE && c->rip < ELEVATED_END;
+}
+static bool in_nucleus(const struct context *c)
+{
+	return !(c->cs & 3) && c->rip < GATES_BASE;
+}
+
+static const char *exception_name(uint64_t vector)
+{
+	static const char *const names[32] = {
+		"divide error", "debug exception", "NMI", "breakpoint", "overflow", "bound exceeded", "undefined instruction",
+		"FPU access", "double fault", "coprocessor overrun", "invalid TSS", "absent segment", "stack segment fault",
+		"general protection", "page fault", "exception 15", "x87 error", "misaligned access", "machine check", "SIMD error",
+		"virtualisation exception", "control protection",
+	};
+
+	return vector < 32 && names[vector] ? names[vector] : "exception";
+}
+
+/* Exceptions as events for the lowered kernel. */
+static uint32_t event_of(uint64_t vector)
+{
+	switch (vector) {
+	case 0: return EVENT_DIVIDE;
+	case 1: return EVENT_STEP;
+	case 3: return EVENT_BREAKPOINT;
+	case 4: return EVENT_OVERFLOW;
+	case 6: return EVENT_ILLEGAL;
+	case 14: return EVENT_PAGE_FAULT;
+	case 16: case 19: return EVENT_FPU;
+	case 17: return EVENT_ALIGNMENT;
+	default: return EVENT_PROTECTION;
+	}
+}
+
+/* Turns to the lowered kernel on behalf of the process. Does not return. */
+[[noreturn]] static void upcall_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address)
+{
+	trace_add(cpu, TRACE_UPCALL, r->process.rip, event);
+	r->in_process = false;
+	r->full_restore = true;
+	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
+	arch_set_upcall(r, UPCALL_EVENT, r->stack, event, code, address, r->process.rip);
+	arch_enter(cpu, r);
+	context_resume(&r->kernel);
+}
+
+/* --- lowered faults --- */
+
+/* Bytes at pc, to name a privileged instruction. */
+static bool instruction_byte(uint64_t pc, unsigned i, uint8_t *out)
+{
+	uint64_t phys;
+
+	if (!kernel_translate(pc + i, &phys) || !frame_valid(phys >> PAGE_SHIFT))
+		return false;
+	*out = *(uint8_t *)direct_map(phys);
+	return true;
+}
+
+static const char *privileged_instruction(uint64_t pc)
+{
+	uint8_t a = 0, b = 0;
+
+	if (!instruction_byte(pc, 0, &a))
+		return "general protection";
+	(void)instruction_byte(pc, 1, &b);
+	if (a == 0x66 || (a & 0xf0) == 0x40) {
+		a = b;
+		(void)instruction_byte(pc, 2, &b);
+	}
+	switch (a) {
+	case 0xfa: return "privileged instruction cli";
+	case 0xfb: return "privileged instruction sti";
+	case 0xf4: return "privileged instruction hlt";
+	case 0xe4: case 0xe5: case 0xec: case 0xed: return "privileged instruction in";
+	case 0xe6: case 0xe7: case 0xee: case 0xef: return "privileged instruction out";
+	case 0x0f:
+		switch (b) {
+		case 0x30: return "privileged instruction wrmsr";
+		case 0x32: return "privileged instruction rdmsr";
+		case 0x20: case 0x22: return "privileged instruction mov to or from a control register";
+		case 0x21: case 0x23: return "privileged instruction mov to or from a debug register";
+		case 0x01: return "privileged system instruction";
+		}
+	}
+	return "general protection";
+}
+
+static void describe(const struct context *c, struct offence *o)
+{
+	*o = (struct offence){ .pc = c->rip, .sp = c->rsp, .frame = c->rbp, .code = c->error, .what = exception_name(c->vector) };
+	if (c->vector == VECTOR_PAGE_FAULT) {
+		o->has_address = true;
+		o->address = cr2_read();
+		o->what = c->error & FAULT_EXEC ? "jump" : c->error & FAULT_WRITE ? "write" : "read";
+	} else if (c->vector == 13) {
+		o->what = privileged_instruction(c->rip);
+	}
+}
+
+/* A jump out of the lowered text says nothing about who jumped: the caller does, if there is a return address. */
+static void find_culprit(const struct context *c, struct offence *o)
+{
+	uint64_t phys;
+
+	if (image_range_has(image_header()->lowered_text, c->rip))
+		return;
+	if (!(c->rsp & 7) && kernel_translate(c->rsp, &phys) && frame_valid(phys >> PAGE_SHIFT)) {
+		uint64_t ret = *(uint64_t *)direct_map(phys);
+
+		if (image_range_has(image_header()->lowered_text, ret))
+			o->pc = ret - 1;
+	}
+}
+
+[[noreturn]] static void contain(struct cpu *cpu, struct record *r, struct context *c, struct offence *o) NO_THREAD_SAFETY
+{
+	uint64_t page = WINDOW_BASE + (r->page_pfn << PAGE_SHIFT);
+
+	nucleus_lock_acquire();
+	cpu->counts.fault++;
+	policy_account(r->component)->fault++;
+	find_culprit(c, o);
+	report_offence(r, c, o);
+	if (clock_ns() - r->fault_ns > FAULT_DEPTH_RESET_NS)
+		r->fault_depth = 0;
+	r->in_process = false;
+	if (++r->fault_depth > FAULT_DEPTH_MAX) {
+		log_printf("thread %s[%u] faults while its faults are contained: it is stopped for good\n", r->name, r->id);
+		sched_block_current(THREAD_DEAD, 0);
+		sched_resume();
+	}
+	trace_add(cpu, TRACE_UPCALL, o->pc, (uint32_t)c->vector);
+	/* The stack may be what broke: landing starts on the thread page's call area. */
+	arch_set_upcall(r, UPCALL_FAULT, page + PAGE_SIZE, event_of(c->vector), o->code, o->address, o->pc);
+	msr_write(MSR_GS_BASE, page);
+	arch_enter(cpu, r);
+	r->fault_ns = clock_ns();
+	nucleus_lock_release();
+	context_resume(&r->kernel);
+}
+
+[[noreturn]] void gate_violation(void)
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current;
+	struct context *c = &r->kernel;
+	struct offence o = { .pc = c->rip - 1, .sp = c->rsp, .frame = c->rbp };
+
+	trace_add(cpu, TRACE_VIOLATION, c->rip, 0);
+	if (c->rip >= ELEVATED_BASE && c->rip < ELEVATED_END)
+		o.what = "elevation without the right";
+	else
+		o.what = "elevation from an unlisted address";
+	contain(cpu, r, c, &o);
+}
+
+/* --- interrupts --- */
+
+static void handle_interrupt(struct cpu *cpu, struct context *c)
+{
+	cpu->counts.irq++;
+	if (c->vector == VECTOR_SHOOTDOWN) {
+		shootdown_serve();
+		apic_eoi();
+		return;
+	}
+	if (c->vector == VECTOR_SPURIOUS)
+		return;
+	apic_eoi();
+	account_apply(cpu);
+	if (c->vector == VECTOR_TIMER)
+		sched_tick(cpu, c->is_process);
+	else if (c->vector >= VECTOR_DEVICE && c->vector < VECTOR_DEVICE + IRQS_MAX)
+		irq_deliver((uint32_t)c->vector - VECTOR_DEVICE);
+}
+
+/* After an interrupt: go on where it came from, or elsewhere. */
+[[noreturn]] static void interrupt_done(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
+{
+	if (cpu->reschedule &&
+	    (c->is_process || in_idle(c) || (!in_bracket(c) && r != cpu->idle && sched_preemptible(cpu)))) {
+		trace_add(cpu, TRACE_SWITCH, c->rip, r->id);
+		sched_requeue_current();
+		sched_resume();
+	}
+	if (c->is_process && r->kicked) {
+		nucleus_lock_release();
+		upcall_event(cpu, r, EVENT_PENDING, 0, 0);
+	}
+	nucleus_lock_release();
+	context_resume(c);
+}
+
+[[noreturn]] void trap_handle(struct context *c) NO_THREAD_SAFETY
+{
+	struct cpu *cpu = c->cpu;
+	struct record *r = cpu->current;
+	struct offence o;
+
+	if (in_nucleus(c) && !in_idle(c))
+		panic(c, "%s in the nucleus, error 0x%lx, address 0x%lx", exception_name(c->vector), c->error, cr2_read());
+	r->in_process = c->is_process;
+	if (c->vector >= VECTOR_FIRST_INTERRUPT) {
+		if (c->vector == VECTOR_SHOOTDOWN) {
+			/* Whoever waits for it holds the lock. */
+			handle_interrupt(cpu, c);
+			context_resume(c);
+		}
+		nucleus_lock_acquire();
+		handle_interrupt(cpu, c);
+		interrupt_done(cpu, r, c);
+	}
+	trace_add(cpu, TRACE_FAULT, c->rip, (uint32_t)c->vector);
+	if (c->is_process)
+		upcall_event(cpu, r, event_of(c->vector), c->vector == VECTOR_PAGE_FAULT ? c->error & 0x1f : c->error,
+			     c->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0);
+	if (in_bracket(c))
+		panic(c, "%s in a bracket, error 0x%lx, address 0x%lx", exception_name(c->vector), c->error, cr2_read());
+	describe(c, &o);
+	contain(cpu, r, c, &o);
+}
+
+[[noreturn]] void trap_fatal(struct context *c)
+{
+	panic(c, "%s, error 0x%lx", exception_name(c->vector), c->error);
+}
+
+/* The way back to the process when there is something to do first. Interrupts are off, the nucleus stack is fresh. */
+[[noreturn]] void gate_exit_slow(void) NO_THREAD_SAFETY
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current;
+
+	if (!r->space)
+		panic(nullptr, "thread %s[%u] has no process to return to", r->name, r->id);
+	nucleus_lock_acquire();
+	r->in_process = true;
+	if (r->kicked) {
+		nucleus_lock_release();
+		upcall_event(cpu, r, EVENT_PENDING, 0, 0);
+	}
+	r->full_restore = false;
+	__atomic_and_fetch(&cpu->exit_work, ~(WORK_FULL_RESTORE | WORK_KICK), __ATOMIC_RELAXED);
+	if (cpu->reschedule) {
+		sched_account(r, false);
+		sched_requeue_current();
+		sched_resume();
+	}
+	__atomic_and_fetch(&cpu->exit_work, ~WORK_RESCHEDULE, __ATOMIC_RELAXED);
+	arch_enter(cpu, r);
+	nucleus_lock_release();
+	context_resume(&r->process);
+}
+
+void arch_panic_prepare(void)
+{
+	cr3_write(kernel_root_phys);
+	apic_stop_others();
+}
+
+void arch_report_registers(const struct context *c)
+{
+	log_printf("  registers: rip %016lx cs %04lx rflags %08lx rsp %016lx cr3 %lx\n", c->rip, c->cs, c->rflags, c->rsp, cr3_read());
+	log_printf("    rax %016lx rbx %016lx rcx %016lx rdx %016lx\n    rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", c->rax, c->rbx,
+		   c->rcx, c->rdx, c->rsi, c->rdi, c->rbp, c->r8);
+	log_printf("    r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n    r13 %016lx r14 %016lx r15 %016lx\n", c->r9, c->r10, c->r11, c->r12,
+		   c->r13, c->r14, c->r15);
+}

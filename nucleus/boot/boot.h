@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hand-over from the loader. boot_main takes what the Limine responses say, sets memory apart, and builds the kernel view; then the
+ * architecture brings up the CPU, and the first lowered thread starts.
+ */
+#ifndef NUCLEUS_BOOT_H
+#define NUCLEUS_BOOT_H
+
+#include <nucleus/upcall.h>
+#include <stdint.h>
+
+struct boot_cpu {
+	uint64_t hardware_id;
+	void *mp_info;			/* the loader's structure */
+};
+struct boot_state {
+	struct boot_info *info;		/* window's page, through the direct map */
+	uint64_t info_phys;
+	uint64_t rsdp_phys, efi_system_table_phys, kernel_phys, hhdm;
+	uint64_t boot_cpu_id;
+	uint32_t cpu_count;
+	struct boot_cpu cpus[64];
+};
+extern struct boot_state boot_state;
+
+[[noreturn]] void boot_main(void);
+/* The architecture, on the final stack and tables. */
+[[noreturn]] void arch_boot(void);
+/* Detects CPU features before anything depends on them. */
+void arch_detect_cpu(void);
+/* Makes the area of a CPU (entry page, data, stacks). nullptr: out of memory. */
+struct cpu *arch_cpu_create(uint32_t id);
+/* Loads the kernel view, leaves the loader's stack for the CPU's own and calls next. */
+[[noreturn]] void arch_enter_kernel_view(struct cpu *cpu, void (*next)(void));
+void arch_patch_lower_sites(void);
+/* Tables that process views share with the kernel view; after the image is mapped. */
+[[nodiscard]] int arch_view_init(void);
+/* Starts the other CPUs, one after the other. */
+void arch_start_cpus(void);
+/* The first lowered thread. */
+void boot_start_kernel(void);
+/* What the loader used becomes free memory. */
+void boot_reclaim(void);
+
+#endif

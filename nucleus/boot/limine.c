@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The Limine requests and what is taken from their responses (base revision 2). Whatever a loader does not offer and cannot be done
+ * without is named on the console.
+ */
+#include "boot/limine.h"
+#include "boot/boot.h"
+#include "frame/frames.h"
+#include "mp.h"
+#include "regs.h"
+#include "report/log.h"
+#include <lib/string.h>
+#include <nucleus/limine.h>
+
+#define REQUEST(name, kind, ...) \
+	[[gnu::used, gnu::section(".limine_requests")]] static volatile struct limine_##kind##_request name##_request = { __VA_ARGS__ }
+
+[[gnu::used, gnu::section(".limine_start")]] static volatile uint64_t start_marker[] = LIMINE_REQUESTS_START_MARKER;
+[[gnu::used, gnu::section(".limine_end")]] static volatile uint64_t end_marker[] = LIMINE_REQUESTS_END_MARKER;
+[[gnu::used, gnu::section(".limine_requests")]] static volatile uint64_t base_revision[] = LIMINE_BASE_REVISION(2);
+REQUEST(hhdm, hhdm, .id = LIMINE_HHDM_REQUEST);
+REQUEST(memmap, memmap, .id = LIMINE_MEMMAP_REQUEST);
+REQUEST(address, kernel_address, .id = LIMINE_KERNEL_ADDRESS_REQUEST);
+REQUEST(file, kernel_file, .id = LIMINE_KERNEL_FILE_REQUEST);
+REQUEST(module, module, .id = LIMINE_MODULE_REQUEST);
+REQUEST(rsdp, rsdp, .id = LIMINE_RSDP_REQUEST);
+REQUEST(dtb, dtb, .id = LIMINE_DTB_REQUEST);
+REQUEST(efi, efi_system_table, .id = LIMINE_EFI_SYSTEM_TABLE_REQUEST);
+REQUEST(framebuffer, framebuffer, .id = LIMINE_FRAMEBUFFER_REQUEST);
+REQUEST(boot_time, boot_time, .id = LIMINE_BOOT_TIME_REQUEST);
+REQUEST(mp, mp, .id = LIMINE_MP_REQUEST);
+REQUEST(paging, paging_mode, .id = LIMINE_PAGING_MODE_REQUEST, .revision = 1);
+REQUEST(info, bootloader_info, .id = LIMINE_BOOTLOADER_INFO_REQUEST);
+
+[[noreturn]] static void give_up(const char *what)
+{
+	log_printf("stellux: the boot loader does not provide %s; boot with Stellux's own loader or Limine 8\n", what);
+	cpu_halt_forever();
+}
+
+/* Limine gives pointers into its direct map up to base revision 2; physical addresses are smaller than that. */
+static uint64_t physical(uint64_t address)
+{
+	return address >= boot_state.hhdm ? address - boot_state.hhdm : address;
+}
+
+void limine_check(void)
+{
+	if (base_revision[2] != 0)
+		give_up("base revision 2 of the Limine protocol");
+	if (!hhdm_request.response)
+		give_up("a direct map (HHDM)");
+	if (!memmap_request.response || !memmap_request.response->entry_count)
+		give_up("a memory map");
+	if (!address_request.response)
+		give_up("the kernel's address");
+	boot_state.hhdm = hhdm_request.response->offset;
+	direct_base = boot_state.hhdm;
+	boot_state.kernel_phys = address_request.response->physical_base;
+	if (address_request.response->virtual_base != IMAGE_BASE)
+		give_up("the image at its link address");
+	if (info_request.response)
+		log_printf("boot: loader %s %s\n", info_request.response->name, info_request.response->version);
+}
+
+unsigned limine_memory(unsigned index, struct memory_range *range, uint64_t *type)
+{
+	struct limine_memmap_response *map = memmap_request.response;
+
+	if (index >= map->entry_count)
+		return 0;
+	range->start = align_up(map->entries[index]->base, PAGE_SIZE);
+	range->end = align_down(map->entries[index]->base + map->entries[index]->length, PAGE_SIZE);
+	*type = map->entries[index]->type;
+	return 1;
+}
+
+static void take_framebuffer(struct boot_info *info)
+{
+	struct limine_framebuffer *f;
+
+	if (!framebuffer_request.response || !framebuffer_request.response->framebuffer_count)
+		return;
+	f = framebuffer_request.response->framebuffers[0];
+	info->framebuffer.phys = physical((uint64_t)f->address);
+	info->framebuffer.width = (uint32_t)f->width;
+	info->framebuffer.height = (uint32_t)f->height;
+	info->framebuffer.pitch = (uint32_t)f->pitch;
+	info->framebuffer.bpp = f->bpp;
+	info->framebuffer.red_shift = f->red_mask_shift;
+	info->framebuffer.red_size = f->red_mask_size;
+	info->framebuffer.green_shift = f->green_mask_shift;
+	info->framebuffer.green_size = f->green_mask_size;
+	info->framebuffer.blue_shift = f->blue_mask_shift;
+	info->framebuffer.blue_size = f->blue_mask_size;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && !strcmp(s + n - m, end);
+}
+
+/* Module "entropy": 64 random bytes. The first other module is the initramfs. */
+static void take_modules(struct boot_info *info)
+{
+	struct limine_module_response *modules = module_request.response;
+
+	for (uint64_t i = 0; modules && i < modules->module_count; i++) {
+		struct limine_file *m = modules->modules[i];
+
+		if (ends_with(m->path, "entropy")) {
+			info->entropy_bytes = (uint32_t)MIN(m->size, sizeof(info->entropy));
+			memcpy(info->entropy, m->address, info->entropy_bytes);
+			memset(m->address, 0, info->entropy_bytes);
+		} else if (!info->initramfs_bytes) {
+			info->initramfs_pfn = physical((uint64_t)m->address) >> PAGE_SHIFT;
+			info->initramfs_bytes = m->size;
+		}
+	}
+	if (!info->initramfs_bytes)
+		log_printf("boot: no initramfs module: the configuration's entry has no module_path line\n");
+}
+
+const char *limine_cmdline(void)
+{
+	struct limine_kernel_file_response *file = file_request.response;
+
+	return file && file->kernel_file->cmdline ? file->kernel_file->cmdline : "";
+}
+
+void limine_take(struct boot_info *info)
+{
+	if (strlcpy(info->cmdline, limine_cmdline(), sizeof(info->cmdline)) >= sizeof(info->cmdline))
+		log_printf("boot: command line cut after %zu characters\n", sizeof(info->cmdline) - 1);
+	if (rsdp_request.response)
+		boot_state.rsdp_phys = info->rsdp_phys = physical((uint64_t)rsdp_request.response->address);
+	if (dtb_request.response)
+		info->dtb_phys = physical((uint64_t)dtb_request.response->dtb_ptr);
+	if (efi_request.response)
+		boot_state.efi_system_table_phys = physical((uint64_t)efi_request.response->address);
+	if (boot_time_request.response)
+		info->boot_epoch_seconds = boot_time_request.response->boot_time;
+	take_framebuffer(info);
+	take_modules(info);
+	limine_take_cpus(mp_request.response);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the loader's state to the kernel view: memory is sorted, the frame table made, the image, RAM and frame table mapped, the rest left
+ * to the architecture and to the first lowered thread. Runs once, on the boot CPU, interrupts off.
+ */
+#include "boot/boot.h"
+#include "boot/cmdline.h"
+#include "boot/image.h"
+#include "boot/limine.h"
+#include "frame/frames.h"
+#include "gate/calls.h"
+#include "gate/policy.h"
+#include "mmu/mmu.h"
+#include "regs.h"
+#include "report/log.h"
+#include "report/report.h"
+#include "sched/sched.h"
+#include "time/clock.h"
+#include <lib/string.h>
+#include <nucleus/limine.h>
+
+enum { RANGES_MAX = 128, BOOT_STACK_PAGES = 8 };
+
+struct boot_state boot_state;
+static struct memory_range usable[RANGES_MAX], reclaimable[RANGES_MAX], mapped[RANGES_MAX];
+static unsigned usable_count, reclaimable_count, mapped_count;
+static uint64_t boot_thread_phys;	/* guard page, stack, thread page */
+
+[[noreturn]] static void stop(const char *why)
+{
+	log_printf("stellux: cannot boot: %s\n", why);
+	cpu_halt_forever();
+}
+
+static void add_range(struct memory_range *list, unsigned *count, struct memory_range r)
+{
+	if (r.start >= r.end)
+		return;
+	if (*count && list[*count - 1].end == r.start) {
+		list[*count - 1].end = r.end;
+		return;
+	}
+	if (*count == RANGES_MAX)
+		stop("the memory map has too many entries");
+	list[(*count)++] = r;
+}
+
+static bool is_ram(uint64_t type)
+{
+	return type == LIMINE_MEMMAP_USABLE || type == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE || type == LIMINE_MEMMAP_KERNEL_AND_MODULES ||
+	       type == LIMINE_MEMMAP_ACPI_RECLAIMABLE || type == LIMINE_MEMMAP_ACPI_NVS;
+}
+
+/* Copies the loader's map and sets up the frame table from it. */
+static void take_memory(void)
+{
+	struct memory_range r;
+	uint64_t type, highest = 0;
+
+	for (unsigned i = 0; limine_memory(i, &r, &type); i++) {
+		if (type == LIMINE_MEMMAP_USABLE)
+			add_range(usable, &usable_count, r);
+		if (type == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE)
+			add_range(reclaimable, &reclaimable_count, r);
+		if (!is_ram(type))
+			continue;
+		add_range(mapped, &mapped_count, r);
+		highest = MAX(highest, r.end);
+	}
+	if (frame_init(usable, usable_count, highest) < 0)
+		stop("too little memory: the nucleus needs one free range of some MiB; give the machine at least 128 MiB");
+	for (unsigned i = 0; limine_memory(i, &r, &type); i++)
+		if (type == LIMINE_MEMMAP_KERNEL_AND_MODULES)
+			frame_set_type(r.start, r.end, FRAME_NUCLEUS);
+		else if (type == LIMINE_MEMMAP_ACPI_RECLAIMABLE || type == LIMINE_MEMMAP_ACPI_NVS)
+			frame_set_type(r.start, r.end, FRAME_FIRMWARE);
+}
+
+static void must(int result, const char *what)
+{
+	if (result < 0)
+		stop(what);
+}
+
+static void map_image_part(struct image_range r, enum pte_kind kind)
+{
+	must(kernel_view_map(r.start, boot_state.kernel_phys + (r.start - IMAGE_BASE), (r.end - r.start) >> PAGE_SHIFT, kind),
+	     "no memory for the image's page tables");
+}
+
+static void map_image(void)
+{
+	const struct image_header *h = image_header();
+
+	map_image_part((struct image_range){ IMAGE_BASE, IMAGE_BASE + PAGE_SIZE }, PTE_NUCLEUS_RODATA);
+	map_image_part(h->nucleus_text, PTE_NUCLEUS_TEXT);
+	map_image_part(h->nucleus_rodata, PTE_NUCLEUS_RODATA);
+	map_image_part(h->nucleus_data, PTE_NUCLEUS_DATA);
+	map_image_part(h->lowered_text, PTE_LOWERED_TEXT);
+	map_image_part(h->lowered_rodata, PTE_LOWERED_RODATA);
+	map_image_part(h->lowered_data, PTE_LOWERED_DATA);
+	map_image_part(h->symtab, PTE_NUCLEUS_RODATA);
+}
+
+/* All RAM for the nucleus, in blocks; what is between ranges of one block is mapped with it, harmlessly: it is never touched. */
+static void map_ram(void)
+{
+	for (unsigned i = 0; i < mapped_count; i++)
+		for (uint64_t at = align_down(mapped[i].start, BLOCK_SIZE); at < mapped[i].end; at += BLOCK_SIZE)
+			must(kernel_view_map_block(DIRECT_BASE + at, at, PTE_NUCLEUS_DATA), "no memory for the direct map");
+}
+
+static void map_frame_table(void)
+{
+	uint64_t phys = (uint64_t)frames - direct_base, bytes = align_up(frame_count * sizeof(struct frame), PAGE_SIZE);
+
+	for (uint64_t at = 0; at < bytes;) {
+		if (!((phys + at) & (BLOCK_SIZE - 1)) && bytes - at >= BLOCK_SIZE) {
+			must(kernel_view_map_block(FRAMES_BASE + at, phys + at, PTE_LOWERED_RODATA), "no memory for the frame table's map");
+			at += BLOCK_SIZE;
+		} else {
+			must(kernel_view_map(FRAMES_BASE + at, phys + at, 1, PTE_LOWERED_RODATA), "no memory for the frame table's map");
+			at += PAGE_SIZE;
+		}
+	}
+}
+
+/* Gives a range of whole pages to the lowered kernel, in the window. */
+static void give_kernel(uint64_t phys, uint64_t pages)
+{
+	frame_set_type(phys, phys + (pages << PAGE_SHIFT), FRAME_KERNEL);
+	must(kernel_view_map(WINDOW_BASE + phys, phys, pages, PTE_LOWERED_DATA), "no memory for the window");
+}
+
+static void read_mode(const char *cmdline)
+{
+	char mode[16];
+
+	if (!cmdline_value(cmdline, "dynpriv", mode, sizeof(mode)) || !strcmp(mode, "full"))
+		privilege_mode = MODE_FULL;
+	else if (!strcmp(mode, "drivers"))
+		privilege_mode = MODE_DRIVERS;
+	else if (!strcmp(mode, "off"))
+		privilege_mode = MODE_OFF;
+	else
+		log_printf("boot: dynpriv=%s is none of full, drivers, off; using full\n", mode);
+}
+
+static void prepare_boot_info(void)
+{
+	struct boot_info *info = boot_state.info;
+
+	limine_take(info);
+	info->frame_count = frame_count;
+	info->cpu_count = boot_state.cpu_count;
+	info->mode = privilege_mode;
+	info->time_page_pfn = (boot_state.kernel_phys + ((uint64_t)time_page - IMAGE_BASE)) >> PAGE_SHIFT;
+	frame_set_type(info->time_page_pfn << PAGE_SHIFT, (info->time_page_pfn + 1) << PAGE_SHIFT, FRAME_SHARED);
+	give_kernel(info->time_page_pfn << PAGE_SHIFT, 0);
+	must(kernel_view_map(WINDOW_BASE + (info->time_page_pfn << PAGE_SHIFT), info->time_page_pfn << PAGE_SHIFT, 1, PTE_LOWERED_RODATA),
+	     "no memory for the window");
+	if (info->initramfs_bytes)
+		give_kernel(info->initramfs_pfn << PAGE_SHIFT, align_up(info->initramfs_bytes, PAGE_SIZE) >> PAGE_SHIFT);
+}
+
+/* The direct map replaces the loader's: pointers into that move over. */
+static void change_direct_map(void)
+{
+	uint64_t delta = DIRECT_BASE - direct_base;
+
+	direct_base = DIRECT_BASE;
+	frame_rebase(delta);
+	boot_state.info = (struct boot_info *)((uint64_t)boot_state.info + delta);
+}
+
+[[noreturn]] static void on_own_stack(void)
+{
+	change_direct_map();
+	arch_boot();
+}
+
+[[noreturn]] void boot_main(void)
+{
+	struct cpu *cpu;
+
+	arch_console_init();
+	log_printf("stellux: booting\n");
+	limine_check();
+	arch_detect_cpu();
+	read_mode(limine_cmdline());
+	policy_init(limine_cmdline());
+	sched_init();
+	take_memory();
+
+	kernel_root_phys = frame_boot_alloc(PAGE_SIZE);
+	uint64_t info_pages = align_up(sizeof(struct boot_info), PAGE_SIZE) >> PAGE_SHIFT;
+	boot_state.info_phys = frame_boot_alloc(info_pages << PAGE_SHIFT);
+	boot_thread_phys = frame_boot_alloc((1 + BOOT_STACK_PAGES + 1) << PAGE_SHIFT);
+	if (!kernel_root_phys || !boot_state.info_phys || !boot_thread_phys)
+		stop("the memory set aside at boot does not suffice");
+	boot_state.info = direct_map(boot_state.info_phys);
+	map_image();
+	map_ram();
+	map_frame_table();
+	must(arch_view_init(), "no memory for the shared tables");
+	give_kernel(boot_state.info_phys, info_pages);
+	give_kernel(boot_thread_phys + PAGE_SIZE, BOOT_STACK_PAGES + 1);
+	prepare_boot_info();
+	if (privilege_mode != MODE_FULL)
+		arch_patch_lower_sites();
+	cpu = arch_cpu_create(0);
+	if (!cpu)
+		stop("no memory for the first CPU");
+	arch_enter_kernel_view(cpu, on_own_stack);
+}
+
+void boot_start_kernel(void)
+{
+	uint64_t stack = WINDOW_BASE + boot_thread_phys + ((1 + BOOT_STACK_PAGES) << PAGE_SHIFT);
+	long handle = call_thread_create((stack - WINDOW_BASE) >> PAGE_SHIFT, GATE_START, stack, 0, 0);
+	struct record *r = handle > 0 ? record_from_handle((uint64_t)handle) : nullptr;
+
+	if (!r)
+		stop("no memory for the first thread");
+	strlcpy(r->name, "boot", sizeof(r->name));
+	arch_set_upcall(r, GATE_START, stack, WINDOW_BASE + boot_state.info_phys, 0, 0, 0);
+	boot_state.info->ram_frames = ram_frames;
+	boot_state.info->nucleus_frames = nucleus_frames;
+	call_unpark((uint32_t)handle);
+}
+
+void boot_reclaim(void)
+{
+	for (unsigned i = 0; i < reclaimable_count; i++)
+		frame_add_range(reclaimable[i]);
+}

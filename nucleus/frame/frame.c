@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame table and the hand-out of free memory in blocks of 2 MiB.
+ *
+ * Free frames are in no window. frame_take() gives a block its type and puts it into the window, frame_give() takes it out again; the
+ * nucleus takes whole blocks for its own pools. Ends of memory ranges that fill no block are handed out as they are (pieces).
+ * Lock: the nucleus lock.
+ */
+#include "frame/frames.h"
+#include "mmu/mmu.h"
+#include "report/log.h"
+#include "sched/sched.h"
+#include "gate/calls.h"
+#include <abi/errno.h>
+#include <lib/string.h>
+
+struct frame *frames;
+uint64_t frame_count, ram_frames, nucleus_frames;
+uint64_t direct_base;
+
+enum block_state : uint8_t { BLOCK_NONE, BLOCK_FREE, BLOCK_TAKEN };
+static enum block_state *blocks;
+static uint64_t block_count, block_hint;
+
+enum { PIECES_MAX = 128 };
+static struct memory_range pieces[PIECES_MAX];
+static unsigned piece_count;
+
+static struct memory_range boot_memory;		/* what is left for frame_boot_alloc */
+
+/* Page-table frames that are free are chained through their first word (they are not in any tree). */
+static uint64_t table_free_list, table_free_count;
+
+static uint64_t pool_next = POOL_BASE, pool_mapped = POOL_BASE;
+enum : uint64_t { POOL_LIMIT = POOL_BASE + 0x40000000 };
+
+static const char *const type_names[FRAME_TYPES] = {
+	"no memory", "free frame", "nucleus frame", "page table", "kernel frame", "user page", "DMA buffer", "device", "shared page",
+	"firmware",
+};
+
+const char *frame_type_name(enum frame_type t)
+{
+	return t < FRAME_TYPES ? type_names[t] : "?";
+}
+
+uint64_t frame_boot_alloc(uint64_t bytes)
+{
+	uint64_t phys = boot_memory.start;
+
+	bytes = align_up(bytes, PAGE_SIZE);
+	if (boot_memory.end - boot_memory.start < bytes)
+		return 0;
+	boot_memory.start += bytes;
+	memset(direct_map(phys), 0, bytes);
+	return phys;
+}
+
+void frame_rebase(uint64_t delta)
+{
+	frames = (struct frame *)((uint64_t)frames + delta);
+	blocks = (enum block_state *)((uint64_t)blocks + delta);
+}
+
+void frame_set_type(uint64_t start, uint64_t end, enum frame_type type)
+{
+	for (uint64_t pfn = start >> PAGE_SHIFT; pfn < end >> PAGE_SHIFT && pfn < frame_count; pfn++)
+		frames[pfn] = (struct frame){ .type = type };
+}
+
+static void add_piece(uint64_t start, uint64_t end)
+{
+	if (start >= end)
+		return;
+	if (piece_count == PIECES_MAX) {
+		log_printf("frames: more than %d scattered pieces of memory; %lu KiB left unused\n", PIECES_MAX,
+			   (end - start) >> 10);
+		return;
+	}
+	pieces[piece_count++] = (struct memory_range){ start, end };
+}
+
+void frame_add_range(struct memory_range r)
+{
+	uint64_t first = align_up(r.start, BLOCK_SIZE), last = align_down(r.end, BLOCK_SIZE);
+
+	frame_set_type(r.start, r.end, FRAME_FREE);
+	ram_frames += (r.end - r.start) >> PAGE_SHIFT;
+	if (first >= last) {
+		/* No whole block inside; it may still cross one block boundary. */
+		if (first > r.start && first < r.end) {
+			add_piece(r.start, first);
+			add_piece(first, r.end);
+		} else {
+			add_piece(r.start, r.end);
+		}
+		return;
+	}
+	add_piece(r.start, first);
+	add_piece(last, r.end);
+	for (uint64_t b = first >> BLOCK_SHIFT; b < last >> BLOCK_SHIFT; b++)
+		blocks[b] = BLOCK_FREE;
+}
+
+int frame_init(const struct memory_range *usable, unsigned count, uint64_t highest)
+{
+	uint64_t table_bytes, need;
+	int chosen = -1;
+
+	frame_count = highest >> PAGE_SHIFT;
+	block_count = align_up(highest, BLOCK_SIZE) >> BLOCK_SHIFT;
+	table_bytes = align_up(frame_count * sizeof(struct frame), PAGE_SIZE);
+	/* Table, block states, the direct map's tables (one page for 1 GiB), and two pools of a block each. */
+	need = table_bytes + align_up(block_count, PAGE_SIZE) + ((highest >> 30) + 8) * PAGE_SIZE;
+	need = align_up(need, BLOCK_SIZE) + 2 * BLOCK_SIZE;
+	for (unsigned i = 0; i < count && chosen < 0; i++)
+		if (usable[i].start >= 0x100000 && align_up(usable[i].start, BLOCK_SIZE) + need <= usable[i].end)
+			chosen = (int)i;
+	if (chosen < 0)
+		return -ENOMEM;
+
+	uint64_t base = align_up(usable[chosen].start, BLOCK_SIZE), end = base + need;
+
+	boot_memory = (struct memory_range){ base, end };
+	uint64_t table = frame_boot_alloc(table_bytes), states = frame_boot_alloc(block_count);
+
+	frames = direct_map(table);
+	blocks = direct_map(states);
+	for (unsigned i = 0; i < count; i++)
+		frame_add_range(usable[i]);
+	frame_set_type(base, end, FRAME_NUCLEUS);
+	for (uint64_t b = base >> BLOCK_SHIFT; b < end >> BLOCK_SHIFT; b++)
+		blocks[b] = BLOCK_TAKEN;
+	nucleus_frames += need >> PAGE_SHIFT;
+	return 0;
+}
+
+/* A whole free block, or -1. */
+static int64_t block_find(void)
+{
+	for (uint64_t n = 0; n < block_count; n++) {
+		uint64_t b = block_hint + n;
+
+		if (b >= block_count)
+			b -= block_count;
+		if (blocks[b] == BLOCK_FREE) {
+			block_hint = b + 1;
+			return (int64_t)b;
+		}
+	}
+	return -1;
+}
+
+/* Takes a whole block for the nucleus itself: from memory set aside at boot as long as there is some. */
+static uint64_t nucleus_block(void)
+{
+	int64_t b;
+
+	if (boot_memory.end - align_up(boot_memory.start, BLOCK_SIZE) >= BLOCK_SIZE && boot_memory.end >= BLOCK_SIZE) {
+		boot_memory.end -= BLOCK_SIZE;
+		memset(direct_map(boot_memory.end), 0, BLOCK_SIZE);
+		return boot_memory.end;
+	}
+	b = block_find();
+	if (b < 0)
+		return 0;
+	blocks[b] = BLOCK_TAKEN;
+	nucleus_frames += BLOCK_FRAMES;
+	memset(direct_map((uint64_t)b << BLOCK_SHIFT), 0, BLOCK_SIZE);
+	return (uint64_t)b << BLOCK_SHIFT;
+}
+
+static bool grow_tables(void)
+{
+	uint64_t phys = nucleus_block();
+
+	if (!phys)
+		return false;
+	frame_set_type(phys, phys + BLOCK_SIZE, FRAME_PAGE_TABLE);
+	for (uint64_t p = phys + BLOCK_SIZE; p > phys; p -= PAGE_SIZE) {
+		*(uint64_t *)direct_map(p - PAGE_SIZE) = table_free_list;
+		table_free_list = p - PAGE_SIZE;
+	}
+	table_free_count += BLOCK_FRAMES;
+	/* The new frames themselves serve if the window needs another table. */
+	if (kernel_view_map_block(WINDOW_BASE + phys, phys, PTE_LOWERED_RODATA) < 0)
+		log_printf("frames: page-table block at %lx is not in the window\n", phys);
+	return true;
+}
+
+bool frame_table_reserve(unsigned n)
+{
+	while (table_free_count < n)
+		if (!grow_tables())
+			return false;
+	return true;
+}
+
+uint64_t frame_table_alloc(unsigned level, uint32_t owner)
+{
+	uint64_t phys;
+
+	if (!table_free_list && !grow_tables())
+		return 0;
+	phys = table_free_list;
+	table_free_list = *(uint64_t *)direct_map(phys);
+	*(uint64_t *)direct_map(phys) = 0;	/* the rest is zero: tables are freed empty */
+	table_free_count--;
+	frames[phys >> PAGE_SHIFT] =
+		(struct frame){ .type = FRAME_PAGE_TABLE, .level = (uint8_t)level, .owner = (uint16_t)owner };
+	return phys;
+}
+
+void frame_table_free(uint64_t phys)
+{
+	frames[phys >> PAGE_SHIFT] = (struct frame){ .type = FRAME_PAGE_TABLE };
+	*(uint64_t *)direct_map(phys) = table_free_list;
+	table_free_list = phys;
+	table_free_count++;
+}
+
+void *pool_alloc(uint64_t pages)
+{
+	uint64_t at = pool_next, bytes = pages << PAGE_SHIFT;
+
+	if (at + bytes > POOL_LIMIT)
+		return nullptr;
+	while (pool_mapped < at + bytes) {
+		uint64_t phys = nucleus_block();
+
+		if (!phys || kernel_view_map_block(pool_mapped, phys, PTE_NUCLEUS_DATA) < 0)
+			return nullptr;
+		frame_set_type(phys, phys + BLOCK_SIZE, FRAME_NUCLEUS);
+		pool_mapped += BLOCK_SIZE;
+	}
+	pool_next += bytes;
+	return (void *)at;
+}
+
+bool pool_has(uint64_t va)
+{
+	return va >= POOL_BASE && va < pool_next;
+}
+
+uint64_t pool_phys(const void *p)
+{
+	uint64_t phys = 0;
+
+	(void)kernel_translate((uint64_t)p, &phys);
+	return phys;
+}
+
+bool frame_run_is(uint64_t pfn, uint64_t count, enum frame_type type)
+{
+	if (pfn >= frame_count || count > frame_count - pfn)
+		return false;
+	for (uint64_t i = 0; i < count; i++)
+		if (frames[pfn + i].type != type)
+			return false;
+	return true;
+}
+
+/* --- nucleus calls --- */
+
+/* Puts [start, end), which does not cross a block boundary, into the window. */
+static int window_add(uint64_t start, uint64_t end)
+{
+	if (end - start == BLOCK_SIZE)
+		return kernel_view_map_block(WINDOW_BASE + start, start, PTE_LOWERED_DATA);
+	return kernel_view_map(WINDOW_BASE + start, start, (end - start) >> PAGE_SHIFT, PTE_LOWERED_DATA);
+}
+
+static long take_range(uint64_t start, uint64_t end, enum frame_type type)
+{
+	int error = window_add(start, end);
+
+	if (error)
+		return error;
+	frame_set_type(start, end, type);
+	return (long)((start >> PAGE_SHIFT) << 10 | (end - start) >> PAGE_SHIFT);
+}
+
+long call_frame_take(uint32_t type)
+{
+	long result = -ENOMEM;
+
+	if (type != FRAME_KERNEL && type != FRAME_PAGE)
+		return -EINVAL;
+	nucleus_lock_acquire();
+	if (!frame_table_reserve(4)) {
+		nucleus_lock_release();
+		return -ENOMEM;
+	}
+	if (piece_count) {
+		struct memory_range r = pieces[piece_count - 1];
+
+		result = take_range(r.start, r.end, (enum frame_type)type);
+		if (result > 0)
+			piece_count--;
+	} else {
+		int64_t b = block_find();
+
+		if (b >= 0) {
+			result = take_range((uint64_t)b << BLOCK_SHIFT, (uint64_t)(b + 1) << BLOCK_SHIFT, (enum frame_type)type);
+			if (result > 0)
+				blocks[b] = BLOCK_TAKEN;
+		}
+	}
+	nucleus_lock_release();
+	return result;
+}
+
+static bool run_unused(uint64_t pfn, uint64_t count)
+{
+	if (pfn >= frame_count || count > frame_count - pfn || !count)
+		return false;
+	for (uint64_t i = 0; i < count; i++)
+		if (frames[pfn + i].type != FRAME_KERNEL && frames[pfn + i].type != FRAME_PAGE)
+			return false;
+	return true;
+}
+
+static bool run_mapped(uint64_t pfn, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (frames[pfn + i].mappings)
+			return true;
+	return false;
+}
+
+long call_frame_give(uint64_t pfn, uint64_t count)
+{
+	uint64_t start = pfn << PAGE_SHIFT;
+	long result = 0;
+
+	if (pfn % BLOCK_FRAMES || count != BLOCK_FRAMES)
+		return -EINVAL;
+	nucleus_lock_acquire();
+	if (!run_unused(pfn, count)) {
+		result = -EPERM;
+	} else if (run_mapped(pfn, count)) {
+		result = -EBUSY;
+	} else {
+		kernel_view_unmap(WINDOW_BASE + start, count);
+		frame_set_type(start, start + BLOCK_SIZE, FRAME_FREE);
+		blocks[start >> BLOCK_SHIFT] = BLOCK_FREE;
+	}
+	nucleus_lock_release();
+	return result;
+}
+
+long call_frame_retype(uint64_t pfn, uint64_t count, uint32_t type)
+{
+	long result = 0;
+
+	if ((type != FRAME_KERNEL && type != FRAME_PAGE) || count > BLOCK_FRAMES)
+		return -EINVAL;
+	nucleus_lock_acquire();
+	if (!run_unused(pfn, count))
+		result = -EPERM;
+	else if (run_mapped(pfn, count))
+		result = -EBUSY;
+	else
+		/* Both types are writable in the window, and with no mapping left no TLB knows another. */
+		frame_set_type(pfn << PAGE_SHIFT, (pfn + count) << PAGE_SHIFT, (enum frame_type)type);
+	nucleus_lock_release();
+	return result;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Switching and reading the gate accounts. The counts are kept by the entry code itself, in counter ticks where they are times; reading converts
+ * them. Interrupts, faults, view switches and invalidations outside the gates are always counted: they are rare.
+ */
+#include "gate/account.h"
+#include "gate/calls.h"
+#include "gate/lock.h"
+#include "gate/policy.h"
+#include "sched/smp.h"
+#include "time/clock.h"
+#include <abi/errno.h>
+
+static bool wanted;
+
+void account_apply(struct cpu *cpu)
+{
+	if (cpu->accounting == wanted)
+		return;
+	cpu->accounting = wanted;
+	arch_select_entry(cpu, wanted);
+}
+
+long call_account_control(uint32_t on)
+{
+	if (on > 1)
+		return -EINVAL;
+	nucleus_lock_acquire();
+	wanted = on;
+	account_apply(cpu_this());
+	for (uint32_t i = 0; i < cpu_count; i++)
+		if (cpu_by_id(i) != cpu_this())
+			arch_send_reschedule(cpu_by_id(i));
+	nucleus_lock_release();
+	return 0;
+}
+
+static uint64_t to_ns(uint64_t ticks)
+{
+	return (uint64_t)(((unsigned __int128)ticks * time_page->mult) >> time_page->shift);
+}
+
+long call_account_read(uint32_t kind, uint32_t index)
+{
+	uint64_t *out = current_thread_page()->call;
+	long result = 0;
+
+	nucleus_lock_acquire();
+	if (kind == ACCOUNT_CPU && index < cpu_count) {
+		struct account_cpu a = cpu_by_id(index)->counts;
+
+		a.lowered_ns = to_ns(a.lowered_ns);
+		a.elevated_ns = to_ns(a.elevated_ns);
+		a.nucleus_ns = to_ns(a.nucleus_ns);
+		a.user_ns = to_ns(a.user_ns);
+		a.idle_ns = cpu_by_id(index)->idle->kernel_ns;
+		*(struct account_cpu *)out = a;
+	} else if (kind == ACCOUNT_COMPONENT && index < COMPONENTS_MAX) {
+		struct account_component a = *policy_account(index);
+
+		a.lowered_ns = to_ns(a.lowered_ns);
+		a.elevated_ns = to_ns(a.elevated_ns);
+		*(struct account_component *)out = a;
+	} else {
+		result = -EINVAL;
+	}
+	nucleus_lock_release();
+	return result;
+}

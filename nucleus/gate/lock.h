@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nucleus lock: one ticket lock around everything that more than one CPU can see (threads, frames, page tables). The gates'
+ * fast paths (elevate, lower, system-call entry and exit) do not take it. Who spins serves the shoot-down mailbox meanwhile,
+ * since the holder may be waiting for exactly that. Interrupts are off in the nucleus, so it never nests.
+ */
+#ifndef NUCLEUS_LOCK_H
+#define NUCLEUS_LOCK_H
+
+#include <lib/annotate.h>
+#include <stdint.h>
+
+struct CAPABILITY("nucleus lock") nucleus_lock {
+	uint32_t next, serving;
+};
+extern struct nucleus_lock nucleus_lock;
+
+void nucleus_lock_acquire(void) ACQUIRE(nucleus_lock);
+void nucleus_lock_release(void) RELEASE(nucleus_lock);
+
+#endif

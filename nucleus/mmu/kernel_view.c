@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mappings of the kernel view and the calls that change them. Lowered code may ask for mappings of its own frames and of device registers in
+ * the KMAP range; everything else there was made at boot. Lock: the nucleus lock.
+ */
+#include "frame/frames.h"
+#include "gate/calls.h"
+#include "irq/irq.h"
+#include "mmu/mmu.h"
+#include "report/report.h"
+#include "sched/sched.h"
+#include <abi/errno.h>
+
+uint64_t kernel_root_phys;
+enum privilege_mode privilege_mode;
+
+int kernel_view_map(uint64_t va, uint64_t phys, uint64_t count, enum pte_kind kind)
+{
+	for (uint64_t i = 0; i < count; i++, va += PAGE_SIZE, phys += PAGE_SIZE) {
+		pte_t *e = table_make(kernel_root_phys, va, 1, 0);
+
+		if (!e)
+			return -ENOMEM;
+		if (!pte_used(pte_load(e)))
+			table_count(e, 1);
+		pte_store(e, pte_leaf(phys, kind, false));
+	}
+	return 0;
+}
+
+int kernel_view_map_block(uint64_t va, uint64_t phys, enum pte_kind kind)
+{
+	pte_t *e = table_make(kernel_root_phys, va, 2, 0);
+
+	if (!e)
+		return -ENOMEM;
+	if (!pte_used(pte_load(e)))
+		table_count(e, 1);
+	pte_store(e, pte_leaf(phys, kind, true));
+	return 0;
+}
+
+void kernel_view_unmap(uint64_t va, uint64_t count)
+{
+	uint64_t end = va + (count << PAGE_SHIFT);
+
+	for (uint64_t at = va; at < end;) {
+		pte_t *e = table_find(kernel_root_phys, at, 2);
+
+		if (e && pte_present(pte_load(e)) && pte_large(pte_load(e))) {
+			pte_store(e, 0);
+			table_count(e, -1);
+			at += BLOCK_SIZE;
+			continue;
+		}
+		e = table_find(kernel_root_phys, at, 1);
+		if (e && pte_used(pte_load(e))) {
+			pte_store(e, 0);
+			table_count(e, -1);
+		}
+		at += PAGE_SIZE;
+	}
+	shootdown(nullptr, va, end);
+}
+
+/* --- nucleus calls --- */
+
+static bool kmap_range_ok(uint64_t va, uint64_t count)
+{
+	return !(va & (PAGE_SIZE - 1)) && va >= KMAP_BASE && va < KMAP_END && count && count <= 512 &&
+	       count <= (KMAP_END - va) >> PAGE_SHIFT;
+}
+
+static bool kmap_range_empty(uint64_t va, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		pte_t *e = table_find(kernel_root_phys, va + (i << PAGE_SHIFT), 1);
+
+		if (e && pte_used(pte_load(e)))
+			return false;
+	}
+	return true;
+}
+
+long call_kmap(uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
+{
+	const struct thread_page *page = current_thread_page();
+	uint64_t list[CALL_AREA_WORDS];
+	long result = 0;
+
+	if (!kmap_range_ok(va, count) || (prot & ~(uint32_t)(MAP_PROT_READ | MAP_PROT_WRITE)) ||
+	    (pfn == PFN_LIST && count > CALL_AREA_WORDS))
+		return -EINVAL;
+	/* The list is copied first: the caller could change it between check and use. */
+	if (pfn == PFN_LIST)
+		for (uint64_t i = 0; i < count; i++)
+			list[i] = page->call[i];
+	nucleus_lock_acquire();
+	for (uint64_t i = 0; i < count && !result; i++) {
+		uint64_t one = pfn == PFN_LIST ? list[i] : pfn + i;
+
+		if (!frame_valid(one) || frames[one].type != FRAME_KERNEL) {
+			report_refused("kmap", one);
+			result = -EPERM;
+		}
+	}
+	if (!result && !kmap_range_empty(va, count))
+		result = -EEXIST;
+	if (!result && !frame_table_reserve(6))
+		result = -ENOMEM;
+	if (!result)
+		for (uint64_t i = 0; i < count; i++) {
+			uint64_t one = pfn == PFN_LIST ? list[i] : pfn + i;
+
+			(void)kernel_view_map(va + (i << PAGE_SHIFT), one << PAGE_SHIFT, 1,
+					      prot & MAP_PROT_WRITE ? PTE_LOWERED_DATA : PTE_LOWERED_RODATA);
+			frames[one].mappings++;
+		}
+	nucleus_lock_release();
+	return result;
+}
+
+long call_kunmap(uint64_t va, uint64_t count)
+{
+	uint64_t pfns[512];
+
+	if (!kmap_range_ok(va, count))
+		return -EINVAL;
+	nucleus_lock_acquire();
+	for (uint64_t i = 0; i < count; i++) {
+		pte_t *e = table_find(kernel_root_phys, va + (i << PAGE_SHIFT), 1);
+
+		pfns[i] = e && pte_used(pte_load(e)) ? pte_phys(pte_load(e)) >> PAGE_SHIFT : UINT64_MAX;
+	}
+	kernel_view_unmap(va, count);
+	for (uint64_t i = 0; i < count; i++)
+		if (frame_valid(pfns[i]) && frames[pfns[i]].type == FRAME_KERNEL)
+			frames[pfns[i]].mappings--;
+	nucleus_lock_release();
+	return 0;
+}
+
+long call_device_map(uint64_t va, uint64_t phys, uint64_t count)
+{
+	long result = 0;
+
+	if (!kmap_range_ok(va, count) || (phys & (PAGE_SIZE - 1)) || phys >> 52 || (phys + (count << PAGE_SHIFT)) >> 52)
+		return -EINVAL;
+	nucleus_lock_acquire();
+	for (uint64_t i = 0; i < count && !result; i++) {
+		uint64_t pfn = (phys >> PAGE_SHIFT) + i;
+
+		if ((frame_valid(pfn) && frames[pfn].type != FRAME_NONE && frames[pfn].type != FRAME_DEVICE) ||
+		    irq_owns_registers(pfn << PAGE_SHIFT)) {
+			report_refused("device_map", pfn);
+			result = -EPERM;
+		}
+	}
+	if (!result && !kmap_range_empty(va, count))
+		result = -EEXIST;
+	if (!result && !frame_table_reserve(6))
+		result = -ENOMEM;
+	if (!result)
+		result = kernel_view_map(va, phys, count, PTE_LOWERED_DEVICE);
+	nucleus_lock_release();
+	return result;
+}

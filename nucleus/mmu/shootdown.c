@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TLB shoot-down. Only the holder of the nucleus lock starts one, so there is one request at a time: it is written here, the CPUs that may hold the
+ * translations are marked and interrupted, and the initiator waits until each mark is gone. A CPU serves its mark from the interrupt, or
+ * while it spins for the nucleus lock; it needs no lock and only nucleus data, so it works in every view.
+ */
+#include "cpu.h"
+#include "mmu/mmu.h"
+#include "regs.h"
+#include "sched/sched.h"
+#include "sched/smp.h"
+
+static struct {
+	struct space *space;
+	uint64_t va, end;
+} request;
+
+void shootdown_serve(void)
+{
+	struct cpu *cpu = cpu_this();
+
+	if (!__atomic_load_n(&cpu->flush_wanted, __ATOMIC_ACQUIRE))
+		return;
+	arch_flush_local(request.space, request.va, request.end);
+	__atomic_store_n(&cpu->flush_wanted, 0, __ATOMIC_RELEASE);
+}
+
+void shootdown(struct space *s, uint64_t va, uint64_t end)
+{
+	struct cpu *me = cpu_this();
+	uint64_t mask = 0;
+
+	if (s)
+		s->flush_generation++;
+	request.space = s;
+	request.va = va;
+	request.end = end;
+	arch_flush_local(s, va, end);
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		struct cpu *c = cpu_by_id(i);
+
+		/* A process's translations are only on CPUs that run one of its threads now; the generation covers the others. */
+		if (c == me || !c->online || (s && (!c->current || c->current->space != s)))
+			continue;
+		__atomic_store_n(&c->flush_wanted, 1, __ATOMIC_RELEASE);
+		mask |= 1ull << i;
+	}
+	if (!mask)
+		return;
+	arch_send_shootdown(mask);
+	for (uint32_t i = 0; i < cpu_count; i++)
+		while ((mask >> i & 1) && __atomic_load_n(&cpu_by_id(i)->flush_wanted, __ATOMIC_ACQUIRE))
+			cpu_relax();
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address-space records: making, naming, choosing and destroying process views. What is mapped in them: mmu/range.c.
+ * Lock: the nucleus lock. A handle is index | birth << 16, so that a stale one is noticed.
+ */
+#include "mmu/mmu.h"
+#include "frame/frames.h"
+#include "gate/calls.h"
+#include "sched/sched.h"
+#include <abi/errno.h>
+#include <lib/string.h>
+
+enum { SPACES_PER_PAGE = PAGE_SIZE / sizeof(struct space), SPACE_PAGES_MAX = 512 };
+static struct space *space_pages[SPACE_PAGES_MAX];	/* index / SPACES_PER_PAGE; index 0 is never used */
+static uint32_t space_limit = 1;			/* one past the highest index ever used */
+static uint32_t space_hint = 1;
+
+struct space *space_at(uint32_t index)
+{
+	if (!index || index >= space_limit)
+		return nullptr;
+	struct space *s = &space_pages[index / SPACES_PER_PAGE][index % SPACES_PER_PAGE];
+
+	return s->used ? s : nullptr;
+}
+
+struct space *space_from_handle(uint64_t handle)
+{
+	struct space *s = space_at(handle & 0xffff);
+
+	return s && space_handle(s) == handle ? s : nullptr;
+}
+
+uint32_t space_handle(const struct space *s)
+{
+	return s->index | (s->birth & 0x7fff) << 16;
+}
+
+static struct space *space_slot(void)
+{
+	for (uint32_t n = 1; n < space_limit; n++) {
+		uint32_t i = space_hint + n >= space_limit ? (space_hint + n) % space_limit : space_hint + n;
+		struct space *s = i ? &space_pages[i / SPACES_PER_PAGE][i % SPACES_PER_PAGE] : nullptr;
+
+		if (s && !s->used) {
+			space_hint = i;
+			return s;
+		}
+	}
+	if (space_limit / SPACES_PER_PAGE >= SPACE_PAGES_MAX || space_limit > 0xffff)
+		return nullptr;
+	struct space **page = &space_pages[space_limit / SPACES_PER_PAGE];
+
+	if (!*page && !(*page = pool_alloc(1)))
+		return nullptr;
+	struct space *s = *page + space_limit % SPACES_PER_PAGE;
+
+	s->index = space_limit++;
+	return s;
+}
+
+long call_space_create(void)
+{
+	long result = -ENOMEM;
+	struct space *s;
+
+	nucleus_lock_acquire();
+	s = space_slot();
+	if (s) {
+		s->root_phys = frame_table_alloc(4, s->index);
+		if (s->root_phys) {
+			arch_fill_process_root(direct_map(s->root_phys));
+			s->used = true;
+			s->birth++;
+			s->threads = 0;
+			s->pages = 0;
+			s->id = 0;
+			strlcpy(s->name, "?", sizeof(s->name));
+			result = space_handle(s);
+		}
+	}
+	nucleus_lock_release();
+	return result;
+}
+
+long call_space_destroy(uint32_t handle)
+{
+	long result = 0;
+	struct space *s;
+
+	nucleus_lock_acquire();
+	s = space_from_handle(handle);
+	if (!s) {
+		result = -EBADF;
+	} else if (s->threads || s->pages) {
+		result = -EBUSY;
+	} else {
+		pte_t *root = direct_map(s->root_phys);
+
+		/* No thread, so no CPU has it loaded; CPUs that cache it by PCID or ASID see the new birth. */
+		table_prune(s->root_phys, 0, USER_END);
+		memset(root, 0, PAGE_SIZE);
+		frame_table_free(s->root_phys);
+		s->flush_generation++;
+		s->used = false;
+	}
+	nucleus_lock_release();
+	return result;
+}
+
+static void unpack_name(char name[16], uint64_t low, uint64_t high)
+{
+	memcpy(name, &low, 8);
+	memcpy(name + 8, &high, 8);
+	name[15] = '\0';
+}
+
+long call_space_set_name(uint32_t handle, uint64_t low, uint64_t high, uint32_t id)
+{
+	long result = 0;
+	struct space *s;
+
+	nucleus_lock_acquire();
+	s = space_from_handle(handle);
+	if (s) {
+		unpack_name(s->name, low, high);
+		s->id = id;
+	} else {
+		result = -EBADF;
+	}
+	nucleus_lock_release();
+	return result;
+}
+
+long call_space_use(uint32_t handle)
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current;
+	struct space *s = nullptr;
+	long result = 0;
+
+	nucleus_lock_acquire();
+	if (handle && !(s = space_from_handle(handle))) {
+		result = -EBADF;
+	} else {
+		if (r->space)
+			r->space->threads--;
+		r->space = s;
+		if (s)
+			s->threads++;
+		arch_switch_to(cpu, r);
+	}
+	nucleus_lock_release();
+	return result;
+}
+
+long call_space_root(uint32_t handle)
+{
+	long result = -EBADF;
+	struct space *s;
+
+	nucleus_lock_acquire();
+	s = space_from_handle(handle);
+	if (s)
+		result = (long)(s->root_phys >> PAGE_SHIFT);
+	nucleus_lock_release();
+	return result;
+}

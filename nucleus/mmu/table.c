@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page-table trees: finding, making, counting and pruning tables. Four levels of 512 entries, 4 KiB leaves (2 MiB leaves at level 2 in
+ * the kernel view). Each table's frame counts its used entries, so that an empty one is known without looking.
+ * Lock: the nucleus lock.
+ */
+#include "mmu/mmu.h"
+#include "frame/frames.h"
+
+static inline unsigned table_index(uint64_t va, unsigned level)
+{
+	return (va >> (PAGE_SHIFT + 9 * (level - 1))) & 511;
+}
+
+pte_t *table_find(uint64_t root_phys, uint64_t va, unsigned level)
+{
+	pte_t *table = direct_map(root_phys);
+
+	for (unsigned l = 4; l > level; l--) {
+		pte_t e = pte_load(&table[table_index(va, l)]);
+
+		if (!pte_present(e) || (l <= 3 && pte_large(e)))
+			return nullptr;
+		table = direct_map(pte_phys(e));
+	}
+	return &table[table_index(va, level)];
+}
+
+pte_t *table_make(uint64_t root_phys, uint64_t va, unsigned level, uint32_t owner)
+{
+	pte_t *table = direct_map(root_phys);
+
+	for (unsigned l = 4; l > level; l--) {
+		pte_t *slot = &table[table_index(va, l)], e = pte_load(slot);
+
+		if (!pte_present(e)) {
+			uint64_t phys = frame_table_alloc(l - 1, owner);
+
+			if (!phys)
+				return nullptr;
+			e = pte_table(phys);
+			pte_store(slot, e);
+			table_count(slot, 1);
+		} else if (l <= 3 && pte_large(e)) {
+			return nullptr;
+		}
+		table = direct_map(pte_phys(e));
+	}
+	return &table[table_index(va, level)];
+}
+
+static struct frame *table_frame(const pte_t *entry)
+{
+	return &frames[((uint64_t)entry - direct_base) >> PAGE_SHIFT];
+}
+
+void table_count(pte_t *entry, int delta)
+{
+	struct frame *f = table_frame(entry);
+
+	if (f->type == FRAME_PAGE_TABLE)
+		f->mappings += (uint32_t)delta;
+}
+
+/* Frees the empty table that covers va at `level`, if its parent knows it. Result: whether the parent may be empty now. */
+static bool prune_one(uint64_t root_phys, uint64_t va, unsigned level)
+{
+	pte_t *slot = table_find(root_phys, va, level + 1);
+	uint64_t phys;
+
+	if (!slot || !pte_present(pte_load(slot)))
+		return false;
+	phys = pte_phys(pte_load(slot));
+	if (frames[phys >> PAGE_SHIFT].type != FRAME_PAGE_TABLE || frames[phys >> PAGE_SHIFT].mappings)
+		return false;
+	pte_store(slot, 0);
+	table_count(slot, -1);
+	frame_table_free(phys);
+	return true;
+}
+
+void table_prune(uint64_t root_phys, uint64_t va, uint64_t end)
+{
+	uint64_t step = PAGE_SIZE * 512;
+
+	for (unsigned level = 1; level <= 3; level++, step *= 512)
+		for (uint64_t at = align_down(va, step); at < end; at += step) {
+			/* Skip what a missing table above says is empty. */
+			if (level < 3 && !table_find(root_phys, at, level + 1)) {
+				at = align_down(at, step * 512) + step * 511;
+				continue;
+			}
+			prune_one(root_phys, at, level);
+		}
+}
+
+bool kernel_translate(uint64_t va, uint64_t *phys)
+{
+	pte_t *e = table_find(kernel_root_phys, va, 1);
+
+	if (e && pte_present(pte_load(e))) {
+		*phys = pte_phys(pte_load(e)) | (va & (PAGE_SIZE - 1));
+		return true;
+	}
+	e = table_find(kernel_root_phys, va, 2);
+	if (e && pte_present(pte_load(e)) && pte_large(pte_load(e))) {
+		*phys = pte_phys(pte_load(e)) | (va & (BLOCK_SIZE - 1));
+		return true;
+	}
+	return false;
+}

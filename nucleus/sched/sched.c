@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler: per-CPU queues, weighted fair sharing, wake-up placement and balancing.
+ *
+ * Each CPU keeps its interrupt threads in a list (first come, first served) and the others in a heap by virtual run time, which
+ * advances more slowly for threads of higher weight. A CPU with nothing to do takes the longest queue's next thread. A sampling tick
+ * runs only while a thread runs. Lock: the nucleus lock.
+ */
+#include "sched/sched.h"
+#include "frame/frames.h"
+#include "gate/calls.h"
+#include "gate/lock.h"
+#include "gate/policy.h"
+#include "mmu/mmu.h"
+#include "report/report.h"
+#include "sched/smp.h"
+#include "time/clock.h"
+#include <abi/errno.h>
+
+enum : uint64_t {
+	TICK_NS = 10000000,		/* sampling of user and kernel time */
+	SLICE_NS = 6000000,		/* run at least so long before another of equal right */
+	WAKE_CREDIT_NS = 6000000,	/* how far behind the queue a woken thread may start */
+	HOLD_LIMIT_NS = 2000000000,	/* preemption may be held back so long before the holder is blamed */
+};
+
+struct queue {
+	struct list interrupt_threads;
+	struct heap fair;
+	uint32_t length;
+	uint64_t virtual_now;		/* no queued thread starts below this less the credit */
+};
+static struct queue queues[CPUS_MAX];
+static struct heap timers;
+uint32_t cpu_count = 1;
+
+/* Weight of nice levels: a factor of about 1.25 each, 1024 at 0 (setpriority(2) fixes only the order). */
+static uint32_t weight_of(int nice)
+{
+	static const uint16_t step[] = { 1024, 1277, 1586, 1991, 2501 };
+	int up = -nice, fives = 0;
+	uint32_t w;
+
+	while (up < 0) {
+		up += 5;
+		fives--;
+	}
+	while (up >= 5) {
+		up -= 5;
+		fives++;
+	}
+	w = step[up];
+	for (; fives > 0; fives--)
+		w *= 3;
+	for (; fives < 0; fives++)
+		w /= 3;
+	return w ? w : 1;
+}
+
+static struct queue *queue_of(struct cpu *cpu)
+{
+	return &queues[cpu->id];
+}
+
+void sched_init(void)
+{
+	for (unsigned i = 0; i < CPUS_MAX; i++)
+		list_init(&queues[i].interrupt_threads);
+}
+
+static void enqueue(struct cpu *cpu, struct record *r, bool front)
+{
+	struct queue *q = queue_of(cpu);
+
+	r->state = THREAD_READY;
+	r->cpu = cpu;
+	q->length++;
+	if (r->interrupt_thread) {
+		if (front)
+			list_push_front(&q->interrupt_threads, &r->ready_link);
+		else
+			list_push_back(&q->interrupt_threads, &r->ready_link);
+		return;
+	}
+	r->ready_node.key = r->vruntime;
+	heap_insert(&q->fair, &r->ready_node);
+}
+
+static void dequeue(struct record *r)
+{
+	struct queue *q = queue_of(r->cpu);
+
+	q->length--;
+	if (r->interrupt_thread)
+		list_remove(&r->ready_link);
+	else
+		heap_remove(&q->fair, &r->ready_node);
+}
+
+static struct record *queue_first(struct queue *q)
+{
+	if (!list_empty(&q->interrupt_threads))
+		return list_first(&q->interrupt_threads, struct record, ready_link);
+	return q->fair.root ? heap_entry(q->fair.root, struct record, ready_node) : nullptr;
+}
+
+void sched_account(struct record *r, bool in_process)
+{
+	uint64_t now = clock_ns(), ran = now - r->since_ns;
+
+	r->since_ns = now;
+	if (in_process)
+		r->user_ns += ran;
+	else
+		r->kernel_ns += ran;
+	r->vruntime += ran * 1024 / weight_of(r->nice);
+	if (r->cpu && queue_of(r->cpu)->virtual_now < r->vruntime && !queue_of(r->cpu)->fair.root)
+		queue_of(r->cpu)->virtual_now = r->vruntime;
+}
+
+/* The CPU a woken thread goes to: where it was if that is idle, else an idle one, else where it was. */
+static struct cpu *place(struct record *r)
+{
+	struct cpu *was = r->cpu, *least = nullptr;
+
+	if (was && (r->affinity >> was->id & 1) && was->online && was->current == was->idle && !queue_of(was)->length)
+		return was;
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		struct cpu *c = cpu_by_id(i);
+
+		if (!c->online || !(r->affinity >> i & 1))
+			continue;
+		if (c->current == c->idle && !queue_of(c)->length)
+			return c;
+		if (!least || queue_of(c)->length < queue_of(least)->length)
+			least = c;
+	}
+	if (was && was->online && (r->affinity >> was->id & 1) && (!least || queue_of(was)->length <= queue_of(least)->length + 1))
+		return was;
+	return least ? least : cpu_by_id(0);
+}
+
+static void ask_reschedule(struct cpu *cpu)
+{
+	cpu->reschedule = 1;
+	__atomic_or_fetch(&cpu->exit_work, WORK_RESCHEDULE, __ATOMIC_RELAXED);
+	if (cpu != cpu_this())
+		arch_send_reschedule(cpu);
+}
+
+static void make_ready(struct record *r)
+{
+	struct cpu *cpu = place(r);
+	struct queue *q = queue_of(cpu);
+	struct record *running = cpu->current;
+
+	if (r->vruntime + WAKE_CREDIT_NS < q->virtual_now)
+		r->vruntime = q->virtual_now - WAKE_CREDIT_NS;
+	enqueue(cpu, r, false);
+	if (running == cpu->idle || (r->interrupt_thread && !running->interrupt_thread) ||
+	    (!running->interrupt_thread && r->vruntime + SLICE_NS < running->vruntime))
+		ask_reschedule(cpu);
+	else if (!cpu->tick_at)
+		ask_reschedule(cpu);
+}
+
+static void timer_disarm(struct record *r)
+{
+	if (r->timer_armed)
+		heap_remove(&timers, &r->timer_node);
+	r->timer_armed = false;
+}
+
+void sched_wake(struct record *r, long result)
+{
+	if (r->state != THREAD_PARKED || !r->started) {
+		r->permit = true;
+		return;
+	}
+	timer_disarm(r);
+	r->kernel.rax = (uint64_t)result;
+	make_ready(r);
+}
+
+void sched_block_current(enum thread_state state, uint64_t deadline_ns)
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current;
+
+	sched_account(r, false);
+	r->state = state;
+	if (deadline_ns) {
+		r->timer_node.key = deadline_ns;
+		heap_insert(&timers, &r->timer_node);
+		r->timer_armed = true;
+	}
+	arch_switch_from(cpu, r);
+	cpu->current = nullptr;
+}
+
+void sched_requeue_current(void)
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current;
+
+	arch_switch_from(cpu, r);
+	cpu->current = nullptr;
+	if (r == cpu->idle)
+		return;
+	if (r->affinity >> cpu->id & 1)
+		enqueue(cpu, r, false);
+	else
+		make_ready(r);
+}
+
+/* The longest other queue's next thread that may run here. */
+static struct record *steal(struct cpu *cpu)
+{
+	struct queue *busiest = nullptr;
+
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		struct queue *q = &queues[i];
+		struct record *r = i == cpu->id ? nullptr : queue_first(q);
+
+		if (r && (r->affinity >> cpu->id & 1) && (!busiest || q->length > busiest->length))
+			busiest = q;
+	}
+	return busiest ? queue_first(busiest) : nullptr;
+}
+
+static struct record *choose(struct cpu *cpu)
+{
+	struct record *r = queue_first(queue_of(cpu));
+	struct record *other = nullptr;
+
+	if (!r)
+		r = other = steal(cpu);
+	if (!r)
+		return cpu->idle;
+	dequeue(r);
+	if (other) {
+		/* Virtual time is each queue's own: keep the distance to the queue's now. */
+		uint64_t was = queue_of(r->cpu)->virtual_now;
+
+		r->vruntime += queue_of(cpu)->virtual_now - was;
+	}
+	if (!r->interrupt_thread && queue_of(cpu)->virtual_now < r->vruntime)
+		queue_of(cpu)->virtual_now = r->vruntime;
+	return r;
+}
+
+/* Arms the timer for the next deadline and, while a thread runs, the tick. */
+static void arm_timer(struct cpu *cpu)
+{
+	uint64_t at = timers.root ? timers.root->key : 0;
+
+	if (cpu->current != cpu->idle) {
+		uint64_t tick = clock_ns() + TICK_NS;
+
+		if (queue_of(cpu)->length)
+			tick = clock_ns() + SLICE_NS;
+		if (!at || tick < at)
+			at = tick;
+	}
+	if (at == cpu->tick_at && at)
+		return;
+	cpu->tick_at = at;
+	arch_timer_set(at);
+}
+
+[[noreturn]] void sched_resume(void) NO_THREAD_SAFETY
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current;
+
+	if (!r) {
+		r = choose(cpu);
+		r->state = THREAD_RUNNING;
+		r->cpu = cpu;
+		r->since_ns = r->slice_start_ns = clock_ns();
+		cpu->current = r;
+		cpu->reschedule = 0;
+		arch_switch_to(cpu, r);
+		arm_timer(cpu);
+	}
+	nucleus_lock_release();
+	context_resume(r->in_process ? &r->process : &r->kernel);
+}
+
+void sched_tick(struct cpu *cpu, bool in_process)
+{
+	struct record *r = cpu->current;
+	uint64_t now;
+
+	if (r && r != cpu->idle)
+		sched_account(r, in_process);
+	now = clock_ns();
+	while (timers.root && timers.root->key <= now) {
+		struct record *late = heap_entry(timers.root, struct record, timer_node);
+
+		sched_wake(late, -ETIMEDOUT);
+	}
+	if (r && r != cpu->idle && queue_of(cpu)->length && now - r->slice_start_ns >= SLICE_NS) {
+		cpu->reschedule = 1;
+		cpu->exit_work |= WORK_RESCHEDULE;
+	}
+	cpu->tick_at = 0;
+	arm_timer(cpu);
+}
+
+void sched_set_affinity(struct record *r, uint64_t mask)
+{
+	r->affinity = mask;
+	if (!r->cpu || mask >> r->cpu->id & 1)
+		return;
+	if (r->state == THREAD_RUNNING) {
+		ask_reschedule(r->cpu);
+	} else if (r->state == THREAD_READY) {
+		dequeue(r);
+		make_ready(r);
+	}
+}
+
+/* --- nucleus calls --- */
+
+long call_park(uint64_t deadline_ns, uint32_t flags) NO_THREAD_SAFETY
+{
+	struct record *r = cpu_this()->current;
+
+	nucleus_lock_acquire();
+	if (r->permit) {
+		r->permit = false;
+		nucleus_lock_release();
+		return 0;
+	}
+	if ((flags & PARK_INTERRUPTIBLE) && r->kicked) {
+		nucleus_lock_release();
+		return -EINTR;
+	}
+	if (deadline_ns && deadline_ns <= clock_ns()) {
+		nucleus_lock_release();
+		return -ETIMEDOUT;
+	}
+	r->interruptible = flags & PARK_INTERRUPTIBLE;
+	sched_block_current(THREAD_PARKED, deadline_ns);
+	sched_resume();
+}
+
+long call_unpark(uint32_t handle)
+{
+	struct record *r;
+
+	nucleus_lock_acquire();
+	r = record_from_handle(handle);
+	if (r) {
+		/* The first unpark is what starts a thread. */
+		if (!r->started && r->state == THREAD_PARKED) {
+			r->started = true;
+			r->start_ns = clock_ns();
+			make_ready(r);
+		} else {
+			sched_wake(r, 0);
+		}
+	}
+	nucleus_lock_release();
+	return r ? 0 : -ESRCH;
+}
+
+long call_yield(void) NO_THREAD_SAFETY
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current, *next;
+
+	nucleus_lock_acquire();
+	current_thread_page()->resched = 0;
+	sched_account(r, false);
+	r->preempt_held_since_ns = 0;
+	/* Behind whoever waits, so that yielding is never in vain. */
+	next = queue_first(queue_of(cpu));
+	if (!next) {
+		cpu->reschedule = 0;
+		nucleus_lock_release();
+		return 0;
+	}
+	if (!next->interrupt_thread && next->vruntime >= r->vruntime)
+		r->vruntime = next->vruntime + 1;
+	r->kernel.rax = 0;
+	sched_requeue_current();
+	sched_resume();
+}
+
+/* Whether interrupted lowered (or home-privileged) code may be left now: its thread page's count asks for a delay. */
+bool sched_preemptible(struct cpu *cpu)
+{
+	struct record *r = cpu->current;
+	struct thread_page *page = direct_map(r->page_pfn << PAGE_SHIFT);
+	uint64_t now;
+
+	if (!page->preempt_count) {
+		r->preempt_held_since_ns = 0;
+		return true;
+	}
+	page->resched = 1;
+	now = clock_ns();
+	if (!r->preempt_held_since_ns) {
+		r->preempt_held_since_ns = now;
+	} else if (now - r->preempt_held_since_ns > HOLD_LIMIT_NS) {
+		report_preemption_held(r, page->preempt_count);
+		r->preempt_held_since_ns = 0;
+		return true;
+	}
+	return false;
+}
