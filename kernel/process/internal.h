@@ -200,8 +200,7 @@ extern struct wait_queue clock_set_queue;
 void posix_timers_clock_was_set(void);
 
 /* --- exec.c --- */
-/* Replaces the current process's program. On success does not return unless from_kernel (init's first thread). */
-struct exec_strings;
-[[nodiscard]] int exec_run(struct file *file, const char *name, struct exec_strings *args, struct exec_strings *env);
+/* The current process's program becomes path, strings from the kernel; 0: the registers are the new program's, go on with gate_resume. */
+[[nodiscard]] int exec_kernel(const char *path, const char *const *argv, const char *const *envp);
 
 #endif

@@ -266,7 +266,7 @@ static long sys_rt_sigreturn(void)
 	if (nucleus_regs_set(self) != 0)
 		goto bad;
 	restore_altstack(&uc);
-	process_resume();
+	gate_resume();
 bad:
 	signal_force_current(&(struct signal_info){ .signo = SIGSEGV, .code = SI_KERNEL });
 	return 0;

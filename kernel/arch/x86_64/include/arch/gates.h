@@ -4,6 +4,6 @@
 #define ARCH_GATES_H
 
 /* Goes on in the calling thread's process context with all its registers as the nucleus holds them. */
-[[noreturn]] void process_resume(void);
+[[noreturn]] void gate_resume(void);
 
 #endif

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * execve(2), execveat(2): scripts, credentials, and the switch to a new program (POSIX.1-2017 exec; Linux execve(2)).
+ *
+ * The new space is built completely before anything of the caller changes. Then the other threads end, which is the last thing that can
+ * fail (by the caller's own death); from there on everything is replaced without failing.
+ */
+#include <arch/gates.h>
+#include <arch/signal.h>
+#include <abi/fcntl.h>
+#include <kernel/log.h>
+#include <kernel/slab.h>
+#include <kernel/user.h>
+#include <kernel/vfs.h>
+#include <lib/string.h>
+#include <nucleus/calls.h>
+#include "exec.h"
+#include "internal.h"
+
+enum : uint32_t { PERSONALITY_NO_RANDOMISE = 0x0040000, SETUID_BIT = 04000, SETGID_BIT = 02000, GROUP_EXEC = 010 };
+enum : uint64_t { ALL_CAPABILITIES = (UINT64_C(1) << (CAP_LAST + 1)) - 1, MOUNT_NOSUID = 2 };
+
+static uint64_t string_limit(void)
+{
+	uint64_t limit = MIN(process_rlimit(RLIMIT_STACK) / 4, UINT64_C(6) << 20);
+
+	return MAX(limit, (uint64_t)EXEC_STRING_MAX);
+}
+
+static void exec_init(struct exec *e)
+{
+	*e = (struct exec){ };
+	exec_strings_init(&e->args);
+	exec_strings_init(&e->env);
+}
+
+static void exec_free(struct exec *e)
+{
+	if (e->file != nullptr)
+		file_put(e->file);
+	if (e->space != nullptr)
+		vm_space_put(e->space);
+	for (unsigned i = 0; i < e->prefix_count; i++)
+		kfree(e->prefix[i]);
+	exec_strings_free(&e->args);
+	exec_strings_free(&e->env);
+	kfree(e->name);
+	kfree(e->head);
+	kfree(e);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Splits "#! interpreter [argument]" in place. */
+static int parse_script_line(char *line, char **interpreter, char **argument)
+{
+	char *p = line + 2;
+
+	while (is_blank(*p))
+		p++;
+	*interpreter = p;
+	while (*p != '\0' && !is_blank(*p))
+		p++;
+	*argument = nullptr;
+	if (*p != '\0') {
+		*p++ = '\0';
+		while (is_blank(*p))
+			p++;
+		char *end = p + strlen(p);
+		while (end > p && is_blank(end[-1]))
+			*--end = '\0';
+		if (*p != '\0')
+			*argument = p;
+	}
+	return **interpreter != '\0' ? 0 : -ENOEXEC;
+}
+
+/* Puts interpreter, argument and the script's path before what there is; the former first string gives way to the path. */
+static int push_prefix(struct exec *e, const char *interpreter, const char *argument, const char *script)
+{
+	unsigned added = argument != nullptr ? 3 : 2, old = e->prefix_count > 0 ? 1 : 0;
+	const char *fresh[3] = { interpreter, argument != nullptr ? argument : script, script };
+
+	if (e->prefix_count - old + added > EXEC_PREFIX_MAX)
+		return -E2BIG;
+	char *copies[3] = { };
+	for (unsigned i = 0; i < added; i++) {
+		copies[i] = kstrdup(fresh[i]);
+		if (copies[i] == nullptr) {
+			while (i-- > 0)
+				kfree(copies[i]);
+			return -ENOMEM;
+		}
+	}
+	if (old != 0)
+		kfree(e->prefix[0]);
+	memmove(&e->prefix[added], &e->prefix[old], (e->prefix_count - old) * sizeof(e->prefix[0]));
+	memcpy(e->prefix, copies, added * sizeof(copies[0]));
+	e->prefix_count += added - old;
+	return 0;
+}
+
+/* The file is a script: makes its interpreter the program. */
+static int enter_script(struct exec *e)
+{
+	char line[EXEC_SCRIPT_LINE];
+	char *interpreter, *argument;
+	struct file *f;
+
+	if (++e->depth > EXEC_SCRIPT_DEPTH)
+		return -ELOOP;
+	size_t n = MIN(e->head_bytes, sizeof(line) - 1);
+	memcpy(line, e->head, n);
+	line[n] = '\0';
+	char *end = strchr(line, '\n');
+	if (end != nullptr)
+		*end = '\0';
+	int error = parse_script_line(line, &interpreter, &argument);
+	/* A line that does not end within the limit may have lost a part of the interpreter's path. */
+	if (error == 0 && end == nullptr && n == sizeof(line) - 1 && argument == nullptr)
+		error = -ENOEXEC;
+	if (error == 0)
+		error = push_prefix(e, interpreter, argument, e->depth == 1 ? e->name : e->prefix[0]);
+	if (error == 0)
+		error = file_open_path(interpreter, O_RDONLY, 0, &f);
+	if (error != 0)
+		return error;
+	file_put(e->file);
+	e->file = f;
+	return 0;
+}
+
+static int find_program(struct exec *e)
+{
+	for (;;) {
+		int error = file_check_exec(e->file);
+		if (error == 0)
+			error = exec_read_head(e->file, e->head, &e->head_bytes);
+		if (error != 0)
+			return error;
+		if (e->head_bytes < 2 || e->head[0] != '#' || e->head[1] != '!')
+			return 0;
+		error = enter_script(e);
+		if (error != 0)
+			return error;
+	}
+}
+
+/* Set-user-id programs and capabilities (capabilities(7), "Transformation of capabilities during execve", for root's rules). */
+static void compute_credentials(struct exec *e)
+{
+	struct process *p = process_current();
+	struct credentials *c = &e->cred;
+	const struct inode *i = e->file->inode;
+
+	*c = p->cred;
+	bool allowed = !c->no_new_privs && !(e->file->path.mount != nullptr && (e->file->path.mount->flags & MOUNT_NOSUID));
+	if (allowed && (i->mode & SETUID_BIT))
+		c->euid = i->uid;
+	if (allowed && (i->mode & (SETGID_BIT | GROUP_EXEC)) == (SETGID_BIT | GROUP_EXEC))
+		c->egid = i->gid;
+	e->secure = c->euid != p->cred.euid || c->egid != p->cred.egid || c->euid != c->uid || c->egid != c->gid;
+	c->suid = c->fsuid = c->euid;
+	c->sgid = c->fsgid = c->egid;
+	if (c->uid == 0 || c->euid == 0)
+		c->cap_permitted = (c->cap_inheritable | ALL_CAPABILITIES) & c->cap_bounding;
+	else
+		c->cap_permitted = c->cap_ambient;
+	if (e->secure)
+		c->cap_ambient = 0;
+	c->cap_effective = c->euid == 0 ? c->cap_permitted : c->cap_ambient;
+	c->keep_caps = false;
+}
+
+static int build(struct exec *e)
+{
+	struct process *p = process_current();
+
+	e->randomise = !(p->personality & PERSONALITY_NO_RANDOMISE);
+	e->head = kmalloc(EXEC_HEAD_BYTES);
+	if (e->head == nullptr)
+		return -ENOMEM;
+	int error = find_program(e);
+	if (error != 0)
+		return error;
+	compute_credentials(e);
+	error = vm_space_create(&e->space);
+	if (error == 0)
+		error = exec_map_image(e);
+	if (error == 0)
+		error = exec_build_stack(e);
+	return error;
+}
+
+static void reset_signals(struct process *p, struct signal_state *fresh)
+{
+	struct process_thread *s = process_thread_current();
+	struct signal_state *old = nullptr;
+
+	mutex_lock(&p->lock);
+	spin_lock(&p->signal_lock);
+	if (fresh != nullptr) {
+		old = p->signals;
+		p->signals = fresh;
+	}
+	spin_unlock(&p->signal_lock);
+	mutex_unlock(&p->lock);
+	signal_state_reset(p->signals);
+	if (old != nullptr)
+		signal_state_put(old);
+	s->altstack_base = s->altstack_size = s->altstack_flags = 0;
+	s->restart.again = nullptr;
+	itimer_exit(p);
+	posix_timers_destroy(p);
+}
+
+static void set_names(struct process *p, const struct exec *e)
+{
+	const char *base = strrchr(e->name, '/');
+	struct thread *t = thread_current();
+
+	base = base != nullptr ? base + 1 : e->name;
+	process_set_name(p, base);
+	strlcpy(t->name, base, sizeof(t->name));
+	process_publish_name(t);
+	vm_space_set_name(e->space, p->name, p->pid);
+}
+
+/* A private file table, should others share it: close-on-exec must not touch theirs. */
+static int unshare_files(struct process *p)
+{
+	struct file_table *own, *old = p->files;
+	int error = file_table_clone(old, &own);
+
+	if (error != 0)
+		return error;
+	mutex_lock(&p->lock);
+	p->files = own;
+	mutex_unlock(&p->lock);
+	file_table_put(old);
+	return 0;
+}
+
+/* Everything from here on replaces the program; nothing can fail. */
+static void commit(struct exec *e, struct signal_state *fresh)
+{
+	struct process *p = process_current();
+	struct process_thread *s = process_thread_current();
+	struct vm_space *old = p->space;
+
+	s->clear_child_tid = 0;
+	s->robust_list = 0;
+	vm_set_exec_info(e->space, &e->info);
+	mutex_lock(&p->lock);
+	p->space = e->space;
+	struct file *old_exe = p->exe;
+	p->exe = e->file;
+	p->cred = e->cred;
+	p->dumpable = !e->secure;
+	mutex_unlock(&p->lock);
+	vm_space_use(e->space);
+	e->file = nullptr;
+	set_names(p, e);
+	e->space = nullptr;
+	if (old != nullptr)
+		vm_space_put(old);
+	if (old_exe != nullptr)
+		file_put(old_exe);
+	mutex_lock(&process_tree_lock);
+	p->has_execed = true;
+	if (p->exit_signal != 0)
+		p->exit_signal = SIGCHLD;
+	mutex_unlock(&process_tree_lock);
+	if (e->secure)
+		s->parent_death_signal = 0;
+	file_table_close_on_exec(p->files);
+	reset_signals(p, fresh);
+	vfork_complete(s);
+}
+
+static void set_registers(uint64_t entry, uint64_t stack)
+{
+	uint32_t self = thread_page_current()->handle;
+
+	if (nucleus_regs_get(self) != 0)
+		process_group_exit(SIGKILL);
+	arch_regs_exec((struct user_regs *)call_area(), entry, stack);
+	if (nucleus_regs_set(self) != 0 || nucleus_fpu_set(0) != 0)
+		process_group_exit(SIGKILL);
+}
+
+/* e is freed in any case. On success the registers are the new program's. */
+static int exec_run(struct exec *e)
+{
+	struct process *p = process_current();
+	struct signal_state *fresh = nullptr;
+	int error = build(e);
+
+	if (error == 0 && __atomic_load_n(&p->signals->refs, __ATOMIC_RELAXED) > 1) {
+		fresh = signal_state_clone(p->signals);
+		if (fresh == nullptr)
+			error = -ENOMEM;
+	}
+	if (error == 0)
+		error = unshare_files(p);
+	if (error == 0)
+		error = process_end_other_threads();
+	if (error != 0) {
+		if (fresh != nullptr)
+			signal_state_put(fresh);
+		exec_free(e);
+		return error;
+	}
+	uint64_t entry = e->image.entry, stack = e->stack_pointer;
+	commit(e, fresh);
+	exec_free(e);
+	set_registers(entry, stack);
+	return 0;
+}
+
+static int add_strings(struct exec *e, user_addr argv, user_addr envp)
+{
+	uint64_t limit = string_limit();
+	int error = exec_strings_add_user_array(&e->args, argv, limit);
+
+	/* A program may rely on argv[0] being there. */
+	if (error == 0 && e->args.count == 0)
+		error = exec_strings_add(&e->args, "", limit);
+	if (error == 0)
+		error = exec_strings_add_user_array(&e->env, envp, limit - MIN(limit, e->args.bytes));
+	return error;
+}
+
+/* The name that scripts and AT_EXECFN see. */
+static int set_exec_name(struct exec *e, int dirfd, user_addr path_at, bool *empty)
+{
+	enum : size_t { ROOM = 4096 };
+	char *path = kmalloc(ROOM + 32);
+
+	if (path == nullptr)
+		return -ENOMEM;
+	long n = copy_string_from_user(path, path_at, ROOM);
+	if (n >= 0) {
+		*empty = n == 0;
+		if (n == 0 && dirfd != AT_FDCWD) {
+			(void)snprintf(path, ROOM, "/dev/fd/%d", dirfd);
+		} else if (path[0] != '/' && dirfd != AT_FDCWD) {
+			char name[32];
+			size_t prefix = (size_t)scnprintf(name, sizeof(name), "/dev/fd/%d/", dirfd);
+			memmove(path + prefix, path, (size_t)n + 1);
+			memcpy(path, name, prefix);
+		}
+		e->name = kstrdup(path);
+		n = e->name == nullptr ? -ENOMEM : 0;
+	}
+	kfree(path);
+	return (int)n;
+}
+
+static long do_execveat(int dirfd, user_addr path_at, user_addr argv, user_addr envp, uint32_t flags, uint32_t number)
+{
+	struct exec *e = kmalloc(sizeof(*e));
+	struct path path;
+	bool empty = false;
+
+	if (flags & ~(uint32_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
+		kfree(e);
+		return syscall_refuse_flags(number, flags);
+	}
+	if (e == nullptr)
+		return -ENOMEM;
+	exec_init(e);
+	int error = set_exec_name(e, dirfd, path_at, &empty);
+	if (error == 0)
+		error = path_lookup_user(dirfd, path_at, (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
+					 (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &path);
+	if (error == 0) {
+		error = file_open_at(&path, O_RDONLY, &e->file);
+		path_put(&path);
+	}
+	if (error == 0)
+		error = add_strings(e, argv, envp);
+	if (error != 0) {
+		exec_free(e);
+		return error;
+	}
+	error = exec_run(e);
+	if (error != 0)
+		return error;
+	gate_resume();
+}
+
+static long sys_execve(user_addr path, user_addr argv, user_addr envp)
+{
+	return do_execveat(AT_FDCWD, path, argv, envp, 0, NR_execve);
+}
+SYSCALL(execve);
+
+static long sys_execveat(int dirfd, user_addr path, user_addr argv, user_addr envp, uint32_t flags)
+{
+	return do_execveat(dirfd, path, argv, envp, flags, NR_execveat);
+}
+SYSCALL(execveat);
+
+int exec_kernel(const char *path, const char *const *argv, const char *const *envp)
+{
+	struct exec *e = kmalloc(sizeof(*e));
+	int error = 0;
+
+	if (e == nullptr)
+		return -ENOMEM;
+	exec_init(e);
+	e->name = kstrdup(path);
+	if (e->name == nullptr)
+		error = -ENOMEM;
+	for (; error == 0 && *argv != nullptr; argv++)
+		error = exec_strings_add(&e->args, *argv, string_limit());
+	for (; error == 0 && *envp != nullptr; envp++)
+		error = exec_strings_add(&e->env, *envp, string_limit());
+	if (error == 0)
+		error = file_open_path(path, O_RDONLY, 0, &e->file);
+	if (error != 0) {
+		exec_free(e);
+		return error;
+	}
+	return exec_run(e);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first process. Its first thread begins in the kernel, so that it opens its files and executes its program as any process would, and
+ * then goes on in the program.
+ */
+#include <abi/fcntl.h>
+#include <arch/gates.h>
+#include <kernel/log.h>
+#include <kernel/slab.h>
+#include <lib/string.h>
+#include <nucleus/calls.h>
+#include "internal.h"
+
+enum : uint64_t { ALL_CAPABILITIES = (UINT64_C(1) << (CAP_LAST + 1)) - 1 };
+
+static void open_console(void)
+{
+	struct file *f;
+	int error = file_open_path("/dev/console", O_RDWR, 0, &f);
+
+	if (error != 0) {
+		log_warn("process: cannot open /dev/console for PID 1 (error %d)", error);
+		return;
+	}
+	for (int fd = 0; fd < 3; fd++) {
+		file_get(f);
+		if (file_install_at(f, fd) < 0)
+			file_put(f);
+	}
+	file_put(f);
+}
+
+static void init_main(void *arg)
+{
+	const char *path = arg;
+	const char *const argv[] = { path, nullptr };
+	const char *const envp[] = { "HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", nullptr };
+
+	open_console();
+	int error = exec_kernel(path, argv, envp);
+	if (error != 0) {
+		log_error("process: cannot execute %s as PID 1 (error %d)", path, error);
+		(void)nucleus_power(POWER_OFF);
+		process_group_exit(127 << 8);
+	}
+	gate_resume();
+}
+
+static int give_resources(struct process *p)
+{
+	int error = file_table_create(&p->files);
+
+	if (error == 0)
+		error = fs_context_create(&p->fs);
+	if (error != 0)
+		return error;
+	p->signals = signal_state_create();
+	return p->signals != nullptr ? 0 : -ENOMEM;
+}
+
+static int link_init(struct process *p, struct pid *pid, struct thread *t)
+{
+	mutex_lock(&process_tree_lock);
+	int error = pid_allocate(pid);
+	if (error == 0) {
+		pid->process = p;
+		pid->thread_of = p;
+		p->pid = t->tid = pid->id;
+		list_push_back(&process_all, &p->all);
+		pid_join(p, p->pid, p->pid);
+		process_get(p);
+		spin_lock(&p->signal_lock);
+		process_add_thread(p, t);
+		spin_unlock(&p->signal_lock);
+	}
+	mutex_unlock(&process_tree_lock);
+	return error;
+}
+
+int process_start_init(const char *path)
+{
+	struct process *p = process_create();
+	struct pid *pid = kmalloc(sizeof(*pid));
+	struct thread *t;
+	int error = -ENOMEM;
+
+	if (p == nullptr || pid == nullptr)
+		goto fail;
+	p->cred.cap_permitted = p->cred.cap_effective = p->cred.cap_bounding = ALL_CAPABILITIES;
+	p->unkillable = true;
+	(void)strlcpy(p->name, "init", sizeof(p->name));
+	error = give_resources(p);
+	if (error == 0)
+		error = thread_create("init", &component_process, 0, init_main, (void *)path, &t);
+	if (error != 0)
+		goto fail;
+	process_thread_state_init(t);
+	init_process = p;
+	error = link_init(p, pid, t);
+	KASSERT(error == 0 && p->pid == 1);
+	process_publish_name(t);
+	thread_start(t);
+	return 0;
+fail:
+	/* Boot cannot go on: what was made stays. */
+	log_error("process: cannot make PID 1 (error %d)", error);
+	return error;
+}
