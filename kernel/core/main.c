@@ -10,6 +10,7 @@
 #include <kernel/page.h>
 #include <kernel/process.h>
 #include <kernel/vfs.h>
+#include <kernel/vm.h>
 #include <nucleus/calls.h>
 
 [[noreturn]] void kernel_main(const struct boot_info *boot);
@@ -23,10 +24,7 @@
 
 static void free_initramfs(const struct boot_info *boot)
 {
-	uint64_t pages = (boot->initramfs_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
-
-	for (uint64_t i = 0; i < pages; i++)
-		page_free_kernel(page_window(boot->initramfs_pfn + i), 0);
+	page_adopt_kernel(boot->initramfs_pfn, (boot->initramfs_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
 }
 
 [[noreturn]] void kernel_main(const struct boot_info *boot)
@@ -36,9 +34,9 @@ static void free_initramfs(const struct boot_info *boot)
 	int error;
 
 	core_init_early(boot);
-	error = page_init(boot->frame_count);
+	error = vm_init(boot);
 	if (error)
-		give_up("no memory for the page allocator", error);
+		give_up("no memory for the kernel", error);
 	core_init();
 	error = vfs_init();
 	if (error)
