@@ -123,8 +123,14 @@ static int rename_locked(struct rename *r, char *name_memory, bool *used)
 
 static bool still_there(const struct rename *r)
 {
-	return r->old->parent == r->from.at.dentry && dentry_hashed(r->old) &&
-	       r->new->parent == r->to.at.dentry && dentry_hashed(r->new);
+	if (r->old->parent != r->from.at.dentry || !dentry_hashed(r->old))
+		return false;
+	if (dentry_hashed(r->new))
+		return r->new->parent == r->to.at.dentry;
+	/* A filesystem whose absent names are not cached: has somebody made it meanwhile? */
+	struct dentry *made = dentry_find(r->to.at.dentry, &r->to.last);
+	dentry_put(made);
+	return dentry_negative(r->new) && made == nullptr && (r->new->sb->behaviour & SB_NO_NEGATIVE);
 }
 
 static int rename_try(struct rename *r)

@@ -230,6 +230,7 @@ enum : uint32_t {
 /* Character devices: a driver registers a number and operations; devfs shows it under name ("pts/0" makes the directory). */
 [[nodiscard]] int chrdev_register(const char *name, uint32_t major, uint32_t minor, uint32_t mode, const struct file_ops *ops, void *private_data);
 void chrdev_unregister(uint32_t major, uint32_t minor);
+int chrdev_open(struct file *f);			/* file_ops.open of every character device node */
 struct chrdev_info { const char *name; uint32_t major, minor, mode; };
 bool chrdev_at(uint32_t index, struct chrdev_info *out);	/* for /proc/devices */
 /* Symbolic link or directory in devfs, made at boot. */

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* null, zero, full, random, urandom. */
+#ifndef KERNEL_FS_DEVFS_MEMORY_H
+#define KERNEL_FS_DEVFS_MEMORY_H
+
+void memory_devices_register(void);
+
+#endif
