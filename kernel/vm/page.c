@@ -24,7 +24,6 @@ struct page_pool page_pools[KIND_COUNT] = {
 	[KIND_USER] = { .lock = SPINLOCK_INIT(RANK_PAGE) },
 };
 struct page_cpu *page_cpus[PAGE_MAX_CPUS];
-uint64_t page_cache_count;
 uint64_t page_slab_count;
 
 enum : unsigned { OOM_TRIES = 100, ORDER_WORTH_KILLING = 3 };
