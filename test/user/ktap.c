@@ -96,9 +96,9 @@ int ktap_wait(pid_t pid)
 		if (errno != EINTR)
 			ktap_fail(__FILE__, __LINE__, "waitpid(%d): errno %d", pid, errno);
 	}
-	/* A check that failed in the child has said why already. */
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILED)
-		_exit(EXIT_FAILED);
+	/* A check that failed (or a skip) in the child has said why already. */
+	if (WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_FAILED || WEXITSTATUS(status) == EXIT_SKIPPED))
+		_exit(WEXITSTATUS(status));
 	return status;
 }
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs the test programs beside it (/test/NAME), all in the order of their names or those named as arguments
+ * ("NAME" or "NAME:CASE"), as subtests of one KTAP report, and ends with a line of totals. Used as
+ * init.run=/test/run. The exit status is 0 when all passed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+constexpr size_t PROGRAMS_MAX = 64;
+
+static const char directory[] = "/test";
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static size_t list_programs(char **names)
+{
+	size_t count = 0;
+	DIR *dir = opendir(directory);
+
+	if (dir == nullptr) {
+		printf("Bail out! cannot read %s: %s\n", directory, strerror(errno));
+		exit(2);
+	}
+	for (struct dirent *entry; (entry = readdir(dir)) != nullptr;) {
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "run") != 0 && count < PROGRAMS_MAX)
+			names[count++] = strdup(entry->d_name);
+	}
+	closedir(dir);
+	qsort(names, count, sizeof(*names), compare);
+	return count;
+}
+
+/* Returns whether the program passed. */
+static bool run_program(char *name)
+{
+	char path[300];
+	char *only = strchr(name, ':');
+	int status = -1;
+
+	if (only != nullptr)
+		*only++ = '\0';
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	printf("# Subtest: %s\n", name);
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0) {
+		execve(path, (char *[]){ path, only, nullptr },
+		       (char *[]){ "KTAP_INDENT=    ", "PATH=/bin", nullptr });
+		printf("    Bail out! cannot run %s: %s\n", path, strerror(errno));
+		fflush(stdout);
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status))
+		printf("# %s was killed by signal %d\n", name, WTERMSIG(status));
+	return status == 0;
+}
+
+int main(int argc, char **argv)
+{
+	char *names[PROGRAMS_MAX];
+	size_t count = 0, failed = 0;
+
+	for (int i = 1; i < argc && count < PROGRAMS_MAX; i++)
+		names[count++] = argv[i];
+	if (count == 0)
+		count = list_programs(names);
+	printf("KTAP version 1\n1..%zu\n", count);
+	for (size_t i = 0; i < count; i++) {
+		bool passed = run_program(names[i]);
+		failed += !passed;
+		printf("%s %zu - %s\n", passed ? "ok" : "not ok", i + 1, names[i]);
+		fflush(stdout);
+	}
+	printf("# totals: pass:%zu fail:%zu\n", count - failed, failed);
+	return failed == 0 ? 0 : 1;
+}
