@@ -82,6 +82,7 @@ LINK = $(LD) $(LINK_FLAGS) -T $(B)/image.lds -o $@ $(B)/nucleus.o $(KERNEL_OBJ)
 $(B)/symtab-0.o $(B)/symtab-1.o: $(B)/symtab-%.o: $(B)/symtab-%.blob
 	$(Q)printf '.section .symtab_blob,"a",%%progbits\n.balign 8\n.incbin "%s"\n' $< | \
 		$(CLANG) -target $(KERNEL_TARGET) -x assembler -c - -o $@
+	$(Q)$(OBJCOPY) --remove-section=.text $@
 
 $(B)/symtab-0.blob:
 	@mkdir -p $(@D)
