@@ -293,6 +293,7 @@ entry_compatibility:
 
 /* One stub for each vector: make the frames alike, then go on in common. The exceptions that push an error code: Intel SDM vol. 3, 6.3. */
 	.globl trap_stubs
+	.balign 16
 trap_stubs:
 vector = 0
 .rept 256
@@ -412,9 +413,10 @@ idle_loop:
 	jmp idle_loop
 idle_loop_end:
 
-/* [[noreturn]] void stack_switch(uint64_t top, void (*entry)(void)) */
-	.globl stack_switch
-stack_switch:
+/* [[noreturn]] void view_and_stack_switch(uint64_t top, void (*entry)(void), uint64_t cr3): the old stack is not in the new view. */
+	.globl view_and_stack_switch
+view_and_stack_switch:
+	movq %rdx, %cr3
 	movq %rdi, %rsp
 	xorl %ebp, %ebp
 	call *%rsi

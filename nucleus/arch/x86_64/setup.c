@@ -24,7 +24,7 @@
 
 extern const char entry_template[], entry_template_end[], entry_compatibility[], trap_stubs[], idle_loop[];
 extern const char entry_syscall_full[], entry_syscall_full_account[], entry_syscall_privileged[], entry_syscall_privileged_account[];
-[[noreturn]] void stack_switch(uint64_t top, void (*entry)(void));
+[[noreturn]] void view_and_stack_switch(uint64_t top, void (*entry)(void), uint64_t cr3);
 void nucleus_entry_ap(void);
 
 struct cpu_features cpu_features;
@@ -192,14 +192,21 @@ struct cpu *arch_cpu_create(uint32_t id)
 
 [[noreturn]] void arch_enter_kernel_view(struct cpu *cpu, void (*next)(void))
 {
-	uint32_t id = (uint32_t)(((uint64_t)cpu - CPU_AREAS_BASE) / CPU_AREA_STRIDE);
+	uint64_t area = (uint64_t)cpu - CPU_DATA_OFFSET;
 
 	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE);
-	cr3_write(kernel_root_phys);
+	view_and_stack_switch(area + CPU_STACK_END, next, kernel_root_phys);
+}
+
+/* What a CPU can say of itself as soon as it is on its own stack. */
+static struct cpu *cpu_introduce(void)
+{
+	struct cpu *cpu = cpu_this();
+
 	cpu->self = cpu;
-	cpu->id = id;
-	cpu->stack_top = cpu_area(id) + CPU_STACK_END;
-	stack_switch(cpu->stack_top, next);
+	cpu->id = (uint32_t)(((uint64_t)cpu - CPU_AREAS_BASE) / CPU_AREA_STRIDE);
+	cpu->stack_top = cpu_area(cpu->id) + CPU_STACK_END;
+	return cpu;
 }
 
 /* --- views --- */
@@ -304,7 +311,7 @@ static void make_idle(struct cpu *cpu)
 
 [[noreturn]] void arch_boot(void)
 {
-	struct cpu *cpu = cpu_this();
+	struct cpu *cpu = cpu_introduce();
 
 	fill_idt();
 	if (!boot_state.rsdp_phys)
@@ -352,7 +359,7 @@ void limine_take_cpus(const volatile void *response)
 
 [[noreturn]] static void ap_on_own_stack(void)
 {
-	struct cpu *cpu = cpu_this();
+	struct cpu *cpu = cpu_introduce();
 
 	cpu_setup(cpu);
 	nucleus_lock_acquire();
