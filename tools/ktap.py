@@ -52,6 +52,8 @@ class Parser:
             self.notes = []
         elif RESULT.match(line) and self.levels:
             self.result(*RESULT.match(line).groups())
+        elif line.lstrip().startswith("Bail out!"):
+            self.errors.append(line.strip())
         elif line.lstrip().startswith("#"):
             self.notes.append(line.strip())
 

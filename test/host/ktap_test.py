@@ -25,6 +25,7 @@ CASES = [
     ("a parent fails though its subtests pass", "KTAP version 1\n1..1\n  1..1\n  ok 1 a\nnot ok 1 crashed at the end\n",
      (1, 1, 0, 0)),
     ("a subtest plan cut short", "KTAP version 1\n1..1\n  KTAP version 1\n  1..2\n  ok 1 a\nok 1 first\n", (1, 0, 0, 1)),
+    ("bailing out", "1..1\nok 1 a\nBail out! no memory\n", (1, 0, 0, 1)),
     ("the end inside subtests", "KTAP version 1\n1..2\n  KTAP version 1\n  1..1\n  ok 1 a\n", (1, 0, 0, 1)),
 ]
 
