@@ -2,8 +2,9 @@
 /*
  * Guards and the landing of contained faults (kernel/component.h).
  *
- * The nucleus reports a lowered fault and lets the thread go on in kernel_fault_landing, on its emergency stack: the
- * frames below the guard are dead, those above it untouched. Locks taken since the guard are released, newest first, and
+ * The nucleus reports a lowered fault and lets the thread go on in kernel_fault_landing, with the call area of its page as
+ * stack (so nothing here may make a nucleus call that fills the call area): the frames below the guard are dead,
+ * those above it untouched. Locks taken since the guard are released, newest first, and
  * guard_call returns -EFAULT. Without a guard a process's system call ends with the process, a kernel thread ends alone.
  * Data that the section was changing may be half done: that is the component's to repair in its stop and start.
  */
@@ -60,7 +61,7 @@ void kernel_fault_landing(uint32_t, uint64_t, uint64_t, uint64_t)
 	if (t->process != nullptr) {
 		log_error("core: %s[%u] is killed: its system call faulted in the kernel", t->process->name,
 			  t->process->pid);
-		/* The emergency stack is small, and nothing on the thread's own stack is needed any more. */
+		/* The call area is a small stack, and nothing on the thread's own is needed any more. */
 		call_on_stack(thread_page_current()->kernel_stack, process_fault_exit);
 	}
 	log_error("core: kernel thread %s of %s ends after a fault", t->name, t->component->name);

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kernel stacks. Each has a slot of 32 KiB in the lower half of the kernel mapping range:
- *
- *	slot + 0       unmapped: overflow faults
- *	slot + 12 KiB  the stack, 16 KiB and 64 bytes, growing down from `top`
- *	top            its frame numbers (struct frames)
- *	               emergency stack, growing down from slot + 32 KiB: UPCALL_FAULT starts there, so that what a
- *	               faulting thread had on its stack is still there to unwind to
+ * Kernel stacks. Each has a slot of 32 KiB in the lower half of the kernel mapping range; its lower half is unmapped, so that
+ * an overflow faults, its upper half is the stack, with the numbers of its frames in the topmost bytes. The landing of a fault
+ * does not need this stack: it starts on the thread page's call area.
  *
  * Mapping and unmapping are nucleus calls with a shoot-down, so a number of freed stacks is kept mapped. Lists are under
  * a spinlock; page allocation and nucleus calls happen outside it.
@@ -21,8 +17,8 @@
 #include <nucleus/calls.h>
 
 constexpr uint64_t SLOT_BYTES = 32 * 1024;
-constexpr uint64_t BASE_OFFSET = 12 * 1024;
-constexpr uint64_t TOP_OFFSET = 28 * 1024 + 64;
+constexpr uint64_t BASE_OFFSET = 16 * 1024;
+constexpr uint64_t TOP_OFFSET = SLOT_BYTES - 64;
 constexpr unsigned STACK_PAGES = (SLOT_BYTES - BASE_OFFSET) / PAGE_SIZE;
 constexpr unsigned SLOTS_MAX = 32768;
 constexpr unsigned CACHED_MAX = 64;
@@ -32,6 +28,7 @@ struct frames {
 	uint64_t pfn[STACK_PAGES];
 	struct frames *next;	/* in the cache */
 };
+static_assert(sizeof(struct frames) <= SLOT_BYTES - TOP_OFFSET);
 
 static struct spinlock lock = SPINLOCK_INIT(RANK_NONE);
 static struct frames *cache GUARDED_BY(&lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernel stacks with a guard below and an emergency part above (stack.c). */
+/* Kernel stacks with an unmapped guard below (stack.c). */
 #ifndef CORE_STACK_H
 #define CORE_STACK_H
 
