@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -596,13 +597,19 @@ static void device_nodes(void)
 	char c;
 
 	ktap_enter_dir();
-	OK(mknod("null", S_IFCHR | 0666, 0x103));
-	int fd = OK(open("null", O_RDWR));
+	OK(mkdir("m", 0700));
+	OK(mount("none", "m", "tmpfs", 0, ""));
+	OK(mknod("m/null", S_IFCHR | 0666, 0x103));
+	int fd = OK(open("m/null", O_RDWR));
 	EQUAL(read(fd, &c, 1), 0);
-	OK(mknod("none", S_IFCHR | 0666, 0xfa03));
-	FAILS(ENXIO, open("none", O_RDWR));
-	OK(mknod("plain", S_IFREG | 0600, 0));
-	CHECK(content_is("plain", ""));
+	OK(close(fd));
+	OK(mknod("m/none", S_IFCHR | 0666, 0xfa03));
+	FAILS(ENXIO, open("m/none", O_RDWR));
+	OK(mknod("m/plain", S_IFREG | 0600, 0));
+	CHECK(content_is("m/plain", ""));
+	OK(mount("none", "m", "tmpfs", MS_REMOUNT | MS_NODEV, ""));
+	FAILS(EACCES, open("m/null", O_RDWR));
+	OK(umount("m"));
 }
 
 static void copying_inside_the_kernel(void)

@@ -221,18 +221,28 @@ static void set_user_id_programs(void)
 	ktap_enter_dir();
 	int from = OK(open(path, O_RDONLY));
 	ssize_t size = OK(read(from, copy, sizeof(copy)));
-	int to = OK(open("copy", O_WRONLY | O_CREAT, 0755));
+	OK(mkdir("m", 0755));
+	OK(mount("none", "m", "tmpfs", 0, "mode=755"));
+	int to = OK(open("m/copy", O_WRONLY | O_CREAT, 0755));
 	EQUAL(write(to, copy, (size_t)size), size);
 	OK(close(to));
-	OK(chown("copy", 1234, 0));
-	OK(chmod("copy", 04755));
+	OK(chown("m/copy", 1234, 0));
+	OK(chmod("m/copy", 04755));
 	OK(chmod(".", 0755));
 	pid_t child = CHILD({
 		OK(setuid(1000));
-		execve("./copy", (char *[]){ "copy", "@ids", nullptr }, (char *[]){ nullptr });
+		execve("m/copy", (char *[]){ "copy", "@ids", nullptr }, (char *[]){ nullptr });
 		_exit(1);
 	});
 	EXITS(child, 0);
+	OK(mount("none", "m", "tmpfs", MS_REMOUNT | MS_NOSUID, ""));
+	child = CHILD({
+		OK(setuid(1000));
+		execve("m/copy", (char *[]){ "copy", "@ids", nullptr }, (char *[]){ nullptr });
+		_exit(2);
+	});
+	EXITS(child, 1);
+	OK(umount("m"));
 }
 
 static void mounting(void)
