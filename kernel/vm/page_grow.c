@@ -229,20 +229,20 @@ static bool give_blocks(enum page_kind kind)
 	}
 }
 
+static bool give_all_blocks(void)
+{
+	mutex_lock(&grow_lock);
+	bool given = give_blocks(KIND_USER);
+	/* Blocks that carry their own part of the page array never become whole; these were borrowed. */
+	given |= give_blocks(KIND_KERNEL);
+	mutex_unlock(&grow_lock);
+	return given;
+}
+
 bool page_relieve_nucleus(void)
 {
 	page_cpu_drain();
-	mutex_lock(&grow_lock);
-	bool given = give_blocks(KIND_USER);
-	mutex_unlock(&grow_lock);
-	if (given)
-		return true;
-	if (!shrink_caches(4 * BLOCK_FRAMES))
-		return false;
-	mutex_lock(&grow_lock);
-	given = give_blocks(KIND_USER);
-	mutex_unlock(&grow_lock);
-	return given;
+	return give_all_blocks() || (shrink_caches(4 * BLOCK_FRAMES) && give_all_blocks());
 }
 
 void page_register_shrinker(struct shrinker *s)
