@@ -11,6 +11,7 @@
 #include <kernel/process.h>
 #include <kernel/vfs.h>
 #include <kernel/vm.h>
+#include <kernel/vm.h>
 #include <nucleus/calls.h>
 
 [[noreturn]] void kernel_main(const struct boot_info *boot);
@@ -20,11 +21,6 @@
 	log_error("kernel: %s (error %d); the machine stops here", what, -error);
 	nucleus_power(POWER_OFF);
 	thread_exit();
-}
-
-static void free_initramfs(const struct boot_info *boot)
-{
-	page_adopt_kernel(boot->initramfs_pfn, (boot->initramfs_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
 }
 
 [[noreturn]] void kernel_main(const struct boot_info *boot)
@@ -45,7 +41,7 @@ static void free_initramfs(const struct boot_info *boot)
 		error = initramfs_unpack(page_window(boot->initramfs_pfn), boot->initramfs_bytes);
 		if (error)
 			log_error("initramfs: damaged archive (error %d); what was read before is there", -error);
-		free_initramfs(boot);
+		page_adopt_kernel(boot->initramfs_pfn, (boot->initramfs_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
 	}
 	components_start();
 	path = cmdline_get("init", buffer, sizeof(buffer));
