@@ -236,16 +236,20 @@ SYSCALL(pwritev);
 /* The fifth argument is the high half of pos on 32-bit machines and ignored here. */
 static long sys_preadv2(int fd, user_addr at, size_t count, int64_t pos, uint64_t, uint32_t flags)
 {
-	if (flags != 0)
-		return syscall_refuse_flags(NR_preadv2, flags) == 0 ? 0 : -EOPNOTSUPP;
+	if (flags != 0) {
+		(void)syscall_refuse_flags(NR_preadv2, flags);
+		return -EOPNOTSUPP;
+	}
 	return pos == -1 ? io_vector(fd, at, count, false) : io_vector_positioned(fd, at, count, pos, false);
 }
 SYSCALL(preadv2);
 
 static long sys_pwritev2(int fd, user_addr at, size_t count, int64_t pos, uint64_t, uint32_t flags)
 {
-	if (flags != 0)
-		return syscall_refuse_flags(NR_pwritev2, flags) == 0 ? 0 : -EOPNOTSUPP;
+	if (flags != 0) {
+		(void)syscall_refuse_flags(NR_pwritev2, flags);
+		return -EOPNOTSUPP;
+	}
 	return pos == -1 ? io_vector(fd, at, count, true) : io_vector_positioned(fd, at, count, pos, true);
 }
 SYSCALL(pwritev2);

@@ -7,8 +7,8 @@ enum lock_rank : unsigned {
 	RANK_NONE = 0,
 	RANK_MOUNT = 10,		/* mount table */
 	RANK_RENAME = 15,
+	RANK_FILE = 18,			/* file position, around readdir and seek */
 	RANK_INODE = 20,		/* directory, then child (by address among equals) */
-	RANK_FILE = 25,			/* file position */
 	RANK_PIPE = 30,
 	RANK_TTY = 35,
 	RANK_SPACE = 50,		/* struct vm_space, read or write */

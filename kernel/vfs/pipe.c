@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pipes and fifos (POSIX.1-2017 pipe, write; pipe(7)): a ring of pages, 16 of them unless F_SETPIPE_SZ says otherwise.
+ *
+ * No lock is held while bytes pass from or to a process. A writer first brings at most a page into the kernel (small amounts on its
+ * stack, larger ones into a page that then joins the ring as it is), so that whatever is at most PIPE_BUF goes in whole.
+ * A reader claims bytes under the lock, holds their page by a reference, and copies afterwards. A drained page is kept
+ * for the next writer, so that a message to and fro allocates nothing.
+ */
+#include "pipe_ring.h"
+
+#include "internal.h"
+
+#include <abi/poll.h>
+#include <kernel/process.h>
+
+enum : size_t { SMALL = 256 };
+
+/* Nobody else knows it yet, or any more: no lock. */
+struct pipe *pipe_create(void) NO_THREAD_SAFETY
+{
+	struct pipe *p = kmalloc(sizeof(*p));
+
+	if (p == nullptr)
+		return nullptr;
+	p->ring = kmalloc(PIPE_SLOTS * sizeof(*p->ring));
+	if (p->ring == nullptr) {
+		kfree(p);
+		return nullptr;
+	}
+	p->slots = PIPE_SLOTS;
+	mutex_init(&p->lock, RANK_PIPE);
+	wait_queue_init(&p->readable);
+	wait_queue_init(&p->writable);
+	return p;
+}
+
+void pipe_destroy(struct pipe *p) NO_THREAD_SAFETY
+{
+	for (uint32_t n = 0; n < p->used; n++)
+		page_put(p->ring[(p->tail + n) % p->slots].page);
+	if (p->spare != nullptr)
+		page_put(p->spare);
+	kfree(p->ring);
+	kfree(p);
+}
+
+static inline uint32_t load(const uint32_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+}
+
+static struct pipe_buffer *newest(struct pipe *p) REQUIRES(p->lock)
+{
+	return p->used > 0 ? &p->ring[(p->tail + p->used - 1) % p->slots] : nullptr;
+}
+
+static void push(struct pipe *p, struct page *page, uint32_t length) REQUIRES(p->lock)
+{
+	p->ring[(p->tail + p->used) % p->slots] = (struct pipe_buffer){ page, 0, length };
+	__atomic_store_n(&p->used, p->used + 1, __ATOMIC_RELEASE);
+}
+
+/* What came into the kernel: on the stack (page nullptr), or in a page. */
+struct piece {
+	const void *bytes;
+	struct page *page;
+	uint32_t length;
+};
+
+/* Puts the whole piece in, or nothing. -EAGAIN: no room; -ENOMEM: a page is wanted in piece->page first. */
+static int put_piece(struct pipe *p, struct piece *piece) REQUIRES(p->lock)
+{
+	struct pipe_buffer *b = newest(p);
+
+	if (p->readers == 0)
+		return -EPIPE;
+	if (b != nullptr && piece->bytes != nullptr && b->offset + b->length + piece->length <= PAGE_SIZE) {
+		memcpy((char *)page_address(b->page) + b->offset + b->length, piece->bytes, piece->length);
+		b->length += piece->length;
+		return 0;
+	}
+	if (p->used == p->slots)
+		return -EAGAIN;
+	if (piece->page == nullptr) {
+		piece->page = p->spare;
+		p->spare = nullptr;
+	}
+	if (piece->page == nullptr)
+		return -ENOMEM;
+	if (piece->bytes != nullptr)
+		memcpy(page_address(piece->page), piece->bytes, piece->length);
+	push(p, piece->page, piece->length);
+	piece->page = nullptr;
+	return 0;
+}
+
+static bool writable(struct pipe *p)
+{
+	return load(&p->used) < p->slots || load(&p->readers) == 0;
+}
+
+/* Waits for room as the file's flags say. */
+static int write_piece(struct file *f, struct pipe *p, struct piece *piece)
+{
+	int error;
+
+	while (true) {
+		mutex_lock(&p->lock);
+		error = put_piece(p, piece);
+		mutex_unlock(&p->lock);
+		if (error == -ENOMEM) {
+			piece->page = page_alloc_user(false);
+			if (piece->page == nullptr)
+				return -ENOMEM;
+			continue;
+		}
+		if (error != -EAGAIN || (f->flags & O_NONBLOCK))
+			return error;
+		error = wait_event_interruptible(&p->writable, writable(p));
+		if (error != 0)
+			return error;
+	}
+}
+
+/* Brings the next part of the buffer into the kernel. */
+static int fetch_piece(struct piece *piece, void *small, struct io_buffer *buf, size_t done, size_t n)
+{
+	size_t part = MIN(n - done, (size_t)PAGE_SIZE);
+	void *to = small;
+
+	*piece = (struct piece){ .length = (uint32_t)part };
+	if (part <= SMALL) {
+		piece->bytes = small;
+	} else {
+		piece->page = page_alloc_user(false);
+		if (piece->page == nullptr)
+			return -ENOMEM;
+		to = page_address(piece->page);
+	}
+	return io_copy_in(to, buf, done, part) == part ? 0 : -EFAULT;
+}
+
+static long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
+{
+	struct pipe *p = f->private_data;
+	unsigned char small[SMALL];
+	size_t done = 0;
+	int error = 0;
+
+	while (done < n && error == 0) {
+		struct piece piece;
+
+		error = load(&p->readers) == 0 ? -EPIPE : fetch_piece(&piece, small, buf, done, n);
+		if (error == -EPIPE)
+			break;
+		if (error == 0)
+			error = write_piece(f, p, &piece);
+		if (piece.page != nullptr)
+			page_put(piece.page);
+		if (error == 0) {
+			done += piece.length;
+			wait_wake_all(&p->readable);
+		}
+	}
+	if (error == -EPIPE)
+		(void)signal_send_process(process_current(), SIGPIPE);
+	if (done > 0 && f->inode != nullptr)
+		inode_touch(f->inode, ATTR_MTIME);
+	return done > 0 ? (long)done : error;
+}
+
+/* Claims up to n bytes of the oldest buffer: their page with a reference. 0: the pipe is empty. */
+static size_t claim(struct pipe *p, size_t n, struct page **page, uint32_t *offset) REQUIRES(p->lock)
+{
+	if (p->used == 0)
+		return 0;
+	struct pipe_buffer *b = &p->ring[p->tail];
+	size_t part = MIN(n, (size_t)b->length);
+	*page = b->page;
+	*offset = b->offset;
+	b->offset += (uint32_t)part;
+	b->length -= (uint32_t)part;
+	if (b->length == 0) {
+		p->tail = (p->tail + 1) % p->slots;
+		__atomic_store_n(&p->used, p->used - 1, __ATOMIC_RELEASE);
+	} else {
+		page_get(b->page);
+	}
+	return part;
+}
+
+/* A page that nobody else holds waits for the next writer. */
+static void done_with_page(struct pipe *p, struct page *page)
+{
+	if (__atomic_load_n(&page->refs, __ATOMIC_ACQUIRE) == 1) {
+		mutex_lock(&p->lock);
+		if (p->spare == nullptr) {
+			p->spare = page;
+			page = nullptr;
+		}
+		mutex_unlock(&p->lock);
+	}
+	if (page != nullptr)
+		page_put(page);
+}
+
+static bool readable(struct pipe *p)
+{
+	return load(&p->used) > 0 || load(&p->writers) == 0;
+}
+
+/* A little, the usual case of a message: through the stack, with one visit under the lock. */
+static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *was_full)
+{
+	unsigned char small[SMALL];
+	struct page *drained = nullptr, *page;
+	size_t done = 0;
+	uint32_t offset;
+
+	mutex_lock(&p->lock);
+	*was_full = p->used == p->slots;
+	while (done < n) {
+		size_t part = claim(p, n - done, &page, &offset);
+		if (part == 0)
+			break;
+		memcpy(small + done, (char *)page_address(page) + offset, part);
+		done += part;
+		if (p->spare == nullptr && page->refs == 1) {
+			p->spare = page;
+		} else if (page->refs > 1) {
+			page_put(page);
+		} else {
+			drained = page;
+			break;	/* one is enough; the rest is read next time round */
+		}
+	}
+	mutex_unlock(&p->lock);
+	if (drained != nullptr)
+		page_put(drained);
+	return io_copy_out(buf, 0, small, done) == done ? (long)done : -EFAULT;
+}
+
+static long read_large(struct pipe *p, struct io_buffer *buf, size_t n, bool *was_full)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		struct page *page;
+		uint32_t offset;
+
+		mutex_lock(&p->lock);
+		*was_full |= p->used == p->slots;
+		size_t part = claim(p, n - done, &page, &offset);
+		mutex_unlock(&p->lock);
+		if (part == 0)
+			break;
+		size_t moved = io_copy_out(buf, done, (char *)page_address(page) + offset, part);
+		done_with_page(p, page);
+		done += moved;
+		if (moved < part)
+			return done > 0 ? (long)done : -EFAULT;
+	}
+	return (long)done;
+}
+
+static long pipe_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
+{
+	struct pipe *p = f->private_data;
+	bool was_full = false;
+
+	if (n == 0)
+		return 0;
+	while (true) {
+		long done = n <= SMALL ? read_small(p, buf, n, &was_full) : read_large(p, buf, n, &was_full);
+		if (done != 0) {
+			/* Writers wait only when the ring is full; poll waits for any room. */
+			if (was_full || p->poll_waiters)
+				wait_wake_all(&p->writable);
+			return done;
+		}
+		if (load(&p->writers) == 0 && load(&p->used) == 0)
+			return 0;
+		if (f->flags & O_NONBLOCK)
+			return -EAGAIN;
+		int error = wait_event_interruptible(&p->readable, readable(p));
+		if (error != 0)
+			return error;
+	}
+}
+
+static uint32_t pipe_poll(struct file *f, struct poll_table *table)
+{
+	struct pipe *p = f->private_data;
+	uint32_t mask = 0;
+
+	if (f->mode & FILE_READ) {
+		poll_watch(table, &p->readable);
+		if (load(&p->used) > 0)
+			mask |= POLLIN | POLLRDNORM;
+		if (load(&p->writers) == 0 && p->had_writer)
+			mask |= POLLHUP;
+	}
+	if (f->mode & FILE_WRITE) {
+		if (table != nullptr)
+			p->poll_waiters = true;
+		poll_watch(table, &p->writable);
+		if (load(&p->used) < p->slots)
+			mask |= POLLOUT | POLLWRNORM;
+		if (load(&p->readers) == 0)
+			mask |= POLLERR;
+	}
+	return mask;
+}
+
+static long pipe_ioctl(struct file *f, uint32_t command, uint64_t arg)
+{
+	enum : uint32_t { FIONREAD = 0x541b };
+	struct pipe *p = f->private_data;
+
+	if (command != FIONREAD)
+		return -ENOTTY;
+	int32_t bytes = 0;
+	mutex_lock(&p->lock);
+	for (uint32_t n = 0; n < p->used; n++)
+		bytes += (int32_t)p->ring[(p->tail + n) % p->slots].length;
+	mutex_unlock(&p->lock);
+	return put_user(USER_ADDR(arg), bytes);
+}
+
+static void pipe_release(struct file *f)
+{
+	struct inode *i = f->inode;
+	struct pipe *p = f->private_data;
+
+	mutex_lock(&i->lock);
+	if (f->mode & FILE_READ)
+		__atomic_fetch_sub(&p->readers, 1, __ATOMIC_RELEASE);
+	if (f->mode & FILE_WRITE)
+		__atomic_fetch_sub(&p->writers, 1, __ATOMIC_RELEASE);
+	bool last = --p->files == 0;
+	if (last)
+		i->pipe = nullptr;
+	mutex_unlock(&i->lock);
+	if (last) {
+		pipe_destroy(p);
+		return;
+	}
+	wait_wake_all(&p->readable);
+	wait_wake_all(&p->writable);
+}
+
+const struct file_ops pipe_ops = {
+	.read = pipe_read,
+	.write = pipe_write,
+	.poll = pipe_poll,
+	.ioctl = pipe_ioctl,
+	.release = pipe_release,
+};

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pipe(2), opening fifos (fifo(7)), and the size of a pipe (F_SETPIPE_SZ).
+ *
+ * An anonymous pipe is an inode of a filesystem that is mounted nowhere; a fifo's inode has a pipe while somebody has it open.
+ */
+#include "pipe.h"
+
+#include "internal.h"
+#include "pipe_ring.h"
+#include "table.h"
+
+#include <kernel/process.h>
+#include <kernel/syscall.h>
+
+static struct superblock pipe_sb;
+static const struct inode_ops no_inode_ops = {};
+
+static int pipe_statfs(struct superblock *, struct statfs *out)
+{
+	out->type = 0x50495045;
+	return 0;
+}
+
+static const struct super_ops pipe_super_ops = { .statfs = pipe_statfs };
+
+int pipe_init(void)
+{
+	pipe_sb.ops = &pipe_super_ops;
+	pipe_sb.block_size = PAGE_SIZE;
+	pipe_sb.dev = make_dev(0, 0xffff);
+	return 0;
+}
+
+/* Attaches f to the inode's pipe. Inode locked. */
+static int attach(struct file *f, struct inode *i)
+{
+	if (i->pipe == nullptr)
+		i->pipe = pipe_create();
+	struct pipe *p = i->pipe;
+	if (p == nullptr)
+		return -ENOMEM;
+	f->private_data = p;
+	p->files++;
+	if (f->mode & FILE_READ) {
+		__atomic_fetch_add(&p->readers, 1, __ATOMIC_RELEASE);
+		__atomic_fetch_add(&p->reader_opens, 1, __ATOMIC_RELEASE);
+	}
+	if (f->mode & FILE_WRITE) {
+		__atomic_fetch_add(&p->writers, 1, __ATOMIC_RELEASE);
+		__atomic_fetch_add(&p->writer_opens, 1, __ATOMIC_RELEASE);
+		p->had_writer = true;
+	}
+	return 0;
+}
+
+static bool grew(const uint32_t *counter, uint32_t from)
+{
+	return __atomic_load_n(counter, __ATOMIC_ACQUIRE) != from;
+}
+
+/* Waits until the other end has been opened, even if it is closed again by then. */
+static int wait_for_other(struct file *f, struct pipe *p, uint32_t readers_seen, uint32_t writers_seen)
+{
+	if ((f->mode & (FILE_READ | FILE_WRITE)) == (FILE_READ | FILE_WRITE))
+		return 0;
+	if (f->mode & FILE_READ) {
+		if ((f->flags & O_NONBLOCK) || __atomic_load_n(&p->writers, __ATOMIC_ACQUIRE) > 0)
+			return 0;
+		return wait_event_interruptible(&p->readable, grew(&p->writer_opens, writers_seen));
+	}
+	if (__atomic_load_n(&p->readers, __ATOMIC_ACQUIRE) > 0)
+		return 0;
+	if (f->flags & O_NONBLOCK)
+		return -ENXIO;
+	return wait_event_interruptible(&p->writable, grew(&p->reader_opens, readers_seen));
+}
+
+static int fifo_open(struct file *f)
+{
+	struct inode *i = f->inode;
+
+	mutex_lock(&i->lock);
+	int error = attach(f, i);
+	struct pipe *p = i->pipe;
+	uint32_t readers_seen = p != nullptr ? p->reader_opens : 0, writers_seen = p != nullptr ? p->writer_opens : 0;
+	mutex_unlock(&i->lock);
+	if (error != 0)
+		return error;
+	wait_wake_all(&p->readable);
+	wait_wake_all(&p->writable);
+	error = wait_for_other(f, p, readers_seen, writers_seen);
+	if (error != 0)
+		pipe_ops.release(f);
+	else
+		f->ops = &pipe_ops;
+	return error;
+}
+
+const struct file_ops fifo_ops = { .open = fifo_open };
+
+static int create_end(struct inode *i, uint32_t flags, struct file **out)
+{
+	int error = file_create(&pipe_ops, nullptr, flags, "pipe", out);
+	if (error != 0)
+		return error;
+	mutex_lock(&i->lock);
+	error = attach(*out, i);
+	mutex_unlock(&i->lock);
+	if (error != 0) {
+		(*out)->ops = &fifo_ops;	/* which has nothing to release */
+		file_put(*out);
+		return error;
+	}
+	(*out)->inode = i;
+	inode_get(i);
+	return 0;
+}
+
+static int pipe_files(uint32_t flags, struct file *ends[2])
+{
+	struct process *p = process_current();
+	struct inode *i = inode_create(&pipe_sb, S_IFIFO | 0600, &no_inode_ops, nullptr);
+
+	if (i == nullptr)
+		return -ENOMEM;
+	i->uid = p->cred.fsuid;
+	i->gid = p->cred.fsgid;
+	int error = create_end(i, O_RDONLY | (flags & O_NONBLOCK), &ends[0]);
+	if (error == 0) {
+		error = create_end(i, O_WRONLY | (flags & O_NONBLOCK), &ends[1]);
+		if (error != 0)
+			file_put(ends[0]);
+	}
+	inode_put(i);
+	return error;
+}
+
+static long sys_pipe2(user_addr at, uint32_t flags)
+{
+	struct file *ends[2];
+	int32_t fds[2];
+
+	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
+		return syscall_refuse_flags(NR_pipe2, flags);
+	if (flags & O_DIRECT)
+		return syscall_refuse_flags(NR_pipe2, O_DIRECT);
+	int error = pipe_files(flags, ends);
+	if (error != 0)
+		return error;
+	fds[0] = file_install(ends[0], flags & O_CLOEXEC);
+	if (fds[0] < 0) {
+		file_put(ends[0]);
+		file_put(ends[1]);
+		return fds[0];
+	}
+	fds[1] = file_install(ends[1], flags & O_CLOEXEC);
+	if (fds[1] < 0) {
+		file_put(ends[1]);
+		(void)file_close(fds[0]);
+		return fds[1];
+	}
+	if (put_user(at, fds) != 0) {
+		(void)file_close(fds[0]);
+		(void)file_close(fds[1]);
+		return -EFAULT;
+	}
+	return 0;
+}
+SYSCALL(pipe2);
+
+static long sys_pipe(user_addr at)
+{
+	return sys_pipe2(at, 0);
+}
+SYSCALL(pipe);
+
+long pipe_get_size(struct file *f)
+{
+	const struct pipe *p = f->private_data;
+
+	return f->ops == &pipe_ops ? (long)p->slots * PAGE_SIZE : -EBADF;
+}
+
+long pipe_set_size(struct file *f, uint64_t bytes)
+{
+	struct pipe *p = f->private_data;
+	uint32_t slots = 1;
+
+	if (f->ops != &pipe_ops)
+		return -EBADF;
+	if (bytes > (uint64_t)INT32_MAX)
+		return -EINVAL;
+	while ((uint64_t)slots * PAGE_SIZE < bytes)
+		slots *= 2;
+	if (slots > PIPE_SLOTS_MAX && !capable(CAP_SYS_RESOURCE))
+		return -EPERM;
+	if (slots > PIPE_SLOTS_ROOT)
+		return -ENOMEM;
+	struct pipe_buffer *ring = kmalloc(slots * sizeof(*ring));
+	if (ring == nullptr)
+		return -ENOMEM;
+	mutex_lock(&p->lock);
+	bool fits = p->used <= slots;
+	if (fits) {
+		for (uint32_t n = 0; n < p->used; n++)
+			ring[n] = p->ring[(p->tail + n) % p->slots];
+		struct pipe_buffer *old = p->ring;
+		p->ring = ring;
+		ring = old;
+		p->tail = 0;
+		p->slots = slots;
+	}
+	mutex_unlock(&p->lock);
+	kfree(ring);
+	if (!fits)
+		return -EBUSY;
+	wait_wake_all(&p->writable);
+	return (long)slots * PAGE_SIZE;
+}
