@@ -32,7 +32,8 @@ void arch_detect_cpu(void);
 struct cpu *arch_cpu_create(uint32_t id);
 /* Loads the kernel view, leaves the loader's stack for the CPU's own and calls next. */
 [[noreturn]] void arch_enter_kernel_view(struct cpu *cpu, void (*next)(void));
-void arch_patch_lower_sites(void);
+/* Makes every lower() do what the mode, and accounting, ask. Other CPUs may be running there. */
+void arch_patch_lower_sites(bool account);
 /* Tables that process views share with the kernel view; after the image is mapped. */
 [[nodiscard]] int arch_view_init(void);
 /* Starts the other CPUs, one after the other. */

@@ -17,9 +17,9 @@ struct image_header {
 	struct image_range lower_sites;	/* of struct lower_site */
 };
 
-/* A lower() in the image: the instruction to patch when privileged threads may run it, and where it then goes. */
+/* A lower() in the image: the instruction to patch, and where it goes when privileged threads may run it, or when gates are counted. */
 struct lower_site {
-	uint64_t patch, target;
+	uint64_t patch, home_test, account;
 };
 
 static inline const struct image_header *image_header(void)

@@ -206,8 +206,7 @@ static void change_direct_map(void)
 	give_kernel(boot_state.info_phys, info_pages);
 	give_kernel(boot_thread_phys + PAGE_SIZE, BOOT_STACK_PAGES + 1);
 	prepare_boot_info();
-	if (privilege_mode != MODE_FULL)
-		arch_patch_lower_sites();
+	arch_patch_lower_sites(false);
 	cpu = arch_cpu_create(0);
 	if (!cpu)
 		stop("no memory for the first CPU");

@@ -6,7 +6,9 @@
 #include "gate/account.h"
 #include "gate/calls.h"
 #include "gate/lock.h"
+#include "boot/boot.h"
 #include "gate/policy.h"
+#include "regs.h"
 #include "sched/smp.h"
 #include "time/clock.h"
 #include <abi/errno.h>
@@ -27,12 +29,54 @@ long call_account_control(uint32_t on)
 		return -EINVAL;
 	nucleus_lock_acquire();
 	wanted = on;
+	arch_patch_lower_sites(on);
 	account_apply(cpu_this());
 	for (uint32_t i = 0; i < cpu_count; i++)
 		if (cpu_by_id(i) != cpu_this())
 			arch_send_reschedule(cpu_by_id(i));
 	nucleus_lock_release();
 	return 0;
+}
+
+/* The time since the last transition belongs to what ran. */
+static uint64_t passed(struct cpu *cpu)
+{
+	uint64_t now = counter_read(), since = now - cpu->stamp;
+
+	cpu->stamp = now;
+	return since;
+}
+
+void account_enter(struct cpu *cpu, enum account_origin origin)
+{
+	if (!cpu->accounting)
+		return;
+	uint64_t ticks = passed(cpu);
+
+	switch (origin) {
+	case FROM_PROCESS:
+		cpu->counts.user_ns += ticks;
+		break;
+	case FROM_LOWERED:
+		cpu->counts.lowered_ns += ticks;
+		cpu->component->lowered_ns += ticks;
+		break;
+	case FROM_BRACKET:
+		cpu->counts.elevated_ns += ticks;
+		cpu->component->elevated_ns += ticks;
+		break;
+	case FROM_IDLE:
+		break;
+	}
+}
+
+[[noreturn]] void account_resume(struct context *c)
+{
+	struct cpu *cpu = cpu_this();
+
+	if (cpu->accounting)
+		cpu->counts.nucleus_ns += passed(cpu);
+	context_resume(c);
 }
 
 static uint64_t to_ns(uint64_t ticks)

@@ -3,7 +3,13 @@
 #ifndef NUCLEUS_ACCOUNT_H
 #define NUCLEUS_ACCOUNT_H
 
+struct context;
 struct cpu;
+
+enum account_origin { FROM_PROCESS, FROM_LOWERED, FROM_BRACKET, FROM_IDLE };
+/* A way into the nucleus that is not one of the gates' short ones; and the one way out of those. */
+void account_enter(struct cpu *cpu, enum account_origin origin);
+[[noreturn]] void account_resume(struct context *c);
 /* Lets the CPU use the entry that fits the switch; on that CPU. */
 void account_apply(struct cpu *cpu);
 void arch_select_entry(struct cpu *cpu, bool account);

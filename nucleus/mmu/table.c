@@ -85,12 +85,14 @@ void table_prune(uint64_t root_phys, uint64_t va, uint64_t end)
 
 	for (unsigned level = 1; level <= 3; level++, step *= 512)
 		for (uint64_t at = align_down(va, step); at < end; at += step) {
-			/* Skip what a missing table above says is empty. */
-			if (level < 3 && !table_find(root_phys, at, level + 1)) {
-				at = align_down(at, step * 512) + step * 511;
-				continue;
-			}
-			prune_one(root_phys, at, level);
+			unsigned above = 3;
+
+			while (above > level && table_find(root_phys, at, above))
+				above--;
+			if (above == level)
+				prune_one(root_phys, at, level);
+			else	/* Skip all that the missing table would cover: a whole process view is 2^17 GiB. */
+				at = (at | ((PAGE_SIZE << (9 * above)) - 1)) + 1 - step;
 		}
 }
 

@@ -9,6 +9,7 @@
 #include "sched/sched.h"
 #include "frame/frames.h"
 #include "gate/calls.h"
+#include "gate/account.h"
 #include "gate/lock.h"
 #include "gate/policy.h"
 #include "mmu/mmu.h"
@@ -284,7 +285,7 @@ static void arm_timer(struct cpu *cpu)
 		arm_timer(cpu);
 	}
 	nucleus_lock_release();
-	context_resume(r->in_process ? &r->process : &r->kernel);
+	account_resume(r->in_process ? &r->process : &r->kernel);
 }
 
 void sched_tick(struct cpu *cpu, bool in_process)

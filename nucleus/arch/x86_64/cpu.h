@@ -88,6 +88,7 @@ static_assert(offsetof(struct cpu, exit_work) == CPU_EXIT_WORK && offsetof(struc
 static_assert(offsetof(struct cpu, stamp) == CPU_STAMP && offsetof(struct cpu, counts) == CPU_COUNTS);
 static_assert(offsetof(struct cpu, tss) == CPU_TSS && sizeof(struct cpu) <= 0x2000);
 static_assert(offsetof(struct account_cpu, view_switch) == COUNT_VIEW_SWITCH && offsetof(struct account_cpu, user_ns) == COUNT_USER);
+static_assert(offsetof(struct account_component, lowered_ns) == COMPONENT_LOWERED && offsetof(struct account_component, elevated_ns) == COMPONENT_ELEVATED);
 static_assert(offsetof(struct account_cpu, lowered_ns) == COUNT_LOWERED && offsetof(struct account_cpu, elevated_ns) == COUNT_ELEVATED);
 
 #define CPU_AREAS_BASE	(POOL_BASE + 0x40000000)

@@ -34,6 +34,8 @@
 #define COUNT_USER		0x58
 #define COMPONENT_ELEVATE	0x00
 #define COMPONENT_NUCLEUS_CALL	0x08
+#define COMPONENT_LOWERED	0x18
+#define COMPONENT_ELEVATED	0x20
 
 /* struct context; its hardware frame ends at CONTEXT_TOP, which is what IST1 holds. */
 #define CONTEXT_R15		0x00

@@ -24,8 +24,8 @@
 #define DATA(field) (entry_template + CPU_DATA_OFFSET + (field))(%rip)
 #define TOP(field) ((field) - CONTEXT_TOP)
 
-/* Adds the counter's advance since the last transition to a total. Clobbers %rax, %rdx. */
-.macro account_time total
+/* Adds the counter's advance since the last transition to a total, and to the component's if named. Clobbers %rax, %rdx. */
+.macro account_time total, component=0
 	lfence
 	rdtsc
 	shlq $32, %rdx
@@ -34,6 +34,10 @@
 	subq DATA(CPU_STAMP), %rdx
 	addq %rdx, DATA(CPU_COUNTS + \total)
 	movq %rax, DATA(CPU_STAMP)
+.if \component
+	movq DATA(CPU_COMPONENT), %rax
+	addq %rdx, \component(%rax)
+.endif
 .endm
 
 .macro entry_code name, privileged, account
@@ -47,13 +51,23 @@ entry_syscall_\name:
 	je .Lviolation_\name
 .if \account
 	/* %rax and %rdx are the bracket's to lose (see arch/privilege.h). */
-	account_time COUNT_LOWERED
+	cmpq $BRACKETS_BASE, %rcx
+	jb .Lbracket_ends_\name
+	account_time COUNT_LOWERED, COMPONENT_LOWERED
 	incq DATA(CPU_COUNTS + COUNT_ELEVATE)
 	movq DATA(CPU_COMPONENT), %rax
 	incq COMPONENT_ELEVATE(%rax)
 .endif
 	sti			/* takes effect after the jump: nothing can come between */
 	jmpq *%rcx
+
+.if \account
+.Lbracket_ends_\name:
+	/* lower() says that its bracket is over; it goes on at ring 0 to its SYSRET, or stays there if it is at home. */
+	account_time COUNT_ELEVATED, COMPONENT_ELEVATED
+	sti
+	jmpq *%rcx
+.endif
 
 .Lnot_bracket_\name:
 	testq %rcx, %rcx
@@ -150,7 +164,7 @@ entry_syscall_\name:
 .if \account
 	movq %rax, %rbx		/* the number: %rbx is saved */
 	movq %rdx, %rbp
-	account_time COUNT_LOWERED
+	account_time COUNT_LOWERED, COMPONENT_LOWERED
 	incq DATA(CPU_COUNTS + COUNT_NUCLEUS_CALL)
 	movq DATA(CPU_COMPONENT), %rax
 	incq COMPONENT_NUCLEUS_CALL(%rax)
@@ -197,7 +211,7 @@ entry_syscall_\name:
 	jne .Lexit_slow_\name
 .if \account
 	movq %rdx, %rsi
-	account_time COUNT_LOWERED
+	account_time COUNT_LOWERED, COMPONENT_LOWERED
 	incq DATA(CPU_COUNTS + COUNT_EXIT)
 .if !\privileged
 	incq DATA(CPU_COUNTS + COUNT_VIEW_SWITCH)

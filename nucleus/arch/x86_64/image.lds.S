@@ -67,7 +67,12 @@ SECTIONS {
 	.gates : { KEEP(LOWERED(.gates)) } :text
 	ASSERT(SIZEOF(.gates) <= 4096, ".gates is more than its page")
 	. = ELEVATED_BASE;
-	.elevated : { BRACKET(.text .text.*) } :text
+	.elevated : {
+		BRACKET(.text.lower_sites)
+		. = BRACKETS_BASE - ELEVATED_BASE;
+		BRACKET(.text)
+		BRACKET(.text.*)
+	} :text
 	ASSERT(. <= ELEVATED_END, ".elevated is full: raise ELEVATED_END")
 	. = LOWERED_TEXT_BASE;
 	.text : {

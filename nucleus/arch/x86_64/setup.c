@@ -256,17 +256,26 @@ void arch_fill_process_root(pte_t *root)
 		root[i] = pte_supervisor_only(kernel[i]);
 }
 
-/* In modes with privileged threads lower() must find out whether there is anything to lower (arch/privilege.h). */
-void arch_patch_lower_sites(void)
+/*
+ * The five bytes to patch begin an aligned word, so that one store exchanges the whole instruction and a CPU that runs there sees the old or
+ * the new one. Both are right at any time; interrupts and IRET make the others see it soon (Intel SDM vol. 3, 9.1.3).
+ */
+void arch_patch_lower_sites(bool account)
 {
 	struct image_range r = image_header()->lower_sites;
 
 	for (const struct lower_site *s = (const void *)r.start; (uint64_t)s < r.end; s++) {
-		unsigned char *at = direct_map(boot_state.kernel_phys + (s->patch - IMAGE_BASE));
-		int32_t distance = (int32_t)(s->target - (s->patch + 5));
+		uint64_t *at = direct_map(boot_state.kernel_phys + (s->patch - IMAGE_BASE)), word = *at;
+		uint64_t target = account ? s->account : s->home_test;
+		unsigned char code[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };	/* no-operation */
+		int32_t distance = (int32_t)(target - (s->patch + 5));
 
-		at[0] = 0xe9;	/* jmp rel32 in place of a five-byte no-operation */
-		memcpy(at + 1, &distance, sizeof(distance));
+		if (account || privilege_mode != MODE_FULL) {
+			code[0] = 0xe9;	/* jmp rel32 */
+			memcpy(code + 1, &distance, sizeof(distance));
+		}
+		memcpy(&word, code, sizeof(code));
+		__atomic_store_n(at, word, __ATOMIC_SEQ_CST);
 	}
 }
 

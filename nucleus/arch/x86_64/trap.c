@@ -85,7 +85,7 @@ static uint32_t event_of(uint64_t vector)
 	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
 	arch_set_upcall(r, UPCALL_EVENT, r->stack, event, code, address, r->process.rip);
 	arch_enter(cpu, r);
-	context_resume(&r->kernel);
+	account_resume(&r->kernel);
 }
 
 /* --- lowered faults --- */
@@ -181,7 +181,7 @@ static void find_culprit(const struct context *c, struct offence *o)
 	arch_enter(cpu, r);
 	r->fault_ns = clock_ns();
 	nucleus_lock_release();
-	context_resume(&r->kernel);
+	account_resume(&r->kernel);
 }
 
 [[noreturn]] void gate_violation(void)
@@ -191,6 +191,7 @@ static void find_culprit(const struct context *c, struct offence *o)
 	struct context *c = &r->kernel;
 	struct offence o = { .pc = c->rip - 1, .sp = c->rsp, .frame = c->rbp };
 
+	account_enter(cpu, FROM_LOWERED);
 	trace_add(cpu, TRACE_VIOLATION, c->rip, 0);
 	if (c->rip >= ELEVATED_BASE && c->rip < ELEVATED_END)
 		o.what = "elevation without the right";
@@ -233,7 +234,7 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 		upcall_event(cpu, r, EVENT_PENDING, 0, 0);
 	}
 	nucleus_lock_release();
-	context_resume(c);
+	account_resume(c);
 }
 
 [[noreturn]] void trap_handle(struct context *c) NO_THREAD_SAFETY
@@ -244,12 +245,13 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 
 	if (in_nucleus(c) && !in_idle(c))
 		panic(c, "%s in the nucleus, error 0x%lx, address 0x%lx", exception_name(c->vector), c->error, cr2_read());
+	account_enter(cpu, c->is_process ? FROM_PROCESS : in_idle(c) ? FROM_IDLE : in_bracket(c) ? FROM_BRACKET : FROM_LOWERED);
 	r->in_process = c->is_process;
 	if (c->vector >= VECTOR_FIRST_INTERRUPT) {
 		if (c->vector == VECTOR_SHOOTDOWN) {
 			/* Whoever waits for it holds the lock. */
 			handle_interrupt(cpu, c);
-			context_resume(c);
+			account_resume(c);
 		}
 		nucleus_lock_acquire();
 		handle_interrupt(cpu, c);
@@ -278,6 +280,9 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 
 	if (!r->space)
 		panic(nullptr, "thread %s[%u] has no process to return to", r->name, r->id);
+	account_enter(cpu, FROM_LOWERED);
+	if (cpu->accounting)
+		cpu->counts.exit++;
 	nucleus_lock_acquire();
 	r->in_process = true;
 	if (r->kicked) {
@@ -294,7 +299,7 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	__atomic_and_fetch(&cpu->exit_work, ~WORK_RESCHEDULE, __ATOMIC_RELAXED);
 	arch_enter(cpu, r);
 	nucleus_lock_release();
-	context_resume(&r->process);
+	account_resume(&r->process);
 }
 
 void arch_panic_prepare(void)

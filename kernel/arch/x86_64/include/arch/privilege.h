@@ -7,7 +7,8 @@
  *
  * elevate(): SYSCALL, whose return address is all the nucleus needs to see; it comes back at ring 0 on the same stack. %rax and %rdx belong to
  * the counting version of the gate. lower(): SYSRET to the next instruction, at ring 3 with interrupts on. Threads that are privileged at home
- * (dynpriv=drivers, off) must not be lowered: in those modes the no-operation is patched to jump to the test.
+ * (dynpriv=drivers, off) must not be lowered: in those modes the no-operation is patched to jump to the test. While gates are counted it
+ * jumps to a SYSCALL below BRACKETS_BASE, by which the time spent elevated ends.
  */
 #ifndef ARCH_PRIVILEGE_H
 #define ARCH_PRIVILEGE_H
@@ -30,20 +31,22 @@ ALWAYS_INLINE void elevate(void) ACQUIRE(privilege) NO_THREAD_SAFETY
 ALWAYS_INLINE void lower(void) RELEASE(privilege) NO_THREAD_SAFETY
 {
 	__asm__ volatile(
-		"1:	.byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n"	/* five-byte no-operation; patched: jmp 3f */
+		"	.balign 8\n"				/* patched by one aligned store */
+		"1:	.byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n"	/* five-byte no-operation; patched: jmp 3f or 5f */
 		"2:	leaq 4f(%%rip), %%rcx\n"
 		"	movl $0x202, %%r11d\n"			/* interrupts on, nothing else */
 		"	sysretq\n"
 		"4:\n"
 		"	.pushsection .text.lower_sites, \"ax\", @progbits\n"
+		"5:	syscall\n"				/* from here it tells the nucleus that the bracket ends */
 		"3:	cmpl $0, %%gs:%c0\n"
 		"	je 2b\n"
 		"	jmp 4b\n"
 		"	.popsection\n"
 		"	.pushsection .lower_sites, \"a\", @progbits\n"
-		"	.quad 1b, 3b\n"
+		"	.quad 1b, 3b, 5b\n"
 		"	.popsection"
-		: : "i"(offsetof(struct thread_page, home_elevated)) : "rcx", "r11", "memory", "cc");
+		: : "i"(offsetof(struct thread_page, home_elevated)) : "rax", "rcx", "rdx", "r11", "memory", "cc");
 }
 
 #endif

@@ -21,7 +21,8 @@
 
 #define IMAGE_BASE		0xffffffff80000000	/* nucleus half of the image */
 #define GATES_BASE		0xffffffff80800000	/* lowered half: begins with the fixed entry addresses */
-#define ELEVATED_BASE		0xffffffff80801000	/* text of all bracket functions, nothing else */
+#define ELEVATED_BASE		0xffffffff80801000	/* text of all bracket functions, nothing else; first the ways out of lower() */
+#define BRACKETS_BASE		0xffffffff80802000	/* the bracket functions themselves */
 #define ELEVATED_END		0xffffffff80810000
 #define LOWERED_TEXT_BASE	0xffffffff80810000
 
