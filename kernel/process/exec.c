@@ -213,7 +213,6 @@ static void reset_signals(struct process *p, struct signal_state *fresh)
 		signal_state_put(old);
 	s->altstack_base = s->altstack_size = s->altstack_flags = 0;
 	s->restart.again = nullptr;
-	itimer_exit(p);
 	posix_timers_destroy(p);
 }
 

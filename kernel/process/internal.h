@@ -156,8 +156,9 @@ void kick_restore(void);
 
 /* --- timers of a process --- */
 void itimer_init(struct process *p);
-void itimer_exit(struct process *p);			/* the process is ending or executing: all timers but REAL stop */
-void itimer_stop(struct process *p);
+void itimer_stop(struct process *p);			/* the process is ending */
+/* which: 0 real, 1 virtual, 2 profiling. */
+void itimer_change(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *old_left, uint64_t *old_interval);
 void posix_timers_destroy(struct process *p);
 /* A signal with SI_TIMER was taken: fills in the overrun and arms the next period. No spinlock held. */
 void posix_timer_delivered(struct process *p, struct signal_info *info);
@@ -172,6 +173,7 @@ static_assert(sizeof(struct abi_rusage) == 144);
 void rusage_fill(struct abi_rusage *out, const struct process_usage *u);
 
 /* --- futex.c --- */
+void futex_init(void);
 int futex_wake_address(user_addr at, uint32_t count);
 void futex_robust_exit(struct process_thread *t);
 
@@ -198,6 +200,9 @@ uint64_t clock_deadline(int32_t id, uint64_t when_ns);
 /* Woken when somebody sets the clock. */
 extern struct wait_queue clock_set_queue;
 void posix_timers_clock_was_set(void);
+
+/* --- system.c --- */
+int process_start(void);		/* the component's start function */
 
 /* --- exec.c --- */
 /* The current process's program becomes path, strings from the kernel; 0: the registers are the new program's, go on with gate_resume. */

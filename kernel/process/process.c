@@ -12,7 +12,7 @@
 #include <nucleus/calls.h>
 #include "internal.h"
 
-DEFINE_COMPONENT(process, .stage = STAGE_CORE);
+DEFINE_COMPONENT(process, .stage = STAGE_CORE, .start = process_start);
 
 struct mutex process_tree_lock = MUTEX_INIT(process_tree_lock, RANK_PROCESS_TREE);
 struct list process_all = LIST_INIT(process_all);

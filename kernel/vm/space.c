@@ -268,6 +268,11 @@ void vm_stats(struct vm_space *s, struct vm_stats *out)
 	read_unlock(&s->lock);
 }
 
+uint64_t vm_resident_pages(const struct vm_space *s)
+{
+	return __atomic_load_n(&s->resident, __ATOMIC_RELAXED);
+}
+
 void vm_set_exec_info(struct vm_space *s, const struct vm_exec_info *info)
 {
 	write_lock(&s->lock);

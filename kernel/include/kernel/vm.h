@@ -43,6 +43,7 @@ size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n);
 
 struct vm_stats { uint64_t virtual_bytes, resident_pages, data_bytes, stack_bytes, text_bytes, shared_pages; };
 void vm_stats(struct vm_space *s, struct vm_stats *out);
+uint64_t vm_resident_pages(const struct vm_space *s);			/* no lock is taken: for the out-of-memory killer */
 /* For /proc/PID/maps: calls emit for each area in order. */
 struct vm_area_info { uint64_t start, end, offset; uint32_t prot; bool shared; struct file *file; const char *label; };
 int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a), void *ctx);

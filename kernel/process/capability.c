@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* capget(2) and capset(2): capability sets of processes, versions 1 to 3 of the header (Linux capabilities(7)). */
+#include <kernel/user.h>
+#include "internal.h"
+
+enum : uint32_t { VERSION_1 = 0x19980330, VERSION_2 = 0x20071026, VERSION_3 = 0x20080522 };
+struct abi_cap_header { uint32_t version; int32_t pid; };
+struct abi_cap_data { uint32_t effective, permitted, inheritable; };
+
+/* Words of each set that the version has; 0: unknown (the header then gets ours). */
+static unsigned words_of(uint32_t version)
+{
+	return version == VERSION_1 ? 1 : version == VERSION_2 || version == VERSION_3 ? 2 : 0;
+}
+
+static long read_header(user_addr at, struct abi_cap_header *h, unsigned *words)
+{
+	uint32_t ours = VERSION_3;
+
+	if (copy_from_user(h, at, sizeof(*h)) != 0)
+		return -EFAULT;
+	*words = words_of(h->version);
+	if (*words == 0)
+		return put_user(at, ours) != 0 ? -EFAULT : -EINVAL;
+	return h->pid < 0 ? -EINVAL : 0;
+}
+
+static long sys_capget(user_addr header_at, user_addr data_at)
+{
+	struct abi_cap_header h;
+	struct abi_cap_data data[2];
+	unsigned words;
+	long error = read_header(header_at, &h, &words);
+
+	if (error != 0)
+		return data_at.value == 0 && error == -EINVAL && words == 0 ? 0 : error;
+	struct process *p = process_current();
+	if (h.pid != 0) {
+		p = process_find_by_tid((uint32_t)h.pid);
+		if (p == nullptr)
+			return -ESRCH;
+	} else {
+		process_get(p);
+	}
+	const struct credentials *c = &p->cred;
+	for (unsigned i = 0; i < 2; i++)
+		data[i] = (struct abi_cap_data){ (uint32_t)(c->cap_effective >> 32 * i), (uint32_t)(c->cap_permitted >> 32 * i),
+						 (uint32_t)(c->cap_inheritable >> 32 * i) };
+	process_put(p);
+	return data_at.value != 0 ? copy_to_user(data_at, data, words * sizeof(data[0])) : 0;
+}
+SYSCALL(capget);
+
+static long sys_capset(user_addr header_at, user_addr data_at)
+{
+	struct process *p = process_current();
+	struct abi_cap_data data[2] = { };
+	struct abi_cap_header h;
+	unsigned words;
+	long error = read_header(header_at, &h, &words);
+
+	if (error != 0)
+		return error;
+	if (h.pid != 0 && (uint32_t)h.pid != thread_current()->tid && (uint32_t)h.pid != p->pid)
+		return -EPERM;
+	if (copy_from_user(data, data_at, words * sizeof(data[0])) != 0)
+		return -EFAULT;
+	uint64_t effective = data[0].effective | (uint64_t)data[1].effective << 32;
+	uint64_t permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+	uint64_t inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
+	mutex_lock(&p->lock);
+	struct credentials *c = &p->cred;
+	bool may_inherit = c->cap_effective >> CAP_SETPCAP & 1;
+	if ((permitted & ~c->cap_permitted) || (effective & ~permitted) ||
+	    (inheritable & ~(c->cap_inheritable | (may_inherit ? c->cap_bounding : c->cap_permitted)))) {
+		error = -EPERM;
+	} else {
+		c->cap_permitted = permitted;
+		c->cap_effective = effective;
+		c->cap_inheritable = inheritable;
+		c->cap_ambient &= permitted & inheritable;
+	}
+	mutex_unlock(&p->lock);
+	return error;
+}
+SYSCALL(capset);

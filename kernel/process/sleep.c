@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sleeping: nanosleep(2), clock_nanosleep(2), restart_syscall(2) (POSIX.1-2017 clock_nanosleep(): a relative sleep is not lengthened by
+ * being interrupted; an absolute one follows the clock when it is set).
+ */
+#include <kernel/clock.h>
+#include <kernel/user.h>
+#include "internal.h"
+
+/* Until the clock shows when_ns. 0 or -ERESTARTSYS. */
+static long sleep_until(int32_t clock, uint64_t when_ns)
+{
+	uint64_t now;
+	long result = 0;
+	struct waiter w;
+
+	/* Whoever sets the clock wakes this queue, and the deadline is computed anew. */
+	wait_add(&clock_set_queue, &w);
+	while (clock_read(clock, &now) == 0 && now < when_ns) {
+		if (signal_pending_current()) {
+			result = -ERESTARTSYS;
+			break;
+		}
+		(void)thread_park_interruptible(clock_deadline(clock, when_ns));
+	}
+	wait_remove(&w);
+	return result;
+}
+
+/* CPU clocks advance only while their process runs: looked at now and then. */
+static long sleep_cpu_clock(int32_t clock, uint64_t when_ns)
+{
+	uint64_t now;
+
+	for (;;) {
+		int error = clock_read(clock, &now);
+		if (error != 0 || now >= when_ns)
+			return error;
+		if (signal_pending_current())
+			return -ERESTARTSYS;
+		(void)thread_park_interruptible(clock_monotonic_ns() + (when_ns - now));
+	}
+}
+
+static bool is_cpu_clock(int32_t clock)
+{
+	return clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID;
+}
+
+static long sleep_relative(struct restart_block *r)
+{
+	int32_t clock = (int32_t)r->words[0];
+	uint64_t when = r->words[1], now;
+	long result = is_cpu_clock(clock) ? sleep_cpu_clock(clock, when) : sleep_until(clock, when);
+
+	if (result != -ERESTARTSYS)
+		return result;
+	if (r->words[2] != 0) {
+		uint64_t left = clock_read(clock, &now) == 0 && now < when ? when - now : 0;
+		if (timespec_to_user(USER_ADDR(r->words[2]), left) != 0)
+			return -EFAULT;
+	}
+	process_thread_current()->restart = *r;
+	return -ERESTART_RESTARTBLOCK;
+}
+
+static long do_sleep(int32_t clock, bool absolute, uint64_t ns, user_addr remaining)
+{
+	uint64_t now;
+
+	if (clock_read(clock, &now) != 0)
+		return -EINVAL;
+	if (absolute) {
+		long result = is_cpu_clock(clock) ? sleep_cpu_clock(clock, ns) : sleep_until(clock, ns);
+		return result == -ERESTARTSYS ? -ERESTARTNOHAND : result;
+	}
+	/* A relative sleep is not moved by setting the clock. */
+	if (clock_is_realtime(clock)) {
+		clock = CLOCK_MONOTONIC;
+		now = clock_monotonic_ns();
+	}
+	uint64_t when = ns > INT64_MAX - now ? INT64_MAX : now + ns;
+	struct restart_block r = { .again = sleep_relative, .words = { (uint64_t)(int64_t)clock, when, remaining.value } };
+	return sleep_relative(&r);
+}
+
+static long sys_nanosleep(user_addr request, user_addr remaining)
+{
+	uint64_t ns;
+	int error = timespec_from_user(request, &ns);
+
+	return error != 0 ? error : do_sleep(CLOCK_MONOTONIC, false, ns, remaining);
+}
+SYSCALL(nanosleep);
+
+static long sys_clock_nanosleep(int clock, int flags, user_addr request, user_addr remaining)
+{
+	uint64_t ns;
+
+	if (flags & ~TIMER_ABSTIME)
+		return syscall_refuse_flags(NR_clock_nanosleep, (uint64_t)flags);
+	if (clock == CLOCK_THREAD_CPUTIME_ID)
+		return -EINVAL;
+	int error = timespec_from_user(request, &ns);
+	return error != 0 ? error : do_sleep(clock, flags & TIMER_ABSTIME, ns, remaining);
+}
+SYSCALL(clock_nanosleep);
+
+static long sys_restart_syscall(void)
+{
+	struct restart_block r = process_thread_current()->restart;
+
+	process_thread_current()->restart.again = nullptr;
+	return r.again != nullptr ? r.again(&r) : -EINTR;
+}
+SYSCALL(restart_syscall);
