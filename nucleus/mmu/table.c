@@ -92,7 +92,7 @@ void table_prune(uint64_t root_phys, uint64_t va, uint64_t end)
 			if (above == level)
 				prune_one(root_phys, at, level);
 			else	/* Skip all that the missing table would cover: a whole process view is 2^17 GiB. */
-				at = (at | ((PAGE_SIZE << (9 * above)) - 1)) + 1 - step;
+				at = (at | (((uint64_t)PAGE_SIZE << (9 * above)) - 1)) + 1 - step;
 		}
 }
 
