@@ -69,10 +69,12 @@ SECTIONS {
 	. = ELEVATED_BASE;
 	.elevated : {
 		BRACKET(.text.lower_sites)
-		. = BRACKETS_BASE - ELEVATED_BASE;
+		. = ALIGN(4096);
+		brackets_start = .;
 		BRACKET(.text)
 		BRACKET(.text.*)
 	} :text
+	ASSERT(brackets_start == BRACKETS_BASE, "the ways out of lower() are not one page: move BRACKETS_BASE")
 	ASSERT(. <= ELEVATED_END, ".elevated is full: raise ELEVATED_END")
 	. = LOWERED_TEXT_BASE;
 	.text : {
