@@ -163,6 +163,7 @@ static long set_clock(uint64_t ns)
 	clock_set_realtime_ns((int64_t)ns);
 	wait_wake_all(&clock_set_queue);
 	posix_timers_clock_was_set();
+	timer_files_clock_was_set();
 	return 0;
 }
 

@@ -200,6 +200,10 @@ uint64_t clock_deadline(int32_t id, uint64_t when_ns);
 /* Woken when somebody sets the clock. */
 extern struct wait_queue clock_set_queue;
 void posix_timers_clock_was_set(void);
+void timer_files_clock_was_set(void);
+
+/* --- signalfd.c --- */
+long signal_file_make(int fd, user_addr mask, size_t size, uint32_t flags);
 
 /* --- system.c --- */
 int process_start(void);		/* the component's start function */

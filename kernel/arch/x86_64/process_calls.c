@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Process calls that only x86_64 has or whose arguments are ordered its own way: clone(2) (the thread pointer last), fork(2), vfork(2),
- * pause(2), alarm(2), time(2), getpgrp(2), arch_prctl(2). The others have replaced them by newer calls.
+ * pause(2), alarm(2), time(2), getpgrp(2), signalfd(2), arch_prctl(2). The others have replaced them by newer calls.
  */
 #include <kernel/clock.h>
 #include <kernel/process/internal.h>
@@ -66,6 +66,12 @@ static long sys_getpgrp(void)
 	return process_current()->pgid;
 }
 SYSCALL(getpgrp);
+
+static long sys_signalfd(int fd, user_addr mask, size_t size)
+{
+	return signal_file_make(fd, mask, size, 0);
+}
+SYSCALL(signalfd);
 
 enum : int { ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, ARCH_GET_GS = 0x1004 };
 
