@@ -14,6 +14,12 @@ void wait_queue_init(struct wait_queue *q)
 
 void wait_add(struct wait_queue *q, struct waiter *w)
 {
+	wait_add_callback(q, w, nullptr);
+}
+
+void wait_add_callback(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w))
+{
+	w->wake = wake;
 	w->thread = thread_current();
 	w->queue = q;
 	w->exclusive = false;
@@ -33,6 +39,14 @@ void wait_remove(struct waiter *w)
 	spin_unlock(&q->lock);
 }
 
+static void wake(struct waiter *w)
+{
+	if (w->wake != nullptr)
+		w->wake(w);
+	else
+		thread_unpark(w->thread);
+}
+
 void wait_wake_all(struct wait_queue *q)
 {
 	struct waiter *w;
@@ -44,7 +58,7 @@ void wait_wake_all(struct wait_queue *q)
 		return;
 	spin_lock(&q->lock);
 	list_for_each(w, &q->waiters, link)
-		thread_unpark(w->thread);
+		wake(w);
 	spin_unlock(&q->lock);
 }
 
@@ -57,7 +71,7 @@ void wait_wake_one(struct wait_queue *q)
 		return;
 	spin_lock(&q->lock);
 	list_for_each(w, &q->waiters, link) {
-		thread_unpark(w->thread);
+		wake(w);
 		if (!w->exclusive)
 			continue;
 		/* To the back, so that the next wake reaches another one. */

@@ -19,10 +19,13 @@ struct waiter {
 	struct thread *thread;
 	struct wait_queue *queue;
 	bool exclusive;			/* wait_wake_one wakes only one of these */
+	/* Called in place of waking the thread, with the queue's spinlock held: must not sleep. nullptr: unpark. */
+	void (*wake)(struct waiter *w);
 };
 #define WAIT_QUEUE_INIT(name) { .lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters) }
 void wait_queue_init(struct wait_queue *q);
 void wait_add(struct wait_queue *q, struct waiter *w);		/* w->thread = current */
+void wait_add_callback(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w));
 void wait_remove(struct waiter *w);
 void wait_wake_all(struct wait_queue *q);
 void wait_wake_one(struct wait_queue *q);
