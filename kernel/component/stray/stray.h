@@ -34,7 +34,7 @@ int stray_choose_kernel_text(uint64_t seed, struct stray_victim *v);
 int stray_choose_thread_record(uint64_t seed, struct stray_victim *v);
 int stray_choose_entry_page(uint64_t seed, struct stray_victim *v);
 
-/* writes.c: each writes to the byte at the address what is there already, so that it is harmless where it works. */
+/* writes.c: each writes to the byte at the address. */
 void stray_write_page_table(uint64_t address);
 void stray_write_nucleus_data(uint64_t address);
 void stray_write_nucleus_text(uint64_t address);

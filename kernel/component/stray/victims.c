@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Victims of the stray component, chosen by seed at run time from what lowered code can know: the image's own table of
- * symbols, the frame table, the layout of the address space.
+ * Victims of the stray component, chosen by seed at run time from what lowered code can know: the linker script's boundaries, the
+ * frame table, the layout of the address space. They are named by their addresses: names are for the report to find.
  */
 #include "stray.h"
 
@@ -9,14 +9,11 @@
 #include <kernel/init.h>
 #include <kernel/page.h>
 #include <lib/string.h>
-#include <lib/symtab.h>
 
 /* The linker script's. */
-extern const char symtab_start[], symtab_used_end[];
 extern const char nucleus_text_start[], nucleus_text_end[], nucleus_data_start[], nucleus_data_end[];
 extern const char lowered_text_end[];
 
-constexpr unsigned ATTEMPTS_MAX = 10000;
 /* Where the nucleus puts its things in the pool: records of threads behind the first CPU's pages; areas of CPUs. */
 constexpr uint64_t RECORDS_OFFSET = 12 * PAGE_SIZE, RECORDS_BYTES = 8192;
 constexpr uint64_t CPU_AREAS_OFFSET = 0x40000000, CPU_AREA_BYTES = 0x10000, CPU_DATA_OFFSET = 0x1000, CPU_DATA_BYTES = 512;
@@ -31,23 +28,11 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-/* An address in [start, end) that belongs to a named object of the wanted kind. */
-static int choose_symbol(uint64_t seed, const char *start, const char *end, bool function, struct stray_victim *v)
+static int choose_between(uint64_t seed, const char *what, const char *start, const char *end, struct stray_victim *v)
 {
-	size_t length = (size_t)(symtab_used_end - symtab_start);
-	struct symtab_place place;
-
-	for (unsigned i = 0; i < ATTEMPTS_MAX; i++) {
-		uint64_t at = (uint64_t)start + next_random(&seed) % (uint64_t)(end - start);
-
-		if (!symtab_lookup(symtab_start, length, at, &place) || place.symbol.name == nullptr ||
-		    place.symbol.function != function || place.offset >= place.symbol.size)
-			continue;
-		v->address = at;
-		snprintf(v->name, sizeof(v->name), "%s+%#lx", place.symbol.name, place.offset);
-		return 0;
-	}
-	return -ENOENT;
+	v->address = (uint64_t)start + next_random(&seed) % (uint64_t)(end - start);
+	snprintf(v->name, sizeof(v->name), "%s-at-%#lx", what, v->address);
+	return 0;
 }
 
 int stray_choose_page_table(uint64_t seed, struct stray_victim *v)
@@ -70,17 +55,17 @@ int stray_choose_page_table(uint64_t seed, struct stray_victim *v)
 
 int stray_choose_nucleus_data(uint64_t seed, struct stray_victim *v)
 {
-	return choose_symbol(seed, nucleus_data_start, nucleus_data_end, false, v);
+	return choose_between(seed, "nucleus-data", nucleus_data_start, nucleus_data_end, v);
 }
 
 int stray_choose_nucleus_text(uint64_t seed, struct stray_victim *v)
 {
-	return choose_symbol(seed, nucleus_text_start, nucleus_text_end, true, v);
+	return choose_between(seed, "nucleus-text", nucleus_text_start, nucleus_text_end, v);
 }
 
 int stray_choose_kernel_text(uint64_t seed, struct stray_victim *v)
 {
-	return choose_symbol(seed, (const char *)LOWERED_TEXT_BASE, lowered_text_end, true, v);
+	return choose_between(seed, "kernel-text", (const char *)LOWERED_TEXT_BASE, lowered_text_end, v);
 }
 
 int stray_choose_thread_record(uint64_t seed, struct stray_victim *v)

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stray writes, one function for each kind of victim, so that reports name what was done. The write is an atomic "or" of zero:
- * to the hardware a write like any other, but one that changes nothing where it is let through (dynpriv=off).
+ * Stray writes, one function for each kind of victim, so that reports name what was done. A privileged thread (dynpriv=off), whom
+ * nothing may stop, writes by an atomic "or" of zero, which changes nothing.
  */
 #include "stray.h"
+
+#include <kernel/thread.h>
+
+constexpr uint8_t RUBBISH = 0xa5;
 
 /* Inlined into each caller, so that the faulting instruction is the caller's. */
 [[gnu::always_inline]] static inline void write_to(uint64_t address)
 {
-	__atomic_fetch_or((volatile uint8_t *)address, 0, __ATOMIC_SEQ_CST);
+	if (thread_page_current()->home_elevated == 0)
+		*(volatile uint8_t *)address = RUBBISH;
+	else
+		__atomic_fetch_or((volatile uint8_t *)address, 0, __ATOMIC_SEQ_CST);
 }
 
 [[gnu::noinline]] void stray_write_page_table(uint64_t address)
