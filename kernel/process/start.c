@@ -32,7 +32,7 @@ static void open_console(void)
 
 static void init_main(void *arg)
 {
-	const char *path = arg;
+	char *path = arg;
 	const char *const argv[] = { path, nullptr };
 	const char *const envp[] = { "HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", nullptr };
 
@@ -43,6 +43,7 @@ static void init_main(void *arg)
 		(void)nucleus_power(POWER_OFF);
 		process_group_exit(127 << 8);
 	}
+	kfree(path);
 	gate_resume();
 }
 
@@ -81,17 +82,18 @@ int process_start_init(const char *path)
 {
 	struct process *p = process_create();
 	struct pid *pid = kmalloc(sizeof(*pid));
+	char *own_path = kstrdup(path);
 	struct thread *t;
 	int error = -ENOMEM;
 
-	if (p == nullptr || pid == nullptr)
+	if (p == nullptr || pid == nullptr || own_path == nullptr)
 		goto fail;
 	p->cred.cap_permitted = p->cred.cap_effective = p->cred.cap_bounding = ALL_CAPABILITIES;
 	p->unkillable = true;
 	(void)strlcpy(p->name, "init", sizeof(p->name));
 	error = give_resources(p);
 	if (error == 0)
-		error = thread_create("init", &component_process, 0, init_main, (void *)path, &t);
+		error = thread_create("init", &component_process, 0, init_main, own_path, &t);
 	if (error != 0)
 		goto fail;
 	process_thread_state_init(t);
