@@ -46,8 +46,7 @@ bool mutex_is_mine(const struct mutex *m);
 
 struct CAPABILITY("rwlock") rwlock {
 	struct spinlock wait_lock;
-	int32_t state;			/* > 0 readers, -1 writer */
-	uint32_t waiting_writers;
+	uint32_t state;			/* readers; top bit: a writer; next bit: threads wait */
 	uint32_t rank;
 	struct thread *writer;
 	struct list waiters;
