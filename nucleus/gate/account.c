@@ -97,7 +97,10 @@ long call_account_read(uint32_t kind, uint32_t index)
 		a.elevated_ns = to_ns(a.elevated_ns);
 		a.nucleus_ns = to_ns(a.nucleus_ns);
 		a.user_ns = to_ns(a.user_ns);
+		/* A CPU that idles now has not been accounted since it began to. */
 		a.idle_ns = cpu_by_id(index)->idle->kernel_ns;
+		if (cpu_by_id(index)->current == cpu_by_id(index)->idle)
+			a.idle_ns += clock_ns() - cpu_by_id(index)->idle->since_ns;
 		*(struct account_cpu *)out = a;
 	} else if (kind == ACCOUNT_COMPONENT && index < COMPONENTS_MAX) {
 		struct account_component a = *policy_account(index);

@@ -146,8 +146,10 @@ long call_space_use(uint32_t handle)
 		if (r->space)
 			r->space->threads--;
 		r->space = s;
+		r->full_restore = true;	/* no short way into what is not there any more */
 		if (s)
 			s->threads++;
+		r->in_process = false;
 		arch_switch_to(cpu, r);
 	}
 	nucleus_lock_release();

@@ -188,6 +188,7 @@ void sched_block_current(enum thread_state state, uint64_t deadline_ns)
 	struct cpu *cpu = cpu_this();
 	struct record *r = cpu->current;
 
+	r->in_process = false;
 	sched_account(r, false);
 	r->state = state;
 	if (deadline_ns) {
@@ -206,8 +207,10 @@ void sched_requeue_current(void)
 
 	arch_switch_from(cpu, r);
 	cpu->current = nullptr;
-	if (r == cpu->idle)
+	if (r == cpu->idle) {
+		sched_account(r, false);
 		return;
+	}
 	if (r->affinity >> cpu->id & 1)
 		enqueue(cpu, r, false);
 	else
@@ -303,7 +306,7 @@ void sched_tick(struct cpu *cpu, bool in_process)
 	}
 	if (r && r != cpu->idle && queue_of(cpu)->length && now - r->slice_start_ns >= SLICE_NS) {
 		cpu->reschedule = 1;
-		cpu->exit_work |= WORK_RESCHEDULE;
+		__atomic_or_fetch(&cpu->exit_work, WORK_RESCHEDULE, __ATOMIC_RELAXED);
 	}
 	cpu->tick_at = 0;
 	arm_timer(cpu);
@@ -386,6 +389,7 @@ long call_yield(void) NO_THREAD_SAFETY
 	if (!next->interrupt_thread && next->vruntime >= r->vruntime)
 		r->vruntime = next->vruntime + 1;
 	r->kernel.rax = 0;
+	r->in_process = false;
 	sched_requeue_current();
 	sched_resume();
 }

@@ -43,9 +43,14 @@ static bool in_bracket(const struct context *c)
 {
 	return !(c->cs & 3) && c->rip >= ELEVATED_BASE && c->rip < ELEVATED_END;
 }
-static bool in_nucleus(const struct context *c)
+/* Privileged code outside brackets is the nucleus's, unless the thread is privileged at home: then only the nucleus's own text is. */
+static bool in_nucleus(const struct context *c, const struct record *r)
 {
-	return !(c->cs & 3) && c->rip < GATES_BASE;
+	if (c->cs & 3 || in_bracket(c))
+		return false;
+	if (r->home_elevated && !c->is_process)
+		return image_range_has(image_header()->nucleus_text, c->rip) || (c->rip >= CPU_AREAS_BASE && c->rip < CPU_DEVICES_BASE);
+	return true;
 }
 
 static const char *exception_name(uint64_t vector)
@@ -243,7 +248,7 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	struct record *r = cpu->current;
 	struct offence o;
 
-	if (in_nucleus(c) && !in_idle(c))
+	if (in_nucleus(c, r) && !in_idle(c))
 		panic(c, "%s in the nucleus, error 0x%lx, address 0x%lx", exception_name(c->vector), c->error, cr2_read());
 	account_enter(cpu, c->is_process ? FROM_PROCESS : in_idle(c) ? FROM_IDLE : in_bracket(c) ? FROM_BRACKET : FROM_LOWERED);
 	r->in_process = c->is_process;
@@ -278,8 +283,11 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	struct cpu *cpu = cpu_this();
 	struct record *r = cpu->current;
 
-	if (!r->space)
-		panic(nullptr, "thread %s[%u] has no process to return to", r->name, r->id);
+	if (!r->space) {
+		struct offence o = { .what = "return to a process from a thread that has none", .pc = UPCALL_SYSCALL };
+
+		contain(cpu, r, &r->kernel, &o);
+	}
 	account_enter(cpu, FROM_LOWERED);
 	if (cpu->accounting)
 		cpu->counts.exit++;
