@@ -117,24 +117,31 @@ static unsigned take_pages(enum page_kind kind, struct page **out, unsigned want
 	return n;
 }
 
-static void give_page(enum page_kind kind, struct page *page)
+static void stack_make_room(enum page_kind kind, struct page_stack *stack)
+{
+	stack->count -= PAGE_CACHE_BATCH;
+	for (unsigned i = 0; i < PAGE_CACHE_BATCH; i++)
+		stack->page[stack->count + i]->flags = 0;
+	pool_return(kind, stack->page + stack->count, PAGE_CACHE_BATCH);
+}
+
+static void give_pages(enum page_kind kind, struct page *const *pages, unsigned n)
 {
 	struct page_cpu *c = page_cpu_claim();
 
 	if (unlikely(!c)) {
-		page->flags = 0;
-		pool_return(kind, &page, 1);
+		for (unsigned i = 0; i < n; i++)
+			pages[i]->flags = 0;
+		pool_return(kind, pages, n);
 		return;
 	}
 	struct page_stack *stack = &c->stack[kind];
-	if (unlikely(stack->count == PAGE_CACHE_SIZE)) {
-		stack->count -= PAGE_CACHE_BATCH;
-		for (unsigned i = 0; i < PAGE_CACHE_BATCH; i++)
-			stack->page[stack->count + i]->flags = 0;
-		pool_return(kind, stack->page + stack->count, PAGE_CACHE_BATCH);
+	for (unsigned i = 0; i < n; i++) {
+		if (unlikely(stack->count == PAGE_CACHE_SIZE))
+			stack_make_room(kind, stack);
+		pages[i]->flags = PAGE_CACHED;
+		stack->page[stack->count++] = pages[i];
 	}
-	page->flags = PAGE_CACHED;
-	stack->page[stack->count++] = page;
 	page_cpu_unclaim(c);
 }
 
@@ -199,7 +206,28 @@ struct page *page_alloc_user(bool zero)
 void page_release(struct page *page)
 {
 	KASSERT(page->flags == PAGE_USER);	/* else it was free already */
-	give_page(KIND_USER, page);
+	give_pages(KIND_USER, &page, 1);
+}
+
+void page_put_batch(struct page *const *pages, unsigned count)
+{
+	struct page *last[PAGE_CACHE_BATCH];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct page *page = pages[i];
+
+		if (__atomic_fetch_sub(&page->refs, 1, __ATOMIC_ACQ_REL) != 1)
+			continue;
+		KASSERT(page->flags == PAGE_USER);
+		last[n++] = page;
+		if (n == PAGE_CACHE_BATCH) {
+			give_pages(KIND_USER, last, n);
+			n = 0;
+		}
+	}
+	if (n)
+		give_pages(KIND_USER, last, n);
 }
 
 void *page_alloc_kernel(unsigned order)
@@ -237,7 +265,7 @@ void page_free_kernel(void *p, unsigned order)
 
 	KASSERT(page->flags == PAGE_KERNEL && (order == 0 || page->order == order));	/* else freed twice or never allocated */
 	if (order == 0) {
-		give_page(KIND_KERNEL, page);
+		give_pages(KIND_KERNEL, &page, 1);
 		return;
 	}
 	page->flags = 0;

@@ -39,6 +39,21 @@ int pages_map(struct vm_space *s, uint64_t va, struct page *const *pages, unsign
 	return (int)result;
 }
 
+/* Drops the mappings' references. */
+static void put_list(const struct pte_list *list)
+{
+	struct page *pages[32];
+	unsigned n = 0;
+
+	for (uint64_t i = 0; i < list->count; i++) {
+		pages[n++] = page_of(entry_pfn(list->entry[i]));
+		if (n == ARRAY_LEN(pages) || i + 1 == list->count) {
+			page_put_batch(pages, n);
+			n = 0;
+		}
+	}
+}
+
 void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end)
 {
 	const struct pte_list *list = (const struct pte_list *)call_area();
@@ -50,8 +65,8 @@ void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, ui
 		uint64_t count = list->count;
 
 		start = list->next;
-		for (uint64_t i = 0; owned && i < count; i++)
-			page_put(page_of(entry_pfn(list->entry[i])));
+		if (owned)
+			put_list(list);
 		count_resident(s, -(int64_t)count);
 	}
 }

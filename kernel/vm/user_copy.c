@@ -6,11 +6,13 @@
  */
 #include "vm_internal.h"
 
+#include <arch/page_ops.h>
 #include <arch/page_table_walk.h>
 #include <kernel/user.h>
 #include <lib/string.h>
 
 enum direction { FROM_USER, TO_USER, CLEAR_USER };
+enum : size_t { BULK = 256 };	/* from here on string instructions are cheaper than the loop of memcpy */
 
 /* Whether the access can go on through this entry. */
 ALWAYS_INLINE bool entry_allows(uint64_t entry, enum direction direction)
@@ -20,53 +22,78 @@ ALWAYS_INLINE bool entry_allows(uint64_t entry, enum direction direction)
 
 ALWAYS_INLINE void move(void *user, char *kernel, size_t n, enum direction direction)
 {
-	if (direction == FROM_USER)
+	if (direction == FROM_USER && n < BULK)
 		memcpy(kernel, user, n);
-	else if (direction == TO_USER)
+	else if (direction == FROM_USER)
+		bulk_copy(kernel, user, n);
+	else if (direction == TO_USER && n < BULK)
 		memcpy(user, kernel, n);
+	else if (direction == TO_USER)
+		bulk_copy(user, kernel, n);
 	else
-		memset(user, 0, n);
+		bulk_zero(user, n);
+}
+
+ALWAYS_INLINE void *entry_address(uint64_t entry, uint64_t va)
+{
+	return (char *)page_window(page_entry_pfn(entry)) + (va & (PAGE_SIZE - 1));
 }
 
 /* Copies as far as pages are there; *stopped_at is the entry that ended it. */
-ALWAYS_INLINE size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction, uint64_t *stopped_at)
+static size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction, uint64_t *stopped_at)
 	REQUIRES_SHARED(s->lock)
 {
 	size_t done = 0;
 
 	while (done < n) {
-		uint64_t at = va + done, offset = at & (PAGE_SIZE - 1);
+		uint64_t at = va + done;
 		uint64_t entry = page_table_lookup(s->root, at);
-		size_t chunk = MIN(n - done, PAGE_SIZE - offset);
+		size_t chunk = MIN(n - done, PAGE_SIZE - (at & (PAGE_SIZE - 1)));
 
 		if (unlikely(!entry_allows(entry, direction))) {
 			*stopped_at = entry;
 			break;
 		}
-		move((char *)page_window(page_entry_pfn(entry)) + offset, kernel + done, chunk, direction);
+		move(entry_address(entry, at), kernel + done, chunk, direction);
 		done += chunk;
 	}
 	return done;
 }
 
-ALWAYS_INLINE size_t transfer(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction)
+static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction)
 {
 	uint64_t entry = 0;
 	size_t done = 0;
 
-	if (unlikely(!s) || unlikely(va >= USER_END))
+	if (!s || va >= USER_END)
 		return 0;
 	size_t within = MIN(n, USER_END - va);
 	for (;;) {
 		read_lock(&s->lock);
 		done += transfer_present(s, va + done, kernel + done, within - done, direction, &entry);
 		read_unlock(&s->lock);
-		if (likely(done == within))
+		if (done == within)
 			return done;
 		uint32_t bits = FAULT_USER | (direction == FROM_USER ? 0 : FAULT_WRITE) | (page_entry_present(entry) ? FAULT_PRESENT : 0);
 		if (vm_fault(s, va + done, bits))
 			return done;
 	}
+}
+
+/* The common case, all within one page that is there, by the shortest way. */
+ALWAYS_INLINE size_t transfer(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction)
+{
+	if (likely(s) && likely(va < USER_END) && likely(n <= PAGE_SIZE - (va & (PAGE_SIZE - 1)))) {
+		read_lock(&s->lock);
+		uint64_t entry = page_table_lookup(s->root, va);
+		bool there = entry_allows(entry, direction);
+		if (likely(there))
+			move(entry_address(entry, va), kernel, n, direction);
+		read_unlock(&s->lock);
+		if (likely(there))
+			return n;
+	}
+	return transfer_slow(s, va, kernel, n, direction);
 }
 
 size_t copy_from_user_partial(void *dst, user_addr src, size_t n)
@@ -149,7 +176,7 @@ static uint32_t *word_lock(struct vm_space *s, uint64_t at, bool write, int *err
 		read_lock(&s->lock);
 		uint64_t entry = page_table_lookup(s->root, at);
 		if (likely(entry_allows(entry, write ? TO_USER : FROM_USER)))
-			return (uint32_t *)((char *)page_window(page_entry_pfn(entry)) + (at & (PAGE_SIZE - 1)));
+			return entry_address(entry, at);
 		read_unlock(&s->lock);
 		if (vm_fault(s, at, FAULT_USER | (write ? FAULT_WRITE : 0) | (page_entry_present(entry) ? FAULT_PRESENT : 0)))
 			return nullptr;

@@ -64,6 +64,7 @@ static inline void page_put(struct page *page)
 	if (__atomic_fetch_sub(&page->refs, 1, __ATOMIC_ACQ_REL) == 1)
 		page_release(page);
 }
+void page_put_batch(struct page *const *pages, unsigned count);
 
 /*
  * Caches that can give memory back. shrink frees about `want` pages and returns how many it did. It runs in any thread that
