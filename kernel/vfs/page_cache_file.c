@@ -10,6 +10,7 @@
 #include "page_cache.h"
 
 #include <kernel/process.h>
+#include <kernel/vm.h>
 
 enum : size_t { APPEND_CHUNK = 65536 };
 enum : uint64_t { FILE_SIZE_MAX = INT64_MAX };
@@ -216,6 +217,7 @@ int page_cache_truncate(struct inode *i, uint64_t size)
 		if (size % PAGE_SIZE != 0)
 			page_cache_zero(i, size / PAGE_SIZE, size % PAGE_SIZE, PAGE_SIZE);
 		page_cache_drop(i, (size + PAGE_SIZE - 1) / PAGE_SIZE, UINT64_MAX);
+		vm_unmap_file(i, (size + PAGE_SIZE - 1) / PAGE_SIZE);
 	}
 	return 0;
 }

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fcntl(2), and ioctl(2) with the commands that every file has.
+ */
+#include "internal.h"
+#include "lock.h"
+#include "pipe.h"
+#include "table.h"
+
+#include <kernel/process.h>
+#include <kernel/syscall.h>
+
+enum : uint32_t { FIONREAD = 0x541b, FIONBIO = 0x5421, FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIOQSIZE = 0x5460 };
+enum : uint32_t { CHANGEABLE = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME };
+
+static void change_flags(struct file *f, uint32_t clear, uint32_t set)
+{
+	/* Two threads may change different flags at once. */
+	__atomic_fetch_and(&f->flags, ~clear, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&f->flags, set, __ATOMIC_RELAXED);
+}
+
+static long set_status_flags(struct file *f, uint32_t flags)
+{
+	if (f->inode != nullptr && (flags & O_NOATIME & ~f->flags) && !inode_owner_or_capable(f->inode))
+		return -EPERM;
+	change_flags(f, CHANGEABLE & ~flags, flags & CHANGEABLE);
+	return 0;
+}
+
+static long duplicate(struct file *f, uint64_t lowest, bool close_on_exec)
+{
+	if (lowest >= process_rlimit(RLIMIT_NOFILE))
+		return -EINVAL;
+	file_get(f);
+	int fd = file_install_from(f, (int)lowest, close_on_exec);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+static long seals_command(struct file *f, uint32_t command, uint64_t arg)
+{
+	enum : uint32_t { KNOWN = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE };
+	struct inode *i = f->inode;
+
+	/* Only memory files carry a label that is a path. */
+	if (i == nullptr || !S_ISREG(i->mode) || f->label == nullptr)
+		return -EINVAL;
+	if (command == F_GET_SEALS)
+		return i->seals;
+	if (arg & ~(uint64_t)KNOWN)
+		return -EINVAL;
+	if (!(f->mode & FILE_WRITE))
+		return -EPERM;
+	mutex_lock(&i->lock);
+	long result = i->seals & F_SEAL_SEAL ? -EPERM : 0;
+	if (result == 0)
+		i->seals |= (uint32_t)arg;
+	mutex_unlock(&i->lock);
+	return result;
+}
+
+static long do_fcntl(int fd, struct file *f, uint32_t command, uint64_t arg)
+{
+	switch (command) {
+	case F_DUPFD:
+		return duplicate(f, arg, false);
+	case F_DUPFD_CLOEXEC:
+		return duplicate(f, arg, true);
+	case F_GETFD:
+		return file_get_cloexec(fd) ? FD_CLOEXEC : 0;
+	case F_SETFD:
+		file_set_cloexec(fd, arg & FD_CLOEXEC);
+		return 0;
+	case F_GETFL:
+		return f->flags | O_LARGEFILE;
+	default:
+		break;
+	}
+	if (f->mode & FILE_PATH)
+		return -EBADF;
+	switch (command) {
+	case F_SETFL:
+		return set_status_flags(f, (uint32_t)arg);
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return file_lock_command(f, command, USER_ADDR(arg));
+	case F_SETOWN:
+		f->owner_pid = (uint32_t)arg;
+		return 0;
+	case F_GETOWN:
+		return (int32_t)f->owner_pid;
+	case F_GETSIG:
+		return 0;
+	case F_SETPIPE_SZ:
+		return pipe_set_size(f, arg);
+	case F_GETPIPE_SZ:
+		return pipe_get_size(f);
+	case F_ADD_SEALS:
+	case F_GET_SEALS:
+		return seals_command(f, command, arg);
+	default:
+		return syscall_refuse_flags(NR_fcntl, command);
+	}
+}
+
+static long sys_fcntl(int fd, uint32_t command, uint64_t arg)
+{
+	struct file_ref r;
+
+	int error = file_ref_get_any(fd, &r);
+	if (error != 0)
+		return error;
+	long result = do_fcntl(fd, r.file, command, arg);
+	file_ref_put(r);
+	return result;
+}
+SYSCALL(fcntl);
+
+static long regular_ioctl(struct file *f, uint32_t command, user_addr arg)
+{
+	struct inode *i = f->inode;
+
+	if (command == FIONREAD) {
+		int32_t left = (int32_t)(i->size - MIN(f->position, i->size));
+		return put_user(arg, left);
+	}
+	if (command == FIOQSIZE) {
+		int64_t size = (int64_t)i->size;
+		return put_user(arg, size);
+	}
+	return -ENOTTY;
+}
+
+static long do_ioctl(int fd, struct file *f, uint32_t command, uint64_t arg)
+{
+	int32_t on;
+
+	switch (command) {
+	case FIOCLEX:
+	case FIONCLEX:
+		file_set_cloexec(fd, command == FIOCLEX);
+		return 0;
+	case FIONBIO:
+		if (get_user(on, USER_ADDR(arg)) != 0)
+			return -EFAULT;
+		change_flags(f, on ? 0 : (uint32_t)O_NONBLOCK, on ? (uint32_t)O_NONBLOCK : 0);
+		return 0;
+	default:
+		if (f->ops->ioctl != nullptr)
+			return f->ops->ioctl(f, command, arg);
+		if (f->inode != nullptr && S_ISREG(f->inode->mode))
+			return regular_ioctl(f, command, USER_ADDR(arg));
+		return -ENOTTY;
+	}
+}
+
+static long sys_ioctl(int fd, uint32_t command, uint64_t arg)
+{
+	struct file_ref r;
+
+	int error = file_ref_get(fd, &r);
+	if (error != 0)
+		return error;
+	long result = do_ioctl(fd, r.file, command, arg);
+	file_ref_put(r);
+	return result;
+}
+SYSCALL(ioctl);

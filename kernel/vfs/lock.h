@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* Advisory locks, as fcntl(2) reaches them. */
+#ifndef KERNEL_VFS_LOCK_H
+#define KERNEL_VFS_LOCK_H
+
+#include <kernel/file.h>
+
+/* F_GETLK, F_SETLK, F_SETLKW and their F_OFD_ forms; at: struct flock. */
+long file_lock_command(struct file *f, uint32_t command, user_addr at);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* memfd_create(2): a file of a tmpfs that is mounted nowhere. The name is for /proc/PID/fd only. */
+#include "internal.h"
+#include "super.h"
+
+#include <kernel/process.h>
+#include <kernel/syscall.h>
+
+static struct mutex memfd_lock = MUTEX_INIT(memfd_lock, RANK_MOUNT - 1);
+static struct mount *memfd_mount GUARDED_BY(&memfd_lock);
+
+enum : size_t { MEMFD_NAME_MAX = 249 };
+
+static struct mount *memfd_filesystem(void)
+{
+	mutex_lock(&memfd_lock);
+	if (memfd_mount == nullptr)
+		memfd_mount = mount_internal(filesystem_find("tmpfs"));
+	struct mount *m = memfd_mount;
+	mutex_unlock(&memfd_lock);
+	return m;
+}
+
+static int create(const char *name, size_t length, uint32_t flags, struct file **out)
+{
+	struct mount *m = memfd_filesystem();
+	struct process *p = process_current();
+	struct inode *i;
+
+	if (m == nullptr)
+		return -ENOMEM;
+	struct make_request r = { .mode = S_IFREG | (flags & MFD_NOEXEC_SEAL ? 0666 : 0777), .uid = p->cred.fsuid, .gid = p->cred.fsgid };
+	int error = m->sb->root->ops->make_unnamed(m->sb->root, &r, &i);
+	if (error != 0)
+		return error;
+	i->seals = flags & MFD_ALLOW_SEALING ? 0 : (uint32_t)F_SEAL_SEAL;
+	struct name n = name_make(name, length);
+	struct path path = { m, dentry_create(m->sb, m->root, &n, i) };
+	if (path.dentry == nullptr) {
+		inode_put(i);
+		return -ENOMEM;
+	}
+	error = file_open_inode(&path, O_RDWR, true, out);
+	/* The label lives as long as the dentry whose name it is. */
+	if (error == 0)
+		(*out)->label = path.dentry->name;
+	dentry_put(path.dentry);
+	return error;
+}
+
+static long sys_memfd_create(user_addr name_at, uint32_t flags)
+{
+	static const char prefix[] = "/memfd:";
+	enum : size_t { PREFIX = sizeof(prefix) - 1 };
+	char name[PREFIX + MEMFD_NAME_MAX + 1];
+	struct file *f;
+
+	if (flags & ~(uint32_t)(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC))
+		return syscall_refuse_flags(NR_memfd_create, flags);
+	memcpy(name, prefix, PREFIX);
+	long length = copy_string_from_user(name + PREFIX, name_at, MEMFD_NAME_MAX + 1);
+	if (length < 0)
+		return length == -ENAMETOOLONG ? -EINVAL : length;
+	int error = create(name, PREFIX + (size_t)length, flags, &f);
+	if (error != 0)
+		return error;
+	int fd = file_install(f, flags & MFD_CLOEXEC);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+SYSCALL(memfd_create);

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* mount(2), umount2(2), pivot_root(2). */
+#include "internal.h"
+#include "mount.h"
+
+#include <kernel/process.h>
+#include <kernel/syscall.h>
+
+enum : uint32_t {
+	/* Silently accepted: they say how, not what. */
+	MOUNT_HINTS = MS_SILENT | MS_LAZYTIME | MS_DIRSYNC | MS_SYNCHRONOUS | MS_MANDLOCK,
+	MOUNT_KNOWN = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_REMOUNT | MS_NOSYMFOLLOW | MS_NOATIME | MS_NODIRATIME |
+		      MS_BIND | MS_MOVE | MS_REC | MS_RELATIME | MS_STRICTATIME | MS_PRIVATE | MS_SHARED | MS_SLAVE | MS_UNBINDABLE |
+		      MOUNT_HINTS,
+	PROPAGATION = MS_PRIVATE | MS_SHARED | MS_SLAVE | MS_UNBINDABLE,
+	MAGIC = 0xc0ed0000, MAGIC_MASK = 0xffff0000,
+};
+
+struct mount_texts {
+	struct path_text source, type;
+	char *data;
+};
+
+/* Absent strings are empty ones. */
+static int text_get(struct path_text *t, user_addr at)
+{
+	if (at.value != 0)
+		return path_text_get(t, at);
+	t->text = t->small;
+	t->small[0] = '\0';
+	return 0;
+}
+
+static int data_get(char **out, user_addr at)
+{
+	*out = kmalloc(PATH_MAX);
+	if (*out == nullptr)
+		return -ENOMEM;
+	if (at.value == 0)
+		return 0;
+	/* Filesystems take text only, of less than a page. */
+	long n = copy_string_from_user(*out, at, PATH_MAX);
+	return n == -ENAMETOOLONG ? -EINVAL : n < 0 ? (int)n : 0;
+}
+
+static int do_mount(struct mount_texts *t, struct path *at, uint32_t flags)
+{
+	if (flags & MS_REMOUNT)
+		return mount_remount(at, flags, flags & MS_BIND, t->data);
+	if (flags & MS_BIND)
+		return mount_bind(t->source.text, at);
+	if (flags & PROPAGATION)
+		/* Mounts propagate nowhere: private is what they are. */
+		return flags & (MS_PRIVATE | MS_SLAVE) && !(flags & (MS_SHARED | MS_UNBINDABLE)) ? 0 : -EINVAL;
+	if (flags & MS_MOVE)
+		return mount_move(t->source.text, at);
+	if (*t->type.text == '\0')
+		return -EINVAL;
+	return mount_at(at, t->type.text, *t->source.text != '\0' ? t->source.text : "none", flags, t->data);
+}
+
+static int mount_with_data(struct mount_texts *t, struct path *at, user_addr data, uint32_t flags)
+{
+	int error = data_get(&t->data, data);
+
+	if (error == 0)
+		error = do_mount(t, at, flags);
+	kfree(t->data);
+	return error;
+}
+
+static long sys_mount(user_addr source, user_addr target, user_addr type, uint64_t flags, user_addr data)
+{
+	struct mount_texts t;
+	struct path at;
+
+	if ((flags & MAGIC_MASK) == MAGIC)
+		flags &= ~(uint64_t)MAGIC_MASK;
+	if (flags & ~(uint64_t)MOUNT_KNOWN)
+		return syscall_refuse_flags(NR_mount, flags);
+	int error = CAP_CHECK(CAP_SYS_ADMIN);
+	if (error != 0)
+		return error;
+	error = path_lookup_user(AT_FDCWD, target, WALK_FOLLOW, &at);
+	if (error != 0)
+		return error;
+	error = text_get(&t.source, source);
+	if (error == 0) {
+		error = text_get(&t.type, type);
+		if (error == 0) {
+			error = mount_with_data(&t, &at, data, (uint32_t)flags);
+			path_text_free(&t.type);
+		}
+		path_text_free(&t.source);
+	}
+	path_put(&at);
+	return error;
+}
+SYSCALL(mount);
+
+static long sys_umount2(user_addr target, uint32_t flags)
+{
+	struct path p;
+
+	if (flags & ~(uint32_t)(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW))
+		return syscall_refuse_flags(NR_umount2, flags);
+	if (flags & MNT_EXPIRE)
+		return syscall_refuse_flags(NR_umount2, MNT_EXPIRE);
+	int error = CAP_CHECK(CAP_SYS_ADMIN);
+	if (error != 0)
+		return error;
+	error = path_lookup_user(AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW, &p);
+	if (error != 0)
+		return error;
+	error = mount_detach_path(&p, flags);
+	path_put(&p);
+	return error;
+}
+SYSCALL(umount2);
+
+struct roots {
+	struct path old, new;
+};
+
+static int move_process(void *ctx, struct process *p)
+{
+	struct roots *r = ctx;
+	struct fs_context *fs = process_get_fs(p);
+
+	if (fs != nullptr) {
+		fs_context_replace(fs, &r->old, &r->new);
+		fs_context_put(fs);
+	}
+	return 0;
+}
+
+static long sys_pivot_root(user_addr new_root, user_addr put_old)
+{
+	struct roots r;
+	struct path old_place;
+
+	int error = CAP_CHECK(CAP_SYS_ADMIN);
+	if (error == 0)
+		error = path_lookup_user(AT_FDCWD, new_root, WALK_FOLLOW | WALK_DIRECTORY, &r.new);
+	if (error != 0)
+		return error;
+	error = path_lookup_user(AT_FDCWD, put_old, WALK_FOLLOW | WALK_DIRECTORY, &old_place);
+	if (error == 0) {
+		fs_context_current_paths(&r.old, nullptr);
+		error = mount_pivot(&r.new, &old_place, &r.old);
+		if (error == 0)
+			(void)process_for_each(move_process, &r);
+		path_put(&r.old);
+		path_put(&old_place);
+	}
+	path_put(&r.new);
+	return error;
+}
+SYSCALL(pivot_root);
