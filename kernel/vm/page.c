@@ -48,13 +48,25 @@ static uint64_t pool_take(enum page_kind kind, unsigned order)
 	return pfn;
 }
 
+/* Frees single pages; neighbours in the list that are neighbours in memory go together, which is common and much cheaper. */
 static void pool_return(enum page_kind kind, struct page *const *pages, unsigned count)
 {
 	struct page_pool *pool = &page_pools[kind];
 
 	spin_lock(&pool->lock);
-	for (unsigned i = 0; i < count; i++)
-		buddy_free(&pool->buddy, page_pfn(pages[i]), 0);
+	for (unsigned i = 0; i < count;) {
+		const struct page *low = pages[i], *high = low;
+
+		for (i++; i < count; i++) {
+			if (pages[i] == high + 1)
+				high++;
+			else if (pages[i] == low - 1)
+				low--;
+			else
+				break;
+		}
+		buddy_add(&pool->buddy, page_pfn(low), (uint64_t)(high - low) + 1);
+	}
 	spin_unlock(&pool->lock);
 }
 
@@ -83,12 +95,16 @@ static void stack_refill(enum page_kind kind, struct page_stack *stack)
 
 	spin_lock(&pool->lock);
 	while (stack->count < PAGE_CACHE_BATCH) {
-		uint64_t pfn = buddy_alloc(&pool->buddy, 0);
+		int order = MIN(buddy_largest(&pool->buddy), PAGE_CACHE_REFILL_ORDER);
 
-		if (pfn == BUDDY_NONE)
+		if (order < 0)
 			break;
-		page_of(pfn)->flags = PAGE_CACHED;
-		stack->page[stack->count++] = page_of(pfn);
+		/* The highest goes in first, so that pages come out in ascending order. */
+		struct page *run = page_of(buddy_alloc(&pool->buddy, (unsigned)order));
+		for (unsigned i = 1u << order; i-- > 0;) {
+			run[i].flags = PAGE_CACHED;
+			stack->page[stack->count++] = &run[i];
+		}
 	}
 	spin_unlock(&pool->lock);
 }

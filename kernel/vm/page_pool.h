@@ -23,6 +23,7 @@ struct page_pool {
 
 #define PAGE_CACHE_SIZE		64
 #define PAGE_CACHE_BATCH	32
+#define PAGE_CACHE_REFILL_ORDER	5	/* count < BATCH before a refill, so one such run always fits */
 
 struct page_stack {
 	uint32_t count;
