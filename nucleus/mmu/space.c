@@ -146,6 +146,9 @@ long call_space_use(uint32_t handle)
 		if (r->space)
 			r->space->threads--;
 		r->space = s;
+		/* In mode drivers, whoever has a process is privileged: the gate returns accordingly. */
+		if (privilege_mode == MODE_DRIVERS)
+			current_thread_page()->home_elevated = r->home_elevated = s != nullptr;
 		r->full_restore = true;	/* no short way into what is not there any more */
 		if (s)
 			s->threads++;
