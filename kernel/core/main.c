@@ -37,12 +37,6 @@
 	error = vfs_init();
 	if (error)
 		give_up("the root filesystem cannot be made", error);
-	if (boot->initramfs_bytes) {
-		error = initramfs_unpack(page_window(boot->initramfs_pfn), boot->initramfs_bytes);
-		if (error)
-			log_error("initramfs: damaged archive (error %d); what was read before is there", -error);
-		page_adopt_kernel(boot->initramfs_pfn, (boot->initramfs_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
-	}
 	components_start();
 	path = cmdline_get("init", buffer, sizeof(buffer));
 	if (!path)
