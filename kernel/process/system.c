@@ -210,6 +210,12 @@ static int show_text(struct text_buffer *b, void *arg)
 	return 0;
 }
 
+static int show_version(struct text_buffer *b, void *)
+{
+	text_printf(b, "%s version %s %s\n", UTS_SYSNAME, UTS_RELEASE, UTS_VERSION);
+	return 0;
+}
+
 static int show_pid_max(struct text_buffer *b, void *)
 {
 	text_printf(b, "%u\n", PID_LIMIT);
@@ -222,6 +228,7 @@ static const struct proc_file files[] = {
 	{ .name = "sys/kernel/ostype", .mode = 0444, .show = show_text, .arg = UTS_SYSNAME },
 	{ .name = "sys/kernel/osrelease", .mode = 0444, .show = show_text, .arg = UTS_RELEASE },
 	{ .name = "sys/kernel/version", .mode = 0444, .show = show_text, .arg = UTS_VERSION },
+	{ .name = "version", .mode = 0444, .show = show_version },
 	{ .name = "sys/kernel/pid_max", .mode = 0444, .show = show_pid_max },
 };
 

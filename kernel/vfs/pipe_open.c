@@ -13,22 +13,48 @@
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
-static struct superblock pipe_sb;
+static struct mount *pipe_mount;		/* set at boot */
 static const struct inode_ops no_inode_ops = {};
 
-static int pipe_statfs(struct superblock *, struct statfs *out)
+static int pipefs_statfs(struct superblock *, struct statfs *out)
 {
 	out->type = 0x50495045;
 	return 0;
 }
 
-static const struct super_ops pipe_super_ops = { .statfs = pipe_statfs };
+static const struct super_ops pipefs_super_ops = { .statfs = pipefs_statfs };
+
+static int pipefs_fill(struct superblock *sb, const struct mount_options *)
+{
+	sb->ops = &pipefs_super_ops;
+	sb->root = inode_create(sb, S_IFDIR | 0555, &no_inode_ops, nullptr);
+	return sb->root != nullptr ? 0 : -ENOMEM;
+}
+
+static struct filesystem pipefs = { .name = "pipefs", .fill = pipefs_fill, .single = true };
 
 int pipe_init(void)
 {
-	pipe_sb.ops = &pipe_super_ops;
-	pipe_sb.block_size = PAGE_SIZE;
-	pipe_sb.dev = make_dev(0, 0xffff);
+	pipe_mount = mount_internal(&pipefs);
+	return pipe_mount != nullptr ? 0 : -ENOMEM;
+}
+
+int pipe_path(struct file *f, struct path *out)
+{
+	char text[32];
+
+	if (f->inode == nullptr || f->inode->sb != pipe_mount->sb)
+		return -ENXIO;
+	int n = snprintf(text, sizeof(text), "pipe:[%llu]", (unsigned long long)f->inode->ino);
+	struct name name = name_make(text, (size_t)n);
+	inode_get(f->inode);
+	out->dentry = dentry_create(f->inode->sb, nullptr, &name, f->inode);
+	if (out->dentry == nullptr) {
+		inode_put(f->inode);
+		return -ENOMEM;
+	}
+	out->mount = pipe_mount;
+	mount_get(pipe_mount);
 	return 0;
 }
 
@@ -120,7 +146,7 @@ static int create_end(struct inode *i, uint32_t flags, struct file **out)
 static int pipe_files(uint32_t flags, struct file *ends[2])
 {
 	struct process *p = process_current();
-	struct inode *i = inode_create(&pipe_sb, S_IFIFO | 0600, &no_inode_ops, nullptr);
+	struct inode *i = inode_create(pipe_mount->sb, S_IFIFO | 0600, &no_inode_ops, nullptr);
 
 	if (i == nullptr)
 		return -ENOMEM;

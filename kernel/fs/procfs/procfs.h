@@ -1,8 +1,102 @@
 /* SPDX-License-Identifier: MIT */
-/* procfs: boot's part. */
+/*
+ * procfs from the inside: the tree of static entries, the table of per-process entries, and text files.
+ *
+ * An inode of procfs only says what it stands for (struct proc_inode); processes are found by number each time and compared by
+ * their start, so that no inode keeps a process and a number that was used again is not mistaken.
+ */
 #ifndef KERNEL_FS_PROCFS_H
 #define KERNEL_FS_PROCFS_H
 
+#include <kernel/process.h>
+#include <kernel/text.h>
+#include <kernel/vfs.h>
+
 void procfs_register(void);		/* the types "proc" and "sysfs" */
+
+/* --- static entries (tree.c) --- */
+struct proc_node {
+	struct list link;		/* in the parent's children */
+	struct list children;		/* directories */
+	struct proc_node *parent;
+	const char *name;		/* not terminated */
+	uint32_t length;
+	uint32_t number;		/* position in the directory; the inode's number comes from it */
+	uint32_t ino;
+	const struct proc_file *file;	/* nullptr: a directory */
+	const char *target;		/* a symbolic link */
+};
+extern struct proc_node proc_root, sysfs_root;
+const struct proc_node *proc_node_find(const struct proc_node *dir, const struct name *n);
+/* The first child at or after position `from`; nullptr: none. */
+const struct proc_node *proc_node_next(const struct proc_node *dir, uint32_t from);
+[[nodiscard]] int proc_node_add_directory(struct proc_node *root, const char *name);
+[[nodiscard]] int proc_node_add_link(struct proc_node *root, const char *name, const char *target);
+
+/* --- what an inode stands for --- */
+enum proc_kind : uint8_t {
+	PROC_NODE,			/* static entry */
+	PROC_SELF, PROC_THREAD_SELF,
+	PROC_PID,			/* /proc/N and /proc/N/task/T */
+	PROC_TASK, PROC_FD, PROC_FDINFO,	/* directories */
+	PROC_FD_LINK, PROC_FDINFO_FILE,
+	PROC_ENTRY,			/* a file or link of the table */
+};
+struct pid_entry;
+struct proc_inode {
+	enum proc_kind kind;
+	const struct proc_node *node;
+	const struct pid_entry *entry;
+	uint32_t pid, tid;		/* tid 0: the process as a whole */
+	uint64_t start_ns;
+	int fd;
+};
+static inline struct proc_inode *proc_inode_of(const struct inode *i) { return i->private_data; }
+/* An inode for what *p says. */
+[[nodiscard]] int proc_inode_create(struct superblock *sb, const struct proc_inode *p, uint32_t mode, struct inode **out);
+/* The process with a reference; nullptr: it is no more. */
+struct process *proc_inode_process(const struct proc_inode *p);
+
+/* --- per-process entries (pid.c) --- */
+struct pid_entry {
+	const char *name;
+	uint32_t mode;			/* with type */
+	bool not_in_task, inspect;	/* inspect: only for who may look into the process */
+	enum proc_kind kind;		/* of directories */
+	int (*show)(struct text_buffer *b, struct process *p, uint32_t tid);
+	long (*write)(struct process *p, const char *text, size_t n);
+	int (*follow)(struct process *p, struct path *out);
+};
+extern const struct pid_entry pid_entries[];
+extern const uint32_t pid_entry_count;
+
+[[nodiscard]] int pid_lookup(struct inode *dir, const struct name *n, struct inode **out);
+long pid_readdir(struct file *f, readdir_emit emit, void *ctx);
+[[nodiscard]] int proc_root_lookup_pid(struct inode *dir, const struct name *n, struct inode **out);
+[[nodiscard]] int proc_root_readdir_pids(struct file *f, readdir_emit emit, void *ctx);
+long fd_readlink(struct inode *i, char *out, size_t size);
+[[nodiscard]] int fd_follow(struct inode *i, struct path *out);
+[[nodiscard]] int fdinfo_show(struct text_buffer *b, struct inode *i);
+bool pid_valid(const struct proc_inode *p);
+
+/* Shows of the table: pid_text.c, pid_maps.c, mounts.c */
+int pid_show_stat(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_statm(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_status(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_comm(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_limits(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_cmdline(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_environ(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_auxv(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_maps(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_smaps(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_mounts(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_mountinfo(struct text_buffer *b, struct process *p, uint32_t tid);
+
+/* --- text files (file.c) --- */
+extern const struct file_ops proc_text_ops;
+
+/* --- system-wide entries (system.c) --- */
+void proc_system_register(void);
 
 #endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text files of procfs. A read at position 0 makes the text anew; later reads continue in the same text, so that what a program
+ * reads in pieces fits together. The text is shared by reference: no lock is held while it is made or copied.
+ */
+#include "procfs.h"
+
+#include <abi/errno.h>
+#include <kernel/slab.h>
+#include <lib/string.h>
+
+enum : size_t { WRITE_MAX = 4096 };
+
+struct snapshot {
+	uint32_t refs;
+	struct text_buffer text;
+};
+struct open_text {
+	struct mutex lock;
+	struct snapshot *current;	/* under lock */
+};
+
+static void snapshot_put(struct snapshot *s)
+{
+	if (s == nullptr || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	text_free(&s->text);
+	kfree(s);
+}
+
+static int show_entry(struct text_buffer *b, const struct proc_inode *p)
+{
+	struct process *process = proc_inode_process(p);
+
+	if (process == nullptr)
+		return -ESRCH;
+	int error = p->entry->inspect && !process_may_inspect(process) ? -EACCES : p->entry->show(b, process, p->tid);
+	process_put(process);
+	return error;
+}
+
+static int show(struct text_buffer *b, struct inode *i)
+{
+	const struct proc_inode *p = proc_inode_of(i);
+
+	switch (p->kind) {
+	case PROC_NODE:
+		return p->node->file->show != nullptr ? p->node->file->show(b, p->node->file->arg) : -EINVAL;
+	case PROC_ENTRY:
+		return p->entry->show != nullptr ? show_entry(b, p) : -EINVAL;
+	case PROC_FDINFO_FILE:
+		return fdinfo_show(b, i);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* A new text with one reference. */
+static int make_snapshot(struct inode *i, struct snapshot **out)
+{
+	struct snapshot *s = kmalloc(sizeof(*s));
+
+	if (s == nullptr)
+		return -ENOMEM;
+	s->refs = 1;
+	int error = show(&s->text, i);
+	if (error == 0 && s->text.failed)
+		error = -ENOMEM;
+	if (error != 0) {
+		snapshot_put(s);
+		return error;
+	}
+	*out = s;
+	return 0;
+}
+
+/* Takes over the reference to s; gives one on what is current. */
+static struct snapshot *snapshot_exchange(struct open_text *o, struct snapshot *s)
+{
+	struct snapshot *old = nullptr;
+
+	mutex_lock(&o->lock);
+	if (s != nullptr) {
+		old = o->current;
+		o->current = s;
+	}
+	struct snapshot *now = o->current;
+	if (now != nullptr)
+		__atomic_fetch_add(&now->refs, 1, __ATOMIC_RELAXED);
+	mutex_unlock(&o->lock);
+	snapshot_put(old);
+	return now;
+}
+
+static int text_open(struct file *f)
+{
+	struct open_text *o = kmalloc(sizeof(*o));
+
+	if (o == nullptr)
+		return -ENOMEM;
+	mutex_init(&o->lock, RANK_FS);
+	f->private_data = o;
+	return 0;
+}
+
+static void text_release(struct file *f)
+{
+	struct open_text *o = f->private_data;
+
+	snapshot_put(o->current);
+	kfree(o);
+}
+
+static long text_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
+{
+	struct snapshot *s = nullptr;
+	size_t done = 0;
+
+	if (*pos == 0) {
+		int error = make_snapshot(f->inode, &s);
+		if (error != 0)
+			return error;
+	}
+	s = snapshot_exchange(f->private_data, s);
+	if (s == nullptr) {
+		/* pread in the middle of a file nobody has begun to read */
+		int error = make_snapshot(f->inode, &s);
+		if (error != 0)
+			return error;
+	}
+	bool fault = false;
+	if (*pos < s->text.length) {
+		n = MIN(n, s->text.length - *pos);
+		done = io_copy_out(buf, 0, s->text.data + *pos, n);
+		fault = done == 0 && n > 0;
+		*pos += done;
+	}
+	snapshot_put(s);
+	return fault ? -EFAULT : (long)done;
+}
+
+static long write_entry(const struct proc_inode *p, const char *text, size_t n)
+{
+	struct process *process = proc_inode_process(p);
+
+	if (process == nullptr)
+		return -ESRCH;
+	long result = p->entry->write != nullptr ? p->entry->write(process, text, n) : -EINVAL;
+	process_put(process);
+	return result;
+}
+
+static long text_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
+{
+	const struct proc_inode *p = proc_inode_of(f->inode);
+	long result = -EINVAL;
+
+	if (n > WRITE_MAX)
+		return -EINVAL;
+	char *text = kmalloc(n + 1);
+	if (text == nullptr)
+		return -ENOMEM;
+	if (io_copy_in(text, buf, 0, n) != n)
+		result = -EFAULT;
+	else if (p->kind == PROC_NODE && p->node->file->write != nullptr)
+		result = p->node->file->write(text, n, p->node->file->arg);
+	else if (p->kind == PROC_ENTRY)
+		result = write_entry(p, text, n);
+	kfree(text);
+	if (result > 0)
+		*pos += (uint64_t)result;
+	return result;
+}
+
+const struct file_ops proc_text_ops = {
+	.open = text_open,
+	.release = text_release,
+	.read = text_read,
+	.write = text_write,
+	.seek = file_seek_generic,
+};

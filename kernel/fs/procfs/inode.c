@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inodes, directories and superblocks of procfs, and sysfs, which is a tree of static entries only (an empty skeleton, so that what
+ * mounts it finds it).
+ */
+#include "procfs.h"
+
+#include <abi/errno.h>
+#include <kernel/component.h>
+#include <kernel/log.h>
+#include <kernel/slab.h>
+#include <lib/string.h>
+
+DEFINE_COMPONENT(procfs, .stage = STAGE_FS);
+
+enum : uint64_t { FIRST_STATIC = 2, FIRST_PID = 1u << 16 };
+enum : int64_t { PROC_MAGIC = 0x9fa0, SYSFS_MAGIC = 0x62656572 };
+
+static const struct inode_ops proc_inode_ops;
+static const struct inode_ops proc_fd_link_ops;
+static const struct inode_ops proc_entry_link_ops;
+static const struct file_ops proc_dir_ops;
+
+struct process *proc_inode_process(const struct proc_inode *p)
+{
+	struct process *found = process_find(p->pid);
+
+	if (found != nullptr && found->start_ns != p->start_ns) {
+		process_put(found);
+		return nullptr;
+	}
+	return found;
+}
+
+static uint64_t number_of(const struct proc_inode *p)
+{
+	uint64_t of_process = ((uint64_t)p->pid << 32) + ((uint64_t)(p->tid & 0xffff) << 16);
+
+	switch (p->kind) {
+	case PROC_NODE:
+		return p->node->ino;
+	case PROC_ENTRY:
+	case PROC_TASK:
+	case PROC_FD:
+	case PROC_FDINFO:
+		return of_process + 1 + (uint64_t)(p->entry - pid_entries);
+	case PROC_FD_LINK:
+		return of_process + 256 + (uint64_t)p->fd * 2;
+	case PROC_FDINFO_FILE:
+		return of_process + 257 + (uint64_t)p->fd * 2;
+	case PROC_PID:
+		return of_process;
+	default:
+		return UINT32_MAX - p->kind;
+	}
+}
+
+int proc_inode_create(struct superblock *sb, const struct proc_inode *p, uint32_t mode, struct inode **out)
+{
+	const struct inode_ops *ops = &proc_inode_ops;
+	struct proc_inode *copy = kmalloc(sizeof(*copy));
+
+	if (copy == nullptr)
+		return -ENOMEM;
+	*copy = *p;
+	if (p->kind == PROC_FD_LINK)
+		ops = &proc_fd_link_ops;
+	else if (p->kind == PROC_ENTRY && S_ISLNK(mode))
+		ops = &proc_entry_link_ops;
+	struct inode *i = inode_create(sb, mode, ops, S_ISDIR(mode) ? &proc_dir_ops : S_ISREG(mode) ? &proc_text_ops : nullptr);
+	if (i == nullptr) {
+		kfree(copy);
+		return -ENOMEM;
+	}
+	i->private_data = copy;
+	i->ino = number_of(p);
+	if (S_ISDIR(mode))
+		i->nlink = 2;
+	if (p->kind == PROC_FD_LINK)
+		i->size = 64;
+	if (i->ops->refresh != nullptr)
+		i->ops->refresh(i);
+	*out = i;
+	return 0;
+}
+
+static int create_node(struct superblock *sb, const struct proc_node *node, struct inode **out)
+{
+	uint32_t mode = S_IFDIR | 0555;
+
+	if (node->target != nullptr)
+		mode = S_IFLNK | S_IRWXUGO;
+	else if (node->file != nullptr)
+		mode = S_IFREG | node->file->mode;
+	return proc_inode_create(sb, &(struct proc_inode){ .kind = PROC_NODE, .node = node }, mode, out);
+}
+
+static int lookup_node(struct inode *dir, const struct name *n, struct inode **out)
+{
+	const struct proc_node *parent = proc_inode_of(dir)->node;
+	const struct proc_node *node = proc_node_find(parent, n);
+
+	if (node != nullptr)
+		return create_node(dir->sb, node, out);
+	if (parent != &proc_root)
+		return -ENOENT;
+	if (n->length == 4 && memcmp(n->text, "self", 4) == 0)
+		return proc_inode_create(dir->sb, &(struct proc_inode){ .kind = PROC_SELF }, S_IFLNK | S_IRWXUGO, out);
+	if (n->length == 11 && memcmp(n->text, "thread-self", 11) == 0)
+		return proc_inode_create(dir->sb, &(struct proc_inode){ .kind = PROC_THREAD_SELF }, S_IFLNK | S_IRWXUGO, out);
+	return proc_root_lookup_pid(dir, n, out);
+}
+
+static int proc_lookup(struct inode *dir, const struct name *n, struct inode **out)
+{
+	return proc_inode_of(dir)->kind == PROC_NODE ? lookup_node(dir, n, out) : pid_lookup(dir, n, out);
+}
+
+static long proc_readlink(struct inode *i, char *out, size_t size)
+{
+	const struct proc_inode *p = proc_inode_of(i);
+	struct process *self = process_current();
+	char text[48];
+	const char *target = text;
+
+	if (p->kind == PROC_NODE) {
+		target = p->node->target;
+	} else {
+		if (self == nullptr)
+			return -ENOENT;
+		if (p->kind == PROC_SELF)
+			snprintf(text, sizeof(text), "%u", self->pid);
+		else
+			snprintf(text, sizeof(text), "%u/task/%u", self->pid, thread_current()->tid);
+	}
+	size_t n = MIN(strlen(target), size);
+	memcpy(out, target, n);
+	return (long)n;
+}
+
+static bool proc_valid(struct inode *i)
+{
+	const struct proc_inode *p = proc_inode_of(i);
+
+	return p->kind <= PROC_THREAD_SELF || pid_valid(p);
+}
+
+/* Entries of a process belong to its user. */
+static void proc_refresh(struct inode *i)
+{
+	const struct proc_inode *p = proc_inode_of(i);
+
+	if (p->kind <= PROC_THREAD_SELF)
+		return;
+	struct process *process = proc_inode_process(p);
+	if (process == nullptr)
+		return;
+	bool owned = process->dumpable || (p->kind == PROC_PID);
+	i->uid = owned ? process->cred.euid : 0;
+	i->gid = owned ? process->cred.egid : 0;
+	process_put(process);
+}
+
+static int entry_follow(struct inode *i, struct path *out)
+{
+	const struct proc_inode *p = proc_inode_of(i);
+	struct process *process = proc_inode_process(p);
+
+	if (process == nullptr)
+		return -ENOENT;
+	int error = process_may_inspect(process) ? p->entry->follow(process, out) : -EACCES;
+	process_put(process);
+	return error;
+}
+
+static const struct inode_ops proc_inode_ops = {
+	.lookup = proc_lookup,
+	.readlink = proc_readlink,
+	.valid = proc_valid,
+	.refresh = proc_refresh,
+};
+static const struct inode_ops proc_entry_link_ops = {
+	.follow = entry_follow,
+	.valid = proc_valid,
+	.refresh = proc_refresh,
+};
+static const struct inode_ops proc_fd_link_ops = {
+	.follow = fd_follow,
+	.readlink = fd_readlink,
+	.valid = proc_valid,
+	.refresh = proc_refresh,
+};
+
+static bool emit_dots(struct file *f, readdir_emit emit, void *ctx)
+{
+	if (f->position == 0) {
+		if (!emit(ctx, ".", 1, f->inode->ino, DT_DIR, 1))
+			return false;
+		f->position = 1;
+	}
+	if (f->position == 1) {
+		if (!emit(ctx, "..", 2, f->path.dentry->parent->inode->ino, DT_DIR, FIRST_STATIC))
+			return false;
+		f->position = FIRST_STATIC;
+	}
+	return true;
+}
+
+static uint8_t type_of(const struct proc_node *node)
+{
+	return node->target != nullptr ? DT_LNK : node->file != nullptr ? DT_REG : DT_DIR;
+}
+
+static long readdir_node(struct file *f, readdir_emit emit, void *ctx)
+{
+	const struct proc_node *dir = proc_inode_of(f->inode)->node, *node;
+
+	while (f->position < FIRST_PID && (node = proc_node_next(dir, (uint32_t)(f->position - FIRST_STATIC))) != nullptr) {
+		if (!emit(ctx, node->name, node->length, node->ino, type_of(node), FIRST_STATIC + node->number + 1))
+			return 0;
+		f->position = FIRST_STATIC + node->number + 1;
+	}
+	return dir == &proc_root ? proc_root_readdir_pids(f, emit, ctx) : 0;
+}
+
+static long proc_readdir(struct file *f, readdir_emit emit, void *ctx)
+{
+	if (!emit_dots(f, emit, ctx))
+		return 0;
+	return proc_inode_of(f->inode)->kind == PROC_NODE ? readdir_node(f, emit, ctx) : pid_readdir(f, emit, ctx);
+}
+
+static const struct file_ops proc_dir_ops = { .readdir = proc_readdir, .seek = file_seek_generic };
+
+static void proc_evict(struct inode *i)
+{
+	kfree(i->private_data);
+}
+
+static int proc_statfs(struct superblock *sb, struct statfs *out)
+{
+	out->type = sb->private_data == &proc_root ? PROC_MAGIC : SYSFS_MAGIC;
+	return 0;
+}
+
+static const struct super_ops proc_super_ops = { .evict = proc_evict, .statfs = proc_statfs };
+
+static int fill(struct superblock *sb, struct proc_node *root)
+{
+	sb->ops = &proc_super_ops;
+	sb->private_data = root;
+	sb->behaviour = SB_NO_NEGATIVE | SB_VALIDATE;
+	return create_node(sb, root, &sb->root);
+}
+
+static int proc_fill(struct superblock *sb, const struct mount_options *)
+{
+	return fill(sb, &proc_root);
+}
+
+static int sysfs_fill(struct superblock *sb, const struct mount_options *)
+{
+	return fill(sb, &sysfs_root);
+}
+
+static struct filesystem proc = { .name = "proc", .fill = proc_fill, .single = true };
+static struct filesystem sysfs = { .name = "sysfs", .fill = sysfs_fill, .single = true };
+
+void procfs_register(void)
+{
+	static const char *const skeleton[] = {
+		"block", "bus", "class", "dev/block", "dev/char", "devices/system/cpu", "firmware", "fs", "kernel", "module", "power",
+	};
+	int error = 0;
+
+	filesystem_register(&proc);
+	filesystem_register(&sysfs);
+	for (size_t n = 0; error == 0 && n < ARRAY_LEN(skeleton); n++)
+		error = proc_node_add_directory(&sysfs_root, skeleton[n]);
+	if (error == 0)
+		error = proc_node_add_link(&proc_root, "mounts", "self/mounts");
+	if (error != 0)
+		log_error("procfs: error %d", -error);
+	proc_system_register();
+}

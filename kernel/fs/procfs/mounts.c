@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/PID/{mounts,mountinfo}: the mount table as fstab(5) and proc(5) write it. */
+#include "procfs.h"
+
+#include <abi/errno.h>
+#include <kernel/slab.h>
+#include <lib/string.h>
+
+enum : size_t { PATH_SIZE = 4096 };
+
+struct mounts_context {
+	struct text_buffer *b;
+	char *path;
+};
+
+/* White space and backslashes as octal escapes, so that fields stay fields. */
+static void append_field(struct text_buffer *b, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (strchr(" \t\n\\#", *text) != nullptr)
+			text_printf(b, "\\%03o", (unsigned char)*text);
+		else
+			text_append(b, text, 1);
+	}
+}
+
+static const char *place_of(struct mounts_context *c, struct mount *m)
+{
+	struct path p = { m, m->root };
+
+	return path_format(&p, c->path, PATH_SIZE) >= 0 ? c->path : "/";
+}
+
+static int show_mount(void *ctx, struct mount *m)
+{
+	struct mounts_context *c = ctx;
+
+	append_field(c->b, m->source);
+	text_append(c->b, " ", 1);
+	append_field(c->b, place_of(c, m));
+	text_printf(c->b, " %s ", m->sb->type->name);
+	mount_show_options(m, c->b);
+	text_printf(c->b, " 0 0\n");
+	return 0;
+}
+
+/* The path within the filesystem of a mount's root: other than "/" for bind mounts of a directory. */
+static void append_root(struct mounts_context *c, struct mount *m)
+{
+	size_t at = PATH_SIZE - 1;
+	struct dentry *d = m->root;
+
+	c->path[at] = '\0';
+	for (; d->parent != d && at > d->length + 1u; d = d->parent) {
+		at -= d->length + 1;
+		c->path[at] = '/';
+		memcpy(c->path + at + 1, d->name, d->length);
+	}
+	append_field(c->b, c->path[at] != '\0' ? c->path + at : "/");
+}
+
+static int show_mountinfo(void *ctx, struct mount *m)
+{
+	struct mounts_context *c = ctx;
+
+	text_printf(c->b, "%u %u %u:%u ", m->id, mount_parent_id(m), dev_major(m->sb->dev), dev_minor(m->sb->dev));
+	append_root(c, m);
+	text_append(c->b, " ", 1);
+	append_field(c->b, place_of(c, m));
+	text_append(c->b, " ", 1);
+	mount_show_flags(m, c->b);
+	text_printf(c->b, " - %s ", m->sb->type->name);
+	append_field(c->b, m->source);
+	text_printf(c->b, " %s", m->sb->flags & MS_RDONLY ? "ro" : "rw");
+	if (m->sb->ops->show_options != nullptr)
+		m->sb->ops->show_options(m->sb, c->b);
+	text_printf(c->b, "\n");
+	return 0;
+}
+
+static int show_all(struct text_buffer *b, int (*show)(void *ctx, struct mount *m))
+{
+	struct mounts_context c = { .b = b, .path = kmalloc(PATH_SIZE) };
+
+	if (c.path == nullptr)
+		return -ENOMEM;
+	int error = mount_for_each(show, &c);
+	kfree(c.path);
+	return error;
+}
+
+int pid_show_mounts(struct text_buffer *b, struct process *, uint32_t)
+{
+	return show_all(b, show_mount);
+}
+
+int pid_show_mountinfo(struct text_buffer *b, struct process *, uint32_t)
+{
+	return show_all(b, show_mountinfo);
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc/PID: the table of entries, the directories task, fd and fdinfo, and the links (proc(5)).
+ */
+#include "procfs.h"
+
+#include "../../vfs/pipe.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <kernel/slab.h>
+#include <lib/string.h>
+
+enum : uint64_t { FIRST = 2, FIRST_PID = 1u << 16 };
+
+static int follow_exe(struct process *p, struct path *out)
+{
+	struct file *f = process_exe(p);
+
+	if (f == nullptr)
+		return -ENOENT;
+	*out = f->path;
+	path_get(out);
+	file_put(f);
+	return 0;
+}
+
+static int follow_context(struct process *p, struct path *root, struct path *cwd)
+{
+	struct fs_context *c = process_get_fs(p);
+
+	if (c == nullptr)
+		return -ENOENT;
+	fs_context_paths(c, root, cwd);
+	fs_context_put(c);
+	return 0;
+}
+
+static int follow_cwd(struct process *p, struct path *out)
+{
+	return follow_context(p, nullptr, out);
+}
+
+static int follow_root(struct process *p, struct path *out)
+{
+	return follow_context(p, out, nullptr);
+}
+
+static long write_comm(struct process *p, const char *text, size_t n)
+{
+	size_t length = strnlen(text, n);
+
+	if (p != process_current())
+		return -EINVAL;
+	if (length > 0 && text[length - 1] == '\n')
+		length--;
+	length = MIN(length, sizeof(p->name) - 1);
+	mutex_lock(&p->lock);
+	memset(p->name, 0, sizeof(p->name));
+	memcpy(p->name, text, length);
+	mutex_unlock(&p->lock);
+	return (long)n;
+}
+
+static int show_zero(struct text_buffer *b, struct process *, uint32_t)
+{
+	text_printf(b, "0\n");
+	return 0;
+}
+
+/* The out-of-memory killer goes by size alone; the file is there for daemons that write their wish on starting. */
+static long write_oom_adjustment(struct process *, const char *text, size_t n)
+{
+	const char *at = text[0] == '-' ? text + 1 : text;
+
+	return *at >= '0' && *at <= '9' ? (long)n : -EINVAL;
+}
+
+const struct pid_entry pid_entries[] = {
+	{ .name = "task", .mode = S_IFDIR | 0555, .kind = PROC_TASK, .not_in_task = true },
+	{ .name = "fd", .mode = S_IFDIR | 0500, .kind = PROC_FD },
+	{ .name = "fdinfo", .mode = S_IFDIR | 0555, .kind = PROC_FDINFO },
+	{ .name = "stat", .mode = S_IFREG | 0444, .show = pid_show_stat },
+	{ .name = "statm", .mode = S_IFREG | 0444, .show = pid_show_statm },
+	{ .name = "status", .mode = S_IFREG | 0444, .show = pid_show_status },
+	{ .name = "comm", .mode = S_IFREG | 0644, .show = pid_show_comm, .write = write_comm },
+	{ .name = "cmdline", .mode = S_IFREG | 0444, .show = pid_show_cmdline },
+	{ .name = "environ", .mode = S_IFREG | 0400, .show = pid_show_environ, .inspect = true },
+	{ .name = "auxv", .mode = S_IFREG | 0400, .show = pid_show_auxv, .inspect = true },
+	{ .name = "maps", .mode = S_IFREG | 0444, .show = pid_show_maps, .inspect = true },
+	{ .name = "smaps", .mode = S_IFREG | 0444, .show = pid_show_smaps, .inspect = true },
+	{ .name = "limits", .mode = S_IFREG | 0444, .show = pid_show_limits },
+	{ .name = "mounts", .mode = S_IFREG | 0444, .show = pid_show_mounts },
+	{ .name = "mountinfo", .mode = S_IFREG | 0444, .show = pid_show_mountinfo },
+	{ .name = "wchan", .mode = S_IFREG | 0444, .show = show_zero },
+	{ .name = "oom_score", .mode = S_IFREG | 0444, .show = show_zero },
+	{ .name = "oom_score_adj", .mode = S_IFREG | 0644, .show = show_zero, .write = write_oom_adjustment },
+	{ .name = "cwd", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_cwd },
+	{ .name = "root", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_root },
+	{ .name = "exe", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_exe },
+};
+const uint32_t pid_entry_count = ARRAY_LEN(pid_entries);
+
+static bool has_thread(struct process *p, uint32_t tid)
+{
+	return process_next_tid(p, tid - 1) == tid;
+}
+
+bool pid_valid(const struct proc_inode *p)
+{
+	struct process *process = proc_inode_process(p);
+
+	if (process == nullptr)
+		return false;
+	bool valid = p->tid == 0 || has_thread(process, p->tid);
+	if (valid && (p->kind == PROC_FD_LINK || p->kind == PROC_FDINFO_FILE)) {
+		struct file_table *t = process_get_files(process);
+		struct file *f = t != nullptr ? file_table_at(t, p->fd) : nullptr;
+		valid = f != nullptr;
+		file_put(f);
+		file_table_put(t);
+	}
+	process_put(process);
+	return valid;
+}
+
+/* A decimal number without leading zeros; false: something else. */
+static bool parse_number(const struct name *n, uint32_t *out)
+{
+	*out = 0;
+	if (n->length == 0 || n->length > 9 || (n->text[0] == '0' && n->length > 1))
+		return false;
+	for (uint32_t k = 0; k < n->length; k++) {
+		if (n->text[k] < '0' || n->text[k] > '9')
+			return false;
+		*out = *out * 10 + (uint32_t)(n->text[k] - '0');
+	}
+	return true;
+}
+
+int proc_root_lookup_pid(struct inode *dir, const struct name *n, struct inode **out)
+{
+	uint32_t pid;
+
+	if (!parse_number(n, &pid))
+		return -ENOENT;
+	struct process *p = process_find(pid);
+	if (p == nullptr)
+		return -ENOENT;
+	struct proc_inode what = { .kind = PROC_PID, .pid = pid, .start_ns = p->start_ns };
+	process_put(p);
+	return proc_inode_create(dir->sb, &what, S_IFDIR | 0555, out);
+}
+
+static int lookup_entry(struct inode *dir, const struct name *n, struct proc_inode what, struct inode **out)
+{
+	for (uint32_t k = 0; k < pid_entry_count; k++) {
+		const struct pid_entry *e = &pid_entries[k];
+
+		if (strlen(e->name) != n->length || memcmp(e->name, n->text, n->length) != 0 || (e->not_in_task && what.tid != 0))
+			continue;
+		what.entry = e;
+		what.kind = S_ISDIR(e->mode) ? e->kind : PROC_ENTRY;
+		return proc_inode_create(dir->sb, &what, e->mode, out);
+	}
+	return -ENOENT;
+}
+
+static int lookup_fd(struct inode *dir, const struct name *n, struct proc_inode what, struct process *p, struct inode **out)
+{
+	bool links = what.kind == PROC_FD;
+	uint32_t fd, mode = S_IFREG | 0400;
+
+	if (!parse_number(n, &fd))
+		return -ENOENT;
+	if (!process_may_inspect(p))
+		return -EACCES;
+	struct file_table *t = process_get_files(p);
+	struct file *f = t != nullptr ? file_table_at(t, (int)fd) : nullptr;
+	file_table_put(t);
+	if (f == nullptr)
+		return -ENOENT;
+	if (links)
+		mode = S_IFLNK | (f->mode & FILE_READ ? 0500 : 0) | (f->mode & FILE_WRITE ? 0300 : 0);
+	file_put(f);
+	what.kind = links ? PROC_FD_LINK : PROC_FDINFO_FILE;
+	what.fd = (int)fd;
+	return proc_inode_create(dir->sb, &what, mode, out);
+}
+
+static int lookup_task(struct inode *dir, const struct name *n, struct proc_inode what, struct process *p, struct inode **out)
+{
+	if (!parse_number(n, &what.tid) || what.tid == 0 || !has_thread(p, what.tid))
+		return -ENOENT;
+	what.kind = PROC_PID;
+	return proc_inode_create(dir->sb, &what, S_IFDIR | 0555, out);
+}
+
+int pid_lookup(struct inode *dir, const struct name *n, struct inode **out)
+{
+	struct proc_inode what = *proc_inode_of(dir);
+	struct process *p = proc_inode_process(&what);
+	int error = -ENOENT;
+
+	if (p == nullptr)
+		return -ENOENT;
+	if (what.kind == PROC_PID)
+		error = lookup_entry(dir, n, what, out);
+	else if (what.kind == PROC_FD || what.kind == PROC_FDINFO)
+		error = lookup_fd(dir, n, what, p, out);
+	else if (what.kind == PROC_TASK)
+		error = lookup_task(dir, n, what, p, out);
+	process_put(p);
+	return error;
+}
+
+struct pid_emit {
+	struct file *file;
+	readdir_emit emit;
+	void *ctx;
+};
+
+static int emit_process(void *ctx, struct process *p)
+{
+	struct pid_emit *e = ctx;
+	char text[16];
+
+	if (FIRST_PID + p->pid < e->file->position)
+		return 0;
+	int n = snprintf(text, sizeof(text), "%u", p->pid);
+	if (!e->emit(e->ctx, text, (size_t)n, (uint64_t)p->pid << 32, DT_DIR, FIRST_PID + p->pid + 1))
+		return 1;
+	e->file->position = FIRST_PID + p->pid + 1;
+	return 0;
+}
+
+int proc_root_readdir_pids(struct file *f, readdir_emit emit, void *ctx)
+{
+	struct pid_emit e = { f, emit, ctx };
+
+	/* The two links stand before the numbers. */
+	if (f->position < FIRST_PID - 1) {
+		if (!emit(ctx, "self", 4, UINT32_MAX - PROC_SELF, DT_LNK, FIRST_PID - 1))
+			return 0;
+		f->position = FIRST_PID - 1;
+	}
+	if (f->position == FIRST_PID - 1) {
+		if (!emit(ctx, "thread-self", 11, UINT32_MAX - PROC_THREAD_SELF, DT_LNK, FIRST_PID))
+			return 0;
+		f->position = FIRST_PID;
+	}
+	(void)process_for_each(emit_process, &e);
+	return 0;
+}
+
+static void readdir_entries(struct file *f, const struct proc_inode *what, readdir_emit emit, void *ctx)
+{
+	for (; f->position - FIRST < pid_entry_count; f->position++) {
+		const struct pid_entry *e = &pid_entries[f->position - FIRST];
+
+		if (e->not_in_task && what->tid != 0)
+			continue;
+		if (!emit(ctx, e->name, strlen(e->name), ((uint64_t)what->pid << 32) + 1 + (f->position - FIRST), DT_OF_MODE(e->mode),
+			  f->position + 1))
+			return;
+	}
+}
+
+static void readdir_files(struct file *f, const struct proc_inode *what, struct process *p, readdir_emit emit, void *ctx)
+{
+	struct file_table *t = process_get_files(p);
+	char text[16];
+	int fd;
+
+	while (t != nullptr && (fd = file_table_next(t, (int)(f->position - FIRST))) >= 0) {
+		int n = snprintf(text, sizeof(text), "%d", fd);
+
+		if (!emit(ctx, text, (size_t)n, ((uint64_t)what->pid << 32) + 256 + (uint64_t)fd * 2,
+			  what->kind == PROC_FD ? DT_LNK : DT_REG, FIRST + (uint64_t)fd + 1))
+			break;
+		f->position = FIRST + (uint64_t)fd + 1;
+	}
+	file_table_put(t);
+}
+
+static void readdir_tasks(struct file *f, struct process *p, readdir_emit emit, void *ctx)
+{
+	char text[16];
+	uint32_t tid = (uint32_t)(f->position - FIRST);
+
+	while ((tid = process_next_tid(p, tid)) != 0) {
+		int n = snprintf(text, sizeof(text), "%u", tid);
+
+		if (!emit(ctx, text, (size_t)n, ((uint64_t)p->pid << 32) + ((uint64_t)(tid & 0xffff) << 16), DT_DIR, FIRST + tid))
+			return;
+		f->position = FIRST + tid;
+	}
+}
+
+long pid_readdir(struct file *f, readdir_emit emit, void *ctx)
+{
+	const struct proc_inode *what = proc_inode_of(f->inode);
+	struct process *p = proc_inode_process(what);
+	long result = 0;
+
+	if (p == nullptr)
+		return -ENOENT;
+	if (what->kind == PROC_PID)
+		readdir_entries(f, what, emit, ctx);
+	else if (what->kind == PROC_TASK)
+		readdir_tasks(f, p, emit, ctx);
+	else if (process_may_inspect(p))
+		readdir_files(f, what, p, emit, ctx);
+	else
+		result = -EACCES;
+	process_put(p);
+	return result;
+}
+
+/* The file behind an fd link, with a reference. */
+static int fd_file(const struct proc_inode *what, struct file **out)
+{
+	struct process *p = proc_inode_process(what);
+
+	*out = nullptr;
+	if (p == nullptr)
+		return -ENOENT;
+	bool allowed = process_may_inspect(p);
+	struct file_table *t = allowed ? process_get_files(p) : nullptr;
+	if (t != nullptr)
+		*out = file_table_at(t, what->fd);
+	file_table_put(t);
+	process_put(p);
+	return !allowed ? -EACCES : *out == nullptr ? -ENOENT : 0;
+}
+
+long fd_readlink(struct inode *i, char *out, size_t size)
+{
+	struct file *f;
+
+	int error = fd_file(proc_inode_of(i), &f);
+	if (error != 0)
+		return error;
+	long n = file_describe(f, out, size);
+	file_put(f);
+	return n;
+}
+
+int fd_follow(struct inode *i, struct path *out)
+{
+	struct file *f;
+
+	int error = fd_file(proc_inode_of(i), &f);
+	if (error != 0)
+		return error;
+	if (f->path.dentry != nullptr) {
+		*out = f->path;
+		path_get(out);
+	} else {
+		error = pipe_path(f, out);
+	}
+	file_put(f);
+	return error;
+}
+
+int fdinfo_show(struct text_buffer *b, struct inode *i)
+{
+	const struct proc_inode *what = proc_inode_of(i);
+	struct process *p = proc_inode_process(what);
+	struct file *f;
+
+	int error = fd_file(what, &f);
+	if (error == 0 && p != nullptr) {
+		struct file_table *t = process_get_files(p);
+		bool cloexec = t != nullptr && file_table_cloexec(t, what->fd);
+
+		text_printf(b, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", (unsigned long long)f->position,
+			    f->flags | O_LARGEFILE | (cloexec ? (uint32_t)O_CLOEXEC : 0), f->path.mount != nullptr ? f->path.mount->id : 0,
+			    f->inode != nullptr ? (unsigned long long)f->inode->ino : 0);
+		file_table_put(t);
+	}
+	file_put(f);
+	if (p != nullptr)
+		process_put(p);
+	return error;
+}

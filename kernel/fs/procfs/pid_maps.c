@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc/PID/{cmdline,environ,auxv,maps,smaps}: what stands in a process's memory, and where its memory is.
+ */
+#include "procfs.h"
+
+#include <abi/errno.h>
+#include <kernel/slab.h>
+#include <lib/string.h>
+
+enum : size_t { PATH_SIZE = 4096, PIECE = 1024, STRINGS_MAX = 128 * 1024, AUXV_MAX = 64 };
+
+typedef unsigned long long ull;
+
+static int append_range(struct text_buffer *b, struct vm_space *space, uint64_t start, uint64_t end)
+{
+	char *piece = kmalloc(PIECE);
+
+	if (piece == nullptr)
+		return -ENOMEM;
+	end = MIN(end, start + STRINGS_MAX);
+	while (start < end) {
+		size_t n = vm_read_partial(space, start, piece, MIN(end - start, (uint64_t)PIECE));
+
+		text_append(b, piece, n);
+		if (n == 0)
+			break;
+		start += n;
+	}
+	kfree(piece);
+	return 0;
+}
+
+int pid_show_cmdline(struct text_buffer *b, struct process *p, uint32_t)
+{
+	struct vm_space *space = process_get_space(p);
+	struct vm_exec_info info;
+
+	if (space == nullptr)
+		return 0;
+	vm_get_exec_info(space, &info);
+	int error = append_range(b, space, info.arg_start, info.arg_end);
+	/* A program that overwrote its terminator (setproctitle) goes on into the environment, up to the first zero. */
+	if (error == 0 && b->length > 0 && b->data[b->length - 1] != '\0') {
+		size_t length = strnlen(b->data, b->length);
+		if (length == b->length) {
+			error = append_range(b, space, info.env_start, info.env_end);
+			length = strnlen(b->data, b->length);
+		}
+		b->length = length;
+	}
+	vm_space_put(space);
+	return error;
+}
+
+int pid_show_environ(struct text_buffer *b, struct process *p, uint32_t)
+{
+	struct vm_space *space = process_get_space(p);
+	struct vm_exec_info info;
+
+	if (space == nullptr)
+		return 0;
+	vm_get_exec_info(space, &info);
+	int error = append_range(b, space, info.env_start, info.env_end);
+	vm_space_put(space);
+	return error;
+}
+
+/* The first address after a list of pointers that ends in a null pointer. */
+static uint64_t skip_pointers(struct vm_space *space, uint64_t at, uint64_t end)
+{
+	uint64_t word = 1;
+
+	while (word != 0 && at < end && vm_read(space, at, &word, sizeof(word)) == 0)
+		at += sizeof(word);
+	return at;
+}
+
+/* The initial stack has argc, argv, null, environment, null, auxiliary vector (System V ABI, process initialization). */
+int pid_show_auxv(struct text_buffer *b, struct process *p, uint32_t)
+{
+	struct vm_space *space = process_get_space(p);
+	struct vm_exec_info info;
+	uint64_t entry[2];
+
+	if (space == nullptr)
+		return 0;
+	vm_get_exec_info(space, &info);
+	uint64_t at = skip_pointers(space, info.stack_start + sizeof(uint64_t), info.arg_start);
+	at = skip_pointers(space, at, info.arg_start);
+	for (size_t n = 0; n < AUXV_MAX && vm_read(space, at, entry, sizeof(entry)) == 0; n++) {
+		text_append(b, entry, sizeof(entry));
+		at += sizeof(entry);
+		if (entry[0] == 0)
+			break;
+	}
+	vm_space_put(space);
+	return 0;
+}
+
+struct maps_context {
+	struct text_buffer *b;
+	char *path;
+	bool sizes;
+};
+
+static int show_area(void *ctx, const struct vm_area_info *a)
+{
+	struct maps_context *m = ctx;
+	const struct inode *i = a->file != nullptr ? a->file->inode : nullptr;
+	const char *label = a->label;
+	size_t before = m->b->length;
+
+	text_printf(m->b, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (ull)a->start, (ull)a->end, a->prot & MAP_PROT_READ ? 'r' : '-',
+		    a->prot & MAP_PROT_WRITE ? 'w' : '-', a->prot & MAP_PROT_EXEC ? 'x' : '-', a->shared ? 's' : 'p', (ull)a->offset,
+		    i != nullptr ? dev_major(i->sb->dev) : 0, i != nullptr ? dev_minor(i->sb->dev) : 0, i != nullptr ? (ull)i->ino : 0);
+	if (a->file != nullptr && file_describe(a->file, m->path, PATH_SIZE) >= 0)
+		label = m->path;
+	if (label != nullptr && label[0] != '\0') {
+		size_t column = m->b->length - before;
+		text_printf(m->b, "%*s%s", (int)(column < 73 ? 73 - column : 0), "", label);
+	}
+	text_printf(m->b, "\n");
+	if (m->sizes)
+		text_printf(m->b, "Size:           %8llu kB\nKernelPageSize: %8d kB\nMMUPageSize:    %8d kB\n", (ull)(a->end - a->start) / 1024,
+			    4, 4);
+	return 0;
+}
+
+static int show_areas(struct text_buffer *b, struct process *p, bool sizes)
+{
+	struct vm_space *space = process_get_space(p);
+	struct maps_context m = { .b = b, .sizes = sizes };
+
+	if (space == nullptr)
+		return 0;
+	m.path = kmalloc(PATH_SIZE);
+	int error = m.path != nullptr ? vm_for_each_area(space, show_area, &m) : -ENOMEM;
+	kfree(m.path);
+	vm_space_put(space);
+	return error;
+}
+
+int pid_show_maps(struct text_buffer *b, struct process *p, uint32_t)
+{
+	return show_areas(b, p, false);
+}
+
+int pid_show_smaps(struct text_buffer *b, struct process *p, uint32_t)
+{
+	return show_areas(b, p, true);
+}

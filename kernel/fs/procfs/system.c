@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system-wide files of /proc that belong to no one part of the kernel (proc(5)). Others register theirs with proc_register.
+ */
+#include "procfs.h"
+
+#include "cpuinfo.h"
+
+#include <abi/errno.h>
+#include <kernel/clock.h>
+#include <kernel/cmdline.h>
+#include <kernel/init.h>
+#include <kernel/page.h>
+#include <kernel/random.h>
+#include <lib/string.h>
+#include <nucleus/calls.h>
+
+enum : uint64_t { NS_PER_S = 1000000000, NS_PER_TICK = 10000000 };
+
+typedef unsigned long long ull;
+
+static int show_filesystems(struct text_buffer *b, void *)
+{
+	struct filesystem *fs;
+
+	for (uint32_t n = 0; (fs = filesystem_at(n)) != nullptr; n++)
+		text_printf(b, "%s\t%s\n", fs->needs_device ? "" : "nodev", fs->name);
+	return 0;
+}
+
+static void show_kib(struct text_buffer *b, const char *name, uint64_t pages)
+{
+	text_printf(b, "%s:%*s%8llu kB\n", name, (int)(15 - strlen(name)), "", (ull)pages * (PAGE_SIZE / 1024));
+}
+
+static int show_meminfo(struct text_buffer *b, void *)
+{
+	struct memory_stats m;
+
+	page_stats(&m);
+	uint64_t anonymous = m.user_pages > m.cache_pages ? m.user_pages - m.cache_pages : 0;
+	show_kib(b, "MemTotal", m.total_pages);
+	show_kib(b, "MemFree", m.free_pages);
+	show_kib(b, "MemAvailable", m.free_pages);
+	show_kib(b, "Buffers", 0);
+	show_kib(b, "Cached", m.cache_pages);
+	show_kib(b, "SwapCached", 0);
+	show_kib(b, "Active", m.user_pages);
+	show_kib(b, "Inactive", 0);
+	show_kib(b, "SwapTotal", 0);
+	show_kib(b, "SwapFree", 0);
+	show_kib(b, "Dirty", 0);
+	show_kib(b, "Writeback", 0);
+	show_kib(b, "AnonPages", anonymous);
+	show_kib(b, "Mapped", 0);
+	show_kib(b, "Shmem", m.cache_pages);
+	show_kib(b, "Slab", m.slab_pages);
+	show_kib(b, "SReclaimable", 0);
+	show_kib(b, "SUnreclaim", m.slab_pages);
+	show_kib(b, "KernelMemory", m.kernel_pages);
+	show_kib(b, "NucleusMemory", m.nucleus_pages);
+	return 0;
+}
+
+struct times {
+	uint64_t user_ns, system_ns;
+};
+
+static int add_times(void *ctx, struct process *p)
+{
+	struct times *t = ctx;
+	uint64_t user, system, child_user, child_system;
+
+	process_times(p, &user, &system, &child_user, &child_system);
+	t->user_ns += user + child_user;
+	t->system_ns += system + child_system;
+	return 0;
+}
+
+static uint64_t idle_ns(uint32_t cpu)
+{
+	struct account_cpu a;
+
+	if (nucleus_account_read(ACCOUNT_CPU, cpu) < 0)
+		return 0;
+	memcpy(&a, call_area(), sizeof(a));
+	return a.idle_ns;
+}
+
+static void show_cpu_line(struct text_buffer *b, const char *name, uint64_t user_ns, uint64_t system_ns, uint64_t idle)
+{
+	text_printf(b, "%s %llu 0 %llu %llu 0 0 0 0 0 0\n", name, (ull)(user_ns / NS_PER_TICK), (ull)(system_ns / NS_PER_TICK),
+		    (ull)(idle / NS_PER_TICK));
+}
+
+/* Idle time is known for each CPU. What is left of the time is user time in the proportion that processes report for all CPUs. */
+static int show_stat(struct text_buffer *b, void *)
+{
+	uint32_t cpus = boot_info()->cpu_count;
+	uint64_t up = clock_monotonic_ns(), idle_total = 0, busy_total;
+	struct times t = {};
+	char name[16];
+
+	for (uint32_t n = 0; n < cpus; n++)
+		idle_total += MIN(idle_ns(n), up);
+	busy_total = up * cpus - idle_total;
+	(void)process_for_each(add_times, &t);
+	uint64_t user = MIN(t.user_ns, busy_total);
+	show_cpu_line(b, "cpu ", user, busy_total - user, idle_total);
+	for (uint32_t n = 0; n < cpus; n++) {
+		uint64_t idle = MIN(idle_ns(n), up), busy = up - idle;
+		uint64_t share = busy_total >= 1000 ? busy / 1000 * user / (busy_total / 1000) : 0;
+
+		snprintf(name, sizeof(name), "cpu%u", n);
+		show_cpu_line(b, name, MIN(share, busy), busy - MIN(share, busy), idle);
+	}
+	text_printf(b, "intr 0\nctxt 0\nbtime %lld\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
+		    (long long)((clock_realtime_ns() - (int64_t)up) / (int64_t)NS_PER_S), process_last_pid(), process_running_count());
+	return 0;
+}
+
+static int show_uptime(struct text_buffer *b, void *)
+{
+	uint64_t up = clock_monotonic_ns(), idle = 0;
+
+	for (uint32_t n = 0; n < boot_info()->cpu_count; n++)
+		idle += idle_ns(n);
+	text_printf(b, "%llu.%02llu %llu.%02llu\n", (ull)(up / NS_PER_S), (ull)(up / NS_PER_TICK % 100), (ull)(idle / NS_PER_S),
+		    (ull)(idle / NS_PER_TICK % 100));
+	return 0;
+}
+
+static int show_loadavg(struct text_buffer *b, void *)
+{
+	uint32_t load[3];
+
+	process_load(load);
+	for (int n = 0; n < 3; n++)
+		text_printf(b, "%u.%02u ", load[n] / 2048, load[n] % 2048 * 100 / 2048);
+	text_printf(b, "%u/%u %u\n", process_running_count(), process_thread_total(), process_last_pid());
+	return 0;
+}
+
+static int show_cmdline(struct text_buffer *b, void *)
+{
+	text_printf(b, "%s\n", cmdline_text());
+	return 0;
+}
+
+static int show_cpuinfo(struct text_buffer *b, void *)
+{
+	for (uint32_t n = 0; n < boot_info()->cpu_count; n++)
+		cpuinfo_show(b, n);
+	return 0;
+}
+
+static int show_devices(struct text_buffer *b, void *)
+{
+	struct chrdev_info info;
+	uint32_t last = UINT32_MAX;
+
+	text_printf(b, "Character devices:\n");
+	for (uint32_t n = 0; chrdev_at(n, &info); n++) {
+		size_t length = strlen(info.name);
+
+		if (info.major == last)
+			continue;
+		last = info.major;
+		/* The driver's name is that of its devices without their number; memory devices are many under one. */
+		while (length > 0 && info.name[length - 1] >= '0' && info.name[length - 1] <= '9')
+			length--;
+		text_printf(b, "%3u %.*s\n", info.major, (int)length, info.major == 1 ? "mem" : info.name);
+	}
+	text_printf(b, "\nBlock devices:\n");
+	return 0;
+}
+
+static int show_partitions(struct text_buffer *b, void *)
+{
+	text_printf(b, "major minor  #blocks  name\n\n");
+	return 0;
+}
+
+static int show_swaps(struct text_buffer *b, void *)
+{
+	text_printf(b, "%-40s%s\t\t%s\t%s\t%s\n", "Filename", "Type", "Size", "Used", "Priority");
+	return 0;
+}
+
+static void show_uuid(struct text_buffer *b, const unsigned char *bytes)
+{
+	for (int n = 0; n < 16; n++)
+		text_printf(b, "%s%02x", n == 4 || n == 6 || n == 8 || n == 10 ? "-" : "", bytes[n]);
+	text_printf(b, "\n");
+}
+
+/* A random UUID (RFC 9562 section 5.4). */
+static void make_uuid(unsigned char bytes[16])
+{
+	random_bytes(bytes, 16);
+	bytes[6] = (bytes[6] & 0x0f) | 0x40;
+	bytes[8] = (bytes[8] & 0x3f) | 0x80;
+}
+
+static int show_new_uuid(struct text_buffer *b, void *)
+{
+	unsigned char bytes[16];
+
+	make_uuid(bytes);
+	show_uuid(b, bytes);
+	return 0;
+}
+
+static int show_boot_id(struct text_buffer *b, void *)
+{
+	static struct mutex lock = MUTEX_INIT(lock, RANK_NONE);
+	static unsigned char id[16];
+	static bool made;
+
+	mutex_lock(&lock);
+	if (!made)
+		make_uuid(id);
+	made = true;
+	mutex_unlock(&lock);
+	show_uuid(b, id);
+	return 0;
+}
+
+static int show_entropy(struct text_buffer *b, void *)
+{
+	text_printf(b, "%u\n", random_seeded() ? 256 : 0);
+	return 0;
+}
+
+static int show_text(struct text_buffer *b, void *arg)
+{
+	text_printf(b, "%s\n", (const char *)arg);
+	return 0;
+}
+
+static int show_file_max(struct text_buffer *b, void *)
+{
+	text_printf(b, "%u\n", 1u << 20);
+	return 0;
+}
+
+void proc_system_register(void)
+{
+	static const struct proc_file files[] = {
+		{ .name = "filesystems", .mode = 0444, .show = show_filesystems },
+		{ .name = "meminfo", .mode = 0444, .show = show_meminfo },
+		{ .name = "stat", .mode = 0444, .show = show_stat },
+		{ .name = "uptime", .mode = 0444, .show = show_uptime },
+		{ .name = "loadavg", .mode = 0444, .show = show_loadavg },
+		{ .name = "cmdline", .mode = 0444, .show = show_cmdline },
+		{ .name = "cpuinfo", .mode = 0444, .show = show_cpuinfo },
+		{ .name = "devices", .mode = 0444, .show = show_devices },
+		{ .name = "partitions", .mode = 0444, .show = show_partitions },
+		{ .name = "swaps", .mode = 0444, .show = show_swaps },
+		{ .name = "sys/kernel/random/uuid", .mode = 0444, .show = show_new_uuid },
+		{ .name = "sys/kernel/random/boot_id", .mode = 0444, .show = show_boot_id },
+		{ .name = "sys/kernel/random/entropy_avail", .mode = 0444, .show = show_entropy },
+		{ .name = "sys/kernel/random/poolsize", .mode = 0444, .show = show_text, .arg = "256" },
+		{ .name = "sys/vm/overcommit_memory", .mode = 0444, .show = show_text, .arg = "1" },
+		{ .name = "sys/fs/file-max", .mode = 0444, .show = show_file_max },
+		{ .name = "sys/fs/pipe-max-size", .mode = 0444, .show = show_text, .arg = "1048576" },
+	};
+
+	for (size_t n = 0; n < ARRAY_LEN(files); n++)
+		proc_register(&files[n]);
+}
