@@ -5,7 +5,9 @@
  */
 #include "core.h"
 
-DEFINE_COMPONENT(core, .stage = STAGE_CORE);
+static int start_core(void);
+
+DEFINE_COMPONENT(core, .stage = STAGE_CORE, .start = start_core);
 
 static const struct boot_info *boot;
 
@@ -30,6 +32,11 @@ void core_init(void)
 	timer_start();
 	log_start();
 	random_init(boot);
-	log_file_init();
 	privilege_init();
+}
+
+/* What needs the filesystems. */
+static int start_core(void)
+{
+	return log_file_init();
 }

@@ -19,7 +19,7 @@ void thread_wake_component(struct component *c);
 void clock_init(const struct boot_info *boot);
 void log_init(void);
 void log_start(void);
-void log_file_init(void);
+int log_file_init(void);		/* needs devfs */
 void timer_start(void);
 void random_init(const struct boot_info *boot);
 void syscall_init(void);

@@ -357,8 +357,7 @@ static const struct file_ops kmsg_ops = {
 	.seek = kmsg_seek,
 };
 
-void log_file_init(void)
+int log_file_init(void)
 {
-	if (chrdev_register("kmsg", MAJOR_MEM, MINOR_KMSG, 0600, &kmsg_ops, nullptr) < 0)
-		log_warn("log: /dev/kmsg cannot be made");
+	return chrdev_register("kmsg", MAJOR_MEM, MINOR_KMSG, 0600, &kmsg_ops, nullptr);
 }

@@ -50,13 +50,9 @@ static bool is_chosen_console(const struct tty *t)
 	return strcmp(option, t->name) == 0;
 }
 
-int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver, void *driver_data,
-	       struct tty **out)
+void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
+	       void *driver_data)
 {
-	struct tty *t = kmalloc(sizeof(*t));
-
-	if (t == nullptr)
-		return -ENOMEM;
 	strlcpy(t->name, name, sizeof(t->name));
 	t->major = major;
 	t->minor = minor;
@@ -67,10 +63,22 @@ int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tt
 	mutex_init(&t->lock, RANK_TTY);
 	mutex_lock(&t->lock);
 	line_init(&t->line);
+	mutex_unlock(&t->lock);
+}
+
+int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver, void *driver_data,
+	       struct tty **out)
+{
+	struct tty *t = kmalloc(sizeof(*t));
+
+	if (t == nullptr)
+		return -ENOMEM;
+	tty_setup(t, name, major, minor, driver, driver_data);
+	mutex_lock(&t->lock);
 	t->size = (struct winsize){ .ws_row = ROWS_DEFAULT, .ws_col = COLUMNS_DEFAULT };
 	mutex_unlock(&t->lock);
 	*out = t;
-	int error = chrdev_register(name, major, minor, 0620, &tty_file_ops, t);
+	int error = chrdev_register(t->name, major, minor, 0620, &tty_file_ops, t);
 	if (error < 0) {
 		kfree(t);
 		return error;

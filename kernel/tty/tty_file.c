@@ -28,10 +28,12 @@ int tty_file_open(struct file *f, struct tty *t, bool is_console)
 	if (tf == nullptr)
 		return -ENOMEM;
 	mutex_lock(&t->lock);
-	if (t->exclusive && !capable(CAP_SYS_ADMIN))
+	if (t->locked || t->other_closed)
+		error = -EIO;
+	else if (t->exclusive && !capable(CAP_SYS_ADMIN))
 		error = -EBUSY;
 	else
-		t->opens++;
+		t->was_open = ++t->opens > 0;
 	*tf = (struct tty_file){ .tty = t, .generation = t->generation, .is_console = is_console };
 	mutex_unlock(&t->lock);
 	if (error < 0) {
@@ -55,9 +57,12 @@ static void release_tty(struct file *f)
 	struct tty *t = tf->tty;
 
 	mutex_lock(&t->lock);
-	if (--t->opens == 0)
+	bool last = --t->opens == 0;
+	if (last)
 		t->exclusive = false;
 	mutex_unlock(&t->lock);
+	if (last && t->driver->last_close != nullptr)
+		t->driver->last_close(t);
 	kfree(tf);
 }
 
@@ -284,9 +289,9 @@ static int start_tty(void)
 {
 	int error = chrdev_register("tty", MAJOR_TTYAUX, MINOR_TTY, 0666, &controlling_ops, nullptr);
 
-	if (error < 0)
-		return error;
-	return chrdev_register("console", MAJOR_TTYAUX, MINOR_CONSOLE, 0600, &console_ops, nullptr);
+	if (error == 0)
+		error = chrdev_register("console", MAJOR_TTYAUX, MINOR_CONSOLE, 0600, &console_ops, nullptr);
+	return error < 0 ? error : pty_init();
 }
 
 DEFINE_COMPONENT(tty, .stage = STAGE_CORE, .start = start_tty);

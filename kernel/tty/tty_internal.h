@@ -36,6 +36,8 @@ struct tty {
 	bool exclusive GUARDED_BY(&lock);
 	bool throttled GUARDED_BY(&lock);	/* the driver holds input back */
 	bool other_closed;		/* pty: the other side is gone */
+	bool locked;			/* pty: not yet to be opened */
+	bool was_open;			/* pty: by anybody, since the master was opened */
 };
 
 /* private_data of an open file. */
@@ -56,6 +58,9 @@ static inline bool tty_hung_up(const struct tty_file *tf)
 }
 
 /* tty.c */
+/* A fresh terminal, as yet without a name in /dev. */
+void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
+	       void *driver_data);
 extern const struct file_ops tty_file_ops;	/* tty_file.c */
 struct tty *tty_console(void);
 /* Runs the driver's start_output; contained in a guard. */
@@ -81,6 +86,9 @@ void tty_signal_foreground(struct tty *t, int signo);
 long tty_ioctl(struct file *f, uint32_t command, uint64_t arg);
 /* The commands that need no open file: settings, sizes, queues. -ENOTTY: not one of them. */
 long tty_settings_ioctl(struct tty *t, uint32_t command, uint64_t arg);
+
+/* pty.c */
+[[nodiscard]] int pty_init(void);
 
 /* tty_file.c */
 [[nodiscard]] int tty_file_open(struct file *f, struct tty *t, bool is_console);

@@ -12,6 +12,7 @@ struct tty;
 struct tty_driver {
 	void (*start_output)(struct tty *t);	/* any lowered thread; must not block long: wakes the driver's thread */
 	void (*set_line)(struct tty *t, uint32_t baud);	/* may be nullptr */
+	void (*last_close)(struct tty *t);	/* no file is open any more; may be nullptr */
 	bool (*output_idle)(struct tty *t);	/* all that was taken is sent; nullptr: at once. Then call tty_output_idle */
 };
 [[nodiscard]] int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver, void *driver_data, struct tty **out);

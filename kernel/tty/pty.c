@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pseudo-terminals (Linux pty(7)): opening /dev/ptmx gives a master and makes its slave /dev/pts/N, a terminal whose wire is the
+ * master's file. What is written to the master is the slave's keyboard; reading the master gives the slave's output.
+ *
+ * A slot is in use while the master or the slave is open; its memory stays for the next use, so that a late open of a
+ * vanished slave finds a terminal that refuses. pool_lock guards the slots; the slave's own lock the rest.
+ */
+#include "tty_internal.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <abi/poll.h>
+#include <kernel/process.h>
+#include <kernel/slab.h>
+#include <kernel/user.h>
+#include <kernel/vfs.h>
+#include <lib/string.h>
+#include <lib/types.h>
+
+constexpr unsigned PTYS_MAX = 256;
+constexpr uint32_t MAJOR_PTS = 136, MAJOR_PTMX = 5, MINOR_PTMX = 2;
+
+struct pty {
+	struct tty slave;
+	char path[16];			/* pts/N */
+	unsigned index;
+	struct wait_queue wait;		/* of the master: output to read, room to write */
+	bool in_use, master_open;	/* under pool_lock */
+};
+
+static struct mutex pool_lock = MUTEX_INIT(pool_lock, RANK_TTY - 1);
+static struct pty *pool[PTYS_MAX] GUARDED_BY(&pool_lock);
+
+static struct pty *pty_of(struct tty *slave)
+{
+	return container_of(slave, struct pty, slave);
+}
+
+static void slave_output(struct tty *slave)
+{
+	wait_wake_all(&pty_of(slave)->wait);
+}
+
+static void slave_closed(struct tty *slave)
+{
+	struct pty *p = pty_of(slave);
+
+	mutex_lock(&pool_lock);
+	if (!p->master_open)
+		p->in_use = false;
+	mutex_unlock(&pool_lock);
+	wait_wake_all(&p->wait);
+}
+
+static const struct tty_driver slave_driver = { .start_output = slave_output, .last_close = slave_closed };
+
+static void set_up(struct pty *p)
+{
+	tty_setup(&p->slave, p->path, MAJOR_PTS, p->index, &slave_driver, p);
+	mutex_lock(&p->slave.lock);
+	p->slave.line.termios.c_cflag = B38400 | CS8 | CREAD;
+	p->slave.size = (struct winsize){};
+	p->slave.session = p->slave.foreground = 0;
+	p->slave.opens = 0;
+	p->slave.exclusive = p->slave.throttled = false;
+	p->slave.generation++;
+	p->slave.locked = true;
+	p->slave.other_closed = p->slave.was_open = false;
+	mutex_unlock(&p->slave.lock);
+	p->in_use = p->master_open = true;
+}
+
+/* A free slot, set up. nullptr: none left, or no memory. */
+static struct pty *take_slot(void)
+{
+	struct pty *p = nullptr;
+
+	mutex_lock(&pool_lock);
+	for (unsigned i = 0; i < PTYS_MAX && p == nullptr; i++) {
+		if (pool[i] != nullptr && pool[i]->in_use)
+			continue;
+		if (pool[i] == nullptr) {
+			pool[i] = kmalloc(sizeof(*p));
+			if (pool[i] == nullptr)
+				break;
+			pool[i]->index = i;
+			snprintf(pool[i]->path, sizeof(pool[i]->path), "pts/%u", i);
+			wait_queue_init(&pool[i]->wait);
+		}
+		p = pool[i];
+		set_up(p);
+	}
+	mutex_unlock(&pool_lock);
+	return p;
+}
+
+static unsigned slave_opens(struct pty *p)
+{
+	mutex_lock(&p->slave.lock);
+	unsigned opens = p->slave.opens;
+	mutex_unlock(&p->slave.lock);
+	return opens;
+}
+
+/* All who had opened the slave have closed it. */
+static bool slave_gone(struct pty *p)
+{
+	return p->slave.was_open && slave_opens(p) == 0;
+}
+
+static void give_slot(struct pty *p)
+{
+	mutex_lock(&pool_lock);
+	p->master_open = false;
+	if (slave_opens(p) == 0)
+		p->in_use = false;
+	mutex_unlock(&pool_lock);
+}
+
+static int open_master(struct file *f)
+{
+	struct pty *p = take_slot();
+
+	if (p == nullptr)
+		return -ENOSPC;
+	int error = chrdev_register(p->path, MAJOR_PTS, p->index, 0620, &tty_file_ops, &p->slave);
+	if (error < 0) {
+		give_slot(p);
+		return error;
+	}
+	f->private_data = p;
+	return 0;
+}
+
+static void release_master(struct file *f)
+{
+	struct pty *p = f->private_data;
+	struct tty *t = &p->slave;
+
+	chrdev_unregister(MAJOR_PTS, p->index);
+	mutex_lock(&t->lock);
+	uint32_t session = t->session;
+	__atomic_store_n(&t->other_closed, true, __ATOMIC_RELEASE);
+	mutex_unlock(&t->lock);
+	if (session != 0)
+		tty_session_exit(t, session);
+	else
+		tty_hang_up(t);
+	give_slot(p);
+}
+
+/* Whether a read would end: bytes, or a slave that was closed by all. */
+static bool master_readable(struct pty *p)
+{
+	mutex_lock(&p->slave.lock);
+	bool has = line_output_count(&p->slave.line) > 0 && !p->slave.line.stopped;
+	mutex_unlock(&p->slave.lock);
+	return has || slave_gone(p);
+}
+
+static long read_master(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
+{
+	struct pty *p = f->private_data;
+	unsigned char bytes[TTY_CHUNK];
+	size_t got = 0;
+
+	while (got < n) {
+		size_t part = tty_take_output(&p->slave, bytes, MIN(n - got, sizeof(bytes)));
+
+		if (part > 0) {
+			if (io_copy_out(buf, got, bytes, part) < part)
+				return got > 0 ? (long)got : -EFAULT;
+			got += part;
+			continue;
+		}
+		if (got > 0)
+			break;
+		if (slave_gone(p))
+			return -EIO;
+		if ((f->flags & O_NONBLOCK) != 0)
+			return -EAGAIN;
+		int error = wait_event_interruptible(&p->wait, master_readable(p));
+		if (error < 0)
+			return error;
+	}
+	return (long)got;
+}
+
+static long write_master(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
+{
+	struct pty *p = f->private_data;
+	unsigned char bytes[TTY_CHUNK];
+	size_t sent = 0;
+	int error = 0;
+
+	while (sent < n && error == 0) {
+		size_t room = tty_input_room(&p->slave);
+		size_t part = MIN(MIN(n - sent, sizeof(bytes)), room);
+
+		if (room == 0) {
+			error = (f->flags & O_NONBLOCK) != 0
+					? -EAGAIN
+					: wait_event_interruptible(&p->wait, tty_input_room(&p->slave) > 0);
+			continue;
+		}
+		part = io_copy_in(bytes, buf, sent, part);
+		if (part == 0)
+			error = -EFAULT;
+		tty_input(&p->slave, bytes, part);
+		sent += part;
+	}
+	return sent > 0 ? (long)sent : error;
+}
+
+static uint32_t poll_master(struct file *f, struct poll_table *table)
+{
+	struct pty *p = f->private_data;
+	uint32_t ready = 0;
+
+	poll_watch(table, &p->wait);
+	if (master_readable(p))
+		ready |= POLLIN | POLLRDNORM;
+	if (slave_gone(p))
+		ready |= POLLHUP;
+	if (tty_input_room(&p->slave) > 0)
+		ready |= POLLOUT | POLLWRNORM;
+	return ready;
+}
+
+static long set_lock(struct pty *p, user_addr at)
+{
+	int32_t locked;
+
+	if (get_user(locked, at) < 0)
+		return -EFAULT;
+	mutex_lock(&p->slave.lock);
+	p->slave.locked = locked != 0;
+	mutex_unlock(&p->slave.lock);
+	return 0;
+}
+
+static long master_ioctl(struct file *f, uint32_t command, uint64_t arg)
+{
+	struct pty *p = f->private_data;
+	struct tty *t = &p->slave;
+	user_addr at = USER_ADDR(arg);
+	int32_t value;
+
+	switch (command) {
+	case TIOCGPTN:
+		value = (int32_t)p->index;
+		return put_user(at, value);
+	case TIOCSPTLCK: return set_lock(p, at);
+	case TIOCGPTLCK:
+		mutex_lock(&t->lock);
+		value = t->locked;
+		mutex_unlock(&t->lock);
+		return put_user(at, value);
+	case TIOCGPGRP:
+		value = (int32_t)tty_foreground_group(t);
+		return put_user(at, value);
+	case FIONREAD:	/* what is output there is input here */
+		return tty_settings_ioctl(t, TIOCOUTQ, arg);
+	case TIOCSTI:
+	case TIOCSETD: return -ENOTTY;
+	default: return tty_settings_ioctl(t, command, arg);
+	}
+}
+
+static const struct file_ops master_ops = {
+	.open = open_master,
+	.release = release_master,
+	.read = read_master,
+	.write = write_master,
+	.poll = poll_master,
+	.ioctl = master_ioctl,
+};
+
+int pty_init(void)
+{
+	return chrdev_register("ptmx", MAJOR_PTMX, MINOR_PTMX, 0666, &master_ops, nullptr);
+}
