@@ -21,7 +21,8 @@ static struct mount *memfd_filesystem(void)
 	return m;
 }
 
-static int create(const char *name, size_t length, uint32_t flags, struct file **out)
+/* The label that the file gets is the dentry's name, which lives as long as the file. */
+static int create(const char *name, size_t length, uint32_t mode, uint32_t seals, struct file **out)
 {
 	struct mount *m = memfd_filesystem();
 	struct process *p = process_current();
@@ -29,11 +30,11 @@ static int create(const char *name, size_t length, uint32_t flags, struct file *
 
 	if (m == nullptr)
 		return -ENOMEM;
-	struct make_request r = { .mode = S_IFREG | (flags & MFD_NOEXEC_SEAL ? 0666 : 0777), .uid = p->cred.fsuid, .gid = p->cred.fsgid };
+	struct make_request r = { .mode = S_IFREG | mode, .uid = p != nullptr ? p->cred.fsuid : 0, .gid = p != nullptr ? p->cred.fsgid : 0 };
 	int error = m->sb->root->ops->make_unnamed(m->sb->root, &r, &i);
 	if (error != 0)
 		return error;
-	i->seals = flags & MFD_ALLOW_SEALING ? 0 : (uint32_t)F_SEAL_SEAL;
+	i->seals = seals;
 	struct name n = name_make(name, length);
 	struct path path = { m, dentry_create(m->sb, m->root, &n, i) };
 	if (path.dentry == nullptr) {
@@ -41,10 +42,23 @@ static int create(const char *name, size_t length, uint32_t flags, struct file *
 		return -ENOMEM;
 	}
 	error = file_open_inode(&path, O_RDWR, true, out);
-	/* The label lives as long as the dentry whose name it is. */
 	if (error == 0)
 		(*out)->label = path.dentry->name;
 	dentry_put(path.dentry);
+	return error;
+}
+
+int file_create_memory(const char *label, uint64_t size, struct file **out)
+{
+	char name[40];
+	int n = scnprintf(name, sizeof(name), "/dev/%s", label);
+
+	int error = create(name, (size_t)n, 0600, F_SEAL_SEAL, out);
+	if (error != 0)
+		return error;
+	error = inode_truncate((*out)->inode, size);
+	if (error != 0)
+		file_put(*out);
 	return error;
 }
 
@@ -61,7 +75,8 @@ static long sys_memfd_create(user_addr name_at, uint32_t flags)
 	long length = copy_string_from_user(name + PREFIX, name_at, MEMFD_NAME_MAX + 1);
 	if (length < 0)
 		return length == -ENAMETOOLONG ? -EINVAL : length;
-	int error = create(name, PREFIX + (size_t)length, flags, &f);
+	int error = create(name, PREFIX + (size_t)length, flags & MFD_NOEXEC_SEAL ? 0666 : 0777,
+			   flags & MFD_ALLOW_SEALING ? 0 : (uint32_t)F_SEAL_SEAL, &f);
 	if (error != 0)
 		return error;
 	int fd = file_install(f, flags & MFD_CLOEXEC);

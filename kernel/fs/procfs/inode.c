@@ -113,7 +113,7 @@ static int lookup_node(struct inode *dir, const struct name *n, struct inode **o
 
 static int proc_lookup(struct inode *dir, const struct name *n, struct inode **out)
 {
-	return proc_inode_of(dir)->kind == PROC_NODE ? lookup_node(dir, n, out) : pid_lookup(dir, n, out);
+	return proc_inode_of(dir)->kind == PROC_NODE ? lookup_node(dir, n, out) : proc_pid_lookup(dir, n, out);
 }
 
 static long proc_readlink(struct inode *i, char *out, size_t size)
@@ -227,7 +227,7 @@ static long proc_readdir(struct file *f, readdir_emit emit, void *ctx)
 {
 	if (!emit_dots(f, emit, ctx))
 		return 0;
-	return proc_inode_of(f->inode)->kind == PROC_NODE ? readdir_node(f, emit, ctx) : pid_readdir(f, emit, ctx);
+	return proc_inode_of(f->inode)->kind == PROC_NODE ? readdir_node(f, emit, ctx) : proc_pid_readdir(f, emit, ctx);
 }
 
 static const struct file_ops proc_dir_ops = { .readdir = proc_readdir, .seek = file_seek_generic };

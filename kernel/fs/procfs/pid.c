@@ -196,7 +196,7 @@ static int lookup_task(struct inode *dir, const struct name *n, struct proc_inod
 	return proc_inode_create(dir->sb, &what, S_IFDIR | 0555, out);
 }
 
-int pid_lookup(struct inode *dir, const struct name *n, struct inode **out)
+int proc_pid_lookup(struct inode *dir, const struct name *n, struct inode **out)
 {
 	struct proc_inode what = *proc_inode_of(dir);
 	struct process *p = proc_inode_process(&what);
@@ -297,7 +297,7 @@ static void readdir_tasks(struct file *f, struct process *p, readdir_emit emit, 
 	}
 }
 
-long pid_readdir(struct file *f, readdir_emit emit, void *ctx)
+long proc_pid_readdir(struct file *f, readdir_emit emit, void *ctx)
 {
 	const struct proc_inode *what = proc_inode_of(f->inode);
 	struct process *p = proc_inode_process(what);

@@ -70,8 +70,8 @@ struct pid_entry {
 extern const struct pid_entry pid_entries[];
 extern const uint32_t pid_entry_count;
 
-[[nodiscard]] int pid_lookup(struct inode *dir, const struct name *n, struct inode **out);
-long pid_readdir(struct file *f, readdir_emit emit, void *ctx);
+[[nodiscard]] int proc_pid_lookup(struct inode *dir, const struct name *n, struct inode **out);
+long proc_pid_readdir(struct file *f, readdir_emit emit, void *ctx);
 [[nodiscard]] int proc_root_lookup_pid(struct inode *dir, const struct name *n, struct inode **out);
 [[nodiscard]] int proc_root_readdir_pids(struct file *f, readdir_emit emit, void *ctx);
 long fd_readlink(struct inode *i, char *out, size_t size);
