@@ -118,3 +118,24 @@ static long sys_rt_sigaction(int signo, user_addr new_action, user_addr old_acti
 	return 0;
 }
 SYSCALL(rt_sigaction);
+
+void process_signal_info(struct process *p, struct process_signal_info *out)
+{
+	*out = (struct process_signal_info){ .queued = __atomic_load_n(&p->queued_signals, __ATOMIC_RELAXED) };
+	spin_lock(&p->signal_lock);
+	out->pending = p->pending.set;
+	struct signal_state *s = p->signals;
+	if (s != nullptr) {
+		spin_lock(&s->lock);
+		for (int signo = 1; signo <= SIGNAL_MAX; signo++) {
+			uint64_t handler = s->action[signo - 1].handler;
+
+			if (handler == SIG_IGN)
+				out->ignored |= SIGNAL_BIT(signo);
+			else if (handler != SIG_DFL)
+				out->caught |= SIGNAL_BIT(signo);
+		}
+		spin_unlock(&s->lock);
+	}
+	spin_unlock(&p->signal_lock);
+}
