@@ -110,10 +110,19 @@ static struct range_node *rotate_right(struct range_tree *t, struct range_node *
 	return up;
 }
 
-/* Restores balance, heights and gaps from n to the root. */
-static void fix_up(struct range_tree *t, struct range_node *n)
+/*
+ * Restores balance, heights and gaps from n upwards, at least up to `through` (nullptr: no such need), then until a subtree
+ * looks to its parent as it did before: n->height and n->max_gap are what the parent saw last.
+ */
+static void fix_up(struct range_tree *t, struct range_node *n, const struct range_node *through)
 {
 	for (; n; n = n->parent) {
+		int32_t height = n->height;
+		uint64_t max_gap = n->max_gap;
+
+		if (n == through)
+			through = nullptr;
+
 		update(n);
 		int32_t balance = height_of(n->left) - height_of(n->right);
 
@@ -126,6 +135,8 @@ static void fix_up(struct range_tree *t, struct range_node *n)
 				rotate_right(t, n->right);
 			n = rotate_left(t, n);
 		}
+		if (n->height == height && n->max_gap == max_gap && !through)
+			return;
 	}
 }
 
@@ -144,7 +155,7 @@ static void fix_next_gap(struct range_tree *t, const struct range_node *n)
 	if (!next)
 		return;
 	set_gap(t, next);
-	fix_up(t, next);
+	fix_up(t, next, nullptr);
 }
 
 void range_insert(struct range_tree *t, struct range_node *n)
@@ -164,10 +175,15 @@ void range_insert(struct range_tree *t, struct range_node *n)
 	*at = n;
 	n->parent = parent;
 	n->left = n->right = nullptr;
+	n->height = 0;
+	n->max_gap = 0;
 	list_insert_after(before, &n->link);
 	set_gap(t, n);
-	fix_up(t, n);
-	fix_next_gap(t, n);
+	/* A leaf's successor is above it: one way up serves both. */
+	struct range_node *next = range_next(t, n);
+	if (next)
+		set_gap(t, next);
+	fix_up(t, n, next);
 }
 
 void range_remove(struct range_tree *t, struct range_node *n)
@@ -181,20 +197,21 @@ void range_remove(struct range_tree *t, struct range_node *n)
 		replace_child(t, next, next->right);
 		next->left = n->left;
 		next->right = n->right;
+		next->height = n->height;
+		next->max_gap = n->max_gap;
 		next->left->parent = next;
 		if (next->right)
 			next->right->parent = next;
 		replace_child(t, n, next);
 	} else {
-		from = n->parent;
+		/* A right child is the successor and has no children (AVL); without one the successor is above. */
+		from = n->right ? next : n->parent;
 		replace_child(t, n, n->left ? n->left : n->right);
 	}
 	list_remove(&n->link);
 	if (next)
 		set_gap(t, next);
-	fix_up(t, from);
-	if (next)
-		fix_up(t, next);
+	fix_up(t, from, next && from == next ? next->parent : next);
 }
 
 void range_resize(struct range_tree *t, struct range_node *n, uint64_t start, uint64_t end)
@@ -204,7 +221,7 @@ void range_resize(struct range_tree *t, struct range_node *n, uint64_t start, ui
 	n->start = start;
 	n->end = end;
 	set_gap(t, n);
-	fix_up(t, n);
+	fix_up(t, n, nullptr);
 	if (end_moved)
 		fix_next_gap(t, n);
 }
