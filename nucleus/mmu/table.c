@@ -83,17 +83,22 @@ void table_prune(uint64_t root_phys, uint64_t va, uint64_t end)
 {
 	uint64_t step = PAGE_SIZE * 512;
 
-	for (unsigned level = 1; level <= 3; level++, step *= 512)
+	/* Only where a table goes may the one above become empty. */
+	bool any = true;
+
+	for (unsigned level = 1; level <= 3 && any; level++, step *= 512) {
+		any = false;
 		for (uint64_t at = align_down(va, step); at < end; at += step) {
 			unsigned above = 3;
 
 			while (above > level && table_find(root_phys, at, above))
 				above--;
 			if (above == level)
-				prune_one(root_phys, at, level);
+				any |= prune_one(root_phys, at, level);
 			else	/* Skip all that the missing table would cover: a whole process view is 2^17 GiB. */
 				at = (at | (((uint64_t)PAGE_SIZE << (9 * above)) - 1)) + 1 - step;
 		}
+	}
 }
 
 bool kernel_translate(uint64_t va, uint64_t *phys)
