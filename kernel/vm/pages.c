@@ -9,6 +9,8 @@
 #include <arch/page_table_walk.h>
 #include <nucleus/calls.h>
 
+enum : uint64_t { WORTH_LOOKING = 32 * PAGE_SIZE };
+
 static uint64_t entry_pfn(struct pte_entry e)
 {
 	return e.bits >> PAGE_SHIFT;
@@ -54,10 +56,28 @@ static void put_list(const struct pte_list *list)
 	}
 }
 
+/* Whether a look at the tables, cheaper than a call, shows that nothing is mapped in [start, end). */
+static bool surely_empty(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES_SHARED(s->lock)
+{
+	start = page_table_skip(s->root, start, end);
+	if (start >= end)
+		return true;
+	if (end - start > WORTH_LOOKING || start / PAGE_TABLE_SPAN != (end - 1) / PAGE_TABLE_SPAN)
+		return false;
+	const uint64_t *leaf = page_table_leaf(s->root, start);
+	for (uint64_t n = (end - start) >> PAGE_SHIFT; leaf && n-- > 0; leaf++)
+		if (page_entry_used(page_entry_load(leaf)))
+			return false;
+	return true;
+}
+
 void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end)
 {
 	const struct pte_list *list = (const struct pte_list *)call_area();
 	bool owned = !(a->flags & AREA_SPECIAL);
+
+	if (surely_empty(s, start, end))
+		return;
 
 	while (start < end) {
 		if (nucleus_space_unmap(s->handle, start, end))
