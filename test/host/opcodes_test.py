@@ -12,7 +12,7 @@ import tempfile
 SCRIPT = """SECTIONS {
     .nucleus 0xffffffff80000000 : { BYTE(0xc3) }
     .gates 0xffffffff80800000 : { *(.gates) }
-    .elevated 0xffffffff80801000 : { *(.elevated) }
+    .elevated 0xffffffff80802000 : { *(.elevated) }
     .text 0xffffffff80810000 : { *(.text) }
     nucleus = 0xffffffff80000000;
 }

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The benchmark program: does each operation of rows.h some times, each time between two markers, which the counting plugin (count.c) sees. Runs
+ * unchanged on Linux and on Stellux, as an ordinary program or as the first process; as the first process it powers the
+ * machine off at the end. It measures nothing itself.
+ */
+#include <bench/rows.h>
+#include <marker.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* body, some times to warm up and `times` times between markers */
+#define REPEAT(row, times, body) do { \
+	for (int warm_ = 0; warm_ < 4; warm_++) { body; } \
+	for (int turn_ = 0; turn_ < (times); turn_++) { \
+		MARK(MARKER_BEGIN | ROW_##row); \
+		body; \
+		MARK(MARKER_END | ROW_##row); \
+	} \
+} while (0)
+
+enum { QUICK = 400, SLOW = 40, PAGES = 1000, PAGE = 4096 };
+
+static char buffer[PAGE];
+
+static void fail(const char *what)
+{
+	printf("bench: %s: %s\n", what, strerror(errno));
+}
+
+static void must(long result, const char *what)
+{
+	if (result < 0)
+		fail(what);
+}
+
+static void calls(void)
+{
+	struct timespec now;
+	struct stat st;
+	int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
+
+	if (zero < 0 || null < 0)
+		fail("/dev");
+	REPEAT(nothing, QUICK, (void)0);
+	REPEAT(getpid, QUICK, syscall(SYS_getpid));
+	REPEAT(getppid, QUICK, syscall(SYS_getppid));
+	REPEAT(getuid, QUICK, syscall(SYS_getuid));
+	REPEAT(clock_gettime, QUICK, clock_gettime(CLOCK_MONOTONIC, &now));
+	REPEAT(read_zero, QUICK, must(read(zero, buffer, 1), "read"));
+	REPEAT(write_null, QUICK, must(write(null, buffer, 1), "write"));
+	REPEAT(open_close, QUICK, must(close(open("/dev/null", O_RDONLY)), "open"));
+	REPEAT(stat_null, QUICK, must(stat("/dev/null", &st), "stat"));
+	close(zero);
+	close(null);
+}
+
+static void pipes(void)
+{
+	int ping[2], pong[2];
+	pid_t child;
+
+	must(pipe(ping), "pipe");
+	must(pipe(pong), "pipe");
+	REPEAT(pipe_1, QUICK, { must(write(ping[1], buffer, 1), "write"); must(read(ping[0], buffer, 1), "read"); });
+	REPEAT(pipe_4096, QUICK, { must(write(ping[1], buffer, PAGE), "write"); must(read(ping[0], buffer, PAGE), "read"); });
+	child = fork();
+	if (child == 0) {
+		close(ping[1]);
+		while (read(ping[0], buffer, 1) == 1)
+			must(write(pong[1], buffer, 1), "write");
+		_exit(0);
+	}
+	REPEAT(ping_pong, QUICK, { must(write(ping[1], buffer, 1), "write"); must(read(pong[0], buffer, 1), "read"); });
+	close(ping[1]);
+	must(waitpid(child, nullptr, 0), "wait");
+	close(ping[0]);
+	close(pong[0]);
+	close(pong[1]);
+}
+
+static void fork_and_wait(void)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(0);
+	must(waitpid(child, nullptr, 0), "fork");
+}
+
+static void exec_and_wait(const char *self)
+{
+	pid_t child = vfork();
+
+	if (child == 0) {
+		execl(self, "bench", "nothing", nullptr);
+		_exit(1);
+	}
+	must(waitpid(child, nullptr, 0), "exec");
+}
+
+static char *map(size_t bytes)
+{
+	char *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		fail("mmap");
+	return p;
+}
+
+static void map_and_touch(size_t pages)
+{
+	volatile char *p = map(pages * PAGE);
+
+	for (size_t i = 0; i < pages; i++)
+		p[i * PAGE] = 1;
+	must(munmap((void *)p, pages * PAGE), "munmap");
+}
+
+static void memory(void)
+{
+	REPEAT(touch_1, QUICK, map_and_touch(1));
+	REPEAT(touch_1000, SLOW / 4, map_and_touch(PAGES));
+
+	volatile char *p = map(PAGES * PAGE);
+	/* From the end, so that nothing is guessed ahead. */
+	for (size_t i = PAGES; i-- > 0;) {
+		MARK(MARKER_BEGIN | ROW_fault);
+		p[i * PAGE] = 1;
+		MARK(MARKER_END | ROW_fault);
+	}
+	munmap((void *)p, PAGES * PAGE);
+}
+
+/* The kernel's own rows; Linux has no such file. */
+static void kernel_rows(void)
+{
+	static const char *const jobs[] = { "elevate 400\n", "call 400\n" };
+
+	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+		int fd = open("/proc/measure", O_WRONLY);
+
+		if (fd < 0)
+			return;
+		must(write(fd, jobs[i], strlen(jobs[i])), "/proc/measure");
+		close(fd);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "nothing"))
+		return 0;
+	setvbuf(stdout, nullptr, _IOLBF, 0);
+	if (getpid() == 1) {
+		mount("proc", "/proc", "proc", 0, nullptr);
+		mount("dev", "/dev", "devtmpfs", 0, nullptr);
+	}
+	kernel_rows();
+	calls();
+	pipes();
+	REPEAT(fork, SLOW, fork_and_wait());
+	REPEAT(exec, SLOW, exec_and_wait(getpid() == 1 ? "/bench" : argv[0]));
+	memory();
+	printf("bench: done\n");
+	if (getpid() == 1)
+		reboot(RB_POWER_OFF);
+	return 0;
+}

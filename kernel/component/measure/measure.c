@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations of the kernel itself for the benchmark, which no process can do: /proc/measure. Writing `elevate N` or `call N` makes a thread of this
+ * component do the operation N times between markers (arch/marker.h); reading names what there is. The component asks for
+ * the right to elevate; it has no other use for it than an empty bracket.
+ */
+#include <abi/errno.h>
+#include <arch/marker.h>
+#include <arch/measure.h>
+#include <kernel/component.h>
+#include <kernel/lock.h>
+#include <kernel/text.h>
+#include <kernel/vfs.h>
+#include <kernel/wait.h>
+#include <lib/string.h>
+#include <nucleus/calls.h>
+
+enum { COUNT_MAX = 100000 };
+
+static void measure_call(void)
+{
+	/* The cheapest call there is: an unknown number of TLS base, refused at once. */
+	(void)nucleus_tls_get(UINT32_MAX);
+}
+
+/* The rows' numbers are bench/rows.h's. */
+static void run_elevate(unsigned n)
+{
+	while (n-- > 0)
+		measure_bracket();
+}
+
+static void run_call(unsigned n)
+{
+	while (n-- > 0) {
+		MARK(MARKER_BEGIN | 2);
+		measure_call();
+		MARK(MARKER_END | 2);
+	}
+}
+
+static const struct operation {
+	const char *name;
+	void (*run)(unsigned n);
+} operations[] = { { "elevate", run_elevate }, { "call", run_call } };
+
+/* One job at a time. */
+static struct mutex job_lock = MUTEX_INIT(job_lock, RANK_NONE);
+static struct wait_queue done = WAIT_QUEUE_INIT(done);
+static struct job {
+	const struct operation *operation;
+	unsigned count;
+	uint32_t finished;
+} job GUARDED_BY(&job_lock);
+
+extern struct component component_measure;
+
+static void run_job(void *arg)
+{
+	struct job *j = arg;
+
+	j->operation->run(j->count);
+	__atomic_store_n(&j->finished, 1, __ATOMIC_RELEASE);
+	wait_wake_all(&done);
+}
+
+static bool parse(const char *text, size_t n, struct job *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(operations); i++) {
+		size_t length = strlen(operations[i].name);
+		unsigned count = 0;
+
+		if (n <= length + 1 || memcmp(text, operations[i].name, length) || text[length] != ' ')
+			continue;
+		for (size_t k = length + 1; k < n && text[k] != '\n'; k++) {
+			if (text[k] < '0' || text[k] > '9' || count > COUNT_MAX)
+				return false;
+			count = count * 10 + (unsigned)(text[k] - '0');
+		}
+		*out = (struct job){ .operation = &operations[i], .count = count };
+		return count > 0 && count <= COUNT_MAX;
+	}
+	return false;
+}
+
+static long write_measure(const char *text, size_t n, void *arg)
+{
+	struct thread *t;
+	int error;
+
+	(void)arg;
+	mutex_lock(&job_lock);
+	if (!parse(text, n, &job)) {
+		mutex_unlock(&job_lock);
+		return -EINVAL;
+	}
+	struct job *j = &job;
+
+	error = kthread_start(&component_measure, "measure", run_job, j, &t);
+	if (!error)
+		wait_event(&done, __atomic_load_n(&j->finished, __ATOMIC_ACQUIRE));
+	mutex_unlock(&job_lock);
+	return error ? error : (long)n;
+}
+
+static int show_measure(struct text_buffer *b, void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_LEN(operations); i++)
+		text_printf(b, "%s N\n", operations[i].name);
+	return 0;
+}
+
+static const struct proc_file measure_file = { .name = "measure", .mode = 0600, .show = show_measure, .write = write_measure };
+
+static int start_measure(void)
+{
+	proc_register(&measure_file);
+	return 0;
+}
+
+DEFINE_COMPONENT(measure, .asks_elevate = true, .start = start_measure, .stage = STAGE_LATE);

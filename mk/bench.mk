@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+#
+# Instructions, view switches and TLB flushes per operation, on Stellux in each mode and on
+# Debian's Linux, in the same QEMU: bench/run. The counting plugin is built for this machine.
+
+BENCH_PLUGIN := $(B)/bench/count.so
+BENCH_CPIO   := $(B)/bench/initramfs.cpio
+
+$(B)/u/bench/bench.o: USER_CFLAGS += -Iabi/arch/$(ARCH)
+
+$(BENCH_PLUGIN): bench/count.c bench/arch/$(ARCH)/decode.h $(wildcard abi/arch/$(ARCH)/marker.h)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -std=c23 -O2 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -I. -Ibench/arch/$(ARCH) -o $@ $<
+
+$(BENCH_CPIO): bench/initramfs.list $$(BENCH_PROGRAM) tools/mkcpio
+	$(call say,CPIO,$@)
+	$(Q)sed -e 's|@B@|$(B)|' bench/initramfs.list > $(B)/bench/initramfs.list
+	$(Q)$(PYTHON) tools/mkcpio $(B)/bench/initramfs.list $@
+
+.PHONY: bench
+bench: need ## counts instructions per operation, beside Linux on the same machine
+	$(Q)$(MAKE) --no-print-directory ARCH=$(ARCH) bench-parts
+	$(Q)$(PYTHON) tools/fetch linux-image-cloud $(DEB_ARCH) build/third_party/linux-image-cloud-$(DEB_ARCH) || \
+		echo 'bench: no Linux to compare with; its column stays empty' >&2
+	$(Q)PYTHONPATH=tools $(PYTHON) bench/run --arch $(ARCH) --build $(B) --linux build/third_party/linux-image-cloud-$(DEB_ARCH)
+
+.PHONY: bench-parts
+bench-parts: $$(B)/stellux.elf $(B)/$(EFI_NAME) $(BENCH_PLUGIN) $(BENCH_CPIO)
