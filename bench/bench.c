@@ -5,6 +5,7 @@
  * machine off at the end. It measures nothing itself.
  */
 #include <bench/rows.h>
+#include <call.h>
 #include <marker.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -53,9 +54,9 @@ static void calls(void)
 	if (zero < 0 || null < 0)
 		fail("/dev");
 	REPEAT(nothing, QUICK, (void)0);
-	REPEAT(getpid, QUICK, syscall(SYS_getpid));
-	REPEAT(getppid, QUICK, syscall(SYS_getppid));
-	REPEAT(getuid, QUICK, syscall(SYS_getuid));
+	REPEAT(getpid, QUICK, call0(SYS_getpid));
+	REPEAT(getppid, QUICK, call0(SYS_getppid));
+	REPEAT(getuid, QUICK, call0(SYS_getuid));
 	REPEAT(clock_gettime, QUICK, clock_gettime(CLOCK_MONOTONIC, &now));
 	REPEAT(read_zero, QUICK, must(read(zero, buffer, 1), "read"));
 	REPEAT(write_null, QUICK, must(write(null, buffer, 1), "write"));

@@ -6,7 +6,7 @@
 BENCH_PLUGIN := $(B)/bench/count.so
 BENCH_CPIO   := $(B)/bench/initramfs.cpio
 
-$(B)/u/bench/bench.o: USER_CFLAGS += -Iabi/arch/$(ARCH)
+$(B)/u/bench/bench.o: USER_CFLAGS += -Iabi/arch/$(ARCH) -Ibench/arch/$(ARCH)
 
 $(BENCH_PLUGIN): bench/count.c bench/arch/$(ARCH)/decode.h $(wildcard abi/arch/$(ARCH)/marker.h)
 	$(call say,CC,$@)
