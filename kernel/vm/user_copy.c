@@ -222,7 +222,7 @@ int user_word_key(user_addr at, bool private_mapping, struct user_key *out)
 		return 0;
 	read_lock(&s->lock);
 	struct vm_area *a = area_find(s, at.value);
-	if (!a || at.value < area_start(a))
+	if (!a || at.value < area_start(a) || !a->prot)
 		error = -EFAULT;
 	else if ((a->flags & AREA_SHARED) && a->file && a->file->inode)
 		*out = (struct user_key){ (uint64_t)a->file->inode, (area_index(a, at.value) << PAGE_SHIFT) + (at.value & (PAGE_SIZE - 1)) };
