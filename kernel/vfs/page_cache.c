@@ -70,6 +70,22 @@ struct page *page_cache_find(struct page_cache *c, uint64_t index)
 	return slot != 0 && !(slot & SLOT_FILLING) ? slot_page(slot) : nullptr;
 }
 
+unsigned page_cache_get_cached(struct file *f, uint64_t index, unsigned n, struct page **out)
+{
+	struct page_cache *c = f->inode->cache;
+	unsigned found = 0;
+
+	spin_lock(&c->lock);
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t slot = slot_load(c, index + i, 0);
+
+		out[i] = slot != 0 && !(slot & SLOT_FILLING) ? slot_page(slot) : nullptr;
+		found += out[i] != nullptr;
+	}
+	spin_unlock(&c->lock);
+	return found;
+}
+
 static bool slot_settled(struct page_cache *c, uint64_t index)
 {
 	spin_lock(&c->lock);

@@ -45,6 +45,7 @@ uint64_t page_cache_seek(struct page_cache *c, uint64_t from, uint64_t end, bool
 long page_cache_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 long page_cache_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 long page_cache_get_page(struct file *f, uint64_t index, bool for_write, struct page **out);
+unsigned page_cache_get_cached(struct file *f, uint64_t index, unsigned n, struct page **out);
 long page_cache_seek_file(struct file *f, int64_t offset, int whence);	/* with SEEK_DATA and SEEK_HOLE */
 long page_cache_fsync(struct file *f);
 /* inode_ops.truncate: the inode's lock is held. */

@@ -116,6 +116,7 @@ const struct file_ops tmpfs_file_ops = {
 	.write = page_cache_write,
 	.seek = page_cache_seek_file,
 	.get_page = page_cache_get_page,
+	.get_cached = page_cache_get_cached,
 	.fsync = page_cache_fsync,
 };
 
