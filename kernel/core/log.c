@@ -20,6 +20,7 @@
 
 constexpr uint32_t CONSOLE_LEVEL_DEFAULT = 7;
 constexpr uint32_t CONSOLE_LEVEL_QUIET = 4;
+constexpr uint64_t SETTLE_LIMIT_NS = 1'000'000'000, SETTLE_POLL_NS = 1'000'000;
 
 static unsigned char store[LOG_RING_BYTES];
 static struct spinlock ring_lock = SPINLOCK_INIT(RANK_LOG);
@@ -28,6 +29,7 @@ static struct log_ring ring GUARDED_BY(&ring_lock) = { .data = store, .size = si
 static struct mutex console_lock = MUTEX_INIT(console_lock, RANK_NONE);
 static struct log_cursor console_cursor GUARDED_BY(&console_lock);
 static void (*console_write)(const char *text, size_t n);
+static void (*console_drain)(void);
 uint32_t log_console_level = CONSOLE_LEVEL_DEFAULT;
 
 static struct mutex drain_lock = MUTEX_INIT(drain_lock, RANK_NONE);
@@ -190,12 +192,27 @@ void log_drain_nucleus(void)
 	mutex_unlock(&drain_lock);
 }
 
-void log_set_console(void (*write)(const char *text, size_t n))
+void log_set_console(void (*write)(const char *text, size_t n), void (*drain)(void))
 {
 	mutex_lock(&console_lock);
 	console_write = write;
+	console_drain = drain;
 	mutex_unlock(&console_lock);
 	log_flush();
+}
+
+void log_settle(void)
+{
+	uint64_t deadline = clock_monotonic_ns() + SETTLE_LIMIT_NS;
+
+	log_flush();
+	while (console_pending() && clock_monotonic_ns() < deadline)
+		thread_park(clock_monotonic_ns() + SETTLE_POLL_NS);
+	/* The last record is taken before it is written. */
+	mutex_lock(&console_lock);
+	mutex_unlock(&console_lock);
+	if (console_drain != nullptr)
+		console_drain();
 }
 
 static void log_thread_main(void *)
@@ -224,6 +241,8 @@ void log_start(void)
 {
 	struct thread *t;
 
+	/* What the nucleus said so far comes before what follows. */
+	log_drain_nucleus();
 	if (kthread_start(&component_core, "log", log_thread_main, nullptr, &t) < 0)
 		log_warn("log: no thread, messages from under spinlocks come late");
 	else

@@ -242,6 +242,7 @@ static void process_end(struct process *p)
 {
 	if (p == init_process) {
 		log_error("process: PID 1 ended with status 0x%x; nothing is left to run", (unsigned)p->exit_code);
+		log_settle();
 		(void)nucleus_power(POWER_OFF);
 	}
 	itimer_stop(p);

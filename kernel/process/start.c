@@ -40,6 +40,7 @@ static void init_main(void *arg)
 	int error = exec_kernel(path, argv, envp);
 	if (error != 0) {
 		log_error("process: cannot execute %s as PID 1 (error %d)", path, error);
+		log_settle();
 		(void)nucleus_power(POWER_OFF);
 		process_group_exit(127 << 8);
 	}

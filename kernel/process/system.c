@@ -142,6 +142,7 @@ enum : uint32_t {
 static long power(uint32_t action, const char *word)
 {
 	log_info("process: %s, asked by %s[%u]", word, process_current()->name, process_current()->pid);
+	log_settle();
 	return nucleus_power(action);
 }
 

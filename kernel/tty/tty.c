@@ -31,10 +31,25 @@ static void write_log(const char *text, size_t n)
 	tty_write_kernel(tty_console(), text, n);
 }
 
+static bool is_drained(struct tty *t)
+{
+	mutex_lock(&t->lock);
+	bool drained = line_output_count(&t->line) == 0;
+	mutex_unlock(&t->lock);
+	return drained && (t->driver->output_idle == nullptr || t->driver->output_idle(t));
+}
+
+static void drain_console(void)
+{
+	struct tty *t = tty_console();
+
+	(void)wait_event_deadline(&t->write_wait, is_drained(t), clock_monotonic_ns() + DRAIN_LIMIT_NS);
+}
+
 void tty_set_console(struct tty *t)
 {
 	__atomic_store_n(&console, t, __ATOMIC_RELEASE);
-	log_set_console(write_log);
+	log_set_console(write_log, drain_console);
 }
 
 /* The last console= names this terminal, or there is none and it is the first. */
@@ -197,14 +212,6 @@ void tty_write_kernel(struct tty *t, const char *text, size_t n)
 	}
 }
 
-static bool is_drained(struct tty *t)
-{
-	mutex_lock(&t->lock);
-	bool drained = line_output_count(&t->line) == 0;
-	mutex_unlock(&t->lock);
-	return drained && (t->driver->output_idle == nullptr || t->driver->output_idle(t));
-}
-
 int tty_drain(struct tty *t)
 {
 	return wait_event_interruptible(&t->write_wait, is_drained(t));
@@ -213,14 +220,6 @@ int tty_drain(struct tty *t)
 void tty_output_idle(struct tty *t)
 {
 	wait_wake_all(&t->write_wait);
-}
-
-void tty_drain_console(void)
-{
-	struct tty *t = tty_console();
-
-	if (t != nullptr)
-		(void)wait_event_deadline(&t->write_wait, is_drained(t), clock_monotonic_ns() + DRAIN_LIMIT_NS);
 }
 
 void tty_hang_up(struct tty *t)

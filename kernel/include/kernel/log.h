@@ -14,8 +14,10 @@ void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_debug(...)	log_write(LOG_DEBUG, __VA_ARGS__)
 
 /* From now on the log thread writes the log to the console through this function (which may block); before, every message
- * goes out at once through the nucleus. nullptr: back to the nucleus. */
-void log_set_console(void (*write)(const char *text, size_t n));
+ * goes out at once through the nucleus. drain waits a short while until all of it is sent. nullptr: back to the nucleus. */
+void log_set_console(void (*write)(const char *text, size_t n), void (*drain)(void));
+/* Before power-off: waits a short while until everything logged and written to the console is out. May sleep. */
+void log_settle(void);
 
 /* A bug of the lowered kernel: faults at once, so that the report has the backtrace and containment applies. */
 [[noreturn]] void kernel_bug(const char *file, int line, const char *what);

@@ -24,8 +24,6 @@ void tty_input_break(struct tty *t);
 size_t tty_input_room(struct tty *t);
 size_t tty_take_output(struct tty *t, void *bytes, size_t max);
 void tty_output_idle(struct tty *t);
-/* Waits, for a short while, until the console has sent everything (before power-off). */
-void tty_drain_console(void);
 /* The tty that /dev/console is. tty_create does it for the one that the last console= names, or the first one made. */
 void tty_set_console(struct tty *t);
 /* Device number for /proc/PID/stat. */
