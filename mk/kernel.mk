@@ -11,11 +11,14 @@ LIB_SRC := $(filter-out %_test.c,$(wildcard lib/*.c))
 NUCLEUS_SRC := $(sort $(filter-out %_test.c,$(filter-out nucleus/arch/% nucleus/include/%,$(wildcard nucleus/*.c nucleus/*/*.c))) \
 	$(shell find nucleus/arch/$(ARCH) \( -name '*.c' -o -name '*.S' ! -name '*.lds.S' \) 2>/dev/null) $(LIB_SRC))
 KERNEL_SRC := $(sort $(shell find kernel \( -name '*.c' -o -name '*.S' \) ! -name '*_test.c' ! -path 'kernel/arch/*/vdso/*' \
-	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_SRC) \
-	$(if $(filter debug,$(MODE)),$(wildcard test/kernel/*.c)))
+	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_SRC))
+# The kernel's own tests: lowered code of a component more, linked into ktest/stellux.elf only.
+KTEST_SRC := $(sort $(wildcard test/kernel/*.c test/kernel/arch/$(ARCH)/*.[cS]))
 
 NUCLEUS_OBJ := $(NUCLEUS_SRC:%=$(B)/n/%.o)
 KERNEL_OBJ  := $(KERNEL_SRC:%=$(B)/k/%.o)
+KTEST_OBJ   := $(KTEST_SRC:%=$(B)/k/%.o)
+$(KTEST_OBJ): KERNEL_CFLAGS += -Itest/kernel/arch/$(ARCH)
 
 KERNEL_CFLAGS := -target $(KERNEL_TARGET) $(KERNEL_ARCH_CFLAGS) -std=c23 -ffreestanding -fno-pic \
 	-fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fno-stack-protector \
@@ -51,7 +54,7 @@ $(eval $(call compile-half,n,$(NUCLEUS_INCLUDES)))
 $(eval $(call compile-half,k,$(KERNEL_INCLUDES)))
 
 # A list of objects: relinks when a source appears or goes.
-$(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ)))
+$(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ)))
 
 # In the script write *[/]bracket[/]*.o: the preprocessor takes a slash before a
 # star for a comment.
@@ -77,55 +80,66 @@ $(B)/nucleus.o: $(NUCLEUS_OBJ) $(B)/entry.syms $(B)/image.lds tools/check-closed
 LINK_FLAGS := -static -nostdlib --build-id=none -z max-page-size=4096 -z noexecstack \
 	--orphan-handling=error --no-gc-sections --fatal-warnings -O1
 
-LINK = $(LD) $(LINK_FLAGS) -T $(B)/image.lds -o $@ $(B)/nucleus.o $(KERNEL_OBJ)
-
-$(B)/symtab-0.o $(B)/symtab-1.o: $(B)/symtab-%.o: $(B)/symtab-%.blob
-	$(Q)printf '.section .symtab_blob,"a",%%progbits\n.balign 8\n.incbin "%s"\n' $< | \
-		$(CLANG) -target $(KERNEL_TARGET) -x assembler -c - -o $@
-	$(Q)$(OBJCOPY) --remove-section=.text $@
-
 $(B)/symtab-0.blob:
 	@mkdir -p $(@D)
 	$(Q): > $@
 
-$(B)/stellux-pass1.elf: $(B)/nucleus.o $(KERNEL_OBJ) $(B)/symtab-0.o $(B)/image.lds $(B)/objects
-	$(call say,LD,$@)
-	$(Q)$(LINK) $(B)/symtab-0.o
+# What only the end of the link needs.
+SYMTAB_OBJECT = $(Q)printf '.section .symtab_blob,"a",%%progbits\n.balign 8\n.incbin "%s"\n' $< | \
+	$(CLANG) -target $(KERNEL_TARGET) -x assembler -c - -o $@ && $(OBJCOPY) --remove-section=.text $@
 
-$(B)/symtab-1.blob: $(B)/stellux-pass1.elf tools/mksymtab
-	$(call say,SYMTAB,$@)
-	$(Q)$(PYTHON) tools/mksymtab --dwarfdump $(DWARFDUMP) --gsymutil $(GSYMUTIL) -o $@ $<
-
-$(B)/stellux-unchecked.elf: $(B)/stellux-pass1.elf $(B)/symtab-1.o
-	$(call say,LD,$@)
-	$(Q)$(LINK) $(B)/symtab-1.o
-	$(Q)$(PYTHON) tools/mksymtab --same $(B)/stellux-pass1.elf $@
+$(B)/symtab-0.o: $(B)/symtab-0.blob
+	$(SYMTAB_OBJECT)
 
 # The lowered half begins there, says the layout.
 GATES_BASE = $$(echo GATES_BASE | $(CLANG) -target $(KERNEL_TARGET) -E -P $(NUCLEUS_INCLUDES) \
 	-include nucleus/layout.h -D__ASSEMBLER__=1 -x c - | tail -1 | tr -d '()')
 
-# The image carries this name only after every check has passed.
 EXEMPT := test/opcodes.exempt
 CHECKS := tools/check-includes tools/check-opcodes $(EXEMPT)
 
-$(B)/stellux.elf: $(B)/stellux-unchecked.elf $(CHECKS)
-	$(call say,CHECK,$@)
-	$(Q)$(PYTHON) tools/check-includes $(B)
-	$(Q)$(PYTHON) tools/check-opcodes --arch $(ARCH) --objdump $(OBJDUMP) --nucleus-end $(GATES_BASE) \
-		--exempt $(EXEMPT) $<
-	$(Q)cp $< $@
+# $(call link-image,NAME,OBJECTS): $(B)/NAME.elf, which carries this name only after every check has passed.
+define link-image
+$(B)/$(1)-pass1.elf: $(B)/nucleus.o $(2) $(B)/symtab-0.o $(B)/image.lds $(B)/objects
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(LD) $$(LINK_FLAGS) -T $$(B)/image.lds -o $$@ $$(B)/nucleus.o $(2) $$(B)/symtab-0.o
+
+$(B)/$(1)-symtab.blob: $(B)/$(1)-pass1.elf tools/mksymtab
+	$$(call say,SYMTAB,$$@)
+	$$(Q)$$(PYTHON) tools/mksymtab --dwarfdump $$(DWARFDUMP) --gsymutil $$(GSYMUTIL) -o $$@ $$<
+
+$(B)/$(1)-symtab.o: $(B)/$(1)-symtab.blob
+	$$(SYMTAB_OBJECT)
+
+$(B)/$(1)-unchecked.elf: $(B)/$(1)-pass1.elf $(B)/$(1)-symtab.o
+	$$(call say,LD,$$@)
+	$$(Q)$$(LD) $$(LINK_FLAGS) -T $$(B)/image.lds -o $$@ $$(B)/nucleus.o $(2) $$(B)/$(1)-symtab.o
+	$$(Q)$$(PYTHON) tools/mksymtab --same $$< $$@
+
+$(B)/$(1).elf: $(B)/$(1)-unchecked.elf $$(CHECKS)
+	$$(call say,CHECK,$$@)
+	$$(Q)$$(PYTHON) tools/check-includes $$(B)
+	$$(Q)$$(PYTHON) tools/check-opcodes --arch $$(ARCH) --objdump $$(OBJDUMP) --nucleus-end $$(GATES_BASE) \
+		--exempt $$(EXEMPT) $$<
+	$$(Q)cp $$< $$@
+endef
+$(eval $(call link-image,stellux,$(KERNEL_OBJ)))
+$(eval $(call link-image,ktest/stellux,$(KERNEL_OBJ) $(KTEST_OBJ)))
 
 .PHONY: kernel
 kernel: ## builds the kernel image and proves its privilege boundary
 kernel: $(B)/stellux.elf compile_commands.json
 
+.PHONY: kernel-ktest
+kernel-ktest: $(B)/ktest/stellux.elf ## builds the kernel with its own tests linked in
+
 .PHONY: objects
 objects: ## compiles both halves without linking
-objects: $(NUCLEUS_OBJ) $(KERNEL_OBJ)
+objects: $(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ)
 
 KERNEL_JSON := $(patsubst %.o,%.json,$(filter %.c.o,$(NUCLEUS_OBJ) $(KERNEL_OBJ)))
 compile_commands.json: $(B)/stellux-pass1.elf
 	$(Q){ echo '['; cat $(KERNEL_JSON) | sed '$$ s/,$$//'; echo ']'; } > $@
 
--include $(NUCLEUS_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d) $(B)/image.lds.d
+-include $(NUCLEUS_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d) $(KTEST_OBJ:.o=.d) $(B)/image.lds.d

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* Gate accounting: each counter rises when, and only when, the thing it counts is done and accounting is on. */
+#include "ktest.h"
+
+#include "bare.h"
+
+#include <abi/errno.h>
+#include <kernel/kmap.h>
+#include <lib/string.h>
+
+constexpr uint64_t TIMES = 50;
+
+static struct account_cpu cpu_account(void)
+{
+	struct account_cpu a = {};
+
+	if (EXPECT_EQ(nucleus_account_read(ACCOUNT_CPU, 0), 0))
+		memcpy(&a, call_area(), sizeof(a));
+	return a;
+}
+
+static struct account_component component_account(void)
+{
+	struct account_component a = {};
+
+	if (EXPECT_EQ(nucleus_account_read(ACCOUNT_COMPONENT, component_ktest.id), 0))
+		memcpy(&a, call_area(), sizeof(a));
+	return a;
+}
+
+static void control(uint32_t on)
+{
+	EXPECT_EQ(nucleus_account_control(on), 0);
+	/* The other CPUs change over at their next interrupt. */
+	sleep_ns(2 * MS);
+}
+
+static void elevate(void)
+{
+	for (uint64_t i = 0; i < TIMES; i++)
+		(void)bare_bracket();
+}
+
+static void call(void)
+{
+	for (uint64_t i = 0; i < TIMES; i++)
+		(void)nucleus_thread_clear_kick();
+}
+
+static void spin(uint64_t ns)
+{
+	uint64_t end = ktest_now() + ns;
+
+	while (ktest_now() < end)
+		;
+}
+
+/* Where a thread is privileged at home its brackets and calls do not go through the gate of lowered code in the same way: full only. */
+static void gates_counted_while_on(void)
+{
+	run_on(0);
+	control(1);
+	struct account_cpu before = cpu_account();
+	struct account_component mine = component_account();
+
+	elevate();
+	call();
+	struct account_cpu after = cpu_account();
+	struct account_component mine_after = component_account();
+
+	EXPECT_EQ(after.elevate - before.elevate, TIMES);
+	EXPECT(after.nucleus_call - before.nucleus_call >= TIMES && after.nucleus_call - before.nucleus_call < 2 * TIMES);
+	EXPECT_EQ(mine_after.elevate - mine.elevate, TIMES);
+	EXPECT(mine_after.nucleus_call - mine.nucleus_call >= TIMES);
+	control(0);
+	before = cpu_account();
+	elevate();
+	call();
+	after = cpu_account();
+	EXPECT_EQ(after.elevate, before.elevate);
+	EXPECT_EQ(after.nucleus_call, before.nucleus_call);
+}
+
+static void times_advance_while_on(void)
+{
+	run_on(0);
+	control(1);
+	struct account_cpu before = cpu_account();
+
+	spin(5 * MS);
+	call();
+	struct account_cpu after = cpu_account();
+
+	EXPECT(after.lowered_ns - before.lowered_ns >= 4 * MS);
+	EXPECT(after.nucleus_ns > before.nucleus_ns);
+	before = after;
+	sleep_ns(20 * MS);
+	after = cpu_account();
+	EXPECT(after.idle_ns > before.idle_ns);
+	control(0);
+	before = cpu_account();
+	spin(5 * MS);
+	after = cpu_account();
+	EXPECT_EQ(after.lowered_ns, before.lowered_ns);
+	EXPECT_EQ(after.nucleus_ns, before.nucleus_ns);
+}
+
+static void run_calls(void)
+{
+	struct bare b;
+
+	if (!bare_create(&b, bare_calls, BARE_SIZE(calls), 0))
+		return;
+	window(b.data_pfn)[8] = TIMES;
+	bare_start(&b);
+	bare_destroy(&b);
+}
+
+static void system_calls(void)
+{
+	run_on(0);
+	control(1);
+	struct account_cpu before = cpu_account();
+
+	run_calls();
+	struct account_cpu after = cpu_account();
+
+	/* The last one does not return. */
+	EXPECT_EQ(after.syscall - before.syscall, TIMES + 1);
+	EXPECT(after.exit - before.exit >= TIMES - 5 && after.exit - before.exit <= TIMES);
+	if (boot_info()->mode == MODE_FULL)
+		EXPECT(after.view_switch - before.view_switch >= 2 * TIMES);
+	EXPECT(after.user_ns > before.user_ns);
+	control(0);
+	before = cpu_account();
+	run_calls();
+	after = cpu_account();
+	EXPECT_EQ(after.syscall, before.syscall);
+	EXPECT_EQ(after.exit, before.exit);
+}
+
+static void rare_events(void)
+{
+	uint64_t pfn = kernel_frame(), va = kmap_reserve(1);
+
+	run_on(0);
+	struct account_cpu before = cpu_account();
+
+	EXPECT_EQ(nucleus_kmap(va, pfn, 1, MAP_PROT_READ), 0);
+	EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+	struct account_cpu after = cpu_account();
+
+	EXPECT(after.tlb_flush > before.tlb_flush);
+	uint64_t own = component_account().fault;
+
+	before = cpu_account();
+	EXPECT(faults(ACCESS_READ, va));
+	after = cpu_account();
+	EXPECT_EQ(after.fault - before.fault, 1);
+	EXPECT_EQ(component_account().fault - own, 1);
+	before = after;
+	sleep_ns(30 * MS);
+	after = cpu_account();
+	EXPECT(after.irq > before.irq);
+	give_kernel_frame(pfn);
+}
+
+KTEST_SUITE(account,
+	KTEST("elevations and nucleus calls count while on", gates_counted_while_on, .modes = IN_FULL | IN_DRIVERS),
+	KTEST("times advance while on", times_advance_while_on, .modes = IN_FULL | IN_DRIVERS),
+	KTEST("system calls count while on", system_calls),
+	KTEST("faults, interrupts and invalidations always count", rare_events));

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* The gate of nucleus calls itself, and the calls on components, log and machine: numbers, registers, arguments out of range. */
+#include "ktest.h"
+
+#include <abi/errno.h>
+
+static void unknown_numbers(void)
+{
+	EXPECT_EQ(nucleus_call_0(NUCLEUS_CALL_COUNT), -ENOSYS);
+	EXPECT_EQ(nucleus_call_0(UINT32_MAX), -ENOSYS);
+	EXPECT_EQ(nucleus_call_0(0x80000000), -ENOSYS);
+}
+
+static void register_component(void)
+{
+	EXPECT_EQ(nucleus_component_register(0, 0x78, 0, 0), -EINVAL);
+	EXPECT_EQ(nucleus_component_register(64, 0x78, 0, 0), -EINVAL);
+	EXPECT_EQ(nucleus_component_register(UINT32_MAX, 0x78, 0, 0), -EINVAL);
+	/* Name and right, once given, stay. */
+	EXPECT_EQ(nucleus_component_register(component_ktest.id, 0x78, 0, 1), -EEXIST);
+	EXPECT_EQ(nucleus_component_register(63, 0x78, 0, 0), 0);
+	EXPECT_EQ(nucleus_component_register(63, 0x78, 0, 1), -EEXIST);
+	EXPECT_EQ(nucleus_component_register(62, 0x78, 0, 1), 1);
+}
+
+static void machine_arguments(void)
+{
+	EXPECT_EQ(nucleus_power(2), -EINVAL);
+	EXPECT_EQ(nucleus_power(UINT32_MAX), -EINVAL);
+	EXPECT_EQ(nucleus_console_put(0, 0, 17), -EINVAL);
+	EXPECT_EQ(nucleus_console_put(0, 0, 0), 0);
+	EXPECT_EQ(nucleus_account_control(2), -EINVAL);
+	EXPECT_EQ(nucleus_account_read(2, 0), -EINVAL);
+	EXPECT_EQ(nucleus_account_read(ACCOUNT_CPU, boot_info()->cpu_count), -EINVAL);
+	EXPECT_EQ(nucleus_account_read(ACCOUNT_COMPONENT, 64), -EINVAL);
+	EXPECT_EQ(nucleus_account_read(ACCOUNT_CPU, 0), 0);
+	long bytes = nucleus_log_drain();
+	EXPECT(bytes >= 0 && bytes <= CALL_AREA_BYTES);
+}
+
+/* What the calling convention says a call preserves is preserved, and the call area is the caller's. */
+static void preserved_registers(void)
+{
+	uint64_t b = 0x1111, c = 0x2222, d = 0x3333, e = 0x4444;
+
+	for (int i = 0; i < 100; i++) {
+		__asm__ volatile("movq %0, %%rbx\n movq %1, %%r12\n movq %2, %%r13\n movq %3, %%r15\n"
+				 "movl %4, %%eax\n call nucleus_call_gate\n"
+				 "movq %%rbx, %0\n movq %%r12, %1\n movq %%r13, %2\n movq %%r15, %3\n"
+				 : "+m"(b), "+m"(c), "+m"(d), "+m"(e)
+				 : "i"(NUCLEUS_CALL_yield)
+				 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r15", "memory", "cc");
+		EXPECT_EQ(b, 0x1111);
+		EXPECT_EQ(c, 0x2222);
+		EXPECT_EQ(d, 0x3333);
+		EXPECT_EQ(e, 0x4444);
+	}
+	EXPECT(thread_page_current()->self == thread_page_current());
+}
+
+KTEST_SUITE(calls,
+	KTEST("unknown numbers are refused", unknown_numbers),
+	KTEST("a component registers once", register_component),
+	KTEST("arguments out of range are refused", machine_arguments),
+	KTEST("calls preserve what the convention says", preserved_registers));

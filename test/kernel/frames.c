@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* Frames change hands and types only as a whole and only when nothing maps them: frame_take, frame_give, frame_retype. */
+#include "ktest.h"
+
+#include <abi/errno.h>
+#include <kernel/kmap.h>
+
+constexpr unsigned BLOCKS_MAX = 2048;
+
+/* A whole block: 0 when memory has run out. Ends of memory ranges, which come first and cannot be given back, are left aside. */
+static uint64_t take_block(enum frame_type type)
+{
+	for (;;) {
+		long taken = nucleus_frame_take(type);
+
+		if (taken < 0) {
+			EXPECT_EQ(taken, -ENOMEM);
+			return 0;
+		}
+		if ((taken & 1023) == BLOCK_FRAMES)
+			return (uint64_t)taken >> 10;
+	}
+}
+
+static bool run_is(uint64_t pfn, uint64_t count, enum frame_type type)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (type_of(pfn + i) != type)
+			return false;
+	return true;
+}
+
+static void take_types(void)
+{
+	for (uint32_t type = 0; type < FRAME_TYPES + 2; type++)
+		if (type != FRAME_KERNEL && type != FRAME_PAGE)
+			EXPECT_EQ(nucleus_frame_take(type), -EINVAL);
+	EXPECT_EQ(nucleus_frame_take(UINT32_MAX), -EINVAL);
+}
+
+static void take_and_give(void)
+{
+	for (int round = 0; round < 2; round++) {
+		enum frame_type type = round ? FRAME_PAGE : FRAME_KERNEL;
+		uint64_t pfn = take_block(type);
+
+		if (!EXPECT(pfn != 0))
+			return;
+		EXPECT_EQ(pfn % BLOCK_FRAMES, 0);
+		EXPECT(run_is(pfn, BLOCK_FRAMES, type));
+		window(pfn)[0] = 0x1234;
+		window(pfn + BLOCK_FRAMES - 1)[511] = 0x5678;
+		EXPECT_EQ(window(pfn)[0], 0x1234);
+		EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES), 0);
+		EXPECT(run_is(pfn, BLOCK_FRAMES, FRAME_FREE));
+		EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES), -EPERM);
+	}
+}
+
+static void given_frames_leave_the_window(void)
+{
+	uint64_t pfn = take_block(FRAME_KERNEL);
+
+	if (!EXPECT(pfn != 0))
+		return;
+	window(pfn)[0] = 1;
+	EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES), 0);
+	EXPECT(faults(ACCESS_READ, (uint64_t)window(pfn)));
+	EXPECT(faults(ACCESS_WRITE, (uint64_t)window(pfn + BLOCK_FRAMES - 1)));
+}
+
+static void give_errors(void)
+{
+	uint64_t pfn = take_block(FRAME_PAGE);
+
+	EXPECT_EQ(nucleus_frame_give(pfn + 1, BLOCK_FRAMES), -EINVAL);
+	EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES - 1), -EINVAL);
+	EXPECT_EQ(nucleus_frame_give(pfn, 0), -EINVAL);
+	EXPECT_EQ(nucleus_frame_give(pfn, UINT64_MAX), -EINVAL);
+	EXPECT_EQ(nucleus_frame_give(UINT64_MAX & ~511ull, BLOCK_FRAMES), -EPERM);
+	EXPECT_EQ(nucleus_frame_give(find_frame(FRAME_NUCLEUS) & ~511ull, BLOCK_FRAMES), -EPERM);
+	EXPECT_EQ(nucleus_frame_give(find_frame(FRAME_PAGE_TABLE) & ~511ull, BLOCK_FRAMES), -EPERM);
+	EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES), 0);
+}
+
+static void mapped_frames_stay(void)
+{
+	uint64_t pfn = take_block(FRAME_PAGE);
+	long space = nucleus_space_create();
+
+	EXPECT(space > 0);
+	EXPECT_EQ(nucleus_space_map((uint32_t)space, 0x10000, pfn + 7, 1, MAP_PROT_READ), 0);
+	EXPECT_EQ(mappings(pfn + 7), 1);
+	EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES), -EBUSY);
+	EXPECT_EQ(nucleus_frame_retype(pfn, BLOCK_FRAMES, FRAME_KERNEL), -EBUSY);
+	EXPECT_EQ(nucleus_frame_retype(pfn + 7, 1, FRAME_KERNEL), -EBUSY);
+	EXPECT(run_is(pfn, BLOCK_FRAMES, FRAME_PAGE));
+	/* Inaccessible is still mapped. */
+	EXPECT_EQ(nucleus_space_protect((uint32_t)space, 0x10000, 0x11000, 0), 0);
+	EXPECT_EQ(nucleus_frame_retype(pfn + 7, 1, FRAME_KERNEL), -EBUSY);
+	EXPECT_EQ(nucleus_space_unmap((uint32_t)space, 0x10000, 0x11000), 0);
+	EXPECT_EQ(mappings(pfn + 7), 0);
+	EXPECT_EQ(nucleus_frame_retype(pfn, BLOCK_FRAMES, FRAME_KERNEL), 0);
+	EXPECT(run_is(pfn, BLOCK_FRAMES, FRAME_KERNEL));
+
+	uint64_t va = kmap_reserve(1);
+
+	EXPECT_EQ(nucleus_kmap(va, pfn + 9, 1, MAP_PROT_READ), 0);
+	EXPECT_EQ(nucleus_frame_retype(pfn, BLOCK_FRAMES, FRAME_PAGE), -EBUSY);
+	EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES), -EBUSY);
+	EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+	EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES), 0);
+	EXPECT_EQ(nucleus_space_destroy((uint32_t)space), 0);
+}
+
+static void retype_errors(void)
+{
+	uint64_t pfn = take_block(FRAME_KERNEL), nucleus = find_frame(FRAME_NUCLEUS), table = find_frame(FRAME_PAGE_TABLE);
+
+	for (uint32_t type = 0; type < FRAME_TYPES + 2; type++)
+		if (type != FRAME_KERNEL && type != FRAME_PAGE)
+			EXPECT_EQ(nucleus_frame_retype(pfn, 1, type), -EINVAL);
+	EXPECT_EQ(nucleus_frame_retype(pfn, BLOCK_FRAMES + 1, FRAME_PAGE), -EINVAL);
+	EXPECT_EQ(nucleus_frame_retype(pfn, 0, FRAME_PAGE), -EPERM);
+	EXPECT_EQ(nucleus_frame_retype(nucleus, 1, FRAME_KERNEL), -EPERM);
+	EXPECT_EQ(nucleus_frame_retype(table, 1, FRAME_KERNEL), -EPERM);
+	EXPECT_EQ(nucleus_frame_retype(find_frame(FRAME_FREE), 1, FRAME_KERNEL), -EPERM);
+	EXPECT_EQ(nucleus_frame_retype(UINT64_MAX >> PAGE_SHIFT, 1, FRAME_KERNEL), -EPERM);
+	EXPECT_EQ(nucleus_frame_retype(boot_info()->frame_count - 1, 2, FRAME_KERNEL), -EPERM);
+	EXPECT_EQ(nucleus_frame_retype(boot_info()->time_page_pfn, 1, FRAME_KERNEL), -EPERM);
+	EXPECT_EQ(type_of(nucleus), FRAME_NUCLEUS);
+	EXPECT_EQ(type_of(table), FRAME_PAGE_TABLE);
+	EXPECT(run_is(pfn, BLOCK_FRAMES, FRAME_KERNEL));
+	EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES), 0);
+}
+
+static void thread_pages_are_pinned(void)
+{
+	uint64_t pfn = ((uint64_t)thread_page_current()->self - WINDOW_BASE) >> PAGE_SHIFT;
+
+	EXPECT(mappings(pfn) >= 1);
+	EXPECT_EQ(nucleus_frame_retype(pfn, 1, FRAME_PAGE), -EBUSY);
+	EXPECT_EQ(type_of(pfn), FRAME_KERNEL);
+}
+
+static void exhaustion(void)
+{
+	static uint64_t taken[BLOCKS_MAX];
+	unsigned n = 0, again = 0;
+
+	while (n < BLOCKS_MAX && (taken[n] = take_block(FRAME_PAGE)) != 0)
+		n++;
+	EXPECT(n > 4 && n < BLOCKS_MAX);
+	EXPECT_EQ(nucleus_frame_take(FRAME_KERNEL), -ENOMEM);
+	for (unsigned i = 0; i < n; i++)
+		EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
+	while (again < n && (taken[again] = take_block(FRAME_KERNEL)) != 0)
+		again++;
+	EXPECT_EQ(again, n);
+	for (unsigned i = 0; i < again; i++)
+		EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
+}
+
+KTEST_SUITE(frames,
+	KTEST("only kernel and page frames can be taken", take_types),
+	KTEST("take and give a block", take_and_give),
+	KTEST("given frames leave the window", given_frames_leave_the_window),
+	KTEST("give refuses what is not a whole block of ours", give_errors),
+	KTEST("mapped frames can be neither given nor retyped", mapped_frames_stay),
+	KTEST("retype refuses other types", retype_errors),
+	KTEST("a thread's page can be neither given nor retyped", thread_pages_are_pinned),
+	KTEST("memory runs out and comes back", exhaustion));

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* Containment: a fault ends what the guard guards, releases what was taken inside, and nothing else. */
+#include "ktest.h"
+
+#include "faults.h"
+
+#include <abi/errno.h>
+#include <kernel/lock.h>
+#include <kernel/log.h>
+#include <kernel/slab.h>
+
+static struct mutex outer_mutex = MUTEX_INIT(outer_mutex, RANK_NONE), inner_mutex = MUTEX_INIT(inner_mutex, RANK_NONE);
+static struct rwlock inner_rwlock = RWLOCK_INIT(inner_rwlock, RANK_NONE), read_rwlock = RWLOCK_INIT(read_rwlock, RANK_NONE);
+static struct spinlock inner_spinlock = SPINLOCK_INIT(RANK_NONE);
+
+/* No constant, so that the compiler does not see what comes. */
+static volatile uint64_t nowhere = 0x10;
+
+static long fault(void *)
+{
+	*(volatile uint64_t *)nowhere = 1;
+	return 1;
+}
+
+static long answer(void *arg)
+{
+	return (long)arg + 1;
+}
+
+static void results(void)
+{
+	EXPECT_EQ(guarded(answer, (void *)41), 42);
+	EXPECT_EQ(guarded(fault, nullptr), -EFAULT);
+	EXPECT_EQ(guarded(answer, (void *)-3), -2);
+	EXPECT(thread_current()->guards != nullptr);
+}
+
+static long lock_and_fault(void *) NO_THREAD_SAFETY
+{
+	mutex_lock(&inner_mutex);
+	write_lock(&inner_rwlock);
+	read_lock(&read_rwlock);
+	spin_lock(&inner_spinlock);
+	return fault(nullptr);
+}
+
+static void locks_are_released(void) NO_THREAD_SAFETY
+{
+	uint32_t held, preempt = thread_page_current()->preempt_count;
+
+	mutex_lock(&outer_mutex);
+	held = thread_current()->held_count;
+	EXPECT_EQ(guarded(lock_and_fault, nullptr), -EFAULT);
+	EXPECT_EQ(thread_current()->held_count, held);
+	EXPECT_EQ(thread_page_current()->preempt_count, preempt);
+	EXPECT(mutex_is_mine(&outer_mutex));
+	EXPECT_EQ(outer_mutex.word, 1);
+	EXPECT_EQ(inner_mutex.word, 0);
+	EXPECT_EQ(inner_rwlock.state, 0);
+	EXPECT_EQ(read_rwlock.state, 0);
+	EXPECT_EQ(inner_spinlock.word, 0);
+	mutex_unlock(&outer_mutex);
+	/* And can be taken again. */
+	mutex_lock(&inner_mutex);
+	mutex_unlock(&inner_mutex);
+	write_lock(&read_rwlock);
+	write_unlock(&read_rwlock);
+}
+
+static uint32_t waiter_had_it;
+
+static void wait_for_mutex(void *)
+{
+	mutex_lock(&inner_mutex);
+	__atomic_store_n(&waiter_had_it, 1, __ATOMIC_SEQ_CST);
+	mutex_unlock(&inner_mutex);
+}
+
+static long lock_wait_fault(void *) NO_THREAD_SAFETY
+{
+	mutex_lock(&inner_mutex);
+	(void)start_thread(wait_for_mutex, nullptr, -1);
+	sleep_ns(10 * MS);
+	EXPECT_EQ(__atomic_load_n(&waiter_had_it, __ATOMIC_SEQ_CST), 0);
+	return fault(nullptr);
+}
+
+static void waiters_go_on(void)
+{
+	__atomic_store_n(&waiter_had_it, 0, __ATOMIC_SEQ_CST);
+	EXPECT_EQ(guarded(lock_wait_fault, nullptr), -EFAULT);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&waiter_had_it, __ATOMIC_SEQ_CST)));
+}
+
+static long nest(void *) NO_THREAD_SAFETY
+{
+	mutex_lock(&inner_mutex);
+	long inner = guarded(fault, nullptr);
+
+	/* What was taken outside the inner guard is still held. */
+	EXPECT(mutex_is_mine(&inner_mutex));
+	mutex_unlock(&inner_mutex);
+	return inner == -EFAULT ? 7 : 0;
+}
+
+static long nest_and_fault(void *)
+{
+	(void)nest(nullptr);
+	sleep_ns(6 * MS);
+	return fault(nullptr);
+}
+
+static void nested(void)
+{
+	EXPECT_EQ(guarded(nest, nullptr), 7);
+	EXPECT_EQ(guarded(nest_and_fault, nullptr), -EFAULT);
+	EXPECT_EQ(inner_mutex.word, 0);
+}
+
+static long overflow(void *arg)
+{
+	volatile char space[512];
+
+	space[0] = (char)(uint64_t)arg;
+	space[511] = space[0];
+	return nowhere ? overflow((void *)&space[1]) + space[511] : 0;
+}
+
+static long bug(void *)
+{
+	KASSERT(nowhere == 0);
+	return 0;
+}
+
+static long double_free(void *)
+{
+	void *p = kmalloc(40);
+
+	kfree(p);
+	kfree(p);
+	return 0;
+}
+
+static long call_nothing(void *)
+{
+	((void (*)(void))nowhere)();
+	return 0;
+}
+
+static void kinds_of_fault(void)
+{
+	EXPECT_EQ(guarded(overflow, nullptr), -EFAULT);
+	EXPECT_EQ(guarded(bug, nullptr), -EFAULT);
+	EXPECT_EQ(guarded(double_free, nullptr), -EFAULT);
+	EXPECT_EQ(guarded(call_nothing, nullptr), -EFAULT);
+	for (unsigned i = 0; i < arch_fault_count; i++)
+		EXPECT_EQ(guarded(arch_faults[i], nullptr), -EFAULT);
+	EXPECT(thread_page_current()->self == thread_page_current());
+}
+
+/* Many faults, one after the other, are many; only a storm of them stops a thread. */
+static void many_faults(void)
+{
+	for (int i = 0; i < 8; i++)
+		EXPECT_EQ(guarded(fault, nullptr), -EFAULT);
+}
+
+static uint32_t storm_count, unguarded_ran;
+
+static void storm(void *)
+{
+	for (;;) {
+		__atomic_fetch_add(&storm_count, 1, __ATOMIC_SEQ_CST);
+		(void)guard_call(&component_ktest, fault, nullptr);
+	}
+}
+
+static void storms_are_stopped(void)
+{
+	__atomic_store_n(&storm_count, 0, __ATOMIC_SEQ_CST);
+	(void)start_thread(storm, nullptr, -1);
+	sleep_ns(300 * MS);
+	uint32_t count = __atomic_load_n(&storm_count, __ATOMIC_SEQ_CST);
+
+	EXPECT(count >= 3 && count < 100);
+	sleep_ns(100 * MS);
+	EXPECT_EQ(__atomic_load_n(&storm_count, __ATOMIC_SEQ_CST), count);
+}
+
+static void unguarded(void *)
+{
+	__atomic_store_n(&unguarded_ran, 1, __ATOMIC_SEQ_CST);
+	(void)fault(nullptr);
+	__atomic_store_n(&unguarded_ran, 2, __ATOMIC_SEQ_CST);
+}
+
+static void unguarded_threads_end(void)
+{
+	struct thread *t = start_thread(unguarded, nullptr, -1);
+
+	if (!t)
+		return;
+	uint32_t h = handle_of(t), faults_before = component_ktest.faults;
+
+	EXPECT(WAIT_UNTIL(nucleus_thread_get_times(h) == -ESRCH));
+	EXPECT_EQ(__atomic_load_n(&unguarded_ran, __ATOMIC_SEQ_CST), 1);
+	EXPECT(component_ktest.faults >= faults_before);
+}
+
+KTEST_SUITE(guard,
+	KTEST("a guard yields the result, or EFAULT", results),
+	KTEST("locks taken inside are released, others kept", locks_are_released),
+	KTEST("who waits for such a lock goes on", waiters_go_on),
+	KTEST("guards nest", nested),
+	KTEST("all kinds of fault are contained", kinds_of_fault),
+	KTEST("many faults are not a storm", many_faults),
+	KTEST("a storm of faults stops the thread", storms_are_stopped),
+	KTEST("a thread without a guard ends alone", unguarded_threads_end));

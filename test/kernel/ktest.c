@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs the suites and prints KTAP (Linux Documentation/dev-tools/ktap.rst) straight to the polled console, so that results come out whatever
+ * else is broken. A case that does not end in time has failed; its thread is left behind.
+ */
+#include "ktest.h"
+
+#include <abi/errno.h>
+#include <kernel/clock.h>
+#include <kernel/cmdline.h>
+#include <kernel/lock.h>
+#include <kernel/log.h>
+#include <lib/string.h>
+#include <stdarg.h>
+
+constexpr uint64_t CASE_LIMIT_NS = 20'000 * MS;
+
+#define SUITES(X) \
+	X(calls) X(frames) X(kmap) X(spaces) X(ranges) X(threads) X(park) X(schedule) X(interrupts) X(context) X(process) X(account) \
+	X(protection) X(guard) X(locks) X(timers) X(memory) X(user_copy) X(stress)
+#define DECLARE(name) extern const struct ktest_suite ktest_suite_##name;
+SUITES(DECLARE)
+#define REFER(name) &ktest_suite_##name,
+static const struct ktest_suite *const suites[] = { SUITES(REFER) };
+
+static struct mutex output = MUTEX_INIT(output, RANK_NONE);
+static uint32_t failures;		/* of the running case; atomic */
+
+[[gnu::format(printf, 1, 2)]] static void print(const char *fmt, ...)
+{
+	char line[256];
+	va_list args;
+
+	va_start(args, fmt);
+	int n = vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	n = n < (int)sizeof(line) ? n : (int)sizeof(line) - 1;
+	for (int i = 0; i < n; i += 16) {
+		uint64_t word[2] = {};
+		uint32_t count = n - i < 16 ? (uint32_t)(n - i) : 16;
+
+		memcpy(word, line + i, count);
+		(void)nucleus_console_put(word[0], word[1], count);
+	}
+}
+
+void ktest_fail(const char *file, int line, const char *what, int64_t got, int64_t wanted, bool numbers)
+{
+	/* The first few tell enough, a thousand would not be read. */
+	if (__atomic_fetch_add(&failures, 1, __ATOMIC_RELAXED) >= 8)
+		return;
+	mutex_lock(&output);
+	if (numbers)
+		print("    # %s:%d: %s is %ld (%#lx), not %ld (%#lx)\n", file, line, what, got, got, wanted, wanted);
+	else
+		print("    # %s:%d: not so: %s\n", file, line, what);
+	mutex_unlock(&output);
+}
+
+bool ktest_failed(void)
+{
+	return __atomic_load_n(&failures, __ATOMIC_RELAXED) != 0;
+}
+
+struct execution {
+	const struct ktest_case *which;
+	uint32_t over;
+	struct thread *waiter;
+};
+
+static long call_case(void *arg)
+{
+	((const struct ktest_case *)arg)->run();
+	return 0;
+}
+
+static void run_case_thread(void *arg)
+{
+	struct execution *e = arg;
+
+	if (guard_call(&component_ktest, call_case, (void *)e->which) == -EFAULT)
+		ktest_fail(__FILE_NAME__, __LINE__, "the case faulted, see the report above", 0, 0, false);
+	__atomic_store_n(&e->over, 1, __ATOMIC_RELEASE);
+	thread_unpark(e->waiter);
+}
+
+static bool run_case(const struct ktest_case *c)
+{
+	/* Of a hung case the thread lives on, and with it this. */
+	static struct execution executions[2];
+	static unsigned next;
+	struct execution *e = &executions[next];
+	uint64_t end = clock_monotonic_ns() + CASE_LIMIT_NS;
+
+	*e = (struct execution){ .which = c, .waiter = thread_current() };
+	__atomic_store_n(&failures, 0, __ATOMIC_RELAXED);
+	if (kthread_start(&component_ktest, c->name, run_case_thread, e, nullptr) < 0)
+		return false;
+	while (!__atomic_load_n(&e->over, __ATOMIC_ACQUIRE)) {
+		if (clock_monotonic_ns() >= end) {
+			ktest_fail(__FILE_NAME__, __LINE__, "the case did not end in time", 0, 0, false);
+			next = 1;
+			break;
+		}
+		thread_park(end);
+	}
+	return !ktest_failed();
+}
+
+static bool fits(const struct ktest_case *c)
+{
+	return c->min_cpus <= boot_info()->cpu_count && (!c->modes || c->modes >> boot_info()->mode & 1);
+}
+
+static bool run_suite(const struct ktest_suite *s)
+{
+	unsigned count = 0, n = 0, bad = 0;
+
+	for (const struct ktest_case *c = s->cases; c->name; c++)
+		count += fits(c);
+	print("    # Subtest: %s\n    1..%u\n", s->name, count);
+	for (const struct ktest_case *c = s->cases; c->name; c++) {
+		if (!fits(c))
+			continue;
+		bool good = run_case(c);
+
+		bad += !good;
+		print("    %s %u - %s\n", good ? "ok" : "not ok", ++n, c->name);
+	}
+	return !bad;
+}
+
+static bool wanted(const struct ktest_suite *s, const char *list)
+{
+	size_t length = strlen(s->name);
+
+	for (const char *p = list; *p;) {
+		const char *comma = strchr(p, ',');
+		size_t n = comma ? (size_t)(comma - p) : strlen(p);
+
+		if (n == length && !memcmp(p, s->name, n))
+			return true;
+		p += n + (comma != nullptr);
+	}
+	return !*list;
+}
+
+static void run_all(void *)
+{
+	char list[128];
+	unsigned count = 0, n = 0;
+
+	/* Let the threads that boot started settle; log lines go out whole, at once. */
+	sleep_ns(20 * MS);
+	log_set_console(nullptr);
+	(void)cmdline_get("ktest", list, sizeof(list));
+	for (size_t i = 0; i < ARRAY_LEN(suites); i++)
+		count += wanted(suites[i], list);
+	print("\nKTAP version 1\n1..%u\n", count);
+	for (size_t i = 0; i < ARRAY_LEN(suites); i++) {
+		if (!wanted(suites[i], list))
+			continue;
+		bool good = run_suite(suites[i]);
+
+		print("%s %u - %s\n", good ? "ok" : "not ok", ++n, suites[i]->name);
+	}
+	(void)nucleus_power(POWER_OFF);
+}
+
+/* Boot goes no further: there is no process. */
+static int start_ktest(void)
+{
+	char list[128];
+
+	if (!cmdline_get("ktest", list, sizeof(list)))
+		return 0;
+	int error = kthread_start(&component_ktest, "ktest", run_all, nullptr, nullptr);
+	if (error < 0)
+		return error;
+	for (;;)
+		thread_park(0);
+}
+
+DEFINE_COMPONENT(ktest, .asks_elevate = true, .stage = STAGE_LATE, .start = start_ktest);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* Locks and wait queues of the lowered kernel, with several threads at them. */
+#include "ktest.h"
+
+#include <kernel/lock.h>
+#include <kernel/wait.h>
+#include <lib/annotate.h>
+
+enum { WORKERS = 6, ROUNDS = 400 };
+
+static struct mutex mutex = MUTEX_INIT(mutex, RANK_NONE);
+static struct rwlock rwlock = RWLOCK_INIT(rwlock, RANK_NONE);
+static struct spinlock spin = SPINLOCK_INIT(RANK_NONE);
+static struct wait_queue queue = WAIT_QUEUE_INIT(queue);
+static volatile uint64_t shared, inside;
+static uint32_t over, go, woken;
+
+static uint32_t load(uint32_t *at) { return __atomic_load_n(at, __ATOMIC_SEQ_CST); }
+static void store(uint32_t *at, uint32_t v) { __atomic_store_n(at, v, __ATOMIC_SEQ_CST); }
+static void end_one(void) { __atomic_fetch_add(&over, 1, __ATOMIC_SEQ_CST); }
+
+/* A read and a write far enough apart to be caught in between. */
+static void add_slowly(unsigned i)
+{
+	uint64_t value = shared;
+
+	EXPECT_EQ(++inside, 1);
+	if (i % 64 == 0)
+		(void)nucleus_yield();
+	for (volatile int n = 0; n < 20; n++)
+		;
+	shared = value + 1;
+	inside--;
+}
+
+static void mutex_worker(void *)
+{
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		mutex_lock(&mutex);
+		add_slowly(i);
+		mutex_unlock(&mutex);
+	}
+	end_one();
+}
+
+static void spin_worker(void *)
+{
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		spin_lock(&spin);
+		/* No switch inside. */
+		add_slowly(1);
+		spin_unlock(&spin);
+	}
+	end_one();
+}
+
+static void rwlock_worker(void *)
+{
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		if (i % 4) {
+			read_lock(&rwlock);
+			EXPECT_EQ(inside, 0);
+			if (i % 16 == 1)
+				(void)nucleus_yield();
+			read_unlock(&rwlock);
+		} else {
+			write_lock(&rwlock);
+			add_slowly(i);
+			write_unlock(&rwlock);
+		}
+	}
+	end_one();
+}
+
+static void run_workers(void (*entry)(void *), uint64_t expected)
+{
+	shared = inside = 0;
+	store(&over, 0);
+	for (int i = 0; i < WORKERS; i++)
+		(void)start_thread(entry, nullptr, -1);
+	EXPECT(WAIT_UNTIL(load(&over) == WORKERS));
+	EXPECT_EQ(shared, expected);
+	EXPECT_EQ(thread_current()->held_count, 0);
+}
+
+static void mutex_excludes(void)
+{
+	run_workers(mutex_worker, WORKERS * ROUNDS);
+	EXPECT_EQ(mutex.word, 0);
+}
+
+static void spinlock_excludes(void)
+{
+	run_workers(spin_worker, WORKERS * ROUNDS);
+	EXPECT_EQ(spin.word, 0);
+}
+
+static void rwlock_excludes_writers(void)
+{
+	run_workers(rwlock_worker, WORKERS * ROUNDS / 4);
+	EXPECT_EQ(rwlock.state, 0);
+}
+
+static void try_locks(void) NO_THREAD_SAFETY
+{
+	EXPECT(mutex_try_lock(&mutex));
+	EXPECT(mutex_is_mine(&mutex));
+	EXPECT(!mutex_try_lock(&mutex));
+	mutex_unlock(&mutex);
+	EXPECT(!mutex_is_mine(&mutex));
+	EXPECT(spin_try_lock(&spin));
+	EXPECT_EQ(thread_page_current()->preempt_count, 1);
+	EXPECT(!spin_try_lock(&spin));
+	EXPECT_EQ(thread_page_current()->preempt_count, 1);
+	spin_unlock(&spin);
+	EXPECT_EQ(thread_page_current()->preempt_count, 0);
+}
+
+static void reader(void *)
+{
+	read_lock(&rwlock);
+	end_one();
+	while (!load(&go))
+		sleep_ns(MS / 4);
+	read_unlock(&rwlock);
+	end_one();
+}
+
+static void readers_share(void)
+{
+	store(&over, 0);
+	store(&go, 0);
+	for (int i = 0; i < 3; i++)
+		(void)start_thread(reader, nullptr, -1);
+	EXPECT(WAIT_UNTIL(load(&over) == 3));
+	EXPECT_EQ(rwlock.state, 3);
+	store(&go, 1);
+	EXPECT(WAIT_UNTIL(load(&over) == 6));
+	EXPECT_EQ(rwlock.state, 0);
+}
+
+static void waiting(void *)
+{
+	wait_event(&queue, load(&go) != 0);
+	__atomic_fetch_add(&woken, 1, __ATOMIC_SEQ_CST);
+}
+
+static void wait_queues(void)
+{
+	store(&go, 0);
+	store(&woken, 0);
+	for (int i = 0; i < WORKERS; i++)
+		(void)start_thread(waiting, nullptr, -1);
+	sleep_ns(5 * MS);
+	/* Woken without the condition: they sleep on. */
+	wait_wake_all(&queue);
+	sleep_ns(5 * MS);
+	EXPECT_EQ(load(&woken), 0);
+	store(&go, 1);
+	wait_wake_all(&queue);
+	EXPECT(WAIT_UNTIL(load(&woken) == WORKERS));
+	EXPECT(list_empty(&queue.waiters));
+	uint64_t deadline = ktest_now() + 3 * MS;
+
+	EXPECT_EQ(wait_event_deadline(&queue, load(&go) == 2, deadline), -ETIMEDOUT);
+	EXPECT(ktest_now() >= deadline);
+	EXPECT_EQ(wait_event_deadline(&queue, load(&go) == 1, 1), 0);
+	EXPECT(list_empty(&queue.waiters));
+}
+
+KTEST_SUITE(locks,
+	KTEST("a mutex excludes", mutex_excludes),
+	KTEST("a spinlock excludes", spinlock_excludes),
+	KTEST("a writer excludes all", rwlock_excludes_writers),
+	KTEST("try_lock tells", try_locks),
+	KTEST("readers share", readers_share),
+	KTEST("wait queues wake, and only on the condition", wait_queues));

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* Page allocator and heap: what comes out is whole, aligned, zeroed where promised, and comes back; running out is survived. */
+#include "ktest.h"
+
+#include <abi/errno.h>
+#include <kernel/page.h>
+#include <kernel/slab.h>
+#include <lib/string.h>
+#include <lib/types.h>
+
+static void user_pages(void)
+{
+	static struct page *pages[64];
+	unsigned n = page_alloc_user_batch(pages, 64, true);
+
+	EXPECT(n > 0 && n <= 64);
+	for (unsigned i = 0; i < n; i++) {
+		EXPECT_EQ(type_of(page_pfn(pages[i])), FRAME_PAGE);
+		EXPECT_EQ(pages[i]->refs, 1);
+		for (unsigned w = 0; w < 512; w += 73)
+			EXPECT_EQ(window(page_pfn(pages[i]))[w], 0);
+		for (unsigned j = 0; j < i; j++)
+			EXPECT(pages[i] != pages[j]);
+		window(page_pfn(pages[i]))[0] = UINT64_MAX;
+	}
+	page_get(pages[0]);
+	page_put(pages[0]);
+	for (unsigned i = 0; i < n; i++)
+		page_put(pages[i]);
+	/* Dirty ones come back clean. */
+	for (int i = 0; i < 8; i++) {
+		uint64_t pfn = user_frame();
+
+		EXPECT_EQ(window(pfn)[0], 0);
+		give_user_frame(pfn);
+	}
+}
+
+static void kernel_runs(void)
+{
+	void *runs[9];
+
+	for (unsigned order = 0; order <= 8; order++) {
+		runs[order] = page_alloc_kernel(order);
+		if (!EXPECT(runs[order] != nullptr))
+			continue;
+		EXPECT_EQ((uint64_t)runs[order] & ((PAGE_SIZE << order) - 1), 0);
+		for (uint64_t i = 0; i < 1u << order; i++)
+			EXPECT_EQ(type_of(page_window_pfn(runs[order]) + i), FRAME_KERNEL);
+		memset(runs[order], 0x40 + (int)order, PAGE_SIZE << order);
+	}
+	for (unsigned order = 0; order <= 8; order++) {
+		const unsigned char *bytes = runs[order];
+
+		if (!bytes)
+			continue;
+		EXPECT_EQ(bytes[0], 0x40 + order);
+		EXPECT_EQ(bytes[(PAGE_SIZE << order) - 1], 0x40 + order);
+		page_free_kernel(runs[order], order);
+	}
+}
+
+/* Chains user pages until there are none; returns them all. Result: how many there were. */
+static uint64_t exhaust(void)
+{
+	uint64_t first = 0, count = 0;
+
+	for (;;) {
+		struct page *page = page_alloc_user(false);
+
+		if (!page)
+			break;
+		window(page_pfn(page))[0] = first;
+		first = page_pfn(page);
+		count++;
+	}
+	while (first) {
+		uint64_t next = window(first)[0];
+
+		page_put(page_of(first));
+		first = next;
+	}
+	return count;
+}
+
+static void exhaustion(void)
+{
+	uint64_t once = exhaust(), twice = exhaust();
+
+	EXPECT(once > 1000);
+	/* Nothing was lost on the way: a per-CPU cache or two may hold some. */
+	EXPECT(twice + 512 >= once);
+	void *p = page_alloc_kernel(3);
+
+	EXPECT(p != nullptr);
+	if (p)
+		page_free_kernel(p, 3);
+}
+
+static void counts_return(void)
+{
+	struct memory_stats before, after;
+
+	page_stats(&before);
+	for (int round = 0; round < 200; round++) {
+		uint64_t pfn = user_frame();
+		void *p = kmalloc(3000), *run = page_alloc_kernel(2);
+
+		give_user_frame(pfn);
+		kfree(p);
+		if (run)
+			page_free_kernel(run, 2);
+	}
+	page_stats(&after);
+	EXPECT_EQ(after.total_pages, before.total_pages);
+	EXPECT(after.user_pages <= before.user_pages + 64);
+	EXPECT(after.kernel_pages <= before.kernel_pages + 128);
+}
+
+static void heap_sizes(void)
+{
+	static const uint32_t sizes[] = { 1, 15, 16, 17, 48, 63, 64, 65, 100, 128, 200, 500, 512, 1000, 1024, 1500, 2048, 2049, 4095, 4096,
+					  4097, 10000, 65536, 1 << 20 };
+	static unsigned char *p[ARRAY_LEN(sizes)];
+	uint64_t bytes = component_ktest.bytes, allocations = component_ktest.allocations;
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		p[i] = kmalloc(sizes[i]);
+		if (!EXPECT(p[i] != nullptr))
+			continue;
+		EXPECT_EQ((uint64_t)p[i] & (sizes[i] >= 4096 ? 4095 : 15), 0);
+		for (uint32_t k = 0; k < sizes[i]; k += sizes[i] > 64 ? 61 : 1)
+			EXPECT_EQ(p[i][k], 0);
+		memset(p[i], (int)i + 1, sizes[i]);
+	}
+	EXPECT_EQ(component_ktest.allocations - allocations, ARRAY_LEN(sizes));
+	EXPECT(component_ktest.bytes - bytes >= 1 << 20);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		EXPECT(p[i] && p[i][0] == i + 1 && p[i][sizes[i] - 1] == i + 1);
+		kfree(p[i]);
+	}
+	EXPECT_EQ(component_ktest.allocations, allocations);
+	EXPECT_EQ(component_ktest.bytes, bytes);
+	kfree(nullptr);
+}
+
+static void heap_churn(void)
+{
+	static unsigned char *slot[256];
+	static uint16_t size[256];
+	uint64_t seed = 1, allocations = component_ktest.allocations;
+
+	for (int i = 0; i < 20000; i++) {
+		seed = seed * 6364136223846793005 + 1442695040888963407;
+		unsigned n = seed >> 56;
+
+		if (slot[n]) {
+			EXPECT(slot[n][0] == (n | 1) && slot[n][size[n] - 1] == (n | 1));
+			kfree(slot[n]);
+			slot[n] = nullptr;
+		} else {
+			size[n] = (uint16_t)(1 + (seed >> 40 & 2047));
+			slot[n] = kmalloc(size[n]);
+			if (EXPECT(slot[n] != nullptr))
+				memset(slot[n], (int)(n | 1), size[n]);
+		}
+	}
+	for (int i = 0; i < 256; i++) {
+		kfree(slot[i]);
+		slot[i] = nullptr;
+	}
+	EXPECT_EQ(component_ktest.allocations, allocations);
+}
+
+static void resize(void)
+{
+	char *p = kmalloc(20);
+
+	memcpy(p, "nineteen characters", 20);
+	p = krealloc(p, 5000);
+	EXPECT(p && !strcmp(p, "nineteen characters"));
+	p = krealloc(p, 20);
+	EXPECT(p && !strcmp(p, "nineteen characters"));
+	kfree(p);
+	p = kstrdup("copied");
+	EXPECT(p && !strcmp(p, "copied"));
+	kfree(p);
+	EXPECT(kmalloc((1 << 20) + 1) == nullptr);
+}
+
+KTEST_SUITE(memory,
+	KTEST("user pages are apart, counted, clean", user_pages),
+	KTEST("kernel runs are aligned and apart", kernel_runs),
+	KTEST("heap objects of all sizes", heap_sizes),
+	KTEST("twenty thousand allocations", heap_churn),
+	KTEST("objects are resized and copied", resize),
+	KTEST("counts return", counts_return),
+	KTEST("memory runs out and comes back", exhaustion));

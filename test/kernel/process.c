@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Process contexts without processes: a space, a thread and a few instructions from arch/, which tell by a data page what they saw. They
+ * enter the kernel by a system call of the tests' own, so that nothing but the gates and the nucleus is involved.
+ */
+#include "ktest.h"
+
+#include "bare.h"
+
+#include <abi/errno.h>
+#include <kernel/page.h>
+#include <lib/string.h>
+#include <lib/types.h>
+
+constexpr uint32_t READ_WRITE = MAP_PROT_READ | MAP_PROT_WRITE;
+constexpr uint64_t EXTRA_VA = 0xa00000;
+
+bool bare_create(struct bare *b, const void *code, size_t bytes, int cpu)
+{
+	*b = (struct bare){ .space = (uint32_t)nucleus_space_create(), .code_pfn = user_frame(), .data_pfn = user_frame(),
+			    .stack_pfn = user_frame() };
+	memcpy((void *)(uint64_t)window(b->code_pfn), code, bytes);
+	if (!EXPECT_EQ(nucleus_space_map(b->space, CODE_VA, b->code_pfn, 1, MAP_PROT_READ | MAP_PROT_EXEC), 0) ||
+	    !EXPECT_EQ(nucleus_space_map(b->space, DATA_VA, b->data_pfn, 1, READ_WRITE), 0) ||
+	    !EXPECT_EQ(nucleus_space_map(b->space, STACK_VA, b->stack_pfn, 1, READ_WRITE), 0) ||
+	    !EXPECT_EQ(thread_create("bare", &component_ktest, b->space, nullptr, nullptr, &b->thread), 0))
+		return false;
+	b->handle = handle_of(b->thread);
+	if (cpu >= 0)
+		EXPECT_EQ(nucleus_thread_set_affinity(b->handle, 1ull << cpu), 0);
+	struct user_regs *regs = (struct user_regs *)call_area();
+
+	memset(regs, 0, sizeof(*regs));
+	bare_regs(regs, CODE_VA, STACK_VA + PAGE_SIZE, DATA_VA);
+	return EXPECT_EQ(nucleus_regs_set(b->handle), 0);
+}
+
+void bare_start(struct bare *b)
+{
+	thread_start(b->thread);
+}
+
+void bare_destroy(struct bare *b)
+{
+	/* The record lets go of the space when the thread ends. */
+	if (!EXPECT(WAIT_UNTIL(nucleus_thread_get_times(b->handle) == -ESRCH)))
+		return;
+	EXPECT_EQ(nucleus_space_unmap(b->space, 0, USER_END), 0);
+	EXPECT_EQ(nucleus_space_destroy(b->space), 0);
+	give_user_frame(b->code_pfn);
+	give_user_frame(b->data_pfn);
+	give_user_frame(b->stack_pfn);
+}
+
+/* A started process with one page more at EXTRA_VA. */
+static bool start_with_page(struct bare *b, const void *code, size_t bytes, int cpu, uint64_t extra)
+{
+	if (!bare_create(b, code, bytes, cpu) || !EXPECT_EQ(nucleus_space_map(b->space, EXTRA_VA, extra, 1, READ_WRITE), 0))
+		return false;
+	window(b->data_pfn)[8] = EXTRA_VA;
+	bare_start(b);
+	return true;
+}
+
+static void stop(struct bare *b)
+{
+	window(b->data_pfn)[9] = 1;
+}
+
+static void runs_and_exits(void)
+{
+	struct bare b;
+
+	if (!bare_create(&b, bare_exit, BARE_SIZE(exit), -1))
+		return;
+	bare_start(&b);
+	bare_destroy(&b);
+}
+
+static void registers_over_a_call(void)
+{
+	struct bare b;
+
+	bare_seen_flags = UINT64_MAX;
+	if (!bare_create(&b, bare_syscall, BARE_SIZE(syscall), -1))
+		return;
+	uint64_t data = b.data_pfn;
+
+	bare_start(&b);
+	EXPECT(WAIT_UNTIL(nucleus_thread_get_times(b.handle) == -ESRCH));
+	EXPECT_EQ(window(data)[0], 0);
+	EXPECT_EQ(window(data)[1], BARE_RESULT);
+	EXPECT(bare_flags_kept(window(data)[2]));
+	/* The kernel was entered with flags of its own. */
+	EXPECT(bare_kernel_flags_ok(bare_seen_flags));
+	bare_destroy(&b);
+}
+
+static void many_calls(void)
+{
+	struct bare b;
+
+	if (!bare_create(&b, bare_calls, BARE_SIZE(calls), -1))
+		return;
+	window(b.data_pfn)[8] = 1000;
+	uint64_t before = __atomic_load_n(&bare_call_count, __ATOMIC_RELAXED);
+
+	bare_start(&b);
+	EXPECT(WAIT_UNTIL(nucleus_thread_get_times(b.handle) == -ESRCH));
+	EXPECT_EQ(bare_call_count - before, 1001);
+	EXPECT_EQ(bare_word(&b, 0), 1);
+	bare_destroy(&b);
+}
+
+/* Several on one CPU, with different registers; and at the end each is moved through the CPUs. */
+static void contexts_are_kept_apart(void)
+{
+	enum { COUNT = 3 };
+	struct bare b[COUNT];
+
+	for (unsigned i = 0; i < COUNT; i++) {
+		if (!bare_create(&b[i], bare_pattern, BARE_SIZE(pattern), 0))
+			return;
+		window(b[i].data_pfn)[8] = 0x0101010101010101ull * (i + 1) + i;
+		window(b[i].data_pfn)[12] = 0x5a5a0000 + i;
+		/* The FS base is word 12 of the data page, shifted by whole pages of the same frame. */
+		EXPECT_EQ(nucleus_space_map(b[i].space, EXTRA_VA + i * PAGE_SIZE, b[i].data_pfn, 1, MAP_PROT_READ), 0);
+		EXPECT_EQ(nucleus_regs_get(b[i].handle), 0);
+		((struct user_regs *)call_area())->fs_base = EXTRA_VA + i * PAGE_SIZE + 96;
+		EXPECT_EQ(nucleus_regs_set(b[i].handle), 0);
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		bare_start(&b[i]);
+	sleep_ns(150 * MS);
+	for (unsigned n = 0; n < 3 * boot_info()->cpu_count; n++) {
+		for (unsigned i = 0; i < COUNT; i++)
+			(void)nucleus_thread_set_affinity(b[i].handle, 1ull << (n + i) % boot_info()->cpu_count);
+		sleep_ns(10 * MS);
+	}
+	for (unsigned i = 0; i < COUNT; i++) {
+		EXPECT(bare_word(&b[i], 0) > 0);
+		EXPECT_EQ(bare_word(&b[i], 1), 0);
+		stop(&b[i]);
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		bare_destroy(&b[i]);
+}
+
+static void harvest_tells_use(void)
+{
+	struct bare b;
+	uint64_t extra = user_frame();
+
+	if (!start_with_page(&b, bare_toucher, BARE_SIZE(toucher), -1, extra))
+		return;
+	for (uint64_t i = 1; i < 4; i++) {
+		uint64_t written = i > 1 ? PTE_WAS_DIRTY : 0;
+
+		EXPECT(WAIT_UNTIL(bare_word(&b, 1) == i));
+		EXPECT_EQ(nucleus_space_harvest(b.space, EXTRA_VA, EXTRA_VA + PAGE_SIZE), 0);
+		EXPECT_EQ(pte_list()->entry[0].bits,
+			  extra << PAGE_SHIFT | PTE_WAS_PRESENT | PTE_WAS_WRITABLE | PTE_WAS_ACCESSED | written);
+		/* It was cleared, and the next use shows again. */
+		EXPECT_EQ(nucleus_space_harvest(b.space, EXTRA_VA, EXTRA_VA + PAGE_SIZE), 0);
+		EXPECT_EQ(pte_list()->entry[0].bits, extra << PAGE_SHIFT | PTE_WAS_PRESENT | PTE_WAS_WRITABLE);
+		window(b.data_pfn)[9] = i;
+	}
+	EXPECT(WAIT_UNTIL(bare_word(&b, 1) == 4));
+	EXPECT_EQ(nucleus_space_unmap(b.space, EXTRA_VA, EXTRA_VA + PAGE_SIZE), 0);
+	EXPECT_EQ(pte_list()->entry[0].bits & PTE_WAS_DIRTY, PTE_WAS_DIRTY);
+	bare_destroy(&b);
+	give_user_frame(extra);
+}
+
+/* --- changes under a process that runs on another CPU --- */
+
+/* No write arrives in the frame any more. */
+static bool is_quiet(uint64_t pfn)
+{
+	uint64_t before = window(pfn)[0];
+
+	sleep_ns(10 * MS);
+	return window(pfn)[0] == before;
+}
+
+static bool start_writer(struct bare *b, uint64_t extra)
+{
+	run_on(0);
+	return start_with_page(b, bare_writer, BARE_SIZE(writer), 1, extra) && EXPECT(WAIT_UNTIL(bare_word(b, 1) > 1000));
+}
+
+static void replace_reaches_other_cpus(void)
+{
+	uint64_t old = user_frame(), new = user_frame();
+	struct bare b;
+
+	if (!start_writer(&b, old))
+		return;
+	EXPECT_EQ(nucleus_space_replace(b.space, EXTRA_VA, new, READ_WRITE) >> PAGE_SHIFT, old);
+	EXPECT(is_quiet(old));
+	EXPECT(!is_quiet(new));
+	stop(&b);
+	bare_destroy(&b);
+	give_user_frame(old);
+	give_user_frame(new);
+}
+
+/* The three below end the process by a fault: there is no one to handle it, so the thread ends with a report. */
+
+static void unmap_reaches_other_cpus(void)
+{
+	uint64_t extra = user_frame();
+	struct bare b;
+
+	if (!start_writer(&b, extra))
+		return;
+	EXPECT_EQ(nucleus_space_unmap(b.space, EXTRA_VA, EXTRA_VA + PAGE_SIZE), 0);
+	EXPECT(is_quiet(extra));
+	stop(&b);
+	bare_destroy(&b);
+	give_user_frame(extra);
+}
+
+static void protect_reaches_other_cpus(void)
+{
+	uint64_t extra = user_frame();
+	struct bare b;
+
+	if (!start_writer(&b, extra))
+		return;
+	EXPECT_EQ(nucleus_space_protect(b.space, EXTRA_VA, EXTRA_VA + PAGE_SIZE, MAP_PROT_READ), 0);
+	EXPECT(is_quiet(extra));
+	stop(&b);
+	bare_destroy(&b);
+	give_user_frame(extra);
+}
+
+static void clone_reaches_other_cpus(void)
+{
+	uint64_t extra = user_frame();
+	struct bare b;
+	uint32_t copy = (uint32_t)nucleus_space_create();
+
+	if (!start_writer(&b, extra))
+		return;
+	EXPECT_EQ(nucleus_space_clone(copy, b.space, EXTRA_VA, EXTRA_VA + PAGE_SIZE, 1), 0);
+	EXPECT(is_quiet(extra));
+	stop(&b);
+	EXPECT_EQ(nucleus_space_unmap(copy, 0, USER_END), 0);
+	EXPECT_EQ(nucleus_space_destroy(copy), 0);
+	bare_destroy(&b);
+	give_user_frame(extra);
+}
+
+static void running_thread_is_busy(void)
+{
+	uint64_t extra = user_frame();
+	struct bare b;
+
+	if (!start_writer(&b, extra))
+		return;
+	EXPECT_EQ(nucleus_regs_get(b.handle), -EBUSY);
+	memset(call_area(), 0, sizeof(struct user_regs));
+	EXPECT_EQ(nucleus_regs_set(b.handle), -EBUSY);
+	EXPECT_EQ(nucleus_regs_clone(b.handle), -EBUSY);
+	EXPECT_EQ(nucleus_space_destroy(b.space), -EBUSY);
+	stop(&b);
+	bare_destroy(&b);
+	give_user_frame(extra);
+}
+
+KTEST_SUITE(process,
+	KTEST("a process runs and ends", runs_and_exits),
+	KTEST("a system call keeps registers, and brings no flags along", registers_over_a_call),
+	KTEST("a thousand system calls", many_calls),
+	KTEST("contexts are kept apart", contexts_are_kept_apart),
+	KTEST("harvest tells what was used", harvest_tells_use),
+	KTEST("a running thread's registers are out of reach", running_thread_is_busy, .min_cpus = 2),
+	KTEST("replace reaches the other CPUs", replace_reaches_other_cpus, .min_cpus = 2),
+	KTEST("unmap reaches the other CPUs", unmap_reaches_other_cpus, .min_cpus = 2),
+	KTEST("protect reaches the other CPUs", protect_reaches_other_cpus, .min_cpus = 2),
+	KTEST("clone reaches the other CPUs", clone_reaches_other_cpus, .min_cpus = 2));

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What lowered code can reach: nothing of the nucleus, its own text and page tables only for reading, no data for executing. Each is
+ * tried, and the fault is contained. Where threads are privileged at home (dynpriv=off) only what the page tables forbid everyone still holds.
+ */
+#include "ktest.h"
+
+#include <kernel/kmap.h>
+
+extern const char nucleus_text_start[], nucleus_data_start[], nucleus_rodata_start[], symtab_start[], lowered_rodata_start[],
+	lowered_text_end[];
+
+constexpr uint32_t LOWERED = IN_FULL | IN_DRIVERS;
+static char own_data[64];
+
+static void nucleus_image(void)
+{
+	EXPECT(faults(ACCESS_READ, (uint64_t)nucleus_text_start));
+	EXPECT(faults(ACCESS_WRITE, (uint64_t)nucleus_text_start));
+	EXPECT(faults(ACCESS_EXECUTE, (uint64_t)nucleus_text_start));
+	EXPECT(faults(ACCESS_READ, (uint64_t)nucleus_rodata_start));
+	EXPECT(faults(ACCESS_READ, (uint64_t)nucleus_data_start));
+	EXPECT(faults(ACCESS_WRITE, (uint64_t)nucleus_data_start));
+}
+
+static void nucleus_memory(void)
+{
+	EXPECT(faults(ACCESS_READ, POOL_BASE));
+	EXPECT(faults(ACCESS_WRITE, POOL_BASE));
+	EXPECT(faults(ACCESS_READ, DIRECT_BASE + 0x100000));
+	EXPECT(faults(ACCESS_WRITE, DIRECT_BASE + 0x100000));
+	EXPECT(faults(ACCESS_READ, (uint64_t)window(find_frame(FRAME_NUCLEUS))));
+}
+
+static void read_only_for_lowered(void)
+{
+	uint64_t table = (uint64_t)window(find_frame(FRAME_PAGE_TABLE)), time = (uint64_t)window(boot_info()->time_page_pfn);
+
+	EXPECT(!faults(ACCESS_READ, table));
+	EXPECT(faults(ACCESS_WRITE, table));
+	EXPECT(!faults(ACCESS_READ, time));
+	EXPECT(faults(ACCESS_WRITE, time));
+	EXPECT(!faults(ACCESS_READ, FRAMES_BASE));
+	EXPECT(faults(ACCESS_WRITE, FRAMES_BASE));
+	EXPECT(faults(ACCESS_READ, (uint64_t)window(find_frame(FRAME_FREE))));
+}
+
+/* Also of privileged threads: the last two pages of text are where no function is patched. */
+static void write_or_execute(void)
+{
+	EXPECT(!faults(ACCESS_READ, (uint64_t)lowered_text_end - 1));
+	EXPECT(faults(ACCESS_WRITE, (uint64_t)lowered_text_end - 1));
+	EXPECT(faults(ACCESS_WRITE, GATES_BASE));
+	EXPECT(faults(ACCESS_WRITE, (uint64_t)lowered_rodata_start));
+	EXPECT(faults(ACCESS_EXECUTE, (uint64_t)lowered_rodata_start));
+	EXPECT(faults(ACCESS_EXECUTE, (uint64_t)own_data));
+	EXPECT(faults(ACCESS_EXECUTE, (uint64_t)thread_page_current()->self));
+	EXPECT(faults(ACCESS_WRITE, (uint64_t)nucleus_text_start));
+	EXPECT(faults(ACCESS_WRITE, (uint64_t)symtab_start));
+}
+
+static void absent(void)
+{
+	EXPECT(faults(ACCESS_READ, 0));
+	EXPECT(faults(ACCESS_WRITE, 8));
+	EXPECT(faults(ACCESS_READ, 0x400000));
+	EXPECT(faults(ACCESS_EXECUTE, 0x400000));
+	EXPECT(faults(ACCESS_READ, KMAP_END - PAGE_SIZE));
+	EXPECT(faults(ACCESS_READ, kmap_reserve(1)));
+	/* Below a kernel stack. */
+	EXPECT(faults(ACCESS_WRITE, (uint64_t)thread_current()->stack - 8));
+	/* Not canonical. */
+	EXPECT(faults(ACCESS_READ, 0x0000900000000000));
+}
+
+KTEST_SUITE(protection,
+	KTEST("the nucleus's image is out of reach", nucleus_image, .modes = LOWERED),
+	KTEST("the nucleus's memory is out of reach", nucleus_memory, .modes = LOWERED),
+	KTEST("page tables, frame table, time page are only read", read_only_for_lowered, .modes = LOWERED),
+	KTEST("nothing is writable and executable", write_or_execute),
+	KTEST("what is not there faults", absent));

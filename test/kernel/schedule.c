@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Who runs: yielding, preemption, priorities, sections without preemption. */
+#include "ktest.h"
+
+#include <abi/errno.h>
+
+enum { SHARERS = 4 };
+static struct {
+	volatile uint64_t count[SHARERS];
+	uint32_t go, stop, over;
+} share;
+
+static uint32_t load(uint32_t *at) { return __atomic_load_n(at, __ATOMIC_SEQ_CST); }
+static void store(uint32_t *at, uint32_t v) { __atomic_store_n(at, v, __ATOMIC_SEQ_CST); }
+static void end_one(void) { __atomic_fetch_add(&share.over, 1, __ATOMIC_SEQ_CST); }
+
+static void yielding(void *arg)
+{
+	uint64_t i = (uint64_t)arg;
+
+	while (!load(&share.stop)) {
+		share.count[i]++;
+		(void)nucleus_yield();
+	}
+	end_one();
+}
+
+static void spinning(void *arg)
+{
+	uint64_t i = (uint64_t)arg;
+
+	while (!load(&share.stop))
+		share.count[i]++;
+	end_one();
+}
+
+static void reset(void)
+{
+	for (int i = 0; i < SHARERS; i++)
+		share.count[i] = 0;
+	store(&share.go, 0);
+	store(&share.stop, 0);
+	store(&share.over, 0);
+}
+
+/* All on one CPU for a while; everybody got a share that is not below a quarter of the largest. */
+static void share_fairly(void (*entry)(void *), uint64_t ns)
+{
+	uint64_t least = UINT64_MAX, most = 0;
+
+	reset();
+	for (uint64_t i = 0; i < SHARERS; i++)
+		(void)start_thread(entry, (void *)i, (int)boot_info()->cpu_count - 1);
+	sleep_ns(ns);
+	store(&share.stop, 1);
+	EXPECT(WAIT_UNTIL(load(&share.over) == SHARERS));
+	for (int i = 0; i < SHARERS; i++) {
+		least = share.count[i] < least ? share.count[i] : least;
+		most = share.count[i] > most ? share.count[i] : most;
+	}
+	EXPECT(least > 0 && least >= most / 4);
+}
+
+static void yield_is_fair(void)
+{
+	share_fairly(yielding, 60 * MS);
+}
+
+static void preemption_is_fair(void)
+{
+	share_fairly(spinning, 300 * MS);
+}
+
+static void nice_threads_get_less(void)
+{
+	struct thread *t[2];
+
+	reset();
+	for (uint64_t i = 0; i < 2; i++) {
+		t[i] = start_thread(spinning, (void *)i, (int)boot_info()->cpu_count - 1);
+		if (!t[i])
+			return;
+		EXPECT_EQ(nucleus_thread_set_priority(handle_of(t[i]), i ? 15 : -5), 0);
+	}
+	sleep_ns(400 * MS);
+	store(&share.stop, 1);
+	EXPECT(WAIT_UNTIL(load(&share.over) == 2));
+	EXPECT(share.count[0] > 2 * share.count[1]);
+}
+
+static void mark(void *)
+{
+	store(&share.go, 1);
+	end_one();
+}
+
+static void no_preemption_while_disabled(void)
+{
+	uint64_t end;
+
+	reset();
+	run_on(0);
+	struct thread *t;
+
+	if (!EXPECT_EQ(thread_create("waiting", &component_ktest, 0, mark, nullptr, &t), 0))
+		return;
+	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(t), 1), 0);
+	EXPECT_EQ(nucleus_thread_set_priority(handle_of(t), PRIORITY_INTERRUPT), 0);
+	preempt_disable();
+	thread_start(t);
+	end = ktest_now() + 30 * MS;
+	while (ktest_now() < end)
+		;
+	uint32_t ran = load(&share.go);
+	preempt_enable();
+	EXPECT_EQ(ran, 0);
+	/* The held-back switch happens here. */
+	EXPECT_EQ(load(&share.go), 1);
+	EXPECT(WAIT_UNTIL(load(&share.over) == 1));
+}
+
+static void interrupt_threads_go_first(void)
+{
+	struct thread *t;
+
+	reset();
+	run_on(0);
+	if (!EXPECT_EQ(thread_create("urgent", &component_ktest, 0, mark, nullptr, &t), 0))
+		return;
+	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(t), 1), 0);
+	EXPECT_EQ(nucleus_thread_set_priority(handle_of(t), PRIORITY_INTERRUPT), 0);
+	thread_start(t);
+	/* This thread runs and does not give way: the other one preempts it within a tick or two. */
+	uint64_t end = ktest_now() + 100 * MS;
+
+	while (!load(&share.go) && ktest_now() < end)
+		;
+	EXPECT_EQ(load(&share.go), 1);
+}
+
+static void idle_cpus_take_work(void)
+{
+	reset();
+	for (uint64_t i = 0; i < 2; i++)
+		(void)start_thread(spinning, (void *)i, -1);
+	sleep_ns(100 * MS);
+	EXPECT(share.count[0] > 0 && share.count[1] > 0);
+	store(&share.stop, 1);
+	EXPECT(WAIT_UNTIL(load(&share.over) == 2));
+}
+
+KTEST_SUITE(schedule,
+	KTEST("yielding threads share a CPU", yield_is_fair),
+	KTEST("threads that never yield share a CPU", preemption_is_fair),
+	KTEST("nice threads get less", nice_threads_get_less),
+	KTEST("nobody is preempted who asks not to be", no_preemption_while_disabled),
+	KTEST("interrupt threads go first", interrupt_threads_go_first),
+	KTEST("CPUs with nothing to do take work", idle_cpus_take_work, .min_cpus = 2));
