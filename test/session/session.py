@@ -34,7 +34,7 @@ HERE = pathlib.Path(__file__).parent
 # The shell asks the terminal where the cursor is when it has printed its prompt: then it reads.
 PROMPT = re.compile(rb"(?:^|[\r\n])[^\r\n]*[#$] \x1b\[6n$")
 QUIET_S = 0.3
-PROMPT_LIMIT_S, KEY_LIMIT_S, BOOT_LIMIT_S = 90, 20, 120
+HERE_LIMIT_S, PROMPT_LIMIT_S, KEY_LIMIT_S, BOOT_LIMIT_S = 30, 90, 20, 120
 APPLETS_PER_STEP = 10
 
 
@@ -100,7 +100,7 @@ def record_golden(console, sections):
         for step in steps:
             console.send(step.data)
             if step.kind == "$":
-                step.golden, done = console.collect(at_prompt, PROMPT_LIMIT_S)
+                step.golden, done = console.collect(at_prompt, HERE_LIMIT_S)
                 if not done:
                     sys.exit(f"Bail out! on this machine there was no prompt after: {step.text}\n# {step.golden[-300:]!r}")
             else:
