@@ -48,17 +48,21 @@ static unsigned absent_run(struct vm_space *s, const struct vm_area *a, uint64_t
 	return n;
 }
 
+/* How many pages to bring in for a fault that goes on where the last one ended. */
+static unsigned cluster_for(const struct vm_area *a, uint64_t va)
+{
+	return va == a->next_fault && !(a->flags & AREA_RANDOM) ? MIN(MAX(a->cluster, 1u) * 2, (uint32_t)CLUSTER_MAX) : 1;
+}
+
 static int fault_anonymous(struct vm_space *s, struct vm_area *a, const struct fault *f) REQUIRES_SHARED(s->lock)
 {
 	struct page *pages[CLUSTER_MAX];
-	unsigned want = 1;
+	unsigned want = cluster_for(a, f->va);
 
 	if (!f->write) {
 		page_get(vm_zero_page);
 		return map_or_lose(s, f->va, vm_zero_page, prot_of_page(a->prot & ~(uint32_t)PROT_WRITE, f->exec));
 	}
-	if (f->va == a->next_fault && !(a->flags & AREA_RANDOM))
-		want = MIN(a->cluster * 2, (uint32_t)CLUSTER_MAX);
 	if (want > 1)
 		want = absent_run(s, a, f->va, want);
 	unsigned n = page_alloc_user_batch(pages, want, true);
@@ -151,6 +155,26 @@ static int set_rights(struct vm_space *s, uint64_t va, uint32_t prot) REQUIRES(s
 	return (int)nucleus_space_protect(s->handle, va, va + PAGE_SIZE, prot);
 }
 
+static bool is_exclusive(uint64_t entry)
+{
+	return page_entry_present(entry) && !page_entry_writable(entry) &&
+	       __atomic_load_n(&page_of(page_entry_pfn(entry))->refs, __ATOMIC_ACQUIRE) == 1;
+}
+
+/* The page belongs to this space alone (the others that shared it are gone): writable again, and its neighbours like it. */
+static int take_back(struct vm_space *s, struct vm_area *a, uint64_t va) REQUIRES(s->lock)
+{
+	const uint64_t *leaf = page_table_leaf(s->root, va);
+	uint64_t end = MIN(area_end(a), align_down(va, PAGE_TABLE_SPAN) + PAGE_TABLE_SPAN);
+	unsigned want = (unsigned)MIN((uint64_t)cluster_for(a, va), (end - va) >> PAGE_SHIFT), n = 1;
+
+	while (n < want && is_exclusive(page_entry_load(leaf + n)))
+		n++;
+	a->cluster = MAX(want, 1u);
+	a->next_fault = va + n * PAGE_SIZE;
+	return (int)nucleus_space_protect(s->handle, va, va + n * PAGE_SIZE, prot_of_page(a->prot, false));
+}
+
 /* A write to a page that is present and not writable. */
 static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault *f, uint64_t entry) REQUIRES(s->lock)
 {
@@ -166,8 +190,10 @@ static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault 
 			return result == -ENXIO ? -EIO : (int)result;
 		page_put(fresh);
 	}
-	if (shared || __atomic_load_n(&old->refs, __ATOMIC_ACQUIRE) == 1)
+	if (shared)
 		return set_rights(s, f->va, prot);
+	if (is_exclusive(entry))
+		return take_back(s, a, f->va);
 	fresh = page_alloc_user(old == vm_zero_page);
 	if (!fresh)
 		return -ENOMEM;
