@@ -208,6 +208,13 @@ long pipe_get_size(struct file *f)
 	return f->ops == &pipe_ops ? (long)p->slots * PAGE_SIZE : -EBADF;
 }
 
+bool pipe_has_bytes(struct file *f)
+{
+	const struct pipe *p = f->private_data;
+
+	return __atomic_load_n(&p->used, __ATOMIC_ACQUIRE) > 0 || __atomic_load_n(&p->writers, __ATOMIC_ACQUIRE) == 0;
+}
+
 long pipe_set_size(struct file *f, uint64_t bytes)
 {
 	struct pipe *p = f->private_data;
