@@ -381,12 +381,12 @@ long call_yield(void) NO_THREAD_SAFETY
 	r->preempt_held_since_ns = 0;
 	/* Behind whoever waits, so that yielding is never in vain. */
 	next = queue_first(queue_of(cpu));
-	if (!next) {
+	if (!next && (r->affinity >> cpu->id & 1)) {
 		cpu->reschedule = 0;
 		nucleus_lock_release();
 		return 0;
 	}
-	if (!next->interrupt_thread && next->vruntime >= r->vruntime)
+	if (next && !next->interrupt_thread && next->vruntime >= r->vruntime)
 		r->vruntime = next->vruntime + 1;
 	r->kernel.rax = 0;
 	r->in_process = false;

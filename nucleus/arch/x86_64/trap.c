@@ -272,8 +272,13 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	contain(cpu, r, c, &o);
 }
 
+static bool stopping;
+
 [[noreturn]] void trap_fatal(struct context *c)
 {
+	/* Another CPU powers the machine off, or has the panic. */
+	if (c->vector == VECTOR_STOP && __atomic_load_n(&stopping, __ATOMIC_SEQ_CST))
+		cpu_halt_forever();
 	panic(c, "%s, error 0x%lx", exception_name(c->vector), c->error);
 }
 
@@ -313,6 +318,7 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 void arch_panic_prepare(void)
 {
 	cr3_write(kernel_root_phys);
+	__atomic_store_n(&stopping, true, __ATOMIC_SEQ_CST);
 	apic_stop_others();
 }
 
