@@ -152,7 +152,7 @@ static void run_all(void *)
 
 	/* Let the threads that boot started settle; log lines go out whole, at once. */
 	sleep_ns(20 * MS);
-	log_set_console(nullptr);
+	log_set_console(nullptr, nullptr);
 	(void)cmdline_get("ktest", list, sizeof(list));
 	for (size_t i = 0; i < ARRAY_LEN(suites); i++)
 		count += wanted(suites[i], list);
