@@ -142,39 +142,66 @@ void apic_stop_others(void)
 		send_ipi(0, ICR_NMI | ICR_ALL_BUT_SELF);
 }
 
-/* --- calibration: channel 2 of the 8254 counts down from a known value at 1193182 Hz, seen through port 0x61 --- */
+/*
+ * Calibration against channel 2 of the 8254, which counts down at 1193182 Hz (8254 datasheet; gate and output in port 0x61). The three counters are
+ * read together at two moments, and each moment is the tightest of several readings: how long the CPU was away in between, as an emulator's
+ * is on a busy host, then does not matter.
+ */
+enum : uint32_t { PIT_HZ = 1193182, PIT_INTERVAL = 12000 /* about 10 ms */, PIT_RELOAD = 0xffff, SAMPLE_TRIES = 16 };
 
-enum : uint32_t { PIT_HZ = 1193182, PIT_COUNT = 11932 /* 10 ms */ };
+struct moment {
+	uint64_t counter;
+	uint32_t pit, timer;
+};
+
+static uint32_t pit_read(void)
+{
+	uint32_t low;
+
+	io_write8(0x43, 0x80);	/* latch channel 2 */
+	low = io_read8(0x42);
+	return low | (uint32_t)io_read8(0x42) << 8;
+}
+
+static struct moment sample(void)
+{
+	struct moment best = {};
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < SAMPLE_TRIES; i++) {
+		uint64_t before = counter_read();
+		uint32_t pit = pit_read(), timer = lapic_read(LAPIC_TIMER_CURRENT);
+		uint64_t after = counter_read();
+
+		if (after - before < least) {
+			least = after - before;
+			best = (struct moment){ .counter = before + (after - before) / 2, .pit = pit, .timer = timer };
+		}
+	}
+	return best;
+}
 
 uint64_t apic_calibrate(void)
 {
-	uint64_t best_counter = UINT64_MAX, best_timer = 0;
+	struct moment first, last;
 
-	/* The shortest of three: whatever disturbed a run made it longer. */
-	for (int run = 0; run < 3; run++) {
-		uint64_t start, counter;
-		uint32_t timer;
-
+	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+	do {
 		io_write8(0x61, (io_read8(0x61) & ~2) | 1);	/* gate on, speaker off */
 		io_write8(0x43, 0xb0);				/* channel 2, low and high byte, mode 0 */
-		lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
-		io_write8(0x42, PIT_COUNT & 0xff);
-		io_write8(0x42, PIT_COUNT >> 8);
+		io_write8(0x42, PIT_RELOAD & 0xff);
+		io_write8(0x42, PIT_RELOAD >> 8);
 		lapic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
-		start = counter_read();
-		while (!(io_read8(0x61) & 0x20))
+		first = sample();
+		while (!(io_read8(0x61) & 0x20) && first.pit - pit_read() < PIT_INTERVAL)
 			;
-		counter = counter_read() - start;
-		timer = UINT32_MAX - lapic_read(LAPIC_TIMER_CURRENT);
-		if (counter < best_counter) {
-			best_counter = counter;
-			best_timer = timer;
-		}
-	}
+		last = sample();
+		/* Once more if it ran out meanwhile: its count is then unknown. */
+	} while (io_read8(0x61) & 0x20 || first.pit <= last.pit);
 	lapic_write(LAPIC_TIMER_INITIAL, 0);
 	lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TSC_DEADLINE : 0));
-	timer_hz = best_timer * PIT_HZ / PIT_COUNT;
-	return best_counter * PIT_HZ / PIT_COUNT;
+	timer_hz = (uint64_t)(first.timer - last.timer) * PIT_HZ / (first.pit - last.pit);
+	return (last.counter - first.counter) * PIT_HZ / (first.pit - last.pit);
 }
 
 void arch_timer_set(uint64_t at_ns)
