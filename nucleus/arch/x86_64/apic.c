@@ -168,7 +168,7 @@ static struct moment sample(void)
 	struct moment best = {};
 	uint64_t least = UINT64_MAX;
 
-	for (int i = 0; i < SAMPLE_TRIES; i++) {
+	for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
 		uint64_t before = counter_read();
 		uint32_t pit = pit_read(), timer = lapic_read(LAPIC_TIMER_CURRENT);
 		uint64_t after = counter_read();
