@@ -23,7 +23,7 @@ struct pipe *pipe_create(void) NO_THREAD_SAFETY
 
 	if (p == nullptr)
 		return nullptr;
-	p->ring = kmalloc(PIPE_SLOTS * sizeof(*p->ring));
+	p->ring = kmalloc((PIPE_SLOTS + 1) * sizeof(*p->ring));
 	if (p->ring == nullptr) {
 		kfree(p);
 		return nullptr;
@@ -38,7 +38,7 @@ struct pipe *pipe_create(void) NO_THREAD_SAFETY
 void pipe_destroy(struct pipe *p) NO_THREAD_SAFETY
 {
 	for (uint32_t n = 0; n < p->used; n++)
-		page_put(p->ring[(p->tail + n) % p->slots].page);
+		page_put(p->ring[pipe_place(p, p->tail + n)].page);
 	if (p->spare != nullptr)
 		page_put(p->spare);
 	kfree(p->ring);
@@ -52,12 +52,12 @@ static inline uint32_t load(const uint32_t *at)
 
 static struct pipe_buffer *newest(struct pipe *p) REQUIRES(p->lock)
 {
-	return p->used > 0 ? &p->ring[(p->tail + p->used - 1) % p->slots] : nullptr;
+	return p->used > 0 ? &p->ring[pipe_place(p, p->tail + p->used - 1)] : nullptr;
 }
 
 static void push(struct pipe *p, struct page *page, uint32_t length) REQUIRES(p->lock)
 {
-	p->ring[(p->tail + p->used) % p->slots] = (struct pipe_buffer){ page, 0, length };
+	p->ring[pipe_place(p, p->tail + p->used)] = (struct pipe_buffer){ page, 0, length };
 	__atomic_store_n(&p->used, p->used + 1, __ATOMIC_RELEASE);
 }
 
@@ -80,7 +80,7 @@ static int put_piece(struct pipe *p, struct piece *piece) REQUIRES(p->lock)
 		b->length += piece->length;
 		return 0;
 	}
-	if (p->used == p->slots)
+	if (p->used >= p->slots)
 		return -EAGAIN;
 	if (piece->page == nullptr) {
 		piece->page = p->spare;
@@ -182,7 +182,7 @@ static size_t claim(struct pipe *p, size_t n, struct page **page, uint32_t *offs
 	b->offset += (uint32_t)part;
 	b->length -= (uint32_t)part;
 	if (b->length == 0) {
-		p->tail = (p->tail + 1) % p->slots;
+		p->tail = pipe_place(p, p->tail + 1);
 		__atomic_store_n(&p->used, p->used - 1, __ATOMIC_RELEASE);
 	} else {
 		page_get(b->page);
@@ -205,6 +205,39 @@ static void done_with_page(struct pipe *p, struct page *page)
 		page_put(page);
 }
 
+/*
+ * What was claimed and could not be copied becomes the oldest again; the page's reference is given back with it. Only when several
+ * readers fail at once is there no place for it.
+ */
+static void put_back(struct pipe *p, struct page *page, uint32_t offset, size_t n)
+{
+	mutex_lock(&p->lock);
+	struct pipe_buffer *oldest = &p->ring[p->tail];
+	if (p->used > 0 && oldest->page == page && oldest->offset == offset + n) {
+		oldest->offset = offset;
+		oldest->length += (uint32_t)n;
+	} else if (p->used <= p->slots) {
+		p->tail = pipe_place(p, p->tail + p->slots);
+		p->ring[p->tail] = (struct pipe_buffer){ page, offset, (uint32_t)n };
+		__atomic_store_n(&p->used, p->used + 1, __ATOMIC_RELEASE);
+		page = nullptr;
+	}
+	mutex_unlock(&p->lock);
+	if (page != nullptr)
+		page_put(page);
+	wait_wake_all(&p->readable);
+}
+
+static void put_back_small(struct pipe *p, const void *bytes, size_t n)
+{
+	struct page *page = page_alloc_user(false);
+
+	if (page == nullptr)
+		return;
+	memcpy(page_address(page), bytes, n);
+	put_back(p, page, 0, n);
+}
+
 static bool readable(struct pipe *p)
 {
 	return load(&p->used) > 0 || load(&p->writers) == 0;
@@ -219,7 +252,7 @@ static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 	uint32_t offset;
 
 	mutex_lock(&p->lock);
-	*was_full = p->used == p->slots;
+	*was_full = p->used >= p->slots;
 	while (done < n) {
 		size_t part = claim(p, n - done, &page, &offset);
 		if (part == 0)
@@ -238,7 +271,10 @@ static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 	mutex_unlock(&p->lock);
 	if (drained != nullptr)
 		page_put(drained);
-	return io_copy_out(buf, 0, small, done) == done ? (long)done : -EFAULT;
+	size_t moved = io_copy_out(buf, 0, small, done);
+	if (moved < done)
+		put_back_small(p, small + moved, done - moved);
+	return moved > 0 || done == 0 ? (long)moved : -EFAULT;
 }
 
 static long read_large(struct pipe *p, struct io_buffer *buf, size_t n, bool *was_full)
@@ -250,16 +286,18 @@ static long read_large(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 		uint32_t offset;
 
 		mutex_lock(&p->lock);
-		*was_full |= p->used == p->slots;
+		*was_full |= p->used >= p->slots;
 		size_t part = claim(p, n - done, &page, &offset);
 		mutex_unlock(&p->lock);
 		if (part == 0)
 			break;
 		size_t moved = io_copy_out(buf, done, (char *)page_address(page) + offset, part);
-		done_with_page(p, page);
 		done += moved;
-		if (moved < part)
+		if (moved < part) {
+			put_back(p, page, offset + (uint32_t)moved, part - moved);
 			return done > 0 ? (long)done : -EFAULT;
+		}
+		done_with_page(p, page);
 	}
 	return (long)done;
 }
@@ -323,7 +361,7 @@ static long pipe_ioctl(struct file *f, uint32_t command, uint64_t arg)
 	int32_t bytes = 0;
 	mutex_lock(&p->lock);
 	for (uint32_t n = 0; n < p->used; n++)
-		bytes += (int32_t)p->ring[(p->tail + n) % p->slots].length;
+		bytes += (int32_t)p->ring[pipe_place(p, p->tail + n)].length;
 	mutex_unlock(&p->lock);
 	return put_user(USER_ADDR(arg), bytes);
 }

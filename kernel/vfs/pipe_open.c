@@ -230,14 +230,14 @@ long pipe_set_size(struct file *f, uint64_t bytes)
 		return -EPERM;
 	if (slots > PIPE_SLOTS_ROOT)
 		return -ENOMEM;
-	struct pipe_buffer *ring = kmalloc(slots * sizeof(*ring));
+	struct pipe_buffer *ring = kmalloc((slots + 1) * sizeof(*ring));
 	if (ring == nullptr)
 		return -ENOMEM;
 	mutex_lock(&p->lock);
 	bool fits = p->used <= slots;
 	if (fits) {
 		for (uint32_t n = 0; n < p->used; n++)
-			ring[n] = p->ring[(p->tail + n) % p->slots];
+			ring[n] = p->ring[pipe_place(p, p->tail + n)];
 		struct pipe_buffer *old = p->ring;
 		p->ring = ring;
 		ring = old;

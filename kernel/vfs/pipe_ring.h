@@ -14,7 +14,7 @@ struct pipe_buffer {
 };
 struct pipe {
 	struct mutex lock;
-	struct pipe_buffer *ring GUARDED_BY(&lock);
+	struct pipe_buffer *ring GUARDED_BY(&lock);	/* one place more than slots, for what a reader gives back */
 	uint32_t tail GUARDED_BY(&lock);
 	uint32_t slots, used;		/* changed under lock, read freely */
 	struct page *spare GUARDED_BY(&lock);
@@ -29,5 +29,7 @@ struct pipe {
 extern const struct file_ops pipe_ops;
 struct pipe *pipe_create(void);		/* nullptr: out of memory */
 void pipe_destroy(struct pipe *p);
+
+static inline uint32_t pipe_place(const struct pipe *p, uint32_t n) { return n % (p->slots + 1); }
 
 #endif

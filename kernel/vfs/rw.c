@@ -10,6 +10,7 @@
 
 #include <kernel/process.h>
 #include <kernel/syscall.h>
+#include <nucleus/layout.h>
 
 enum : size_t { IO_MAX = 0x7ffff000, SEGMENTS_MAX = 1024, SEGMENTS_INLINE = 8 };
 
@@ -63,6 +64,12 @@ static inline int check_io(const struct file *f, bool write, io_function *op)
 	return 0;
 }
 
+/* A buffer that reaches beyond the process's half of the address space is refused as a whole, however much of it would be used. */
+static inline bool user_range(user_addr at, uint64_t n)
+{
+	return n <= USER_END && at.value <= USER_END - n;
+}
+
 static inline long io_call(int fd, user_addr at, size_t n, bool write)
 {
 	struct file_ref r;
@@ -72,6 +79,8 @@ static inline long io_call(int fd, user_addr at, size_t n, bool write)
 	if (result != 0)
 		return result;
 	result = check_io(r.file, write, &op);
+	if (result == 0 && !user_range(at, n))
+		result = -EFAULT;
 	if (result == 0) {
 		struct io_buffer buf = { .is_user = true, .user = at };
 		result = io_at_position(r.file, op, &buf, MIN(n, IO_MAX), write);
@@ -110,6 +119,8 @@ static long io_positioned(int fd, user_addr at, size_t n, int64_t pos, bool writ
 
 	if (pos < 0)
 		return -EINVAL;
+	if (!user_range(at, n))
+		return -EFAULT;
 	long result = file_ref_get(fd, &r);
 	if (result != 0)
 		return result;
@@ -159,9 +170,11 @@ static int vector_get(struct vector *v, user_addr at, size_t count)
 		return -EFAULT;
 	}
 	for (size_t n = 0; n < count; n++) {
-		if (v->segments[n].length > INT64_MAX - v->total) {
+		bool wide = v->segments[n].length > INT64_MAX - v->total;
+
+		if (wide || !user_range(v->segments[n].base, v->segments[n].length)) {
 			vector_free(v);
-			return -EINVAL;
+			return wide ? -EINVAL : -EFAULT;
 		}
 		v->total += v->segments[n].length;
 	}

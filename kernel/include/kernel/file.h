@@ -68,7 +68,6 @@ enum : uint32_t {
 	FILE_WRITE = 2,
 	FILE_PATH = 4,			/* O_PATH: names a file, does nothing */
 	FILE_POSITION = 8,		/* has a position that read and write move */
-	FILE_EXCLUSIVE_POSITION = 16,	/* reads at this position are not split: directories */
 };
 
 struct file {
