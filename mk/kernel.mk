@@ -16,6 +16,8 @@ KERNEL_SRC := $(sort $(shell find kernel \( -name '*.c' -o -name '*.S' \) ! -nam
 KTEST_SRC := $(sort $(wildcard test/kernel/*.c test/kernel/arch/$(ARCH)/*.[cS]))
 
 NUCLEUS_OBJ := $(NUCLEUS_SRC:%=$(B)/n/%.o)
+# The nucleus takes from lib/ what it uses and nothing else: what is privileged should be needed.
+NUCLEUS_LIB := $(LIB_SRC:%=$(B)/n/%.o)
 KERNEL_OBJ  := $(KERNEL_SRC:%=$(B)/k/%.o)
 KTEST_OBJ   := $(KTEST_SRC:%=$(B)/k/%.o)
 $(KTEST_OBJ): KERNEL_CFLAGS += -Itest/kernel/arch/$(ARCH)
@@ -72,7 +74,7 @@ $(B)/entry.syms: $(wildcard nucleus/entry.syms nucleus/arch/$(ARCH)/entry.syms) 
 
 $(B)/nucleus.o: $(NUCLEUS_OBJ) $(B)/entry.syms $(B)/image.lds tools/check-closed
 	$(call say,LD -r,$@)
-	$(Q)$(LD) -r -o $@.tmp $(NUCLEUS_OBJ)
+	$(Q)$(LD) -r -o $@.tmp $(filter-out $(NUCLEUS_LIB),$(NUCLEUS_OBJ)) --start-lib $(NUCLEUS_LIB) --end-lib
 	$(Q)$(OBJCOPY) --keep-global-symbols=$(B)/entry.syms $@.tmp
 	$(Q)$(PYTHON) tools/check-closed --nm $(NM) --script $(B)/image.lds $@.tmp
 	$(Q)mv $@.tmp $@
