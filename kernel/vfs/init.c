@@ -98,37 +98,50 @@ static int unpack_entry(char *path, const struct cpio_entry *e)
 	return error != 0 ? error : set_attributes(path, e);
 }
 
-int initramfs_unpack(const void *archive, size_t bytes)
+/* Directories once more, when nothing is made in them any more: their times. */
+static int unpack_times(char *path, const struct cpio_entry *e)
 {
-	struct cpio_reader reader;
+	return S_ISDIR(e->mode) ? set_attributes(path, e) : 0;
+}
+
+static int for_each_entry(struct cpio_reader *r, int (*step)(char *path, const struct cpio_entry *e), uint32_t *count)
+{
 	struct cpio_entry e;
 	int error = 0;
-	uint32_t count = 0;
 	char *path = kmalloc(PATH_MAX);
 
 	if (path == nullptr)
 		return -ENOMEM;
-	cpio_open(&reader, archive, bytes);
-	while (error == 0 && cpio_next(&reader, &e) == CPIO_ENTRY) {
+	for (*count = 0; error == 0 && cpio_next(r, &e) == CPIO_ENTRY; ++*count) {
 		int n = snprintf(path, PATH_MAX, "/%.*s", (int)e.name_length, e.name);
 
 		if (n >= (int)PATH_MAX)
 			error = -ENAMETOOLONG;
 		else if (n > 1 && strcmp(path, "/.") != 0)
-			error = unpack_entry(path, &e);
+			error = step(path, &e);
 		if (error != 0)
 			log_error("vfs: initramfs: cannot make %s: error %d", path, -error);
-		else
-			count++;
 	}
 	kfree(path);
+	return error;
+}
+
+int initramfs_unpack(const void *archive, size_t bytes)
+{
+	struct cpio_reader reader;
+	uint32_t count;
+
+	cpio_open(&reader, archive, bytes);
+	int error = for_each_entry(&reader, unpack_entry, &count);
 	if (error == 0 && reader.error != nullptr) {
 		log_error("vfs: initramfs: %s at byte %zu", reader.error, reader.offset);
 		error = -EINVAL;
 	}
-	if (error == 0)
-		log_info("vfs: %u files from an initramfs of %zu KiB", count, bytes / 1024);
-	return error;
+	if (error != 0)
+		return error;
+	log_info("vfs: %u files from an initramfs of %zu KiB", count, bytes / 1024);
+	cpio_open(&reader, archive, bytes);
+	return for_each_entry(&reader, unpack_times, &count);
 }
 
 static void unpack_boot_archive(void)

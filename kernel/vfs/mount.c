@@ -228,7 +228,7 @@ int mount_filesystem(const char *type, const char *source, const char *target, u
 int mount_root(const char *type, const char *data)
 {
 	struct filesystem *fs = filesystem_find(type);
-	struct mount_options o = { .source = "rootfs", .data = data };
+	struct mount_options o = { .source = "tmpfs", .data = data };
 	struct superblock *sb;
 
 	if (fs == nullptr)
@@ -236,7 +236,7 @@ int mount_root(const char *type, const char *data)
 	int error = superblock_get(fs, &o, &sb);
 	if (error != 0)
 		return error;
-	struct mount *m = mount_create(sb, sb->root_dentry, "rootfs", MS_RELATIME);
+	struct mount *m = mount_create(sb, sb->root_dentry, "tmpfs", MS_RELATIME);
 	if (m == nullptr) {
 		superblock_put(sb);
 		return -ENOMEM;

@@ -15,6 +15,7 @@
 #include <lib/string.h>
 
 enum : int64_t { TMPFS_MAGIC = 0x01021994 };
+enum : uint32_t { DEFAULT_MODE = S_IRWXUGO | S_ISVTX };
 
 DEFINE_COMPONENT(tmpfs, .stage = STAGE_FS);
 
@@ -50,12 +51,30 @@ static int tmpfs_statfs(struct superblock *sb, struct statfs *out)
 	return 0;
 }
 
+/* Pages, and inodes too: half as many as memory has pages. */
+static uint64_t default_limit(void)
+{
+	struct memory_stats memory;
+
+	page_stats(&memory);
+	return memory.total_pages / 2;
+}
+
 static void tmpfs_show_options(struct superblock *sb, struct text_buffer *b)
 {
 	const struct tmpfs_super *s = sb->private_data;
 
-	text_printf(b, ",size=%lluk,nr_inodes=%llu,mode=%o", (unsigned long long)s->max_pages * (PAGE_SIZE / 1024),
-		    (unsigned long long)s->max_inodes, s->root_mode);
+	/* What differs from the default. */
+	if (s->max_pages != default_limit())
+		text_printf(b, ",size=%lluk", (unsigned long long)s->max_pages * (PAGE_SIZE / 1024));
+	if (s->max_inodes != default_limit())
+		text_printf(b, ",nr_inodes=%llu", (unsigned long long)s->max_inodes);
+	if (s->root_mode != DEFAULT_MODE)
+		text_printf(b, ",mode=%o", s->root_mode);
+	if (s->uid != 0)
+		text_printf(b, ",uid=%u", s->uid);
+	if (s->gid != 0)
+		text_printf(b, ",gid=%u", s->gid);
 }
 
 /* A number with k, m, g or % of memory behind it. False: no number. */
@@ -173,14 +192,11 @@ int tmpfs_fill(struct superblock *sb, const struct mount_options *o)
 {
 	struct tmpfs_super *s = kmalloc(sizeof(*s));
 	struct process *p = process_current();
-	struct memory_stats memory;
 
 	if (s == nullptr)
 		return -ENOMEM;
-	page_stats(&memory);
-	s->max_pages = memory.total_pages / 2;
-	s->max_inodes = memory.total_pages / 2;
-	s->root_mode = S_IRWXUGO | S_ISVTX;
+	s->max_pages = s->max_inodes = default_limit();
+	s->root_mode = DEFAULT_MODE;
 	s->uid = p != nullptr ? p->cred.fsuid : 0;
 	s->gid = p != nullptr ? p->cred.fsgid : 0;
 	sb->private_data = s;
