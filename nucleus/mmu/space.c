@@ -98,7 +98,10 @@ long call_space_destroy(uint32_t handle)
 		pte_t *root = direct_map(s->root_phys);
 
 		/* No thread, so no CPU has it loaded; CPUs that cache it by PCID or ASID see the new birth. */
-		table_prune(s->root_phys, 0, USER_END);
+		/* Unmapping has pruned; only a map that ran out of tables can have left some. */
+		for (uint64_t i = 0; i < 256; i++)
+			if (pte_present(pte_load(&root[i])))
+				table_prune(s->root_phys, i << 39, MIN((i + 1) << 39, (uint64_t)USER_END));
 		memset(root, 0, PAGE_SIZE);
 		frame_table_free(s->root_phys);
 		s->flush_generation++;
