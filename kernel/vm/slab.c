@@ -9,6 +9,7 @@
  * slab's first page: tag = class, refs = objects taken, link = list of slabs with room; the others' link.prev leads to it.
  * Debug builds fill free objects with a pattern and check it. Locks: slab_class.lock (RANK_SLAB); page allocation is outside.
  */
+#include <arch/page_ops.h>
 #include <kernel/component.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
@@ -33,7 +34,7 @@ enum : uint8_t {
 	TAG_COMPONENT = 0x3f,
 	POISON = 0x6b,
 };
-enum : unsigned { RECIPROCAL_SHIFT = 26, TAGS_IN_PAGE = 8, LARGEST = 2048, REFILL = SLAB_CACHE_SIZE / 2 };
+enum : unsigned { RECIPROCAL_SHIFT = 26, TAGS_IN_PAGE = 8, LARGEST = 2048, REFILL = SLAB_CACHE_SIZE / 2, BULK = 256 };
 
 #define COUNT_IN(bytes, size)	((bytes) / (size) > TAGS_IN_PAGE ? (bytes) / ((size) + 1) : (bytes) / (size))
 #define CLASS(n, size_, order_) \
@@ -289,7 +290,7 @@ static void *large_alloc(size_t bytes)
 	p = page_alloc_kernel(order);
 	if (!p)
 		return nullptr;
-	memset(p, 0, PAGE_SIZE << order);
+	bulk_zero(p, PAGE_SIZE << order);
 	unsigned owner = current_owner();
 	page_of(page_window_pfn(p))->tag = (uint16_t)owner;
 	account(owner, PAGE_SIZE << order, 1);
@@ -310,7 +311,10 @@ void *kmalloc(size_t bytes)
 	check_poison(object, class->size);
 	tags_of(slab, class)[index_in(slab, class, object)] = (uint8_t)(TAG_LIVE | owner);
 	account(owner, class->size, 1);
-	memset(object, 0, class->size);
+	if (class->size < BULK)
+		memset(object, 0, class->size);
+	else
+		bulk_zero(object, class->size);
 	return object;
 }
 
