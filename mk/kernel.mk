@@ -88,7 +88,8 @@ $(B)/symtab-0.blob:
 
 # What only the end of the link needs.
 SYMTAB_OBJECT = $(Q)printf '.section .symtab_blob,"a",%%progbits\n.balign 8\n.incbin "%s"\n' $< | \
-	$(CLANG) -target $(KERNEL_TARGET) -x assembler -c - -o $@ && $(OBJCOPY) --remove-section=.text $@
+	$(CLANG) -target $(KERNEL_TARGET) -x assembler -c - -o $@.tmp && \
+	$(OBJCOPY) --remove-section=.text $@.tmp && mv $@.tmp $@
 
 $(B)/symtab-0.o: $(B)/symtab-0.blob
 	$(SYMTAB_OBJECT)
