@@ -89,7 +89,7 @@ static void drop_resources(struct process *child)
 	if (child->fs != nullptr)
 		fs_context_put(child->fs);
 	if (child->exe != nullptr)
-		file_put(child->exe);
+		exe_end(child->exe);
 	child->space = nullptr;
 	child->files = nullptr;
 	child->fs = nullptr;
@@ -105,7 +105,7 @@ static void copy_attributes(struct process *child, struct process *p, const stru
 	child->personality = p->personality;
 	child->dumpable = p->dumpable;
 	if (p->exe != nullptr) {
-		file_get(p->exe);
+		exe_again(p->exe);
 		child->exe = p->exe;
 	}
 	mutex_unlock(&p->lock);

@@ -36,7 +36,9 @@ static void exec_init(struct exec *e)
 
 static void exec_free(struct exec *e)
 {
-	if (e->file != nullptr)
+	if (e->file != nullptr && e->running)
+		exe_end(e->file);
+	else if (e->file != nullptr)
 		file_put(e->file);
 	if (e->space != nullptr)
 		vm_space_put(e->space);
@@ -184,8 +186,11 @@ static int build(struct exec *e)
 	if (e->head == nullptr)
 		return -ENOMEM;
 	int error = find_program(e);
+	if (error == 0)
+		error = exe_begin(e->file);
 	if (error != 0)
 		return error;
+	e->running = true;
 	compute_credentials(e);
 	error = vm_space_create(&e->space);
 	if (error == 0)
@@ -267,7 +272,7 @@ static void commit(struct exec *e, struct signal_state *fresh)
 	if (old != nullptr)
 		vm_space_put(old);
 	if (old_exe != nullptr)
-		file_put(old_exe);
+		exe_end(old_exe);
 	mutex_lock(&process_tree_lock);
 	p->has_execed = true;
 	if (p->exit_signal != 0)

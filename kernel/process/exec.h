@@ -45,6 +45,7 @@ struct exec_image {
 
 struct exec {
 	struct file *file;
+	bool running;				/* exe_begin was done for file */
 	char *name;				/* path of the program as called: AT_EXECFN */
 	uint8_t *head;
 	size_t head_bytes;

@@ -233,7 +233,7 @@ static void release_resources(struct process *p)
 	if (fs != nullptr)
 		fs_context_put(fs);
 	if (exe != nullptr)
-		file_put(exe);
+		exe_end(exe);
 	if (space != nullptr)
 		vm_space_put(space);
 }

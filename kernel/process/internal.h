@@ -48,6 +48,10 @@ void process_set_name(struct process *p, const char *name);
 /* Adds a thread; its id is set already. The caller has taken a reference for it. */
 void process_add_thread(struct process *p, struct thread *t) REQUIRES(p->signal_lock);
 void process_thread_state_init(struct thread *t);
+/* A process executes f: nobody may open it for writing meanwhile. begin: -ETXTBSY; again: for one more, f is executed already. */
+[[nodiscard]] int exe_begin(struct file *f);
+void exe_again(struct file *f);				/* takes a reference too */
+void exe_end(struct file *f);				/* puts the reference */
 void process_usage_of_threads(struct process *p, struct process_usage *out);
 void process_usage_add(struct process_usage *to, const struct process_usage *from);
 struct process *process_parent_get(struct process *p);

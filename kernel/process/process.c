@@ -8,6 +8,7 @@
 #include <kernel/clock.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
+#include <kernel/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 #include "internal.h"
@@ -180,6 +181,30 @@ struct file *process_exe(struct process *p)
 		file_get(f);
 	mutex_unlock(&p->lock);
 	return f;
+}
+
+int exe_begin(struct file *f)
+{
+	struct inode *i = f->inode;
+
+	/* Runner and writer each announce themselves before they look for the other. */
+	__atomic_fetch_add(&i->runners, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&i->writers, __ATOMIC_SEQ_CST) == 0)
+		return 0;
+	__atomic_fetch_sub(&i->runners, 1, __ATOMIC_RELAXED);
+	return -ETXTBSY;
+}
+
+void exe_again(struct file *f)
+{
+	__atomic_fetch_add(&f->inode->runners, 1, __ATOMIC_RELAXED);
+	file_get(f);
+}
+
+void exe_end(struct file *f)
+{
+	__atomic_fetch_sub(&f->inode->runners, 1, __ATOMIC_RELEASE);
+	file_put(f);
 }
 
 uint64_t process_rlimit(uint32_t which)

@@ -164,8 +164,12 @@ static uint32_t access_mask(uint32_t flags)
 static int open_inode(struct file *f, struct inode *i)
 {
 	f->inode = i;
-	if (S_ISREG(i->mode) && (f->mode & FILE_WRITE))
-		__atomic_fetch_add(&i->writers, 1, __ATOMIC_RELAXED);
+	if (S_ISREG(i->mode) && (f->mode & FILE_WRITE)) {
+		/* Writer and runner each announce themselves before they look for the other. */
+		__atomic_fetch_add(&i->writers, 1, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&i->runners, __ATOMIC_SEQ_CST) > 0)
+			return -ETXTBSY;
+	}
 	f->ops = i->file_ops != nullptr ? i->file_ops : &path_ops;
 	if (f->ops->open != nullptr) {
 		int error = f->ops->open(f);
@@ -176,8 +180,6 @@ static int open_inode(struct file *f, struct inode *i)
 	}
 	if (f->ops->seek != nullptr)
 		f->mode |= FILE_POSITION;
-	if (S_ISDIR(i->mode))
-		f->mode |= FILE_EXCLUSIVE_POSITION;
 	return 0;
 }
 

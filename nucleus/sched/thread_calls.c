@@ -164,6 +164,6 @@ long call_thread_get_times(uint32_t handle)
 		if (r == cpu_this()->current)
 			sched_account(r, false);
 		*t = (struct thread_times){ .user_ns = r->user_ns, .kernel_ns = r->kernel_ns, .start_ns = r->start_ns,
-					    .cpu = r->cpu ? r->cpu->id : 0, .running = r->state == THREAD_RUNNING };
+					    .cpu = r->cpu ? r->cpu->id : 0, .running = r->state == THREAD_RUNNING || r->state == THREAD_READY };
 	});
 }
