@@ -9,6 +9,7 @@
 #include <arch/counter.h>
 #include <kernel/clock.h>
 #include <kernel/log.h>
+#include <kernel/vdso.h>
 #include <nucleus/layout.h>
 
 static const struct time_page *time_page;
@@ -47,5 +48,8 @@ int64_t clock_realtime_ns(void)
 
 void clock_set_realtime_ns(int64_t now)
 {
-	__atomic_store_n(&realtime_offset_ns, now - (int64_t)clock_monotonic_ns(), __ATOMIC_RELAXED);
+	int64_t offset = now - (int64_t)clock_monotonic_ns();
+
+	__atomic_store_n(&realtime_offset_ns, offset, __ATOMIC_RELAXED);
+	vdso_set_realtime_offset(offset);
 }
