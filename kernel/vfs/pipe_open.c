@@ -88,7 +88,8 @@ static bool grew(const uint32_t *counter, uint32_t from)
 /* Waits until the other end has been opened, even if it is closed again by then. */
 static int wait_for_other(struct file *f, struct pipe *p, uint32_t readers_seen, uint32_t writers_seen)
 {
-	if ((f->mode & (FILE_READ | FILE_WRITE)) == (FILE_READ | FILE_WRITE))
+	/* An anonymous pipe, opened through /proc, may have lost its other end for good. */
+	if (f->inode->sb == pipe_mount->sb || (f->mode & (FILE_READ | FILE_WRITE)) == (FILE_READ | FILE_WRITE))
 		return 0;
 	if (f->mode & FILE_READ) {
 		if ((f->flags & O_NONBLOCK) || __atomic_load_n(&p->writers, __ATOMIC_ACQUIRE) > 0)
