@@ -296,21 +296,22 @@ static char thread_letter(struct thread *t)
 	return ((const struct thread_times *)call_area())->running ? 'R' : 'S';
 }
 
+/* That of its first thread, as Linux shows it; a first thread that left before the others shows as a zombie. */
 char process_state_letter(struct process *p)
 {
-	char letter = 'S';
+	char letter = 'Z';
 	struct thread *t;
 
-	if (p->state == PROCESS_ZOMBIE)
-		return 'Z';
 	if (p->state == PROCESS_DEAD)
 		return 'X';
+	if (p->state == PROCESS_ZOMBIE)
+		return 'Z';
 	if (p->state == PROCESS_STOPPED)
 		return 'T';
 	spin_lock(&p->signal_lock);
 	list_for_each(t, &p->threads, process_link) {
-		if (thread_letter(t) == 'R')
-			letter = 'R';
+		if (t->tid == p->pid)
+			letter = thread_letter(t);
 	}
 	spin_unlock(&p->signal_lock);
 	return letter;

@@ -284,6 +284,9 @@ static void arm_timer(struct cpu *cpu)
 		r->since_ns = r->slice_start_ns = clock_ns();
 		cpu->current = r;
 		cpu->reschedule = 0;
+		/* Kicked while it could not run. */
+		if (r->in_process && r->kicked)
+			arch_set_pending_event(r);
 		arch_switch_to(cpu, r);
 		arm_timer(cpu);
 	}

@@ -81,14 +81,24 @@ static uint32_t event_of(uint64_t vector)
 	}
 }
 
-/* Turns to the lowered kernel on behalf of the process. Does not return. */
-[[noreturn]] static void upcall_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address)
+static void prepare_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address)
 {
 	trace_add(cpu, TRACE_UPCALL, r->process.rip, event);
 	r->in_process = false;
 	r->full_restore = true;
-	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
 	arch_set_upcall(r, UPCALL_EVENT, r->stack, event, code, address, r->process.rip);
+}
+
+void arch_set_pending_event(struct record *r)
+{
+	prepare_event(cpu_this(), r, EVENT_PENDING, 0, 0);
+}
+
+/* Turns to the lowered kernel on behalf of the process. Does not return. */
+[[noreturn]] static void upcall_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address)
+{
+	prepare_event(cpu, r, event, code, address);
+	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
 	arch_enter(cpu, r);
 	account_resume(&r->kernel);
 }
