@@ -12,7 +12,7 @@ NUCLEUS_SRC := $(sort $(filter-out %_test.c,$(filter-out nucleus/arch/% nucleus/
 	$(shell find nucleus/arch/$(ARCH) \( -name '*.c' -o -name '*.S' ! -name '*.lds.S' \) 2>/dev/null) $(LIB_SRC))
 KERNEL_SRC := $(sort $(shell find kernel \( -name '*.c' -o -name '*.S' \) ! -name '*_test.c' ! -path 'kernel/arch/*/vdso/*' \
 	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_SRC))
-# The kernel's own tests: lowered code of a component more, linked into ktest/stellux.elf only.
+# The kernel's own tests: lowered code of a component more, linked into stellux-ktest.elf only.
 KTEST_SRC := $(sort $(wildcard test/kernel/*.c test/kernel/arch/$(ARCH)/*.[cS]))
 
 NUCLEUS_OBJ := $(NUCLEUS_SRC:%=$(B)/n/%.o)
@@ -128,14 +128,14 @@ $(B)/$(1).elf: $(B)/$(1)-unchecked.elf $$(CHECKS)
 	$$(Q)cp $$< $$@
 endef
 $(eval $(call link-image,stellux,$(KERNEL_OBJ)))
-$(eval $(call link-image,ktest/stellux,$(KERNEL_OBJ) $(KTEST_OBJ)))
+$(eval $(call link-image,stellux-ktest,$(KERNEL_OBJ) $(KTEST_OBJ)))
 
 .PHONY: kernel
 kernel: ## builds the kernel image and proves its privilege boundary
 kernel: $(B)/stellux.elf compile_commands.json
 
 .PHONY: kernel-ktest
-kernel-ktest: $(B)/ktest/stellux.elf ## builds the kernel with its own tests linked in
+kernel-ktest: $(B)/stellux-ktest.elf ## builds the kernel with its own tests linked in
 
 .PHONY: objects
 objects: ## compiles both halves without linking

@@ -54,7 +54,7 @@ class Parser:
             self.result(*RESULT.match(line).groups())
         elif line.lstrip().startswith("Bail out!"):
             self.errors.append(line.strip())
-        elif line.lstrip().startswith("#"):
+        elif line.lstrip().startswith("# "):
             self.notes.append(line.strip())
 
     def result(self, indent, bad, number, name):

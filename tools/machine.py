@@ -54,15 +54,15 @@ class Machine:
                 "-serial", "stdio", *extra]
 
     def make_image(self, image, initramfs, cmdline, kernel="stellux"):
-        """Makes a disk image; `initramfs` is initramfs or initramfs-test, `kernel` stellux or stellux-ktest."""
+        """Makes a disk image; `initramfs` is initramfs, initramfs-test or none, `kernel` stellux or stellux-ktest."""
         image = pathlib.Path(image)
         image.parent.mkdir(parents=True, exist_ok=True)
-        module = self.build / f"{initramfs}.cpio"
+        modules = [] if initramfs == "none" else [self.build / f"{initramfs}.cpio"]
         config = image.with_suffix(".conf")
-        config.write_text(subprocess.run(["tools/mkconf", cmdline, module.name], check=True,
+        config.write_text(subprocess.run(["tools/mkconf", cmdline, *(m.name for m in modules)], check=True,
                                          capture_output=True, text=True, env={**os.environ, "KERNEL": f"{kernel}.elf"}).stdout)
         done = subprocess.run(["tools/mkimage", "--arch", self.arch, "--efi", str(self.build / self.facts["efi"]),
-                               "--kernel", str(self.build / f"{kernel}.elf"), "--module", str(module),
+                               "--kernel", str(self.build / f"{kernel}.elf"), *(part for m in modules for part in ("--module", str(m))),
                                "--config", str(config), "-o", str(image)], capture_output=True, text=True)
         if done.returncode:
             raise MachineError(f"mkimage failed: {done.stderr.strip()}")

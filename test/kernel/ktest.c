@@ -13,7 +13,7 @@
 #include <lib/string.h>
 #include <stdarg.h>
 
-constexpr uint64_t CASE_LIMIT_NS = 20'000 * MS;
+constexpr uint64_t CASE_LIMIT_NS = 60'000 * MS;
 
 #define SUITES(X) \
 	X(calls) X(frames) X(kmap) X(spaces) X(ranges) X(threads) X(park) X(schedule) X(interrupts) X(context) X(process) X(account) \

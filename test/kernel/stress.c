@@ -7,7 +7,7 @@
 #include <abi/errno.h>
 #include <kernel/kmap.h>
 
-enum { WORKERS = 12, ROUNDS = 300, MAPPERS = 4, MAP_ROUNDS = 150, PROCESSES = 4 };
+enum { WORKERS = 12, ROUNDS = 50, MAPPERS = 4, MAP_ROUNDS = 60, PROCESSES = 4 };
 static struct thread *workers[WORKERS];
 static uint32_t over, ready;
 static uint64_t signals[WORKERS];
