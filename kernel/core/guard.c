@@ -4,8 +4,8 @@
  *
  * The nucleus reports a lowered fault and lets the thread go on in kernel_fault_landing, with the call area of its page as
  * stack (so nothing here may make a nucleus call that fills the call area): the frames below the guard are dead,
- * those above it untouched. Locks taken since the guard are released, newest first, and
- * guard_call returns -EFAULT. Without a guard a process's system call ends with the process, a kernel thread ends alone.
+ * those above it untouched. Locks taken since the guard are released, newest first, wait queues
+ * are left (waiters are on the dead stack), and guard_call returns -EFAULT. Without a guard a process's system call ends with the process, a kernel thread ends alone.
  * Data that the section was changing may be half done: that is the component's to repair in its stop and start.
  */
 #include "core.h"
@@ -16,6 +16,7 @@
 #include <kernel/log.h>
 #include <kernel/process.h>
 #include <kernel/process/event.h>
+#include <kernel/wait.h>
 
 void kernel_fault_landing(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc);
 
@@ -26,6 +27,7 @@ long guard_call(struct component *c, long (*fn)(void *arg), void *arg)
 		.outer = t->guards,
 		.component = c,
 		.held_count = t->held_count,
+		.wait_count = t->wait_count,
 		.preempt_count = thread_page_current()->preempt_count,
 	};
 
@@ -50,6 +52,7 @@ void kernel_fault_landing(uint32_t, uint64_t, uint64_t, uint64_t)
 	struct guard *g = t->guards;
 
 	locks_release_beyond(g != nullptr ? g->held_count : 0);
+	waits_release_beyond(g != nullptr ? g->wait_count : 0);
 	restore_preemption(g != nullptr ? g->preempt_count : 0);
 	if (g != nullptr) {
 		component_failed(g->component);

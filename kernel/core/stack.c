@@ -94,8 +94,10 @@ static int map_pages(uint64_t base)
 			goto fail;
 		pfn[n] = page_window_pfn(page);
 	}
-	memcpy(call_area(), pfn, sizeof(pfn));
-	error = nucleus_kmap(base, PFN_LIST, STACK_PAGES, MAP_PROT_READ | MAP_PROT_WRITE);
+	do {
+		memcpy(call_area(), pfn, sizeof(pfn));
+		error = nucleus_kmap(base, PFN_LIST, STACK_PAGES, MAP_PROT_READ | MAP_PROT_WRITE);
+	} while (error == -ENOMEM && page_relieve_nucleus());
 	if (error < 0)
 		goto fail;
 	memcpy(frames_of(base)->pfn, pfn, sizeof(pfn));

@@ -43,6 +43,7 @@ void thread_init_boot(void)
 	t->component = &component_core;
 	list_init(&t->process_link);
 	list_init(&t->component_link);
+	list_init(&t->waits);
 	strlcpy(t->name, "boot", sizeof(t->name));
 }
 
@@ -84,8 +85,12 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 	t->arg = arg;
 	list_init(&t->process_link);
 	list_init(&t->component_link);
+	list_init(&t->waits);
 	uint64_t start = entry != nullptr ? (uint64_t)kernel_thread_main : (uint64_t)gate_resume;
-	long handle = nucleus_thread_create(page_window_pfn(page), start, stack.top, space, c->id);
+	long handle;
+	do {
+		handle = nucleus_thread_create(page_window_pfn(page), start, stack.top, space, c->id);
+	} while (handle == -ENOMEM && page_relieve_nucleus());
 	if (handle < 0) {
 		error = (int)handle;
 		goto free_stack;

@@ -12,12 +12,7 @@ void wait_queue_init(struct wait_queue *q)
 	list_init(&q->waiters);
 }
 
-void wait_add(struct wait_queue *q, struct waiter *w)
-{
-	wait_add_callback(q, w, nullptr);
-}
-
-void wait_add_callback(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w))
+static void enter(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w))
 {
 	w->wake = wake;
 	w->thread = thread_current();
@@ -30,13 +25,42 @@ void wait_add_callback(struct wait_queue *q, struct waiter *w, void (*wake)(stru
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+void wait_add(struct wait_queue *q, struct waiter *w)
+{
+	struct thread *t = thread_current();
+
+	list_push_front(&t->waits, &w->thread_link);
+	t->wait_count++;
+	enter(q, w, nullptr);
+}
+
+void wait_add_callback(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w))
+{
+	list_init(&w->thread_link);
+	enter(q, w, wake);
+}
+
 void wait_remove(struct waiter *w)
 {
 	struct wait_queue *q = w->queue;
 
+	/* Only the thread itself enters and leaves queues without a callback. */
+	if (!list_empty(&w->thread_link)) {
+		list_remove(&w->thread_link);
+		w->thread->wait_count--;
+	}
 	spin_lock(&q->lock);
 	list_remove(&w->link);
 	spin_unlock(&q->lock);
+}
+
+void waits_release_beyond(uint32_t count)
+{
+	struct thread *t = thread_current();
+
+	while (t->wait_count > count && !list_empty(&t->waits))
+		wait_remove(list_first(&t->waits, struct waiter, thread_link));
+	t->wait_count = count;
 }
 
 static void wake(struct waiter *w)

@@ -17,10 +17,12 @@
 #include <kernel/tty.h>
 #include <kernel/wait.h>
 #include <lib/string.h>
+#include <lib/types.h>
 #include <nucleus/calls.h>
 
 constexpr uint32_t MAJOR_TTYS = 4, MINOR_TTYS = 64;
-constexpr unsigned BURST_BYTES = 8;
+constexpr unsigned WORD_BYTES = 8;		/* what one bracket writes */
+constexpr unsigned BURST_BYTES = 14;		/* of the 16 that an empty FIFO takes */
 constexpr uint64_t PROBE_LIMIT_NS = 1'000'000'000;
 constexpr uint64_t POLL_NS = 10'000'000;	/* without an interrupt */
 constexpr uint64_t IDLE_POLL_NS = 1'000'000;	/* for the last character to leave the shift register */
@@ -131,17 +133,19 @@ static bool receive(struct port *p)
 static bool transmit(struct port *p)
 {
 	for (;;) {
-		unsigned char bytes[BURST_BYTES];
-		uint64_t packed = 0;
+		unsigned char bytes[2 * WORD_BYTES] = {};
+		uint64_t words[2];
 
 		if ((read_register(p, UART_LSR) & LSR_HOLDING_EMPTY) == 0)
 			return true;
-		size_t n = tty_take_output(p->tty, bytes, sizeof(bytes));
+		size_t n = tty_take_output(p->tty, bytes, BURST_BYTES);
 		if (n == 0)
 			return false;
 		p->idle = false;
-		memcpy(&packed, bytes, n);
-		portio_write8_burst(p->base + UART_DATA, packed, (uint32_t)n);
+		memcpy(words, bytes, sizeof(words));
+		portio_write8_burst(p->base + UART_DATA, words[0], (uint32_t)MIN(n, (size_t)WORD_BYTES));
+		if (n > WORD_BYTES)
+			portio_write8_burst(p->base + UART_DATA, words[1], (uint32_t)(n - WORD_BYTES));
 	}
 }
 

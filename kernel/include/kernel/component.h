@@ -4,7 +4,7 @@
  *
  * A component is one folder with one DEFINE_COMPONENT; blame names the folder of the guilty function. Threads and allocations
  * belong to a component. Entry points that others call are wrapped in a guard: a fault inside unwinds to it,
- * the locks taken inside are released, and the guard yields an error.
+ * the locks taken inside are released, the wait queues entered inside left, and the guard yields an error.
  */
 #ifndef KERNEL_COMPONENT_H
 #define KERNEL_COMPONENT_H
@@ -41,7 +41,7 @@ struct component *component_at(uint32_t index);		/* nullptr past the last */
 struct guard {
 	struct guard *outer;
 	struct component *component;
-	uint32_t held_count;
+	uint32_t held_count, wait_count;
 	uint32_t preempt_count;
 	uint64_t context[8];		/* callee-saved registers, stack pointer, program counter (arch) */
 };

@@ -32,6 +32,8 @@ struct thread {
 	uint32_t exited;		/* set to 1 by the nucleus when the thread can never run again */
 	uint32_t wake_reason;
 	struct list component_link;	/* kernel threads: in component->threads */
+	struct list waits;		/* of struct waiter: the wait queues it is in, newest first */
+	uint32_t wait_count;
 	uint64_t held[HELD_LOCKS_MAX];	/* oldest first: address of the lock | enum lock_kind */
 	/* Process-related state (signals, futex, exit) belongs to kernel/process.h, which places it here. */
 	unsigned char process_state[640] __attribute__((aligned(16)));

@@ -16,6 +16,7 @@ struct wait_queue {
 };
 struct waiter {
 	struct list link;
+	struct list thread_link;	/* in thread->waits, newest first, so that containment can take it out; not with a callback */
 	struct thread *thread;
 	struct wait_queue *queue;
 	bool exclusive;			/* wait_wake_one wakes only one of these */
@@ -27,6 +28,8 @@ void wait_queue_init(struct wait_queue *q);
 void wait_add(struct wait_queue *q, struct waiter *w);		/* w->thread = current */
 void wait_add_callback(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w));
 void wait_remove(struct waiter *w);
+/* Takes the current thread out of all queues but the `count` it entered first (containment). */
+void waits_release_beyond(uint32_t count);
 void wait_wake_all(struct wait_queue *q);
 void wait_wake_one(struct wait_queue *q);
 
@@ -34,15 +37,17 @@ void wait_wake_one(struct wait_queue *q);
 bool signal_pending_current(void);
 
 #define WAIT_EVENT_(q, cond, deadline_ns, interruptible) ({ \
-	struct waiter waiter_; \
 	int wait_result_ = 0; \
-	wait_add((q), &waiter_); \
-	while (!(cond)) { \
-		if ((interruptible) && signal_pending_current()) { wait_result_ = -ERESTARTSYS; break; } \
-		int park_ = (interruptible) ? thread_park_interruptible(deadline_ns) : thread_park(deadline_ns); \
-		if (park_ == -ETIMEDOUT) { wait_result_ = (cond) ? 0 : -ETIMEDOUT; break; } \
+	if (!(cond)) { \
+		struct waiter waiter_; \
+		wait_add((q), &waiter_); \
+		while (!(cond)) { \
+			if ((interruptible) && signal_pending_current()) { wait_result_ = -ERESTARTSYS; break; } \
+			int park_ = (interruptible) ? thread_park_interruptible(deadline_ns) : thread_park(deadline_ns); \
+			if (park_ == -ETIMEDOUT) { wait_result_ = (cond) ? 0 : -ETIMEDOUT; break; } \
+		} \
+		wait_remove(&waiter_); \
 	} \
-	wait_remove(&waiter_); \
 	wait_result_; })
 #define wait_event(q, cond)				((void)WAIT_EVENT_(q, cond, 0, false))
 #define wait_event_interruptible(q, cond)		WAIT_EVENT_(q, cond, 0, true)
