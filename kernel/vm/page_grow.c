@@ -22,6 +22,9 @@ enum : unsigned {
 	KERNEL_RESERVE = 64,			/* kernel frames that users may not borrow */
 	SHRINK_PAGES = 64,
 	BLOCK_ORDER = 9,
+	RESERVE_PART = 64,
+	RESERVE_LEAST = 2,
+	COUNT_EVERY = 64,
 };
 static_assert(ARRAY_PAGES == 1 << ARRAY_ORDER);
 
@@ -89,9 +92,30 @@ static uint64_t pool_take_run(enum page_kind kind, unsigned order)
 	return pfn;
 }
 
+/*
+ * The nucleus needs blocks too (page tables, records), and takes them from the same free ones: users leave it 1/RESERVE_PART of
+ * memory, the kernel a block. Counting costs a look at each block, so it is done when few are left or many were taken.
+ */
+static bool nucleus_can_spare(enum page_kind kind) REQUIRES(grow_lock)
+{
+	static uint64_t left, counted_frames;
+	uint64_t blocks = page_frame_limit / BLOCK_FRAMES;
+	uint64_t reserve = kind == KIND_KERNEL ? 1 : MAX(blocks / RESERVE_PART, (uint64_t)RESERVE_LEAST);
+
+	if (left <= 2 * reserve || counted_frames++ >= COUNT_EVERY) {
+		left = counted_frames = 0;
+		for (uint64_t block = 0; block < blocks; block++)
+			left += frame_entry(block * BLOCK_FRAMES)->type == FRAME_FREE;
+	}
+	if (left <= reserve)
+		return false;
+	left--;
+	return true;
+}
+
 static bool take_kernel_block(void) REQUIRES(grow_lock)
 {
-	for (;;) {
+	while (nucleus_can_spare(KIND_KERNEL)) {
 		long got = nucleus_frame_take(FRAME_KERNEL);
 
 		if (got < 0)
@@ -111,6 +135,7 @@ static bool take_kernel_block(void) REQUIRES(grow_lock)
 		pool_add(KIND_KERNEL, pfn + used, count - used);
 		return true;
 	}
+	return false;
 }
 
 /* Makes sure that pfn's block has its struct pages, from the kernel pool. */
@@ -135,6 +160,8 @@ static bool array_ensure(uint64_t pfn) REQUIRES(grow_lock)
 
 static bool take_user_block(void) REQUIRES(grow_lock)
 {
+	if (!nucleus_can_spare(KIND_USER))
+		return false;
 	long got = nucleus_frame_take(FRAME_PAGE);
 
 	if (got < 0)
