@@ -346,6 +346,23 @@ static int link_last(struct walk *w, const struct path *what, bool unnamed_ok)
 	return error;
 }
 
+int vfs_link_at(const char *old_path, const char *new_path)
+{
+	struct path what;
+	struct walk w;
+
+	int error = path_lookup(AT_FDCWD, old_path, 0, &what);
+	if (error != 0)
+		return error;
+	error = walk_parent(&w, AT_FDCWD, new_path);
+	if (error == 0) {
+		error = link_last(&w, &what, false);
+		walk_end(&w);
+	}
+	path_put(&what);
+	return error;
+}
+
 static int find_link_source(int dirfd, user_addr text, uint32_t flags, struct path *out)
 {
 	uint32_t walk = flags & AT_SYMLINK_FOLLOW ? (uint32_t)WALK_FOLLOW : 0;

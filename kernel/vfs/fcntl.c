@@ -11,7 +11,7 @@
 #include <kernel/syscall.h>
 
 enum : uint32_t { FIONREAD = 0x541b, FIONBIO = 0x5421, FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIOQSIZE = 0x5460 };
-enum : uint32_t { CHANGEABLE = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME };
+enum : uint32_t { CHANGEABLE = O_APPEND | O_NONBLOCK | O_NOATIME };
 
 static void change_flags(struct file *f, uint32_t clear, uint32_t set)
 {
@@ -22,6 +22,8 @@ static void change_flags(struct file *f, uint32_t clear, uint32_t set)
 
 static long set_status_flags(struct file *f, uint32_t flags)
 {
+	if (flags & ~f->flags & (O_ASYNC | O_DIRECT))
+		return syscall_refuse_flags(NR_fcntl, flags);
 	if (f->inode != nullptr && (flags & O_NOATIME & ~f->flags) && !inode_owner_or_capable(f->inode))
 		return -EPERM;
 	change_flags(f, CHANGEABLE & ~flags, flags & CHANGEABLE);

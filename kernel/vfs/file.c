@@ -150,6 +150,9 @@ static int check_type(const struct path *p, const struct inode *i, uint32_t flag
 	} else if (S_ISREG(i->mode) && (write || (flags & O_TRUNC)) && mount_check_write(p->mount) != 0) {
 		return -EROFS;
 	}
+	/* No filesystem goes around its page cache. */
+	if ((flags & O_DIRECT) && S_ISREG(i->mode))
+		return -EINVAL;
 	return 0;
 }
 

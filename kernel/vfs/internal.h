@@ -93,6 +93,7 @@ void fs_context_replace(struct fs_context *c, const struct path *from, const str
 /* What the last component of w names from now on. type and permissions in mode, before the umask. */
 [[nodiscard]] int vfs_make(struct walk *w, uint32_t mode, uint64_t rdev, const char *target);
 [[nodiscard]] int vfs_make_at(const char *path, uint32_t mode, uint64_t rdev, const char *target);
+[[nodiscard]] int vfs_link_at(const char *old_path, const char *new_path);
 /* 0 if the current process may take victim's name out of dir. */
 [[nodiscard]] int vfs_check_delete(const struct path *dir, const struct inode *victim);
 [[nodiscard]] int vfs_create_file(struct path *dir, struct dentry *d, uint32_t mode);	/* dir's lock held */
