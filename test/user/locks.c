@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* Advisory locks: ranges that split and join, who owns them, waiting, circles; flock; locks of open file descriptions. */
+#include "ktap.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int file;
+
+static int lock_at(int fd, int command, short type, long start, long length)
+{
+	return fcntl(fd, command, &(struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length });
+}
+
+/* What another process would meet at [start, start + length): its type, its range in *found. */
+static int seen(long start, long length, struct flock *found)
+{
+	int ends[2];
+
+	OK(pipe(ends));
+	pid_t child = CHILD(struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length };
+			    OK(fcntl(file, F_GETLK, &l)); EQUAL(write(ends[1], &l, sizeof(l)), sizeof(l)));
+	EQUAL(read(ends[0], found, sizeof(*found)), sizeof(*found));
+	EXITS(child, 0);
+	close(ends[0]);
+	close(ends[1]);
+	return found->l_type;
+}
+
+static void prepare(void)
+{
+	ktap_enter_dir();
+	file = OK(open("file", O_RDWR | O_CREAT, 0600));
+}
+
+static void ranges_split_and_join(void)
+{
+	struct flock found;
+
+	prepare();
+	OK(lock_at(file, F_SETLK, F_WRLCK, 0, 100));
+	EQUAL(seen(50, 1, &found), F_WRLCK);
+	EQUAL(found.l_start, 0);
+	EQUAL(found.l_len, 100);
+	EQUAL(found.l_pid, getpid());
+	OK(lock_at(file, F_SETLK, F_UNLCK, 40, 20));
+	EQUAL(seen(45, 5, &found), F_UNLCK);
+	EQUAL(seen(0, 100, &found), F_WRLCK);
+	EQUAL(found.l_len, 40);
+	EQUAL(seen(60, 1, &found), F_WRLCK);
+	EQUAL(found.l_start, 60);
+	EQUAL(found.l_len, 40);
+	OK(lock_at(file, F_SETLK, F_RDLCK, 10, 10));
+	EQUAL(seen(15, 1, &found), F_RDLCK);
+	EQUAL(found.l_start, 10);
+	EQUAL(found.l_len, 10);
+	OK(lock_at(file, F_SETLK, F_WRLCK, 0, 0));
+	EQUAL(seen(1000000, 1, &found), F_WRLCK);
+	EQUAL(found.l_start, 0);
+	EQUAL(found.l_len, 0);
+}
+
+static void readers_share(void)
+{
+	prepare();
+	OK(lock_at(file, F_SETLK, F_RDLCK, 0, 10));
+	EXITS(CHILD(OK(lock_at(file, F_SETLK, F_RDLCK, 5, 10)); FAILS(EAGAIN, lock_at(file, F_SETLK, F_WRLCK, 5, 10));
+		    OK(lock_at(file, F_SETLK, F_WRLCK, 10, 10))), 0);
+	int reader = OK(open("file", O_RDONLY));
+	FAILS(EBADF, lock_at(reader, F_SETLK, F_WRLCK, 0, 1));
+	FAILS(EINVAL, lock_at(file, F_SETLK, F_WRLCK, -1, 1));
+	FAILS(EINVAL, lock_at(file, F_SETLK, 77, 0, 1));
+}
+
+static void any_close_releases(void)
+{
+	struct flock found;
+
+	prepare();
+	OK(lock_at(file, F_SETLK, F_WRLCK, 0, 10));
+	EQUAL(seen(0, 1, &found), F_WRLCK);
+	OK(close(OK(open("file", O_RDONLY))));
+	EQUAL(seen(0, 1, &found), F_UNLCK);
+	OK(lock_at(file, F_SETLK, F_WRLCK, 0, 10));
+	EXITS(CHILD(close(file)), 0);
+	EQUAL(seen(0, 1, &found), F_WRLCK);
+}
+
+static void waiting(void)
+{
+	prepare();
+	OK(lock_at(file, F_SETLK, F_WRLCK, 0, 10));
+	pid_t child = CHILD(OK(lock_at(file, F_SETLKW, F_WRLCK, 0, 10)));
+	ktap_until_state(child, "S");
+	OK(lock_at(file, F_SETLK, F_UNLCK, 0, 10));
+	EXITS(child, 0);
+	/* The child's end released its lock. */
+	OK(lock_at(file, F_SETLK, F_WRLCK, 0, 10));
+	child = CHILD(OK(lock_at(file, F_SETLKW, F_WRLCK, 0, 10)));
+	ktap_until_state(child, "S");
+	OK(kill(child, SIGTERM));
+	DIES(child, SIGTERM);
+}
+
+static void circles_are_refused(void)
+{
+	prepare();
+	OK(lock_at(file, F_SETLK, F_WRLCK, 0, 1));
+	int ends[2];
+	char c;
+	OK(pipe(ends));
+	pid_t child = CHILD(OK(lock_at(file, F_SETLK, F_WRLCK, 1, 1)); EQUAL(write(ends[1], "x", 1), 1);
+			    OK(lock_at(file, F_SETLKW, F_WRLCK, 0, 1)));
+	EQUAL(read(ends[0], &c, 1), 1);
+	ktap_until_state(child, "S");
+	FAILS(EDEADLK, lock_at(file, F_SETLKW, F_WRLCK, 1, 1));
+	OK(lock_at(file, F_SETLK, F_UNLCK, 0, 1));
+	EXITS(child, 0);
+}
+
+static void whole_files(void)
+{
+	prepare();
+	int other = OK(open("file", O_RDWR)), copy = OK(dup(file));
+	OK(flock(file, LOCK_EX));
+	FAILS(EAGAIN, flock(other, LOCK_SH | LOCK_NB));
+	OK(flock(copy, LOCK_SH));	/* the same description: converted */
+	OK(flock(other, LOCK_SH | LOCK_NB));
+	FAILS(EAGAIN, flock(file, LOCK_EX | LOCK_NB));
+	OK(flock(other, LOCK_UN));
+	OK(flock(file, LOCK_EX | LOCK_NB));
+	OK(lock_at(other, F_SETLK, F_WRLCK, 0, 0));	/* another kind */
+	OK(close(file));
+	FAILS(EAGAIN, flock(other, LOCK_SH | LOCK_NB));
+	OK(close(copy));
+	OK(flock(other, LOCK_SH | LOCK_NB));
+	FAILS(EINVAL, flock(other, 0));
+}
+
+static void descriptions_own_locks(void)
+{
+	prepare();
+	int other = OK(open("file", O_RDWR));
+	OK(lock_at(file, F_OFD_SETLK, F_WRLCK, 0, 10));
+	FAILS(EAGAIN, lock_at(other, F_OFD_SETLK, F_WRLCK, 5, 10));
+	FAILS(EAGAIN, lock_at(other, F_SETLK, F_WRLCK, 5, 10));
+	OK(lock_at(file, F_OFD_SETLK, F_RDLCK, 0, 10));
+	OK(lock_at(other, F_OFD_SETLK, F_RDLCK, 0, 10));
+	OK(close(OK(open("file", O_RDWR))));
+	FAILS(EAGAIN, lock_at(other, F_OFD_SETLK, F_WRLCK, 0, 1));
+	OK(close(file));
+	OK(lock_at(other, F_OFD_SETLK, F_WRLCK, 0, 1));
+}
+
+KTAP_MAIN(CASE(ranges_split_and_join), CASE(readers_share), CASE(any_close_releases), CASE(waiting), CASE(circles_are_refused),
+	  CASE(whole_files), CASE(descriptions_own_locks))

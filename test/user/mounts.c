@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mounting: what covers what, busy and lazy unmounting, limits of tmpfs, read-only and bind mounts, moving, chroot and
+ * pivot_root; and the files of memfd_create.
+ */
+#include "ktap.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void prepare(void)
+{
+	ktap_enter_dir();
+	OK(mkdir("m", 0755));
+	/* Where there are mount namespaces, the machine's own is left alone. */
+	if (!ktap_on_stellux()) {
+		OK(unshare(CLONE_NEWNS));
+		OK(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
+	}
+}
+
+static void covering(void)
+{
+	struct stat below, on, up;
+
+	prepare();
+	ktap_write_file("m/hidden", "x");
+	OK(stat("m", &below));
+	OK(mount("one", "m", "tmpfs", 0, nullptr));
+	OK(stat("m", &on));
+	CHECK(below.st_dev != on.st_dev);
+	FAILS(ENOENT, access("m/hidden", F_OK));
+	OK(stat("m/..", &up));
+	EQUAL(up.st_dev, below.st_dev);
+	OK(mount("two", "m", "tmpfs", 0, nullptr));	/* on top of the first */
+	ktap_write_file("m/top", "x");
+	OK(umount("m"));
+	FAILS(ENOENT, access("m/top", F_OK));
+	FAILS(EXDEV, rename("m", "n") == -1 && errno == EBUSY ? (errno = EXDEV, -1) : 0);
+	FAILS(EBUSY, rmdir("m"));
+	OK(umount("m"));
+	OK(access("m/hidden", F_OK));
+	FAILS(EINVAL, umount("m"));
+	FAILS(ENODEV, mount("x", "m", "no-such-type", 0, nullptr));
+	FAILS(ENOENT, mount("x", "missing", "tmpfs", 0, nullptr));
+	FAILS(ENOTDIR, mount("x", "m/hidden", "tmpfs", 0, nullptr));
+	OK(unlink("m/hidden"));
+}
+
+static void busy_and_lazy(void)
+{
+	char text[8] = {};
+
+	prepare();
+	OK(mount("t", "m", "tmpfs", 0, nullptr));
+	ktap_write_file("m/file", "alive");
+	int fd = OK(open("m/file", O_RDONLY));
+	FAILS(EBUSY, umount("m"));
+	OK(umount2("m", MNT_DETACH));
+	FAILS(ENOENT, access("m/file", F_OK));
+	EQUAL(read(fd, text, 8), 5);
+	CHECK(strcmp(text, "alive") == 0);
+	OK(close(fd));
+	OK(mount("t", "m", "tmpfs", 0, nullptr));
+	OK(mkdir("m/inner", 0755));
+	OK(mount("u", "m/inner", "tmpfs", 0, nullptr));
+	FAILS(EBUSY, umount("m"));
+	OK(umount("m/inner"));
+	OK(umount("m"));
+}
+
+static void limits(void)
+{
+	static char block[65536];
+	struct statfs s;
+	long written = 0, n;
+
+	prepare();
+	OK(mount("t", "m", "tmpfs", 0, "size=256k,nr_inodes=10,mode=700,uid=5,gid=6"));
+	struct stat status;
+	OK(stat("m", &status));
+	EQUAL(status.st_mode, S_IFDIR | 0700);
+	EQUAL(status.st_uid, 5);
+	EQUAL(status.st_gid, 6);
+	OK(statfs("m", &s));
+	EQUAL(s.f_blocks * s.f_bsize, 262144);
+	EQUAL(s.f_files, 10);
+	int fd = OK(open("m/file", O_RDWR | O_CREAT, 0600));
+	while ((n = write(fd, block, sizeof(block))) > 0)
+		written += n;
+	EQUAL(errno, ENOSPC);
+	EQUAL(written, 262144);
+	OK(ftruncate(fd, 4096));
+	OK(statfs("m", &s));
+	EQUAL(s.f_bfree, 63);
+	for (int i = 0; i < 20; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "m/%d", i);
+		int made = open(name, O_CREAT | O_RDWR, 0600);
+		if (i < 8)
+			OK(close(OK(made)));
+		else
+			CHECK(made == -1);
+	}
+	OK(close(fd));
+	OK(umount("m"));
+	FAILS(EINVAL, mount("t", "m", "tmpfs", 0, "size=nonsense"));
+	FAILS(EINVAL, mount("t", "m", "tmpfs", 0, "colour=red"));
+}
+
+static void read_only(void)
+{
+	prepare();
+	OK(mount("t", "m", "tmpfs", 0, nullptr));
+	ktap_write_file("m/file", "x");
+	OK(mount(nullptr, "m", nullptr, MS_REMOUNT | MS_RDONLY, nullptr));
+	FAILS(EROFS, open("m/file", O_RDWR));
+	FAILS(EROFS, open("m/new", O_RDWR | O_CREAT, 0600));
+	FAILS(EROFS, unlink("m/file"));
+	FAILS(EROFS, mkdir("m/dir", 0700));
+	FAILS(EROFS, chmod("m/file", 0600));
+	FAILS(EROFS, truncate("m/file", 0));
+	FAILS(EROFS, access("m/file", W_OK));
+	FAILS(EROFS, link("m/file", "m/other"));
+	FAILS(EROFS, rename("m/file", "m/other"));
+	OK(close(OK(open("m/file", O_RDONLY))));
+	OK(mount(nullptr, "m", nullptr, MS_REMOUNT | MS_NOEXEC | MS_NODEV, nullptr));
+	ktap_write_file("m/file", "y");
+	OK(chmod("m/file", 0755));
+	FAILS(EACCES, execl("m/file", "m/file", nullptr));
+	OK(mknod("m/null", S_IFCHR | 0666, 0x103));
+	FAILS(EACCES, open("m/null", O_RDWR));
+	OK(umount("m"));
+}
+
+static void bind_and_move(void)
+{
+	struct stat a, b;
+
+	prepare();
+	OK(mkdir("a", 0755));
+	OK(mkdir("a/sub", 0755));
+	ktap_write_file("a/sub/file", "x");
+	OK(mount("a/sub", "m", nullptr, MS_BIND, nullptr));
+	OK(stat("a/sub/file", &a));
+	OK(stat("m/file", &b));
+	EQUAL(a.st_ino, b.st_ino);
+	EQUAL(a.st_dev, b.st_dev);
+	FAILS(EXDEV, link("a/sub/file", "m/link"));
+	FAILS(EXDEV, rename("a/sub/file", "m/renamed"));
+	ktap_write_file("m/new", "y");
+	OK(access("a/sub/new", F_OK));
+	OK(stat("m/..", &b));
+	OK(stat(".", &a));
+	EQUAL(a.st_ino, b.st_ino);
+	OK(mkdir("n", 0755));
+	OK(mount("m", "n", nullptr, MS_MOVE, nullptr));
+	FAILS(ENOENT, access("m/file", F_OK));
+	OK(access("n/file", F_OK));
+	OK(umount("n"));
+}
+
+static void change_of_root(void)
+{
+	prepare();
+	OK(mount("t", "m", "tmpfs", 0, nullptr));
+	OK(mkdir("m/old", 0755));
+	ktap_write_file("m/here", "x");
+	EXITS(CHILD(char where[64]; OK(chroot("m")); OK(chdir("/")); OK(access("/here", F_OK)); OK(chdir("../../old"));
+		    CHECK(strcmp(getcwd(where, 64), "/old") == 0); OK(access("/../here", F_OK)); FAILS(ENOENT, access("/tmp", F_OK))), 0);
+	OK(umount("m"));
+}
+
+static void memory_files(void)
+{
+	char path[64], target[64] = {};
+	int fd = OK(memfd_create("name", MFD_ALLOW_SEALING));
+
+	OK(ftruncate(fd, 8192));
+	char *map = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(map != MAP_FAILED);
+	strcpy(map, "through the map");
+	char text[16] = {};
+	EQUAL(pread(fd, text, 15, 0), 15);
+	CHECK(strcmp(text, "through the map") == 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	OK(readlink(path, target, sizeof(target) - 1));
+	CHECK(strcmp(target, "/memfd:name (deleted)") == 0);
+	OK(close(OK(open(path, O_RDONLY))));
+	OK(munmap(map, 8192));
+	OK(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW));
+	EQUAL(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW);
+	FAILS(EPERM, ftruncate(fd, 4096));
+	FAILS(EPERM, ftruncate(fd, 16384));
+	FAILS(EPERM, pwrite(fd, "x", 1, 8192));
+	EQUAL(pwrite(fd, "x", 1, 0), 1);
+	OK(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SEAL));
+	FAILS(EPERM, pwrite(fd, "x", 1, 0));
+	FAILS(EPERM, fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+	FAILS(EPERM, fcntl(OK(memfd_create("plain", 0)), F_ADD_SEALS, F_SEAL_SHRINK));
+}
+
+static void unnamed_files(void)
+{
+	char path[64];
+
+	ktap_enter_dir();
+	int fd = OK(open(".", O_TMPFILE | O_RDWR, 0640));
+	EQUAL(write(fd, "text", 4), 4);
+	struct stat status;
+	OK(fstat(fd, &status));
+	EQUAL(status.st_nlink, 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	OK(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW));
+	OK(fstat(fd, &status));
+	EQUAL(status.st_nlink, 1);
+	char text[8] = {};
+	EQUAL(ktap_read_file("named", text, sizeof(text)), 4);
+	FAILS(EINVAL, open(".", O_TMPFILE | O_RDONLY, 0600));
+}
+
+KTAP_MAIN(CASE(covering), CASE(busy_and_lazy), CASE(limits), CASE(read_only), CASE(bind_and_move), CASE(change_of_root),
+	  CASE(memory_files), CASE(unnamed_files))
