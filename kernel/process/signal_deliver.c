@@ -105,7 +105,7 @@ static void run_handler(struct delivery *d, int signo, const struct signal_actio
 static void die_of(struct delivery *d, int signo, const struct signal_info *info)
 {
 	if (SIGNALS_SYNCHRONOUS & SIGNAL_BIT(signo) && info->code > 0)
-		log_info("process: %s[%u] dies of signal %d (code %d) at pc 0x%llx address 0x%llx", d->p->name, d->p->pid, signo,
+		log_debug("process: %s[%u] dies of signal %d (code %d) at pc 0x%llx address 0x%llx", d->p->name, d->p->pid, signo,
 			 info->code, (unsigned long long)arch_regs_pc(&d->regs), (unsigned long long)info->fault.address);
 	process_group_exit(signo);
 }

@@ -74,10 +74,14 @@ uint64_t record_stride(void);
 void sched_wake(struct record *r, long result);
 /* The current thread stops running; `state` is what it becomes. The caller then calls sched_resume(). */
 void sched_block_current(enum thread_state state, uint64_t deadline_ns);
+/* The current thread never runs again: it leaves its space, its interrupts and the FPU. Its record stays. */
+void sched_end_current(void);
 /* Puts the current, runnable thread back into the queue. */
 void sched_requeue_current(void);
 /* Chooses a thread if none is current, releases the nucleus lock and goes on in its saved context. */
 [[noreturn]] void sched_resume(void);
+/* Does a tick without the lock if nobody else is concerned; false: it has to be done with it. */
+bool sched_quiet_tick(struct cpu *cpu, bool in_process);
 /* Accounts time and takes expired deadlines; sets cpu->reschedule when the slice is over. Called at every interrupt. */
 void sched_tick(struct cpu *cpu, bool in_process);
 /* After a wake-up or tick: shall the interrupted, preemptible code be left? */
@@ -91,9 +95,9 @@ void sched_account(struct record *r, bool in_process);
 void arch_thread_init(struct record *r);
 void arch_switch_from(struct cpu *cpu, struct record *r);
 void arch_switch_to(struct cpu *cpu, struct record *r);
-/* Sets up the record's kernel context to run `entry` on `stack` with up to four arguments. */
 /* A record that would go on in its process tells the lowered kernel of pending work instead. */
 void arch_set_pending_event(struct record *r);
+/* Sets up the record's kernel context to run `entry` on `stack` with up to four arguments. */
 void arch_set_upcall(struct record *r, uint64_t entry, uint64_t stack, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 [[noreturn]] void context_resume(struct context *c);
 void arch_send_reschedule(struct cpu *cpu);
