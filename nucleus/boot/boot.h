@@ -6,6 +6,7 @@
 #ifndef NUCLEUS_BOOT_H
 #define NUCLEUS_BOOT_H
 
+#include "frame/frames.h"
 #include <nucleus/upcall.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@ struct boot_state {
 	uint64_t rsdp_phys, efi_system_table_phys, kernel_phys, hhdm;
 	uint64_t boot_cpu_id;
 	uint32_t cpu_count;
+	bool cpus_left;			/* the machine has more than are used */
+	unsigned firmware_count;
+	struct memory_range firmware[32];	/* of runtime services: nobody's to map */
 	struct boot_cpu cpus[64];
 };
 extern struct boot_state boot_state;
@@ -40,6 +44,8 @@ void arch_patch_lower_sites(bool account);
 void arch_start_cpus(void);
 /* The first lowered thread. */
 void boot_start_kernel(void);
+/* Whether the page belongs to the firmware's runtime services. */
+bool boot_firmware_owns(uint64_t phys);
 /* What the loader used becomes free memory. */
 void boot_reclaim(void);
 

@@ -19,7 +19,7 @@ struct image_header {
 
 /* A lower() in the image: the instruction to patch, and where it goes when privileged threads may run it, or when gates are counted. */
 struct lower_site {
-	uint64_t patch, home_test, account;
+	uint64_t patch, home_test, account, account_home;
 };
 
 static inline const struct image_header *image_header(void)

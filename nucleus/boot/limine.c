@@ -26,6 +26,7 @@ REQUEST(module, module, .id = LIMINE_MODULE_REQUEST);
 REQUEST(rsdp, rsdp, .id = LIMINE_RSDP_REQUEST);
 REQUEST(dtb, dtb, .id = LIMINE_DTB_REQUEST);
 REQUEST(efi, efi_system_table, .id = LIMINE_EFI_SYSTEM_TABLE_REQUEST);
+REQUEST(efi_map, efi_memmap, .id = LIMINE_EFI_MEMMAP_REQUEST);
 REQUEST(framebuffer, framebuffer, .id = LIMINE_FRAMEBUFFER_REQUEST);
 REQUEST(boot_time, boot_time, .id = LIMINE_BOOT_TIME_REQUEST);
 REQUEST(mp, mp, .id = LIMINE_MP_REQUEST);
@@ -95,6 +96,27 @@ static void take_framebuffer(struct boot_info *info)
 	info->framebuffer.blue_size = f->blue_mask_size;
 }
 
+/* The firmware's memory map (UEFI 2.10, 7.2.3): what runtime services use must not be written by anybody. */
+static void take_firmware(void)
+{
+	struct limine_efi_memmap_response *map = efi_map_request.response;
+	enum : uint32_t { RUNTIME_CODE = 5, RUNTIME_DATA = 6 };
+
+	for (uint64_t at = 0; map && map->desc_size >= 40 && at + map->desc_size <= map->memmap_size; at += map->desc_size) {
+		const unsigned char *d = (const unsigned char *)map->memmap + at;
+		uint64_t start = *(const uint64_t *)(d + 8), pages = *(const uint64_t *)(d + 24);
+		uint32_t type = *(const uint32_t *)d;
+
+		if (type != RUNTIME_CODE && type != RUNTIME_DATA)
+			continue;
+		if (boot_state.firmware_count == sizeof(boot_state.firmware) / sizeof(boot_state.firmware[0])) {
+			log_printf("boot: more runtime memory than can be noted; some of it is not guarded\n");
+			return;
+		}
+		boot_state.firmware[boot_state.firmware_count++] = (struct memory_range){ start, start + (pages << PAGE_SHIFT) };
+	}
+}
+
 static bool ends_with(const char *s, const char *end)
 {
 	size_t n = strlen(s), m = strlen(end);
@@ -142,6 +164,7 @@ void limine_take(struct boot_info *info)
 		boot_state.efi_system_table_phys = physical((uint64_t)efi_request.response->address);
 	if (boot_time_request.response)
 		info->boot_epoch_seconds = boot_time_request.response->boot_time;
+	take_firmware();
 	take_framebuffer(info);
 	take_modules(info);
 	limine_take_cpus(mp_request.response);

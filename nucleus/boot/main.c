@@ -102,12 +102,17 @@ static void map_image(void)
 	map_image_part(h->symtab, PTE_NUCLEUS_RODATA);
 }
 
-/* All RAM for the nucleus, in blocks; what is between ranges of one block is mapped with it, harmlessly: it is never touched. */
+/* All RAM for the nucleus, and only RAM: a cacheable mapping of a device may be read ahead of use. Blocks where they fit. */
 static void map_ram(void)
 {
 	for (unsigned i = 0; i < mapped_count; i++)
-		for (uint64_t at = align_down(mapped[i].start, BLOCK_SIZE); at < mapped[i].end; at += BLOCK_SIZE)
-			must(kernel_view_map_block(DIRECT_BASE + at, at, PTE_NUCLEUS_DATA), "no memory for the direct map");
+		for (uint64_t at = mapped[i].start; at < mapped[i].end;) {
+			bool block = !(at & (BLOCK_SIZE - 1)) && mapped[i].end - at >= BLOCK_SIZE;
+
+			must(block ? kernel_view_map_block(DIRECT_BASE + at, at, PTE_NUCLEUS_DATA)
+				   : kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_DATA), "no memory for the direct map");
+			at += block ? BLOCK_SIZE : PAGE_SIZE;
+		}
 }
 
 static void map_frame_table(void)
@@ -226,6 +231,14 @@ void boot_start_kernel(void)
 	boot_state.info->ram_frames = ram_frames;
 	boot_state.info->nucleus_frames = nucleus_frames;
 	call_unpark((uint32_t)handle);
+}
+
+bool boot_firmware_owns(uint64_t phys)
+{
+	for (unsigned i = 0; i < boot_state.firmware_count; i++)
+		if (phys >= boot_state.firmware[i].start && phys < boot_state.firmware[i].end)
+			return true;
+	return false;
 }
 
 void boot_reclaim(void)

@@ -54,7 +54,7 @@ long call_irq_attach(uint32_t gsi, uint32_t flags)
 	if (!result && slot == IRQS_MAX)
 		result = -ENOSPC;
 	if (!result)
-		result = arch_irq_connect(slot, gsi, flags, cpu_this()->id);
+		result = arch_irq_connect(slot, gsi, &flags, cpu_this()->id);
 	if (!result) {
 		slots[slot].thread = cpu_this()->current;
 		slots[slot].gsi = gsi;

@@ -3,6 +3,7 @@
  * Mappings of the kernel view and the calls that change them. Lowered code may ask for mappings of its own frames and of device registers in
  * the KMAP range; everything else there was made at boot. Lock: the nucleus lock.
  */
+#include "boot/boot.h"
 #include "frame/frames.h"
 #include "gate/calls.h"
 #include "irq/irq.h"
@@ -42,7 +43,7 @@ int kernel_view_map_block(uint64_t va, uint64_t phys, enum pte_kind kind)
 
 void kernel_view_unmap(uint64_t va, uint64_t count)
 {
-	uint64_t end = va + (count << PAGE_SHIFT);
+	uint64_t end = va + (count << PAGE_SHIFT), chain = 0;
 
 	for (uint64_t at = va; at < end;) {
 		pte_t *e = table_find(kernel_root_phys, at, 2);
@@ -60,7 +61,11 @@ void kernel_view_unmap(uint64_t va, uint64_t count)
 		}
 		at += PAGE_SIZE;
 	}
+	/* A whole block's table goes too: the block may come back as one large entry. */
+	if (!(va & (BLOCK_SIZE - 1)) && count >= BLOCK_FRAMES)
+		chain = table_unlink_empty(kernel_root_phys, va, end);
 	shootdown(nullptr, va, end);
+	table_free_chain(chain);
 }
 
 /* --- nucleus calls --- */
@@ -151,7 +156,7 @@ long call_device_map(uint64_t va, uint64_t phys, uint64_t count)
 		uint64_t pfn = (phys >> PAGE_SHIFT) + i;
 
 		if ((frame_valid(pfn) && frames[pfn].type != FRAME_NONE && frames[pfn].type != FRAME_DEVICE) ||
-		    irq_owns_registers(pfn << PAGE_SHIFT)) {
+		    irq_owns_registers(pfn << PAGE_SHIFT) || boot_firmware_owns(pfn << PAGE_SHIFT)) {
 			report_refused("device_map", pfn);
 			result = -EPERM;
 		}

@@ -46,10 +46,13 @@ pte_t *table_find(uint64_t root_phys, uint64_t va, unsigned level);
 pte_t *table_make(uint64_t root_phys, uint64_t va, unsigned level, uint32_t owner);
 /* Adds delta to the count of used entries of the table that holds `entry`. */
 void table_count(pte_t *entry, int delta);
-/* Frees tables of [va, end) that have become empty. Call when no CPU caches them. */
-void table_prune(uint64_t root_phys, uint64_t va, uint64_t end);
+/* Takes tables of [va, end) that have become empty out of the tree. After a shoot-down of the range the chain is to be freed. */
+[[nodiscard]] uint64_t table_unlink_empty(uint64_t root_phys, uint64_t va, uint64_t end);
+void table_free_chain(uint64_t chain);
 /* Translates through the kernel view. false: nothing there. */
 bool kernel_translate(uint64_t va, uint64_t *phys);
+/* The same for addresses that lowered code gave, and only to memory: what reports may read. */
+bool lowered_translate(uint64_t va, uint64_t *phys);
 
 /* Mappings of the kernel view (mmu/kernel_view.c). */
 [[nodiscard]] int kernel_view_map(uint64_t va, uint64_t phys, uint64_t count, enum pte_kind kind);

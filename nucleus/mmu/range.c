@@ -13,6 +13,7 @@
 #include <lib/string.h>
 
 enum : uint64_t { LEAF_SPAN = PAGE_SIZE * 512 };
+enum : uint32_t { MAPPINGS_MAX = UINT32_MAX - 2 * CALL_AREA_WORDS };	/* of one frame: its count must not wrap */
 
 static bool range_ok(uint64_t va, uint64_t end)
 {
@@ -28,7 +29,7 @@ static bool prot_ok(uint32_t prot)
 /* Whether the frame may stand in a process view with this protection; says so if not. */
 static bool frame_mappable(uint64_t pfn, uint32_t prot, const char *call)
 {
-	if (frame_valid(pfn)) {
+	if (frame_valid(pfn) && frames[pfn].mappings < MAPPINGS_MAX) {
 		if (frames[pfn].type == FRAME_PAGE)
 			return true;
 		if (frames[pfn].type == FRAME_SHARED && !(prot & MAP_PROT_WRITE))
@@ -90,7 +91,8 @@ long call_space_map(uint32_t handle, uint64_t va, uint64_t pfn, uint64_t count, 
 		else if ((e = table_find(s->root_phys, va + (i << PAGE_SHIFT), 1)) && pte_used(pte_load(e)))
 			result = -EEXIST;
 	}
-	if (!result && !frame_table_reserve((unsigned)(2 + 3 + count / 512)))
+	/* Two tables of each level at the most: a list of 384 pages crosses one boundary. */
+	if (!result && !frame_table_reserve(6))
 		result = -ENOMEM;
 	if (!result) {
 		pte_t *e = nullptr;
@@ -169,6 +171,7 @@ long call_space_unmap(uint32_t handle, uint64_t va, uint64_t end)
 {
 	struct thread_page *page = current_thread_page();
 	struct pte_list list;	/* here, not in the call area, until the counts are right */
+	uint64_t chain;
 	struct space *s;
 
 	if (!range_ok(va, end))
@@ -180,8 +183,10 @@ long call_space_unmap(uint32_t handle, uint64_t va, uint64_t end)
 		return -EBADF;
 	}
 	list.next = unmap_some(s, va, end, &list);
-	if (list.count)
+	chain = table_unlink_empty(s->root_phys, va, list.next);
+	if (list.count || chain)
 		shootdown(s, va, list.next);
+	table_free_chain(chain);
 	for (uint64_t i = 0; i < list.count; i++) {
 		pte_t old = list.entry[i].bits;
 
@@ -189,7 +194,6 @@ long call_space_unmap(uint32_t handle, uint64_t va, uint64_t end)
 		list.entry[i].bits = pte_describe(old);
 	}
 	s->pages -= list.count;
-	table_prune(s->root_phys, va, list.next);
 	memcpy(page->call, &list, offsetof(struct pte_list, entry) + list.count * sizeof(struct pte_entry));
 	nucleus_lock_release();
 	return 0;
@@ -226,8 +230,7 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 
 			if (!pte_used(old))
 				continue;
-			old = pte_exchange(e, 0);
-			pte_store(e, pte_user(pte_phys(old), prot) | pte_history(old));
+			old = pte_protect(e, prot);
 			changed |= pte_cachable(old);
 		}
 	if (changed)
@@ -239,7 +242,8 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 /* Shares present pages of one leaf table. Result: where it stopped; -ENOMEM in *error if tables ran out. */
 static uint64_t clone_some(struct space *dst, struct space *src, uint64_t va, uint64_t end, bool cow, struct pte_list *list, long *error)
 {
-	uint64_t at = va, n = 0;
+	enum { LOOK_MAX = 4096 };	/* entries in one call, the skipped ones too */
+	uint64_t at = va, n = 0, looked = 0;
 	pte_t *from, *to;
 
 	while ((at = next_leaf(src, at, end, &from)) < end) {
@@ -251,8 +255,12 @@ static uint64_t clone_some(struct space *dst, struct space *src, uint64_t va, ui
 
 			if (!pte_used(e))
 				continue;
-			if (n == PTE_LIST_MAX)
+			if (n == PTE_LIST_MAX || ++looked == LOOK_MAX)
 				goto out;
+			if (frames[pte_phys(e) >> PAGE_SHIFT].mappings >= MAPPINGS_MAX) {
+				*error = -ENOMEM;
+				goto out;
+			}
 			if (!to) {
 				if (!frame_table_reserve(4)) {
 					*error = -ENOMEM;
@@ -331,8 +339,7 @@ long call_space_harvest(uint32_t handle, uint64_t va, uint64_t end)
 				continue;
 			if (n == PTE_LIST_MAX)
 				goto full;
-			old = pte_exchange(e, 0);
-			pte_store(e, pte_clean(old));
+			old = pte_harvest(e);
 			list.entry[n++].bits = pte_describe(old);
 		}
 full:

@@ -101,7 +101,7 @@ long call_space_destroy(uint32_t handle)
 		/* Unmapping has pruned; only a map that ran out of tables can have left some. */
 		for (uint64_t i = 0; i < 256; i++)
 			if (pte_present(pte_load(&root[i])))
-				table_prune(s->root_phys, i << 39, MIN((i + 1) << 39, (uint64_t)USER_END));
+				table_free_chain(table_unlink_empty(s->root_phys, i << 39, MIN((i + 1) << 39, (uint64_t)USER_END)));
 		memset(root, 0, PAGE_SIZE);
 		frame_table_free(s->root_phys);
 		s->flush_generation++;
@@ -146,6 +146,7 @@ long call_space_use(uint32_t handle)
 	if (handle && !(s = space_from_handle(handle))) {
 		result = -EBADF;
 	} else {
+		arch_switch_from(cpu, r);	/* keeps the bases and FPU state that the process has set */
 		if (r->space)
 			r->space->threads--;
 		r->space = s;

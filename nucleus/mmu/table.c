@@ -62,8 +62,11 @@ void table_count(pte_t *entry, int delta)
 		f->mappings += (uint32_t)delta;
 }
 
-/* Frees the empty table that covers va at `level`, if its parent knows it. Result: whether the parent may be empty now. */
-static bool prune_one(uint64_t root_phys, uint64_t va, unsigned level)
+/*
+ * Unlinks the empty table that covers va at `level` and puts it into the chain. A CPU may still have the way to it cached: its first word, which
+ * links the chain, must not look like an entry, and a page-aligned address does not. Result: whether the parent may be empty now.
+ */
+static bool unlink_one(uint64_t root_phys, uint64_t va, unsigned level, uint64_t *chain)
 {
 	pte_t *slot = table_find(root_phys, va, level + 1);
 	uint64_t phys;
@@ -75,13 +78,24 @@ static bool prune_one(uint64_t root_phys, uint64_t va, unsigned level)
 		return false;
 	pte_store(slot, 0);
 	table_count(slot, -1);
-	frame_table_free(phys);
+	*(uint64_t *)direct_map(phys) = *chain;
+	*chain = phys;
 	return true;
 }
 
-void table_prune(uint64_t root_phys, uint64_t va, uint64_t end)
+void table_free_chain(uint64_t chain)
 {
-	uint64_t step = PAGE_SIZE * 512;
+	while (chain) {
+		uint64_t next = *(uint64_t *)direct_map(chain);
+
+		frame_table_free(chain);
+		chain = next;
+	}
+}
+
+uint64_t table_unlink_empty(uint64_t root_phys, uint64_t va, uint64_t end)
+{
+	uint64_t step = PAGE_SIZE * 512, chain = 0;
 
 	/* Only where a table goes may the one above become empty. */
 	bool any = true;
@@ -94,11 +108,23 @@ void table_prune(uint64_t root_phys, uint64_t va, uint64_t end)
 			while (above > level && table_find(root_phys, at, above))
 				above--;
 			if (above == level)
-				any |= prune_one(root_phys, at, level);
+				any |= unlink_one(root_phys, at, level, &chain);
 			else	/* Skip all that the missing table would cover: a whole process view is 2^17 GiB. */
 				at = (at | (((uint64_t)PAGE_SIZE << (9 * above)) - 1)) + 1 - step;
 		}
 	}
+	return chain;
+}
+
+bool lowered_translate(uint64_t va, uint64_t *phys)
+{
+	bool region = (va >= WINDOW_BASE && va < DIRECT_BASE) || (va >= KMAP_BASE && va < KMAP_END) || va >= GATES_BASE;
+	enum frame_type type;
+
+	if (!region || !kernel_translate(va, phys) || !frame_valid(*phys >> PAGE_SHIFT))
+		return false;
+	type = frames[*phys >> PAGE_SHIFT].type;
+	return type != FRAME_NONE && type != FRAME_DEVICE;
 }
 
 bool kernel_translate(uint64_t va, uint64_t *phys)

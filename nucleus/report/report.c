@@ -69,7 +69,7 @@ static bool read_lowered(uint64_t va, uint64_t *out)
 {
 	uint64_t phys;
 
-	if ((va & 7) || !kernel_translate(va, &phys) || !frame_valid(phys >> PAGE_SHIFT))
+	if ((va & 7) || !lowered_translate(va, &phys))
 		return false;
 	*out = *(uint64_t *)direct_map(phys);
 	return true;

@@ -77,7 +77,8 @@ struct record *record_from_handle(uint64_t handle)
 {
 	struct record *r = record_at(handle & ((1u << INDEX_BITS) - 1));
 
-	if (!r || !r->index || r->state == THREAD_FREE || record_handle(r) != handle)
+	/* Idle threads have no page: nobody may name them. */
+	if (!r || !r->page_pfn || r->state == THREAD_FREE || record_handle(r) != handle)
 		return nullptr;
 	return r;
 }

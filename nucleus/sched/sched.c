@@ -63,10 +63,33 @@ static struct queue *queue_of(struct cpu *cpu)
 	return &queues[cpu->id];
 }
 
+/* Virtual time is each queue's own: a thread that moves keeps its distance to the queue's now, within reason. */
+static void change_queue(struct record *r, struct cpu *to)
+{
+	int64_t lag;
+
+	if (!r->cpu || r->cpu == to)
+		return;
+	lag = (int64_t)(r->vruntime - queue_of(r->cpu)->virtual_now);
+	lag = MAX(MIN(lag, (int64_t)WAKE_CREDIT_NS), -(int64_t)WAKE_CREDIT_NS);
+	r->vruntime = queue_of(to)->virtual_now + (uint64_t)lag;
+}
+
+/* The first deadline, for looks without the lock; 0: none. */
+static uint64_t next_deadline;
+
+static void publish_deadline(void)
+{
+	__atomic_store_n(&next_deadline, timers.root ? timers.root->key : 0, __ATOMIC_RELEASE);
+}
+
 void sched_init(void)
 {
-	for (unsigned i = 0; i < CPUS_MAX; i++)
+	for (unsigned i = 0; i < CPUS_MAX; i++) {
 		list_init(&queues[i].interrupt_threads);
+		/* Far from zero, so that nobody's credit goes below it. */
+		queues[i].virtual_now = 1ull << 40;
+	}
 }
 
 static void enqueue(struct cpu *cpu, struct record *r, bool front)
@@ -155,6 +178,7 @@ static void make_ready(struct record *r)
 	struct queue *q = queue_of(cpu);
 	struct record *running = cpu->current;
 
+	change_queue(r, cpu);
 	if (r->vruntime + WAKE_CREDIT_NS < q->virtual_now)
 		r->vruntime = q->virtual_now - WAKE_CREDIT_NS;
 	enqueue(cpu, r, false);
@@ -167,9 +191,11 @@ static void make_ready(struct record *r)
 
 static void timer_disarm(struct record *r)
 {
-	if (r->timer_armed)
-		heap_remove(&timers, &r->timer_node);
+	if (!r->timer_armed)
+		return;
+	heap_remove(&timers, &r->timer_node);
 	r->timer_armed = false;
+	publish_deadline();
 }
 
 void sched_wake(struct record *r, long result)
@@ -195,6 +221,7 @@ void sched_block_current(enum thread_state state, uint64_t deadline_ns)
 		r->timer_node.key = deadline_ns;
 		heap_insert(&timers, &r->timer_node);
 		r->timer_armed = true;
+		publish_deadline();
 	}
 	arch_switch_from(cpu, r);
 	cpu->current = nullptr;
@@ -205,12 +232,11 @@ void sched_requeue_current(void)
 	struct cpu *cpu = cpu_this();
 	struct record *r = cpu->current;
 
+	sched_account(r, r->in_process);
 	arch_switch_from(cpu, r);
 	cpu->current = nullptr;
-	if (r == cpu->idle) {
-		sched_account(r, false);
+	if (r == cpu->idle)
 		return;
-	}
 	if (r->affinity >> cpu->id & 1)
 		enqueue(cpu, r, false);
 	else
@@ -242,12 +268,8 @@ static struct record *choose(struct cpu *cpu)
 	if (!r)
 		return cpu->idle;
 	dequeue(r);
-	if (other) {
-		/* Virtual time is each queue's own: keep the distance to the queue's now. */
-		uint64_t was = queue_of(r->cpu)->virtual_now;
-
-		r->vruntime += queue_of(cpu)->virtual_now - was;
-	}
+	if (other)
+		change_queue(r, cpu);
 	if (!r->interrupt_thread && queue_of(cpu)->virtual_now < r->vruntime)
 		queue_of(cpu)->virtual_now = r->vruntime;
 	return r;
@@ -256,7 +278,7 @@ static struct record *choose(struct cpu *cpu)
 /* Arms the timer for the next deadline and, while a thread runs, the tick. */
 static void arm_timer(struct cpu *cpu)
 {
-	uint64_t at = timers.root ? timers.root->key : 0;
+	uint64_t at = __atomic_load_n(&next_deadline, __ATOMIC_ACQUIRE);
 
 	if (cpu->current != cpu->idle) {
 		uint64_t tick = clock_ns() + TICK_NS;
@@ -285,13 +307,28 @@ static void arm_timer(struct cpu *cpu)
 		cpu->current = r;
 		cpu->reschedule = 0;
 		/* Kicked while it could not run. */
-		if (r->in_process && r->kicked)
+		if (r->in_process && (r->kicked || r->process.rip >= USER_END))
 			arch_set_pending_event(r);
 		arch_switch_to(cpu, r);
 		arm_timer(cpu);
 	}
 	nucleus_lock_release();
 	account_resume(r->in_process ? &r->process : &r->kernel);
+}
+
+/* A tick that finds nothing to do but to account needs no lock: all that it touches is this CPU's. */
+bool sched_quiet_tick(struct cpu *cpu, bool in_process)
+{
+	struct record *r = cpu->current;
+	uint64_t deadline = __atomic_load_n(&next_deadline, __ATOMIC_ACQUIRE);
+
+	if (r == cpu->idle || cpu->reschedule || (deadline && deadline <= clock_ns()) ||
+	    __atomic_load_n(&queue_of(cpu)->length, __ATOMIC_ACQUIRE) || (in_process && r->kicked))
+		return false;
+	sched_account(r, in_process);
+	cpu->tick_at = 0;
+	arm_timer(cpu);
+	return true;
 }
 
 void sched_tick(struct cpu *cpu, bool in_process)

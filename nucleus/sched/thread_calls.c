@@ -59,6 +59,20 @@ long call_thread_create(uint64_t page_pfn, uint64_t entry, uint64_t stack, uint3
 	return record_handle(r);
 }
 
+void sched_end_current(void)
+{
+	struct record *r = cpu_this()->current;
+
+	sched_block_current(THREAD_DEAD, 0);
+	if (r->space)
+		r->space->threads--;
+	r->space = nullptr;
+	for (uint32_t i = 0; i < cpu_count; i++)
+		if (cpu_by_id(i)->fpu_owner == r)
+			cpu_by_id(i)->fpu_owner = nullptr;
+	irq_forget_thread(r);
+}
+
 long call_thread_exit(uint64_t done) NO_THREAD_SAFETY
 {
 	struct cpu *cpu = cpu_this();
@@ -70,15 +84,8 @@ long call_thread_exit(uint64_t done) NO_THREAD_SAFETY
 		nucleus_lock_release();
 		return -EINVAL;
 	}
-	sched_block_current(THREAD_DEAD, 0);
-	if (r->space)
-		r->space->threads--;
-	r->space = nullptr;
-	for (uint32_t i = 0; i < cpu_count; i++)
-		if (cpu_by_id(i)->fpu_owner == r)
-			cpu_by_id(i)->fpu_owner = nullptr;
+	sched_end_current();
 	frames[r->page_pfn].mappings--;
-	irq_forget_thread(r);
 	record_free(r);
 	/* From here on the page and the stack are the lowered kernel's again. */
 	if (done)

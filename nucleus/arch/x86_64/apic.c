@@ -64,7 +64,16 @@ static void ioapic_write(unsigned i, uint32_t r, uint32_t v)
 
 static const void *map_firmware(uint64_t phys, size_t size)
 {
-	return phys + size < phys || phys + size > frame_count << PAGE_SHIFT ? nullptr : direct_map(phys);
+	uint64_t known;
+
+	if (phys + size < phys || (phys + size) >> 46)
+		return nullptr;
+	/* Firmware may keep its tables in memory that it calls reserved, which the direct map does not have. */
+	for (uint64_t at = align_down(phys, PAGE_SIZE); at < phys + size; at += PAGE_SIZE)
+		if (!kernel_translate(DIRECT_BASE + at, &known) &&
+		    kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_RODATA) < 0)
+			return nullptr;
+	return direct_map(phys);
 }
 
 static volatile uint32_t *map_device(unsigned slot, uint64_t phys)
@@ -106,7 +115,13 @@ int apic_init(uint64_t rsdp_phys)
 void apic_init_cpu(void)
 {
 	/* The firmware may have left x2APIC mode or a disabled unit; go to xAPIC mode, enabled. */
-	msr_write(MSR_APIC_BASE, (msr_read(MSR_APIC_BASE) & ~(1ull << 10)) | 1 << 11);
+	enum : uint64_t { X2APIC = 1 << 10, ENABLE = 1 << 11 };
+	uint64_t base = msr_read(MSR_APIC_BASE);
+
+	/* From x2APIC mode the only way back is through "disabled" (11.12.5). */
+	if (base & X2APIC)
+		msr_write(MSR_APIC_BASE, base & ~(X2APIC | ENABLE));
+	msr_write(MSR_APIC_BASE, (base & ~X2APIC) | ENABLE);
 	lapic_write(LAPIC_TPR, 0);
 	lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
 	lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
@@ -206,17 +221,19 @@ uint64_t apic_calibrate(void)
 
 void arch_timer_set(uint64_t at_ns)
 {
+	enum : uint64_t { WAIT_MAX_NS = 1000000000 };	/* who sleeps longer is looked at again */
+	uint64_t now = clock_ns(), wait = at_ns > now ? MIN(at_ns - now, WAIT_MAX_NS) : 0, ticks;
+
 	if (cpu_features.tsc_deadline) {
-		msr_write(MSR_TSC_DEADLINE, at_ns ? clock_counter_at(at_ns) : 0);
+		msr_write(MSR_TSC_DEADLINE, at_ns ? clock_counter_at(now + wait) : 0);
 		return;
 	}
-	uint64_t now = clock_ns(), wait = at_ns > now ? at_ns - now : 0, ticks;
 
 	if (!at_ns) {
 		lapic_write(LAPIC_TIMER_INITIAL, 0);
 		return;
 	}
-	ticks = wait > 4000000000ull ? UINT32_MAX : wait * timer_hz / 1000000000;
+	ticks = wait * timer_hz / 1000000000;
 	lapic_write(LAPIC_TIMER_INITIAL, (uint32_t)MAX(MIN(ticks, (uint64_t)UINT32_MAX), (uint64_t)1));
 }
 
@@ -233,12 +250,12 @@ bool irq_owns_registers(uint64_t phys)
 	return phys >= 0xfee00000 && phys < 0xff000000;
 }
 
-int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t flags, uint32_t cpu)
+int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 {
 	/* The numbers below 16 are ISA's; the firmware says where they went. */
 	for (unsigned i = 0; gsi < 16 && i < madt.override_count; i++)
 		if (madt.override[i].isa_irq == gsi) {
-			flags |= (madt.override[i].level ? IRQ_LEVEL : 0) | (madt.override[i].active_low ? IRQ_ACTIVE_LOW : 0);
+			*flags |= (madt.override[i].level ? IRQ_LEVEL : 0) | (madt.override[i].active_low ? IRQ_ACTIVE_LOW : 0);
 			gsi = madt.override[i].gsi;
 			break;
 		}
@@ -247,8 +264,8 @@ int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t flags, uint32_t cpu)
 			continue;
 		routes[slot].ioapic = (uint8_t)i;
 		routes[slot].pin = (uint8_t)(gsi - ioapics[i].first);
-		routes[slot].low = (VECTOR_DEVICE + slot) | (flags & IRQ_LEVEL ? REDIRECT_LEVEL : 0) |
-				   (flags & IRQ_ACTIVE_LOW ? REDIRECT_ACTIVE_LOW : 0);
+		routes[slot].low = (VECTOR_DEVICE + slot) | (*flags & IRQ_LEVEL ? REDIRECT_LEVEL : 0) |
+				   (*flags & IRQ_ACTIVE_LOW ? REDIRECT_ACTIVE_LOW : 0);
 		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[slot].pin + 1, cpu_by_id(cpu)->apic_id << 24);
 		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[slot].pin, routes[slot].low | REDIRECT_MASKED);
 		return 0;

@@ -53,6 +53,11 @@ long call_regs_get(uint32_t handle)
 	return result;
 }
 
+static bool canonical(uint64_t address)
+{
+	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
 /* Anything that gets here is safe to IRET with: our selectors, no IOPL or NT, canonical user addresses. */
 long call_regs_set(uint32_t handle)
 {
@@ -61,7 +66,8 @@ long call_regs_set(uint32_t handle)
 	long result = 0;
 	struct record *r;
 
-	if (u.rip >= USER_END || u.fs_base >= USER_END || u.gs_base >= USER_END)
+	/* Bases only need to be loadable: a process may have given itself any with WRGSBASE, and reaches nothing through it. */
+	if (u.rip >= USER_END || !canonical(u.fs_base) || !canonical(u.gs_base))
 		return -EINVAL;
 	nucleus_lock_acquire();
 	r = settled_record(handle, &result);
@@ -153,25 +159,25 @@ long call_fpu_set(uint32_t size)
 {
 	struct cpu *cpu = cpu_this();
 	struct record *r = cpu->current;
-	long result = 0;
+	unsigned char state[CALL_AREA_BYTES];
 
 	if (size && size != cpu_features.fpu_bytes)
 		return -EINVAL;
-	nucleus_lock_acquire();
-	if (!size) {
-		fpu_reset(r);
-	} else {
-		/* Copied first, checked in the nucleus's copy. */
-		memcpy(r->fpu, current_thread_page()->call, size);
-		if (!fpu_state_ok(r->fpu)) {
-			fpu_reset(r);
-			result = -EINVAL;
-		}
+	/* Copied first, checked in the nucleus's copy. */
+	if (size) {
+		memcpy(state, current_thread_page()->call, size);
+		if (!fpu_state_ok(state))
+			return -EINVAL;
 	}
+	nucleus_lock_acquire();
+	if (size)
+		memcpy(r->fpu, state, size);
+	else
+		fpu_reset(r);
 	fpu_sync_to_cpu(cpu, r);
 	r->fpu_cpu = cpu;
 	nucleus_lock_release();
-	return result;
+	return 0;
 }
 
 long call_tls_set(uint32_t which, uint64_t base)

@@ -81,6 +81,20 @@ static inline uint64_t pte_describe(pte_t e)
 static inline pte_t pte_load(const volatile pte_t *at) { return *at; }
 static inline void pte_store(volatile pte_t *at, pte_t e) { *at = e; }
 /* Exchange, because the hardware may set accessed and dirty meanwhile. */
+static inline pte_t pte_harvest(volatile pte_t *at)
+{
+	return __atomic_fetch_and(at, ~(uint64_t)(X86_ACCESSED | X86_DIRTY), __ATOMIC_SEQ_CST);
+}
+/* Another protection, what the hardware noted is kept. Result: the old entry. */
+static inline pte_t pte_protect(volatile pte_t *at, uint32_t prot)
+{
+	pte_t old = *at;
+
+	while (!__atomic_compare_exchange_n(at, &old, pte_user(pte_phys(old), prot) | pte_history(old), false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST))
+		;
+	return old;
+}
 static inline pte_t pte_exchange(volatile pte_t *at, pte_t e) { return __atomic_exchange_n(at, e, __ATOMIC_SEQ_CST); }
 
 #endif

@@ -91,6 +91,12 @@ static void control_registers(void)
 	dr6_clear();
 }
 
+/* Entries 0 to 3: write-back, write-through, uncached-, uncached; again in 4 to 7 (Intel SDM vol. 3, 12.12.4: the reset value). */
+static void memory_types(void)
+{
+	msr_write(MSR_PAT, 0x0007040600070406);
+}
+
 static void gate_registers(struct cpu *cpu)
 {
 	msr_write(MSR_EFER, (msr_read(MSR_EFER) | EFER_SCE | EFER_NXE));
@@ -266,7 +272,7 @@ void arch_patch_lower_sites(bool account)
 
 	for (const struct lower_site *s = (const void *)r.start; (uint64_t)s < r.end; s++) {
 		uint64_t *at = direct_map(boot_state.kernel_phys + (s->patch - IMAGE_BASE)), word = *at;
-		uint64_t target = account ? s->account : s->home_test;
+		uint64_t target = !account ? s->home_test : privilege_mode == MODE_FULL ? s->account : s->account_home;
 		unsigned char code[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };	/* no-operation */
 		int32_t distance = (int32_t)(target - (s->patch + 5));
 
@@ -284,6 +290,7 @@ void arch_patch_lower_sites(bool account)
 static void cpu_setup(struct cpu *cpu)
 {
 	control_registers();
+	memory_types();
 	descriptor_tables(cpu);
 	gate_registers(cpu);
 	apic_init_cpu();
@@ -340,7 +347,9 @@ static void make_idle(struct cpu *cpu)
 	cpu->current = cpu->idle;
 	cpu->online = 1;
 	arch_start_cpus();
-	boot_reclaim();
+	/* A CPU that did not come up still runs in the loader's memory. */
+	if (cpu_count == boot_state.cpu_count && !boot_state.cpus_left)
+		boot_reclaim();
 	log_printf("boot: %u CPU%s, counter %lu kHz, nucleus %lu KiB of %lu KiB RAM\n", cpu_count, cpu_count == 1 ? "" : "s",
 		   time_page->counter_hz / 1000, nucleus_frames * 4, ram_frames * 4);
 	boot_start_kernel();
@@ -362,7 +371,8 @@ void limine_take_cpus(const volatile void *response)
 		boot_state.cpus[boot_state.cpu_count].hardware_id = mp->cpus[i]->lapic_id;
 		boot_state.cpus[boot_state.cpu_count++].mp_info = mp->cpus[i];
 	}
-	if (mp->cpu_count > CPUS_MAX)
+	boot_state.cpus_left = mp->cpu_count > CPUS_MAX;
+	if (boot_state.cpus_left)
 		log_printf("boot: %lu CPUs, of which %d are used\n", mp->cpu_count, CPUS_MAX);
 }
 
@@ -372,6 +382,11 @@ void limine_take_cpus(const volatile void *response)
 
 	cpu_setup(cpu);
 	nucleus_lock_acquire();
+	/* Too late: the boot CPU has gone on without this one. */
+	if (cpu->id >= cpu_count) {
+		nucleus_lock_release();
+		cpu_halt_forever();
+	}
 	make_idle(cpu);
 	enter_scheduler(cpu);
 }

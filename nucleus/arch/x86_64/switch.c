@@ -61,16 +61,20 @@ void arch_flush_local(struct space *s, uint64_t va, uint64_t end)
 	if (cpu_features.pcid) {
 		/* INVLPG reaches only the active number. Kernel mappings are cached under 0, and in modes with privileged
 		 * threads under every number. */
+		struct record *r = cpu->current;
+		bool in_process_view = r && r->space && (active & X86_FRAME_MASK) == r->space->root_phys;
+
 		if (!s) {
 			for (uint32_t i = 0; i < PCID_SLOTS; i++)
 				cpu->pcid[i].space = 0;
 			cr3_write(kernel_root_phys);
-			if (cpu->current && cpu->current->space)
-				cpu->process_cr3 = space_cr3(cpu, cpu->current->space);
-		} else if (cpu->current && cpu->current->space == s) {
-			cpu->process_cr3 = space_cr3(cpu, s);
 		}
-		cr3_write(active | (s ? CR3_NO_FLUSH : 0));
+		/* The space's number may be another now; it was flushed when it was given. */
+		if (r && r->space && (!s || r->space == s))
+			cpu->process_cr3 = space_cr3(cpu, r->space);
+		if (r && r->space && r->home_elevated)
+			cpu->kernel_cr3 = cpu->process_cr3;
+		cr3_write(in_process_view ? cpu->process_cr3 : active | CR3_NO_FLUSH);
 		return;
 	}
 	/* Without PCID nothing is cached for a view that is not loaded: kernel mappings are not global. */

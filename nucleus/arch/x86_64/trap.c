@@ -81,6 +81,28 @@ static uint32_t event_of(uint64_t vector)
 	}
 }
 
+/* What the event's receiver wants to know more. FPU exceptions: the unmasked ones of the status word or MXCSR, whose low six bits have
+ * the same meaning (Intel SDM vol. 1, 8.1.3 and 10.2.3). The process's FPU state is still in the registers. */
+static uint64_t event_code(const struct context *c)
+{
+	uint16_t status, control;
+	uint32_t mxcsr;
+
+	switch (c->vector) {
+	case VECTOR_PAGE_FAULT:
+		return c->error & 0x1f;
+	case 16:
+		__asm__ volatile("fnstsw %0" : "=m"(status));
+		__asm__ volatile("fnstcw %0" : "=m"(control));
+		return status & ~control & 0x3f;
+	case 19:
+		__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+		return mxcsr & ~(mxcsr >> 7) & 0x3f;
+	default:
+		return c->error;
+	}
+}
+
 static void prepare_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address)
 {
 	trace_add(cpu, TRACE_UPCALL, r->process.rip, event);
@@ -110,7 +132,7 @@ static bool instruction_byte(uint64_t pc, unsigned i, uint8_t *out)
 {
 	uint64_t phys;
 
-	if (!kernel_translate(pc + i, &phys) || !frame_valid(phys >> PAGE_SHIFT))
+	if (!lowered_translate(pc + i, &phys))
 		return false;
 	*out = *(uint8_t *)direct_map(phys);
 	return true;
@@ -164,7 +186,7 @@ static void find_culprit(const struct context *c, struct offence *o)
 
 	if (image_range_has(image_header()->lowered_text, c->rip))
 		return;
-	if (!(c->rsp & 7) && kernel_translate(c->rsp, &phys) && frame_valid(phys >> PAGE_SHIFT)) {
+	if (!(c->rsp & 7) && lowered_translate(c->rsp, &phys)) {
 		uint64_t ret = *(uint64_t *)direct_map(phys);
 
 		if (image_range_has(image_header()->lowered_text, ret))
@@ -186,7 +208,7 @@ static void find_culprit(const struct context *c, struct offence *o)
 	r->in_process = false;
 	if (++r->fault_depth > FAULT_DEPTH_MAX) {
 		log_printf("thread %s[%u] faults while its faults are contained: it is stopped for good\n", r->name, r->id);
-		sched_block_current(THREAD_DEAD, 0);
+		sched_end_current();
 		sched_resume();
 	}
 	trace_add(cpu, TRACE_UPCALL, o->pc, (uint32_t)c->vector);
@@ -227,12 +249,13 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	}
 	if (c->vector == VECTOR_SPURIOUS)
 		return;
-	apic_eoi();
 	account_apply(cpu);
 	if (c->vector == VECTOR_TIMER)
 		sched_tick(cpu, c->is_process);
 	else if (c->vector >= VECTOR_DEVICE && c->vector < VECTOR_DEVICE + IRQS_MAX)
 		irq_deliver((uint32_t)c->vector - VECTOR_DEVICE);
+	/* After a level-triggered line was masked, or it would come again at once. */
+	apic_eoi();
 }
 
 /* After an interrupt: go on where it came from, or elsewhere. */
@@ -244,9 +267,10 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 		sched_requeue_current();
 		sched_resume();
 	}
-	if (c->is_process && r->kicked) {
+	if (c->is_process && (r->kicked || c->rip >= USER_END)) {
 		nucleus_lock_release();
-		upcall_event(cpu, r, EVENT_PENDING, 0, 0);
+		/* IRET to an address that is none would fault at ring 0: it is the process's fault. */
+		upcall_event(cpu, r, c->rip >= USER_END ? EVENT_PROTECTION : EVENT_PENDING, 0, 0);
 	}
 	nucleus_lock_release();
 	account_resume(c);
@@ -268,14 +292,18 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 			handle_interrupt(cpu, c);
 			account_resume(c);
 		}
+		if (c->vector == VECTOR_TIMER && sched_quiet_tick(cpu, c->is_process)) {
+			cpu->counts.irq++;
+			apic_eoi();
+			account_resume(c);
+		}
 		nucleus_lock_acquire();
 		handle_interrupt(cpu, c);
 		interrupt_done(cpu, r, c);
 	}
 	trace_add(cpu, TRACE_FAULT, c->rip, (uint32_t)c->vector);
 	if (c->is_process)
-		upcall_event(cpu, r, event_of(c->vector), c->vector == VECTOR_PAGE_FAULT ? c->error & 0x1f : c->error,
-			     c->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0);
+		upcall_event(cpu, r, event_of(c->vector), event_code(c), c->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0);
 	if (in_bracket(c))
 		panic(c, "%s in a bracket, error 0x%lx, address 0x%lx", exception_name(c->vector), c->error, cr2_read());
 	describe(c, &o);
@@ -308,9 +336,9 @@ static bool stopping;
 		cpu->counts.exit++;
 	nucleus_lock_acquire();
 	r->in_process = true;
-	if (r->kicked) {
+	if (r->kicked || r->process.rip >= USER_END) {
 		nucleus_lock_release();
-		upcall_event(cpu, r, EVENT_PENDING, 0, 0);
+		upcall_event(cpu, r, r->kicked ? EVENT_PENDING : EVENT_PROTECTION, 0, 0);
 	}
 	r->full_restore = false;
 	__atomic_and_fetch(&cpu->exit_work, ~(WORK_FULL_RESTORE | WORK_KICK), __ATOMIC_RELAXED);

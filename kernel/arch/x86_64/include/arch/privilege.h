@@ -32,19 +32,21 @@ ALWAYS_INLINE void lower(void) RELEASE(privilege) NO_THREAD_SAFETY
 {
 	__asm__ volatile(
 		"	.balign 8\n"				/* patched by one aligned store */
-		"1:	.byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n"	/* five-byte no-operation; patched: jmp 3f or 5f */
+		"1:	.byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n"	/* five-byte no-operation; patched: jmp 3f, 5f or 6f */
 		"2:	leaq 4f(%%rip), %%rcx\n"
 		"	movl $0x202, %%r11d\n"			/* interrupts on, nothing else */
 		"	sysretq\n"
 		"4:\n"
 		"	.pushsection .text.lower_sites, \"ax\", @progbits\n"
-		"5:	syscall\n"				/* from here it tells the nucleus that the bracket ends */
+		"6:	syscall\n"				/* from here it tells the nucleus that the bracket ends */
+		"	jmp 2b\n"
+		"5:	syscall\n"				/* the same where threads may be privileged at home */
 		"3:	cmpl $0, %%gs:%c0\n"
 		"	je 2b\n"
 		"	jmp 4b\n"
 		"	.popsection\n"
 		"	.pushsection .lower_sites, \"a\", @progbits\n"
-		"	.quad 1b, 3b, 5b\n"
+		"	.quad 1b, 3b, 6b, 5b\n"
 		"	.popsection"
 		: : "i"(offsetof(struct thread_page, home_elevated)) : "rax", "rcx", "rdx", "r11", "memory", "cc");
 }
