@@ -243,6 +243,26 @@ void page_cache_drop(struct inode *i, uint64_t first, uint64_t last)
 		c->ops->release(i, (uint64_t)dropped);
 }
 
+void page_cache_punch(struct inode *i, uint64_t first, uint64_t last)
+{
+	struct page_cache *c = i->cache;
+
+	while (first <= last) {
+		spin_lock(&c->lock);
+		uint64_t *place = radix_next(&c->tree, first, &first);
+		/* The cache's reference and the one of a mapping: the page must stay what the mapping shows. */
+		bool shared = place != nullptr && first <= last && __atomic_load_n(&slot_page(*place)->refs, __ATOMIC_RELAXED) > 1;
+		spin_unlock(&c->lock);
+		if (place == nullptr || first > last)
+			return;
+		if (shared)
+			page_cache_zero(i, first, 0, PAGE_SIZE);
+		else
+			page_cache_drop(i, first, first);
+		first++;
+	}
+}
+
 void page_cache_zero(struct inode *i, uint64_t index, size_t from, size_t to)
 {
 	struct page *page = page_cache_find(i->cache, index);

@@ -34,6 +34,8 @@ struct page *page_cache_find(struct page_cache *c, uint64_t index);
 [[nodiscard]] int page_cache_get(struct inode *i, uint64_t index, bool dirty, struct page **out);
 /* Drops pages from first to last inclusive, whole pages only; they live on while mapped. */
 void page_cache_drop(struct inode *i, uint64_t first, uint64_t last);
+/* Makes a hole of whole pages: they go, or become zeros where they are mapped. */
+void page_cache_punch(struct inode *i, uint64_t first, uint64_t last);
 /* Zeroes bytes of a page that is there. */
 void page_cache_zero(struct inode *i, uint64_t index, size_t from, size_t to);
 /* Writes dirty pages; the first error. */

@@ -227,5 +227,58 @@ static void unnamed_files(void)
 	FAILS(EINVAL, open(".", O_TMPFILE | O_RDONLY, 0600));
 }
 
-KTAP_MAIN(CASE(covering), CASE(busy_and_lazy), CASE(limits), CASE(read_only), CASE(bind_and_move), CASE(change_of_root),
+/* Holes are zeros, also where the file is mapped, and take no room. */
+static void holes(void)
+{
+	struct stat status;
+
+	ktap_enter_dir();
+	int fd = OK(open("file", O_RDWR | O_CREAT, 0600));
+	OK(ftruncate(fd, 10 * 4096));
+	char *map = mmap(nullptr, 10 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(map != MAP_FAILED);
+	memset(map, 'x', 2 * 4096);
+	static char block[8 * 4096];
+	memset(block, 'y', sizeof(block));
+	EQUAL(pwrite(fd, block, sizeof(block), 2 * 4096), sizeof(block));
+	OK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 100, 8 * 4096));
+	CHECK(map[99] == 'x' && map[100] == 0 && map[4096] == 0 && map[7 * 4096] == 0 && map[8 * 4096 + 99] == 0);
+	EQUAL(map[8 * 4096 + 100], 'y');
+	OK(fstat(fd, &status));
+	EQUAL(status.st_size, 10 * 4096);
+	CHECK(status.st_blocks <= 10 * 8);
+	EQUAL(lseek(fd, 0, SEEK_END), 10 * 4096);
+	OK(munmap(map, 10 * 4096));
+	OK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 8 * 4096));
+	EQUAL(lseek(fd, 0, SEEK_DATA), 8 * 4096);
+	EQUAL(lseek(fd, 0, SEEK_HOLE), 0);
+	EQUAL(lseek(fd, 8 * 4096, SEEK_HOLE), 10 * 4096);
+	FAILS(ENXIO, lseek(fd, 10 * 4096, SEEK_DATA));
+	OK(fallocate(fd, 0, 10 * 4096, 4096));
+	OK(fstat(fd, &status));
+	EQUAL(status.st_size, 11 * 4096);
+	FAILS(EINVAL, fallocate(fd, 0, 0, 0));
+	FAILS(EBADF, fallocate(OK(open("file", O_RDONLY)), 0, 0, 1));
+}
+
+/* Others walk through a mount point while it comes and goes. */
+static void walks_meanwhile(void)
+{
+	pid_t walkers[2];
+
+	prepare();
+	OK(mkdir("m/x", 0755));
+	for (int i = 0; i < 2; i++)
+		walkers[i] = CHILD(for (int n = 0; n < 2000; n++) { struct stat s; OK(stat("m/..", &s)); (void)!stat("m/x/../y", &s);
+				   int fd = open("m/file", O_RDWR | O_CREAT, 0600); if (fd >= 0) close(fd); });
+	for (int n = 0; n < 150; n++) {
+		OK(mount("t", "m", "tmpfs", 0, nullptr));
+		ktap_write_file("m/y", "x");
+		OK(umount2("m", MNT_DETACH));
+	}
+	for (int i = 0; i < 2; i++)
+		EXITS(walkers[i], 0);
+}
+
+KTAP_MAIN(CASE(holes), CASE(walks_meanwhile), CASE(covering), CASE(busy_and_lazy), CASE(limits), CASE(read_only), CASE(bind_and_move), CASE(change_of_root),
 	  CASE(memory_files), CASE(unnamed_files))

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,41 @@ static void pipes_under_load(void)
 		EXITS(children[i], 0);
 }
 
+static void *descriptor_worker(void *arg)
+{
+	unsigned long mine = (unsigned long)arg;
+	char c;
+
+	for (int n = 0; n < 3000; n++) {
+		mine = mine * 6364136223846793005ul + 1442695040888963407ul;
+		int fd = 100 + (int)(mine >> 33) % 40;
+
+		switch ((mine >> 50) % 5) {
+		case 0: (void)!dup2((int)(mine >> 60) % 3, fd); break;
+		case 1: close(fd); break;
+		case 2: (void)!fcntl(fd, F_GETFL); break;
+		case 3: (void)!read(fd, &c, 0); break;
+		default: fd = open("/dev/null", O_RDONLY); if (fd >= 0) close(fd);
+		}
+	}
+	return nullptr;
+}
+
+/* Threads that open, duplicate, use and close the same descriptors. */
+static void descriptors_under_threads(void)
+{
+	pthread_t threads[WORKERS];
+
+	OK(dup2(OK(open("/dev/zero", O_RDWR)), 0));
+	for (int i = 0; i < WORKERS; i++)
+		EQUAL(pthread_create(&threads[i], nullptr, descriptor_worker, (void *)(i * 977l + 5)), 0);
+	for (int i = 0; i < WORKERS; i++)
+		EQUAL(pthread_join(threads[i], nullptr), 0);
+	for (int fd = 100; fd < 140; fd++)
+		close(fd);
+	CHECK(open("/dev/null", O_RDONLY) < 100);
+}
+
 /* Memory that files took comes back. */
 static void memory_comes_back(void)
 {
@@ -260,4 +296,4 @@ static void memory_comes_back(void)
 	}
 }
 
-KTAP_MAIN(CASE(names), CASE(appends_stay_whole), CASE(shared_offsets), CASE(pipes_under_load), CASE(memory_comes_back))
+KTAP_MAIN(CASE(names), CASE(appends_stay_whole), CASE(shared_offsets), CASE(pipes_under_load), CASE(descriptors_under_threads), CASE(memory_comes_back))

@@ -73,7 +73,7 @@ static void zero_range(struct inode *i, uint64_t from, uint64_t end)
 	if (end % PAGE_SIZE != 0)
 		page_cache_zero(i, last, 0, end % PAGE_SIZE);
 	if (last > first)
-		page_cache_drop(i, first, last - 1);
+		page_cache_punch(i, first, last - 1);
 }
 
 /* fallocate(2): pages are made now, so that writing them cannot fail for want of space. */
