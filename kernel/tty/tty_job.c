@@ -152,27 +152,32 @@ static long give_up_controlling(struct tty *t)
 	return 0;
 }
 
+static int is_in_group(void *group, struct process *p)
+{
+	return p->pgid == *(const uint32_t *)group;
+}
+
 static long set_foreground(struct tty *t, user_addr arg)
 {
 	struct process *p = process_current();
-	int32_t group;
+	uint32_t group;
 	int error = tty_check_foreground(t, SIGTTOU);
 
 	if (error < 0)
 		return error;
 	if (get_user(group, arg) < 0)
 		return -EFAULT;
-	if (group <= 0)
+	if (group == 0 || group > INT32_MAX)
 		return -EINVAL;
 	mutex_lock(&t->lock);
 	bool own = t->session == p->sid && current_tty() == t;
 	mutex_unlock(&t->lock);
 	if (!own)
 		return -ENOTTY;
-	if (!process_group_in_session((uint32_t)group, p->sid))
-		return -EPERM;
+	if (!process_group_in_session(group, p->sid))
+		return process_for_each(is_in_group, &group) != 0 ? -EPERM : -ESRCH;
 	mutex_lock(&t->lock);
-	__atomic_store_n(&t->foreground, (uint32_t)group, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->foreground, group, __ATOMIC_RELAXED);
 	mutex_unlock(&t->lock);
 	return 0;
 }
