@@ -186,7 +186,10 @@ static void die_out_of_memory(uint64_t address)
 {
 	struct process *p = process_current();
 
-	log_error("process: %s[%u] killed: out of memory for address 0x%llx", p->name, p->pid, (unsigned long long)address);
+	/* When the out-of-memory killer chose it, that was said. */
+	if (!process_must_end(p))
+		log_error("process: %s[%u] killed: out of memory for address 0x%llx", p->name, p->pid,
+			  (unsigned long long)address);
 	process_group_exit(SIGKILL);
 }
 
