@@ -185,7 +185,7 @@ static void resize(void)
 	p = kstrdup("copied");
 	EXPECT(p && !strcmp(p, "copied"));
 	kfree(p);
-	EXPECT(kmalloc((1 << 20) + 1) == nullptr);
+	EXPECT(kmalloc((2 << 20) + 1) == nullptr);
 }
 
 KTEST_SUITE(memory,
