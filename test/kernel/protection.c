@@ -5,7 +5,12 @@
  */
 #include "ktest.h"
 
+#include "bare.h"
+
+#include <abi/errno.h>
 #include <kernel/kmap.h>
+
+DECLARE_COMPONENT(core);
 
 extern const char nucleus_text_start[], nucleus_data_start[], nucleus_rodata_start[], symtab_start[], lowered_rodata_start[],
 	lowered_text_end[];
@@ -73,7 +78,37 @@ static void absent(void)
 	EXPECT(faults(ACCESS_READ, 0x0000900000000000));
 }
 
+static long bracket_result;
+static uint32_t bracket_over;
+
+static long bracket(void *)
+{
+	bare_bracket();
+	return 0;
+}
+
+static void bracket_thread(void *)
+{
+	bracket_result = guard_call(&component_ktest, bracket, nullptr);
+	__atomic_store_n(&bracket_over, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The component core does not ask for the right; this one does. */
+static void brackets_need_the_right(void)
+{
+	struct thread *t;
+
+	EXPECT(component_ktest.may_elevate && !component_core.may_elevate);
+	EXPECT_EQ(guarded(bracket, nullptr), 0);
+	__atomic_store_n(&bracket_over, 0, __ATOMIC_SEQ_CST);
+	if (!EXPECT_EQ(kthread_start(&component_core, "no-right", bracket_thread, nullptr, &t), 0))
+		return;
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&bracket_over, __ATOMIC_SEQ_CST)));
+	EXPECT_EQ(bracket_result, -EFAULT);
+}
+
 KTEST_SUITE(protection,
+	KTEST("brackets need the right", brackets_need_the_right, .modes = LOWERED),
 	KTEST("the nucleus's image is out of reach", nucleus_image, .modes = LOWERED),
 	KTEST("the nucleus's memory is out of reach", nucleus_memory, .modes = LOWERED),
 	KTEST("page tables, frame table, time page are only read", read_only_for_lowered, .modes = LOWERED),

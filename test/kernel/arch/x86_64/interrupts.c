@@ -4,6 +4,7 @@
 
 #include <abi/errno.h>
 #include <arch/portio.h>
+#include <kernel/kmap.h>
 
 /* 8254: control word, channel 0; divisor for 1 kHz of 1.193182 MHz. */
 enum : uint16_t { PIT_CHANNEL_0 = 0x40, PIT_CONTROL = 0x43 };
@@ -91,7 +92,22 @@ static void delivery(void)
 	portio_write8(PIT_CONTROL, PIT_ONE_SHOT_0);
 }
 
+/* Local and I/O APIC stand at the same place in every PC; what can send interrupts to a CPU is the nucleus's. */
+static void controllers_are_not_given_away(void)
+{
+	uint64_t va = kmap_reserve(1);
+
+	EXPECT_EQ(nucleus_device_map(va, 0xfee00000, 1), -EPERM);
+	EXPECT_EQ(nucleus_device_map(va, 0xfee01000, 1), -EPERM);
+	EXPECT_EQ(nucleus_device_map(va, 0xfec00000, 1), -EPERM);
+	/* The page after it is nobody's. */
+	EXPECT_EQ(nucleus_device_map(va, 0xfec01000, 1), 0);
+	EXPECT_EQ(nucleus_device_map(va, 0xfec01000, 1), -EEXIST);
+	EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+}
+
 KTEST_SUITE(interrupts,
+	KTEST("the controllers' registers are not given away", controllers_are_not_given_away),
 	KTEST("lines and flags that do not exist are refused", attach_errors),
 	KTEST("an interrupt belongs to the thread that attached it", owner_only),
 	KTEST("a thread that ends lets its interrupts go", ended_threads_let_go),
