@@ -225,11 +225,12 @@ void tty_output_idle(struct tty *t)
 void tty_hang_up(struct tty *t)
 {
 	mutex_lock(&t->lock);
+	/* What was written goes out: the last words of a session whose leader has just ended are among it. */
 	line_flush_input(&t->line);
-	line_flush_output(&t->line);
 	t->line.stopped = false;
 	__atomic_fetch_add(&t->generation, 1, __ATOMIC_RELEASE);
 	mutex_unlock(&t->lock);
+	tty_kick_driver(t);
 	wait_wake_all(&t->read_wait);
 	wait_wake_all(&t->write_wait);
 }
