@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls mmap, munmap, mprotect, brk and remap_file_pages (POSIX.1-2017 and the man pages of the same names).
+ * System calls mmap, munmap, mprotect and brk (POSIX.1-2017 and the man pages of the same names).
  *
  * PROT_WRITE with PROT_EXEC is accepted, because just-in-time compilers ask for it; fault.c maps such pages one way at a time.
  * Anonymous shared memory is an unnamed file in memory, so fork shares it like any file.

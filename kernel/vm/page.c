@@ -10,7 +10,6 @@
 #include <kernel/clock.h>
 #include <kernel/log.h>
 #include <kernel/process.h>
-#include <kernel/wait.h>
 #include <arch/page_ops.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -26,7 +25,7 @@ struct page_pool page_pools[KIND_COUNT] = {
 struct page_cpu *page_cpus[PAGE_MAX_CPUS];
 uint64_t page_slab_count;
 
-enum : unsigned { OOM_TRIES = 100, ORDER_WORTH_KILLING = 3 };
+enum : unsigned { OOM_TRIES = 50, ORDER_WORTH_KILLING = 3 };
 constexpr uint64_t OOM_WAIT_NS = 10'000'000;
 
 struct page_cpu *page_cpu_claim(void)
@@ -183,10 +182,10 @@ static bool out_of_memory(enum page_kind kind, unsigned order, unsigned attempt)
 {
 	if (page_make_room(kind, order))
 		return true;
-	if (order > ORDER_WORTH_KILLING || attempt >= OOM_TRIES || signal_pending_current())
+	if (order > ORDER_WORTH_KILLING || attempt >= OOM_TRIES || signal_fatal_current())
 		return false;
-	if (!oom_kill())
-		return false;
+	/* Whether it found somebody or could not look just now: memory may come meanwhile. */
+	(void)oom_kill();
 	thread_park(clock_monotonic_ns() + OOM_WAIT_NS);
 	return true;
 }

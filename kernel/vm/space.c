@@ -139,6 +139,14 @@ static bool destroy_tables(struct vm_space *s)
 	return nucleus_space_destroy(s->handle) != -EBUSY;
 }
 
+/* Spaces whose last user ended while a holder of locks looked at them (vm_unmap_file); ended by whoever comes next without. */
+static struct list orphans GUARDED_BY(&all_lock) = LIST_INIT(orphans);
+
+static bool is_last(struct vm_space *s)
+{
+	return __atomic_fetch_sub(&s->refs, 1, __ATOMIC_ACQ_REL) == 1;
+}
+
 static void retry_zombies(void)
 {
 	struct list later = LIST_INIT(later);
@@ -169,13 +177,12 @@ static void retry_zombies(void)
 	spin_unlock(&all_lock);
 }
 
-void vm_space_put(struct vm_space *s)
+/* Nobody refers to it any more. */
+static void destroy(struct vm_space *s)
 {
 	struct list dead = LIST_INIT(dead);
 	struct range_node *n;
 
-	if (__atomic_fetch_sub(&s->refs, 1, __ATOMIC_ACQ_REL) != 1)
-		return;
 	spin_lock(&all_lock);
 	list_remove(&s->all);
 	spin_unlock(&all_lock);
@@ -198,7 +205,42 @@ void vm_space_put(struct vm_space *s)
 		list_push_back(&zombies, &s->all);
 		spin_unlock(&all_lock);
 	}
+}
+
+static struct vm_space *take_orphan(void)
+{
+	struct vm_space *s = nullptr;
+
+	spin_lock(&all_lock);
+	if (!list_empty(&orphans)) {
+		s = list_first(&orphans, struct vm_space, all);
+		list_remove(&s->all);
+	}
+	spin_unlock(&all_lock);
+	return s;
+}
+
+void vm_space_put(struct vm_space *s)
+{
+	struct vm_space *orphan;
+
+	if (!is_last(s))
+		return;
+	destroy(s);
+	while ((orphan = take_orphan()))
+		destroy(orphan);
 	retry_zombies();
+}
+
+/* For holders of locks that the end of a space may want. */
+static void put_later(struct vm_space *s)
+{
+	if (!is_last(s))
+		return;
+	spin_lock(&all_lock);
+	list_remove(&s->all);
+	list_push_back(&orphans, &s->all);
+	spin_unlock(&all_lock);
 }
 
 uint32_t vm_space_handle(const struct vm_space *s)
@@ -319,7 +361,7 @@ void vm_unmap_file(struct inode *inode, uint64_t first_page)
 				s = list_entry(at, struct vm_space, all);
 		spin_unlock(&all_lock);
 		if (previous)
-			vm_space_put(previous);
+			put_later(previous);
 		if (!s)
 			return;
 		unmap_file_in(s, inode, first_page);
