@@ -11,6 +11,10 @@ FLAGS = ("-target x86_64-unknown-none-elf -std=c23 -ffreestanding -mcmodel=kerne
          f"-Inucleus/arch/{ARCH}/include -I. -DSTELLUX_DEBUG=1 -fsyntax-only -x c -").split()
 HEADER = """
 #include <arch/privilege.h>
+#include <kernel/lock.h>
+#include <kernel/slab.h>
+#include <kernel/user.h>
+#include <nucleus/calls.h>
 void privileged_helper(void) REQUIRES(privilege);
 void may_sleep(void) EXCLUDES(privilege);
 void f(int a);
@@ -29,6 +33,10 @@ CASES = [
     ("a doubled lower", "elevate(); lower(); lower();", "was not held"),
     ("a lower alone", "lower();", "was not held"),
     ("sleeping in a bracket", "elevate(); may_sleep(); lower();", "cannot call function"),
+    ("a nucleus call in a bracket", "elevate(); nucleus_yield(); lower();", "cannot call function"),
+    ("parking in a bracket", "elevate(); thread_park(0); lower();", "cannot call function"),
+    ("allocating in a bracket", "elevate(); kfree(nullptr); lower();", "cannot call function"),
+    ("a lock in a bracket", "static struct mutex m; elevate(); mutex_lock(&m); mutex_unlock(&m); lower();", "cannot call function"),
 ]
 
 

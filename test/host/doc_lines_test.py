@@ -38,6 +38,8 @@ def main():
     print(f"1..{len(cases)}")
     for number, (good, name) in enumerate(cases, 1):
         print(f"{'ok' if good else 'not ok'} {number} - {name}")
+        if not good:
+            print("# mend it with: test/host/doc_lines_test.py --fix")
     return 0 if cases and all(good for good, _ in cases) else 1
 
 

@@ -13,6 +13,7 @@
 #include <kernel/thread.h>
 #include <lib/annotate.h>
 #include <lib/list.h>
+#include <nucleus/privilege.h>
 
 /* Order classes: a thread takes locks in ascending rank only (equal ranks: by address, with a comment). 0: unchecked leaf. */
 #include <kernel/lock_rank.h>
@@ -26,9 +27,9 @@ struct CAPABILITY("spinlock") spinlock {
 };
 #define SPINLOCK_INIT(r) { .rank = (r) }
 void spin_init(struct spinlock *l, uint32_t rank);
-void spin_lock(struct spinlock *l) ACQUIRE(*l);
+void spin_lock(struct spinlock *l) ACQUIRE(*l) NOT_ELEVATED;
 bool spin_try_lock(struct spinlock *l) TRY_ACQUIRE(true, *l);
-void spin_unlock(struct spinlock *l) RELEASE(*l);
+void spin_unlock(struct spinlock *l) RELEASE(*l) NOT_ELEVATED;
 
 struct CAPABILITY("mutex") mutex {
 	uint32_t word;			/* 0 free, 1 held, 2 held and waited for */
@@ -39,9 +40,9 @@ struct CAPABILITY("mutex") mutex {
 };
 #define MUTEX_INIT(name, r) { .rank = (r), .waiters = LIST_INIT((name).waiters) }
 void mutex_init(struct mutex *m, uint32_t rank);
-void mutex_lock(struct mutex *m) ACQUIRE(*m);
+void mutex_lock(struct mutex *m) ACQUIRE(*m) NOT_ELEVATED;
 bool mutex_try_lock(struct mutex *m) TRY_ACQUIRE(true, *m);
-void mutex_unlock(struct mutex *m) RELEASE(*m);
+void mutex_unlock(struct mutex *m) RELEASE(*m) NOT_ELEVATED;
 bool mutex_is_mine(const struct mutex *m);
 
 struct CAPABILITY("rwlock") rwlock {
@@ -53,10 +54,10 @@ struct CAPABILITY("rwlock") rwlock {
 };
 #define RWLOCK_INIT(name, r) { .rank = (r), .waiters = LIST_INIT((name).waiters) }
 void rwlock_init(struct rwlock *l, uint32_t rank);
-void read_lock(struct rwlock *l) ACQUIRE_SHARED(*l);
-void read_unlock(struct rwlock *l) RELEASE_SHARED(*l);
-void write_lock(struct rwlock *l) ACQUIRE(*l);
-void write_unlock(struct rwlock *l) RELEASE(*l);
+void read_lock(struct rwlock *l) ACQUIRE_SHARED(*l) NOT_ELEVATED;
+void read_unlock(struct rwlock *l) RELEASE_SHARED(*l) NOT_ELEVATED;
+void write_lock(struct rwlock *l) ACQUIRE(*l) NOT_ELEVATED;
+void write_unlock(struct rwlock *l) RELEASE(*l) NOT_ELEVATED;
 
 /* Releases, newest first, every lock that the current thread holds beyond the oldest `count` (containment). */
 void locks_release_beyond(uint32_t count);

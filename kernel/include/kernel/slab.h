@@ -4,12 +4,13 @@
 #define KERNEL_SLAB_H
 
 #include <stddef.h>
+#include <nucleus/privilege.h>
 #include <stdint.h>
 
 /* Zero-filled, 16-aligned (page-aligned from 4096 on); at most 1 MiB. nullptr: out of memory. May sleep. */
-[[nodiscard]] void *kmalloc(size_t bytes);
+[[nodiscard]] void *kmalloc(size_t bytes) NOT_ELEVATED;
 [[nodiscard]] void *krealloc(void *p, size_t bytes);	/* what is new is not zeroed; on failure p stays */
-void kfree(void *p);			/* nullptr is fine; p must be live, else the kernel reports the object and faults */
+void kfree(void *p) NOT_ELEVATED;			/* nullptr is fine; p must be live, else the kernel reports the object and faults */
 [[nodiscard]] char *kstrdup(const char *s);
 
 /* For reports: the heap object that holds an address of a slab page. False: none. */

@@ -9,6 +9,7 @@
 
 #include <arch/current.h>
 #include <lib/list.h>
+#include <nucleus/privilege.h>
 #include <nucleus/thread_page.h>
 #include <stdint.h>
 
@@ -54,7 +55,7 @@ static inline uint64_t *call_area(void)
 }
 
 /* Creates and starts a kernel thread of a component. -ENOMEM. The thread ends when entry returns. */
-[[nodiscard]] int kthread_start(struct component *c, const char *name, void (*entry)(void *), void *arg, struct thread **out);
+[[nodiscard]] int kthread_start(struct component *c, const char *name, void (*entry)(void *), void *arg, struct thread **out) NOT_ELEVATED;
 
 /* Makes a thread (page, stack, record) that is not started; for process threads entry is nullptr (it begins by
  * resuming its process context). Used by process code. -ENOMEM. */
@@ -65,11 +66,11 @@ void thread_start(struct thread *t);
 
 /* Sleep until unparked; the permit is sticky. deadline_ns on the monotonic clock, 0 = never.
  * 0, -ETIMEDOUT, or (interruptible) -EINTR. Spurious returns happen: always re-check the condition. May sleep; no spinlock held. */
-int thread_park(uint64_t deadline_ns);
-int thread_park_interruptible(uint64_t deadline_ns);
+int thread_park(uint64_t deadline_ns) NOT_ELEVATED;
+int thread_park_interruptible(uint64_t deadline_ns) NOT_ELEVATED;
 /* Any context, also with a spinlock held. The thread must not be freed meanwhile. */
-void thread_unpark(struct thread *t);
-void thread_yield(void);
+void thread_unpark(struct thread *t) NOT_ELEVATED;
+void thread_yield(void) NOT_ELEVATED;
 /* Kernel threads ask between two pieces of work whether their component is being stopped, and if so return from entry.
  * They are unparked when that begins. */
 bool thread_should_stop(void);
@@ -80,7 +81,7 @@ static inline void preempt_disable(void)
 	thread_page_current()->preempt_count++;
 	__asm__ volatile("" ::: "memory");
 }
-void preempt_yield(void);
+void preempt_yield(void) NOT_ELEVATED;
 static inline void preempt_enable(void)
 {
 	__asm__ volatile("" ::: "memory");

@@ -7,12 +7,13 @@
 #define KERNEL_USER_H
 
 #include <lib/types.h>
+#include <nucleus/privilege.h>
 
-[[nodiscard]] int copy_from_user(void *dst, user_addr src, size_t n);
-[[nodiscard]] int copy_to_user(user_addr dst, const void *src, size_t n);
-[[nodiscard]] int clear_user(user_addr dst, size_t n);
+[[nodiscard]] int copy_from_user(void *dst, user_addr src, size_t n) NOT_ELEVATED;
+[[nodiscard]] int copy_to_user(user_addr dst, const void *src, size_t n) NOT_ELEVATED;
+[[nodiscard]] int clear_user(user_addr dst, size_t n) NOT_ELEVATED;
 /* Length without the terminator; -EFAULT; -ENAMETOOLONG when no terminator within size. */
-[[nodiscard]] long copy_string_from_user(char *dst, user_addr src, size_t size);
+[[nodiscard]] long copy_string_from_user(char *dst, user_addr src, size_t size) NOT_ELEVATED;
 /* Partial copies for read/write: return the bytes done (< n when a fault stopped it). */
 size_t copy_from_user_partial(void *dst, user_addr src, size_t n);
 size_t copy_to_user_partial(user_addr dst, const void *src, size_t n);

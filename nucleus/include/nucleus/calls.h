@@ -3,6 +3,7 @@
 #ifndef NUCLEUS_CALLS_H
 #define NUCLEUS_CALLS_H
 
+#include <nucleus/privilege.h>
 #include <nucleus/thread_page.h>
 #include <stdint.h>
 
@@ -24,7 +25,7 @@ enum nucleus_call_number : uint32_t {
 #define NUC_EVAL_(...)		NUC_PASTE(nucleus_call_, NUC_COUNT(__VA_ARGS__))(__VA_ARGS__)
 
 #define CALL(name, result, parameters, arguments) \
-	static inline result nucleus_##name parameters { return NUC_EVAL_(NUCLEUS_CALL_##name NUC_STRIP_ arguments); }
+	static inline NOT_ELEVATED result nucleus_##name parameters { return NUC_EVAL_(NUCLEUS_CALL_##name NUC_STRIP_ arguments); }
 #include "../../calls.def"
 #undef CALL
 

@@ -15,13 +15,8 @@
 
 #include <lib/annotate.h>
 #include <stddef.h>
+#include <nucleus/privilege.h>
 #include <nucleus/thread_page.h>
-
-struct CAPABILITY("privilege") privilege {
-	char none;
-};
-/* Exists only for the analysis. */
-extern struct privilege privilege;
 
 ALWAYS_INLINE void elevate(void) ACQUIRE(privilege) NO_THREAD_SAFETY
 {
