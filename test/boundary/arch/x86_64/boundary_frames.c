@@ -37,7 +37,7 @@ static void return_through(void (*how)(ucontext_t *), uint64_t value)
 		     : "=r"(flags) : "a"(SYS_kill), "D"(self), "S"(SIGUSR1) : "rcx", "r11", "memory", "cc");
 	EQUAL(flags & (FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP), 0);
 	CHECK(flags & FLAG_IF);
-	for (volatile int i = 0; i < 1'000'000; i++)
+	for (volatile int i = 0; i < 20'000; i++)
 		;
 	sched_yield();
 	asm volatile("cli");

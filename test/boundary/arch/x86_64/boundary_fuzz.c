@@ -105,7 +105,7 @@ static void sweep(void)
 /* Waits for the child a while, then ends it: many calls block. */
 static void wait_or_end(pid_t child)
 {
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < 120; i++) {
 		if (waitpid(child, nullptr, WNOHANG) == child)
 			return;
 		usleep(i < 50 ? 200 : 1000);
@@ -126,7 +126,7 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 static void fuzz(const long *numbers, size_t count)
 {
 	unsigned long seed = setting("FUZZ_SEED", 1);
-	int rounds = (int)setting("FUZZ_ROUNDS", 20);
+	int rounds = (int)setting("FUZZ_ROUNDS", 10);
 
 	ktap_note("seed %lu, %d rounds a number", seed, rounds);
 	ktap_enter_dir();

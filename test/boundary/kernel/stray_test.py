@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boots privdemo, which makes the component stray misbehave in every way it knows, and checks the reports on the
+serial line: the culprit's function, file and line against llvm-symbolizer's words for the address in the report,
+the victim against the image's symbols, the backtrace, and that the machine goes on. test/boundary/kernel/modes.txt
+says what must become of each case in the mode of privilege that the kernel's command line names.
+
+usage: stray_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
+Prints KTAP.
+
+needs: kernel boot initramfs
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+from machine import Machine
+
+LIMIT_S = 200
+SEED = os.environ.get("SEED", "7")
+HERE = pathlib.Path("test/boundary/kernel")
+MODES = ("full", "drivers", "off")
+REPORT = re.compile(r"\n=== stray access caught: (?P<what>.*?) by (?P<by>\S+) ===\n(?P<body>.*?)=== end of report[^\n]*===\n", re.DOTALL)
+RESULT = re.compile(r"^(\S+) \(seed \d+\): trying to [^\n]*\n\s+(caught|survived|refused) victim=(\S+) culprit=(\S+)$", re.MULTILINE)
+# What the report says of the victim, by case; None: it has none.
+VICTIMS = {
+    "write-page-table": r"level-(?P<level>\d) page table of .*, entry (?P<entry>\d+) \(in the window\)",
+    "write-nucleus-data": r"nucleus variable (?P<symbol>\S+)\+(?P<offset>0x[0-9a-f]+)",
+    "write-nucleus-text": r"nucleus text (?P<symbol>\S+)\+(?P<offset>0x[0-9a-f]+)",
+    "write-kernel-text": r"kernel text (?P<symbol>\S+)\+(?P<offset>0x[0-9a-f]+)",
+    "write-thread-record": r"record of thread \d+ \(.+\)",
+    "write-entry-page": r"entry data page of CPU (?P<cpu>\d+)",
+    "jump-nucleus": r"nucleus text (?P<symbol>\S+)\+(?P<offset>0x[0-9a-f]+)",
+}
+
+
+class Image:
+    """Names of the kernel image, from tools that are not ours."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.symbols = {}
+        listing = subprocess.run([os.environ.get("NM", "llvm-nm-19"), self.path], check=True, capture_output=True, text=True).stdout
+        for line in listing.splitlines():
+            field = line.split()
+            if len(field) == 3:
+                self.symbols.setdefault(field[2], []).append(int(field[0], 16))
+
+    def place(self, address):
+        """(function that the address is in, file, line of the instruction)"""
+        out = subprocess.run([os.environ.get("SYMBOLIZER", "llvm-symbolizer-19"), "--obj=" + self.path, hex(address)], check=True,
+                             capture_output=True, text=True).stdout.strip().splitlines()
+        file, line = re.match(r"(.*):(\d+):\d+$", out[1]).groups()
+        return out[-2], file.removeprefix("./"), int(line)
+
+
+def boot(machine, mode):
+    work = machine.build / "results"
+    image = machine.make_image(work / f"boundary-{mode}.img", "initramfs-test",
+                               os.environ.get("STELLUX_CMDLINE", f"dynpriv={mode}") + f" init.run=/bin/privdemo all --seed {SEED}")
+    try:
+        done = subprocess.run(machine.command(image), stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S)
+        text, ended = done.stdout, True
+    except subprocess.TimeoutExpired as expired:
+        text, ended = expired.stdout or b"", False
+    text = re.sub(r"\x1b\[[0-9;?=]*[a-zA-Z]", "", text.decode("utf-8", "replace").replace("\r", ""))
+    (work / f"boundary-{mode}.txt").write_text(text)
+    return text, ended
+
+
+def check_culprit(image, report, culprit):
+    """Complaints about the report's culprit."""
+    match = re.search(r"^  culprit: component (\S+), function (\S+), (\S+):(\d+)$", report, re.MULTILINE)
+    if not match:
+        return ["the report names no culprit"]
+    component, function, file, line = match.group(1), match.group(2), match.group(3), int(match.group(4))
+    bad = []
+    if function != culprit:
+        bad.append(f"the culprit is {function}, not {culprit}")
+    if pathlib.PurePath(file).parent.name != component:
+        bad.append(f"component {component} of a function in {file}")
+    rip = int(re.search(r"registers: rip ([0-9a-f]+)", report).group(1), 16)
+    known = image.place(rip)
+    if known[0] != "??" and known[0] == culprit:
+        # An elevation is reported at its instruction, which is before the address that was saved.
+        places = {known[1:], image.place(rip - 1)[1:]}
+        if (file.removeprefix("./"), line) not in places:
+            bad.append(f"the culprit is at {file}:{line}, not at {places}")
+    elif image.place(image.symbols[culprit][0])[1] != file.removeprefix("./"):
+        bad.append(f"{culprit} is not in {file}")
+    return bad
+
+
+def check_victim(image, report, case, name):
+    wanted = VICTIMS.get(case)
+    match = re.search(r"^  victim:  (.*) at (0x[0-9a-f]+)$", report, re.MULTILINE)
+    if wanted is None:
+        return []
+    if not match:
+        return ["the report names no victim"]
+    text, address = match.group(1), int(match.group(2), 16)
+    found = re.fullmatch(wanted, text)
+    if not found:
+        return [f"the victim is called `{text}`"]
+    fact = found.groupdict()
+    if "symbol" in fact and address - int(fact["offset"], 16) not in image.symbols.get(fact["symbol"], []):
+        return [f"{fact['symbol']} is not at {address:#x} less {fact['offset']}"]
+    if "level" in fact and f"-level-{fact['level']}-entry-{fact['entry']}" not in name:
+        return [f"level {fact['level']}, entry {fact['entry']} was not the victim, but {name}"]
+    if "cpu" in fact and f"cpu-{fact['cpu']}+" not in name:
+        return [f"CPU {fact['cpu']} was not the victim, but {name}"]
+    return []
+
+
+def check_backtrace(report, culprit):
+    frames = re.findall(r"^    #\d+ (\S+)\+0x[0-9a-f]+ \((\S+):(\d+)\)$", report, re.MULTILINE)
+    names = [frame[0] for frame in frames]
+    bad = [] if names and names[0] == culprit or culprit in names[:2] else [f"the backtrace begins with {names[:2]}"]
+    # The way from the thread's beginning to the culprit; the last call may have been a jump.
+    return bad + [f"{name} is not in the backtrace" for name in ("guard_call", "run_thread") if name not in names]
+
+
+def main():
+    machine = Machine.from_environment()
+    mode = re.search(r"dynpriv=(\w+)", os.environ.get("STELLUX_CMDLINE", "dynpriv=full"))
+    mode = mode.group(1) if mode else "full"
+    expected = {}
+    for line in (HERE / "modes.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, *outcomes = line.split()
+            expected[name] = dict(zip(MODES, outcomes))[mode]
+    image = Image(machine.build / "stellux.elf")
+    text, ended = boot(machine, mode)
+    reports = [match.group(0) for match in REPORT.finditer(text)]
+    # The console is shared: with the reports out, the program's lines are whole again.
+    results = {name: (outcome, victim, culprit) for name, outcome, victim, culprit in RESULT.findall(REPORT.sub("", text))}
+
+    print(f"KTAP version 1\n1..{len(expected) + 1}")
+    for number, (case, outcome) in enumerate(expected.items(), 1):
+        bad = []
+        if case not in results:
+            bad.append("no result")
+        else:
+            got, victim, culprit = results[case]
+            if got != outcome:
+                bad.append(f"{got}, not {outcome}")
+            if got == "caught":
+                # Cases run one after the other: the first report that is left is this one's.
+                report = reports.pop(0) if reports else ""
+                bad += check_culprit(image, report, culprit) + check_victim(image, report, case, victim) + check_backtrace(report, culprit) \
+                    if report else ["no report"]
+        for line in bad:
+            print(f"# {line}")
+        print(f"{'not ok' if bad else 'ok'} {number} - {case} is {outcome}")
+    total = re.search(r"(\d+) of (\d+) caught", REPORT.sub("", text))
+    caught = sum(outcome == "caught" for outcome in expected.values())
+    good = ended and total and int(total.group(1)) == caught and not reports and "nucleus panic" not in text
+    if not good:
+        print(f"# ended: {ended}; {total.group(0) if total else 'no total'}; {len(reports)} further reports")
+    print(f"{'ok' if good else 'not ok'} {len(expected) + 1} - the machine goes on")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
