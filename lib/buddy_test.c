@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Host test of lib/buddy: every page is owned by at most one run, runs are aligned, everything merges back. */
+/* Host test of lib/buddy: every page is owned by at most one run, runs are aligned, everything
+ * merges back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,7 +69,10 @@ static void test_pools_do_not_merge(void **state)
 	assert_int_equal(buddy_alloc(&other, 0), 1);
 }
 
-struct run { uint64_t at; unsigned order; };
+struct run {
+	uint64_t at;
+	unsigned order;
+};
 
 static void test_random(void **state)
 {
@@ -89,7 +93,7 @@ static void test_random(void **state)
 			assert_int_equal(at & ((1u << order) - 1), 0);
 			for (unsigned i = 0; i < 1u << order; i++)
 				assert_int_equal(owner[at + i]++, 0);
-			runs[live++] = (struct run){ at, order };
+			runs[live++] = (struct run){at, order};
 		} else {
 			unsigned pick = (unsigned)rand() % live;
 			struct run r = runs[pick];

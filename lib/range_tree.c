@@ -22,12 +22,14 @@ struct range_node *range_last(const struct range_tree *t)
 
 struct range_node *range_next(const struct range_tree *t, const struct range_node *n)
 {
-	return n->link.next == &t->list ? nullptr : list_entry(n->link.next, struct range_node, link);
+	return n->link.next == &t->list ? nullptr
+					: list_entry(n->link.next, struct range_node, link);
 }
 
 struct range_node *range_prev(const struct range_tree *t, const struct range_node *n)
 {
-	return n->link.prev == &t->list ? nullptr : list_entry(n->link.prev, struct range_node, link);
+	return n->link.prev == &t->list ? nullptr
+					: list_entry(n->link.prev, struct range_node, link);
 }
 
 struct range_node *range_find(const struct range_tree *t, uint64_t address)
@@ -111,8 +113,9 @@ static struct range_node *rotate_right(struct range_tree *t, struct range_node *
 }
 
 /*
- * Restores balance, heights and gaps from n upwards, at least up to `through` (nullptr: no such need), then until a subtree
- * looks to its parent as it did before: n->height and n->max_gap are what the parent saw last.
+ * Restores balance, heights and gaps from n upwards, at least up to `through` (nullptr: no such
+ * need), then until a subtree looks to its parent as it did before: n->height and n->max_gap are
+ * what the parent saw last.
  */
 static void fix_up(struct range_tree *t, struct range_node *n, const struct range_node *through)
 {
@@ -161,7 +164,7 @@ static void fix_next_gap(struct range_tree *t, const struct range_node *n)
 void range_insert(struct range_tree *t, struct range_node *n)
 {
 	struct range_node *parent = nullptr, **at = &t->root;
-	struct list *before = &t->list;		/* the node after which n comes in the list */
+	struct list *before = &t->list; /* the node after which n comes in the list */
 
 	while (*at) {
 		parent = *at;
@@ -189,7 +192,7 @@ void range_insert(struct range_tree *t, struct range_node *n)
 void range_remove(struct range_tree *t, struct range_node *n)
 {
 	struct range_node *next = range_next(t, n);
-	struct range_node *from;		/* lowest node whose subtree changed */
+	struct range_node *from; /* lowest node whose subtree changed */
 
 	if (n->left && n->right) {
 		/* The successor has no left child and takes n's place. */
@@ -204,7 +207,8 @@ void range_remove(struct range_tree *t, struct range_node *n)
 			next->right->parent = next;
 		replace_child(t, n, next);
 	} else {
-		/* A right child is the successor and has no children (AVL); without one the successor is above. */
+		/* A right child is the successor and has no children (AVL); without one the
+		 * successor is above. */
 		from = n->right ? next : n->parent;
 		replace_child(t, n, n->left ? n->left : n->right);
 	}
@@ -227,7 +231,8 @@ void range_resize(struct range_tree *t, struct range_node *n, uint64_t start, ui
 }
 
 /* Whether the gap [from, to), cut to [low, high), has room; then the highest place in it. */
-static bool fits(uint64_t from, uint64_t to, uint64_t length, uint64_t low, uint64_t high, uint64_t *start)
+static bool fits(uint64_t from, uint64_t to, uint64_t length, uint64_t low, uint64_t high,
+		 uint64_t *start)
 {
 	from = MAX(from, low);
 	to = MIN(to, high);
@@ -238,7 +243,8 @@ static bool fits(uint64_t from, uint64_t to, uint64_t length, uint64_t low, uint
 }
 
 /* Depth is at most the tree's height: 1.44 log2(n). */
-static bool search(const struct range_node *n, uint64_t length, uint64_t low, uint64_t high, uint64_t *start)
+static bool search(const struct range_node *n, uint64_t length, uint64_t low, uint64_t high,
+		   uint64_t *start)
 {
 	if (!n || n->max_gap < length)
 		return false;
@@ -249,7 +255,8 @@ static bool search(const struct range_node *n, uint64_t length, uint64_t low, ui
 	return n->start - n->gap > low && search(n->left, length, low, high, start);
 }
 
-bool range_find_gap(const struct range_tree *t, uint64_t length, uint64_t low, uint64_t high, uint64_t *start)
+bool range_find_gap(const struct range_tree *t, uint64_t length, uint64_t low, uint64_t high,
+		    uint64_t *start)
 {
 	const struct range_node *last = range_last(t);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Disjoint address ranges in a balanced tree (AVL: Adelson-Velsky and Landis 1962), embedded in the caller's
- * structures. Each node knows the gap in front of it and the largest gap below it, so finding a place for a new range is O(log n)
- * too. Neighbours are also linked in a list. No locks, no allocation.
+ * Disjoint address ranges in a balanced tree (AVL: Adelson-Velsky and Landis 1962), embedded in the
+ * caller's structures. Each node knows the gap in front of it and the largest gap below it, so
+ * finding a place for a new range is O(log n) too. Neighbours are also linked in a list. No locks,
+ * no allocation.
  */
 #ifndef LIB_RANGE_TREE_H
 #define LIB_RANGE_TREE_H
@@ -11,18 +12,18 @@
 #include <stdint.h>
 
 struct range_node {
-	uint64_t start, end;			/* [start, end), not empty; change with range_resize only */
+	uint64_t start, end; /* [start, end), not empty; change with range_resize only */
 	struct range_node *parent, *left, *right;
-	uint64_t gap;				/* from the previous range's end (or the tree's low) to start */
-	uint64_t max_gap;			/* largest gap in this subtree */
+	uint64_t gap;	  /* from the previous range's end (or the tree's low) to start */
+	uint64_t max_gap; /* largest gap in this subtree */
 	int32_t height;
-	struct list link;			/* by address */
+	struct list link; /* by address */
 };
 
 struct range_tree {
 	struct range_node *root;
 	struct list list;
-	uint64_t low;				/* where the first gap begins */
+	uint64_t low; /* where the first gap begins */
 };
 
 void range_tree_init(struct range_tree *t, uint64_t low);
@@ -37,7 +38,9 @@ struct range_node *range_first(const struct range_tree *t);
 struct range_node *range_last(const struct range_tree *t);
 struct range_node *range_next(const struct range_tree *t, const struct range_node *n);
 struct range_node *range_prev(const struct range_tree *t, const struct range_node *n);
-/* The highest place for length free bytes within [low, high). False: none. Addresses are multiples of whatever all bounds are multiples of. */
-bool range_find_gap(const struct range_tree *t, uint64_t length, uint64_t low, uint64_t high, uint64_t *start);
+/* The highest place for length free bytes within [low, high). False: none. Addresses are multiples
+ * of whatever all bounds are multiples of. */
+bool range_find_gap(const struct range_tree *t, uint64_t length, uint64_t low, uint64_t high,
+		    uint64_t *start);
 
 #endif

@@ -12,9 +12,9 @@
 #include <lib/range_tree.h>
 
 #define SPAN 4096
-#define LOW 16
+#define LOW  16
 static struct range_tree tree;
-static struct range_node *where[SPAN];	/* which range covers a place */
+static struct range_node *where[SPAN]; /* which range covers a place */
 
 static int check_node(const struct range_node *n)
 {
@@ -79,7 +79,8 @@ static bool slow_gap(uint64_t length, uint64_t low, uint64_t high, uint64_t *sta
 
 static void try_insert(void)
 {
-	uint64_t start = LOW + (uint64_t)rand() % (SPAN - LOW - 32), end = start + 1 + (uint64_t)rand() % 30;
+	uint64_t start = LOW + (uint64_t)rand() % (SPAN - LOW - 32),
+		 end = start + 1 + (uint64_t)rand() % 30;
 
 	for (uint64_t i = start; i < end; i++)
 		if (where[i])
@@ -148,7 +149,7 @@ static void test_random(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_random)};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping reader-writer locks (kernel/lock.h). Free of waiters each operation is one atomic instruction on `state`: readers in the low
- * bits, a bit for a writer, a bit that says that threads wait. Who finds the last bit set goes through wait_lock.
+ * Sleeping reader-writer locks (kernel/lock.h). Free of waiters each operation is one atomic
+ * instruction on `state`: readers in the low bits, a bit for a writer, a bit that says that threads
+ * wait. Who finds the last bit set goes through wait_lock.
  *
- * Waiters stand in one queue and are served in its order, readers next to each other together; new readers join the queue
- * while anyone waits, so writers are not starved and a thread must not take the same lock for reading twice. The waiting bit is set under
- * wait_lock before a waiter looks at the state for the last time, so the release that follows sees it. As in mutex.c a thread
- * that waited gives itself a permit at the end.
+ * Waiters stand in one queue and are served in its order, readers next to each other together; new
+ * readers join the queue while anyone waits, so writers are not starved and a thread must not take
+ * the same lock for reading twice. The waiting bit is set under wait_lock before a waiter looks at
+ * the state for the last time, so the release that follows sees it. As in mutex.c a thread that
+ * waited gives itself a permit at the end.
  */
 #include "held.h"
 
@@ -26,7 +28,8 @@ void rwlock_init(struct rwlock *l, uint32_t rank)
 /* Acquire: nothing of the section moves before it. Updates *seen when it fails. */
 static inline bool change(struct rwlock *l, uint32_t *seen, uint32_t to)
 {
-	return __atomic_compare_exchange_n(&l->state, seen, to, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&l->state, seen, to, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
 }
 
 /* The first in the queue, or a reader with only readers before it. */
@@ -71,7 +74,7 @@ static void wake_head(struct rwlock *l)
 
 static __attribute__((noinline)) void wait_for(struct rwlock *l, bool writer)
 {
-	struct rwlock_waiter w = { .thread = thread_current(), .writer = writer };
+	struct rwlock_waiter w = {.thread = thread_current(), .writer = writer};
 
 	spin_lock(&l->wait_lock);
 	list_push_back(&l->waiters, &w.link);

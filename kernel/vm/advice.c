@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls about mappings that exist: madvise, mincore, msync, mlock and its kin, membarrier (man pages of the
- * same names). There is no swap, so locking means: counted against the limit and brought in now.
+ * System calls about mappings that exist: madvise, mincore, msync, mlock and its kin, membarrier
+ * (man pages of the same names). There is no swap, so locking means: counted against the limit and
+ * brought in now.
  */
 #include "vm_internal.h"
 
@@ -25,32 +26,15 @@ static bool advice_flags(uint32_t advice, uint32_t *set, uint32_t *clear)
 	*set = *clear = 0;
 	switch (advice) {
 	case MADV_NORMAL:
-	case MADV_SEQUENTIAL:
-		*clear = AREA_RANDOM;
-		return true;
-	case MADV_RANDOM:
-		*set = AREA_RANDOM;
-		return true;
-	case MADV_DONTFORK:
-		*set = AREA_DONT_FORK;
-		return true;
-	case MADV_DOFORK:
-		*clear = AREA_DONT_FORK;
-		return true;
-	case MADV_WIPEONFORK:
-		*set = AREA_WIPE_ON_FORK;
-		return true;
-	case MADV_KEEPONFORK:
-		*clear = AREA_WIPE_ON_FORK;
-		return true;
-	case MADV_DONTDUMP:
-		*set = AREA_DONT_DUMP;
-		return true;
-	case MADV_DODUMP:
-		*clear = AREA_DONT_DUMP;
-		return true;
-	default:
-		return false;
+	case MADV_SEQUENTIAL: *clear = AREA_RANDOM; return true;
+	case MADV_RANDOM: *set = AREA_RANDOM; return true;
+	case MADV_DONTFORK: *set = AREA_DONT_FORK; return true;
+	case MADV_DOFORK: *clear = AREA_DONT_FORK; return true;
+	case MADV_WIPEONFORK: *set = AREA_WIPE_ON_FORK; return true;
+	case MADV_KEEPONFORK: *clear = AREA_WIPE_ON_FORK; return true;
+	case MADV_DONTDUMP: *set = AREA_DONT_DUMP; return true;
+	case MADV_DODUMP: *clear = AREA_DONT_DUMP; return true;
+	default: return false;
 	}
 }
 
@@ -67,7 +51,8 @@ static int check_advice(const struct vm_area *a, uint32_t advice)
 	return 0;
 }
 
-static long advise_locked(struct vm_space *s, uint64_t start, uint64_t end, uint32_t advice, struct list *dead) REQUIRES(s->lock)
+static long advise_locked(struct vm_space *s, uint64_t start, uint64_t end, uint32_t advice,
+			  struct list *dead) REQUIRES(s -> lock)
 {
 	uint32_t set, clear;
 	bool hole = false, flags = advice_flags(advice, &set, &clear);
@@ -108,16 +93,18 @@ static long sys_madvise(unsigned long start, unsigned long length, int advice_)
 	switch (advice) {
 	case MADV_DONTNEED:
 	case MADV_FREE:
-	case MADV_WILLNEED:		/* hints that change nothing without swap */
+	case MADV_WILLNEED: /* hints that change nothing without swap */
 	case MADV_COLD:
-	case MADV_PAGEOUT:
-		break;
+	case MADV_PAGEOUT: break;
 	case MADV_POPULATE_READ:
 	case MADV_POPULATE_WRITE:
 		if (!range_is_user(start, bytes))
 			return -ENOMEM;
 		int error = vm_populate(s, start, start + bytes, advice == MADV_POPULATE_WRITE);
-		return error == -EACCES ? -EINVAL : error == -EFAULT ? -ENOMEM : error == -EIO ? -EFAULT : error;
+		return error == -EACCES	  ? -EINVAL
+		       : error == -EFAULT ? -ENOMEM
+		       : error == -EIO	  ? -EFAULT
+					  : error;
 	default:
 		if (!advice_flags(advice, &set, &clear))
 			return syscall_refuse_flags(NR_madvise, advice);
@@ -140,7 +127,8 @@ static bool is_resident(struct vm_space *s, struct vm_area *a, uint64_t va) REQU
 
 	if (page_entry_used(page_table_lookup(s->root, va)))
 		return true;
-	if (!a->file || !a->file->ops->get_cached || !a->file->ops->get_cached(a->file, area_index(a, va), 1, &page))
+	if (!a->file || !a->file->ops->get_cached ||
+	    !a->file->ops->get_cached(a->file, area_index(a, va), 1, &page))
 		return false;
 	page_put(page);
 	return true;
@@ -163,7 +151,8 @@ static long sys_mincore(unsigned long start, unsigned long length, user_addr vec
 		read_lock(&s->lock);
 		bool covered = areas_cover(s, va, va + ((uint64_t)n << PAGE_SHIFT));
 		for (unsigned i = 0; covered && i < n; i++)
-			out[i] = is_resident(s, area_find(s, va + ((uint64_t)i << PAGE_SHIFT)), va + ((uint64_t)i << PAGE_SHIFT));
+			out[i] = is_resident(s, area_find(s, va + ((uint64_t)i << PAGE_SHIFT)),
+					     va + ((uint64_t)i << PAGE_SHIFT));
 		read_unlock(&s->lock);
 		if (!covered)
 			return -ENOMEM;
@@ -182,7 +171,8 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 	bool hole = false;
 
 	if ((uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC))
-		return syscall_refuse_flags(NR_msync, (uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC));
+		return syscall_refuse_flags(
+			NR_msync, (uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC));
 	if (bad_range(start, &bytes) || ((flags & MS_ASYNC) && (flags & MS_SYNC)))
 		return -EINVAL;
 	for (uint64_t at = start, end = start + bytes; at < end;) {
@@ -199,7 +189,8 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 		at = area_end(a);
 		if ((flags & MS_INVALIDATE) && (a->flags & AREA_LOCKED))
 			error = -EBUSY;
-		if ((flags & MS_SYNC) && (a->flags & AREA_SHARED) && a->file && a->file->ops->fsync) {
+		if ((flags & MS_SYNC) && (a->flags & AREA_SHARED) && a->file &&
+		    a->file->ops->fsync) {
 			file = a->file;
 			file_get(file);
 		}
@@ -217,13 +208,15 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 SYSCALL(msync);
 
 /* Sets or clears AREA_LOCKED on [start, end), which areas must cover. */
-static long lock_range(struct vm_space *s, uint64_t start, uint64_t end, bool lock, struct list *dead) REQUIRES(s->lock)
+static long lock_range(struct vm_space *s, uint64_t start, uint64_t end, bool lock,
+		       struct list *dead) REQUIRES(s -> lock)
 {
 	uint64_t more = (end - start) >> PAGE_SHIFT;
 
 	if (!areas_cover(s, start, end))
 		return -ENOMEM;
-	if (lock && s->locked_pages + more > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT && !capable(CAP_IPC_LOCK))
+	if (lock && s->locked_pages + more > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT &&
+	    !capable(CAP_IPC_LOCK))
 		return process_rlimit(RLIMIT_MEMLOCK) ? -ENOMEM : -EPERM;
 	if (areas_isolate(s, start, end))
 		return -ENOMEM;
@@ -280,7 +273,7 @@ static long sys_munlock(unsigned long start, unsigned long length)
 }
 SYSCALL(munlock);
 
-static void lock_all(struct vm_space *s, uint32_t set, uint32_t clear) REQUIRES(s->lock)
+static void lock_all(struct vm_space *s, uint32_t set, uint32_t clear) REQUIRES(s -> lock)
 {
 	for (struct range_node *n = range_first(&s->areas); n; n = range_next(&s->areas, n))
 		if (!area_of(n)->special)
@@ -298,7 +291,9 @@ static long sys_mlockall(int flags)
 		return -EINVAL;
 	write_lock(&s->lock);
 	uint64_t pages = flags & MCL_CURRENT ? s->total_pages : 0;
-	if ((pages > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT || !process_rlimit(RLIMIT_MEMLOCK)) && !capable(CAP_IPC_LOCK)) {
+	if ((pages > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT ||
+	     !process_rlimit(RLIMIT_MEMLOCK)) &&
+	    !capable(CAP_IPC_LOCK)) {
 		write_unlock(&s->lock);
 		return process_rlimit(RLIMIT_MEMLOCK) ? -ENOMEM : -EPERM;
 	}
@@ -308,7 +303,8 @@ static long sys_mlockall(int flags)
 	write_unlock(&s->lock);
 	if ((flags & (MCL_CURRENT | MCL_ONFAULT)) != MCL_CURRENT)
 		return 0;
-	/* Area by area; those that cannot be brought in (PROT_NONE, beyond a file's end) are left. */
+	/* Area by area; those that cannot be brought in (PROT_NONE, beyond a file's end) are left.
+	 */
 	for (uint64_t at = 0;;) {
 		read_lock(&s->lock);
 		struct vm_area *a = area_find(s, at);

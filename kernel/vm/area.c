@@ -2,19 +2,21 @@
 /*
  * Areas of an address space: look up, insert, split, merge. Pages are not touched here (pages.c).
  *
- * Anonymous private areas carry no offset, so neighbours with equal attributes always join; file areas join when their
- * offsets continue. Locks and rules: vm_internal.h.
+ * Anonymous private areas carry no offset, so neighbours with equal attributes always join; file
+ * areas join when their offsets continue. Locks and rules: vm_internal.h.
  */
 #include "vm_internal.h"
 
 #include <kernel/slab.h>
 
-/* How many areas exist for inodes that hash to a slot: tells cheaply that an inode is not mapped. */
+/* How many areas exist for inodes that hash to a slot: tells cheaply that an inode is not mapped.
+ */
 static uint32_t inode_slots[1024];
 
 static uint32_t *inode_slot(const struct inode *inode)
 {
-	return &inode_slots[((uint64_t)inode >> 6 ^ (uint64_t)inode >> 16) % ARRAY_LEN(inode_slots)];
+	return &inode_slots[((uint64_t)inode >> 6 ^ (uint64_t)inode >> 16) %
+			    ARRAY_LEN(inode_slots)];
 }
 
 bool area_inode_may_be_mapped(const struct inode *inode)
@@ -118,7 +120,8 @@ void area_set_flags(struct vm_space *s, struct vm_area *a, uint32_t set, uint32_
 
 struct vm_area *area_split(struct vm_space *s, struct vm_area *a, uint64_t at)
 {
-	struct vm_area *upper = area_create(at, area_end(a), a->prot, a->flags & ~(uint32_t)AREA_GROWS_DOWN);
+	struct vm_area *upper =
+		area_create(at, area_end(a), a->prot, a->flags & ~(uint32_t)AREA_GROWS_DOWN);
 
 	if (!upper)
 		return nullptr;
@@ -134,7 +137,8 @@ struct vm_area *area_split(struct vm_space *s, struct vm_area *a, uint64_t at)
 
 static bool can_join(const struct vm_area *low, const struct vm_area *high)
 {
-	if (area_end(low) != area_start(high) || low->prot != high->prot || low->flags != high->flags || low->file != high->file)
+	if (area_end(low) != area_start(high) || low->prot != high->prot ||
+	    low->flags != high->flags || low->file != high->file)
 		return false;
 	if (low->special || low->flags & (AREA_STACK | AREA_GROWS_DOWN))
 		return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making and removing mappings: the core of mmap, munmap and brk, and what exec uses. Everything is checked and
- * allocated before anything changes. Locks: vm_internal.h. POSIX.1-2017 mmap, munmap.
+ * Making and removing mappings: the core of mmap, munmap and brk, and what exec uses. Everything is
+ * checked and allocated before anything changes. Locks: vm_internal.h. POSIX.1-2017 mmap, munmap.
  */
 #include "vm_internal.h"
 
@@ -18,7 +18,7 @@ bool range_is_user(uint64_t start, uint64_t length)
 
 int map_check_limits(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t area_flags)
 {
-	struct vm_area probe = { .prot = prot, .flags = area_flags };
+	struct vm_area probe = {.prot = prot, .flags = area_flags};
 	static uint64_t ram_pages;
 
 	if (!process_current())
@@ -71,10 +71,12 @@ int unmap_locked(struct vm_space *s, uint64_t start, uint64_t end, struct list *
 }
 
 /* Frees the place that the request names or finds one. Result: its address. */
-static long choose_place(struct vm_space *s, const struct map_request *r, struct list *dead) REQUIRES(s->lock)
+static long choose_place(struct vm_space *s, const struct map_request *r, struct list *dead)
+	REQUIRES(s -> lock)
 {
 	if (!(r->map_flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))) {
-		uint64_t at = map_find_place(s, r->address, r->length, r->map_flags & MAP_32BIT ? 1ull << 31 : USER_END);
+		uint64_t at = map_find_place(s, r->address, r->length,
+					     r->map_flags & MAP_32BIT ? 1ull << 31 : USER_END);
 
 		return at ? (long)at : -ENOMEM;
 	}
@@ -132,14 +134,21 @@ static int map_request_into(struct vm_space *s, const struct map_request *r)
 	return at < 0 ? (int)at : 0;
 }
 
-int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, struct file *file, uint64_t offset)
+int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, struct file *file,
+		 uint64_t offset)
 {
 	struct map_request r = {
-		.address = va, .length = align_up(len, PAGE_SIZE), .prot = prot, .map_flags = MAP_FIXED_NOREPLACE,
-		.area_flags = AREA_MAY_WRITE, .file = file, .page_offset = offset >> PAGE_SHIFT,
+		.address = va,
+		.length = align_up(len, PAGE_SIZE),
+		.prot = prot,
+		.map_flags = MAP_FIXED_NOREPLACE,
+		.area_flags = AREA_MAY_WRITE,
+		.file = file,
+		.page_offset = offset >> PAGE_SHIFT,
 	};
 
-	if (!len || ((va | offset) & (PAGE_SIZE - 1)) || va < PAGE_SIZE || len > USER_END || !range_is_user(va, r.length))
+	if (!len || ((va | offset) & (PAGE_SIZE - 1)) || va < PAGE_SIZE || len > USER_END ||
+	    !range_is_user(va, r.length))
 		return -EINVAL;
 	if (file && !file->ops->get_page)
 		return -ENODEV;
@@ -150,7 +159,10 @@ int vm_map_stack(struct vm_space *s, uint64_t top, uint64_t max_bytes)
 {
 	uint64_t bytes = MIN(align_up(max_bytes, PAGE_SIZE), STACK_INITIAL);
 	struct map_request r = {
-		.address = top - bytes, .length = bytes, .prot = PROT_READ | PROT_WRITE, .map_flags = MAP_FIXED_NOREPLACE,
+		.address = top - bytes,
+		.length = bytes,
+		.prot = PROT_READ | PROT_WRITE,
+		.map_flags = MAP_FIXED_NOREPLACE,
 		.area_flags = AREA_STACK | AREA_GROWS_DOWN | AREA_MAY_WRITE,
 	};
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* System call mremap(2): shrink, grow in place, or move a mapping with its pages. MREMAP_DONTUNMAP is refused. */
+/* System call mremap(2): shrink, grow in place, or move a mapping with its pages. MREMAP_DONTUNMAP
+ * is refused. */
 #include "vm_internal.h"
 
 #include <kernel/slab.h>
 #include <kernel/syscall.h>
 
 struct move {
-	uint64_t old, old_length, new, new_length;	/* page-aligned */
+	uint64_t old, old_length, new, new_length; /* page-aligned */
 	uint32_t flags;
 };
 
@@ -18,7 +19,8 @@ static bool free_between(struct vm_space *s, uint64_t start, uint64_t end) REQUI
 }
 
 /* Makes the area at the new place and brings the pages over; a covers exactly the old range. */
-static long move_area(struct vm_space *s, struct vm_area *a, const struct move *m, struct list *dead) REQUIRES(s->lock)
+static long move_area(struct vm_space *s, struct vm_area *a, const struct move *m,
+		      struct list *dead) REQUIRES(s -> lock)
 {
 	uint64_t to = m->new;
 
@@ -32,7 +34,9 @@ static long move_area(struct vm_space *s, struct vm_area *a, const struct move *
 		if (!to)
 			return -ENOMEM;
 	}
-	struct vm_area *b = area_create(to, to + m->new_length, a->prot, a->flags & ~(uint32_t)(AREA_GROWS_DOWN | AREA_STACK | AREA_HEAP));
+	struct vm_area *b =
+		area_create(to, to + m->new_length, a->prot,
+			    a->flags & ~(uint32_t)(AREA_GROWS_DOWN | AREA_STACK | AREA_HEAP));
 	if (!b)
 		return -ENOMEM;
 	b->file = a->file;
@@ -56,7 +60,8 @@ static long move_area(struct vm_space *s, struct vm_area *a, const struct move *
 	return (long)to;
 }
 
-static long remap_locked(struct vm_space *s, const struct move *m, struct list *dead) REQUIRES(s->lock)
+static long remap_locked(struct vm_space *s, const struct move *m, struct list *dead)
+	REQUIRES(s -> lock)
 {
 	struct vm_area *a = area_find(s, m->old);
 	uint64_t old_end = m->old + m->old_length;
@@ -73,12 +78,14 @@ static long remap_locked(struct vm_space *s, const struct move *m, struct list *
 	if (m->new_length > m->old_length) {
 		uint64_t more = (m->new_length - m->old_length) >> PAGE_SHIFT;
 
-		if ((a->flags & AREA_LOCKED) && s->locked_pages + more > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT &&
+		if ((a->flags & AREA_LOCKED) &&
+		    s->locked_pages + more > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT &&
 		    !capable(CAP_IPC_LOCK))
 			return -EAGAIN;
 		if (map_check_limits(s, more, a->prot, a->flags))
 			return -ENOMEM;
-		if (!(m->flags & MREMAP_FIXED) && old_end == area_end(a) && free_between(s, old_end, m->old + m->new_length)) {
+		if (!(m->flags & MREMAP_FIXED) && old_end == area_end(a) &&
+		    free_between(s, old_end, m->old + m->new_length)) {
 			area_resize(s, a, area_start(a), m->old + m->new_length);
 			area_merge(s, a, dead);
 			return (long)m->old;
@@ -91,21 +98,28 @@ static long remap_locked(struct vm_space *s, const struct move *m, struct list *
 	return move_area(s, area_find(s, m->old), m, dead);
 }
 
-static long sys_mremap(unsigned long old, unsigned long old_length, unsigned long new_length, unsigned long flags, unsigned long new)
+static long sys_mremap(unsigned long old, unsigned long old_length, unsigned long new_length,
+		       unsigned long flags, unsigned long new)
 {
 	struct vm_space *s = vm_current();
 	struct list dead = LIST_INIT(dead);
 	struct move m = {
-		.old = old, .old_length = align_up(old_length, PAGE_SIZE), .new = new, .new_length = align_up(new_length, PAGE_SIZE),
+		.old = old,
+		.old_length = align_up(old_length, PAGE_SIZE),
+		.new = new,
+		.new_length = align_up(new_length, PAGE_SIZE),
 		.flags = (uint32_t)flags,
 	};
 
 	if (flags & ~(unsigned long)(MREMAP_MAYMOVE | MREMAP_FIXED))
-		return syscall_refuse_flags(NR_mremap, flags & ~(unsigned long)(MREMAP_MAYMOVE | MREMAP_FIXED));
-	if ((old & (PAGE_SIZE - 1)) || !m.new_length || !m.old_length || !range_is_user(old, m.old_length) || !range_is_user(0, m.new_length))
+		return syscall_refuse_flags(
+			NR_mremap, flags & ~(unsigned long)(MREMAP_MAYMOVE | MREMAP_FIXED));
+	if ((old & (PAGE_SIZE - 1)) || !m.new_length || !m.old_length ||
+	    !range_is_user(old, m.old_length) || !range_is_user(0, m.new_length))
 		return -EINVAL;
 	if (flags & MREMAP_FIXED) {
-		if (!(flags & MREMAP_MAYMOVE) || (new & (PAGE_SIZE - 1)) || new < USER_MIN || !range_is_user(new, m.new_length))
+		if (!(flags & MREMAP_MAYMOVE) || (new &(PAGE_SIZE - 1)) || new < USER_MIN ||
+		    !range_is_user(new, m.new_length))
 			return -EINVAL;
 		if (new < old + m.old_length && old < new + m.new_length)
 			return -EINVAL;

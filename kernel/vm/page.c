@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page allocation: per-CPU stacks of free pages in front of two buddy pools (kernel frames, user frames).
+ * Page allocation: per-CPU stacks of free pages in front of two buddy pools (kernel frames, user
+ * frames).
  *
- * The common path is a claim of the CPU's cache, one pop and a store. Runs of more than one page go to the
- * pool directly. When the pools are empty, page_grow.c finds frames; when it cannot, the out-of-memory killer is asked, and
- * the caller waits for what the victim leaves. Interface and contexts: kernel/page.h.
+ * The common path is a claim of the CPU's cache, one pop and a store. Runs of more than one page go
+ * to the pool directly. When the pools are empty, page_grow.c finds frames; when it cannot, the
+ * out-of-memory killer is asked, and the caller waits for what the victim leaves. Interface and
+ * contexts: kernel/page.h.
  */
-#include <kernel/component.h>
+#include <arch/page_ops.h>
 #include <kernel/clock.h>
+#include <kernel/component.h>
 #include <kernel/log.h>
 #include <kernel/process.h>
-#include <arch/page_ops.h>
 #include <lib/string.h>
 #include <lib/types.h>
 
@@ -19,8 +21,8 @@
 DEFINE_COMPONENT(vm);
 
 struct page_pool page_pools[KIND_COUNT] = {
-	[KIND_KERNEL] = { .lock = SPINLOCK_INIT(RANK_PAGE) },
-	[KIND_USER] = { .lock = SPINLOCK_INIT(RANK_PAGE) },
+	[KIND_KERNEL] = {.lock = SPINLOCK_INIT(RANK_PAGE)},
+	[KIND_USER] = {.lock = SPINLOCK_INIT(RANK_PAGE)},
 };
 struct page_cpu *page_cpus[PAGE_MAX_CPUS];
 uint64_t page_slab_count;
@@ -47,7 +49,8 @@ static uint64_t pool_take(enum page_kind kind, unsigned order)
 	return pfn;
 }
 
-/* Frees single pages; neighbours in the list that are neighbours in memory go together, which is common and much cheaper. */
+/* Frees single pages; neighbours in the list that are neighbours in memory go together, which is
+ * common and much cheaper. */
 static void pool_return(enum page_kind kind, struct page *const *pages, unsigned count)
 {
 	struct page_pool *pool = &page_pools[kind];
@@ -84,7 +87,8 @@ static void cpu_create(void)
 	struct page_cpu *fresh = page_window(pfn);
 	page_zero(fresh);
 	page_of(pfn)->flags = PAGE_KERNEL;
-	if (!__atomic_compare_exchange_n(slot, &none, fresh, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(slot, &none, fresh, false, __ATOMIC_RELEASE,
+					 __ATOMIC_RELAXED))
 		page_free_kernel(fresh, 0);
 }
 
@@ -220,7 +224,7 @@ struct page *page_alloc_user(bool zero)
 
 void page_release(struct page *page)
 {
-	KASSERT(page->flags == PAGE_USER);	/* else it was free already */
+	KASSERT(page->flags == PAGE_USER); /* else it was free already */
 	give_pages(KIND_USER, &page, 1);
 }
 
@@ -278,7 +282,8 @@ void page_free_kernel(void *p, unsigned order)
 {
 	struct page *page = page_of(page_window_pfn(p));
 
-	KASSERT(page->flags == PAGE_KERNEL && (order == 0 || page->order == order));	/* else freed twice or never allocated */
+	KASSERT(page->flags == PAGE_KERNEL &&
+		(order == 0 || page->order == order)); /* else freed twice or never allocated */
 	if (order == 0) {
 		give_pages(KIND_KERNEL, &page, 1);
 		return;

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the page pools get their frames: blocks from the nucleus, then runs borrowed from the other pool (the nucleus
- * changes their type), then caches that shrink. Whole free blocks go back to the nucleus when it runs out itself.
+ * Where the page pools get their frames: blocks from the nucleus, then runs borrowed from the other
+ * pool (the nucleus changes their type), then caches that shrink. Whole free blocks go back to the
+ * nucleus when it runs out itself.
  *
- * The page array (kernel/page.h) gets memory per block of 512 frames, four pages each: kernel blocks carry their own part of
- * the array in their first frames, other blocks' parts are ordinary kernel pages. It is mapped once and stays.
+ * The page array (kernel/page.h) gets memory per block of 512 frames, four pages each: kernel
+ * blocks carry their own part of the array in their first frames, other blocks' parts are ordinary
+ * kernel pages. It is mapped once and stays.
  */
+#include <arch/page_ops.h>
 #include <kernel/log.h>
 #include <kernel/page.h>
 #include <lib/string.h>
 #include <lib/types.h>
 #include <nucleus/calls.h>
-#include <arch/page_ops.h>
 
 #include "page_pool.h"
 
 enum : unsigned {
 	ARRAY_PAGES = BLOCK_FRAMES * sizeof(struct page) / PAGE_SIZE,
 	ARRAY_ORDER = 2,
-	BORROW_ORDER = 6,			/* borrow at most 64 frames at once */
-	KERNEL_RESERVE = 64,			/* kernel frames that users may not borrow */
+	BORROW_ORDER = 6,    /* borrow at most 64 frames at once */
+	KERNEL_RESERVE = 64, /* kernel frames that users may not borrow */
 	SHRINK_PAGES = 64,
 	BLOCK_ORDER = 9,
 	RESERVE_PART = 64,
@@ -30,7 +32,8 @@ static_assert(ARRAY_PAGES == 1 << ARRAY_ORDER);
 
 /* A leaf for all but pool locks and the locks of shrinkers, which are only tried. */
 static struct mutex grow_lock = MUTEX_INIT(grow_lock, RANK_NONE);
-static uint64_t *array_present GUARDED_BY(&grow_lock);	/* bit per block: the page array has memory there */
+static uint64_t *array_present
+	GUARDED_BY(&grow_lock); /* bit per block: the page array has memory there */
 uint64_t page_frame_limit;
 static struct list shrinkers = LIST_INIT(shrinkers);
 
@@ -93,14 +96,16 @@ static uint64_t pool_take_run(enum page_kind kind, unsigned order)
 }
 
 /*
- * The nucleus needs blocks too (page tables, records), and takes them from the same free ones: users leave it 1/RESERVE_PART of
- * memory, the kernel a block. Counting costs a look at each block, so it is done when few are left or many were taken.
+ * The nucleus needs blocks too (page tables, records), and takes them from the same free ones:
+ * users leave it 1/RESERVE_PART of memory, the kernel a block. Counting costs a look at each block,
+ * so it is done when few are left or many were taken.
  */
 static bool nucleus_can_spare(enum page_kind kind) REQUIRES(grow_lock)
 {
 	static uint64_t left, counted_frames;
 	uint64_t blocks = page_frame_limit / BLOCK_FRAMES;
-	uint64_t reserve = kind == KIND_KERNEL ? 1 : MAX(blocks / RESERVE_PART, (uint64_t)RESERVE_LEAST);
+	uint64_t reserve =
+		kind == KIND_KERNEL ? 1 : MAX(blocks / RESERVE_PART, (uint64_t)RESERVE_LEAST);
 
 	if (left <= 2 * reserve || counted_frames++ >= COUNT_EVERY) {
 		left = counted_frames = 0;
@@ -123,7 +128,7 @@ static bool take_kernel_block(void) REQUIRES(grow_lock)
 		uint64_t pfn = (uint64_t)got >> 10, count = (uint64_t)got & 1023, used = 0;
 		if (!array_is_present(pfn)) {
 			if (count <= ARRAY_PAGES)
-				continue;	/* a crumb: not worth its own bookkeeping */
+				continue; /* a crumb: not worth its own bookkeeping */
 			if (array_map(pfn, pfn)) {
 				nucleus_frame_give(pfn, count);
 				return false;
@@ -189,7 +194,8 @@ static bool borrow(enum page_kind kind, unsigned order) REQUIRES(grow_lock)
 		return false;
 	uint64_t count = 1ull << take;
 	__atomic_fetch_sub(&page_pools[other].frames, count, __ATOMIC_RELAXED);
-	long result = nucleus_frame_retype(pfn, count, kind == KIND_KERNEL ? FRAME_KERNEL : FRAME_PAGE);
+	long result =
+		nucleus_frame_retype(pfn, count, kind == KIND_KERNEL ? FRAME_KERNEL : FRAME_PAGE);
 	pool_add(result == 0 ? kind : other, pfn, count);
 	return result == 0;
 }
@@ -197,7 +203,8 @@ static bool borrow(enum page_kind kind, unsigned order) REQUIRES(grow_lock)
 static bool kernel_has_spare(void)
 {
 	spin_lock(&page_pools[KIND_KERNEL].lock);
-	bool spare = page_pools[KIND_KERNEL].buddy.free_pages > KERNEL_RESERVE + (1u << BORROW_ORDER);
+	bool spare =
+		page_pools[KIND_KERNEL].buddy.free_pages > KERNEL_RESERVE + (1u << BORROW_ORDER);
 	spin_unlock(&page_pools[KIND_KERNEL].lock);
 	return spare;
 }
@@ -222,7 +229,7 @@ bool page_make_room(enum page_kind kind, unsigned order)
 	bool room;
 
 	mutex_lock(&grow_lock);
-	room = pool_largest(kind) >= (int)order;	/* another thread was here first */
+	room = pool_largest(kind) >= (int)order; /* another thread was here first */
 	if (!room)
 		room = kind == KIND_KERNEL ? take_kernel_block() : take_user_block();
 	if (!room && (kind == KIND_KERNEL || kernel_has_spare()))
@@ -260,7 +267,8 @@ static bool give_all_blocks(void)
 {
 	mutex_lock(&grow_lock);
 	bool given = give_blocks(KIND_USER);
-	/* Blocks that carry their own part of the page array never become whole; these were borrowed. */
+	/* Blocks that carry their own part of the page array never become whole; these were
+	 * borrowed. */
 	given |= give_blocks(KIND_KERNEL);
 	mutex_unlock(&grow_lock);
 	return given;
@@ -275,7 +283,7 @@ bool page_relieve_nucleus(void)
 void page_register_shrinker(struct shrinker *s)
 {
 	mutex_lock(&grow_lock);
-	s->link = (struct list){ &shrinkers, shrinkers.prev };
+	s->link = (struct list){&shrinkers, shrinkers.prev};
 	/* Walkers hold no lock: the new node is complete before it can be seen. */
 	shrinkers.prev = &s->link;
 	__atomic_store_n(&s->link.prev->next, &s->link, __ATOMIC_RELEASE);
@@ -313,7 +321,7 @@ int page_init(uint64_t frame_count)
 			return (int)got;
 		uint64_t pfn = (uint64_t)got >> 10, count = (uint64_t)got & 1023;
 		if (count < need)
-			continue;		/* at most a few crumbs exist before the first whole block */
+			continue; /* at most a few crumbs exist before the first whole block */
 		int error = array_map(pfn, pfn);
 		if (error)
 			return error;
@@ -328,13 +336,15 @@ int page_init(uint64_t frame_count)
 			spin_unlock(&page_pools[kind].lock);
 		}
 		page_pools[KIND_KERNEL].frames = ARRAY_PAGES + bitmap_pages;
-		pool_add(KIND_KERNEL, pfn + ARRAY_PAGES + bitmap_pages, count - ARRAY_PAGES - bitmap_pages);
+		pool_add(KIND_KERNEL, pfn + ARRAY_PAGES + bitmap_pages,
+			 count - ARRAY_PAGES - bitmap_pages);
 		mutex_unlock(&grow_lock);
 		return 0;
 	}
 }
 
-/* Adds the frames of one block to the counts; blocks are mostly of one type, so two entries tell it. */
+/* Adds the frames of one block to the counts; blocks are mostly of one type, so two entries tell
+ * it. */
 static void count_block(uint64_t first, uint64_t end, uint64_t counts[FRAME_TYPES])
 {
 	enum frame_type type = frame_entry(first)->type;
@@ -353,7 +363,7 @@ static void count_block(uint64_t first, uint64_t end, uint64_t counts[FRAME_TYPE
 
 void page_stats(struct memory_stats *out)
 {
-	uint64_t counts[FRAME_TYPES] = { 0 };
+	uint64_t counts[FRAME_TYPES] = {0};
 	uint64_t idle[KIND_COUNT];
 
 	for (uint64_t pfn = 0; pfn < page_frame_limit; pfn += BLOCK_FRAMES)
@@ -367,8 +377,9 @@ void page_stats(struct memory_stats *out)
 				idle[kind] += page_cpus[cpu]->stack[kind].count;
 	}
 	*out = (struct memory_stats){
-		.total_pages = counts[FRAME_FREE] + counts[FRAME_NUCLEUS] + counts[FRAME_PAGE_TABLE] +
-			       counts[FRAME_KERNEL] + counts[FRAME_PAGE] + counts[FRAME_DMA] + counts[FRAME_SHARED],
+		.total_pages = counts[FRAME_FREE] + counts[FRAME_NUCLEUS] +
+			       counts[FRAME_PAGE_TABLE] + counts[FRAME_KERNEL] +
+			       counts[FRAME_PAGE] + counts[FRAME_DMA] + counts[FRAME_SHARED],
 		.free_pages = counts[FRAME_FREE] + idle[KIND_KERNEL] + idle[KIND_USER],
 		.kernel_pages = page_pools[KIND_KERNEL].frames - idle[KIND_KERNEL],
 		.user_pages = page_pools[KIND_USER].frames - idle[KIND_USER],

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages in the page tables of a space: the nucleus changes entries, this file says which and keeps the references:
- * one for each mapping of a user page. Ranges go in batches through the thread's call area (nucleus/thread_page.h).
- * Locks: vm_internal.h.
+ * Pages in the page tables of a space: the nucleus changes entries, this file says which and keeps
+ * the references: one for each mapping of a user page. Ranges go in batches through the thread's
+ * call area (nucleus/thread_page.h). Locks: vm_internal.h.
  */
 #include "vm_internal.h"
 
@@ -56,7 +56,8 @@ static void put_list(const struct pte_list *list)
 	}
 }
 
-/* Whether a look at the tables, cheaper than a call, shows that nothing is mapped in [start, end). */
+/* Whether a look at the tables, cheaper than a call, shows that nothing is mapped in [start, end).
+ */
 static bool surely_empty(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES_SHARED(s->lock)
 {
 	start = page_table_skip(s->root, start, end);
@@ -91,15 +92,18 @@ void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, ui
 	}
 }
 
-void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end, uint32_t prot)
+void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end,
+		   uint32_t prot)
 {
-	/* Private pages may be shared with other processes or the page cache: the next write finds out (fault.c). */
+	/* Private pages may be shared with other processes or the page cache: the next write finds
+	 * out (fault.c). */
 	if (!(a->flags & AREA_SHARED))
 		prot &= ~(uint32_t)PROT_WRITE;
 	nucleus_space_protect(s->handle, start, end, prot_of_page(prot, false));
 }
 
-/* Collects into the call area the run of pages with equal rights that begins at *va; *va becomes its start. */
+/* Collects into the call area the run of pages with equal rights that begins at *va; *va becomes
+ * its start. */
 static unsigned collect_run(struct vm_space *s, uint64_t *va, uint64_t end, bool *writable)
 {
 	uint64_t *list = call_area();
@@ -120,7 +124,8 @@ static unsigned collect_run(struct vm_space *s, uint64_t *va, uint64_t end, bool
 	return n;
 }
 
-int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from, uint64_t to, uint64_t bytes)
+int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from, uint64_t to,
+	       uint64_t bytes)
 {
 	uint64_t va = from, end = from + bytes;
 	bool writable = false;
@@ -134,7 +139,8 @@ int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from, uint6
 		uint64_t done = 0;
 		long result;
 
-		while ((result = nucleus_space_map(s->handle, to + (va - from), PFN_LIST, n, prot_of_page(prot, !writable))) == -ENOMEM) {
+		while ((result = nucleus_space_map(s->handle, to + (va - from), PFN_LIST, n,
+						   prot_of_page(prot, !writable))) == -ENOMEM) {
 			if (!page_relieve_nucleus())
 				return -ENOMEM;
 			collect_run(s, &va, end, &writable);

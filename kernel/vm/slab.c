@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel heap: slabs of equal objects per size class, with a small per-CPU stack of free objects in front;
- * larger requests are whole page runs.
+ * The kernel heap: slabs of equal objects per size class, with a small per-CPU stack of free
+ * objects in front; larger requests are whole page runs.
  *
- * Each object has a tag byte: its state and the component that owns (or last owned) it. So allocations are charged to
- * components, a second free is caught and names the object, and a fault report can say whose object an address belongs to.
- * Tags stand at the end of the slab, or in struct page.private when a slab has at most eight objects. struct page of a
- * slab's first page: tag = class, refs = objects taken, link = list of slabs with room; the others' link.prev leads to it.
- * Debug builds fill free objects with a pattern and check it. Locks: slab_class.lock (RANK_SLAB); page allocation is outside.
+ * Each object has a tag byte: its state and the component that owns (or last owned) it. So
+ * allocations are charged to components, a second free is caught and names the object, and a fault
+ * report can say whose object an address belongs to. Tags stand at the end of the slab, or in
+ * struct page.private when a slab has at most eight objects. struct page of a slab's first page:
+ * tag = class, refs = objects taken, link = list of slabs with room; the others' link.prev leads to
+ * it. Debug builds fill free objects with a pattern and check it. Locks: slab_class.lock
+ * (RANK_SLAB); page allocation is outside.
  */
 #include <arch/page_ops.h>
 #include <kernel/component.h>
@@ -21,32 +23,45 @@
 
 struct slab_class {
 	struct spinlock lock;
-	struct list partial GUARDED_BY(&lock);	/* slabs with a free object */
+	struct list partial GUARDED_BY(&lock); /* slabs with a free object */
 	uint16_t size, count;
 	uint8_t order;
-	uint32_t reciprocal;			/* of size, in units of 2^-RECIPROCAL_SHIFT, rounded up */
+	uint32_t reciprocal; /* of size, in units of 2^-RECIPROCAL_SHIFT, rounded up */
 };
 
 enum : uint8_t {
 	TAG_LIVE = 0x80,
-	TAG_CACHED = 0x40,			/* free, in some CPU's stack */
-	TAG_STATE = 0xc0,			/* neither: free in its slab */
+	TAG_CACHED = 0x40, /* free, in some CPU's stack */
+	TAG_STATE = 0xc0,  /* neither: free in its slab */
 	TAG_COMPONENT = 0x3f,
 	POISON = 0x6b,
 };
-enum : unsigned { RECIPROCAL_SHIFT = 26, TAGS_IN_PAGE = 8, LARGEST = 2048, REFILL = SLAB_CACHE_SIZE / 2, BULK = 256 };
-
-#define COUNT_IN(bytes, size)	((bytes) / (size) > TAGS_IN_PAGE ? (bytes) / ((size) + 1) : (bytes) / (size))
-#define CLASS(n, size_, order_) \
-	[n] = { .lock = SPINLOCK_INIT(RANK_SLAB), .partial = LIST_INIT(classes[n].partial), .size = (size_), .order = (order_), \
-		.count = COUNT_IN(PAGE_SIZE << (order_), size_), .reciprocal = (1u << RECIPROCAL_SHIFT) / (size_) + 1 }
-static struct slab_class classes[SLAB_CLASSES] = {
-	CLASS(0, 16, 0), CLASS(1, 32, 0), CLASS(2, 48, 0), CLASS(3, 64, 0), CLASS(4, 96, 0), CLASS(5, 128, 0), CLASS(6, 192, 0),
-	CLASS(7, 256, 0), CLASS(8, 384, 0), CLASS(9, 512, 0), CLASS(10, 768, 1), CLASS(11, 1024, 1), CLASS(12, 1536, 2),
-	CLASS(13, 2048, 2),
+enum : unsigned {
+	RECIPROCAL_SHIFT = 26,
+	TAGS_IN_PAGE = 8,
+	LARGEST = 2048,
+	REFILL = SLAB_CACHE_SIZE / 2,
+	BULK = 256
 };
 
-static struct component *owners[TAG_COMPONENT + 1];	/* by id; set when a component first allocates */
+#define COUNT_IN(bytes, size)                                                                      \
+	((bytes) / (size) > TAGS_IN_PAGE ? (bytes) / ((size) + 1) : (bytes) / (size))
+#define CLASS(n, size_, order_)                                                                    \
+	[n] = {.lock = SPINLOCK_INIT(RANK_SLAB),                                                   \
+	       .partial = LIST_INIT(classes[n].partial),                                           \
+	       .size = (size_),                                                                    \
+	       .order = (order_),                                                                  \
+	       .count = COUNT_IN(PAGE_SIZE << (order_), size_),                                    \
+	       .reciprocal = (1u << RECIPROCAL_SHIFT) / (size_) + 1}
+static struct slab_class classes[SLAB_CLASSES] = {
+	CLASS(0, 16, 0),    CLASS(1, 32, 0),	CLASS(2, 48, 0),   CLASS(3, 64, 0),
+	CLASS(4, 96, 0),    CLASS(5, 128, 0),	CLASS(6, 192, 0),  CLASS(7, 256, 0),
+	CLASS(8, 384, 0),   CLASS(9, 512, 0),	CLASS(10, 768, 1), CLASS(11, 1024, 1),
+	CLASS(12, 1536, 2), CLASS(13, 2048, 2),
+};
+
+/* By id; set when a component first allocates. */
+static struct component *owners[TAG_COMPONENT + 1];
 
 static unsigned class_of(size_t bytes)
 {
@@ -71,7 +86,8 @@ static struct page *slab_of(const void *object)
 	return page->flags & PAGE_SLAB_FIRST ? page : (struct page *)(void *)page->link.prev;
 }
 
-static unsigned index_in(const struct page *slab, const struct slab_class *class, const void *object)
+static unsigned index_in(const struct page *slab, const struct slab_class *class,
+			 const void *object)
 {
 	uint64_t offset = (uint64_t)object - (uint64_t)page_address(slab);
 
@@ -116,7 +132,8 @@ static void check_poison(const void *object, size_t size)
 			char name[96];
 
 			vm_describe_address((uint64_t)object, name, sizeof(name));
-			log_error("vm: written after it was freed, at offset %zu: %s", i * sizeof(*word), name);
+			log_error("vm: written after it was freed, at offset %zu: %s",
+				  i * sizeof(*word), name);
 			KASSERT(!"heap object written after free");
 		}
 	}
@@ -192,7 +209,8 @@ static unsigned refill(struct slab_class *class, void **out, unsigned want)
 	return take_objects(class, out, want);
 }
 
-/* Objects go back to their slabs; a slab that is empty then, while another has room, goes back to the page allocator. */
+/* Objects go back to their slabs; a slab that is empty then, while another has room, goes back to
+ * the page allocator. */
 static void return_objects(struct slab_class *class, void *const *objects, unsigned count)
 {
 	struct list empty = LIST_INIT(empty);
@@ -345,8 +363,8 @@ void kfree(void *p)
 	struct slab_class *class = &classes[slab->tag];
 	unsigned index = index_in(slab, class, p);
 	uint8_t *tag = &tags_of(slab, class)[index];
-	if (unlikely((char *)page_address(slab) + (size_t)index * class->size != p || index >= class->count ||
-		     (*tag & TAG_STATE) != TAG_LIVE)) {
+	if (unlikely((char *)page_address(slab) + (size_t)index * class->size != p ||
+		     index >= class->count || (*tag & TAG_STATE) != TAG_LIVE)) {
 		refuse_free(p);
 		return;
 	}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces as a whole: create, copy (fork), destroy, describe. Interface: kernel/vm.h; locks: vm_internal.h.
+ * Address spaces as a whole: create, copy (fork), destroy, describe. Interface: kernel/vm.h; locks:
+ * vm_internal.h.
  *
- * All spaces stand in one list so that truncating a file can find its mappings; the list holds no references, so whoever
- * walks it takes one that is refused once the last is gone.
+ * All spaces stand in one list so that truncating a file can find its mappings; the list holds no
+ * references, so whoever walks it takes one that is refused once the last is gone.
  */
 #include "vm_internal.h"
 
@@ -14,12 +15,13 @@
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
-constexpr uint64_t MMAP_TOP = 0x00007ff000000000;	/* the space above is for stacks and the vDSO */
-constexpr uint64_t MMAP_RANDOM_PAGES = 1ull << 26;	/* 256 GiB of places */
+constexpr uint64_t MMAP_TOP = 0x00007ff000000000;  /* the space above is for stacks and the vDSO */
+constexpr uint64_t MMAP_RANDOM_PAGES = 1ull << 26; /* 256 GiB of places */
 
-static struct spinlock all_lock = SPINLOCK_INIT(RANK_NONE);	/* leaf */
+static struct spinlock all_lock = SPINLOCK_INIT(RANK_NONE); /* leaf */
 static struct list all_spaces GUARDED_BY(&all_lock) = LIST_INIT(all_spaces);
-static struct list zombies GUARDED_BY(&all_lock) = LIST_INIT(zombies);	/* unmapped, but a thread was still leaving */
+static struct list zombies GUARDED_BY(&all_lock) =
+	LIST_INIT(zombies); /* unmapped, but a thread was still leaving */
 
 int vm_init(const struct boot_info *boot)
 {
@@ -74,12 +76,14 @@ int vm_space_create(struct vm_space **out) NO_THREAD_SAFETY
 	return 0;
 }
 
-static int clone_area(struct vm_space *d, struct vm_space *s, struct vm_area *a) REQUIRES(s->lock) NO_THREAD_SAFETY
+static int clone_area(struct vm_space *d, struct vm_space *s, struct vm_area *a) REQUIRES(s -> lock)
+NO_THREAD_SAFETY
 {
 	if (a->flags & AREA_DONT_FORK)
 		return 0;
 	/* Locks on memory are not inherited (mlock(2)). */
-	struct vm_area *copy = area_create(area_start(a), area_end(a), a->prot, a->flags & ~(uint32_t)AREA_LOCKED);
+	struct vm_area *copy =
+		area_create(area_start(a), area_end(a), a->prot, a->flags & ~(uint32_t)AREA_LOCKED);
 	if (!copy)
 		return -ENOMEM;
 	copy->file = a->file;
@@ -107,7 +111,8 @@ int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
 	d->brk = src->brk;
 	d->mmap_top = src->mmap_top;
 	d->exec = src->exec;
-	for (struct range_node *n = range_first(&src->areas); n && !error; n = range_next(&src->areas, n))
+	for (struct range_node *n = range_first(&src->areas); n && !error;
+	     n = range_next(&src->areas, n))
 		error = clone_area(d, src, area_of(n));
 	write_unlock(&src->lock);
 	if (error) {
@@ -128,7 +133,8 @@ static bool try_get(struct vm_space *s)
 	uint32_t refs = __atomic_load_n(&s->refs, __ATOMIC_RELAXED);
 
 	while (refs)
-		if (__atomic_compare_exchange_n(&s->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&s->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED))
 			return true;
 	return false;
 }
@@ -139,7 +145,8 @@ static bool destroy_tables(struct vm_space *s)
 	return nucleus_space_destroy(s->handle) != -EBUSY;
 }
 
-/* Spaces whose last user ended while a holder of locks looked at them (vm_unmap_file); ended by whoever comes next without. */
+/* Spaces whose last user ended while a holder of locks looked at them (vm_unmap_file); ended by
+ * whoever comes next without. */
 static struct list orphans GUARDED_BY(&all_lock) = LIST_INIT(orphans);
 
 static bool is_last(struct vm_space *s)
@@ -250,7 +257,7 @@ uint32_t vm_space_handle(const struct vm_space *s)
 
 void vm_space_set_name(struct vm_space *s, const char *name, uint32_t pid)
 {
-	uint64_t words[2] = { 0, 0 };
+	uint64_t words[2] = {0, 0};
 
 	memcpy(words, name, strnlen(name, sizeof(words) - 1));
 	nucleus_space_set_name(s->handle, words[0], words[1], pid);
@@ -270,16 +277,23 @@ static const char *label_of(const struct vm_area *a)
 	return a->flags & AREA_STACK ? "[stack]" : nullptr;
 }
 
-int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a), void *ctx)
+int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a),
+		     void *ctx)
 {
 	int result = 0;
 
 	read_lock(&s->lock);
-	for (struct range_node *n = range_first(&s->areas); n && !result; n = range_next(&s->areas, n)) {
+	for (struct range_node *n = range_first(&s->areas); n && !result;
+	     n = range_next(&s->areas, n)) {
 		const struct vm_area *a = area_of(n);
 		struct vm_area_info info = {
-			.start = n->start, .end = n->end, .offset = a->file ? a->page_offset << PAGE_SHIFT : 0, .prot = a->prot,
-			.shared = a->flags & AREA_SHARED, .file = a->file, .label = label_of(a),
+			.start = n->start,
+			.end = n->end,
+			.offset = a->file ? a->page_offset << PAGE_SHIFT : 0,
+			.prot = a->prot,
+			.shared = a->flags & AREA_SHARED,
+			.file = a->file,
+			.label = label_of(a),
 		};
 
 		result = emit(ctx, &info);
@@ -290,7 +304,7 @@ int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_
 
 void vm_stats(struct vm_space *s, struct vm_stats *out)
 {
-	*out = (struct vm_stats){ 0 };
+	*out = (struct vm_stats){0};
 	read_lock(&s->lock);
 	for (struct range_node *n = range_first(&s->areas); n; n = range_next(&s->areas, n)) {
 		const struct vm_area *a = area_of(n);

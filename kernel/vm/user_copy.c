@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies between the kernel and a process's memory, by software translation: walk the page table under the space's
- * read lock, copy through the window, and when a page is absent or may not be written, drop the lock and call the fault code.
- * The lock keeps the page: nothing is unmapped, replaced or freed while it is held for reading. Interface: kernel/user.h.
+ * Copies between the kernel and a process's memory, by software translation: walk the page table
+ * under the space's read lock, copy through the window, and when a page is absent or may not be
+ * written, drop the lock and call the fault code. The lock keeps the page: nothing is unmapped,
+ * replaced or freed while it is held for reading. Interface: kernel/user.h.
  */
 #include "vm_internal.h"
 
@@ -12,7 +13,9 @@
 #include <lib/string.h>
 
 enum direction { FROM_USER, TO_USER, CLEAR_USER };
-enum : size_t { BULK = 256 };	/* from here on string instructions are cheaper than the loop of memcpy */
+enum : size_t {
+	BULK = 256
+}; /* from here on string instructions are cheaper than the loop of memcpy */
 
 /* Whether the access can go on through this entry. */
 ALWAYS_INLINE bool entry_allows(uint64_t entry, enum direction direction)
@@ -40,7 +43,8 @@ ALWAYS_INLINE void *entry_address(uint64_t entry, uint64_t va)
 }
 
 /* Copies as far as pages are there; *stopped_at is the entry that ended it. */
-static size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction, uint64_t *stopped_at)
+static size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, size_t n,
+			       enum direction direction, uint64_t *stopped_at)
 	REQUIRES_SHARED(s->lock)
 {
 	size_t done = 0;
@@ -60,7 +64,8 @@ static size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, si
 	return done;
 }
 
-static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction)
+static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64_t va, char *kernel,
+						      size_t n, enum direction direction)
 {
 	uint64_t entry = 0;
 	size_t done = 0;
@@ -70,18 +75,21 @@ static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64
 	size_t within = MIN(n, USER_END - va);
 	for (;;) {
 		read_lock(&s->lock);
-		done += transfer_present(s, va + done, kernel + done, within - done, direction, &entry);
+		done += transfer_present(s, va + done, kernel + done, within - done, direction,
+					 &entry);
 		read_unlock(&s->lock);
 		if (done == within)
 			return done;
-		uint32_t bits = FAULT_USER | (direction == FROM_USER ? 0 : FAULT_WRITE) | (page_entry_present(entry) ? FAULT_PRESENT : 0);
+		uint32_t bits = FAULT_USER | (direction == FROM_USER ? 0 : FAULT_WRITE) |
+				(page_entry_present(entry) ? FAULT_PRESENT : 0);
 		if (vm_fault(s, va + done, bits))
 			return done;
 	}
 }
 
 /* The common case, all within one page that is there, by the shortest way. */
-ALWAYS_INLINE size_t transfer(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction)
+ALWAYS_INLINE size_t transfer(struct vm_space *s, uint64_t va, char *kernel, size_t n,
+			      enum direction direction)
 {
 	if (likely(s) && likely(va < USER_END) && likely(n <= PAGE_SIZE - (va & (PAGE_SIZE - 1)))) {
 		read_lock(&s->lock);
@@ -154,7 +162,8 @@ long copy_string_from_user(char *dst, user_addr src, size_t size)
 		uint64_t at = src.value + done;
 		size_t chunk = MIN(size - done, PAGE_SIZE - (at & (PAGE_SIZE - 1)));
 
-		/* To the end of the page: what follows the string there may be read, the next page perhaps not. */
+		/* To the end of the page: what follows the string there may be read, the next page
+		 * perhaps not. */
 		chunk = MIN(chunk, (size_t)128);
 		if (copy_from_user(dst + done, USER_ADDR(at), chunk))
 			return -EFAULT;
@@ -166,7 +175,8 @@ long copy_string_from_user(char *dst, user_addr src, size_t size)
 	return -ENAMETOOLONG;
 }
 
-/* Window address of a user word whose page is present (and writable), with the space locked for reading; nullptr: lock dropped, error set. */
+/* Window address of a user word whose page is present (and writable), with the space locked for
+ * reading; nullptr: lock dropped, error set. */
 static uint32_t *word_lock(struct vm_space *s, uint64_t at, bool write, int *error) NO_THREAD_SAFETY
 {
 	*error = -EFAULT;
@@ -178,7 +188,9 @@ static uint32_t *word_lock(struct vm_space *s, uint64_t at, bool write, int *err
 		if (likely(entry_allows(entry, write ? TO_USER : FROM_USER)))
 			return entry_address(entry, at);
 		read_unlock(&s->lock);
-		if (vm_fault(s, at, FAULT_USER | (write ? FAULT_WRITE : 0) | (page_entry_present(entry) ? FAULT_PRESENT : 0)))
+		if (vm_fault(s, at,
+			     FAULT_USER | (write ? FAULT_WRITE : 0) |
+				     (page_entry_present(entry) ? FAULT_PRESENT : 0)))
 			return nullptr;
 	}
 }
@@ -196,7 +208,8 @@ int user_load_u32(user_addr at, uint32_t *out) NO_THREAD_SAFETY
 	return 0;
 }
 
-int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t *seen) NO_THREAD_SAFETY
+int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t *seen)
+	NO_THREAD_SAFETY
 {
 	struct vm_space *s = vm_current();
 	int error;
@@ -217,7 +230,7 @@ int user_word_key(user_addr at, bool private_mapping, struct user_key *out)
 
 	if (!s || at.value >= USER_END || at.value % sizeof(uint32_t))
 		return -EFAULT;
-	*out = (struct user_key){ (uint64_t)s, at.value };
+	*out = (struct user_key){(uint64_t)s, at.value};
 	if (private_mapping)
 		return 0;
 	read_lock(&s->lock);
@@ -225,7 +238,9 @@ int user_word_key(user_addr at, bool private_mapping, struct user_key *out)
 	if (!a || at.value < area_start(a) || !a->prot)
 		error = -EFAULT;
 	else if ((a->flags & AREA_SHARED) && a->file && a->file->inode)
-		*out = (struct user_key){ (uint64_t)a->file->inode, (area_index(a, at.value) << PAGE_SHIFT) + (at.value & (PAGE_SIZE - 1)) };
+		*out = (struct user_key){(uint64_t)a->file->inode,
+					 (area_index(a, at.value) << PAGE_SHIFT) +
+						 (at.value & (PAGE_SIZE - 1))};
 	read_unlock(&s->lock);
 	return error;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vDSO in memory: its image (built by mk/vdso.mk from kernel/arch/ARCH/vdso) is copied into user frames once, and every
- * process maps the same frames: two data pages, then the image. The frames live for ever and are not counted per mapping.
+ * The vDSO in memory: its image (built by mk/vdso.mk from kernel/arch/ARCH/vdso) is copied into
+ * user frames once, and every process maps the same frames: two data pages, then the image. The
+ * frames live for ever and are not counted per mapping.
  */
 #include "vm_internal.h"
 
@@ -10,15 +11,17 @@
 #include <lib/string.h>
 
 static const unsigned char image[] = {
-#embed <vdso.so>
+#embed "vdso.so"
 };
 
-#define IMAGE_PAGES	((sizeof(image) + PAGE_SIZE - 1) / PAGE_SIZE)
+#define IMAGE_PAGES ((sizeof(image) + PAGE_SIZE - 1) / PAGE_SIZE)
 
 static uint64_t data_pfns[VDSO_DATA_PAGES];
 static uint64_t image_pfns[IMAGE_PAGES];
-static const struct vm_special data_special = { .label = "[vvar]", .pages = VDSO_DATA_PAGES, .pfns = data_pfns };
-static const struct vm_special image_special = { .label = "[vdso]", .pages = IMAGE_PAGES, .pfns = image_pfns };
+static const struct vm_special data_special = {
+	.label = "[vvar]", .pages = VDSO_DATA_PAGES, .pfns = data_pfns};
+static const struct vm_special image_special = {
+	.label = "[vdso]", .pages = IMAGE_PAGES, .pfns = image_pfns};
 static struct vdso_data *data;
 static int64_t offset_now;
 
@@ -36,7 +39,8 @@ int vdso_init(uint64_t time_page_pfn)
 		if (!text)
 			return -ENOMEM;
 		image_pfns[i] = page_pfn(text);
-		memcpy(page_address(text), image + i * PAGE_SIZE, MIN(sizeof(image) - i * PAGE_SIZE, (size_t)PAGE_SIZE));
+		memcpy(page_address(text), image + i * PAGE_SIZE,
+		       MIN(sizeof(image) - i * PAGE_SIZE, (size_t)PAGE_SIZE));
 	}
 	data = page_address(page);
 	vdso_set_realtime_offset(__atomic_load_n(&offset_now, __ATOMIC_RELAXED));
@@ -52,8 +56,14 @@ void vdso_set_realtime_offset(int64_t offset_ns)
 
 int vm_map_vdso(struct vm_space *s, uint64_t *vdso_base)
 {
-	struct map_request vvar = { .length = VDSO_DATA_PAGES * PAGE_SIZE, .prot = PROT_READ, .area_flags = AREA_SPECIAL, .special = &data_special };
-	struct map_request vdso = { .length = IMAGE_PAGES * PAGE_SIZE, .prot = PROT_READ | PROT_EXEC, .area_flags = AREA_SPECIAL, .special = &image_special };
+	struct map_request vvar = {.length = VDSO_DATA_PAGES * PAGE_SIZE,
+				   .prot = PROT_READ,
+				   .area_flags = AREA_SPECIAL,
+				   .special = &data_special};
+	struct map_request vdso = {.length = IMAGE_PAGES * PAGE_SIZE,
+				   .prot = PROT_READ | PROT_EXEC,
+				   .area_flags = AREA_SPECIAL,
+				   .special = &image_special};
 	struct list dead = LIST_INIT(dead);
 	long at = -ENOMEM;
 

@@ -2,10 +2,11 @@
 /*
  * What the files of kernel/vm share: the address space and its areas.
  *
- * space->lock: held for reading by what only adds pages where none are (faults, user copies); for writing by what changes
- * areas, takes pages away or replaces them (unmap, protect, copy-on-write, fork). So under the read lock a page that was seen
- * stays, and page tables stay. Files are put only after the lock is dropped (area lists called `dead`), because that may take
- * inode locks. An area's `sequence` fields are hints, written without exclusion.
+ * space->lock: held for reading by what only adds pages where none are (faults, user copies); for
+ * writing by what changes areas, takes pages away or replaces them (unmap, protect, copy-on-write,
+ * fork). So under the read lock a page that was seen stays, and page tables stay. Files are put
+ * only after the lock is dropped (area lists called `dead`), because that may take inode locks. An
+ * area's `sequence` fields are hints, written without exclusion.
  */
 #ifndef KERNEL_VM_INTERNAL_H
 #define KERNEL_VM_INTERNAL_H
@@ -20,23 +21,25 @@
 #include <lib/range_tree.h>
 #include <lib/types.h>
 
-#define USER_MIN	0x10000ull		/* nothing is mapped below (vm.mmap_min_addr) */
-#define STACK_GAP	(256ull << PAGE_SHIFT)	/* kept free below a growing stack */
-#define CLUSTER_MAX	16
+#define USER_MIN    0x10000ull		   /* nothing is mapped below (vm.mmap_min_addr) */
+#define STACK_GAP   (256ull << PAGE_SHIFT) /* kept free below a growing stack */
+#define CLUSTER_MAX 16
 
 enum area_flags : uint32_t {
 	AREA_SHARED = 1,
 	AREA_GROWS_DOWN = 2,
-	AREA_STACK = 4,			/* the initial stack */
+	AREA_STACK = 4, /* the initial stack */
 	AREA_HEAP = 8,
 	AREA_LOCKED = 16,
 	AREA_NO_RESERVE = 32,
-	AREA_SPECIAL = 64,		/* pages of the vDSO: fixed frames, no references, not inherited page by page */
-	AREA_MAY_WRITE = 128,		/* mprotect may add PROT_WRITE (shared: the file is open for writing) */
+	AREA_SPECIAL =
+		64, /* pages of the vDSO: fixed frames, no references, not inherited page by page */
+	AREA_MAY_WRITE =
+		128, /* mprotect may add PROT_WRITE (shared: the file is open for writing) */
 	AREA_DONT_FORK = 256,
 	AREA_WIPE_ON_FORK = 512,
 	AREA_DONT_DUMP = 1024,
-	AREA_RANDOM = 2048,		/* madvise: no clusters */
+	AREA_RANDOM = 2048, /* madvise: no clusters */
 };
 
 struct vm_special {
@@ -46,37 +49,47 @@ struct vm_special {
 };
 
 struct vm_area {
-	struct range_node range;	/* page-aligned addresses */
-	uint32_t prot;			/* PROT_* */
-	uint32_t flags;			/* AREA_* */
-	struct file *file;		/* with a reference; nullptr: anonymous */
-	uint64_t page_offset;		/* file page of range.start; special: index */
+	struct range_node range; /* page-aligned addresses */
+	uint32_t prot;		 /* PROT_* */
+	uint32_t flags;		 /* AREA_* */
+	struct file *file;	 /* with a reference; nullptr: anonymous */
+	uint64_t page_offset;	 /* file page of range.start; special: index */
 	const struct vm_special *special;
-	uint64_t next_fault;		/* where a sequential toucher faults next */
+	uint64_t next_fault; /* where a sequential toucher faults next */
 	uint32_t cluster;
-	struct list dead;		/* waits to be freed after the lock is dropped */
+	struct list dead; /* waits to be freed after the lock is dropped */
 };
 
 struct vm_space {
 	struct rwlock lock;
 	struct range_tree areas GUARDED_BY(&lock);
 	uint32_t area_count GUARDED_BY(&lock);
-	uint32_t refs;			/* atomic */
+	uint32_t refs; /* atomic */
 	uint32_t handle;
-	uint64_t root;			/* frame of the top-level table */
-	uint64_t resident;		/* mapped pages (atomic) */
-	uint64_t total_pages, locked_pages, data_pages;	/* of areas; changed with the lock held for writing */
+	uint64_t root;	   /* frame of the top-level table */
+	uint64_t resident; /* mapped pages (atomic) */
+	uint64_t total_pages, locked_pages,
+		data_pages; /* of areas; changed with the lock held for writing */
 	uint64_t brk_start, brk;
 	uint64_t mmap_top;
-	uint32_t lock_future;		/* MCL_FUTURE | MCL_ONFAULT */
+	uint32_t lock_future; /* MCL_FUTURE | MCL_ONFAULT */
 	struct vm_exec_info exec;
-	struct range_node *recent;	/* area of the last fault; a hint, cleared when areas go */
-	struct list all;		/* in the list of all spaces */
+	struct range_node *recent; /* area of the last fault; a hint, cleared when areas go */
+	struct list all;	   /* in the list of all spaces */
 };
 
-static inline struct vm_area *area_of(struct range_node *n) { return container_of(n, struct vm_area, range); }
-static inline uint64_t area_start(const struct vm_area *a) { return a->range.start; }
-static inline uint64_t area_end(const struct vm_area *a) { return a->range.end; }
+static inline struct vm_area *area_of(struct range_node *n)
+{
+	return container_of(n, struct vm_area, range);
+}
+static inline uint64_t area_start(const struct vm_area *a)
+{
+	return a->range.start;
+}
+static inline uint64_t area_end(const struct vm_area *a)
+{
+	return a->range.end;
+}
 static inline uint64_t area_index(const struct vm_area *a, uint64_t va)
 {
 	return a->page_offset + ((va - a->range.start) >> PAGE_SHIFT);
@@ -86,7 +99,8 @@ static inline bool area_is_data(const struct vm_area *a)
 {
 	return (a->prot & PROT_WRITE) && !(a->flags & (AREA_SHARED | AREA_GROWS_DOWN | AREA_STACK));
 }
-static inline struct vm_area *area_next(struct vm_space *s, struct vm_area *a) REQUIRES_SHARED(s->lock)
+static inline struct vm_area *area_next(struct vm_space *s, struct vm_area *a)
+	REQUIRES_SHARED(s->lock)
 {
 	struct range_node *n = range_next(&s->areas, &a->range);
 
@@ -97,35 +111,46 @@ static inline struct vm_area *area_next(struct vm_space *s, struct vm_area *a) R
 /* The first area that ends above va, or nullptr. */
 struct vm_area *area_find(struct vm_space *s, uint64_t va) REQUIRES_SHARED(s->lock);
 struct vm_area *area_create(uint64_t start, uint64_t end, uint32_t prot, uint32_t flags);
-void area_insert(struct vm_space *s, struct vm_area *a) REQUIRES(s->lock);
-void area_remove(struct vm_space *s, struct vm_area *a, struct list *dead) REQUIRES(s->lock);
+void area_insert(struct vm_space *s, struct vm_area *a) REQUIRES(s -> lock);
+void area_remove(struct vm_space *s, struct vm_area *a, struct list *dead) REQUIRES(s -> lock);
 /* The part from `at` on becomes an area of its own, which is returned; nullptr: no memory. */
-struct vm_area *area_split(struct vm_space *s, struct vm_area *a, uint64_t at) REQUIRES(s->lock);
-void area_resize(struct vm_space *s, struct vm_area *a, uint64_t start, uint64_t end) REQUIRES(s->lock);
+struct vm_area *area_split(struct vm_space *s, struct vm_area *a, uint64_t at) REQUIRES(s -> lock);
+void area_resize(struct vm_space *s, struct vm_area *a, uint64_t start, uint64_t end)
+	REQUIRES(s -> lock);
 /* Joins a with equal neighbours; result: the area that now covers it. */
-struct vm_area *area_merge(struct vm_space *s, struct vm_area *a, struct list *dead) REQUIRES(s->lock);
-void area_set_prot(struct vm_space *s, struct vm_area *a, uint32_t prot) REQUIRES(s->lock);
-void area_set_flags(struct vm_space *s, struct vm_area *a, uint32_t set, uint32_t clear) REQUIRES(s->lock);
+struct vm_area *area_merge(struct vm_space *s, struct vm_area *a, struct list *dead)
+	REQUIRES(s -> lock);
+void area_set_prot(struct vm_space *s, struct vm_area *a, uint32_t prot) REQUIRES(s -> lock);
+void area_set_flags(struct vm_space *s, struct vm_area *a, uint32_t set, uint32_t clear)
+	REQUIRES(s -> lock);
 /* Frees areas and puts their files; no lock held. */
 void areas_bury(struct list *dead);
 /* Splits at both ends so that whole areas cover [start, end) as far as anything does. -ENOMEM. */
-[[nodiscard]] int areas_isolate(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES(s->lock);
+[[nodiscard]] int areas_isolate(struct vm_space *s, uint64_t start, uint64_t end)
+	REQUIRES(s -> lock);
 /* Whether areas cover [start, end) without a hole. */
 bool areas_cover(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES_SHARED(s->lock);
 /* Whether an area of this inode may exist anywhere; may say yes wrongly. */
 bool area_inode_may_be_mapped(const struct inode *inode);
 
 /* --- pages.c: pages in the page tables --- */
-/* Maps n user pages from va on (references are given away on success). 0, -EEXIST (nothing was mapped), -ENOMEM. */
-[[nodiscard]] int pages_map(struct vm_space *s, uint64_t va, struct page *const *pages, unsigned n, uint32_t prot) REQUIRES_SHARED(s->lock);
+/* Maps n user pages from va on (references are given away on success). 0, -EEXIST (nothing was
+ * mapped), -ENOMEM. */
+[[nodiscard]] int pages_map(struct vm_space *s, uint64_t va, struct page *const *pages, unsigned n,
+			    uint32_t prot) REQUIRES_SHARED(s->lock);
 /* Takes all pages of an area in [start, end) out and drops their references. */
-void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end) REQUIRES(s->lock);
+void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end)
+	REQUIRES(s -> lock);
 /* Applies prot to present pages as far as copy-on-write allows. */
-void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end, uint32_t prot) REQUIRES(s->lock);
-/* Moves pages of an area from `from` to `to` (no overlap; nothing is mapped there). -ENOMEM: some are moved, refault finds the rest gone: the caller unmaps both. */
-[[nodiscard]] int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from, uint64_t to, uint64_t bytes) REQUIRES(s->lock);
+void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end,
+		   uint32_t prot) REQUIRES(s -> lock);
+/* Moves pages of an area from `from` to `to` (no overlap; nothing is mapped there). -ENOMEM: some
+ * are moved, refault finds the rest gone: the caller unmaps both. */
+[[nodiscard]] int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from,
+			     uint64_t to, uint64_t bytes) REQUIRES(s -> lock);
 /* Gives dst, which nobody else knows yet, the pages of src's area. -ENOMEM. */
-[[nodiscard]] int pages_clone(struct vm_space *dst, struct vm_space *src, const struct vm_area *a) REQUIRES(src->lock);
+[[nodiscard]] int pages_clone(struct vm_space *dst, struct vm_space *src, const struct vm_area *a)
+	REQUIRES(src -> lock);
 uint64_t pages_count(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES_SHARED(s->lock);
 /* Protection that the nucleus accepts for one mapping: never writable and executable at once. */
 static inline uint32_t prot_of_page(uint32_t prot, bool want_exec)
@@ -137,28 +162,32 @@ static inline uint32_t prot_of_page(uint32_t prot, bool want_exec)
 
 /* --- map.c --- */
 struct map_request {
-	uint64_t address, length;	/* page-aligned; address 0: anywhere */
+	uint64_t address, length; /* page-aligned; address 0: anywhere */
 	uint32_t prot;
-	uint32_t map_flags;		/* MAP_FIXED, MAP_FIXED_NOREPLACE */
+	uint32_t map_flags; /* MAP_FIXED, MAP_FIXED_NOREPLACE */
 	uint32_t area_flags;
-	struct file *file;		/* borrowed */
+	struct file *file; /* borrowed */
 	uint64_t page_offset;
 	const struct vm_special *special;
 };
 /* Result: the address, or -ENOMEM, -EEXIST, -EINVAL. */
-long map_locked(struct vm_space *s, const struct map_request *r, struct list *dead) REQUIRES(s->lock);
+long map_locked(struct vm_space *s, const struct map_request *r, struct list *dead)
+	REQUIRES(s -> lock);
 /* Removes all of [start, end). -ENOMEM: nothing was done. */
-[[nodiscard]] int unmap_locked(struct vm_space *s, uint64_t start, uint64_t end, struct list *dead) REQUIRES(s->lock);
+[[nodiscard]] int unmap_locked(struct vm_space *s, uint64_t start, uint64_t end, struct list *dead)
+	REQUIRES(s -> lock);
 /* A free place, or 0. */
-uint64_t map_find_place(struct vm_space *s, uint64_t hint, uint64_t length, uint64_t high) REQUIRES_SHARED(s->lock);
-[[nodiscard]] int map_check_limits(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t area_flags) REQUIRES_SHARED(s->lock);
+uint64_t map_find_place(struct vm_space *s, uint64_t hint, uint64_t length, uint64_t high)
+	REQUIRES_SHARED(s->lock);
+[[nodiscard]] int map_check_limits(struct vm_space *s, uint64_t pages, uint32_t prot,
+				   uint32_t area_flags) REQUIRES_SHARED(s->lock);
 bool range_is_user(uint64_t start, uint64_t length);
 
 /* --- fault.c --- */
 /* Faults in all pages of [start, end) that their areas allow. First error. */
 int vm_populate(struct vm_space *s, uint64_t start, uint64_t end, bool write);
-extern struct page *vm_zero_page;	/* one user page of zeros, mapped read-only; one reference is its own */
-
+extern struct page
+	*vm_zero_page; /* one user page of zeros, mapped read-only; one reference is its own */
 
 static inline struct vm_space *vm_current(void)
 {

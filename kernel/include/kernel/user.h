@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Access to the current process's memory, by software translation (see doc/privilege.md). All may sleep (page faults);
- * no lock is held across them. 0, or -EFAULT with possibly a part done.
+ * Access to the current process's memory, by software translation (see doc/privilege.md). All may
+ * sleep (page faults); no lock is held across them. 0, or -EFAULT with possibly a part done.
  */
 #ifndef KERNEL_USER_H
 #define KERNEL_USER_H
@@ -20,12 +20,16 @@ size_t copy_to_user_partial(user_addr dst, const void *src, size_t n);
 size_t clear_user_partial(user_addr dst, size_t n);
 /* Atomics on an aligned user word, for futexes. -EFAULT. */
 [[nodiscard]] int user_load_u32(user_addr at, uint32_t *out);
-[[nodiscard]] int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t *seen);
-/* A key that names the memory behind `at` in every process that shares it (frame and offset, or space and address). */
-struct user_key { uint64_t a, b; };
+[[nodiscard]] int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired,
+				   uint32_t *seen);
+/* A key that names the memory behind `at` in every process that shares it (frame and offset, or
+ * space and address). */
+struct user_key {
+	uint64_t a, b;
+};
 [[nodiscard]] int user_word_key(user_addr at, bool private_mapping, struct user_key *out);
 
-#define get_user(var, uaddr)	copy_from_user(&(var), (uaddr), sizeof(var))
-#define put_user(uaddr, var)	copy_to_user((uaddr), &(var), sizeof(var))
+#define get_user(var, uaddr) copy_from_user(&(var), (uaddr), sizeof(var))
+#define put_user(uaddr, var) copy_to_user((uaddr), &(var), sizeof(var))
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel and its vDSO share: two read-only data pages right before the vDSO's image, the nucleus's time page and this one. */
+/* What the kernel and its vDSO share: two read-only data pages right before the vDSO's image, the
+ * nucleus's time page and this one. */
 #ifndef KERNEL_VDSO_H
 #define KERNEL_VDSO_H
 
@@ -7,10 +8,10 @@
 #include <nucleus/upcall.h>
 #include <stdint.h>
 
-#define VDSO_DATA_PAGES	2
+#define VDSO_DATA_PAGES 2
 
 struct vdso_data {
-	int64_t realtime_offset_ns;	/* CLOCK_REALTIME - CLOCK_MONOTONIC; one atomic word */
+	int64_t realtime_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC; one atomic word */
 };
 
 /* Prepares the pages that vm_map_vdso maps; after page_init. -ENOMEM. */

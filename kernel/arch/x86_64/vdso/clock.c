@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clocks without a system call: this runs in the process, from the vDSO (vdso(7)). CLOCK_MONOTONIC comes from the nucleus's time page,
- * CLOCK_REALTIME adds the offset that the kernel keeps in the page behind it; both are mapped read-only right before this image.
- * What is not known here goes to the kernel. No relocations, no data, no calls out.
+ * Clocks without a system call: this runs in the process, from the vDSO (vdso(7)). CLOCK_MONOTONIC
+ * comes from the nucleus's time page, CLOCK_REALTIME adds the offset that the kernel keeps in the
+ * page behind it; both are mapped read-only right before this image. What is not known here goes to
+ * the kernel. No relocations, no data, no calls out.
  */
 #include <arch/counter.h>
 #include <arch/syscall_numbers.h>
 #include <kernel/vdso.h>
 
-struct timespec { int64_t seconds, nanoseconds; };
-struct timeval { int64_t seconds, microseconds; };
-struct timezone { int32_t minutes_west, dst_time; };
+struct timespec {
+	int64_t seconds, nanoseconds;
+};
+struct timeval {
+	int64_t seconds, microseconds;
+};
+struct timezone {
+	int32_t minutes_west, dst_time;
+};
 
 enum : int {
-	CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_MONOTONIC_RAW = 4, CLOCK_REALTIME_COARSE = 5, CLOCK_MONOTONIC_COARSE = 6,
-	CLOCK_BOOTTIME = 7, CLOCK_TAI = 11,
+	CLOCK_REALTIME = 0,
+	CLOCK_MONOTONIC = 1,
+	CLOCK_MONOTONIC_RAW = 4,
+	CLOCK_REALTIME_COARSE = 5,
+	CLOCK_MONOTONIC_COARSE = 6,
+	CLOCK_BOOTTIME = 7,
+	CLOCK_TAI = 11,
 };
 constexpr uint64_t NS = 1'000'000'000;
 
@@ -31,18 +43,23 @@ static long system_call(long number, long a, long b)
 	long result;
 
 	/* The system-call instruction destroys rcx and r11 (Intel SDM vol. 2, SYSCALL). */
-	__asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b)
+			 : "rcx", "r11", "memory");
 	return result;
 }
 
 static uint64_t monotonic_ns(void)
 {
-	const struct time_page *p = (const struct time_page *)(__ehdr_start - VDSO_DATA_PAGES * PAGE_SIZE);
+	const struct time_page *p =
+		(const struct time_page *)(__ehdr_start - VDSO_DATA_PAGES * PAGE_SIZE);
 	uint32_t seq;
 	uint64_t ns;
 
 	do {
-		/* Acquire: the parameters are read after seq; the fence keeps them before its second reading. */
+		/* Acquire: the parameters are read after seq; the fence keeps them before its
+		 * second reading. */
 		seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
 		uint64_t passed = counter_read() - p->base;
 		ns = p->base_ns + (uint64_t)((unsigned __int128)passed * p->mult >> p->shift);
@@ -65,17 +82,12 @@ int __vdso_clock_gettime(int clock, struct timespec *out)
 	switch (clock) {
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
-	case CLOCK_TAI:
-		ns = realtime_ns();
-		break;
+	case CLOCK_TAI: ns = realtime_ns(); break;
 	case CLOCK_MONOTONIC:
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_MONOTONIC_COARSE:
-	case CLOCK_BOOTTIME:
-		ns = monotonic_ns();
-		break;
-	default:
-		return (int)system_call(NR_clock_gettime, clock, (long)out);
+	case CLOCK_BOOTTIME: ns = monotonic_ns(); break;
+	default: return (int)system_call(NR_clock_gettime, clock, (long)out);
 	}
 	out->seconds = (int64_t)(ns / NS);
 	out->nanoseconds = (int64_t)(ns % NS);
@@ -96,7 +108,7 @@ int __vdso_gettimeofday(struct timeval *out, struct timezone *zone)
 		out->microseconds = (int64_t)(ns % NS / 1000);
 	}
 	if (zone)
-		*zone = (struct timezone){ 0 };
+		*zone = (struct timezone){0};
 	return 0;
 }
 

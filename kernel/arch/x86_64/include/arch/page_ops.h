@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clearing and copying pages and parts of them with the string instructions, the fastest way without vector
- * registers (Intel SDM vol. 1, 7.3.9.3); the direction flag is clear throughout the kernel.
+ * Clearing and copying pages and parts of them with the string instructions, the fastest way
+ * without vector registers (Intel SDM vol. 1, 7.3.9.3); the direction flag is clear throughout the
+ * kernel.
  */
 #ifndef ARCH_PAGE_OPS_H
 #define ARCH_PAGE_OPS_H
@@ -31,7 +32,9 @@ static inline void bulk_copy(void *restrict to, const void *restrict from, uint6
 
 	/* Words, then the rest byte by byte: both leave rdi and rsi where the next begins. */
 	__asm__ volatile("rep movsq\n\tmovq %[rest], %%rcx\n\trep movsb"
-			 : "+D"(to), "+S"(from), "+c"(count) : [rest] "r"(bytes & 7) : "memory");
+			 : "+D"(to), "+S"(from), "+c"(count)
+			 : [rest] "r"(bytes & 7)
+			 : "memory");
 }
 
 static inline void bulk_zero(void *to, uint64_t bytes)
@@ -40,7 +43,9 @@ static inline void bulk_zero(void *to, uint64_t bytes)
 
 	/* As above. */
 	__asm__ volatile("rep stosq\n\tmovq %[rest], %%rcx\n\trep stosb"
-			 : "+D"(to), "+c"(count) : [rest] "r"(bytes & 7), "a"(0) : "memory");
+			 : "+D"(to), "+c"(count)
+			 : [rest] "r"(bytes & 7), "a"(0)
+			 : "memory");
 }
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading a process's page tables, which lowered code sees read-only in the window: 4-level paging, Intel SDM vol. 3,
- * 4.5, with 4 KiB leaves only. The caller holds the space's lock: tables appear while it is held for reading, and go only
- * while it is held for writing. Entries change under the reader (other faults, accessed and dirty bits): load them once.
+ * Reading a process's page tables, which lowered code sees read-only in the window: 4-level paging,
+ * Intel SDM vol. 3, 4.5, with 4 KiB leaves only. The caller holds the space's lock: tables appear
+ * while it is held for reading, and go only while it is held for writing. Entries change under the
+ * reader (other faults, accessed and dirty bits): load them once.
  */
 #ifndef ARCH_PAGE_TABLE_WALK_H
 #define ARCH_PAGE_TABLE_WALK_H
@@ -10,12 +11,12 @@
 #include <nucleus/layout.h>
 #include <stdint.h>
 
-#define PAGE_TABLE_SPAN	0x200000	/* what one leaf table maps */
+#define PAGE_TABLE_SPAN 0x200000 /* what one leaf table maps */
 
 enum : uint64_t {
 	X86_PTE_PRESENT = 1ull << 0,
 	X86_PTE_WRITABLE = 1ull << 1,
-	X86_PTE_NONE = 1ull << 9,		/* software: the frame is kept, access is not allowed */
+	X86_PTE_NONE = 1ull << 9, /* software: the frame is kept, access is not allowed */
 	X86_PTE_NO_EXECUTE = 1ull << 63,
 	X86_PTE_FRAME = 0x000ffffffffff000,
 };
@@ -30,7 +31,8 @@ static inline const uint64_t *page_table_at(uint64_t entry)
 	return (const uint64_t *)(WINDOW_BASE + (entry & X86_PTE_FRAME));
 }
 
-/* The leaf entry of va, nullptr if there is no table. Following entries up to the next PAGE_TABLE_SPAN boundary follow in memory. */
+/* The leaf entry of va, nullptr if there is no table. Following entries up to the next
+ * PAGE_TABLE_SPAN boundary follow in memory. */
 static inline const uint64_t *page_table_leaf(uint64_t root_pfn, uint64_t va)
 {
 	uint64_t entry = root_pfn << PAGE_SHIFT;
@@ -43,7 +45,8 @@ static inline const uint64_t *page_table_leaf(uint64_t root_pfn, uint64_t va)
 	return page_table_at(entry) + (va >> PAGE_SHIFT & 511);
 }
 
-/* The first address at or after va where a leaf table may exist (skips what a missing upper table would cover), at most end. */
+/* The first address at or after va where a leaf table may exist (skips what a missing upper table
+ * would cover), at most end. */
 static inline uint64_t page_table_skip(uint64_t root_pfn, uint64_t va, uint64_t end)
 {
 	while (va < end) {
@@ -62,11 +65,26 @@ static inline uint64_t page_table_skip(uint64_t root_pfn, uint64_t va, uint64_t 
 	return end;
 }
 
-static inline bool page_entry_used(uint64_t e) { return e & (X86_PTE_PRESENT | X86_PTE_NONE); }
-static inline bool page_entry_present(uint64_t e) { return e & X86_PTE_PRESENT; }
-static inline bool page_entry_writable(uint64_t e) { return (e & (X86_PTE_PRESENT | X86_PTE_WRITABLE)) == (X86_PTE_PRESENT | X86_PTE_WRITABLE); }
-static inline bool page_entry_executable(uint64_t e) { return (e & (X86_PTE_PRESENT | X86_PTE_NO_EXECUTE)) == X86_PTE_PRESENT; }
-static inline uint64_t page_entry_pfn(uint64_t e) { return (e & X86_PTE_FRAME) >> PAGE_SHIFT; }
+static inline bool page_entry_used(uint64_t e)
+{
+	return e & (X86_PTE_PRESENT | X86_PTE_NONE);
+}
+static inline bool page_entry_present(uint64_t e)
+{
+	return e & X86_PTE_PRESENT;
+}
+static inline bool page_entry_writable(uint64_t e)
+{
+	return (e & (X86_PTE_PRESENT | X86_PTE_WRITABLE)) == (X86_PTE_PRESENT | X86_PTE_WRITABLE);
+}
+static inline bool page_entry_executable(uint64_t e)
+{
+	return (e & (X86_PTE_PRESENT | X86_PTE_NO_EXECUTE)) == X86_PTE_PRESENT;
+}
+static inline uint64_t page_entry_pfn(uint64_t e)
+{
+	return (e & X86_PTE_FRAME) >> PAGE_SHIFT;
+}
 
 static inline uint64_t page_table_lookup(uint64_t root_pfn, uint64_t va)
 {
