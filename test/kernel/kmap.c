@@ -2,6 +2,8 @@
 /* Mappings in the kernel view: kmap, kunmap, device_map. */
 #include "ktest.h"
 
+#include "bare.h"
+
 #include <abi/errno.h>
 #include <kernel/kmap.h>
 
@@ -33,6 +35,7 @@ static void protection(void)
 {
 	uint64_t pfn = kernel_frame(), va = kmap_reserve(1);
 
+	window(pfn)[0] = BARE_RETURN;
 	EXPECT_EQ(nucleus_kmap(va, pfn, 1, MAP_PROT_READ), 0);
 	EXPECT(!faults(ACCESS_READ, va));
 	EXPECT(faults(ACCESS_WRITE, va));

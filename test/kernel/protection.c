@@ -16,7 +16,9 @@ extern const char nucleus_text_start[], nucleus_data_start[], nucleus_rodata_sta
 	lowered_text_end[];
 
 constexpr uint32_t LOWERED = IN_FULL | IN_DRIVERS;
-static char own_data[64];
+/* Harmless to execute, if it could be. */
+static volatile uint64_t own_data = BARE_RETURN;
+static const volatile uint64_t own_constant = BARE_RETURN;
 
 static void nucleus_image(void)
 {
@@ -57,9 +59,13 @@ static void write_or_execute(void)
 	EXPECT(faults(ACCESS_WRITE, (uint64_t)lowered_text_end - 1));
 	EXPECT(faults(ACCESS_WRITE, GATES_BASE));
 	EXPECT(faults(ACCESS_WRITE, (uint64_t)lowered_rodata_start));
-	EXPECT(faults(ACCESS_EXECUTE, (uint64_t)lowered_rodata_start));
-	EXPECT(faults(ACCESS_EXECUTE, (uint64_t)own_data));
-	EXPECT(faults(ACCESS_EXECUTE, (uint64_t)thread_page_current()->self));
+	EXPECT(faults(ACCESS_EXECUTE, (uint64_t)&own_constant));
+	EXPECT(faults(ACCESS_EXECUTE, (uint64_t)&own_data));
+	uint64_t pfn = kernel_frame();
+
+	window(pfn)[0] = BARE_RETURN;
+	EXPECT(faults(ACCESS_EXECUTE, (uint64_t)window(pfn)));
+	give_kernel_frame(pfn);
 	EXPECT(faults(ACCESS_WRITE, (uint64_t)nucleus_text_start));
 	EXPECT(faults(ACCESS_WRITE, (uint64_t)symtab_start));
 }

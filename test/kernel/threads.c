@@ -204,6 +204,27 @@ static void affinity_moves(void)
 			run_on(cpu);
 }
 
+static uint32_t wanderers;
+
+static void stay(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		EXPECT_EQ(((volatile struct thread_page *)thread_page_current())->cpu, (uint64_t)arg);
+		sleep_ns(MS / 5);
+	}
+	__atomic_fetch_add(&wanderers, 1, __ATOMIC_SEQ_CST);
+}
+
+static void affinity_holds(void)
+{
+	uint32_t count = 2 * boot_info()->cpu_count;
+
+	__atomic_store_n(&wanderers, 0, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < count; i++)
+		(void)start_thread(stay, (void *)(uint64_t)(i % boot_info()->cpu_count), (int)(i % boot_info()->cpu_count));
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&wanderers, __ATOMIC_SEQ_CST) == count));
+}
+
 static struct thread_times own_times(void)
 {
 	struct thread_times t = {};
@@ -253,5 +274,6 @@ KTEST_SUITE(threads,
 	KTEST("priorities have bounds", priorities),
 	KTEST("an affinity without a CPU is refused", affinity_errors),
 	KTEST("affinity moves a thread", affinity_moves, .min_cpus = 2),
+	KTEST("a thread stays where it may run", affinity_holds, .min_cpus = 2),
 	KTEST("times advance while a thread runs", times),
 	KTEST("times stand while it sleeps", times_asleep));

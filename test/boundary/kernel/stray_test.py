@@ -41,12 +41,16 @@ class Image:
 
     def __init__(self, path):
         self.path = str(path)
-        self.symbols = {}
-        listing = subprocess.run([os.environ.get("NM", "llvm-nm-19"), self.path], check=True, capture_output=True, text=True).stdout
+        self.symbols, self.extents = {}, []
+        listing = subprocess.run([os.environ.get("NM", "llvm-nm-19"), "-S", self.path], check=True, capture_output=True, text=True).stdout
         for line in listing.splitlines():
             field = line.split()
-            if len(field) == 3:
-                self.symbols.setdefault(field[2], []).append(int(field[0], 16))
+            self.symbols.setdefault(field[-1], []).append(int(field[0], 16))
+            if len(field) == 4:
+                self.extents.append((int(field[0], 16), int(field[1], 16)))
+
+    def names(self, address):
+        return any(start <= address < start + size for start, size in self.extents)
 
     def place(self, address):
         """(function that the address is in, file, line of the instruction)"""
@@ -101,6 +105,8 @@ def check_victim(image, report, case, name):
     if not match:
         return ["the report names no victim"]
     text, address = match.group(1), int(match.group(2), 16)
+    if re.fullmatch(rf"(nucleus|kernel) (variable|text) {address:#x}", text):
+        return [f"{address:#x} has a name, but the report does not say it"] if image.names(address) else []
     found = re.fullmatch(wanted, text)
     if not found:
         return [f"the victim is called `{text}`"]

@@ -11,6 +11,8 @@ extern const char bare_exit[], bare_exit_end[], bare_syscall[], bare_syscall_end
 extern const char bare_pattern[], bare_pattern_end[], bare_writer[], bare_writer_end[], bare_reader[], bare_reader_end[];
 extern const char bare_toucher[], bare_toucher_end[];
 
+/* The bytes of a return instruction. */
+#define BARE_RETURN	0xc3c3c3c3c3c3c3c3
 #define BARE_RESULT 0x1234567
 extern uint64_t bare_call_count, bare_seen_flags;
 
