@@ -38,6 +38,9 @@ CODE(syscall)
 	movq $0x8080808, %r13
 	movq $0x9090909, %r14
 	movq $0xa0a0a0a, %r15
+	pushfq
+	orl $0x40000, (%rsp)	/* AC, which would open processes to a kernel with SMAP */
+	popfq
 	std
 	stc
 	test_call CALL_FLAGS
