@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* capget(2) and capset(2): capability sets of processes, versions 1 to 3 of the header (Linux capabilities(7)). */
-#include <kernel/user.h>
+/* capget(2) and capset(2): capability sets of processes, versions 1 to 3 of the header (Linux
+ * capabilities(7)). */
 #include "internal.h"
+#include <kernel/user.h>
 
 enum : uint32_t { VERSION_1 = 0x19980330, VERSION_2 = 0x20071026, VERSION_3 = 0x20080522 };
-struct abi_cap_header { uint32_t version; int32_t pid; };
-struct abi_cap_data { uint32_t effective, permitted, inheritable; };
+struct abi_cap_header {
+	uint32_t version;
+	int32_t pid;
+};
+struct abi_cap_data {
+	uint32_t effective, permitted, inheritable;
+};
 
 /* Words of each set that the version has; 0: unknown (the header then gets ours). */
 static unsigned words_of(uint32_t version)
@@ -44,8 +50,9 @@ static long sys_capget(user_addr header_at, user_addr data_at)
 	}
 	const struct credentials *c = &p->cred;
 	for (unsigned i = 0; i < 2; i++)
-		data[i] = (struct abi_cap_data){ (uint32_t)(c->cap_effective >> 32 * i), (uint32_t)(c->cap_permitted >> 32 * i),
-						 (uint32_t)(c->cap_inheritable >> 32 * i) };
+		data[i] = (struct abi_cap_data){(uint32_t)(c->cap_effective >> 32 * i),
+						(uint32_t)(c->cap_permitted >> 32 * i),
+						(uint32_t)(c->cap_inheritable >> 32 * i)};
 	process_put(p);
 	return data_at.value != 0 ? copy_to_user(data_at, data, words * sizeof(data[0])) : 0;
 }
@@ -54,7 +61,7 @@ SYSCALL(capget);
 static long sys_capset(user_addr header_at, user_addr data_at)
 {
 	struct process *p = process_current();
-	struct abi_cap_data data[2] = { };
+	struct abi_cap_data data[2] = {};
 	struct abi_cap_header h;
 	unsigned words;
 	long error = read_header(header_at, &h, &words);
@@ -72,7 +79,8 @@ static long sys_capset(user_addr header_at, user_addr data_at)
 	struct credentials *c = &p->cred;
 	bool may_inherit = c->cap_effective >> CAP_SETPCAP & 1;
 	if ((permitted & ~c->cap_permitted) || (effective & ~permitted) ||
-	    (inheritable & ~(c->cap_inheritable | (may_inherit ? c->cap_bounding : c->cap_permitted)))) {
+	    (inheritable &
+	     ~(c->cap_inheritable | (may_inherit ? c->cap_bounding : c->cap_permitted)))) {
 		error = -EPERM;
 	} else {
 		c->cap_permitted = permitted;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clocks as system calls see them: clock_gettime(2), clock_settime(2), clock_getres(2), gettimeofday(2), settimeofday(2),
- * clock_adjtime(2) and adjtimex(2) read-only, and conversions between nanoseconds and the ABI's structures.
+ * Clocks as system calls see them: clock_gettime(2), clock_settime(2), clock_getres(2),
+ * gettimeofday(2), settimeofday(2), clock_adjtime(2) and adjtimex(2) read-only, and conversions
+ * between nanoseconds and the ABI's structures.
  *
- * Negative clock ids name the CPU time of a process or thread: ~pid << 3, bit 2 for a thread (clock_getcpuclockid(3)).
+ * Negative clock ids name the CPU time of a process or thread: ~pid << 3, bit 2 for a thread
+ * (clock_getcpuclockid(3)).
  */
+#include "internal.h"
 #include <kernel/clock.h>
 #include <kernel/user.h>
 #include <kernel/wait.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-#include "internal.h"
 
 enum : uint64_t { NS_PER_S = 1000000000 };
 enum : uint64_t { SECONDS_MAX = INT64_MAX / 1000000000 };
@@ -46,7 +48,8 @@ int timespec_to_user(user_addr at, uint64_t ns)
 
 bool clock_is_realtime(int32_t id)
 {
-	return id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE || id == CLOCK_REALTIME_ALARM || id == CLOCK_TAI;
+	return id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE || id == CLOCK_REALTIME_ALARM ||
+	       id == CLOCK_TAI;
 }
 
 static uint64_t thread_cpu_ns(uint32_t handle)
@@ -105,23 +108,15 @@ int clock_read(int32_t id, uint64_t *ns)
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_REALTIME_ALARM:
-	case CLOCK_TAI:
-		*ns = (uint64_t)clock_realtime_ns();
-		return 0;
+	case CLOCK_TAI: *ns = (uint64_t)clock_realtime_ns(); return 0;
 	case CLOCK_MONOTONIC:
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_MONOTONIC_COARSE:
 	case CLOCK_BOOTTIME:
-	case CLOCK_BOOTTIME_ALARM:
-		*ns = clock_monotonic_ns();
-		return 0;
-	case CLOCK_PROCESS_CPUTIME_ID:
-		*ns = process_cpu_ns(process_current());
-		return 0;
-	case CLOCK_THREAD_CPUTIME_ID:
-		return read_thread_clock(0, ns);
-	default:
-		return -EINVAL;
+	case CLOCK_BOOTTIME_ALARM: *ns = clock_monotonic_ns(); return 0;
+	case CLOCK_PROCESS_CPUTIME_ID: *ns = process_cpu_ns(process_current()); return 0;
+	case CLOCK_THREAD_CPUTIME_ID: return read_thread_clock(0, ns);
+	default: return -EINVAL;
 	}
 }
 
@@ -178,13 +173,15 @@ static long sys_clock_settime(int id, user_addr at)
 }
 SYSCALL(clock_settime);
 
-struct abi_timezone { int32_t minutes_west, dst; };
+struct abi_timezone {
+	int32_t minutes_west, dst;
+};
 static struct abi_timezone timezone;
 
 static long sys_gettimeofday(user_addr tv_at, user_addr tz_at)
 {
 	uint64_t ns = (uint64_t)clock_realtime_ns();
-	struct abi_timeval tv = { (int64_t)(ns / NS_PER_S), (int64_t)(ns % NS_PER_S / 1000) };
+	struct abi_timeval tv = {(int64_t)(ns / NS_PER_S), (int64_t)(ns % NS_PER_S / 1000)};
 
 	if (tv_at.value != 0 && put_user(tv_at, tv) != 0)
 		return -EFAULT;
@@ -204,14 +201,16 @@ static long sys_settimeofday(user_addr tv_at, user_addr tz_at)
 	if (tv_at.value != 0) {
 		if (get_user(tv, tv_at) != 0)
 			return -EFAULT;
-		if (tv.sec < 0 || tv.usec < 0 || tv.usec >= 1000000 || (uint64_t)tv.sec >= SECONDS_MAX)
+		if (tv.sec < 0 || tv.usec < 0 || tv.usec >= 1000000 ||
+		    (uint64_t)tv.sec >= SECONDS_MAX)
 			return -EINVAL;
 	}
 	if (!capable(CAP_SYS_TIME))
 		return -EPERM;
 	if (tz_at.value != 0)
 		timezone = tz;
-	return tv_at.value != 0 ? set_clock((uint64_t)tv.sec * NS_PER_S + (uint64_t)tv.usec * 1000) : 0;
+	return tv_at.value != 0 ? set_clock((uint64_t)tv.sec * NS_PER_S + (uint64_t)tv.usec * 1000)
+				: 0;
 }
 SYSCALL(settimeofday);
 
@@ -240,8 +239,14 @@ static long adjust(uint32_t number, user_addr at)
 	if (t.modes != 0)
 		return capable(CAP_SYS_TIME) ? syscall_refuse_flags(number, t.modes) : -EPERM;
 	t = (struct abi_timex){
-		.max_error = 16000000, .estimated_error = 16000000, .status = STA_UNSYNC, .constant = 2, .precision = 1,
-		.tolerance = 32768000, .time = { (int64_t)(ns / NS_PER_S), (int64_t)(ns % NS_PER_S / 1000) }, .tick = 10000,
+		.max_error = 16000000,
+		.estimated_error = 16000000,
+		.status = STA_UNSYNC,
+		.constant = 2,
+		.precision = 1,
+		.tolerance = 32768000,
+		.time = {(int64_t)(ns / NS_PER_S), (int64_t)(ns % NS_PER_S / 1000)},
+		.tick = 10000,
 	};
 	return put_user(at, t) != 0 ? -EFAULT : TIME_ERROR;
 }

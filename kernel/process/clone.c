@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * New threads and processes: clone(2), clone3(2); fork and vfork are clones (see the architecture's legacy calls).
+ * New threads and processes: clone(2), clone3(2); fork and vfork are clones (see the architecture's
+ * legacy calls).
  *
- * Everything that can fail comes before the thread exists. A fatal signal that arrives while a process is being copied must not
- * miss the copy: the child is linked in under process_tree_lock, where senders to groups are excluded, and if the parent has a
- * signal by then, the child is born dying ("stillborn") and the call is made again.
+ * Everything that can fail comes before the thread exists. A fatal signal that arrives while a
+ * process is being copied must not miss the copy: the child is linked in under process_tree_lock,
+ * where senders to groups are excluded, and if the parent has a signal by then, the child is born
+ * dying ("stillborn") and the call is made again.
  */
+#include "internal.h"
 #include <arch/signal.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <kernel/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-#include "internal.h"
 
 enum : uint64_t {
-	CLONE_KNOWN = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM |
-		      CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED |
+	CLONE_KNOWN = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK |
+		      CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+		      CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED |
 		      CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND,
 };
 
@@ -45,7 +48,8 @@ static long check_flags(const struct clone_request *r, uint32_t number)
 	return 0;
 }
 
-/* The child's space, files, directory and handlers: shared or copied. On failure process_put-able as it is. */
+/* The child's space, files, directory and handlers: shared or copied. On failure process_put-able
+ * as it is. */
 static int copy_resources(struct process *child, struct process *p, uint64_t flags)
 {
 	int error;
@@ -112,7 +116,9 @@ static void copy_attributes(struct process *child, struct process *p, const stru
 	child->exit_signal = (uint8_t)r->exit_signal;
 }
 
-struct nproc_count { uint32_t uid, count; };
+struct nproc_count {
+	uint32_t uid, count;
+};
 
 static int count_uid(void *ctx, struct process *p)
 {
@@ -127,9 +133,10 @@ static bool too_many_processes(struct process *p)
 {
 	uint64_t limit = p->rlimits[RLIMIT_NPROC][0];
 
-	if (p->cred.uid == 0 || limit == RLIM_INFINITY || capable(CAP_SYS_RESOURCE) || capable(CAP_SYS_ADMIN))
+	if (p->cred.uid == 0 || limit == RLIM_INFINITY || capable(CAP_SYS_RESOURCE) ||
+	    capable(CAP_SYS_ADMIN))
 		return false;
-	struct nproc_count c = { .uid = p->cred.uid };
+	struct nproc_count c = {.uid = p->cred.uid};
 	(void)process_for_each(count_uid, &c);
 	return c.count >= limit;
 }
@@ -276,7 +283,8 @@ static long finish_clone(struct thread *t, struct vfork *vfork, uint32_t tid, bo
 		process_thread_of(t)->vfork = vfork;
 	thread_start(t);
 	if (vfork != nullptr) {
-		(void)wait_event_killable(&vfork->wait, __atomic_load_n(&vfork->done, __ATOMIC_ACQUIRE));
+		(void)wait_event_killable(&vfork->wait,
+					  __atomic_load_n(&vfork->done, __ATOMIC_ACQUIRE));
 		vfork_put(vfork);
 	}
 	return alive ? (long)tid : -ERESTARTNOINTR;
@@ -320,7 +328,8 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number)
 	error = reserve_id(child, &pid);
 	if (error != 0)
 		goto fail;
-	error = thread_create(thread_current()->name, &component_process, vm_space_handle(child->space), nullptr, nullptr, &t);
+	error = thread_create(thread_current()->name, &component_process,
+			      vm_space_handle(child->space), nullptr, nullptr, &t);
 	if (error != 0)
 		goto fail;
 	uint32_t tid = pid->id;
@@ -337,6 +346,7 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number)
 		if (!(r->flags & CLONE_VM))
 			vm_space_set_name(child->space, child->name, tid);
 		alive = link_process(child, pid, t, r->flags);
+		itimer_watch_limit(child);
 	}
 	return finish_clone(t, vfork, tid, alive);
 fail:
@@ -351,13 +361,14 @@ fail:
 }
 
 struct abi_clone_args {
-	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+		set_tid_size, cgroup;
 };
 enum : size_t { CLONE_ARGS_SIZE_VER0 = 64 };
 
 static long sys_clone3(user_addr at, size_t size)
 {
-	struct abi_clone_args a = { };
+	struct abi_clone_args a = {};
 
 	if (size < CLONE_ARGS_SIZE_VER0)
 		return -EINVAL;
@@ -367,13 +378,18 @@ static long sys_clone3(user_addr at, size_t size)
 		return -EFAULT;
 	if (a.set_tid_size != 0 || a.cgroup != 0 || a.pidfd != 0)
 		return syscall_refuse_flags(NR_clone3, a.flags);
-	if ((a.flags & 0xff) || (a.flags & CLONE_DETACHED) || a.exit_signal > SIGNAL_MAX || (a.stack == 0) != (a.stack_size == 0))
+	if ((a.flags & 0xff) || (a.flags & CLONE_DETACHED) || a.exit_signal > SIGNAL_MAX ||
+	    (a.stack == 0) != (a.stack_size == 0))
 		return -EINVAL;
 	if ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal != 0)
 		return -EINVAL;
 	struct clone_request r = {
-		.flags = a.flags, .stack = a.stack + a.stack_size, .tls = a.tls, .exit_signal = (uint32_t)a.exit_signal,
-		.parent_tid = USER_ADDR(a.parent_tid), .child_tid = USER_ADDR(a.child_tid),
+		.flags = a.flags,
+		.stack = a.stack + a.stack_size,
+		.tls = a.tls,
+		.exit_signal = (uint32_t)a.exit_signal,
+		.parent_tid = USER_ADDR(a.parent_tid),
+		.child_tid = USER_ADDR(a.child_tid),
 	};
 	return process_clone(&r, NR_clone3);
 }

@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * execve(2), execveat(2): scripts, credentials, and the switch to a new program (POSIX.1-2017 exec; Linux execve(2)).
+ * execve(2), execveat(2): scripts, credentials, and the switch to a new program (POSIX.1-2017 exec;
+ * Linux execve(2)).
  *
- * The new space is built completely before anything of the caller changes. Then the other threads end, which is the last thing that can
- * fail (by the caller's own death); from there on everything is replaced without failing.
+ * The new space is built completely before anything of the caller changes. Then the other threads
+ * end, which is the last thing that can fail (by the caller's own death); from there on everything
+ * is replaced without failing.
  */
+#include "exec.h"
+#include "internal.h"
+#include <abi/fcntl.h>
 #include <arch/gates.h>
 #include <arch/signal.h>
-#include <abi/fcntl.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <kernel/user.h>
 #include <kernel/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-#include "exec.h"
-#include "internal.h"
 
-enum : uint32_t { PERSONALITY_NO_RANDOMISE = 0x0040000, SETUID_BIT = 04000, SETGID_BIT = 02000, GROUP_EXEC = 010 };
+enum : uint32_t {
+	PERSONALITY_NO_RANDOMISE = 0x0040000,
+	SETUID_BIT = 04000,
+	SETGID_BIT = 02000,
+	GROUP_EXEC = 010
+};
 enum : uint64_t { ALL_CAPABILITIES = (UINT64_C(1) << (CAP_LAST + 1)) - 1, MOUNT_NOSUID = 2 };
 
 static uint64_t string_limit(void)
@@ -29,7 +36,7 @@ static uint64_t string_limit(void)
 
 static void exec_init(struct exec *e)
 {
-	*e = (struct exec){ };
+	*e = (struct exec){};
 	exec_strings_init(&e->args);
 	exec_strings_init(&e->env);
 }
@@ -80,15 +87,17 @@ static int parse_script_line(char *line, char **interpreter, char **argument)
 	return **interpreter != '\0' ? 0 : -ENOEXEC;
 }
 
-/* Puts interpreter, argument and the script's path before what there is; the former first string gives way to the path. */
-static int push_prefix(struct exec *e, const char *interpreter, const char *argument, const char *script)
+/* Puts interpreter, argument and the script's path before what there is; the former first string
+ * gives way to the path. */
+static int push_prefix(struct exec *e, const char *interpreter, const char *argument,
+		       const char *script)
 {
 	unsigned added = argument != nullptr ? 3 : 2, old = e->prefix_count > 0 ? 1 : 0;
-	const char *fresh[3] = { interpreter, argument != nullptr ? argument : script, script };
+	const char *fresh[3] = {interpreter, argument != nullptr ? argument : script, script};
 
 	if (e->prefix_count - old + added > EXEC_PREFIX_MAX)
 		return -E2BIG;
-	char *copies[3] = { };
+	char *copies[3] = {};
 	for (unsigned i = 0; i < added; i++) {
 		copies[i] = kstrdup(fresh[i]);
 		if (copies[i] == nullptr) {
@@ -121,13 +130,15 @@ static int enter_script(struct exec *e)
 	if (end != nullptr)
 		*end = '\0';
 	int error = parse_script_line(line, &interpreter, &argument);
-	/* A line that does not end within the limit may have lost a part of the interpreter's path. */
+	/* A line that does not end within the limit may have lost a part of the interpreter's path.
+	 */
 	if (error == 0 && end == nullptr && n == sizeof(line) - 1 && argument == nullptr)
 		error = -ENOEXEC;
 	if (error == 0)
-		error = push_prefix(e, interpreter, argument, e->depth == 1 ? e->name : e->prefix[0]);
+		error = push_prefix(e, interpreter, argument,
+				    e->depth == 1 ? e->name : e->prefix[0]);
 	if (error == 0)
-		error = file_open_path(interpreter, O_RDONLY, 0, &f);
+		error = exec_open(interpreter, &f);
 	if (error != 0)
 		return error;
 	file_put(e->file);
@@ -138,9 +149,7 @@ static int enter_script(struct exec *e)
 static int find_program(struct exec *e)
 {
 	for (;;) {
-		int error = file_check_exec(e->file);
-		if (error == 0)
-			error = exec_read_head(e->file, e->head, &e->head_bytes);
+		int error = exec_read_head(e->file, e->head, &e->head_bytes);
 		if (error != 0)
 			return error;
 		if (e->head_bytes < 2 || e->head[0] != '#' || e->head[1] != '!')
@@ -151,7 +160,8 @@ static int find_program(struct exec *e)
 	}
 }
 
-/* Set-user-id programs and capabilities (capabilities(7), "Transformation of capabilities during execve", for root's rules). */
+/* Set-user-id programs and capabilities (capabilities(7), "Transformation of capabilities during
+ * execve", for root's rules). */
 static void compute_credentials(struct exec *e)
 {
 	struct process *p = process_current();
@@ -159,12 +169,14 @@ static void compute_credentials(struct exec *e)
 	const struct inode *i = e->file->inode;
 
 	*c = p->cred;
-	bool allowed = !c->no_new_privs && !(e->file->path.mount != nullptr && (e->file->path.mount->flags & MOUNT_NOSUID));
+	bool allowed = !c->no_new_privs && !(e->file->path.mount != nullptr &&
+					     (e->file->path.mount->flags & MOUNT_NOSUID));
 	if (allowed && (i->mode & SETUID_BIT))
 		c->euid = i->uid;
 	if (allowed && (i->mode & (SETGID_BIT | GROUP_EXEC)) == (SETGID_BIT | GROUP_EXEC))
 		c->egid = i->gid;
-	e->secure = c->euid != p->cred.euid || c->egid != p->cred.egid || c->euid != c->uid || c->egid != c->gid;
+	e->secure = c->euid != p->cred.euid || c->egid != p->cred.egid || c->euid != c->uid ||
+		    c->egid != c->gid;
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
 	if (c->uid == 0 || c->euid == 0)
@@ -191,6 +203,8 @@ static int build(struct exec *e)
 	if (error != 0)
 		return error;
 	e->running = true;
+	/* What a process may not read must not leak through its memory either. */
+	e->unreadable = inode_permission(e->file->inode, R_OK, false) != 0;
 	compute_credentials(e);
 	error = vm_space_create(&e->space);
 	if (error == 0)
@@ -263,7 +277,7 @@ static void commit(struct exec *e, struct signal_state *fresh)
 	struct file *old_exe = p->exe;
 	p->exe = e->file;
 	p->cred = e->cred;
-	p->dumpable = !e->secure;
+	p->dumpable = !e->secure && !e->unreadable;
 	mutex_unlock(&p->lock);
 	vm_space_use(e->space);
 	e->file = nullptr;
@@ -334,7 +348,8 @@ static int add_strings(struct exec *e, user_addr argv, user_addr envp)
 	if (error == 0 && e->args.count == 0)
 		error = exec_strings_add(&e->args, "", limit);
 	if (error == 0)
-		error = exec_strings_add_user_array(&e->env, envp, limit - MIN(limit, e->args.bytes));
+		error = exec_strings_add_user_array(&e->env, envp,
+						    limit - MIN(limit, e->args.bytes));
 	return error;
 }
 
@@ -364,7 +379,8 @@ static int set_exec_name(struct exec *e, int dirfd, user_addr path_at, bool *emp
 	return (int)n;
 }
 
-static long do_execveat(int dirfd, user_addr path_at, user_addr argv, user_addr envp, uint32_t flags, uint32_t number)
+static long do_execveat(int dirfd, user_addr path_at, user_addr argv, user_addr envp,
+			uint32_t flags, uint32_t number)
 {
 	struct exec *e = kmalloc(sizeof(*e));
 	struct path path;
@@ -379,10 +395,12 @@ static long do_execveat(int dirfd, user_addr path_at, user_addr argv, user_addr 
 	exec_init(e);
 	int error = set_exec_name(e, dirfd, path_at, &empty);
 	if (error == 0)
-		error = path_lookup_user(dirfd, path_at, (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
-					 (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &path);
+		error = path_lookup_user(dirfd, path_at,
+					 (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
+						 (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
+					 &path);
 	if (error == 0) {
-		error = file_open_at(&path, O_RDONLY, &e->file);
+		error = file_open_exec(&path, &e->file);
 		path_put(&path);
 	}
 	if (error == 0)
@@ -425,7 +443,7 @@ int exec_kernel(const char *path, const char *const *argv, const char *const *en
 	for (; error == 0 && *envp != nullptr; envp++)
 		error = exec_strings_add(&e->env, *envp, string_limit());
 	if (error == 0)
-		error = file_open_path(path, O_RDONLY, 0, &e->file);
+		error = exec_open(path, &e->file);
 	if (error != 0) {
 		exec_free(e);
 		return error;

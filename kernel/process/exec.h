@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of execve(2): strings gathered from the caller, the image mapped into a fresh space, the initial stack, the switch. Everything
- * up to the switch works on the new space alone, so a failure leaves the caller as it was.
+ * The parts of execve(2): strings gathered from the caller, the image mapped into a fresh space,
+ * the initial stack, the switch. Everything up to the switch works on the new space alone, so a
+ * failure leaves the caller as it was.
  */
 #ifndef PROCESS_EXEC_H
 #define PROCESS_EXEC_H
@@ -10,7 +11,7 @@
 #include <lib/list.h>
 
 enum : size_t {
-	EXEC_HEAD_BYTES = 4096,			/* of the file, looked at for magic numbers and program headers */
+	EXEC_HEAD_BYTES = 4096, /* of the file, looked at for magic numbers and program headers */
 	EXEC_SCRIPT_LINE = 256,
 	EXEC_STRING_MAX = 131072,
 	EXEC_PREFIX_MAX = 16,
@@ -21,7 +22,7 @@ enum : size_t {
 struct exec_strings {
 	struct list chunks;
 	uint64_t bytes, count;
-	uint64_t first_length;			/* of the first string, with its terminator */
+	uint64_t first_length; /* of the first string, with its terminator */
 };
 struct exec_chunk {
 	struct list link;
@@ -34,28 +35,29 @@ void exec_strings_free(struct exec_strings *s);
 [[nodiscard]] int exec_strings_add(struct exec_strings *s, const char *text, uint64_t limit);
 [[nodiscard]] int exec_strings_add_user(struct exec_strings *s, user_addr text, uint64_t limit);
 /* All strings of a user array of pointers that a null ends. */
-[[nodiscard]] int exec_strings_add_user_array(struct exec_strings *s, user_addr array, uint64_t limit);
+[[nodiscard]] int exec_strings_add_user_array(struct exec_strings *s, user_addr array,
+					      uint64_t limit);
 
 struct exec_image {
-	uint64_t entry;				/* where the process begins: the interpreter's, if there is one */
+	uint64_t entry; /* where the process begins: the interpreter's, if there is one */
 	uint64_t program_entry, phdr, phdr_size, phdr_count, interpreter_base;
-	uint64_t end;				/* of the program's last segment */
+	uint64_t end; /* of the program's last segment */
 	uint64_t code_start, code_end;
 };
 
 struct exec {
 	struct file *file;
-	bool running;				/* exe_begin was done for file */
-	char *name;				/* path of the program as called: AT_EXECFN */
+	bool running; /* exe_begin was done for file */
+	char *name;   /* path of the program as called: AT_EXECFN */
 	uint8_t *head;
 	size_t head_bytes;
 	struct exec_strings args, env;
-	char *prefix[EXEC_PREFIX_MAX];		/* strings before args, which then lose their first */
+	char *prefix[EXEC_PREFIX_MAX]; /* strings before args, which then lose their first */
 	unsigned prefix_count, depth;
 	struct vm_space *space;
 	struct exec_image image;
 	struct credentials cred;
-	bool secure, randomise;
+	bool secure, randomise, unreadable;
 	uint64_t stack_pointer;
 	struct vm_exec_info info;
 };
@@ -64,6 +66,8 @@ struct exec {
 [[nodiscard]] int exec_map_image(struct exec *e);
 /* Maps the stack and fills it with strings, vectors and the auxiliary vector. */
 [[nodiscard]] int exec_build_stack(struct exec *e);
+/* Opens the program or interpreter that path names, for executing it. */
+[[nodiscard]] int exec_open(const char *path, struct file **out);
 /* Reads the file's first bytes. */
 [[nodiscard]] int exec_read_head(struct file *f, uint8_t *head, size_t *bytes);
 /* Random page-aligned offset below pages * 4096, 0 if randomisation is off. */

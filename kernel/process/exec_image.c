@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mapping ELF files for execve: the program at its addresses (ET_EXEC) or at a random base (ET_DYN), then the interpreter that it names.
+ * Mapping ELF files for execve: the program at its addresses (ET_EXEC) or at a random base
+ * (ET_DYN), then the interpreter that it names.
  *
- * lib/elf.c has checked the headers; here segments become private mappings of the file and zero pages (System V ABI, chapter 5,
- * "Program Loading"). The rest of a writable segment's last file page is zeroed.
+ * lib/elf.c has checked the headers; here segments become private mappings of the file and zero
+ * pages (System V ABI, chapter 5, "Program Loading"). The rest of a writable segment's last file
+ * page is zeroed.
  */
+#include "exec.h"
+#include "internal.h"
+#include <abi/fcntl.h>
 #include <arch/signal.h>
 #include <kernel/random.h>
 #include <kernel/slab.h>
@@ -12,12 +17,12 @@
 #include <lib/elf.h>
 #include <lib/string.h>
 #include <nucleus/layout.h>
-#include "exec.h"
-#include "internal.h"
 
 enum : uint64_t {
-	PROGRAM_BASE = 0x555555554000, PROGRAM_BASE_PAGES = UINT64_C(1) << 28,
-	INTERPRETER_BASE = 0x7ff100000000, INTERPRETER_BASE_PAGES = UINT64_C(1) << 22,
+	PROGRAM_BASE = 0x555555554000,
+	PROGRAM_BASE_PAGES = UINT64_C(1) << 28,
+	INTERPRETER_BASE = 0x7ff100000000,
+	INTERPRETER_BASE_PAGES = UINT64_C(1) << 22,
 	BRK_PAGES = 8192,
 	LOWEST_ADDRESS = 65536,
 };
@@ -30,6 +35,18 @@ uint64_t exec_random(const struct exec *e, uint64_t pages)
 		return 0;
 	random_bytes(&r, sizeof(r));
 	return r % pages << PAGE_SHIFT;
+}
+
+int exec_open(const char *path, struct file **out)
+{
+	struct path at;
+	int error = path_lookup(AT_FDCWD, path, WALK_FOLLOW, &at);
+
+	if (error != 0)
+		return error;
+	error = file_open_exec(&at, out);
+	path_put(&at);
+	return error;
 }
 
 int exec_read_head(struct file *f, uint8_t *head, size_t *bytes)
@@ -45,7 +62,8 @@ int exec_read_head(struct file *f, uint8_t *head, size_t *bytes)
 
 static uint32_t protection(uint32_t elf_flags)
 {
-	return (elf_flags & ELF_R ? MAP_PROT_READ : 0) | (elf_flags & ELF_W ? MAP_PROT_WRITE : 0) | (elf_flags & ELF_X ? MAP_PROT_EXEC : 0);
+	return (elf_flags & ELF_R ? MAP_PROT_READ : 0) | (elf_flags & ELF_W ? MAP_PROT_WRITE : 0) |
+	       (elf_flags & ELF_X ? MAP_PROT_EXEC : 0);
 }
 
 static int clear(struct vm_space *space, uint64_t at, uint64_t n)
@@ -62,10 +80,12 @@ static int clear(struct vm_space *space, uint64_t at, uint64_t n)
 	return error;
 }
 
-static int map_segment(struct vm_space *space, struct file *f, const struct elf_segment *s, uint64_t bias)
+static int map_segment(struct vm_space *space, struct file *f, const struct elf_segment *s,
+		       uint64_t bias)
 {
 	uint64_t start = s->vaddr + bias, page = align_down(start, PAGE_SIZE);
-	uint64_t file_end = start + s->file_size, memory_end = align_up(start + s->mem_size, PAGE_SIZE);
+	uint64_t file_end = start + s->file_size,
+		 memory_end = align_up(start + s->mem_size, PAGE_SIZE);
 	uint64_t mapped_end = page;
 	int error;
 
@@ -73,7 +93,8 @@ static int map_segment(struct vm_space *space, struct file *f, const struct elf_
 		return -ENOEXEC;
 	if (s->file_size > 0) {
 		mapped_end = align_up(file_end, PAGE_SIZE);
-		error = vm_map_fixed(space, page, mapped_end - page, protection(s->flags), f, align_down(s->offset, PAGE_SIZE));
+		error = vm_map_fixed(space, page, mapped_end - page, protection(s->flags), f,
+				     align_down(s->offset, PAGE_SIZE));
 		if (error != 0)
 			return error;
 		if (s->mem_size > s->file_size && (s->flags & ELF_W) && file_end < mapped_end) {
@@ -84,7 +105,8 @@ static int map_segment(struct vm_space *space, struct file *f, const struct elf_
 	}
 	if (memory_end <= mapped_end)
 		return 0;
-	return vm_map_fixed(space, mapped_end, memory_end - mapped_end, protection(s->flags), nullptr, 0);
+	return vm_map_fixed(space, mapped_end, memory_end - mapped_end, protection(s->flags),
+			    nullptr, 0);
 }
 
 static int map_elf(struct exec *e, struct file *f, const struct elf *elf, uint64_t bias)
@@ -119,7 +141,7 @@ static int open_interpreter(struct exec *e, const struct elf *elf, struct file *
 	long n = file_read_at(e->file, path, elf->interp_size, elf->interp_offset);
 	error = -ENOEXEC;
 	if (n == (long)elf->interp_size && path[n - 1] == '\0')
-		error = file_open_path(path, 0, 0, out);
+		error = exec_open(path, out);
 	kfree(path);
 	return error;
 }
@@ -135,15 +157,16 @@ static int map_interpreter(struct exec *e, const struct elf *program)
 	int error = open_interpreter(e, program, &f);
 	if (error != 0)
 		goto out;
-	error = file_check_exec(f);
-	if (error == 0)
-		error = exec_read_head(f, e->head, &bytes);
+	error = exec_read_head(f, e->head, &bytes);
 	if (error != 0)
 		goto out;
 	error = -ELIBBAD;
-	if (elf_parse(e->head, bytes, f->inode->size, ARCH_ELF_MACHINE, elf) != ELF_OK || elf->interp_size != 0)
+	if (elf_parse(e->head, bytes, f->inode->size, ARCH_ELF_MACHINE, elf) != ELF_OK ||
+	    elf->interp_size != 0)
 		goto out;
-	uint64_t base = elf->type == ELF_TYPE_DYN ? INTERPRETER_BASE + exec_random(e, INTERPRETER_BASE_PAGES) : 0;
+	uint64_t base = elf->type == ELF_TYPE_DYN
+				? INTERPRETER_BASE + exec_random(e, INTERPRETER_BASE_PAGES)
+				: 0;
 	error = map_elf(e, f, elf, base);
 	e->image.interpreter_base = base;
 	e->image.entry = base + elf->entry;
@@ -162,8 +185,8 @@ int exec_map_image(struct exec *e)
 
 	if (elf == nullptr)
 		return -ENOMEM;
-	if (e->file->inode == nullptr ||
-	    elf_parse(e->head, e->head_bytes, e->file->inode->size, ARCH_ELF_MACHINE, elf) != ELF_OK)
+	if (e->file->inode == nullptr || elf_parse(e->head, e->head_bytes, e->file->inode->size,
+						   ARCH_ELF_MACHINE, elf) != ELF_OK)
 		goto out;
 	uint64_t bias = 0;
 	if (elf->type == ELF_TYPE_DYN)

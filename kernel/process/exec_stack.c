@@ -1,22 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The initial stack of a program (System V ABI, x86_64 3.4.1 "Initial Stack and Register State"; AArch64 alike; auxiliary vector:
- * getauxval(3)). From the top down: eight zero bytes, the path it was called by, environment strings, argument strings, the
- * platform's name, 16 random bytes, then aligned: argc, argv[], 0, envp[], 0, auxv[].
+ * The initial stack of a program (System V ABI, x86_64 3.4.1 "Initial Stack and Register State";
+ * AArch64 alike; auxiliary vector: getauxval(3)). From the top down: eight zero bytes, the path it
+ * was called by, environment strings, argument strings, the platform's name, 16 random bytes, then
+ * aligned: argc, argv[], 0, envp[], 0, auxv[].
  */
+#include "exec.h"
+#include "internal.h"
 #include <arch/signal.h>
 #include <kernel/init.h>
 #include <kernel/random.h>
 #include <lib/string.h>
 #include <nucleus/layout.h>
-#include "exec.h"
-#include "internal.h"
 
-enum : uint64_t { STACK_RANDOM_PAGES = UINT64_C(1) << 22, STACK_GAP = 4096, STACK_LEAST = 256 * 1024 };
+enum : uint64_t {
+	STACK_RANDOM_PAGES = UINT64_C(1) << 22,
+	STACK_GAP = 4096,
+	STACK_LEAST = 256 * 1024
+};
 enum auxv : uint64_t {
-	AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_BASE = 7, AT_FLAGS = 8, AT_ENTRY = 9, AT_UID = 11,
-	AT_EUID = 12, AT_GID = 13, AT_EGID = 14, AT_PLATFORM = 15, AT_HWCAP = 16, AT_CLKTCK = 17, AT_SECURE = 23, AT_RANDOM = 25,
-	AT_HWCAP2 = 26, AT_EXECFN = 31, AT_SYSINFO_EHDR = 33, AT_MINSIGSTKSZ = 51,
+	AT_NULL = 0,
+	AT_PHDR = 3,
+	AT_PHENT = 4,
+	AT_PHNUM = 5,
+	AT_PAGESZ = 6,
+	AT_BASE = 7,
+	AT_FLAGS = 8,
+	AT_ENTRY = 9,
+	AT_UID = 11,
+	AT_EUID = 12,
+	AT_GID = 13,
+	AT_EGID = 14,
+	AT_PLATFORM = 15,
+	AT_HWCAP = 16,
+	AT_CLKTCK = 17,
+	AT_SECURE = 23,
+	AT_RANDOM = 25,
+	AT_HWCAP2 = 26,
+	AT_EXECFN = 31,
+	AT_SYSINFO_EHDR = 33,
+	AT_MINSIGSTKSZ = 51,
 	AUXV_ENTRIES = 22,
 };
 
@@ -69,7 +92,8 @@ static int write_strings(struct exec *e, const struct exec_strings *s, uint64_t 
 }
 
 /* Pointers to the strings that write_strings put at `at`. */
-static void put_pointers(struct word_writer *w, const struct exec_strings *s, uint64_t skip, uint64_t at)
+static void put_pointers(struct word_writer *w, const struct exec_strings *s, uint64_t skip,
+			 uint64_t at)
 {
 	struct exec_chunk *c;
 	bool at_start = true;
@@ -126,7 +150,8 @@ static int write_text(struct exec *e, const struct stack_plan *plan)
 	if (error == 0)
 		error = vm_write(e->space, plan->name_at, e->name, strlen(e->name) + 1);
 	if (error == 0)
-		error = vm_write(e->space, plan->platform_at, ARCH_PLATFORM_NAME, sizeof(ARCH_PLATFORM_NAME));
+		error = vm_write(e->space, plan->platform_at, ARCH_PLATFORM_NAME,
+				 sizeof(ARCH_PLATFORM_NAME));
 	random_bytes(random, sizeof(random));
 	if (error == 0)
 		error = vm_write(e->space, plan->random_at, random, sizeof(random));
@@ -163,7 +188,7 @@ static void put_auxv(struct word_writer *w, const struct exec *e, const struct s
 
 static int write_words(struct exec *e, const struct stack_plan *plan)
 {
-	struct word_writer w = { .space = e->space, .at = plan->words_at };
+	struct word_writer w = {.space = e->space, .at = plan->words_at};
 	uint64_t at = plan->args_at;
 
 	put(&w, plan->argc);
@@ -184,7 +209,7 @@ int exec_build_stack(struct exec *e)
 {
 	uint64_t top = USER_END - STACK_GAP - exec_random(e, STACK_RANDOM_PAGES);
 	uint64_t limit = MIN(process_rlimit(RLIMIT_STACK), UINT64_C(1) << 30);
-	struct stack_plan plan = { };
+	struct stack_plan plan = {};
 	int error = vm_map_vdso(e->space, &plan.vdso);
 
 	if (error != 0)
@@ -198,8 +223,13 @@ int exec_build_stack(struct exec *e)
 		error = write_words(e, &plan);
 	e->stack_pointer = plan.words_at;
 	e->info = (struct vm_exec_info){
-		.arg_start = plan.args_at, .arg_end = plan.env_at, .env_start = plan.env_at, .env_end = plan.name_at,
-		.stack_start = plan.words_at, .code_start = e->image.code_start, .code_end = e->image.code_end,
+		.arg_start = plan.args_at,
+		.arg_end = plan.env_at,
+		.env_start = plan.env_at,
+		.env_end = plan.name_at,
+		.stack_start = plan.words_at,
+		.code_start = e->image.code_start,
+		.code_end = e->image.code_end,
 	};
 	return error;
 }

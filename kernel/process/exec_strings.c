@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arguments and environment on their way from the old program to the new one: copied into pages of the kernel before anything is changed,
- * because the old space goes away and the new one is another. Strings may cross pages.
+ * Arguments and environment on their way from the old program to the new one: copied into pages of
+ * the kernel before anything is changed, because the old space goes away and the new one is
+ * another. Strings may cross pages.
  */
+#include "exec.h"
+#include "internal.h"
 #include <kernel/slab.h>
 #include <kernel/user.h>
 #include <lib/string.h>
 #include <nucleus/layout.h>
-#include "exec.h"
-#include "internal.h"
 
 void exec_strings_init(struct exec_strings *s)
 {
-	*s = (struct exec_strings){ };
+	*s = (struct exec_strings){};
 	list_init(&s->chunks);
 }
 
@@ -79,7 +80,8 @@ int exec_strings_add_user(struct exec_strings *s, user_addr text, uint64_t limit
 		if (c == nullptr)
 			return -ENOMEM;
 		/* Not across a user page, so that a short copy is a fault and nothing else. */
-		size_t n = MIN(sizeof(c->text) - c->used, PAGE_SIZE - (text.value & (PAGE_SIZE - 1)));
+		size_t n =
+			MIN(sizeof(c->text) - c->used, PAGE_SIZE - (text.value & (PAGE_SIZE - 1)));
 		if (copy_from_user(c->text + c->used, text, n) != 0)
 			return -EFAULT;
 		char *end = memchr(c->text + c->used, 0, n);

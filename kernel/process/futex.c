@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * futex(2): WAIT, WAKE, WAIT_BITSET, WAKE_BITSET, REQUEUE, CMP_REQUEUE, WAKE_OP, private and shared, monotonic and realtime.
- * The priority-inheriting operations are not there (ENOSYS).
+ * futex(2): WAIT, WAKE, WAIT_BITSET, WAKE_BITSET, REQUEUE, CMP_REQUEUE, WAKE_OP, private and
+ * shared, monotonic and realtime. The priority-inheriting operations are not there (ENOSYS).
  *
- * Waiters hang in hash buckets by the key of their word. A waiter queues itself first and loads the word afterwards, without a lock
- * (loading may fault): whoever changes the word later finds it queued, and whoever changed it before is seen by the load. A waiter
- * that was woken in between counts as woken. A waker's last act on a waiter is thread_unpark, under the bucket's lock, and
- * a waiter leaves only after it held that lock.
+ * Waiters hang in hash buckets by the key of their word. A waiter queues itself first and loads the
+ * word afterwards, without a lock (loading may fault): whoever changes the word later finds it
+ * queued, and whoever changed it before is seen by the load. A waiter that was woken in between
+ * counts as woken. A waker's last act on a waiter is thread_unpark, under the bucket's lock, and a
+ * waiter leaves only after it held that lock.
  */
+#include "internal.h"
 #include <kernel/clock.h>
 #include <kernel/user.h>
-#include "internal.h"
 
 enum : uint32_t { BUCKETS = 256, BITSET_ALL = UINT32_MAX };
 enum futex_operation : uint32_t {
-	FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE = 4, FUTEX_WAKE_OP = 5, FUTEX_WAIT_BITSET = 9,
+	FUTEX_WAIT = 0,
+	FUTEX_WAKE = 1,
+	FUTEX_REQUEUE = 3,
+	FUTEX_CMP_REQUEUE = 4,
+	FUTEX_WAKE_OP = 5,
+	FUTEX_WAIT_BITSET = 9,
 	FUTEX_WAKE_BITSET = 10,
-	FUTEX_PRIVATE = 128, FUTEX_REALTIME = 256,
+	FUTEX_PRIVATE = 128,
+	FUTEX_REALTIME = 256,
 };
 
 struct bucket {
@@ -26,7 +33,7 @@ struct bucket {
 struct futex_waiter {
 	struct list link;
 	struct thread *thread;
-	struct bucket *bucket;		/* changed by requeue under both buckets' locks */
+	struct bucket *bucket; /* changed by requeue under both buckets' locks */
 	struct user_key key;
 	uint32_t bitset;
 	bool woken;
@@ -127,7 +134,7 @@ struct futex_wait {
 	user_addr at;
 	bool private_word, realtime;
 	uint32_t value, bitset;
-	uint64_t deadline;		/* on its clock; 0: none */
+	uint64_t deadline; /* on its clock; 0: none */
 };
 
 static int sleep_until_woken(struct futex_waiter *w, const struct futex_wait *f)
@@ -149,7 +156,7 @@ static int sleep_until_woken(struct futex_waiter *w, const struct futex_wait *f)
 
 static long wait(const struct futex_wait *f)
 {
-	struct futex_waiter w = { .thread = thread_current(), .bitset = f->bitset };
+	struct futex_waiter w = {.thread = thread_current(), .bitset = f->bitset};
 	uint32_t seen;
 
 	if (f->bitset == 0)
@@ -169,8 +176,12 @@ static long wait(const struct futex_wait *f)
 static long wait_again(struct restart_block *r)
 {
 	struct futex_wait f = {
-		.at = USER_ADDR(r->words[0]), .value = (uint32_t)r->words[1], .bitset = (uint32_t)r->words[2], .deadline = r->words[3],
-		.private_word = r->words[4] & 1, .realtime = r->words[4] & 2,
+		.at = USER_ADDR(r->words[0]),
+		.value = (uint32_t)r->words[1],
+		.bitset = (uint32_t)r->words[2],
+		.deadline = r->words[3],
+		.private_word = r->words[4] & 1,
+		.realtime = r->words[4] & 2,
 	};
 	long result = wait(&f);
 
@@ -186,7 +197,8 @@ static long wait_restartable(const struct futex_wait *f)
 		return result;
 	process_thread_current()->restart = (struct restart_block){
 		.again = wait_again,
-		.words = { f->at.value, f->value, f->bitset, f->deadline, (f->private_word ? 1 : 0) | (f->realtime ? 2 : 0) },
+		.words = {f->at.value, f->value, f->bitset, f->deadline,
+			  (f->private_word ? 1 : 0) | (f->realtime ? 2 : 0)},
 	};
 	return -ERESTART_RESTARTBLOCK;
 }
@@ -211,7 +223,8 @@ static void unlock_both(struct bucket *a, struct bucket *b) NO_THREAD_SAFETY
 	spin_unlock(&a->lock);
 }
 
-static long requeue(const struct user_key *from, const struct user_key *to, uint32_t wake_count, uint32_t move_count) NO_THREAD_SAFETY
+static long requeue(const struct user_key *from, const struct user_key *to, uint32_t wake_count,
+		    uint32_t move_count) NO_THREAD_SAFETY
 {
 	struct bucket *a = bucket_of(from), *b = bucket_of(to);
 	struct futex_waiter *w, *tmp;
@@ -297,11 +310,14 @@ static bool compare_old(uint32_t comparison, int32_t old, int32_t argument, bool
 	}
 }
 
-/* Changes the second word as value3 encodes it, wakes the first's waiters, and the second's if its old value compares so. */
+/* Changes the second word as value3 encodes it, wakes the first's waiters, and the second's if its
+ * old value compares so. */
 static long do_wake_op(const struct futex_call *c)
 {
-	uint32_t operation = c->value3 >> 28 & 7, comparison = c->value3 >> 24 & 15, old, fresh, seen;
-	int32_t argument = sign_extend_12(c->value3 >> 12 & 0xfff), compared = sign_extend_12(c->value3 & 0xfff);
+	uint32_t operation = c->value3 >> 28 & 7, comparison = c->value3 >> 24 & 15, old, fresh,
+		 seen;
+	int32_t argument = sign_extend_12(c->value3 >> 12 & 0xfff),
+		compared = sign_extend_12(c->value3 & 0xfff);
 	struct user_key key, key2;
 	bool also = false;
 
@@ -333,7 +349,11 @@ static long do_wake_op(const struct futex_call *c)
 
 static long do_wait(const struct futex_call *c, user_addr timeout_at, bool realtime)
 {
-	struct futex_wait f = { .at = c->at, .private_word = c->private_word, .value = c->value, .bitset = BITSET_ALL, .realtime = realtime };
+	struct futex_wait f = {.at = c->at,
+			       .private_word = c->private_word,
+			       .value = c->value,
+			       .bitset = BITSET_ALL,
+			       .realtime = realtime};
 	uint64_t timeout;
 
 	if (c->operation == FUTEX_WAIT_BITSET)
@@ -361,11 +381,17 @@ static long do_wake(const struct futex_call *c, uint32_t bitset)
 	return error != 0 ? error : wake(&key, c->value, bitset);
 }
 
-static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_addr timeout, user_addr at2, uint32_t value3)
+static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_addr timeout,
+		      user_addr at2, uint32_t value3)
 {
 	struct futex_call c = {
-		.at = at, .at2 = at2, .operation = operation & ~(uint32_t)(FUTEX_PRIVATE | FUTEX_REALTIME), .value = value,
-		.value2 = (uint32_t)timeout.value, .value3 = value3, .private_word = operation & FUTEX_PRIVATE,
+		.at = at,
+		.at2 = at2,
+		.operation = operation & ~(uint32_t)(FUTEX_PRIVATE | FUTEX_REALTIME),
+		.value = value,
+		.value2 = (uint32_t)timeout.value,
+		.value3 = value3,
+		.private_word = operation & FUTEX_PRIVATE,
 	};
 	bool realtime = operation & FUTEX_REALTIME;
 
@@ -375,21 +401,13 @@ static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_add
 		return -ENOSYS;
 	switch (c.operation) {
 	case FUTEX_WAIT:
-	case FUTEX_WAIT_BITSET:
-		return do_wait(&c, timeout, realtime);
-	case FUTEX_WAKE:
-		return do_wake(&c, BITSET_ALL);
-	case FUTEX_WAKE_BITSET:
-		return do_wake(&c, value3);
-	case FUTEX_REQUEUE:
-		return do_requeue(&c, false);
-	case FUTEX_CMP_REQUEUE:
-		return do_requeue(&c, true);
-	case FUTEX_WAKE_OP:
-		return do_wake_op(&c);
-	default:
-		(void)syscall_refuse_flags(NR_futex, operation);
-		return -ENOSYS;
+	case FUTEX_WAIT_BITSET: return do_wait(&c, timeout, realtime);
+	case FUTEX_WAKE: return do_wake(&c, BITSET_ALL);
+	case FUTEX_WAKE_BITSET: return do_wake(&c, value3);
+	case FUTEX_REQUEUE: return do_requeue(&c, false);
+	case FUTEX_CMP_REQUEUE: return do_requeue(&c, true);
+	case FUTEX_WAKE_OP: return do_wake_op(&c);
+	default: (void)syscall_refuse_flags(NR_futex, operation); return -ENOSYS;
 	}
 }
 SYSCALL(futex);

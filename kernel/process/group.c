@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Process groups and sessions: setpgid(2), getpgid(2), setsid(2), getsid(2), orphaned groups, the controlling terminal's part
- * (POSIX.1-2017 XBD 3.269, 3.297, 11.1).
+ * Process groups and sessions: setpgid(2), getpgid(2), setsid(2), getsid(2), orphaned groups, the
+ * controlling terminal's part (POSIX.1-2017 XBD 3.269, 3.297, 11.1).
  *
- * A group is orphaned when no member has a parent in another group of the same session: nobody is left who could continue
- * it, so when it has stopped members it gets SIGHUP and SIGCONT.
+ * A group is orphaned when no member has a parent in another group of the same session: nobody is
+ * left who could continue it, so when it has stopped members it gets SIGHUP and SIGCONT.
  */
-#include <kernel/tty.h>
 #include "internal.h"
+#include <kernel/tty.h>
 
 bool group_orphaned_locked(uint32_t pgid, const struct process *without)
 {
@@ -17,7 +17,8 @@ bool group_orphaned_locked(uint32_t pgid, const struct process *without)
 	if (group == nullptr)
 		return true;
 	list_for_each(p, &group->group, group_link) {
-		if (p == without || p->state >= PROCESS_ZOMBIE || p->parent == nullptr || p->parent->pid <= 1)
+		if (p == without || p->state >= PROCESS_ZOMBIE || p->parent == nullptr ||
+		    p->parent->pid <= 1)
 			continue;
 		if (p->parent->pgid != pgid && p->parent->sid == p->sid)
 			return false;
@@ -88,7 +89,8 @@ void session_lost_tty(struct tty *tty, uint32_t sid)
 }
 
 /* Whether `target` may be put into group pgid by the current process. */
-static long check_setpgid(struct process *self, struct process *target, uint32_t pgid) REQUIRES(process_tree_lock)
+static long check_setpgid(struct process *self, struct process *target, uint32_t pgid)
+	REQUIRES(process_tree_lock)
 {
 	if (target == nullptr || (target != self && target->parent != self))
 		return -ESRCH;

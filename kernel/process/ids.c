@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who a process is: getpid(2) and its kin, user and group ids, supplementary groups (POSIX.1-2017 setuid(), setgid(); Linux credentials(7),
- * setresuid(2), setfsuid(2)).
+ * Who a process is: getpid(2) and its kin, user and group ids, supplementary groups (POSIX.1-2017
+ * setuid(), setgid(); Linux credentials(7), setresuid(2), setfsuid(2)).
  *
- * The ids that are only read are one load each: they belong to the process and change under process->lock. Losing the user id 0 takes
- * the capabilities away (capabilities(7), "Effect of user ID changes on capabilities").
+ * The ids that are only read are one load each: they belong to the process and change under
+ * process->lock. Losing the user id 0 takes the capabilities away (capabilities(7), "Effect of user
+ * ID changes on capabilities").
  */
+#include "internal.h"
 #include <kernel/user.h>
 #include <lib/string.h>
-#include "internal.h"
 
 enum : uint32_t { UNCHANGED = UINT32_MAX };
 
@@ -145,7 +146,8 @@ static long sys_setgid(uint32_t gid)
 }
 SYSCALL(setgid);
 
-/* The saved id follows the effective one when the real one is set, or the effective one to another value than the real one. */
+/* The saved id follows the effective one when the real one is set, or the effective one to another
+ * value than the real one. */
 static long sys_setreuid(uint32_t uid, uint32_t euid)
 {
 	const struct credentials *c = &process_current()->cred;
@@ -180,7 +182,8 @@ static long sys_setresuid(uint32_t uid, uint32_t euid, uint32_t suid)
 {
 	const struct credentials *c = &process_current()->cred;
 
-	if (!capable(CAP_SETUID) && (!uid_is_mine(c, uid) || !uid_is_mine(c, euid) || !uid_is_mine(c, suid)))
+	if (!capable(CAP_SETUID) &&
+	    (!uid_is_mine(c, uid) || !uid_is_mine(c, euid) || !uid_is_mine(c, suid)))
 		return -EPERM;
 	return change_uids(uid, euid, suid);
 }
@@ -190,7 +193,8 @@ static long sys_setresgid(uint32_t gid, uint32_t egid, uint32_t sgid)
 {
 	const struct credentials *c = &process_current()->cred;
 
-	if (!capable(CAP_SETGID) && (!gid_is_mine(c, gid) || !gid_is_mine(c, egid) || !gid_is_mine(c, sgid)))
+	if (!capable(CAP_SETGID) &&
+	    (!gid_is_mine(c, gid) || !gid_is_mine(c, egid) || !gid_is_mine(c, sgid)))
 		return -EPERM;
 	return change_gids(gid, egid, sgid);
 }
@@ -207,7 +211,7 @@ static long sys_getresuid(user_addr a, user_addr b, user_addr c)
 {
 	const struct credentials *cred = &process_current()->cred;
 
-	return put_three((uint32_t[]){ cred->uid, cred->euid, cred->suid }, a, b, c);
+	return put_three((uint32_t[]){cred->uid, cred->euid, cred->suid}, a, b, c);
 }
 SYSCALL(getresuid);
 
@@ -215,7 +219,7 @@ static long sys_getresgid(user_addr a, user_addr b, user_addr c)
 {
 	const struct credentials *cred = &process_current()->cred;
 
-	return put_three((uint32_t[]){ cred->gid, cred->egid, cred->sgid }, a, b, c);
+	return put_three((uint32_t[]){cred->gid, cred->egid, cred->sgid}, a, b, c);
 }
 SYSCALL(getresgid);
 

@@ -2,8 +2,8 @@
 /*
  * What the files of kernel/process share.
  *
- * Ids: one table for process, thread, group and session ids; an id is taken while any of them uses it.
- * Lock order: process_tree_lock, process->lock, process->signal_lock, signal_state->lock.
+ * Ids: one table for process, thread, group and session ids; an id is taken while any of them uses
+ * it. Lock order: process_tree_lock, process->lock, process->signal_lock, signal_state->lock.
  */
 #ifndef PROCESS_INTERNAL_H
 #define PROCESS_INTERNAL_H
@@ -18,18 +18,22 @@ DECLARE_COMPONENT(process);
 
 extern struct process *init_process;
 
-struct abi_timespec { int64_t sec, nsec; };
-struct abi_timeval { int64_t sec, usec; };
+struct abi_timespec {
+	int64_t sec, nsec;
+};
+struct abi_timeval {
+	int64_t sec, usec;
+};
 
 /* --- pid.c --- */
 enum : uint32_t { PID_LIMIT = 32768 };
 struct pid {
-	struct list link;		/* hash bucket */
+	struct list link; /* hash bucket */
 	uint32_t id;
-	struct process *process;	/* whose pid it is, until it is reaped */
-	struct process *thread_of;	/* the process that has the thread of this id */
-	struct list group;		/* processes by group_link */
-	struct list session;		/* processes by session_link */
+	struct process *process;   /* whose pid it is, until it is reaped */
+	struct process *thread_of; /* the process that has the thread of this id */
+	struct list group;	   /* processes by group_link */
+	struct list session;	   /* processes by session_link */
 };
 /* Takes a free id into p (memory is the caller's); -EAGAIN: none left. */
 [[nodiscard]] int pid_allocate(struct pid *p) REQUIRES(process_tree_lock);
@@ -46,12 +50,13 @@ extern struct list process_all GUARDED_BY(process_tree_lock);
 [[nodiscard]] struct process *process_create(void);
 void process_set_name(struct process *p, const char *name);
 /* Adds a thread; its id is set already. The caller has taken a reference for it. */
-void process_add_thread(struct process *p, struct thread *t) REQUIRES(p->signal_lock);
+void process_add_thread(struct process *p, struct thread *t) REQUIRES(p -> signal_lock);
 void process_thread_state_init(struct thread *t);
-/* A process executes f: nobody may open it for writing meanwhile. begin: -ETXTBSY; again: for one more, f is executed already. */
+/* A process executes f: nobody may open it for writing meanwhile. begin: -ETXTBSY; again: for one
+ * more, f is executed already. */
 [[nodiscard]] int exe_begin(struct file *f);
-void exe_again(struct file *f);				/* takes a reference too */
-void exe_end(struct file *f);				/* puts the reference */
+void exe_again(struct file *f); /* takes a reference too */
+void exe_end(struct file *f);	/* puts the reference */
 void process_usage_of_threads(struct process *p, struct process_usage *out);
 void process_usage_add(struct process_usage *to, const struct process_usage *from);
 struct process *process_parent_get(struct process *p);
@@ -63,38 +68,54 @@ struct clone_request {
 	user_addr parent_tid, child_tid;
 };
 enum : uint64_t {
-	CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800, CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000,
-	CLONE_THREAD = 0x10000, CLONE_SYSVSEM = 0x40000, CLONE_SETTLS = 0x80000, CLONE_PARENT_SETTID = 0x100000,
-	CLONE_CHILD_CLEARTID = 0x200000, CLONE_DETACHED = 0x400000, CLONE_UNTRACED = 0x800000, CLONE_CHILD_SETTID = 0x1000000,
+	CLONE_VM = 0x100,
+	CLONE_FS = 0x200,
+	CLONE_FILES = 0x400,
+	CLONE_SIGHAND = 0x800,
+	CLONE_VFORK = 0x4000,
+	CLONE_PARENT = 0x8000,
+	CLONE_THREAD = 0x10000,
+	CLONE_SYSVSEM = 0x40000,
+	CLONE_SETTLS = 0x80000,
+	CLONE_PARENT_SETTID = 0x100000,
+	CLONE_CHILD_CLEARTID = 0x200000,
+	CLONE_DETACHED = 0x400000,
+	CLONE_UNTRACED = 0x800000,
+	CLONE_CHILD_SETTID = 0x1000000,
 	CLONE_CLEAR_SIGHAND = 0x100000000,
 };
 long process_clone(const struct clone_request *r, uint32_t syscall_number);
-void process_publish_name(struct thread *t);		/* tells the nucleus, for reports */
+void process_publish_name(struct thread *t); /* tells the nucleus, for reports */
 
 /* --- exit.c --- */
-[[noreturn]] void process_thread_end(int32_t status);	/* ends the calling thread; status counts if it is the last */
-void process_group_exit_begin(struct process *p, int32_t status) REQUIRES(p->signal_lock);
+[[noreturn]] void
+process_thread_end(int32_t status); /* ends the calling thread; status counts if it is the last */
+void process_group_exit_begin(struct process *p, int32_t status) REQUIRES(p -> signal_lock);
 [[noreturn]] void process_group_exit(int32_t status);
 /* Waits until the caller is its process's only thread (exec). -EINTR: it is dying itself. */
 [[nodiscard]] int process_end_other_threads(void);
 void vfork_complete(struct process_thread *s);
 void vfork_put(struct vfork *v);
 bool process_must_end(struct process *p);
-/* Takes a zombie out of the tree; the caller drops the table's reference (process_put) after unlocking. */
+/* Takes a zombie out of the tree; the caller drops the table's reference (process_put) after
+ * unlocking. */
 void process_reap_locked(struct process *p) REQUIRES(process_tree_lock);
 
 /* --- group.c --- */
-bool group_orphaned_locked(uint32_t pgid, const struct process *without) REQUIRES(process_tree_lock);
+bool group_orphaned_locked(uint32_t pgid, const struct process *without)
+	REQUIRES(process_tree_lock);
 void group_signal_if_orphaned_locked(uint32_t pgid) REQUIRES(process_tree_lock);
 bool group_has_stopped_locked(uint32_t pgid) REQUIRES(process_tree_lock);
 
 /* --- signals --- */
 enum : uint64_t {
 	SIGNALS_UNBLOCKABLE = SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP),
-	SIGNALS_STOP = SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU),
-	SIGNALS_DEFAULT_IGNORE = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH),
-	SIGNALS_SYNCHRONOUS = SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGFPE) |
-			      SIGNAL_BIT(SIGSYS),
+	SIGNALS_STOP = SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) |
+		       SIGNAL_BIT(SIGTTOU),
+	SIGNALS_DEFAULT_IGNORE = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) |
+				 SIGNAL_BIT(SIGWINCH),
+	SIGNALS_SYNCHRONOUS = SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) |
+			      SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSYS),
 };
 
 /* signal_state.c: handlers */
@@ -107,71 +128,90 @@ void signal_state_reset(struct signal_state *s);
 struct signal_action signal_action_get(struct process *p, int signo);
 void signal_action_set(struct process *p, int signo, const struct signal_action *a);
 
-/* signal_queue.c: pending sets. The lock is dropped by signal_unlock wherever entries may have been removed. */
+/* signal_queue.c: pending sets. The lock is dropped by signal_unlock wherever entries may have been
+ * removed. */
 void signal_pending_init(struct signal_pending *s);
-struct signal_entry *signal_entry_create(struct process *p, int signo, const struct signal_info *info);
+struct signal_entry *signal_entry_create(struct process *p, int signo,
+					 const struct signal_info *info);
 void signal_entry_discard(struct process *p, struct signal_entry *e);
-void signal_queue(struct process *p, struct signal_pending *to, int signo, struct signal_entry *e) REQUIRES(p->signal_lock);
-void signal_flush(struct process *p, struct signal_pending *s, uint64_t set) REQUIRES(p->signal_lock);
-void signal_unlock(struct process *p) RELEASE(p->signal_lock);
+void signal_queue(struct process *p, struct signal_pending *to, int signo, struct signal_entry *e)
+	REQUIRES(p -> signal_lock);
+void signal_flush(struct process *p, struct signal_pending *s, uint64_t set)
+	REQUIRES(p -> signal_lock);
+void signal_unlock(struct process *p) RELEASE(p -> signal_lock);
 /* Takes the next signal of the current thread that is not in excluded. */
-int signal_dequeue(struct process *p, uint64_t excluded, struct signal_info *info) REQUIRES(p->signal_lock);
+int signal_dequeue(struct process *p, uint64_t excluded, struct signal_info *info)
+	REQUIRES(p -> signal_lock);
 /* Removes a caller-owned entry from wherever it is pending. */
 void signal_entry_cancel(struct process *p, struct signal_entry *e);
 
 /* signal_send.c */
 int signal_send_thread(struct process *p, uint32_t tid, int signo, const struct signal_info *info);
 int signal_send_group_locked(uint32_t pgid, int signo) REQUIRES(process_tree_lock);
-/* Sends an entry that the caller owns (POSIX timers) to the process, or to one thread (tid != 0). False: ignored, or still pending. */
+/* Sends an entry that the caller owns (POSIX timers) to the process, or to one thread (tid != 0).
+ * False: ignored, or still pending. */
 bool signal_send_entry(struct process *p, uint32_t tid, struct signal_entry *e);
-void signal_wake(struct process *p, struct thread *t) REQUIRES(p->signal_lock);	/* sets the flag, kicks */
-void signal_recalculate_current(struct process *p) REQUIRES(p->signal_lock);
+void signal_wake(struct process *p, struct thread *t)
+	REQUIRES(p -> signal_lock); /* sets the flag, kicks */
+void signal_recalculate_current(struct process *p) REQUIRES(p -> signal_lock);
 void signal_set_blocked_current(uint64_t mask);
-void signal_wait_any(void);					/* sleeps until a signal is to be handled */
+void signal_wait_any(void); /* sleeps until a signal is to be handled */
 /* The current thread no longer takes these: signals meant for the process go to another one. */
-void signal_retarget(struct process *p, uint64_t set) REQUIRES(p->signal_lock);
+void signal_retarget(struct process *p, uint64_t set) REQUIRES(p -> signal_lock);
 
 /* signal_stop.c */
-void signal_continue(struct process *p) REQUIRES(p->signal_lock);	/* SIGCONT or SIGKILL was sent */
+void signal_continue(struct process *p)
+	REQUIRES(p -> signal_lock); /* SIGCONT or SIGKILL was sent */
 void signal_stop_deliver(struct process *p, int signo);
-void signal_stop_wait(struct process *p);			/* the current thread's part of a stop */
-bool signal_stop_thread_leaves(struct process *p, struct thread *t) REQUIRES(p->signal_lock);
-void signal_notify_parent_locked(struct process *p, int code, int status) REQUIRES(process_tree_lock);
+void signal_stop_wait(struct process *p); /* the current thread's part of a stop */
+bool signal_stop_thread_leaves(struct process *p, struct thread *t) REQUIRES(p -> signal_lock);
+void signal_notify_parent_locked(struct process *p, int code, int status)
+	REQUIRES(process_tree_lock);
 void signal_notify_stop(struct process *p, int code, int status);
 
 /* Everything that waits before a return to the process: signals, stop, end. */
 void process_deliver_pending(void);
 
 /* --- killable waits --- */
-/* For a loop that parks interruptibly and is left only on signal_fatal_current(): forgets / restores the kick mark. */
+/* For a loop that parks interruptibly and is left only on signal_fatal_current(): forgets /
+ * restores the kick mark. */
 void kick_forget(void);
 void kick_restore(void);
-#define wait_event_killable(q, cond) ({ \
-	struct waiter waiter_; \
-	int result_ = 0; \
-	wait_add((q), &waiter_); \
-	while (!(cond)) { \
-		if (signal_fatal_current()) { result_ = -EINTR; break; } \
-		if (thread_park_interruptible(0) == -EINTR) kick_forget(); \
-	} \
-	wait_remove(&waiter_); \
-	kick_restore(); \
-	result_; })
+#define wait_event_killable(q, cond)                                                               \
+	({                                                                                         \
+		struct waiter waiter_;                                                             \
+		int result_ = 0;                                                                   \
+		wait_add((q), &waiter_);                                                           \
+		while (!(cond)) {                                                                  \
+			if (signal_fatal_current()) {                                              \
+				result_ = -EINTR;                                                  \
+				break;                                                             \
+			}                                                                          \
+			if (thread_park_interruptible(0) == -EINTR)                                \
+				kick_forget();                                                     \
+		}                                                                                  \
+		wait_remove(&waiter_);                                                             \
+		kick_restore();                                                                    \
+		result_;                                                                           \
+	})
 
 /* --- timers of a process --- */
 void itimer_init(struct process *p);
-void itimer_stop(struct process *p);			/* the process is ending */
+void itimer_stop(struct process *p);	    /* the process is ending */
+void itimer_watch_limit(struct process *p); /* RLIMIT_CPU was set or inherited */
 /* which: 0 real, 1 virtual, 2 profiling. */
-void itimer_change(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *old_left, uint64_t *old_interval);
+void itimer_change(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *old_left,
+		   uint64_t *old_interval);
 void posix_timers_destroy(struct process *p);
-/* A signal with SI_TIMER was taken: fills in the overrun and arms the next period. No spinlock held. */
+/* A signal with SI_TIMER was taken: fills in the overrun and arms the next period. No spinlock
+ * held. */
 void posix_timer_delivered(struct process *p, struct signal_info *info);
 
 /* --- usage.c --- */
 struct abi_rusage {
 	struct abi_timeval user, system;
-	int64_t max_resident_kib, ix_rss, id_rss, is_rss, minor_faults, major_faults, swaps, in_blocks, out_blocks, sent, received,
-		signals, voluntary, involuntary;
+	int64_t max_resident_kib, ix_rss, id_rss, is_rss, minor_faults, major_faults, swaps,
+		in_blocks, out_blocks, sent, received, signals, voluntary, involuntary;
 };
 static_assert(sizeof(struct abi_rusage) == 144);
 void rusage_fill(struct abi_rusage *out, const struct process_usage *u);
@@ -182,18 +222,28 @@ int futex_wake_address(user_addr at, uint32_t count);
 void futex_robust_exit(struct process_thread *t);
 
 /* --- clock conversions --- */
-struct abi_itimerspec { struct abi_timespec interval, value; };
-[[nodiscard]] int timespec_from_user(user_addr at, uint64_t *ns);	/* -EFAULT, -EINVAL; saturates */
+struct abi_itimerspec {
+	struct abi_timespec interval, value;
+};
+[[nodiscard]] int timespec_from_user(user_addr at, uint64_t *ns); /* -EFAULT, -EINVAL; saturates */
 [[nodiscard]] int timespec_to_user(user_addr at, uint64_t ns);
 [[nodiscard]] int timespec_to_ns(const struct abi_timespec *ts, uint64_t *ns);
 static inline struct abi_timespec timespec_from_ns(uint64_t ns)
 {
-	return (struct abi_timespec){ (int64_t)(ns / 1000000000), (int64_t)(ns % 1000000000) };
+	return (struct abi_timespec){(int64_t)(ns / 1000000000), (int64_t)(ns % 1000000000)};
 }
 enum clock_id : int32_t {
-	CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_PROCESS_CPUTIME_ID = 2, CLOCK_THREAD_CPUTIME_ID = 3, CLOCK_MONOTONIC_RAW = 4,
-	CLOCK_REALTIME_COARSE = 5, CLOCK_MONOTONIC_COARSE = 6, CLOCK_BOOTTIME = 7, CLOCK_REALTIME_ALARM = 8,
-	CLOCK_BOOTTIME_ALARM = 9, CLOCK_TAI = 11,
+	CLOCK_REALTIME = 0,
+	CLOCK_MONOTONIC = 1,
+	CLOCK_PROCESS_CPUTIME_ID = 2,
+	CLOCK_THREAD_CPUTIME_ID = 3,
+	CLOCK_MONOTONIC_RAW = 4,
+	CLOCK_REALTIME_COARSE = 5,
+	CLOCK_MONOTONIC_COARSE = 6,
+	CLOCK_BOOTTIME = 7,
+	CLOCK_REALTIME_ALARM = 8,
+	CLOCK_BOOTTIME_ALARM = 9,
+	CLOCK_TAI = 11,
 };
 enum : int { TIMER_ABSTIME = 1 };
 /* -EINVAL: no such clock. */
@@ -210,10 +260,11 @@ void timer_files_clock_was_set(void);
 long signal_file_make(int fd, user_addr mask, size_t size, uint32_t flags);
 
 /* --- system.c --- */
-int process_start(void);		/* the component's start function */
+int process_start(void); /* the component's start function */
 
 /* --- exec.c --- */
-/* The current process's program becomes path, strings from the kernel; 0: the registers are the new program's, go on with gate_resume. */
+/* The current process's program becomes path, strings from the kernel; 0: the registers are the new
+ * program's, go on with gate_resume. */
 [[nodiscard]] int exec_kernel(const char *path, const char *const *argv, const char *const *envp);
 
 #endif

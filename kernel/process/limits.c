@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Resource limits and usage: getrlimit(2), setrlimit(2), prlimit64(2), getrusage(2), times(2) (POSIX.1-2017 getrlimit(), times()). */
+/* Resource limits and usage: getrlimit(2), setrlimit(2), prlimit64(2), getrusage(2), times(2)
+ * (POSIX.1-2017 getrlimit(), times()). */
+#include "internal.h"
 #include <kernel/clock.h>
 #include <kernel/user.h>
-#include "internal.h"
 
 enum : uint32_t { LIMITS = 16, NOFILE_CEILING = 1048576 };
 enum : uint64_t { NS_PER_TICK = 10000000 };
@@ -13,8 +14,8 @@ static bool may_change_limits(struct process *p)
 
 	if (p == process_current() || capable(CAP_SYS_RESOURCE))
 		return true;
-	return self->uid == c->uid && self->uid == c->euid && self->uid == c->suid && self->gid == c->gid && self->gid == c->egid &&
-	       self->gid == c->sgid;
+	return self->uid == c->uid && self->uid == c->euid && self->uid == c->suid &&
+	       self->gid == c->gid && self->gid == c->egid && self->gid == c->sgid;
 }
 
 static long change_limit(struct process *p, uint32_t which, const uint64_t fresh[2])
@@ -33,6 +34,8 @@ static long change_limit(struct process *p, uint32_t which, const uint64_t fresh
 		__atomic_store_n(&p->rlimits[which][1], fresh[1], __ATOMIC_RELAXED);
 	}
 	mutex_unlock(&p->lock);
+	if (error == 0 && which == RLIMIT_CPU)
+		itimer_watch_limit(p);
 	return error;
 }
 
@@ -84,14 +87,17 @@ SYSCALL(setrlimit);
 
 static struct abi_timeval to_timeval(uint64_t ns)
 {
-	return (struct abi_timeval){ (int64_t)(ns / 1000000000), (int64_t)(ns % 1000000000 / 1000) };
+	return (struct abi_timeval){(int64_t)(ns / 1000000000), (int64_t)(ns % 1000000000 / 1000)};
 }
 
 void rusage_fill(struct abi_rusage *out, const struct process_usage *u)
 {
 	*out = (struct abi_rusage){
-		.user = to_timeval(u->user_ns), .system = to_timeval(u->system_ns), .max_resident_kib = (int64_t)u->max_resident_pages * 4,
-		.minor_faults = (int64_t)u->minor_faults, .major_faults = (int64_t)u->major_faults,
+		.user = to_timeval(u->user_ns),
+		.system = to_timeval(u->system_ns),
+		.max_resident_kib = (int64_t)u->max_resident_pages * 4,
+		.minor_faults = (int64_t)u->minor_faults,
+		.major_faults = (int64_t)u->major_faults,
 	};
 }
 
@@ -100,15 +106,13 @@ enum : int { RUSAGE_SELF = 0, RUSAGE_CHILDREN = -1, RUSAGE_THREAD = 1 };
 static long sys_getrusage(int who, user_addr at)
 {
 	struct process *p = process_current();
-	struct process_usage u = { };
+	struct process_usage u = {};
 	struct process_thread_info info;
 	struct vm_stats stats;
 	struct abi_rusage abi;
 
 	switch (who) {
-	case RUSAGE_SELF:
-		process_usage_of_threads(p, &u);
-		break;
+	case RUSAGE_SELF: process_usage_of_threads(p, &u); break;
 	case RUSAGE_CHILDREN:
 		mutex_lock(&process_tree_lock);
 		u = p->children_usage;
@@ -121,8 +125,7 @@ static long sys_getrusage(int who, user_addr at)
 			u.system_ns = info.system_ns;
 		}
 		break;
-	default:
-		return -EINVAL;
+	default: return -EINVAL;
 	}
 	if (who != RUSAGE_CHILDREN) {
 		vm_stats(p->space, &stats);
@@ -139,8 +142,9 @@ static long sys_times(user_addr at)
 
 	if (at.value != 0) {
 		process_times(process_current(), &user, &system, &child_user, &child_system);
-		int64_t ticks[4] = { (int64_t)(user / NS_PER_TICK), (int64_t)(system / NS_PER_TICK), (int64_t)(child_user / NS_PER_TICK),
-				     (int64_t)(child_system / NS_PER_TICK) };
+		int64_t ticks[4] = {(int64_t)(user / NS_PER_TICK), (int64_t)(system / NS_PER_TICK),
+				    (int64_t)(child_user / NS_PER_TICK),
+				    (int64_t)(child_system / NS_PER_TICK)};
 		if (copy_to_user(at, ticks, sizeof(ticks)) != 0)
 			return -EFAULT;
 	}

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of ids. One number names a process, a thread, a group and a session at once; it is taken as long as any of these
- * lives (POSIX.1-2017 XBD 3.297: a group's id is not reused while the group exists). Numbers ascend and wrap at PID_LIMIT.
+ * The table of ids. One number names a process, a thread, a group and a session at once; it is
+ * taken as long as any of these lives (POSIX.1-2017 XBD 3.297: a group's id is not reused while the
+ * group exists). Numbers ascend and wrap at PID_LIMIT.
  *
- * Entries are allocated by the caller before it takes the lock: an allocation under process_tree_lock could end in the
- * out-of-memory killer, which needs that lock.
+ * Entries are allocated by the caller before it takes the lock: an allocation under
+ * process_tree_lock could end in the out-of-memory killer, which needs that lock.
  */
+#include "internal.h"
 #include <kernel/log.h>
 #include <kernel/slab.h>
-#include "internal.h"
 
 enum : uint32_t { BUCKETS = 1024, FIRST_AFTER_WRAP = 300 };
 
@@ -56,7 +57,8 @@ int pid_allocate(struct pid *p)
 
 void pid_release(struct pid *p)
 {
-	if (p->process != nullptr || p->thread_of != nullptr || !list_empty(&p->group) || !list_empty(&p->session))
+	if (p->process != nullptr || p->thread_of != nullptr || !list_empty(&p->group) ||
+	    !list_empty(&p->session))
 		return;
 	list_remove(&p->link);
 	ids_in_use--;

@@ -1,34 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * POSIX timers: timer_create(2), timer_settime(2), timer_gettime(2), timer_getoverrun(2), timer_delete(2) (POSIX.1-2017 timer_*()).
+ * POSIX timers: timer_create(2), timer_settime(2), timer_gettime(2), timer_getoverrun(2),
+ * timer_delete(2) (POSIX.1-2017 timer_*()).
  *
- * Each timer owns one signal entry: while it is pending, further expirations only count (overrun), and the next period is armed when
- * the signal is taken. Lists of timers change under timers_lock, by the process's own threads; expiry runs in the timer thread and
- * touches only its own timer. timer_cancel waits for a running callback, so it is called without the locks that one takes.
+ * Each timer owns one signal entry: while it is pending, further expirations only count (overrun),
+ * and the next period is armed when the signal is taken. Lists of timers change under timers_lock,
+ * by the process's own threads; expiry runs in the timer thread and touches only its own timer.
+ * timer_cancel waits for a running callback, so it is called without the locks that one takes.
  */
+#include "internal.h"
 #include <kernel/clock.h>
 #include <kernel/slab.h>
 #include <kernel/user.h>
-#include "internal.h"
 
 enum : uint32_t { TIMERS_MAX = 1024, DELAY_MAX = INT32_MAX };
 enum : int32_t { SIGEV_SIGNAL = 0, SIGEV_NONE = 1, SIGEV_THREAD_ID = 4 };
 
 struct posix_timer {
-	struct list link;		/* in process->posix_timers; timers_lock */
+	struct list link; /* in process->posix_timers; timers_lock */
 	struct process *process;
 	uint32_t id;
 	int32_t clock, notify;
-	uint32_t tid;			/* SIGEV_THREAD_ID */
+	uint32_t tid; /* SIGEV_THREAD_ID */
 	struct timer timer;
-	uint64_t interval_ns, deadline_ns;	/* on its clock; under state_lock */
+	uint64_t interval_ns, deadline_ns; /* on its clock; under state_lock */
 	bool running;
 	int32_t overrun, last_overrun;
 	struct spinlock state_lock;
 	struct signal_entry entry;
 };
 
-/* Guards all processes' lists: timers are rare and the sections short. Rank: below the locks that senders take. */
+/* Guards all processes' lists: timers are rare and the sections short. Rank: below the locks that
+ * senders take. */
 static struct mutex timers_lock = MUTEX_INIT(timers_lock, RANK_PROCESS);
 
 static struct posix_timer *find(struct process *p, uint32_t id) REQUIRES(timers_lock)
@@ -52,7 +55,8 @@ static uint64_t next_look(struct posix_timer *t, uint64_t now)
 {
 	if (!is_cpu_clock(t->clock))
 		return clock_deadline(t->clock, t->deadline_ns);
-	return clock_monotonic_ns() + (t->deadline_ns > now ? MAX(t->deadline_ns - now, UINT64_C(1000000)) : 0);
+	return clock_monotonic_ns() +
+	       (t->deadline_ns > now ? MAX(t->deadline_ns - now, UINT64_C(1000000)) : 0);
 }
 
 static uint64_t read_timer_clock(struct posix_timer *t)
@@ -82,7 +86,8 @@ static void expired(struct timer *timer)
 	spin_unlock(&t->state_lock);
 	if (!due || t->notify == SIGEV_NONE)
 		return;
-	/* Ignored or blocked for good: a periodic timer still goes on when its signal is taken; if it was discarded, here. */
+	/* Ignored or blocked for good: a periodic timer still goes on when its signal is taken; if
+	 * it was discarded, here. */
 	if (!signal_send_entry(t->process, t->notify == SIGEV_THREAD_ID ? t->tid : 0, &t->entry)) {
 		spin_lock(&t->state_lock);
 		if (t->running && t->interval_ns != 0 && !t->entry.queued) {
@@ -94,7 +99,7 @@ static void expired(struct timer *timer)
 }
 
 /* Counts the periods that passed unnoticed and arms the next. */
-static void advance(struct posix_timer *t, uint64_t now) REQUIRES(t->state_lock)
+static void advance(struct posix_timer *t, uint64_t now) REQUIRES(t -> state_lock)
 {
 	if (!t->running || t->interval_ns == 0)
 		return;
@@ -183,7 +188,9 @@ static long check_event(const struct abi_sigevent *e)
 		return -EINVAL;
 	if (e->notify == SIGEV_THREAD_ID) {
 		struct process_thread_info info;
-		return process_thread_info(process_current(), (uint32_t)e->tid, &info) == 0 ? 0 : -EINVAL;
+		return process_thread_info(process_current(), (uint32_t)e->tid, &info) == 0
+			       ? 0
+			       : -EINVAL;
 	}
 	return 0;
 }
@@ -191,7 +198,7 @@ static long check_event(const struct abi_sigevent *e)
 static long sys_timer_create(int clock, user_addr event_at, user_addr id_at)
 {
 	struct process *p = process_current();
-	struct abi_sigevent event = { .signo = SIGALRM, .notify = SIGEV_SIGNAL };
+	struct abi_sigevent event = {.signo = SIGALRM, .notify = SIGEV_SIGNAL};
 	uint64_t now;
 
 	if (event_at.value != 0 && get_user(event, event_at) != 0)
@@ -219,8 +226,10 @@ static long sys_timer_create(int clock, user_addr event_at, user_addr id_at)
 	list_init(&t->entry.link);
 	t->entry.timer = t;
 	t->entry.info = (struct signal_info){
-		.signo = event.signo, .code = SI_TIMER,
-		.timer = { .timer = (int32_t)t->id, .value = event_at.value != 0 ? event.value : t->id },
+		.signo = event.signo,
+		.code = SI_TIMER,
+		.timer = {.timer = (int32_t)t->id,
+			  .value = event_at.value != 0 ? event.value : t->id},
 	};
 	uint32_t id = t->id;
 	if (put_user(id_at, id) != 0) {
@@ -234,16 +243,18 @@ static long sys_timer_create(int clock, user_addr event_at, user_addr id_at)
 }
 SYSCALL(timer_create);
 
-static struct abi_itimerspec state_of(struct posix_timer *t, uint64_t now) REQUIRES(t->state_lock)
+static struct abi_itimerspec state_of(struct posix_timer *t, uint64_t now) REQUIRES(t -> state_lock)
 {
 	uint64_t left = 0, deadline = t->deadline_ns;
 
 	if (t->running) {
 		if (now > deadline && t->interval_ns != 0)
 			deadline += ((now - deadline) / t->interval_ns + 1) * t->interval_ns;
-		left = deadline > now ? deadline - now : t->interval_ns == 0 && t->notify == SIGEV_NONE ? 0 : 1;
+		left = deadline > now					? deadline - now
+		       : t->interval_ns == 0 && t->notify == SIGEV_NONE ? 0
+									: 1;
 	}
-	return (struct abi_itimerspec){ timespec_from_ns(t->interval_ns), timespec_from_ns(left) };
+	return (struct abi_itimerspec){timespec_from_ns(t->interval_ns), timespec_from_ns(left)};
 }
 
 static long sys_timer_settime(int id, int flags, user_addr new_at, user_addr old_at)
@@ -255,7 +266,8 @@ static long sys_timer_settime(int id, int flags, user_addr new_at, user_addr old
 		return syscall_refuse_flags(NR_timer_settime, (uint64_t)flags);
 	if (get_user(spec, new_at) != 0)
 		return -EFAULT;
-	if (timespec_to_ns(&spec.value, &value) != 0 || timespec_to_ns(&spec.interval, &interval) != 0)
+	if (timespec_to_ns(&spec.value, &value) != 0 ||
+	    timespec_to_ns(&spec.interval, &interval) != 0)
 		return -EINVAL;
 	mutex_lock(&timers_lock);
 	struct posix_timer *t = find(process_current(), (uint32_t)id);
@@ -274,7 +286,9 @@ static long sys_timer_settime(int id, int flags, user_addr new_at, user_addr old
 	t->interval_ns = interval;
 	t->overrun = t->last_overrun = 0;
 	if (value != 0) {
-		t->deadline_ns = flags & TIMER_ABSTIME ? value : value > INT64_MAX - now ? INT64_MAX : now + value;
+		t->deadline_ns = flags & TIMER_ABSTIME	   ? value
+				 : value > INT64_MAX - now ? INT64_MAX
+							   : now + value;
 		t->running = true;
 		timer_arm(&t->timer, next_look(t, now));
 	}

@@ -1,24 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /* prctl(2) as far as it applies here, and personality(2). What is unknown is EINVAL and counted. */
+#include "internal.h"
 #include <kernel/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-#include "internal.h"
 
 enum prctl_option : int {
-	PR_SET_PDEATHSIG = 1, PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_GET_KEEPCAPS = 7, PR_SET_KEEPCAPS = 8,
-	PR_GET_TIMING = 13, PR_SET_TIMING = 14, PR_SET_NAME = 15, PR_GET_NAME = 16, PR_GET_SECCOMP = 21, PR_CAPBSET_READ = 23,
-	PR_CAPBSET_DROP = 24, PR_GET_TSC = 25, PR_GET_SECUREBITS = 27, PR_SET_TIMERSLACK = 29, PR_GET_TIMERSLACK = 30,
-	PR_SET_CHILD_SUBREAPER = 36, PR_GET_CHILD_SUBREAPER = 37, PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39,
-	PR_GET_TID_ADDRESS = 40, PR_CAP_AMBIENT = 47,
+	PR_SET_PDEATHSIG = 1,
+	PR_GET_PDEATHSIG = 2,
+	PR_GET_DUMPABLE = 3,
+	PR_SET_DUMPABLE = 4,
+	PR_GET_KEEPCAPS = 7,
+	PR_SET_KEEPCAPS = 8,
+	PR_GET_TIMING = 13,
+	PR_SET_TIMING = 14,
+	PR_SET_NAME = 15,
+	PR_GET_NAME = 16,
+	PR_GET_SECCOMP = 21,
+	PR_CAPBSET_READ = 23,
+	PR_CAPBSET_DROP = 24,
+	PR_GET_TSC = 25,
+	PR_GET_SECUREBITS = 27,
+	PR_SET_TIMERSLACK = 29,
+	PR_GET_TIMERSLACK = 30,
+	PR_SET_CHILD_SUBREAPER = 36,
+	PR_GET_CHILD_SUBREAPER = 37,
+	PR_SET_NO_NEW_PRIVS = 38,
+	PR_GET_NO_NEW_PRIVS = 39,
+	PR_GET_TID_ADDRESS = 40,
+	PR_CAP_AMBIENT = 47,
 };
-enum : uint64_t { AMBIENT_IS_SET = 1, AMBIENT_RAISE = 2, AMBIENT_LOWER = 3, AMBIENT_CLEAR_ALL = 4, DEFAULT_SLACK_NS = 50000 };
+enum : uint64_t {
+	AMBIENT_IS_SET = 1,
+	AMBIENT_RAISE = 2,
+	AMBIENT_LOWER = 3,
+	AMBIENT_CLEAR_ALL = 4,
+	DEFAULT_SLACK_NS = 50000
+};
 
 static long set_name(user_addr at)
 {
 	struct thread *t = thread_current();
 	struct process *p = t->process;
-	char name[16] = { };
+	char name[16] = {};
 
 	/* Longer names are cut; a terminator within the first 15 bytes is enough. */
 	long n = copy_string_from_user(name, at, sizeof(name));
@@ -64,24 +88,16 @@ static long ambient(uint64_t operation, uint64_t capability)
 		return -EINVAL;
 	mutex_lock(&p->lock);
 	switch (operation) {
-	case AMBIENT_IS_SET:
-		result = (c->cap_ambient & bit) != 0;
-		break;
+	case AMBIENT_IS_SET: result = (c->cap_ambient & bit) != 0; break;
 	case AMBIENT_RAISE:
 		if ((c->cap_permitted & bit) && (c->cap_inheritable & bit))
 			c->cap_ambient |= bit;
 		else
 			result = -EPERM;
 		break;
-	case AMBIENT_LOWER:
-		c->cap_ambient &= ~bit;
-		break;
-	case AMBIENT_CLEAR_ALL:
-		c->cap_ambient = 0;
-		break;
-	default:
-		result = -EINVAL;
-		break;
+	case AMBIENT_LOWER: c->cap_ambient &= ~bit; break;
+	case AMBIENT_CLEAR_ALL: c->cap_ambient = 0; break;
+	default: result = -EINVAL; break;
 	}
 	mutex_unlock(&p->lock);
 	return result;
@@ -100,24 +116,16 @@ static long get_number(int option, uint64_t a)
 	case PR_GET_CHILD_SUBREAPER:
 		value = p->child_subreaper;
 		return put_user(USER_ADDR(a), value);
-	case PR_GET_TID_ADDRESS:
-		return put_user(USER_ADDR(a), s->clear_child_tid);
-	case PR_GET_DUMPABLE:
-		return p->dumpable;
-	case PR_GET_KEEPCAPS:
-		return p->cred.keep_caps;
-	case PR_GET_NO_NEW_PRIVS:
-		return p->cred.no_new_privs;
-	case PR_GET_TIMERSLACK:
-		return (long)s->timer_slack_ns;
-	case PR_CAPBSET_READ:
-		return a > CAP_LAST ? -EINVAL : (long)(p->cred.cap_bounding >> a & 1);
+	case PR_GET_TID_ADDRESS: return put_user(USER_ADDR(a), s->clear_child_tid);
+	case PR_GET_DUMPABLE: return p->dumpable;
+	case PR_GET_KEEPCAPS: return p->cred.keep_caps;
+	case PR_GET_NO_NEW_PRIVS: return p->cred.no_new_privs;
+	case PR_GET_TIMERSLACK: return (long)s->timer_slack_ns;
+	case PR_CAPBSET_READ: return a > CAP_LAST ? -EINVAL : (long)(p->cred.cap_bounding >> a & 1);
 	case PR_GET_TIMING:
 	case PR_GET_SECCOMP:
-	case PR_GET_SECUREBITS:
-		return 0;
-	default:
-		return syscall_refuse_flags(NR_prctl, (uint64_t)option);
+	case PR_GET_SECUREBITS: return 0;
+	default: return syscall_refuse_flags(NR_prctl, (uint64_t)option);
 	}
 }
 
@@ -127,10 +135,8 @@ static long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 	struct process_thread *s = process_thread_current();
 
 	switch (option) {
-	case PR_SET_NAME:
-		return set_name(USER_ADDR(a));
-	case PR_GET_NAME:
-		return get_name(USER_ADDR(a));
+	case PR_SET_NAME: return set_name(USER_ADDR(a));
+	case PR_GET_NAME: return get_name(USER_ADDR(a));
 	case PR_SET_PDEATHSIG:
 		if (a > SIGNAL_MAX)
 			return -EINVAL;
@@ -146,25 +152,17 @@ static long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 			return -EINVAL;
 		p->cred.keep_caps = a;
 		return 0;
-	case PR_SET_CHILD_SUBREAPER:
-		p->child_subreaper = a != 0;
-		return 0;
+	case PR_SET_CHILD_SUBREAPER: p->child_subreaper = a != 0; return 0;
 	case PR_SET_NO_NEW_PRIVS:
 		if (a != 1 || b != 0 || c != 0 || d != 0)
 			return -EINVAL;
 		p->cred.no_new_privs = true;
 		return 0;
-	case PR_SET_TIMERSLACK:
-		s->timer_slack_ns = a != 0 ? a : DEFAULT_SLACK_NS;
-		return 0;
-	case PR_SET_TIMING:
-		return a == 0 ? 0 : syscall_refuse_flags(NR_prctl, (uint64_t)option);
-	case PR_CAPBSET_DROP:
-		return drop_bounding(a);
-	case PR_CAP_AMBIENT:
-		return ambient(a, b);
-	default:
-		return get_number(option, a);
+	case PR_SET_TIMERSLACK: s->timer_slack_ns = a != 0 ? a : DEFAULT_SLACK_NS; return 0;
+	case PR_SET_TIMING: return a == 0 ? 0 : syscall_refuse_flags(NR_prctl, (uint64_t)option);
+	case PR_CAPBSET_DROP: return drop_bounding(a);
+	case PR_CAP_AMBIENT: return ambient(a, b);
+	default: return get_number(option, a);
 	}
 }
 SYSCALL(prctl);

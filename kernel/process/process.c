@@ -2,16 +2,17 @@
 /*
  * Making, finding, counting and freeing struct process, and what /proc shows of one.
  *
- * References: one of the id table (until reaped), one of each thread, and those of whoever looked the process up. The struct outlives
- * everything that hangs on it: space, files and threads are gone when the process is a zombie.
+ * References: one of the id table (until reaped), one of each thread, and those of whoever looked
+ * the process up. The struct outlives everything that hangs on it: space, files and threads are
+ * gone when the process is a zombie.
  */
+#include "internal.h"
 #include <kernel/clock.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <kernel/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-#include "internal.h"
 
 DEFINE_COMPONENT(process, .stage = STAGE_CORE, .start = process_start);
 
@@ -84,7 +85,10 @@ void process_thread_state_init(struct thread *t)
 {
 	struct process_thread *s = process_thread_of(t);
 
-	*s = (struct process_thread){ .affinity = UINT64_MAX, .timer_slack_ns = 50000, };
+	*s = (struct process_thread){
+		.affinity = UINT64_MAX,
+		.timer_slack_ns = 50000,
+	};
 	signal_pending_init(&s->pending);
 }
 
@@ -232,7 +236,8 @@ bool process_may_inspect(struct process *p)
 	mutex_lock(&p->lock);
 	const struct credentials *c = &p->cred;
 	uint32_t uid = self->cred.fsuid, gid = self->cred.fsgid;
-	bool same = uid == c->uid && uid == c->euid && uid == c->suid && gid == c->gid && gid == c->egid && gid == c->sgid;
+	bool same = uid == c->uid && uid == c->euid && uid == c->suid && gid == c->gid &&
+		    gid == c->egid && gid == c->sgid;
 	bool allowed = same && p->dumpable && (c->cap_permitted & ~self->cred.cap_permitted) == 0;
 	mutex_unlock(&p->lock);
 	return allowed;
@@ -274,7 +279,8 @@ void process_usage_of_threads(struct process *p, struct process_usage *out)
 	spin_unlock(&p->signal_lock);
 }
 
-void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns, uint64_t *child_user_ns, uint64_t *child_system_ns)
+void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns,
+		   uint64_t *child_user_ns, uint64_t *child_system_ns)
 {
 	struct process_usage self;
 
@@ -296,7 +302,8 @@ static char thread_letter(struct thread *t)
 	return ((const struct thread_times *)call_area())->running ? 'R' : 'S';
 }
 
-/* That of its first thread, as Linux shows it; a first thread that left before the others shows as a zombie. */
+/* That of its first thread, as Linux shows it; a first thread that left before the others shows as
+ * a zombie. */
 char process_state_letter(struct process *p)
 {
 	char letter = 'Z';
@@ -342,8 +349,12 @@ int process_thread_info(struct process *p, uint32_t tid, struct process_thread_i
 			continue;
 		struct process_thread *s = process_thread_of(t);
 		*out = (struct process_thread_info){
-			.state = thread_letter(t), .nice = s->nice, .policy = s->policy, .blocked = s->blocked,
-			.pending = s->pending.set, .affinity = s->affinity,
+			.state = thread_letter(t),
+			.nice = s->nice,
+			.policy = s->policy,
+			.blocked = s->blocked,
+			.pending = s->pending.set,
+			.affinity = s->affinity,
 		};
 		memcpy(out->name, t->name, sizeof(out->name));
 		if (nucleus_thread_get_times(thread_page_of(t)->handle) == 0) {
@@ -388,6 +399,15 @@ static uint32_t count(bool processes, bool only_running)
 	return processes ? total : only_running ? running : threads;
 }
 
-uint32_t process_count(void) { return count(true, false); }
-uint32_t process_thread_total(void) { return count(false, false); }
-uint32_t process_running_count(void) { return count(false, true); }
+uint32_t process_count(void)
+{
+	return count(true, false);
+}
+uint32_t process_thread_total(void)
+{
+	return count(false, false);
+}
+uint32_t process_running_count(void)
+{
+	return count(false, true);
+}

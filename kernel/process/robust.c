@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Robust futex lists: set_robust_list(2), get_robust_list(2), set_tid_address(2), and what a dying thread does with its list
- * (Linux Documentation/locking/robust-futex-ABI): each lock it held gets FUTEX_OWNER_DIED and one waiter is woken.
+ * Robust futex lists: set_robust_list(2), get_robust_list(2), set_tid_address(2), and what a dying
+ * thread does with its list (Linux Documentation/locking/robust-futex-ABI): each lock it held gets
+ * FUTEX_OWNER_DIED and one waiter is woken.
  *
- * The list is user memory and believed in nothing: every step is a checked copy and the length is limited.
+ * The list is user memory and believed in nothing: every step is a checked copy and the length is
+ * limited.
  */
-#include <kernel/user.h>
 #include "internal.h"
+#include <kernel/user.h>
 
-enum : uint32_t { OWNER_DIED = 0x40000000, WAITERS = 0x80000000, TID_MASK = 0x3fffffff, LIST_LIMIT = 2048 };
+enum : uint32_t {
+	OWNER_DIED = 0x40000000,
+	WAITERS = 0x80000000,
+	TID_MASK = 0x3fffffff,
+	LIST_LIMIT = 2048
+};
 struct abi_robust_head {
 	uint64_t first;
 	int64_t offset;
@@ -78,7 +85,8 @@ SYSCALL(set_robust_list);
 
 static long sys_get_robust_list(int tid, user_addr head_at, user_addr size_at)
 {
-	uint64_t head = process_thread_current()->robust_list, size = sizeof(struct abi_robust_head);
+	uint64_t head = process_thread_current()->robust_list,
+		 size = sizeof(struct abi_robust_head);
 
 	if (tid != 0 && (uint32_t)tid != thread_current()->tid) {
 		struct process *p = process_find_by_tid((uint32_t)tid);

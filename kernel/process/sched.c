@@ -1,21 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scheduling as processes see it: sched_yield(2), affinity, policies, nice(2) values (POSIX.1-2017 sched_*(), setpriority(); Linux sched(7)).
+ * Scheduling as processes see it: sched_yield(2), affinity, policies, nice(2) values (POSIX.1-2017
+ * sched_*(), setpriority(); Linux sched(7)).
  *
- * The nucleus schedules by nice value alone: SCHED_OTHER, SCHED_BATCH and SCHED_IDLE (as nice 19) are what exists; real-time policies
- * are refused.
+ * The nucleus schedules by nice value alone: SCHED_OTHER, SCHED_BATCH and SCHED_IDLE (as nice 19)
+ * are what exists; real-time policies are refused.
  */
+#include "internal.h"
 #include <kernel/init.h>
 #include <kernel/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-#include "internal.h"
 
-enum : uint32_t { SCHED_OTHER = 0, SCHED_FIFO = 1, SCHED_RR = 2, SCHED_BATCH = 3, SCHED_IDLE = 5, SCHED_RESET_ON_FORK = 0x40000000 };
+enum : uint32_t {
+	SCHED_OTHER = 0,
+	SCHED_FIFO = 1,
+	SCHED_RR = 2,
+	SCHED_BATCH = 3,
+	SCHED_IDLE = 5,
+	SCHED_RESET_ON_FORK = 0x40000000
+};
 enum : int { PRIO_PROCESS = 0, PRIO_PGRP = 1, PRIO_USER = 2 };
 
 /* Runs fn on the thread (tid 0: the current one) under its process's signal_lock. -ESRCH. */
-static long with_thread(int tid, long (*fn)(struct process *p, struct thread *t, void *ctx), void *ctx)
+static long with_thread(int tid, long (*fn)(struct process *p, struct thread *t, void *ctx),
+			void *ctx)
 {
 	uint32_t id = tid == 0 ? thread_current()->tid : (uint32_t)tid;
 	struct process *p = tid < 0 ? nullptr : process_find_by_tid(id);
@@ -100,7 +109,10 @@ static long sys_sched_getaffinity(int tid, uint32_t size, user_addr at)
 }
 SYSCALL(sched_getaffinity);
 
-struct policy_change { uint32_t policy; int32_t priority; };
+struct policy_change {
+	uint32_t policy;
+	int32_t priority;
+};
 
 static bool policy_exists(uint32_t policy)
 {
@@ -111,7 +123,8 @@ static void publish_priority(struct thread *t)
 {
 	struct process_thread *s = process_thread_of(t);
 
-	(void)nucleus_thread_set_priority(thread_page_of(t)->handle, s->policy == SCHED_IDLE ? 19 : s->nice);
+	(void)nucleus_thread_set_priority(thread_page_of(t)->handle,
+					  s->policy == SCHED_IDLE ? 19 : s->nice);
 }
 
 static long apply_policy(struct process *p, struct thread *t, void *ctx)
@@ -127,7 +140,7 @@ static long apply_policy(struct process *p, struct thread *t, void *ctx)
 
 static long set_policy(uint32_t number, int tid, uint32_t policy, user_addr param)
 {
-	struct policy_change c = { .policy = policy };
+	struct policy_change c = {.policy = policy};
 
 	if (get_user(c.priority, param) != 0)
 		return -EFAULT;
@@ -140,7 +153,8 @@ static long set_policy(uint32_t number, int tid, uint32_t policy, user_addr para
 
 static long sys_sched_setscheduler(int tid, int policy, user_addr param)
 {
-	return policy < 0 ? -EINVAL : set_policy(NR_sched_setscheduler, tid, (uint32_t)policy, param);
+	return policy < 0 ? -EINVAL
+			  : set_policy(NR_sched_setscheduler, tid, (uint32_t)policy, param);
 }
 SYSCALL(sched_setscheduler);
 
@@ -181,13 +195,17 @@ static long priority_range(uint32_t number, int policy)
 
 static long sys_sched_get_priority_max(int policy)
 {
-	return policy == SCHED_FIFO || policy == SCHED_RR ? 99 : priority_range(NR_sched_get_priority_max, policy);
+	return policy == SCHED_FIFO || policy == SCHED_RR
+		       ? 99
+		       : priority_range(NR_sched_get_priority_max, policy);
 }
 SYSCALL(sched_get_priority_max);
 
 static long sys_sched_get_priority_min(int policy)
 {
-	return policy == SCHED_FIFO || policy == SCHED_RR ? 1 : priority_range(NR_sched_get_priority_min, policy);
+	return policy == SCHED_FIFO || policy == SCHED_RR
+		       ? 1
+		       : priority_range(NR_sched_get_priority_min, policy);
 }
 SYSCALL(sched_get_priority_min);
 
@@ -239,7 +257,8 @@ static int nice_if_matching(void *ctx, struct process *p)
 {
 	struct nice_request *r = ctx;
 
-	if ((r->which == PRIO_PGRP && p->pgid == r->who) || (r->which == PRIO_USER && p->cred.uid == r->who))
+	if ((r->which == PRIO_PGRP && p->pgid == r->who) ||
+	    (r->which == PRIO_USER && p->cred.uid == r->who))
 		nice_of_process(p, r, 0);
 	return 0;
 }
@@ -269,7 +288,8 @@ static long nice_request(struct nice_request *r)
 
 static long sys_setpriority(int which, int who, int nice)
 {
-	struct nice_request r = { .which = which, .who = (uint32_t)who, .set = true, .nice = MAX(MIN(nice, 19), -20) };
+	struct nice_request r = {
+		.which = which, .who = (uint32_t)who, .set = true, .nice = MAX(MIN(nice, 19), -20)};
 
 	return nice_request(&r);
 }
@@ -278,7 +298,7 @@ SYSCALL(setpriority);
 /* The result is 20 - nice, so that it is never negative. */
 static long sys_getpriority(int which, int who)
 {
-	struct nice_request r = { .which = which, .who = (uint32_t)who, .best = 19 };
+	struct nice_request r = {.which = which, .who = (uint32_t)who, .best = 19};
 	long error = nice_request(&r);
 
 	return error != 0 ? error : 20 - r.best;

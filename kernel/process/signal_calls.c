@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls that send signals: kill(2), tkill(2), tgkill(2), rt_sigqueueinfo(2), rt_tgsigqueueinfo(2), and whom one may signal
- * (POSIX.1-2017 kill(); Linux credentials(7)).
+ * System calls that send signals: kill(2), tkill(2), tgkill(2), rt_sigqueueinfo(2),
+ * rt_tgsigqueueinfo(2), and whom one may signal (POSIX.1-2017 kill(); Linux credentials(7)).
  */
+#include "internal.h"
 #include <kernel/user.h>
 #include <lib/string.h>
-#include "internal.h"
 
 static bool may_signal(struct process *target, int signo)
 {
 	struct process *self = process_current();
 	const struct credentials *c = &self->cred, *t = &target->cred;
 
-	if (c->euid == t->uid || c->euid == t->suid || c->uid == t->uid || c->uid == t->suid || capable(CAP_KILL))
+	if (c->euid == t->uid || c->euid == t->suid || c->uid == t->uid || c->uid == t->suid ||
+	    capable(CAP_KILL))
 		return true;
 	return signo == SIGCONT && self->sid == target->sid;
 }
@@ -21,7 +22,8 @@ static struct signal_info info_of_sender(int signo, int32_t code)
 {
 	struct process *self = process_current();
 
-	return (struct signal_info){ .signo = signo, .code = code, .sender = { .pid = self->pid, .uid = self->cred.uid } };
+	return (struct signal_info){
+		.signo = signo, .code = code, .sender = {.pid = self->pid, .uid = self->cred.uid}};
 }
 
 static int send_checked(struct process *p, int signo, const struct signal_info *info)

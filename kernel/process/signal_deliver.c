@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * On the way back to a process: page faults and other faults become memory or signals, pending signals become handler frames, stops
- * or the end, and interrupted system calls are made again (POSIX.1-2017 XSH 2.4.3; Linux signal(7) "Interruption of system calls").
+ * On the way back to a process: page faults and other faults become memory or signals, pending
+ * signals become handler frames, stops or the end, and interrupted system calls are made again
+ * (POSIX.1-2017 XSH 2.4.3; Linux signal(7) "Interruption of system calls").
  *
- * process_event and process_fault_exit are called by the upcall entries with nothing held, on the thread's kernel stack. The
- * process's registers are in the nucleus; they are fetched, changed in a copy and set again, because user copies use the call area.
+ * process_event and process_fault_exit are called by the upcall entries with nothing held, on the
+ * thread's kernel stack. The process's registers are in the nucleus; they are fetched, changed in a
+ * copy and set again, because user copies use the call area.
  */
+#include "event.h"
+#include "internal.h"
 #include <arch/signal.h>
 #include <kernel/log.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-#include "event.h"
-#include "internal.h"
 
 struct delivery {
 	struct process *p;
 	struct process_thread *s;
 	struct user_regs regs;
-	bool handled;			/* a handler's frame was made */
+	bool handled; /* a handler's frame was made */
 };
 
 static uint32_t own_handle(void)
@@ -51,15 +53,10 @@ static void restart_for_handler(struct user_regs *regs, const struct signal_acti
 		else
 			arch_regs_set_result(regs, -EINTR);
 		break;
-	case -ERESTARTNOINTR:
-		arch_regs_restart(regs);
-		break;
+	case -ERESTARTNOINTR: arch_regs_restart(regs); break;
 	case -ERESTARTNOHAND:
-	case -ERESTART_RESTARTBLOCK:
-		arch_regs_set_result(regs, -EINTR);
-		break;
-	default:
-		break;
+	case -ERESTART_RESTARTBLOCK: arch_regs_set_result(regs, -EINTR); break;
+	default: break;
 	}
 	arch_regs_leave_syscall(regs);
 }
@@ -71,46 +68,46 @@ static void restart_without_handler(struct user_regs *regs)
 	switch (arch_regs_result(regs)) {
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
-	case -ERESTARTNOHAND:
-		arch_regs_restart(regs);
-		break;
-	case -ERESTART_RESTARTBLOCK:
-		arch_regs_restart_block(regs);
-		break;
-	default:
-		return;
+	case -ERESTARTNOHAND: arch_regs_restart(regs); break;
+	case -ERESTART_RESTARTBLOCK: arch_regs_restart_block(regs); break;
+	default: return;
 	}
 	arch_regs_leave_syscall(regs);
 	store_regs(regs);
 }
 
-static void run_handler(struct delivery *d, int signo, const struct signal_action *a, const struct signal_info *info)
+static void run_handler(struct delivery *d, int signo, const struct signal_action *a,
+			const struct signal_info *info)
 {
-	struct arch_signal_delivery frame = { .signo = signo, .action = *a, .info = *info };
+	struct arch_signal_delivery frame = {.signo = signo, .action = *a, .info = *info};
 
 	frame.mask_to_restore = d->s->mask_saved ? d->s->saved_mask : d->s->blocked;
 	restart_for_handler(&d->regs, a);
 	if (arch_signal_frame(&d->regs, &frame) != 0) {
 		if (signo == SIGSEGV)
 			process_group_exit(SIGSEGV);
-		signal_force_current(&(struct signal_info){ .signo = SIGSEGV, .code = SI_KERNEL });
+		signal_force_current(&(struct signal_info){.signo = SIGSEGV, .code = SI_KERNEL});
 		return;
 	}
 	d->s->mask_saved = false;
 	d->handled = true;
-	signal_set_blocked_current(d->s->blocked | a->mask | (a->flags & SA_NODEFER ? 0 : SIGNAL_BIT(signo)));
+	signal_set_blocked_current(d->s->blocked | a->mask |
+				   (a->flags & SA_NODEFER ? 0 : SIGNAL_BIT(signo)));
 	store_regs(&d->regs);
 }
 
 static void die_of(struct delivery *d, int signo, const struct signal_info *info)
 {
 	if (SIGNALS_SYNCHRONOUS & SIGNAL_BIT(signo) && info->code > 0)
-		log_debug("process: %s[%u] dies of signal %d (code %d) at pc 0x%llx address 0x%llx", d->p->name, d->p->pid, signo,
-			 info->code, (unsigned long long)arch_regs_pc(&d->regs), (unsigned long long)info->fault.address);
+		log_debug("process: %s[%u] dies of signal %d (code %d) at pc 0x%llx address 0x%llx",
+			  d->p->name, d->p->pid, signo, info->code,
+			  (unsigned long long)arch_regs_pc(&d->regs),
+			  (unsigned long long)info->fault.address);
 	process_group_exit(signo);
 }
 
-static void act_on(struct delivery *d, int signo, const struct signal_action *a, struct signal_info *info)
+static void act_on(struct delivery *d, int signo, const struct signal_action *a,
+		   struct signal_info *info)
 {
 	uint64_t bit = SIGNAL_BIT(signo);
 
@@ -134,7 +131,7 @@ static void act_on(struct delivery *d, int signo, const struct signal_action *a,
 static bool deliver_one(struct delivery *d)
 {
 	struct process *p = d->p;
-	struct signal_action a = { };
+	struct signal_action a = {};
 	struct signal_info info;
 
 	spin_lock(&p->signal_lock);
@@ -169,7 +166,7 @@ static bool deliver_one(struct delivery *d)
 
 void process_deliver_pending(void)
 {
-	struct delivery d = { .p = process_current(), .s = process_thread_current() };
+	struct delivery d = {.p = process_current(), .s = process_thread_current()};
 
 	fetch_regs(&d.regs);
 	while (signal_pending_current()) {
@@ -188,8 +185,8 @@ static void die_out_of_memory(uint64_t address)
 
 	/* When the out-of-memory killer chose it, that was said. */
 	if (!process_must_end(p))
-		log_error("process: %s[%u] killed: out of memory for address 0x%llx", p->name, p->pid,
-			  (unsigned long long)address);
+		log_error("process: %s[%u] killed: out of memory for address 0x%llx", p->name,
+			  p->pid, (unsigned long long)address);
 	process_group_exit(SIGKILL);
 }
 
@@ -197,7 +194,7 @@ static void page_fault(uint64_t code, uint64_t address, uint64_t pc)
 {
 	struct process *p = process_current();
 	struct process_thread *s = process_thread_current();
-	struct signal_info info = { .signo = SIGSEGV, .code = SEGV_MAPERR, .fault.address = address };
+	struct signal_info info = {.signo = SIGSEGV, .code = SEGV_MAPERR, .fault.address = address};
 	int result = vm_fault(p->space, address, (uint32_t)code);
 
 	if (result == 0) {
@@ -209,7 +206,8 @@ static void page_fault(uint64_t code, uint64_t address, uint64_t pc)
 	if (result == -EACCES)
 		info.code = SEGV_ACCERR;
 	if (result == -EIO)
-		info = (struct signal_info){ .signo = SIGBUS, .code = BUS_ADRERR, .fault.address = address };
+		info = (struct signal_info){
+			.signo = SIGBUS, .code = BUS_ADRERR, .fault.address = address};
 	uint32_t trap = 0;
 	struct signal_info unused;
 	arch_fault_signal(EVENT_PAGE_FAULT, code, address, pc, &unused, &trap);
@@ -228,7 +226,7 @@ void process_event(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc)
 		if (!signal_pending_current())
 			return;
 	} else if (cause != EVENT_PENDING) {
-		struct signal_info info = { };
+		struct signal_info info = {};
 		arch_fault_signal(cause, code, address, pc, &info, &s->trap_number);
 		s->trap_error = code;
 		signal_force_current(&info);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Masks, waiting for signals, alternate stacks: rt_sigprocmask(2), rt_sigpending(2), rt_sigsuspend(2), rt_sigtimedwait(2),
- * sigaltstack(2) (POSIX.1-2017 XSH 2.4).
+ * Masks, waiting for signals, alternate stacks: rt_sigprocmask(2), rt_sigpending(2),
+ * rt_sigsuspend(2), rt_sigtimedwait(2), sigaltstack(2) (POSIX.1-2017 XSH 2.4).
  *
  * A thread's mask is changed by the thread itself alone, under signal_lock because senders read it.
  */
+#include "internal.h"
 #include <arch/signal.h>
 #include <kernel/clock.h>
 #include <kernel/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-#include "internal.h"
 
 void signal_mask_set_temporary(uint64_t mask)
 {
@@ -121,7 +121,8 @@ static int info_to_user(user_addr at, const struct signal_info *info)
 	return clear_user(user_addr_add(at, sizeof(*info)), SIGINFO_BYTES - sizeof(*info));
 }
 
-static long sys_rt_sigtimedwait(user_addr set_at, user_addr info_at, user_addr timeout_at, size_t set_size)
+static long sys_rt_sigtimedwait(user_addr set_at, user_addr info_at, user_addr timeout_at,
+				size_t set_size)
 {
 	struct process_thread *s = process_thread_current();
 	struct process *p = process_current();
@@ -144,7 +145,8 @@ static long sys_rt_sigtimedwait(user_addr set_at, user_addr info_at, user_addr t
 		/* Blocked meanwhile, so that they are kept for us instead of being delivered. */
 		uint64_t old = s->blocked;
 		signal_set_blocked_current(old | set);
-		result = wait_event_interruptible_deadline(&p->signal_wait, signal_pending_set_current() & set, deadline);
+		result = wait_event_interruptible_deadline(
+			&p->signal_wait, signal_pending_set_current() & set, deadline);
 		signo = signal_take_current(set, &info);
 		signal_set_blocked_current(old);
 	}
@@ -174,11 +176,13 @@ static uint64_t own_stack_pointer(void)
 static long sys_sigaltstack(user_addr new_stack, user_addr old_stack)
 {
 	struct process_thread *s = process_thread_current();
-	struct abi_stack fresh, old = { .base = s->altstack_base, .size = s->altstack_size };
+	struct abi_stack fresh, old = {.base = s->altstack_base, .size = s->altstack_size};
 	uint64_t sp = own_stack_pointer();
-	bool on_it = s->altstack_size != 0 && sp > s->altstack_base && sp - s->altstack_base <= s->altstack_size;
+	bool on_it = s->altstack_size != 0 && sp > s->altstack_base &&
+		     sp - s->altstack_base <= s->altstack_size;
 
-	old.flags = (int32_t)(s->altstack_size == 0 ? SS_DISABLE : (on_it ? SS_ONSTACK : 0) | s->altstack_flags);
+	old.flags = (int32_t)(s->altstack_size == 0 ? SS_DISABLE
+						    : (on_it ? SS_ONSTACK : 0) | s->altstack_flags);
 	if (new_stack.value != 0) {
 		if (get_user(fresh, new_stack) != 0)
 			return -EFAULT;

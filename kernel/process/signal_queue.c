@@ -2,12 +2,13 @@
 /*
  * Pending signals: a bit set and a queue of siginfo, one for each thread and one for each process.
  *
- * Standard signals are pending at most once; real-time signals queue (POSIX.1-2017 XSH 2.4.1). A bit without an entry happens when memory
- * or the queue limit ran out: the signal then comes without details. Entries are allocated before the lock is taken and freed after
- * it is dropped, because the allocator may sleep; until then removed ones wait in signal_garbage.
+ * Standard signals are pending at most once; real-time signals queue (POSIX.1-2017 XSH 2.4.1). A
+ * bit without an entry happens when memory or the queue limit ran out: the signal then comes
+ * without details. Entries are allocated before the lock is taken and freed after it is dropped,
+ * because the allocator may sleep; until then removed ones wait in signal_garbage.
  */
-#include <kernel/slab.h>
 #include "internal.h"
+#include <kernel/slab.h>
 
 void signal_pending_init(struct signal_pending *s)
 {
@@ -15,9 +16,12 @@ void signal_pending_init(struct signal_pending *s)
 	list_init(&s->queue);
 }
 
-struct signal_entry *signal_entry_create(struct process *p, int signo, const struct signal_info *info)
+struct signal_entry *signal_entry_create(struct process *p, int signo,
+					 const struct signal_info *info)
 {
-	if (__atomic_add_fetch(&p->queued_signals, 1, __ATOMIC_RELAXED) > p->rlimits[RLIMIT_SIGPENDING][0] && signo >= SIGRTMIN)
+	if (__atomic_add_fetch(&p->queued_signals, 1, __ATOMIC_RELAXED) >
+		    p->rlimits[RLIMIT_SIGPENDING][0] &&
+	    signo >= SIGRTMIN)
 		goto fail;
 	struct signal_entry *e = kmalloc(sizeof(*e));
 	if (e == nullptr)
@@ -26,7 +30,7 @@ struct signal_entry *signal_entry_create(struct process *p, int signo, const str
 	if (info != nullptr)
 		e->info = *info;
 	else
-		e->info = (struct signal_info){ .code = SI_KERNEL };
+		e->info = (struct signal_info){.code = SI_KERNEL};
 	e->info.signo = signo;
 	return e;
 fail:
@@ -57,7 +61,7 @@ void signal_queue(struct process *p, struct signal_pending *to, int signo, struc
 	}
 }
 
-static void remove_entry(struct process *p, struct signal_entry *e) REQUIRES(p->signal_lock)
+static void remove_entry(struct process *p, struct signal_entry *e) REQUIRES(p -> signal_lock)
 {
 	list_remove(&e->link);
 	e->queued = false;
@@ -95,7 +99,8 @@ void signal_unlock(struct process *p)
 		signal_entry_discard(p, e);
 }
 
-static void collect(struct process *p, struct signal_pending *s, int signo, struct signal_info *info) REQUIRES(p->signal_lock)
+static void collect(struct process *p, struct signal_pending *s, int signo,
+		    struct signal_info *info) REQUIRES(p -> signal_lock)
 {
 	struct signal_entry *e, *found = nullptr;
 	bool more = false;
@@ -112,7 +117,7 @@ static void collect(struct process *p, struct signal_pending *s, int signo, stru
 	if (!more)
 		s->set &= ~SIGNAL_BIT(signo);
 	if (found == nullptr) {
-		*info = (struct signal_info){ .signo = signo, .code = SI_USER };
+		*info = (struct signal_info){.signo = signo, .code = SI_USER};
 		return;
 	}
 	*info = found->info;
@@ -160,7 +165,8 @@ void signal_entry_cancel(struct process *p, struct signal_entry *e)
 	spin_lock(&p->signal_lock);
 	if (e->queued) {
 		remove_entry(p, e);
-		/* The entry does not say in whose queue it was: recompute the bit where no other entry backs it. */
+		/* The entry does not say in whose queue it was: recompute the bit where no other
+		 * entry backs it. */
 		int signo = e->info.signo;
 		if (!has_other(&p->pending, signo))
 			p->pending.set &= ~SIGNAL_BIT(signo);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sending signals: what is discarded, who takes it, who is woken (POSIX.1-2017 XSH 2.4.1, Linux signal(7)).
+ * Sending signals: what is discarded, who takes it, who is woken (POSIX.1-2017 XSH 2.4.1, Linux
+ * signal(7)).
  *
- * A signal for a process is taken by one thread that does not block it; if all block it, it stays pending with the process. One whose
- * default action ends the process does so at once: every thread is marked. Marking a thread sets its signal_flag and its kick
- * mark in the nucleus, both under signal_lock.
+ * A signal for a process is taken by one thread that does not block it; if all block it, it stays
+ * pending with the process. One whose default action ends the process does so at once: every thread
+ * is marked. Marking a thread sets its signal_flag and its kick mark in the nucleus, both under
+ * signal_lock.
  */
+#include "internal.h"
 #include <kernel/slab.h>
 #include <nucleus/calls.h>
-#include "internal.h"
 
 void signal_wake(struct process *p, struct thread *t)
 {
@@ -21,14 +23,16 @@ bool signal_pending_current(void)
 {
 	struct thread *t = thread_current();
 
-	return t->process != nullptr && __atomic_load_n(&process_thread_of(t)->signal_flag, __ATOMIC_ACQUIRE) != 0;
+	return t->process != nullptr &&
+	       __atomic_load_n(&process_thread_of(t)->signal_flag, __ATOMIC_ACQUIRE) != 0;
 }
 
 bool process_must_end(struct process *p)
 {
 	struct thread *exec = __atomic_load_n(&p->exec_thread, __ATOMIC_ACQUIRE);
 
-	return __atomic_load_n(&p->group_exit, __ATOMIC_ACQUIRE) || (exec != nullptr && exec != thread_current());
+	return __atomic_load_n(&p->group_exit, __ATOMIC_ACQUIRE) ||
+	       (exec != nullptr && exec != thread_current());
 }
 
 bool signal_fatal_current(void)
@@ -41,7 +45,8 @@ bool signal_fatal_current(void)
 void signal_recalculate_current(struct process *p)
 {
 	struct process_thread *s = process_thread_current();
-	bool needed = ((s->pending.set | p->pending.set) & ~s->blocked) != 0 || s->stop_ordered || process_must_end(p);
+	bool needed = ((s->pending.set | p->pending.set) & ~s->blocked) != 0 || s->stop_ordered ||
+		      process_must_end(p);
 
 	if (needed) {
 		signal_wake(p, thread_current());
@@ -95,13 +100,14 @@ static bool default_is_fatal(int signo)
 	return !((SIGNALS_STOP | SIGNALS_DEFAULT_IGNORE) & SIGNAL_BIT(signo));
 }
 
-static bool is_ignored(struct process *p, int signo) REQUIRES(p->signal_lock)
+static bool is_ignored(struct process *p, int signo) REQUIRES(p -> signal_lock)
 {
 	uint64_t handler = signal_action_get(p, signo).handler;
 
 	if (handler == SIG_IGN)
 		return true;
-	return handler == SIG_DFL && (p->unkillable || (SIGNALS_DEFAULT_IGNORE & SIGNAL_BIT(signo)));
+	return handler == SIG_DFL &&
+	       (p->unkillable || (SIGNALS_DEFAULT_IGNORE & SIGNAL_BIT(signo)));
 }
 
 /* A stopped thread takes nothing but SIGKILL until it is continued. */
@@ -109,11 +115,13 @@ static bool wants(struct thread *t, int signo)
 {
 	struct process_thread *s = process_thread_of(t);
 
-	return !s->exiting && !(s->blocked & SIGNAL_BIT(signo)) && (signo == SIGKILL || !s->stopped);
+	return !s->exiting && !(s->blocked & SIGNAL_BIT(signo)) &&
+	       (signo == SIGKILL || !s->stopped);
 }
 
-/* The thread that takes a signal sent to the process: the current one if it can, else any that wants it. */
-static struct thread *choose_thread(struct process *p, int signo) REQUIRES(p->signal_lock)
+/* The thread that takes a signal sent to the process: the current one if it can, else any that
+ * wants it. */
+static struct thread *choose_thread(struct process *p, int signo) REQUIRES(p -> signal_lock)
 {
 	struct thread *t, *self = thread_current(), *found = nullptr;
 
@@ -128,8 +136,9 @@ static struct thread *choose_thread(struct process *p, int signo) REQUIRES(p->si
 	return found;
 }
 
-/* Sending some signals undoes others (POSIX.1-2017 2.4.1), whether or not they are delivered afterwards. */
-static void apply_side_effects(struct process *p, int signo) REQUIRES(p->signal_lock)
+/* Sending some signals undoes others (POSIX.1-2017 2.4.1), whether or not they are delivered
+ * afterwards. */
+static void apply_side_effects(struct process *p, int signo) REQUIRES(p -> signal_lock)
 {
 	uint64_t flush = 0;
 	struct thread *t;
@@ -147,15 +156,18 @@ static void apply_side_effects(struct process *p, int signo) REQUIRES(p->signal_
 		signal_flush(p, &process_thread_of(t)->pending, flush);
 }
 
-/* target: the thread it is meant for, nullptr for the process. Takes over e unless it returns false. */
-static bool deliver_to(struct process *p, struct thread *target, int signo, struct signal_entry *e) REQUIRES(p->signal_lock)
+/* target: the thread it is meant for, nullptr for the process. Takes over e unless it returns
+ * false. */
+static bool deliver_to(struct process *p, struct thread *target, int signo, struct signal_entry *e)
+	REQUIRES(p -> signal_lock)
 {
 	uint64_t bit = SIGNAL_BIT(signo);
 
 	if (list_empty(&p->threads) || p->group_exit)
 		return false;
 	apply_side_effects(p, signo);
-	struct thread *first = target != nullptr ? target : list_first(&p->threads, struct thread, process_link);
+	struct thread *first =
+		target != nullptr ? target : list_first(&p->threads, struct thread, process_link);
 	if (!(process_thread_of(first)->blocked & bit) && is_ignored(p, signo))
 		return false;
 	struct thread *taker = target;
@@ -163,12 +175,14 @@ static bool deliver_to(struct process *p, struct thread *target, int signo, stru
 		taker = choose_thread(p, signo);
 	else if (!wants(target, signo))
 		taker = nullptr;
-	if (taker != nullptr && default_is_fatal(signo) && signal_action_get(p, signo).handler == SIG_DFL && !p->unkillable &&
+	if (taker != nullptr && default_is_fatal(signo) &&
+	    signal_action_get(p, signo).handler == SIG_DFL && !p->unkillable &&
 	    !(SIGNALS_SYNCHRONOUS & bit)) {
 		process_group_exit_begin(p, signo);
 		return false;
 	}
-	signal_queue(p, target != nullptr ? &process_thread_of(target)->pending : &p->pending, signo, e);
+	signal_queue(p, target != nullptr ? &process_thread_of(target)->pending : &p->pending,
+		     signo, e);
 	if (taker != nullptr)
 		signal_wake(p, taker);
 	else
@@ -176,7 +190,7 @@ static bool deliver_to(struct process *p, struct thread *target, int signo, stru
 	return true;
 }
 
-static struct thread *find_thread(struct process *p, uint32_t tid) REQUIRES(p->signal_lock)
+static struct thread *find_thread(struct process *p, uint32_t tid) REQUIRES(p -> signal_lock)
 {
 	struct thread *t;
 
@@ -281,7 +295,8 @@ void signal_force_current(const struct signal_info *info)
 
 void signal_send_current_fault(int signo, int code, uint64_t address)
 {
-	signal_force_current(&(struct signal_info){ .signo = signo, .code = code, .fault.address = address });
+	signal_force_current(
+		&(struct signal_info){.signo = signo, .code = code, .fault.address = address});
 }
 
 bool signal_current_ignored_or_blocked(int signo)
@@ -290,5 +305,6 @@ bool signal_current_ignored_or_blocked(int signo)
 
 	if (p == nullptr)
 		return false;
-	return signal_action_get(p, signo).handler == SIG_IGN || (process_thread_current()->blocked & SIGNAL_BIT(signo));
+	return signal_action_get(p, signo).handler == SIG_IGN ||
+	       (process_thread_current()->blocked & SIGNAL_BIT(signo));
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signal handlers: the table that the threads of a process share, and other processes with CLONE_SIGHAND; sigaction(2).
+ * Signal handlers: the table that the threads of a process share, and other processes with
+ * CLONE_SIGHAND; sigaction(2).
  *
- * Each table has a spinlock of its own, taken inside a process's signal_lock. p->signals changes only at exec, when the process has
- * one thread, under both p->lock and p->signal_lock.
+ * Each table has a spinlock of its own, taken inside a process's signal_lock. p->signals changes
+ * only at exec, when the process has one thread, under both p->lock and p->signal_lock.
  */
+#include "internal.h"
 #include <kernel/slab.h>
 #include <kernel/user.h>
 #include <lib/string.h>
-#include "internal.h"
 
 struct signal_state *signal_state_create(void)
 {
@@ -30,7 +31,8 @@ struct signal_state *signal_state_clone(struct signal_state *from)
 	spin_lock(&from->lock);
 	/* Nobody else knows s yet: its lock guards nothing so far. */
 	const void *source = from->action;
-	__builtin_memcpy(((char *)s) + offsetof(struct signal_state, action), source, sizeof(from->action));
+	__builtin_memcpy(((char *)s) + offsetof(struct signal_state, action), source,
+			 sizeof(from->action));
 	spin_unlock(&from->lock);
 	return s;
 }
@@ -51,7 +53,7 @@ void signal_state_reset(struct signal_state *s)
 	spin_lock(&s->lock);
 	for (int i = 0; i < SIGNAL_MAX; i++) {
 		struct signal_action *a = &s->action[i];
-		*a = (struct signal_action){ .handler = a->handler == SIG_IGN ? SIG_IGN : SIG_DFL };
+		*a = (struct signal_action){.handler = a->handler == SIG_IGN ? SIG_IGN : SIG_DFL};
 	}
 	spin_unlock(&s->lock);
 }
@@ -76,7 +78,8 @@ void signal_action_set(struct process *p, int signo, const struct signal_action 
 }
 
 /* Setting a signal to be ignored discards what is pending of it (POSIX.1-2017 2.4.3). */
-static void discard_if_ignored(struct process *p, int signo, const struct signal_action *a) REQUIRES(p->signal_lock)
+static void discard_if_ignored(struct process *p, int signo, const struct signal_action *a)
+	REQUIRES(p -> signal_lock)
 {
 	uint64_t bit = SIGNAL_BIT(signo);
 	struct thread *t;
@@ -90,8 +93,8 @@ static void discard_if_ignored(struct process *p, int signo, const struct signal
 
 static long sys_rt_sigaction(int signo, user_addr new_action, user_addr old_action, size_t set_size)
 {
-	constexpr uint64_t known = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART | SA_NODEFER |
-				   SA_RESETHAND;
+	constexpr uint64_t known = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_RESTORER |
+				   SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND;
 	struct process *p = process_current();
 	struct signal_action a, old;
 
@@ -102,7 +105,8 @@ static long sys_rt_sigaction(int signo, user_addr new_action, user_addr old_acti
 			return -EFAULT;
 		if (SIGNALS_UNBLOCKABLE & SIGNAL_BIT(signo))
 			return -EINVAL;
-		/* Unknown flags are cleared in what is stored, which is how programs probe for them (sigaction(2)). */
+		/* Unknown flags are cleared in what is stored, which is how programs probe for them
+		 * (sigaction(2)). */
 		a.flags &= known;
 		a.mask &= ~(uint64_t)SIGNALS_UNBLOCKABLE;
 	}
@@ -121,7 +125,8 @@ SYSCALL(rt_sigaction);
 
 void process_signal_info(struct process *p, struct process_signal_info *out)
 {
-	*out = (struct process_signal_info){ .queued = __atomic_load_n(&p->queued_signals, __ATOMIC_RELAXED) };
+	*out = (struct process_signal_info){
+		.queued = __atomic_load_n(&p->queued_signals, __ATOMIC_RELAXED)};
 	spin_lock(&p->signal_lock);
 	out->pending = p->pending.set;
 	struct signal_state *s = p->signals;

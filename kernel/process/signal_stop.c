@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Job control: stopping and continuing whole processes, and telling the parent (POSIX.1-2017 XSH 2.4.1, XBD 11.1.4).
+ * Job control: stopping and continuing whole processes, and telling the parent (POSIX.1-2017
+ * XSH 2.4.1, XBD 11.1.4).
  *
- * A stop is ordered from every thread (stop_ordered); each stops on its way back to the process, and the last one makes the
- * process PROCESS_STOPPED and tells the parent. SIGCONT ends a stop when it is sent, not when it is delivered; one of the
- * threads it wakes tells the parent. A stop signal that was dequeued loses against a SIGCONT that comes before it is acted upon
- * (stop_dequeued).
+ * A stop is ordered from every thread (stop_ordered); each stops on its way back to the process,
+ * and the last one makes the process PROCESS_STOPPED and tells the parent. SIGCONT ends a stop when
+ * it is sent, not when it is delivered; one of the threads it wakes tells the parent. A stop signal
+ * that was dequeued loses against a SIGCONT that comes before it is acted upon (stop_dequeued).
  */
-#include <kernel/log.h>
 #include "internal.h"
+#include <kernel/log.h>
 
 void signal_continue(struct process *p)
 {
@@ -37,7 +38,7 @@ void signal_continue(struct process *p)
 	}
 }
 
-static void order_stop(struct process *p, int signo) REQUIRES(p->signal_lock)
+static void order_stop(struct process *p, int signo) REQUIRES(p -> signal_lock)
 {
 	struct thread *t;
 
@@ -65,7 +66,7 @@ void signal_stop_deliver(struct process *p, int signo)
 	spin_unlock(&p->signal_lock);
 }
 
-static bool one_more_stopped(struct process *p) REQUIRES(p->signal_lock)
+static bool one_more_stopped(struct process *p) REQUIRES(p -> signal_lock)
 {
 	if (p->stop_waiting == 0 || --p->stop_waiting != 0)
 		return false;
@@ -123,11 +124,16 @@ void signal_notify_parent_locked(struct process *p, int code, int status)
 		return;
 	process_usage_of_threads(p, &usage);
 	struct signal_info info = {
-		.signo = signo, .code = code,
-		.child = { .pid = p->pid, .uid = p->cred.uid, .status = status, .utime = (int64_t)(usage.user_ns / 10000000),
-			   .stime = (int64_t)(usage.system_ns / 10000000) },
+		.signo = signo,
+		.code = code,
+		.child = {.pid = p->pid,
+			  .uid = p->cred.uid,
+			  .status = status,
+			  .utime = (int64_t)(usage.user_ns / 10000000),
+			  .stime = (int64_t)(usage.system_ns / 10000000)},
 	};
-	if (signo != 0 && !(job_control && (signal_action_get(parent, SIGCHLD).flags & SA_NOCLDSTOP)))
+	if (signo != 0 &&
+	    !(job_control && (signal_action_get(parent, SIGCHLD).flags & SA_NOCLDSTOP)))
 		(void)signal_send_process_info(parent, signo, &info);
 	wait_wake_all(&parent->child_wait);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping: nanosleep(2), clock_nanosleep(2), restart_syscall(2) (POSIX.1-2017 clock_nanosleep(): a relative sleep is not lengthened by
- * being interrupted; an absolute one follows the clock when it is set).
+ * Sleeping: nanosleep(2), clock_nanosleep(2), restart_syscall(2) (POSIX.1-2017 clock_nanosleep(): a
+ * relative sleep is not lengthened by being interrupted; an absolute one follows the clock when it
+ * is set).
  */
+#include "internal.h"
 #include <kernel/clock.h>
 #include <kernel/user.h>
-#include "internal.h"
 
 /* Until the clock shows when_ns. 0 or -ERESTARTSYS. */
 static long sleep_until(int32_t clock, uint64_t when_ns)
@@ -71,7 +72,8 @@ static long do_sleep(int32_t clock, bool absolute, uint64_t ns, user_addr remain
 	if (clock_read(clock, &now) != 0)
 		return -EINVAL;
 	if (absolute) {
-		long result = is_cpu_clock(clock) ? sleep_cpu_clock(clock, ns) : sleep_until(clock, ns);
+		long result =
+			is_cpu_clock(clock) ? sleep_cpu_clock(clock, ns) : sleep_until(clock, ns);
 		return result == -ERESTARTSYS ? -ERESTARTNOHAND : result;
 	}
 	/* A relative sleep is not moved by setting the clock. */
@@ -80,7 +82,8 @@ static long do_sleep(int32_t clock, bool absolute, uint64_t ns, user_addr remain
 		now = clock_monotonic_ns();
 	}
 	uint64_t when = ns > INT64_MAX - now ? INT64_MAX : now + ns;
-	struct restart_block r = { .again = sleep_relative, .words = { (uint64_t)(int64_t)clock, when, remaining.value } };
+	struct restart_block r = {.again = sleep_relative,
+				  .words = {(uint64_t)(int64_t)clock, when, remaining.value}};
 	return sleep_relative(&r);
 }
 

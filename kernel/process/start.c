@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first process. Its first thread begins in the kernel, so that it opens its files and executes its program as any process would, and
- * then goes on in the program.
+ * The first process. Its first thread begins in the kernel, so that it opens its files and executes
+ * its program as any process would, and then goes on in the program.
  */
+#include "internal.h"
 #include <abi/fcntl.h>
 #include <arch/gates.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-#include "internal.h"
 
 enum : uint64_t { ALL_CAPABILITIES = (UINT64_C(1) << (CAP_LAST + 1)) - 1 };
 
@@ -33,8 +33,9 @@ static void open_console(void)
 static void init_main(void *arg)
 {
 	char *path = arg;
-	const char *const argv[] = { path, nullptr };
-	const char *const envp[] = { "HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", nullptr };
+	const char *const argv[] = {path, nullptr};
+	const char *const envp[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin",
+				    nullptr};
 
 	open_console();
 	int error = exec_kernel(path, argv, envp);

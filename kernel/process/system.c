@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine as processes see it: uname(2), sethostname(2), setdomainname(2), sysinfo(2), reboot(2), load averages, and the /proc/sys/kernel files
- * that show the same.
+ * The machine as processes see it: uname(2), sethostname(2), setdomainname(2), sysinfo(2),
+ * reboot(2), load averages, and the /proc/sys/kernel files that show the same.
  *
  * The release has the form that C libraries parse for a minimum version.
  */
+#include "internal.h"
 #include <arch/signal.h>
 #include <kernel/clock.h>
 #include <kernel/log.h>
@@ -14,15 +15,15 @@
 #include <kernel/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-#include "internal.h"
 
 enum : size_t { UTS_BYTES = 65 };
-#define UTS_SYSNAME	"Stellux"
-#define UTS_RELEASE	"6.1.0-stellux"
-#define UTS_VERSION	"#1 SMP PREEMPT"
+#define UTS_SYSNAME "Stellux"
+#define UTS_RELEASE "6.1.0-stellux"
+#define UTS_VERSION "#1 SMP PREEMPT"
 
 struct abi_utsname {
-	char sysname[UTS_BYTES], nodename[UTS_BYTES], release[UTS_BYTES], version[UTS_BYTES], machine[UTS_BYTES], domain[UTS_BYTES];
+	char sysname[UTS_BYTES], nodename[UTS_BYTES], release[UTS_BYTES], version[UTS_BYTES],
+		machine[UTS_BYTES], domain[UTS_BYTES];
 };
 
 static struct mutex names_lock = MUTEX_INIT(names_lock, RANK_PROCESS);
@@ -31,7 +32,10 @@ static char domain_name[UTS_BYTES] GUARDED_BY(names_lock) = "(none)";
 
 static long sys_uname(user_addr at)
 {
-	struct abi_utsname u = { .sysname = UTS_SYSNAME, .release = UTS_RELEASE, .version = UTS_VERSION, .machine = ARCH_UTS_MACHINE };
+	struct abi_utsname u = {.sysname = UTS_SYSNAME,
+				.release = UTS_RELEASE,
+				.version = UTS_VERSION,
+				.machine = ARCH_UTS_MACHINE};
 
 	mutex_lock(&names_lock);
 	memcpy(u.nodename, host_name, sizeof(host_name));
@@ -79,10 +83,11 @@ static long sys_setdomainname(user_addr at, int length)
 }
 SYSCALL(setdomainname);
 
-/* --- load averages: exponentially damped, sampled every five seconds, in 1/2048 (as /proc/loadavg's history demands) --- */
+/* --- load averages: exponentially damped, sampled every five seconds, in 1/2048 (as
+ * /proc/loadavg's history demands) --- */
 
 enum : uint64_t { LOAD_PERIOD_NS = 5000000000, LOAD_ONE = 2048 };
-static const uint32_t load_decay[3] = { 1884, 2014, 2037 };	/* 2048 / exp(5 s / 1, 5, 15 min) */
+static const uint32_t load_decay[3] = {1884, 2014, 2037}; /* 2048 / exp(5 s / 1, 5, 15 min) */
 static uint32_t load_average[3];
 static struct timer load_timer;
 
@@ -91,7 +96,8 @@ static void load_sampled(struct timer *t)
 	uint64_t active = (uint64_t)process_running_count() * LOAD_ONE;
 
 	for (unsigned i = 0; i < ARRAY_LEN(load_average); i++) {
-		uint64_t load = load_average[i] * (uint64_t)load_decay[i] + active * (LOAD_ONE - load_decay[i]);
+		uint64_t load = load_average[i] * (uint64_t)load_decay[i] +
+				active * (LOAD_ONE - load_decay[i]);
 		if (active >= load_average[i])
 			load += LOAD_ONE - 1;
 		__atomic_store_n(&load_average[i], (uint32_t)(load / LOAD_ONE), __ATOMIC_RELAXED);
@@ -122,8 +128,11 @@ static long sys_sysinfo(user_addr at)
 	page_stats(&m);
 	process_load(load);
 	struct abi_sysinfo s = {
-		.uptime = (int64_t)(clock_monotonic_ns() / 1000000000), .total_ram = m.total_pages * PAGE_SIZE,
-		.free_ram = m.free_pages * PAGE_SIZE, .processes = (uint16_t)MIN(process_thread_total(), 65535u), .unit = 1,
+		.uptime = (int64_t)(clock_monotonic_ns() / 1000000000),
+		.total_ram = m.total_pages * PAGE_SIZE,
+		.free_ram = m.free_pages * PAGE_SIZE,
+		.processes = (uint16_t)MIN(process_thread_total(), 65535u),
+		.unit = 1,
 	};
 	/* sysinfo(2) scales loads by 2^16. */
 	for (unsigned i = 0; i < 3; i++)
@@ -133,15 +142,23 @@ static long sys_sysinfo(user_addr at)
 SYSCALL(sysinfo);
 
 enum : uint32_t {
-	REBOOT_MAGIC1 = 0xfee1dead, REBOOT_MAGIC2 = 672274793, REBOOT_MAGIC2A = 85072278, REBOOT_MAGIC2B = 369367448,
+	REBOOT_MAGIC1 = 0xfee1dead,
+	REBOOT_MAGIC2 = 672274793,
+	REBOOT_MAGIC2A = 85072278,
+	REBOOT_MAGIC2B = 369367448,
 	REBOOT_MAGIC2C = 537993216,
-	REBOOT_RESTART = 0x01234567, REBOOT_HALT = 0xcdef0123, REBOOT_POWER_OFF = 0x4321fedc, REBOOT_RESTART2 = 0xa1b2c3d4,
-	REBOOT_CAD_ON = 0x89abcdef, REBOOT_CAD_OFF = 0,
+	REBOOT_RESTART = 0x01234567,
+	REBOOT_HALT = 0xcdef0123,
+	REBOOT_POWER_OFF = 0x4321fedc,
+	REBOOT_RESTART2 = 0xa1b2c3d4,
+	REBOOT_CAD_ON = 0x89abcdef,
+	REBOOT_CAD_OFF = 0,
 };
 
 static long power(uint32_t action, const char *word)
 {
-	log_info("process: %s, asked by %s[%u]", word, process_current()->name, process_current()->pid);
+	log_info("process: %s, asked by %s[%u]", word, process_current()->name,
+		 process_current()->pid);
 	log_settle();
 	return nucleus_power(action);
 }
@@ -150,24 +167,21 @@ static long sys_reboot(uint32_t magic1, uint32_t magic2, uint32_t command, user_
 {
 	if (!capable(CAP_SYS_BOOT))
 		return -EPERM;
-	if (magic1 != REBOOT_MAGIC1 || (magic2 != REBOOT_MAGIC2 && magic2 != REBOOT_MAGIC2A && magic2 != REBOOT_MAGIC2B &&
-					magic2 != REBOOT_MAGIC2C))
+	if (magic1 != REBOOT_MAGIC1 || (magic2 != REBOOT_MAGIC2 && magic2 != REBOOT_MAGIC2A &&
+					magic2 != REBOOT_MAGIC2B && magic2 != REBOOT_MAGIC2C))
 		return -EINVAL;
 	switch (command) {
 	case REBOOT_RESTART:
-	case REBOOT_RESTART2:
-		return power(POWER_RESET, "restarting");
+	case REBOOT_RESTART2: return power(POWER_RESET, "restarting");
 	case REBOOT_HALT:
 		/* There is no state between running and off to halt in. */
 		return power(POWER_OFF, "halting");
-	case REBOOT_POWER_OFF:
-		return power(POWER_OFF, "powering off");
+	case REBOOT_POWER_OFF: return power(POWER_OFF, "powering off");
 	case REBOOT_CAD_ON:
 	case REBOOT_CAD_OFF:
 		/* No keyboard raises it: there is nothing to switch. */
 		return 0;
-	default:
-		return syscall_refuse_flags(NR_reboot, command);
+	default: return syscall_refuse_flags(NR_reboot, command);
 	}
 }
 SYSCALL(reboot);
@@ -224,13 +238,16 @@ static int show_pid_max(struct text_buffer *b, void *)
 }
 
 static const struct proc_file files[] = {
-	{ .name = "sys/kernel/hostname", .mode = 0644, .show = show_host_name, .write = write_host_name },
-	{ .name = "sys/kernel/domainname", .mode = 0444, .show = show_domain_name },
-	{ .name = "sys/kernel/ostype", .mode = 0444, .show = show_text, .arg = UTS_SYSNAME },
-	{ .name = "sys/kernel/osrelease", .mode = 0444, .show = show_text, .arg = UTS_RELEASE },
-	{ .name = "sys/kernel/version", .mode = 0444, .show = show_text, .arg = UTS_VERSION },
-	{ .name = "version", .mode = 0444, .show = show_version },
-	{ .name = "sys/kernel/pid_max", .mode = 0444, .show = show_pid_max },
+	{.name = "sys/kernel/hostname",
+	 .mode = 0644,
+	 .show = show_host_name,
+	 .write = write_host_name},
+	{.name = "sys/kernel/domainname", .mode = 0444, .show = show_domain_name},
+	{.name = "sys/kernel/ostype", .mode = 0444, .show = show_text, .arg = UTS_SYSNAME},
+	{.name = "sys/kernel/osrelease", .mode = 0444, .show = show_text, .arg = UTS_RELEASE},
+	{.name = "sys/kernel/version", .mode = 0444, .show = show_text, .arg = UTS_VERSION},
+	{.name = "version", .mode = 0444, .show = show_version},
+	{.name = "sys/kernel/pid_max", .mode = 0444, .show = show_pid_max},
 };
 
 int process_start(void)

@@ -2,16 +2,17 @@
 /*
  * timerfd_create(2), timerfd_settime(2), timerfd_gettime(2): a timer that is read like a file.
  *
- * A read gives the number of expirations since the last one. The timer counts by itself: expirations are computed from the deadline and
- * the period when somebody looks; the kernel timer only wakes sleepers. Clock changes (TFD_TIMER_CANCEL_ON_SET) end a read with ECANCELED.
+ * A read gives the number of expirations since the last one. The timer counts by itself:
+ * expirations are computed from the deadline and the period when somebody looks; the kernel timer
+ * only wakes sleepers. Clock changes (TFD_TIMER_CANCEL_ON_SET) end a read with ECANCELED.
  */
+#include "internal.h"
 #include <abi/fcntl.h>
 #include <abi/poll.h>
 #include <kernel/clock.h>
 #include <kernel/file.h>
 #include <kernel/slab.h>
 #include <kernel/user.h>
-#include "internal.h"
 
 enum : uint32_t { TFD_ABSTIME = 1, TFD_CANCEL_ON_SET = 2 };
 
@@ -19,10 +20,10 @@ struct timer_file {
 	struct timer timer;
 	struct wait_queue wait;
 	int32_t clock;
-	struct list link;		/* all timer files of CLOCK_REALTIME */
+	struct list link; /* all timer files of CLOCK_REALTIME */
 	struct spinlock lock;
-	uint64_t deadline_ns, interval_ns;	/* on its clock; deadline 0: disarmed */
-	uint64_t missed;		/* expirations counted and not yet read */
+	uint64_t deadline_ns, interval_ns; /* on its clock; deadline 0: disarmed */
+	uint64_t missed;		   /* expirations counted and not yet read */
 	bool cancel_on_set, canceled;
 };
 
@@ -34,14 +35,14 @@ static uint64_t now_of(const struct timer_file *t)
 	return clock_is_realtime(t->clock) ? (uint64_t)clock_realtime_ns() : clock_monotonic_ns();
 }
 
-static void arm(struct timer_file *t) REQUIRES(t->lock)
+static void arm(struct timer_file *t) REQUIRES(t -> lock)
 {
 	if (t->deadline_ns != 0)
 		timer_arm(&t->timer, clock_deadline(t->clock, t->deadline_ns));
 }
 
 /* Moves what has expired by now from the schedule to the count. */
-static void count_expired(struct timer_file *t, uint64_t now) REQUIRES(t->lock)
+static void count_expired(struct timer_file *t, uint64_t now) REQUIRES(t -> lock)
 {
 	if (t->deadline_ns == 0 || now < t->deadline_ns)
 		return;
@@ -93,13 +94,15 @@ static long timer_file_read(struct file *f, struct io_buffer *buf, size_t n, uin
 		if (count == 0 && !canceled)
 			return -EAGAIN;
 	} else {
-		int error = wait_event_interruptible(&t->wait, (count = take(t, &canceled)) != 0 || canceled);
+		int error = wait_event_interruptible(&t->wait,
+						     (count = take(t, &canceled)) != 0 || canceled);
 		if (error != 0)
 			return error;
 	}
 	if (canceled)
 		return -ECANCELED;
-	return io_copy_out(buf, 0, &count, sizeof(count)) == sizeof(count) ? (long)sizeof(count) : -EFAULT;
+	return io_copy_out(buf, 0, &count, sizeof(count)) == sizeof(count) ? (long)sizeof(count)
+									   : -EFAULT;
 }
 
 static uint32_t timer_file_poll(struct file *f, struct poll_table *table)
@@ -156,8 +159,8 @@ static long sys_timerfd_create(int clock, uint32_t flags)
 
 	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK))
 		return syscall_refuse_flags(NR_timerfd_create, flags);
-	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME && clock != CLOCK_REALTIME_ALARM &&
-	    clock != CLOCK_BOOTTIME_ALARM)
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
+	    clock != CLOCK_REALTIME_ALARM && clock != CLOCK_BOOTTIME_ALARM)
 		return -EINVAL;
 	struct timer_file *t = kmalloc(sizeof(*t));
 	if (t == nullptr)
@@ -167,7 +170,8 @@ static long sys_timerfd_create(int clock, uint32_t flags)
 	wait_queue_init(&t->wait);
 	timer_init(&t->timer, expired);
 	list_init(&t->link);
-	int error = file_create(&timer_file_ops, t, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[timerfd]", &f);
+	int error = file_create(&timer_file_ops, t, O_RDWR | (flags & O_NONBLOCK),
+				"anon_inode:[timerfd]", &f);
 	if (error != 0) {
 		kfree(t);
 		return error;
@@ -184,11 +188,12 @@ static long sys_timerfd_create(int clock, uint32_t flags)
 }
 SYSCALL(timerfd_create);
 
-static struct abi_itimerspec state_of(struct timer_file *t, uint64_t now) REQUIRES(t->lock)
+static struct abi_itimerspec state_of(struct timer_file *t, uint64_t now) REQUIRES(t -> lock)
 {
 	count_expired(t, now);
-	return (struct abi_itimerspec){ timespec_from_ns(t->interval_ns),
-					timespec_from_ns(t->deadline_ns != 0 ? t->deadline_ns - now : 0) };
+	return (struct abi_itimerspec){
+		timespec_from_ns(t->interval_ns),
+		timespec_from_ns(t->deadline_ns != 0 ? t->deadline_ns - now : 0)};
 }
 
 static int timer_file_of(int fd, struct file **f, struct timer_file **t)
@@ -216,7 +221,8 @@ static long sys_timerfd_settime(int fd, uint32_t flags, user_addr new_at, user_a
 		return syscall_refuse_flags(NR_timerfd_settime, flags);
 	if (get_user(spec, new_at) != 0)
 		return -EFAULT;
-	if (timespec_to_ns(&spec.value, &value) != 0 || timespec_to_ns(&spec.interval, &interval) != 0)
+	if (timespec_to_ns(&spec.value, &value) != 0 ||
+	    timespec_to_ns(&spec.interval, &interval) != 0)
 		return -EINVAL;
 	int error = timer_file_of(fd, &f, &t);
 	if (error != 0)
@@ -224,11 +230,15 @@ static long sys_timerfd_settime(int fd, uint32_t flags, user_addr new_at, user_a
 	uint64_t now = now_of(t);
 	spin_lock(&t->lock);
 	old = state_of(t, now);
-	t->deadline_ns = value == 0 ? 0 : flags & TFD_ABSTIME ? value : value > INT64_MAX - now ? INT64_MAX : now + value;
+	t->deadline_ns = value == 0		   ? 0
+			 : flags & TFD_ABSTIME	   ? value
+			 : value > INT64_MAX - now ? INT64_MAX
+						   : now + value;
 	t->interval_ns = interval;
 	t->missed = 0;
 	t->canceled = false;
-	t->cancel_on_set = (flags & TFD_CANCEL_ON_SET) && (flags & TFD_ABSTIME) && clock_is_realtime(t->clock);
+	t->cancel_on_set =
+		(flags & TFD_CANCEL_ON_SET) && (flags & TFD_ABSTIME) && clock_is_realtime(t->clock);
 	arm(t);
 	spin_unlock(&t->lock);
 	file_put(f);

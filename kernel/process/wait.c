@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting for children: wait4(2), waitid(2) (POSIX.1-2017 wait(), waitid(); Linux's __WALL, __WCLONE, __WNOTHREAD).
+ * Waiting for children: wait4(2), waitid(2) (POSIX.1-2017 wait(), waitid(); Linux's __WALL,
+ * __WCLONE, __WNOTHREAD).
  *
- * A caller sleeps on its process's child_wait, which is woken whenever a child ends, stops or continues. Children are looked at under
- * process_tree_lock; what is found is taken there and copied out after the lock is dropped.
+ * A caller sleeps on its process's child_wait, which is woken whenever a child ends, stops or
+ * continues. Children are looked at under process_tree_lock; what is found is taken there and
+ * copied out after the lock is dropped.
  */
+#include "internal.h"
 #include <kernel/user.h>
 #include <lib/string.h>
-#include "internal.h"
 
 enum : uint32_t {
-	WNOHANG = 1, WUNTRACED = 2, WEXITED = 4, WCONTINUED = 8, WNOWAIT = 0x01000000,
-	WNOTHREAD = 0x20000000, WALL = 0x40000000, WCLONE = 0x80000000,
+	WNOHANG = 1,
+	WUNTRACED = 2,
+	WEXITED = 4,
+	WCONTINUED = 8,
+	WNOWAIT = 0x01000000,
+	WNOTHREAD = 0x20000000,
+	WALL = 0x40000000,
+	WCLONE = 0x80000000,
 	WAIT4_KNOWN = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE,
-	WAITID_KNOWN = WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WNOTHREAD | WALL | WCLONE,
+	WAITID_KNOWN =
+		WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WNOTHREAD | WALL | WCLONE,
 };
 enum wait_kind : int { P_ALL = 0, P_PID = 1, P_PGID = 2 };
 
@@ -134,7 +143,7 @@ static int usage_to_user(user_addr at, const struct process_usage *u)
 
 static long sys_wait4(int pid, user_addr status_at, uint32_t options, user_addr usage_at)
 {
-	struct wait_request r = { .kind = P_ALL, .options = options | WEXITED };
+	struct wait_request r = {.kind = P_ALL, .options = options | WEXITED};
 
 	if (options & ~(uint32_t)WAIT4_KNOWN)
 		return syscall_refuse_flags(NR_wait4, options & ~(uint32_t)WAIT4_KNOWN);
@@ -160,7 +169,7 @@ SYSCALL(wait4);
 
 static int info_to_user(user_addr at, const struct wait_request *r)
 {
-	struct signal_info info = { };
+	struct signal_info info = {};
 
 	if (at.value == 0)
 		return 0;
@@ -169,16 +178,20 @@ static int info_to_user(user_addr at, const struct wait_request *r)
 		info.code = r->code;
 		info.child.pid = r->pid;
 		info.child.uid = r->uid;
-		info.child.status = r->code == CLD_EXITED ? r->status >> 8 & 0xff : r->code == CLD_KILLED ? r->status & 0x7f :
-				    r->code == CLD_STOPPED ? r->status >> 8 : SIGCONT;
+		info.child.status = r->code == CLD_EXITED    ? r->status >> 8 & 0xff
+				    : r->code == CLD_KILLED  ? r->status & 0x7f
+				    : r->code == CLD_STOPPED ? r->status >> 8
+							     : SIGCONT;
 	}
 	/* Linux writes the fields up to si_status and leaves the rest alone. */
-	return copy_to_user(at, &info, offsetof(struct signal_info, child.status) + sizeof(int32_t));
+	return copy_to_user(at, &info,
+			    offsetof(struct signal_info, child.status) + sizeof(int32_t));
 }
 
 static long sys_waitid(int kind, int id, user_addr info_at, uint32_t options, user_addr usage_at)
 {
-	struct wait_request r = { .kind = (enum wait_kind)kind, .id = (uint32_t)id, .options = options };
+	struct wait_request r = {
+		.kind = (enum wait_kind)kind, .id = (uint32_t)id, .options = options};
 
 	if (options & ~(uint32_t)WAITID_KNOWN)
 		return syscall_refuse_flags(NR_waitid, options & ~(uint32_t)WAITID_KNOWN);

@@ -235,6 +235,22 @@ int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file 
 	return file_open_flags(AT_FDCWD, path, flags, mode, 0, out);
 }
 
+int file_open_exec(const struct path *path, struct file **out)
+{
+	if (!S_ISREG(path->dentry->inode->mode))
+		return -EACCES;
+	struct file *f;
+	int error = file_open_inode(path, O_RDONLY, true, &f);
+	if (error != 0)
+		return error;
+	error = file_check_exec(f);
+	if (error != 0)
+		file_put(f);
+	else
+		*out = f;
+	return error;
+}
+
 int file_check_exec(struct file *f)
 {
 	if (f->inode == nullptr || !S_ISREG(f->inode->mode))

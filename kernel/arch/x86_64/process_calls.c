@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Process calls that only x86_64 has or whose arguments are ordered its own way: clone(2) (the thread pointer last), fork(2), vfork(2),
- * pause(2), alarm(2), time(2), getpgrp(2), signalfd(2), arch_prctl(2). The others have replaced them by newer calls.
+ * Process calls that only x86_64 has or whose arguments are ordered its own way: clone(2) (the
+ * thread pointer last), fork(2), vfork(2), pause(2), alarm(2), time(2), getpgrp(2), signalfd(2),
+ * arch_prctl(2). The others have replaced them by newer calls.
  */
 #include <kernel/clock.h>
 #include <kernel/process/internal.h>
@@ -9,11 +10,16 @@
 #include <nucleus/calls.h>
 #include <nucleus/layout.h>
 
-static long sys_clone(uint64_t flags, uint64_t stack, user_addr parent_tid, user_addr child_tid, uint64_t tls)
+static long sys_clone(uint64_t flags, uint64_t stack, user_addr parent_tid, user_addr child_tid,
+		      uint64_t tls)
 {
 	struct clone_request r = {
-		.flags = (uint32_t)flags & ~0xffu, .exit_signal = flags & 0xff, .stack = stack, .parent_tid = parent_tid,
-		.child_tid = child_tid, .tls = tls,
+		.flags = (uint32_t)flags & ~0xffu,
+		.exit_signal = flags & 0xff,
+		.stack = stack,
+		.parent_tid = parent_tid,
+		.child_tid = child_tid,
+		.tls = tls,
 	};
 
 	return process_clone(&r, NR_clone);
@@ -22,13 +28,15 @@ SYSCALL(clone);
 
 static long sys_fork(void)
 {
-	return process_clone(&(struct clone_request){ .exit_signal = SIGCHLD }, NR_fork);
+	return process_clone(&(struct clone_request){.exit_signal = SIGCHLD}, NR_fork);
 }
 SYSCALL(fork);
 
 static long sys_vfork(void)
 {
-	return process_clone(&(struct clone_request){ .flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD }, NR_vfork);
+	return process_clone(
+		&(struct clone_request){.flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD},
+		NR_vfork);
 }
 SYSCALL(vfork);
 
@@ -73,7 +81,12 @@ static long sys_signalfd(int fd, user_addr mask, size_t size)
 }
 SYSCALL(signalfd);
 
-enum : int { ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, ARCH_GET_GS = 0x1004 };
+enum : int {
+	ARCH_SET_GS = 0x1001,
+	ARCH_SET_FS = 0x1002,
+	ARCH_GET_FS = 0x1003,
+	ARCH_GET_GS = 0x1004
+};
 
 static long sys_arch_prctl(int option, uint64_t address)
 {
@@ -93,8 +106,7 @@ static long sys_arch_prctl(int option, uint64_t address)
 			return result;
 		base = (uint64_t)result;
 		return put_user(USER_ADDR(address), base);
-	default:
-		return syscall_refuse_flags(NR_arch_prctl, (uint64_t)option);
+	default: return syscall_refuse_flags(NR_arch_prctl, (uint64_t)option);
 	}
 }
 SYSCALL(arch_prctl);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The x86_64 signal frame and rt_sigreturn(2), as Linux's ABI lays them out (asm/sigcontext.h, asm/ucontext.h of linux-libc-dev): from the
- * new stack pointer up: return address (the restorer), ucontext, siginfo, and above them, 64-byte aligned, the FPU state.
+ * The x86_64 signal frame and rt_sigreturn(2), as Linux's ABI lays them out (asm/sigcontext.h,
+ * asm/ucontext.h of linux-libc-dev): from the new stack pointer up: return address (the restorer),
+ * ucontext, siginfo, and above them, 64-byte aligned, the FPU state.
  *
- * The FPU state is the hardware's standard XSAVE image; bytes 464…511 of its legacy part say so (magic1, sizes, features), and a
- * second magic number follows it. A frame that comes back is untrusted: general registers get safe selectors and flags from
- * the nucleus, which also refuses malformed FPU state; then the process gets SIGSEGV.
+ * The FPU state is the hardware's standard XSAVE image; bytes 464…511 of its legacy part say so
+ * (magic1, sizes, features), and a second magic number follows it. A frame that comes back is
+ * untrusted: general registers get safe selectors and flags from the nucleus, which also refuses
+ * malformed FPU state; then the process gets SIGSEGV.
  */
 #include <arch/gates.h>
 #include <arch/signal.h>
@@ -19,14 +21,15 @@
 #include <nucleus/calls.h>
 #include <nucleus/layout.h>
 
-struct frame_context {			/* struct sigcontext */
-	uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
+struct frame_context { /* struct sigcontext */
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip,
+		rflags;
 	uint16_t cs, gs, fs, ss;
 	uint64_t error, trap, old_mask, cr2, fpu_state, reserved[8];
 };
 static_assert(sizeof(struct frame_context) == 256);
 
-struct frame_user_context {		/* struct ucontext */
+struct frame_user_context { /* struct ucontext */
 	uint64_t flags, link;
 	uint64_t stack_base;
 	int32_t stack_flags, padding;
@@ -43,7 +46,7 @@ struct frame {
 };
 static_assert(sizeof(struct frame) == 440);
 
-struct fpu_software_bytes {		/* at FPU_SOFTWARE_OFFSET of the legacy area */
+struct fpu_software_bytes { /* at FPU_SOFTWARE_OFFSET of the legacy area */
 	uint32_t magic1, extended_size;
 	uint64_t features;
 	uint32_t xsave_size, padding[7];
@@ -51,12 +54,26 @@ struct fpu_software_bytes {		/* at FPU_SOFTWARE_OFFSET of the legacy area */
 static_assert(sizeof(struct fpu_software_bytes) == 48);
 
 enum : uint64_t {
-	UC_FP_XSTATE = 1, UC_SIGCONTEXT_SS = 2, UC_STRICT_RESTORE_SS = 4,
-	FPU_LEGACY_BYTES = 512, FPU_SOFTWARE_OFFSET = 464, FPU_ALIGN = 64, XSAVE_HEADER_OFFSET = 512,
-	RED_ZONE = 128, RFLAGS_DF = 0x400, RFLAGS_TF = 0x100, RFLAGS_RF = 0x10000,
+	UC_FP_XSTATE = 1,
+	UC_SIGCONTEXT_SS = 2,
+	UC_STRICT_RESTORE_SS = 4,
+	FPU_LEGACY_BYTES = 512,
+	FPU_SOFTWARE_OFFSET = 464,
+	FPU_ALIGN = 64,
+	XSAVE_HEADER_OFFSET = 512,
+	RED_ZONE = 128,
+	RFLAGS_DF = 0x400,
+	RFLAGS_TF = 0x100,
+	RFLAGS_RF = 0x10000,
 	NO_SYSCALL = UINT64_MAX,
 };
-enum : uint32_t { FPU_MAGIC1 = 0x46505853, FPU_MAGIC2 = 0x46505845, SS_DISABLE = 2, SS_ONSTACK = 1, SS_AUTODISARM = 0x80000000 };
+enum : uint32_t {
+	FPU_MAGIC1 = 0x46505853,
+	FPU_MAGIC2 = 0x46505845,
+	SS_DISABLE = 2,
+	SS_ONSTACK = 1,
+	SS_AUTODISARM = 0x80000000
+};
 
 static uint64_t fpu_bytes(void)
 {
@@ -99,13 +116,15 @@ static int put_fpu(uint64_t at)
 	if (size < (long)FPU_LEGACY_BYTES || (uint64_t)size > fpu_bytes())
 		goto out;
 	memcpy(image, call_area(), (size_t)size);
-	struct fpu_software_bytes software = { };
+	struct fpu_software_bytes software = {};
 	if (has_xsave()) {
 		software = (struct fpu_software_bytes){
-			.magic1 = FPU_MAGIC1, .extended_size = (uint32_t)frame_fpu_bytes(), .features = xsave_features(),
+			.magic1 = FPU_MAGIC1,
+			.extended_size = (uint32_t)frame_fpu_bytes(),
+			.features = xsave_features(),
 			.xsave_size = (uint32_t)fpu_bytes(),
 		};
-		memcpy(image + fpu_bytes(), &(uint32_t){ FPU_MAGIC2 }, sizeof(uint32_t));
+		memcpy(image + fpu_bytes(), &(uint32_t){FPU_MAGIC2}, sizeof(uint32_t));
 	}
 	memcpy(image + FPU_SOFTWARE_OFFSET, &software, sizeof(software));
 	result = copy_to_user(USER_ADDR(at), image, frame_fpu_bytes());
@@ -114,21 +133,44 @@ out:
 	return result;
 }
 
-static void fill_context(struct frame_context *c, const struct user_regs *r, const struct process_thread *s, uint64_t mask)
+static void fill_context(struct frame_context *c, const struct user_regs *r,
+			 const struct process_thread *s, uint64_t mask)
 {
 	*c = (struct frame_context){
-		.r8 = r->r8, .r9 = r->r9, .r10 = r->r10, .r11 = r->r11, .r12 = r->r12, .r13 = r->r13, .r14 = r->r14, .r15 = r->r15,
-		.rdi = r->rdi, .rsi = r->rsi, .rbp = r->rbp, .rbx = r->rbx, .rdx = r->rdx, .rax = r->rax, .rcx = r->rcx,
-		.rsp = r->rsp, .rip = r->rip, .rflags = r->rflags, .cs = (uint16_t)r->cs, .ss = (uint16_t)r->ss,
-		.error = s->trap_error, .trap = s->trap_number, .old_mask = mask, .cr2 = s->trap_address,
+		.r8 = r->r8,
+		.r9 = r->r9,
+		.r10 = r->r10,
+		.r11 = r->r11,
+		.r12 = r->r12,
+		.r13 = r->r13,
+		.r14 = r->r14,
+		.r15 = r->r15,
+		.rdi = r->rdi,
+		.rsi = r->rsi,
+		.rbp = r->rbp,
+		.rbx = r->rbx,
+		.rdx = r->rdx,
+		.rax = r->rax,
+		.rcx = r->rcx,
+		.rsp = r->rsp,
+		.rip = r->rip,
+		.rflags = r->rflags,
+		.cs = (uint16_t)r->cs,
+		.ss = (uint16_t)r->ss,
+		.error = s->trap_error,
+		.trap = s->trap_number,
+		.old_mask = mask,
+		.cr2 = s->trap_address,
 	};
 }
 
 /* The stack the handler runs on: its top, and whether that means a change to the alternate one. */
-static uint64_t choose_stack(const struct user_regs *regs, const struct process_thread *s, const struct signal_action *a, bool *on_alternate)
+static uint64_t choose_stack(const struct user_regs *regs, const struct process_thread *s,
+			     const struct signal_action *a, bool *on_alternate)
 {
 	uint64_t sp = regs->rsp;
-	bool inside = s->altstack_size != 0 && sp > s->altstack_base && sp - s->altstack_base <= s->altstack_size;
+	bool inside = s->altstack_size != 0 && sp > s->altstack_base &&
+		      sp - s->altstack_base <= s->altstack_size;
 
 	*on_alternate = inside;
 	if (s->altstack_flags & SS_AUTODISARM)
@@ -144,14 +186,15 @@ static uint64_t choose_stack(const struct user_regs *regs, const struct process_
 int arch_signal_frame(struct user_regs *regs, const struct arch_signal_delivery *d)
 {
 	struct process_thread *s = process_thread_current();
-	struct frame frame = { .return_address = d->action.restorer };
+	struct frame frame = {.return_address = d->action.restorer};
 	bool on_alternate;
 	uint64_t sp = choose_stack(regs, s, &d->action, &on_alternate);
 
 	if (!(d->action.flags & SA_RESTORER))
 		return -EFAULT;
 	uint64_t fpu_at = align_down(sp - frame_fpu_bytes(), FPU_ALIGN);
-	/* As after a call: the stack is 16-byte aligned but for the return address (System V ABI, x86_64, 3.2.2). */
+	/* As after a call: the stack is 16-byte aligned but for the return address (System V ABI,
+	 * x86_64, 3.2.2). */
 	uint64_t at = align_down(fpu_at - sizeof(frame), 16) - 8;
 	if (on_alternate && (at <= s->altstack_base || at - s->altstack_base > s->altstack_size))
 		return -EFAULT;
@@ -163,7 +206,9 @@ int arch_signal_frame(struct user_regs *regs, const struct arch_signal_delivery 
 	frame.uc.mask = d->mask_to_restore;
 	frame.uc.stack_base = s->altstack_base;
 	frame.uc.stack_size = s->altstack_size;
-	frame.uc.stack_flags = (int32_t)(s->altstack_size == 0 ? SS_DISABLE : (on_alternate ? SS_ONSTACK : 0) | s->altstack_flags);
+	frame.uc.stack_flags = (int32_t)(s->altstack_size == 0 ? SS_DISABLE
+							       : (on_alternate ? SS_ONSTACK : 0) |
+									 s->altstack_flags);
 	memcpy(frame.info, &d->info, sizeof(d->info));
 	if (copy_to_user(USER_ADDR(at), &frame, sizeof(frame)) != 0)
 		return -EFAULT;
@@ -180,7 +225,8 @@ int arch_signal_frame(struct user_regs *regs, const struct arch_signal_delivery 
 	return 0;
 }
 
-/* Whether the image at `at` carries extended state that is ours to restore; else only its legacy part counts. */
+/* Whether the image at `at` carries extended state that is ours to restore; else only its legacy
+ * part counts. */
 static bool fpu_frame_is_extended(const uint8_t *legacy, uint64_t at)
 {
 	struct fpu_software_bytes software;
@@ -204,12 +250,13 @@ static int restore_fpu(uint64_t at)
 	if (result != 0)
 		goto out;
 	if (fpu_frame_is_extended(image, at)) {
-		result = copy_from_user(image + FPU_LEGACY_BYTES, USER_ADDR(at + FPU_LEGACY_BYTES), fpu_bytes() - FPU_LEGACY_BYTES);
+		result = copy_from_user(image + FPU_LEGACY_BYTES, USER_ADDR(at + FPU_LEGACY_BYTES),
+					fpu_bytes() - FPU_LEGACY_BYTES);
 		if (result != 0)
 			goto out;
 	} else if (has_xsave()) {
 		/* x87 and SSE are in the image, the rest takes its initial state. */
-		memcpy(image + XSAVE_HEADER_OFFSET, &(uint64_t){ 3 }, sizeof(uint64_t));
+		memcpy(image + XSAVE_HEADER_OFFSET, &(uint64_t){3}, sizeof(uint64_t));
 	}
 	/* These bytes are the program's; the hardware ignores them, the frame format does not. */
 	memset(image + FPU_SOFTWARE_OFFSET, 0, sizeof(struct fpu_software_bytes));
@@ -223,11 +270,24 @@ out:
 
 static void regs_from_context(struct user_regs *r, const struct frame_context *c)
 {
-	r->r8 = c->r8; r->r9 = c->r9; r->r10 = c->r10; r->r11 = c->r11;
-	r->r12 = c->r12; r->r13 = c->r13; r->r14 = c->r14; r->r15 = c->r15;
-	r->rdi = c->rdi; r->rsi = c->rsi; r->rbp = c->rbp; r->rbx = c->rbx;
-	r->rdx = c->rdx; r->rax = c->rax; r->rcx = c->rcx;
-	r->rsp = c->rsp; r->rip = c->rip; r->rflags = c->rflags;
+	r->r8 = c->r8;
+	r->r9 = c->r9;
+	r->r10 = c->r10;
+	r->r11 = c->r11;
+	r->r12 = c->r12;
+	r->r13 = c->r13;
+	r->r14 = c->r14;
+	r->r15 = c->r15;
+	r->rdi = c->rdi;
+	r->rsi = c->rsi;
+	r->rbp = c->rbp;
+	r->rbx = c->rbx;
+	r->rdx = c->rdx;
+	r->rax = c->rax;
+	r->rcx = c->rcx;
+	r->rsp = c->rsp;
+	r->rip = c->rip;
+	r->rflags = c->rflags;
 	r->orig_rax = NO_SYSCALL;
 }
 
@@ -268,7 +328,7 @@ static long sys_rt_sigreturn(void)
 	restore_altstack(&uc);
 	gate_resume();
 bad:
-	signal_force_current(&(struct signal_info){ .signo = SIGSEGV, .code = SI_KERNEL });
+	signal_force_current(&(struct signal_info){.signo = SIGSEGV, .code = SI_KERNEL});
 	return 0;
 }
 SYSCALL(rt_sigreturn);

@@ -2,10 +2,11 @@
 /*
  * Processes, process groups, sessions, credentials.
  *
- * A struct process is what POSIX calls a process: its threads are struct thread with `process` set, and the process's part of a
- * thread is struct process_thread. The tree (parents, groups, sessions, ids) is guarded by process_tree_lock; what threads share
- * (space, files, credentials…) changes under `lock`; signals and the list of threads under `signal_lock`.
- * A zombie has no thread, space, files or fs (nullptr).
+ * A struct process is what POSIX calls a process: its threads are struct thread with `process` set,
+ * and the process's part of a thread is struct process_thread. The tree (parents, groups, sessions,
+ * ids) is guarded by process_tree_lock; what threads share (space, files, credentials…) changes
+ * under `lock`; signals and the list of threads under `signal_lock`. A zombie has no thread, space,
+ * files or fs (nullptr).
  */
 #ifndef KERNEL_PROCESS_H
 #define KERNEL_PROCESS_H
@@ -32,8 +33,22 @@ struct credentials {
 enum process_state : uint8_t { PROCESS_RUNNING, PROCESS_STOPPED, PROCESS_ZOMBIE, PROCESS_DEAD };
 
 enum rlimit : uint32_t {
-	RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE, RLIMIT_RSS, RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_MEMLOCK,
-	RLIMIT_AS, RLIMIT_LOCKS, RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_RTPRIO, RLIMIT_RTTIME,
+	RLIMIT_CPU,
+	RLIMIT_FSIZE,
+	RLIMIT_DATA,
+	RLIMIT_STACK,
+	RLIMIT_CORE,
+	RLIMIT_RSS,
+	RLIMIT_NPROC,
+	RLIMIT_NOFILE,
+	RLIMIT_MEMLOCK,
+	RLIMIT_AS,
+	RLIMIT_LOCKS,
+	RLIMIT_SIGPENDING,
+	RLIMIT_MSGQUEUE,
+	RLIMIT_NICE,
+	RLIMIT_RTPRIO,
+	RLIMIT_RTTIME,
 };
 static_assert(RLIMIT_RTTIME == 15);
 #define RLIM_INFINITY UINT64_MAX
@@ -60,20 +75,20 @@ struct restart_block {
 
 /* The process's part of a thread, in thread->process_state. */
 struct process_thread {
-	uint32_t signal_flag;		/* atomic: signal or end to handle; see kernel/signal.h */
-	bool stop_ordered, stopped;	/* group stop: to come; in it */
-	bool mask_saved;		/* saved_mask is to be restored */
+	uint32_t signal_flag;	    /* atomic: signal or end to handle; see kernel/signal.h */
+	bool stop_ordered, stopped; /* group stop: to come; in it */
+	bool mask_saved;	    /* saved_mask is to be restored */
 	bool exiting;
 	uint64_t blocked, saved_mask;
 	struct signal_pending pending;
 	uint64_t altstack_base, altstack_size;
 	uint32_t altstack_flags;
 	uint32_t trap_number;
-	uint64_t trap_error, trap_address;	/* of the last fault, for signal frames */
+	uint64_t trap_error, trap_address; /* of the last fault, for signal frames */
 	uint64_t clear_child_tid, robust_list;
 	struct vfork *vfork;
 	struct restart_block restart;
-	struct process_usage usage;	/* faults only; times are the nucleus's */
+	struct process_usage usage; /* faults only; times are the nucleus's */
 	uint64_t affinity;
 	int32_t nice;
 	uint32_t policy;
@@ -95,21 +110,21 @@ extern struct mutex process_tree_lock;
 
 struct process {
 	uint32_t pid, refs;
-	struct credentials cred;	/* changed under lock; read freely by the process itself */
+	struct credentials cred; /* changed under lock; read freely by the process itself */
 
 	/* Guarded by process_tree_lock; parent_pid, pgid and sid may be read freely. */
 	struct process *parent;
 	struct list children, sibling;
-	struct list all;		/* in the list of all processes */
+	struct list all; /* in the list of all processes */
 	struct list group_link, session_link;
 	uint32_t parent_pid, pgid, sid;
-	struct tty *tty;		/* controlling terminal, nullptr if none */
-	enum process_state state;	/* STOPPED also under signal_lock */
-	uint8_t exit_signal;		/* to the parent; 0: none */
+	struct tty *tty;	  /* controlling terminal, nullptr if none */
+	enum process_state state; /* STOPPED also under signal_lock */
+	uint8_t exit_signal;	  /* to the parent; 0: none */
 	bool has_execed, child_subreaper;
-	bool stillborn;			/* its fork was interrupted: nobody is to hear of it */
-	int32_t exit_status;		/* as wait4 reports it, once ZOMBIE */
-	struct wait_queue child_wait;	/* of the parent's waiters */
+	bool stillborn;		      /* its fork was interrupted: nobody is to hear of it */
+	int32_t exit_status;	      /* as wait4 reports it, once ZOMBIE */
+	struct wait_queue child_wait; /* of the parent's waiters */
 	struct process_usage children_usage;
 
 	struct mutex lock;
@@ -117,52 +132,59 @@ struct process {
 	struct file_table *files;
 	struct fs_context *fs;
 	struct file *exe;
-	char name[16];			/* comm */
+	char name[16]; /* comm */
 	uint64_t start_ns;
-	uint64_t rlimits[16][2];	/* soft, hard */
-	struct process_usage dead_usage;	/* of threads that ended; under signal_lock */
+	uint64_t rlimits[16][2];	 /* soft, hard */
+	struct process_usage dead_usage; /* of threads that ended; under signal_lock */
 	bool dumpable;
 	uint32_t personality;
 
 	struct spinlock signal_lock;
 	struct list threads GUARDED_BY(&signal_lock);
-	uint32_t thread_count;		/* changed under signal_lock */
+	uint32_t thread_count; /* changed under signal_lock */
 	struct signal_state *signals;
 	struct signal_pending pending GUARDED_BY(&signal_lock);
-	struct list signal_garbage GUARDED_BY(&signal_lock);	/* entries to free once the lock is dropped */
-	uint32_t queued_signals;	/* atomic */
-	bool unkillable;		/* PID 1: default actions do not apply */
-	bool group_exit;		/* all threads are to end with exit_code */
-	bool stop_dequeued;		/* a stop signal is being acted upon; SIGCONT clears it */
-	bool notify_continued;		/* the parent is to be told */
-	bool report_continued;		/* for wait */
-	int32_t exit_code;		/* wait4's format */
-	int32_t stop_signal;		/* of the stop in progress or complete; 0: none */
-	int32_t report_stop;		/* stop signal that wait has not yet reported; 0: none */
-	uint32_t stop_waiting;		/* threads that have yet to stop */
-	struct thread *exec_thread;	/* others are to end */
-	struct wait_queue thread_wait;	/* woken when a thread has left */
+	struct list signal_garbage
+		GUARDED_BY(&signal_lock); /* entries to free once the lock is dropped */
+	uint32_t queued_signals;	  /* atomic */
+	bool unkillable;		  /* PID 1: default actions do not apply */
+	bool group_exit;		  /* all threads are to end with exit_code */
+	bool stop_dequeued;		  /* a stop signal is being acted upon; SIGCONT clears it */
+	bool notify_continued;		  /* the parent is to be told */
+	bool report_continued;		  /* for wait */
+	int32_t exit_code;		  /* wait4's format */
+	int32_t stop_signal;		  /* of the stop in progress or complete; 0: none */
+	int32_t report_stop;		  /* stop signal that wait has not yet reported; 0: none */
+	uint32_t stop_waiting;		  /* threads that have yet to stop */
+	struct thread *exec_thread;	  /* others are to end */
+	struct wait_queue thread_wait;	  /* woken when a thread has left */
 	struct wait_queue signal_wait;
 
 	/* Interval timers, guarded by signal_lock (kernel/process/itimer.c, posix_timer.c). */
 	struct timer real_timer;
 	uint64_t real_interval_ns;
-	struct timer cpu_timer;		/* samples CPU time while a CPU interval timer runs */
-	uint64_t cpu_deadline_ns[2], cpu_interval_ns[2];	/* VIRTUAL, PROF */
+	struct timer cpu_timer; /* samples CPU time while a CPU interval timer runs */
+	uint64_t cpu_deadline_ns[2], cpu_interval_ns[2]; /* VIRTUAL, PROF */
+	uint64_t next_cpu_warning; /* second of CPU time at which SIGXCPU comes next */
 	struct list posix_timers;
 	uint32_t next_timer_id;
 };
 
-static inline struct process *process_current(void) { return thread_current()->process; }
+static inline struct process *process_current(void)
+{
+	return thread_current()->process;
+}
 /* With a reference, or nullptr. */
 struct process *process_find(uint32_t pid);
 /* The process that has a thread of this id, with a reference, or nullptr. */
 struct process *process_find_by_tid(uint32_t tid);
 void process_get(struct process *p);
 void process_put(struct process *p);
-/* Calls fn for each process (with a reference held, no lock), by ascending pid. Nonzero from fn stops and is returned. */
+/* Calls fn for each process (with a reference held, no lock), by ascending pid. Nonzero from fn
+ * stops and is returned. */
 int process_for_each(int (*fn)(void *ctx, struct process *p), void *ctx);
-/* With a reference each, or nullptr when the process has none any more. For other threads than the process's own. */
+/* With a reference each, or nullptr when the process has none any more. For other threads than the
+ * process's own. */
 struct vm_space *process_get_space(struct process *p);
 struct file_table *process_get_files(struct process *p);
 struct fs_context *process_get_fs(struct process *p);
@@ -179,12 +201,17 @@ struct process_thread_info {
 	uint64_t blocked, pending;
 	uint64_t affinity;
 };
-[[nodiscard]] int process_thread_info(struct process *p, uint32_t tid, struct process_thread_info *out);
+[[nodiscard]] int process_thread_info(struct process *p, uint32_t tid,
+				      struct process_thread_info *out);
 /* Signal sets for /proc/PID/status. */
-struct process_signal_info { uint64_t pending, ignored, caught; uint32_t queued; };
+struct process_signal_info {
+	uint64_t pending, ignored, caught;
+	uint32_t queued;
+};
 void process_signal_info(struct process *p, struct process_signal_info *out);
 /* For procfs: utime/stime in ns, state letter as in /proc/PID/stat. */
-void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns, uint64_t *child_user_ns, uint64_t *child_system_ns);
+void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns,
+		   uint64_t *child_user_ns, uint64_t *child_system_ns);
 char process_state_letter(struct process *p);
 uint32_t process_count(void);
 uint32_t process_thread_total(void);
@@ -195,27 +222,56 @@ void process_load(uint32_t load[3]);
 
 /* Starts PID 1 from the path with stdin/out/err on /dev/console. */
 [[nodiscard]] int process_start_init(const char *path);
-uint64_t process_rlimit(uint32_t which);	/* soft limit of the current process */
+uint64_t process_rlimit(uint32_t which); /* soft limit of the current process */
 
 /* Superuser checks of the current process. */
-bool capable(unsigned capability);		/* CAP_* of capabilities(7) */
+bool capable(unsigned capability); /* CAP_* of capabilities(7) */
 enum : unsigned {
-	CAP_CHOWN = 0, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP,
-	CAP_LINUX_IMMUTABLE, CAP_NET_BIND_SERVICE, CAP_NET_BROADCAST, CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_IPC_OWNER,
-	CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_SYS_PACCT, CAP_SYS_ADMIN, CAP_SYS_BOOT, CAP_SYS_NICE,
-	CAP_SYS_RESOURCE, CAP_SYS_TIME, CAP_SYS_TTY_CONFIG, CAP_MKNOD, CAP_LEASE, CAP_AUDIT_WRITE, CAP_AUDIT_CONTROL, CAP_SETFCAP,
+	CAP_CHOWN = 0,
+	CAP_DAC_OVERRIDE,
+	CAP_DAC_READ_SEARCH,
+	CAP_FOWNER,
+	CAP_FSETID,
+	CAP_KILL,
+	CAP_SETGID,
+	CAP_SETUID,
+	CAP_SETPCAP,
+	CAP_LINUX_IMMUTABLE,
+	CAP_NET_BIND_SERVICE,
+	CAP_NET_BROADCAST,
+	CAP_NET_ADMIN,
+	CAP_NET_RAW,
+	CAP_IPC_LOCK,
+	CAP_IPC_OWNER,
+	CAP_SYS_MODULE,
+	CAP_SYS_RAWIO,
+	CAP_SYS_CHROOT,
+	CAP_SYS_PTRACE,
+	CAP_SYS_PACCT,
+	CAP_SYS_ADMIN,
+	CAP_SYS_BOOT,
+	CAP_SYS_NICE,
+	CAP_SYS_RESOURCE,
+	CAP_SYS_TIME,
+	CAP_SYS_TTY_CONFIG,
+	CAP_MKNOD,
+	CAP_LEASE,
+	CAP_AUDIT_WRITE,
+	CAP_AUDIT_CONTROL,
+	CAP_SETFCAP,
 	CAP_LAST = 40,
 };
 /* Whether the current process may look into p (ptrace access; /proc/PID/{environ,fd,maps…}). */
 bool process_may_inspect(struct process *p);
 
-/* Out of memory: kills the process that holds most memory and says so. False: none left to kill. Any lock may be held. */
+/* Out of memory: kills the process that holds most memory and says so. False: none left to kill.
+ * Any lock may be held. */
 bool oom_kill(void);
 
 /* Signals to others. From a driver or the TTY too; not with a spinlock held. */
 int signal_send_process(struct process *p, int signo);
-int signal_send_group(uint32_t pgid, int signo);	/* -ESRCH if nobody */
-void signal_send_current_fault(int signo, int code, uint64_t address);	/* synchronous */
+int signal_send_group(uint32_t pgid, int signo);		       /* -ESRCH if nobody */
+void signal_send_current_fault(int signo, int code, uint64_t address); /* synchronous */
 
 /* Job control, for the TTY. */
 bool process_group_orphaned(uint32_t pgid);
