@@ -2,9 +2,9 @@
 /*
  * Bounded formatting: the integer and string conversions of printf (ISO C 7.23.6.1).
  *
- * Conversions d i u x X o c s p %; length modifiers hh h l ll z j t; flags - 0 + space #; width and precision as
- * numbers or '*'. There is no floating point in the kernel, so neither here. An unknown conversion is
- * copied to the output as it stands. No state, no locks, any context.
+ * Conversions d i u x X o c s p %; length modifiers hh h l ll z j t; flags - 0 + space #; width and
+ * precision as numbers or '*'. There is no floating point in the kernel, so neither here. An
+ * unknown conversion is copied to the output as it stands. No state, no locks, any context.
  */
 #include <lib/string.h>
 #include <stdint.h>
@@ -12,13 +12,13 @@
 struct sink {
 	char *out;
 	size_t size;
-	size_t length;		/* of the whole text, also of what did not fit */
+	size_t length; /* of the whole text, also of what did not fit */
 };
 
 struct spec {
 	bool left, zero, plus, space, alternate;
-	int width, precision;	/* precision -1: none given */
-	int bytes;		/* size of an integer argument */
+	int width, precision; /* precision -1: none given */
+	int bytes;	      /* size of an integer argument */
 	char conversion;
 };
 
@@ -141,7 +141,11 @@ static void put_signed(struct sink *s, const struct spec *spec, va_list *args)
 	int64_t value = take_signed(spec->bytes, args);
 	uint64_t magnitude = value < 0 ? -(uint64_t)value : (uint64_t)value;
 
-	put_number(s, spec, magnitude, 10, value < 0 ? "-" : spec->plus ? "+" : spec->space ? " " : "");
+	put_number(s, spec, magnitude, 10,
+		   value < 0	 ? "-"
+		   : spec->plus	 ? "+"
+		   : spec->space ? " "
+				 : "");
 }
 
 static void put_string(struct sink *s, const struct spec *spec, const char *text)
@@ -171,7 +175,7 @@ static bool convert(struct sink *s, struct spec *spec, va_list *args)
 	case 'X': put_hex(s, spec, take_unsigned(spec->bytes, args)); return true;
 	case 'p': put_number(s, spec, (uintptr_t)va_arg(*args, void *), 16, "0x"); return true;
 	case 's': put_string(s, spec, va_arg(*args, const char *)); return true;
-	case 'c': put_text(s, spec, &(char){ (char)va_arg(*args, int) }, 1); return true;
+	case 'c': put_text(s, spec, &(char){(char)va_arg(*args, int)}, 1); return true;
 	case '%': put(s, '%'); return true;
 	default: return false;
 	}
@@ -203,7 +207,7 @@ static void parse_width(const char **fmt, struct spec *spec, va_list *args)
 
 int vsnprintf(char *out, size_t size, const char *fmt, va_list args)
 {
-	struct sink s = { .out = out, .size = size };
+	struct sink s = {.out = out, .size = size};
 	va_list rest;
 
 	va_copy(rest, args);

@@ -2,11 +2,11 @@
 /*
  * Memory and string functions (ISO C 7.26), plain C that works in any half and on any architecture.
  *
- * The memory functions move eight bytes at a time through a packed type that may alias anything, so the
- * compiler emits unaligned word accesses where the machine has them. Four words per round keep the loop's own
- * instructions few. Nothing here uses a vector register: the kernel never touches FPU state.
- * An architecture may replace a function by one of the same name in its own folder.
- * No state, no locks, any context.
+ * The memory functions move eight bytes at a time through a packed type that may alias anything, so
+ * the compiler emits unaligned word accesses where the machine has them. Four words per round keep
+ * the loop's own instructions few. Nothing here uses a vector register: the kernel never touches
+ * FPU state. An architecture may replace a function by one of the same name in its own folder. No
+ * state, no locks, any context.
  */
 #include <lib/string.h>
 #include <stdint.h>

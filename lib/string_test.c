@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host test of lib/string.c and lib/format.c. Both are compiled into this file under other names, so that the
- * host's own functions check them: every result is compared with the C library's.
+ * Host test of lib/string.c and lib/format.c. Both are compiled into this file under other names,
+ * so that the host's own functions check them: every result is compared with the C library's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@ static const struct {
 	char *(*strchr_)(const char *, int);
 	char *(*strrchr_)(const char *, int);
 	char *(*strstr_)(const char *, const char *);
-} host = { memchr, memcmp, strchr, strrchr, strstr };
+} host = {memchr, memcmp, strchr, strrchr, strstr};
 
 static int host_vsnprintf(char *out, size_t size, const char *fmt, va_list args)
 {
@@ -46,8 +46,8 @@ static int host_vsnprintf(char *out, size_t size, const char *fmt, va_list args)
 #define vsnprintf our_vsnprintf
 #define snprintf  our_snprintf
 #define scnprintf our_scnprintf
-#include "string.c"
 #include "format.c"
+#include "string.c"
 
 static void fill(unsigned char *p, size_t n, unsigned seed)
 {
@@ -65,8 +65,9 @@ static void test_memcpy(void **)
 			fill(to, sizeof(to), 99);
 			assert_ptr_equal(memcpy(to + 5, from + offset, n), to + 5);
 			for (size_t i = 0; i < sizeof(to); i++) {
-				unsigned char want = i >= 5 && i < 5 + n ? from[offset + i - 5]
-									 : (unsigned char)(i * 37 + 99);
+				unsigned char want = i >= 5 && i < 5 + n
+							     ? from[offset + i - 5]
+							     : (unsigned char)(i * 37 + 99);
 				assert_int_equal(to[i], want);
 			}
 		}
@@ -99,7 +100,8 @@ static void test_memset(void **)
 		fill(buffer, sizeof(buffer), 3);
 		memset(buffer + 3, 0x1a5, n);
 		for (size_t i = 0; i < sizeof(buffer); i++)
-			assert_int_equal(buffer[i], i >= 3 && i < 3 + n ? 0xa5 : (i * 37 + 3) & 0xff);
+			assert_int_equal(buffer[i],
+					 i >= 3 && i < 3 + n ? 0xa5 : (i * 37 + 3) & 0xff);
 	}
 }
 
@@ -118,7 +120,8 @@ static void test_memcmp(void **)
 			fill(b, sizeof(b), 0);
 			b[at] = (unsigned char)(b[at] + delta);
 			for (size_t n = 0; n <= 64; n++)
-				assert_int_equal(sign(memcmp(a, b, n)), sign(host.memcmp_(a, b, n)));
+				assert_int_equal(sign(memcmp(a, b, n)),
+						 sign(host.memcmp_(a, b, n)));
 		}
 	}
 }
@@ -136,7 +139,7 @@ static void test_strings(void **)
 		assert_ptr_equal(strrchr(text, c), host.strrchr_(text, c));
 		assert_ptr_equal(memchr(text, c, 6), host.memchr_(text, c, 6));
 	}
-	static const char *const needles[] = { "", "abd", "abcabd", "x", "abcabcabdx", "d" };
+	static const char *const needles[] = {"", "abd", "abcabd", "x", "abcabcabdx", "d"};
 	for (size_t i = 0; i < ARRAY_LEN(needles); i++)
 		assert_ptr_equal(strstr(text, needles[i]), host.strstr_(text, needles[i]));
 	assert_int_equal(sign(strcmp("a", "b")), -1);
@@ -173,10 +176,11 @@ static void compare(const char *fmt, ...)
 
 static void test_format_integers(void **)
 {
-	static const char *const integer[] = { "%d", "%5d", "%-5d|", "%05d", "%+d", "% d", "%.3d", "%8.3d",
-					       "%-8.3d|", "%.0d", "%u", "%x", "%X", "%#x", "%#X", "%#o",
-					       "%o", "%#06x", "%hhd", "%hd", "%hhu", "%hx", "%+08d" };
-	static const int values[] = { 0, 1, -1, 42, -12345, 70000, INT32_MAX, INT32_MIN };
+	static const char *const integer[] = {"%d",   "%5d",   "%-5d|",	  "%05d", "%+d",  "% d",
+					      "%.3d", "%8.3d", "%-8.3d|", "%.0d", "%u",	  "%x",
+					      "%X",   "%#x",   "%#X",	  "%#o",  "%o",	  "%#06x",
+					      "%hhd", "%hd",   "%hhu",	  "%hx",  "%+08d"};
+	static const int values[] = {0, 1, -1, 42, -12345, 70000, INT32_MAX, INT32_MIN};
 
 	for (size_t i = 0; i < ARRAY_LEN(integer); i++) {
 		for (size_t v = 0; v < ARRAY_LEN(values); v++)
@@ -201,7 +205,7 @@ static void test_format_text(void **)
 	compare("100%%");
 	compare("%p", (void *)0xdeadbeef);
 	char out[16];
-	const char *unterminated = (const char[3]){ 'a', 'b', 'c' };
+	const char *unterminated = (const char[3]){'a', 'b', 'c'};
 	assert_int_equal(snprintf(out, sizeof(out), "%.3s", unterminated), 3);
 	assert_int_equal(scnprintf(out, 4, "%s", "abcdef"), 3);
 	assert_string_equal(out, "abc");
@@ -212,9 +216,9 @@ static void test_format_text(void **)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_memcpy),	   cmocka_unit_test(test_memmove),
-		cmocka_unit_test(test_memset),	   cmocka_unit_test(test_memcmp),
-		cmocka_unit_test(test_strings),	   cmocka_unit_test(test_format_integers),
+		cmocka_unit_test(test_memcpy),	    cmocka_unit_test(test_memmove),
+		cmocka_unit_test(test_memset),	    cmocka_unit_test(test_memcmp),
+		cmocka_unit_test(test_strings),	    cmocka_unit_test(test_format_integers),
 		cmocka_unit_test(test_format_text),
 	};
 

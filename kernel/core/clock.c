@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clocks (kernel/clock.h). The monotonic clock is computed from the machine's counter and the parameters in the
- * nucleus's time page, which is a seqlock: the nucleus writes it, everyone may read it. The real-time clock is the
- * monotonic one plus an offset. No locks, any context, no nucleus call.
+ * Clocks (kernel/clock.h). The monotonic clock is computed from the machine's counter and the
+ * parameters in the nucleus's time page, which is a seqlock: the nucleus writes it, everyone may
+ * read it. The real-time clock is the monotonic one plus an offset. No locks, any context, no
+ * nucleus call.
  */
 #include "core.h"
 
@@ -32,7 +33,8 @@ uint64_t clock_monotonic_ns(void)
 	if (p == nullptr)
 		return 0;
 	do {
-		/* Acquire: the parameters are read after seq; the fence keeps them before its second reading. */
+		/* Acquire: the parameters are read after seq; the fence keeps them before its
+		 * second reading. */
 		seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
 		uint64_t passed = counter_read() - p->base;
 		ns = p->base_ns + (uint64_t)(((unsigned __int128)passed * p->mult) >> p->shift);
@@ -43,7 +45,8 @@ uint64_t clock_monotonic_ns(void)
 
 int64_t clock_realtime_ns(void)
 {
-	return (int64_t)clock_monotonic_ns() + __atomic_load_n(&realtime_offset_ns, __ATOMIC_RELAXED);
+	return (int64_t)clock_monotonic_ns() +
+	       __atomic_load_n(&realtime_offset_ns, __ATOMIC_RELAXED);
 }
 
 void clock_set_realtime_ns(int64_t now)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's command line (kernel/cmdline.h): words separated by blanks, `name` or `name=value`; double quotes keep
- * blanks in a value. Words before a bare `--` are the kernel's; what follows belongs to init.
- * Read-only after boot: no locks, any context.
+ * The kernel's command line (kernel/cmdline.h): words separated by blanks, `name` or `name=value`;
+ * double quotes keep blanks in a value. Words before a bare `--` are the kernel's; what follows
+ * belongs to init. Read-only after boot: no locks, any context.
  */
 #include "core.h"
 

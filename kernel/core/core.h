@@ -10,8 +10,8 @@
 DECLARE_COMPONENT(core);
 
 /* thread.c */
-void thread_init_boot(void);		/* the record of the thread that boots */
-void thread_init(void);			/* starts the reaper */
+void thread_init_boot(void); /* the record of the thread that boots */
+void thread_init(void);	     /* starts the reaper */
 /* Unparks every thread of the component, so that thread_should_stop() is asked. */
 void thread_wake_component(struct component *c);
 
@@ -19,15 +19,15 @@ void thread_wake_component(struct component *c);
 void clock_init(const struct boot_info *boot);
 void log_init(void);
 void log_start(void);
-int log_file_init(void);		/* needs devfs */
+int log_file_init(void); /* needs devfs */
 void timer_start(void);
 void random_init(const struct boot_info *boot);
 void syscall_init(void);
 void component_init(void);
 void privilege_init(void);
 
-/* context.S: calls fn(arg) with the callee-saved registers, stack pointer and return address saved in `context`;
- * returns fn's result, or, after guard_leave, the result given there. */
+/* context.S: calls fn(arg) with the callee-saved registers, stack pointer and return address saved
+ * in `context`; returns fn's result, or, after guard_leave, the result given there. */
 long guard_enter(uint64_t *context, long (*fn)(void *arg), void *arg);
 [[noreturn]] void guard_leave(const uint64_t *context, long result);
 /* Forgets the current stack and calls fn, which does not return, at the top of another. */

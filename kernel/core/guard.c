@@ -2,11 +2,13 @@
 /*
  * Guards and the landing of contained faults (kernel/component.h).
  *
- * The nucleus reports a lowered fault and lets the thread go on in kernel_fault_landing, with the call area of its page as
- * stack (so nothing here may make a nucleus call that fills the call area): the frames below the guard are dead,
- * those above it untouched. Locks taken since the guard are released, newest first, wait queues
- * are left (waiters are on the dead stack), and guard_call returns -EFAULT. Without a guard a process's system call ends with the process, a kernel thread ends alone.
- * Data that the section was changing may be half done: that is the component's to repair in its stop and start.
+ * The nucleus reports a lowered fault and lets the thread go on in kernel_fault_landing, with the
+ * call area of its page as stack (so nothing here may make a nucleus call that fills the call
+ * area): the frames below the guard are dead, those above it untouched. Locks taken since the guard
+ * are released, newest first, wait queues are left (waiters are on the dead stack), and guard_call
+ * returns -EFAULT. Without a guard a process's system call ends with the process, a kernel thread
+ * ends alone. Data that the section was changing may be half done: that is the component's to
+ * repair in its stop and start.
  */
 #include "core.h"
 #include "log.h"
@@ -57,14 +59,16 @@ void kernel_fault_landing(uint32_t, uint64_t, uint64_t, uint64_t)
 	if (g != nullptr) {
 		component_failed(g->component);
 		log_flush();
-		/* The guard is off the list before it is used: a fault on the way out must not come back here. */
+		/* The guard is off the list before it is used: a fault on the way out must not come
+		 * back here. */
 		t->guards = g->outer;
 		guard_leave(g->context, -EFAULT);
 	}
 	if (t->process != nullptr) {
-		log_error("core: %s[%u] is killed: its system call faulted in the kernel", t->process->name,
-			  t->process->pid);
-		/* The call area is a small stack, and nothing on the thread's own is needed any more. */
+		log_error("core: %s[%u] is killed: its system call faulted in the kernel",
+			  t->process->name, t->process->pid);
+		/* The call area is a small stack, and nothing on the thread's own is needed any
+		 * more. */
 		call_on_stack(thread_page_current()->kernel_stack, process_fault_exit);
 	}
 	log_error("core: kernel thread %s of %s ends after a fault", t->name, t->component->name);

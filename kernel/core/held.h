@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The record of the locks a thread holds, in its struct thread: an array of address | kind, oldest first. Only the thread
- * itself touches it. The newest HELD_LOCKS_MAX are what containment can release; debug builds check ranks against it.
+ * The record of the locks a thread holds, in its struct thread: an array of address | kind, oldest
+ * first. Only the thread itself touches it. The newest HELD_LOCKS_MAX are what containment can
+ * release; debug builds check ranks against it.
  */
 #ifndef CORE_HELD_H
 #define CORE_HELD_H
@@ -17,7 +18,8 @@ static inline void held_push(void *lock, enum lock_kind kind)
 
 	if (at < HELD_LOCKS_MAX)
 		t->held[at] = (uint64_t)lock | kind;
-	/* The entry is complete before it counts: a fault between the two lines must not find a stale one. */
+	/* The entry is complete before it counts: a fault between the two lines must not find a
+	 * stale one. */
 	__asm__ volatile("" ::: "memory");
 	t->held_count = at + 1;
 }
@@ -39,7 +41,8 @@ static inline void held_pop(const void *lock, enum lock_kind kind)
 		t->held[at - 1] = t->held[at];
 }
 
-/* lockcheck.c, debug builds: complains when taking a lock of this rank breaks the order of doc/locking.md. */
+/* lockcheck.c, debug builds: complains when taking a lock of this rank breaks the order of
+ * doc/locking.md. */
 #if STELLUX_DEBUG
 void held_check_order(const void *lock, uint32_t rank, enum lock_kind kind, const void *caller);
 #else

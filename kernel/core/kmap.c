@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses of the kernel mapping range (kernel/kmap.h). Thread stacks use fixed slots in the lower half (stack.c); the
- * upper half, up to the page array, is handed out once and for all, with one unmapped page behind each run to catch overruns.
+ * Addresses of the kernel mapping range (kernel/kmap.h). Thread stacks use fixed slots in the lower
+ * half (stack.c); the upper half, up to the page array, is handed out once and for all, with one
+ * unmapped page behind each run to catch overruns.
  */
 #include <kernel/kmap.h>
 #include <kernel/page.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is done with the record of held locks (held.h) besides keeping it: release after a contained fault, and in debug
- * builds the check of the lock order (doc/locking.md). A broken order is logged once for each pair of ranks.
+ * What is done with the record of held locks (held.h) besides keeping it: release after a contained
+ * fault, and in debug builds the check of the lock order (doc/locking.md). A broken order is logged
+ * once for each pair of ranks.
  */
 #include "held.h"
 
@@ -27,13 +28,13 @@ void locks_release_beyond(uint32_t count)
 		uint32_t at = t->held_count - 1;
 		uint64_t entry = at < HELD_LOCKS_MAX ? t->held[at] : 0;
 
-		/* Off the record first: if releasing faults too (the lock itself may be damaged), the next attempt
-		 * goes on with the one before it. */
+		/* Off the record first: if releasing faults too (the lock itself may be damaged),
+		 * the next attempt goes on with the one before it. */
 		t->held_count = at;
 		if (at < HELD_LOCKS_MAX)
 			t->held[at] = 0;
 		if (entry != 0) {
-			t->held_count++;	/* the unlock counts it off again */
+			t->held_count++; /* the unlock counts it off again */
 			release(entry);
 			t->held_count = at;
 		}
@@ -43,7 +44,7 @@ void locks_release_beyond(uint32_t count)
 #if STELLUX_DEBUG
 
 constexpr unsigned SEEN_MAX = 16;
-static uint32_t seen[SEEN_MAX];	/* held rank << 16 | taken rank */
+static uint32_t seen[SEEN_MAX]; /* held rank << 16 | taken rank */
 
 /* True the first time this pair shows up. */
 static bool first_time(uint32_t pair)
@@ -76,8 +77,8 @@ static uint32_t rank_of(uint64_t entry)
 static void complain(const char *what, const void *caller, uint32_t held_rank, uint32_t rank)
 {
 	if (first_time(held_rank << 16 | rank | 1u << 31))
-		log_error("locks: %s: rank %u is taken under rank %u by thread %s at %p", what, rank,
-			  held_rank, thread_current()->name, caller);
+		log_error("locks: %s: rank %u is taken under rank %u by thread %s at %p", what,
+			  rank, held_rank, thread_current()->name, caller);
 }
 
 void held_check_order(const void *lock, uint32_t rank, enum lock_kind kind, const void *caller)
@@ -93,7 +94,8 @@ void held_check_order(const void *lock, uint32_t rank, enum lock_kind kind, cons
 		if (held == lock)
 			complain("a lock is taken twice", caller, held_rank, rank);
 		else if ((entry & HELD_KIND_MASK) == LOCK_SPIN && kind != LOCK_SPIN)
-			complain("a sleeping lock is taken under a spinlock", caller, held_rank, rank);
+			complain("a sleeping lock is taken under a spinlock", caller, held_rank,
+				 rank);
 		else if (rank != 0 && (held_rank > rank || (held_rank == rank && held > lock)))
 			complain("the order is broken", caller, held_rank, rank);
 	}

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel log (kernel/log.h): records go into a ring under a spinlock, from any context; then they are printed.
+ * The kernel log (kernel/log.h): records go into a ring under a spinlock, from any context; then
+ * they are printed.
  *
- * Printing: until log_set_console() every writer prints what is pending at once through the nucleus's polled console,
- * unless it runs with preemption off; afterwards the log thread prints. One thread prints at a time, in order, since
- * it holds console_lock, which is only ever tried. The nucleus keeps a log of its own and prints that itself; here
- * it is only fetched into the ring.
+ * Printing: until log_set_console() every writer prints what is pending at once through the
+ * nucleus's polled console, unless it runs with preemption off; afterwards the log thread prints.
+ * One thread prints at a time, in order, since it holds console_lock, which is only ever tried. The
+ * nucleus keeps a log of its own and prints that itself; here it is only fetched into the ring.
  */
 #include "log.h"
 #include "core.h"
@@ -24,7 +25,7 @@ constexpr uint64_t SETTLE_LIMIT_NS = 1'000'000'000, SETTLE_POLL_NS = 1'000'000;
 
 static unsigned char store[LOG_RING_BYTES];
 static struct spinlock ring_lock = SPINLOCK_INIT(RANK_LOG);
-static struct log_ring ring GUARDED_BY(&ring_lock) = { .data = store, .size = sizeof(store) };
+static struct log_ring ring GUARDED_BY(&ring_lock) = {.data = store, .size = sizeof(store)};
 
 static struct mutex console_lock = MUTEX_INIT(console_lock, RANK_NONE);
 static struct log_cursor console_cursor GUARDED_BY(&console_lock);
@@ -114,7 +115,8 @@ static bool console_pending(void) NO_THREAD_SAFETY
 	return log_has(&console_cursor);
 }
 
-/* Prints until nothing is left. Who loses the try is served by the winner, which looks again after letting go. */
+/* Prints until nothing is left. Who loses the try is served by the winner, which looks again after
+ * letting go. */
 static void print_pending(void)
 {
 	struct log_record record;
@@ -233,7 +235,8 @@ void log_init(void)
 		log_console_level = CONSOLE_LEVEL_QUIET;
 	if (cmdline_get("debug", value, sizeof(value)) != nullptr)
 		log_console_level = LOG_DEBUG + 1;
-	if (cmdline_get("loglevel", value, sizeof(value)) != nullptr && value[0] >= '0' && value[0] <= '8')
+	if (cmdline_get("loglevel", value, sizeof(value)) != nullptr && value[0] >= '0' &&
+	    value[0] <= '8')
 		log_console_level = (uint32_t)(value[0] - '0');
 }
 
@@ -261,6 +264,7 @@ void kernel_bug(const char *file, int line, const char *what)
 		nucleus_write(text, (size_t)n);
 		nucleus_write("\r\n", 2);
 	}
-	/* An undefined instruction: the nucleus reports it with the backtrace, and containment applies. */
+	/* An undefined instruction: the nucleus reports it with the backtrace, and containment
+	 * applies. */
 	__builtin_trap();
 }

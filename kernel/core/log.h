@@ -7,12 +7,12 @@
 
 #include <kernel/wait.h>
 
-constexpr size_t LOG_TEXT_MAX = 400;		/* of one record */
+constexpr size_t LOG_TEXT_MAX = 400; /* of one record */
 constexpr size_t LOG_RING_BYTES = 128 * 1024;
-constexpr uint8_t LOG_LEVEL_NUCLEUS = 5;	/* what the nucleus logged; it printed it itself */
+constexpr uint8_t LOG_LEVEL_NUCLEUS = 5; /* what the nucleus logged; it printed it itself */
 
-extern struct wait_queue log_readers;		/* woken for each new record */
-extern uint32_t log_console_level;		/* records below it are printed */
+extern struct wait_queue log_readers; /* woken for each new record */
+extern uint32_t log_console_level;    /* records below it are printed */
 
 bool log_get(struct log_cursor *c, struct log_record *out, char *text, size_t size);
 bool log_has(const struct log_cursor *c);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log for programs: /dev/kmsg (one record a read, "level,number,microseconds,-;text\n"; a write adds a record) and
- * syslog(2), whose actions are numbered as in its manual page. Lowered; copies to users hold no lock.
+ * The log for programs: /dev/kmsg (one record a read, "level,number,microseconds,-;text\n"; a write
+ * adds a record) and syslog(2), whose actions are numbered as in its manual page. Lowered; copies
+ * to users hold no lock.
  */
-#include "log.h"
 #include "core.h"
+#include "log.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -21,12 +22,21 @@ constexpr unsigned CAPABILITY_SYSLOG = 34;
 constexpr uint32_t MAJOR_MEM = 1, MINOR_KMSG = 11;
 
 enum syslog_action : int {
-	ACTION_CLOSE, ACTION_OPEN, ACTION_READ, ACTION_READ_ALL, ACTION_READ_CLEAR, ACTION_CLEAR,
-	ACTION_CONSOLE_OFF, ACTION_CONSOLE_ON, ACTION_CONSOLE_LEVEL, ACTION_SIZE_UNREAD, ACTION_SIZE_BUFFER,
+	ACTION_CLOSE,
+	ACTION_OPEN,
+	ACTION_READ,
+	ACTION_READ_ALL,
+	ACTION_READ_CLEAR,
+	ACTION_CLEAR,
+	ACTION_CONSOLE_OFF,
+	ACTION_CONSOLE_ON,
+	ACTION_CONSOLE_LEVEL,
+	ACTION_SIZE_UNREAD,
+	ACTION_SIZE_BUFFER,
 };
 
 static struct mutex syslog_lock = MUTEX_INIT(syslog_lock, RANK_NONE);
-static struct log_cursor syslog_cursor GUARDED_BY(&syslog_lock);	/* action READ */
+static struct log_cursor syslog_cursor GUARDED_BY(&syslog_lock); /* action READ */
 static struct log_cursor clear_cursor GUARDED_BY(&syslog_lock);
 static uint32_t saved_level GUARDED_BY(&syslog_lock);
 
@@ -176,7 +186,8 @@ static long read_action(enum syslog_action action, user_addr buf, int n)
 
 static long sys_syslog(int action, user_addr buf, int n)
 {
-	if (action != ACTION_READ_ALL && action != ACTION_SIZE_BUFFER && !capable(CAPABILITY_SYSLOG))
+	if (action != ACTION_READ_ALL && action != ACTION_SIZE_BUFFER &&
+	    !capable(CAPABILITY_SYSLOG))
 		return -EPERM;
 	log_drain_nucleus();
 	switch ((enum syslog_action)action) {
@@ -297,7 +308,8 @@ static int leading_number(const char *text, size_t n, size_t *used)
 {
 	int value = -1;
 
-	for (*used = 0; *used < n && *used < 4 && text[*used] >= '0' && text[*used] <= '9'; (*used)++)
+	for (*used = 0; *used < n && *used < 4 && text[*used] >= '0' && text[*used] <= '9';
+	     (*used)++)
 		value = (value < 0 ? 0 : value * 10) + (text[*used] - '0');
 	return value;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Records in a byte ring (log_ring.h). A record is a header and its text, both of which may wrap around the end. */
+/* Records in a byte ring (log_ring.h). A record is a header and its text, both of which may wrap
+ * around the end. */
 #include "log_ring.h"
 
 #include <lib/string.h>
@@ -41,7 +42,7 @@ void log_ring_put(struct log_ring *r, uint8_t level, uint64_t ns, const char *te
 {
 	if (n > r->size / 4)
 		n = r->size / 4;
-	struct header h = { .ns = ns, .length = (uint16_t)n, .level = level };
+	struct header h = {.ns = ns, .length = (uint16_t)n, .level = level};
 	while (r->head + sizeof(h) + n - r->tail > r->size)
 		drop_oldest(r);
 	copy_in(r, r->head, &h, sizeof(h));
@@ -50,8 +51,8 @@ void log_ring_put(struct log_ring *r, uint8_t level, uint64_t ns, const char *te
 	r->head_seq++;
 }
 
-bool log_ring_get(const struct log_ring *r, struct log_cursor *c, struct log_record *out, char *text,
-		  size_t size)
+bool log_ring_get(const struct log_ring *r, struct log_cursor *c, struct log_record *out,
+		  char *text, size_t size)
 {
 	struct header h;
 
@@ -75,10 +76,10 @@ bool log_ring_get(const struct log_ring *r, struct log_cursor *c, struct log_rec
 
 struct log_cursor log_ring_oldest(const struct log_ring *r)
 {
-	return (struct log_cursor){ r->tail, r->tail_seq };
+	return (struct log_cursor){r->tail, r->tail_seq};
 }
 
 struct log_cursor log_ring_newest(const struct log_ring *r)
 {
-	return (struct log_cursor){ r->head, r->head_seq };
+	return (struct log_cursor){r->head, r->head_seq};
 }

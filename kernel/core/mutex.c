@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mutexes (kernel/lock.h), in the manner of a futex: one compare-and-swap to take, one exchange to release, and the
- * nucleus only when somebody must wait. word: 0 free, 1 held, 2 held and perhaps waited for.
+ * Mutexes (kernel/lock.h), in the manner of a futex: one compare-and-swap to take, one exchange to
+ * release, and the nucleus only when somebody must wait. word: 0 free, 1 held, 2 held and perhaps
+ * waited for.
  *
- * Who waits puts itself into the list under wait_lock and sets word to 2 in the same section; who releases a 2 takes
- * the first out of the list and unparks it. A thread on its way may overtake a woken one (no hand-over).
+ * Who waits puts itself into the list under wait_lock and sets word to 2 in the same section; who
+ * releases a 2 takes the first out of the list and unparks it. A thread on its way may overtake a
+ * woken one (no hand-over).
  *
- * The permit that ends a park is one per thread, so waiting here may swallow a wake-up that was meant for a wait queue
- * the thread is in as well. So after a wait it gives itself a permit again: a spurious wake-up, which every
- * sleeper copes with, instead of a lost one.
+ * The permit that ends a park is one per thread, so waiting here may swallow a wake-up that was
+ * meant for a wait queue the thread is in as well. So after a wait it gives itself a permit again:
+ * a spurious wake-up, which every sleeper copes with, instead of a lost one.
  */
 #include "held.h"
 
@@ -33,7 +35,7 @@ static inline bool take(struct mutex *m)
 
 static void wait_for(struct mutex *m)
 {
-	struct mutex_waiter w = { .thread = thread_current() };
+	struct mutex_waiter w = {.thread = thread_current()};
 
 	list_init(&w.link);
 	for (;;) {
@@ -57,7 +59,8 @@ static void wake_first(struct mutex *m)
 		struct mutex_waiter *w = list_first(&m->waiters, struct mutex_waiter, link);
 
 		list_remove(&w->link);
-		/* Under wait_lock: the waiter, which is on its thread's stack, cannot go before it had the lock. */
+		/* Under wait_lock: the waiter, which is on its thread's stack, cannot go before it
+		 * had the lock. */
 		thread_unpark(w->thread);
 	}
 	spin_unlock(&m->wait_lock);

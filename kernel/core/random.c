@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random numbers (kernel/random.h): a ChaCha20 generator with fast key erasure. One block of the current key gives the next
- * key and a key for the request, from which the request's bytes are made outside the lock; so an old key can never
- * be computed back. Input is mixed in 16 bytes at a time: the block function of the current key over the input
- * gives the next key.
+ * Random numbers (kernel/random.h): a ChaCha20 generator with fast key erasure. One block of the
+ * current key gives the next key and a key for the request, from which the request's bytes are made
+ * outside the lock; so an old key can never be computed back. Input is mixed in 16 bytes at a time:
+ * the block function of the current key over the input gives the next key.
  *
- * Seeds: what the loader collected, the CPU's instruction where there is one, and timing. With neither of the first two
- * the generator counts as seeded once a thread has gathered enough timing jitter: the time of memory walks and yields
- * in counter ticks, one bit of credit for every OVERSAMPLE samples that differ from their neighbours.
+ * Seeds: what the loader collected, the CPU's instruction where there is one, and timing. With
+ * neither of the first two the generator counts as seeded once a thread has gathered enough timing
+ * jitter: the time of memory walks and yields in counter ticks, one bit of credit for every
+ * OVERSAMPLE samples that differ from their neighbours.
  */
 #include "chacha20.h"
 #include "core.h"

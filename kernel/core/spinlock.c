@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spinlocks (kernel/lock.h): preemption is off while one is held, interrupts never are. The count that turns preemption
- * off is advice with a deadline, so a holder may lose its CPU all the same; who spins for long gives its own CPU away.
+ * Spinlocks (kernel/lock.h): preemption is off while one is held, interrupts never are. The count
+ * that turns preemption off is advice with a deadline, so a holder may lose its CPU all the same;
+ * who spins for long gives its own CPU away.
  */
 #include "held.h"
 
@@ -24,7 +25,8 @@ static inline bool take(struct spinlock *l)
 static void spin(struct spinlock *l)
 {
 	for (unsigned n = 1; !take(l); n++) {
-		while (__atomic_load_n(&l->word, __ATOMIC_RELAXED) != 0 && n % SPINS_BEFORE_YIELD != 0) {
+		while (__atomic_load_n(&l->word, __ATOMIC_RELAXED) != 0 &&
+		       n % SPINS_BEFORE_YIELD != 0) {
 			cpu_relax();
 			n++;
 		}

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kernel stacks. Each has a slot of 32 KiB in the lower half of the kernel mapping range; its lower half is unmapped, so that
- * an overflow faults, its upper half is the stack, with the numbers of its frames in the topmost bytes. The landing of a fault
- * does not need this stack: it starts on the thread page's call area.
+ * Kernel stacks. Each has a slot of 32 KiB in the lower half of the kernel mapping range; its lower
+ * half is unmapped, so that an overflow faults, its upper half is the stack, with the numbers of
+ * its frames in the topmost bytes. The landing of a fault does not need this stack: it starts on
+ * the thread page's call area.
  *
- * Mapping and unmapping are nucleus calls with a shoot-down, so a number of freed stacks is kept mapped. Lists are under
- * a spinlock; page allocation and nucleus calls happen outside it.
+ * Mapping and unmapping are nucleus calls with a shoot-down, so a number of freed stacks is kept
+ * mapped. Lists are under a spinlock; page allocation and nucleus calls happen outside it.
  */
 #include "stack.h"
 
@@ -26,7 +27,7 @@ constexpr unsigned CACHED_MAX = 64;
 /* At `top` of a mapped stack. */
 struct frames {
 	uint64_t pfn[STACK_PAGES];
-	struct frames *next;	/* in the cache */
+	struct frames *next; /* in the cache */
 };
 static_assert(sizeof(struct frames) <= SLOT_BYTES - TOP_OFFSET);
 
@@ -34,7 +35,7 @@ static struct spinlock lock = SPINLOCK_INIT(RANK_NONE);
 static struct frames *cache GUARDED_BY(&lock);
 static unsigned cached GUARDED_BY(&lock);
 static uint64_t used[SLOTS_MAX / 64] GUARDED_BY(&lock);
-static unsigned first_candidate GUARDED_BY(&lock);	/* no free slot in the words before it */
+static unsigned first_candidate GUARDED_BY(&lock); /* no free slot in the words before it */
 
 static uint64_t frames_base(const struct frames *f)
 {
@@ -124,7 +125,7 @@ int stack_alloc(struct kernel_stack *out)
 		slot_give(base);
 		return error;
 	}
-	*out = (struct kernel_stack){ .base = base, .top = (uint64_t)frames_of(base) };
+	*out = (struct kernel_stack){.base = base, .top = (uint64_t)frames_of(base)};
 	return 0;
 }
 

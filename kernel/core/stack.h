@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 struct kernel_stack {
-	uint64_t base;		/* lowest mapped address; 0: none */
-	uint64_t top;		/* where a thread begins */
+	uint64_t base; /* lowest mapped address; 0: none */
+	uint64_t top;  /* where a thread begins */
 };
 
 [[nodiscard]] int stack_alloc(struct kernel_stack *out);

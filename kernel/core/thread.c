@@ -2,9 +2,9 @@
 /*
  * Kernel threads (kernel/thread.h): making them, parking, ending and reaping.
  *
- * A thread's page and record stay the nucleus's after thread_exit() until it sets `exited`; the reaper then frees them.
- * Kernel threads are listed at their component, so that it can be stopped. threads_lock guards these lists and the list
- * of the dead.
+ * A thread's page and record stay the nucleus's after thread_exit() until it sets `exited`; the
+ * reaper then frees them. Kernel threads are listed at their component, so that it can be stopped.
+ * threads_lock guards these lists and the list of the dead.
  */
 #include "core.h"
 #include "stack.h"
@@ -64,8 +64,8 @@ static void list_at_component(struct thread *t)
 	thread_exit();
 }
 
-int thread_create(const char *name, struct component *c, uint32_t space, void (*entry)(void *), void *arg,
-		  struct thread **out)
+int thread_create(const char *name, struct component *c, uint32_t space, void (*entry)(void *),
+		  void *arg, struct thread **out)
 {
 	struct thread_page *page = page_alloc_kernel(0);
 	struct kernel_stack stack;
@@ -89,7 +89,8 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 	uint64_t start = entry != nullptr ? (uint64_t)kernel_thread_main : (uint64_t)gate_resume;
 	long handle;
 	do {
-		handle = nucleus_thread_create(page_window_pfn(page), start, stack.top, space, c->id);
+		handle = nucleus_thread_create(page_window_pfn(page), start, stack.top, space,
+					       c->id);
 	} while (handle == -ENOMEM && page_relieve_nucleus());
 	if (handle < 0) {
 		error = (int)handle;
@@ -107,7 +108,8 @@ free_page:
 	return error;
 }
 
-int kthread_start(struct component *c, const char *name, void (*entry)(void *), void *arg, struct thread **out)
+int kthread_start(struct component *c, const char *name, void (*entry)(void *), void *arg,
+		  struct thread **out)
 {
 	struct thread *t;
 	int error = thread_create(name, c, 0, entry, arg, &t);
@@ -225,9 +227,11 @@ static void reap(void *)
 			thread_free(t);
 			retry_ns = REAP_RETRY_FIRST_NS;
 		} else if (left) {
-			/* It is on its way out of its CPU; the nucleus does not say when it is through. */
+			/* It is on its way out of its CPU; the nucleus does not say when it is
+			 * through. */
 			thread_park(clock_monotonic_ns() + retry_ns);
-			retry_ns = retry_ns < REAP_RETRY_LAST_NS ? retry_ns * 2 : REAP_RETRY_LAST_NS;
+			retry_ns =
+				retry_ns < REAP_RETRY_LAST_NS ? retry_ns * 2 : REAP_RETRY_LAST_NS;
 		} else {
 			thread_park(0);
 			retry_ns = REAP_RETRY_FIRST_NS;

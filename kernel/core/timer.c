@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One-shot timers (kernel/timer.h): a list by deadline, and one thread that sleeps until the first is due and runs the
- * callbacks, without any lock held. timer_cancel waits for a callback that is running, so a caller must not hold a lock
- * that the callback takes; from within the callback itself it returns at once.
+ * One-shot timers (kernel/timer.h): a list by deadline, and one thread that sleeps until the first
+ * is due and runs the callbacks, without any lock held. timer_cancel waits for a callback that is
+ * running, so a caller must not hold a lock that the callback takes; from within the callback
+ * itself it returns at once.
  */
 #include "core.h"
 
@@ -18,7 +19,7 @@ static struct thread *timer_thread;
 
 void timer_init(struct timer *t, void (*expire)(struct timer *t))
 {
-	*t = (struct timer){ .expire = expire };
+	*t = (struct timer){.expire = expire};
 	list_init(&t->link);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wait queues (kernel/wait.h). A waiter is on its thread's stack; being in the queue is guarded by the queue's spinlock,
- * and waking happens under it, so the waiter and its thread live until the wake is done. Woken waiters stay in the
- * queue: they remove themselves.
+ * Wait queues (kernel/wait.h). A waiter is on its thread's stack; being in the queue is guarded by
+ * the queue's spinlock, and waking happens under it, so the waiter and its thread live until the
+ * wake is done. Woken waiters stay in the queue: they remove themselves.
  */
 #include <kernel/wait.h>
 
@@ -21,7 +21,8 @@ static void enter(struct wait_queue *q, struct waiter *w, void (*wake)(struct wa
 	spin_lock(&q->lock);
 	list_push_back(&q->waiters, &w->link);
 	spin_unlock(&q->lock);
-	/* Being in the queue must be visible before the caller looks at its condition (see wait_wake_all). */
+	/* Being in the queue must be visible before the caller looks at its condition (see
+	 * wait_wake_all). */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -75,8 +76,9 @@ void wait_wake_all(struct wait_queue *q)
 {
 	struct waiter *w;
 
-	/* A waiter adds itself before it looks at its condition, and the caller has changed the condition before this
-	 * look: with the fence one of the two sees the other, and an empty queue costs no lock. */
+	/* A waiter adds itself before it looks at its condition, and the caller has changed the
+	 * condition before this look: with the fence one of the two sees the other, and an empty
+	 * queue costs no lock. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
 		return;

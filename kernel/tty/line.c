@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The input half of the line discipline (line.h): input processing, editing of lines, echo (POSIX.1-2017 XBD 11.1.4–11.1.9,
- * 11.2.2, 11.2.5) with the usual extensions WERASE, REPRINT, LNEXT, ECHOCTL, ECHOKE, ECHOPRT, IUTF8. Pure.
+ * The input half of the line discipline (line.h): input processing, editing of lines, echo
+ * (POSIX.1-2017 XBD 11.1.4–11.1.9, 11.2.2, 11.2.5) with the usual extensions WERASE, REPRINT,
+ * LNEXT, ECHOCTL, ECHOKE, ECHOPRT, IUTF8. Pure.
  *
- * Input ring: complete lines up to `canon`, the line being edited behind it. In the non-canonical mode canon == end
- * always. EOF is stored as a marked byte that a read consumes but does not deliver.
+ * Input ring: complete lines up to `canon`, the line being edited behind it. In the non-canonical
+ * mode canon == end always. EOF is stored as a marked byte that a read consumes but does not
+ * deliver.
  */
 #include "line.h"
 #include "line_output.h"
 
 #include <lib/string.h>
 
-static bool flag_i(const struct line *l, uint32_t f) { return (l->termios.c_iflag & f) != 0; }
-static bool flag_l(const struct line *l, uint32_t f) { return (l->termios.c_lflag & f) != 0; }
+static bool flag_i(const struct line *l, uint32_t f)
+{
+	return (l->termios.c_iflag & f) != 0;
+}
+static bool flag_l(const struct line *l, uint32_t f)
+{
+	return (l->termios.c_lflag & f) != 0;
+}
 
 /* Whether c is this control character; 0 disables one (_POSIX_VDISABLE). */
 static bool is_cc(const struct line *l, unsigned which, unsigned char c)
@@ -35,10 +43,11 @@ static void set_bit(uint8_t *map, uint32_t at, bool value)
 void line_init(struct line *l)
 {
 	static const uint8_t defaults[TERMIOS_CC_COUNT] = {
-		[VINTR] = 'C' & 0x1f, [VQUIT] = '\\' & 0x1f, [VERASE] = 0x7f, [VKILL] = 'U' & 0x1f,
-		[VEOF] = 'D' & 0x1f, [VMIN] = 1, [VSTART] = 'Q' & 0x1f, [VSTOP] = 'S' & 0x1f,
-		[VSUSP] = 'Z' & 0x1f, [VREPRINT] = 'R' & 0x1f, [VDISCARD] = 'O' & 0x1f,
-		[VWERASE] = 'W' & 0x1f, [VLNEXT] = 'V' & 0x1f,
+		[VINTR] = 'C' & 0x1f,	 [VQUIT] = '\\' & 0x1f,	  [VERASE] = 0x7f,
+		[VKILL] = 'U' & 0x1f,	 [VEOF] = 'D' & 0x1f,	  [VMIN] = 1,
+		[VSTART] = 'Q' & 0x1f,	 [VSTOP] = 'S' & 0x1f,	  [VSUSP] = 'Z' & 0x1f,
+		[VREPRINT] = 'R' & 0x1f, [VDISCARD] = 'O' & 0x1f, [VWERASE] = 'W' & 0x1f,
+		[VLNEXT] = 'V' & 0x1f,
 	};
 
 	memset(l, 0, sizeof(*l));
@@ -58,7 +67,8 @@ void line_set_termios(struct line *l, const struct termios *t)
 		l->stopped = false;
 	if (was_canonical == flag_l(l, ICANON))
 		return;
-	/* What is there can be read at once, in either mode: as one line, should lines begin now. */
+	/* What is there can be read at once, in either mode: as one line, should lines begin now.
+	 */
 	if (!was_canonical) {
 		memset(l->line_end, 0, sizeof(l->line_end));
 		memset(l->end_of_file, 0, sizeof(l->end_of_file));
@@ -153,7 +163,7 @@ static void erase_last(struct line *l, unsigned char key)
 	for (uint32_t width = before - edit_column(l); width > 0; width--) {
 		line_put(l, '\b');
 		if (c == '\t')
-			continue;	/* it wrote nothing that would have to be wiped */
+			continue; /* it wrote nothing that would have to be wiped */
 		line_put(l, ' ');
 		line_put(l, '\b');
 	}
@@ -161,7 +171,8 @@ static void erase_last(struct line *l, unsigned char key)
 
 static bool is_word(unsigned char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80;
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c == '_' || c >= 0x80;
 }
 
 static void erase_word(struct line *l, unsigned char key)
@@ -310,9 +321,10 @@ static bool special_input(struct line *l, unsigned char c, unsigned *events)
 		}
 	}
 	if (flag_l(l, ISIG)) {
-		unsigned event = is_cc(l, VINTR, c) ? LINE_INTERRUPT
-			       : is_cc(l, VQUIT, c) ? LINE_QUIT
-			       : is_cc(l, VSUSP, c) ? LINE_SUSPEND : 0;
+		unsigned event = is_cc(l, VINTR, c)   ? LINE_INTERRUPT
+				 : is_cc(l, VQUIT, c) ? LINE_QUIT
+				 : is_cc(l, VSUSP, c) ? LINE_SUSPEND
+						      : 0;
 
 		if (event != 0) {
 			*events = signal_input(l, c, event);
@@ -417,7 +429,8 @@ size_t line_read(struct line *l, void *bytes, size_t n, bool *done)
 	while (l->read != l->canon && !*done) {
 		bool eof = canonical && bit(l->end_of_file, l->read);
 
-		/* An EOF right behind a full buffer belongs to this read: the next one must not see an empty line. */
+		/* An EOF right behind a full buffer belongs to this read: the next one must not see
+		 * an empty line. */
 		if (got == n && !eof)
 			break;
 		*done = canonical && bit(l->line_end, l->read);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The output half of the line discipline (line.h): output processing (POSIX.1-2017 XBD 11.2.3) with the column count that tabs
- * and erasing need. Programs' output and the echo go through the same functions into one queue. Pure.
+ * The output half of the line discipline (line.h): output processing (POSIX.1-2017 XBD 11.2.3) with
+ * the column count that tabs and erasing need. Programs' output and the echo go through the same
+ * functions into one queue. Pure.
  */
 #include "line_output.h"
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pseudo-terminals (Linux pty(7)): opening /dev/ptmx gives a master and makes its slave /dev/pts/N, a terminal whose wire is the
- * master's file. What is written to the master is the slave's keyboard; reading the master gives the slave's output.
+ * Pseudo-terminals (Linux pty(7)): opening /dev/ptmx gives a master and makes its slave /dev/pts/N,
+ * a terminal whose wire is the master's file. What is written to the master is the slave's
+ * keyboard; reading the master gives the slave's output.
  *
- * A slot is in use while the master or the slave is open; its memory stays for the next use, so that a late open of a
- * vanished slave finds a terminal that refuses. pool_lock guards the slots; the slave's own lock the rest.
+ * A slot is in use while the master or the slave is open; its memory stays for the next use, so
+ * that a late open of a vanished slave finds a terminal that refuses. pool_lock guards the slots;
+ * the slave's own lock the rest.
  */
 #include "tty_internal.h"
 
@@ -23,10 +25,10 @@ constexpr uint32_t MAJOR_PTS = 136, MAJOR_PTMX = 5, MINOR_PTMX = 2;
 
 struct pty {
 	struct tty slave;
-	char path[16];			/* pts/N */
+	char path[16]; /* pts/N */
 	unsigned index;
-	struct wait_queue wait;		/* of the master: output to read, room to write */
-	bool in_use, master_open;	/* under pool_lock */
+	struct wait_queue wait;	  /* of the master: output to read, room to write */
+	bool in_use, master_open; /* under pool_lock */
 };
 
 static struct mutex pool_lock = MUTEX_INIT(pool_lock, RANK_TTY - 1);
@@ -53,7 +55,8 @@ static void slave_closed(struct tty *slave)
 	wait_wake_all(&p->wait);
 }
 
-static const struct tty_driver slave_driver = { .start_output = slave_output, .last_close = slave_closed };
+static const struct tty_driver slave_driver = {.start_output = slave_output,
+					       .last_close = slave_closed};
 
 static void set_up(struct pty *p)
 {
@@ -201,7 +204,8 @@ static long write_master(struct file *f, struct io_buffer *buf, size_t n, uint64
 		if (room == 0) {
 			error = (f->flags & O_NONBLOCK) != 0
 					? -EAGAIN
-					: wait_event_interruptible(&p->wait, tty_input_room(&p->slave) > 0);
+					: wait_event_interruptible(&p->wait,
+								   tty_input_room(&p->slave) > 0);
 			continue;
 		}
 		part = io_copy_in(bytes, buf, sent, part);
@@ -248,19 +252,15 @@ static long master_ioctl(struct file *f, uint32_t command, uint64_t arg)
 	int32_t value;
 
 	switch (command) {
-	case TIOCGPTN:
-		value = (int32_t)p->index;
-		return put_user(at, value);
+	case TIOCGPTN: value = (int32_t)p->index; return put_user(at, value);
 	case TIOCSPTLCK: return set_lock(p, at);
 	case TIOCGPTLCK:
 		mutex_lock(&t->lock);
 		value = t->locked;
 		mutex_unlock(&t->lock);
 		return put_user(at, value);
-	case TIOCGPGRP:
-		value = (int32_t)tty_foreground_group(t);
-		return put_user(at, value);
-	case FIONREAD:	/* what is output there is input here */
+	case TIOCGPGRP: value = (int32_t)tty_foreground_group(t); return put_user(at, value);
+	case FIONREAD: /* what is output there is input here */
 		return tty_settings_ioctl(t, TIOCOUTQ, arg);
 	case TIOCSTI:
 	case TIOCSETD: return -ENOTTY;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Terminals between a driver and the line discipline (kernel/tty.h): creation, input, output, the console.
+ * Terminals between a driver and the line discipline (kernel/tty.h): creation, input, output, the
+ * console.
  *
- * A driver's thread calls tty_input and tty_take_output; start_output only wakes it. Input is held back (not lost) when the
- * discipline is full: the driver asks tty_input_room and is kicked again when a reader has made room.
+ * A driver's thread calls tty_input and tty_take_output; start_output only wakes it. Input is held
+ * back (not lost) when the discipline is full: the driver asks tty_input_room and is kicked again
+ * when a reader has made room.
  */
 #include "tty_internal.h"
 
@@ -43,7 +45,8 @@ static void drain_console(void)
 {
 	struct tty *t = tty_console();
 
-	(void)wait_event_deadline(&t->write_wait, is_drained(t), clock_monotonic_ns() + DRAIN_LIMIT_NS);
+	(void)wait_event_deadline(&t->write_wait, is_drained(t),
+				  clock_monotonic_ns() + DRAIN_LIMIT_NS);
 }
 
 void tty_set_console(struct tty *t)
@@ -65,8 +68,8 @@ static bool is_chosen_console(const struct tty *t)
 	return strcmp(option, t->name) == 0;
 }
 
-void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
-	       void *driver_data)
+void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor,
+	       const struct tty_driver *driver, void *driver_data)
 {
 	strlcpy(t->name, name, sizeof(t->name));
 	t->major = major;
@@ -81,8 +84,8 @@ void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor, 
 	mutex_unlock(&t->lock);
 }
 
-int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver, void *driver_data,
-	       struct tty **out)
+int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
+	       void *driver_data, struct tty **out)
 {
 	struct tty *t = kmalloc(sizeof(*t));
 
@@ -90,7 +93,7 @@ int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tt
 		return -ENOMEM;
 	tty_setup(t, name, major, minor, driver, driver_data);
 	mutex_lock(&t->lock);
-	t->size = (struct winsize){ .ws_row = ROWS_DEFAULT, .ws_col = COLUMNS_DEFAULT };
+	t->size = (struct winsize){.ws_row = ROWS_DEFAULT, .ws_col = COLUMNS_DEFAULT};
 	mutex_unlock(&t->lock);
 	*out = t;
 	int error = chrdev_register(t->name, major, minor, 0620, &tty_file_ops, t);
@@ -184,8 +187,10 @@ size_t tty_take_output(struct tty *t, void *bytes, size_t max)
 	size_t n = line_take_output(&t->line, bytes, max);
 	size_t left = line_output_count(&t->line);
 	mutex_unlock(&t->lock);
-	/* Writers are woken when a good part is free, not for each byte; tcdrain waits for the end. */
-	if (n > 0 && (left == 0 || (left < LINE_QUEUE_BYTES / 2 && left + n >= LINE_QUEUE_BYTES / 2)))
+	/* Writers are woken when a good part is free, not for each byte; tcdrain waits for the end.
+	 */
+	if (n > 0 &&
+	    (left == 0 || (left < LINE_QUEUE_BYTES / 2 && left + n >= LINE_QUEUE_BYTES / 2)))
 		wait_wake_all(&t->write_wait);
 	return n;
 }
@@ -225,7 +230,8 @@ void tty_output_idle(struct tty *t)
 void tty_hang_up(struct tty *t)
 {
 	mutex_lock(&t->lock);
-	/* What was written goes out: the last words of a session whose leader has just ended are among it. */
+	/* What was written goes out: the last words of a session whose leader has just ended are
+	 * among it. */
 	line_flush_input(&t->line);
 	t->line.stopped = false;
 	__atomic_fetch_add(&t->generation, 1, __ATOMIC_RELEASE);

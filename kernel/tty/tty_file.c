@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Terminals as files: open, read, write, poll, and the special files /dev/tty and /dev/console. Reads follow POSIX.1-2017 XBD
- * 11.1.5–11.1.7 (canonical, and the four cases of MIN and TIME).
+ * Terminals as files: open, read, write, poll, and the special files /dev/tty and /dev/console.
+ * Reads follow POSIX.1-2017 XBD 11.1.5–11.1.7 (canonical, and the four cases of MIN and TIME).
  */
 #include "tty_internal.h"
 
@@ -17,7 +17,8 @@
 
 constexpr uint64_t DECISECOND_NS = 100'000'000;
 constexpr uint32_t MAJOR_TTYAUX = 5, MINOR_TTY = 0, MINOR_CONSOLE = 1;
-/* Every processed byte may become two; a chunk is written only when it fits, so that short writes stay whole. */
+/* Every processed byte may become two; a chunk is written only when it fits, so that short writes
+ * stay whole. */
 constexpr size_t WRITE_ROOM = 2 * TTY_CHUNK;
 
 int tty_file_open(struct file *f, struct tty *t, bool is_console)
@@ -34,7 +35,7 @@ int tty_file_open(struct file *f, struct tty *t, bool is_console)
 		error = -EBUSY;
 	else
 		t->was_open = ++t->opens > 0;
-	*tf = (struct tty_file){ .tty = t, .generation = t->generation, .is_console = is_console };
+	*tf = (struct tty_file){.tty = t, .generation = t->generation, .is_console = is_console};
 	mutex_unlock(&t->lock);
 	if (error < 0) {
 		kfree(tf);
@@ -68,9 +69,9 @@ static void release_tty(struct file *f)
 
 /* What a read in progress waits for. */
 struct read_state {
-	size_t minimum;		/* bytes without which it does not end */
-	uint64_t first_deadline_ns;	/* for the first byte; 0: for ever */
-	uint64_t between_ns;	/* after each byte; 0: for ever */
+	size_t minimum;		    /* bytes without which it does not end */
+	uint64_t first_deadline_ns; /* for the first byte; 0: for ever */
+	uint64_t between_ns;	    /* after each byte; 0: for ever */
 	bool canonical;
 };
 
@@ -81,7 +82,7 @@ static void read_rules(struct tty *t, size_t n, struct read_state *s)
 	uint64_t time_ns = now->c_cc[VTIME] * DECISECOND_NS;
 	size_t minimum = now->c_cc[VMIN];
 
-	*s = (struct read_state){ .canonical = (now->c_lflag & ICANON) != 0, .minimum = 1 };
+	*s = (struct read_state){.canonical = (now->c_lflag & ICANON) != 0, .minimum = 1};
 	if (!s->canonical) {
 		s->minimum = MIN(minimum, n);
 		if (minimum > 0)
@@ -127,7 +128,8 @@ static int wait_input(struct file *f, struct read_state *s, size_t got)
 	if ((f->flags & O_NONBLOCK) != 0)
 		return -EAGAIN;
 	if (deadline != 0)
-		error = wait_event_interruptible_deadline(&tf->tty->read_wait, is_readable(tf), deadline);
+		error = wait_event_interruptible_deadline(&tf->tty->read_wait, is_readable(tf),
+							  deadline);
 	else
 		error = wait_event_interruptible(&tf->tty->read_wait, is_readable(tf));
 	return error == -ETIMEDOUT ? 1 : error;
@@ -224,7 +226,8 @@ static long write_tty(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 		else if ((f->flags & O_NONBLOCK) != 0)
 			error = -EAGAIN;
 		else
-			error = wait_event_interruptible(&t->write_wait, is_writable(tf, WRITE_ROOM));
+			error = wait_event_interruptible(&t->write_wait,
+							 is_writable(tf, WRITE_ROOM));
 	}
 	return sent > 0 ? (long)sent : error;
 }
@@ -239,7 +242,8 @@ static bool enough_to_read(struct tty_file *tf)
 	size_t minimum = 1;
 	if ((now->c_lflag & ICANON) == 0 && now->c_cc[VTIME] == 0 && now->c_cc[VMIN] > 0)
 		minimum = now->c_cc[VMIN];
-	bool enough = minimum == 1 ? line_readable(&t->line) : line_input_count(&t->line) >= minimum;
+	bool enough =
+		minimum == 1 ? line_readable(&t->line) : line_input_count(&t->line) >= minimum;
 	mutex_unlock(&t->lock);
 	return enough;
 }
@@ -260,10 +264,11 @@ static uint32_t poll_tty(struct file *f, struct poll_table *table)
 	return ready;
 }
 
-#define TTY_OPERATIONS \
-	.release = release_tty, .read = read_tty, .write = write_tty, .poll = poll_tty, .ioctl = tty_ioctl
+#define TTY_OPERATIONS                                                                             \
+	.release = release_tty, .read = read_tty, .write = write_tty, .poll = poll_tty,            \
+	.ioctl = tty_ioctl
 
-const struct file_ops tty_file_ops = { .open = open_tty, TTY_OPERATIONS };
+const struct file_ops tty_file_ops = {.open = open_tty, TTY_OPERATIONS};
 
 static int open_controlling(struct file *f)
 {
@@ -282,15 +287,17 @@ static int open_console(struct file *f)
 	return t == nullptr ? -ENXIO : tty_file_open(f, t, true);
 }
 
-static const struct file_ops controlling_ops = { .open = open_controlling, TTY_OPERATIONS };
-static const struct file_ops console_ops = { .open = open_console, TTY_OPERATIONS };
+static const struct file_ops controlling_ops = {.open = open_controlling, TTY_OPERATIONS};
+static const struct file_ops console_ops = {.open = open_console, TTY_OPERATIONS};
 
 static int start_tty(void)
 {
-	int error = chrdev_register("tty", MAJOR_TTYAUX, MINOR_TTY, 0666, &controlling_ops, nullptr);
+	int error =
+		chrdev_register("tty", MAJOR_TTYAUX, MINOR_TTY, 0666, &controlling_ops, nullptr);
 
 	if (error == 0)
-		error = chrdev_register("console", MAJOR_TTYAUX, MINOR_CONSOLE, 0600, &console_ops, nullptr);
+		error = chrdev_register("console", MAJOR_TTYAUX, MINOR_CONSOLE, 0600, &console_ops,
+					nullptr);
 	return error < 0 ? error : pty_init();
 }
 

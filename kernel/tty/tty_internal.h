@@ -2,8 +2,8 @@
 /*
  * struct tty, shared by the files of kernel/tty.
  *
- * tty->lock (RANK_TTY) guards the line discipline and the session; it is never held while waiting, copying to or from a
- * user, or calling the driver. Signals are sent after it is dropped.
+ * tty->lock (RANK_TTY) guards the line discipline and the session; it is never held while waiting,
+ * copying to or from a user, or calling the driver. Signals are sent after it is dropped.
  */
 #ifndef TTY_INTERNAL_H
 #define TTY_INTERNAL_H
@@ -18,7 +18,7 @@
 
 DECLARE_COMPONENT(tty);
 
-constexpr size_t TTY_CHUNK = 512;	/* bytes a read or write moves at once, through its stack */
+constexpr size_t TTY_CHUNK = 512; /* bytes a read or write moves at once, through its stack */
 
 struct tty {
 	char name[16];
@@ -29,22 +29,22 @@ struct tty {
 	struct mutex lock;
 	struct line line GUARDED_BY(&lock);
 	struct winsize size GUARDED_BY(&lock);
-	uint32_t session GUARDED_BY(&lock);	/* 0: nobody's controlling terminal */
-	uint32_t foreground GUARDED_BY(&lock);	/* process group; 0: none */
-	uint32_t generation;		/* counts hang-ups; files of older ones are dead */
+	uint32_t session GUARDED_BY(&lock);    /* 0: nobody's controlling terminal */
+	uint32_t foreground GUARDED_BY(&lock); /* process group; 0: none */
+	uint32_t generation;		       /* counts hang-ups; files of older ones are dead */
 	uint32_t opens GUARDED_BY(&lock);
 	bool exclusive GUARDED_BY(&lock);
-	bool throttled GUARDED_BY(&lock);	/* the driver holds input back */
-	bool other_closed;		/* pty: the other side is gone */
-	bool locked;			/* pty: not yet to be opened */
-	bool was_open;			/* pty: by anybody, since the master was opened */
+	bool throttled GUARDED_BY(&lock); /* the driver holds input back */
+	bool other_closed;		  /* pty: the other side is gone */
+	bool locked;			  /* pty: not yet to be opened */
+	bool was_open;			  /* pty: by anybody, since the master was opened */
 };
 
 /* private_data of an open file. */
 struct tty_file {
 	struct tty *tty;
 	uint32_t generation;
-	bool is_console;		/* opened as /dev/console: survives hang-ups */
+	bool is_console; /* opened as /dev/console: survives hang-ups */
 };
 
 static inline struct tty_file *tty_file_of(struct file *f)
@@ -54,14 +54,15 @@ static inline struct tty_file *tty_file_of(struct file *f)
 static inline bool tty_hung_up(const struct tty_file *tf)
 {
 	return tf->tty->other_closed ||
-	       (!tf->is_console && tf->generation != __atomic_load_n(&tf->tty->generation, __ATOMIC_ACQUIRE));
+	       (!tf->is_console &&
+		tf->generation != __atomic_load_n(&tf->tty->generation, __ATOMIC_ACQUIRE));
 }
 
 /* tty.c */
 /* A fresh terminal, as yet without a name in /dev. */
-void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
-	       void *driver_data);
-extern const struct file_ops tty_file_ops;	/* tty_file.c */
+void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor,
+	       const struct tty_driver *driver, void *driver_data);
+extern const struct file_ops tty_file_ops; /* tty_file.c */
 struct tty *tty_console(void);
 /* Runs the driver's start_output; contained in a guard. */
 void tty_kick_driver(struct tty *t);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Terminal control: tcgetattr and tcsetattr, window size, flushing, flow, queue sizes (Linux ioctl_tty(2)). Commands that change
- * something stop a background process first. User memory is copied with nothing held.
+ * Terminal control: tcgetattr and tcsetattr, window size, flushing, flow, queue sizes (Linux
+ * ioctl_tty(2)). Commands that change something stop a background process first. User memory is
+ * copied with nothing held.
  */
 #include "tty_internal.h"
 
@@ -14,7 +15,7 @@ constexpr uint32_t SPEED_OF_LINE = 115200;
 
 static long get_termios(struct tty *t, user_addr at, bool with_speed)
 {
-	struct termios2 copy = { .c_ispeed = SPEED_OF_LINE, .c_ospeed = SPEED_OF_LINE };
+	struct termios2 copy = {.c_ispeed = SPEED_OF_LINE, .c_ospeed = SPEED_OF_LINE};
 
 	mutex_lock(&t->lock);
 	copy.t = t->line.termios;
@@ -34,7 +35,8 @@ static long set_termios(struct tty *t, user_addr at, bool with_speed, bool drain
 	mutex_lock(&t->lock);
 	if (flush)
 		line_flush_input(&t->line);
-	/* The line runs at one speed; what was asked for is remembered, as a terminal without wires does. */
+	/* The line runs at one speed; what was asked for is remembered, as a terminal without wires
+	 * does. */
 	line_set_termios(&t->line, &copy.t);
 	mutex_unlock(&t->lock);
 	/* Waiting readers and writers look at the new rules; output may have been resumed. */
@@ -147,8 +149,18 @@ static long set_exclusive(struct tty *t, bool on)
 static bool changes_terminal(uint32_t command)
 {
 	switch (command) {
-	case TCSETS: case TCSETSW: case TCSETSF: case TCSETS2: case TCSETSW2: case TCSETSF2:
-	case TCSBRK: case TCSBRKP: case TCXONC: case TCFLSH: case TIOCSTI: case TIOCSETD: return true;
+	case TCSETS:
+	case TCSETSW:
+	case TCSETSF:
+	case TCSETS2:
+	case TCSETSW2:
+	case TCSETSF2:
+	case TCSBRK:
+	case TCSBRKP:
+	case TCXONC:
+	case TCFLSH:
+	case TIOCSTI:
+	case TIOCSETD: return true;
 	default: return false;
 	}
 }
@@ -184,7 +196,8 @@ long tty_settings_ioctl(struct tty *t, uint32_t command, uint64_t arg)
 	case TIOCSWINSZ: return set_size(t, at);
 	case TCFLSH: return flush(t, arg);
 	case TCXONC: return control_flow(t, arg);
-	/* A break has no meaning on a line that cannot send one; what is queued is sent first all the same. */
+	/* A break has no meaning on a line that cannot send one; what is queued is sent first all
+	 * the same. */
 	case TCSBRK:
 	case TCSBRKP: return tty_drain(t);
 	case TIOCSTI: return simulate_input(t, at);
@@ -209,8 +222,11 @@ long tty_ioctl(struct file *f, uint32_t command, uint64_t arg)
 			return error;
 	}
 	switch (command) {
-	case TIOCSCTTY: case TIOCNOTTY: case TIOCSPGRP: case TIOCGPGRP: case TIOCGSID:
-		return tty_job_ioctl(t, command, arg);
+	case TIOCSCTTY:
+	case TIOCNOTTY:
+	case TIOCSPGRP:
+	case TIOCGPGRP:
+	case TIOCGSID: return tty_job_ioctl(t, command, arg);
 	case TIOCVHANGUP:
 		if (!capable(CAP_SYS_ADMIN))
 			return -EPERM;

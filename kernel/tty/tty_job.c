@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Controlling terminals and job control (POSIX.1-2017 XBD 11.1.2–11.1.4, XSH 2.11): sessions, the foreground group,
- * SIGTTIN and SIGTTOU, hang-up. A process's `tty` is guarded by process_tree_lock, the terminal's session by its
- * lock, which is taken first.
+ * Controlling terminals and job control (POSIX.1-2017 XBD 11.1.2–11.1.4, XSH 2.11): sessions, the
+ * foreground group, SIGTTIN and SIGTTOU, hang-up. A process's `tty` is guarded by
+ * process_tree_lock, the terminal's session by its lock, which is taken first.
  */
 #include "tty_internal.h"
 
@@ -55,7 +55,7 @@ int tty_check_foreground(struct tty *t, int signo)
 }
 
 /* Makes the terminal the current session leader's. */
-static void acquire_locked(struct tty *t) REQUIRES(&t->lock)
+static void acquire_locked(struct tty *t) REQUIRES(&t -> lock)
 {
 	struct process *p = process_current();
 

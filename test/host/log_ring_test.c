@@ -15,7 +15,7 @@ static unsigned char store[256];
 
 static struct log_ring fresh(void)
 {
-	return (struct log_ring){ .data = store, .size = sizeof(store) };
+	return (struct log_ring){.data = store, .size = sizeof(store)};
 }
 
 static void put(struct log_ring *r, unsigned number)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Host test of the terminal line discipline: keys in, what programs read and what the screen shows out. */
+/* Host test of the terminal line discipline: keys in, what programs read and what the screen shows
+ * out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,7 +94,8 @@ static void test_eof(void **)
 
 static void test_erase(void **)
 {
-	type("abx\x7f" "c\n");
+	type("abx\x7f"
+	     "c\n");
 	expect_screen("abx\b \bc\r\n");
 	expect_read(100, "abc\n", true);
 	type("\x7f\x7f\n");
@@ -153,7 +155,8 @@ static void test_reprint(void **)
 static void test_echoprt(void **)
 {
 	set_flags(ECHOPRT, 0);
-	type("ab\x7f\x7f" "c\n");
+	type("ab\x7f\x7f"
+	     "c\n");
 	expect_screen("ab\\ba/c\r\n");
 	expect_read(100, "c\n", true);
 }
@@ -279,7 +282,8 @@ static void test_random(void **)
 		struct termios t = l.termios;
 
 		(void)line_input(&l, (unsigned char)keys[rand() % (int)(sizeof(keys) - 1)]);
-		assert_true(l.canon - l.read <= LINE_QUEUE_BYTES && l.end - l.canon <= LINE_QUEUE_BYTES);
+		assert_true(l.canon - l.read <= LINE_QUEUE_BYTES &&
+			    l.end - l.canon <= LINE_QUEUE_BYTES);
 		assert_true(l.end - l.read <= LINE_QUEUE_BYTES);
 		assert_true(line_output_count(&l) <= LINE_QUEUE_BYTES);
 		if (rand() % 8 == 0)
@@ -300,11 +304,24 @@ static void test_random(void **)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_line), TEST(test_two_lines), TEST(test_eof), TEST(test_erase),
-		TEST(test_erase_control_and_tab), TEST(test_erase_utf8), TEST(test_kill_and_word),
-		TEST(test_literal), TEST(test_reprint), TEST(test_echoprt), TEST(test_signals), TEST(test_flow),
-		TEST(test_raw), TEST(test_mode_switch), TEST(test_output), TEST(test_output_full),
-		TEST(test_input_full), TEST(test_random),
+		TEST(test_line),
+		TEST(test_two_lines),
+		TEST(test_eof),
+		TEST(test_erase),
+		TEST(test_erase_control_and_tab),
+		TEST(test_erase_utf8),
+		TEST(test_kill_and_word),
+		TEST(test_literal),
+		TEST(test_reprint),
+		TEST(test_echoprt),
+		TEST(test_signals),
+		TEST(test_flow),
+		TEST(test_raw),
+		TEST(test_mode_switch),
+		TEST(test_output),
+		TEST(test_output_full),
+		TEST(test_input_full),
+		TEST(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deliberately broken component: on request it misbehaves in a thread of its own, lowered and without any right, under a
- * guard; the nucleus has to catch it, report it, and the rest of the system has to go on.
+ * The deliberately broken component: on request it misbehaves in a thread of its own, lowered and
+ * without any right, under a guard; the nucleus has to catch it, report it, and the rest of the
+ * system has to go on.
  *
- * /proc/stray: writing `case NAME seed N` runs a case and returns when it is over; reading gives a line for each run,
- * `NAME caught|survived|refused victim=… culprit=…`. refused: it would do real damage in this mode of privilege.
+ * /proc/stray: writing `case NAME seed N` runs a case and returns when it is over; reading gives a
+ * line for each run, `NAME caught|survived|refused victim=… culprit=…`. refused: it would do real
+ * damage in this mode of privilege.
  */
 #include "stray.h"
 
@@ -23,7 +25,13 @@
 constexpr unsigned RUNS_MAX = 64;
 constexpr uint64_t RUN_LIMIT_NS = 10'000'000'000;
 
-enum outcome : uint32_t { OUTCOME_RUNNING, OUTCOME_CAUGHT, OUTCOME_SURVIVED, OUTCOME_REFUSED, OUTCOME_HUNG };
+enum outcome : uint32_t {
+	OUTCOME_RUNNING,
+	OUTCOME_CAUGHT,
+	OUTCOME_SURVIVED,
+	OUTCOME_REFUSED,
+	OUTCOME_HUNG
+};
 
 struct run {
 	const struct stray_case *which;
@@ -51,7 +59,7 @@ extern struct component component_stray;
 
 static const struct stray_case *find_case(const char *name, size_t length)
 {
-	static const struct stray_case *const lists[] = { write_cases, stray_arch_cases };
+	static const struct stray_case *const lists[] = {write_cases, stray_arch_cases};
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		for (const struct stray_case *c = lists[i]; c->name != nullptr; c++) {
@@ -101,7 +109,7 @@ static int run_case(const struct stray_case *c, uint64_t seed)
 
 	mutex_lock(&lock);
 	r = &runs[run_count % RUNS_MAX];
-	*r = (struct run){ .which = c };
+	*r = (struct run){.which = c};
 	error = c->choose(seed, &r->victim);
 	if (error == 0)
 		error = kthread_start(&component_stray, "stray", run_thread, r, nullptr);
@@ -129,8 +137,8 @@ static int show_stray(struct text_buffer *b, void *)
 	for (unsigned i = run_count > RUNS_MAX ? run_count - RUNS_MAX : 0; i < run_count; i++) {
 		const struct run *r = &runs[i % RUNS_MAX];
 
-		text_printf(b, "%s %s victim=%s culprit=%s\n", r->which->name, outcome_name(r->outcome),
-			    r->victim.name, r->which->culprit);
+		text_printf(b, "%s %s victim=%s culprit=%s\n", r->which->name,
+			    outcome_name(r->outcome), r->victim.name, r->which->culprit);
 	}
 	mutex_unlock(&lock);
 	return 0;

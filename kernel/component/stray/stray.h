@@ -8,8 +8,8 @@
 
 /* The victim that the seed chose, and the function that a report has to name. */
 struct stray_victim {
-	uint64_t address;		/* or number, for instructions */
-	char name[96];			/* one word */
+	uint64_t address; /* or number, for instructions */
+	char name[96];	  /* one word */
 };
 
 struct stray_case {
@@ -23,8 +23,8 @@ struct stray_case {
 	bool needs_lowered;
 };
 
-#define STRAY_CASE(case_name, choose_, function, ...) \
-	{ .name = case_name, .culprit = #function, .choose = choose_, .run = function, __VA_ARGS__ }
+#define STRAY_CASE(case_name, choose_, function, ...)                                              \
+	{.name = case_name, .culprit = #function, .choose = choose_, .run = function, __VA_ARGS__}
 
 /* victims.c */
 int stray_choose_page_table(uint64_t seed, struct stray_victim *v);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stray writes, one function for each kind of victim, so that reports name what was done. A privileged thread (dynpriv=off), whom
- * nothing may stop, writes by an atomic "or" of zero, which changes nothing.
+ * Stray writes, one function for each kind of victim, so that reports name what was done. A
+ * privileged thread (dynpriv=off), whom nothing may stop, writes by an atomic "or" of zero, which
+ * changes nothing.
  */
 #include "stray.h"
 

@@ -2,10 +2,11 @@
 /*
  * Driver of the PC's 16550A serial ports: one terminal and one thread for each port that is there.
  *
- * The thread does all port I/O (its component may elevate), is the interrupt's target, and is woken by the terminal when
- * there is output. It works until the UART has nothing more for it before it sleeps: the interrupt is edge-triggered, so
- * nothing may be left pending. Input is read until the FIFO is empty; while the terminal is full it is left there, and
- * the receive interrupt off. The nucleus writes its reports through the same UART, so a burst leaves room in the FIFO.
+ * The thread does all port I/O (its component may elevate), is the interrupt's target, and is woken
+ * by the terminal when there is output. It works until the UART has nothing more for it before it
+ * sleeps: the interrupt is edge-triggered, so nothing may be left pending. Input is read until the
+ * FIFO is empty; while the terminal is full it is left there, and the receive interrupt off. The
+ * nucleus writes its reports through the same UART, so a burst leaves room in the FIFO.
  */
 #include "uart16550.h"
 
@@ -21,11 +22,12 @@
 #include <nucleus/calls.h>
 
 constexpr uint32_t MAJOR_TTYS = 4, MINOR_TTYS = 64;
-constexpr unsigned WORD_BYTES = 8;		/* what one bracket writes */
-constexpr unsigned BURST_BYTES = 14;		/* of the 16 that an empty FIFO takes */
+constexpr unsigned WORD_BYTES = 8;   /* what one bracket writes */
+constexpr unsigned BURST_BYTES = 14; /* of the 16 that an empty FIFO takes */
 constexpr uint64_t PROBE_LIMIT_NS = 1'000'000'000;
-constexpr uint64_t POLL_NS = 10'000'000;	/* without an interrupt */
-constexpr uint64_t IDLE_POLL_NS = 1'000'000;	/* for the last character to leave the shift register */
+constexpr uint64_t POLL_NS = 10'000'000; /* without an interrupt */
+constexpr uint64_t IDLE_POLL_NS =
+	1'000'000; /* for the last character to leave the shift register */
 constexpr unsigned IDLE_SPINS_MAX = 100000;
 
 enum port_state : uint32_t { PORT_PROBING, PORT_ABSENT, PORT_UP };
@@ -36,16 +38,16 @@ struct port {
 	uint32_t gsi;
 	uint32_t minor;
 	struct thread *thread;
-	struct tty *tty;		/* outlives restarts */
-	long irq;			/* handle, or negative */
+	struct tty *tty; /* outlives restarts */
+	long irq;	 /* handle, or negative */
 	enum port_state state;
-	bool idle;			/* all output is on the wire */
-	uint8_t enabled;		/* interrupt enable register */
+	bool idle;	 /* all output is on the wire */
+	uint8_t enabled; /* interrupt enable register */
 };
 
 static struct port ports[] = {
-	{ .name = "ttyS0", .base = 0x3f8, .gsi = 4, .minor = 0 },
-	{ .name = "ttyS1", .base = 0x2f8, .gsi = 3, .minor = 1 },
+	{.name = "ttyS0", .base = 0x3f8, .gsi = 4, .minor = 0},
+	{.name = "ttyS1", .base = 0x2f8, .gsi = 3, .minor = 1},
 };
 static struct wait_queue probe_queue = WAIT_QUEUE_INIT(probe_queue);
 
@@ -86,12 +88,13 @@ static bool probe(const struct port *p)
 static void set_up(struct port *p)
 {
 	/* What the nucleus wrote is still on its way. */
-	for (unsigned i = 0; i < IDLE_SPINS_MAX && (read_register(p, UART_LSR) & LSR_IDLE) == 0; i++)
+	for (unsigned i = 0; i < IDLE_SPINS_MAX && (read_register(p, UART_LSR) & LSR_IDLE) == 0;
+	     i++)
 		;
 	write_register(p, UART_IER, 0);
 	p->enabled = 0;
 	write_register(p, UART_LCR, LCR_DLAB | LCR_8_BITS);
-	write_register(p, UART_DATA, 1);	/* divisor: 115200 baud */
+	write_register(p, UART_DATA, 1); /* divisor: 115200 baud */
 	write_register(p, UART_IER, 0);
 	write_register(p, UART_LCR, LCR_8_BITS);
 	write_register(p, UART_FCR, FCR_ENABLE | FCR_TRIGGER_8);
@@ -143,9 +146,11 @@ static bool transmit(struct port *p)
 			return false;
 		p->idle = false;
 		memcpy(words, bytes, sizeof(words));
-		portio_write8_burst(p->base + UART_DATA, words[0], (uint32_t)MIN(n, (size_t)WORD_BYTES));
+		portio_write8_burst(p->base + UART_DATA, words[0],
+				    (uint32_t)MIN(n, (size_t)WORD_BYTES));
 		if (n > WORD_BYTES)
-			portio_write8_burst(p->base + UART_DATA, words[1], (uint32_t)(n - WORD_BYTES));
+			portio_write8_burst(p->base + UART_DATA, words[1],
+					    (uint32_t)(n - WORD_BYTES));
 	}
 }
 
@@ -154,7 +159,8 @@ static uint64_t work(struct port *p)
 {
 	bool room = receive(p);
 	bool full = transmit(p);
-	uint8_t want = IER_LINE_STATUS | (room ? IER_RECEIVED : 0) | (full ? IER_TRANSMIT_EMPTY : 0);
+	uint8_t want =
+		IER_LINE_STATUS | (room ? IER_RECEIVED : 0) | (full ? IER_TRANSMIT_EMPTY : 0);
 
 	set_interrupts(p, want);
 	/* Clears a transmitter interrupt that was served above. */
@@ -192,7 +198,7 @@ static bool output_idle(struct tty *t)
 	return __atomic_load_n(&((struct port *)tty_driver_data(t))->idle, __ATOMIC_ACQUIRE);
 }
 
-static const struct tty_driver driver = { .start_output = start_output, .output_idle = output_idle };
+static const struct tty_driver driver = {.start_output = start_output, .output_idle = output_idle};
 
 static void run_port(void *arg)
 {
@@ -256,4 +262,5 @@ static void stop_serial(void)
 	}
 }
 
-DEFINE_COMPONENT(serial, .asks_elevate = true, .stage = STAGE_DRIVER, .start = start_serial, .stop = stop_serial);
+DEFINE_COMPONENT(serial, .asks_elevate = true, .stage = STAGE_DRIVER, .start = start_serial,
+		 .stop = stop_serial);

@@ -9,6 +9,6 @@ uint64_t clock_monotonic_ns(void);
 int64_t clock_realtime_ns(void);
 void clock_set_realtime_ns(int64_t now);
 
-struct timer;			/* kernel/timer.h: callbacks run in the timer thread */
+struct timer; /* kernel/timer.h: callbacks run in the timer thread */
 
 #endif

@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-/* The value of the last `name=value` (or "" for a bare `name`), copied to buf and returned; nullptr: not there. */
+/* The value of the last `name=value` (or "" for a bare `name`), copied to buf and returned;
+ * nullptr: not there. */
 const char *cmdline_get(const char *name, char *buf, size_t size);
 /* The index-th value of `name` in order, for options that may be repeated (console=). */
 const char *cmdline_get_nth(const char *name, unsigned index, char *buf, size_t size);

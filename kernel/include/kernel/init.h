@@ -2,11 +2,10 @@
 /*
  * What boot calls of kernel/core and kernel/tty, in this order:
  *
- *	core_init_early(boot)	the boot thread's record, command line, clock, log. Nothing is allocated.
- *	  (page_init)
- *	core_init()		components, system-call table, timers, log and reaper threads, random numbers
- *	  (vfs_init)
- *	components_start()	every component's start function, stage by stage
+ *	core_init_early(boot)	the boot thread's record, command line, clock, log. Nothing is
+ *allocated. (page_init) core_init()		components, system-call table, timers, log and
+ *reaper threads, random numbers (vfs_init) components_start()	every component's start function,
+ *stage by stage
  */
 #ifndef KERNEL_INIT_H
 #define KERNEL_INIT_H

@@ -9,7 +9,7 @@
 bool random_seeded(void);
 /* Waits interruptibly until seeded: 0 or -ERESTARTSYS. */
 [[nodiscard]] int random_wait_seeded(void);
-void random_bytes(void *out, size_t n);		/* never waits */
-void random_mix(const void *data, size_t n);	/* adds input */
+void random_bytes(void *out, size_t n);	     /* never waits */
+void random_mix(const void *data, size_t n); /* adds input */
 
 #endif

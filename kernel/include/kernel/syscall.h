@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System-call functions register themselves: SYSCALL(name) after the definition of sys_name puts an entry into
- * a table that boot turns into the dispatch array. Arguments arrive as up to six unsigned longs (declare user
- * pointers as user_addr: a one-field struct is passed like its field). Results: >= 0, or a negative errno.
- * Numbers that an architecture does not have are skipped (NR_name undefined there: wrap in its own file).
+ * System-call functions register themselves: SYSCALL(name) after the definition of sys_name puts an
+ * entry into a table that boot turns into the dispatch array. Arguments arrive as up to six
+ * unsigned longs (declare user pointers as user_addr: a one-field struct is passed like its field).
+ * Results: >= 0, or a negative errno. Numbers that an architecture does not have are skipped
+ * (NR_name undefined there: wrap in its own file).
  */
 #ifndef KERNEL_SYSCALL_H
 #define KERNEL_SYSCALL_H
@@ -17,9 +18,10 @@ struct syscall_entry {
 	const char *name;
 	void *function;
 };
-#define SYSCALL(name_) \
-	static const struct syscall_entry syscall_entry_##name_ \
-		__attribute__((section(".syscalls"), used)) = { NR_##name_, #name_, (void *)sys_##name_ }
+#define SYSCALL(name_)                                                                             \
+	static const struct syscall_entry syscall_entry_##name_                                    \
+		__attribute__((section(".syscalls"), used)) = {NR_##name_, #name_,                 \
+							       (void *)sys_##name_}
 
 /* Counts a refused flag or option for /proc/syscalls and returns -EINVAL. */
 long syscall_refuse_flags(uint32_t number, uint64_t flags);

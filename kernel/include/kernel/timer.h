@@ -13,7 +13,7 @@ struct timer {
 	bool armed;
 };
 void timer_init(struct timer *t, void (*expire)(struct timer *t));
-void timer_arm(struct timer *t, uint64_t deadline_ns);		/* monotonic; re-arms */
-bool timer_cancel(struct timer *t);				/* true: it was armed; on return the callback is not running */
+void timer_arm(struct timer *t, uint64_t deadline_ns); /* monotonic; re-arms */
+bool timer_cancel(struct timer *t); /* true: it was armed; on return the callback is not running */
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wait queues: threads that wait for a condition under whatever lock protects it. poll(2) uses the same queues.
+ * Wait queues: threads that wait for a condition under whatever lock protects it. poll(2) uses the
+ *same queues.
  *
- *	wait_event_interruptible(&q, cond)   evaluates cond, sleeps, evaluates again …; 0 or -ERESTARTSYS
- *	wait_add/wait_remove                 by hand, when a lock must be dropped around the sleep
+ *	wait_event_interruptible(&q, cond)   evaluates cond, sleeps, evaluates again …; 0 or
+ *-ERESTARTSYS wait_add/wait_remove                 by hand, when a lock must be dropped around the
+ *sleep
  */
 #ifndef KERNEL_WAIT_H
 #define KERNEL_WAIT_H
@@ -16,16 +18,19 @@ struct wait_queue {
 };
 struct waiter {
 	struct list link;
-	struct list thread_link;	/* in thread->waits, newest first, so that containment can take it out; not with a callback */
+	struct list thread_link; /* in thread->waits, newest first, so that containment can take it
+				    out; not with a callback */
 	struct thread *thread;
 	struct wait_queue *queue;
-	bool exclusive;			/* wait_wake_one wakes only one of these */
-	/* Called in place of waking the thread, with the queue's spinlock held: must not sleep. nullptr: unpark. */
+	bool exclusive; /* wait_wake_one wakes only one of these */
+	/* Called in place of waking the thread, with the queue's spinlock held: must not sleep.
+	 * nullptr: unpark. */
 	void (*wake)(struct waiter *w);
 };
-#define WAIT_QUEUE_INIT(name) { .lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters) }
+#define WAIT_QUEUE_INIT(name)                                                                      \
+	{.lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters)}
 void wait_queue_init(struct wait_queue *q);
-void wait_add(struct wait_queue *q, struct waiter *w);		/* w->thread = current */
+void wait_add(struct wait_queue *q, struct waiter *w); /* w->thread = current */
 void wait_add_callback(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w));
 void wait_remove(struct waiter *w);
 /* Takes the current thread out of all queues but the `count` it entered first (containment). */
@@ -33,25 +38,36 @@ void waits_release_beyond(uint32_t count);
 void wait_wake_all(struct wait_queue *q);
 void wait_wake_one(struct wait_queue *q);
 
-/* Whether the current thread has a signal (or kill) to handle; defined with signals. Kernel threads: false. */
+/* Whether the current thread has a signal (or kill) to handle; defined with signals. Kernel
+ * threads: false. */
 bool signal_pending_current(void);
 
-#define WAIT_EVENT_(q, cond, deadline_ns, interruptible) ({ \
-	int wait_result_ = 0; \
-	if (!(cond)) { \
-		struct waiter waiter_; \
-		wait_add((q), &waiter_); \
-		while (!(cond)) { \
-			if ((interruptible) && signal_pending_current()) { wait_result_ = -ERESTARTSYS; break; } \
-			int park_ = (interruptible) ? thread_park_interruptible(deadline_ns) : thread_park(deadline_ns); \
-			if (park_ == -ETIMEDOUT) { wait_result_ = (cond) ? 0 : -ETIMEDOUT; break; } \
-		} \
-		wait_remove(&waiter_); \
-	} \
-	wait_result_; })
-#define wait_event(q, cond)				((void)WAIT_EVENT_(q, cond, 0, false))
-#define wait_event_interruptible(q, cond)		WAIT_EVENT_(q, cond, 0, true)
-#define wait_event_deadline(q, cond, deadline_ns)	WAIT_EVENT_(q, cond, deadline_ns, false)
-#define wait_event_interruptible_deadline(q, cond, d)	WAIT_EVENT_(q, cond, d, true)
+#define WAIT_EVENT_(q, cond, deadline_ns, interruptible)                                           \
+	({                                                                                         \
+		int wait_result_ = 0;                                                              \
+		if (!(cond)) {                                                                     \
+			struct waiter waiter_;                                                     \
+			wait_add((q), &waiter_);                                                   \
+			while (!(cond)) {                                                          \
+				if ((interruptible) && signal_pending_current()) {                 \
+					wait_result_ = -ERESTARTSYS;                               \
+					break;                                                     \
+				}                                                                  \
+				int park_ = (interruptible)                                        \
+						    ? thread_park_interruptible(deadline_ns)       \
+						    : thread_park(deadline_ns);                    \
+				if (park_ == -ETIMEDOUT) {                                         \
+					wait_result_ = (cond) ? 0 : -ETIMEDOUT;                    \
+					break;                                                     \
+				}                                                                  \
+			}                                                                          \
+			wait_remove(&waiter_);                                                     \
+		}                                                                                  \
+		wait_result_;                                                                      \
+	})
+#define wait_event(q, cond)			      ((void)WAIT_EVENT_(q, cond, 0, false))
+#define wait_event_interruptible(q, cond)	      WAIT_EVENT_(q, cond, 0, true)
+#define wait_event_deadline(q, cond, deadline_ns)     WAIT_EVENT_(q, cond, deadline_ns, false)
+#define wait_event_interruptible_deadline(q, cond, d) WAIT_EVENT_(q, cond, d, true)
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The brackets of port I/O (arch/portio.h). Each is a straight leaf: elevate, the port instructions, lower; operands stay in
- * registers. IN, OUT: Intel SDM vol. 1, 19 (input/output).
+ * The brackets of port I/O (arch/portio.h). Each is a straight leaf: elevate, the port
+ * instructions, lower; operands stay in registers. IN, OUT: Intel SDM vol. 1, 19 (input/output).
  */
 #include <arch/portio.h>
 #include <arch/privilege.h>
@@ -29,12 +29,13 @@ void portio_write8_burst(uint16_t port, uint64_t bytes, uint32_t count)
 		return;
 	elevate();
 	/* One statement: between two the compiler could place a stack access. */
-	__asm__ volatile(
-		"1:	outb %%al, %%dx\n"
-		"	shrq $8, %%rax\n"
-		"	decl %1\n"
-		"	jnz 1b"
-		: "+a"(bytes), "+r"(count) : "d"(port) : "cc");
+	__asm__ volatile("1:	outb %%al, %%dx\n"
+			 "	shrq $8, %%rax\n"
+			 "	decl %1\n"
+			 "	jnz 1b"
+			 : "+a"(bytes), "+r"(count)
+			 : "d"(port)
+			 : "cc");
 	lower();
 }
 

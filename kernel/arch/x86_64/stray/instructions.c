@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Forbidden instructions of the stray component on x86_64, one plainly named function each. The opcode check knows these functions by
- * name (test/opcodes.exempt). Where they are let through (dynpriv=off) they do no damage; what would is not run there.
+ * Forbidden instructions of the stray component on x86_64, one plainly named function each. The
+ * opcode check knows these functions by name (test/opcodes.exempt). Where they are let through
+ * (dynpriv=off) they do no damage; what would is not run there.
  */
 #include <kernel/component/stray/stray.h>
 
@@ -14,10 +15,10 @@
 #include <nucleus/calls.h>
 #include <nucleus/layout.h>
 
-constexpr uint16_t PORT_POST = 0x80;		/* a PC's diagnostic port: writing it changes nothing */
-constexpr uint32_t MSR_SYSENTER_CS = 0x174;	/* to 0x176; SYSENTER is off, they are zero */
+constexpr uint16_t PORT_POST = 0x80;	    /* a PC's diagnostic port: writing it changes nothing */
+constexpr uint32_t MSR_SYSENTER_CS = 0x174; /* to 0x176; SYSENTER is off, they are zero */
 constexpr uint64_t HWCAP2_FSGSBASE = 2;
-constexpr uint64_t TICKS_NS = 40'000'000;	/* several timer ticks */
+constexpr uint64_t TICKS_NS = 40'000'000; /* several timer ticks */
 
 static int choose_msr(uint64_t seed, struct stray_victim *v)
 {
@@ -83,7 +84,10 @@ static int choose_base(uint64_t seed, struct stray_victim *v)
 [[gnu::noinline]] static void stray_jump_nucleus(uint64_t address)
 {
 	/* A call, so that the return address tells who jumped. */
-	__asm__ volatile("callq *%0" : : "r"(address) : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory");
+	__asm__ volatile("callq *%0"
+			 :
+			 : "r"(address)
+			 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory");
 }
 
 [[gnu::noinline]] static void stray_elevate_unlisted(uint64_t)
@@ -104,7 +108,10 @@ static void load_gs(uint64_t base)
 	if ((boot_info()->hwcap2 & HWCAP2_FSGSBASE) != 0)
 		__asm__ volatile("wrgsbase %0" : : "r"(base) : "memory");
 	else
-		__asm__ volatile("movw %w0, %%gs" : : "r"(0) : "memory");	/* the null selector: base 0 */
+		__asm__ volatile("movw %w0, %%gs"
+				 :
+				 : "r"(0)
+				 : "memory"); /* the null selector: base 0 */
 }
 
 [[gnu::noinline]] static void stray_wild_gs(uint64_t address)
@@ -127,9 +134,14 @@ const struct stray_case stray_arch_cases[] = {
 	STRAY_CASE("cli", choose_interrupts, stray_cli),
 	STRAY_CASE("mov-cr3", choose_root, stray_mov_cr3, .needs_lowered = true),
 	STRAY_CASE("out", choose_port, stray_out),
-	STRAY_CASE("jump-nucleus", stray_choose_nucleus_text, stray_jump_nucleus, .needs_lowered = true),
-	STRAY_CASE("elevate-unlisted", choose_privilege, stray_elevate_unlisted, .needs_lowered = true),
-	{ .name = "elevate-denied", .culprit = "portio_read8", .choose = choose_port, .run = stray_elevate_denied },
+	STRAY_CASE("jump-nucleus", stray_choose_nucleus_text, stray_jump_nucleus,
+		   .needs_lowered = true),
+	STRAY_CASE("elevate-unlisted", choose_privilege, stray_elevate_unlisted,
+		   .needs_lowered = true),
+	{.name = "elevate-denied",
+	 .culprit = "portio_read8",
+	 .choose = choose_port,
+	 .run = stray_elevate_denied},
 	STRAY_CASE("wild-gs", choose_base, stray_wild_gs, .needs_lowered = true),
 	{},
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Port I/O. IN and OUT need privilege (IOPL is 0), so these are brackets: the calling thread's component must have the right to
- * elevate. Bytes travel in registers; no memory is touched while privileged.
+ * Port I/O. IN and OUT need privilege (IOPL is 0), so these are brackets: the calling thread's
+ * component must have the right to elevate. Bytes travel in registers; no memory is touched while
+ * privileged.
  */
 #ifndef ARCH_PORTIO_H
 #define ARCH_PORTIO_H
