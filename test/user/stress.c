@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes and threads that come, go, stop and are signalled all at once, for some seconds:
+ * nothing may hang, nothing may be lost, and everything can be waited for at the end.
+ */
+#include "ktap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
+enum { WORKERS = 6, ROUNDS = 12 };
+
+static unsigned next_random(unsigned *state)
+{
+	*state = *state * 1103515245 + 12345;
+	return *state >> 8;
+}
+
+static void *spin_thread(void *argument)
+{
+	for (;;)
+		sched_yield();
+	return argument;
+}
+
+static void *sleep_thread(void *argument)
+{
+	for (;;)
+		pause();
+	return argument;
+}
+
+static void *fork_thread(void *argument)
+{
+	for (;;) {
+		pid_t child = fork();
+		if (child == 0)
+			_exit(0);
+		if (child > 0)
+			waitpid(child, nullptr, 0);
+	}
+	return argument;
+}
+
+[[noreturn]] static void busy_child(unsigned kind)
+{
+	pthread_t t;
+
+	switch (kind % 6) {
+	case 0: _exit(0);
+	case 1:
+		for (int i = 0; i < 3; i++)
+			pthread_create(&t, nullptr, i == 0 ? spin_thread : sleep_thread, nullptr);
+		usleep(kind % 2000);
+		_exit(0);
+	case 2:
+		pthread_create(&t, nullptr, spin_thread, nullptr);
+		pthread_create(&t, nullptr, fork_thread, nullptr);
+		usleep(kind % 3000);
+		execl("/proc/self/exe", "stress", "@exit", nullptr);
+		_exit(1);
+	case 3:
+		for (;;)
+			pause();
+	case 4: pthread_create(&t, nullptr, sleep_thread, nullptr); pthread_exit(nullptr);
+	default:
+		if (vfork() == 0)
+			_exit(0);
+		execl("/proc/self/exe", "stress", "@exit", nullptr);
+		_exit(1);
+	}
+}
+
+static void worker(unsigned seed)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		pid_t children[8];
+		unsigned count = 1 + next_random(&seed) % 8;
+		for (unsigned i = 0; i < count; i++) {
+			unsigned kind = next_random(&seed);
+			children[i] = fork();
+			if (children[i] == 0)
+				busy_child(kind);
+			CHECK(children[i] > 0);
+		}
+		for (unsigned i = 0; i < count; i++) {
+			static const int signals[] = {SIGSTOP, SIGCONT, SIGTERM,
+						      SIGUSR1, SIGKILL, SIGTSTP};
+			for (unsigned n = next_random(&seed) % 4; n > 0; n--)
+				kill(children[i], signals[next_random(&seed) % 6]);
+			if (next_random(&seed) % 2)
+				usleep(next_random(&seed) % 1000);
+		}
+		for (unsigned i = 0; i < count; i++) {
+			int status;
+			kill(children[i], SIGKILL);
+			EQUAL(waitpid(children[i], &status, 0), children[i]);
+			CHECK(WIFEXITED(status) || WIFSIGNALED(status));
+		}
+		FAILS(ECHILD, waitpid(-1, nullptr, WNOHANG));
+	}
+}
+
+static void processes_come_and_go(void)
+{
+	pid_t children[WORKERS];
+
+	for (unsigned i = 0; i < WORKERS; i++)
+		children[i] = CHILD(worker(i * 7919 + 1));
+	for (unsigned i = 0; i < WORKERS; i++)
+		EXITS(children[i], 0);
+}
+
+/* Processes of the group that are no zombies. */
+static int living_members(pid_t group)
+{
+	DIR *dir = opendir("/proc");
+	int count = 0;
+
+	CHECK(dir != nullptr);
+	for (struct dirent *entry; (entry = readdir(dir)) != nullptr;) {
+		char path[300], text[300] = {}, state;
+		int pgrp;
+		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
+		FILE *f = atoi(entry->d_name) > 0 ? fopen(path, "r") : nullptr;
+		if (f == nullptr)
+			continue;
+		char *end = fgets(text, sizeof(text), f) != nullptr ? strrchr(text, ')') : nullptr;
+		if (end != nullptr && sscanf(end + 1, " %c %*d %d", &state, &pgrp) == 2 &&
+		    pgrp == group && state != 'Z')
+			count++;
+		fclose(f);
+	}
+	closedir(dir);
+	return count;
+}
+
+static void groups_are_killed_while_they_fork(void)
+{
+	for (int round = 0; round < 10; round++) {
+		pid_t leader = fork();
+		if (leader == 0) {
+			setpgid(0, 0);
+			for (int depth = 0; depth < 3; depth++)
+				fork();
+			for (;;) {
+				pid_t child = fork();
+				if (child == 0)
+					_exit(0);
+				if (child > 0)
+					waitpid(child, nullptr, 0);
+			}
+		}
+		CHECK(leader > 0);
+		setpgid(leader, leader);
+		usleep(5000 + round * 100);
+		OK(kill(-leader, SIGKILL));
+		DIES(leader, SIGKILL);
+		/* Nobody escapes: what is left of the group waits to be reaped. */
+		for (int i = 0; i < 5000 && living_members(leader) > 0; i++)
+			usleep(1000);
+		EQUAL(living_members(leader), 0);
+	}
+}
+
+static _Atomic int handled;
+static void count_signal(int s)
+{
+	(void)s;
+	atomic_fetch_add(&handled, 1);
+}
+static _Atomic int stop_all;
+
+static void *churn_timers(void *argument)
+{
+	while (!atomic_load(&stop_all)) {
+		timer_t t;
+		struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 3};
+		if (timer_create(CLOCK_MONOTONIC, &e, &t) != 0)
+			continue;
+		timer_settime(t, 0, &(struct itimerspec){{0, 100000}, {0, 50000}}, nullptr);
+		usleep(500);
+		timer_delete(t);
+	}
+	return argument;
+}
+
+static void *make_threads(void *argument)
+{
+	while (!atomic_load(&stop_all)) {
+		pthread_t t;
+		if (pthread_create(&t, nullptr, (void *(*)(void *))(void *)getpid, nullptr) == 0)
+			pthread_join(t, nullptr);
+	}
+	return argument;
+}
+
+static void timers_and_threads(void)
+{
+	struct sigaction a = {.sa_handler = count_signal, .sa_flags = SA_RESTART};
+	pthread_t t[6];
+
+	OK(sigaction(SIGRTMIN + 3, &a, nullptr));
+	OK(sigaction(SIGALRM, &a, nullptr));
+	OK(sigaction(SIGPROF, &a, nullptr));
+	setitimer(ITIMER_REAL, &(struct itimerval){{0, 700}, {0, 700}}, nullptr);
+	setitimer(ITIMER_PROF, &(struct itimerval){{0, 5000}, {0, 5000}}, nullptr);
+	for (int i = 0; i < 6; i++)
+		EQUAL(pthread_create(&t[i], nullptr, i % 2 ? churn_timers : make_threads, nullptr),
+		      0);
+	for (int i = 0; i < 50; i++)
+		usleep(10000);
+	atomic_store(&stop_all, 1);
+	for (int i = 0; i < 6; i++)
+		EQUAL(pthread_join(t[i], nullptr), 0);
+	CHECK(atomic_load(&handled) > 20);
+}
+
+static _Atomic uint32_t lock_word;
+static unsigned long shared_counter;
+
+static void futex_lock(void)
+{
+	uint32_t c = 0;
+	if (atomic_compare_exchange_strong(&lock_word, &c, 1))
+		return;
+	if (c != 2)
+		c = atomic_exchange(&lock_word, 2);
+	while (c != 0) {
+		syscall(SYS_futex, &lock_word, FUTEX_WAIT_PRIVATE, 2, nullptr, nullptr, 0);
+		c = atomic_exchange(&lock_word, 2);
+	}
+}
+static void futex_unlock(void)
+{
+	if (atomic_exchange(&lock_word, 0) == 2)
+		syscall(SYS_futex, &lock_word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+static void *contend(void *argument)
+{
+	for (int i = 0; i < 2000; i++) {
+		futex_lock();
+		shared_counter++;
+		if (i % 64 == 0)
+			sched_yield();
+		futex_unlock();
+	}
+	return argument;
+}
+static void futex_lock_excludes(void)
+{
+	pthread_t t[6];
+	struct sigaction a = {.sa_handler = count_signal, .sa_flags = SA_RESTART};
+	OK(sigaction(SIGALRM, &a, nullptr));
+	setitimer(ITIMER_REAL, &(struct itimerval){{0, 500}, {0, 500}}, nullptr);
+	for (int i = 0; i < 6; i++)
+		EQUAL(pthread_create(&t[i], nullptr, contend, nullptr), 0);
+	for (int i = 0; i < 6; i++)
+		EQUAL(pthread_join(t[i], nullptr), 0);
+	EQUAL(shared_counter, 12000);
+}
+
+static const struct ktap_case cases[] = {
+	CASE(processes_come_and_go),
+	CASE(groups_are_killed_while_they_fork),
+	CASE(timers_and_threads),
+	CASE(futex_lock_excludes),
+};
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "@exit") == 0)
+		return 0;
+	return ktap_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));
+}
