@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Limits and rights that a program meets when it is executed or runs too long: RLIMIT_CPU, programs
+ * that may be executed and not read, programs that are open for writing.
+ */
+#include "ktap.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static volatile unsigned long turns;
+static volatile int warnings;
+
+static void on_warning(int signal)
+{
+	(void)signal;
+	warnings = warnings + 1;
+}
+
+static void cpu_time_limit(void)
+{
+	pid_t child = CHILD({
+		OK(setrlimit(RLIMIT_CPU, &(struct rlimit){1, 60}));
+		for (;;)
+			turns++;
+	});
+	DIES(child, SIGXCPU);
+	child = CHILD({
+		struct sigaction action = {.sa_handler = on_warning};
+		OK(sigaction(SIGXCPU, &action, nullptr));
+		OK(setrlimit(RLIMIT_CPU, &(struct rlimit){1, 2}));
+		for (;;)
+			turns++;
+	});
+	DIES(child, SIGKILL);
+}
+
+static void copy_self(const char *to, mode_t mode)
+{
+	static char image[4 << 20];
+	int from = OK(open("/proc/self/exe", O_RDONLY));
+	ssize_t size = OK(read(from, image, sizeof(image)));
+	int out = OK(open(to, O_WRONLY | O_CREAT, 0700));
+
+	EQUAL(write(out, image, (size_t)size), size);
+	OK(close(out));
+	OK(close(from));
+	OK(chmod(to, mode));
+}
+
+static void execute_only_programs(void)
+{
+	ktap_enter_dir();
+	OK(chmod(".", 0755));
+	copy_self("program", 0711);
+	pid_t child = CHILD({
+		OK(setuid(1000));
+		FAILS(EACCES, open("program", O_RDONLY));
+		execl("program", "program", "@dumpable", nullptr);
+		_exit(1);
+	});
+	EXITS(child, 20);
+	OK(chmod("program", 0755));
+	child = CHILD({
+		OK(setuid(1000));
+		execl("program", "program", "@dumpable", nullptr);
+		_exit(1);
+	});
+	EXITS(child, 21);
+}
+
+static void programs_open_for_writing(void)
+{
+	ktap_enter_dir();
+	copy_self("program", 0755);
+	int writer = OK(open("program", O_WRONLY));
+	FAILS(ETXTBSY, execl("program", "program", "@dumpable", nullptr));
+	OK(close(writer));
+	pid_t child = CHILD({
+		execl("program", "program", "@dumpable", nullptr);
+		_exit(1);
+	});
+	EXITS(child, 21);
+	/* Nobody runs it any more. */
+	OK(close(OK(open("program", O_WRONLY))));
+}
+
+static const struct ktap_case cases[] = {
+	CASE(cpu_time_limit),
+	CASE(execute_only_programs),
+	CASE(programs_open_for_writing),
+};
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "@dumpable") == 0)
+		return 20 + prctl(PR_GET_DUMPABLE);
+	return ktap_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));
+}
