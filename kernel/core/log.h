@@ -8,7 +8,7 @@
 #include <kernel/wait.h>
 
 constexpr size_t LOG_TEXT_MAX = 400; /* of one record */
-constexpr size_t LOG_RING_BYTES = 128 * 1024;
+constexpr size_t LOG_RING_BYTES = 128ull * 1024;
 constexpr uint8_t LOG_LEVEL_NUCLEUS = 5; /* what the nucleus logged; it printed it itself */
 
 extern struct wait_queue log_readers; /* woken for each new record */

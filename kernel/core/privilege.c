@@ -37,8 +37,8 @@ static void show_cpu(struct text_buffer *b, uint32_t cpu)
 	memcpy(&a, call_area(), sizeof(a));
 	text_printf(b, "cpu %u elevate %lu nucleus_call %lu syscall %lu exit %lu irq %lu fault %lu",
 		    cpu, a.elevate, a.nucleus_call, a.syscall, a.exit, a.irq, a.fault);
-	text_printf(b, " view_switch %lu tlb_flush %lu lowered_ns %lu elevated_ns %lu", a.view_switch,
-		    a.tlb_flush, a.lowered_ns, a.elevated_ns);
+	text_printf(b, " view_switch %lu tlb_flush %lu lowered_ns %lu elevated_ns %lu",
+		    a.view_switch, a.tlb_flush, a.lowered_ns, a.elevated_ns);
 	text_printf(b, " nucleus_ns %lu user_ns %lu", a.nucleus_ns, a.user_ns);
 	text_printf(b, " idle_ns %lu\n", a.idle_ns);
 }

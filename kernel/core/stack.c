@@ -17,8 +17,8 @@
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
-constexpr uint64_t SLOT_BYTES = 32 * 1024;
-constexpr uint64_t BASE_OFFSET = 16 * 1024;
+constexpr uint64_t SLOT_BYTES = 32ull * 1024;
+constexpr uint64_t BASE_OFFSET = 16ull * 1024;
 constexpr uint64_t TOP_OFFSET = SLOT_BYTES - 64;
 constexpr unsigned STACK_PAGES = (SLOT_BYTES - BASE_OFFSET) / PAGE_SIZE;
 constexpr unsigned SLOTS_MAX = 32768;
