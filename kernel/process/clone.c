@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * New threads and processes: clone(2), clone3(2); fork and vfork are clones (see the architecture's
- * legacy calls).
+ * New threads and processes: clone(2), clone3(2), unshare(2); fork and vfork are clones (see the
+ * architecture's legacy calls).
  *
  * Everything that can fail comes before the thread exists. A fatal signal that arrives while a
  * process is being copied must not miss the copy: the child is linked in under process_tree_lock,
@@ -152,6 +152,7 @@ static void copy_thread_state(struct thread *t, const struct clone_request *r)
 	s->affinity = from->affinity;
 	s->nice = from->nice;
 	s->policy = from->policy;
+	s->io_priority = from->io_priority;
 	s->timer_slack_ns = from->timer_slack_ns;
 	if ((r->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM) {
 		s->altstack_base = from->altstack_base;
@@ -394,3 +395,34 @@ static long sys_clone3(user_addr at, size_t size)
 	return process_clone(&r, NR_clone3);
 }
 SYSCALL(clone3);
+
+/* What was shared by clone becomes the caller's process's own. There are no namespaces to leave. */
+static long sys_unshare(uint64_t flags)
+{
+	struct process *p = process_current();
+	constexpr uint64_t known =
+		CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM;
+	struct fs_context *fs = nullptr;
+
+	if (flags & ~known)
+		return syscall_refuse_flags(NR_unshare, flags);
+	/* The threads of a process share all of these. */
+	if ((flags & ~(uint64_t)CLONE_SYSVSEM) && p->thread_count > 1)
+		return syscall_refuse_flags(NR_unshare, flags);
+	if ((flags & CLONE_SIGHAND) && p->signals->refs > 1)
+		return -EINVAL;
+	int error = flags & CLONE_FS ? fs_context_clone(p->fs, &fs) : 0;
+	if (error == 0 && (flags & CLONE_FILES))
+		error = file_table_unshare_current();
+	if (error == 0 && fs != nullptr) {
+		mutex_lock(&p->lock);
+		struct fs_context *old = p->fs;
+		p->fs = fs;
+		mutex_unlock(&p->lock);
+		fs = old;
+	}
+	if (fs != nullptr)
+		fs_context_put(fs);
+	return error;
+}
+SYSCALL(unshare);

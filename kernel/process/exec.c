@@ -247,21 +247,6 @@ static void set_names(struct process *p, const struct exec *e)
 	vm_space_set_name(e->space, p->name, p->pid);
 }
 
-/* A private file table, should others share it: close-on-exec must not touch theirs. */
-static int unshare_files(struct process *p)
-{
-	struct file_table *own, *old = p->files;
-	int error = file_table_clone(old, &own);
-
-	if (error != 0)
-		return error;
-	mutex_lock(&p->lock);
-	p->files = own;
-	mutex_unlock(&p->lock);
-	file_table_put(old);
-	return 0;
-}
-
 /* Everything from here on replaces the program; nothing can fail. */
 static void commit(struct exec *e, struct signal_state *fresh)
 {
@@ -323,14 +308,18 @@ static int exec_run(struct exec *e)
 			error = -ENOMEM;
 	}
 	if (error == 0)
-		error = unshare_files(p);
-	if (error == 0)
 		error = process_end_other_threads();
 	if (error != 0) {
 		if (fresh != nullptr)
 			signal_state_put(fresh);
 		exec_free(e);
 		return error;
+	}
+	/* Only a lone thread may change the table; without memory for one the way back is closed.
+	 */
+	if (file_table_unshare_current() != 0) {
+		exec_free(e);
+		process_group_exit(SIGKILL);
 	}
 	uint64_t entry = e->image.entry, stack = e->stack_pointer;
 	commit(e, fresh);

@@ -314,3 +314,49 @@ static long sys_getcpu(user_addr cpu_at, user_addr node_at)
 	return node_at.value != 0 ? put_user(node_at, node) : 0;
 }
 SYSCALL(getcpu);
+
+/* I/O priorities are kept for ionice(1) and have no effect: there is no queue that they could
+ * order. Classes: ioprio_set(2). */
+enum : int {
+	IOPRIO_WHO_PROCESS = 1,
+	IOPRIO_CLASS_SHIFT = 13,
+	IOPRIO_CLASS_REALTIME = 1,
+	IOPRIO_CLASS_LAST = 3
+};
+
+static long write_io_priority(struct process *p, struct thread *t, void *ctx)
+{
+	if (!may_schedule(p))
+		return -EPERM;
+	process_thread_of(t)->io_priority = *(const uint16_t *)ctx;
+	return 0;
+}
+
+static long sys_ioprio_set(int which, int who, int priority)
+{
+	uint16_t value = (uint16_t)priority;
+	int class = priority >> IOPRIO_CLASS_SHIFT;
+
+	if (which != IOPRIO_WHO_PROCESS)
+		return syscall_refuse_flags(NR_ioprio_set, (uint64_t)which);
+	if (class < 0 || class > IOPRIO_CLASS_LAST || (class == 0 && priority != 0) ||
+	    (class != 0 && (priority & 0x1fff) > 7))
+		return -EINVAL;
+	if (class == IOPRIO_CLASS_REALTIME && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	return with_thread(who, write_io_priority, &value);
+}
+SYSCALL(ioprio_set);
+
+static long read_io_priority(struct process *, struct thread *t, void *)
+{
+	return process_thread_of(t)->io_priority;
+}
+
+static long sys_ioprio_get(int which, int who)
+{
+	if (which != IOPRIO_WHO_PROCESS)
+		return syscall_refuse_flags(NR_ioprio_get, (uint64_t)which);
+	return with_thread(who, read_io_priority, nullptr);
+}
+SYSCALL(ioprio_get);

@@ -12,6 +12,5 @@ void file_close_replaced(struct file *f);
 bool file_get_cloexec(int fd);
 void file_set_cloexec(int fd, bool on);
 const void *file_lock_owner(void);					/* who owns this process's record locks */
-[[nodiscard]] int file_table_unshare_current(void);
 
 #endif

@@ -119,6 +119,8 @@ struct fs_context;			/* cwd, root, umask; shared with CLONE_FS */
 [[nodiscard]] int file_table_clone(struct file_table *src, struct file_table **out);
 void file_table_get(struct file_table *t);
 void file_table_put(struct file_table *t);
+/* The current process's table is its own afterwards. It must have one thread. */
+[[nodiscard]] int file_table_unshare_current(void);
 void file_table_close_on_exec(struct file_table *t);
 [[nodiscard]] int fs_context_create(struct fs_context **out);		/* cwd and root: the root filesystem */
 [[nodiscard]] int fs_context_clone(struct fs_context *src, struct fs_context **out);

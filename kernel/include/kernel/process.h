@@ -93,6 +93,7 @@ struct process_thread {
 	int32_t nice;
 	uint32_t policy;
 	uint32_t parent_death_signal;
+	uint16_t io_priority;
 	uint64_t timer_slack_ns;
 };
 static_assert(sizeof(struct process_thread) <= sizeof(((struct thread *)nullptr)->process_state));
