@@ -7,7 +7,7 @@
 #include <abi/errno.h>
 #include <kernel/kmap.h>
 
-enum { WORKERS = 12, ROUNDS = 50, MAPPERS = 4, MAP_ROUNDS = 60, PROCESSES = 4 };
+enum { WORKERS = 12, ROUNDS = 40, MAPPERS = 4, MAP_ROUNDS = 20, PROCESSES = 4 };
 static struct thread *workers[WORKERS];
 static uint32_t over, ready;
 static uint64_t signals[WORKERS];
@@ -122,9 +122,9 @@ static void short_life(void *)
 static void births_and_deaths(void)
 {
 	__atomic_store_n(&over, 0, __ATOMIC_SEQ_CST);
-	for (int i = 0; i < 200; i++)
+	for (int i = 0; i < 60; i++)
 		(void)start_thread(short_life, nullptr, i % 2 ? -1 : i / 2 % (int)boot_info()->cpu_count);
-	EXPECT(WAIT_UNTIL(all_over(200)));
+	EXPECT(WAIT_UNTIL(all_over(60)));
 }
 
 static void processes_come_and_go(void)
@@ -143,5 +143,5 @@ static void processes_come_and_go(void)
 KTEST_SUITE(stress,
 	KTEST("a ring of threads that wake each other", wakeups),
 	KTEST("mappings change while processes run", mappings_against_processes),
-	KTEST("two hundred threads are born and die", births_and_deaths),
+	KTEST("sixty threads are born and die", births_and_deaths),
 	KTEST("processes come and go", processes_come_and_go));
