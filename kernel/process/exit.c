@@ -272,6 +272,7 @@ static void process_end(struct process *p)
 /* What user memory and waiting parents know of the thread. */
 static void settle_user_side(struct process *p, struct process_thread *s)
 {
+	futex_thread_exit(s);
 	if (p->space != nullptr) {
 		futex_robust_exit(s);
 		if (s->clear_child_tid != 0) {

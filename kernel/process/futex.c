@@ -164,13 +164,24 @@ static long wait(const struct futex_wait *f)
 	int error = user_word_key(f->at, f->private_word, &w.key);
 	if (error != 0)
 		return error;
+	process_thread_current()->futex = &w;
 	enqueue(&w);
 	error = user_load_u32(f->at, &seen);
 	if (error == 0 && seen != f->value)
 		error = -EAGAIN;
 	if (error == 0)
 		error = sleep_until_woken(&w, f);
+	process_thread_current()->futex = nullptr;
 	return dequeue(&w) ? 0 : error;
+}
+
+/* A fault that was contained left the waiter, which is on the dying thread's stack, in its queue.
+ */
+void futex_thread_exit(struct process_thread *s)
+{
+	if (s->futex != nullptr)
+		(void)dequeue(s->futex);
+	s->futex = nullptr;
 }
 
 static long wait_again(struct restart_block *r)

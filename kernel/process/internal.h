@@ -220,6 +220,7 @@ void rusage_fill(struct abi_rusage *out, const struct process_usage *u);
 void futex_init(void);
 int futex_wake_address(user_addr at, uint32_t count);
 void futex_robust_exit(struct process_thread *t);
+void futex_thread_exit(struct process_thread *s);
 
 /* --- clock conversions --- */
 struct abi_itimerspec {

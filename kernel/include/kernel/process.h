@@ -87,6 +87,7 @@ struct process_thread {
 	uint64_t trap_error, trap_address; /* of the last fault, for signal frames */
 	uint64_t clear_child_tid, robust_list;
 	struct vfork *vfork;
+	struct futex_waiter *futex; /* while it waits, on its kernel stack */
 	struct restart_block restart;
 	struct process_usage usage; /* faults only; times are the nucleus's */
 	uint64_t affinity;
