@@ -11,7 +11,6 @@
 #include <kernel/process.h>
 #include <kernel/vfs.h>
 #include <kernel/vm.h>
-#include <kernel/vm.h>
 #include <nucleus/calls.h>
 
 [[noreturn]] void kernel_main(const struct boot_info *boot);
@@ -19,6 +18,7 @@
 [[noreturn]] static void give_up(const char *what, int error)
 {
 	log_error("kernel: %s (error %d); the machine stops here", what, -error);
+	log_settle();
 	nucleus_power(POWER_OFF);
 	thread_exit();
 }
