@@ -117,14 +117,20 @@ static void contexts_are_kept_apart(void)
 {
 	enum { COUNT = 3 };
 	struct bare b[COUNT];
+	uint64_t tag[COUNT];
 
+	/* Pages that all of them see; the FS base of each leads to its own. */
+	for (unsigned i = 0; i < COUNT; i++) {
+		tag[i] = user_frame();
+		window(tag[i])[12] = 0x5a5a0000 + i;
+	}
 	for (unsigned i = 0; i < COUNT; i++) {
 		if (!bare_create(&b[i], bare_pattern, BARE_SIZE(pattern), 0))
 			return;
 		window(b[i].data_pfn)[8] = 0x0101010101010101ull * (i + 1) + i;
 		window(b[i].data_pfn)[12] = 0x5a5a0000 + i;
-		/* The FS base is word 12 of the data page, shifted by whole pages of the same frame. */
-		EXPECT_EQ(nucleus_space_map(b[i].space, EXTRA_VA + i * PAGE_SIZE, b[i].data_pfn, 1, MAP_PROT_READ), 0);
+		for (unsigned k = 0; k < COUNT; k++)
+			EXPECT_EQ(nucleus_space_map(b[i].space, EXTRA_VA + k * PAGE_SIZE, tag[k], 1, MAP_PROT_READ), 0);
 		EXPECT_EQ(nucleus_regs_get(b[i].handle), 0);
 		((struct user_regs *)call_area())->fs_base = EXTRA_VA + i * PAGE_SIZE + 96;
 		EXPECT_EQ(nucleus_regs_set(b[i].handle), 0);
@@ -140,10 +146,14 @@ static void contexts_are_kept_apart(void)
 	for (unsigned i = 0; i < COUNT; i++) {
 		EXPECT(bare_word(&b[i], 0) > 0);
 		EXPECT_EQ(bare_word(&b[i], 1), 0);
+		/* None has faulted. */
+		EXPECT_EQ(nucleus_thread_get_times(b[i].handle), 0);
 		stop(&b[i]);
 	}
 	for (unsigned i = 0; i < COUNT; i++)
 		bare_destroy(&b[i]);
+	for (unsigned i = 0; i < COUNT; i++)
+		give_user_frame(tag[i]);
 }
 
 static void harvest_tells_use(void)
