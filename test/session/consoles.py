@@ -4,6 +4,7 @@ over the unpacked initramfs in namespaces of its own, and a machine's serial lin
 
 A console takes bytes (`send`) and gives what came back (`collect`); it knows nothing of the script.
 """
+import ctypes
 import fcntl
 import os
 import pathlib
@@ -84,11 +85,33 @@ class Console:
         return data, True
 
     def collect_quiet(self, quiet_s):
-        """Reads until nothing has come for a while."""
-        data = b""
-        while more := self.receive(quiet_s):
+        """Reads until nothing has come for a while and every process of the session sleeps: a busy machine may be
+        slow to answer, but it does not sleep meanwhile."""
+        data, calm = b"", 0
+        while calm < 2:
+            more = self.receive(quiet_s)
             data += more
+            calm = calm + 1 if not more and self.sleeps() else 0
         return data
+
+    def sleeps(self):
+        """Whether no process below the one that was started can run."""
+        parents, states = {}, {}
+        for entry in os.scandir("/proc"):
+            if not entry.name.isdigit():
+                continue
+            try:
+                with open(f"/proc/{entry.name}/stat", encoding="ascii", errors="replace") as file:
+                    fields = file.read().rpartition(")")[2].split()
+            except OSError:
+                continue
+            states[int(entry.name)], parents[int(entry.name)] = fields[0], int(fields[1])
+
+        def ours(pid):
+            while pid in parents and pid != self.process.pid:
+                pid = parents[pid]
+            return pid == self.process.pid
+        return not any(state == "R" for pid, state in states.items() if ours(pid))
 
     def close(self):
         if self.process.poll() is None:
@@ -124,10 +147,16 @@ def unpack(archive, folder):
             os.utime(path, (mtime, mtime))
 
 
+def end_with_parent():
+    """In the child: it is killed when this program ends, however that happens (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def own_terminal():
     """In the child: the slave becomes the controlling terminal."""
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    end_with_parent()
 
 
 def open_host(archive):
@@ -149,7 +178,7 @@ def open_host(archive):
 
 def open_machine(command):
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               start_new_session=True)
+                               start_new_session=True, preexec_fn=end_with_parent)
     return Console("the machine", process, process.stdout.fileno(), process.stdin.fileno())
 
 

@@ -17,7 +17,8 @@ steps.txt holds the session, a step a line:
     key TEXT   types keys; \\r, \\x03, \\x1b and so on are understood
     applets    `--help` of every applet, ten to a line
 
-This machine goes first. A step without a prompt ends there when nothing more comes; on Stellux, when as much has come.
+This machine goes first. A step without a prompt ends there when nothing more comes and all processes sleep; on Stellux, when
+as much has come.
 filter.txt lists what is replaced before the comparison: pattern<TAB>replacement<TAB>reason.
 """
 import argparse
@@ -33,7 +34,7 @@ from machine import Machine
 HERE = pathlib.Path(__file__).parent
 # The shell asks the terminal where the cursor is when it has printed its prompt: then it reads.
 PROMPT = re.compile(rb"(?:^|[\r\n])[^\r\n]*[#$] \x1b\[6n$")
-QUIET_S = 0.3
+QUIET_S = 0.05
 HERE_LIMIT_S, PROMPT_LIMIT_S, KEY_LIMIT_S, BOOT_LIMIT_S = 30, 90, 20, 120
 APPLETS_PER_STEP = 10
 
