@@ -302,8 +302,16 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 		interrupt_done(cpu, r, c);
 	}
 	trace_add(cpu, TRACE_FAULT, c->rip, (uint32_t)c->vector);
-	if (c->is_process)
-		upcall_event(cpu, r, event_of(c->vector), event_code(c), c->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0);
+	if (c->is_process) {
+		/*
+		 * An access that the processor made for the process with its own rights (a descriptor table; under emulation also IRET's stack,
+		 * which SMAP then forbids) cannot be mended by mapping a page: trying would go on for ever.
+		 */
+		bool implicit = c->vector == VECTOR_PAGE_FAULT && !(c->error & FAULT_USER);
+
+		upcall_event(cpu, r, implicit ? EVENT_PROTECTION : event_of(c->vector), event_code(c),
+			     c->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0);
+	}
 	if (in_bracket(c))
 		panic(c, "%s in a bracket, error 0x%lx, address 0x%lx", exception_name(c->vector), c->error, cr2_read());
 	describe(c, &o);
