@@ -377,7 +377,8 @@ static long sys_clone3(user_addr at, size_t size)
 		return -E2BIG;
 	if (copy_from_user(&a, at, size) != 0)
 		return -EFAULT;
-	if (a.set_tid_size != 0 || a.cgroup != 0 || a.pidfd != 0)
+	/* pidfd and cgroup count only with their flags, which clone_check refuses; C libraries fill pidfd in always. */
+	if (a.set_tid_size != 0)
 		return syscall_refuse_flags(NR_clone3, a.flags);
 	if ((a.flags & 0xff) || (a.flags & CLONE_DETACHED) || a.exit_signal > SIGNAL_MAX ||
 	    (a.stack == 0) != (a.stack_size == 0))

@@ -248,6 +248,9 @@ static long requeue(const struct user_key *from, const struct user_key *to, uint
 		if (woken < wake_count) {
 			wake_one(w);
 			woken++;
+		} else if (moved < move_count && same_key(from, to)) {
+			/* Moving to the end of the list that is walked would not end; where it stands is where it goes. */
+			moved++;
 		} else if (moved < move_count) {
 			list_remove(&w->link);
 			w->key = *to;

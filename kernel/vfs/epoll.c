@@ -301,12 +301,15 @@ static int watch_modify(struct epoll *e, struct epoll_watch *w, const struct epo
 	return 0;
 }
 
-static int control(struct epoll *e, struct file *f, int fd, uint32_t operation, const struct epoll_event *event)
+static int control(struct epoll *e, const struct file *own, struct file *f, int fd, uint32_t operation,
+		   const struct epoll_event *event)
 {
 	int error = 0;
 
 	mutex_lock(&watches_lock);
-	if (operation == EPOLL_CTL_ADD && f->ops == &epoll_ops && depth_below(f, e, 1) > DEPTH_MAX) {
+	/* An instance that others watch takes no further instances: the depth is then known from below alone. */
+	if (operation == EPOLL_CTL_ADD && f->ops == &epoll_ops &&
+	    (!list_empty(&own->watches) || depth_below(f, e, 1) > DEPTH_MAX)) {
 		mutex_unlock(&watches_lock);
 		return -ELOOP;
 	}
@@ -346,7 +349,7 @@ static long sys_epoll_ctl(int epfd, uint32_t operation, int fd, user_addr event_
 		if (f == r.file)
 			error = -EINVAL;
 		else
-			error = pollable ? control(e, f, fd, operation, &event) : -EPERM;
+			error = pollable ? control(e, r.file, f, fd, operation, &event) : -EPERM;
 		file_ref_put(target);
 	}
 	file_ref_put(r);

@@ -171,6 +171,9 @@ int areas_isolate(struct vm_space *s, uint64_t start, uint64_t end)
 {
 	struct vm_area *a = area_find(s, start);
 
+	/* At most two splits. */
+	if (s->area_count + 2 > AREAS_MAX)
+		return -ENOMEM;
 	if (a && area_start(a) < start && !area_split(s, a, start))
 		return -ENOMEM;
 	a = area_find(s, end - 1);

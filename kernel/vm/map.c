@@ -8,7 +8,6 @@
 #include <kernel/slab.h>
 #include <lib/string.h>
 
-enum : uint32_t { AREAS_MAX = 65530 };
 constexpr uint64_t STACK_INITIAL = 32ull << PAGE_SHIFT;
 
 bool range_is_user(uint64_t start, uint64_t length)

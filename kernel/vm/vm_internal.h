@@ -24,6 +24,7 @@
 #define USER_MIN    0x10000ull		   /* nothing is mapped below (vm.mmap_min_addr) */
 #define STACK_GAP   (256ull << PAGE_SHIFT) /* kept free below a growing stack */
 #define CLUSTER_MAX 16
+#define AREAS_MAX   65530 /* of one space: each costs kernel memory */
 
 enum area_flags : uint32_t {
 	AREA_SHARED = 1,
