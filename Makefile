@@ -25,6 +25,9 @@ ifeq ($(filter $(ARCH),$(ARCHES)),)
 $(error ARCH=$(ARCH) is unknown; choose one of: $(ARCHES))
 endif
 
+ifneq ($(filter-out 0 1,$(RELEASE)),)
+$(error RELEASE=$(RELEASE): use 1 or 0)
+endif
 ifeq ($(RELEASE),1)
 MODE := release
 else

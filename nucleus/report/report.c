@@ -83,7 +83,8 @@ static void backtrace(uint64_t pc, uint64_t frame)
 	print_place(pc, false);
 	log_printf("\n");
 	for (int i = 1; i < BACKTRACE_MAX && frame; i++) {
-		if (!read_lowered(frame, &next) || !read_lowered(frame + 8, &ret) || !ret)
+		/* The outermost function returns nowhere. */
+		if (!read_lowered(frame, &next) || !read_lowered(frame + 8, &ret) || !image_range_has(image_header()->lowered_text, ret))
 			break;
 		log_printf("    #%d ", i);
 		print_place(ret, true);
@@ -195,7 +196,7 @@ static void print_victim(uint64_t va)
 	else if (va < USER_END)
 		log_printf("user address 0x%lx, which the kernel view does not have", va);
 	else
-		log_printf("nothing: no mapping at 0x%lx", va);
+		log_printf("nothing: no mapping");
 }
 
 void report_offence(const struct record *r, const struct context *c, const struct offence *o)
