@@ -24,8 +24,14 @@ static void real_expired(struct timer *t)
 
 	spin_lock(&p->signal_lock);
 	uint64_t interval = p->real_interval_ns;
-	if (interval != 0 && !p->group_exit)
-		timer_arm(t, t->deadline_ns + interval);
+	if (interval != 0 && !p->group_exit) {
+		uint64_t next = t->deadline_ns + interval, now = clock_monotonic_ns();
+
+		/* Periods that have passed meanwhile are skipped: their signals could not be told apart. */
+		if (next <= now)
+			next += (now - next) / interval * interval + interval;
+		timer_arm(t, next);
+	}
 	spin_unlock(&p->signal_lock);
 	(void)signal_send_process(p, SIGALRM);
 }

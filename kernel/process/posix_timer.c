@@ -236,9 +236,19 @@ static long sys_timer_create(int clock, user_addr event_at, user_addr id_at)
 		kfree(t);
 		return -EFAULT;
 	}
+	struct posix_timer *other;
+	uint32_t count = 0;
+
 	mutex_lock(&timers_lock);
-	list_push_back(&p->posix_timers, &t->link);
+	list_for_each(other, &p->posix_timers, link)
+		count++;
+	if (count < TIMERS_MAX)
+		list_push_back(&p->posix_timers, &t->link);
 	mutex_unlock(&timers_lock);
+	if (count >= TIMERS_MAX) {
+		kfree(t);
+		return -EAGAIN;
+	}
 	return 0;
 }
 SYSCALL(timer_create);
