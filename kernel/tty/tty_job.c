@@ -14,7 +14,8 @@ void tty_signal_foreground(struct tty *t, int signo)
 {
 	uint32_t group = tty_foreground_group(t);
 
-	if (group != 0)
+	/* The number outlives the group: it must still be one of this session's. */
+	if (group != 0 && process_group_in_session(group, __atomic_load_n(&t->session, __ATOMIC_RELAXED)))
 		(void)signal_send_group(group, signo);
 }
 

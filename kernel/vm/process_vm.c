@@ -77,17 +77,18 @@ static long process_vm(uint32_t number, unsigned long pid, struct cursor *local,
 	if (!p)
 		return -ESRCH;
 	long result = -EPERM;
+	/* The space first: exec changes it and the credentials together, so the check is about this space or a later, stricter one. */
+	struct vm_space *other = process_get_space(p);
 	if (process_may_inspect(p)) {
-		struct vm_space *other = process_get_space(p);
 		char *bounce = kmalloc(PAGE_SIZE);
 
 		result = !other	   ? -ESRCH
 			 : !bounce ? -ENOMEM
 				   : transfer(other, local, remote, write, bounce);
 		kfree(bounce);
-		if (other)
-			vm_space_put(other);
 	}
+	if (other)
+		vm_space_put(other);
 	process_put(p);
 	return result;
 }

@@ -34,7 +34,11 @@ static int show_entry(struct text_buffer *b, const struct proc_inode *p)
 
 	if (process == nullptr)
 		return -ESRCH;
-	int error = p->entry->inspect && !process_may_inspect(process) ? -EACCES : p->entry->show(b, process, p->tid);
+	bool guarded = p->entry->inspect;
+	int error = guarded && !process_may_inspect(process) ? -EACCES : p->entry->show(b, process, p->tid);
+	/* A set-id program may have been executed in between: what was read is then not shown. */
+	if (error >= 0 && guarded && !process_may_inspect(process))
+		error = -EACCES;
 	process_put(process);
 	return error;
 }
