@@ -2,6 +2,7 @@
 /* epoll: level and edge triggering, one shot, instances within instances, files that close while watched. */
 #include "ktap.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -184,5 +185,22 @@ static void semaphores(void)
 	FAILS(EINVAL, eventfd_write(fd, UINT64_MAX));
 }
 
+/* Built from the outermost inwards, where each instance alone sees only one below it. */
+static void chains_are_bounded(void)
+{
+	int chain[12], length = 1;
+
+	chain[0] = OK(epoll_create1(0));
+	for (; length < 12; length++) {
+		chain[length] = OK(epoll_create1(0));
+		if (watch(chain[length - 1], chain[length], EPOLLIN) < 0)
+			break;
+	}
+	EQUAL(errno, ELOOP);
+	CHECK(length > 1 && length < 8);
+	for (int i = 0; i <= length; i++)
+		OK(close(chain[i]));
+}
+
 KTAP_MAIN(CASE(level_triggered), CASE(edge_triggered), CASE(one_shot), CASE(wrong_use), CASE(closing_removes),
-	  CASE(instances_within_instances), CASE(waiting), CASE(many_files), CASE(semaphores))
+	  CASE(instances_within_instances), CASE(chains_are_bounded), CASE(waiting), CASE(many_files), CASE(semaphores))

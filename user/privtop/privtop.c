@@ -26,12 +26,12 @@ static const char privilege_path[] = "/proc/privilege";
 
 enum field : unsigned int {
 	ELEVATE, NUCLEUS_CALL, SYSCALL, EXIT, IRQ, FAULT, VIEW_SWITCH, TLB_FLUSH,
-	LOWERED_NS, ELEVATED_NS, NUCLEUS_NS, USER_NS, FIELD_COUNT,
+	LOWERED_NS, ELEVATED_NS, NUCLEUS_NS, USER_NS, IDLE_NS, FIELD_COUNT,
 };
 
 static const char *const field_names[FIELD_COUNT] = {
 	"elevate", "nucleus_call", "syscall", "exit", "irq", "fault", "view_switch", "tlb_flush",
-	"lowered_ns", "elevated_ns", "nucleus_ns", "user_ns",
+	"lowered_ns", "elevated_ns", "nucleus_ns", "user_ns", "idle_ns",
 };
 
 constexpr size_t ROWS_MAX = 160;
@@ -165,7 +165,7 @@ static void print_table(const struct sample *now, const struct sample *before, u
 	size_t count_columns = cpus ? 7 : 3;
 
 	printf(cpus ? "cpu      elevate    ncall  syscall      irq    fault     view    flush"
-		      "  user%%  lowr%%  elev%%  nucl%%\n"
+		      "  user%%  lowr%%  elev%%  nucl%%  idle%%\n"
 		    : "component           elevate    ncall    fault  lowered%%  elevated%%\n");
 	for (size_t i = 0; i < now->count; i++) {
 		if (now->rows[i].is_cpu != cpus)
@@ -180,8 +180,10 @@ static void print_table(const struct sample *now, const struct sample *before, u
 		print_share(gained.value[LOWERED_NS], interval_ns);
 		printf(cpus ? "" : "    ");
 		print_share(gained.value[ELEVATED_NS], interval_ns);
-		if (cpus)
+		if (cpus) {
 			print_share(gained.value[NUCLEUS_NS], interval_ns);
+			print_share(gained.value[IDLE_NS], interval_ns);
+		}
 		putchar('\n');
 	}
 }
