@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the boundary tests share: running something forbidden in a child, and making sure afterwards that the kernel still
- * does its work.
+ * What the boundary tests share: running something forbidden in a child, and making sure afterwards
+ * that the kernel still does its work.
  */
 #pragma once
 
@@ -24,7 +24,8 @@ static inline void still_works(void)
 
 	OK(pipe(ends));
 	pid_t child = CHILD({
-		char *at = mmap(nullptr, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *at = mmap(nullptr, 16 * 4096, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		CHECK(at != MAP_FAILED);
 		for (int i = 0; i < 16; i++) {
 			CHECK(at[i * 4096] == 0);

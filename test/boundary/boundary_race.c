@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Changes of mappings against another CPU that is using them: once munmap, mprotect, madvise or fork has returned, no store
- * through the old translation may land. The frames are reused at once, by the same and by another process, and must stay
- * what their new owner wrote.
+ * Changes of mappings against another CPU that is using them: once munmap, mprotect, madvise or
+ * fork has returned, no store through the old translation may land. The frames are reused at once,
+ * by the same and by another process, and must stay what their new owner wrote.
  */
 #include "boundary.h"
 
@@ -55,7 +55,8 @@ static int writer_count;
 
 static char *new_page(void)
 {
-	char *at = mmap(target, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (target != nullptr ? MAP_FIXED : 0), -1, 0);
+	char *at = mmap(target, PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | (target != nullptr ? MAP_FIXED : 0), -1, 0);
 
 	CHECK(at != MAP_FAILED);
 	target = at;
@@ -64,7 +65,7 @@ static char *new_page(void)
 
 static void start_writers(void)
 {
-	struct sigaction action = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
+	struct sigaction action = {.sa_handler = on_fault, .sa_flags = SA_NODEFER};
 
 	OK(sigaction(SIGSEGV, &action, nullptr));
 	OK(sigaction(SIGBUS, &action, nullptr));
@@ -92,7 +93,8 @@ static void stop_writers(void)
 /* Takes fresh pages, which are likely to be the frame just freed, and watches them. */
 static void frames_stay_zero(void)
 {
-	char *at = mmap(nullptr, REUSED * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = mmap(nullptr, REUSED * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
 
 	CHECK(at != MAP_FAILED);
 	for (int page = 0; page < REUSED; page++)
@@ -143,7 +145,8 @@ static void read_only_means_at_once(void)
 		unsigned long count = atomic_load(&stores);
 		for (int i = 0; i < 50; i++)
 			sched_yield();
-		/* A writer may finish the count of the page it had just written; more than one each would be new stores. */
+		/* A writer may finish the count of the page it had just written; more than one each
+		 * would be new stores. */
 		CHECK(atomic_load(&stores) <= count + 3);
 		OK(mprotect(target, PAGE, PROT_READ | PROT_WRITE));
 	}
@@ -208,5 +211,6 @@ static void moved_pages_are_out_of_reach(void)
 	stop_writers();
 }
 
-KTAP_MAIN(CASE(unmapped_frames_are_out_of_reach), CASE(another_process_gets_the_frame), CASE(read_only_means_at_once),
-	  CASE(dropped_pages_are_new), CASE(a_forked_copy_is_frozen), CASE(moved_pages_are_out_of_reach))
+KTAP_MAIN(CASE(unmapped_frames_are_out_of_reach), CASE(another_process_gets_the_frame),
+	  CASE(read_only_means_at_once), CASE(dropped_pages_are_new), CASE(a_forked_copy_is_frozen),
+	  CASE(moved_pages_are_out_of_reach))

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that must fail: EFAULT for pointers that lead nowhere, into the kernel, or to memory without the right; ENOSYS for unknown
- * numbers; EINVAL for unknown flags; and /proc/syscalls, which counts the last two kinds.
+ * Calls that must fail: EFAULT for pointers that lead nowhere, into the kernel, or to memory
+ * without the right; ENOSYS for unknown numbers; EINVAL for unknown flags; and /proc/syscalls,
+ * which counts the last two kinds.
  *
- * The format of /proc/syscalls that is relied on: lines "unknown NUMBER count N" and "refused NUMBER NAME flags FLAGS count N".
+ * The format of /proc/syscalls that is relied on: lines "unknown NUMBER count N" and "refused
+ * NUMBER NAME flags FLAGS count N".
  */
 #include "ktap.h"
 
@@ -39,7 +41,8 @@ enum { POINTERS = 9 };
 static uintptr_t bad[POINTERS];
 static int null_fd, zero_fd, ends[2], file_fd;
 
-/* Null page, an unmapped hole, PROT_NONE memory, the end of user space, non-canonical and kernel addresses. */
+/* Null page, an unmapped hole, PROT_NONE memory, the end of user space, non-canonical and kernel
+ * addresses. */
 static void prepare(void)
 {
 	char *hole = mmap(nullptr, 3 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -64,12 +67,13 @@ static void prepare(void)
 }
 
 /* Each bad pointer must yield EFAULT from the raw call. */
-#define FAULTS(number, ...) \
-	for (int p = 0; p < POINTERS; p++) { \
-		uintptr_t P = bad[p]; \
-		long value = syscall(number, __VA_ARGS__); \
-		if (value != -1 || errno != EFAULT) \
-			ktap_fail(__FILE__, __LINE__, #number " with %#lx: %ld, errno %d", (unsigned long)P, value, errno); \
+#define FAULTS(number, ...)                                                                        \
+	for (int p = 0; p < POINTERS; p++) {                                                       \
+		uintptr_t P = bad[p];                                                              \
+		long value = syscall(number, __VA_ARGS__);                                         \
+		if (value != -1 || errno != EFAULT)                                                \
+			ktap_fail(__FILE__, __LINE__, #number " with %#lx: %ld, errno %d",         \
+				  (unsigned long)P, value, errno);                                 \
 	}
 
 static void paths(void)
@@ -121,7 +125,7 @@ static void data_in(void)
 	FAULTS(SYS_utimensat, AT_FDCWD, "file", P, 0);
 	FAULTS(SYS_futex, P, 1 /* FUTEX_WAKE */ | 0, 1, 0, 0, 0);
 	for (int p = 0; p < POINTERS; p++) {
-		struct iovec parts[2] = { { "ok", 2 }, { (void *)bad[p], 4 } };
+		struct iovec parts[2] = {{"ok", 2}, {(void *)bad[p], 4}};
 		long value = syscall(SYS_writev, ends[1], parts, 2);
 		CHECK(value == 2 || (value == -1 && errno == EFAULT));
 	}
@@ -160,7 +164,7 @@ static void data_out(void)
 	FAULTS(SYS_sigaltstack, 0, P);
 	FAULTS(SYS_sigaltstack, P, 0);
 	FAULTS(SYS_getrandom, P, 16, 0);
-	OK(setgroups(2, (gid_t[]){ 5, 6 }));
+	OK(setgroups(2, (gid_t[]){5, 6}));
 	FAULTS(SYS_getgroups, 65536, P);
 	FAULTS(SYS_getresuid, P, P, P);
 	FAULTS(SYS_sched_getaffinity, 0, 128, P);
@@ -198,14 +202,15 @@ static void ranges_that_wrap(void)
 	FAILS(EFAULT, read(zero_fd, (void *)-4096, 8192));
 	CHECK(read(zero_fd, &byte, (size_t)-1) == -1 || errno == 0);
 	FAILS(EFAULT, syscall(SYS_read, zero_fd, 0x00007ffffffff000, 1ul << 47));
-	struct iovec wide = { &byte, (size_t)-1 };
+	struct iovec wide = {&byte, (size_t)-1};
 	FAILS(EINVAL, readv(zero_fd, &wide, 1));
 }
 
 /* A string without an end before the hole. */
 static void strings_that_run_off(void)
 {
-	char *at = mmap(nullptr, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at =
+		mmap(nullptr, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	OK(munmap(at + 4096, 4096));
 	memset(at, 'x', 4096);
@@ -215,7 +220,8 @@ static void strings_that_run_off(void)
 	FAILS(ENOENT, open(at + 4096 - 10, O_RDONLY));
 }
 
-static const int unknown[] = { 500, 511, 600, 999, 1000, 5000, 0x3fffffff, 0x7fffffff, -5, (int)0x80000001 };
+static const int unknown[] = {500,  511,	600,	    999, 1000,
+			      5000, 0x3fffffff, 0x7fffffff, -5,	 (int)0x80000001};
 
 static void unknown_numbers(void)
 {
@@ -255,7 +261,8 @@ static unsigned long count_of(const char *key)
 	size_t length = strlen(key);
 
 	ktap_read_file("/proc/syscalls", text, sizeof(text));
-	for (char *line = text; line != nullptr && *line != '\0'; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : nullptr) {
+	for (char *line = text; line != nullptr && *line != '\0';
+	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : nullptr) {
 		if (strncmp(line, key, length) == 0 && line[length] == ' ')
 			return strtoul(line + length, nullptr, 10);
 	}
@@ -280,6 +287,7 @@ static void unknown_flags_are_counted(void)
 	EQUAL(count_of("refused 293 pipe2 flags 0x20000000 count"), before + 1);
 }
 
-KTAP_MAIN(CASE(paths), CASE(data_in), CASE(data_out), CASE(wait_status), CASE(read_only_memory_is_not_written),
-	  CASE(ranges_that_wrap), CASE(strings_that_run_off), CASE(unknown_numbers), CASE(unknown_flags),
-	  STELLUX_CASE(unknown_calls_are_counted), STELLUX_CASE(unknown_flags_are_counted))
+KTAP_MAIN(CASE(paths), CASE(data_in), CASE(data_out), CASE(wait_status),
+	  CASE(read_only_memory_is_not_written), CASE(ranges_that_wrap), CASE(strings_that_run_off),
+	  CASE(unknown_numbers), CASE(unknown_flags), STELLUX_CASE(unknown_calls_are_counted),
+	  STELLUX_CASE(unknown_flags_are_counted))

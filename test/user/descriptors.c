@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors: dup, fcntl, close-on-exec, limits, shared offsets, locks; poll, ppoll, select, pselect, epoll, eventfd.
+ * Descriptors: dup, fcntl, close-on-exec, limits, shared offsets, locks; poll, ppoll, select,
+ * pselect, epoll, eventfd.
  */
 #include "ktap.h"
 
@@ -67,7 +68,7 @@ static void bad_descriptors(void)
 	struct stat status;
 
 	for (int i = 0; i < 3; i++) {
-		int fd = (int[]){ -1, 500, 0x7fffffff }[i];
+		int fd = (int[]){-1, 500, 0x7fffffff}[i];
 		FAILS(EBADF, read(fd, &c, 1));
 		FAILS(EBADF, write(fd, &c, 1));
 		FAILS(EBADF, close(fd));
@@ -155,19 +156,21 @@ static void advisory_locks(void)
 	ktap_enter_dir();
 	ktap_write_file("file", "0123456789");
 	int fd = OK(open("file", O_RDWR));
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 4 };
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 4};
 
 	OK(fcntl(fd, F_SETLK, &lock));
 	pid_t parent = getpid();
 	pid_t child = CHILD({
-		struct flock other = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 5, .l_len = 1 };
+		struct flock other = {
+			.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 5, .l_len = 1};
 		errno = 0;
 		CHECK(fcntl(fd, F_SETLK, &other) == -1 && (errno == EAGAIN || errno == EACCES));
 		OK(fcntl(fd, F_GETLK, &other));
 		EQUAL(other.l_type, F_WRLCK);
 		EQUAL(other.l_pid, parent);
 		EQUAL(other.l_start, 2);
-		other = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 6, .l_len = 0 };
+		other = (struct flock){
+			.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 6, .l_len = 0};
 		OK(fcntl(fd, F_SETLK, &other));
 	});
 	EXITS(child, 0);
@@ -184,7 +187,7 @@ static void poll_tells_what_is_ready(void)
 	int ends[2];
 
 	OK(pipe(ends));
-	struct pollfd set[3] = { { ends[0], POLLIN, -1 }, { ends[1], POLLOUT, -1 }, { -1, POLLIN, -1 } };
+	struct pollfd set[3] = {{ends[0], POLLIN, -1}, {ends[1], POLLOUT, -1}, {-1, POLLIN, -1}};
 	EQUAL(poll(set, 3, 0), 1);
 	EQUAL(set[0].revents, 0);
 	EQUAL(set[1].revents, POLLOUT);
@@ -202,7 +205,7 @@ static void poll_tells_what_is_ready(void)
 	EQUAL(set[0].revents, POLLHUP);
 	OK(pipe(ends));
 	OK(close(ends[0]));
-	set[0] = (struct pollfd){ ends[1], POLLOUT, 0 };
+	set[0] = (struct pollfd){ends[1], POLLOUT, 0};
 	EQUAL(poll(set, 1, 0), 1);
 	CHECK(set[0].revents & POLLERR);
 	EQUAL(poll(nullptr, 0, 1), 0);
@@ -218,11 +221,11 @@ static void poll_wakes_up(void)
 		ktap_until_state(parent, "S");
 		EQUAL(write(ends[1], "x", 1), 1);
 	});
-	struct pollfd set = { ends[0], POLLIN, 0 };
+	struct pollfd set = {ends[0], POLLIN, 0};
 	EQUAL(poll(&set, 1, -1), 1);
 	EQUAL(set.revents, POLLIN);
 	EXITS(child, 0);
-	EQUAL(poll(&(struct pollfd){ ends[1], POLLIN, 0 }, 1, 1), 0);
+	EQUAL(poll(&(struct pollfd){ends[1], POLLIN, 0}, 1, 1), 0);
 }
 
 static volatile sig_atomic_t signals;
@@ -245,7 +248,7 @@ static void ppoll_swaps_the_mask(void)
 	sigaddset(&usr1, SIGUSR1);
 	OK(sigprocmask(SIG_BLOCK, &usr1, nullptr));
 	OK(raise(SIGUSR1));
-	struct pollfd set = { ends[0], POLLIN, 0 };
+	struct pollfd set = {ends[0], POLLIN, 0};
 	EQUAL(ppoll(&set, 1, &(struct timespec){}, nullptr), 0);
 	EQUAL(signals, 0);
 	FAILS(EINTR, ppoll(&set, 1, nullptr, &none));
@@ -278,7 +281,7 @@ static void select_tells_what_is_ready(void)
 	CHECK(FD_ISSET(a[1], &writes));
 	FD_ZERO(&reads);
 	FD_SET(a[0], &reads);
-	EQUAL(select(a[0] + 1, &reads, nullptr, nullptr, &(struct timeval){ .tv_usec = 1000 }), 0);
+	EQUAL(select(a[0] + 1, &reads, nullptr, nullptr, &(struct timeval){.tv_usec = 1000}), 0);
 	CHECK(!FD_ISSET(a[0], &reads));
 	FD_SET(30, &reads);
 	FAILS(EBADF, select(31, &reads, nullptr, nullptr, nullptr));
@@ -290,8 +293,8 @@ static void files_are_always_ready(void)
 {
 	ktap_enter_dir();
 	ktap_write_file("file", "");
-	struct pollfd set[2] = { { OK(open("file", O_RDWR)), POLLIN | POLLOUT, 0 },
-				 { OK(open("/dev/null", O_RDWR)), POLLIN | POLLOUT, 0 } };
+	struct pollfd set[2] = {{OK(open("file", O_RDWR)), POLLIN | POLLOUT, 0},
+				{OK(open("/dev/null", O_RDWR)), POLLIN | POLLOUT, 0}};
 	EQUAL(poll(set, 2, 0), 2);
 	EQUAL(set[0].revents, POLLIN | POLLOUT);
 	EQUAL(set[1].revents, POLLIN | POLLOUT);
@@ -303,7 +306,7 @@ static void epoll_and_eventfd(void)
 	if (poller < 0 && errno == ENOSYS && ktap_on_stellux())
 		ktap_skip("Stellux has no epoll yet; see test/user/skips.txt");
 	int event = OK(eventfd(0, EFD_NONBLOCK));
-	struct epoll_event wanted = { .events = EPOLLIN, .data.u64 = 0x1234567890 }, got = {};
+	struct epoll_event wanted = {.events = EPOLLIN, .data.u64 = 0x1234567890}, got = {};
 
 	OK(epoll_ctl(poller, EPOLL_CTL_ADD, event, &wanted));
 	FAILS(EEXIST, epoll_ctl(poller, EPOLL_CTL_ADD, event, &wanted));
@@ -322,6 +325,7 @@ static void epoll_and_eventfd(void)
 }
 
 KTAP_MAIN(CASE(lowest_number_first), CASE(dup2_and_dup3), CASE(bad_descriptors), CASE(status_flags),
-	  CASE(offsets_are_shared), CASE(the_limit_holds), CASE(close_range_closes), CASE(advisory_locks),
-	  CASE(poll_tells_what_is_ready), CASE(poll_wakes_up), CASE(ppoll_swaps_the_mask),
-	  CASE(select_tells_what_is_ready), CASE(files_are_always_ready), CASE(epoll_and_eventfd))
+	  CASE(offsets_are_shared), CASE(the_limit_holds), CASE(close_range_closes),
+	  CASE(advisory_locks), CASE(poll_tells_what_is_ready), CASE(poll_wakes_up),
+	  CASE(ppoll_swaps_the_mask), CASE(select_tells_what_is_ready),
+	  CASE(files_are_always_ready), CASE(epoll_and_eventfd))

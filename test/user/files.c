@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files and names: open's flags, offsets, sparse files, links, renames, directories, symbolic links, times,
- * permissions. On tmpfs (a folder of the case's own under /tmp).
+ * Files and names: open's flags, offsets, sparse files, links, renames, directories, symbolic
+ * links, times, permissions. On tmpfs (a folder of the case's own under /tmp).
  */
 #include "ktap.h"
 
@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -109,7 +109,7 @@ static void positioned_input_and_output(void)
 	EQUAL(pread(fd, text, 3, 5), 3);
 	CHECK(memcmp(text, "cde", 3) == 0);
 	FAILS(EINVAL, pread(fd, text, 1, -1));
-	EQUAL(preadv(fd, &(struct iovec){ text, 2 }, 1, 3), 2);
+	EQUAL(preadv(fd, &(struct iovec){text, 2}, 1, 3), 2);
 	CHECK(memcmp(text, "ab", 2) == 0);
 }
 
@@ -155,7 +155,7 @@ static void size_limit(void)
 {
 	ktap_enter_dir();
 	signal(SIGXFSZ, SIG_IGN);
-	OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 100, 100 }));
+	OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){100, 100}));
 	int fd = OK(open("file", O_RDWR | O_CREAT, 0600));
 	EQUAL(pwrite(fd, "abcdef", 6, 96), 4);
 	FAILS(EFBIG, pwrite(fd, "x", 1, 100));
@@ -325,7 +325,8 @@ static void reading_directories(void)
 	EQUAL(found, COUNT);
 	char tiny[4];
 	FAILS(EINVAL, syscall(SYS_getdents64, OK(open("/", O_RDONLY)), tiny, sizeof(tiny)));
-	FAILS(ENOTDIR, syscall(SYS_getdents64, OK(open("/dev/null", O_RDONLY)), name, sizeof(name)));
+	FAILS(ENOTDIR,
+	      syscall(SYS_getdents64, OK(open("/dev/null", O_RDONLY)), name, sizeof(name)));
 }
 
 static void symbolic_links(void)
@@ -448,7 +449,9 @@ static void at_functions(void)
 	OK(faccessat(dir, "again", R_OK, 0));
 	OK(fchdir(dir));
 	CHECK(content_is("again", "at"));
-	struct { char space[256]; } extended;
+	struct {
+		char space[256];
+	} extended;
 	OK(syscall(SYS_statx, AT_FDCWD, "again", 0, 0x7ff, &extended));
 	int path_only = OK(open("again", O_PATH));
 	FAILS(EBADF, read(path_only, &status, 1));
@@ -541,7 +544,7 @@ static void times(void)
 
 	ktap_enter_dir();
 	ktap_write_file("file", "x");
-	struct timespec when[2] = { { 1000, 5 }, { 2000, 7 } };
+	struct timespec when[2] = {{1000, 5}, {2000, 7}};
 	OK(utimensat(AT_FDCWD, "file", when, 0));
 	OK(stat("file", &status));
 	EQUAL(status.st_atim.tv_sec, 1000);
@@ -555,7 +558,7 @@ static void times(void)
 	CHECK(status.st_mtim.tv_sec > 2000);
 	when[0].tv_nsec = 2'000'000'000;
 	FAILS(EINVAL, utimensat(AT_FDCWD, "file", when, 0));
-	OK(utimes("file", (struct timeval[2]){ { 5, 0 }, { 6, 0 } }));
+	OK(utimes("file", (struct timeval[2]){{5, 0}, {6, 0}}));
 	OK(stat("file", &status));
 	EQUAL(status.st_mtim.tv_sec, 6);
 	ktap_write_file("file", "changed");
@@ -650,8 +653,9 @@ static void big_files(void)
 
 KTAP_MAIN(CASE(open_flags), CASE(reading_needs_the_right_mode), CASE(appending), CASE(seeking),
 	  CASE(positioned_input_and_output), CASE(sparse_files), CASE(truncation), CASE(size_limit),
-	  CASE(hard_links), CASE(unlinked_files_live_on), CASE(renaming), CASE(rename_flags), CASE(directories),
-	  CASE(a_removed_directory_is_dead), CASE(reading_directories), CASE(symbolic_links),
-	  CASE(long_symlink_chains), CASE(names_have_limits), CASE(paths_are_walked), CASE(at_functions),
-	  CASE(modes_and_umask), CASE(permissions_hold_for_others), CASE(sticky_directories), CASE(times),
-	  CASE(devices), CASE(device_nodes), CASE(copying_inside_the_kernel), CASE(big_files))
+	  CASE(hard_links), CASE(unlinked_files_live_on), CASE(renaming), CASE(rename_flags),
+	  CASE(directories), CASE(a_removed_directory_is_dead), CASE(reading_directories),
+	  CASE(symbolic_links), CASE(long_symlink_chains), CASE(names_have_limits),
+	  CASE(paths_are_walked), CASE(at_functions), CASE(modes_and_umask),
+	  CASE(permissions_hold_for_others), CASE(sticky_directories), CASE(times), CASE(devices),
+	  CASE(device_nodes), CASE(copying_inside_the_kernel), CASE(big_files))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See ktap.h. The harness leans on as little of the kernel as it can: fork, waitpid, write, and, where they
- * work, alarm and setpgid. Output goes out in whole lines with one write each.
+ * See ktap.h. The harness leans on as little of the kernel as it can: fork, waitpid, write, and,
+ * where they work, alarm and setpgid. Output goes out in whole lines with one write each.
  */
 #include "ktap.h"
 
@@ -97,7 +97,8 @@ int ktap_wait(pid_t pid)
 			ktap_fail(__FILE__, __LINE__, "waitpid(%d): errno %d", pid, errno);
 	}
 	/* A check that failed (or a skip) in the child has said why already. */
-	if (WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_FAILED || WEXITSTATUS(status) == EXIT_SKIPPED))
+	if (WIFEXITED(status) &&
+	    (WEXITSTATUS(status) == EXIT_FAILED || WEXITSTATUS(status) == EXIT_SKIPPED))
 		_exit(WEXITSTATUS(status));
 	return status;
 }
@@ -163,7 +164,8 @@ void ktap_until_state(pid_t pid, const char *states)
 	for (;;) {
 		ktap_read_file(path, text, sizeof(text));
 		char *after_name = strrchr(text, ')');
-		if (after_name != nullptr && after_name[1] == ' ' && strchr(states, after_name[2]) != nullptr)
+		if (after_name != nullptr && after_name[1] == ' ' &&
+		    strchr(states, after_name[2]) != nullptr)
 			return;
 		usleep(1000);
 	}
@@ -186,8 +188,11 @@ static void end_leftovers(void)
 		for (struct dirent *entry; dir != nullptr && (entry = readdir(dir)) != nullptr;) {
 			char path[40], text[256] = {};
 			pid_t pid = atoi(entry->d_name);
-			int fd = pid <= 1 ? -1 : (snprintf(path, sizeof(path), "/proc/%d/stat", pid), open(path, O_RDONLY));
-			if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strrchr(text, ')') != nullptr &&
+			int fd = pid <= 1 ? -1
+					  : (snprintf(path, sizeof(path), "/proc/%d/stat", pid),
+					     open(path, O_RDONLY));
+			if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
+			    strrchr(text, ')') != nullptr &&
 			    atoi(strrchr(text, ')') + 4) == getpid())
 				kill(pid, SIGKILL);
 			if (fd >= 0)
@@ -275,7 +280,7 @@ int ktap_main(int argc, char **argv, const struct ktap_case *cases, size_t count
 		return 0;
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_alarm }, nullptr);
+	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, nullptr);
 	put("KTAP version 1");
 	put("1..%zu", planned);
 	for (size_t i = 0; i < count; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory: mmap, munmap, mprotect, mremap, brk, madvise; demand-zero, private and shared pages, files, guard
- * pages, the stack; SIGSEGV and SIGBUS with their addresses.
+ * Memory: mmap, munmap, mprotect, mremap, brk, madvise; demand-zero, private and shared pages,
+ * files, guard pages, the stack; SIGSEGV and SIGBUS with their addresses.
  */
 #include "ktap.h"
 
@@ -31,7 +31,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 static void catch_faults(void)
 {
-	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
 
 	OK(sigaction(SIGSEGV, &action, nullptr));
 	OK(sigaction(SIGBUS, &action, nullptr));
@@ -46,7 +46,8 @@ static void expect_fault(volatile char *at, bool write, int signal, int code)
 			*at = 1;
 		else
 			(void)*at;
-		ktap_fail(__FILE__, __LINE__, "%s %p did not fault", write ? "writing" : "reading", (void *)at);
+		ktap_fail(__FILE__, __LINE__, "%s %p did not fault", write ? "writing" : "reading",
+			  (void *)at);
 	}
 	EQUAL(fault.si_signo, signal);
 	EQUAL(fault.si_code, code);
@@ -55,7 +56,8 @@ static void expect_fault(volatile char *at, bool write, int signal, int code)
 
 static char *map(size_t pages)
 {
-	char *at = mmap(nullptr, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = mmap(nullptr, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
 
 	CHECK(at != MAP_FAILED);
 	return at;
@@ -158,11 +160,13 @@ static void fixed_mappings_replace(void)
 
 	memset(at, 1, 4 * PAGE);
 	EQUAL((uintptr_t)mmap(at + PAGE, 2 * PAGE, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), (uintptr_t)(at + PAGE));
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+	      (uintptr_t)(at + PAGE));
 	EQUAL(at[0], 1);
 	CHECK(is_zero(at + PAGE, 2 * PAGE));
 	EQUAL(at[3 * PAGE], 1);
-	FAILS(EEXIST, mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+	FAILS(EEXIST,
+	      mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
 }
 
 static void hints_are_taken_when_free(void)
@@ -187,15 +191,18 @@ static void mmap_errors(void)
 	FAILS(EINVAL, mmap(nullptr, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0));
 	FAILS(EBADF, mmap(nullptr, PAGE, PROT_READ, MAP_PRIVATE, 999, 0));
 	FAILS(ENOMEM, syscall(SYS_mmap, 0, (size_t)1 << 48, PROT_READ, flags, -1, 0));
-	FAILS(ENOMEM, syscall(SYS_mmap, 0x00ffffffffff0000, 64 * PAGE, PROT_READ, flags | MAP_FIXED, -1, 0));
-	FAILS(ENOMEM, syscall(SYS_mmap, 0xffff800000000000, PAGE, PROT_READ, flags | MAP_FIXED, -1, 0));
+	FAILS(ENOMEM, syscall(SYS_mmap, 0x00ffffffffff0000, 64 * PAGE, PROT_READ, flags | MAP_FIXED,
+			      -1, 0));
+	FAILS(ENOMEM,
+	      syscall(SYS_mmap, 0xffff800000000000, PAGE, PROT_READ, flags | MAP_FIXED, -1, 0));
 	FAILS(EINVAL, munmap((void *)1, PAGE));
 	FAILS(EINVAL, munmap((void *)PAGE, 0));
 	FAILS(EINVAL, syscall(SYS_munmap, 0xffffffff80000000, PAGE));
 	OK(munmap((void *)(16 * PAGE), PAGE));
 }
 
-/* The last page of the lower half stays unmapped, so that no call returns to a non-canonical address. */
+/* The last page of the lower half stays unmapped, so that no call returns to a non-canonical
+ * address. */
 static void user_space_ends_below_47_bits(void)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
@@ -236,7 +243,8 @@ static void brk_grows_and_shrinks(void)
 	EQUAL(syscall(SYS_brk, 0x7ffffffff000), (uintptr_t)start + 10 * PAGE);
 	EQUAL(syscall(SYS_brk, start), (uintptr_t)start);
 	catch_faults();
-	expect_fault((char *)(((uintptr_t)start + 3 * PAGE) & ~(PAGE - 1)), false, SIGSEGV, SEGV_MAPERR);
+	expect_fault((char *)(((uintptr_t)start + 3 * PAGE) & ~(PAGE - 1)), false, SIGSEGV,
+		     SEGV_MAPERR);
 }
 
 static void mremap_moves_and_resizes(void)
@@ -253,7 +261,8 @@ static void mremap_moves_and_resizes(void)
 	EQUAL(at[4 * PAGE], 0);
 
 	/* A wall behind it: only a move can make it larger. */
-	CHECK(mmap(at + 6 * PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	CHECK(mmap(at + 6 * PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		   0) != MAP_FAILED);
 	FAILS(ENOMEM, mremap(at, 6 * PAGE, 20 * PAGE, 0));
 	char *moved = mremap(at, 6 * PAGE, 20 * PAGE, MREMAP_MAYMOVE);
 	CHECK(moved != MAP_FAILED && moved != at);
@@ -273,7 +282,8 @@ static void mremap_moves_and_resizes(void)
 
 static void shared_memory_is_shared_with_children(void)
 {
-	volatile int *shared = mmap(nullptr, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile int *shared =
+		mmap(nullptr, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(shared != MAP_FAILED);
 	pid_t child = CHILD({
@@ -402,7 +412,7 @@ static void faults_inside_calls(void)
 	/* The part before the hole may be transferred; the hole never is. */
 	long wrote = write(ends[1], at + PAGE - 10, 20);
 	CHECK(wrote == 10 || (wrote == -1 && errno == EFAULT));
-	struct iovec parts[2] = { { at, 10 }, { at + PAGE, 10 } };
+	struct iovec parts[2] = {{at, 10}, {at + PAGE, 10}};
 	wrote = writev(ends[1], parts, 2);
 	CHECK(wrote == 10 || (wrote == -1 && errno == EFAULT));
 	FAILS(EFAULT, write(ends[1], at + PAGE, 1));
@@ -460,12 +470,13 @@ static void mincore_and_mlock(void)
 	FAILS(ENOMEM, mlock((void *)(16 * PAGE), PAGE));
 }
 
-KTAP_MAIN(CASE(anonymous_is_zero), CASE(scattered_touches), CASE(unmapped_faults), CASE(protections_hold),
-	  CASE(data_is_not_executable), CASE(text_is_not_writable), CASE(fixed_mappings_replace),
-	  CASE(hints_are_taken_when_free), CASE(mmap_errors), STELLUX_CASE(user_space_ends_below_47_bits),
-	  CASE(unmapping_the_middle_of_many),
-	  CASE(brk_grows_and_shrinks), CASE(mremap_moves_and_resizes), CASE(shared_memory_is_shared_with_children),
-	  CASE(private_file_mappings), CASE(shared_file_mappings), CASE(file_offsets_and_ends), CASE(dev_zero_maps),
+KTAP_MAIN(CASE(anonymous_is_zero), CASE(scattered_touches), CASE(unmapped_faults),
+	  CASE(protections_hold), CASE(data_is_not_executable), CASE(text_is_not_writable),
+	  CASE(fixed_mappings_replace), CASE(hints_are_taken_when_free), CASE(mmap_errors),
+	  STELLUX_CASE(user_space_ends_below_47_bits), CASE(unmapping_the_middle_of_many),
+	  CASE(brk_grows_and_shrinks), CASE(mremap_moves_and_resizes),
+	  CASE(shared_memory_is_shared_with_children), CASE(private_file_mappings),
+	  CASE(shared_file_mappings), CASE(file_offsets_and_ends), CASE(dev_zero_maps),
 	  CASE(madvise_dontneed_zeroes), CASE(the_stack_grows), CASE(the_stack_has_an_end),
-	  CASE(faults_inside_calls), CASE(calls_fault_pages_in), CASE(fork_shares_then_separates_many_pages),
-	  CASE(mincore_and_mlock))
+	  CASE(faults_inside_calls), CASE(calls_fault_pages_in),
+	  CASE(fork_shares_then_separates_many_pages), CASE(mincore_and_mlock))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Running out of memory ends the process that takes it, and nothing else. Each hog is the only large process;
- * afterwards ordinary work must succeed, many times, so that nothing was lost. On machines with more than 2 GiB
- * these cases skip themselves: they would take everything from a development machine.
+ * Running out of memory ends the process that takes it, and nothing else. Each hog is the only
+ * large process; afterwards ordinary work must succeed, many times, so that nothing was lost. On
+ * machines with more than 2 GiB these cases skip themselves: they would take everything from a
+ * development machine.
  */
 #include "ktap.h"
 
@@ -39,7 +40,8 @@ static void ordinary_work(void)
 {
 	for (int i = 0; i < 50; i++) {
 		pid_t child = CHILD({
-			char *at = mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			char *at = mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 			CHECK(at != MAP_FAILED);
 			memset(at, 1, 1 << 20);
 		});
@@ -52,7 +54,8 @@ static void take(size_t total)
 	size_t step = 1 << 20;
 
 	for (size_t taken = 0; taken < total + (64 << 20); taken += step) {
-		char *at = mmap(nullptr, step, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *at = mmap(nullptr, step, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				-1, 0);
 		if (at == MAP_FAILED)
 			_exit(44);
 		for (size_t i = 0; i < step; i += 4096)
@@ -111,7 +114,8 @@ static void copying_hogs(void)
 	ordinary_work();
 }
 
-/* tmpfs takes memory until there is none; that is ENOSPC or a kill, and removing the file gives it back. */
+/* tmpfs takes memory until there is none; that is ENOSPC or a kill, and removing the file gives it
+ * back. */
 static void files_in_memory(void)
 {
 	static char block[1 << 20];
@@ -160,4 +164,5 @@ static void a_crowd(void)
 	ordinary_work();
 }
 
-KTAP_MAIN(CASE(a_hog_is_ended), CASE(hogs_at_once), CASE(copying_hogs), CASE(files_in_memory), CASE(a_crowd))
+KTAP_MAIN(CASE(a_hog_is_ended), CASE(hogs_at_once), CASE(copying_hogs), CASE(files_in_memory),
+	  CASE(a_crowd))

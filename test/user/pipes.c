@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipes and FIFOs: data, ends, EPIPE, EAGAIN, atomic small writes, blocking, splitting large writes.
+ * Pipes and FIFOs: data, ends, EPIPE, EAGAIN, atomic small writes, blocking, splitting large
+ * writes.
  */
 #include "ktap.h"
 
@@ -210,9 +211,9 @@ static void vectors(void)
 	char a[3] = {}, b[8] = {};
 
 	OK(pipe(ends));
-	struct iovec out[3] = { { "ab", 2 }, { "", 0 }, { "cdefg", 5 } };
+	struct iovec out[3] = {{"ab", 2}, {"", 0}, {"cdefg", 5}};
 	EQUAL(writev(ends[1], out, 3), 7);
-	struct iovec in[2] = { { a, 3 }, { b, 8 } };
+	struct iovec in[2] = {{a, 3}, {b, 8}};
 	EQUAL(readv(ends[0], in, 2), 7);
 	CHECK(memcmp(a, "abc", 3) == 0 && memcmp(b, "defg", 4) == 0);
 	FAILS(EINVAL, writev(ends[1], out, -1));

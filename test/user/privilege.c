@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/privilege: each value grows when the thing it counts happens, and stands still while accounting is off. What a mode
- * of privilege (dynpriv=) makes impossible is expected not to grow.
+ * /proc/privilege: each value grows when the thing it counts happens, and stands still while
+ * accounting is off. What a mode of privilege (dynpriv=) makes impossible is expected not to grow.
  */
 #include "ktap.h"
 
@@ -42,7 +42,8 @@ static uint64_t value(const char *kind, const char *name, const char *field)
 
 	take();
 	memcpy(copy, text, sizeof(copy));
-	for (char *line = strtok_r(copy, "\n", &line_state); line != nullptr; line = strtok_r(nullptr, "\n", &line_state)) {
+	for (char *line = strtok_r(copy, "\n", &line_state); line != nullptr;
+	     line = strtok_r(nullptr, "\n", &line_state)) {
 		char *word_state = nullptr;
 		char *word = strtok_r(line, " ", &word_state);
 		if (word == nullptr || strcmp(word, kind) != 0)
@@ -60,11 +61,15 @@ static uint64_t value(const char *kind, const char *name, const char *field)
 		}
 	}
 	if (found == 0)
-		ktap_fail(__FILE__, __LINE__, "%s %s has no %s", kind, name != nullptr ? name : "", field);
+		ktap_fail(__FILE__, __LINE__, "%s %s has no %s", kind, name != nullptr ? name : "",
+			  field);
 	return sum;
 }
 
-static uint64_t cpus(const char *field) { return value("cpu", nullptr, field); }
+static uint64_t cpus(const char *field)
+{
+	return value("cpu", nullptr, field);
+}
 
 static bool mode_is(const char *mode)
 {
@@ -84,7 +89,8 @@ static void calls(int count)
 static void map_and_touch(int count)
 {
 	for (int i = 0; i < count; i++) {
-		volatile char *at = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		volatile char *at = mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
+					 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		at[0] = 1;
 		OK(munmap((void *)at, 4096));
 	}
@@ -217,8 +223,9 @@ static void stray_faults_are_counted(void)
 
 static void nothing_is_counted_while_off(void)
 {
-	static const char *const fields[] = { "elevate", "nucleus_call", "syscall", "exit", "fault", "lowered_ns",
-					      "elevated_ns", "nucleus_ns", "user_ns" };
+	static const char *const fields[] = {"elevate",	    "nucleus_call", "syscall",
+					     "exit",	    "fault",	    "lowered_ns",
+					     "elevated_ns", "nucleus_ns",   "user_ns"};
 	uint64_t before[sizeof(fields) / sizeof(*fields)];
 
 	accounting("on\n");
@@ -233,7 +240,8 @@ static void nothing_is_counted_while_off(void)
 	spin();
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
 		if (cpus(fields[i]) != before[i])
-			ktap_fail(__FILE__, __LINE__, "%s grew while accounting was off", fields[i]);
+			ktap_fail(__FILE__, __LINE__, "%s grew while accounting was off",
+				  fields[i]);
 	}
 	accounting("on\n");
 	uint64_t call = cpus("syscall");
@@ -255,5 +263,6 @@ static void only_on_and_off_are_understood(void)
 
 KTAP_MAIN(STELLUX_CASE(system_calls_and_exits), STELLUX_CASE(two_view_switches_a_call),
 	  STELLUX_CASE(nucleus_calls), STELLUX_CASE(flushes), STELLUX_CASE(interrupts),
-	  STELLUX_CASE(times_of_each_level), STELLUX_CASE(brackets_are_counted), STELLUX_CASE(stray_faults_are_counted),
-	  STELLUX_CASE(nothing_is_counted_while_off), STELLUX_CASE(only_on_and_off_are_understood))
+	  STELLUX_CASE(times_of_each_level), STELLUX_CASE(brackets_are_counted),
+	  STELLUX_CASE(stray_faults_are_counted), STELLUX_CASE(nothing_is_counted_while_off),
+	  STELLUX_CASE(only_on_and_off_are_understood))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes: fork, vfork, clone, execve (static, static-PIE, scripts), wait4, waitid, exit codes and
- * signals, orphans.
+ * Processes: fork, vfork, clone, execve (static, static-PIE, scripts), wait4, waitid, exit codes
+ * and signals, orphans.
  */
 #include "ktap.h"
 
@@ -20,7 +20,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
 
 static void fork_returns_twice(void)
 {
@@ -98,7 +97,7 @@ static void exit_code_is_eight_bits(void)
 
 static void wait_reports_the_signal(void)
 {
-	static const int signals[] = { SIGTERM, SIGKILL, SIGUSR1, SIGALRM, SIGPIPE, SIGHUP, SIGINT };
+	static const int signals[] = {SIGTERM, SIGKILL, SIGUSR1, SIGALRM, SIGPIPE, SIGHUP, SIGINT};
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
 		pid_t child = CHILD(for (;;) pause());
@@ -209,7 +208,8 @@ static void clone_with_a_stack(void)
 {
 	static volatile int value;
 	size_t size = 64 * 1024;
-	char *stack = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *stack =
+		mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(stack != MAP_FAILED);
 	value = 0;
@@ -226,8 +226,8 @@ static void clone_with_a_stack(void)
 static void clone_sets_and_clears_tid(void)
 {
 	static volatile pid_t parent_tid, child_tid;
-	pid_t child = (pid_t)syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0,
-				     &parent_tid, &child_tid, 0);
+	pid_t child = (pid_t)syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD,
+				     0, &parent_tid, &child_tid, 0);
 
 	CHECK(child >= 0);
 	if (child == 0)
@@ -299,11 +299,16 @@ static int helper(int argc, char **argv, char **environment)
 		return atoi(argv[2]);
 	if (strcmp(argv[1], "@args") == 0)
 		return argc == 4 && strcmp(argv[0], "zero") == 0 && strcmp(argv[2], "") == 0 &&
-		       strcmp(argv[3], "a b") == 0 && strcmp(environment[0], "ONLY=this") == 0 &&
-		       environment[1] == nullptr ? 0 : 1;
+				       strcmp(argv[3], "a b") == 0 &&
+				       strcmp(environment[0], "ONLY=this") == 0 &&
+				       environment[1] == nullptr
+			       ? 0
+			       : 1;
 	if (strcmp(argv[1], "@closed") == 0)
 		return fcntl(atoi(argv[2]), F_GETFD) == -1 && errno == EBADF &&
-		       fcntl(atoi(argv[3]), F_GETFD) == 0 ? 0 : 1;
+				       fcntl(atoi(argv[3]), F_GETFD) == 0
+			       ? 0
+			       : 1;
 	if (strcmp(argv[1], "@signals") == 0) {
 		struct sigaction usr1, usr2;
 		sigset_t mask;
@@ -312,16 +317,24 @@ static int helper(int argc, char **argv, char **environment)
 		sigaction(SIGUSR2, nullptr, &usr2);
 		sigprocmask(SIG_BLOCK, nullptr, &mask);
 		return usr1.sa_handler == SIG_DFL && usr2.sa_handler == SIG_IGN &&
-		       sigismember(&mask, SIGHUP) && !sigismember(&mask, SIGTERM) ? 0 : 1;
+				       sigismember(&mask, SIGHUP) && !sigismember(&mask, SIGTERM)
+			       ? 0
+			       : 1;
 	}
 	if (strcmp(argv[1], "@auxv") == 0)
-		return getauxval(AT_PAGESZ) == 4096 && getauxval(AT_PHDR) != 0 && getauxval(AT_ENTRY) != 0 &&
-		       getauxval(AT_RANDOM) != 0 && getauxval(AT_UID) == getuid() &&
-		       getauxval(AT_SECURE) == 0 && getauxval(AT_CLKTCK) == 100 &&
-		       getauxval(AT_PHENT) == sizeof(Elf64_Phdr) && getauxval(AT_EXECFN) != 0 ? 0 : 1;
+		return getauxval(AT_PAGESZ) == 4096 && getauxval(AT_PHDR) != 0 &&
+				       getauxval(AT_ENTRY) != 0 && getauxval(AT_RANDOM) != 0 &&
+				       getauxval(AT_UID) == getuid() && getauxval(AT_SECURE) == 0 &&
+				       getauxval(AT_CLKTCK) == 100 &&
+				       getauxval(AT_PHENT) == sizeof(Elf64_Phdr) &&
+				       getauxval(AT_EXECFN) != 0
+			       ? 0
+			       : 1;
 	/* Called by a script: argv is program, "@script", script path, its arguments. */
 	if (strcmp(argv[1], "@script") == 0)
-		return argc == 4 && strcmp(argv[2], "./script") == 0 && strcmp(argv[3], "arg") == 0 ? 33 : 1;
+		return argc == 4 && strcmp(argv[2], "./script") == 0 && strcmp(argv[3], "arg") == 0
+			       ? 33
+			       : 1;
 	return 97;
 }
 
@@ -336,9 +349,10 @@ static void run_helper(int code, char *const argv[], char *const environment[])
 
 static void exec_passes_arguments(void)
 {
-	run_helper(12, (char *[]){ "x", "@exit", "12", nullptr }, (char *[]){ nullptr });
-	run_helper(0, (char *[]){ "zero", "@args", "", "a b", nullptr }, (char *[]){ "ONLY=this", nullptr });
-	run_helper(0, (char *[]){ "x", "@auxv", nullptr }, (char *[]){ nullptr });
+	run_helper(12, (char *[]){"x", "@exit", "12", nullptr}, (char *[]){nullptr});
+	run_helper(0, (char *[]){"zero", "@args", "", "a b", nullptr},
+		   (char *[]){"ONLY=this", nullptr});
+	run_helper(0, (char *[]){"x", "@auxv", nullptr}, (char *[]){nullptr});
 }
 
 static void exec_long_argument_lists(void)
@@ -354,12 +368,12 @@ static void exec_long_argument_lists(void)
 	for (int i = 3; i < COUNT + 3; i++)
 		argv[i] = word;
 	argv[COUNT + 3] = nullptr;
-	run_helper(21, argv, (char *[]){ nullptr });
+	run_helper(21, argv, (char *[]){nullptr});
 
 	/* One string longer than 128 KiB is too much for anyone. */
 	static char huge[200 * 1024];
 	memset(huge, 'h', sizeof(huge) - 1);
-	FAILS(E2BIG, execve("/proc/self/exe", (char *[]){ "x", huge, nullptr }, (char *[]){ nullptr }));
+	FAILS(E2BIG, execve("/proc/self/exe", (char *[]){"x", huge, nullptr}, (char *[]){nullptr}));
 }
 
 static void exec_closes_descriptors(void)
@@ -370,7 +384,7 @@ static void exec_closes_descriptors(void)
 
 	snprintf(closing, sizeof(closing), "%d", a);
 	snprintf(staying, sizeof(staying), "%d", b);
-	run_helper(0, (char *[]){ "x", "@closed", closing, staying, nullptr }, (char *[]){ nullptr });
+	run_helper(0, (char *[]){"x", "@closed", closing, staying, nullptr}, (char *[]){nullptr});
 }
 
 static void nothing(int signal)
@@ -387,7 +401,7 @@ static void exec_resets_handlers_keeps_mask(void)
 	sigemptyset(&hup);
 	sigaddset(&hup, SIGHUP);
 	sigprocmask(SIG_BLOCK, &hup, nullptr);
-	run_helper(0, (char *[]){ "x", "@signals", nullptr }, (char *[]){ nullptr });
+	run_helper(0, (char *[]){"x", "@signals", nullptr}, (char *[]){nullptr});
 }
 
 static void exec_keeps_pid_and_cwd(void)
@@ -396,7 +410,7 @@ static void exec_keeps_pid_and_cwd(void)
 	ssize_t length = OK(readlink("/proc/self/exe", path, sizeof(path) - 1));
 	path[length] = '\0';
 	CHECK(path[0] == '/');
-	OK(execve(path, (char *[]){ "x", "@exit", "0", nullptr }, (char *[]){ nullptr }));
+	OK(execve(path, (char *[]){"x", "@exit", "0", nullptr}, (char *[]){nullptr}));
 }
 
 static void exec_static_pie(void)
@@ -407,7 +421,7 @@ static void exec_static_pie(void)
 	path[length] = '\0';
 	strcpy(strrchr(path, '/'), "/exec_pie");
 	pid_t child = CHILD({
-		execve(path, (char *[]){ "pie", "@pie", nullptr }, (char *[]){ nullptr });
+		execve(path, (char *[]){"pie", "@pie", nullptr}, (char *[]){nullptr});
 		_exit(96);
 	});
 	EXITS(child, 17);
@@ -425,22 +439,23 @@ static void exec_scripts(void)
 		ktap_write_file("script", line);
 		OK(chmod("script", 0755));
 		pid_t child = CHILD({
-			execve("./script", (char *[]){ "ignored", "arg", nullptr }, (char *[]){ nullptr });
+			execve("./script", (char *[]){"ignored", "arg", nullptr},
+			       (char *[]){nullptr});
 			_exit(96);
 		});
 		EXITS(child, 33);
 	}
 	ktap_write_file("none", "#!/no/such/interpreter\n");
 	OK(chmod("none", 0755));
-	FAILS(ENOENT, execve("./none", (char *[]){ "x", nullptr }, (char *[]){ nullptr }));
+	FAILS(ENOENT, execve("./none", (char *[]){"x", nullptr}, (char *[]){nullptr}));
 	ktap_write_file("empty", "#!\n");
 	OK(chmod("empty", 0755));
-	FAILS(ENOEXEC, execve("./empty", (char *[]){ "x", nullptr }, (char *[]){ nullptr }));
+	FAILS(ENOEXEC, execve("./empty", (char *[]){"x", nullptr}, (char *[]){nullptr}));
 }
 
 static void exec_errors(void)
 {
-	char *const argv[] = { "x", nullptr };
+	char *const argv[] = {"x", nullptr};
 
 	ktap_enter_dir();
 	FAILS(ENOENT, execve("./missing", argv, argv + 1));
@@ -455,7 +470,7 @@ static void exec_errors(void)
 	FAILS(ENOTDIR, execve("./plain/x", argv, argv + 1));
 	FAILS(EFAULT, execve((char *)16, argv, argv + 1));
 	FAILS(EFAULT, execve("/proc/self/exe", (char **)16, argv + 1));
-	FAILS(EFAULT, execve("/proc/self/exe", (char *[]){ (char *)16, nullptr }, argv + 1));
+	FAILS(EFAULT, execve("/proc/self/exe", (char *[]){(char *)16, nullptr}, argv + 1));
 }
 
 /* Damaged ELF files end in an error or kill their own process; they never run. */
@@ -484,8 +499,11 @@ static void exec_damaged_elf(void)
 		EQUAL(write(fd, image, (size_t)length), length);
 		OK(close(fd));
 		pid_t child = CHILD({
-			execve("./elf", (char *[]){ "elf", "@exit", "0", nullptr }, (char *[]){ nullptr });
-			_exit(errno == ENOEXEC || errno == ENOMEM || errno == EINVAL || errno == EIO ? 0 : 1);
+			execve("./elf", (char *[]){"elf", "@exit", "0", nullptr},
+			       (char *[]){nullptr});
+			_exit(errno == ENOEXEC || errno == ENOMEM || errno == EINVAL || errno == EIO
+				      ? 0
+				      : 1);
 		});
 		int status = ktap_wait(child);
 		CHECK(status == 0 || WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGKILL);
@@ -524,15 +542,35 @@ static void process_names(void)
 }
 
 static const struct ktap_case cases[] = {
-	CASE(fork_returns_twice), CASE(fork_copies_memory), CASE(parent_writes_are_not_seen_by_child),
-	CASE(grandchildren_copy_on_write), CASE(exit_code_is_eight_bits), CASE(wait_reports_the_signal),
-	CASE(wait_without_children), CASE(wait_flags), CASE(waitid_tells_all), CASE(wait_by_group),
-	CASE(wait_fills_rusage), CASE(vfork_shares_memory_and_waits), CASE(clone_with_a_stack),
-	CASE(clone_sets_and_clears_tid), CASE(orphans_get_a_new_parent), CASE(many_children_at_once),
-	CASE(pids_are_reused_safely), CASE(exec_passes_arguments), CASE(exec_long_argument_lists),
-	CASE(exec_closes_descriptors), CASE(exec_resets_handlers_keeps_mask), CASE(exec_keeps_pid_and_cwd),
-	CASE(exec_static_pie), CASE(exec_scripts), CASE(exec_errors), CASE(exec_damaged_elf),
-	CASE(writing_a_running_program), CASE(threads_and_process_ids), CASE(process_names),
+	CASE(fork_returns_twice),
+	CASE(fork_copies_memory),
+	CASE(parent_writes_are_not_seen_by_child),
+	CASE(grandchildren_copy_on_write),
+	CASE(exit_code_is_eight_bits),
+	CASE(wait_reports_the_signal),
+	CASE(wait_without_children),
+	CASE(wait_flags),
+	CASE(waitid_tells_all),
+	CASE(wait_by_group),
+	CASE(wait_fills_rusage),
+	CASE(vfork_shares_memory_and_waits),
+	CASE(clone_with_a_stack),
+	CASE(clone_sets_and_clears_tid),
+	CASE(orphans_get_a_new_parent),
+	CASE(many_children_at_once),
+	CASE(pids_are_reused_safely),
+	CASE(exec_passes_arguments),
+	CASE(exec_long_argument_lists),
+	CASE(exec_closes_descriptors),
+	CASE(exec_resets_handlers_keeps_mask),
+	CASE(exec_keeps_pid_and_cwd),
+	CASE(exec_static_pie),
+	CASE(exec_scripts),
+	CASE(exec_errors),
+	CASE(exec_damaged_elf),
+	CASE(writing_a_running_program),
+	CASE(threads_and_process_ids),
+	CASE(process_names),
 };
 
 int main(int argc, char **argv, char **environment)

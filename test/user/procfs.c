@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc as ps, top, free, mount, df, uptime and pidof read it: the files are there, have Linux's form, and tell the truth.
+ * /proc as ps, top, free, mount, df, uptime and pidof read it: the files are there, have Linux's
+ * form, and tell the truth.
  */
 #include "ktap.h"
 
@@ -38,7 +39,8 @@ static long value_of(const char *key)
 {
 	size_t length = strlen(key);
 
-	for (char *line = text; line != nullptr; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : nullptr) {
+	for (char *line = text; line != nullptr;
+	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : nullptr) {
 		if (strncmp(line, key, length) == 0 && line[length] == ':')
 			return strtol(line + length + 1, nullptr, 0);
 	}
@@ -53,7 +55,9 @@ static void stat_of_a_process(void)
 
 	ktap_until_state(child, "S");
 	file_of(child, "stat");
-	EQUAL(sscanf(text, "%d (%31[^)]) %c %d %d %d", &pid, name, &state, &parent, &group, &session), 6);
+	EQUAL(sscanf(text, "%d (%31[^)]) %c %d %d %d", &pid, name, &state, &parent, &group,
+		     &session),
+	      6);
 	EQUAL(pid, child);
 	CHECK(strcmp(name, "procfs") == 0);
 	EQUAL(state, 'S');
@@ -96,7 +100,8 @@ static void command_lines(void)
 	const char *line = file("/proc/self/cmdline");
 	CHECK(strlen(line) >= 6 && strcmp(line + strlen(line) - 6, "procfs") == 0);
 	pid_t child = CHILD({
-		execve("/proc/self/exe", (char *[]){ "a", "@wait", "c d", nullptr }, (char *[]){ "E=1", nullptr });
+		execve("/proc/self/exe", (char *[]){"a", "@wait", "c d", nullptr},
+		       (char *[]){"E=1", nullptr});
 		_exit(1);
 	});
 	do {
@@ -185,7 +190,8 @@ static void maps_show_mappings(void)
 
 	OK(mprotect(at + 4096, 4096, PROT_READ | PROT_WRITE));
 	file("/proc/self/maps");
-	snprintf(wanted, sizeof(wanted), "%lx-%lx rw-p", (unsigned long)at + 4096, (unsigned long)at + 8192);
+	snprintf(wanted, sizeof(wanted), "%lx-%lx rw-p", (unsigned long)at + 4096,
+		 (unsigned long)at + 8192);
 	CHECK(strstr(text, wanted) != nullptr);
 	CHECK(strstr(text, "[stack]") != nullptr);
 	CHECK(strstr(text, "r-xp") != nullptr);
@@ -218,7 +224,8 @@ static void used_memory_shows(void)
 
 	ktap_read_file("/proc/self/statm", statm, sizeof(statm));
 	EQUAL(sscanf(statm, "%ld %ld", &size, &resident), 2);
-	char *at = mmap(nullptr, MEGABYTES << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = mmap(nullptr, MEGABYTES << 20, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memset(at, 1, MEGABYTES << 20);
 	ktap_read_file("/proc/self/statm", statm, sizeof(statm));
 	EQUAL(sscanf(statm, "%ld %ld", &size, &after), 2);
@@ -254,7 +261,8 @@ static void system_statistics(void)
 
 	EQUAL(sscanf(file("/proc/uptime"), "%lf %lf", &up, &idle), 2);
 	CHECK(up > 0);
-	EQUAL(sscanf(file("/proc/stat"), "cpu %lu %lu %lu %lu", &user, &nice, &system, &idle_ticks), 4);
+	EQUAL(sscanf(file("/proc/stat"), "cpu %lu %lu %lu %lu", &user, &nice, &system, &idle_ticks),
+	      4);
 	CHECK(strstr(text, "\ncpu0 ") != nullptr);
 	CHECK(strstr(text, "\nbtime ") != nullptr);
 	CHECK(strstr(text, "\nctxt ") != nullptr);
@@ -272,13 +280,15 @@ static long ticks_of(pid_t pid)
 	unsigned long user, system;
 
 	file_of(pid, "stat");
-	EQUAL(sscanf(strrchr(text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+	EQUAL(sscanf(strrchr(text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+		     &user, &system),
+	      2);
 	return (long)(user + system);
 }
 
 static void cpu_time_grows(void)
 {
-	pid_t child = CHILD(for (volatile int i = 0;; i++) ;);
+	pid_t child = CHILD(for (volatile int i = 0;; i++););
 
 	while (ticks_of(child) < 5)
 		usleep(1000);
@@ -317,7 +327,8 @@ static void small_reads(void)
 
 static void kernel_settings(void)
 {
-	static const char *const names[] = { "ostype", "osrelease", "version", "hostname", "pid_max" };
+	static const char *const names[] = {"ostype", "osrelease", "version", "hostname",
+					    "pid_max"};
 	char path[64];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -346,11 +357,14 @@ static void privilege_counts_move(void)
 }
 
 static const struct ktap_case cases[] = {
-	CASE(stat_of_a_process), CASE(status_of_a_process), CASE(command_lines), CASE(links_of_a_process),
-	CASE(descriptors_are_listed), CASE(processes_are_listed), CASE(maps_show_mappings),
-	CASE(memory_is_accounted), CASE(used_memory_shows), CASE(mounts_are_listed), CASE(system_statistics),
-	CASE(cpu_time_grows), CASE(proc_is_read_only), CASE(small_reads), CASE(kernel_settings),
-	STELLUX_CASE(privilege_counts_move),
+	CASE(stat_of_a_process),      CASE(status_of_a_process),
+	CASE(command_lines),	      CASE(links_of_a_process),
+	CASE(descriptors_are_listed), CASE(processes_are_listed),
+	CASE(maps_show_mappings),     CASE(memory_is_accounted),
+	CASE(used_memory_shows),      CASE(mounts_are_listed),
+	CASE(system_statistics),      CASE(cpu_time_grows),
+	CASE(proc_is_read_only),      CASE(small_reads),
+	CASE(kernel_settings),	      STELLUX_CASE(privilege_counts_move),
 };
 
 int main(int argc, char **argv)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sessions, process groups and terminals. Where the system has pseudo-terminals each case gets a new one and types into it;
- * elsewhere it uses the terminal it was started on, and cases that need typing are skipped (test/session covers
- * them from outside).
+ * Sessions, process groups and terminals. Where the system has pseudo-terminals each case gets a
+ * new one and types into it; elsewhere it uses the terminal it was started on, and cases that need
+ * typing are skipped (test/session covers them from outside).
  */
 #include "ktap.h"
 
@@ -20,12 +20,12 @@ static pid_t foreground_before;
 
 static void ignore(int signal_number)
 {
-	OK(sigaction(signal_number, &(struct sigaction){ .sa_handler = SIG_IGN }, nullptr));
+	OK(sigaction(signal_number, &(struct sigaction){.sa_handler = SIG_IGN}, nullptr));
 }
 
 static void use_default(int signal_number)
 {
-	OK(sigaction(signal_number, &(struct sigaction){ .sa_handler = SIG_DFL }, nullptr));
+	OK(sigaction(signal_number, &(struct sigaction){.sa_handler = SIG_DFL}, nullptr));
 }
 
 static void give_back(void)
@@ -34,7 +34,8 @@ static void give_back(void)
 		tcsetpgrp(terminal, foreground_before);
 }
 
-/* Runs `body` in a child that is the foreground group of a terminal; in a session of its own if there are pseudo-terminals. */
+/* Runs `body` in a child that is the foreground group of a terminal; in a session of its own if
+ * there are pseudo-terminals. */
 static void on_terminal(void (*body)(void))
 {
 	int unlock = 0, number;
@@ -59,7 +60,8 @@ static void on_terminal(void (*body)(void))
 	}
 	OK(ioctl(master, TIOCSPTLCK, &unlock));
 	OK(ioctl(master, TIOCGPTN, &number));
-	for (int i = 9, n = number, digits = number > 9 ? number > 99 ? 3 : 2 : 1; digits-- > 0; n /= 10)
+	for (int i = 9, n = number, digits = number > 9 ? number > 99 ? 3 : 2 : 1; digits-- > 0;
+	     n /= 10)
 		name[i + digits] = (char)('0' + n % 10);
 	pid_t child = CHILD({
 		OK(setsid());
@@ -141,7 +143,8 @@ static void no_group_change_after_exec(void)
 
 	OK(pipe2(ends, O_CLOEXEC));
 	pid_t child = CHILD({
-		execve("/proc/self/exe", (char *[]){ "sessions", "@wait", nullptr }, (char *[]){ nullptr });
+		execve("/proc/self/exe", (char *[]){"sessions", "@wait", nullptr},
+		       (char *[]){nullptr});
 		_exit(1);
 	});
 	close(ends[1]);
@@ -169,7 +172,10 @@ static void identity_body(void)
 	FAILS(ENOTTY, tcgetpgrp(null));
 }
 
-static void identity(void) { on_terminal(identity_body); }
+static void identity(void)
+{
+	on_terminal(identity_body);
+}
 
 static void sleeps(void)
 {
@@ -193,7 +199,10 @@ static void foreground_body(void)
 	DIES(child, SIGKILL);
 }
 
-static void foreground_groups(void) { on_terminal(foreground_body); }
+static void foreground_groups(void)
+{
+	on_terminal(foreground_body);
+}
 
 static void try_read(void)
 {
@@ -240,7 +249,10 @@ static void background_stop_body(void)
 	OK(tcsetattr(terminal, TCSANOW, &tty));
 }
 
-static void background_use_stops(void) { on_terminal(background_stop_body); }
+static void background_use_stops(void)
+{
+	on_terminal(background_stop_body);
+}
 
 static void ignored_read(void)
 {
@@ -257,7 +269,10 @@ static void background_ignoring_body(void)
 	EXITS(background_child(ignored_read), 0);
 }
 
-static void background_use_ignoring_the_signal(void) { on_terminal(background_ignoring_body); }
+static void background_use_ignoring_the_signal(void)
+{
+	on_terminal(background_ignoring_body);
+}
 
 /* A group without a parent in the session that could continue it is told EIO, not stopped. */
 static void orphaned_body(void)
@@ -285,7 +300,10 @@ static void orphaned_body(void)
 	EQUAL(answer, 'y');
 }
 
-static void orphaned_groups(void) { on_terminal(orphaned_body); }
+static void orphaned_groups(void)
+{
+	on_terminal(orphaned_body);
+}
 
 static volatile sig_atomic_t seen;
 
@@ -296,7 +314,7 @@ static void note(int signal_number)
 
 static void window_body(void)
 {
-	struct winsize before = {}, size = { .ws_row = 33, .ws_col = 99 }, now = {};
+	struct winsize before = {}, size = {.ws_row = 33, .ws_col = 99}, now = {};
 
 	OK(ioctl(terminal, TIOCGWINSZ, &before));
 	signal(SIGWINCH, note);
@@ -311,7 +329,10 @@ static void window_body(void)
 	OK(ioctl(terminal, TIOCSWINSZ, &before));
 }
 
-static void window_sizes(void) { on_terminal(window_body); }
+static void window_sizes(void)
+{
+	on_terminal(window_body);
+}
 
 static void attributes_body(void)
 {
@@ -336,7 +357,10 @@ static void attributes_body(void)
 	OK(tcdrain(terminal));
 }
 
-static void attributes(void) { on_terminal(attributes_body); }
+static void attributes(void)
+{
+	on_terminal(attributes_body);
+}
 
 static void read_exactly(const char *text)
 {
@@ -377,7 +401,10 @@ static void lines_body(void)
 	FAILS(EAGAIN, read(terminal, &c, 1));
 }
 
-static void lines_are_edited(void) { on_terminal(lines_body); }
+static void lines_are_edited(void)
+{
+	on_terminal(lines_body);
+}
 
 static void raw_body(void)
 {
@@ -407,7 +434,10 @@ static void raw_body(void)
 	EQUAL(read(terminal, text, 8), 3);
 }
 
-static void raw_mode(void) { on_terminal(raw_body); }
+static void raw_mode(void)
+{
+	on_terminal(raw_body);
+}
 
 static void keys_to(const char *key, int signal_number)
 {
@@ -439,7 +469,10 @@ static void keys_body(void)
 	keys_to("\032", SIGTSTP);
 }
 
-static void keys_send_signals(void) { on_terminal(keys_body); }
+static void keys_send_signals(void)
+{
+	on_terminal(keys_body);
+}
 
 static void shown(const char *wanted)
 {
@@ -468,7 +501,10 @@ static void echo_start(void)
 	on_terminal(echo_body);
 }
 
-static void echoing(void) { echo_start(); }
+static void echoing(void)
+{
+	echo_start();
+}
 
 static void hangup_body(void)
 {
@@ -498,13 +534,27 @@ static void hangup_body(void)
 	EXITS(leader, 0);
 }
 
-static void the_leaders_end_hangs_up(void) { on_terminal(hangup_body); }
+static void the_leaders_end_hangs_up(void)
+{
+	on_terminal(hangup_body);
+}
 
 static const struct ktap_case cases[] = {
-	CASE(new_sessions), CASE(process_groups), CASE(no_group_change_after_exec), CASE(identity),
-	CASE(foreground_groups), CASE(background_use_stops), CASE(background_use_ignoring_the_signal),
-	CASE(orphaned_groups), CASE(window_sizes), CASE(attributes), CASE(lines_are_edited), CASE(raw_mode),
-	CASE(keys_send_signals), CASE(echoing), CASE(the_leaders_end_hangs_up),
+	CASE(new_sessions),
+	CASE(process_groups),
+	CASE(no_group_change_after_exec),
+	CASE(identity),
+	CASE(foreground_groups),
+	CASE(background_use_stops),
+	CASE(background_use_ignoring_the_signal),
+	CASE(orphaned_groups),
+	CASE(window_sizes),
+	CASE(attributes),
+	CASE(lines_are_edited),
+	CASE(raw_mode),
+	CASE(keys_send_signals),
+	CASE(echoing),
+	CASE(the_leaders_end_hangs_up),
 };
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rest of the system's surface: names, randomness, limits, priorities, affinity, users and groups, mounts,
- * statfs, chroot, reboot's checks.
+ * The rest of the system's surface: names, randomness, limits, priorities, affinity, users and
+ * groups, mounts, statfs, chroot, reboot's checks.
  */
 #include "ktap.h"
 
@@ -97,19 +97,19 @@ static void limits(void)
 	FAILS(EINVAL, getrlimit(99, &limit));
 	OK(getrlimit(RLIMIT_STACK, &limit));
 	CHECK(limit.rlim_cur >= 1 << 20);
-	limit = (struct rlimit){ 20, 30 };
+	limit = (struct rlimit){20, 30};
 	OK(prlimit(0, RLIMIT_CORE, &limit, &old));
 	OK(getrlimit(RLIMIT_CORE, &limit));
 	EQUAL(limit.rlim_cur, 20);
-	limit = (struct rlimit){ 40, 30 };
+	limit = (struct rlimit){40, 30};
 	FAILS(EINVAL, setrlimit(RLIMIT_CORE, &limit));
 	pid_t child = CHILD({
-		struct rlimit raised = { 5, 31 };
+		struct rlimit raised = {5, 31};
 		OK(getrlimit(RLIMIT_CORE, &limit));
 		EQUAL(limit.rlim_max, 30);
 		OK(setuid(1000));
 		FAILS(EPERM, setrlimit(RLIMIT_CORE, &raised));
-		raised = (struct rlimit){ 5, 10 };
+		raised = (struct rlimit){5, 10};
 		OK(setrlimit(RLIMIT_CORE, &raised));
 	});
 	EXITS(child, 0);
@@ -119,9 +119,11 @@ static void limits(void)
 static void address_space_limit(void)
 {
 	pid_t child = CHILD({
-		OK(setrlimit(RLIMIT_AS, &(struct rlimit){ 64 << 20, 64 << 20 }));
-		FAILS(ENOMEM, mmap(nullptr, 128 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-		CHECK(mmap(nullptr, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+		OK(setrlimit(RLIMIT_AS, &(struct rlimit){64 << 20, 64 << 20}));
+		FAILS(ENOMEM,
+		      mmap(nullptr, 128 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+		CHECK(mmap(nullptr, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+		      MAP_FAILED);
 	});
 	EXITS(child, 0);
 }
@@ -130,7 +132,7 @@ static void process_count_limit(void)
 {
 	pid_t child = CHILD({
 		OK(setuid(4321));
-		OK(setrlimit(RLIMIT_NPROC, &(struct rlimit){ 3, 3 }));
+		OK(setrlimit(RLIMIT_NPROC, &(struct rlimit){3, 3}));
 		int made = 0;
 		for (; made < 10; made++) {
 			pid_t pid = fork();
@@ -192,7 +194,7 @@ static void users_and_groups(void)
 	uid_t r, e, s;
 
 	EQUAL(getuid(), 0);
-	OK(setgroups(3, (gid_t[]){ 1, 2, 3 }));
+	OK(setgroups(3, (gid_t[]){1, 2, 3}));
 	EQUAL(getgroups(8, groups), 3);
 	EQUAL(groups[2], 3);
 	EQUAL(getgroups(0, nullptr), 3);
@@ -231,14 +233,14 @@ static void set_user_id_programs(void)
 	OK(chmod(".", 0755));
 	pid_t child = CHILD({
 		OK(setuid(1000));
-		execve("m/copy", (char *[]){ "copy", "@ids", nullptr }, (char *[]){ nullptr });
+		execve("m/copy", (char *[]){"copy", "@ids", nullptr}, (char *[]){nullptr});
 		_exit(1);
 	});
 	EXITS(child, 0);
 	OK(mount("none", "m", "tmpfs", MS_REMOUNT | MS_NOSUID, ""));
 	child = CHILD({
 		OK(setuid(1000));
-		execve("m/copy", (char *[]){ "copy", "@ids", nullptr }, (char *[]){ nullptr });
+		execve("m/copy", (char *[]){"copy", "@ids", nullptr}, (char *[]){nullptr});
 		_exit(2);
 	});
 	EXITS(child, 1);
@@ -393,10 +395,24 @@ static void parents_death_signal(void)
 }
 
 static const struct ktap_case cases[] = {
-	CASE(names), STELLUX_CASE(stellux_names_itself), CASE(host_name_changes), CASE(randomness), CASE(limits),
-	CASE(address_space_limit), CASE(process_count_limit), CASE(priorities), CASE(affinity), CASE(users_and_groups),
-	CASE(set_user_id_programs), CASE(mounting), CASE(a_full_file_system), CASE(read_only_mounts),
-	CASE(file_system_statistics), CASE(changing_the_root), CASE(reboot_is_guarded), CASE(parents_death_signal),
+	CASE(names),
+	STELLUX_CASE(stellux_names_itself),
+	CASE(host_name_changes),
+	CASE(randomness),
+	CASE(limits),
+	CASE(address_space_limit),
+	CASE(process_count_limit),
+	CASE(priorities),
+	CASE(affinity),
+	CASE(users_and_groups),
+	CASE(set_user_id_programs),
+	CASE(mounting),
+	CASE(a_full_file_system),
+	CASE(read_only_mounts),
+	CASE(file_system_statistics),
+	CASE(changing_the_root),
+	CASE(reboot_is_guarded),
+	CASE(parents_death_signal),
 };
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clocks, sleeping, timers. Only order and lower bounds are checked, never how long something takes.
+ * Clocks, sleeping, timers. Only order and lower bounds are checked, never how long something
+ * takes.
  */
 #include "ktap.h"
 
@@ -77,9 +78,10 @@ static void processes_agree_on_the_time(void)
 
 static void the_clocks_there_are(void)
 {
-	static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME,
-					    CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE,
-					    CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID };
+	static const clockid_t clocks[] = {CLOCK_REALTIME,	     CLOCK_MONOTONIC,
+					   CLOCK_MONOTONIC_RAW,	     CLOCK_BOOTTIME,
+					   CLOCK_REALTIME_COARSE,    CLOCK_MONOTONIC_COARSE,
+					   CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID};
 	struct timespec resolution;
 
 	for (size_t i = 0; i < sizeof(clocks) / sizeof(*clocks); i++) {
@@ -115,21 +117,21 @@ static void cpu_time_is_counted(void)
 
 static void sleeping_lasts_at_least_as_long(void)
 {
-	static const long spans_ns[] = { 1, 1000, 100'000, 3'000'000, 20'000'000 };
+	static const long spans_ns[] = {1, 1000, 100'000, 3'000'000, 20'000'000};
 
 	for (size_t i = 0; i < sizeof(spans_ns) / sizeof(*spans_ns); i++) {
 		int64_t start = now_ns(CLOCK_MONOTONIC);
-		OK(nanosleep(&(struct timespec){ .tv_nsec = spans_ns[i] }, nullptr));
+		OK(nanosleep(&(struct timespec){.tv_nsec = spans_ns[i]}, nullptr));
 		CHECK(now_ns(CLOCK_MONOTONIC) >= start + spans_ns[i]);
 	}
-	FAILS(EINVAL, nanosleep(&(struct timespec){ .tv_nsec = 1'000'000'000 }, nullptr));
-	FAILS(EINVAL, nanosleep(&(struct timespec){ .tv_sec = -1 }, nullptr));
+	FAILS(EINVAL, nanosleep(&(struct timespec){.tv_nsec = 1'000'000'000}, nullptr));
+	FAILS(EINVAL, nanosleep(&(struct timespec){.tv_sec = -1}, nullptr));
 }
 
 static void sleeping_until(void)
 {
 	int64_t target = now_ns(CLOCK_MONOTONIC) + 5'000'000;
-	struct timespec until = { target / 1'000'000'000, target % 1'000'000'000 };
+	struct timespec until = {target / 1'000'000'000, target % 1'000'000'000};
 
 	EQUAL(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr), 0);
 	CHECK(now_ns(CLOCK_MONOTONIC) >= target);
@@ -155,7 +157,7 @@ static void an_interrupted_sleep_tells_what_is_left(void)
 		ktap_until_state(parent, "S");
 		OK(kill(parent, SIGUSR1));
 	});
-	FAILS(EINTR, nanosleep(&(struct timespec){ .tv_sec = 1000 }, &left));
+	FAILS(EINTR, nanosleep(&(struct timespec){.tv_sec = 1000}, &left));
 	CHECK(left.tv_sec > 0 && left.tv_sec <= 1000);
 	EXITS(child, 0);
 }
@@ -165,18 +167,18 @@ static void sleepers_wake_in_order(void)
 {
 	int ends[2];
 	char order[6] = {};
-	static const int delays_ms[] = { 400, 100, 500, 200, 300 };
+	static const int delays_ms[] = {400, 100, 500, 200, 300};
 
 	OK(pipe(ends));
 	int64_t start = now_ns(CLOCK_MONOTONIC) + 100'000'000;
 	for (int i = 0; i < 5; i++) {
 		CHILD({
 			int64_t target = start + delays_ms[i] * INT64_C(1'000'000);
-			struct timespec until = { target / 1'000'000'000, target % 1'000'000'000 };
+			struct timespec until = {target / 1'000'000'000, target % 1'000'000'000};
 			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
 			int64_t woken = now_ns(CLOCK_MONOTONIC);
 			CHECK(woken >= target);
-			EQUAL(write(ends[1], &(char){ (char)('0' + delays_ms[i] / 100) }, 1), 1);
+			EQUAL(write(ends[1], &(char){(char)('0' + delays_ms[i] / 100)}, 1), 1);
 		});
 	}
 	for (int i = 0; i < 5; i++) {
@@ -197,15 +199,15 @@ static void timeouts_of_poll_and_select(void)
 	EQUAL(poll(nullptr, 0, 5), 0);
 	CHECK(now_ns(CLOCK_MONOTONIC) >= start + 5'000'000);
 	start = now_ns(CLOCK_MONOTONIC);
-	EQUAL(select(0, nullptr, nullptr, nullptr, &(struct timeval){ .tv_usec = 5000 }), 0);
+	EQUAL(select(0, nullptr, nullptr, nullptr, &(struct timeval){.tv_usec = 5000}), 0);
 	CHECK(now_ns(CLOCK_MONOTONIC) >= start + 5'000'000);
 }
 
 static void posix_timers(void)
 {
 	timer_t timer;
-	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2 };
-	struct itimerspec set = { .it_value.tv_nsec = 1'000'000, .it_interval.tv_nsec = 1'000'000 };
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
+	struct itimerspec set = {.it_value.tv_nsec = 1'000'000, .it_interval.tv_nsec = 1'000'000};
 	sigset_t usr2;
 	siginfo_t info;
 
@@ -230,13 +232,15 @@ static void setting_the_clock(void)
 {
 	pid_t child = CHILD({
 		OK(setuid(1000));
-		FAILS(EPERM, clock_settime(CLOCK_REALTIME, &(struct timespec){ .tv_sec = 1'700'000'000 }));
+		FAILS(EPERM,
+		      clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_sec = 1'700'000'000}));
 	});
 	EXITS(child, 0);
-	FAILS(EINVAL, clock_settime(CLOCK_MONOTONIC, &(struct timespec){ .tv_sec = 1 }));
+	FAILS(EINVAL, clock_settime(CLOCK_MONOTONIC, &(struct timespec){.tv_sec = 1}));
 }
 
-KTAP_MAIN(CASE(monotonic_never_goes_back), CASE(call_and_vdso_agree), CASE(processes_agree_on_the_time),
-	  CASE(the_clocks_there_are), CASE(cpu_time_is_counted), CASE(sleeping_lasts_at_least_as_long),
-	  CASE(sleeping_until), CASE(an_interrupted_sleep_tells_what_is_left), CASE(sleepers_wake_in_order),
+KTAP_MAIN(CASE(monotonic_never_goes_back), CASE(call_and_vdso_agree),
+	  CASE(processes_agree_on_the_time), CASE(the_clocks_there_are), CASE(cpu_time_is_counted),
+	  CASE(sleeping_lasts_at_least_as_long), CASE(sleeping_until),
+	  CASE(an_interrupted_sleep_tells_what_is_left), CASE(sleepers_wake_in_order),
 	  CASE(timeouts_of_poll_and_select), CASE(posix_timers), CASE(setting_the_clock))

@@ -7,8 +7,8 @@
  * BusyBox's applets send: TERM = reboot, USR1 = halt, USR2 = power off (INT, from Ctrl-Alt-Del,
  * reboots as well).
  *
- * `init.run="/path arguments"` on the command line runs that program in place of the shells, with its
- * output on the first console, prints its status and powers the machine off: the way tests run.
+ * `init.run="/path arguments"` on the command line runs that program in place of the shells, with
+ * its output on the first console, prints its status and powers the machine off: the way tests run.
  * Without quotes the value is the rest of the line.
  */
 #include "init.h"
@@ -30,9 +30,9 @@ constexpr int RAPID_EXITS_ALLOWED = 5;
 
 struct console {
 	const char *name;
-	pid_t pid;              /* the shell, or 0 */
+	pid_t pid; /* the shell, or 0 */
 	int rapid_exits;
-	time_t started_s;       /* CLOCK_MONOTONIC */
+	time_t started_s; /* CLOCK_MONOTONIC */
 };
 
 static struct init_options options;
@@ -62,8 +62,9 @@ static time_t now_s(void)
 [[noreturn]] static void become(const char *console, const char *path, char *const argv[])
 {
 	static char *const environment[] = {
-		"HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "TERM=vt102",
-		"PATH=/sbin:/usr/sbin:/bin:/usr/bin", nullptr,
+		"HOME=/root",	 "USER=root",  "LOGNAME=root",
+		"SHELL=/bin/sh", "TERM=vt102", "PATH=/sbin:/usr/sbin:/bin:/usr/bin",
+		nullptr,
 	};
 	sigset_t none;
 
@@ -86,7 +87,7 @@ static void console_start(struct console *console)
 	console->started_s = now_s();
 	console->pid = fork();
 	if (console->pid == 0)
-		become(console->name, "/bin/sh", (char *[]){ "-sh", nullptr });
+		become(console->name, "/bin/sh", (char *[]){"-sh", nullptr});
 	if (console->pid < 0) {
 		init_say("%s: cannot fork: %s", console->name, strerror(errno));
 		console->pid = 0;
@@ -143,14 +144,10 @@ static void answer(int signal)
 {
 	switch (signal) {
 	case SIGTERM:
-	case SIGINT:
-		init_shutdown(RB_AUTOBOOT);
-	case SIGUSR1:
-		init_shutdown(RB_HALT_SYSTEM);
-	case SIGUSR2:
-		init_shutdown(RB_POWER_OFF);
-	default:
-		break;
+	case SIGINT: init_shutdown(RB_AUTOBOOT);
+	case SIGUSR1: init_shutdown(RB_HALT_SYSTEM);
+	case SIGUSR2: init_shutdown(RB_POWER_OFF);
+	default: break;
 	}
 }
 
@@ -184,7 +181,8 @@ static void answer(int signal)
 	}
 }
 
-/* A kernel that could not open /dev/console leaves init without streams; take them from there later. */
+/* A kernel that could not open /dev/console leaves init without streams; take them from there
+ * later. */
 static void ensure_streams(void)
 {
 	if (fcntl(STDERR_FILENO, F_GETFD) == 0)
@@ -213,12 +211,13 @@ static void set_host_name(void)
 int main(void)
 {
 	if (getpid() != 1) {
-		init_say("this is the first process's program; it does nothing as process %d", getpid());
+		init_say("this is the first process's program; it does nothing as process %d",
+			 getpid());
 		return 1;
 	}
 	sigemptyset(&answered);
 	for (size_t i = 0; i < 5; i++)
-		sigaddset(&answered, (int[]){ SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2 }[i]);
+		sigaddset(&answered, (int[]){SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2}[i]);
 	sigprocmask(SIG_BLOCK, &answered, nullptr);
 
 	ensure_streams();

@@ -44,14 +44,18 @@ static int try_mount(const struct mount_point *point)
 /* A /dev of our own where the kernel has no filesystem for it. */
 static void make_devices(void)
 {
-	static const struct { const char *path; unsigned int major, minor; } nodes[] = {
-		{ "/dev/null", 1, 3 }, { "/dev/zero", 1, 5 }, { "/dev/full", 1, 7 },
-		{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
-		{ "/dev/console", 5, 1 }, { "/dev/ttyS0", 4, 64 },
+	static const struct {
+		const char *path;
+		unsigned int major, minor;
+	} nodes[] = {
+		{"/dev/null", 1, 3},	{"/dev/zero", 1, 5},	{"/dev/full", 1, 7},
+		{"/dev/random", 1, 8},	{"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
+		{"/dev/console", 5, 1}, {"/dev/ttyS0", 4, 64},
 	};
 
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {
-		if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) != 0 &&
+		if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) !=
+			    0 &&
 		    errno != EEXIST)
 			init_say("cannot make %s: %s", nodes[i].path, strerror(errno));
 	}
@@ -59,7 +63,7 @@ static void make_devices(void)
 
 static void mount_dev(void)
 {
-	struct mount_point dev = { "devtmpfs", "/dev", "mode=755", MS_NOSUID, 0755, true };
+	struct mount_point dev = {"devtmpfs", "/dev", "mode=755", MS_NOSUID, 0755, true};
 	struct stat status;
 	int error = try_mount(&dev);
 
@@ -72,12 +76,12 @@ static void mount_dev(void)
 void init_mount_all(void)
 {
 	static const struct mount_point points[] = {
-		{ "proc", "/proc", nullptr, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555, true },
-		{ "sysfs", "/sys", nullptr, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555, false },
-		{ "devpts", "/dev/pts", "mode=620", MS_NOSUID | MS_NOEXEC, 0755, false },
-		{ "tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV, 01777, false },
-		{ "tmpfs", "/tmp", "mode=1777", MS_NOSUID | MS_NODEV, 01777, true },
-		{ "tmpfs", "/run", "mode=755", MS_NOSUID | MS_NODEV, 0755, true },
+		{"proc", "/proc", nullptr, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555, true},
+		{"sysfs", "/sys", nullptr, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555, false},
+		{"devpts", "/dev/pts", "mode=620", MS_NOSUID | MS_NOEXEC, 0755, false},
+		{"tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV, 01777, false},
+		{"tmpfs", "/tmp", "mode=1777", MS_NOSUID | MS_NODEV, 01777, true},
+		{"tmpfs", "/run", "mode=755", MS_NOSUID | MS_NODEV, 0755, true},
 	};
 
 	umask(0);
@@ -116,10 +120,11 @@ static void reset_terminal(int fd)
 	tty.c_cc[VTIME] = 0;
 	tcsetattr(fd, TCSANOW, &tty);
 
-	/* A serial line does not know its size; full-screen programs need one (`resize` asks the terminal). */
+	/* A serial line does not know its size; full-screen programs need one (`resize` asks the
+	 * terminal). */
 	struct winsize size = {};
 	if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row == 0)
-		ioctl(fd, TIOCSWINSZ, &(struct winsize){ .ws_row = 24, .ws_col = 80 });
+		ioctl(fd, TIOCSWINSZ, &(struct winsize){.ws_row = 24, .ws_col = 80});
 }
 
 int init_open_console(const char *name)
@@ -162,12 +167,14 @@ static void reap_for(int seconds)
 			;
 		if (pid < 0)
 			return;
-		sigtimedwait(&child, nullptr, &(struct timespec){ .tv_nsec = 50'000'000 });
+		sigtimedwait(&child, nullptr, &(struct timespec){.tv_nsec = 50'000'000});
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
+	} while (now.tv_sec < end.tv_sec ||
+		 (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
 }
 
-/* Unmounts in the reverse order of mounting; what is busy or the root is left, read-only if it can be. */
+/* Unmounts in the reverse order of mounting; what is busy or the root is left, read-only if it can
+ * be. */
 static void unmount_all(void)
 {
 	static char text[16384];
@@ -180,7 +187,7 @@ static void unmount_all(void)
 	if (fd < 0)
 		return;
 	for (ssize_t got; length < sizeof(text) - 1 &&
-	     (got = read(fd, text + length, sizeof(text) - 1 - length)) > 0;)
+			  (got = read(fd, text + length, sizeof(text) - 1 - length)) > 0;)
 		length += (size_t)got;
 	close(fd);
 	text[length] = '\0';
@@ -200,8 +207,9 @@ static void unmount_all(void)
 
 void init_shutdown(int command)
 {
-	const char *what = command == RB_AUTOBOOT ? "rebooting" :
-			   command == RB_POWER_OFF ? "powering off" : "halting";
+	const char *what = command == RB_AUTOBOOT    ? "rebooting"
+			   : command == RB_POWER_OFF ? "powering off"
+						     : "halting";
 
 	kill(-1, SIGTERM);
 	kill(-1, SIGCONT);

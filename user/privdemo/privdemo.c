@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * privdemo: makes the kernel's deliberately broken component misbehave, and shows that it is caught.
+ * privdemo: makes the kernel's deliberately broken component misbehave, and shows that it is
+ *caught.
  *
  *	privdemo --list
  *	privdemo NAME|all [--seed N]
  *
- * Each case is started by writing "case NAME seed N" to /proc/stray; the seed chooses the victim. Reading the
- * file gives the results, "NAME caught|survived|refused victim=... culprit=...". The kernel's own report appears
- * on the console. Exit status: 0 when every case that ran was caught, 1 when one was not, 2 on an error.
+ * Each case is started by writing "case NAME seed N" to /proc/stray; the seed chooses the victim.
+ *Reading the file gives the results, "NAME caught|survived|refused victim=... culprit=...". The
+ *kernel's own report appears on the console. Exit status: 0 when every case that ran was caught, 1
+ *when one was not, 2 on an error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,20 +25,20 @@ struct stray_case {
 };
 
 static const struct stray_case cases[] = {
-	{ "write-page-table", "write to an entry of a page table" },
-	{ "write-nucleus-data", "write to a variable of the nucleus" },
-	{ "write-nucleus-text", "overwrite an instruction of the nucleus" },
-	{ "write-kernel-text", "overwrite an instruction of the kernel" },
-	{ "write-thread-record", "write to a thread's saved registers" },
-	{ "write-entry-page", "write to a CPU's entry page" },
-	{ "wrmsr", "write a model-specific register" },
-	{ "cli", "mask interrupts" },
-	{ "mov-cr3", "load another page-table root" },
-	{ "out", "write to an I/O port" },
-	{ "jump-nucleus", "jump to a function of the nucleus" },
-	{ "elevate-unlisted", "elevate from an address outside the brackets' section" },
-	{ "elevate-denied", "elevate without the right to" },
-	{ "wild-gs", "load a wild GS base, take a timer tick, make a nucleus call" },
+	{"write-page-table", "write to an entry of a page table"},
+	{"write-nucleus-data", "write to a variable of the nucleus"},
+	{"write-nucleus-text", "overwrite an instruction of the nucleus"},
+	{"write-kernel-text", "overwrite an instruction of the kernel"},
+	{"write-thread-record", "write to a thread's saved registers"},
+	{"write-entry-page", "write to a CPU's entry page"},
+	{"wrmsr", "write a model-specific register"},
+	{"cli", "mask interrupts"},
+	{"mov-cr3", "load another page-table root"},
+	{"out", "write to an I/O port"},
+	{"jump-nucleus", "jump to a function of the nucleus"},
+	{"elevate-unlisted", "elevate from an address outside the brackets' section"},
+	{"elevate-denied", "elevate without the right to"},
+	{"wild-gs", "load a wild GS base, take a timer tick, make a nucleus call"},
 };
 constexpr size_t CASE_COUNT = sizeof(cases) / sizeof(*cases);
 
@@ -45,7 +47,8 @@ static const char stray_path[] = "/proc/stray";
 [[noreturn]] static void fail(const char *doing)
 {
 	fprintf(stderr, "privdemo: cannot %s %s: %s%s\n", doing, stray_path, strerror(errno),
-		errno == ENOENT ? " (this needs a Stellux kernel with its demonstration component)" : "");
+		errno == ENOENT ? " (this needs a Stellux kernel with its demonstration component)"
+				: "");
 	exit(2);
 }
 
@@ -95,7 +98,8 @@ static bool run_case(const struct stray_case *stray, unsigned long seed)
 	close(fd);
 	read_result(stray->name, result, sizeof(result));
 	if (result[0] == '\0') {
-		printf("  no result: %s\n", written < 0 ? strerror(error) : "the kernel reported nothing");
+		printf("  no result: %s\n",
+		       written < 0 ? strerror(error) : "the kernel reported nothing");
 		return false;
 	}
 	printf("  %s\n", result);

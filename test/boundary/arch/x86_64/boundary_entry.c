@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every way by which a process can leave ring 3, tried with everything it can bring along: software interrupts from every code selector
- * that can be loaded, SYSENTER, privileged instructions, wild stack pointers, segment bases, flags. Each ends in a
- * signal or does nothing, and the kernel goes on.
+ * Every way by which a process can leave ring 3, tried with everything it can bring along: software
+ * interrupts from every code selector that can be loaded, SYSENTER, privileged instructions, wild
+ * stack pointers, segment bases, flags. Each ends in a signal or does nothing, and the kernel goes
+ * on.
  */
 #include "boundary.h"
 
@@ -12,16 +13,19 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 
-static unsigned char *code;      /* a page below 4 GiB, so that 32-bit code could run there too */
+static unsigned char *code; /* a page below 4 GiB, so that 32-bit code could run there too */
 static char *low_stack;
 
 static void make_code_page(void)
 {
-	code = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	if (code == MAP_FAILED)	/* W^X systems: written first, then executed */
-		code = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	code = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	if (code == MAP_FAILED) /* W^X systems: written first, then executed */
+		code = mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	CHECK(code != MAP_FAILED);
-	low_stack = mmap(nullptr, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	low_stack = mmap(nullptr, 16 * 4096, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	CHECK(low_stack != MAP_FAILED);
 }
 
@@ -52,11 +56,13 @@ static void come_back(int signal, siginfo_t *info, void *context)
 static void catch_all(void)
 {
 	static char alternate[65536];
-	struct sigaction action = { .sa_sigaction = come_back, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK };
+	struct sigaction action = {.sa_sigaction = come_back,
+				   .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
 
-	OK(sigaltstack(&(stack_t){ .ss_sp = alternate, .ss_size = sizeof(alternate) }, nullptr));
+	OK(sigaltstack(&(stack_t){.ss_sp = alternate, .ss_size = sizeof(alternate)}, nullptr));
 	for (int i = 0; i < 5; i++)
-		OK(sigaction((int[]){ SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE }[i], &action, nullptr));
+		OK(sigaction((int[]){SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE}[i], &action,
+			     nullptr));
 }
 
 /* Runs the code page with eax = value. Returns the signal that ended it. */
@@ -64,7 +70,7 @@ static int run_code(uint64_t value)
 {
 	got_signal = 0;
 	if (sigsetjmp(back, 0) == 0)
-		asm volatile("call *%0" :: "r"(code), "a"(value) : "rcx", "rdx", "r11", "memory");
+		asm volatile("call *%0" ::"r"(code), "a"(value) : "rcx", "rdx", "r11", "memory");
 	return got_signal;
 }
 
@@ -73,7 +79,7 @@ static void software_interrupts(void)
 	make_code_page();
 	catch_all();
 	for (unsigned int vector = 0; vector < 256; vector++) {
-		set_code((unsigned char[]){ 0xcd, (unsigned char)vector }, 2);
+		set_code((unsigned char[]){0xcd, (unsigned char)vector}, 2);
 		int signal = run_code(20);
 		bool ran_on = signal == SIGTRAP && got_rip == (uint64_t)code + 3;
 		if (vector == 3)
@@ -81,7 +87,8 @@ static void software_interrupts(void)
 		else if (vector == 0x80 && !ktap_on_stellux())
 			CHECK(ran_on || signal == SIGSEGV);
 		else if (signal != SIGSEGV)
-			ktap_fail(__FILE__, __LINE__, "int %#x ended in signal %d at %#lx", vector, signal, (unsigned long)got_rip);
+			ktap_fail(__FILE__, __LINE__, "int %#x ended in signal %d at %#lx", vector,
+				  signal, (unsigned long)got_rip);
 	}
 	still_works();
 }
@@ -90,13 +97,13 @@ static void other_trap_instructions(void)
 {
 	make_code_page();
 	catch_all();
-	set_code((unsigned char[]){ 0xf1 }, 1);
+	set_code((unsigned char[]){0xf1}, 1);
 	/* QEMU's emulation takes the one-byte form of int 1 for an undefined instruction. */
 	int signal = run_code(0);
 	CHECK(signal == SIGTRAP || signal == SIGILL);
-	set_code((unsigned char[]){ 0xce }, 1);
+	set_code((unsigned char[]){0xce}, 1);
 	EQUAL(run_code(0), SIGILL);
-	set_code((unsigned char[]){ 0x0f, 0x05 }, 2);
+	set_code((unsigned char[]){0x0f, 0x05}, 2);
 	EQUAL(run_code(SYS_getpid), SIGTRAP);
 	still_works();
 }
@@ -104,15 +111,19 @@ static void other_trap_instructions(void)
 /* Goes to the code page with this code selector and a low stack. */
 static void far_go(uint64_t selector)
 {
-	static volatile struct [[gnu::packed]] { uint32_t offset; uint16_t selector; } target;
+	static volatile struct [[gnu::packed]] {
+		uint32_t offset;
+		uint16_t selector;
+	} target;
 
 	target.offset = (uint32_t)(uintptr_t)code;
 	target.selector = (uint16_t)selector;
 	asm volatile("mov %[stack], %%rsp\n"
 		     "mov $20, %%eax\n"
 		     "xor %%ebp, %%ebp\n"
-		     "ljmpl *%[target]\n"
-		     :: [stack] "b"(low_stack + 15 * 4096), [target] "m"(target) : "memory");
+		     "ljmpl *%[target]\n" ::[stack] "b"(low_stack + 15 * 4096),
+		     [target] "m"(target)
+		     : "memory");
 	__builtin_unreachable();
 }
 
@@ -146,13 +157,13 @@ static void entry_attempt(uint64_t packed)
 	unsigned int attempt = (unsigned int)(packed >> 16);
 
 	if (attempt < 256)
-		set_code((unsigned char[]){ 0xcd, (unsigned char)attempt }, 2);
+		set_code((unsigned char[]){0xcd, (unsigned char)attempt}, 2);
 	else if (attempt == 256)
-		set_code((unsigned char[]){ 0x0f, 0x05 }, 2);
+		set_code((unsigned char[]){0x0f, 0x05}, 2);
 	else
-		set_code((unsigned char[]){ 0x0f, 0x34 }, 2);
+		set_code((unsigned char[]){0x0f, 0x34}, 2);
 	for (int i = 0; i < 5; i++)
-		signal((int[]){ SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE }[i], SIG_DFL);
+		signal((int[]){SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE}[i], SIG_DFL);
 	far_go(packed & 0xffff);
 }
 
@@ -168,7 +179,8 @@ static void entries_from_every_selector(void)
 		for (unsigned int attempt = 0; attempt < 258; attempt++) {
 			int status = in_child(entry_attempt, selector | (uint64_t)attempt << 16);
 			CHECK(WIFSIGNALED(status));
-			CHECK(WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGTRAP || WTERMSIG(status) == SIGILL);
+			CHECK(WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGTRAP ||
+			      WTERMSIG(status) == SIGILL);
 		}
 	}
 	still_works();
@@ -187,7 +199,7 @@ static void only_64_bit_code_selectors(void)
 
 static void sysenter_attempt(uint64_t value)
 {
-	asm volatile("sysenter" :: "a"(value), "b"(0), "c"(low_stack), "d"(code) : "memory");
+	asm volatile("sysenter" ::"a"(value), "b"(0), "c"(low_stack), "d"(code) : "memory");
 }
 
 static void sysenter_does_nothing(void)
@@ -212,7 +224,7 @@ static void data_selectors(void)
 			continue;
 		got_signal = 0;
 		if (sigsetjmp(back, 0) == 0)
-			asm volatile("mov %0, %%ds; mov %0, %%es" :: "r"(selector) : "memory");
+			asm volatile("mov %0, %%ds; mov %0, %%es" ::"r"(selector) : "memory");
 		if (got_signal != 0) {
 			EQUAL(got_signal, SIGSEGV);
 			continue;
@@ -224,9 +236,9 @@ static void data_selectors(void)
 			if (sigsetjmp(back, 0) == 0)
 				(void)*(volatile char *)8;
 		}
-		asm volatile("mov %0, %%ds; mov %0, %%es" :: "r"(0) : "memory");
+		asm volatile("mov %0, %%ds; mov %0, %%es" ::"r"(0) : "memory");
 		if (sigsetjmp(back, 0) == 0)
-			asm volatile("mov %0, %%gs" :: "r"(selector) : "memory");
+			asm volatile("mov %0, %%gs" ::"r"(selector) : "memory");
 		sched_yield();
 	}
 	CHECK(loaded >= 1);
@@ -235,7 +247,7 @@ static void data_selectors(void)
 
 static void stack_selector_attempt(uint64_t selector)
 {
-	asm volatile("mov %0, %%ss" :: "r"((unsigned int)selector) : "memory");
+	asm volatile("mov %0, %%ss" ::"r"((unsigned int)selector) : "memory");
 	sched_yield();
 	asm volatile("int3");
 }
@@ -258,22 +270,42 @@ struct instruction {
 static void privileged_instructions(void)
 {
 	static const struct instruction forbidden[] = {
-		{ "cli", { 0xfa }, 1 }, { "sti", { 0xfb }, 1 }, { "hlt", { 0xf4 }, 1 },
-		{ "in", { 0xec }, 1 }, { "out", { 0xee }, 1 }, { "insb", { 0x6c }, 1 }, { "outsb", { 0x6e }, 1 },
-		{ "wrmsr", { 0x0f, 0x30 }, 2 }, { "rdmsr", { 0x0f, 0x32 }, 2 },
-		{ "mov cr0", { 0x0f, 0x20, 0xc0 }, 3 }, { "to cr0", { 0x0f, 0x22, 0xc0 }, 3 },
-		{ "mov cr3", { 0x0f, 0x20, 0xd8 }, 3 }, { "to cr3", { 0x0f, 0x22, 0xd8 }, 3 },
-		{ "to cr4", { 0x0f, 0x22, 0xe0 }, 3 }, { "to cr8", { 0x44, 0x0f, 0x22, 0xc0 }, 4 },
-		{ "mov dr7", { 0x0f, 0x21, 0xf8 }, 3 }, { "to dr7", { 0x0f, 0x23, 0xf8 }, 3 },
-		{ "lgdt", { 0x0f, 0x01, 0x10 }, 3 }, { "lidt", { 0x0f, 0x01, 0x18 }, 3 },
-		{ "lldt", { 0x0f, 0x00, 0xd0 }, 3 }, { "ltr", { 0x0f, 0x00, 0xd8 }, 3 },
-		{ "lmsw", { 0x0f, 0x01, 0xf0 }, 3 }, { "clts", { 0x0f, 0x06 }, 2 },
-		{ "invd", { 0x0f, 0x08 }, 2 }, { "wbinvd", { 0x0f, 0x09 }, 2 }, { "invlpg", { 0x0f, 0x01, 0x38 }, 3 },
-		{ "swapgs", { 0x0f, 0x01, 0xf8 }, 3 }, { "sysretq", { 0x48, 0x0f, 0x07 }, 3 },
-		{ "sysexit", { 0x0f, 0x35 }, 2 }, { "rdpmc", { 0x0f, 0x33 }, 2 }, { "xsetbv", { 0x0f, 0x01, 0xd1 }, 3 },
-		{ "monitor", { 0x0f, 0x01, 0xc8 }, 3 }, { "mwait", { 0x0f, 0x01, 0xc9 }, 3 },
-		{ "clac", { 0x0f, 0x01, 0xca }, 3 },
-		{ "stac", { 0x0f, 0x01, 0xcb }, 3 }, { "rsm", { 0x0f, 0xaa }, 2 },
+		{"cli", {0xfa}, 1},
+		{"sti", {0xfb}, 1},
+		{"hlt", {0xf4}, 1},
+		{"in", {0xec}, 1},
+		{"out", {0xee}, 1},
+		{"insb", {0x6c}, 1},
+		{"outsb", {0x6e}, 1},
+		{"wrmsr", {0x0f, 0x30}, 2},
+		{"rdmsr", {0x0f, 0x32}, 2},
+		{"mov cr0", {0x0f, 0x20, 0xc0}, 3},
+		{"to cr0", {0x0f, 0x22, 0xc0}, 3},
+		{"mov cr3", {0x0f, 0x20, 0xd8}, 3},
+		{"to cr3", {0x0f, 0x22, 0xd8}, 3},
+		{"to cr4", {0x0f, 0x22, 0xe0}, 3},
+		{"to cr8", {0x44, 0x0f, 0x22, 0xc0}, 4},
+		{"mov dr7", {0x0f, 0x21, 0xf8}, 3},
+		{"to dr7", {0x0f, 0x23, 0xf8}, 3},
+		{"lgdt", {0x0f, 0x01, 0x10}, 3},
+		{"lidt", {0x0f, 0x01, 0x18}, 3},
+		{"lldt", {0x0f, 0x00, 0xd0}, 3},
+		{"ltr", {0x0f, 0x00, 0xd8}, 3},
+		{"lmsw", {0x0f, 0x01, 0xf0}, 3},
+		{"clts", {0x0f, 0x06}, 2},
+		{"invd", {0x0f, 0x08}, 2},
+		{"wbinvd", {0x0f, 0x09}, 2},
+		{"invlpg", {0x0f, 0x01, 0x38}, 3},
+		{"swapgs", {0x0f, 0x01, 0xf8}, 3},
+		{"sysretq", {0x48, 0x0f, 0x07}, 3},
+		{"sysexit", {0x0f, 0x35}, 2},
+		{"rdpmc", {0x0f, 0x33}, 2},
+		{"xsetbv", {0x0f, 0x01, 0xd1}, 3},
+		{"monitor", {0x0f, 0x01, 0xc8}, 3},
+		{"mwait", {0x0f, 0x01, 0xc9}, 3},
+		{"clac", {0x0f, 0x01, 0xca}, 3},
+		{"stac", {0x0f, 0x01, 0xcb}, 3},
+		{"rsm", {0x0f, 0xaa}, 2},
 	};
 
 	make_code_page();
@@ -282,13 +314,14 @@ static void privileged_instructions(void)
 		set_code(forbidden[i].bytes, forbidden[i].size);
 		int signal = run_code((uint64_t)code);
 		if ((signal != SIGSEGV && signal != SIGILL) || got_rip != (uint64_t)code)
-			ktap_fail(__FILE__, __LINE__, "%s ended in signal %d at %#lx", forbidden[i].name, signal,
-				  (unsigned long)got_rip);
+			ktap_fail(__FILE__, __LINE__, "%s ended in signal %d at %#lx",
+				  forbidden[i].name, signal, (unsigned long)got_rip);
 	}
 	still_works();
 }
 
-/* Instructions that tell where the kernel's tables are: refused, emulated, or (without UMIP) harmless. */
+/* Instructions that tell where the kernel's tables are: refused, emulated, or (without UMIP)
+ * harmless. */
 static void table_addresses(void)
 {
 	char space[16];
@@ -307,9 +340,11 @@ static void iret_attempt(uint64_t selector)
 {
 	uint64_t stack = selector & 0xff00 ? selector >> 8 : 0x2b;
 
-	asm volatile("mov %%rsp, %%rax\n push %[ss]\n push %%rax\n pushfq\n orq $0x7000, (%%rsp)\n push %[cs]\n lea 1f(%%rip), %%rax\n"
-		     "push %%rax\n iretq\n 1: cli\n"
-		     :: [cs] "r"(selector & 0xff), [ss] "r"(stack) : "rax", "memory");
+	asm volatile(
+		"mov %%rsp, %%rax\n push %[ss]\n push %%rax\n pushfq\n orq $0x7000, (%%rsp)\n push %[cs]\n lea 1f(%%rip), %%rax\n"
+		"push %%rax\n iretq\n 1: cli\n" ::[cs] "r"(selector & 0xff),
+		[ss] "r"(stack)
+		: "rax", "memory");
 }
 
 static void iret_to_kernel_selectors(void)
@@ -322,12 +357,27 @@ static void iret_to_kernel_selectors(void)
 }
 
 static const uint64_t wild[] = {
-	0, 8, 0x1000, USER_END - 8, USER_END, 0x0000800000000000, 0x8000000000000000, 0xfffeffffffffffff,
-	0xffff800000000000, WINDOW_BASE, POOL_BASE, POOL_BASE + 0x40001000, IMAGE_BASE, GATES_BASE, ~7ull, ~0ull,
+	0,
+	8,
+	0x1000,
+	USER_END - 8,
+	USER_END,
+	0x0000800000000000,
+	0x8000000000000000,
+	0xfffeffffffffffff,
+	0xffff800000000000,
+	WINDOW_BASE,
+	POOL_BASE,
+	POOL_BASE + 0x40001000,
+	IMAGE_BASE,
+	GATES_BASE,
+	~7ull,
+	~0ull,
 };
 constexpr size_t WILD_COUNT = sizeof(wild) / sizeof(*wild);
 
-/* With such a stack pointer: a call, time to be interrupted in, another CPU perhaps, then a fault. */
+/* With such a stack pointer: a call, time to be interrupted in, another CPU perhaps, then a fault.
+ */
 static void stack_attempt(uint64_t stack)
 {
 	asm volatile("mov %0, %%rsp\n"
@@ -335,8 +385,8 @@ static void stack_attempt(uint64_t stack)
 		     "mov $3000000, %%ecx\n 1: dec %%ecx\n jnz 1b\n"
 		     "mov $24, %%eax\n syscall\n"
 		     "mov $39, %%eax\n syscall\n"
-		     "int3\n"
-		     :: "r"(stack) : "rax", "rcx", "r11", "memory");
+		     "int3\n" ::"r"(stack)
+		     : "rax", "rcx", "r11", "memory");
 	__builtin_unreachable();
 }
 
@@ -375,8 +425,8 @@ static void base_attempt(uint64_t base)
 		     "mov $24, %%eax\n syscall\n"
 		     "rdgsbase %%rax\n cmp %0, %%rax\n jne 2f\n"
 		     "rdfsbase %%rax\n cmp %0, %%rax\n jne 2f\n"
-		     "int3\n 2: ud2\n"
-		     :: "r"(base) : "rax", "rcx", "r11", "memory");
+		     "int3\n 2: ud2\n" ::"r"(base)
+		     : "rax", "rcx", "r11", "memory");
 }
 
 static bool may_write_bases(void)
@@ -403,9 +453,9 @@ static void wild_segment_bases(void)
 static void gs_through_selector_attempt(uint64_t base)
 {
 	syscall(SYS_arch_prctl, 0x1001, base);
-	asm volatile("mov %0, %%gs" :: "r"(0x2b) : "memory");
+	asm volatile("mov %0, %%gs" ::"r"(0x2b) : "memory");
 	sched_yield();
-	asm volatile("mov %0, %%gs" :: "r"(0) : "memory");
+	asm volatile("mov %0, %%gs" ::"r"(0) : "memory");
 	for (volatile int i = 0; i < 1'000'000; i++)
 		;
 	asm volatile("int3");
@@ -419,14 +469,23 @@ static void selectors_over_bases(void)
 
 static void trap_flag_attempt(uint64_t way)
 {
-	asm volatile("mov %%ss, %%edx\n pushfq\n orq $0x100, (%%rsp)\n mov $39, %%eax\n" ::: "rax", "rdx", "memory");
+	asm volatile("mov %%ss, %%edx\n pushfq\n orq $0x100, (%%rsp)\n mov $39, %%eax\n" ::
+			     : "rax", "rdx", "memory");
 	switch (way) {
-	case 0: asm volatile("popfq\n syscall\n nop\n int3" ::: "rax", "rcx", "r11", "memory"); break;
+	case 0:
+		asm volatile("popfq\n syscall\n nop\n int3" ::: "rax", "rcx", "r11", "memory");
+		break;
 	case 1: asm volatile("popfq\n mov 8, %%rax\n int3" ::: "rax", "memory"); break;
 	case 2: asm volatile("popfq\n int3" ::: "memory"); break;
-	case 3: asm volatile("popfq\n mov %%edx, %%ss\n syscall\n nop\n int3" ::: "rax", "rcx", "r11", "memory"); break;
+	case 3:
+		asm volatile("popfq\n mov %%edx, %%ss\n syscall\n nop\n int3" ::
+				     : "rax", "rcx", "r11", "memory");
+		break;
 	case 4: asm volatile("popfq\n mov %%edx, %%ss\n int3\n nop\n int3" ::: "memory"); break;
-	default: asm volatile("popfq\n mov %%edx, %%ss\n int $0x80\n nop\n int3" ::: "rax", "memory"); break;
+	default:
+		asm volatile("popfq\n mov %%edx, %%ss\n int $0x80\n nop\n int3" ::
+				     : "rax", "memory");
+		break;
 	}
 }
 
@@ -447,11 +506,14 @@ static void the_trap_flag(void)
 	for (uint64_t way = 0; way < 6; way++)
 		CHECK(died(in_child(trap_flag_attempt, way), SIGTRAP, SIGSEGV));
 	still_works();
-	OK(sigaction(SIGTRAP, &(struct sigaction){ .sa_sigaction = count_steps, .sa_flags = SA_SIGINFO }, nullptr));
-	asm volatile("pushfq\n orq $0x100, (%%rsp)\n popfq\n"
-		     "mov $39, %%eax\n syscall\n mov $39, %%eax\n syscall\n mov $39, %%eax\n syscall\n"
-		     "mov $100, %%ecx\n 1: loop 1b\n"
-		     ::: "rax", "rcx", "r11", "memory", "cc");
+	OK(sigaction(SIGTRAP,
+		     &(struct sigaction){.sa_sigaction = count_steps, .sa_flags = SA_SIGINFO},
+		     nullptr));
+	asm volatile(
+		"pushfq\n orq $0x100, (%%rsp)\n popfq\n"
+		"mov $39, %%eax\n syscall\n mov $39, %%eax\n syscall\n mov $39, %%eax\n syscall\n"
+		"mov $100, %%ecx\n 1: loop 1b\n" ::
+			: "rax", "rcx", "r11", "memory", "cc");
 	EQUAL(steps, 20);
 	still_works();
 }
@@ -464,7 +526,9 @@ static void flags_attempt(uint64_t flags)
 		     "mov $3000000, %%ecx\n 1: dec %%ecx\n jnz 1b\n"
 		     "mov $24, %%eax\n syscall\n pushfq\n pop %0\n"
 		     "push $0x202\n popfq\n"
-		     : "=r"(after) : "r"(flags) : "rax", "rcx", "r11", "memory", "cc");
+		     : "=r"(after)
+		     : "r"(flags)
+		     : "rax", "rcx", "r11", "memory", "cc");
 	EQUAL(after & 0x3000, 0);
 	CHECK(after & 0x200);
 	asm volatile("cli");
@@ -473,7 +537,8 @@ static void flags_attempt(uint64_t flags)
 /* NT, AC, IOPL, DF, ID, without IF, taken into calls and interrupts. */
 static void flags_on_entry(void)
 {
-	static const uint64_t flags[] = { 0x4202, 0x40202, 0x3202, 0x602, 0x200202, 0x0002, 0x247e02, 0x7202 };
+	static const uint64_t flags[] = {0x4202,   0x40202, 0x3202,   0x602,
+					 0x200202, 0x0002,  0x247e02, 0x7202};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
 		CHECK(died(in_child(flags_attempt, flags[i]), SIGSEGV, 0));
@@ -485,7 +550,7 @@ static void protection_keys_attempt(uint64_t rights)
 	char c;
 	int fd = open("/dev/zero", O_RDONLY);
 
-	asm volatile(".byte 0x0f, 0x01, 0xef" :: "a"(rights), "c"(0), "d"(0) : "memory");
+	asm volatile(".byte 0x0f, 0x01, 0xef" ::"a"(rights), "c"(0), "d"(0) : "memory");
 	for (int i = 0; i < 10; i++) {
 		syscall(SYS_read, fd, &c, 1);
 		syscall(SYS_sched_yield);
@@ -501,8 +566,10 @@ static void protection_keys_do_not_reach_the_kernel(void)
 	still_works();
 }
 
-KTAP_MAIN(CASE(software_interrupts), CASE(other_trap_instructions), CASE(entries_from_every_selector),
-	  STELLUX_CASE(only_64_bit_code_selectors), CASE(sysenter_does_nothing), CASE(data_selectors), CASE(stack_selectors),
-	  CASE(privileged_instructions), CASE(table_addresses), CASE(iret_to_kernel_selectors), CASE(wild_stack_pointers),
-	  CASE(handlers_on_wild_stacks), CASE(wild_segment_bases), CASE(selectors_over_bases), CASE(the_trap_flag),
-	  CASE(flags_on_entry), CASE(protection_keys_do_not_reach_the_kernel))
+KTAP_MAIN(CASE(software_interrupts), CASE(other_trap_instructions),
+	  CASE(entries_from_every_selector), STELLUX_CASE(only_64_bit_code_selectors),
+	  CASE(sysenter_does_nothing), CASE(data_selectors), CASE(stack_selectors),
+	  CASE(privileged_instructions), CASE(table_addresses), CASE(iret_to_kernel_selectors),
+	  CASE(wild_stack_pointers), CASE(handlers_on_wild_stacks), CASE(wild_segment_bases),
+	  CASE(selectors_over_bases), CASE(the_trap_flag), CASE(flags_on_entry),
+	  CASE(protection_keys_do_not_reach_the_kernel))

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every system call number from 0 to 2000, and numbers beyond, with bounded random arguments, by an unprivileged user. A call may fail,
- * block (it is ended) or end its process; the kernel must go on. The numbers include those of all nucleus calls and gates.
+ * Every system call number from 0 to 2000, and numbers beyond, with bounded random arguments, by an
+ *unprivileged user. A call may fail, block (it is ended) or end its process; the kernel must go on.
+ *The numbers include those of all nucleus calls and gates.
  *
- *	boundary_fuzz [CASE]      FUZZ_SEED and FUZZ_ROUNDS in the environment change seed and rounds
+ *	boundary_fuzz [CASE]      FUZZ_SEED and FUZZ_ROUNDS in the environment change seed and
+ *rounds
  */
 #include "boundary.h"
 
@@ -33,9 +35,33 @@ static uint64_t next_random(void)
 static uint64_t argument(void)
 {
 	static const uint64_t special[] = {
-		0, 1, 2, 3, 7, 8, 64, 4096, 65536, ~0ull, ~1ull, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff,
-		0x8000000000000000, USER_END, USER_END - 1, 0x0000800000000000, WINDOW_BASE, DIRECT_BASE, POOL_BASE,
-		FRAMES_BASE, IMAGE_BASE, GATES_BASE, GATE_CALL_RETURN, 0xfffffffffffff000,
+		0,
+		1,
+		2,
+		3,
+		7,
+		8,
+		64,
+		4096,
+		65536,
+		~0ull,
+		~1ull,
+		0x7fffffff,
+		0x80000000,
+		0xffffffff,
+		0x7fffffffffffffff,
+		0x8000000000000000,
+		USER_END,
+		USER_END - 1,
+		0x0000800000000000,
+		WINDOW_BASE,
+		DIRECT_BASE,
+		POOL_BASE,
+		FRAMES_BASE,
+		IMAGE_BASE,
+		GATES_BASE,
+		GATE_CALL_RETURN,
+		0xfffffffffffff000,
 	};
 
 	switch (next_random() % 8) {
@@ -50,18 +76,20 @@ static uint64_t argument(void)
 	}
 }
 
-/* Calls that leave things behind on the machine that runs the test, in places that outlive the process. */
+/* Calls that leave things behind on the machine that runs the test, in places that outlive the
+ * process. */
 static bool left_out(long number)
 {
-	return number == SYS_shmget || number == SYS_semget || number == SYS_msgget || number == SYS_mq_open ||
-	       number == SYS_add_key || number == SYS_request_key || number == SYS_keyctl;
+	return number == SYS_shmget || number == SYS_semget || number == SYS_msgget ||
+	       number == SYS_mq_open || number == SYS_add_key || number == SYS_request_key ||
+	       number == SYS_keyctl;
 }
 
 static void become_nobody(void)
 {
-	OK(setrlimit(RLIMIT_NPROC, &(struct rlimit){ 40, 40 }));
-	OK(setrlimit(RLIMIT_AS, &(struct rlimit){ 128 << 20, 128 << 20 }));
-	OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 1 << 20, 1 << 20 }));
+	OK(setrlimit(RLIMIT_NPROC, &(struct rlimit){40, 40}));
+	OK(setrlimit(RLIMIT_AS, &(struct rlimit){128 << 20, 128 << 20}));
+	OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){1 << 20, 1 << 20}));
 	OK(setrlimit(RLIMIT_CORE, &(struct rlimit){}));
 	OK(setgroups(0, nullptr));
 	OK(setgid(NOBODY));
@@ -165,18 +193,41 @@ static void fuzz_range(long first, long end)
 	fuzz(numbers, count);
 }
 
-static void numbers_0_to_127(void) { fuzz_range(0, 128); }
-static void numbers_128_to_255(void) { fuzz_range(128, 256); }
-static void numbers_256_to_511(void) { fuzz_range(256, 512); }
-static void numbers_512_to_2000(void) { fuzz_range(512, NUMBERS); }
+static void numbers_0_to_127(void)
+{
+	fuzz_range(0, 128);
+}
+static void numbers_128_to_255(void)
+{
+	fuzz_range(128, 256);
+}
+static void numbers_256_to_511(void)
+{
+	fuzz_range(256, 512);
+}
+static void numbers_512_to_2000(void)
+{
+	fuzz_range(512, NUMBERS);
+}
 
 static void numbers_beyond(void)
 {
-	static const long numbers[] = { -1, -2, -4096, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x100000027, 0x40000000,
-					0x40000027, 0x7fffffffffffffff, (long)0x8000000000000000, (long)GATE_CALL_RETURN };
+	static const long numbers[] = {-1,
+				       -2,
+				       -4096,
+				       0x7fffffff,
+				       0x80000000,
+				       0xffffffff,
+				       0x100000000,
+				       0x100000027,
+				       0x40000000,
+				       0x40000027,
+				       0x7fffffffffffffff,
+				       (long)0x8000000000000000,
+				       (long)GATE_CALL_RETURN};
 
 	fuzz(numbers, sizeof(numbers) / sizeof(*numbers));
 }
 
-KTAP_MAIN(CASE(numbers_0_to_127), CASE(numbers_128_to_255), CASE(numbers_256_to_511), CASE(numbers_512_to_2000),
-	  CASE(numbers_beyond))
+KTAP_MAIN(CASE(numbers_0_to_127), CASE(numbers_128_to_255), CASE(numbers_256_to_511),
+	  CASE(numbers_512_to_2000), CASE(numbers_beyond))

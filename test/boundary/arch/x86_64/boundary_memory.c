@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process that reads, writes or jumps to the kernel half of the address space, wherever that is, gets SIGSEGV, and the
- * kernel goes on. The places are those of the layout, every page of the image, and samples of everything else.
+ * A process that reads, writes or jumps to the kernel half of the address space, wherever that is,
+ * gets SIGSEGV, and the kernel goes on. The places are those of the layout, every page of the
+ * image, and samples of everything else.
  */
 #include "boundary.h"
 
@@ -24,7 +25,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 static void catch_faults(void)
 {
-	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
 
 	OK(sigaction(SIGSEGV, &action, nullptr));
 	OK(sigaction(SIGBUS, &action, nullptr));
@@ -33,10 +34,12 @@ static void catch_faults(void)
 static void must_fault(uint64_t address, const char *what)
 {
 	if (fault.si_signo != SIGSEGV)
-		ktap_fail(__FILE__, __LINE__, "%s %#lx raised signal %d", what, (unsigned long)address, fault.si_signo);
+		ktap_fail(__FILE__, __LINE__, "%s %#lx raised signal %d", what,
+			  (unsigned long)address, fault.si_signo);
 	bool canonical = address >> 47 == 0 || address >> 47 == 0x1ffff;
 	if (canonical && (uint64_t)fault.si_addr != address)
-		ktap_fail(__FILE__, __LINE__, "%s %#lx was reported as %p", what, (unsigned long)address, fault.si_addr);
+		ktap_fail(__FILE__, __LINE__, "%s %#lx was reported as %p", what,
+			  (unsigned long)address, fault.si_addr);
 }
 
 static void read_it(uint64_t address)
@@ -77,7 +80,8 @@ static void all_three(uint64_t address)
 }
 
 static const uint64_t bases[] = {
-	WINDOW_BASE, DIRECT_BASE, KMAP_BASE, FRAMES_BASE, POOL_BASE, IMAGE_BASE, GATES_BASE, ELEVATED_BASE,
+	WINDOW_BASE,	   DIRECT_BASE,	       KMAP_BASE,	   FRAMES_BASE,
+	POOL_BASE,	   IMAGE_BASE,	       GATES_BASE,	   ELEVATED_BASE,
 	LOWERED_TEXT_BASE, 0xffff800000000000, 0xffffffffc0000000, 0xfffffffffffff000,
 };
 
@@ -94,8 +98,9 @@ static void the_kernels_places(void)
 
 static void every_gate(void)
 {
-	static const uint64_t gates[] = { GATE_START, GATE_CALL_RETURN, GATE_EXIT_RETURN, GATE_RESUME_RETURN,
-					  UPCALL_SYSCALL, UPCALL_EVENT, UPCALL_FAULT };
+	static const uint64_t gates[] = {GATE_START,	     GATE_CALL_RETURN, GATE_EXIT_RETURN,
+					 GATE_RESUME_RETURN, UPCALL_SYSCALL,   UPCALL_EVENT,
+					 UPCALL_FAULT};
 
 	catch_faults();
 	for (size_t i = 0; i < sizeof(gates) / sizeof(*gates); i++) {
@@ -175,23 +180,25 @@ static void by_other_instructions(void)
 		uint64_t at = bases[i];
 		if (sigsetjmp(after_fault, 0) == 0) {
 			atomic_fetch_add((_Atomic uint64_t *)at, 1);
-			ktap_fail(__FILE__, __LINE__, "an atomic at %#lx worked", (unsigned long)at);
+			ktap_fail(__FILE__, __LINE__, "an atomic at %#lx worked",
+				  (unsigned long)at);
 		}
 		must_fault(at, "an atomic at");
 		if (sigsetjmp(after_fault, 0) == 0) {
-			asm volatile("rep stosb" :: "D"(at), "c"(16), "a"(0) : "memory");
+			asm volatile("rep stosb" ::"D"(at), "c"(16), "a"(0) : "memory");
 			ktap_fail(__FILE__, __LINE__, "stosb at %#lx worked", (unsigned long)at);
 		}
 		must_fault(at, "stosb at");
 		if (sigsetjmp(after_fault, 0) == 0) {
 			/* Emulated processors let it pass: nothing is flushed. */
-			asm volatile("clflush (%0)" :: "r"(at) : "memory");
+			asm volatile("clflush (%0)" ::"r"(at) : "memory");
 		}
 		/* Prefetching is a hint and never faults. */
-		asm volatile("prefetcht0 (%0)" :: "r"(at));
+		asm volatile("prefetcht0 (%0)" ::"r"(at));
 	}
 	still_works();
 }
 
-KTAP_MAIN(CASE(the_kernels_places), CASE(every_gate), CASE(every_page_of_the_image), CASE(samples_of_the_upper_half),
-	  CASE(addresses_that_are_none), CASE(the_end_of_user_space), CASE(across_the_edge), CASE(by_other_instructions))
+KTAP_MAIN(CASE(the_kernels_places), CASE(every_gate), CASE(every_page_of_the_image),
+	  CASE(samples_of_the_upper_half), CASE(addresses_that_are_none),
+	  CASE(the_end_of_user_space), CASE(across_the_edge), CASE(by_other_instructions))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Register state that the kernel keeps for each thread on x86_64: SSE, AVX where the processor has it, x87 and control
- * words across switches, signals and fork; the FS and GS bases.
+ * Register state that the kernel keeps for each thread on x86_64: SSE, AVX where the processor has
+ * it, x87 and control words across switches, signals and fork; the FS and GS bases.
  */
 #include "ktap.h"
 
@@ -16,13 +16,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORKERS = 6, ROUNDS = 300, ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, ARCH_GET_GS = 0x1004 };
+enum {
+	WORKERS = 6,
+	ROUNDS = 300,
+	ARCH_SET_GS = 0x1001,
+	ARCH_SET_FS = 0x1002,
+	ARCH_GET_FS = 0x1003,
+	ARCH_GET_GS = 0x1004
+};
 
 static bool have_avx(void)
 {
 	unsigned int a, b, c, d, low, high;
 
-	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (bit_OSXSAVE | bit_AVX)) != (bit_OSXSAVE | bit_AVX))
+	if (!__get_cpuid(1, &a, &b, &c, &d) ||
+	    (c & (bit_OSXSAVE | bit_AVX)) != (bit_OSXSAVE | bit_AVX))
 		return false;
 	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	return (low & 6) == 6;
@@ -49,37 +57,38 @@ static void sse_through_yield(const uint64_t in[32], uint64_t out[32])
 		"movdqu %%xmm15, 240(%[out])\n"
 		: "+a"(number)
 		: [in] "r"(in), [out] "r"(out)
-		: "rcx", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-		  "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+		: "rcx", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+		  "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
-[[gnu::target("avx"), gnu::noinline]] static void avx_through_yield(const uint64_t in[16], uint64_t out[16])
+[[gnu::target("avx"), gnu::noinline]] static void avx_through_yield(const uint64_t in[16],
+								    uint64_t out[16])
 {
 	long number = SYS_sched_yield;
 
-	asm volatile(
-		"vmovdqu 0(%[in]), %%ymm0\n vmovdqu 32(%[in]), %%ymm7\n"
-		"vmovdqu 64(%[in]), %%ymm8\n vmovdqu 96(%[in]), %%ymm15\n"
-		"syscall\n"
-		"vmovdqu %%ymm0, 0(%[out])\n vmovdqu %%ymm7, 32(%[out])\n"
-		"vmovdqu %%ymm8, 64(%[out])\n vmovdqu %%ymm15, 96(%[out])\n vzeroupper\n"
-		: "+a"(number)
-		: [in] "r"(in), [out] "r"(out)
-		: "rcx", "r11", "memory", "xmm0", "xmm7", "xmm8", "xmm15");
+	asm volatile("vmovdqu 0(%[in]), %%ymm0\n vmovdqu 32(%[in]), %%ymm7\n"
+		     "vmovdqu 64(%[in]), %%ymm8\n vmovdqu 96(%[in]), %%ymm15\n"
+		     "syscall\n"
+		     "vmovdqu %%ymm0, 0(%[out])\n vmovdqu %%ymm7, 32(%[out])\n"
+		     "vmovdqu %%ymm8, 64(%[out])\n vmovdqu %%ymm15, 96(%[out])\n vzeroupper\n"
+		     : "+a"(number)
+		     : [in] "r"(in), [out] "r"(out)
+		     : "rcx", "r11", "memory", "xmm0", "xmm7", "xmm8", "xmm15");
 }
 
 /* Spins on register contents, without any call, long enough to be preempted. */
 static void sse_through_spin(uint64_t seed)
 {
-	uint64_t in[2] = { seed, ~seed }, out[2], turns = 200'000;
+	uint64_t in[2] = {seed, ~seed}, out[2], turns = 200'000;
 
-	asm volatile("movdqu (%[in]), %%xmm6\n movdqa %%xmm6, %%xmm12\n"
-		     "1: dec %[turns]\n jnz 1b\n"
-		     "pxor %%xmm12, %%xmm6\n pxor (%[zero]), %%xmm6\n movdqu %%xmm6, (%[out])\n"
-		     "movdqu (%[in]), %%xmm6\n pcmpeqd %%xmm12, %%xmm6\n movmskps %%xmm6, %k[turns]\n"
-		     : [turns] "+r"(turns)
-		     : [in] "r"(in), [out] "r"(out), [zero] "r"(&(const __int128){})
-		     : "memory", "xmm6", "xmm12");
+	asm volatile(
+		"movdqu (%[in]), %%xmm6\n movdqa %%xmm6, %%xmm12\n"
+		"1: dec %[turns]\n jnz 1b\n"
+		"pxor %%xmm12, %%xmm6\n pxor (%[zero]), %%xmm6\n movdqu %%xmm6, (%[out])\n"
+		"movdqu (%[in]), %%xmm6\n pcmpeqd %%xmm12, %%xmm6\n movmskps %%xmm6, %k[turns]\n"
+		: [turns] "+r"(turns)
+		: [in] "r"(in), [out] "r"(out), [zero] "r"(&(const __int128){})
+		: "memory", "xmm6", "xmm12");
 	EQUAL(out[0], 0);
 	EQUAL(out[1], 0);
 	EQUAL(turns, 15);
@@ -92,7 +101,8 @@ static void sse_survives_switches(void)
 			uint64_t in[32], out[32];
 			for (int round = 0; round < ROUNDS; round++) {
 				for (int i = 0; i < 32; i++)
-					in[i] = (uint64_t)(worker * 1000003 + round * 101 + i) * 0x9e3779b97f4a7c15;
+					in[i] = (uint64_t)(worker * 1000003 + round * 101 + i) *
+						0x9e3779b97f4a7c15;
 				sse_through_yield(in, out);
 				CHECK(memcmp(in, out, sizeof(in)) == 0);
 			}
@@ -113,7 +123,8 @@ static void avx_survives_switches(void)
 			uint64_t in[16], out[16];
 			for (int round = 0; round < ROUNDS; round++) {
 				for (int i = 0; i < 16; i++)
-					in[i] = (uint64_t)(worker * 1000003 + round * 101 + i) * 0x9e3779b97f4a7c15;
+					in[i] = (uint64_t)(worker * 1000003 + round * 101 + i) *
+						0x9e3779b97f4a7c15;
 				avx_through_yield(in, out);
 				CHECK(memcmp(in, out, sizeof(in)) == 0);
 			}
@@ -130,11 +141,12 @@ static void control_words_survive(void)
 			uint32_t mxcsr = 0x1f80 | (uint32_t)worker << 13, mxcsr_now;
 			uint16_t control = (uint16_t)(0x037f | worker << 10), control_now;
 			double result, expected;
-			asm volatile("ldmxcsr %0; fldcw %1" :: "m"(mxcsr), "m"(control));
+			asm volatile("ldmxcsr %0; fldcw %1" ::"m"(mxcsr), "m"(control));
 			asm volatile("fldpi; fldl2e; faddp; fstpl %0" : "=m"(expected));
 			for (int round = 0; round < ROUNDS; round++) {
 				sched_yield();
-				asm volatile("stmxcsr %0; fnstcw %1" : "=m"(mxcsr_now), "=m"(control_now));
+				asm volatile("stmxcsr %0; fnstcw %1"
+					     : "=m"(mxcsr_now), "=m"(control_now));
 				EQUAL(mxcsr_now & 0xffc0, mxcsr);
 				EQUAL(control_now, control);
 				asm volatile("fldpi; fldl2e; faddp; fstpl %0" : "=m"(result));
@@ -165,21 +177,23 @@ static void wreck_registers(int signal)
 	(void)signal;
 	signals++;
 	asm volatile("pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm6, %%xmm6; pcmpeqd %%xmm12, %%xmm12\n"
-		     "pcmpeqd %%xmm15, %%xmm15; fninit; ldmxcsr %0"
-		     :: "m"((uint32_t){ 0x1fc0 }) : "xmm0", "xmm6", "xmm12", "xmm15");
+		     "pcmpeqd %%xmm15, %%xmm15; fninit; ldmxcsr %0" ::"m"((uint32_t){0x1fc0})
+		     : "xmm0", "xmm6", "xmm12", "xmm15");
 }
 
 static void sse_survives_signals(void)
 {
-	uint64_t in[2] = { 0x1122334455667788, 0x99aabbccddeeff00 }, out[8];
+	uint64_t in[2] = {0x1122334455667788, 0x99aabbccddeeff00}, out[8];
 	uint32_t mxcsr;
 
 	signal(SIGTRAP, wreck_registers);
-	asm volatile("movdqu (%[in]), %%xmm0\n movdqu (%[in]), %%xmm6\n movdqu (%[in]), %%xmm12\n movdqu (%[in]), %%xmm15\n"
-		     "int3\n"
-		     "movdqu %%xmm0, 0(%[out])\n movdqu %%xmm6, 16(%[out])\n movdqu %%xmm12, 32(%[out])\n"
-		     "movdqu %%xmm15, 48(%[out])\n"
-		     :: [in] "r"(in), [out] "r"(out) : "memory", "xmm0", "xmm6", "xmm12", "xmm15");
+	asm volatile(
+		"movdqu (%[in]), %%xmm0\n movdqu (%[in]), %%xmm6\n movdqu (%[in]), %%xmm12\n movdqu (%[in]), %%xmm15\n"
+		"int3\n"
+		"movdqu %%xmm0, 0(%[out])\n movdqu %%xmm6, 16(%[out])\n movdqu %%xmm12, 32(%[out])\n"
+		"movdqu %%xmm15, 48(%[out])\n" ::[in] "r"(in),
+		[out] "r"(out)
+		: "memory", "xmm0", "xmm6", "xmm12", "xmm15");
 	EQUAL(signals, 1);
 	for (int i = 0; i < 8; i++)
 		EQUAL(out[i], in[i % 2]);
@@ -191,17 +205,22 @@ static void sse_survives_signals(void)
 {
 	(void)signal;
 	signals++;
-	asm volatile("vzeroall" ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
-		     "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+	asm volatile("vzeroall" ::
+			     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+			       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+			       "xmm15");
 }
 
 [[gnu::target("avx"), gnu::noinline]] static void avx_through_signal(void)
 {
-	uint64_t in[4] = { 1, 2, 3, 0x99aabbccddeeff00 }, out[4];
+	uint64_t in[4] = {1, 2, 3, 0x99aabbccddeeff00}, out[4];
 
 	signal(SIGTRAP, wreck_avx);
-	asm volatile("vmovdqu (%[in]), %%ymm9\n int3\n vmovdqu %%ymm9, (%[out])\n vzeroupper"
-		     :: [in] "r"(in), [out] "r"(out) : "memory", "xmm9");
+	asm volatile(
+		"vmovdqu (%[in]), %%ymm9\n int3\n vmovdqu %%ymm9, (%[out])\n vzeroupper" ::[in] "r"(
+			in),
+		[out] "r"(out)
+		: "memory", "xmm9");
 	EQUAL(signals, 1);
 	for (int i = 0; i < 4; i++)
 		EQUAL(out[i], in[i]);
@@ -219,17 +238,19 @@ static void handlers_get_clean_control_words_back(void)
 	uint32_t mxcsr = 0x7f80, now;
 
 	signal(SIGTRAP, wreck_registers);
-	asm volatile("ldmxcsr %0; int3; stmxcsr %1" :: "m"(mxcsr), "m"(now) : "memory");
+	asm volatile("ldmxcsr %0; int3; stmxcsr %1" ::"m"(mxcsr), "m"(now) : "memory");
 	EQUAL(now & 0xffc0, mxcsr);
 }
 
 static void fork_copies_registers(void)
 {
-	uint64_t in[2] = { 0x1122334455667788, 0x99aabbccddeeff00 }, out[2];
+	uint64_t in[2] = {0x1122334455667788, 0x99aabbccddeeff00}, out[2];
 	long value = SYS_fork;
 
 	asm volatile("movdqu (%[in]), %%xmm9\n syscall\n movdqu %%xmm9, (%[out])"
-		     : "+a"(value) : [in] "r"(in), [out] "r"(out) : "rcx", "r11", "memory", "xmm9");
+		     : "+a"(value)
+		     : [in] "r"(in), [out] "r"(out)
+		     : "rcx", "r11", "memory", "xmm9");
 	CHECK(value >= 0);
 	bool same = out[0] == in[0] && out[1] == in[1];
 	if (value == 0)
@@ -242,8 +263,10 @@ static void fork_copies_registers(void)
 static void exec_clears_registers(void)
 {
 	pid_t child = CHILD({
-		asm volatile("pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm13, %%xmm13" ::: "xmm0", "xmm13");
-		execve("/proc/self/exe", (char *[]){ "registers", "@clean", nullptr }, (char *[]){ nullptr });
+		asm volatile("pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm13, %%xmm13" ::
+				     : "xmm0", "xmm13");
+		execve("/proc/self/exe", (char *[]){"registers", "@clean", nullptr},
+		       (char *[]){nullptr});
 		_exit(2);
 	});
 	EXITS(child, 0);
@@ -254,7 +277,7 @@ static int clean(void)
 {
 	uint64_t value[2];
 
-	asm volatile("movdqu %%xmm13, (%0)" :: "r"(value) : "memory");
+	asm volatile("movdqu %%xmm13, (%0)" ::"r"(value) : "memory");
 	return value[0] == 0 && value[1] == 0 ? 0 : 1;
 }
 
@@ -262,16 +285,19 @@ static void system_calls_keep_registers(void)
 {
 	uint64_t values[8], number = SYS_getpid;
 
-	asm volatile("mov $11, %%ebx\n mov $22, %%r12d\n mov $33, %%r13d\n mov $44, %%r14d\n mov $55, %%r15d\n"
-		     "mov $66, %%edi\n mov $77, %%esi\n mov $88, %%edx\n mov $99, %%r8d\n mov $111, %%r9d\n mov $122, %%r10d\n"
-		     "syscall\n"
-		     "mov %%rbx, 0(%[out])\n add %%r12, 0(%[out])\n mov %%r13, 8(%[out])\n mov %%r14, 16(%[out])\n"
-		     "mov %%r15, 24(%[out])\n mov %%rdi, 32(%[out])\n mov %%rsi, 40(%[out])\n mov %%rdx, 48(%[out])\n"
-		     "add %%r8, %%r9\n add %%r10, %%r9\n mov %%r9, 56(%[out])\n"
-		     : "+a"(number) : [out] "r"(values + 0)
-		     : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory");
+	asm volatile(
+		"mov $11, %%ebx\n mov $22, %%r12d\n mov $33, %%r13d\n mov $44, %%r14d\n mov $55, %%r15d\n"
+		"mov $66, %%edi\n mov $77, %%esi\n mov $88, %%edx\n mov $99, %%r8d\n mov $111, %%r9d\n mov $122, %%r10d\n"
+		"syscall\n"
+		"mov %%rbx, 0(%[out])\n add %%r12, 0(%[out])\n mov %%r13, 8(%[out])\n mov %%r14, 16(%[out])\n"
+		"mov %%r15, 24(%[out])\n mov %%rdi, 32(%[out])\n mov %%rsi, 40(%[out])\n mov %%rdx, 48(%[out])\n"
+		"add %%r8, %%r9\n add %%r10, %%r9\n mov %%r9, 56(%[out])\n"
+		: "+a"(number)
+		: [out] "r"(values + 0)
+		: "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+		  "r15", "memory");
 	EQUAL(number, getpid());
-	static const uint64_t wanted[8] = { 33, 33, 44, 55, 66, 77, 88, 332 };
+	static const uint64_t wanted[8] = {33, 33, 44, 55, 66, 77, 88, 332};
 	for (int i = 0; i < 8; i++)
 		EQUAL(values[i], wanted[i]);
 }
@@ -279,7 +305,8 @@ static void system_calls_keep_registers(void)
 static void segment_bases(void)
 {
 	uint64_t base = 0, thread_base = 0;
-	char *memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory =
+		mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	OK(syscall(SYS_arch_prctl, ARCH_GET_FS, &thread_base));
 	asm volatile("mov %%fs:0, %0" : "=r"(base));
@@ -333,10 +360,18 @@ static void each_thread_has_its_base(void)
 }
 
 static const struct ktap_case cases[] = {
-	CASE(sse_survives_switches), CASE(avx_survives_switches), CASE(control_words_survive),
-	CASE(the_x87_stack_survives), CASE(sse_survives_signals), CASE(avx_survives_signals),
-	CASE(handlers_get_clean_control_words_back), CASE(fork_copies_registers), CASE(exec_clears_registers),
-	CASE(system_calls_keep_registers), CASE(segment_bases), CASE(each_thread_has_its_base),
+	CASE(sse_survives_switches),
+	CASE(avx_survives_switches),
+	CASE(control_words_survive),
+	CASE(the_x87_stack_survives),
+	CASE(sse_survives_signals),
+	CASE(avx_survives_signals),
+	CASE(handlers_get_clean_control_words_back),
+	CASE(fork_copies_registers),
+	CASE(exec_clears_registers),
+	CASE(system_calls_keep_registers),
+	CASE(segment_bases),
+	CASE(each_thread_has_its_base),
 };
 
 int main(int argc, char **argv)
