@@ -120,8 +120,8 @@ static void reset_terminal(int fd)
 	tty.c_cc[VTIME] = 0;
 	tcsetattr(fd, TCSANOW, &tty);
 
-	/* A serial line does not know its size; full-screen programs need one (`resize` asks the
-	 * terminal). */
+	/* A serial line does not know its size; full-screen programs need one (`stty rows N
+	 * cols N` changes it). */
 	struct winsize size = {};
 	if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row == 0)
 		ioctl(fd, TIOCSWINSZ, &(struct winsize){.ws_row = 24, .ws_col = 80});
