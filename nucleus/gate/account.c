@@ -8,6 +8,7 @@
 #include "gate/lock.h"
 #include "boot/boot.h"
 #include "gate/policy.h"
+#include "mmu/mmu.h"
 #include "regs.h"
 #include "sched/smp.h"
 #include "time/clock.h"
@@ -31,9 +32,8 @@ long call_account_control(uint32_t on)
 	wanted = on;
 	arch_patch_lower_sites(on);
 	account_apply(cpu_this());
-	for (uint32_t i = 0; i < cpu_count; i++)
-		if (cpu_by_id(i) != cpu_this())
-			arch_send_reschedule(cpu_by_id(i));
+	/* The others apply it when they serve a shoot-down; it returns when all have. */
+	shootdown(nullptr, KMAP_END - PAGE_SIZE, KMAP_END);
 	nucleus_lock_release();
 	return 0;
 }

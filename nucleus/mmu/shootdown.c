@@ -5,6 +5,7 @@
  * while it spins for the nucleus lock; it needs no lock and only nucleus data, so it works in every view.
  */
 #include "cpu.h"
+#include "gate/account.h"
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "sched/sched.h"
@@ -22,6 +23,7 @@ void shootdown_serve(void)
 	if (!__atomic_load_n(&cpu->flush_wanted, __ATOMIC_ACQUIRE))
 		return;
 	arch_flush_local(request.space, request.va, request.end);
+	account_apply(cpu);
 	__atomic_store_n(&cpu->flush_wanted, 0, __ATOMIC_RELEASE);
 }
 

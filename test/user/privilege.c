@@ -233,16 +233,21 @@ static void nothing_is_counted_while_off(void)
 	accounting("off\n");
 	take();
 	CHECK(strstr(text, "\naccounting off\n") != nullptr);
-	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
-		before[i] = cpus(fields[i]);
-	calls(1000);
-	map_and_touch(50);
-	spin();
-	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
-		if (cpus(fields[i]) != before[i])
-			ktap_fail(__FILE__, __LINE__, "%s grew while accounting was off",
-				  fields[i]);
+	/* A gate that another CPU was in at the switch still ends counted, once: what goes on counting grows every time. */
+	const char *grew = fields[0];
+	for (int attempt = 0; grew != nullptr && attempt < 4; attempt++) {
+		grew = nullptr;
+		for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+			before[i] = cpus(fields[i]);
+		calls(1000);
+		map_and_touch(50);
+		spin();
+		for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+			if (cpus(fields[i]) != before[i])
+				grew = fields[i];
 	}
+	if (grew != nullptr)
+		ktap_fail(__FILE__, __LINE__, "%s grew while accounting was off", grew);
 	accounting("on\n");
 	uint64_t call = cpus("syscall");
 	calls(100);

@@ -2,7 +2,7 @@
 /*
  * Runs the test programs beside it (/test/NAME), all in the order of their names or those named as
  * arguments
- * ("NAME" or "NAME:CASE"), as subtests of one KTAP report, and ends with a line of totals. Used as
+ * ("NAME" or "NAME:CASE") or all but some ("-NAME"), as subtests of one KTAP report, and ends with a line of totals. Used as
  * init.run=/test/run. The exit status is 0 when all passed.
  */
 #include <dirent.h>
@@ -68,6 +68,16 @@ static bool run_program(char *name)
 	return status == 0;
 }
 
+static size_t leave_out(char **names, size_t count, const char *name)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name))
+			names[kept++] = names[i];
+	return kept;
+}
+
 int main(int argc, char **argv)
 {
 	char *names[PROGRAMS_MAX];
@@ -75,8 +85,12 @@ int main(int argc, char **argv)
 
 	for (int i = 1; i < argc && count < PROGRAMS_MAX; i++)
 		names[count++] = argv[i];
-	if (count == 0)
+	/* "-NAME": all but these. */
+	if (count == 0 || names[0][0] == '-') {
 		count = list_programs(names);
+		for (int i = 1; i < argc; i++)
+			count = leave_out(names, count, argv[i] + 1);
+	}
 	printf("KTAP version 1\n1..%zu\n", count);
 	for (size_t i = 0; i < count; i++) {
 		bool passed = run_program(names[i]);
