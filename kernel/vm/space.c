@@ -105,16 +105,8 @@ int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
 	if (error)
 		return error;
 	range_tree_init(&d->areas, USER_MIN);
-	/*
-	 * Once published, a truncate may walk the areas: not before they are whole. Nobody else knows the new lock, so either order is safe; by
-	 * address, as among all locks of one rank.
-	 */
-	if (&d->lock < &src->lock)
-		write_lock(&d->lock);
-	write_lock(&src->lock);
-	if (&d->lock > &src->lock)
-		write_lock(&d->lock);
 	publish(d);
+	write_lock(&src->lock);
 	d->brk_start = src->brk_start;
 	d->brk = src->brk;
 	d->mmap_top = src->mmap_top;
@@ -123,7 +115,6 @@ int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
 	     n = range_next(&src->areas, n))
 		error = clone_area(d, src, area_of(n));
 	write_unlock(&src->lock);
-	write_unlock(&d->lock);
 	if (error) {
 		vm_space_put(d);
 		return error;
