@@ -40,6 +40,25 @@
 .endif
 .endm
 
+/* The general registers, in the order of struct context. */
+.macro push_registers
+	pushq %rdi
+	pushq %rsi
+	pushq %rdx
+	pushq %rcx
+	pushq %rax
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %rbx
+	pushq %rbp
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+.endm
+
 .macro entry_code name, privileged, account
 .globl entry_syscall_\name
 entry_syscall_\name:
@@ -84,21 +103,7 @@ entry_syscall_\name:
 	pushq %rcx
 	pushq %rax		/* the number, kept for restarts */
 	pushq $VECTOR_SYSCALL
-	pushq %rdi
-	pushq %rsi
-	pushq %rdx
-	pushq %rcx
-	pushq %rax
-	pushq %r8
-	pushq %r9
-	pushq %r10
-	pushq %r11
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	push_registers
 .if \account
 	movq %rdx, %rbx		/* saved above */
 	movq %rax, %rbp
@@ -266,21 +271,7 @@ entry_syscall_\name:
 	pushq %rcx
 	pushq $0
 	pushq $VECTOR_SYSCALL
-	pushq %rdi
-	pushq %rsi
-	pushq %rdx
-	pushq %rcx
-	pushq %rax
-	pushq %r8
-	pushq %r9
-	pushq %r10
-	pushq %r11
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	push_registers
 	movq DATA(CPU_STACK_TOP), %rsp
 	xorl %ebp, %ebp
 	movq $gate_violation, %rax
@@ -325,24 +316,6 @@ vector = 0
 .endif
 vector = vector + 1
 .endr
-
-.macro push_registers
-	pushq %rdi
-	pushq %rsi
-	pushq %rdx
-	pushq %rcx
-	pushq %rax
-	pushq %r8
-	pushq %r9
-	pushq %r10
-	pushq %r11
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
-.endm
 
 /* The frame is in the context in use; %rsp becomes its address. */
 trap_common:
