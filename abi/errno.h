@@ -137,10 +137,10 @@ enum {
 	EHWPOISON = 133,
 	EWOULDBLOCK = EAGAIN,
 	/* Inside the kernel only: the call is to be made again after a signal was handled. */
-	ERESTARTSYS = 512,	/* if the handler has SA_RESTART, or none ran; else EINTR */
-	ERESTARTNOINTR = 513,	/* always */
-	ERESTARTNOHAND = 514,	/* only if no handler ran; else EINTR */
-	ERESTART_RESTARTBLOCK = 516,	/* through restart_syscall */
+	ERESTARTSYS = 512,	     /* if the handler has SA_RESTART, or none ran; else EINTR */
+	ERESTARTNOINTR = 513,	     /* always */
+	ERESTARTNOHAND = 514,	     /* only if no handler ran; else EINTR */
+	ERESTART_RESTARTBLOCK = 516, /* through restart_syscall */
 };
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers of open(2), fcntl(2), the *at() calls and their relatives, as in Linux's ABI. Those that differ by architecture
- * (O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE) come from arch/file_abi.h. */
+/* Numbers of open(2), fcntl(2), the *at() calls and their relatives, as in Linux's ABI. Those that differ by
+ * architecture (O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE) come from arch/file_abi.h. */
 #ifndef ABI_FCNTL_H
 #define ABI_FCNTL_H
 
@@ -24,14 +24,14 @@ enum : uint32_t {
 	O_CLOEXEC = 02000000,
 	O_SYNC = 04010000,
 	O_PATH = 010000000,
-	O_TMPFILE_BIT = 020000000,	/* O_TMPFILE is this and O_DIRECTORY */
+	O_TMPFILE_BIT = 020000000, /* O_TMPFILE is this and O_DIRECTORY */
 };
 
 enum : int32_t { AT_FDCWD = -100 };
 enum : uint32_t {
 	AT_SYMLINK_NOFOLLOW = 0x100,
-	AT_EACCESS = 0x200,		/* faccessat2 */
-	AT_REMOVEDIR = 0x200,		/* unlinkat */
+	AT_EACCESS = 0x200,   /* faccessat2 */
+	AT_REMOVEDIR = 0x200, /* unlinkat */
 	AT_SYMLINK_FOLLOW = 0x400,
 	AT_NO_AUTOMOUNT = 0x800,
 	AT_EMPTY_PATH = 0x1000,
@@ -39,12 +39,26 @@ enum : uint32_t {
 };
 
 enum : uint32_t {
-	F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4,
-	F_GETLK = 5, F_SETLK = 6, F_SETLKW = 7,
-	F_SETOWN = 8, F_GETOWN = 9, F_SETSIG = 10, F_GETSIG = 11,
-	F_OFD_GETLK = 36, F_OFD_SETLK = 37, F_OFD_SETLKW = 38,
-	F_DUPFD_CLOEXEC = 1030, F_SETPIPE_SZ = 1031, F_GETPIPE_SZ = 1032,
-	F_ADD_SEALS = 1033, F_GET_SEALS = 1034,
+	F_DUPFD = 0,
+	F_GETFD = 1,
+	F_SETFD = 2,
+	F_GETFL = 3,
+	F_SETFL = 4,
+	F_GETLK = 5,
+	F_SETLK = 6,
+	F_SETLKW = 7,
+	F_SETOWN = 8,
+	F_GETOWN = 9,
+	F_SETSIG = 10,
+	F_GETSIG = 11,
+	F_OFD_GETLK = 36,
+	F_OFD_SETLK = 37,
+	F_OFD_SETLKW = 38,
+	F_DUPFD_CLOEXEC = 1030,
+	F_SETPIPE_SZ = 1031,
+	F_GETPIPE_SZ = 1032,
+	F_ADD_SEALS = 1033,
+	F_GET_SEALS = 1034,
 };
 enum : uint32_t { FD_CLOEXEC = 1 };
 enum : uint32_t { F_SEAL_SEAL = 1, F_SEAL_SHRINK = 2, F_SEAL_GROW = 4, F_SEAL_WRITE = 8, F_SEAL_FUTURE_WRITE = 16 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* File types, modes and the structures of stat(2), statx(2) and statfs(2), as in Linux's ABI; struct stat is in arch/file_abi.h. */
+/* File types, modes and the structures of stat(2), statx(2) and statfs(2), as in Linux's ABI; struct stat is in
+ * arch/file_abi.h. */
 #ifndef ABI_STAT_H
 #define ABI_STAT_H
 
@@ -23,17 +24,26 @@ enum : uint32_t {
 	S_IRWXUGO = 0777,
 	S_IALLUGO = 07777,
 };
-#define S_ISLNK(m)	(((m) & S_IFMT) == S_IFLNK)
-#define S_ISREG(m)	(((m) & S_IFMT) == S_IFREG)
-#define S_ISDIR(m)	(((m) & S_IFMT) == S_IFDIR)
-#define S_ISCHR(m)	(((m) & S_IFMT) == S_IFCHR)
-#define S_ISBLK(m)	(((m) & S_IFMT) == S_IFBLK)
-#define S_ISFIFO(m)	(((m) & S_IFMT) == S_IFIFO)
-#define S_ISSOCK(m)	(((m) & S_IFMT) == S_IFSOCK)
+#define S_ISLNK(m)  (((m) & S_IFMT) == S_IFLNK)
+#define S_ISREG(m)  (((m) & S_IFMT) == S_IFREG)
+#define S_ISDIR(m)  (((m) & S_IFMT) == S_IFDIR)
+#define S_ISCHR(m)  (((m) & S_IFMT) == S_IFCHR)
+#define S_ISBLK(m)  (((m) & S_IFMT) == S_IFBLK)
+#define S_ISFIFO(m) (((m) & S_IFMT) == S_IFIFO)
+#define S_ISSOCK(m) (((m) & S_IFMT) == S_IFSOCK)
 
 /* d_type of getdents64: the type bits of the mode. */
-enum : uint8_t { DT_UNKNOWN = 0, DT_FIFO = 1, DT_CHR = 2, DT_DIR = 4, DT_BLK = 6, DT_REG = 8, DT_LNK = 10, DT_SOCK = 12 };
-#define DT_OF_MODE(m)	((uint8_t)(((m) & S_IFMT) >> 12))
+enum : uint8_t {
+	DT_UNKNOWN = 0,
+	DT_FIFO = 1,
+	DT_CHR = 2,
+	DT_DIR = 4,
+	DT_BLK = 6,
+	DT_REG = 8,
+	DT_LNK = 10,
+	DT_SOCK = 12
+};
+#define DT_OF_MODE(m) ((uint8_t)(((m) & S_IFMT) >> 12))
 
 struct statx_timestamp {
 	int64_t tv_sec;
@@ -66,10 +76,28 @@ static_assert(sizeof(struct statfs) == 120);
 
 /* mount(2) */
 enum : uint32_t {
-	MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_SYNCHRONOUS = 16, MS_REMOUNT = 32, MS_MANDLOCK = 64,
-	MS_DIRSYNC = 128, MS_NOSYMFOLLOW = 256, MS_NOATIME = 1024, MS_NODIRATIME = 2048, MS_BIND = 4096, MS_MOVE = 8192,
-	MS_REC = 16384, MS_SILENT = 32768, MS_UNBINDABLE = 1 << 17, MS_PRIVATE = 1 << 18, MS_SLAVE = 1 << 19,
-	MS_SHARED = 1 << 20, MS_RELATIME = 1 << 21, MS_STRICTATIME = 1 << 24, MS_LAZYTIME = 1 << 25,
+	MS_RDONLY = 1,
+	MS_NOSUID = 2,
+	MS_NODEV = 4,
+	MS_NOEXEC = 8,
+	MS_SYNCHRONOUS = 16,
+	MS_REMOUNT = 32,
+	MS_MANDLOCK = 64,
+	MS_DIRSYNC = 128,
+	MS_NOSYMFOLLOW = 256,
+	MS_NOATIME = 1024,
+	MS_NODIRATIME = 2048,
+	MS_BIND = 4096,
+	MS_MOVE = 8192,
+	MS_REC = 16384,
+	MS_SILENT = 32768,
+	MS_UNBINDABLE = 1 << 17,
+	MS_PRIVATE = 1 << 18,
+	MS_SLAVE = 1 << 19,
+	MS_SHARED = 1 << 20,
+	MS_RELATIME = 1 << 21,
+	MS_STRICTATIME = 1 << 24,
+	MS_LAZYTIME = 1 << 25,
 };
 enum : uint32_t { MNT_FORCE = 1, MNT_DETACH = 2, MNT_EXPIRE = 4, UMOUNT_NOFOLLOW = 8 };
 /* statfs.flags: the MS_ bits below 1 << 11, and these. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The benchmark program: does each operation of rows.h some times, each time between two markers, which the counting plugin (count.c) sees. Runs
- * unchanged on Linux and on Stellux, as an ordinary program or as the first process; as the first process it powers the
- * machine off at the end. It measures nothing itself.
+ * The benchmark program: does each operation of rows.h some times, each time between two markers, which the counting
+ * plugin (count.c) sees. Runs unchanged on Linux and on Stellux, as an ordinary program or as the first process; as the
+ * first process it powers the machine off at the end. It measures nothing itself.
  */
 #include <bench/rows.h>
 #include <call.h>
-#include <marker.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <marker.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,14 +21,17 @@
 #include <unistd.h>
 
 /* body, some times to warm up and `times` times between markers */
-#define REPEAT(row, times, body) do { \
-	for (int warm_ = 0; warm_ < 4; warm_++) { body; } \
-	for (int turn_ = 0; turn_ < (times); turn_++) { \
-		MARK(MARKER_BEGIN | ROW_##row); \
-		body; \
-		MARK(MARKER_END | ROW_##row); \
-	} \
-} while (0)
+#define REPEAT(row, times, body)                                                                                       \
+	do {                                                                                                           \
+		for (int warm_ = 0; warm_ < 4; warm_++) {                                                              \
+			body;                                                                                          \
+		}                                                                                                      \
+		for (int turn_ = 0; turn_ < (times); turn_++) {                                                        \
+			MARK(MARKER_BEGIN | ROW_##row);                                                                \
+			body;                                                                                          \
+			MARK(MARKER_END | ROW_##row);                                                                  \
+		}                                                                                                      \
+	} while (0)
 
 enum { QUICK = 400, SLOW = 40, PAGES = 1000, PAGE = 4096 };
 
@@ -73,8 +76,14 @@ static void pipes(void)
 
 	must(pipe(ping), "pipe");
 	must(pipe(pong), "pipe");
-	REPEAT(pipe_1, QUICK, { must(write(ping[1], buffer, 1), "write"); must(read(ping[0], buffer, 1), "read"); });
-	REPEAT(pipe_4096, QUICK, { must(write(ping[1], buffer, PAGE), "write"); must(read(ping[0], buffer, PAGE), "read"); });
+	REPEAT(pipe_1, QUICK, {
+		must(write(ping[1], buffer, 1), "write");
+		must(read(ping[0], buffer, 1), "read");
+	});
+	REPEAT(pipe_4096, QUICK, {
+		must(write(ping[1], buffer, PAGE), "write");
+		must(read(ping[0], buffer, PAGE), "read");
+	});
 	child = fork();
 	if (child == 0) {
 		close(ping[1]);
@@ -82,7 +91,10 @@ static void pipes(void)
 			must(write(pong[1], buffer, 1), "write");
 		_exit(0);
 	}
-	REPEAT(ping_pong, QUICK, { must(write(ping[1], buffer, 1), "write"); must(read(pong[0], buffer, 1), "read"); });
+	REPEAT(ping_pong, QUICK, {
+		must(write(ping[1], buffer, 1), "write");
+		must(read(pong[0], buffer, 1), "read");
+	});
 	close(ping[1]);
 	must(waitpid(child, nullptr, 0), "wait");
 	close(ping[0]);
@@ -146,7 +158,7 @@ static void memory(void)
 /* The kernel's own rows; Linux has no such file. */
 static void kernel_rows(void)
 {
-	static const char *const jobs[] = { "elevate 400\n", "call 400\n" };
+	static const char *const jobs[] = {"elevate 400\n", "call 400\n"};
 
 	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
 		int fd = open("/proc/measure", O_WRONLY);

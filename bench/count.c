@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * QEMU TCG plugin: counts guest instructions between markers (abi/arch/<arch>/marker.h), exactly, kernel and user together, on one CPU. A string
- * instruction with a repeat prefix counts once, however often it repeats. Also counts the switches of the translation root and TLB
- * invalidations. At exit it prints a line for each row: number, samples, and minimum, median and maximum of instructions, then the median of
- * switches and of invalidations.
+ * QEMU TCG plugin: counts guest instructions between markers (abi/arch/<arch>/marker.h), exactly, kernel and user
+ * together, on one CPU. A string instruction with a repeat prefix counts once, however often it repeats. Also counts
+ * the switches of the translation root and TLB invalidations. At exit it prints a line for each row: number, samples,
+ * and minimum, median and maximum of instructions, then the median of switches and of invalidations.
  *
  * The plugin interface is QEMU's, version 1 (docs/devel/tcg-plugins); Debian ships no header for it, so what is used is
  * declared here.
@@ -26,10 +26,12 @@ struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, void (*cb)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb));
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
+					   void (*cb)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb));
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, void (*cb)(unsigned vcpu, void *data),
 					    enum qemu_plugin_cb_flags flags, void *data);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, enum qemu_plugin_op op, void *counter, uint64_t add);
+void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, enum qemu_plugin_op op, void *counter,
+						uint64_t add);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*cb)(qemu_plugin_id_t id, void *data), void *data);
 void qemu_plugin_outs(const char *text);
 
@@ -47,7 +49,7 @@ static struct row {
 } rows[ROWS];
 
 static uint64_t instructions, switches, flushes;
-static uint64_t repeat_at, repeat_count;	/* the last repeating instruction, and the count right after it */
+static uint64_t repeat_at, repeat_count; /* the last repeating instruction, and the count right after it */
 
 /* What an instruction is to us; the architecture's file decides. */
 enum insn_kind { INSN_PLAIN, INSN_REPEAT, INSN_BEGIN, INSN_END, INSN_SWITCH, INSN_FLUSH };
@@ -83,8 +85,9 @@ static void at_end(unsigned vcpu, void *data)
 		return;
 	if (!r->samples)
 		r->samples = calloc(SAMPLES, sizeof(struct sample));
-	r->samples[r->count++] = (struct sample){ (uint32_t)(instructions - r->begin), (uint32_t)(switches - r->begin_switches),
-						  (uint32_t)(flushes - r->begin_flushes) };
+	r->samples[r->count++] =
+		(struct sample){(uint32_t)(instructions - r->begin), (uint32_t)(switches - r->begin_switches),
+				(uint32_t)(flushes - r->begin_flushes)};
 	r->open = false;
 }
 
@@ -114,9 +117,10 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 			kind = INSN_PLAIN;
 		switch (kind) {
 		case INSN_REPEAT:
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, at_repeat, QEMU_PLUGIN_CB_NO_REGS, (void *)qemu_plugin_insn_vaddr(insn));
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, at_repeat, QEMU_PLUGIN_CB_NO_REGS,
+							       (void *)qemu_plugin_insn_vaddr(insn));
 			continue;
-		case INSN_BEGIN:	/* markers are not counted */
+		case INSN_BEGIN: /* markers are not counted */
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, at_begin, QEMU_PLUGIN_CB_NO_REGS, (void *)row);
 			continue;
 		case INSN_END:
@@ -128,8 +132,7 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		case INSN_FLUSH:
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, at_flush, QEMU_PLUGIN_CB_NO_REGS, nullptr);
 			break;
-		case INSN_PLAIN:
-			break;
+		case INSN_PLAIN: break;
 		}
 		qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &instructions, 1);
 	}
@@ -154,13 +157,14 @@ static void report(qemu_plugin_id_t id, void *data)
 			continue;
 		qsort(r->samples, r->count, sizeof(struct sample), by_instructions);
 		struct sample m = r->samples[r->count / 2];
-		snprintf(line, sizeof(line), "count %d %u %u %u %u %u %u\n", i, r->count, r->samples[0].instructions, m.instructions,
-			 r->samples[r->count - 1].instructions, m.switches, m.flushes);
+		snprintf(line, sizeof(line), "count %d %u %u %u %u %u %u\n", i, r->count, r->samples[0].instructions,
+			 m.instructions, r->samples[r->count - 1].instructions, m.switches, m.flushes);
 		qemu_plugin_outs(line);
 	}
 }
 
-__attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int argc, char **argv)
+__attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info,
+							       int argc, char **argv)
 {
 	(void)info;
 	(void)argc;

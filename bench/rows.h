@@ -4,25 +4,25 @@
 #define BENCH_ROWS_H
 
 /* ROW(number, identifier, text); the first rows are of the kernel itself and exist on Stellux only */
-#define BENCH_ROWS \
-	ROW(1, elevate_lower, "elevate + lower") \
-	ROW(2, nucleus_call, "nucleus call (refused at once)") \
-	ROW(3, nothing, "(markers alone)") \
-	ROW(10, getpid, "getpid") \
-	ROW(11, getppid, "getppid") \
-	ROW(12, getuid, "getuid") \
-	ROW(13, clock_gettime, "clock_gettime (vDSO)") \
-	ROW(14, read_zero, "read 1 byte of /dev/zero") \
-	ROW(15, write_null, "write 1 byte to /dev/null") \
-	ROW(16, open_close, "open + close /dev/null") \
-	ROW(17, stat_null, "stat /dev/null") \
-	ROW(18, pipe_1, "pipe write + read, 1 B") \
-	ROW(19, pipe_4096, "pipe write + read, 4 KiB") \
-	ROW(20, ping_pong, "pipe ping-pong round trip") \
-	ROW(21, fork, "fork + exit + wait") \
-	ROW(22, exec, "vfork + exec + wait") \
-	ROW(23, touch_1, "mmap, touch 1 page, munmap") \
-	ROW(24, touch_1000, "mmap, touch 1000 pages, munmap") \
+#define BENCH_ROWS                                                                                                     \
+	ROW(1, elevate_lower, "elevate + lower")                                                                       \
+	ROW(2, nucleus_call, "nucleus call (refused at once)")                                                         \
+	ROW(3, nothing, "(markers alone)")                                                                             \
+	ROW(10, getpid, "getpid")                                                                                      \
+	ROW(11, getppid, "getppid")                                                                                    \
+	ROW(12, getuid, "getuid")                                                                                      \
+	ROW(13, clock_gettime, "clock_gettime (vDSO)")                                                                 \
+	ROW(14, read_zero, "read 1 byte of /dev/zero")                                                                 \
+	ROW(15, write_null, "write 1 byte to /dev/null")                                                               \
+	ROW(16, open_close, "open + close /dev/null")                                                                  \
+	ROW(17, stat_null, "stat /dev/null")                                                                           \
+	ROW(18, pipe_1, "pipe write + read, 1 B")                                                                      \
+	ROW(19, pipe_4096, "pipe write + read, 4 KiB")                                                                 \
+	ROW(20, ping_pong, "pipe ping-pong round trip")                                                                \
+	ROW(21, fork, "fork + exit + wait")                                                                            \
+	ROW(22, exec, "vfork + exec + wait")                                                                           \
+	ROW(23, touch_1, "mmap, touch 1 page, munmap")                                                                 \
+	ROW(24, touch_1000, "mmap, touch 1000 pages, munmap")                                                          \
 	ROW(25, fault, "page fault (one page of 1000)")
 
 enum bench_row {

@@ -10,8 +10,8 @@
 
 static const char more_memory[] = "give the machine more memory, or shrink the modules";
 
-static void *allocate(enum efi_allocate_type how, enum efi_memory_type type, uint64_t pages,
-		      uint64_t address, const char *what)
+static void *allocate(enum efi_allocate_type how, enum efi_memory_type type, uint64_t pages, uint64_t address,
+		      const char *what)
 {
 	efi_status status = efi->boot->allocate_pages(how, type, pages, &address);
 

@@ -120,8 +120,7 @@ const char *efi_status_text(efi_status status);
 /* alloc.c. All of it is loader data: reclaimable by the kernel. what names it in the message. */
 [[nodiscard]] void *alloc_pages(uint64_t pages, const char *what); /* not cleared */
 [[nodiscard]] void *alloc_pages_aligned(uint64_t pages, uint64_t align, const char *what);
-[[nodiscard]] void *alloc_pages_below(uint64_t pages, uint64_t limit, enum efi_memory_type type,
-				      const char *what);
+[[nodiscard]] void *alloc_pages_below(uint64_t pages, uint64_t limit, enum efi_memory_type type, const char *what);
 [[nodiscard]] void *alloc(uint64_t size);			    /* cleared, 16-aligned */
 [[nodiscard]] void *alloc_table(void);				    /* a cleared page */
 [[nodiscard]] char *alloc_string(struct limine_conf_string string); /* terminated copy */
@@ -129,14 +128,13 @@ const char *efi_status_text(efi_status status);
 /* file.c */
 void files_open_volume(struct boot *boot);
 /* Reads a whole file; EFI_NOT_FOUND and others are returned, lack of memory is not. */
-[[nodiscard]] efi_status file_read(struct boot *boot, const char *path, void **data,
-				   uint64_t *size);
+[[nodiscard]] efi_status file_read(struct boot *boot, const char *path, void **data, uint64_t *size);
 
 /* config.c: finds, reads, parses the configuration and chooses the entry. */
 void config_load(struct boot *boot);
 /* Reads what a Limine path of the configuration names. */
-void config_read_file(struct boot *boot, struct limine_conf_string path,
-		      struct limine_conf_string cmdline, unsigned line, struct boot_file *file);
+void config_read_file(struct boot *boot, struct limine_conf_string path, struct limine_conf_string cmdline,
+		      unsigned line, struct boot_file *file);
 
 /* kernel.c: reads and places the kernel, finds its requests. */
 void kernel_load(struct boot *boot);

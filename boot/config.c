@@ -9,9 +9,7 @@
 #include <boot/boot.h>
 
 static const char *const candidates[] = {
-	"/limine.conf",		 "/limine/limine.conf",
-	"/boot/limine.conf",	 "/boot/limine/limine.conf",
-	"/EFI/BOOT/limine.conf",
+	"/limine.conf", "/limine/limine.conf", "/boot/limine.conf", "/boot/limine/limine.conf", "/EFI/BOOT/limine.conf",
 };
 
 /* The entry that the user picks, or the default when the time is over. */
@@ -27,8 +25,7 @@ static unsigned choose_entry(const struct limine_conf *conf)
 	if (polls == LIMINE_CONF_TIMEOUT_NEVER)
 		print("Number of the entry to boot: ");
 	else
-		print("Entry %u boots in %u s; a digit chooses another: ", conf->default_entry + 1,
-		      polls);
+		print("Entry %u boots in %u s; a digit chooses another: ", conf->default_entry + 1, polls);
 	if (polls != LIMINE_CONF_TIMEOUT_NEVER)
 		polls *= polls_per_s;
 	for (unsigned i = 0; i < polls || polls == LIMINE_CONF_TIMEOUT_NEVER; i++) {
@@ -67,33 +64,28 @@ void config_load(struct boot *boot)
 	if (status != EFI_SUCCESS)
 		die("check the disk", "%s: %s", boot->conf_path, efi_status_text(status));
 	if (!limine_conf_parse(text, size, &boot->conf, &error))
-		die("mend that line of the file", "%s:%u: %s", boot->conf_path, error.line,
-		    error.fault);
+		die("mend that line of the file", "%s:%u: %s", boot->conf_path, error.line, error.fault);
 
 	chosen = choose_entry(&boot->conf);
 	boot->entry = &boot->conf.entry[chosen];
-	if (!limine_conf_equal(boot->entry->protocol, "limine") ||
-	    boot->entry->kernel_path.size == 0)
-		die("choose another entry, or mend this one",
-		    "%s:%u: the entry needs 'protocol: limine' and 'path:'", boot->conf_path,
-		    boot->entry->line);
+	if (!limine_conf_equal(boot->entry->protocol, "limine") || boot->entry->kernel_path.size == 0)
+		die("choose another entry, or mend this one", "%s:%u: the entry needs 'protocol: limine' and 'path:'",
+		    boot->conf_path, boot->entry->line);
 }
 
-void config_read_file(struct boot *boot, struct limine_conf_string path,
-		      struct limine_conf_string cmdline, unsigned line, struct boot_file *file)
+void config_read_file(struct boot *boot, struct limine_conf_string path, struct limine_conf_string cmdline,
+		      unsigned line, struct boot_file *file)
 {
 	struct limine_conf_string volume_path;
 	const char *fault;
 	efi_status status;
 
 	if (!limine_conf_boot_path(path, &volume_path, &fault))
-		die("mend that line of the file", "%s:%u: %s: %s", boot->conf_path, line,
-		    alloc_string(path), fault);
+		die("mend that line of the file", "%s:%u: %s: %s", boot->conf_path, line, alloc_string(path), fault);
 	file->path = alloc_string(volume_path);
 	file->cmdline = alloc_string(cmdline);
 	status = file_read(boot, file->path, &file->data, &file->size);
 	if (status != EFI_SUCCESS)
-		die("put the file there, or mend that line of the configuration",
-		    "%s: %s (named in %s:%u)", file->path, efi_status_text(status), boot->conf_path,
-		    line);
+		die("put the file there, or mend that line of the configuration", "%s: %s (named in %s:%u)", file->path,
+		    efi_status_text(status), boot->conf_path, line);
 }

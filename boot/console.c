@@ -80,9 +80,7 @@ static void print_list(const char *f, __builtin_va_list args)
 				put(*s);
 			break;
 		case 'u': put_number(__builtin_va_arg(args, unsigned), 10); break;
-		case 'l':
-			put_number(__builtin_va_arg(args, uint64_t), *++f == 'x' ? 16 : 10);
-			break;
+		case 'l': put_number(__builtin_va_arg(args, uint64_t), *++f == 'x' ? 16 : 10); break;
 		default: put(*f); break;
 		}
 	}

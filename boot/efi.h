@@ -121,8 +121,8 @@ struct efi_runtime_services {
 	efi_unused set_wakeup_time;
 	efi_unused set_virtual_address_map;
 	efi_unused convert_pointer;
-	efi_status (*get_variable)(const efi_char *name, const struct efi_guid *vendor,
-				   uint32_t *attributes, uint64_t *size, void *data);
+	efi_status (*get_variable)(const efi_char *name, const struct efi_guid *vendor, uint32_t *attributes,
+				   uint64_t *size, void *data);
 };
 
 /* 4.4 */
@@ -130,8 +130,8 @@ struct efi_boot_services {
 	struct efi_table_header header;
 	efi_unused raise_tpl;
 	efi_unused restore_tpl;
-	efi_status (*allocate_pages)(enum efi_allocate_type type, enum efi_memory_type memory,
-				     uint64_t pages, uint64_t *address);
+	efi_status (*allocate_pages)(enum efi_allocate_type type, enum efi_memory_type memory, uint64_t pages,
+				     uint64_t *address);
 	efi_status (*free_pages)(uint64_t address, uint64_t pages);
 	efi_status (*get_memory_map)(uint64_t *size, void *map, uint64_t *key, uint64_t *desc_size,
 				     uint32_t *desc_version);
@@ -146,8 +146,7 @@ struct efi_boot_services {
 	efi_unused install_protocol_interface;
 	efi_unused reinstall_protocol_interface;
 	efi_unused uninstall_protocol_interface;
-	efi_status (*handle_protocol)(efi_handle handle, const struct efi_guid *protocol,
-				      void **interface);
+	efi_status (*handle_protocol)(efi_handle handle, const struct efi_guid *protocol, void **interface);
 	efi_unused reserved;
 	efi_unused register_protocol_notify;
 	efi_unused locate_handle;
@@ -160,8 +159,7 @@ struct efi_boot_services {
 	efi_status (*exit_boot_services)(efi_handle image, uint64_t key);
 	efi_unused get_next_monotonic_count;
 	efi_status (*stall)(uint64_t microseconds);
-	efi_status (*set_watchdog_timer)(uint64_t seconds, uint64_t code, uint64_t data_size,
-					 const efi_char *data);
+	efi_status (*set_watchdog_timer)(uint64_t seconds, uint64_t code, uint64_t data_size, const efi_char *data);
 	efi_unused connect_controller;
 	efi_unused disconnect_controller;
 	efi_unused open_protocol;
@@ -169,8 +167,7 @@ struct efi_boot_services {
 	efi_unused open_protocol_information;
 	efi_unused protocols_per_handle;
 	efi_unused locate_handle_buffer;
-	efi_status (*locate_protocol)(const struct efi_guid *protocol, void *registration,
-				      void **interface);
+	efi_status (*locate_protocol)(const struct efi_guid *protocol, void *registration, void **interface);
 };
 
 /* 4.6 */
@@ -222,16 +219,15 @@ constexpr uint64_t EFI_FILE_MODE_READ = 1;
 
 struct efi_file {
 	uint64_t revision;
-	efi_status (*open)(struct efi_file *self, struct efi_file **file, const efi_char *name,
-			   uint64_t mode, uint64_t attributes);
+	efi_status (*open)(struct efi_file *self, struct efi_file **file, const efi_char *name, uint64_t mode,
+			   uint64_t attributes);
 	efi_status (*close)(struct efi_file *self);
 	efi_unused delete;
 	efi_status (*read)(struct efi_file *self, uint64_t *size, void *buffer);
 	efi_unused write;
 	efi_unused get_position;
 	efi_unused set_position;
-	efi_status (*get_info)(struct efi_file *self, const struct efi_guid *type, uint64_t *size,
-			       void *buffer);
+	efi_status (*get_info)(struct efi_file *self, const struct efi_guid *type, uint64_t *size, void *buffer);
 };
 
 struct efi_file_info {
@@ -287,31 +283,20 @@ struct efi_graphics_output {
 /* 37.5 */
 struct efi_rng {
 	efi_unused get_info;
-	efi_status (*get_rng)(struct efi_rng *self, const struct efi_guid *algorithm,
-			      uint64_t length, uint8_t *value);
+	efi_status (*get_rng)(struct efi_rng *self, const struct efi_guid *algorithm, uint64_t length, uint8_t *value);
 };
 
-#define EFI_GLOBAL_VARIABLE_GUID                                                                   \
-	{0x8be4df61, 0x93ca, 0x11d2, {0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c}}
-#define EFI_LOADED_IMAGE_GUID                                                                      \
-	{0x5b1b31a1, 0x9562, 0x11d2, {0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}}
-#define EFI_SIMPLE_FILE_SYSTEM_GUID                                                                \
-	{0x964e5b22, 0x6459, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}}
-#define EFI_FILE_INFO_GUID                                                                         \
-	{0x09576e92, 0x6d3f, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}}
-#define EFI_GRAPHICS_OUTPUT_GUID                                                                   \
-	{0x9042a9de, 0x23dc, 0x4a38, {0x96, 0xfb, 0x7a, 0xde, 0xd0, 0x80, 0x51, 0x6a}}
-#define EFI_RNG_GUID {0x3152bca5, 0xeade, 0x433d, {0x86, 0x2e, 0xc0, 0x1c, 0xdc, 0x29, 0x1f, 0x44}}
-#define EFI_ACPI_20_TABLE_GUID                                                                     \
-	{0x8868e871, 0xe4f1, 0x11d3, {0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}}
-#define EFI_ACPI_10_TABLE_GUID                                                                     \
-	{0xeb9d2d30, 0x2d88, 0x11d3, {0x9a, 0x16, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}}
-#define EFI_DEVICE_TREE_GUID                                                                       \
-	{0xb1b621d5, 0xf19c, 0x41a5, {0x83, 0x0b, 0xd9, 0x15, 0x2c, 0x69, 0xaa, 0xe0}}
-#define EFI_SMBIOS_GUID                                                                            \
-	{0xeb9d2d31, 0x2d88, 0x11d3, {0x9a, 0x16, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}}
-#define EFI_SMBIOS3_GUID                                                                           \
-	{0xf2fd1544, 0x9794, 0x4a2c, {0x99, 0x2e, 0xe5, 0xbb, 0xcf, 0x20, 0xe3, 0x94}}
+#define EFI_GLOBAL_VARIABLE_GUID    {0x8be4df61, 0x93ca, 0x11d2, {0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c}}
+#define EFI_LOADED_IMAGE_GUID	    {0x5b1b31a1, 0x9562, 0x11d2, {0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}}
+#define EFI_SIMPLE_FILE_SYSTEM_GUID {0x964e5b22, 0x6459, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}}
+#define EFI_FILE_INFO_GUID	    {0x09576e92, 0x6d3f, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}}
+#define EFI_GRAPHICS_OUTPUT_GUID    {0x9042a9de, 0x23dc, 0x4a38, {0x96, 0xfb, 0x7a, 0xde, 0xd0, 0x80, 0x51, 0x6a}}
+#define EFI_RNG_GUID		    {0x3152bca5, 0xeade, 0x433d, {0x86, 0x2e, 0xc0, 0x1c, 0xdc, 0x29, 0x1f, 0x44}}
+#define EFI_ACPI_20_TABLE_GUID	    {0x8868e871, 0xe4f1, 0x11d3, {0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}}
+#define EFI_ACPI_10_TABLE_GUID	    {0xeb9d2d30, 0x2d88, 0x11d3, {0x9a, 0x16, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}}
+#define EFI_DEVICE_TREE_GUID	    {0xb1b621d5, 0xf19c, 0x41a5, {0x83, 0x0b, 0xd9, 0x15, 0x2c, 0x69, 0xaa, 0xe0}}
+#define EFI_SMBIOS_GUID		    {0xeb9d2d31, 0x2d88, 0x11d3, {0x9a, 0x16, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}}
+#define EFI_SMBIOS3_GUID	    {0xf2fd1544, 0x9794, 0x4a2c, {0x99, 0x2e, 0xe5, 0xbb, 0xcf, 0x20, 0xe3, 0x94}}
 
 static_assert(sizeof(struct efi_memory_descriptor) == 40);
 static_assert(sizeof(struct efi_time) == 16);

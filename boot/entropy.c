@@ -41,8 +41,7 @@ static void stir_mix(struct stir *s)
 		for (unsigned i = 0; i < 4; i++)
 			quarter_round(&x[i], &x[4 + i], &x[8 + i], &x[12 + i]);
 		for (unsigned i = 0; i < 4; i++)
-			quarter_round(&x[i], &x[4 + (i + 1) % 4], &x[8 + (i + 2) % 4],
-				      &x[12 + (i + 3) % 4]);
+			quarter_round(&x[i], &x[4 + (i + 1) % 4], &x[8 + (i + 2) % 4], &x[12 + (i + 3) % 4]);
 	}
 	for (unsigned i = 0; i < 16; i++)
 		s->word[i] += x[i];

@@ -18,13 +18,12 @@ void files_open_volume(struct boot *boot)
 
 	status = efi->boot->handle_protocol(boot->image, &loaded_image, (void **)&boot->loaded);
 	if (status == EFI_SUCCESS)
-		status = efi->boot->handle_protocol(boot->loaded->device, &file_system,
-						    (void **)&volume);
+		status = efi->boot->handle_protocol(boot->loaded->device, &file_system, (void **)&volume);
 	if (status == EFI_SUCCESS)
 		status = volume->open_volume(volume, &boot->root);
 	if (status != EFI_SUCCESS)
-		die("start the loader from a FAT volume of a disk",
-		    "the boot volume cannot be opened: %s", efi_status_text(status));
+		die("start the loader from a FAT volume of a disk", "the boot volume cannot be opened: %s",
+		    efi_status_text(status));
 }
 
 /* "/boot/x" to u"\boot\x". */
@@ -41,8 +40,7 @@ static bool convert_path(const char *path, efi_char out[PATH_ROOM])
 	return true;
 }
 
-static efi_status read_open_file(struct efi_file *file, const char *path, void **data,
-				 uint64_t *size)
+static efi_status read_open_file(struct efi_file *file, const char *path, void **data, uint64_t *size)
 {
 	static const struct efi_guid file_info = EFI_FILE_INFO_GUID;
 	struct efi_file_info info;

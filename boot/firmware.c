@@ -49,12 +49,8 @@ static void mask_to_field(uint32_t mask, uint8_t *size, uint8_t *shift)
 static bool pixel_masks(const struct efi_graphics_info *info, uint32_t mask[4])
 {
 	switch (info->format) {
-	case EFI_PIXEL_RGBX:
-		mask[0] = 0xff, mask[1] = 0xff00, mask[2] = 0xff0000, mask[3] = 0xff000000;
-		return true;
-	case EFI_PIXEL_BGRX:
-		mask[0] = 0xff0000, mask[1] = 0xff00, mask[2] = 0xff, mask[3] = 0xff000000;
-		return true;
+	case EFI_PIXEL_RGBX: mask[0] = 0xff, mask[1] = 0xff00, mask[2] = 0xff0000, mask[3] = 0xff000000; return true;
+	case EFI_PIXEL_BGRX: mask[0] = 0xff0000, mask[1] = 0xff00, mask[2] = 0xff, mask[3] = 0xff000000; return true;
 	case EFI_PIXEL_BITMASK:
 		mask[0] = info->red_mask, mask[1] = info->green_mask;
 		mask[2] = info->blue_mask, mask[3] = info->reserved_mask;
@@ -110,8 +106,7 @@ struct limine_framebuffer *firmware_framebuffer(struct boot *boot)
 	fb->modes = to_hhdm(fb->modes);
 	boot->framebuffer.base = round_down(gop->mode->framebuffer_base, PAGE);
 	boot->framebuffer.size =
-		round_up(gop->mode->framebuffer_base + fb->pitch * fb->height, PAGE) -
-		boot->framebuffer.base;
+		round_up(gop->mode->framebuffer_base + fb->pitch * fb->height, PAGE) - boot->framebuffer.base;
 	return fb;
 }
 

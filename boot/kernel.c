@@ -51,18 +51,15 @@ static void check_layout(const struct boot *boot)
 	const struct elf *elf = &boot->elf;
 
 	if (elf->type != ELF_TYPE_EXEC)
-		die(mend_kernel, "%s: position-independent kernels are not supported",
-		    boot->kernel.path);
+		die(mend_kernel, "%s: position-independent kernels are not supported", boot->kernel.path);
 	if (elf->low < KERNEL_LOWEST)
-		die(mend_kernel, "%s: linked at 0x%lx, below 0x%lx", boot->kernel.path, elf->low,
-		    KERNEL_LOWEST);
+		die(mend_kernel, "%s: linked at 0x%lx, below 0x%lx", boot->kernel.path, elf->low, KERNEL_LOWEST);
 	for (unsigned i = 1; i < elf->count; i++) {
 		const struct elf_segment *a = &elf->segment[i - 1], *b = &elf->segment[i];
 
-		if (round_up(a->vaddr + a->mem_size, PAGE) > round_down(b->vaddr, PAGE) &&
-		    a->flags != b->flags)
-			die(mend_kernel, "%s: the page at 0x%lx has two sets of permissions",
-			    boot->kernel.path, round_down(b->vaddr, PAGE));
+		if (round_up(a->vaddr + a->mem_size, PAGE) > round_down(b->vaddr, PAGE) && a->flags != b->flags)
+			die(mend_kernel, "%s: the page at 0x%lx has two sets of permissions", boot->kernel.path,
+			    round_down(b->vaddr, PAGE));
 	}
 }
 
@@ -76,8 +73,8 @@ static void place(struct boot *boot)
 	for (unsigned i = 0; i < elf->count; i++) {
 		const struct elf_segment *s = &elf->segment[i];
 
-		__builtin_memcpy((void *)kernel_to_phys(boot, s->vaddr),
-				 (char *)boot->kernel.data + s->offset, s->file_size);
+		__builtin_memcpy((void *)kernel_to_phys(boot, s->vaddr), (char *)boot->kernel.data + s->offset,
+				 s->file_size);
 	}
 }
 
@@ -155,8 +152,7 @@ static void find_requests(struct boot *boot)
 	}
 	if (revision == nullptr || *revision < oldest)
 		die("use a kernel that asks for base revision 2",
-		    "%s: asks for base revision 0 of the Limine protocol; this loader has 1 and 2",
-		    boot->kernel.path);
+		    "%s: asks for base revision 0 of the Limine protocol; this loader has 1 and 2", boot->kernel.path);
 	/* A newer one is left as it stands: so the kernel learns that it did not get it. */
 	if (*revision <= newest)
 		*revision = 0;
@@ -167,25 +163,20 @@ static void read_parameters(struct boot *boot)
 {
 	const struct limine_entry_point_request *entry = (void *)boot->request[REQUEST_ENTRY_POINT];
 	const struct limine_stack_size_request *stack = (void *)boot->request[REQUEST_STACK_SIZE];
-	const struct limine_paging_mode_request *paging =
-		(void *)boot->request[REQUEST_PAGING_MODE];
+	const struct limine_paging_mode_request *paging = (void *)boot->request[REQUEST_PAGING_MODE];
 
 	boot->entry_point = boot->elf.entry;
 	if (entry != nullptr)
 		boot->entry_point = (uint64_t)entry->entry;
 	if (boot->entry_point < boot->elf.low || boot->entry_point >= boot->elf.high)
-		die(mend_kernel, "%s: entry point 0x%lx is outside the image", boot->kernel.path,
-		    boot->entry_point);
+		die(mend_kernel, "%s: entry point 0x%lx is outside the image", boot->kernel.path, boot->entry_point);
 	boot->stack_size = STACK_SMALLEST;
 	if (stack != nullptr && stack->stack_size > STACK_SMALLEST)
 		boot->stack_size = round_up(stack->stack_size, PAGE);
 	if (boot->stack_size > GIB)
-		die(mend_kernel, "%s: asks for stacks of 0x%lx bytes", boot->kernel.path,
-		    boot->stack_size);
-	if (paging != nullptr && paging->revision >= 1 &&
-	    paging->min_mode > LIMINE_PAGING_MODE_4LVL)
-		die(mend_kernel, "%s: needs 5-level paging; this loader has 4 levels",
-		    boot->kernel.path);
+		die(mend_kernel, "%s: asks for stacks of 0x%lx bytes", boot->kernel.path, boot->stack_size);
+	if (paging != nullptr && paging->revision >= 1 && paging->min_mode > LIMINE_PAGING_MODE_4LVL)
+		die(mend_kernel, "%s: needs 5-level paging; this loader has 4 levels", boot->kernel.path);
 }
 
 void kernel_load(struct boot *boot)
@@ -194,8 +185,7 @@ void kernel_load(struct boot *boot)
 	enum elf_fault fault;
 
 	config_read_file(boot, entry->kernel_path, entry->cmdline, entry->path_line, &boot->kernel);
-	fault = elf_parse(boot->kernel.data, boot->kernel.size, boot->kernel.size, BOOT_ELF_MACHINE,
-			  &boot->elf);
+	fault = elf_parse(boot->kernel.data, boot->kernel.size, boot->kernel.size, BOOT_ELF_MACHINE, &boot->elf);
 	if (fault != ELF_OK)
 		die(mend_kernel, "%s: %s", boot->kernel.path, elf_fault_text(fault));
 	check_layout(boot);
@@ -204,6 +194,6 @@ void kernel_load(struct boot *boot)
 	find_requests(boot);
 	read_parameters(boot);
 	for (unsigned i = 0; i < entry->module_count; i++)
-		config_read_file(boot, entry->module[i].path, entry->module[i].cmdline,
-				 entry->module[i].line, &boot->module[boot->module_count++]);
+		config_read_file(boot, entry->module[i].path, entry->module[i].cmdline, entry->module[i].line,
+				 &boot->module[boot->module_count++]);
 }

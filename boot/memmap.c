@@ -40,8 +40,8 @@ static uint64_t descriptor_count(const struct boot *boot)
 static efi_status read_map(struct boot *boot, uint64_t *key)
 {
 	boot->efi_map_size = boot->efi_map_room;
-	return efi->boot->get_memory_map(&boot->efi_map_size, boot->efi_map, key,
-					 &boot->efi_desc_size, &boot->efi_desc_version);
+	return efi->boot->get_memory_map(&boot->efi_map_size, boot->efi_map, key, &boot->efi_desc_size,
+					 &boot->efi_desc_version);
 }
 
 /* The direct map: the first 4 GiB, all memory above, and the screen write-combining. */
@@ -63,8 +63,8 @@ static void map_memory(const struct boot *boot)
 		arch_map(HHDM + start, start, end - start, MAP_WRITE | MAP_EXEC);
 	}
 	if (boot->framebuffer.size > 0)
-		arch_map(HHDM + boot->framebuffer.base, boot->framebuffer.base,
-			 boot->framebuffer.size, MAP_WRITE | MAP_EXEC | MAP_FRAMEBUFFER);
+		arch_map(HHDM + boot->framebuffer.base, boot->framebuffer.base, boot->framebuffer.size,
+			 MAP_WRITE | MAP_EXEC | MAP_FRAMEBUFFER);
 }
 
 void memmap_read(struct boot *boot)
@@ -75,8 +75,7 @@ void memmap_read(struct boot *boot)
 
 	status = read_map(boot, &key); /* no room yet: tells the size */
 	if (status != EFI_BUFFER_TOO_SMALL || boot->efi_desc_size == 0)
-		die("update the firmware", "the firmware gives no memory map: %s",
-		    efi_status_text(status));
+		die("update the firmware", "the firmware gives no memory map: %s", efi_status_text(status));
 	boot->efi_map_room = boot->efi_map_size + growth * boot->efi_desc_size;
 	boot->efi_map = alloc(boot->efi_map_room);
 	/* Each mark splits one entry into three at most. */
@@ -85,8 +84,7 @@ void memmap_read(struct boot *boot)
 	boot->map_pointers = alloc(boot->map_room * sizeof(*boot->map_pointers));
 	status = read_map(boot, &key);
 	if (status != EFI_SUCCESS)
-		die("update the firmware", "the firmware gives no memory map: %s",
-		    efi_status_text(status));
+		die("update the firmware", "the firmware gives no memory map: %s", efi_status_text(status));
 	map_memory(boot);
 }
 
@@ -119,8 +117,7 @@ static void insert(struct boot *boot, uint64_t base, uint64_t end, enum limine_m
 	if (base >= end)
 		return;
 	if (boot->map_count == boot->map_room)
-		die("report this firmware", "its memory map grew beyond %lu entries",
-		    boot->map_room);
+		die("report this firmware", "its memory map grew beyond %lu entries", boot->map_room);
 	for (; at > 0 && boot->map[at - 1].base > base; at--)
 		boot->map[at] = boot->map[at - 1];
 	boot->map[at] = (struct limine_memmap_entry){base, end - base, type};
@@ -195,15 +192,13 @@ void memmap_build(struct boot *boot)
 	for (uint64_t i = 0; i < descriptor_count(boot); i++) {
 		const struct efi_memory_descriptor *d = descriptor(boot, i);
 
-		insert(boot, d->physical_start, d->physical_start + d->number_of_pages * PAGE,
-		       type_of(d->type));
+		insert(boot, d->physical_start, d->physical_start + d->number_of_pages * PAGE, type_of(d->type));
 	}
 	/* "Memory between 0 and 0x1000 is never marked as usable memory." */
 	if (boot->map_count > 0 && boot->map[0].base == 0)
 		mark(boot, 0, PAGE, LIMINE_MEMMAP_RESERVED);
 	mark(boot, boot->framebuffer.base, boot->framebuffer.size, LIMINE_MEMMAP_FRAMEBUFFER);
-	mark(boot, boot->kernel_phys, boot->elf.high - boot->elf.low,
-	     LIMINE_MEMMAP_KERNEL_AND_MODULES);
+	mark(boot, boot->kernel_phys, boot->elf.high - boot->elf.low, LIMINE_MEMMAP_KERNEL_AND_MODULES);
 	for (unsigned i = 0; i < boot->module_count; i++)
 		mark(boot, (uint64_t)boot->module[i].data, round_up(boot->module[i].size + 1, PAGE),
 		     LIMINE_MEMMAP_KERNEL_AND_MODULES);

@@ -60,10 +60,8 @@ static void make_firmware_map(struct boot *boot)
 		if (pages > PAGES - page)
 			pages = PAGES - page;
 		if (below(8) != 0) {
-			descriptors[count++] =
-				(struct efi_memory_descriptor){.type = type,
-							       .physical_start = page * PAGE,
-							       .number_of_pages = pages};
+			descriptors[count++] = (struct efi_memory_descriptor){
+				.type = type, .physical_start = page * PAGE, .number_of_pages = pages};
 			for (unsigned i = 0; i < pages; i++)
 				wanted[page + i] = type_of(type);
 		}

@@ -41,8 +41,7 @@ static struct limine_file *describe(const struct boot_file *file)
 
 static void respond_files(struct boot *boot)
 {
-	struct limine_kernel_file_response *kernel =
-		answer(boot, REQUEST_KERNEL_FILE, sizeof(*kernel), 0);
+	struct limine_kernel_file_response *kernel = answer(boot, REQUEST_KERNEL_FILE, sizeof(*kernel), 0);
 	struct limine_module_response *modules = answer(boot, REQUEST_MODULE, sizeof(*modules), 0);
 
 	if (kernel != nullptr)
@@ -87,8 +86,7 @@ static void respond_pointer(struct boot *boot, enum request_kind kind, void *poi
 
 static void respond_firmware(struct boot *boot)
 {
-	static const struct efi_guid acpi_2 = EFI_ACPI_20_TABLE_GUID,
-				     acpi_1 = EFI_ACPI_10_TABLE_GUID;
+	static const struct efi_guid acpi_2 = EFI_ACPI_20_TABLE_GUID, acpi_1 = EFI_ACPI_10_TABLE_GUID;
 	static const struct efi_guid tree = EFI_DEVICE_TREE_GUID;
 	static const struct efi_guid smbios = EFI_SMBIOS_GUID, smbios_3 = EFI_SMBIOS3_GUID;
 	struct limine_smbios_response *bios;
@@ -117,15 +115,11 @@ static void respond_firmware(struct boot *boot)
 
 static void respond_loader(struct boot *boot)
 {
-	struct limine_bootloader_info_response *info =
-		answer(boot, REQUEST_BOOTLOADER_INFO, sizeof(*info), 0);
-	struct limine_firmware_type_response *type =
-		answer(boot, REQUEST_FIRMWARE_TYPE, sizeof(*type), 0);
+	struct limine_bootloader_info_response *info = answer(boot, REQUEST_BOOTLOADER_INFO, sizeof(*info), 0);
+	struct limine_firmware_type_response *type = answer(boot, REQUEST_FIRMWARE_TYPE, sizeof(*type), 0);
 	struct limine_hhdm_response *hhdm = answer(boot, REQUEST_HHDM, sizeof(*hhdm), 0);
-	struct limine_kernel_address_response *address =
-		answer(boot, REQUEST_KERNEL_ADDRESS, sizeof(*address), 0);
-	struct limine_paging_mode_response *paging =
-		answer(boot, REQUEST_PAGING_MODE, sizeof(*paging), 0);
+	struct limine_kernel_address_response *address = answer(boot, REQUEST_KERNEL_ADDRESS, sizeof(*address), 0);
+	struct limine_paging_mode_response *paging = answer(boot, REQUEST_PAGING_MODE, sizeof(*paging), 0);
 
 	(void)answer(boot, REQUEST_STACK_SIZE, sizeof(struct limine_stack_size_response), 0);
 	(void)answer(boot, REQUEST_ENTRY_POINT, sizeof(struct limine_entry_point_response), 0);

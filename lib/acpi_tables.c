@@ -74,7 +74,10 @@ static void parse_override(const unsigned char *e, struct madt *out)
 		return;
 	/* Polarity and trigger: 1 high/edge, 3 low/level, 0 as the bus has it (ISA: high, edge). */
 	out->override[out->override_count++] = (struct madt_override){
-		.isa_irq = e[3], .gsi = get32(e + 4), .active_low = (flags & 3) == 3, .level = (flags >> 2 & 3) == 3,
+		.isa_irq = e[3],
+		.gsi = get32(e + 4),
+		.active_low = (flags & 3) == 3,
+		.level = (flags >> 2 & 3) == 3,
 	};
 }
 
@@ -93,7 +96,8 @@ bool madt_parse(const void *table, size_t length, struct madt *out)
 		if (n < 2 || at + n > length)
 			return false;
 		if (e[0] == 1 && n >= 12 && out->ioapic_count < MADT_IOAPICS_MAX)
-			out->ioapic[out->ioapic_count++] = (struct madt_ioapic){ .id = e[2], .phys = get32(e + 4), .gsi_base = get32(e + 8) };
+			out->ioapic[out->ioapic_count++] =
+				(struct madt_ioapic){.id = e[2], .phys = get32(e + 4), .gsi_base = get32(e + 8)};
 		else if (e[0] == 2 && n >= 10)
 			parse_override(e, out);
 		else if (e[0] == 5 && n >= 12)

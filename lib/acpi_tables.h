@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading of the two static ACPI tables that are needed before a real ACPI interpreter runs: the root (RSDP, RSDT/XSDT) and the
- * MADT (ACPI 6.5, 5.2.5 to 5.2.12). Bounds-checked; memory is reached only through the caller's `map`.
+ * Reading of the two static ACPI tables that are needed before a real ACPI interpreter runs: the root (RSDP, RSDT/XSDT)
+ * and the MADT (ACPI 6.5, 5.2.5 to 5.2.12). Bounds-checked; memory is reached only through the caller's `map`.
  */
 #ifndef LIB_ACPI_TABLES_H
 #define LIB_ACPI_TABLES_H

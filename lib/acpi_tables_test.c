@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Host test of the ACPI table reader: a small table set, and damage to it. */
+#include <cmocka.h>
+#include <lib/acpi_tables.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include <lib/acpi_tables.h>
 
 static unsigned char memory[4096];
 
@@ -88,7 +88,7 @@ static void refuses_damage(void **state)
 
 	(void)state;
 	assert_null(acpi_find_table(16, "FACP", map, &n));
-	memory[MADT + 45] = 0;	/* an entry of no length */
+	memory[MADT + 45] = 0; /* an entry of no length */
 	assert_null(acpi_find_table(16, "APIC", map, &n));
 	fix_sum(MADT, MADT_BYTES, MADT + 9);
 	assert_non_null(acpi_find_table(16, "APIC", map, &n));

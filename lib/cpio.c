@@ -1,18 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The "new ASCII" cpio format (cpio(5)): a header of 110 bytes, six of magic and thirteen numbers of eight hexadecimal digits,
- * then the name with its terminator, then the data; name and data end on multiples of four bytes. "TRAILER!!!" ends an archive.
+ * The "new ASCII" cpio format (cpio(5)): a header of 110 bytes, six of magic and thirteen numbers of eight hexadecimal
+ * digits, then the name with its terminator, then the data; name and data end on multiples of four bytes. "TRAILER!!!"
+ * ends an archive.
  */
 #include <lib/cpio.h>
 
 #include <lib/string.h>
 
 enum : size_t { HEADER = 110, MAGIC = 6, FIELD = 8, FIELDS = 13, ALIGN = 4 };
-enum field { INO, MODE, UID, GID, NLINK, MTIME, FILESIZE, DEV_MAJOR, DEV_MINOR, RDEV_MAJOR, RDEV_MINOR, NAMESIZE, CHECK };
+enum field {
+	INO,
+	MODE,
+	UID,
+	GID,
+	NLINK,
+	MTIME,
+	FILESIZE,
+	DEV_MAJOR,
+	DEV_MINOR,
+	RDEV_MAJOR,
+	RDEV_MINOR,
+	NAMESIZE,
+	CHECK
+};
 
 void cpio_open(struct cpio_reader *r, const void *bytes, size_t size)
 {
-	*r = (struct cpio_reader){ .bytes = bytes, .size = size };
+	*r = (struct cpio_reader){.bytes = bytes, .size = size};
 }
 
 static bool read_fields(const unsigned char *header, uint32_t fields[FIELDS])
@@ -55,9 +70,17 @@ static enum cpio_result fail(struct cpio_reader *r, const char *error)
 static void fill_entry(struct cpio_entry *out, const uint32_t *fields)
 {
 	*out = (struct cpio_entry){
-		.ino = fields[INO], .mode = fields[MODE], .uid = fields[UID], .gid = fields[GID], .nlink = fields[NLINK],
-		.mtime = fields[MTIME], .size = fields[FILESIZE], .dev_major = fields[DEV_MAJOR], .dev_minor = fields[DEV_MINOR],
-		.rdev_major = fields[RDEV_MAJOR], .rdev_minor = fields[RDEV_MINOR],
+		.ino = fields[INO],
+		.mode = fields[MODE],
+		.uid = fields[UID],
+		.gid = fields[GID],
+		.nlink = fields[NLINK],
+		.mtime = fields[MTIME],
+		.size = fields[FILESIZE],
+		.dev_major = fields[DEV_MAJOR],
+		.dev_minor = fields[DEV_MINOR],
+		.rdev_major = fields[RDEV_MAJOR],
+		.rdev_minor = fields[RDEV_MINOR],
 	};
 }
 

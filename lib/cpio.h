@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads cpio archives of the "new ASCII" formats (magic 070701 and 070702, cpio(5)). Nothing is copied: names and data point into the
- * archive, which is not trusted: every length is checked. Several archives may follow one another, with zeros between.
+ * Reads cpio archives of the "new ASCII" formats (magic 070701 and 070702, cpio(5)). Nothing is copied: names and data
+ * point into the archive, which is not trusted: every length is checked. Several archives may follow one another, with
+ * zeros between.
  */
 #ifndef LIB_CPIO_H
 #define LIB_CPIO_H
@@ -10,7 +11,7 @@
 #include <stdint.h>
 
 struct cpio_entry {
-	const char *name;		/* without leading "/" and "./"; not terminated */
+	const char *name; /* without leading "/" and "./"; not terminated */
 	uint32_t name_length;
 	const void *data;
 	uint64_t size;
@@ -20,7 +21,7 @@ struct cpio_entry {
 struct cpio_reader {
 	const unsigned char *bytes;
 	size_t size, offset;
-	const char *error;		/* what is wrong at offset, in words; nullptr: nothing */
+	const char *error; /* what is wrong at offset, in words; nullptr: nothing */
 };
 enum cpio_result { CPIO_END, CPIO_ENTRY };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host test of lib/cpio.c: an archive made here is read back; then every prefix of it and every single flipped byte must be
- * survived (the sanitizers watch), and cut archives must be told as such.
+ * Host test of lib/cpio.c: an archive made here is read back; then every prefix of it and every single flipped byte
+ * must be survived (the sanitizers watch), and cut archives must be told as such.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,8 +22,8 @@ static void add(const char *name, unsigned mode, const char *data)
 {
 	size_t size = strlen(data);
 
-	length += (size_t)sprintf(archive + length, "070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08X", 7, mode, 1, 2, 1,
-				  1000, size, 0, 0, 5, 1, strlen(name) + 1, 0);
+	length += (size_t)sprintf(archive + length, "070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08X", 7,
+				  mode, 1, 2, 1, 1000, size, 0, 0, 5, 1, strlen(name) + 1, 0);
 	memcpy(archive + length, name, strlen(name) + 1);
 	length = (length + strlen(name) + 1 + 3) / 4 * 4;
 	memcpy(archive + length, data, size);
@@ -47,8 +47,15 @@ static int make(void **state)
 
 static void test_entries(void **state)
 {
-	static const struct { const char *name; unsigned mode; const char *data; } expected[] = {
-		{ "etc", 040755, "" }, { "etc/motd", 0100644, "hello\n" }, { "bin/sh", 0120777, "busybox" }, { "second", 0100600, "x" },
+	static const struct {
+		const char *name;
+		unsigned mode;
+		const char *data;
+	} expected[] = {
+		{"etc", 040755, ""},
+		{"etc/motd", 0100644, "hello\n"},
+		{"bin/sh", 0120777, "busybox"},
+		{"second", 0100600, "x"},
 	};
 	struct cpio_reader r;
 	struct cpio_entry e;

@@ -46,8 +46,7 @@ static_assert(sizeof(struct elf_phdr) == 56);
 
 constexpr uint64_t PATH_LIMIT = 4096; /* of the interpreter's name */
 
-static enum elf_fault check_header(const struct elf_header *h, size_t head_size,
-				   enum elf_machine machine)
+static enum elf_fault check_header(const struct elf_header *h, size_t head_size, enum elf_machine machine)
 {
 	constexpr uint8_t class_64 = 2, data_le = 1, version = 1;
 
@@ -146,8 +145,8 @@ static enum elf_fault check_addresses(struct elf *elf)
 	return entry_good ? ELF_OK : ELF_BAD_ENTRY;
 }
 
-enum elf_fault elf_parse(const void *head, size_t head_size, uint64_t file_size,
-			 enum elf_machine machine, struct elf *elf)
+enum elf_fault elf_parse(const void *head, size_t head_size, uint64_t file_size, enum elf_machine machine,
+			 struct elf *elf)
 {
 	struct elf_header h;
 	enum elf_fault fault;

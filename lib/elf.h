@@ -82,8 +82,8 @@ struct elf {
  * Parses the file whose first head_size bytes are at head and whose full length is file_size.
  * Returns ELF_OK, or the first fault found (*elf is then undefined). Never reads outside head.
  */
-[[nodiscard]] enum elf_fault elf_parse(const void *head, size_t head_size, uint64_t file_size,
-				       enum elf_machine machine, struct elf *elf);
+[[nodiscard]] enum elf_fault elf_parse(const void *head, size_t head_size, uint64_t file_size, enum elf_machine machine,
+				       struct elf *elf);
 
 /* A lower-case phrase for a fault, to stand behind a file's name. */
 [[nodiscard]] const char *elf_fault_text(enum elf_fault fault);

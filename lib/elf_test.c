@@ -104,13 +104,13 @@ static void test_variants(void **)
 	assert_int_equal(elf_parse(&f, 4096, sizeof(f), ELF_MACHINE_AARCH64, &elf), ELF_OK);
 }
 
-#define EXPECT(change, fault)                                                                      \
-	do {                                                                                       \
-		struct file f = good_file();                                                       \
-		struct elf elf;                                                                    \
-		change;                                                                            \
-		assert_int_equal(parse(&f, &elf), fault);                                          \
-		assert_string_not_equal(elf_fault_text(fault), "no fault");                        \
+#define EXPECT(change, fault)                                                                                          \
+	do {                                                                                                           \
+		struct file f = good_file();                                                                           \
+		struct elf elf;                                                                                        \
+		change;                                                                                                \
+		assert_int_equal(parse(&f, &elf), fault);                                                              \
+		assert_string_not_equal(elf_fault_text(fault), "no fault");                                            \
 	} while (0)
 
 static void test_header_faults(void **)
@@ -171,8 +171,7 @@ static void test_too_many_segments(void **)
 	assert_int_equal(elf_parse(&f, sizeof(f), sizeof(f), ELF_MACHINE_X86_64, &elf), ELF_OK);
 	assert_int_equal(elf.count, ELF_MAX_SEGMENTS);
 	f.head.e_phnum++;
-	assert_int_equal(elf_parse(&f, sizeof(f), sizeof(f), ELF_MACHINE_X86_64, &elf),
-			 ELF_TOO_MANY_SEGMENTS);
+	assert_int_equal(elf_parse(&f, sizeof(f), sizeof(f), ELF_MACHINE_X86_64, &elf), ELF_TOO_MANY_SEGMENTS);
 }
 
 int main(void)

@@ -48,8 +48,7 @@ static void put_text(struct sink *s, const struct spec *spec, const char *text, 
 }
 
 /* prefix: sign or "0x"; value's digits in base; precision and zero padding as ISO C says. */
-static void put_number(struct sink *s, const struct spec *spec, uint64_t value, unsigned base,
-		       const char *prefix)
+static void put_number(struct sink *s, const struct spec *spec, uint64_t value, unsigned base, const char *prefix)
 {
 	const char *digits = spec->conversion == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
 	char text[24];
@@ -141,19 +140,14 @@ static void put_signed(struct sink *s, const struct spec *spec, va_list *args)
 	int64_t value = take_signed(spec->bytes, args);
 	uint64_t magnitude = value < 0 ? -(uint64_t)value : (uint64_t)value;
 
-	put_number(s, spec, magnitude, 10,
-		   value < 0	 ? "-"
-		   : spec->plus	 ? "+"
-		   : spec->space ? " "
-				 : "");
+	put_number(s, spec, magnitude, 10, value < 0 ? "-" : spec->plus ? "+" : spec->space ? " " : "");
 }
 
 static void put_string(struct sink *s, const struct spec *spec, const char *text)
 {
 	if (text == nullptr)
 		text = "(null)";
-	put_text(s, spec, text,
-		 spec->precision < 0 ? strlen(text) : strnlen(text, (size_t)spec->precision));
+	put_text(s, spec, text, spec->precision < 0 ? strlen(text) : strnlen(text, (size_t)spec->precision));
 }
 
 static void put_hex(struct sink *s, const struct spec *spec, uint64_t value)

@@ -90,8 +90,7 @@ static bool parse_title(struct parser *p, struct limine_conf_string s)
 	return true;
 }
 
-static bool global_option(struct parser *p, struct limine_conf_string name,
-			  struct limine_conf_string value)
+static bool global_option(struct parser *p, struct limine_conf_string name, struct limine_conf_string value)
 {
 	constexpr unsigned day_s = 86400;
 	unsigned number;
@@ -122,8 +121,7 @@ static bool add_module(struct parser *p, struct limine_conf_string path)
 	return true;
 }
 
-static bool entry_option(struct parser *p, struct limine_conf_string name,
-			 struct limine_conf_string value)
+static bool entry_option(struct parser *p, struct limine_conf_string name, struct limine_conf_string value)
 {
 	struct limine_conf_entry *e = p->entry;
 
@@ -132,8 +130,7 @@ static bool entry_option(struct parser *p, struct limine_conf_string name,
 	} else if (limine_conf_equal(name, "path") || limine_conf_equal(name, "kernel_path")) {
 		e->kernel_path = value;
 		e->path_line = p->line;
-	} else if (limine_conf_equal(name, "cmdline") ||
-		   limine_conf_equal(name, "kernel_cmdline")) {
+	} else if (limine_conf_equal(name, "cmdline") || limine_conf_equal(name, "kernel_cmdline")) {
 		e->cmdline = value;
 	} else if (limine_conf_equal(name, "module_path")) {
 		return add_module(p, value);
@@ -201,8 +198,7 @@ static bool check_entries(struct parser *p)
 	return true;
 }
 
-bool limine_conf_parse(const char *text, size_t size, struct limine_conf *conf,
-		       struct limine_conf_error *error)
+bool limine_conf_parse(const char *text, size_t size, struct limine_conf *conf, struct limine_conf_error *error)
 {
 	struct parser p = {.conf = conf};
 	bool good = true;
@@ -223,8 +219,7 @@ bool limine_conf_parse(const char *text, size_t size, struct limine_conf *conf,
 	return false;
 }
 
-bool limine_conf_boot_path(struct limine_conf_string path, struct limine_conf_string *volume_path,
-			   const char **fault)
+bool limine_conf_boot_path(struct limine_conf_string path, struct limine_conf_string *volume_path, const char **fault)
 {
 	static const char prefix[] = "boot():";
 	constexpr size_t prefix_size = sizeof(prefix) - 1;

@@ -64,8 +64,7 @@ struct limine_conf_error {
  * Turns a Limine path on the boot volume, "boot():/some/file", into the volume's path,
  * "/some/file". False: *fault says what is not supported (another resource, partition, hash).
  */
-[[nodiscard]] bool limine_conf_boot_path(struct limine_conf_string path,
-					 struct limine_conf_string *volume_path,
+[[nodiscard]] bool limine_conf_boot_path(struct limine_conf_string path, struct limine_conf_string *volume_path,
 					 const char **fault);
 
 /* Whether a view holds exactly the given text, letter case aside. */

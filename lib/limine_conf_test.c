@@ -130,12 +130,10 @@ static void assert_path(const char *path, const char *wanted)
 	const char *fault = nullptr;
 
 	if (wanted == nullptr) {
-		assert_false(limine_conf_boot_path((struct limine_conf_string){path, strlen(path)},
-						   &out, &fault));
+		assert_false(limine_conf_boot_path((struct limine_conf_string){path, strlen(path)}, &out, &fault));
 		assert_non_null(fault);
 	} else {
-		assert_true(limine_conf_boot_path((struct limine_conf_string){path, strlen(path)},
-						  &out, &fault));
+		assert_true(limine_conf_boot_path((struct limine_conf_string){path, strlen(path)}, &out, &fault));
 		assert_string(out, wanted);
 	}
 }

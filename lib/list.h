@@ -13,10 +13,16 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_INIT(name)	{ &(name), &(name) }
+#define LIST_INIT(name) {&(name), &(name)}
 
-static inline void list_init(struct list *l) { l->next = l->prev = l; }
-static inline bool list_empty(const struct list *l) { return l->next == l; }
+static inline void list_init(struct list *l)
+{
+	l->next = l->prev = l;
+}
+static inline bool list_empty(const struct list *l)
+{
+	return l->next == l;
+}
 static inline void list_insert_after(struct list *at, struct list *node)
 {
 	node->next = at->next;
@@ -24,8 +30,14 @@ static inline void list_insert_after(struct list *at, struct list *node)
 	at->next->prev = node;
 	at->next = node;
 }
-static inline void list_push_front(struct list *head, struct list *node) { list_insert_after(head, node); }
-static inline void list_push_back(struct list *head, struct list *node) { list_insert_after(head->prev, node); }
+static inline void list_push_front(struct list *head, struct list *node)
+{
+	list_insert_after(head, node);
+}
+static inline void list_push_back(struct list *head, struct list *node)
+{
+	list_insert_after(head->prev, node);
+}
 static inline void list_remove(struct list *node)
 {
 	node->prev->next = node->next;
@@ -33,15 +45,15 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
-#define list_entry(node, type, member)	container_of(node, type, member)
-#define list_first(head, type, member)	list_entry((head)->next, type, member)
-#define list_for_each(pos, head, member) \
-	for (pos = list_entry((head)->next, typeof(*pos), member); &pos->member != (head); \
+#define list_entry(node, type, member) container_of(node, type, member)
+#define list_first(head, type, member) list_entry((head)->next, type, member)
+#define list_for_each(pos, head, member)                                                                               \
+	for (pos = list_entry((head)->next, typeof(*pos), member); &pos->member != (head);                             \
 	     pos = list_entry(pos->member.next, typeof(*pos), member))
 /* Survives removal of pos. */
-#define list_for_each_safe(pos, tmp, head, member) \
-	for (pos = list_entry((head)->next, typeof(*pos), member), \
-	     tmp = list_entry(pos->member.next, typeof(*pos), member); &pos->member != (head); \
-	     pos = tmp, tmp = list_entry(tmp->member.next, typeof(*tmp), member))
+#define list_for_each_safe(pos, tmp, head, member)                                                                     \
+	for (pos = list_entry((head)->next, typeof(*pos), member),                                                     \
+	    tmp = list_entry(pos->member.next, typeof(*pos), member);                                                  \
+	     &pos->member != (head); pos = tmp, tmp = list_entry(tmp->member.next, typeof(*tmp), member))
 
 #endif

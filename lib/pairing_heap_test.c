@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Host test of the pairing heap: random insertions and removals against a plain array. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <cmocka.h>
 #include <lib/pairing_heap.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
 
 enum { NODES = 300, STEPS = 20000 };
 
@@ -56,7 +56,7 @@ static void random_operations(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(random_operations) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(random_operations)};
 
 	return cmocka_run_group_tests_name("pairing_heap", tests, nullptr, nullptr);
 }

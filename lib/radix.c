@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Radix trees with 64 slots a node, see lib/radix.h. A tree of n levels covers indices below 2^(6n); it grows at the root and
- * does not become lower again until it is empty.
+ * Radix trees with 64 slots a node, see lib/radix.h. A tree of n levels covers indices below 2^(6n); it grows at the
+ * root and does not become lower again until it is empty.
  */
 #include <lib/radix.h>
 
@@ -47,7 +47,7 @@ unsigned radix_need(const struct radix *r, uint64_t index)
 	if (r->levels == 0)
 		return want;
 	if (want > r->levels)
-		return (want - r->levels) + (want - 1);	/* new roots, and a path beside the old tree */
+		return (want - r->levels) + (want - 1); /* new roots, and a path beside the old tree */
 	const struct radix_node *node = r->root;
 	for (unsigned level = r->levels - 1; level > 0; level--) {
 		node = child(node, slot_of(index, level));
@@ -143,7 +143,8 @@ static uint64_t *next_below(struct radix_node *node, unsigned level, uint64_t *i
 		unsigned slot = slot_of(*index, level);
 
 		if (node->slot[slot] != 0) {
-			uint64_t *found = level == 0 ? &node->slot[slot] : next_below(child(node, slot), level - 1, index);
+			uint64_t *found =
+				level == 0 ? &node->slot[slot] : next_below(child(node, slot), level - 1, index);
 			if (found != nullptr)
 				return found;
 			/* next_below left *index at the start of the next slot, or of the next node. */

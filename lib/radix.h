@@ -2,8 +2,8 @@
 /*
  * Radix trees: from a 64-bit index to a pointer-sized value, 64 slots a node; 0 means absent.
  *
- * Nodes come from the caller beforehand (radix_need tells how many), so that insertion cannot fail under a spinlock, and go back
- * through a callback. One thread at a time.
+ * Nodes come from the caller beforehand (radix_need tells how many), so that insertion cannot fail under a spinlock,
+ * and go back through a callback. One thread at a time.
  */
 #ifndef LIB_RADIX_H
 #define LIB_RADIX_H
@@ -20,7 +20,7 @@ struct radix_node {
 };
 struct radix {
 	struct radix_node *root;
-	unsigned levels;		/* of nodes; 0: empty */
+	unsigned levels; /* of nodes; 0: empty */
 };
 /* Zeroed nodes, linked by next_spare. */
 struct radix_spares {
@@ -32,7 +32,8 @@ struct radix_spares {
 uint64_t *radix_find(const struct radix *r, uint64_t index);
 /* How many nodes an insertion at index would use. */
 unsigned radix_need(const struct radix *r, uint64_t index);
-/* The place of index, made from spares, of which there are enough. A value other than 0 must be stored in it if it was 0. */
+/* The place of index, made from spares, of which there are enough. A value other than 0 must be stored in it if it was
+ * 0. */
 uint64_t *radix_place(struct radix *r, uint64_t index, struct radix_spares *spares);
 /* Empties the place of index; nodes that become empty go to spares. Result: the value. */
 uint64_t radix_remove(struct radix *r, uint64_t index, struct radix_spares *spares);

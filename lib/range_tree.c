@@ -22,14 +22,12 @@ struct range_node *range_last(const struct range_tree *t)
 
 struct range_node *range_next(const struct range_tree *t, const struct range_node *n)
 {
-	return n->link.next == &t->list ? nullptr
-					: list_entry(n->link.next, struct range_node, link);
+	return n->link.next == &t->list ? nullptr : list_entry(n->link.next, struct range_node, link);
 }
 
 struct range_node *range_prev(const struct range_tree *t, const struct range_node *n)
 {
-	return n->link.prev == &t->list ? nullptr
-					: list_entry(n->link.prev, struct range_node, link);
+	return n->link.prev == &t->list ? nullptr : list_entry(n->link.prev, struct range_node, link);
 }
 
 struct range_node *range_find(const struct range_tree *t, uint64_t address)
@@ -231,8 +229,7 @@ void range_resize(struct range_tree *t, struct range_node *n, uint64_t start, ui
 }
 
 /* Whether the gap [from, to), cut to [low, high), has room; then the highest place in it. */
-static bool fits(uint64_t from, uint64_t to, uint64_t length, uint64_t low, uint64_t high,
-		 uint64_t *start)
+static bool fits(uint64_t from, uint64_t to, uint64_t length, uint64_t low, uint64_t high, uint64_t *start)
 {
 	from = MAX(from, low);
 	to = MIN(to, high);
@@ -243,8 +240,7 @@ static bool fits(uint64_t from, uint64_t to, uint64_t length, uint64_t low, uint
 }
 
 /* Depth is at most the tree's height: 1.44 log2(n). */
-static bool search(const struct range_node *n, uint64_t length, uint64_t low, uint64_t high,
-		   uint64_t *start)
+static bool search(const struct range_node *n, uint64_t length, uint64_t low, uint64_t high, uint64_t *start)
 {
 	if (!n || n->max_gap < length)
 		return false;
@@ -255,8 +251,7 @@ static bool search(const struct range_node *n, uint64_t length, uint64_t low, ui
 	return n->start - n->gap > low && search(n->left, length, low, high, start);
 }
 
-bool range_find_gap(const struct range_tree *t, uint64_t length, uint64_t low, uint64_t high,
-		    uint64_t *start)
+bool range_find_gap(const struct range_tree *t, uint64_t length, uint64_t low, uint64_t high, uint64_t *start)
 {
 	const struct range_node *last = range_last(t);
 

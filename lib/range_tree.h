@@ -40,7 +40,6 @@ struct range_node *range_next(const struct range_tree *t, const struct range_nod
 struct range_node *range_prev(const struct range_tree *t, const struct range_node *n);
 /* The highest place for length free bytes within [low, high). False: none. Addresses are multiples
  * of whatever all bounds are multiples of. */
-bool range_find_gap(const struct range_tree *t, uint64_t length, uint64_t low, uint64_t high,
-		    uint64_t *start);
+bool range_find_gap(const struct range_tree *t, uint64_t length, uint64_t low, uint64_t high, uint64_t *start);
 
 #endif

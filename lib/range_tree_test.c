@@ -79,8 +79,7 @@ static bool slow_gap(uint64_t length, uint64_t low, uint64_t high, uint64_t *sta
 
 static void try_insert(void)
 {
-	uint64_t start = LOW + (uint64_t)rand() % (SPAN - LOW - 32),
-		 end = start + 1 + (uint64_t)rand() % 30;
+	uint64_t start = LOW + (uint64_t)rand() % (SPAN - LOW - 32), end = start + 1 + (uint64_t)rand() % 30;
 
 	for (uint64_t i = start; i < end; i++)
 		if (where[i])

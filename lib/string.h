@@ -22,8 +22,8 @@ char *strstr(const char *haystack, const char *needle);
 /* Copies at most size-1 bytes and terminates. Returns the length of src (>= size: it was cut). */
 size_t strlcpy(char *dst, const char *src, size_t size);
 
-/* printf subset: %d %i %u %x %X %o %c %s %p %% with h/hh/l/ll/z/j, width, precision, '-', '0', '+', ' ', '#', '*'. Returns the length
- * that the whole text has; writes at most size bytes with the terminator. */
+/* printf subset: %d %i %u %x %X %o %c %s %p %% with h/hh/l/ll/z/j, width, precision, '-', '0', '+', ' ', '#', '*'.
+ * Returns the length that the whole text has; writes at most size bytes with the terminator. */
 int vsnprintf(char *out, size_t size, const char *fmt, va_list args) PRINTF_LIKE(3, 0);
 int snprintf(char *out, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Like snprintf, but returns what was really written (for appending). */

@@ -65,9 +65,8 @@ static void test_memcpy(void **)
 			fill(to, sizeof(to), 99);
 			assert_ptr_equal(memcpy(to + 5, from + offset, n), to + 5);
 			for (size_t i = 0; i < sizeof(to); i++) {
-				unsigned char want = i >= 5 && i < 5 + n
-							     ? from[offset + i - 5]
-							     : (unsigned char)(i * 37 + 99);
+				unsigned char want =
+					i >= 5 && i < 5 + n ? from[offset + i - 5] : (unsigned char)(i * 37 + 99);
 				assert_int_equal(to[i], want);
 			}
 		}
@@ -100,8 +99,7 @@ static void test_memset(void **)
 		fill(buffer, sizeof(buffer), 3);
 		memset(buffer + 3, 0x1a5, n);
 		for (size_t i = 0; i < sizeof(buffer); i++)
-			assert_int_equal(buffer[i],
-					 i >= 3 && i < 3 + n ? 0xa5 : (i * 37 + 3) & 0xff);
+			assert_int_equal(buffer[i], i >= 3 && i < 3 + n ? 0xa5 : (i * 37 + 3) & 0xff);
 	}
 }
 
@@ -120,8 +118,7 @@ static void test_memcmp(void **)
 			fill(b, sizeof(b), 0);
 			b[at] = (unsigned char)(b[at] + delta);
 			for (size_t n = 0; n <= 64; n++)
-				assert_int_equal(sign(memcmp(a, b, n)),
-						 sign(host.memcmp_(a, b, n)));
+				assert_int_equal(sign(memcmp(a, b, n)), sign(host.memcmp_(a, b, n)));
 		}
 	}
 }
@@ -176,10 +173,9 @@ static void compare(const char *fmt, ...)
 
 static void test_format_integers(void **)
 {
-	static const char *const integer[] = {"%d",   "%5d",   "%-5d|",	  "%05d", "%+d",  "% d",
-					      "%.3d", "%8.3d", "%-8.3d|", "%.0d", "%u",	  "%x",
-					      "%X",   "%#x",   "%#X",	  "%#o",  "%o",	  "%#06x",
-					      "%hhd", "%hd",   "%hhu",	  "%hx",  "%+08d"};
+	static const char *const integer[] = {"%d",	 "%5d",	  "%-5d|", "%05d", "%+d",  "% d", "%.3d", "%8.3d",
+					      "%-8.3d|", "%.0d",  "%u",	   "%x",   "%X",   "%#x", "%#X",  "%#o",
+					      "%o",	 "%#06x", "%hhd",  "%hd",  "%hhu", "%hx", "%+08d"};
 	static const int values[] = {0, 1, -1, 42, -12345, 70000, INT32_MAX, INT32_MIN};
 
 	for (size_t i = 0; i < ARRAY_LEN(integer); i++) {

@@ -42,8 +42,7 @@ struct view {
 
 static uint32_t read32(const uint8_t *at)
 {
-	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-	       (uint32_t)at[3] << 24;
+	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
 static uint64_t read64(const uint8_t *at)
@@ -73,16 +72,14 @@ static bool open_blob(const void *blob, size_t len, struct view *view)
 	if (!read_table(at + 24, total, SYMBOL_SIZE, &view->symbols) ||
 	    !read_table(at + 32, total, BLOCK_SIZE, &view->blocks) ||
 	    !read_table(at + 40, total, INLINE_SIZE, &view->inlines) ||
-	    !read_table(at + 48, total, FILE_SIZE, &view->files) ||
-	    !read_table(at + 56, total, 1, &view->rows) ||
+	    !read_table(at + 48, total, FILE_SIZE, &view->files) || !read_table(at + 56, total, 1, &view->rows) ||
 	    !read_table(at + 64, total, 1, &view->strings))
 		return false;
 	/* The last string ends inside the table, so every string does. */
 	return view->strings.count > 0 && at[view->strings.offset + view->strings.count - 1] == 0;
 }
 
-static const uint8_t *entry(const struct view *view, struct table table, uint32_t index,
-			    uint32_t entry_size)
+static const uint8_t *entry(const struct view *view, struct table table, uint32_t index, uint32_t entry_size)
 {
 	return view->bytes + table.offset + (size_t)index * entry_size;
 }
@@ -102,8 +99,7 @@ static const char *file_name(const struct view *view, uint32_t index)
 }
 
 /* The number of entries of an address-sorted table that begin at or below `where`. */
-static uint32_t count_below(const struct view *view, struct table table, uint32_t entry_size,
-			    uint32_t where)
+static uint32_t count_below(const struct view *view, struct table table, uint32_t entry_size, uint32_t where)
 {
 	uint32_t low = 0, high = table.count;
 
@@ -250,8 +246,7 @@ bool symtab_find(const void *blob, size_t len, const char *name, struct symtab_s
 	return false;
 }
 
-size_t symtab_inlined(const void *blob, size_t len, uint64_t address, struct symtab_inline *frames,
-		      size_t max)
+size_t symtab_inlined(const void *blob, size_t len, uint64_t address, struct symtab_inline *frames, size_t max)
 {
 	struct view view;
 	uint32_t where;

@@ -45,17 +45,15 @@ struct symtab_inline {
  * Fills `place` for `address`; false when neither symbol nor line is known. For a return address
  * of a backtrace pass address - 1, so that the line is that of the call.
  */
-[[nodiscard]] bool symtab_lookup(const void *blob, size_t len, uint64_t address,
-				 struct symtab_place *place);
+[[nodiscard]] bool symtab_lookup(const void *blob, size_t len, uint64_t address, struct symtab_place *place);
 
 /* Finds the first symbol called `name`, in the order of addresses. */
-[[nodiscard]] bool symtab_find(const void *blob, size_t len, const char *name,
-			       struct symtab_symbol *symbol);
+[[nodiscard]] bool symtab_find(const void *blob, size_t len, const char *name, struct symtab_symbol *symbol);
 
 /*
  * Fills `frames` with the functions inlined at `address`, innermost first, and returns their
  * number (at most `max`). The line of frames[0] is that of symtab_lookup(), that of frames[1]
  * is frames[0].call_line, and so on; the last call_line is in the symbol itself.
  */
-[[nodiscard]] size_t symtab_inlined(const void *blob, size_t len, uint64_t address,
-				    struct symtab_inline *frames, size_t max);
+[[nodiscard]] size_t symtab_inlined(const void *blob, size_t len, uint64_t address, struct symtab_inline *frames,
+				    size_t max);

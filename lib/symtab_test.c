@@ -47,8 +47,7 @@ static void put_table(size_t header_at, const void *data, size_t size, uint32_t 
 static int build(void **state)
 {
 	static const char strings[] = "\0alpha\0beta\0gamma\0a.c\0b.h\0small";
-	static const uint32_t symbols[] = {0x1000, 0x40,   1 | 1u << 31, 0x2000,       8,
-					   7,	   0x3000, 0x10,	 12 | 1u << 31};
+	static const uint32_t symbols[] = {0x1000, 0x40, 1 | 1u << 31, 0x2000, 8, 7, 0x3000, 0x10, 12 | 1u << 31};
 	static const uint32_t blocks[] = {0x1000, 0, 0x3000, 17};
 	static const uint32_t inlines[] = {0x1030, 0x10, 26, 1, 11};
 	static const uint32_t files[] = {0, 18, 22};
@@ -79,8 +78,7 @@ static int build(void **state)
 	return 0;
 }
 
-static void expect(uint64_t offset, const char *name, uint64_t inside, const char *file,
-		   uint32_t line)
+static void expect(uint64_t offset, const char *name, uint64_t inside, const char *file, uint32_t line)
 {
 	struct symtab_place place;
 
@@ -113,8 +111,7 @@ static void test_lookup(void **state)
 	expect(0x3000, "gamma", 0, "a.c", 77);
 	expect(0x300f, "gamma", 15, "a.c", 77);
 	for (uint64_t offset = 0; offset < 0x4000; offset++) {
-		bool known = (offset >= 0x1000 && offset < 0x1040) ||
-			     (offset >= 0x2000 && offset < 0x2008) ||
+		bool known = (offset >= 0x1000 && offset < 0x1040) || (offset >= 0x2000 && offset < 0x2008) ||
 			     (offset >= 0x3000 && offset < 0x3010);
 		assert_int_equal(symtab_lookup(blob, blob_len, BASE + offset, &place), known);
 	}
@@ -158,8 +155,7 @@ static void test_inlined(void **state)
 /* Reads a copy that is exactly as long as it says, so that a read behind it is caught. */
 static void read_all(const uint8_t *damaged, size_t len)
 {
-	static const uint64_t probes[] = {0,	  0x1000, 0x1030, 0x103f,
-					  0x2004, 0x3000, 0x300f, 0xffffffff};
+	static const uint64_t probes[] = {0, 0x1000, 0x1030, 0x103f, 0x2004, 0x3000, 0x300f, 0xffffffff};
 	uint8_t *copy = malloc(len + 1);
 	struct symtab_place place;
 	struct symtab_symbol symbol;

@@ -20,8 +20,7 @@ void clock_init(const struct boot_info *boot)
 {
 	/* The window shows it, read-only. */
 	time_page = (const struct time_page *)(WINDOW_BASE + (boot->time_page_pfn << PAGE_SHIFT));
-	clock_set_realtime_ns(boot->boot_epoch_seconds * 1'000'000'000 +
-			      (int64_t)clock_monotonic_ns());
+	clock_set_realtime_ns(boot->boot_epoch_seconds * 1'000'000'000 + (int64_t)clock_monotonic_ns());
 }
 
 uint64_t clock_monotonic_ns(void)
@@ -45,8 +44,7 @@ uint64_t clock_monotonic_ns(void)
 
 int64_t clock_realtime_ns(void)
 {
-	return (int64_t)clock_monotonic_ns() +
-	       __atomic_load_n(&realtime_offset_ns, __ATOMIC_RELAXED);
+	return (int64_t)clock_monotonic_ns() + __atomic_load_n(&realtime_offset_ns, __ATOMIC_RELAXED);
 }
 
 void clock_set_realtime_ns(int64_t now)

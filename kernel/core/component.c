@@ -72,8 +72,7 @@ static bool stop(struct component *c)
 	__atomic_store_n(&c->stopping, true, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&c->thread_count, __ATOMIC_ACQUIRE) > 0) {
 		if (clock_monotonic_ns() > deadline) {
-			log_error("%s: %u threads do not end, no restart", c->name,
-				  c->thread_count);
+			log_error("%s: %u threads do not end, no restart", c->name, c->thread_count);
 			c->down = true;
 			return false;
 		}
@@ -124,23 +123,19 @@ static const char *state_of(const struct component *c)
 
 static int show_components(struct text_buffer *b, void *)
 {
-	text_printf(b, "%-15s %2s %-8s %-7s %7s %6s %8s %11s %10s\n", "name", "id", "elevate",
-		    "state", "threads", "faults", "restarts", "allocations", "bytes");
+	text_printf(b, "%-15s %2s %-8s %-7s %7s %6s %8s %11s %10s\n", "name", "id", "elevate", "state", "threads",
+		    "faults", "restarts", "allocations", "bytes");
 	for (uint32_t i = 0; i < component_count(); i++) {
 		const struct component *c = __components_start[i];
-		const char *right = !c->asks_elevate ? "no"
-				    : c->may_elevate ? "granted"
-						     : "refused";
+		const char *right = !c->asks_elevate ? "no" : c->may_elevate ? "granted" : "refused";
 
-		text_printf(b, "%-15s %2u %-8s %-7s %7u %6u %8u %11lu %10lu\n", c->name, c->id,
-			    right, state_of(c), c->thread_count, c->faults, c->restarts,
-			    c->allocations, c->bytes);
+		text_printf(b, "%-15s %2u %-8s %-7s %7u %6u %8u %11lu %10lu\n", c->name, c->id, right, state_of(c),
+			    c->thread_count, c->faults, c->restarts, c->allocations, c->bytes);
 	}
 	return 0;
 }
 
-static const struct proc_file components_file = {
-	.name = "components", .mode = 0444, .show = show_components};
+static const struct proc_file components_file = {.name = "components", .mode = 0444, .show = show_components};
 
 static void announce(struct component *c, uint32_t id)
 {

@@ -65,8 +65,8 @@ void kernel_fault_landing(uint32_t, uint64_t, uint64_t, uint64_t)
 		guard_leave(g->context, -EFAULT);
 	}
 	if (t->process != nullptr) {
-		log_error("core: %s[%u] is killed: its system call faulted in the kernel",
-			  t->process->name, t->process->pid);
+		log_error("core: %s[%u] is killed: its system call faulted in the kernel", t->process->name,
+			  t->process->pid);
 		/* The call area is a small stack, and nothing on the thread's own is needed any
 		 * more. */
 		call_on_stack(thread_page_current()->kernel_stack, process_fault_exit);

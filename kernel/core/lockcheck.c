@@ -54,8 +54,7 @@ static bool first_time(uint32_t pair)
 
 		if (__atomic_load_n(&seen[i], __ATOMIC_RELAXED) == pair)
 			return false;
-		if (__atomic_compare_exchange_n(&seen[i], &empty, pair, false, __ATOMIC_RELAXED,
-						__ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&seen[i], &empty, pair, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			return true;
 		if (empty == pair)
 			return false;
@@ -77,8 +76,8 @@ static uint32_t rank_of(uint64_t entry)
 static void complain(const char *what, const void *caller, uint32_t held_rank, uint32_t rank)
 {
 	if (first_time(held_rank << 16 | rank | 1u << 31))
-		log_error("locks: %s: rank %u is taken under rank %u by thread %s at %p", what,
-			  rank, held_rank, thread_current()->name, caller);
+		log_error("locks: %s: rank %u is taken under rank %u by thread %s at %p", what, rank, held_rank,
+			  thread_current()->name, caller);
 }
 
 void held_check_order(const void *lock, uint32_t rank, enum lock_kind kind, const void *caller)
@@ -94,8 +93,7 @@ void held_check_order(const void *lock, uint32_t rank, enum lock_kind kind, cons
 		if (held == lock)
 			complain("a lock is taken twice", caller, held_rank, rank);
 		else if ((entry & HELD_KIND_MASK) == LOCK_SPIN && kind != LOCK_SPIN)
-			complain("a sleeping lock is taken under a spinlock", caller, held_rank,
-				 rank);
+			complain("a sleeping lock is taken under a spinlock", caller, held_rank, rank);
 		else if (rank != 0 && (held_rank > rank || (held_rank == rank && held > lock)))
 			complain("the order is broken", caller, held_rank, rank);
 	}

@@ -235,8 +235,7 @@ void log_init(void)
 		log_console_level = CONSOLE_LEVEL_QUIET;
 	if (cmdline_get("debug", value, sizeof(value)) != nullptr)
 		log_console_level = LOG_DEBUG + 1;
-	if (cmdline_get("loglevel", value, sizeof(value)) != nullptr && value[0] >= '0' &&
-	    value[0] <= '8')
+	if (cmdline_get("loglevel", value, sizeof(value)) != nullptr && value[0] >= '0' && value[0] <= '8')
 		log_console_level = (uint32_t)(value[0] - '0');
 }
 

@@ -186,8 +186,7 @@ static long read_action(enum syslog_action action, user_addr buf, int n)
 
 static long sys_syslog(int action, user_addr buf, int n)
 {
-	if (action != ACTION_READ_ALL && action != ACTION_SIZE_BUFFER &&
-	    !capable(CAPABILITY_SYSLOG))
+	if (action != ACTION_READ_ALL && action != ACTION_SIZE_BUFFER && !capable(CAPABILITY_SYSLOG))
 		return -EPERM;
 	log_drain_nucleus();
 	switch ((enum syslog_action)action) {
@@ -255,8 +254,7 @@ static long kmsg_take(struct reader *r, struct line *line)
 		r->cursor = log_oldest();
 		lost = -EPIPE;
 	} else {
-		int n = scnprintf(line->text, PREFIX_MAX, "%u,%lu,%lu,-;", record.level, record.seq,
-				  record.ns / 1000);
+		int n = scnprintf(line->text, PREFIX_MAX, "%u,%lu,%lu,-;", record.level, record.seq, record.ns / 1000);
 		memmove(line->text + n, line->text + PREFIX_MAX, record.length);
 		line->length = (size_t)n + record.length;
 		line->text[line->length++] = '\n';
@@ -308,8 +306,7 @@ static int leading_number(const char *text, size_t n, size_t *used)
 {
 	int value = -1;
 
-	for (*used = 0; *used < n && *used < 4 && text[*used] >= '0' && text[*used] <= '9';
-	     (*used)++)
+	for (*used = 0; *used < n && *used < 4 && text[*used] >= '0' && text[*used] <= '9'; (*used)++)
 		value = (value < 0 ? 0 : value * 10) + (text[*used] - '0');
 	return value;
 }

@@ -51,8 +51,7 @@ void log_ring_put(struct log_ring *r, uint8_t level, uint64_t ns, const char *te
 	r->head_seq++;
 }
 
-bool log_ring_get(const struct log_ring *r, struct log_cursor *c, struct log_record *out,
-		  char *text, size_t size)
+bool log_ring_get(const struct log_ring *r, struct log_cursor *c, struct log_record *out, char *text, size_t size)
 {
 	struct header h;
 

@@ -33,8 +33,7 @@ struct log_record {
 void log_ring_put(struct log_ring *r, uint8_t level, uint64_t ns, const char *text, size_t n);
 /* Copies the record at the cursor (at most `size` bytes of its text) and moves the cursor on.
  * False: none is left. */
-bool log_ring_get(const struct log_ring *r, struct log_cursor *c, struct log_record *out,
-		  char *text, size_t size);
+bool log_ring_get(const struct log_ring *r, struct log_cursor *c, struct log_record *out, char *text, size_t size);
 struct log_cursor log_ring_oldest(const struct log_ring *r);
 struct log_cursor log_ring_newest(const struct log_ring *r);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first lowered thread: brings up the kernel's parts in the order they need each other, starts the first process and ends.
- * Every part says itself what it does; a failure here means that the machine cannot be used and is said in plain words.
+ * The first lowered thread: brings up the kernel's parts in the order they need each other, starts the first process
+ * and ends. Every part says itself what it does; a failure here means that the machine cannot be used and is said in
+ * plain words.
  */
 #include <kernel/cmdline.h>
 #include <kernel/component.h>

@@ -29,8 +29,7 @@ static inline bool take(struct mutex *m)
 	uint32_t free = 0;
 
 	/* Acquire: nothing of the section moves before it. */
-	return __atomic_compare_exchange_n(&m->word, &free, 1, false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&m->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 static void wait_for(struct mutex *m)

@@ -35,10 +35,10 @@ static void show_cpu(struct text_buffer *b, uint32_t cpu)
 		return;
 	/* Out of the call area before anything else may use it. */
 	memcpy(&a, call_area(), sizeof(a));
-	text_printf(b, "cpu %u elevate %lu nucleus_call %lu syscall %lu exit %lu irq %lu fault %lu",
-		    cpu, a.elevate, a.nucleus_call, a.syscall, a.exit, a.irq, a.fault);
-	text_printf(b, " view_switch %lu tlb_flush %lu lowered_ns %lu elevated_ns %lu",
-		    a.view_switch, a.tlb_flush, a.lowered_ns, a.elevated_ns);
+	text_printf(b, "cpu %u elevate %lu nucleus_call %lu syscall %lu exit %lu irq %lu fault %lu", cpu, a.elevate,
+		    a.nucleus_call, a.syscall, a.exit, a.irq, a.fault);
+	text_printf(b, " view_switch %lu tlb_flush %lu lowered_ns %lu elevated_ns %lu", a.view_switch, a.tlb_flush,
+		    a.lowered_ns, a.elevated_ns);
 	text_printf(b, " nucleus_ns %lu user_ns %lu", a.nucleus_ns, a.user_ns);
 	text_printf(b, " idle_ns %lu\n", a.idle_ns);
 }
@@ -50,10 +50,8 @@ static void show_component(struct text_buffer *b, const struct component *c)
 	if (nucleus_account_read(ACCOUNT_COMPONENT, c->id) < 0)
 		return;
 	memcpy(&a, call_area(), sizeof(a));
-	text_printf(
-		b,
-		"component %s elevate %lu nucleus_call %lu fault %lu lowered_ns %lu elevated_ns %lu\n",
-		c->name, a.elevate, a.nucleus_call, a.fault, a.lowered_ns, a.elevated_ns);
+	text_printf(b, "component %s elevate %lu nucleus_call %lu fault %lu lowered_ns %lu elevated_ns %lu\n", c->name,
+		    a.elevate, a.nucleus_call, a.fault, a.lowered_ns, a.elevated_ns);
 }
 
 static int show_privilege(struct text_buffer *b, void *)
@@ -63,8 +61,8 @@ static int show_privilege(struct text_buffer *b, void *)
 	mutex_lock(&lock);
 	bool on = accounting;
 	mutex_unlock(&lock);
-	text_printf(b, "# stellux privilege 1\nmode %s\naccounting %s\n",
-		    mode_name(boot_info()->mode), on ? "on" : "off");
+	text_printf(b, "# stellux privilege 1\nmode %s\naccounting %s\n", mode_name(boot_info()->mode),
+		    on ? "on" : "off");
 	for (uint32_t cpu = 0; cpu < boot_info()->cpu_count; cpu++)
 		show_cpu(b, cpu);
 	for (uint32_t i = 0; (c = component_at(i)) != nullptr; i++)

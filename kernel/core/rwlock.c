@@ -28,8 +28,7 @@ void rwlock_init(struct rwlock *l, uint32_t rank)
 /* Acquire: nothing of the section moves before it. Updates *seen when it fails. */
 static inline bool change(struct rwlock *l, uint32_t *seen, uint32_t to)
 {
-	return __atomic_compare_exchange_n(&l->state, seen, to, false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&l->state, seen, to, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 /* The first in the queue, or a reader with only readers before it. */

@@ -25,8 +25,7 @@ static inline bool take(struct spinlock *l)
 static void spin(struct spinlock *l)
 {
 	for (unsigned n = 1; !take(l); n++) {
-		while (__atomic_load_n(&l->word, __ATOMIC_RELAXED) != 0 &&
-		       n % SPINS_BEFORE_YIELD != 0) {
+		while (__atomic_load_n(&l->word, __ATOMIC_RELAXED) != 0 && n % SPINS_BEFORE_YIELD != 0) {
 			cpu_relax();
 			n++;
 		}

@@ -31,16 +31,13 @@ static struct refusal {
 } refusals[REFUSED_MAX];
 static uint32_t refusals_lost;
 
-long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5,
-		      uint64_t number);
+long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t number);
 
-long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5,
-		      uint64_t number)
+long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t number)
 {
 	if (likely(number < NUMBERS_MAX && table[number] != nullptr))
 		return table[number](a0, a1, a2, a3, a4, a5);
-	__atomic_fetch_add(number < NUMBERS_MAX ? &unknown[number] : &unknown_beyond, 1,
-			   __ATOMIC_RELAXED);
+	__atomic_fetch_add(number < NUMBERS_MAX ? &unknown[number] : &unknown_beyond, 1, __ATOMIC_RELAXED);
 	return -ENOSYS;
 }
 
@@ -48,8 +45,7 @@ static bool claim(struct refusal *r, uint32_t key, uint64_t flags)
 {
 	uint32_t empty = 0;
 
-	if (__atomic_compare_exchange_n(&r->key, &empty, key, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_ACQUIRE)) {
+	if (__atomic_compare_exchange_n(&r->key, &empty, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		__atomic_store_n(&r->flags, flags, __ATOMIC_RELEASE);
 		return true;
 	}
@@ -90,16 +86,15 @@ static int show_syscalls(struct text_buffer *b, void *)
 		const struct refusal *r = &refusals[i];
 
 		if (r->count > 0)
-			text_printf(b, "refused %u %s flags %#lx count %u\n", r->key - 1,
-				    name_of(r->key - 1), r->flags, r->count);
+			text_printf(b, "refused %u %s flags %#lx count %u\n", r->key - 1, name_of(r->key - 1), r->flags,
+				    r->count);
 	}
 	if (refusals_lost > 0)
 		text_printf(b, "refused others count %u\n", refusals_lost);
 	return 0;
 }
 
-static const struct proc_file syscalls_file = {
-	.name = "syscalls", .mode = 0444, .show = show_syscalls};
+static const struct proc_file syscalls_file = {.name = "syscalls", .mode = 0444, .show = show_syscalls};
 
 void syscall_init(void)
 {

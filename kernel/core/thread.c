@@ -64,8 +64,8 @@ static void list_at_component(struct thread *t)
 	thread_exit();
 }
 
-int thread_create(const char *name, struct component *c, uint32_t space, void (*entry)(void *),
-		  void *arg, struct thread **out)
+int thread_create(const char *name, struct component *c, uint32_t space, void (*entry)(void *), void *arg,
+		  struct thread **out)
 {
 	struct thread_page *page = page_alloc_kernel(0);
 	struct kernel_stack stack;
@@ -89,8 +89,7 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 	uint64_t start = entry != nullptr ? (uint64_t)kernel_thread_main : (uint64_t)gate_resume;
 	long handle;
 	do {
-		handle = nucleus_thread_create(page_window_pfn(page), start, stack.top, space,
-					       c->id);
+		handle = nucleus_thread_create(page_window_pfn(page), start, stack.top, space, c->id);
 	} while (handle == -ENOMEM && page_relieve_nucleus());
 	if (handle < 0) {
 		error = (int)handle;
@@ -108,8 +107,7 @@ free_page:
 	return error;
 }
 
-int kthread_start(struct component *c, const char *name, void (*entry)(void *), void *arg,
-		  struct thread **out)
+int kthread_start(struct component *c, const char *name, void (*entry)(void *), void *arg, struct thread **out)
 {
 	struct thread *t;
 	int error = thread_create(name, c, 0, entry, arg, &t);
@@ -230,8 +228,7 @@ static void reap(void *)
 			/* It is on its way out of its CPU; the nucleus does not say when it is
 			 * through. */
 			thread_park(clock_monotonic_ns() + retry_ns);
-			retry_ns =
-				retry_ns < REAP_RETRY_LAST_NS ? retry_ns * 2 : REAP_RETRY_LAST_NS;
+			retry_ns = retry_ns < REAP_RETRY_LAST_NS ? retry_ns * 2 : REAP_RETRY_LAST_NS;
 		} else {
 			thread_park(0);
 			retry_ns = REAP_RETRY_FIRST_NS;

@@ -79,8 +79,7 @@ static long sys_capset(user_addr header_at, user_addr data_at)
 	struct credentials *c = &p->cred;
 	bool may_inherit = c->cap_effective >> CAP_SETPCAP & 1;
 	if ((permitted & ~c->cap_permitted) || (effective & ~permitted) ||
-	    (inheritable &
-	     ~(c->cap_inheritable | (may_inherit ? c->cap_bounding : c->cap_permitted)))) {
+	    (inheritable & ~(c->cap_inheritable | (may_inherit ? c->cap_bounding : c->cap_permitted)))) {
 		error = -EPERM;
 	} else {
 		c->cap_permitted = permitted;

@@ -48,8 +48,7 @@ int timespec_to_user(user_addr at, uint64_t ns)
 
 bool clock_is_realtime(int32_t id)
 {
-	return id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE || id == CLOCK_REALTIME_ALARM ||
-	       id == CLOCK_TAI;
+	return id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE || id == CLOCK_REALTIME_ALARM || id == CLOCK_TAI;
 }
 
 static uint64_t thread_cpu_ns(uint32_t handle)
@@ -201,16 +200,14 @@ static long sys_settimeofday(user_addr tv_at, user_addr tz_at)
 	if (tv_at.value != 0) {
 		if (get_user(tv, tv_at) != 0)
 			return -EFAULT;
-		if (tv.sec < 0 || tv.usec < 0 || tv.usec >= 1000000 ||
-		    (uint64_t)tv.sec >= SECONDS_MAX)
+		if (tv.sec < 0 || tv.usec < 0 || tv.usec >= 1000000 || (uint64_t)tv.sec >= SECONDS_MAX)
 			return -EINVAL;
 	}
 	if (!capable(CAP_SYS_TIME))
 		return -EPERM;
 	if (tz_at.value != 0)
 		timezone = tz;
-	return tv_at.value != 0 ? set_clock((uint64_t)tv.sec * NS_PER_S + (uint64_t)tv.usec * 1000)
-				: 0;
+	return tv_at.value != 0 ? set_clock((uint64_t)tv.sec * NS_PER_S + (uint64_t)tv.usec * 1000) : 0;
 }
 SYSCALL(settimeofday);
 

@@ -17,10 +17,9 @@
 #include <nucleus/calls.h>
 
 enum : uint64_t {
-	CLONE_KNOWN = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK |
-		      CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
-		      CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED |
-		      CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND,
+	CLONE_KNOWN = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |
+		      CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED |
+		      CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND,
 };
 
 void process_publish_name(struct thread *t)
@@ -133,8 +132,7 @@ static bool too_many_processes(struct process *p)
 {
 	uint64_t limit = p->rlimits[RLIMIT_NPROC][0];
 
-	if (p->cred.uid == 0 || limit == RLIM_INFINITY || capable(CAP_SYS_RESOURCE) ||
-	    capable(CAP_SYS_ADMIN))
+	if (p->cred.uid == 0 || limit == RLIM_INFINITY || capable(CAP_SYS_RESOURCE) || capable(CAP_SYS_ADMIN))
 		return false;
 	struct nproc_count c = {.uid = p->cred.uid};
 	(void)process_for_each(count_uid, &c);
@@ -284,8 +282,7 @@ static long finish_clone(struct thread *t, struct vfork *vfork, uint32_t tid, bo
 		process_thread_of(t)->vfork = vfork;
 	thread_start(t);
 	if (vfork != nullptr) {
-		(void)wait_event_killable(&vfork->wait,
-					  __atomic_load_n(&vfork->done, __ATOMIC_ACQUIRE));
+		(void)wait_event_killable(&vfork->wait, __atomic_load_n(&vfork->done, __ATOMIC_ACQUIRE));
 		vfork_put(vfork);
 	}
 	return alive ? (long)tid : -ERESTARTNOINTR;
@@ -329,8 +326,8 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number)
 	error = reserve_id(child, &pid);
 	if (error != 0)
 		goto fail;
-	error = thread_create(thread_current()->name, &component_process,
-			      vm_space_handle(child->space), nullptr, nullptr, &t);
+	error = thread_create(thread_current()->name, &component_process, vm_space_handle(child->space), nullptr,
+			      nullptr, &t);
 	if (error != 0)
 		goto fail;
 	uint32_t tid = pid->id;
@@ -362,8 +359,8 @@ fail:
 }
 
 struct abi_clone_args {
-	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
-		set_tid_size, cgroup;
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
+		cgroup;
 };
 enum : size_t { CLONE_ARGS_SIZE_VER0 = 64 };
 
@@ -401,8 +398,7 @@ SYSCALL(clone3);
 static long sys_unshare(uint64_t flags)
 {
 	struct process *p = process_current();
-	constexpr uint64_t known =
-		CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM;
+	constexpr uint64_t known = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM;
 	struct fs_context *fs = nullptr;
 
 	if (flags & ~known)

@@ -19,12 +19,7 @@
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
-enum : uint32_t {
-	PERSONALITY_NO_RANDOMISE = 0x0040000,
-	SETUID_BIT = 04000,
-	SETGID_BIT = 02000,
-	GROUP_EXEC = 010
-};
+enum : uint32_t { PERSONALITY_NO_RANDOMISE = 0x0040000, SETUID_BIT = 04000, SETGID_BIT = 02000, GROUP_EXEC = 010 };
 enum : uint64_t { ALL_CAPABILITIES = (UINT64_C(1) << (CAP_LAST + 1)) - 1, MOUNT_NOSUID = 2 };
 
 static uint64_t string_limit(void)
@@ -89,8 +84,7 @@ static int parse_script_line(char *line, char **interpreter, char **argument)
 
 /* Puts interpreter, argument and the script's path before what there is; the former first string
  * gives way to the path. */
-static int push_prefix(struct exec *e, const char *interpreter, const char *argument,
-		       const char *script)
+static int push_prefix(struct exec *e, const char *interpreter, const char *argument, const char *script)
 {
 	unsigned added = argument != nullptr ? 3 : 2, old = e->prefix_count > 0 ? 1 : 0;
 	const char *fresh[3] = {interpreter, argument != nullptr ? argument : script, script};
@@ -135,8 +129,7 @@ static int enter_script(struct exec *e)
 	if (error == 0 && end == nullptr && n == sizeof(line) - 1 && argument == nullptr)
 		error = -ENOEXEC;
 	if (error == 0)
-		error = push_prefix(e, interpreter, argument,
-				    e->depth == 1 ? e->name : e->prefix[0]);
+		error = push_prefix(e, interpreter, argument, e->depth == 1 ? e->name : e->prefix[0]);
 	if (error == 0)
 		error = exec_open(interpreter, &f);
 	if (error != 0)
@@ -169,14 +162,13 @@ static void compute_credentials(struct exec *e)
 	const struct inode *i = e->file->inode;
 
 	*c = p->cred;
-	bool allowed = !c->no_new_privs && !(e->file->path.mount != nullptr &&
-					     (e->file->path.mount->flags & MOUNT_NOSUID));
+	bool allowed =
+		!c->no_new_privs && !(e->file->path.mount != nullptr && (e->file->path.mount->flags & MOUNT_NOSUID));
 	if (allowed && (i->mode & SETUID_BIT))
 		c->euid = i->uid;
 	if (allowed && (i->mode & (SETGID_BIT | GROUP_EXEC)) == (SETGID_BIT | GROUP_EXEC))
 		c->egid = i->gid;
-	e->secure = c->euid != p->cred.euid || c->egid != p->cred.egid || c->euid != c->uid ||
-		    c->egid != c->gid;
+	e->secure = c->euid != p->cred.euid || c->egid != p->cred.egid || c->euid != c->uid || c->egid != c->gid;
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
 	if (c->uid == 0 || c->euid == 0)
@@ -337,8 +329,7 @@ static int add_strings(struct exec *e, user_addr argv, user_addr envp)
 	if (error == 0 && e->args.count == 0)
 		error = exec_strings_add(&e->args, "", limit);
 	if (error == 0)
-		error = exec_strings_add_user_array(&e->env, envp,
-						    limit - MIN(limit, e->args.bytes));
+		error = exec_strings_add_user_array(&e->env, envp, limit - MIN(limit, e->args.bytes));
 	return error;
 }
 
@@ -368,8 +359,7 @@ static int set_exec_name(struct exec *e, int dirfd, user_addr path_at, bool *emp
 	return (int)n;
 }
 
-static long do_execveat(int dirfd, user_addr path_at, user_addr argv, user_addr envp,
-			uint32_t flags, uint32_t number)
+static long do_execveat(int dirfd, user_addr path_at, user_addr argv, user_addr envp, uint32_t flags, uint32_t number)
 {
 	struct exec *e = kmalloc(sizeof(*e));
 	struct path path;

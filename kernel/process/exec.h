@@ -35,8 +35,7 @@ void exec_strings_free(struct exec_strings *s);
 [[nodiscard]] int exec_strings_add(struct exec_strings *s, const char *text, uint64_t limit);
 [[nodiscard]] int exec_strings_add_user(struct exec_strings *s, user_addr text, uint64_t limit);
 /* All strings of a user array of pointers that a null ends. */
-[[nodiscard]] int exec_strings_add_user_array(struct exec_strings *s, user_addr array,
-					      uint64_t limit);
+[[nodiscard]] int exec_strings_add_user_array(struct exec_strings *s, user_addr array, uint64_t limit);
 
 struct exec_image {
 	uint64_t entry; /* where the process begins: the interpreter's, if there is one */

@@ -80,12 +80,10 @@ static int clear(struct vm_space *space, uint64_t at, uint64_t n)
 	return error;
 }
 
-static int map_segment(struct vm_space *space, struct file *f, const struct elf_segment *s,
-		       uint64_t bias)
+static int map_segment(struct vm_space *space, struct file *f, const struct elf_segment *s, uint64_t bias)
 {
 	uint64_t start = s->vaddr + bias, page = align_down(start, PAGE_SIZE);
-	uint64_t file_end = start + s->file_size,
-		 memory_end = align_up(start + s->mem_size, PAGE_SIZE);
+	uint64_t file_end = start + s->file_size, memory_end = align_up(start + s->mem_size, PAGE_SIZE);
 	uint64_t mapped_end = page;
 	int error;
 
@@ -105,8 +103,7 @@ static int map_segment(struct vm_space *space, struct file *f, const struct elf_
 	}
 	if (memory_end <= mapped_end)
 		return 0;
-	return vm_map_fixed(space, mapped_end, memory_end - mapped_end, protection(s->flags),
-			    nullptr, 0);
+	return vm_map_fixed(space, mapped_end, memory_end - mapped_end, protection(s->flags), nullptr, 0);
 }
 
 static int map_elf(struct exec *e, struct file *f, const struct elf *elf, uint64_t bias)
@@ -161,12 +158,9 @@ static int map_interpreter(struct exec *e, const struct elf *program)
 	if (error != 0)
 		goto out;
 	error = -ELIBBAD;
-	if (elf_parse(e->head, bytes, f->inode->size, ARCH_ELF_MACHINE, elf) != ELF_OK ||
-	    elf->interp_size != 0)
+	if (elf_parse(e->head, bytes, f->inode->size, ARCH_ELF_MACHINE, elf) != ELF_OK || elf->interp_size != 0)
 		goto out;
-	uint64_t base = elf->type == ELF_TYPE_DYN
-				? INTERPRETER_BASE + exec_random(e, INTERPRETER_BASE_PAGES)
-				: 0;
+	uint64_t base = elf->type == ELF_TYPE_DYN ? INTERPRETER_BASE + exec_random(e, INTERPRETER_BASE_PAGES) : 0;
 	error = map_elf(e, f, elf, base);
 	e->image.interpreter_base = base;
 	e->image.entry = base + elf->entry;
@@ -185,8 +179,8 @@ int exec_map_image(struct exec *e)
 
 	if (elf == nullptr)
 		return -ENOMEM;
-	if (e->file->inode == nullptr || elf_parse(e->head, e->head_bytes, e->file->inode->size,
-						   ARCH_ELF_MACHINE, elf) != ELF_OK)
+	if (e->file->inode == nullptr ||
+	    elf_parse(e->head, e->head_bytes, e->file->inode->size, ARCH_ELF_MACHINE, elf) != ELF_OK)
 		goto out;
 	uint64_t bias = 0;
 	if (elf->type == ELF_TYPE_DYN)

@@ -13,11 +13,7 @@
 #include <lib/string.h>
 #include <nucleus/layout.h>
 
-enum : uint64_t {
-	STACK_RANDOM_PAGES = UINT64_C(1) << 22,
-	STACK_GAP = 4096,
-	STACK_LEAST = 256 * 1024
-};
+enum : uint64_t { STACK_RANDOM_PAGES = UINT64_C(1) << 22, STACK_GAP = 4096, STACK_LEAST = 256 * 1024 };
 enum auxv : uint64_t {
 	AT_NULL = 0,
 	AT_PHDR = 3,
@@ -92,8 +88,7 @@ static int write_strings(struct exec *e, const struct exec_strings *s, uint64_t 
 }
 
 /* Pointers to the strings that write_strings put at `at`. */
-static void put_pointers(struct word_writer *w, const struct exec_strings *s, uint64_t skip,
-			 uint64_t at)
+static void put_pointers(struct word_writer *w, const struct exec_strings *s, uint64_t skip, uint64_t at)
 {
 	struct exec_chunk *c;
 	bool at_start = true;
@@ -150,8 +145,7 @@ static int write_text(struct exec *e, const struct stack_plan *plan)
 	if (error == 0)
 		error = vm_write(e->space, plan->name_at, e->name, strlen(e->name) + 1);
 	if (error == 0)
-		error = vm_write(e->space, plan->platform_at, ARCH_PLATFORM_NAME,
-				 sizeof(ARCH_PLATFORM_NAME));
+		error = vm_write(e->space, plan->platform_at, ARCH_PLATFORM_NAME, sizeof(ARCH_PLATFORM_NAME));
 	random_bytes(random, sizeof(random));
 	if (error == 0)
 		error = vm_write(e->space, plan->random_at, random, sizeof(random));

@@ -80,8 +80,7 @@ int exec_strings_add_user(struct exec_strings *s, user_addr text, uint64_t limit
 		if (c == nullptr)
 			return -ENOMEM;
 		/* Not across a user page, so that a short copy is a fault and nothing else. */
-		size_t n =
-			MIN(sizeof(c->text) - c->used, PAGE_SIZE - (text.value & (PAGE_SIZE - 1)));
+		size_t n = MIN(sizeof(c->text) - c->used, PAGE_SIZE - (text.value & (PAGE_SIZE - 1)));
 		if (copy_from_user(c->text + c->used, text, n) != 0)
 			return -EFAULT;
 		char *end = memchr(c->text + c->used, 0, n);

@@ -65,8 +65,7 @@ int process_end_other_threads(void)
 			thread_unpark(t);
 	}
 	spin_unlock(&p->signal_lock);
-	int error = wait_event_killable(&p->thread_wait,
-					__atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) == 1);
+	int error = wait_event_killable(&p->thread_wait, __atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) == 1);
 	if (error == 0 && self->tid != p->pid) {
 		/* The process's first thread is gone; whoever executes becomes it (execve(2)). */
 		mutex_lock(&process_tree_lock);
@@ -144,8 +143,7 @@ static void notify_exit_locked(struct process *p) REQUIRES(process_tree_lock)
 
 	if (!p->stillborn)
 		signal_notify_parent_locked(p, killed ? CLD_KILLED : CLD_EXITED,
-					    killed ? p->exit_status & 0x7f
-						   : p->exit_status >> 8 & 0xff);
+					    killed ? p->exit_status & 0x7f : p->exit_status >> 8 & 0xff);
 }
 
 static void send_death_signal(struct process *child)
@@ -172,8 +170,7 @@ static void give_children_away(struct process *p, struct list *dead) REQUIRES(pr
 		uint32_t group = child->pgid;
 		list_remove(&child->sibling);
 		child->parent = reaper;
-		__atomic_store_n(&child->parent_pid, reaper != nullptr ? reaper->pid : 0,
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(&child->parent_pid, reaper != nullptr ? reaper->pid : 0, __ATOMIC_RELAXED);
 		if (reaper != nullptr)
 			list_push_back(&reaper->children, &child->sibling);
 		send_death_signal(child);
@@ -204,8 +201,7 @@ static void become_zombie(struct process *p)
 	bool was_orphaned = group_orphaned_locked(group, nullptr);
 	p->exit_status = p->exit_code;
 	__atomic_store_n(&p->state, PROCESS_ZOMBIE, __ATOMIC_RELEASE);
-	if (!was_orphaned && p->parent != nullptr && p->parent->pgid != group &&
-	    p->parent->sid == p->sid)
+	if (!was_orphaned && p->parent != nullptr && p->parent->pgid != group && p->parent->sid == p->sid)
 		group_signal_if_orphaned_locked(group);
 	bool reap = parent_ignores(p);
 	notify_exit_locked(p);
@@ -249,8 +245,7 @@ static void release_resources(struct process *p)
 static void process_end(struct process *p)
 {
 	if (p == init_process) {
-		log_error("process: PID 1 ended with status 0x%x; nothing is left to run",
-			  (unsigned)p->exit_code);
+		log_error("process: PID 1 ended with status 0x%x; nothing is left to run", (unsigned)p->exit_code);
 		log_settle();
 		(void)nucleus_power(POWER_OFF);
 	}
@@ -259,8 +254,7 @@ static void process_end(struct process *p)
 	if (p->space != nullptr) {
 		struct vm_stats stats;
 		vm_stats(p->space, &stats);
-		p->dead_usage.max_resident_pages =
-			MAX(p->dead_usage.max_resident_pages, stats.resident_pages);
+		p->dead_usage.max_resident_pages = MAX(p->dead_usage.max_resident_pages, stats.resident_pages);
 	}
 	release_resources(p);
 	struct tty *tty = p->tty;

@@ -234,8 +234,8 @@ static void unlock_both(struct bucket *a, struct bucket *b) NO_THREAD_SAFETY
 	spin_unlock(&a->lock);
 }
 
-static long requeue(const struct user_key *from, const struct user_key *to, uint32_t wake_count,
-		    uint32_t move_count) NO_THREAD_SAFETY
+static long requeue(const struct user_key *from, const struct user_key *to, uint32_t wake_count, uint32_t move_count)
+	NO_THREAD_SAFETY
 {
 	struct bucket *a = bucket_of(from), *b = bucket_of(to);
 	struct futex_waiter *w, *tmp;
@@ -249,7 +249,8 @@ static long requeue(const struct user_key *from, const struct user_key *to, uint
 			wake_one(w);
 			woken++;
 		} else if (moved < move_count && same_key(from, to)) {
-			/* Moving to the end of the list that is walked would not end; where it stands is where it goes. */
+			/* Moving to the end of the list that is walked would not end; where it stands is where it goes.
+			 */
 			moved++;
 		} else if (moved < move_count) {
 			list_remove(&w->link);
@@ -328,10 +329,8 @@ static bool compare_old(uint32_t comparison, int32_t old, int32_t argument, bool
  * old value compares so. */
 static long do_wake_op(const struct futex_call *c)
 {
-	uint32_t operation = c->value3 >> 28 & 7, comparison = c->value3 >> 24 & 15, old, fresh,
-		 seen;
-	int32_t argument = sign_extend_12(c->value3 >> 12 & 0xfff),
-		compared = sign_extend_12(c->value3 & 0xfff);
+	uint32_t operation = c->value3 >> 28 & 7, comparison = c->value3 >> 24 & 15, old, fresh, seen;
+	int32_t argument = sign_extend_12(c->value3 >> 12 & 0xfff), compared = sign_extend_12(c->value3 & 0xfff);
 	struct user_key key, key2;
 	bool also = false;
 
@@ -395,8 +394,8 @@ static long do_wake(const struct futex_call *c, uint32_t bitset)
 	return error != 0 ? error : wake(&key, c->value, bitset);
 }
 
-static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_addr timeout,
-		      user_addr at2, uint32_t value3)
+static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_addr timeout, user_addr at2,
+		      uint32_t value3)
 {
 	struct futex_call c = {
 		.at = at,

@@ -17,8 +17,7 @@ bool group_orphaned_locked(uint32_t pgid, const struct process *without)
 	if (group == nullptr)
 		return true;
 	list_for_each(p, &group->group, group_link) {
-		if (p == without || p->state >= PROCESS_ZOMBIE || p->parent == nullptr ||
-		    p->parent->pid <= 1)
+		if (p == without || p->state >= PROCESS_ZOMBIE || p->parent == nullptr || p->parent->pid <= 1)
 			continue;
 		if (p->parent->pgid != pgid && p->parent->sid == p->sid)
 			return false;
@@ -89,8 +88,7 @@ void session_lost_tty(struct tty *tty, uint32_t sid)
 }
 
 /* Whether `target` may be put into group pgid by the current process. */
-static long check_setpgid(struct process *self, struct process *target, uint32_t pgid)
-	REQUIRES(process_tree_lock)
+static long check_setpgid(struct process *self, struct process *target, uint32_t pgid) REQUIRES(process_tree_lock)
 {
 	if (target == nullptr || (target != self && target->parent != self))
 		return -ESRCH;

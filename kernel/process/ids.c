@@ -182,8 +182,7 @@ static long sys_setresuid(uint32_t uid, uint32_t euid, uint32_t suid)
 {
 	const struct credentials *c = &process_current()->cred;
 
-	if (!capable(CAP_SETUID) &&
-	    (!uid_is_mine(c, uid) || !uid_is_mine(c, euid) || !uid_is_mine(c, suid)))
+	if (!capable(CAP_SETUID) && (!uid_is_mine(c, uid) || !uid_is_mine(c, euid) || !uid_is_mine(c, suid)))
 		return -EPERM;
 	return change_uids(uid, euid, suid);
 }
@@ -193,8 +192,7 @@ static long sys_setresgid(uint32_t gid, uint32_t egid, uint32_t sgid)
 {
 	const struct credentials *c = &process_current()->cred;
 
-	if (!capable(CAP_SETGID) &&
-	    (!gid_is_mine(c, gid) || !gid_is_mine(c, egid) || !gid_is_mine(c, sgid)))
+	if (!capable(CAP_SETGID) && (!gid_is_mine(c, gid) || !gid_is_mine(c, egid) || !gid_is_mine(c, sgid)))
 		return -EPERM;
 	return change_gids(gid, egid, sgid);
 }

@@ -88,8 +88,7 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number);
 void process_publish_name(struct thread *t); /* tells the nucleus, for reports */
 
 /* --- exit.c --- */
-[[noreturn]] void
-process_thread_end(int32_t status); /* ends the calling thread; status counts if it is the last */
+[[noreturn]] void process_thread_end(int32_t status); /* ends the calling thread; status counts if it is the last */
 void process_group_exit_begin(struct process *p, int32_t status) REQUIRES(p -> signal_lock);
 [[noreturn]] void process_group_exit(int32_t status);
 /* Waits until the caller is its process's only thread (exec). -EINTR: it is dying itself. */
@@ -102,20 +101,17 @@ bool process_must_end(struct process *p);
 void process_reap_locked(struct process *p) REQUIRES(process_tree_lock);
 
 /* --- group.c --- */
-bool group_orphaned_locked(uint32_t pgid, const struct process *without)
-	REQUIRES(process_tree_lock);
+bool group_orphaned_locked(uint32_t pgid, const struct process *without) REQUIRES(process_tree_lock);
 void group_signal_if_orphaned_locked(uint32_t pgid) REQUIRES(process_tree_lock);
 bool group_has_stopped_locked(uint32_t pgid) REQUIRES(process_tree_lock);
 
 /* --- signals --- */
 enum : uint64_t {
 	SIGNALS_UNBLOCKABLE = SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP),
-	SIGNALS_STOP = SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) |
-		       SIGNAL_BIT(SIGTTOU),
-	SIGNALS_DEFAULT_IGNORE = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) |
-				 SIGNAL_BIT(SIGWINCH),
-	SIGNALS_SYNCHRONOUS = SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) |
-			      SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSYS),
+	SIGNALS_STOP = SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU),
+	SIGNALS_DEFAULT_IGNORE = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH),
+	SIGNALS_SYNCHRONOUS = SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) |
+			      SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSYS),
 };
 
 /* signal_state.c: handlers */
@@ -131,17 +127,14 @@ void signal_action_set(struct process *p, int signo, const struct signal_action 
 /* signal_queue.c: pending sets. The lock is dropped by signal_unlock wherever entries may have been
  * removed. */
 void signal_pending_init(struct signal_pending *s);
-struct signal_entry *signal_entry_create(struct process *p, int signo,
-					 const struct signal_info *info);
+struct signal_entry *signal_entry_create(struct process *p, int signo, const struct signal_info *info);
 void signal_entry_discard(struct process *p, struct signal_entry *e);
 void signal_queue(struct process *p, struct signal_pending *to, int signo, struct signal_entry *e)
 	REQUIRES(p -> signal_lock);
-void signal_flush(struct process *p, struct signal_pending *s, uint64_t set)
-	REQUIRES(p -> signal_lock);
+void signal_flush(struct process *p, struct signal_pending *s, uint64_t set) REQUIRES(p -> signal_lock);
 void signal_unlock(struct process *p) RELEASE(p -> signal_lock);
 /* Takes the next signal of the current thread that is not in excluded. */
-int signal_dequeue(struct process *p, uint64_t excluded, struct signal_info *info)
-	REQUIRES(p -> signal_lock);
+int signal_dequeue(struct process *p, uint64_t excluded, struct signal_info *info) REQUIRES(p -> signal_lock);
 /* Removes a caller-owned entry from wherever it is pending. */
 void signal_entry_cancel(struct process *p, struct signal_entry *e);
 
@@ -151,8 +144,7 @@ int signal_send_group_locked(uint32_t pgid, int signo) REQUIRES(process_tree_loc
 /* Sends an entry that the caller owns (POSIX timers) to the process, or to one thread (tid != 0).
  * False: ignored, or still pending. */
 bool signal_send_entry(struct process *p, uint32_t tid, struct signal_entry *e);
-void signal_wake(struct process *p, struct thread *t)
-	REQUIRES(p -> signal_lock); /* sets the flag, kicks */
+void signal_wake(struct process *p, struct thread *t) REQUIRES(p -> signal_lock); /* sets the flag, kicks */
 void signal_recalculate_current(struct process *p) REQUIRES(p -> signal_lock);
 void signal_set_blocked_current(uint64_t mask);
 void signal_wait_any(void); /* sleeps until a signal is to be handled */
@@ -160,13 +152,11 @@ void signal_wait_any(void); /* sleeps until a signal is to be handled */
 void signal_retarget(struct process *p, uint64_t set) REQUIRES(p -> signal_lock);
 
 /* signal_stop.c */
-void signal_continue(struct process *p)
-	REQUIRES(p -> signal_lock); /* SIGCONT or SIGKILL was sent */
+void signal_continue(struct process *p) REQUIRES(p -> signal_lock); /* SIGCONT or SIGKILL was sent */
 void signal_stop_deliver(struct process *p, int signo);
 void signal_stop_wait(struct process *p); /* the current thread's part of a stop */
 bool signal_stop_thread_leaves(struct process *p, struct thread *t) REQUIRES(p -> signal_lock);
-void signal_notify_parent_locked(struct process *p, int code, int status)
-	REQUIRES(process_tree_lock);
+void signal_notify_parent_locked(struct process *p, int code, int status) REQUIRES(process_tree_lock);
 void signal_notify_stop(struct process *p, int code, int status);
 
 /* Everything that waits before a return to the process: signals, stop, end. */
@@ -177,22 +167,22 @@ void process_deliver_pending(void);
  * restores the kick mark. */
 void kick_forget(void);
 void kick_restore(void);
-#define wait_event_killable(q, cond)                                                               \
-	({                                                                                         \
-		struct waiter waiter_;                                                             \
-		int result_ = 0;                                                                   \
-		wait_add((q), &waiter_);                                                           \
-		while (!(cond)) {                                                                  \
-			if (signal_fatal_current()) {                                              \
-				result_ = -EINTR;                                                  \
-				break;                                                             \
-			}                                                                          \
-			if (thread_park_interruptible(0) == -EINTR)                                \
-				kick_forget();                                                     \
-		}                                                                                  \
-		wait_remove(&waiter_);                                                             \
-		kick_restore();                                                                    \
-		result_;                                                                           \
+#define wait_event_killable(q, cond)                                                                                   \
+	({                                                                                                             \
+		struct waiter waiter_;                                                                                 \
+		int result_ = 0;                                                                                       \
+		wait_add((q), &waiter_);                                                                               \
+		while (!(cond)) {                                                                                      \
+			if (signal_fatal_current()) {                                                                  \
+				result_ = -EINTR;                                                                      \
+				break;                                                                                 \
+			}                                                                                              \
+			if (thread_park_interruptible(0) == -EINTR)                                                    \
+				kick_forget();                                                                         \
+		}                                                                                                      \
+		wait_remove(&waiter_);                                                                                 \
+		kick_restore();                                                                                        \
+		result_;                                                                                               \
 	})
 
 /* --- timers of a process --- */
@@ -200,8 +190,7 @@ void itimer_init(struct process *p);
 void itimer_stop(struct process *p);	    /* the process is ending */
 void itimer_watch_limit(struct process *p); /* RLIMIT_CPU was set or inherited */
 /* which: 0 real, 1 virtual, 2 profiling. */
-void itimer_change(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *old_left,
-		   uint64_t *old_interval);
+void itimer_change(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *old_left, uint64_t *old_interval);
 void posix_timers_destroy(struct process *p);
 /* A signal with SI_TIMER was taken: fills in the overrun and arms the next period. No spinlock
  * held. */
@@ -210,8 +199,8 @@ void posix_timer_delivered(struct process *p, struct signal_info *info);
 /* --- usage.c --- */
 struct abi_rusage {
 	struct abi_timeval user, system;
-	int64_t max_resident_kib, ix_rss, id_rss, is_rss, minor_faults, major_faults, swaps,
-		in_blocks, out_blocks, sent, received, signals, voluntary, involuntary;
+	int64_t max_resident_kib, ix_rss, id_rss, is_rss, minor_faults, major_faults, swaps, in_blocks, out_blocks,
+		sent, received, signals, voluntary, involuntary;
 };
 static_assert(sizeof(struct abi_rusage) == 144);
 void rusage_fill(struct abi_rusage *out, const struct process_usage *u);

@@ -49,8 +49,7 @@ static bool cpu_due(struct process *p, unsigned which, uint64_t now) REQUIRES(p 
 
 static bool has_cpu_limit(const struct process *p)
 {
-	return p->rlimits[RLIMIT_CPU][0] != RLIM_INFINITY ||
-	       p->rlimits[RLIMIT_CPU][1] != RLIM_INFINITY;
+	return p->rlimits[RLIMIT_CPU][0] != RLIM_INFINITY || p->rlimits[RLIMIT_CPU][1] != RLIM_INFINITY;
 }
 
 static void check_cpu_limit(struct process *p, uint64_t used_ns)
@@ -85,10 +84,8 @@ static void cpu_sampled(struct timer *t)
 	if (has_cpu_limit(p))
 		check_cpu_limit(p, u.user_ns + u.system_ns);
 	spin_lock(&p->signal_lock);
-	bool virtual_due = cpu_due(p, 0, u.user_ns),
-	     profile_due = cpu_due(p, 1, u.user_ns + u.system_ns);
-	if ((p->cpu_deadline_ns[0] != 0 || p->cpu_deadline_ns[1] != 0 || has_cpu_limit(p)) &&
-	    !p->group_exit)
+	bool virtual_due = cpu_due(p, 0, u.user_ns), profile_due = cpu_due(p, 1, u.user_ns + u.system_ns);
+	if ((p->cpu_deadline_ns[0] != 0 || p->cpu_deadline_ns[1] != 0 || has_cpu_limit(p)) && !p->group_exit)
 		timer_arm(t, clock_monotonic_ns() + SAMPLE_NS);
 	spin_unlock(&p->signal_lock);
 	if (virtual_due)
@@ -130,14 +127,13 @@ static bool from_timeval(const struct abi_timeval *tv, uint64_t *ns)
 {
 	if (tv->sec < 0 || tv->usec < 0 || tv->usec >= 1000000)
 		return false;
-	*ns = (uint64_t)tv->sec > INT64_MAX / NS_PER_S - 1
-		      ? INT64_MAX
-		      : (uint64_t)tv->sec * NS_PER_S + (uint64_t)tv->usec * 1000;
+	*ns = (uint64_t)tv->sec > INT64_MAX / NS_PER_S - 1 ? INT64_MAX
+							   : (uint64_t)tv->sec * NS_PER_S + (uint64_t)tv->usec * 1000;
 	return true;
 }
 
-static void get_locked(struct process *p, int which, uint64_t now, uint64_t *left,
-		       uint64_t *interval) REQUIRES(p -> signal_lock)
+static void get_locked(struct process *p, int which, uint64_t now, uint64_t *left, uint64_t *interval)
+	REQUIRES(p -> signal_lock)
 {
 	uint64_t deadline = 0;
 
@@ -152,8 +148,7 @@ static void get_locked(struct process *p, int which, uint64_t now, uint64_t *lef
 	*left = deadline == 0 ? 0 : deadline > now ? deadline - now : 1;
 }
 
-void itimer_change(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *old_left,
-		   uint64_t *old_interval)
+void itimer_change(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *old_left, uint64_t *old_interval)
 {
 	struct process *p = process_current();
 	uint64_t now = which == ITIMER_REAL ? clock_monotonic_ns() : cpu_now(p, which);
@@ -175,8 +170,7 @@ void itimer_change(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t 
 		p->cpu_deadline_ns[which - 1] = value_ns != 0 ? deadline : 0;
 		p->cpu_interval_ns[which - 1] = interval_ns;
 		if (value_ns != 0)
-			timer_arm(&p->cpu_timer,
-				  clock_monotonic_ns() + MIN(value_ns, (uint64_t)SAMPLE_NS));
+			timer_arm(&p->cpu_timer, clock_monotonic_ns() + MIN(value_ns, (uint64_t)SAMPLE_NS));
 	}
 	spin_unlock(&p->signal_lock);
 }

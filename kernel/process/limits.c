@@ -14,8 +14,8 @@ static bool may_change_limits(struct process *p)
 
 	if (p == process_current() || capable(CAP_SYS_RESOURCE))
 		return true;
-	return self->uid == c->uid && self->uid == c->euid && self->uid == c->suid &&
-	       self->gid == c->gid && self->gid == c->egid && self->gid == c->sgid;
+	return self->uid == c->uid && self->uid == c->euid && self->uid == c->suid && self->gid == c->gid &&
+	       self->gid == c->egid && self->gid == c->sgid;
 }
 
 static long change_limit(struct process *p, uint32_t which, const uint64_t fresh[2])
@@ -143,8 +143,7 @@ static long sys_times(user_addr at)
 	if (at.value != 0) {
 		process_times(process_current(), &user, &system, &child_user, &child_system);
 		int64_t ticks[4] = {(int64_t)(user / NS_PER_TICK), (int64_t)(system / NS_PER_TICK),
-				    (int64_t)(child_user / NS_PER_TICK),
-				    (int64_t)(child_system / NS_PER_TICK)};
+				    (int64_t)(child_user / NS_PER_TICK), (int64_t)(child_system / NS_PER_TICK)};
 		if (copy_to_user(at, ticks, sizeof(ticks)) != 0)
 			return -EFAULT;
 	}

@@ -20,8 +20,7 @@ static struct process *choose(uint64_t *pages) REQUIRES(process_tree_lock)
 			continue;
 		/* Under the lock the space cannot be dropped. */
 		uint64_t resident = p->space != nullptr ? vm_resident_pages(p->space) : 0;
-		bool dying =
-			__atomic_load_n(&p->group_exit, __ATOMIC_RELAXED) && p->space != nullptr;
+		bool dying = __atomic_load_n(&p->group_exit, __ATOMIC_RELAXED) && p->space != nullptr;
 		mutex_unlock(&p->lock);
 		if (dying) {
 			*pages = 0;
@@ -48,8 +47,8 @@ bool oom_kill(void)
 		process_group_exit_begin(victim, SIGKILL);
 		spin_unlock(&victim->signal_lock);
 		killed = true;
-		log_error("process: out of memory: killed %s[%u] (%llu KiB resident)", victim->name,
-			  victim->pid, (unsigned long long)pages * 4);
+		log_error("process: out of memory: killed %s[%u] (%llu KiB resident)", victim->name, victim->pid,
+			  (unsigned long long)pages * 4);
 	}
 	mutex_unlock(&process_tree_lock);
 	return killed;

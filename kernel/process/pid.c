@@ -57,8 +57,7 @@ int pid_allocate(struct pid *p)
 
 void pid_release(struct pid *p)
 {
-	if (p->process != nullptr || p->thread_of != nullptr || !list_empty(&p->group) ||
-	    !list_empty(&p->session))
+	if (p->process != nullptr || p->thread_of != nullptr || !list_empty(&p->group) || !list_empty(&p->session))
 		return;
 	list_remove(&p->link);
 	ids_in_use--;

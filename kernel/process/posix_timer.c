@@ -55,8 +55,7 @@ static uint64_t next_look(struct posix_timer *t, uint64_t now)
 {
 	if (!is_cpu_clock(t->clock))
 		return clock_deadline(t->clock, t->deadline_ns);
-	return clock_monotonic_ns() +
-	       (t->deadline_ns > now ? MAX(t->deadline_ns - now, UINT64_C(1000000)) : 0);
+	return clock_monotonic_ns() + (t->deadline_ns > now ? MAX(t->deadline_ns - now, UINT64_C(1000000)) : 0);
 }
 
 static uint64_t read_timer_clock(struct posix_timer *t)
@@ -188,9 +187,7 @@ static long check_event(const struct abi_sigevent *e)
 		return -EINVAL;
 	if (e->notify == SIGEV_THREAD_ID) {
 		struct process_thread_info info;
-		return process_thread_info(process_current(), (uint32_t)e->tid, &info) == 0
-			       ? 0
-			       : -EINVAL;
+		return process_thread_info(process_current(), (uint32_t)e->tid, &info) == 0 ? 0 : -EINVAL;
 	}
 	return 0;
 }
@@ -228,8 +225,7 @@ static long sys_timer_create(int clock, user_addr event_at, user_addr id_at)
 	t->entry.info = (struct signal_info){
 		.signo = event.signo,
 		.code = SI_TIMER,
-		.timer = {.timer = (int32_t)t->id,
-			  .value = event_at.value != 0 ? event.value : t->id},
+		.timer = {.timer = (int32_t)t->id, .value = event_at.value != 0 ? event.value : t->id},
 	};
 	uint32_t id = t->id;
 	if (put_user(id_at, id) != 0) {
@@ -260,9 +256,7 @@ static struct abi_itimerspec state_of(struct posix_timer *t, uint64_t now) REQUI
 	if (t->running) {
 		if (now > deadline && t->interval_ns != 0)
 			deadline += ((now - deadline) / t->interval_ns + 1) * t->interval_ns;
-		left = deadline > now					? deadline - now
-		       : t->interval_ns == 0 && t->notify == SIGEV_NONE ? 0
-									: 1;
+		left = deadline > now ? deadline - now : t->interval_ns == 0 && t->notify == SIGEV_NONE ? 0 : 1;
 	}
 	return (struct abi_itimerspec){timespec_from_ns(t->interval_ns), timespec_from_ns(left)};
 }
@@ -276,8 +270,7 @@ static long sys_timer_settime(int id, int flags, user_addr new_at, user_addr old
 		return syscall_refuse_flags(NR_timer_settime, (uint64_t)flags);
 	if (get_user(spec, new_at) != 0)
 		return -EFAULT;
-	if (timespec_to_ns(&spec.value, &value) != 0 ||
-	    timespec_to_ns(&spec.interval, &interval) != 0)
+	if (timespec_to_ns(&spec.value, &value) != 0 || timespec_to_ns(&spec.interval, &interval) != 0)
 		return -EINVAL;
 	mutex_lock(&timers_lock);
 	struct posix_timer *t = find(process_current(), (uint32_t)id);
@@ -296,9 +289,7 @@ static long sys_timer_settime(int id, int flags, user_addr new_at, user_addr old
 	t->interval_ns = interval;
 	t->overrun = t->last_overrun = 0;
 	if (value != 0) {
-		t->deadline_ns = flags & TIMER_ABSTIME	   ? value
-				 : value > INT64_MAX - now ? INT64_MAX
-							   : now + value;
+		t->deadline_ns = flags & TIMER_ABSTIME ? value : value > INT64_MAX - now ? INT64_MAX : now + value;
 		t->running = true;
 		timer_arm(&t->timer, next_look(t, now));
 	}

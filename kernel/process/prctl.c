@@ -110,12 +110,8 @@ static long get_number(int option, uint64_t a)
 	int32_t value;
 
 	switch (option) {
-	case PR_GET_PDEATHSIG:
-		value = (int32_t)s->parent_death_signal;
-		return put_user(USER_ADDR(a), value);
-	case PR_GET_CHILD_SUBREAPER:
-		value = p->child_subreaper;
-		return put_user(USER_ADDR(a), value);
+	case PR_GET_PDEATHSIG: value = (int32_t)s->parent_death_signal; return put_user(USER_ADDR(a), value);
+	case PR_GET_CHILD_SUBREAPER: value = p->child_subreaper; return put_user(USER_ADDR(a), value);
 	case PR_GET_TID_ADDRESS: return put_user(USER_ADDR(a), s->clear_child_tid);
 	case PR_GET_DUMPABLE: return p->dumpable;
 	case PR_GET_KEEPCAPS: return p->cred.keep_caps;

@@ -236,8 +236,8 @@ bool process_may_inspect(struct process *p)
 	mutex_lock(&p->lock);
 	const struct credentials *c = &p->cred;
 	uint32_t uid = self->cred.fsuid, gid = self->cred.fsgid;
-	bool same = uid == c->uid && uid == c->euid && uid == c->suid && gid == c->gid &&
-		    gid == c->egid && gid == c->sgid;
+	bool same =
+		uid == c->uid && uid == c->euid && uid == c->suid && gid == c->gid && gid == c->egid && gid == c->sgid;
 	bool allowed = same && p->dumpable && (c->cap_permitted & ~self->cred.cap_permitted) == 0;
 	mutex_unlock(&p->lock);
 	return allowed;
@@ -279,8 +279,8 @@ void process_usage_of_threads(struct process *p, struct process_usage *out)
 	spin_unlock(&p->signal_lock);
 }
 
-void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns,
-		   uint64_t *child_user_ns, uint64_t *child_system_ns)
+void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns, uint64_t *child_user_ns,
+		   uint64_t *child_system_ns)
 {
 	struct process_usage self;
 

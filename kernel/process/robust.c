@@ -10,12 +10,7 @@
 #include "internal.h"
 #include <kernel/user.h>
 
-enum : uint32_t {
-	OWNER_DIED = 0x40000000,
-	WAITERS = 0x80000000,
-	TID_MASK = 0x3fffffff,
-	LIST_LIMIT = 2048
-};
+enum : uint32_t { OWNER_DIED = 0x40000000, WAITERS = 0x80000000, TID_MASK = 0x3fffffff, LIST_LIMIT = 2048 };
 struct abi_robust_head {
 	uint64_t first;
 	int64_t offset;
@@ -85,8 +80,7 @@ SYSCALL(set_robust_list);
 
 static long sys_get_robust_list(int tid, user_addr head_at, user_addr size_at)
 {
-	uint64_t head = process_thread_current()->robust_list,
-		 size = sizeof(struct abi_robust_head);
+	uint64_t head = process_thread_current()->robust_list, size = sizeof(struct abi_robust_head);
 
 	if (tid != 0 && (uint32_t)tid != thread_current()->tid) {
 		struct process *p = process_find_by_tid((uint32_t)tid);

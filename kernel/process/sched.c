@@ -23,8 +23,7 @@ enum : uint32_t {
 enum : int { PRIO_PROCESS = 0, PRIO_PGRP = 1, PRIO_USER = 2 };
 
 /* Runs fn on the thread (tid 0: the current one) under its process's signal_lock. -ESRCH. */
-static long with_thread(int tid, long (*fn)(struct process *p, struct thread *t, void *ctx),
-			void *ctx)
+static long with_thread(int tid, long (*fn)(struct process *p, struct thread *t, void *ctx), void *ctx)
 {
 	uint32_t id = tid == 0 ? thread_current()->tid : (uint32_t)tid;
 	struct process *p = tid < 0 ? nullptr : process_find_by_tid(id);
@@ -123,8 +122,7 @@ static void publish_priority(struct thread *t)
 {
 	struct process_thread *s = process_thread_of(t);
 
-	(void)nucleus_thread_set_priority(thread_page_of(t)->handle,
-					  s->policy == SCHED_IDLE ? 19 : s->nice);
+	(void)nucleus_thread_set_priority(thread_page_of(t)->handle, s->policy == SCHED_IDLE ? 19 : s->nice);
 }
 
 static long apply_policy(struct process *p, struct thread *t, void *ctx)
@@ -153,8 +151,7 @@ static long set_policy(uint32_t number, int tid, uint32_t policy, user_addr para
 
 static long sys_sched_setscheduler(int tid, int policy, user_addr param)
 {
-	return policy < 0 ? -EINVAL
-			  : set_policy(NR_sched_setscheduler, tid, (uint32_t)policy, param);
+	return policy < 0 ? -EINVAL : set_policy(NR_sched_setscheduler, tid, (uint32_t)policy, param);
 }
 SYSCALL(sched_setscheduler);
 
@@ -195,17 +192,13 @@ static long priority_range(uint32_t number, int policy)
 
 static long sys_sched_get_priority_max(int policy)
 {
-	return policy == SCHED_FIFO || policy == SCHED_RR
-		       ? 99
-		       : priority_range(NR_sched_get_priority_max, policy);
+	return policy == SCHED_FIFO || policy == SCHED_RR ? 99 : priority_range(NR_sched_get_priority_max, policy);
 }
 SYSCALL(sched_get_priority_max);
 
 static long sys_sched_get_priority_min(int policy)
 {
-	return policy == SCHED_FIFO || policy == SCHED_RR
-		       ? 1
-		       : priority_range(NR_sched_get_priority_min, policy);
+	return policy == SCHED_FIFO || policy == SCHED_RR ? 1 : priority_range(NR_sched_get_priority_min, policy);
 }
 SYSCALL(sched_get_priority_min);
 
@@ -257,8 +250,7 @@ static int nice_if_matching(void *ctx, struct process *p)
 {
 	struct nice_request *r = ctx;
 
-	if ((r->which == PRIO_PGRP && p->pgid == r->who) ||
-	    (r->which == PRIO_USER && p->cred.uid == r->who))
+	if ((r->which == PRIO_PGRP && p->pgid == r->who) || (r->which == PRIO_USER && p->cred.uid == r->who))
 		nice_of_process(p, r, 0);
 	return 0;
 }
@@ -288,8 +280,7 @@ static long nice_request(struct nice_request *r)
 
 static long sys_setpriority(int which, int who, int nice)
 {
-	struct nice_request r = {
-		.which = which, .who = (uint32_t)who, .set = true, .nice = MAX(MIN(nice, 19), -20)};
+	struct nice_request r = {.which = which, .who = (uint32_t)who, .set = true, .nice = MAX(MIN(nice, 19), -20)};
 
 	return nice_request(&r);
 }
@@ -317,12 +308,7 @@ SYSCALL(getcpu);
 
 /* I/O priorities are kept for ionice(1) and have no effect: there is no queue that they could
  * order. Classes: ioprio_set(2). */
-enum : int {
-	IOPRIO_WHO_PROCESS = 1,
-	IOPRIO_CLASS_SHIFT = 13,
-	IOPRIO_CLASS_REALTIME = 1,
-	IOPRIO_CLASS_LAST = 3
-};
+enum : int { IOPRIO_WHO_PROCESS = 1, IOPRIO_CLASS_SHIFT = 13, IOPRIO_CLASS_REALTIME = 1, IOPRIO_CLASS_LAST = 3 };
 
 static long write_io_priority(struct process *p, struct thread *t, void *ctx)
 {

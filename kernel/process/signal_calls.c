@@ -12,8 +12,7 @@ static bool may_signal(struct process *target, int signo)
 	struct process *self = process_current();
 	const struct credentials *c = &self->cred, *t = &target->cred;
 
-	if (c->euid == t->uid || c->euid == t->suid || c->uid == t->uid || c->uid == t->suid ||
-	    capable(CAP_KILL))
+	if (c->euid == t->uid || c->euid == t->suid || c->uid == t->uid || c->uid == t->suid || capable(CAP_KILL))
 		return true;
 	return signo == SIGCONT && self->sid == target->sid;
 }
@@ -22,8 +21,7 @@ static struct signal_info info_of_sender(int signo, int32_t code)
 {
 	struct process *self = process_current();
 
-	return (struct signal_info){
-		.signo = signo, .code = code, .sender = {.pid = self->pid, .uid = self->cred.uid}};
+	return (struct signal_info){.signo = signo, .code = code, .sender = {.pid = self->pid, .uid = self->cred.uid}};
 }
 
 static int send_checked(struct process *p, int signo, const struct signal_info *info)

@@ -76,8 +76,7 @@ static void restart_without_handler(struct user_regs *regs)
 	store_regs(regs);
 }
 
-static void run_handler(struct delivery *d, int signo, const struct signal_action *a,
-			const struct signal_info *info)
+static void run_handler(struct delivery *d, int signo, const struct signal_action *a, const struct signal_info *info)
 {
 	struct arch_signal_delivery frame = {.signo = signo, .action = *a, .info = *info};
 
@@ -91,23 +90,20 @@ static void run_handler(struct delivery *d, int signo, const struct signal_actio
 	}
 	d->s->mask_saved = false;
 	d->handled = true;
-	signal_set_blocked_current(d->s->blocked | a->mask |
-				   (a->flags & SA_NODEFER ? 0 : SIGNAL_BIT(signo)));
+	signal_set_blocked_current(d->s->blocked | a->mask | (a->flags & SA_NODEFER ? 0 : SIGNAL_BIT(signo)));
 	store_regs(&d->regs);
 }
 
 static void die_of(struct delivery *d, int signo, const struct signal_info *info)
 {
 	if (SIGNALS_SYNCHRONOUS & SIGNAL_BIT(signo) && info->code > 0)
-		log_debug("process: %s[%u] dies of signal %d (code %d) at pc 0x%llx address 0x%llx",
-			  d->p->name, d->p->pid, signo, info->code,
-			  (unsigned long long)arch_regs_pc(&d->regs),
+		log_debug("process: %s[%u] dies of signal %d (code %d) at pc 0x%llx address 0x%llx", d->p->name,
+			  d->p->pid, signo, info->code, (unsigned long long)arch_regs_pc(&d->regs),
 			  (unsigned long long)info->fault.address);
 	process_group_exit(signo);
 }
 
-static void act_on(struct delivery *d, int signo, const struct signal_action *a,
-		   struct signal_info *info)
+static void act_on(struct delivery *d, int signo, const struct signal_action *a, struct signal_info *info)
 {
 	uint64_t bit = SIGNAL_BIT(signo);
 
@@ -185,8 +181,8 @@ static void die_out_of_memory(uint64_t address)
 
 	/* When the out-of-memory killer chose it, that was said. */
 	if (!process_must_end(p))
-		log_error("process: %s[%u] killed: out of memory for address 0x%llx", p->name,
-			  p->pid, (unsigned long long)address);
+		log_error("process: %s[%u] killed: out of memory for address 0x%llx", p->name, p->pid,
+			  (unsigned long long)address);
 	process_group_exit(SIGKILL);
 }
 
@@ -206,8 +202,7 @@ static void page_fault(uint64_t code, uint64_t address, uint64_t pc)
 	if (result == -EACCES)
 		info.code = SEGV_ACCERR;
 	if (result == -EIO)
-		info = (struct signal_info){
-			.signo = SIGBUS, .code = BUS_ADRERR, .fault.address = address};
+		info = (struct signal_info){.signo = SIGBUS, .code = BUS_ADRERR, .fault.address = address};
 	uint32_t trap = 0;
 	struct signal_info unused;
 	arch_fault_signal(EVENT_PAGE_FAULT, code, address, pc, &unused, &trap);

@@ -121,8 +121,7 @@ static int info_to_user(user_addr at, const struct signal_info *info)
 	return clear_user(user_addr_add(at, sizeof(*info)), SIGINFO_BYTES - sizeof(*info));
 }
 
-static long sys_rt_sigtimedwait(user_addr set_at, user_addr info_at, user_addr timeout_at,
-				size_t set_size)
+static long sys_rt_sigtimedwait(user_addr set_at, user_addr info_at, user_addr timeout_at, size_t set_size)
 {
 	struct process_thread *s = process_thread_current();
 	struct process *p = process_current();
@@ -145,8 +144,8 @@ static long sys_rt_sigtimedwait(user_addr set_at, user_addr info_at, user_addr t
 		/* Blocked meanwhile, so that they are kept for us instead of being delivered. */
 		uint64_t old = s->blocked;
 		signal_set_blocked_current(old | set);
-		result = wait_event_interruptible_deadline(
-			&p->signal_wait, signal_pending_set_current() & set, deadline);
+		result = wait_event_interruptible_deadline(&p->signal_wait, signal_pending_set_current() & set,
+							   deadline);
 		signo = signal_take_current(set, &info);
 		signal_set_blocked_current(old);
 	}
@@ -178,11 +177,9 @@ static long sys_sigaltstack(user_addr new_stack, user_addr old_stack)
 	struct process_thread *s = process_thread_current();
 	struct abi_stack fresh, old = {.base = s->altstack_base, .size = s->altstack_size};
 	uint64_t sp = own_stack_pointer();
-	bool on_it = s->altstack_size != 0 && sp > s->altstack_base &&
-		     sp - s->altstack_base <= s->altstack_size;
+	bool on_it = s->altstack_size != 0 && sp > s->altstack_base && sp - s->altstack_base <= s->altstack_size;
 
-	old.flags = (int32_t)(s->altstack_size == 0 ? SS_DISABLE
-						    : (on_it ? SS_ONSTACK : 0) | s->altstack_flags);
+	old.flags = (int32_t)(s->altstack_size == 0 ? SS_DISABLE : (on_it ? SS_ONSTACK : 0) | s->altstack_flags);
 	if (new_stack.value != 0) {
 		if (get_user(fresh, new_stack) != 0)
 			return -EFAULT;

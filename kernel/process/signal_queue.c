@@ -16,11 +16,9 @@ void signal_pending_init(struct signal_pending *s)
 	list_init(&s->queue);
 }
 
-struct signal_entry *signal_entry_create(struct process *p, int signo,
-					 const struct signal_info *info)
+struct signal_entry *signal_entry_create(struct process *p, int signo, const struct signal_info *info)
 {
-	if (__atomic_add_fetch(&p->queued_signals, 1, __ATOMIC_RELAXED) >
-		    p->rlimits[RLIMIT_SIGPENDING][0] &&
+	if (__atomic_add_fetch(&p->queued_signals, 1, __ATOMIC_RELAXED) > p->rlimits[RLIMIT_SIGPENDING][0] &&
 	    signo >= SIGRTMIN)
 		goto fail;
 	struct signal_entry *e = kmalloc(sizeof(*e));
@@ -99,8 +97,8 @@ void signal_unlock(struct process *p)
 		signal_entry_discard(p, e);
 }
 
-static void collect(struct process *p, struct signal_pending *s, int signo,
-		    struct signal_info *info) REQUIRES(p -> signal_lock)
+static void collect(struct process *p, struct signal_pending *s, int signo, struct signal_info *info)
+	REQUIRES(p -> signal_lock)
 {
 	struct signal_entry *e, *found = nullptr;
 	bool more = false;

@@ -23,16 +23,14 @@ bool signal_pending_current(void)
 {
 	struct thread *t = thread_current();
 
-	return t->process != nullptr &&
-	       __atomic_load_n(&process_thread_of(t)->signal_flag, __ATOMIC_ACQUIRE) != 0;
+	return t->process != nullptr && __atomic_load_n(&process_thread_of(t)->signal_flag, __ATOMIC_ACQUIRE) != 0;
 }
 
 bool process_must_end(struct process *p)
 {
 	struct thread *exec = __atomic_load_n(&p->exec_thread, __ATOMIC_ACQUIRE);
 
-	return __atomic_load_n(&p->group_exit, __ATOMIC_ACQUIRE) ||
-	       (exec != nullptr && exec != thread_current());
+	return __atomic_load_n(&p->group_exit, __ATOMIC_ACQUIRE) || (exec != nullptr && exec != thread_current());
 }
 
 bool signal_fatal_current(void)
@@ -45,8 +43,7 @@ bool signal_fatal_current(void)
 void signal_recalculate_current(struct process *p)
 {
 	struct process_thread *s = process_thread_current();
-	bool needed = ((s->pending.set | p->pending.set) & ~s->blocked) != 0 || s->stop_ordered ||
-		      process_must_end(p);
+	bool needed = ((s->pending.set | p->pending.set) & ~s->blocked) != 0 || s->stop_ordered || process_must_end(p);
 
 	if (needed) {
 		signal_wake(p, thread_current());
@@ -106,8 +103,7 @@ static bool is_ignored(struct process *p, int signo) REQUIRES(p -> signal_lock)
 
 	if (handler == SIG_IGN)
 		return true;
-	return handler == SIG_DFL &&
-	       (p->unkillable || (SIGNALS_DEFAULT_IGNORE & SIGNAL_BIT(signo)));
+	return handler == SIG_DFL && (p->unkillable || (SIGNALS_DEFAULT_IGNORE & SIGNAL_BIT(signo)));
 }
 
 /* A stopped thread takes nothing but SIGKILL until it is continued. */
@@ -115,8 +111,7 @@ static bool wants(struct thread *t, int signo)
 {
 	struct process_thread *s = process_thread_of(t);
 
-	return !s->exiting && !(s->blocked & SIGNAL_BIT(signo)) &&
-	       (signo == SIGKILL || !s->stopped);
+	return !s->exiting && !(s->blocked & SIGNAL_BIT(signo)) && (signo == SIGKILL || !s->stopped);
 }
 
 /* The thread that takes a signal sent to the process: the current one if it can, else any that
@@ -166,8 +161,7 @@ static bool deliver_to(struct process *p, struct thread *target, int signo, stru
 	if (list_empty(&p->threads) || p->group_exit)
 		return false;
 	apply_side_effects(p, signo);
-	struct thread *first =
-		target != nullptr ? target : list_first(&p->threads, struct thread, process_link);
+	struct thread *first = target != nullptr ? target : list_first(&p->threads, struct thread, process_link);
 	if (!(process_thread_of(first)->blocked & bit) && is_ignored(p, signo))
 		return false;
 	struct thread *taker = target;
@@ -175,14 +169,12 @@ static bool deliver_to(struct process *p, struct thread *target, int signo, stru
 		taker = choose_thread(p, signo);
 	else if (!wants(target, signo))
 		taker = nullptr;
-	if (taker != nullptr && default_is_fatal(signo) &&
-	    signal_action_get(p, signo).handler == SIG_DFL && !p->unkillable &&
-	    !(SIGNALS_SYNCHRONOUS & bit)) {
+	if (taker != nullptr && default_is_fatal(signo) && signal_action_get(p, signo).handler == SIG_DFL &&
+	    !p->unkillable && !(SIGNALS_SYNCHRONOUS & bit)) {
 		process_group_exit_begin(p, signo);
 		return false;
 	}
-	signal_queue(p, target != nullptr ? &process_thread_of(target)->pending : &p->pending,
-		     signo, e);
+	signal_queue(p, target != nullptr ? &process_thread_of(target)->pending : &p->pending, signo, e);
 	if (taker != nullptr)
 		signal_wake(p, taker);
 	else
@@ -295,8 +287,7 @@ void signal_force_current(const struct signal_info *info)
 
 void signal_send_current_fault(int signo, int code, uint64_t address)
 {
-	signal_force_current(
-		&(struct signal_info){.signo = signo, .code = code, .fault.address = address});
+	signal_force_current(&(struct signal_info){.signo = signo, .code = code, .fault.address = address});
 }
 
 bool signal_current_ignored_or_blocked(int signo)

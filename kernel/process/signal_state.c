@@ -31,8 +31,7 @@ struct signal_state *signal_state_clone(struct signal_state *from)
 	spin_lock(&from->lock);
 	/* Nobody else knows s yet: its lock guards nothing so far. */
 	const void *source = from->action;
-	__builtin_memcpy(((char *)s) + offsetof(struct signal_state, action), source,
-			 sizeof(from->action));
+	__builtin_memcpy(((char *)s) + offsetof(struct signal_state, action), source, sizeof(from->action));
 	spin_unlock(&from->lock);
 	return s;
 }
@@ -78,8 +77,7 @@ void signal_action_set(struct process *p, int signo, const struct signal_action 
 }
 
 /* Setting a signal to be ignored discards what is pending of it (POSIX.1-2017 2.4.3). */
-static void discard_if_ignored(struct process *p, int signo, const struct signal_action *a)
-	REQUIRES(p -> signal_lock)
+static void discard_if_ignored(struct process *p, int signo, const struct signal_action *a) REQUIRES(p -> signal_lock)
 {
 	uint64_t bit = SIGNAL_BIT(signo);
 	struct thread *t;
@@ -93,8 +91,8 @@ static void discard_if_ignored(struct process *p, int signo, const struct signal
 
 static long sys_rt_sigaction(int signo, user_addr new_action, user_addr old_action, size_t set_size)
 {
-	constexpr uint64_t known = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_RESTORER |
-				   SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND;
+	constexpr uint64_t known = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART |
+				   SA_NODEFER | SA_RESETHAND;
 	struct process *p = process_current();
 	struct signal_action a, old;
 
@@ -125,8 +123,7 @@ SYSCALL(rt_sigaction);
 
 void process_signal_info(struct process *p, struct process_signal_info *out)
 {
-	*out = (struct process_signal_info){
-		.queued = __atomic_load_n(&p->queued_signals, __ATOMIC_RELAXED)};
+	*out = (struct process_signal_info){.queued = __atomic_load_n(&p->queued_signals, __ATOMIC_RELAXED)};
 	spin_lock(&p->signal_lock);
 	out->pending = p->pending.set;
 	struct signal_state *s = p->signals;

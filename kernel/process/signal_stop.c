@@ -132,8 +132,7 @@ void signal_notify_parent_locked(struct process *p, int code, int status)
 			  .utime = (int64_t)(usage.user_ns / 10000000),
 			  .stime = (int64_t)(usage.system_ns / 10000000)},
 	};
-	if (signo != 0 &&
-	    !(job_control && (signal_action_get(parent, SIGCHLD).flags & SA_NOCLDSTOP)))
+	if (signo != 0 && !(job_control && (signal_action_get(parent, SIGCHLD).flags & SA_NOCLDSTOP)))
 		(void)signal_send_process_info(parent, signo, &info);
 	wait_wake_all(&parent->child_wait);
 }

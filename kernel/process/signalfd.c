@@ -29,8 +29,7 @@ static_assert(sizeof(struct abi_signalfd_info) == 128);
 
 static void translate(struct abi_signalfd_info *out, const struct signal_info *in)
 {
-	*out = (struct abi_signalfd_info){
-		.signo = (uint32_t)in->signo, .error = in->error, .code = in->code};
+	*out = (struct abi_signalfd_info){.signo = (uint32_t)in->signo, .error = in->error, .code = in->code};
 	if (in->code == SI_TIMER) {
 		out->timer = (uint32_t)in->timer.timer;
 		out->overrun = (uint32_t)in->timer.overrun;
@@ -64,9 +63,8 @@ static long signal_file_read(struct file *f, struct io_buffer *buf, size_t n, ui
 	while (n - done >= sizeof(out)) {
 		int signo = signal_take_current(s->mask, &info);
 		if (signo == 0 && done == 0 && !(f->flags & O_NONBLOCK)) {
-			int error = wait_event_interruptible(
-				signal_wait_queue_current(),
-				(signo = signal_take_current(s->mask, &info)) != 0);
+			int error = wait_event_interruptible(signal_wait_queue_current(),
+							     (signo = signal_take_current(s->mask, &info)) != 0);
 			if (error != 0)
 				return error;
 		}
@@ -107,8 +105,7 @@ static long change_mask(int fd, uint64_t mask)
 	if (error != 0)
 		return error;
 	if (f->ops == &signal_file_ops)
-		__atomic_store_n(&((struct signal_file *)f->private_data)->mask, mask,
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(&((struct signal_file *)f->private_data)->mask, mask, __ATOMIC_RELAXED);
 	else
 		error = -EINVAL;
 	file_put(f);
@@ -133,8 +130,7 @@ long signal_file_make(int fd, user_addr mask_at, size_t size, uint32_t flags)
 	if (s == nullptr)
 		return -ENOMEM;
 	s->mask = mask;
-	int error = file_create(&signal_file_ops, s, O_RDWR | (flags & O_NONBLOCK),
-				"anon_inode:[signalfd]", &f);
+	int error = file_create(&signal_file_ops, s, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[signalfd]", &f);
 	if (error != 0) {
 		kfree(s);
 		return error;

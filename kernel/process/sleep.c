@@ -72,8 +72,7 @@ static long do_sleep(int32_t clock, bool absolute, uint64_t ns, user_addr remain
 	if (clock_read(clock, &now) != 0)
 		return -EINVAL;
 	if (absolute) {
-		long result =
-			is_cpu_clock(clock) ? sleep_cpu_clock(clock, ns) : sleep_until(clock, ns);
+		long result = is_cpu_clock(clock) ? sleep_cpu_clock(clock, ns) : sleep_until(clock, ns);
 		return result == -ERESTARTSYS ? -ERESTARTNOHAND : result;
 	}
 	/* A relative sleep is not moved by setting the clock. */
@@ -82,8 +81,7 @@ static long do_sleep(int32_t clock, bool absolute, uint64_t ns, user_addr remain
 		now = clock_monotonic_ns();
 	}
 	uint64_t when = ns > INT64_MAX - now ? INT64_MAX : now + ns;
-	struct restart_block r = {.again = sleep_relative,
-				  .words = {(uint64_t)(int64_t)clock, when, remaining.value}};
+	struct restart_block r = {.again = sleep_relative, .words = {(uint64_t)(int64_t)clock, when, remaining.value}};
 	return sleep_relative(&r);
 }
 

@@ -34,8 +34,7 @@ static void init_main(void *arg)
 {
 	char *path = arg;
 	const char *const argv[] = {path, nullptr};
-	const char *const envp[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin",
-				    nullptr};
+	const char *const envp[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", nullptr};
 
 	open_console();
 	int error = exec_kernel(path, argv, envp);

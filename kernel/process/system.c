@@ -22,8 +22,8 @@ enum : size_t { UTS_BYTES = 65 };
 #define UTS_VERSION "#1 SMP PREEMPT"
 
 struct abi_utsname {
-	char sysname[UTS_BYTES], nodename[UTS_BYTES], release[UTS_BYTES], version[UTS_BYTES],
-		machine[UTS_BYTES], domain[UTS_BYTES];
+	char sysname[UTS_BYTES], nodename[UTS_BYTES], release[UTS_BYTES], version[UTS_BYTES], machine[UTS_BYTES],
+		domain[UTS_BYTES];
 };
 
 static struct mutex names_lock = MUTEX_INIT(names_lock, RANK_PROCESS);
@@ -32,10 +32,8 @@ static char domain_name[UTS_BYTES] GUARDED_BY(names_lock) = "(none)";
 
 static long sys_uname(user_addr at)
 {
-	struct abi_utsname u = {.sysname = UTS_SYSNAME,
-				.release = UTS_RELEASE,
-				.version = UTS_VERSION,
-				.machine = ARCH_UTS_MACHINE};
+	struct abi_utsname u = {
+		.sysname = UTS_SYSNAME, .release = UTS_RELEASE, .version = UTS_VERSION, .machine = ARCH_UTS_MACHINE};
 
 	mutex_lock(&names_lock);
 	memcpy(u.nodename, host_name, sizeof(host_name));
@@ -96,8 +94,7 @@ static void load_sampled(struct timer *t)
 	uint64_t active = (uint64_t)process_running_count() * LOAD_ONE;
 
 	for (unsigned i = 0; i < ARRAY_LEN(load_average); i++) {
-		uint64_t load = load_average[i] * (uint64_t)load_decay[i] +
-				active * (LOAD_ONE - load_decay[i]);
+		uint64_t load = load_average[i] * (uint64_t)load_decay[i] + active * (LOAD_ONE - load_decay[i]);
 		if (active >= load_average[i])
 			load += LOAD_ONE - 1;
 		__atomic_store_n(&load_average[i], (uint32_t)(load / LOAD_ONE), __ATOMIC_RELAXED);
@@ -157,8 +154,7 @@ enum : uint32_t {
 
 static long power(uint32_t action, const char *word)
 {
-	log_info("process: %s, asked by %s[%u]", word, process_current()->name,
-		 process_current()->pid);
+	log_info("process: %s, asked by %s[%u]", word, process_current()->name, process_current()->pid);
 	log_settle();
 	return nucleus_power(action);
 }
@@ -238,10 +234,7 @@ static int show_pid_max(struct text_buffer *b, void *)
 }
 
 static const struct proc_file files[] = {
-	{.name = "sys/kernel/hostname",
-	 .mode = 0644,
-	 .show = show_host_name,
-	 .write = write_host_name},
+	{.name = "sys/kernel/hostname", .mode = 0644, .show = show_host_name, .write = write_host_name},
 	{.name = "sys/kernel/domainname", .mode = 0444, .show = show_domain_name},
 	{.name = "sys/kernel/ostype", .mode = 0444, .show = show_text, .arg = UTS_SYSNAME},
 	{.name = "sys/kernel/osrelease", .mode = 0444, .show = show_text, .arg = UTS_RELEASE},

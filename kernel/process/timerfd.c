@@ -94,15 +94,13 @@ static long timer_file_read(struct file *f, struct io_buffer *buf, size_t n, uin
 		if (count == 0 && !canceled)
 			return -EAGAIN;
 	} else {
-		int error = wait_event_interruptible(&t->wait,
-						     (count = take(t, &canceled)) != 0 || canceled);
+		int error = wait_event_interruptible(&t->wait, (count = take(t, &canceled)) != 0 || canceled);
 		if (error != 0)
 			return error;
 	}
 	if (canceled)
 		return -ECANCELED;
-	return io_copy_out(buf, 0, &count, sizeof(count)) == sizeof(count) ? (long)sizeof(count)
-									   : -EFAULT;
+	return io_copy_out(buf, 0, &count, sizeof(count)) == sizeof(count) ? (long)sizeof(count) : -EFAULT;
 }
 
 static uint32_t timer_file_poll(struct file *f, struct poll_table *table)
@@ -170,8 +168,7 @@ static long sys_timerfd_create(int clock, uint32_t flags)
 	wait_queue_init(&t->wait);
 	timer_init(&t->timer, expired);
 	list_init(&t->link);
-	int error = file_create(&timer_file_ops, t, O_RDWR | (flags & O_NONBLOCK),
-				"anon_inode:[timerfd]", &f);
+	int error = file_create(&timer_file_ops, t, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[timerfd]", &f);
 	if (error != 0) {
 		kfree(t);
 		return error;
@@ -191,9 +188,8 @@ SYSCALL(timerfd_create);
 static struct abi_itimerspec state_of(struct timer_file *t, uint64_t now) REQUIRES(t -> lock)
 {
 	count_expired(t, now);
-	return (struct abi_itimerspec){
-		timespec_from_ns(t->interval_ns),
-		timespec_from_ns(t->deadline_ns != 0 ? t->deadline_ns - now : 0)};
+	return (struct abi_itimerspec){timespec_from_ns(t->interval_ns),
+				       timespec_from_ns(t->deadline_ns != 0 ? t->deadline_ns - now : 0)};
 }
 
 static int timer_file_of(int fd, struct file **f, struct timer_file **t)
@@ -221,8 +217,7 @@ static long sys_timerfd_settime(int fd, uint32_t flags, user_addr new_at, user_a
 		return syscall_refuse_flags(NR_timerfd_settime, flags);
 	if (get_user(spec, new_at) != 0)
 		return -EFAULT;
-	if (timespec_to_ns(&spec.value, &value) != 0 ||
-	    timespec_to_ns(&spec.interval, &interval) != 0)
+	if (timespec_to_ns(&spec.value, &value) != 0 || timespec_to_ns(&spec.interval, &interval) != 0)
 		return -EINVAL;
 	int error = timer_file_of(fd, &f, &t);
 	if (error != 0)
@@ -237,8 +232,7 @@ static long sys_timerfd_settime(int fd, uint32_t flags, user_addr new_at, user_a
 	t->interval_ns = interval;
 	t->missed = 0;
 	t->canceled = false;
-	t->cancel_on_set =
-		(flags & TFD_CANCEL_ON_SET) && (flags & TFD_ABSTIME) && clock_is_realtime(t->clock);
+	t->cancel_on_set = (flags & TFD_CANCEL_ON_SET) && (flags & TFD_ABSTIME) && clock_is_realtime(t->clock);
 	arm(t);
 	spin_unlock(&t->lock);
 	file_put(f);

@@ -21,8 +21,7 @@ enum : uint32_t {
 	WALL = 0x40000000,
 	WCLONE = 0x80000000,
 	WAIT4_KNOWN = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE,
-	WAITID_KNOWN =
-		WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WNOTHREAD | WALL | WCLONE,
+	WAITID_KNOWN = WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WNOTHREAD | WALL | WCLONE,
 };
 enum wait_kind : int { P_ALL = 0, P_PID = 1, P_PGID = 2 };
 
@@ -184,14 +183,12 @@ static int info_to_user(user_addr at, const struct wait_request *r)
 							     : SIGCONT;
 	}
 	/* Linux writes the fields up to si_status and leaves the rest alone. */
-	return copy_to_user(at, &info,
-			    offsetof(struct signal_info, child.status) + sizeof(int32_t));
+	return copy_to_user(at, &info, offsetof(struct signal_info, child.status) + sizeof(int32_t));
 }
 
 static long sys_waitid(int kind, int id, user_addr info_at, uint32_t options, user_addr usage_at)
 {
-	struct wait_request r = {
-		.kind = (enum wait_kind)kind, .id = (uint32_t)id, .options = options};
+	struct wait_request r = {.kind = (enum wait_kind)kind, .id = (uint32_t)id, .options = options};
 
 	if (options & ~(uint32_t)WAITID_KNOWN)
 		return syscall_refuse_flags(NR_waitid, options & ~(uint32_t)WAITID_KNOWN);

@@ -55,8 +55,7 @@ static void slave_closed(struct tty *slave)
 	wait_wake_all(&p->wait);
 }
 
-static const struct tty_driver slave_driver = {.start_output = slave_output,
-					       .last_close = slave_closed};
+static const struct tty_driver slave_driver = {.start_output = slave_output, .last_close = slave_closed};
 
 static void set_up(struct pty *p)
 {
@@ -204,8 +203,7 @@ static long write_master(struct file *f, struct io_buffer *buf, size_t n, uint64
 		if (room == 0) {
 			error = (f->flags & O_NONBLOCK) != 0
 					? -EAGAIN
-					: wait_event_interruptible(&p->wait,
-								   tty_input_room(&p->slave) > 0);
+					: wait_event_interruptible(&p->wait, tty_input_room(&p->slave) > 0);
 			continue;
 		}
 		part = io_copy_in(bytes, buf, sent, part);
@@ -260,8 +258,7 @@ static long master_ioctl(struct file *f, uint32_t command, uint64_t arg)
 		mutex_unlock(&t->lock);
 		return put_user(at, value);
 	case TIOCGPGRP: value = (int32_t)tty_foreground_group(t); return put_user(at, value);
-	case FIONREAD: /* what is output there is input here */
-		return tty_settings_ioctl(t, TIOCOUTQ, arg);
+	case FIONREAD: /* what is output there is input here */ return tty_settings_ioctl(t, TIOCOUTQ, arg);
 	case TIOCSTI:
 	case TIOCSETD: return -ENOTTY;
 	default: return tty_settings_ioctl(t, command, arg);

@@ -45,8 +45,7 @@ static void drain_console(void)
 {
 	struct tty *t = tty_console();
 
-	(void)wait_event_deadline(&t->write_wait, is_drained(t),
-				  clock_monotonic_ns() + DRAIN_LIMIT_NS);
+	(void)wait_event_deadline(&t->write_wait, is_drained(t), clock_monotonic_ns() + DRAIN_LIMIT_NS);
 }
 
 void tty_set_console(struct tty *t)
@@ -68,8 +67,8 @@ static bool is_chosen_console(const struct tty *t)
 	return strcmp(option, t->name) == 0;
 }
 
-void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor,
-	       const struct tty_driver *driver, void *driver_data)
+void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
+	       void *driver_data)
 {
 	strlcpy(t->name, name, sizeof(t->name));
 	t->major = major;
@@ -84,8 +83,8 @@ void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor,
 	mutex_unlock(&t->lock);
 }
 
-int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
-	       void *driver_data, struct tty **out)
+int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver, void *driver_data,
+	       struct tty **out)
 {
 	struct tty *t = kmalloc(sizeof(*t));
 
@@ -189,8 +188,7 @@ size_t tty_take_output(struct tty *t, void *bytes, size_t max)
 	mutex_unlock(&t->lock);
 	/* Writers are woken when a good part is free, not for each byte; tcdrain waits for the end.
 	 */
-	if (n > 0 &&
-	    (left == 0 || (left < LINE_QUEUE_BYTES / 2 && left + n >= LINE_QUEUE_BYTES / 2)))
+	if (n > 0 && (left == 0 || (left < LINE_QUEUE_BYTES / 2 && left + n >= LINE_QUEUE_BYTES / 2)))
 		wait_wake_all(&t->write_wait);
 	return n;
 }

@@ -130,8 +130,7 @@ static int wait_input(struct file *f, struct read_state *s, size_t got)
 	if ((f->flags & O_NONBLOCK) != 0)
 		return -EAGAIN;
 	if (deadline != 0)
-		error = wait_event_interruptible_deadline(&tf->tty->read_wait, is_readable(tf),
-							  deadline);
+		error = wait_event_interruptible_deadline(&tf->tty->read_wait, is_readable(tf), deadline);
 	else
 		error = wait_event_interruptible(&tf->tty->read_wait, is_readable(tf));
 	return error == -ETIMEDOUT ? 1 : error;
@@ -228,8 +227,7 @@ static long write_tty(struct file *f, struct io_buffer *buf, size_t n)
 		else if ((f->flags & O_NONBLOCK) != 0)
 			error = -EAGAIN;
 		else
-			error = wait_event_interruptible(&t->write_wait,
-							 is_writable(tf, WRITE_ROOM));
+			error = wait_event_interruptible(&t->write_wait, is_writable(tf, WRITE_ROOM));
 	}
 	return sent > 0 ? (long)sent : error;
 }
@@ -244,8 +242,7 @@ static bool enough_to_read(struct tty_file *tf)
 	size_t minimum = 1;
 	if ((now->c_lflag & ICANON) == 0 && now->c_cc[VTIME] == 0 && now->c_cc[VMIN] > 0)
 		minimum = now->c_cc[VMIN];
-	bool enough =
-		minimum == 1 ? line_readable(&t->line) : line_input_count(&t->line) >= minimum;
+	bool enough = minimum == 1 ? line_readable(&t->line) : line_input_count(&t->line) >= minimum;
 	mutex_unlock(&t->lock);
 	return enough;
 }
@@ -298,25 +295,21 @@ static long call_ioctl(void *arg)
 
 static long guarded_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
 {
-	return guard_call(&component_tty, call_read,
-			  &(struct tty_call){.f = f, .buf = buf, .n = n});
+	return guard_call(&component_tty, call_read, &(struct tty_call){.f = f, .buf = buf, .n = n});
 }
 
 static long guarded_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
 {
-	return guard_call(&component_tty, call_write,
-			  &(struct tty_call){.f = f, .buf = buf, .n = n});
+	return guard_call(&component_tty, call_write, &(struct tty_call){.f = f, .buf = buf, .n = n});
 }
 
 static long guarded_ioctl(struct file *f, uint32_t command, uint64_t arg)
 {
-	return guard_call(&component_tty, call_ioctl,
-			  &(struct tty_call){.f = f, .command = command, .arg = arg});
+	return guard_call(&component_tty, call_ioctl, &(struct tty_call){.f = f, .command = command, .arg = arg});
 }
 
-#define TTY_OPERATIONS                                                                             \
-	.release = release_tty, .read = guarded_read, .write = guarded_write, .poll = poll_tty,    \
-	.ioctl = guarded_ioctl
+#define TTY_OPERATIONS                                                                                                 \
+	.release = release_tty, .read = guarded_read, .write = guarded_write, .poll = poll_tty, .ioctl = guarded_ioctl
 
 const struct file_ops tty_file_ops = {.open = open_tty, TTY_OPERATIONS};
 
@@ -342,12 +335,10 @@ static const struct file_ops console_ops = {.open = open_console, TTY_OPERATIONS
 
 static int start_tty(void)
 {
-	int error =
-		chrdev_register("tty", MAJOR_TTYAUX, MINOR_TTY, 0666, &controlling_ops, nullptr);
+	int error = chrdev_register("tty", MAJOR_TTYAUX, MINOR_TTY, 0666, &controlling_ops, nullptr);
 
 	if (error == 0)
-		error = chrdev_register("console", MAJOR_TTYAUX, MINOR_CONSOLE, 0600, &console_ops,
-					nullptr);
+		error = chrdev_register("console", MAJOR_TTYAUX, MINOR_CONSOLE, 0600, &console_ops, nullptr);
 	return error < 0 ? error : pty_init();
 }
 

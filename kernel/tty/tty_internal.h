@@ -54,14 +54,13 @@ static inline struct tty_file *tty_file_of(struct file *f)
 static inline bool tty_hung_up(const struct tty_file *tf)
 {
 	return tf->tty->other_closed ||
-	       (!tf->is_console &&
-		tf->generation != __atomic_load_n(&tf->tty->generation, __ATOMIC_ACQUIRE));
+	       (!tf->is_console && tf->generation != __atomic_load_n(&tf->tty->generation, __ATOMIC_ACQUIRE));
 }
 
 /* tty.c */
 /* A fresh terminal, as yet without a name in /dev. */
-void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor,
-	       const struct tty_driver *driver, void *driver_data);
+void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
+	       void *driver_data);
 extern const struct file_ops tty_file_ops; /* tty_file.c */
 struct tty *tty_console(void);
 /* Runs the driver's start_output; contained in a guard. */

@@ -46,7 +46,7 @@ static long change_descriptor(int fd, const struct attributes *a)
 
 static long sys_fchmodat(int dirfd, user_addr text, uint32_t mode)
 {
-	return change_at(dirfd, text, WALK_FOLLOW, &(struct attributes){ .mask = ATTR_MODE, .mode = mode });
+	return change_at(dirfd, text, WALK_FOLLOW, &(struct attributes){.mask = ATTR_MODE, .mode = mode});
 }
 SYSCALL(fchmodat);
 
@@ -58,7 +58,7 @@ SYSCALL(chmod);
 
 static long sys_fchmod(int fd, uint32_t mode)
 {
-	return change_descriptor(fd, &(struct attributes){ .mask = ATTR_MODE, .mode = mode });
+	return change_descriptor(fd, &(struct attributes){.mask = ATTR_MODE, .mode = mode});
 }
 SYSCALL(fchmod);
 
@@ -66,7 +66,9 @@ SYSCALL(fchmod);
 static struct attributes owner_change(uint32_t uid, uint32_t gid)
 {
 	return (struct attributes){
-		.mask = (uid != UINT32_MAX ? ATTR_UID : 0) | (gid != UINT32_MAX ? ATTR_GID : 0), .uid = uid, .gid = gid,
+		.mask = (uid != UINT32_MAX ? ATTR_UID : 0) | (gid != UINT32_MAX ? ATTR_GID : 0),
+		.uid = uid,
+		.gid = gid,
 	};
 }
 
@@ -76,7 +78,8 @@ static long sys_fchownat(int dirfd, user_addr text, uint32_t uid, uint32_t gid, 
 
 	if (flags & ~(uint32_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return syscall_refuse_flags(NR_fchownat, flags);
-	uint32_t walk = (flags & AT_SYMLINK_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? (uint32_t)WALK_EMPTY : 0);
+	uint32_t walk = (flags & AT_SYMLINK_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW) |
+			(flags & AT_EMPTY_PATH ? (uint32_t)WALK_EMPTY : 0);
 	return change_at(dirfd, text, walk, &a);
 }
 SYSCALL(fchownat);
@@ -102,7 +105,7 @@ static long sys_fchown(int fd, uint32_t uid, uint32_t gid)
 SYSCALL(fchown);
 
 struct user_time {
-	int64_t seconds, fraction;	/* nanoseconds or microseconds */
+	int64_t seconds, fraction; /* nanoseconds or microseconds */
 };
 enum : int64_t { UTIME_NOW = 0x3fffffff, UTIME_OMIT = 0x3ffffffe, NS_PER_S = 1000000000 };
 
@@ -168,7 +171,8 @@ static long times_at(int dirfd, user_addr text, const struct user_time t[2], uin
 		file_ref_put(r);
 		return error;
 	}
-	uint32_t walk = (flags & AT_SYMLINK_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? (uint32_t)WALK_EMPTY : 0);
+	uint32_t walk = (flags & AT_SYMLINK_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW) |
+			(flags & AT_EMPTY_PATH ? (uint32_t)WALK_EMPTY : 0);
 	int error = path_lookup_user(dirfd, text, walk, &p);
 	if (error != 0)
 		return error;
@@ -179,7 +183,7 @@ static long times_at(int dirfd, user_addr text, const struct user_time t[2], uin
 
 static long sys_utimensat(int dirfd, user_addr text, user_addr times, uint32_t flags)
 {
-	struct user_time t[2] = { { 0, UTIME_NOW }, { 0, UTIME_NOW } };
+	struct user_time t[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
 
 	if (flags & ~(uint32_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return syscall_refuse_flags(NR_utimensat, flags);
@@ -191,7 +195,7 @@ SYSCALL(utimensat);
 
 static long sys_futimesat(int dirfd, user_addr text, user_addr times)
 {
-	struct user_time t[2] = { { 0, UTIME_NOW }, { 0, UTIME_NOW } };
+	struct user_time t[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
 
 	if (times.value != 0) {
 		if (copy_from_user(t, times, sizeof(t)) != 0)
@@ -214,14 +218,14 @@ SYSCALL(utimes);
 
 static long sys_utime(user_addr text, user_addr times)
 {
-	struct user_time t[2] = { { 0, UTIME_NOW }, { 0, UTIME_NOW } };
+	struct user_time t[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
 	int64_t seconds[2];
 
 	if (times.value != 0) {
 		if (copy_from_user(seconds, times, sizeof(seconds)) != 0)
 			return -EFAULT;
-		t[0] = (struct user_time){ seconds[0], 0 };
-		t[1] = (struct user_time){ seconds[1], 0 };
+		t[0] = (struct user_time){seconds[0], 0};
+		t[1] = (struct user_time){seconds[1], 0};
 	}
 	return times_at(AT_FDCWD, text, t, 0);
 }
@@ -311,7 +315,8 @@ static long sys_fallocate(int fd, uint32_t mode, int64_t offset, int64_t length)
 	error = file_ref_get(fd, &r);
 	if (error != 0)
 		return error;
-	error = r.file->mode & FILE_WRITE ? allocate_inode(r.file->inode, mode, (uint64_t)offset, (uint64_t)length) : -EBADF;
+	error = r.file->mode & FILE_WRITE ? allocate_inode(r.file->inode, mode, (uint64_t)offset, (uint64_t)length)
+					  : -EBADF;
 	file_ref_put(r);
 	return error;
 }

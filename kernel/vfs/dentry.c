@@ -2,10 +2,11 @@
 /*
  * The dentry cache: names that were looked up, present ("positive") and absent ("negative"), in hashed chains.
  *
- * A look-up takes only its chain's spinlock. The reference count and "in the cache" share one word (DENTRY_REF, DENTRY_HASHED), so the
- * put that finds neither frees the dentry, and one that finds the cache still showing it leaves it there: unused entries
- * cost nothing until the shrinker takes them, chain by chain, sparing once those used since its last visit.
- * A dentry's parent and name change only in a rename, under the chains' locks and its own; `rename_count` is odd meanwhile.
+ * A look-up takes only its chain's spinlock. The reference count and "in the cache" share one word (DENTRY_REF,
+ * DENTRY_HASHED), so the put that finds neither frees the dentry, and one that finds the cache still showing it leaves
+ * it there: unused entries cost nothing until the shrinker takes them, chain by chain, sparing once those used since
+ * its last visit. A dentry's parent and name change only in a rename, under the chains' locks and its own;
+ * `rename_count` is odd meanwhile.
  */
 #include "internal.h"
 
@@ -18,10 +19,10 @@ struct chain {
 
 static struct chain *chains;
 static uint32_t chain_mask;
-static uint64_t dentry_total;		/* atomic */
+static uint64_t dentry_total; /* atomic */
 static uint64_t dentry_limit;
 static uint32_t shrink_hand;
-uint32_t rename_count;			/* atomic; read by path_format */
+uint32_t rename_count; /* atomic; read by path_format */
 
 struct name name_make(const char *text, size_t length)
 {
@@ -29,7 +30,7 @@ struct name name_make(const char *text, size_t length)
 
 	for (size_t n = 0; n < length; n++)
 		hash = (hash ^ (uint8_t)text[n]) * 0x01000193;
-	return (struct name){ text, (uint32_t)length, hash };
+	return (struct name){text, (uint32_t)length, hash};
 }
 
 static struct chain *chain_of(const struct dentry *parent, uint32_t hash)
@@ -88,7 +89,7 @@ struct dentry *dentry_find(struct dentry *parent, const struct name *n)
 }
 
 /* Takes unused entries out of one chain onto a list. all: of this superblock, whatever their age. */
-static void chain_collect(struct chain *c, struct superblock *all, struct list *out) REQUIRES(c->lock)
+static void chain_collect(struct chain *c, struct superblock *all, struct list *out) REQUIRES(c -> lock)
 {
 	struct dentry *d, *next;
 
@@ -254,8 +255,8 @@ static struct dentry *find_valid(struct dentry *parent, const struct name *n)
 {
 	struct dentry *d = dentry_find(parent, n);
 
-	if (d == nullptr || !(d->sb->behaviour & SB_VALIDATE) || d->inode == nullptr || d->inode->ops->valid == nullptr ||
-	    (d->flags & DENTRY_MOUNTED) || d->inode->ops->valid(d->inode))
+	if (d == nullptr || !(d->sb->behaviour & SB_VALIDATE) || d->inode == nullptr ||
+	    d->inode->ops->valid == nullptr || (d->flags & DENTRY_MOUNTED) || d->inode->ops->valid(d->inode))
 		return d;
 	dentry_remove(d);
 	dentry_put(d);
@@ -332,8 +333,8 @@ void dentry_move(struct dentry *d, struct dentry *new_parent, const struct name 
 	dentry_put(old_parent);
 }
 
-/* RENAME_EXCHANGE is rare: both names leave the cache and are looked up anew. The dentries stay with those who hold them,
- * with the parents and names that they now have. */
+/* RENAME_EXCHANGE is rare: both names leave the cache and are looked up anew. The dentries stay with those who hold
+ * them, with the parents and names that they now have. */
 void dentry_exchange(struct dentry *a, struct dentry *b)
 {
 	dentry_remove(a);
@@ -344,7 +345,7 @@ void dentry_exchange(struct dentry *a, struct dentry *b)
 		b = t;
 	}
 	spin_lock(&a->lock);
-	spin_lock(&b->lock);	/* same rank, ascending address */
+	spin_lock(&b->lock); /* same rank, ascending address */
 	__atomic_fetch_add(&rename_count, 1, __ATOMIC_ACQ_REL);
 	struct dentry *parent = a->parent;
 	a->parent = b->parent;
@@ -370,7 +371,7 @@ void dentry_exchange(struct dentry *a, struct dentry *b)
 
 int dentry_cache_init(void)
 {
-	static struct shrinker shrinker = { .name = "dentries", .shrink = dentry_shrink_pages };
+	static struct shrinker shrinker = {.name = "dentries", .shrink = dentry_shrink_pages};
 	struct memory_stats memory;
 
 	page_stats(&memory);

@@ -2,9 +2,9 @@
 /*
  * Making and removing names: mkdir, mknod, symlink, link, unlink, rmdir.
  *
- * All take the locks of the directory and (removal, link) of the inode concerned, in ascending address, and check afterwards that the
- * name still means what was looked up. Permissions are checked under the lock, then the filesystem changes its directory,
- * then the dentry cache follows; that last part cannot fail.
+ * All take the locks of the directory and (removal, link) of the inode concerned, in ascending address, and check
+ * afterwards that the name still means what was looked up. Permissions are checked under the lock, then the filesystem
+ * changes its directory, then the dentry cache follows; that last part cannot fail.
  */
 #include "internal.h"
 
@@ -42,8 +42,8 @@ static void fill_request(struct make_request *r, const struct inode *dir, uint32
 static int make_locked(const struct path *dir, struct dentry *d, uint32_t mode, uint64_t rdev, const char *target)
 {
 	struct inode *i = dir->dentry->inode, *made;
-	struct make_request r = { .rdev = rdev, .target = target };
-	struct name n = { d->name, d->length, d->hash };
+	struct make_request r = {.rdev = rdev, .target = target};
+	struct name n = {d->name, d->length, d->hash};
 
 	int error = check_may_make(dir);
 	if (error != 0)
@@ -134,23 +134,17 @@ static long sys_mknodat(int dirfd, user_addr text, uint32_t mode, uint64_t dev)
 	/* The device number travels in 32 bits: 12 of major, 20 of minor, as glibc and musl make them. */
 	dev &= UINT32_MAX;
 	switch (mode & S_IFMT) {
-	case 0:
-		mode |= S_IFREG;
-		[[fallthrough]];
+	case 0: mode |= S_IFREG; [[fallthrough]];
 	case S_IFREG:
 	case S_IFIFO:
-	case S_IFSOCK:
-		dev = 0;
-		break;
+	case S_IFSOCK: dev = 0; break;
 	case S_IFCHR:
 	case S_IFBLK:
 		if (!capable(CAP_MKNOD))
 			return -EPERM;
 		break;
-	case S_IFDIR:
-		return -EPERM;
-	default:
-		return -EINVAL;
+	case S_IFDIR: return -EPERM;
+	default: return -EINVAL;
 	}
 	return make_user(dirfd, text, mode & (S_IFMT | S_IALLUGO), dev, nullptr);
 }
@@ -192,7 +186,8 @@ int vfs_check_delete(const struct path *dir, const struct inode *victim)
 	if (error != 0)
 		return error;
 	/* In a sticky directory only the owner of it or of the file may (POSIX.1-2017 XBD 4.3). */
-	if ((i->mode & S_ISVTX) && p != nullptr && p->cred.fsuid != victim->uid && p->cred.fsuid != i->uid && !capable(CAP_FOWNER))
+	if ((i->mode & S_ISVTX) && p != nullptr && p->cred.fsuid != victim->uid && p->cred.fsuid != i->uid &&
+	    !capable(CAP_FOWNER))
 		return -EPERM;
 	return 0;
 }
@@ -212,7 +207,7 @@ static int lock_pair(struct inode *pair[2], struct dentry *dir, struct dentry *d
 static int remove_locked(const struct path *dir, struct dentry *d, bool directory)
 {
 	struct inode *i = dir->dentry->inode, *victim = d->inode;
-	struct name n = { d->name, d->length, d->hash };
+	struct name n = {d->name, d->length, d->hash};
 
 	int error = vfs_check_delete(dir, victim);
 	if (error != 0)
@@ -312,7 +307,7 @@ SYSCALL(rmdir);
 static int link_last(struct walk *w, const struct path *what, bool unnamed_ok)
 {
 	struct inode *dir = w->at.dentry->inode, *i = what->dentry->inode;
-	struct inode *pair[2] = { dir, i };
+	struct inode *pair[2] = {dir, i};
 	struct dentry *d = nullptr;
 
 	if (w->last_kind != LAST_NAME)

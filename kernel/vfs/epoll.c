@@ -2,11 +2,12 @@
 /*
  * epoll(7).
  *
- * An instance has watches in a list and those that may be ready in a second one. A watched file's queue calls the watch back (its
- * spinlock is held), which moves the watch to the ready list and wakes the instance. epoll_wait asks each ready watch's file
- * anew and puts level-triggered ones that are still ready back. Watches change under `lock`; the ready list has a
- * spinlock of its own, taken inside queue locks, so both are unchecked leaves of the lock order. A watch holds no reference to its
- * file: the file's last close removes it. An instance may watch another; circles and depths above five are refused.
+ * An instance has watches in a list and those that may be ready in a second one. A watched file's queue calls the watch
+ * back (its spinlock is held), which moves the watch to the ready list and wakes the instance. epoll_wait asks each
+ * ready watch's file anew and puts level-triggered ones that are still ready back. Watches change under `lock`; the
+ * ready list has a spinlock of its own, taken inside queue locks, so both are unchecked leaves of the lock order. A
+ * watch holds no reference to its file: the file's last close removes it. An instance may watch another; circles and
+ * depths above five are refused.
  */
 #include "internal.h"
 #include "poll.h"
@@ -32,9 +33,9 @@ struct watch_queue {
 };
 enum : uint32_t { QUEUES_MAX = 3 };
 struct epoll_watch {
-	struct list link;		/* epoll->watches */
-	struct list file_link;		/* file->watches */
-	struct list ready_link;		/* epoll->ready; under ready_lock */
+	struct list link;	/* epoll->watches */
+	struct list file_link;	/* file->watches */
+	struct list ready_link; /* epoll->ready; under ready_lock */
 	struct epoll *epoll;
 	struct file *file;
 	int fd;
@@ -78,7 +79,7 @@ static void watch_queue_add(struct poll_table *table, struct wait_queue *q)
 }
 
 /* watches_lock is held: the file is still there. */
-static void watch_remove(struct epoll *e, struct epoll_watch *w) REQUIRES(e->lock)
+static void watch_remove(struct epoll *e, struct epoll_watch *w) REQUIRES(e -> lock)
 {
 	for (uint32_t n = 0; n < w->queue_count; n++)
 		wait_remove(&w->queues[n].waiter);
@@ -151,9 +152,9 @@ static uint32_t epoll_poll(struct file *f, struct poll_table *table)
 	return mask;
 }
 
-static const struct file_ops epoll_ops = { .poll = epoll_poll, .release = epoll_release };
+static const struct file_ops epoll_ops = {.poll = epoll_poll, .release = epoll_release};
 
-static struct epoll_watch *take_ready(struct epoll *e) REQUIRES(e->lock)
+static struct epoll_watch *take_ready(struct epoll *e) REQUIRES(e -> lock)
 {
 	struct epoll_watch *w = nullptr;
 
@@ -179,7 +180,7 @@ static uint32_t gather(struct epoll *e, struct epoll_event *out, uint32_t max)
 
 		if (events == 0)
 			continue;
-		out[count++] = (struct epoll_event){ .events = events, .data = w->event.data };
+		out[count++] = (struct epoll_event){.events = events, .data = w->event.data};
 		if (w->event.events & EPOLLONESHOT)
 			w->event.events &= PRIVATE_BITS;
 		else if (!(w->event.events & EPOLLET)) {
@@ -257,7 +258,7 @@ static uint32_t depth_below(struct file *f, const struct epoll *target, uint32_t
 	return deepest;
 }
 
-static struct epoll_watch *find_watch(struct epoll *e, const struct file *f, int fd) REQUIRES(e->lock)
+static struct epoll_watch *find_watch(struct epoll *e, const struct file *f, int fd) REQUIRES(e -> lock)
 {
 	struct epoll_watch *w;
 
@@ -268,7 +269,7 @@ static struct epoll_watch *find_watch(struct epoll *e, const struct file *f, int
 	return nullptr;
 }
 
-static int watch_add(struct epoll *e, struct file *f, int fd, const struct epoll_event *event) REQUIRES(e->lock)
+static int watch_add(struct epoll *e, struct file *f, int fd, const struct epoll_event *event) REQUIRES(e -> lock)
 {
 	struct epoll_watch *w = kmalloc(sizeof(*w));
 
@@ -290,7 +291,7 @@ static int watch_add(struct epoll *e, struct file *f, int fd, const struct epoll
 	return 0;
 }
 
-static int watch_modify(struct epoll *e, struct epoll_watch *w, const struct epoll_event *event) REQUIRES(e->lock)
+static int watch_modify(struct epoll *e, struct epoll_watch *w, const struct epoll_event *event) REQUIRES(e -> lock)
 {
 	w->event = *event;
 	w->event.events |= ALWAYS;

@@ -10,7 +10,7 @@ enum : uint64_t { COUNT_MAX = UINT64_MAX - 1 };
 
 struct eventfd {
 	struct spinlock lock;
-	uint64_t count;			/* changed under lock, read freely */
+	uint64_t count; /* changed under lock, read freely */
 	bool semaphore;
 	struct wait_queue changed;
 };

@@ -66,48 +66,31 @@ static long seals_command(struct file *f, uint32_t command, uint64_t arg)
 static long do_fcntl(int fd, struct file *f, uint32_t command, uint64_t arg)
 {
 	switch (command) {
-	case F_DUPFD:
-		return duplicate(f, arg, false);
-	case F_DUPFD_CLOEXEC:
-		return duplicate(f, arg, true);
-	case F_GETFD:
-		return file_get_cloexec(fd) ? FD_CLOEXEC : 0;
-	case F_SETFD:
-		file_set_cloexec(fd, arg & FD_CLOEXEC);
-		return 0;
-	case F_GETFL:
-		return f->flags | O_LARGEFILE;
-	default:
-		break;
+	case F_DUPFD: return duplicate(f, arg, false);
+	case F_DUPFD_CLOEXEC: return duplicate(f, arg, true);
+	case F_GETFD: return file_get_cloexec(fd) ? FD_CLOEXEC : 0;
+	case F_SETFD: file_set_cloexec(fd, arg & FD_CLOEXEC); return 0;
+	case F_GETFL: return f->flags | O_LARGEFILE;
+	default: break;
 	}
 	if (f->mode & FILE_PATH)
 		return -EBADF;
 	switch (command) {
-	case F_SETFL:
-		return set_status_flags(f, (uint32_t)arg);
+	case F_SETFL: return set_status_flags(f, (uint32_t)arg);
 	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
-	case F_OFD_SETLKW:
-		return file_lock_command(f, command, USER_ADDR(arg));
-	case F_SETOWN:
-		f->owner_pid = (uint32_t)arg;
-		return 0;
-	case F_GETOWN:
-		return (int32_t)f->owner_pid;
-	case F_GETSIG:
-		return 0;
-	case F_SETPIPE_SZ:
-		return pipe_set_size(f, arg);
-	case F_GETPIPE_SZ:
-		return pipe_get_size(f);
+	case F_OFD_SETLKW: return file_lock_command(f, command, USER_ADDR(arg));
+	case F_SETOWN: f->owner_pid = (uint32_t)arg; return 0;
+	case F_GETOWN: return (int32_t)f->owner_pid;
+	case F_GETSIG: return 0;
+	case F_SETPIPE_SZ: return pipe_set_size(f, arg);
+	case F_GETPIPE_SZ: return pipe_get_size(f);
 	case F_ADD_SEALS:
-	case F_GET_SEALS:
-		return seals_command(f, command, arg);
-	default:
-		return syscall_refuse_flags(NR_fcntl, command);
+	case F_GET_SEALS: return seals_command(f, command, arg);
+	default: return syscall_refuse_flags(NR_fcntl, command);
 	}
 }
 
@@ -145,9 +128,7 @@ static long do_ioctl(int fd, struct file *f, uint32_t command, uint64_t arg)
 
 	switch (command) {
 	case FIOCLEX:
-	case FIONCLEX:
-		file_set_cloexec(fd, command == FIOCLEX);
-		return 0;
+	case FIONCLEX: file_set_cloexec(fd, command == FIOCLEX); return 0;
 	case FIONBIO:
 		if (get_user(on, USER_ADDR(arg)) != 0)
 			return -EFAULT;

@@ -2,8 +2,8 @@
 /*
  * Open file descriptions: creation, opening of an inode, the last put, buffers of reads and writes.
  *
- * A file's reference count is atomic. The last put may sleep and takes locks from RANK_PAGE_CACHE on, so it must not run under a
- * filesystem's or a directory's lock.
+ * A file's reference count is atomic. The last put may sleep and takes locks from RANK_PAGE_CACHE on, so it must not
+ * run under a filesystem's or a directory's lock.
  */
 #include "internal.h"
 #include "pipe.h"
@@ -85,7 +85,8 @@ static struct file *file_new(uint32_t flags)
 	if (flags & O_PATH)
 		f->mode = FILE_PATH;
 	else
-		f->mode = ((flags & O_ACCMODE) != O_WRONLY ? FILE_READ : 0) | ((flags & O_ACCMODE) != O_RDONLY ? FILE_WRITE : 0);
+		f->mode = ((flags & O_ACCMODE) != O_WRONLY ? FILE_READ : 0) |
+			  ((flags & O_ACCMODE) != O_RDONLY ? FILE_WRITE : 0);
 	mutex_init(&f->position_lock, RANK_FILE);
 	list_init(&f->watches);
 	return f;
@@ -158,7 +159,7 @@ static int check_type(const struct path *p, const struct inode *i, uint32_t flag
 
 static uint32_t access_mask(uint32_t flags)
 {
-	static const uint32_t masks[] = { R_OK, W_OK, R_OK | W_OK, R_OK | W_OK };
+	static const uint32_t masks[] = {R_OK, W_OK, R_OK | W_OK, R_OK | W_OK};
 
 	return masks[flags & O_ACCMODE] | (flags & O_TRUNC ? W_OK : 0);
 }
@@ -177,7 +178,7 @@ static int open_inode(struct file *f, struct inode *i)
 	if (f->ops->open != nullptr) {
 		int error = f->ops->open(f);
 		if (error != 0) {
-			f->ops = &path_ops;	/* nothing to release */
+			f->ops = &path_ops; /* nothing to release */
 			return error;
 		}
 	}

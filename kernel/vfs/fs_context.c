@@ -8,14 +8,14 @@
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
-extern uint32_t rename_count;		/* dentry.c */
+extern uint32_t rename_count; /* dentry.c */
 
 struct fs_context {
 	uint32_t refs;
 	struct spinlock lock;
 	struct path root GUARDED_BY(&lock);
 	struct path cwd GUARDED_BY(&lock);
-	uint32_t umask;			/* one word: read and written whole */
+	uint32_t umask; /* one word: read and written whole */
 };
 
 static struct fs_context *context_new(struct path root, struct path cwd, uint32_t umask)

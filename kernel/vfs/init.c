@@ -32,7 +32,7 @@ static void unpack_boot_archive(void)
 
 int vfs_init(void)
 {
-	static const char *const steps[] = { "dentry cache", "pipes", "root", "devfs" };
+	static const char *const steps[] = {"dentry cache", "pipes", "root", "devfs"};
 	int step = 0;
 
 	tmpfs_register();

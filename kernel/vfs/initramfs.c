@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The initramfs: a cpio archive (lib/cpio.h) becomes files. Existing files are replaced, directories keep what is in them. Runs in the
- * boot thread, with all rights.
+ * The initramfs: a cpio archive (lib/cpio.h) becomes files. Existing files are replaced, directories keep what is in
+ * them. Runs in the boot thread, with all rights.
  */
 #include "internal.h"
 
 #include <kernel/log.h>
 #include <lib/cpio.h>
 
-struct first_name {			/* of a file with several names */
+struct first_name { /* of a file with several names */
 	struct list link;
 	uint32_t ino, dev_major, dev_minor;
 	char path[];
@@ -87,8 +87,11 @@ static int make_link(const char *path, const struct cpio_entry *e)
 static int set_attributes(const char *path, const struct cpio_entry *e)
 {
 	struct attributes a = {
-		.mask = ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME, .uid = e->uid, .gid = e->gid,
-		.atime_ns = (int64_t)e->mtime * 1000000000, .mtime_ns = (int64_t)e->mtime * 1000000000,
+		.mask = ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME,
+		.uid = e->uid,
+		.gid = e->gid,
+		.atime_ns = (int64_t)e->mtime * 1000000000,
+		.mtime_ns = (int64_t)e->mtime * 1000000000,
 	};
 	struct path p;
 
@@ -98,7 +101,7 @@ static int set_attributes(const char *path, const struct cpio_entry *e)
 	error = inode_setattr(p.dentry->inode, &a);
 	/* After the owner, whose change takes set-id bits away. */
 	if (error == 0 && !S_ISLNK(e->mode))
-		error = inode_setattr(p.dentry->inode, &(struct attributes){ .mask = ATTR_MODE, .mode = e->mode });
+		error = inode_setattr(p.dentry->inode, &(struct attributes){.mask = ATTR_MODE, .mode = e->mode});
 	path_put(&p);
 	return error;
 }
@@ -114,14 +117,9 @@ static int unpack_entry(struct unpack *u, char *path, const struct cpio_entry *e
 		error = vfs_make_at(path, S_IFDIR | (e->mode & S_IALLUGO), 0, nullptr);
 		error = error == -EEXIST ? 0 : error;
 		break;
-	case S_IFREG:
-		error = write_file(u, path, e);
-		break;
-	case S_IFLNK:
-		error = make_link(path, e);
-		break;
-	default:
-		error = vfs_make_at(path, e->mode, make_dev(e->rdev_major, e->rdev_minor), nullptr);
+	case S_IFREG: error = write_file(u, path, e); break;
+	case S_IFLNK: error = make_link(path, e); break;
+	default: error = vfs_make_at(path, e->mode, make_dev(e->rdev_major, e->rdev_minor), nullptr);
 	}
 	return error != 0 ? error : set_attributes(path, e);
 }
@@ -168,7 +166,7 @@ static void forget_names(struct unpack *u)
 
 int initramfs_unpack(const void *archive, size_t bytes)
 {
-	struct unpack u = { .names = LIST_INIT(u.names) };
+	struct unpack u = {.names = LIST_INIT(u.names)};
 	uint32_t count;
 
 	cpio_open(&u.reader, archive, bytes);

@@ -2,8 +2,9 @@
 /*
  * Inodes: life, times, permissions, changes of attributes, stat.
  *
- * Permissions follow POSIX.1-2017 XBD 4.5 with the capabilities of capabilities(7). Attributes are read without the lock (each is
- * one word) and changed under inode->lock. Several inode locks are taken in ascending address (rank RANK_INODE).
+ * Permissions follow POSIX.1-2017 XBD 4.5 with the capabilities of capabilities(7). Attributes are read without the
+ * lock (each is one word) and changed under inode->lock. Several inode locks are taken in ascending address (rank
+ * RANK_INODE).
  */
 #include "internal.h"
 
@@ -19,7 +20,8 @@ int64_t inode_now(void)
 	return clock_realtime_ns();
 }
 
-struct inode *inode_create(struct superblock *sb, uint32_t mode, const struct inode_ops *ops, const struct file_ops *file_ops)
+struct inode *inode_create(struct superblock *sb, uint32_t mode, const struct inode_ops *ops,
+			   const struct file_ops *file_ops)
 {
 	struct inode *i = kmalloc(sizeof(*i));
 
@@ -197,7 +199,8 @@ int inode_truncate(struct inode *i, uint64_t size)
 		return -EINVAL;
 	mutex_lock(&i->lock);
 	int error = 0;
-	if (i->seals & F_SEAL_WRITE || (size < i->size && (i->seals & F_SEAL_SHRINK)) || (size > i->size && (i->seals & F_SEAL_GROW)))
+	if (i->seals & F_SEAL_WRITE || (size < i->size && (i->seals & F_SEAL_SHRINK)) ||
+	    (size > i->size && (i->seals & F_SEAL_GROW)))
 		error = -EPERM;
 	if (error == 0)
 		error = i->ops->truncate(i, size);

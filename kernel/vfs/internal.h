@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of kernel/vfs share with each other and with nobody else: the dentry cache, the walk in progress, opening.
+ * What the files of kernel/vfs share with each other and with nobody else: the dentry cache, the walk in progress,
+ * opening.
  */
 #ifndef KERNEL_VFS_INTERNAL_H
 #define KERNEL_VFS_INTERNAL_H
@@ -14,10 +15,11 @@
 
 /* --- dentry.c --- */
 [[nodiscard]] int dentry_cache_init(void);
-/* A dentry that is not in the cache; takes over the reference to inode (may be nullptr). nullptr: out of memory, nothing taken. */
+/* A dentry that is not in the cache; takes over the reference to inode (may be nullptr). nullptr: out of memory,
+ * nothing taken. */
 struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const struct name *n, struct inode *inode);
 void dentry_insert(struct dentry *d);
-void dentry_remove(struct dentry *d);			/* from the cache; the caller holds a reference */
+void dentry_remove(struct dentry *d); /* from the cache; the caller holds a reference */
 static inline bool dentry_hashed(const struct dentry *d)
 {
 	return __atomic_load_n(&d->refs, __ATOMIC_RELAXED) & DENTRY_HASHED;
@@ -33,7 +35,7 @@ void dentry_instantiate(struct dentry *d, struct inode *inode);
 /* Gives d a new place; both directories' locks are held. new_name is heap memory or nullptr when it fits inline. */
 void dentry_move(struct dentry *d, struct dentry *new_parent, const struct name *n, char *new_name);
 void dentry_exchange(struct dentry *a, struct dentry *b);
-struct dentry *dentry_parent(struct dentry *d);		/* with a reference */
+struct dentry *dentry_parent(struct dentry *d); /* with a reference */
 void dentry_forget_superblock(struct superblock *sb);
 static inline bool dentry_negative(const struct dentry *d)
 {
@@ -41,24 +43,25 @@ static inline bool dentry_negative(const struct dentry *d)
 }
 
 /* --- mount.c --- */
-/* Steps from a mount point to what is mounted there, as often as needed; p's references change hands. True: it stepped. */
+/* Steps from a mount point to what is mounted there, as often as needed; p's references change hands. True: it stepped.
+ */
 bool mount_cross(struct path *p);
 /* Steps from a mount's root to the mount point below it. False: nothing is below. */
 bool mount_uncross(struct path *p);
-[[nodiscard]] int mount_check_write(const struct mount *m);	/* -EROFS */
-void mount_root_path(struct path *out);				/* of the whole tree, with references */
+[[nodiscard]] int mount_check_write(const struct mount *m); /* -EROFS */
+void mount_root_path(struct path *out);			    /* of the whole tree, with references */
 
 /* --- walk.c --- */
 struct link_text;
 enum last_kind : uint8_t { LAST_NAME, LAST_DOT, LAST_DOT_DOT, LAST_ROOT };
 struct walk {
-	struct path root, at;		/* references */
+	struct path root, at; /* references */
 	uint32_t flags;
 	uint32_t links;
-	bool want_parent;		/* stop before the last component */
+	bool want_parent; /* stop before the last component */
 	bool trailing_slash;
 	enum last_kind last_kind;
-	struct name last;		/* points into text or a link's text */
+	struct name last; /* points into text or a link's text */
 	const char *rest;
 	struct link_text *top;
 };
@@ -67,7 +70,7 @@ struct walk {
 [[nodiscard]] int walk_run(struct walk *w);
 /* Goes on through the symbolic link; takes over link's references. Then walk_run again. */
 [[nodiscard]] int walk_follow(struct walk *w, struct path *link);
-void walk_end(struct walk *w);		/* drops what the walk still holds */
+void walk_end(struct walk *w); /* drops what the walk still holds */
 
 /* A path copied from the process. */
 struct path_text {
@@ -81,13 +84,14 @@ void path_text_free(struct path_text *t);
 [[nodiscard]] int walk_parent(struct walk *w, int dirfd, const char *text);
 
 /* --- fs_context.c --- */
-void fs_context_current_paths(struct path *root, struct path *cwd);	/* either may be nullptr */
-void fs_context_replace(struct fs_context *c, const struct path *from, const struct path *to);	/* pivot_root */
+void fs_context_current_paths(struct path *root, struct path *cwd); /* either may be nullptr */
+void fs_context_replace(struct fs_context *c, const struct path *from, const struct path *to); /* pivot_root */
 
 /* --- file.c, open.c --- */
 /* checked: permission was given when the file was created just now. */
 [[nodiscard]] int file_open_inode(const struct path *p, uint32_t flags, bool checked, struct file **out);
-[[nodiscard]] int file_open_flags(int dirfd, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags, struct file **out);
+[[nodiscard]] int file_open_flags(int dirfd, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags,
+				  struct file **out);
 
 /* --- dir.c --- */
 /* What the last component of w names from now on. type and permissions in mode, before the umask. */
@@ -96,7 +100,7 @@ void fs_context_replace(struct fs_context *c, const struct path *from, const str
 [[nodiscard]] int vfs_link_at(const char *old_path, const char *new_path);
 /* 0 if the current process may take victim's name out of dir. */
 [[nodiscard]] int vfs_check_delete(const struct path *dir, const struct inode *victim);
-[[nodiscard]] int vfs_create_file(struct path *dir, struct dentry *d, uint32_t mode);	/* dir's lock held */
+[[nodiscard]] int vfs_create_file(struct path *dir, struct dentry *d, uint32_t mode); /* dir's lock held */
 
 /* --- epoll.c, lock.c: what closing a file must undo --- */
 void epoll_forget_file(struct file *f);

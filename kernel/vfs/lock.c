@@ -2,9 +2,9 @@
 /*
  * Advisory locks: record locks of processes (fcntl F_SETLK), of open file descriptions (F_OFD_SETLK), and flock(2).
  *
- * One mutex guards all of them (they are rare and short). An owner is a file table for a process's record locks, a struct file for the
- * others; locks of one owner never conflict. Ranges are inclusive. A waiter is noted with the owner it waits for, so
- * that a cycle of processes waiting for each other is refused (EDEADLK).
+ * One mutex guards all of them (they are rare and short). An owner is a file table for a process's record locks, a
+ * struct file for the others; locks of one owner never conflict. Ranges are inclusive. A waiter is noted with the owner
+ * it waits for, so that a cycle of processes waiting for each other is refused (EDEADLK).
  */
 #include "lock.h"
 
@@ -17,16 +17,16 @@
 struct file_lock {
 	struct list link;
 	const void *owner;
-	int32_t pid;			/* -1: an open file description's */
+	int32_t pid; /* -1: an open file description's */
 	int16_t type;
-	bool whole;			/* flock */
+	bool whole; /* flock */
 	uint64_t start, end;
 };
 struct file_lock_list {
 	struct list locks;
 	struct wait_queue changed;
 };
-struct blocked {			/* on the waiter's stack */
+struct blocked { /* on the waiter's stack */
 	struct list link;
 	const void *owner, *waits_for;
 };
@@ -55,7 +55,7 @@ static int ensure_list(struct inode *i)
 
 void file_locks_free(struct inode *i)
 {
-	kfree(i->locks);	/* nobody has it open: it is empty */
+	kfree(i->locks); /* nobody has it open: it is empty */
 }
 
 static struct file_lock *find_conflict(struct inode *i, const struct file_lock *want) REQUIRES(locks_lock)
@@ -63,8 +63,8 @@ static struct file_lock *find_conflict(struct inode *i, const struct file_lock *
 	struct file_lock *l;
 
 	list_for_each(l, &i->locks->locks, link) {
-		if (l->whole == want->whole && l->owner != want->owner && l->start <= want->end && want->start <= l->end &&
-		    (l->type == F_WRLCK || want->type == F_WRLCK))
+		if (l->whole == want->whole && l->owner != want->owner && l->start <= want->end &&
+		    want->start <= l->end && (l->type == F_WRLCK || want->type == F_WRLCK))
 			return l;
 	}
 	return nullptr;
@@ -176,7 +176,7 @@ static bool still_conflicts(struct inode *i, const struct file_lock *want)
 
 static int wait_for_owner(struct inode *i, const struct file_lock *want, const void *blocker)
 {
-	struct blocked b = { .owner = want->owner, .waits_for = blocker };
+	struct blocked b = {.owner = want->owner, .waits_for = blocker};
 	bool deadlock;
 
 	mutex_lock(&locks_lock);
@@ -237,17 +237,10 @@ static int range_of(struct file *f, const struct flock *user, struct file_lock *
 	int64_t base, start, last = INT64_MAX;
 
 	switch (user->l_whence) {
-	case SEEK_SET:
-		base = 0;
-		break;
-	case SEEK_CUR:
-		base = (int64_t)f->position;
-		break;
-	case SEEK_END:
-		base = (int64_t)f->inode->size;
-		break;
-	default:
-		return -EINVAL;
+	case SEEK_SET: base = 0; break;
+	case SEEK_CUR: base = (int64_t)f->position; break;
+	case SEEK_END: base = (int64_t)f->inode->size; break;
+	default: return -EINVAL;
 	}
 	if (__builtin_add_overflow(base, user->l_start, &start))
 		return -EOVERFLOW;
@@ -292,7 +285,10 @@ static long get_lock(struct file *f, user_addr at, struct flock *user, const str
 		user->l_type = F_UNLCK;
 	} else {
 		*user = (struct flock){
-			.l_type = conflict->type, .l_whence = SEEK_SET, .l_start = (int64_t)conflict->start, .l_pid = conflict->pid,
+			.l_type = conflict->type,
+			.l_whence = SEEK_SET,
+			.l_start = (int64_t)conflict->start,
+			.l_pid = conflict->pid,
 			.l_len = conflict->end == UINT64_MAX ? 0 : (int64_t)(conflict->end - conflict->start + 1),
 		};
 	}
@@ -323,20 +319,13 @@ static long sys_flock(int fd, uint32_t operation)
 {
 	struct file_ref r;
 	bool wait = !(operation & LOCK_NB);
-	struct file_lock want = { .whole = true, .end = UINT64_MAX };
+	struct file_lock want = {.whole = true, .end = UINT64_MAX};
 
 	switch (operation & ~(uint32_t)LOCK_NB) {
-	case LOCK_SH:
-		want.type = F_RDLCK;
-		break;
-	case LOCK_EX:
-		want.type = F_WRLCK;
-		break;
-	case LOCK_UN:
-		want.type = F_UNLCK;
-		break;
-	default:
-		return -EINVAL;
+	case LOCK_SH: want.type = F_RDLCK; break;
+	case LOCK_EX: want.type = F_WRLCK; break;
+	case LOCK_UN: want.type = F_UNLCK; break;
+	default: return -EINVAL;
 	}
 	int error = file_ref_get(fd, &r);
 	if (error != 0)

@@ -30,13 +30,15 @@ static int create(const char *name, size_t length, uint32_t mode, uint32_t seals
 
 	if (m == nullptr)
 		return -ENOMEM;
-	struct make_request r = { .mode = S_IFREG | mode, .uid = p != nullptr ? p->cred.fsuid : 0, .gid = p != nullptr ? p->cred.fsgid : 0 };
+	struct make_request r = {.mode = S_IFREG | mode,
+				 .uid = p != nullptr ? p->cred.fsuid : 0,
+				 .gid = p != nullptr ? p->cred.fsgid : 0};
 	int error = m->sb->root->ops->make_unnamed(m->sb->root, &r, &i);
 	if (error != 0)
 		return error;
 	i->seals = seals;
 	struct name n = name_make(name, length);
-	struct path path = { m, dentry_create(m->sb, m->root, &n, i) };
+	struct path path = {m, dentry_create(m->sb, m->root, &n, i)};
 	if (path.dentry == nullptr) {
 		inode_put(i);
 		return -ENOMEM;

@@ -2,12 +2,12 @@
 /*
  * The mount table: which filesystem covers which directory.
  *
- * `mount_change` (a mutex) serialises mounting and unmounting; `table_lock` (a spinlock) guards the table for look-ups, so that a walk
- * that crosses a mount point takes one spinlock. A mount is referenced by the table while attached, by each path in it and by each
- * mount on top of it. Stacked mounts: the upper one covers the root of the lower.
+ * `mount_change` (a mutex) serialises mounting and unmounting; `table_lock` (a spinlock) guards the table for look-ups,
+ * so that a walk that crosses a mount point takes one spinlock. A mount is referenced by the table while attached, by
+ * each path in it and by each mount on top of it. Stacked mounts: the upper one covers the root of the lower.
  */
-#include "internal.h"
 #include "mount.h"
+#include "internal.h"
 #include "super.h"
 
 #include <kernel/text.h>
@@ -19,7 +19,8 @@ static struct mount *root_mount GUARDED_BY(&table_lock);
 static uint32_t next_id;
 
 enum : uint32_t {
-	MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_NOSYMFOLLOW,
+	MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME |
+		      MS_NOSYMFOLLOW,
 	SUPER_FLAGS = MS_RDONLY | MS_SYNCHRONOUS | MS_DIRSYNC | MS_LAZYTIME | MS_MANDLOCK,
 };
 
@@ -74,7 +75,7 @@ static struct mount *mount_create(struct superblock *sb, struct dentry *root, co
 
 struct mount *mount_internal(struct filesystem *fs)
 {
-	struct mount_options o = { .source = fs->name, .data = "" };
+	struct mount_options o = {.source = fs->name, .data = ""};
 	struct superblock *sb;
 
 	if (superblock_get(fs, &o, &sb) != 0)
@@ -116,7 +117,7 @@ bool mount_uncross(struct path *p)
 {
 	spin_lock(&table_lock);
 	struct mount *parent = p->mount->parent;
-	struct path below = { parent, p->mount->point };
+	struct path below = {parent, p->mount->point};
 	if (parent != nullptr)
 		path_get(&below);
 	spin_unlock(&table_lock);
@@ -135,7 +136,7 @@ int mount_check_write(const struct mount *m)
 void mount_root_path(struct path *out)
 {
 	spin_lock(&table_lock);
-	*out = (struct path){ root_mount, root_mount->root };
+	*out = (struct path){root_mount, root_mount->root};
 	path_get(out);
 	spin_unlock(&table_lock);
 	mount_cross(out);
@@ -160,7 +161,7 @@ static void mount_detach(struct mount *m, struct path *was) REQUIRES(mount_chang
 	bool still = false;
 
 	spin_lock(&table_lock);
-	*was = (struct path){ m->parent, m->point };
+	*was = (struct path){m->parent, m->point};
 	m->parent->children--;
 	m->parent = nullptr;
 	m->point = nullptr;
@@ -185,7 +186,7 @@ static int check_mount_point(const struct path *at, const struct dentry *root)
 int mount_at(struct path *at, const char *type, const char *source, uint32_t flags, const char *data)
 {
 	struct filesystem *fs = filesystem_find(type);
-	struct mount_options o = { .source = source, .data = data, .flags = flags & SUPER_FLAGS };
+	struct mount_options o = {.source = source, .data = data, .flags = flags & SUPER_FLAGS};
 	struct superblock *sb;
 
 	if (fs == nullptr || fs->fill == nullptr)
@@ -228,7 +229,7 @@ int mount_filesystem(const char *type, const char *source, const char *target, u
 int mount_root(const char *type, const char *data)
 {
 	struct filesystem *fs = filesystem_find(type);
-	struct mount_options o = { .source = "tmpfs", .data = data };
+	struct mount_options o = {.source = "tmpfs", .data = data};
 	struct superblock *sb;
 
 	if (fs == nullptr)
@@ -323,13 +324,14 @@ int mount_remount(struct path *at, uint32_t flags, bool bind, const char *data)
 
 	if (at->dentry != m->root)
 		return -EINVAL;
-	struct mount_options o = { .source = m->source, .data = data, .flags = flags & SUPER_FLAGS };
+	struct mount_options o = {.source = m->source, .data = data, .flags = flags & SUPER_FLAGS};
 	mutex_lock(&mount_change);
 	int error = 0;
 	if (!bind && m->sb->ops->remount != nullptr)
 		error = m->sb->ops->remount(m->sb, &o);
 	if (error == 0) {
-		uint32_t atime = flags & (MS_NOATIME | MS_RELATIME | MS_STRICTATIME) ? 0 : m->flags & (MS_NOATIME | MS_RELATIME);
+		uint32_t atime =
+			flags & (MS_NOATIME | MS_RELATIME | MS_STRICTATIME) ? 0 : m->flags & (MS_NOATIME | MS_RELATIME);
 		m->flags = (flags & MOUNT_FLAGS) | atime;
 		if (!bind)
 			m->sb->flags = flags & SUPER_FLAGS;
@@ -360,7 +362,7 @@ int mount_detach_path(struct path *p, uint32_t flags)
 	if (m->sb->ops->sync != nullptr)
 		(void)m->sb->ops->sync(m->sb);
 	path_put(&was);
-	mount_put(m);	/* the table's */
+	mount_put(m); /* the table's */
 	return 0;
 }
 
@@ -438,9 +440,12 @@ uint32_t mount_parent_id(struct mount *m)
 
 void mount_show_flags(struct mount *m, struct text_buffer *b)
 {
-	static const struct { uint32_t flag; const char *text; } names[] = {
-		{ MS_NOSUID, ",nosuid" }, { MS_NODEV, ",nodev" }, { MS_NOEXEC, ",noexec" },
-		{ MS_NOATIME, ",noatime" }, { MS_NODIRATIME, ",nodiratime" }, { MS_RELATIME, ",relatime" },
+	static const struct {
+		uint32_t flag;
+		const char *text;
+	} names[] = {
+		{MS_NOSUID, ",nosuid"},	  {MS_NODEV, ",nodev"},		  {MS_NOEXEC, ",noexec"},
+		{MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"}, {MS_RELATIME, ",relatime"},
 	};
 	uint32_t flags = m->flags;
 

@@ -2,8 +2,8 @@
 /*
  * open(2) and its relatives, close(2), and the descriptor part of dup(2).
  *
- * Opening with O_CREAT walks to the parent, looks the last name up, follows it if it is a link, and creates under the directory's
- * lock; otherwise the path is resolved to its end.
+ * Opening with O_CREAT walks to the parent, looks the last name up, follows it if it is a link, and creates under the
+ * directory's lock; otherwise the path is resolved to its end.
  */
 #include "internal.h"
 #include "table.h"
@@ -11,10 +11,9 @@
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
-
 enum : uint32_t {
-	OPEN_KNOWN = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC | O_DIRECT |
-		     O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE_BIT,
+	OPEN_KNOWN = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC |
+		     O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE_BIT,
 };
 
 /* The last component of w: opens it, or creates it. *again: it was a link that is being followed. */
@@ -44,7 +43,7 @@ static int open_last(struct walk *w, uint32_t flags, uint32_t mode, bool *again,
 		if (error != 0)
 			return error;
 	}
-	struct path p = { w->at.mount, d };
+	struct path p = {w->at.mount, d};
 	mount_get(p.mount);
 	if (!created && (flags & O_EXCL)) {
 		error = -EEXIST;
@@ -53,14 +52,16 @@ static int open_last(struct walk *w, uint32_t flags, uint32_t mode, bool *again,
 		return walk_follow(w, &p);
 	} else {
 		mount_cross(&p);
-		error = S_ISDIR(p.dentry->inode->mode) ? -EISDIR
-						       : file_open_inode(&p, created ? flags & ~(uint32_t)O_TRUNC : flags, created, out);
+		error = S_ISDIR(p.dentry->inode->mode)
+				? -EISDIR
+				: file_open_inode(&p, created ? flags & ~(uint32_t)O_TRUNC : flags, created, out);
 	}
 	path_put(&p);
 	return error;
 }
 
-static int open_creating(int dirfd, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags, struct file **out)
+static int open_creating(int dirfd, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags,
+			 struct file **out)
 {
 	struct walk w;
 	bool again;
@@ -96,15 +97,16 @@ static int open_unnamed(const struct path *dir, uint32_t flags, uint32_t mode, s
 		return error;
 	struct process *p = process_current();
 	uint32_t umask = p != nullptr && p->fs != nullptr ? fs_context_umask(p->fs) : 0;
-	struct make_request r = { .mode = S_IFREG | (mode & ~umask & S_IALLUGO), .uid = p != nullptr ? p->cred.fsuid : 0,
-				  .gid = p != nullptr ? p->cred.fsgid : 0 };
+	struct make_request r = {.mode = S_IFREG | (mode & ~umask & S_IALLUGO),
+				 .uid = p != nullptr ? p->cred.fsuid : 0,
+				 .gid = p != nullptr ? p->cred.fsgid : 0};
 	error = i->ops->make_unnamed(i, &r, &made);
 	if (error != 0)
 		return error;
 	char text[24];
 	int n = snprintf(text, sizeof(text), "#%llu", (unsigned long long)made->ino);
 	struct name name = name_make(text, (size_t)n);
-	struct path path = { dir->mount, dentry_create(i->sb, dir->dentry, &name, made) };
+	struct path path = {dir->mount, dentry_create(i->sb, dir->dentry, &name, made)};
 	if (path.dentry == nullptr) {
 		inode_put(made);
 		return -ENOMEM;
@@ -178,14 +180,22 @@ struct open_how {
 	uint64_t flags, mode, resolve;
 };
 enum : uint64_t {
-	RESOLVE_NO_XDEV = 1, RESOLVE_NO_MAGICLINKS = 2, RESOLVE_NO_SYMLINKS = 4, RESOLVE_BENEATH = 8, RESOLVE_IN_ROOT = 16,
+	RESOLVE_NO_XDEV = 1,
+	RESOLVE_NO_MAGICLINKS = 2,
+	RESOLVE_NO_SYMLINKS = 4,
+	RESOLVE_BENEATH = 8,
+	RESOLVE_IN_ROOT = 16,
 };
 
 static long sys_openat2(int dirfd, user_addr text, user_addr how_at, size_t size)
 {
-	static const struct { uint64_t resolve; uint32_t walk; } map[] = {
-		{ RESOLVE_NO_XDEV, WALK_NO_MOUNTS }, { RESOLVE_NO_MAGICLINKS, WALK_NO_MAGIC },
-		{ RESOLVE_NO_SYMLINKS, WALK_NO_LINKS }, { RESOLVE_BENEATH, WALK_BENEATH }, { RESOLVE_IN_ROOT, WALK_IN_ROOT },
+	static const struct {
+		uint64_t resolve;
+		uint32_t walk;
+	} map[] = {
+		{RESOLVE_NO_XDEV, WALK_NO_MOUNTS},    {RESOLVE_NO_MAGICLINKS, WALK_NO_MAGIC},
+		{RESOLVE_NO_SYMLINKS, WALK_NO_LINKS}, {RESOLVE_BENEATH, WALK_BENEATH},
+		{RESOLVE_IN_ROOT, WALK_IN_ROOT},
 	};
 	struct open_how how;
 	uint64_t known = 0;
@@ -226,7 +236,8 @@ static long sys_close_range(uint32_t first, uint32_t last, uint32_t flags)
 			return error;
 	}
 	struct file_table *t = process_current()->files;
-	for (int fd = (int)MIN(first, (uint32_t)INT32_MAX); (fd = file_table_next(t, fd)) >= 0 && (uint32_t)fd <= last; fd++) {
+	for (int fd = (int)MIN(first, (uint32_t)INT32_MAX); (fd = file_table_next(t, fd)) >= 0 && (uint32_t)fd <= last;
+	     fd++) {
 		if (flags & CLOSE_RANGE_CLOEXEC)
 			file_set_cloexec(fd, true);
 		else

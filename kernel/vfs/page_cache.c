@@ -2,9 +2,9 @@
 /*
  * The page cache: a radix tree of pages for each regular file (interface in page_cache.h).
  *
- * A slot holds the address of a struct page with flags in its low bits. A page that its filesystem still fills is marked SLOT_FILLING;
- * who meets it waits on the cache's queue. The mark belongs to the thread that inserted it, so two threads never read
- * the same page from a disk. Tree nodes are allocated before the lock is taken.
+ * A slot holds the address of a struct page with flags in its low bits. A page that its filesystem still fills is
+ * marked SLOT_FILLING; who meets it waits on the cache's queue. The mark belongs to the thread that inserted it, so two
+ * threads never read the same page from a disk. Tree nodes are allocated before the lock is taken.
  */
 #include "page_cache.h"
 
@@ -49,7 +49,7 @@ static int spares_fill(struct radix_spares *spares, unsigned want)
 	return 0;
 }
 
-static uint64_t slot_load(struct page_cache *c, uint64_t index, uint64_t set) REQUIRES(c->lock)
+static uint64_t slot_load(struct page_cache *c, uint64_t index, uint64_t set) REQUIRES(c -> lock)
 {
 	uint64_t *place = radix_find(&c->tree, index);
 
@@ -251,7 +251,8 @@ void page_cache_punch(struct inode *i, uint64_t first, uint64_t last)
 		spin_lock(&c->lock);
 		uint64_t *place = radix_next(&c->tree, first, &first);
 		/* The cache's reference and the one of a mapping: the page must stay what the mapping shows. */
-		bool shared = place != nullptr && first <= last && __atomic_load_n(&slot_page(*place)->refs, __ATOMIC_RELAXED) > 1;
+		bool shared = place != nullptr && first <= last &&
+			      __atomic_load_n(&slot_page(*place)->refs, __ATOMIC_RELAXED) > 1;
 		spin_unlock(&c->lock);
 		if (place == nullptr || first > last)
 			return;

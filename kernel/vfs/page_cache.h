@@ -2,9 +2,9 @@
 /*
  * The page cache of one file: page number to page, with the generic read, write, mmap and truncate over it.
  *
- * A filesystem supplies fill (what a page holds at first; nullptr: zeros) and write_back (nullptr: the cache is the only copy, pages
- * are never dropped). `reserve` accounts for new pages (-ENOSPC) and `release` for those that go.
- * The cache has one reference to each page; callers get one of their own. Locks: the cache's spinlock, for the tree only.
+ * A filesystem supplies fill (what a page holds at first; nullptr: zeros) and write_back (nullptr: the cache is the
+ * only copy, pages are never dropped). `reserve` accounts for new pages (-ENOSPC) and `release` for those that go. The
+ * cache has one reference to each page; callers get one of their own. Locks: the cache's spinlock, for the tree only.
  */
 #ifndef KERNEL_VFS_PAGE_CACHE_H
 #define KERNEL_VFS_PAGE_CACHE_H
@@ -22,9 +22,9 @@ struct page_cache_ops {
 struct page_cache {
 	struct spinlock lock;
 	struct radix tree GUARDED_BY(&lock);
-	uint64_t pages;				/* changed under lock */
+	uint64_t pages; /* changed under lock */
 	const struct page_cache_ops *ops;
-	struct wait_queue filled;		/* pages being filled */
+	struct wait_queue filled; /* pages being filled */
 };
 
 void page_cache_init(struct page_cache *c, const struct page_cache_ops *ops);
@@ -48,7 +48,7 @@ long page_cache_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *
 long page_cache_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 long page_cache_get_page(struct file *f, uint64_t index, bool for_write, struct page **out);
 unsigned page_cache_get_cached(struct file *f, uint64_t index, unsigned n, struct page **out);
-long page_cache_seek_file(struct file *f, int64_t offset, int whence);	/* with SEEK_DATA and SEEK_HOLE */
+long page_cache_seek_file(struct file *f, int64_t offset, int whence); /* with SEEK_DATA and SEEK_HOLE */
 long page_cache_fsync(struct file *f);
 /* inode_ops.truncate: the inode's lock is held. */
 [[nodiscard]] int page_cache_truncate(struct inode *i, uint64_t size);

@@ -2,9 +2,9 @@
 /*
  * read, write, mmap and truncate of regular files over their page cache.
  *
- * No lock is held while bytes are copied from or to a process: a page is pinned by its reference, and what was copied becomes part of
- * the file (size) under the inode's lock afterwards. Appending needs the size before: its bytes are brought into the kernel
- * first, then appended whole under the lock, so that appends of several processes do not mix.
+ * No lock is held while bytes are copied from or to a process: a page is pinned by its reference, and what was copied
+ * becomes part of the file (size) under the inode's lock afterwards. Appending needs the size before: its bytes are
+ * brought into the kernel first, then appended whole under the lock, so that appends of several processes do not mix.
  */
 #include "internal.h"
 #include "page_cache.h"
@@ -78,7 +78,7 @@ static long check_write(struct inode *i, uint64_t pos, size_t n)
 	return (long)MIN(MIN(n, limit - pos), FILE_SIZE_MAX - pos);
 }
 
-static void extend_locked(struct inode *i, uint64_t end) REQUIRES(i->lock)
+static void extend_locked(struct inode *i, uint64_t end) REQUIRES(i -> lock)
 {
 	if (end > i->size)
 		__atomic_store_n(&i->size, end, __ATOMIC_RELEASE);
@@ -125,7 +125,7 @@ static long write_at(struct inode *i, struct io_buffer *buf, size_t n, uint64_t 
 
 static long append_chunk(struct inode *i, void *bounce, size_t n, uint64_t *pos)
 {
-	struct io_buffer chunk = { .kernel = bounce };
+	struct io_buffer chunk = {.kernel = bounce};
 
 	mutex_lock(&i->lock);
 	*pos = i->size;

@@ -2,10 +2,10 @@
 /*
  * Pipes and fifos (POSIX.1-2017 pipe, write; pipe(7)): a ring of pages, 16 of them unless F_SETPIPE_SZ says otherwise.
  *
- * No lock is held while bytes pass from or to a process. A writer first brings at most a page into the kernel (small amounts on its
- * stack, larger ones into a page that then joins the ring as it is), so that whatever is at most PIPE_BUF goes in whole.
- * A reader claims bytes under the lock, holds their page by a reference, and copies afterwards. A drained page is kept
- * for the next writer, so that a message to and fro allocates nothing.
+ * No lock is held while bytes pass from or to a process. A writer first brings at most a page into the kernel (small
+ * amounts on its stack, larger ones into a page that then joins the ring as it is), so that whatever is at most
+ * PIPE_BUF goes in whole. A reader claims bytes under the lock, holds their page by a reference, and copies afterwards.
+ * A drained page is kept for the next writer, so that a message to and fro allocates nothing.
  */
 #include "pipe_ring.h"
 
@@ -50,14 +50,14 @@ static inline uint32_t load(const uint32_t *at)
 	return __atomic_load_n(at, __ATOMIC_ACQUIRE);
 }
 
-static struct pipe_buffer *newest(struct pipe *p) REQUIRES(p->lock)
+static struct pipe_buffer *newest(struct pipe *p) REQUIRES(p -> lock)
 {
 	return p->used > 0 ? &p->ring[pipe_place(p, p->tail + p->used - 1)] : nullptr;
 }
 
-static void push(struct pipe *p, struct page *page, uint32_t length) REQUIRES(p->lock)
+static void push(struct pipe *p, struct page *page, uint32_t length) REQUIRES(p -> lock)
 {
-	p->ring[pipe_place(p, p->tail + p->used)] = (struct pipe_buffer){ page, 0, length };
+	p->ring[pipe_place(p, p->tail + p->used)] = (struct pipe_buffer){page, 0, length};
 	__atomic_store_n(&p->used, p->used + 1, __ATOMIC_RELEASE);
 }
 
@@ -69,7 +69,7 @@ struct piece {
 };
 
 /* Puts the whole piece in, or nothing. -EAGAIN: no room; -ENOMEM: a page is wanted in piece->page first. */
-static int put_piece(struct pipe *p, struct piece *piece) REQUIRES(p->lock)
+static int put_piece(struct pipe *p, struct piece *piece) REQUIRES(p -> lock)
 {
 	struct pipe_buffer *b = newest(p);
 
@@ -129,7 +129,7 @@ static int fetch_piece(struct piece *piece, void *small, struct io_buffer *buf, 
 	size_t part = MIN(n - done, (size_t)PAGE_SIZE);
 	void *to = small;
 
-	*piece = (struct piece){ .length = (uint32_t)part };
+	*piece = (struct piece){.length = (uint32_t)part};
 	if (part <= SMALL) {
 		piece->bytes = small;
 	} else {
@@ -171,7 +171,7 @@ static long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 }
 
 /* Claims up to n bytes of the oldest buffer: their page with a reference. 0: the pipe is empty. */
-static size_t claim(struct pipe *p, size_t n, struct page **page, uint32_t *offset) REQUIRES(p->lock)
+static size_t claim(struct pipe *p, size_t n, struct page **page, uint32_t *offset) REQUIRES(p -> lock)
 {
 	if (p->used == 0)
 		return 0;
@@ -206,8 +206,8 @@ static void done_with_page(struct pipe *p, struct page *page)
 }
 
 /*
- * What was claimed and could not be copied becomes the oldest again; the page's reference is given back with it. Only when several
- * readers fail at once is there no place for it.
+ * What was claimed and could not be copied becomes the oldest again; the page's reference is given back with it. Only
+ * when several readers fail at once is there no place for it.
  */
 static void put_back(struct pipe *p, struct page *page, uint32_t offset, size_t n)
 {
@@ -218,7 +218,7 @@ static void put_back(struct pipe *p, struct page *page, uint32_t offset, size_t 
 		oldest->length += (uint32_t)n;
 	} else if (p->used <= p->slots) {
 		p->tail = pipe_place(p, p->tail + p->slots);
-		p->ring[p->tail] = (struct pipe_buffer){ page, offset, (uint32_t)n };
+		p->ring[p->tail] = (struct pipe_buffer){page, offset, (uint32_t)n};
 		__atomic_store_n(&p->used, p->used + 1, __ATOMIC_RELEASE);
 		page = nullptr;
 	}
@@ -265,7 +265,7 @@ static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 			page_put(page);
 		} else {
 			drained = page;
-			break;	/* one is enough; the rest is read next time round */
+			break; /* one is enough; the rest is read next time round */
 		}
 	}
 	mutex_unlock(&p->lock);

@@ -8,8 +8,8 @@
 [[nodiscard]] int pipe_init(void);
 /* A path that leads to an anonymous pipe, for /proc/PID/fd. -ENXIO: not a pipe. */
 [[nodiscard]] int pipe_path(struct file *f, struct path *out);
-long pipe_get_size(struct file *f);			/* -EBADF: not a pipe */
+long pipe_get_size(struct file *f); /* -EBADF: not a pipe */
 long pipe_set_size(struct file *f, uint64_t bytes);
-bool pipe_has_bytes(struct file *f);			/* f is a pipe's end */
+bool pipe_has_bytes(struct file *f); /* f is a pipe's end */
 
 #endif

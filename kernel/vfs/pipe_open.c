@@ -2,7 +2,8 @@
 /*
  * pipe(2), opening fifos (fifo(7)), and the size of a pipe (F_SETPIPE_SZ).
  *
- * An anonymous pipe is an inode of a filesystem that is mounted nowhere; a fifo's inode has a pipe while somebody has it open.
+ * An anonymous pipe is an inode of a filesystem that is mounted nowhere; a fifo's inode has a pipe while somebody has
+ * it open.
  */
 #include "pipe.h"
 
@@ -13,7 +14,7 @@
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
-static struct mount *pipe_mount;		/* set at boot */
+static struct mount *pipe_mount; /* set at boot */
 static const struct inode_ops no_inode_ops = {};
 
 static int pipefs_statfs(struct superblock *, struct statfs *out)
@@ -22,7 +23,7 @@ static int pipefs_statfs(struct superblock *, struct statfs *out)
 	return 0;
 }
 
-static const struct super_ops pipefs_super_ops = { .statfs = pipefs_statfs };
+static const struct super_ops pipefs_super_ops = {.statfs = pipefs_statfs};
 
 static int pipefs_fill(struct superblock *sb, const struct mount_options *)
 {
@@ -31,7 +32,7 @@ static int pipefs_fill(struct superblock *sb, const struct mount_options *)
 	return sb->root != nullptr ? 0 : -ENOMEM;
 }
 
-static struct filesystem pipefs = { .name = "pipefs", .fill = pipefs_fill, .single = true };
+static struct filesystem pipefs = {.name = "pipefs", .fill = pipefs_fill, .single = true};
 
 int pipe_init(void)
 {
@@ -124,7 +125,7 @@ static int fifo_open(struct file *f)
 	return error;
 }
 
-const struct file_ops fifo_ops = { .open = fifo_open };
+const struct file_ops fifo_ops = {.open = fifo_open};
 
 static int create_end(struct inode *i, uint32_t flags, struct file **out)
 {
@@ -135,7 +136,7 @@ static int create_end(struct inode *i, uint32_t flags, struct file **out)
 	error = attach(*out, i);
 	mutex_unlock(&i->lock);
 	if (error != 0) {
-		(*out)->ops = &fifo_ops;	/* which has nothing to release */
+		(*out)->ops = &fifo_ops; /* which has nothing to release */
 		file_put(*out);
 		return error;
 	}

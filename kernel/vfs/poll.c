@@ -2,8 +2,8 @@
 /*
  * poll(2), ppoll(2), select(2), pselect6(2).
  *
- * The first pass over the files registers the thread with each one's queues until something is ready; further passes only look. The
- * files are referenced until the thread has left their queues.
+ * The first pass over the files registers the thread with each one's queues until something is ready; further passes
+ * only look. The files are referenced until the thread has left their queues.
  */
 #include "poll.h"
 
@@ -24,7 +24,7 @@ struct more_waiters {
 struct poll_wait {
 	struct poll_table table;
 	uint32_t count;
-	bool failed;			/* no memory to watch a queue */
+	bool failed; /* no memory to watch a queue */
 	struct more_waiters *more;
 	struct waiter waiters[WAITERS_INLINE];
 };
@@ -112,7 +112,7 @@ static int wait_for_items(struct poll_item *items, uint32_t count, uint64_t dead
 /* Number of ready items, 0 after the deadline, -EINTR. */
 static int poll_items(struct poll_item *items, uint32_t count, uint64_t deadline_ns, bool dont_wait)
 {
-	struct poll_wait w = { .table.watch = watch_with_thread };
+	struct poll_wait w = {.table.watch = watch_with_thread};
 
 	for (uint32_t n = 0; n < count; n++)
 		items[n].open = items[n].fd >= 0 && file_ref_get(items[n].fd, &items[n].ref) == 0;
@@ -190,7 +190,7 @@ static int items_from_user(user_addr fds, uint32_t count, struct poll_item *item
 
 		if (copy_from_user(&p, user_addr_add(fds, n * sizeof(p)), sizeof(p)) != 0)
 			return -EFAULT;
-		items[n] = (struct poll_item){ .fd = p.fd, .events = (uint16_t)p.events };
+		items[n] = (struct poll_item){.fd = p.fd, .events = (uint16_t)p.events};
 	}
 	return 0;
 }
@@ -200,8 +200,8 @@ static int items_to_user(user_addr fds, uint32_t count, const struct poll_item *
 	for (uint32_t n = 0; n < count; n++) {
 		int16_t revents = (int16_t)items[n].revents;
 
-		if (copy_to_user(user_addr_add(fds, n * sizeof(struct pollfd) + offsetof(struct pollfd, revents)), &revents,
-				 sizeof(revents)) != 0)
+		if (copy_to_user(user_addr_add(fds, n * sizeof(struct pollfd) + offsetof(struct pollfd, revents)),
+				 &revents, sizeof(revents)) != 0)
 			return -EFAULT;
 	}
 	return 0;
@@ -245,7 +245,7 @@ static long poll_restartable(user_addr fds, uint32_t count, uint64_t deadline_ns
 	if (result != -EINTR)
 		return result;
 	process_thread_current()->restart =
-		(struct restart_block){ .again = poll_again, .words = { fds.value, count, deadline_ns } };
+		(struct restart_block){.again = poll_again, .words = {fds.value, count, deadline_ns}};
 	return -ERESTART_RESTARTBLOCK;
 }
 
@@ -289,12 +289,12 @@ enum : uint32_t {
 	SELECT_OUT = POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR,
 	SELECT_EXCEPT = POLLPRI,
 };
-static const uint32_t select_masks[3] = { SELECT_IN, SELECT_OUT, SELECT_EXCEPT };
+static const uint32_t select_masks[3] = {SELECT_IN, SELECT_OUT, SELECT_EXCEPT};
 
 struct select_sets {
 	user_addr at[3];
 	uint32_t words;
-	uint64_t *bits[3];		/* in one allocation; nullptr: not given */
+	uint64_t *bits[3]; /* in one allocation; nullptr: not given */
 };
 
 static int sets_get(struct select_sets *s, uint32_t words)
@@ -362,7 +362,7 @@ static long select_sets(struct select_sets *s, uint32_t nfds, uint64_t deadline_
 	for (uint32_t fd = 0; fd < nfds; fd++) {
 		uint32_t events = events_of(s, fd);
 		if (events != 0)
-			items[k++] = (struct poll_item){ .fd = (int)fd, .events = events };
+			items[k++] = (struct poll_item){.fd = (int)fd, .events = events};
 	}
 	long result = poll_items(items, count, deadline_ns, dont_wait);
 	if (result >= 0)
@@ -394,7 +394,7 @@ struct user_timeval {
 
 static long sys_select(uint32_t nfds, user_addr in, user_addr out, user_addr except, user_addr timeout)
 {
-	struct select_sets s = { .at = { in, out, except } };
+	struct select_sets s = {.at = {in, out, except}};
 	struct user_timeval t = {};
 	uint64_t deadline_ns = 0;
 
@@ -411,17 +411,18 @@ static long sys_select(uint32_t nfds, user_addr in, user_addr out, user_addr exc
 	if (timeout.value != 0) {
 		struct user_timespec left;
 		remaining_time(deadline_ns, &left);
-		t = (struct user_timeval){ left.seconds, left.ns / 1000 };
+		t = (struct user_timeval){left.seconds, left.ns / 1000};
 		(void)put_user(timeout, t);
 	}
 	return result;
 }
 SYSCALL(select);
 
-static long sys_pselect6(uint32_t nfds, user_addr in, user_addr out, user_addr except, user_addr timeout, user_addr mask_at)
+static long sys_pselect6(uint32_t nfds, user_addr in, user_addr out, user_addr except, user_addr timeout,
+			 user_addr mask_at)
 {
-	struct select_sets s = { .at = { in, out, except } };
-	uint64_t mask[2] = {};		/* pointer and size */
+	struct select_sets s = {.at = {in, out, except}};
+	uint64_t mask[2] = {}; /* pointer and size */
 	uint64_t deadline_ns;
 	bool zero;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * getdents(2) and getdents64(2). Entries are gathered in kernel memory while the directory's lock is held, then copied out; the
- * description's position is locked over both, so that two readers of one description share its entries.
+ * getdents(2) and getdents64(2). Entries are gathered in kernel memory while the directory's lock is held, then copied
+ * out; the description's position is locked over both, so that two readers of one description share its entries.
  */
 #include "internal.h"
 
@@ -11,7 +11,7 @@ enum : size_t { BUFFER_MAX = 32768 };
 
 struct gather {
 	char *data;
-	size_t size, used, last;	/* last: where the previous entry begins */
+	size_t size, used, last; /* last: where the previous entry begins */
 	bool old_format, too_small;
 };
 
@@ -22,7 +22,7 @@ struct entry64 {
 	uint8_t type;
 	char name[];
 };
-struct entry_old {			/* the type stands in the last byte */
+struct entry_old { /* the type stands in the last byte */
 	uint64_t ino, next;
 	uint16_t length;
 	char name[];
@@ -74,7 +74,7 @@ static long getdents(int fd, user_addr at, size_t size, bool old_format)
 	long result = file_ref_get(fd, &r);
 	if (result != 0)
 		return result;
-	struct gather g = { .size = MIN(size, BUFFER_MAX), .old_format = old_format };
+	struct gather g = {.size = MIN(size, BUFFER_MAX), .old_format = old_format};
 	if (r.file->ops->readdir == nullptr) {
 		result = -ENOTDIR;
 	} else {

@@ -3,8 +3,8 @@
  * rename(2), with RENAME_NOREPLACE and RENAME_EXCHANGE.
  *
  * `rename_lock` serialises renames between directories: the tree's shape is then stable, so "is the target below the
- * source" (EINVAL) can be answered by walking up. The two directories and the two inodes are locked in ascending address and the
- * names checked again.
+ * source" (EINVAL) can be answered by walking up. The two directories and the two inodes are locked in ascending
+ * address and the names checked again.
  */
 #include "internal.h"
 
@@ -15,7 +15,7 @@ static struct mutex rename_lock = MUTEX_INIT(rename_lock, RANK_RENAME);
 
 struct rename {
 	struct walk from, to;
-	struct dentry *old, *new;	/* references */
+	struct dentry *old, *new; /* references */
 	uint32_t flags;
 };
 
@@ -95,7 +95,7 @@ static int rename_locked(struct rename *r, char *name_memory, bool *used)
 
 	int error = check_types(r);
 	if (error == 0 && i == replaced)
-		return 0;	/* two names of one file: both stay (POSIX) */
+		return 0; /* two names of one file: both stay (POSIX) */
 	if (error == 0)
 		error = check_permissions(r);
 	if (error == 0 && ((r->old->flags | r->new->flags) & DENTRY_MOUNTED))
@@ -130,7 +130,7 @@ static bool still_there(const struct rename *r)
 	/* A filesystem whose absent names are not cached: has somebody made it meanwhile? */
 	struct dentry *made = dentry_find(r->to.at.dentry, &r->to.last);
 	dentry_put(made);
-	return dentry_negative(r->new) && made == nullptr && (r->new->sb->behaviour & SB_NO_NEGATIVE);
+	return dentry_negative(r->new) && made == nullptr && (r->new->sb->behaviour &SB_NO_NEGATIVE);
 }
 
 static int rename_try(struct rename *r)
@@ -153,7 +153,7 @@ static int rename_try(struct rename *r)
 		error = prepare_name(&r->to.last, &name_memory);
 	if (error != 0)
 		goto put_new;
-	struct inode *all[4] = { r->from.at.dentry->inode, r->to.at.dentry->inode, r->old->inode, r->new->inode };
+	struct inode *all[4] = {r->from.at.dentry->inode, r->to.at.dentry->inode, r->old->inode, r->new->inode};
 	inodes_lock(all, 4);
 	error = still_there(r) ? rename_locked(r, name_memory, &used) : -ESTALE;
 	inodes_unlock(all, 4);
@@ -194,7 +194,7 @@ static int rename_walked(struct rename *r)
 static long rename_user(int old_dirfd, user_addr old_text, int new_dirfd, user_addr new_text, uint32_t flags)
 {
 	struct path_text from, to;
-	struct rename r = { .flags = flags };
+	struct rename r = {.flags = flags};
 
 	if ((flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE)) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return syscall_refuse_flags(NR_renameat2, flags);

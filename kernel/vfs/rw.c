@@ -3,8 +3,9 @@
  * read(2), write(2), their vector and positioned forms, lseek(2), readahead and its like.
  *
  * No lock is held while a file's operation runs. The position of a shared description is claimed beforehand for regular
- * files: a read or write of n bytes moves it by n at once and gives back what it did not use, so that processes that write to one
- * description (a shell's redirection) do not overwrite each other. What only one process can use needs no claim.
+ * files: a read or write of n bytes moves it by n at once and gives back what it did not use, so that processes that
+ * write to one description (a shell's redirection) do not overwrite each other. What only one process can use needs no
+ * claim.
  */
 #include "internal.h"
 
@@ -64,7 +65,8 @@ static inline int check_io(const struct file *f, bool write, io_function *op)
 	return 0;
 }
 
-/* A buffer that reaches beyond the process's half of the address space is refused as a whole, however much of it would be used. */
+/* A buffer that reaches beyond the process's half of the address space is refused as a whole, however much of it would
+ * be used. */
 static inline bool user_range(user_addr at, uint64_t n)
 {
 	return n <= USER_END && at.value <= USER_END - n;
@@ -82,7 +84,7 @@ static inline long io_call(int fd, user_addr at, size_t n, bool write)
 	if (result == 0 && !user_range(at, n))
 		result = -EFAULT;
 	if (result == 0) {
-		struct io_buffer buf = { .is_user = true, .user = at };
+		struct io_buffer buf = {.is_user = true, .user = at};
 		result = io_at_position(r.file, op, &buf, MIN(n, IO_MAX), write);
 	}
 	file_ref_put(r);
@@ -124,7 +126,7 @@ static long io_positioned(int fd, user_addr at, size_t n, int64_t pos, bool writ
 	long result = file_ref_get(fd, &r);
 	if (result != 0)
 		return result;
-	struct io_buffer buf = { .is_user = true, .user = at };
+	struct io_buffer buf = {.is_user = true, .user = at};
 	result = positioned(r.file, &buf, MIN(n, IO_MAX), (uint64_t)pos, write);
 	file_ref_put(r);
 	return result;
@@ -149,7 +151,7 @@ struct vector {
 	struct io_buffer buffer;
 	size_t total;
 };
-static_assert(sizeof(struct io_segment) == 16);		/* as struct iovec */
+static_assert(sizeof(struct io_segment) == 16); /* as struct iovec */
 
 static void vector_free(struct vector *v)
 {
@@ -179,7 +181,7 @@ static int vector_get(struct vector *v, user_addr at, size_t count)
 		v->total += v->segments[n].length;
 	}
 	v->total = MIN(v->total, IO_MAX);
-	v->buffer = (struct io_buffer){ .is_user = true, .segments = v->segments, .segment_count = (uint32_t)count };
+	v->buffer = (struct io_buffer){.is_user = true, .segments = v->segments, .segment_count = (uint32_t)count};
 	return 0;
 }
 
@@ -269,14 +271,14 @@ SYSCALL(pwritev2);
 
 long file_read_at(struct file *f, void *dst, size_t n, uint64_t pos)
 {
-	struct io_buffer buf = { .kernel = dst };
+	struct io_buffer buf = {.kernel = dst};
 
 	return f->ops->read != nullptr ? f->ops->read(f, &buf, n, &pos) : -EINVAL;
 }
 
 long file_write_at(struct file *f, const void *src, size_t n, uint64_t pos)
 {
-	struct io_buffer buf = { .kernel = (void *)src };
+	struct io_buffer buf = {.kernel = (void *)src};
 
 	return f->ops->write != nullptr ? f->ops->write(f, &buf, n, &pos) : -EINVAL;
 }
@@ -286,17 +288,10 @@ long file_seek_generic(struct file *f, int64_t offset, int whence)
 	int64_t base;
 
 	switch (whence) {
-	case SEEK_SET:
-		base = 0;
-		break;
-	case SEEK_CUR:
-		base = (int64_t)f->position;
-		break;
-	case SEEK_END:
-		base = (int64_t)f->inode->size;
-		break;
-	default:
-		return -EINVAL;
+	case SEEK_SET: base = 0; break;
+	case SEEK_CUR: base = (int64_t)f->position; break;
+	case SEEK_END: base = (int64_t)f->inode->size; break;
+	default: return -EINVAL;
 	}
 	int64_t to;
 	if (__builtin_add_overflow(base, offset, &to))

@@ -12,7 +12,7 @@
 /* Files without an inode (eventfd, epoll): one anonymous inode for all, as elsewhere. */
 static void fill_anonymous(struct stat *out)
 {
-	*out = (struct stat){ .st_mode = 0600, .st_nlink = 1, .st_blksize = 4096, .st_ino = 1 };
+	*out = (struct stat){.st_mode = 0600, .st_nlink = 1, .st_blksize = 4096, .st_ino = 1};
 }
 
 static void file_fill_stat(struct file *f, struct stat *out)
@@ -117,7 +117,8 @@ static void fill_statx(const struct stat_result *r, struct statx *x)
 	const struct stat *s = &r->stat;
 
 	*x = (struct statx){
-		.mask = STATX_BASIC_STATS | (r->btime_ns != 0 ? STATX_BTIME : 0) | (r->mount_id != 0 ? STATX_MNT_ID : 0),
+		.mask = STATX_BASIC_STATS | (r->btime_ns != 0 ? STATX_BTIME : 0) |
+			(r->mount_id != 0 ? STATX_MNT_ID : 0),
 		.blksize = (uint32_t)s->st_blksize,
 		.attributes = r->is_root ? STATX_ATTR_MOUNT_ROOT : 0,
 		.attributes_mask = STATX_ATTR_MOUNT_ROOT,
@@ -128,10 +129,10 @@ static void fill_statx(const struct stat_result *r, struct statx *x)
 		.ino = s->st_ino,
 		.size = (uint64_t)s->st_size,
 		.blocks = (uint64_t)s->st_blocks,
-		.atime = { s->st_atime_s, (uint32_t)s->st_atime_ns, 0 },
-		.btime = { r->btime_ns / 1000000000, (uint32_t)(r->btime_ns % 1000000000), 0 },
-		.ctime = { s->st_ctime_s, (uint32_t)s->st_ctime_ns, 0 },
-		.mtime = { s->st_mtime_s, (uint32_t)s->st_mtime_ns, 0 },
+		.atime = {s->st_atime_s, (uint32_t)s->st_atime_ns, 0},
+		.btime = {r->btime_ns / 1000000000, (uint32_t)(r->btime_ns % 1000000000), 0},
+		.ctime = {s->st_ctime_s, (uint32_t)s->st_ctime_ns, 0},
+		.mtime = {s->st_mtime_s, (uint32_t)s->st_mtime_ns, 0},
 		.rdev_major = dev_major(s->st_rdev),
 		.rdev_minor = dev_minor(s->st_rdev),
 		.dev_major = dev_major(s->st_dev),
@@ -163,8 +164,8 @@ static long access_user(int dirfd, user_addr text, uint32_t mode, uint32_t flags
 
 	if (mode & ~(uint32_t)(R_OK | W_OK | X_OK))
 		return -EINVAL;
-	uint32_t walk = (flags & AT_SYMLINK_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW) | (real ? (uint32_t)WALK_REAL_IDS : 0) |
-			(flags & AT_EMPTY_PATH ? (uint32_t)WALK_EMPTY : 0);
+	uint32_t walk = (flags & AT_SYMLINK_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW) |
+			(real ? (uint32_t)WALK_REAL_IDS : 0) | (flags & AT_EMPTY_PATH ? (uint32_t)WALK_EMPTY : 0);
 	int error = path_lookup_user(dirfd, text, walk, &p);
 	if (error != 0)
 		return error;
@@ -229,7 +230,8 @@ static long readlink_user(int dirfd, user_addr text, user_addr at, long size)
 		n = target == nullptr ? -ENOMEM : 0;
 	}
 	if (n == 0)
-		n = i->ops->readlink != nullptr ? i->ops->readlink(i, target, PATH_MAX) : read_magic_link(i, target, PATH_MAX);
+		n = i->ops->readlink != nullptr ? i->ops->readlink(i, target, PATH_MAX)
+						: read_magic_link(i, target, PATH_MAX);
 	path_put(&p);
 	if (n > 0) {
 		n = MIN(n, size);
@@ -254,7 +256,7 @@ SYSCALL(readlink);
 
 static long statfs_mount(struct superblock *sb, uint32_t mount_flags, user_addr at)
 {
-	struct statfs s = { .bsize = sb->block_size, .namelen = NAME_MAX };
+	struct statfs s = {.bsize = sb->block_size, .namelen = NAME_MAX};
 
 	int error = sb->ops->statfs != nullptr ? sb->ops->statfs(sb, &s) : 0;
 	if (error != 0)

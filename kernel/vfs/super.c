@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Filesystem types and superblocks. A type registers once and for all; a superblock is one filesystem's state, shown by one or
- * more mounts, and ends with the last of them. Both lists change under `super_lock`.
+ * Filesystem types and superblocks. A type registers once and for all; a superblock is one filesystem's state, shown by
+ * one or more mounts, and ends with the last of them. Both lists change under `super_lock`.
  */
-#include "internal.h"
 #include "super.h"
+#include "internal.h"
 
 static struct mutex super_lock = MUTEX_INIT(super_lock, RANK_MOUNT + 1);
 static struct list filesystems GUARDED_BY(&super_lock) = LIST_INIT(filesystems);
 static struct list superblocks GUARDED_BY(&super_lock) = LIST_INIT(superblocks);
-static uint32_t next_device;	/* atomic; minor numbers of filesystems without a device */
+static uint32_t next_device; /* atomic; minor numbers of filesystems without a device */
 
 void filesystem_register(struct filesystem *fs)
 {
@@ -61,7 +61,7 @@ static int superblock_fill(struct superblock *sb, const struct mount_options *o)
 	int error = sb->type->fill(sb, o);
 	if (error != 0)
 		return error;
-	sb->root_dentry = dentry_create(sb, nullptr, &(struct name){ "/", 1, 0 }, sb->root);
+	sb->root_dentry = dentry_create(sb, nullptr, &(struct name){"/", 1, 0}, sb->root);
 	if (sb->root_dentry == nullptr) {
 		inode_put(sb->root);
 		return -ENOMEM;
@@ -99,7 +99,7 @@ int superblock_get(struct filesystem *fs, const struct mount_options *o, struct 
 	/* Two first mounts at once: the other's superblock stays a second one, which is harmless. */
 	if (fs->single && fs->instance == nullptr) {
 		fs->instance = sb;
-		sb->mounts++;	/* a single filesystem is never given up */
+		sb->mounts++; /* a single filesystem is never given up */
 	}
 	mutex_unlock(&super_lock);
 	*out = sb;

@@ -5,11 +5,11 @@
 
 #include <kernel/vfs.h>
 
-struct filesystem *filesystem_find(const char *name);		/* nullptr: unknown */
+struct filesystem *filesystem_find(const char *name); /* nullptr: unknown */
 /* A superblock with one mount counted: a new one, or the only one of a `single` type. */
 [[nodiscard]] int superblock_get(struct filesystem *fs, const struct mount_options *o, struct superblock **out);
-void superblock_share(struct superblock *sb);			/* one more mount of it */
-void superblock_put(struct superblock *sb);			/* a mount is gone; the last one destroys */
+void superblock_share(struct superblock *sb); /* one more mount of it */
+void superblock_put(struct superblock *sb);   /* a mount is gone; the last one destroys */
 int superblocks_sync(void);
 
 #endif

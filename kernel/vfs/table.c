@@ -2,13 +2,13 @@
 /*
  * File tables: descriptors of a process, shared between threads and with CLONE_FILES.
  *
- * Changes are made under the table's spinlock. While only one thread can use the table (refs == 1 and nobody else may raise it: the
- * holder of a reference is the only one who clones), its look-ups need no lock, and for the length of a system call
- * no reference to the file either (file_ref_get): nobody could close it meanwhile. A reader of /proc holds a table
- * reference of its own, which only makes the owner take the lock.
+ * Changes are made under the table's spinlock. While only one thread can use the table (refs == 1 and nobody else may
+ * raise it: the holder of a reference is the only one who clones), its look-ups need no lock, and for the length of a
+ * system call no reference to the file either (file_ref_get): nobody could close it meanwhile. A reader of /proc holds
+ * a table reference of its own, which only makes the owner take the lock.
  */
-#include "internal.h"
 #include "table.h"
+#include "internal.h"
 
 #include <kernel/process.h>
 #include <lib/bitmap.h>
@@ -24,8 +24,8 @@ struct slots {
 struct file_table {
 	uint32_t refs;
 	struct spinlock lock;
-	struct slots slots;		/* under lock; the sole user of a table reads without */
-	uint32_t lowest;		/* no descriptor below is free */
+	struct slots slots; /* under lock; the sole user of a table reads without */
+	uint32_t lowest;    /* no descriptor below is free */
 };
 
 static int slots_create(uint32_t capacity, struct slots *out)
@@ -94,7 +94,7 @@ int file_table_clone(struct file_table *src, struct file_table **out)
 		if (t->slots.files[n] != nullptr)
 			file_get(t->slots.files[n]);
 		else
-			bitmap_clear(t->slots.used, n);	/* reserved by an open in progress */
+			bitmap_clear(t->slots.used, n); /* reserved by an open in progress */
 	}
 	spin_unlock(&src->lock);
 	*out = t;
@@ -170,13 +170,13 @@ int file_ref_get_any(int fd, struct file_ref *out)
 	if (likely(table_private(t))) {
 		if ((uint32_t)fd >= t->slots.capacity || t->slots.files[fd] == nullptr)
 			return -EBADF;
-		*out = (struct file_ref){ t->slots.files[fd], false };
+		*out = (struct file_ref){t->slots.files[fd], false};
 		return 0;
 	}
 	struct file *f = file_table_at(t, fd);
 	if (f == nullptr)
 		return -EBADF;
-	*out = (struct file_ref){ f, true };
+	*out = (struct file_ref){f, true};
 	return 0;
 }
 
@@ -271,7 +271,7 @@ static uint32_t descriptor_limit(void)
 	return (uint32_t)MIN(process_rlimit(RLIMIT_NOFILE), (uint64_t)TABLE_MAX);
 }
 
-static void slot_fill(struct file_table *t, uint32_t fd, struct file *f, bool close_on_exec) REQUIRES(t->lock)
+static void slot_fill(struct file_table *t, uint32_t fd, struct file *f, bool close_on_exec) REQUIRES(t -> lock)
 {
 	t->slots.files[fd] = f;
 	bitmap_set(t->slots.used, fd);
@@ -289,7 +289,8 @@ int file_install_from(struct file *f, int lowest, bool close_on_exec)
 	while (true) {
 		spin_lock(&t->lock);
 		uint32_t from = MAX((uint32_t)lowest, t->lowest);
-		uint32_t fd = (uint32_t)bitmap_find_clear(t->slots.used, t->slots.capacity, MIN(from, t->slots.capacity));
+		uint32_t fd =
+			(uint32_t)bitmap_find_clear(t->slots.used, t->slots.capacity, MIN(from, t->slots.capacity));
 		fd = MAX(fd, from);
 		if (fd < t->slots.capacity && fd < limit) {
 			slot_fill(t, fd, f, close_on_exec);

@@ -5,12 +5,13 @@
 
 #include <kernel/file.h>
 
-int file_close(int fd);							/* -EBADF */
-/* Puts f (its reference is taken over) at fd; what was there comes out, for file_close_replaced. Descriptor or error. */
+int file_close(int fd); /* -EBADF */
+/* Puts f (its reference is taken over) at fd; what was there comes out, for file_close_replaced. Descriptor or error.
+ */
 int file_replace(struct file *f, uint32_t fd, bool close_on_exec, struct file **replaced);
 void file_close_replaced(struct file *f);
 bool file_get_cloexec(int fd);
 void file_set_cloexec(int fd, bool on);
-const void *file_lock_owner(void);					/* who owns this process's record locks */
+const void *file_lock_owner(void); /* who owns this process's record locks */
 
 #endif

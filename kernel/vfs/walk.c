@@ -2,9 +2,10 @@
 /*
  * Path resolution (POSIX.1-2017 XBD 4.13, path_resolution(7)).
  *
- * A walk holds references to its root and to where it is. The text is consumed component by component; a symbolic link's target is
- * pushed as a further text, and a link at the end of a text takes its place, so memory in use does not grow with chains of
- * links. After 40 links: ELOOP. With `want_parent` the walk stops before the last component of all, which is left in `last`.
+ * A walk holds references to its root and to where it is. The text is consumed component by component; a symbolic
+ * link's target is pushed as a further text, and a link at the end of a text takes its place, so memory in use does not
+ * grow with chains of links. After 40 links: ELOOP. With `want_parent` the walk stops before the last component of all,
+ * which is left in `last`.
  */
 #include "internal.h"
 
@@ -12,7 +13,7 @@ enum : uint32_t { LINKS_MAX = 40 };
 
 struct link_text {
 	struct link_text *outer;
-	const char *resume;		/* what follows in the outer text; nullptr: nothing */
+	const char *resume; /* what follows in the outer text; nullptr: nothing */
 	char text[];
 };
 
@@ -61,7 +62,7 @@ int walk_begin(struct walk *w, int dirfd, const char *text, uint32_t flags)
 {
 	int error = 0;
 
-	*w = (struct walk){ .flags = flags, .rest = text };
+	*w = (struct walk){.flags = flags, .rest = text};
 	if (*text == '\0' && !(flags & WALK_EMPTY))
 		return -ENOENT;
 	bool absolute = *text == '/';
@@ -192,11 +193,11 @@ int walk_follow(struct walk *w, struct path *link)
 static struct name next_name(struct walk *w, bool *slash)
 {
 	const char *start = w->rest, *at = start;
-	uint32_t hash = 0x811c9dc5;	/* as name_make */
+	uint32_t hash = 0x811c9dc5; /* as name_make */
 
 	for (; *at != '\0' && *at != '/'; at++)
 		hash = (hash ^ (uint8_t)*at) * 0x01000193;
-	struct name n = { start, (uint32_t)(at - start), hash };
+	struct name n = {start, (uint32_t)(at - start), hash};
 	*slash = *at == '/';
 	while (*at == '/')
 		at++;
@@ -229,7 +230,7 @@ static int walk_down(struct walk *w, const struct name *n, bool last, bool slash
 		return -ENOENT;
 	}
 	if (S_ISLNK(i->mode) && (!last || slash || (w->flags & WALK_FOLLOW))) {
-		struct path link = { w->at.mount, d };
+		struct path link = {w->at.mount, d};
 
 		mount_get(link.mount);
 		return walk_follow(w, &link);

@@ -2,8 +2,8 @@
 /*
  * Moving bytes between files without a process in between: sendfile(2), copy_file_range(2), splice(2).
  *
- * A bounce buffer of up to 64 KiB goes round; nothing is locked meanwhile. The position of a source that has one moves by what was
- * written. What came out of a pipe or terminal and could not be written at all is lost, as the error tells.
+ * A bounce buffer of up to 64 KiB goes round; nothing is locked meanwhile. The position of a source that has one moves
+ * by what was written. What came out of a pipe or terminal and could not be written at all is lost, as the error tells.
  */
 #include "internal.h"
 #include "pipe.h"
@@ -16,7 +16,7 @@ enum : uint32_t { SPLICE_F_MOVE = 1, SPLICE_F_NONBLOCK = 2, SPLICE_F_MORE = 4, S
 
 struct transfer {
 	struct file *from, *to;
-	uint64_t *from_pos, *to_pos;	/* never nullptr; moved by what went over */
+	uint64_t *from_pos, *to_pos; /* never nullptr; moved by what went over */
 };
 
 static long write_all(struct file *to, const char *bytes, size_t n, uint64_t *pos)
@@ -24,7 +24,7 @@ static long write_all(struct file *to, const char *bytes, size_t n, uint64_t *po
 	size_t done = 0;
 
 	while (done < n) {
-		struct io_buffer buf = { .kernel = (void *)(bytes + done) };
+		struct io_buffer buf = {.kernel = (void *)(bytes + done)};
 		long part = to->ops->write(to, &buf, n - done, pos);
 
 		if (part <= 0)
@@ -44,7 +44,7 @@ static long transfer(struct transfer *t, size_t n)
 	if (bounce == nullptr)
 		return -ENOMEM;
 	while (done < n) {
-		struct io_buffer buf = { .kernel = bounce };
+		struct io_buffer buf = {.kernel = bounce};
 		uint64_t pos = *t->from_pos;
 		long got = t->from->ops->read(t->from, &buf, MIN(n - done, BOUNCE), &pos);
 
@@ -101,7 +101,7 @@ static int position_put(struct file *f, user_addr at, uint64_t pos)
 static long move(struct file *from, user_addr from_at, struct file *to, user_addr to_at, size_t n)
 {
 	uint64_t from_pos, to_pos;
-	struct transfer t = { from, to, &from_pos, &to_pos };
+	struct transfer t = {from, to, &from_pos, &to_pos};
 
 	int error = position_get(from, from_at, &from_pos);
 	if (error == 0)
@@ -168,8 +168,10 @@ static long copy_range(struct ends *e, user_addr from_at, user_addr to_at, size_
 	uint64_t from_pos, to_pos;
 
 	if (!regular(from) || !regular(to))
-		return (from->inode != nullptr && S_ISDIR(from->inode->mode)) || (to->inode != nullptr && S_ISDIR(to->inode->mode))
-			       ? -EISDIR : -EINVAL;
+		return (from->inode != nullptr && S_ISDIR(from->inode->mode)) ||
+				       (to->inode != nullptr && S_ISDIR(to->inode->mode))
+			       ? -EISDIR
+			       : -EINVAL;
 	if (to->flags & O_APPEND)
 		return -EBADF;
 	int error = position_get(from, from_at, &from_pos);

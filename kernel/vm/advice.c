@@ -51,8 +51,8 @@ static int check_advice(const struct vm_area *a, uint32_t advice)
 	return 0;
 }
 
-static long advise_locked(struct vm_space *s, uint64_t start, uint64_t end, uint32_t advice,
-			  struct list *dead) REQUIRES(s -> lock)
+static long advise_locked(struct vm_space *s, uint64_t start, uint64_t end, uint32_t advice, struct list *dead)
+	REQUIRES(s -> lock)
 {
 	uint32_t set, clear;
 	bool hole = false, flags = advice_flags(advice, &set, &clear);
@@ -101,10 +101,7 @@ static long sys_madvise(unsigned long start, unsigned long length, int advice_)
 		if (!range_is_user(start, bytes))
 			return -ENOMEM;
 		int error = vm_populate(s, start, start + bytes, advice == MADV_POPULATE_WRITE);
-		return error == -EACCES	  ? -EINVAL
-		       : error == -EFAULT ? -ENOMEM
-		       : error == -EIO	  ? -EFAULT
-					  : error;
+		return error == -EACCES ? -EINVAL : error == -EFAULT ? -ENOMEM : error == -EIO ? -EFAULT : error;
 	default:
 		if (!advice_flags(advice, &set, &clear))
 			return syscall_refuse_flags(NR_madvise, advice);
@@ -127,8 +124,7 @@ static bool is_resident(struct vm_space *s, struct vm_area *a, uint64_t va) REQU
 
 	if (page_entry_used(page_table_lookup(s->root, va)))
 		return true;
-	if (!a->file || !a->file->ops->get_cached ||
-	    !a->file->ops->get_cached(a->file, area_index(a, va), 1, &page))
+	if (!a->file || !a->file->ops->get_cached || !a->file->ops->get_cached(a->file, area_index(a, va), 1, &page))
 		return false;
 	page_put(page);
 	return true;
@@ -171,8 +167,7 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 	bool hole = false;
 
 	if ((uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC))
-		return syscall_refuse_flags(
-			NR_msync, (uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC));
+		return syscall_refuse_flags(NR_msync, (uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC));
 	if (bad_range(start, &bytes) || ((flags & MS_ASYNC) && (flags & MS_SYNC)))
 		return -EINVAL;
 	for (uint64_t at = start, end = start + bytes; at < end;) {
@@ -189,8 +184,7 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 		at = area_end(a);
 		if ((flags & MS_INVALIDATE) && (a->flags & AREA_LOCKED))
 			error = -EBUSY;
-		if ((flags & MS_SYNC) && (a->flags & AREA_SHARED) && a->file &&
-		    a->file->ops->fsync) {
+		if ((flags & MS_SYNC) && (a->flags & AREA_SHARED) && a->file && a->file->ops->fsync) {
 			file = a->file;
 			file_get(file);
 		}
@@ -208,15 +202,14 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 SYSCALL(msync);
 
 /* Sets or clears AREA_LOCKED on [start, end), which areas must cover. */
-static long lock_range(struct vm_space *s, uint64_t start, uint64_t end, bool lock,
-		       struct list *dead) REQUIRES(s -> lock)
+static long lock_range(struct vm_space *s, uint64_t start, uint64_t end, bool lock, struct list *dead)
+	REQUIRES(s -> lock)
 {
 	uint64_t more = (end - start) >> PAGE_SHIFT;
 
 	if (!areas_cover(s, start, end))
 		return -ENOMEM;
-	if (lock && s->locked_pages + more > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT &&
-	    !capable(CAP_IPC_LOCK))
+	if (lock && s->locked_pages + more > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT && !capable(CAP_IPC_LOCK))
 		return process_rlimit(RLIMIT_MEMLOCK) ? -ENOMEM : -EPERM;
 	if (areas_isolate(s, start, end))
 		return -ENOMEM;
@@ -291,8 +284,7 @@ static long sys_mlockall(int flags)
 		return -EINVAL;
 	write_lock(&s->lock);
 	uint64_t pages = flags & MCL_CURRENT ? s->total_pages : 0;
-	if ((pages > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT ||
-	     !process_rlimit(RLIMIT_MEMLOCK)) &&
+	if ((pages > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT || !process_rlimit(RLIMIT_MEMLOCK)) &&
 	    !capable(CAP_IPC_LOCK)) {
 		write_unlock(&s->lock);
 		return process_rlimit(RLIMIT_MEMLOCK) ? -ENOMEM : -EPERM;

@@ -15,8 +15,7 @@ static uint32_t inode_slots[1024];
 
 static uint32_t *inode_slot(const struct inode *inode)
 {
-	return &inode_slots[((uint64_t)inode >> 6 ^ (uint64_t)inode >> 16) %
-			    ARRAY_LEN(inode_slots)];
+	return &inode_slots[((uint64_t)inode >> 6 ^ (uint64_t)inode >> 16) % ARRAY_LEN(inode_slots)];
 }
 
 bool area_inode_may_be_mapped(const struct inode *inode)
@@ -120,8 +119,7 @@ void area_set_flags(struct vm_space *s, struct vm_area *a, uint32_t set, uint32_
 
 struct vm_area *area_split(struct vm_space *s, struct vm_area *a, uint64_t at)
 {
-	struct vm_area *upper =
-		area_create(at, area_end(a), a->prot, a->flags & ~(uint32_t)AREA_GROWS_DOWN);
+	struct vm_area *upper = area_create(at, area_end(a), a->prot, a->flags & ~(uint32_t)AREA_GROWS_DOWN);
 
 	if (!upper)
 		return nullptr;
@@ -137,8 +135,8 @@ struct vm_area *area_split(struct vm_space *s, struct vm_area *a, uint64_t at)
 
 static bool can_join(const struct vm_area *low, const struct vm_area *high)
 {
-	if (area_end(low) != area_start(high) || low->prot != high->prot ||
-	    low->flags != high->flags || low->file != high->file)
+	if (area_end(low) != area_start(high) || low->prot != high->prot || low->flags != high->flags ||
+	    low->file != high->file)
 		return false;
 	if (low->special || low->flags & (AREA_STACK | AREA_GROWS_DOWN))
 		return false;

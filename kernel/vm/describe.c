@@ -21,25 +21,20 @@ static size_t describe_kernel_frame(uint64_t pfn, uint64_t address, char *out, s
 		return (size_t)scnprintf(out, size, "kernel frame 0x%llx", (unsigned long long)pfn);
 	if (page->flags & PAGE_SLAB) {
 		if (!slab_describe(address, &object))
-			return (size_t)scnprintf(out, size, "tags of a slab at frame 0x%llx",
-						 (unsigned long long)pfn);
+			return (size_t)scnprintf(out, size, "tags of a slab at frame 0x%llx", (unsigned long long)pfn);
 		if (!object.owner && !object.live)
-			return (size_t)scnprintf(out, size, "unused %u-byte heap object",
-						 object.size);
-		return (size_t)scnprintf(out, size, "%s %u-byte object of %s, offset %llu",
-					 object.live ? "live" : "freed", object.size,
-					 object.owner ? object.owner : "the boot thread",
-					 (unsigned long long)(address - object.base));
+			return (size_t)scnprintf(out, size, "unused %u-byte heap object", object.size);
+		return (size_t)scnprintf(
+			out, size, "%s %u-byte object of %s, offset %llu", object.live ? "live" : "freed", object.size,
+			object.owner ? object.owner : "the boot thread", (unsigned long long)(address - object.base));
 	}
 	if (page->flags & (PAGE_FREE | PAGE_CACHED))
-		return (size_t)scnprintf(out, size, "free kernel frame 0x%llx",
-					 (unsigned long long)pfn);
+		return (size_t)scnprintf(out, size, "free kernel frame 0x%llx", (unsigned long long)pfn);
 	if (page->flags & PAGE_KERNEL) {
 		const char *owner = slab_owner_name(page->tag);
 
-		return (size_t)scnprintf(out, size, "%u-page allocation of %s, offset %llu",
-					 1u << page->order, owner ? owner : "vm",
-					 (unsigned long long)(address & (PAGE_SIZE - 1)));
+		return (size_t)scnprintf(out, size, "%u-page allocation of %s, offset %llu", 1u << page->order,
+					 owner ? owner : "vm", (unsigned long long)(address & (PAGE_SIZE - 1)));
 	}
 	return (size_t)scnprintf(out, size, "kernel frame 0x%llx", (unsigned long long)pfn);
 }
@@ -61,13 +56,11 @@ static size_t describe_frame(uint64_t pfn, uint64_t address, char *out, size_t s
 	case FRAME_KERNEL: return describe_kernel_frame(pfn, address, out, size);
 	case FRAME_PAGE:
 		if (page_is_managed(pfn) && !(page_of(pfn)->flags & PAGE_USER))
-			return (size_t)scnprintf(out, size, "free user frame 0x%llx",
-						 (unsigned long long)pfn);
-		return (size_t)scnprintf(out, size, "user frame 0x%llx, mapped %u times",
-					 (unsigned long long)pfn, frame->mappings);
+			return (size_t)scnprintf(out, size, "free user frame 0x%llx", (unsigned long long)pfn);
+		return (size_t)scnprintf(out, size, "user frame 0x%llx, mapped %u times", (unsigned long long)pfn,
+					 frame->mappings);
 	case FRAME_PAGE_TABLE:
-		return (size_t)scnprintf(out, size, "level-%u page table of space %u", frame->level,
-					 frame->owner);
+		return (size_t)scnprintf(out, size, "level-%u page table of space %u", frame->level, frame->owner);
 	default:
 		return (size_t)scnprintf(out, size, "%s 0x%llx",
 					 frame->type < FRAME_TYPES ? names[frame->type] : "frame",
@@ -80,14 +73,12 @@ size_t vm_describe_address(uint64_t address, char *out, size_t size)
 	uint64_t pfn = page_window_pfn((const void *)address);
 
 	if (address < USER_END)
-		return (size_t)scnprintf(
-			out, size, address < PAGE_SIZE ? "null pointer" : "address of a process");
+		return (size_t)scnprintf(out, size, address < PAGE_SIZE ? "null pointer" : "address of a process");
 	if (address >= WINDOW_BASE && pfn < page_frame_limit)
 		return describe_frame(pfn, address, out, size);
 	if (address >= PAGE_ARRAY_BASE && address < KMAP_END)
-		return (size_t)scnprintf(
-			out, size, "struct page of frame 0x%llx",
-			(unsigned long long)page_pfn((const struct page *)address));
+		return (size_t)scnprintf(out, size, "struct page of frame 0x%llx",
+					 (unsigned long long)page_pfn((const struct page *)address));
 	if (address >= KMAP_BASE && address < KMAP_END)
 		return (size_t)scnprintf(out, size, "kernel mapping (stack or device registers)");
 	return (size_t)scnprintf(out, size, "0x%llx", (unsigned long long)address);

@@ -28,8 +28,7 @@ struct fault {
 	bool writer; /* the space's lock is held for writing */
 };
 
-static int map_or_lose(struct vm_space *s, uint64_t va, struct page *page, uint32_t prot)
-	REQUIRES_SHARED(s->lock)
+static int map_or_lose(struct vm_space *s, uint64_t va, struct page *page, uint32_t prot) REQUIRES_SHARED(s->lock)
 {
 	int error = pages_map(s, va, &page, 1, prot);
 
@@ -56,21 +55,18 @@ static unsigned absent_run(struct vm_space *s, const struct vm_area *a, uint64_t
 /* How many pages to bring in for a fault that goes on where the last one ended. */
 static unsigned cluster_for(const struct vm_area *a, uint64_t va)
 {
-	return va == a->next_fault && !(a->flags & AREA_RANDOM)
-		       ? MIN(MAX(a->cluster, 1u) * 2, (uint32_t)CLUSTER_MAX)
-		       : 1;
+	return va == a->next_fault && !(a->flags & AREA_RANDOM) ? MIN(MAX(a->cluster, 1u) * 2, (uint32_t)CLUSTER_MAX)
+								: 1;
 }
 
-static int fault_anonymous(struct vm_space *s, struct vm_area *a, const struct fault *f)
-	REQUIRES_SHARED(s->lock)
+static int fault_anonymous(struct vm_space *s, struct vm_area *a, const struct fault *f) REQUIRES_SHARED(s->lock)
 {
 	struct page *pages[CLUSTER_MAX];
 	unsigned want = cluster_for(a, f->va);
 
 	if (!f->write) {
 		page_get(vm_zero_page);
-		return map_or_lose(s, f->va, vm_zero_page,
-				   prot_of_page(a->prot & ~(uint32_t)PROT_WRITE, f->exec));
+		return map_or_lose(s, f->va, vm_zero_page, prot_of_page(a->prot & ~(uint32_t)PROT_WRITE, f->exec));
 	}
 	if (want > 1)
 		want = absent_run(s, a, f->va, want);
@@ -93,12 +89,10 @@ static int fault_anonymous(struct vm_space *s, struct vm_area *a, const struct f
 }
 
 /* Maps pages that the cache has around va, read-only; failure does not matter. */
-static void fault_around(struct vm_space *s, struct vm_area *a, uint64_t va, uint32_t prot)
-	REQUIRES_SHARED(s->lock)
+static void fault_around(struct vm_space *s, struct vm_area *a, uint64_t va, uint32_t prot) REQUIRES_SHARED(s->lock)
 {
 	uint64_t start = MAX(align_down(va, CLUSTER_MAX * PAGE_SIZE), area_start(a));
-	uint64_t end =
-		MIN(align_down(va, CLUSTER_MAX * PAGE_SIZE) + CLUSTER_MAX * PAGE_SIZE, area_end(a));
+	uint64_t end = MIN(align_down(va, CLUSTER_MAX * PAGE_SIZE) + CLUSTER_MAX * PAGE_SIZE, area_end(a));
 	const uint64_t *leaf = page_table_leaf(s->root, start);
 	unsigned n = (unsigned)((end - start) >> PAGE_SHIFT);
 	struct page *pages[CLUSTER_MAX];
@@ -108,8 +102,7 @@ static void fault_around(struct vm_space *s, struct vm_area *a, uint64_t va, uin
 	for (unsigned i = 0; i < n;) {
 		unsigned run = 0;
 
-		while (i + run < n && pages[i + run] &&
-		       !page_entry_used(page_entry_load(leaf + i + run)))
+		while (i + run < n && pages[i + run] && !page_entry_used(page_entry_load(leaf + i + run)))
 			run++;
 		bool given = run && pages_map(s, start + i * PAGE_SIZE, pages + i, run, prot) == 0;
 		unsigned step = MAX(run, 1u);
@@ -120,8 +113,7 @@ static void fault_around(struct vm_space *s, struct vm_area *a, uint64_t va, uin
 	}
 }
 
-static int fault_file(struct vm_space *s, struct vm_area *a, const struct fault *f)
-	REQUIRES_SHARED(s->lock)
+static int fault_file(struct vm_space *s, struct vm_area *a, const struct fault *f) REQUIRES_SHARED(s->lock)
 {
 	bool shared = a->flags & AREA_SHARED;
 	struct page *page;
@@ -150,8 +142,7 @@ static int fault_file(struct vm_space *s, struct vm_area *a, const struct fault 
 	return (int)error;
 }
 
-static int fault_special(struct vm_space *s, struct vm_area *a, const struct fault *f)
-	REQUIRES_SHARED(s->lock)
+static int fault_special(struct vm_space *s, struct vm_area *a, const struct fault *f) REQUIRES_SHARED(s->lock)
 {
 	uint64_t pfn = a->special->pfns[area_index(a, f->va)];
 	long error;
@@ -181,20 +172,17 @@ static int take_back(struct vm_space *s, struct vm_area *a, uint64_t va) REQUIRE
 {
 	const uint64_t *leaf = page_table_leaf(s->root, va);
 	uint64_t end = MIN(area_end(a), align_down(va, PAGE_TABLE_SPAN) + PAGE_TABLE_SPAN);
-	unsigned want = (unsigned)MIN((uint64_t)cluster_for(a, va), (end - va) >> PAGE_SHIFT),
-		 n = 1;
+	unsigned want = (unsigned)MIN((uint64_t)cluster_for(a, va), (end - va) >> PAGE_SHIFT), n = 1;
 
 	while (n < want && is_exclusive(page_entry_load(leaf + n)))
 		n++;
 	a->cluster = MAX(want, 1u);
 	a->next_fault = va + n * PAGE_SIZE;
-	return (int)nucleus_space_protect(s->handle, va, va + n * PAGE_SIZE,
-					  prot_of_page(a->prot, false));
+	return (int)nucleus_space_protect(s->handle, va, va + n * PAGE_SIZE, prot_of_page(a->prot, false));
 }
 
 /* A write to a page that is present and not writable. */
-static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault *f, uint64_t entry)
-	REQUIRES(s -> lock)
+static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault *f, uint64_t entry) REQUIRES(s -> lock)
 {
 	struct page *old = page_of(page_entry_pfn(entry)), *fresh;
 	uint32_t prot = prot_of_page(a->prot, false);
@@ -231,12 +219,9 @@ static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault 
 }
 
 /* The page is there, but not with the rights that the access needs. */
-static int fault_present(struct vm_space *s, struct vm_area *a, const struct fault *f,
-			 uint64_t entry) NO_THREAD_SAFETY
+static int fault_present(struct vm_space *s, struct vm_area *a, const struct fault *f, uint64_t entry) NO_THREAD_SAFETY
 {
-	if (f->write  ? page_entry_writable(entry)
-	    : f->exec ? page_entry_executable(entry)
-		      : page_entry_present(entry))
+	if (f->write ? page_entry_writable(entry) : f->exec ? page_entry_executable(entry) : page_entry_present(entry))
 		return 0; /* another thread was faster, or a stale translation */
 	if (!f->writer)
 		return NEED_WRITER;
@@ -301,9 +286,7 @@ static int fault_locked(struct vm_space *s, const struct fault *f) NO_THREAD_SAF
 
 int vm_fault(struct vm_space *s, uint64_t address, uint32_t bits)
 {
-	struct fault f = {.va = align_down(address, PAGE_SIZE),
-			  .write = bits & FAULT_WRITE,
-			  .exec = bits & FAULT_EXEC};
+	struct fault f = {.va = align_down(address, PAGE_SIZE), .write = bits & FAULT_WRITE, .exec = bits & FAULT_EXEC};
 	int result = NEED_WRITER;
 
 	if (address >= USER_END)

@@ -70,12 +70,11 @@ int unmap_locked(struct vm_space *s, uint64_t start, uint64_t end, struct list *
 }
 
 /* Frees the place that the request names or finds one. Result: its address. */
-static long choose_place(struct vm_space *s, const struct map_request *r, struct list *dead)
-	REQUIRES(s -> lock)
+static long choose_place(struct vm_space *s, const struct map_request *r, struct list *dead) REQUIRES(s -> lock)
 {
 	if (!(r->map_flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))) {
-		uint64_t at = map_find_place(s, r->address, r->length,
-					     r->map_flags & MAP_32BIT ? 1ull << 31 : USER_END);
+		uint64_t at =
+			map_find_place(s, r->address, r->length, r->map_flags & MAP_32BIT ? 1ull << 31 : USER_END);
 
 		return at ? (long)at : -ENOMEM;
 	}
@@ -133,8 +132,7 @@ static int map_request_into(struct vm_space *s, const struct map_request *r)
 	return at < 0 ? (int)at : 0;
 }
 
-int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, struct file *file,
-		 uint64_t offset)
+int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, struct file *file, uint64_t offset)
 {
 	struct map_request r = {
 		.address = va,

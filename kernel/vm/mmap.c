@@ -15,8 +15,8 @@
 enum : uint32_t {
 	PROT_KNOWN = PROT_READ | PROT_WRITE | PROT_EXEC,
 	MAP_IGNORED = MAP_DENYWRITE | MAP_EXECUTABLE | MAP_STACK | MAP_NONBLOCK,
-	MAP_KNOWN = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_LOCKED |
-		    MAP_NORESERVE | MAP_POPULATE | MAP_FIXED_NOREPLACE | MAP_IGNORED,
+	MAP_KNOWN = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE |
+		    MAP_POPULATE | MAP_FIXED_NOREPLACE | MAP_IGNORED,
 };
 
 /* Checks that the file can be mapped like this; adds to the area's flags. */
@@ -37,8 +37,7 @@ static long check_file(const struct file *file, uint32_t prot, bool shared, uint
 
 static int check_lock_limit(struct vm_space *s, uint64_t pages) REQUIRES_SHARED(s->lock)
 {
-	if (s->locked_pages + pages > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT &&
-	    !capable(CAP_IPC_LOCK))
+	if (s->locked_pages + pages > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT && !capable(CAP_IPC_LOCK))
 		return -EAGAIN;
 	return 0;
 }
@@ -54,15 +53,13 @@ static long map_and_populate(struct vm_space *s, struct map_request *r, uint32_t
 		r->area_flags |= AREA_LOCKED;
 		at = check_lock_limit(s, r->length >> PAGE_SHIFT);
 	}
-	bool populate = (flags & MAP_POPULATE) ||
-			((r->area_flags & AREA_LOCKED) && !(s->lock_future & MCL_ONFAULT));
+	bool populate = (flags & MAP_POPULATE) || ((r->area_flags & AREA_LOCKED) && !(s->lock_future & MCL_ONFAULT));
 	if (at == 0)
 		at = map_locked(s, r, &dead);
 	write_unlock(&s->lock);
 	areas_bury(&dead);
 	if (at > 0 && populate && !(flags & MAP_NONBLOCK))
-		vm_populate(s, (uint64_t)at, (uint64_t)at + r->length,
-			    true); /* as far as it goes: mmap(2) */
+		vm_populate(s, (uint64_t)at, (uint64_t)at + r->length, true); /* as far as it goes: mmap(2) */
 	return at;
 }
 
@@ -86,8 +83,8 @@ static long map_anonymous(struct vm_space *s, struct map_request *r, uint32_t fl
 	return at;
 }
 
-static long sys_mmap(unsigned long address, unsigned long length, unsigned long prot,
-		     unsigned long flags, int fd, unsigned long offset)
+static long sys_mmap(unsigned long address, unsigned long length, unsigned long prot, unsigned long flags, int fd,
+		     unsigned long offset)
 {
 	uint32_t type = flags & MAP_TYPE;
 	bool shared = type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
@@ -104,9 +101,8 @@ static long sys_mmap(unsigned long address, unsigned long length, unsigned long 
 	if (!length || (offset & (PAGE_SIZE - 1)) || (!shared && type != MAP_PRIVATE))
 		return -EINVAL;
 	if ((flags & ~(unsigned long)MAP_KNOWN) || (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM)))
-		return syscall_refuse_flags(
-			NR_mmap, (flags & ~(unsigned long)MAP_KNOWN) |
-					 (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM)));
+		return syscall_refuse_flags(NR_mmap, (flags & ~(unsigned long)MAP_KNOWN) |
+							     (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM)));
 	if (length > USER_END - USER_MIN)
 		return -ENOMEM;
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
@@ -158,14 +154,14 @@ static void protect_area(struct vm_space *s, struct vm_area *a, uint32_t prot) R
 	area_set_prot(s, a, prot);
 	/* Private pages that become writable do so when they are written (copy-on-write): nothing
 	 * to change now. */
-	bool only_adds_write = (old & ~PROT_WRITE) == (prot & ~PROT_WRITE) && (prot & PROT_WRITE) &&
-			       !(a->flags & AREA_SHARED);
+	bool only_adds_write =
+		(old & ~PROT_WRITE) == (prot & ~PROT_WRITE) && (prot & PROT_WRITE) && !(a->flags & AREA_SHARED);
 	if (old != prot && !only_adds_write)
 		pages_protect(s, a, area_start(a), area_end(a), prot);
 }
 
-static long protect_locked(struct vm_space *s, uint64_t start, uint64_t end, uint32_t prot,
-			   struct list *dead) REQUIRES(s -> lock)
+static long protect_locked(struct vm_space *s, uint64_t start, uint64_t end, uint32_t prot, struct list *dead)
+	REQUIRES(s -> lock)
 {
 	struct vm_area *a;
 
@@ -174,8 +170,7 @@ static long protect_locked(struct vm_space *s, uint64_t start, uint64_t end, uin
 	for (a = area_find(s, start); a && area_start(a) < end; a = area_next(s, a)) {
 		if ((prot & PROT_WRITE) && !(a->flags & AREA_MAY_WRITE))
 			return -EACCES;
-		if (!area_is_data(a) && (prot & PROT_WRITE) &&
-		    map_check_limits(s, 0, prot, a->flags))
+		if (!area_is_data(a) && (prot & PROT_WRITE) && map_check_limits(s, 0, prot, a->flags))
 			return -ENOMEM;
 	}
 	if (areas_isolate(s, start, end))
@@ -195,8 +190,7 @@ static long sys_mprotect(unsigned long address, unsigned long length, unsigned l
 	struct list dead = LIST_INIT(dead);
 
 	if (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM))
-		return syscall_refuse_flags(NR_mprotect,
-					    prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM));
+		return syscall_refuse_flags(NR_mprotect, prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM));
 	if (address & (PAGE_SIZE - 1))
 		return -EINVAL;
 	if (!length)
@@ -204,24 +198,21 @@ static long sys_mprotect(unsigned long address, unsigned long length, unsigned l
 	if (!range_is_user(address, length) || !range_is_user(address, align_up(length, PAGE_SIZE)))
 		return -ENOMEM;
 	write_lock(&s->lock);
-	long result = protect_locked(s, address, address + align_up(length, PAGE_SIZE),
-				     prot & PROT_KNOWN, &dead);
+	long result = protect_locked(s, address, address + align_up(length, PAGE_SIZE), prot & PROT_KNOWN, &dead);
 	write_unlock(&s->lock);
 	areas_bury(&dead);
 	return result;
 }
 SYSCALL(mprotect);
 
-static int grow_brk(struct vm_space *s, uint64_t from, uint64_t to, struct list *dead)
-	REQUIRES(s -> lock)
+static int grow_brk(struct vm_space *s, uint64_t from, uint64_t to, struct list *dead) REQUIRES(s -> lock)
 {
 	struct map_request r = {
 		.address = from,
 		.length = to - from,
 		.prot = PROT_READ | PROT_WRITE,
 		.map_flags = MAP_FIXED_NOREPLACE,
-		.area_flags = AREA_HEAP | AREA_MAY_WRITE |
-			      (s->lock_future & MCL_FUTURE ? AREA_LOCKED : 0),
+		.area_flags = AREA_HEAP | AREA_MAY_WRITE | (s->lock_future & MCL_FUTURE ? AREA_LOCKED : 0),
 	};
 	struct vm_area *above = area_find(s, from);
 
@@ -251,8 +242,7 @@ static long sys_brk(unsigned long address)
 	if (!error)
 		s->brk = address;
 	uint64_t now = s->brk;
-	bool populate = !error && new_end > old_end &&
-			(s->lock_future & (MCL_FUTURE | MCL_ONFAULT)) == MCL_FUTURE;
+	bool populate = !error && new_end > old_end && (s->lock_future & (MCL_FUTURE | MCL_ONFAULT)) == MCL_FUTURE;
 	write_unlock(&s->lock);
 	areas_bury(&dead);
 	if (populate)

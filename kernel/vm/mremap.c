@@ -19,8 +19,8 @@ static bool free_between(struct vm_space *s, uint64_t start, uint64_t end) REQUI
 }
 
 /* Makes the area at the new place and brings the pages over; a covers exactly the old range. */
-static long move_area(struct vm_space *s, struct vm_area *a, const struct move *m,
-		      struct list *dead) REQUIRES(s -> lock)
+static long move_area(struct vm_space *s, struct vm_area *a, const struct move *m, struct list *dead)
+	REQUIRES(s -> lock)
 {
 	uint64_t to = m->new;
 
@@ -34,9 +34,8 @@ static long move_area(struct vm_space *s, struct vm_area *a, const struct move *
 		if (!to)
 			return -ENOMEM;
 	}
-	struct vm_area *b =
-		area_create(to, to + m->new_length, a->prot,
-			    a->flags & ~(uint32_t)(AREA_GROWS_DOWN | AREA_STACK | AREA_HEAP));
+	struct vm_area *b = area_create(to, to + m->new_length, a->prot,
+					a->flags & ~(uint32_t)(AREA_GROWS_DOWN | AREA_STACK | AREA_HEAP));
 	if (!b)
 		return -ENOMEM;
 	b->file = a->file;
@@ -60,8 +59,7 @@ static long move_area(struct vm_space *s, struct vm_area *a, const struct move *
 	return (long)to;
 }
 
-static long remap_locked(struct vm_space *s, const struct move *m, struct list *dead)
-	REQUIRES(s -> lock)
+static long remap_locked(struct vm_space *s, const struct move *m, struct list *dead) REQUIRES(s -> lock)
 {
 	struct vm_area *a = area_find(s, m->old);
 	uint64_t old_end = m->old + m->old_length;
@@ -78,8 +76,7 @@ static long remap_locked(struct vm_space *s, const struct move *m, struct list *
 	if (m->new_length > m->old_length) {
 		uint64_t more = (m->new_length - m->old_length) >> PAGE_SHIFT;
 
-		if ((a->flags & AREA_LOCKED) &&
-		    s->locked_pages + more > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT &&
+		if ((a->flags & AREA_LOCKED) && s->locked_pages + more > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT &&
 		    !capable(CAP_IPC_LOCK))
 			return -EAGAIN;
 		if (map_check_limits(s, more, a->prot, a->flags))
@@ -98,8 +95,8 @@ static long remap_locked(struct vm_space *s, const struct move *m, struct list *
 	return move_area(s, area_find(s, m->old), m, dead);
 }
 
-static long sys_mremap(unsigned long old, unsigned long old_length, unsigned long new_length,
-		       unsigned long flags, unsigned long new)
+static long sys_mremap(unsigned long old, unsigned long old_length, unsigned long new_length, unsigned long flags,
+		       unsigned long new)
 {
 	struct vm_space *s = vm_current();
 	struct list dead = LIST_INIT(dead);
@@ -112,10 +109,9 @@ static long sys_mremap(unsigned long old, unsigned long old_length, unsigned lon
 	};
 
 	if (flags & ~(unsigned long)(MREMAP_MAYMOVE | MREMAP_FIXED))
-		return syscall_refuse_flags(
-			NR_mremap, flags & ~(unsigned long)(MREMAP_MAYMOVE | MREMAP_FIXED));
-	if ((old & (PAGE_SIZE - 1)) || !m.new_length || !m.old_length ||
-	    !range_is_user(old, m.old_length) || !range_is_user(0, m.new_length))
+		return syscall_refuse_flags(NR_mremap, flags & ~(unsigned long)(MREMAP_MAYMOVE | MREMAP_FIXED));
+	if ((old & (PAGE_SIZE - 1)) || !m.new_length || !m.old_length || !range_is_user(old, m.old_length) ||
+	    !range_is_user(0, m.new_length))
 		return -EINVAL;
 	if (flags & MREMAP_FIXED) {
 		if (!(flags & MREMAP_MAYMOVE) || (new &(PAGE_SIZE - 1)) || new < USER_MIN ||

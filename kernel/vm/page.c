@@ -87,8 +87,7 @@ static void cpu_create(void)
 	struct page_cpu *fresh = page_window(pfn);
 	page_zero(fresh);
 	page_of(pfn)->flags = PAGE_KERNEL;
-	if (!__atomic_compare_exchange_n(slot, &none, fresh, false, __ATOMIC_RELEASE,
-					 __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(slot, &none, fresh, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		page_free_kernel(fresh, 0);
 }
 

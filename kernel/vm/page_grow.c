@@ -32,8 +32,7 @@ static_assert(ARRAY_PAGES == 1 << ARRAY_ORDER);
 
 /* A leaf for all but pool locks and the locks of shrinkers, which are only tried. */
 static struct mutex grow_lock = MUTEX_INIT(grow_lock, RANK_NONE);
-static uint64_t *array_present
-	GUARDED_BY(&grow_lock); /* bit per block: the page array has memory there */
+static uint64_t *array_present GUARDED_BY(&grow_lock); /* bit per block: the page array has memory there */
 uint64_t page_frame_limit;
 static struct list shrinkers = LIST_INIT(shrinkers);
 
@@ -104,8 +103,7 @@ static bool nucleus_can_spare(enum page_kind kind) REQUIRES(grow_lock)
 {
 	static uint64_t left, counted_frames;
 	uint64_t blocks = page_frame_limit / BLOCK_FRAMES;
-	uint64_t reserve =
-		kind == KIND_KERNEL ? 1 : MAX(blocks / RESERVE_PART, (uint64_t)RESERVE_LEAST);
+	uint64_t reserve = kind == KIND_KERNEL ? 1 : MAX(blocks / RESERVE_PART, (uint64_t)RESERVE_LEAST);
 
 	if (left <= 2 * reserve || counted_frames++ >= COUNT_EVERY) {
 		left = counted_frames = 0;
@@ -194,8 +192,7 @@ static bool borrow(enum page_kind kind, unsigned order) REQUIRES(grow_lock)
 		return false;
 	uint64_t count = 1ull << take;
 	__atomic_fetch_sub(&page_pools[other].frames, count, __ATOMIC_RELAXED);
-	long result =
-		nucleus_frame_retype(pfn, count, kind == KIND_KERNEL ? FRAME_KERNEL : FRAME_PAGE);
+	long result = nucleus_frame_retype(pfn, count, kind == KIND_KERNEL ? FRAME_KERNEL : FRAME_PAGE);
 	pool_add(result == 0 ? kind : other, pfn, count);
 	return result == 0;
 }
@@ -203,8 +200,7 @@ static bool borrow(enum page_kind kind, unsigned order) REQUIRES(grow_lock)
 static bool kernel_has_spare(void)
 {
 	spin_lock(&page_pools[KIND_KERNEL].lock);
-	bool spare =
-		page_pools[KIND_KERNEL].buddy.free_pages > KERNEL_RESERVE + (1u << BORROW_ORDER);
+	bool spare = page_pools[KIND_KERNEL].buddy.free_pages > KERNEL_RESERVE + (1u << BORROW_ORDER);
 	spin_unlock(&page_pools[KIND_KERNEL].lock);
 	return spare;
 }
@@ -336,8 +332,7 @@ int page_init(uint64_t frame_count)
 			spin_unlock(&page_pools[kind].lock);
 		}
 		page_pools[KIND_KERNEL].frames = ARRAY_PAGES + bitmap_pages;
-		pool_add(KIND_KERNEL, pfn + ARRAY_PAGES + bitmap_pages,
-			 count - ARRAY_PAGES - bitmap_pages);
+		pool_add(KIND_KERNEL, pfn + ARRAY_PAGES + bitmap_pages, count - ARRAY_PAGES - bitmap_pages);
 		mutex_unlock(&grow_lock);
 		return 0;
 	}
@@ -377,9 +372,8 @@ void page_stats(struct memory_stats *out)
 				idle[kind] += page_cpus[cpu]->stack[kind].count;
 	}
 	*out = (struct memory_stats){
-		.total_pages = counts[FRAME_FREE] + counts[FRAME_NUCLEUS] +
-			       counts[FRAME_PAGE_TABLE] + counts[FRAME_KERNEL] +
-			       counts[FRAME_PAGE] + counts[FRAME_DMA] + counts[FRAME_SHARED],
+		.total_pages = counts[FRAME_FREE] + counts[FRAME_NUCLEUS] + counts[FRAME_PAGE_TABLE] +
+			       counts[FRAME_KERNEL] + counts[FRAME_PAGE] + counts[FRAME_DMA] + counts[FRAME_SHARED],
 		.free_pages = counts[FRAME_FREE] + idle[KIND_KERNEL] + idle[KIND_USER],
 		.kernel_pages = page_pools[KIND_KERNEL].frames - idle[KIND_KERNEL],
 		.user_pages = page_pools[KIND_USER].frames - idle[KIND_USER],

@@ -92,8 +92,7 @@ void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, ui
 	}
 }
 
-void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end,
-		   uint32_t prot)
+void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end, uint32_t prot)
 {
 	/* Private pages may be shared with other processes or the page cache: the next write finds
 	 * out (fault.c). */
@@ -124,8 +123,7 @@ static unsigned collect_run(struct vm_space *s, uint64_t *va, uint64_t end, bool
 	return n;
 }
 
-int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from, uint64_t to,
-	       uint64_t bytes)
+int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from, uint64_t to, uint64_t bytes)
 {
 	uint64_t va = from, end = from + bytes;
 	bool writable = false;

@@ -25,8 +25,7 @@ static long cursor_piece(struct cursor *c, uint64_t max)
 	while (c->now.length == 0) {
 		if (c->index == c->count)
 			return 0;
-		if (copy_from_user(&c->now, user_addr_add(c->vector, c->index * sizeof(c->now)),
-				   sizeof(c->now)))
+		if (copy_from_user(&c->now, user_addr_add(c->vector, c->index * sizeof(c->now)), sizeof(c->now)))
 			return -EFAULT;
 		c->index++;
 	}
@@ -39,8 +38,7 @@ static void cursor_advance(struct cursor *c, uint64_t bytes)
 	c->now.length -= bytes;
 }
 
-static long transfer(struct vm_space *other, struct cursor *local, struct cursor *remote,
-		     bool write, char *bounce)
+static long transfer(struct vm_space *other, struct cursor *local, struct cursor *remote, bool write, char *bounce)
 {
 	long total = 0, n;
 
@@ -50,8 +48,7 @@ static long transfer(struct vm_space *other, struct cursor *local, struct cursor
 			n = cursor_piece(remote, (uint64_t)n);
 		if (n <= 0)
 			break;
-		size_t got = write ? copy_from_user_partial(bounce, USER_ADDR(local->now.base),
-							    (size_t)n)
+		size_t got = write ? copy_from_user_partial(bounce, USER_ADDR(local->now.base), (size_t)n)
 				   : vm_read_partial(other, remote->now.base, bounce, (size_t)n);
 		size_t put = write ? vm_write_partial(other, remote->now.base, bounce, got)
 				   : copy_to_user_partial(USER_ADDR(local->now.base), bounce, got);
@@ -66,8 +63,8 @@ static long transfer(struct vm_space *other, struct cursor *local, struct cursor
 	return total ? total : n;
 }
 
-static long process_vm(uint32_t number, unsigned long pid, struct cursor *local,
-		       struct cursor *remote, unsigned long flags, bool write)
+static long process_vm(uint32_t number, unsigned long pid, struct cursor *local, struct cursor *remote,
+		       unsigned long flags, bool write)
 {
 	if (flags)
 		return syscall_refuse_flags(number, flags);
@@ -77,14 +74,13 @@ static long process_vm(uint32_t number, unsigned long pid, struct cursor *local,
 	if (!p)
 		return -ESRCH;
 	long result = -EPERM;
-	/* The space first: exec changes it and the credentials together, so the check is about this space or a later, stricter one. */
+	/* The space first: exec changes it and the credentials together, so the check is about this space or a later,
+	 * stricter one. */
 	struct vm_space *other = process_get_space(p);
 	if (process_may_inspect(p)) {
 		char *bounce = kmalloc(PAGE_SIZE);
 
-		result = !other	   ? -ESRCH
-			 : !bounce ? -ENOMEM
-				   : transfer(other, local, remote, write, bounce);
+		result = !other ? -ESRCH : !bounce ? -ENOMEM : transfer(other, local, remote, write, bounce);
 		kfree(bounce);
 	}
 	if (other)
@@ -93,21 +89,19 @@ static long process_vm(uint32_t number, unsigned long pid, struct cursor *local,
 	return result;
 }
 
-static long sys_process_vm_readv(unsigned long pid, user_addr local, unsigned long local_count,
-				 user_addr remote, unsigned long remote_count, unsigned long flags)
+static long sys_process_vm_readv(unsigned long pid, user_addr local, unsigned long local_count, user_addr remote,
+				 unsigned long remote_count, unsigned long flags)
 {
-	struct cursor l = {.vector = local, .count = local_count},
-		      r = {.vector = remote, .count = remote_count};
+	struct cursor l = {.vector = local, .count = local_count}, r = {.vector = remote, .count = remote_count};
 
 	return process_vm(NR_process_vm_readv, pid, &l, &r, flags, false);
 }
 SYSCALL(process_vm_readv);
 
-static long sys_process_vm_writev(unsigned long pid, user_addr local, unsigned long local_count,
-				  user_addr remote, unsigned long remote_count, unsigned long flags)
+static long sys_process_vm_writev(unsigned long pid, user_addr local, unsigned long local_count, user_addr remote,
+				  unsigned long remote_count, unsigned long flags)
 {
-	struct cursor l = {.vector = local, .count = local_count},
-		      r = {.vector = remote, .count = remote_count};
+	struct cursor l = {.vector = local, .count = local_count}, r = {.vector = remote, .count = remote_count};
 
 	return process_vm(NR_process_vm_writev, pid, &l, &r, flags, true);
 }

@@ -36,28 +36,20 @@ enum : uint8_t {
 	TAG_COMPONENT = 0x3f,
 	POISON = 0x6b,
 };
-enum : unsigned {
-	RECIPROCAL_SHIFT = 26,
-	TAGS_IN_PAGE = 8,
-	LARGEST = 2048,
-	REFILL = SLAB_CACHE_SIZE / 2,
-	BULK = 256
-};
+enum : unsigned { RECIPROCAL_SHIFT = 26, TAGS_IN_PAGE = 8, LARGEST = 2048, REFILL = SLAB_CACHE_SIZE / 2, BULK = 256 };
 
-#define COUNT_IN(bytes, size)                                                                      \
-	((bytes) / (size) > TAGS_IN_PAGE ? (bytes) / ((size) + 1) : (bytes) / (size))
-#define CLASS(n, size_, order_)                                                                    \
-	[n] = {.lock = SPINLOCK_INIT(RANK_SLAB),                                                   \
-	       .partial = LIST_INIT(classes[n].partial),                                           \
-	       .size = (size_),                                                                    \
-	       .order = (order_),                                                                  \
-	       .count = COUNT_IN(PAGE_SIZE << (order_), size_),                                    \
+#define COUNT_IN(bytes, size) ((bytes) / (size) > TAGS_IN_PAGE ? (bytes) / ((size) + 1) : (bytes) / (size))
+#define CLASS(n, size_, order_)                                                                                        \
+	[n] = {.lock = SPINLOCK_INIT(RANK_SLAB),                                                                       \
+	       .partial = LIST_INIT(classes[n].partial),                                                               \
+	       .size = (size_),                                                                                        \
+	       .order = (order_),                                                                                      \
+	       .count = COUNT_IN(PAGE_SIZE << (order_), size_),                                                        \
 	       .reciprocal = (1u << RECIPROCAL_SHIFT) / (size_) + 1}
 static struct slab_class classes[SLAB_CLASSES] = {
-	CLASS(0, 16, 0),    CLASS(1, 32, 0),	CLASS(2, 48, 0),   CLASS(3, 64, 0),
-	CLASS(4, 96, 0),    CLASS(5, 128, 0),	CLASS(6, 192, 0),  CLASS(7, 256, 0),
-	CLASS(8, 384, 0),   CLASS(9, 512, 0),	CLASS(10, 768, 1), CLASS(11, 1024, 1),
-	CLASS(12, 1536, 2), CLASS(13, 2048, 2),
+	CLASS(0, 16, 0),   CLASS(1, 32, 0),    CLASS(2, 48, 0),	   CLASS(3, 64, 0),    CLASS(4, 96, 0),
+	CLASS(5, 128, 0),  CLASS(6, 192, 0),   CLASS(7, 256, 0),   CLASS(8, 384, 0),   CLASS(9, 512, 0),
+	CLASS(10, 768, 1), CLASS(11, 1024, 1), CLASS(12, 1536, 2), CLASS(13, 2048, 2),
 };
 
 /* By id; set when a component first allocates. */
@@ -86,8 +78,7 @@ static struct page *slab_of(const void *object)
 	return page->flags & PAGE_SLAB_FIRST ? page : (struct page *)(void *)page->link.prev;
 }
 
-static unsigned index_in(const struct page *slab, const struct slab_class *class,
-			 const void *object)
+static unsigned index_in(const struct page *slab, const struct slab_class *class, const void *object)
 {
 	uint64_t offset = (uint64_t)object - (uint64_t)page_address(slab);
 
@@ -132,8 +123,7 @@ static void check_poison(const void *object, size_t size)
 			char name[96];
 
 			vm_describe_address((uint64_t)object, name, sizeof(name));
-			log_error("vm: written after it was freed, at offset %zu: %s",
-				  i * sizeof(*word), name);
+			log_error("vm: written after it was freed, at offset %zu: %s", i * sizeof(*word), name);
 			KASSERT(!"heap object written after free");
 		}
 	}
@@ -363,8 +353,8 @@ void kfree(void *p)
 	struct slab_class *class = &classes[slab->tag];
 	unsigned index = index_in(slab, class, p);
 	uint8_t *tag = &tags_of(slab, class)[index];
-	if (unlikely((char *)page_address(slab) + (size_t)index * class->size != p ||
-		     index >= class->count || (*tag & TAG_STATE) != TAG_LIVE)) {
+	if (unlikely((char *)page_address(slab) + (size_t)index * class->size != p || index >= class->count ||
+		     (*tag & TAG_STATE) != TAG_LIVE)) {
 		refuse_free(p);
 		return;
 	}

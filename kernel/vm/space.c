@@ -20,8 +20,7 @@ constexpr uint64_t MMAP_RANDOM_PAGES = 1ull << 26; /* 256 GiB of places */
 
 static struct spinlock all_lock = SPINLOCK_INIT(RANK_NONE); /* leaf */
 static struct list all_spaces GUARDED_BY(&all_lock) = LIST_INIT(all_spaces);
-static struct list zombies GUARDED_BY(&all_lock) =
-	LIST_INIT(zombies); /* unmapped, but a thread was still leaving */
+static struct list zombies GUARDED_BY(&all_lock) = LIST_INIT(zombies); /* unmapped, but a thread was still leaving */
 
 int vm_init(const struct boot_info *boot)
 {
@@ -76,14 +75,12 @@ int vm_space_create(struct vm_space **out) NO_THREAD_SAFETY
 	return 0;
 }
 
-static int clone_area(struct vm_space *d, struct vm_space *s, struct vm_area *a) REQUIRES(s -> lock)
-NO_THREAD_SAFETY
+static int clone_area(struct vm_space *d, struct vm_space *s, struct vm_area *a) REQUIRES(s -> lock) NO_THREAD_SAFETY
 {
 	if (a->flags & AREA_DONT_FORK)
 		return 0;
 	/* Locks on memory are not inherited (mlock(2)). */
-	struct vm_area *copy =
-		area_create(area_start(a), area_end(a), a->prot, a->flags & ~(uint32_t)AREA_LOCKED);
+	struct vm_area *copy = area_create(area_start(a), area_end(a), a->prot, a->flags & ~(uint32_t)AREA_LOCKED);
 	if (!copy)
 		return -ENOMEM;
 	copy->file = a->file;
@@ -111,8 +108,7 @@ int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
 	d->brk = src->brk;
 	d->mmap_top = src->mmap_top;
 	d->exec = src->exec;
-	for (struct range_node *n = range_first(&src->areas); n && !error;
-	     n = range_next(&src->areas, n))
+	for (struct range_node *n = range_first(&src->areas); n && !error; n = range_next(&src->areas, n))
 		error = clone_area(d, src, area_of(n));
 	write_unlock(&src->lock);
 	if (error) {
@@ -133,8 +129,7 @@ static bool try_get(struct vm_space *s)
 	uint32_t refs = __atomic_load_n(&s->refs, __ATOMIC_RELAXED);
 
 	while (refs)
-		if (__atomic_compare_exchange_n(&s->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
-						__ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&s->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return true;
 	return false;
 }
@@ -277,14 +272,12 @@ static const char *label_of(const struct vm_area *a)
 	return a->flags & AREA_STACK ? "[stack]" : nullptr;
 }
 
-int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a),
-		     void *ctx)
+int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a), void *ctx)
 {
 	int result = 0;
 
 	read_lock(&s->lock);
-	for (struct range_node *n = range_first(&s->areas); n && !result;
-	     n = range_next(&s->areas, n)) {
+	for (struct range_node *n = range_first(&s->areas); n && !result; n = range_next(&s->areas, n)) {
 		const struct vm_area *a = area_of(n);
 		struct vm_area_info info = {
 			.start = n->start,

@@ -13,9 +13,7 @@
 #include <lib/string.h>
 
 enum direction { FROM_USER, TO_USER, CLEAR_USER };
-enum : size_t {
-	BULK = 256
-}; /* from here on string instructions are cheaper than the loop of memcpy */
+enum : size_t { BULK = 256 }; /* from here on string instructions are cheaper than the loop of memcpy */
 
 /* Whether the access can go on through this entry. */
 ALWAYS_INLINE bool entry_allows(uint64_t entry, enum direction direction)
@@ -43,9 +41,8 @@ ALWAYS_INLINE void *entry_address(uint64_t entry, uint64_t va)
 }
 
 /* Copies as far as pages are there; *stopped_at is the entry that ended it. */
-static size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, size_t n,
-			       enum direction direction, uint64_t *stopped_at)
-	REQUIRES_SHARED(s->lock)
+static size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction,
+			       uint64_t *stopped_at) REQUIRES_SHARED(s->lock)
 {
 	size_t done = 0;
 
@@ -64,8 +61,8 @@ static size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, si
 	return done;
 }
 
-static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64_t va, char *kernel,
-						      size_t n, enum direction direction)
+static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64_t va, char *kernel, size_t n,
+						      enum direction direction)
 {
 	uint64_t entry = 0;
 	size_t done = 0;
@@ -75,8 +72,7 @@ static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64
 	size_t within = MIN(n, USER_END - va);
 	for (;;) {
 		read_lock(&s->lock);
-		done += transfer_present(s, va + done, kernel + done, within - done, direction,
-					 &entry);
+		done += transfer_present(s, va + done, kernel + done, within - done, direction, &entry);
 		read_unlock(&s->lock);
 		if (done == within)
 			return done;
@@ -88,8 +84,7 @@ static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64
 }
 
 /* The common case, all within one page that is there, by the shortest way. */
-ALWAYS_INLINE size_t transfer(struct vm_space *s, uint64_t va, char *kernel, size_t n,
-			      enum direction direction)
+ALWAYS_INLINE size_t transfer(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction)
 {
 	if (likely(s) && likely(va < USER_END) && likely(n <= PAGE_SIZE - (va & (PAGE_SIZE - 1)))) {
 		read_lock(&s->lock);
@@ -189,8 +184,7 @@ static uint32_t *word_lock(struct vm_space *s, uint64_t at, bool write, int *err
 			return entry_address(entry, at);
 		read_unlock(&s->lock);
 		if (vm_fault(s, at,
-			     FAULT_USER | (write ? FAULT_WRITE : 0) |
-				     (page_entry_present(entry) ? FAULT_PRESENT : 0)))
+			     FAULT_USER | (write ? FAULT_WRITE : 0) | (page_entry_present(entry) ? FAULT_PRESENT : 0)))
 			return nullptr;
 	}
 }
@@ -208,8 +202,7 @@ int user_load_u32(user_addr at, uint32_t *out) NO_THREAD_SAFETY
 	return 0;
 }
 
-int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t *seen)
-	NO_THREAD_SAFETY
+int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t *seen) NO_THREAD_SAFETY
 {
 	struct vm_space *s = vm_current();
 	int error;
@@ -239,8 +232,7 @@ int user_word_key(user_addr at, bool private_mapping, struct user_key *out)
 		error = -EFAULT;
 	else if ((a->flags & AREA_SHARED) && a->file && a->file->inode)
 		*out = (struct user_key){(uint64_t)a->file->inode,
-					 (area_index(a, at.value) << PAGE_SHIFT) +
-						 (at.value & (PAGE_SIZE - 1))};
+					 (area_index(a, at.value) << PAGE_SHIFT) + (at.value & (PAGE_SIZE - 1))};
 	read_unlock(&s->lock);
 	return error;
 }

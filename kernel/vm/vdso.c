@@ -18,10 +18,8 @@ static const unsigned char image[] = {
 
 static uint64_t data_pfns[VDSO_DATA_PAGES];
 static uint64_t image_pfns[IMAGE_PAGES];
-static const struct vm_special data_special = {
-	.label = "[vvar]", .pages = VDSO_DATA_PAGES, .pfns = data_pfns};
-static const struct vm_special image_special = {
-	.label = "[vdso]", .pages = IMAGE_PAGES, .pfns = image_pfns};
+static const struct vm_special data_special = {.label = "[vvar]", .pages = VDSO_DATA_PAGES, .pfns = data_pfns};
+static const struct vm_special image_special = {.label = "[vdso]", .pages = IMAGE_PAGES, .pfns = image_pfns};
 static struct vdso_data *data;
 static int64_t offset_now;
 

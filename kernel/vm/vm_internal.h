@@ -33,10 +33,8 @@ enum area_flags : uint32_t {
 	AREA_HEAP = 8,
 	AREA_LOCKED = 16,
 	AREA_NO_RESERVE = 32,
-	AREA_SPECIAL =
-		64, /* pages of the vDSO: fixed frames, no references, not inherited page by page */
-	AREA_MAY_WRITE =
-		128, /* mprotect may add PROT_WRITE (shared: the file is open for writing) */
+	AREA_SPECIAL = 64,    /* pages of the vDSO: fixed frames, no references, not inherited page by page */
+	AREA_MAY_WRITE = 128, /* mprotect may add PROT_WRITE (shared: the file is open for writing) */
 	AREA_DONT_FORK = 256,
 	AREA_WIPE_ON_FORK = 512,
 	AREA_DONT_DUMP = 1024,
@@ -67,10 +65,9 @@ struct vm_space {
 	uint32_t area_count GUARDED_BY(&lock);
 	uint32_t refs; /* atomic */
 	uint32_t handle;
-	uint64_t root;	   /* frame of the top-level table */
-	uint64_t resident; /* mapped pages (atomic) */
-	uint64_t total_pages, locked_pages,
-		data_pages; /* of areas; changed with the lock held for writing */
+	uint64_t root;					/* frame of the top-level table */
+	uint64_t resident;				/* mapped pages (atomic) */
+	uint64_t total_pages, locked_pages, data_pages; /* of areas; changed with the lock held for writing */
 	uint64_t brk_start, brk;
 	uint64_t mmap_top;
 	uint32_t lock_future; /* MCL_FUTURE | MCL_ONFAULT */
@@ -100,8 +97,7 @@ static inline bool area_is_data(const struct vm_area *a)
 {
 	return (a->prot & PROT_WRITE) && !(a->flags & (AREA_SHARED | AREA_GROWS_DOWN | AREA_STACK));
 }
-static inline struct vm_area *area_next(struct vm_space *s, struct vm_area *a)
-	REQUIRES_SHARED(s->lock)
+static inline struct vm_area *area_next(struct vm_space *s, struct vm_area *a) REQUIRES_SHARED(s->lock)
 {
 	struct range_node *n = range_next(&s->areas, &a->range);
 
@@ -116,19 +112,15 @@ void area_insert(struct vm_space *s, struct vm_area *a) REQUIRES(s -> lock);
 void area_remove(struct vm_space *s, struct vm_area *a, struct list *dead) REQUIRES(s -> lock);
 /* The part from `at` on becomes an area of its own, which is returned; nullptr: no memory. */
 struct vm_area *area_split(struct vm_space *s, struct vm_area *a, uint64_t at) REQUIRES(s -> lock);
-void area_resize(struct vm_space *s, struct vm_area *a, uint64_t start, uint64_t end)
-	REQUIRES(s -> lock);
+void area_resize(struct vm_space *s, struct vm_area *a, uint64_t start, uint64_t end) REQUIRES(s -> lock);
 /* Joins a with equal neighbours; result: the area that now covers it. */
-struct vm_area *area_merge(struct vm_space *s, struct vm_area *a, struct list *dead)
-	REQUIRES(s -> lock);
+struct vm_area *area_merge(struct vm_space *s, struct vm_area *a, struct list *dead) REQUIRES(s -> lock);
 void area_set_prot(struct vm_space *s, struct vm_area *a, uint32_t prot) REQUIRES(s -> lock);
-void area_set_flags(struct vm_space *s, struct vm_area *a, uint32_t set, uint32_t clear)
-	REQUIRES(s -> lock);
+void area_set_flags(struct vm_space *s, struct vm_area *a, uint32_t set, uint32_t clear) REQUIRES(s -> lock);
 /* Frees areas and puts their files; no lock held. */
 void areas_bury(struct list *dead);
 /* Splits at both ends so that whole areas cover [start, end) as far as anything does. -ENOMEM. */
-[[nodiscard]] int areas_isolate(struct vm_space *s, uint64_t start, uint64_t end)
-	REQUIRES(s -> lock);
+[[nodiscard]] int areas_isolate(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES(s -> lock);
 /* Whether areas cover [start, end) without a hole. */
 bool areas_cover(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES_SHARED(s->lock);
 /* Whether an area of this inode may exist anywhere; may say yes wrongly. */
@@ -137,18 +129,17 @@ bool area_inode_may_be_mapped(const struct inode *inode);
 /* --- pages.c: pages in the page tables --- */
 /* Maps n user pages from va on (references are given away on success). 0, -EEXIST (nothing was
  * mapped), -ENOMEM. */
-[[nodiscard]] int pages_map(struct vm_space *s, uint64_t va, struct page *const *pages, unsigned n,
-			    uint32_t prot) REQUIRES_SHARED(s->lock);
+[[nodiscard]] int pages_map(struct vm_space *s, uint64_t va, struct page *const *pages, unsigned n, uint32_t prot)
+	REQUIRES_SHARED(s->lock);
 /* Takes all pages of an area in [start, end) out and drops their references. */
-void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end)
-	REQUIRES(s -> lock);
+void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end) REQUIRES(s -> lock);
 /* Applies prot to present pages as far as copy-on-write allows. */
-void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end,
-		   uint32_t prot) REQUIRES(s -> lock);
+void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end, uint32_t prot)
+	REQUIRES(s -> lock);
 /* Moves pages of an area from `from` to `to` (no overlap; nothing is mapped there). -ENOMEM: some
  * are moved, refault finds the rest gone: the caller unmaps both. */
-[[nodiscard]] int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from,
-			     uint64_t to, uint64_t bytes) REQUIRES(s -> lock);
+[[nodiscard]] int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from, uint64_t to, uint64_t bytes)
+	REQUIRES(s -> lock);
 /* Gives dst, which nobody else knows yet, the pages of src's area. -ENOMEM. */
 [[nodiscard]] int pages_clone(struct vm_space *dst, struct vm_space *src, const struct vm_area *a)
 	REQUIRES(src -> lock);
@@ -172,23 +163,19 @@ struct map_request {
 	const struct vm_special *special;
 };
 /* Result: the address, or -ENOMEM, -EEXIST, -EINVAL. */
-long map_locked(struct vm_space *s, const struct map_request *r, struct list *dead)
-	REQUIRES(s -> lock);
+long map_locked(struct vm_space *s, const struct map_request *r, struct list *dead) REQUIRES(s -> lock);
 /* Removes all of [start, end). -ENOMEM: nothing was done. */
-[[nodiscard]] int unmap_locked(struct vm_space *s, uint64_t start, uint64_t end, struct list *dead)
-	REQUIRES(s -> lock);
+[[nodiscard]] int unmap_locked(struct vm_space *s, uint64_t start, uint64_t end, struct list *dead) REQUIRES(s -> lock);
 /* A free place, or 0. */
-uint64_t map_find_place(struct vm_space *s, uint64_t hint, uint64_t length, uint64_t high)
+uint64_t map_find_place(struct vm_space *s, uint64_t hint, uint64_t length, uint64_t high) REQUIRES_SHARED(s->lock);
+[[nodiscard]] int map_check_limits(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t area_flags)
 	REQUIRES_SHARED(s->lock);
-[[nodiscard]] int map_check_limits(struct vm_space *s, uint64_t pages, uint32_t prot,
-				   uint32_t area_flags) REQUIRES_SHARED(s->lock);
 bool range_is_user(uint64_t start, uint64_t length);
 
 /* --- fault.c --- */
 /* Faults in all pages of [start, end) that their areas allow. First error. */
 int vm_populate(struct vm_space *s, uint64_t start, uint64_t end, bool write);
-extern struct page
-	*vm_zero_page; /* one user page of zeros, mapped read-only; one reference is its own */
+extern struct page *vm_zero_page; /* one user page of zeros, mapped read-only; one reference is its own */
 
 static inline struct vm_space *vm_current(void)
 {

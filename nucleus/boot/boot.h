@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hand-over from the loader. boot_main takes what the Limine responses say, sets memory apart, and builds the kernel view; then the
- * architecture brings up the CPU, and the first lowered thread starts.
+ * Hand-over from the loader. boot_main takes what the Limine responses say, sets memory apart, and builds the kernel
+ * view; then the architecture brings up the CPU, and the first lowered thread starts.
  */
 #ifndef NUCLEUS_BOOT_H
 #define NUCLEUS_BOOT_H
@@ -12,17 +12,17 @@
 
 struct boot_cpu {
 	uint64_t hardware_id;
-	void *mp_info;			/* the loader's structure */
+	void *mp_info; /* the loader's structure */
 };
 struct boot_state {
-	struct boot_info *info;		/* window's page, through the direct map */
+	struct boot_info *info; /* window's page, through the direct map */
 	uint64_t info_phys;
 	uint64_t rsdp_phys, efi_system_table_phys, kernel_phys, hhdm;
 	uint64_t boot_cpu_id;
 	uint32_t cpu_count;
-	bool cpus_left;			/* the machine has more than are used */
+	bool cpus_left; /* the machine has more than are used */
 	unsigned firmware_count;
-	struct memory_range firmware[32];	/* of runtime services: nobody's to map */
+	struct memory_range firmware[32]; /* of runtime services: nobody's to map */
 	struct boot_cpu cpus[64];
 };
 extern struct boot_state boot_state;

@@ -14,10 +14,11 @@ struct image_header {
 	struct image_range lowered_text, lowered_rodata, lowered_data;
 	struct image_range symtab;
 	uint64_t symtab_used_end;
-	struct image_range lower_sites;	/* of struct lower_site */
+	struct image_range lower_sites; /* of struct lower_site */
 };
 
-/* A lower() in the image: the instruction to patch, and where it goes when privileged threads may run it, or when gates are counted. */
+/* A lower() in the image: the instruction to patch, and where it goes when privileged threads may run it, or when gates
+ * are counted. */
 struct lower_site {
 	uint64_t patch, home_test, account, account_home;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Limine requests and what is taken from their responses (base revision 2). Whatever a loader does not offer and cannot be done
- * without is named on the console.
+ * The Limine requests and what is taken from their responses (base revision 2). Whatever a loader does not offer and
+ * cannot be done without is named on the console.
  */
 #include "boot/limine.h"
 #include "boot/boot.h"
@@ -12,8 +12,10 @@
 #include <lib/string.h>
 #include <nucleus/limine.h>
 
-#define REQUEST(name, kind, ...) \
-	[[gnu::used, gnu::section(".limine_requests")]] static volatile struct limine_##kind##_request name##_request = { __VA_ARGS__ }
+#define REQUEST(name, kind, ...)                                                                                       \
+	[[gnu::used,                                                                                                   \
+	  gnu::section(".limine_requests")]] static volatile struct limine_##kind##_request name##_request = {         \
+		__VA_ARGS__}
 
 [[gnu::used, gnu::section(".limine_start")]] static volatile uint64_t start_marker[] = LIMINE_REQUESTS_START_MARKER;
 [[gnu::used, gnu::section(".limine_end")]] static volatile uint64_t end_marker[] = LIMINE_REQUESTS_END_MARKER;
@@ -102,7 +104,8 @@ static void take_firmware(void)
 	struct limine_efi_memmap_response *map = efi_map_request.response;
 	enum : uint32_t { RUNTIME_CODE = 5, RUNTIME_DATA = 6 };
 
-	for (uint64_t at = 0; map && map->desc_size >= 40 && at + map->desc_size <= map->memmap_size; at += map->desc_size) {
+	for (uint64_t at = 0; map && map->desc_size >= 40 && at + map->desc_size <= map->memmap_size;
+	     at += map->desc_size) {
 		const unsigned char *d = (const unsigned char *)map->memmap + at;
 		uint64_t start = *(const uint64_t *)(d + 8), pages = *(const uint64_t *)(d + 24);
 		uint32_t type = *(const uint32_t *)d;
@@ -113,7 +116,8 @@ static void take_firmware(void)
 			log_printf("boot: more runtime memory than can be noted; some of it is not guarded\n");
 			return;
 		}
-		boot_state.firmware[boot_state.firmware_count++] = (struct memory_range){ start, start + (pages << PAGE_SHIFT) };
+		boot_state.firmware[boot_state.firmware_count++] =
+			(struct memory_range){start, start + (pages << PAGE_SHIFT)};
 	}
 }
 

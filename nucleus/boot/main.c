@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the loader's state to the kernel view: memory is sorted, the frame table made, the image, RAM and frame table mapped, the rest left
- * to the architecture and to the first lowered thread. Runs once, on the boot CPU, interrupts off.
+ * From the loader's state to the kernel view: memory is sorted, the frame table made, the image, RAM and frame table
+ * mapped, the rest left to the architecture and to the first lowered thread. Runs once, on the boot CPU, interrupts
+ * off.
  */
 #include "boot/boot.h"
 #include "boot/cmdline.h"
@@ -24,7 +25,7 @@ enum { RANGES_MAX = 128, BOOT_STACK_PAGES = 8 };
 struct boot_state boot_state;
 static struct memory_range usable[RANGES_MAX], reclaimable[RANGES_MAX], mapped[RANGES_MAX];
 static unsigned usable_count, reclaimable_count, mapped_count;
-static uint64_t boot_thread_phys;	/* guard page, stack, thread page */
+static uint64_t boot_thread_phys; /* guard page, stack, thread page */
 
 [[noreturn]] static void stop(const char *why)
 {
@@ -47,8 +48,9 @@ static void add_range(struct memory_range *list, unsigned *count, struct memory_
 
 static bool is_ram(uint64_t type)
 {
-	return type == LIMINE_MEMMAP_USABLE || type == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE || type == LIMINE_MEMMAP_KERNEL_AND_MODULES ||
-	       type == LIMINE_MEMMAP_ACPI_RECLAIMABLE || type == LIMINE_MEMMAP_ACPI_NVS;
+	return type == LIMINE_MEMMAP_USABLE || type == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE ||
+	       type == LIMINE_MEMMAP_KERNEL_AND_MODULES || type == LIMINE_MEMMAP_ACPI_RECLAIMABLE ||
+	       type == LIMINE_MEMMAP_ACPI_NVS;
 }
 
 /* Copies the loader's map and sets up the frame table from it. */
@@ -84,7 +86,8 @@ static void must(int result, const char *what)
 
 static void map_image_part(struct image_range r, enum pte_kind kind)
 {
-	must(kernel_view_map(r.start, boot_state.kernel_phys + (r.start - IMAGE_BASE), (r.end - r.start) >> PAGE_SHIFT, kind),
+	must(kernel_view_map(r.start, boot_state.kernel_phys + (r.start - IMAGE_BASE), (r.end - r.start) >> PAGE_SHIFT,
+			     kind),
 	     "no memory for the image's page tables");
 }
 
@@ -92,7 +95,7 @@ static void map_image(void)
 {
 	const struct image_header *h = image_header();
 
-	map_image_part((struct image_range){ IMAGE_BASE, IMAGE_BASE + PAGE_SIZE }, PTE_NUCLEUS_RODATA);
+	map_image_part((struct image_range){IMAGE_BASE, IMAGE_BASE + PAGE_SIZE}, PTE_NUCLEUS_RODATA);
 	map_image_part(h->nucleus_text, PTE_NUCLEUS_TEXT);
 	map_image_part(h->nucleus_rodata, PTE_NUCLEUS_RODATA);
 	map_image_part(h->nucleus_data, PTE_NUCLEUS_DATA);
@@ -102,7 +105,8 @@ static void map_image(void)
 	map_image_part(h->symtab, PTE_NUCLEUS_RODATA);
 }
 
-/* All RAM for the nucleus, and only RAM: a cacheable mapping of a device may be read ahead of use. Blocks where they fit. */
+/* All RAM for the nucleus, and only RAM: a cacheable mapping of a device may be read ahead of use. Blocks where they
+ * fit. */
 static void map_ram(void)
 {
 	for (unsigned i = 0; i < mapped_count; i++)
@@ -110,7 +114,8 @@ static void map_ram(void)
 			bool block = !(at & (BLOCK_SIZE - 1)) && mapped[i].end - at >= BLOCK_SIZE;
 
 			must(block ? kernel_view_map_block(DIRECT_BASE + at, at, PTE_NUCLEUS_DATA)
-				   : kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_DATA), "no memory for the direct map");
+				   : kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_DATA),
+			     "no memory for the direct map");
 			at += block ? BLOCK_SIZE : PAGE_SIZE;
 		}
 }
@@ -121,10 +126,12 @@ static void map_frame_table(void)
 
 	for (uint64_t at = 0; at < bytes;) {
 		if (!((phys + at) & (BLOCK_SIZE - 1)) && bytes - at >= BLOCK_SIZE) {
-			must(kernel_view_map_block(FRAMES_BASE + at, phys + at, PTE_LOWERED_RODATA), "no memory for the frame table's map");
+			must(kernel_view_map_block(FRAMES_BASE + at, phys + at, PTE_LOWERED_RODATA),
+			     "no memory for the frame table's map");
 			at += BLOCK_SIZE;
 		} else {
-			must(kernel_view_map(FRAMES_BASE + at, phys + at, 1, PTE_LOWERED_RODATA), "no memory for the frame table's map");
+			must(kernel_view_map(FRAMES_BASE + at, phys + at, 1, PTE_LOWERED_RODATA),
+			     "no memory for the frame table's map");
 			at += PAGE_SIZE;
 		}
 	}
@@ -162,10 +169,12 @@ static void prepare_boot_info(void)
 	info->time_page_pfn = (boot_state.kernel_phys + ((uint64_t)time_page - IMAGE_BASE)) >> PAGE_SHIFT;
 	frame_set_type(info->time_page_pfn << PAGE_SHIFT, (info->time_page_pfn + 1) << PAGE_SHIFT, FRAME_SHARED);
 	give_kernel(info->time_page_pfn << PAGE_SHIFT, 0);
-	must(kernel_view_map(WINDOW_BASE + (info->time_page_pfn << PAGE_SHIFT), info->time_page_pfn << PAGE_SHIFT, 1, PTE_LOWERED_RODATA),
+	must(kernel_view_map(WINDOW_BASE + (info->time_page_pfn << PAGE_SHIFT), info->time_page_pfn << PAGE_SHIFT, 1,
+			     PTE_LOWERED_RODATA),
 	     "no memory for the window");
 	if (info->initramfs_bytes)
-		give_kernel(info->initramfs_pfn << PAGE_SHIFT, align_up(info->initramfs_bytes, PAGE_SIZE) >> PAGE_SHIFT);
+		give_kernel(info->initramfs_pfn << PAGE_SHIFT,
+			    align_up(info->initramfs_bytes, PAGE_SIZE) >> PAGE_SHIFT);
 }
 
 /* The direct map replaces the loader's: pointers into that move over. */

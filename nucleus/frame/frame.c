@@ -2,15 +2,15 @@
 /*
  * The frame table and the hand-out of free memory in blocks of 2 MiB.
  *
- * Free frames are in no window. frame_take() gives a block its type and puts it into the window, frame_give() takes it out again; the
- * nucleus takes whole blocks for its own pools. Ends of memory ranges that fill no block are handed out as they are (pieces).
- * Lock: the nucleus lock.
+ * Free frames are in no window. frame_take() gives a block its type and puts it into the window, frame_give() takes it
+ * out again; the nucleus takes whole blocks for its own pools. Ends of memory ranges that fill no block are handed out
+ * as they are (pieces). Lock: the nucleus lock.
  */
 #include "frame/frames.h"
+#include "gate/calls.h"
 #include "mmu/mmu.h"
 #include "report/log.h"
 #include "sched/sched.h"
-#include "gate/calls.h"
 #include <abi/errno.h>
 #include <lib/string.h>
 
@@ -26,7 +26,7 @@ enum { PIECES_MAX = 128 };
 static struct memory_range pieces[PIECES_MAX];
 static unsigned piece_count;
 
-static struct memory_range boot_memory;		/* what is left for frame_boot_alloc */
+static struct memory_range boot_memory; /* what is left for frame_boot_alloc */
 
 /* Page-table frames that are free are chained through their first word (they are not in any tree). */
 static uint64_t table_free_list, table_free_count;
@@ -35,8 +35,8 @@ static uint64_t pool_next = POOL_BASE, pool_mapped = POOL_BASE;
 enum : uint64_t { POOL_LIMIT = POOL_BASE + 0x40000000 };
 
 static const char *const type_names[FRAME_TYPES] = {
-	"no memory", "free frame", "nucleus frame", "page table", "kernel frame", "user page", "DMA buffer", "device", "shared page",
-	"firmware",
+	"no memory", "free frame", "nucleus frame", "page table",  "kernel frame",
+	"user page", "DMA buffer", "device",	    "shared page", "firmware",
 };
 
 const char *frame_type_name(enum frame_type t)
@@ -65,7 +65,7 @@ void frame_rebase(uint64_t delta)
 void frame_set_type(uint64_t start, uint64_t end, enum frame_type type)
 {
 	for (uint64_t pfn = start >> PAGE_SHIFT; pfn < end >> PAGE_SHIFT && pfn < frame_count; pfn++)
-		frames[pfn] = (struct frame){ .type = type };
+		frames[pfn] = (struct frame){.type = type};
 }
 
 static void add_piece(uint64_t start, uint64_t end)
@@ -77,7 +77,7 @@ static void add_piece(uint64_t start, uint64_t end)
 			   (end - start) >> 10);
 		return;
 	}
-	pieces[piece_count++] = (struct memory_range){ start, end };
+	pieces[piece_count++] = (struct memory_range){start, end};
 }
 
 void frame_add_range(struct memory_range r)
@@ -121,7 +121,7 @@ int frame_init(const struct memory_range *usable, unsigned count, uint64_t highe
 
 	uint64_t base = align_up(usable[chosen].start, BLOCK_SIZE), end = base + need;
 
-	boot_memory = (struct memory_range){ base, end };
+	boot_memory = (struct memory_range){base, end};
 	uint64_t table = frame_boot_alloc(table_bytes), states = frame_boot_alloc(block_count);
 
 	frames = direct_map(table);
@@ -204,16 +204,16 @@ uint64_t frame_table_alloc(unsigned level, uint32_t owner)
 		return 0;
 	phys = table_free_list;
 	table_free_list = *(uint64_t *)direct_map(phys);
-	*(uint64_t *)direct_map(phys) = 0;	/* the rest is zero: tables are freed empty */
+	*(uint64_t *)direct_map(phys) = 0; /* the rest is zero: tables are freed empty */
 	table_free_count--;
 	frames[phys >> PAGE_SHIFT] =
-		(struct frame){ .type = FRAME_PAGE_TABLE, .level = (uint8_t)level, .owner = (uint16_t)owner };
+		(struct frame){.type = FRAME_PAGE_TABLE, .level = (uint8_t)level, .owner = (uint16_t)owner};
 	return phys;
 }
 
 void frame_table_free(uint64_t phys)
 {
-	frames[phys >> PAGE_SHIFT] = (struct frame){ .type = FRAME_PAGE_TABLE };
+	frames[phys >> PAGE_SHIFT] = (struct frame){.type = FRAME_PAGE_TABLE};
 	*(uint64_t *)direct_map(phys) = table_free_list;
 	table_free_list = phys;
 	table_free_count++;
@@ -301,7 +301,8 @@ long call_frame_take(uint32_t type)
 		int64_t b = block_find();
 
 		if (b >= 0) {
-			result = take_range((uint64_t)b << BLOCK_SHIFT, (uint64_t)(b + 1) << BLOCK_SHIFT, (enum frame_type)type);
+			result = take_range((uint64_t)b << BLOCK_SHIFT, (uint64_t)(b + 1) << BLOCK_SHIFT,
+					    (enum frame_type)type);
 			if (result > 0)
 				blocks[b] = BLOCK_TAKEN;
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames inside the nucleus: the table, the blocks they are handed out in, and the nucleus's own pools (page tables; records, stacks and
- * entry pages). Needs the nucleus lock after boot, and the kernel view.
+ * Frames inside the nucleus: the table, the blocks they are handed out in, and the nucleus's own pools (page tables;
+ * records, stacks and entry pages). Needs the nucleus lock after boot, and the kernel view.
  */
 #ifndef NUCLEUS_FRAMES_H
 #define NUCLEUS_FRAMES_H
@@ -9,13 +9,13 @@
 #include <lib/types.h>
 #include <nucleus/frame.h>
 
-extern struct frame *frames;		/* through the direct map */
-extern uint64_t frame_count;		/* entries */
+extern struct frame *frames; /* through the direct map */
+extern uint64_t frame_count; /* entries */
 extern uint64_t ram_frames, nucleus_frames;
-extern uint64_t direct_base;		/* the loader's map until ours is loaded */
+extern uint64_t direct_base; /* the loader's map until ours is loaded */
 
 struct memory_range {
-	uint64_t start, end;		/* bytes, page-aligned */
+	uint64_t start, end; /* bytes, page-aligned */
 };
 
 /* Boot: sets aside memory for the table and the first pools out of `usable` (sorted). 0 or -ENOMEM. */
@@ -43,7 +43,10 @@ uint64_t pool_phys(const void *p);
 
 /* Whether every frame of the run has the type. */
 bool frame_run_is(uint64_t pfn, uint64_t count, enum frame_type type);
-static inline bool frame_valid(uint64_t pfn) { return pfn < frame_count; }
+static inline bool frame_valid(uint64_t pfn)
+{
+	return pfn < frame_count;
+}
 const char *frame_type_name(enum frame_type t);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Switching and reading the gate accounts. The counts are kept by the entry code itself, in counter ticks where they are times; reading converts
- * them. Interrupts, faults, view switches and invalidations outside the gates are always counted: they are rare.
+ * Switching and reading the gate accounts. The counts are kept by the entry code itself, in counter ticks where they
+ * are times; reading converts them. Interrupts, faults, view switches and invalidations outside the gates are always
+ * counted: they are rare.
  */
 #include "gate/account.h"
+#include "boot/boot.h"
 #include "gate/calls.h"
 #include "gate/lock.h"
-#include "boot/boot.h"
 #include "gate/policy.h"
 #include "mmu/mmu.h"
 #include "regs.h"
@@ -54,9 +55,7 @@ void account_enter(struct cpu *cpu, enum account_origin origin)
 	uint64_t ticks = passed(cpu);
 
 	switch (origin) {
-	case FROM_PROCESS:
-		cpu->counts.user_ns += ticks;
-		break;
+	case FROM_PROCESS: cpu->counts.user_ns += ticks; break;
 	case FROM_LOWERED:
 		cpu->counts.lowered_ns += ticks;
 		cpu->component->lowered_ns += ticks;
@@ -65,8 +64,7 @@ void account_enter(struct cpu *cpu, enum account_origin origin)
 		cpu->counts.elevated_ns += ticks;
 		cpu->component->elevated_ns += ticks;
 		break;
-	case FROM_IDLE:
-		break;
+	case FROM_IDLE: break;
 	}
 }
 

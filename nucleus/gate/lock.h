@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nucleus lock: one lock around everything that more than one CPU can see (threads, frames, page tables). The gates' fast paths
- * (elevate, lower, system-call entry and exit) do not take it. Whoever comes first gets it: handing it over in order would wait
- * for virtual CPUs that their host does not run. Who spins serves the shoot-down mailbox meanwhile, since the holder may be
- * waiting for exactly that. Interrupts are off in the nucleus, so it never nests.
+ * The nucleus lock: one lock around everything that more than one CPU can see (threads, frames, page tables). The
+ * gates' fast paths (elevate, lower, system-call entry and exit) do not take it. Whoever comes first gets it: handing
+ * it over in order would wait for virtual CPUs that their host does not run. Who spins serves the shoot-down mailbox
+ * meanwhile, since the holder may be waiting for exactly that. Interrupts are off in the nucleus, so it never nests.
  */
 #ifndef NUCLEUS_LOCK_H
 #define NUCLEUS_LOCK_H

@@ -10,7 +10,7 @@
 static struct {
 	char name[16];
 	bool registered, may_elevate;
-} components[COMPONENTS_MAX] = { [0] = { .name = "kernel" } };
+} components[COMPONENTS_MAX] = {[0] = {.name = "kernel"}};
 static struct account_component accounts[COMPONENTS_MAX];
 static char allowed[256] = "all";
 

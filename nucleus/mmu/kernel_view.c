@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mappings of the kernel view and the calls that change them. Lowered code may ask for mappings of its own frames and of device registers in
- * the KMAP range; everything else there was made at boot. Lock: the nucleus lock.
+ * Mappings of the kernel view and the calls that change them. Lowered code may ask for mappings of its own frames and
+ * of device registers in the KMAP range; everything else there was made at boot. Lock: the nucleus lock.
  */
 #include "boot/boot.h"
 #include "frame/frames.h"

@@ -2,9 +2,9 @@
 /*
  * Views: the kernel view (one for all) and process views (one per address space), and the page tables under them.
  *
- * Both architectures have four levels of 512 entries; what an entry looks like is in arch pte.h. The nucleus reaches tables through its direct map, which is
- * in the kernel view only: code that may run in a process view (interrupts of a process) must not come here.
- * All but shootdown_serve needs the nucleus lock.
+ * Both architectures have four levels of 512 entries; what an entry looks like is in arch pte.h. The nucleus reaches
+ * tables through its direct map, which is in the kernel view only: code that may run in a process view (interrupts of a
+ * process) must not come here. All but shootdown_serve needs the nucleus lock.
  */
 #ifndef NUCLEUS_MMU_H
 #define NUCLEUS_MMU_H
@@ -19,26 +19,29 @@ struct record;
 
 struct space {
 	uint64_t root_phys;
-	uint32_t index, birth;		/* birth tells reuses of an index apart */
+	uint32_t index, birth; /* birth tells reuses of an index apart */
 	bool used;
-	uint32_t threads;		/* records that point here */
-	uint32_t id;			/* for reports: process id */
+	uint32_t threads; /* records that point here */
+	uint32_t id;	  /* for reports: process id */
 	char name[16];
-	uint64_t flush_generation;	/* counts invalidations, for CPUs that cache entries by PCID or ASID */
-	uint64_t pages;			/* mapped now */
+	uint64_t flush_generation; /* counts invalidations, for CPUs that cache entries by PCID or ASID */
+	uint64_t pages;		   /* mapped now */
 };
 
 extern uint64_t kernel_root_phys;
 extern enum privilege_mode privilege_mode;
 
-extern uint64_t direct_base;	/* DIRECT_BASE; the loader's map until ours is loaded */
-static inline void *direct_map(uint64_t phys) { return (void *)(direct_base + phys); }
+extern uint64_t direct_base; /* DIRECT_BASE; the loader's map until ours is loaded */
+static inline void *direct_map(uint64_t phys)
+{
+	return (void *)(direct_base + phys);
+}
 
 /* Spaces (mmu/space.c). */
 void space_init(void);
-struct space *space_from_handle(uint64_t handle);	/* nullptr: stale; 0 is never valid */
+struct space *space_from_handle(uint64_t handle); /* nullptr: stale; 0 is never valid */
 uint32_t space_handle(const struct space *s);
-struct space *space_at(uint32_t index);			/* nullptr: none */
+struct space *space_at(uint32_t index); /* nullptr: none */
 
 /* Tables (mmu/table.c). The entry for va at `level` (1: leaf), nullptr if a table above is missing. */
 pte_t *table_find(uint64_t root_phys, uint64_t va, unsigned level);
@@ -46,7 +49,8 @@ pte_t *table_find(uint64_t root_phys, uint64_t va, unsigned level);
 pte_t *table_make(uint64_t root_phys, uint64_t va, unsigned level, uint32_t owner);
 /* Adds delta to the count of used entries of the table that holds `entry`. */
 void table_count(pte_t *entry, int delta);
-/* Takes tables of [va, end) that have become empty out of the tree. After a shoot-down of the range the chain is to be freed. */
+/* Takes tables of [va, end) that have become empty out of the tree. After a shoot-down of the range the chain is to be
+ * freed. */
 [[nodiscard]] uint64_t table_unlink_empty(uint64_t root_phys, uint64_t va, uint64_t end);
 void table_free_chain(uint64_t chain);
 /* Translates through the kernel view. false: nothing there. */
@@ -57,11 +61,11 @@ bool lowered_translate(uint64_t va, uint64_t *phys);
 /* Mappings of the kernel view (mmu/kernel_view.c). */
 [[nodiscard]] int kernel_view_map(uint64_t va, uint64_t phys, uint64_t count, enum pte_kind kind);
 [[nodiscard]] int kernel_view_map_block(uint64_t va, uint64_t phys, enum pte_kind kind);
-void kernel_view_unmap(uint64_t va, uint64_t count);	/* with shoot-down */
+void kernel_view_unmap(uint64_t va, uint64_t count); /* with shoot-down */
 
 /* Shoot-down (mmu/shootdown.c): returns when no CPU has these translations any more. space == nullptr: kernel view. */
 void shootdown(struct space *s, uint64_t va, uint64_t end);
-void shootdown_serve(void);				/* any context with interrupts off */
+void shootdown_serve(void); /* any context with interrupts off */
 
 /* The architecture's part. */
 void arch_flush_local(struct space *s, uint64_t va, uint64_t end);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that change ranges of a process view. Each checks everything, then commits without failing; long ranges are done in parts that
- * fit the call area, and the caller goes on at `next`. A frame's count of mappings changes only here, and goes down only after
- * the shoot-down. Lock: the nucleus lock.
+ * Calls that change ranges of a process view. Each checks everything, then commits without failing; long ranges are
+ * done in parts that fit the call area, and the caller goes on at `next`. A frame's count of mappings changes only
+ * here, and goes down only after the shoot-down. Lock: the nucleus lock.
  */
 #include "frame/frames.h"
 #include "gate/calls.h"
@@ -13,7 +13,7 @@
 #include <lib/string.h>
 
 enum : uint64_t { LEAF_SPAN = PAGE_SIZE * 512 };
-enum : uint32_t { MAPPINGS_MAX = UINT32_MAX - 2 * CALL_AREA_WORDS };	/* of one frame: its count must not wrap */
+enum : uint32_t { MAPPINGS_MAX = UINT32_MAX - 2 * CALL_AREA_WORDS }; /* of one frame: its count must not wrap */
 
 static bool range_ok(uint64_t va, uint64_t end)
 {
@@ -54,7 +54,9 @@ static uint64_t next_leaf(const struct space *s, uint64_t va, uint64_t end, pte_
 		if (*entry)
 			return va;
 		/* Skip by the size of what is missing. */
-		uint64_t step = !table_find(s->root_phys, va, 3) ? LEAF_SPAN << 18 : !table_find(s->root_phys, va, 2) ? LEAF_SPAN << 9 : LEAF_SPAN;
+		uint64_t step = !table_find(s->root_phys, va, 3)   ? LEAF_SPAN << 18
+				: !table_find(s->root_phys, va, 2) ? LEAF_SPAN << 9
+								   : LEAF_SPAN;
 
 		va = align_down(va, step) + step;
 	}
@@ -170,7 +172,7 @@ full:
 long call_space_unmap(uint32_t handle, uint64_t va, uint64_t end)
 {
 	struct thread_page *page = current_thread_page();
-	struct pte_list list;	/* here, not in the call area, until the counts are right */
+	struct pte_list list; /* here, not in the call area, until the counts are right */
 	uint64_t chain;
 	struct space *s;
 
@@ -218,7 +220,8 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 	if (prot & MAP_PROT_WRITE)
 		while ((at = next_leaf(s, at, end, &e)) < end)
 			for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++)
-				if (pte_used(pte_load(e)) && frames[pte_phys(pte_load(e)) >> PAGE_SHIFT].type != FRAME_PAGE) {
+				if (pte_used(pte_load(e)) &&
+				    frames[pte_phys(pte_load(e)) >> PAGE_SHIFT].type != FRAME_PAGE) {
 					report_refused("space_protect", pte_phys(pte_load(e)) >> PAGE_SHIFT);
 					nucleus_lock_release();
 					return -EPERM;
@@ -240,9 +243,10 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 }
 
 /* Shares present pages of one leaf table. Result: where it stopped; -ENOMEM in *error if tables ran out. */
-static uint64_t clone_some(struct space *dst, struct space *src, uint64_t va, uint64_t end, bool cow, struct pte_list *list, long *error)
+static uint64_t clone_some(struct space *dst, struct space *src, uint64_t va, uint64_t end, bool cow,
+			   struct pte_list *list, long *error)
 {
-	enum { LOOK_MAX = 4096 };	/* entries in one call, the skipped ones too */
+	enum { LOOK_MAX = 4096 }; /* entries in one call, the skipped ones too */
 	uint64_t at = va, n = 0, looked = 0;
 	pte_t *from, *to;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLB shoot-down. Only the holder of the nucleus lock starts one, so there is one request at a time: it is written here, the CPUs that may hold the
- * translations are marked and interrupted, and the initiator waits until each mark is gone. A CPU serves its mark from the interrupt, or
- * while it spins for the nucleus lock; it needs no lock and only nucleus data, so it works in every view.
+ * TLB shoot-down. Only the holder of the nucleus lock starts one, so there is one request at a time: it is written
+ * here, the CPUs that may hold the translations are marked and interrupted, and the initiator waits until each mark is
+ * gone. A CPU serves its mark from the interrupt, or while it spins for the nucleus lock; it needs no lock and only
+ * nucleus data, so it works in every view.
  */
 #include "cpu.h"
 #include "gate/account.h"
@@ -41,7 +42,8 @@ void shootdown(struct space *s, uint64_t va, uint64_t end)
 	for (uint32_t i = 0; i < cpu_count; i++) {
 		struct cpu *c = cpu_by_id(i);
 
-		/* A process's translations are only on CPUs that run one of its threads now; the generation covers the others. */
+		/* A process's translations are only on CPUs that run one of its threads now; the generation covers the
+		 * others. */
 		if (c == me || !c->online || (s && (!c->current || c->current->space != s)))
 			continue;
 		__atomic_store_n(&c->flush_wanted, 1, __ATOMIC_RELEASE);

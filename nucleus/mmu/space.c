@@ -3,16 +3,16 @@
  * Address-space records: making, naming, choosing and destroying process views. What is mapped in them: mmu/range.c.
  * Lock: the nucleus lock. A handle is index | birth << 16, so that a stale one is noticed.
  */
-#include "mmu/mmu.h"
 #include "frame/frames.h"
 #include "gate/calls.h"
+#include "mmu/mmu.h"
 #include "sched/sched.h"
 #include <abi/errno.h>
 #include <lib/string.h>
 
 enum { SPACES_PER_PAGE = PAGE_SIZE / sizeof(struct space), SPACE_PAGES_MAX = 512 };
-static struct space *space_pages[SPACE_PAGES_MAX];	/* index / SPACES_PER_PAGE; index 0 is never used */
-static uint32_t space_limit = 1;			/* one past the highest index ever used */
+static struct space *space_pages[SPACE_PAGES_MAX]; /* index / SPACES_PER_PAGE; index 0 is never used */
+static uint32_t space_limit = 1;		   /* one past the highest index ever used */
 static uint32_t space_hint = 1;
 
 struct space *space_at(uint32_t index)
@@ -101,7 +101,8 @@ long call_space_destroy(uint32_t handle)
 		/* Unmapping has pruned; only a map that ran out of tables can have left some. */
 		for (uint64_t i = 0; i < 256; i++)
 			if (pte_present(pte_load(&root[i])))
-				table_free_chain(table_unlink_empty(s->root_phys, i << 39, MIN((i + 1) << 39, (uint64_t)USER_END)));
+				table_free_chain(table_unlink_empty(s->root_phys, i << 39,
+								    MIN((i + 1) << 39, (uint64_t)USER_END)));
 		memset(root, 0, PAGE_SIZE);
 		frame_table_free(s->root_phys);
 		s->flush_generation++;
@@ -146,14 +147,14 @@ long call_space_use(uint32_t handle)
 	if (handle && !(s = space_from_handle(handle))) {
 		result = -EBADF;
 	} else {
-		arch_switch_from(cpu, r);	/* keeps the bases and FPU state that the process has set */
+		arch_switch_from(cpu, r); /* keeps the bases and FPU state that the process has set */
 		if (r->space)
 			r->space->threads--;
 		r->space = s;
 		/* In mode drivers, whoever has a process is privileged: the gate returns accordingly. */
 		if (privilege_mode == MODE_DRIVERS)
 			current_thread_page()->home_elevated = r->home_elevated = s != nullptr;
-		r->full_restore = true;	/* no short way into what is not there any more */
+		r->full_restore = true; /* no short way into what is not there any more */
 		if (s)
 			s->threads++;
 		r->in_process = false;

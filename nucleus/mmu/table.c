@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page-table trees: finding, making, counting and pruning tables. Four levels of 512 entries, 4 KiB leaves (2 MiB leaves at level 2 in
- * the kernel view). Each table's frame counts its used entries, so that an empty one is known without looking.
- * Lock: the nucleus lock.
+ * Page-table trees: finding, making, counting and pruning tables. Four levels of 512 entries, 4 KiB leaves (2 MiB
+ * leaves at level 2 in the kernel view). Each table's frame counts its used entries, so that an empty one is known
+ * without looking. Lock: the nucleus lock.
  */
-#include "mmu/mmu.h"
 #include "frame/frames.h"
+#include "mmu/mmu.h"
 
 static inline unsigned table_index(uint64_t va, unsigned level)
 {
@@ -63,8 +63,9 @@ void table_count(pte_t *entry, int delta)
 }
 
 /*
- * Unlinks the empty table that covers va at `level` and puts it into the chain. A CPU may still have the way to it cached: its first word, which
- * links the chain, must not look like an entry, and a page-aligned address does not. Result: whether the parent may be empty now.
+ * Unlinks the empty table that covers va at `level` and puts it into the chain. A CPU may still have the way to it
+ * cached: its first word, which links the chain, must not look like an entry, and a page-aligned address does not.
+ * Result: whether the parent may be empty now.
  */
 static bool unlink_one(uint64_t root_phys, uint64_t va, unsigned level, uint64_t *chain)
 {
@@ -109,7 +110,7 @@ uint64_t table_unlink_empty(uint64_t root_phys, uint64_t va, uint64_t end)
 				above--;
 			if (above == level)
 				any |= unlink_one(root_phys, at, level, &chain);
-			else	/* Skip all that the missing table would cover: a whole process view is 2^17 GiB. */
+			else /* Skip all that the missing table would cover: a whole process view is 2^17 GiB. */
 				at = (at | (((uint64_t)PAGE_SIZE << (9 * above)) - 1)) + 1 - step;
 		}
 	}

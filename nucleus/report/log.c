@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Log ring. Whatever is logged also goes to the polled console at once: what the nucleus has to say is rare and must not be lost
- * when the rest of the kernel does not come up or is stuck. The ring keeps it for the kernel's log.
+ * Log ring. Whatever is logged also goes to the polled console at once: what the nucleus has to say is rare and must
+ * not be lost when the rest of the kernel does not come up or is stuck. The ring keeps it for the kernel's log.
  */
 #include "report/log.h"
 #include "gate/calls.h"
@@ -12,7 +12,7 @@
 
 enum { RING_BYTES = 16384 };
 static char ring[RING_BYTES];
-static uint64_t ring_head, ring_tail;	/* bytes ever written, ever drained */
+static uint64_t ring_head, ring_tail; /* bytes ever written, ever drained */
 
 void log_printf(const char *fmt, ...)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nucleus's own words: a ring that the kernel drains, and a polled console for reports and panics. Any context with interrupts
- * off; lines of different CPUs may mix only in a panic.
+ * The nucleus's own words: a ring that the kernel drains, and a polled console for reports and panics. Any context with
+ * interrupts off; lines of different CPUs may mix only in a panic.
  */
 #ifndef NUCLEUS_LOG_H
 #define NUCLEUS_LOG_H

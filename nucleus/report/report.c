@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blame reports and panics. The culprit is the function, file and line at the program counter; its component is the innermost folder of that file.
- * The victim is looked up in the image's symbols, the pool, the frame table and the address layout. The
- * backtrace follows frame pointers through lowered memory by software translation.
+ * Blame reports and panics. The culprit is the function, file and line at the program counter; its component is the
+ * innermost folder of that file. The victim is looked up in the image's symbols, the pool, the frame table and the
+ * address layout. The backtrace follows frame pointers through lowered memory by software translation.
  */
 #include "report/report.h"
 #include "boot/image.h"
 #include "frame/frames.h"
 #include "gate/policy.h"
 #include "mmu/mmu.h"
-#include "report/log.h"
 #include "regs.h"
+#include "report/log.h"
 #include "report/trace.h"
 #include "sched/smp.h"
 #include "time/clock.h"
@@ -84,7 +84,8 @@ static void backtrace(uint64_t pc, uint64_t frame)
 	log_printf("\n");
 	for (int i = 1; i < BACKTRACE_MAX && frame; i++) {
 		/* The outermost function returns nowhere. */
-		if (!read_lowered(frame, &next) || !read_lowered(frame + 8, &ret) || !image_range_has(image_header()->lowered_text, ret))
+		if (!read_lowered(frame, &next) || !read_lowered(frame + 8, &ret) ||
+		    !image_range_has(image_header()->lowered_text, ret))
 			break;
 		log_printf("    #%d ", i);
 		print_place(ret, true);
@@ -129,8 +130,11 @@ static bool print_pool(uint64_t va)
 	if (va >= CPU_AREAS_BASE && va < CPU_AREAS_BASE + (uint64_t)cpu_count * CPU_AREA_STRIDE) {
 		uint64_t cpu = (va - CPU_AREAS_BASE) / CPU_AREA_STRIDE, offset = va & (CPU_AREA_STRIDE - 1);
 
-		log_printf("%s of CPU %lu", offset < CPU_DATA_OFFSET ? "entry code page" :
-			   offset < CPU_DATA_OFFSET + 0x2000 ? "entry data page" : "nucleus stack", cpu);
+		log_printf("%s of CPU %lu",
+			   offset < CPU_DATA_OFFSET	       ? "entry code page"
+			   : offset < CPU_DATA_OFFSET + 0x2000 ? "entry data page"
+							       : "nucleus stack",
+			   cpu);
 		return true;
 	}
 	for (uint32_t i = 0;; i++) {
@@ -158,11 +162,14 @@ static void print_victim(uint64_t va)
 	struct symtab_place p;
 	const struct image_header *h = image_header();
 
-	if (image_range_has(h->nucleus_text, va) || image_range_has(h->nucleus_rodata, va) || image_range_has(h->nucleus_data, va) ||
-	    image_range_has(h->lowered_text, va) || image_range_has(h->lowered_rodata, va) || image_range_has(h->lowered_data, va)) {
+	if (image_range_has(h->nucleus_text, va) || image_range_has(h->nucleus_rodata, va) ||
+	    image_range_has(h->nucleus_data, va) || image_range_has(h->lowered_text, va) ||
+	    image_range_has(h->lowered_rodata, va) || image_range_has(h->lowered_data, va)) {
 		const char *half = va < GATES_BASE ? "nucleus" : "kernel";
-		const char *part = image_range_has(h->nucleus_text, va) || image_range_has(h->lowered_text, va) ? "text" :
-				   image_range_has(h->nucleus_data, va) || image_range_has(h->lowered_data, va) ? "variable" : "constant";
+		const char *part = image_range_has(h->nucleus_text, va) || image_range_has(h->lowered_text, va) ? "text"
+				   : image_range_has(h->nucleus_data, va) || image_range_has(h->lowered_data, va)
+					   ? "variable"
+					   : "constant";
 
 		log_printf("%s %s ", half, part);
 		if (lookup(va, &p) && p.symbol.name)
@@ -207,15 +214,16 @@ void report_offence(const struct record *r, const struct context *c, const struc
 
 	component_of(known ? p.file : nullptr, component);
 	log_printf("\n=== stray access caught: %s by %s ===\n", o->what, component);
-	log_printf("  culprit: component %s, function %s, %s:%u\n", component, known && p.symbol.name ? p.symbol.name : "?",
-		   known && p.file ? p.file : "?", known ? p.line : 0);
+	log_printf("  culprit: component %s, function %s, %s:%u\n", component,
+		   known && p.symbol.name ? p.symbol.name : "?", known && p.file ? p.file : "?", known ? p.line : 0);
 	if (o->has_address) {
 		log_printf("  victim:  ");
 		print_victim(o->address);
 		log_printf(" at 0x%lx\n", o->address);
 	}
-	log_printf("  thread:  %s[%u] of component %s on CPU %u, %s, code 0x%lx\n", r->name, r->id, policy_component_name(r->component),
-		   cpu_this()->id, r->home_elevated ? "privileged" : "lowered", o->code);
+	log_printf("  thread:  %s[%u] of component %s on CPU %u, %s, code 0x%lx\n", r->name, r->id,
+		   policy_component_name(r->component), cpu_this()->id, r->home_elevated ? "privileged" : "lowered",
+		   o->code);
 	backtrace(o->pc, o->frame);
 	arch_report_registers(c);
 	trace_print(cpu_this());
@@ -228,15 +236,16 @@ void report_refused(const char *call, uint64_t pfn)
 
 	log_printf("\n=== nucleus call refused: %s ===\n  victim:  ", call);
 	print_frame(pfn << PAGE_SHIFT);
-	log_printf("\n  thread:  %s[%u] of component %s on CPU %u\n", r->name, r->id, policy_component_name(r->component), cpu_this()->id);
+	log_printf("\n  thread:  %s[%u] of component %s on CPU %u\n", r->name, r->id,
+		   policy_component_name(r->component), cpu_this()->id);
 	backtrace(r->kernel.rip, r->kernel.rbp);
 	log_printf("=== end of report: the call fails ===\n");
 }
 
 void report_preemption_held(const struct record *r, uint32_t count)
 {
-	log_printf("\n=== preemption held back too long ===\n  culprit: thread %s[%u] of component %s, count %u\n", r->name, r->id,
-		   policy_component_name(r->component), count);
+	log_printf("\n=== preemption held back too long ===\n  culprit: thread %s[%u] of component %s, count %u\n",
+		   r->name, r->id, policy_component_name(r->component), count);
 	backtrace(r->kernel.rip, r->kernel.rbp);
 	log_printf("=== end of report: the thread is preempted ===\n");
 }

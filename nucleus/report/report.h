@@ -11,9 +11,9 @@
 
 /* What lowered code did. */
 struct offence {
-	const char *what;		/* "write", "instruction", "elevation from an unlisted address", … */
+	const char *what; /* "write", "instruction", "elevation from an unlisted address", … */
 	bool has_address;
-	uint64_t address;		/* the victim */
+	uint64_t address; /* the victim */
 	uint64_t pc, sp, frame;
 	uint64_t code;
 };
@@ -24,7 +24,7 @@ void report_preemption_held(const struct record *r, uint32_t count);
 [[noreturn]] void panic(const struct context *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Registers, and further facts, that only the architecture knows how to print. */
-void arch_panic_prepare(void);	/* makes the symbol table and the kernel view readable */
+void arch_panic_prepare(void); /* makes the symbol table and the kernel view readable */
 void arch_report_registers(const struct context *c);
 
 #endif

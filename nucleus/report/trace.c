@@ -26,7 +26,8 @@ void trace_add(struct cpu *cpu, enum trace_kind kind, uint64_t pc, uint32_t deta
 
 void trace_print(struct cpu *cpu)
 {
-	static const char *const names[] = { "", "interrupt", "fault", "violation", "upcall", "switch to thread", "exit" };
+	static const char *const names[] = {"",	      "interrupt",	  "fault", "violation",
+					    "upcall", "switch to thread", "exit"};
 	uint64_t now = clock_ns();
 
 	log_printf("  last transitions of CPU %u, newest first:\n", cpu->id);
@@ -36,6 +37,7 @@ void trace_print(struct cpu *cpu)
 		if (!traces[cpu->id].entry[i].kind)
 			break;
 		log_printf("    %6lu us ago: %s %u at %lx\n", (now - traces[cpu->id].entry[i].ns) / 1000,
-			   names[traces[cpu->id].entry[i].kind], traces[cpu->id].entry[i].detail, traces[cpu->id].entry[i].pc);
+			   names[traces[cpu->id].entry[i].kind], traces[cpu->id].entry[i].detail,
+			   traces[cpu->id].entry[i].pc);
 	}
 }

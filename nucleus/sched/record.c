@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Thread records: fixed slots in the pool, found by index, never unmapped. A handle is index | generation << 20, so that the handle of a
- * thread that is gone does not name the next one. Lock: the nucleus lock.
+ * Thread records: fixed slots in the pool, found by index, never unmapped. A handle is index | generation << 20, so
+ * that the handle of a thread that is gone does not name the next one. Lock: the nucleus lock.
  */
 #include "frame/frames.h"
 #include "report/report.h"
@@ -10,7 +10,7 @@
 
 enum : uint32_t { INDEX_BITS = 20, GENERATION_MASK = 0x7ff, CHUNK_RECORDS = 32, CHUNKS_MAX = 2048 };
 static unsigned char *chunks[CHUNKS_MAX];
-static uint32_t record_limit = 1;	/* index 0 stays unused: no handle is 0 */
+static uint32_t record_limit = 1; /* index 0 stays unused: no handle is 0 */
 static struct list free_records = LIST_INIT(free_records);
 
 uint64_t record_stride(void)

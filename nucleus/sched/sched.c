@@ -2,14 +2,14 @@
 /*
  * The scheduler: per-CPU queues, weighted fair sharing, wake-up placement and balancing.
  *
- * Each CPU keeps its interrupt threads in a list (first come, first served) and the others in a heap by virtual run time, which
- * advances more slowly for threads of higher weight. A CPU with nothing to do takes the longest queue's next thread. A sampling tick
- * runs only while a thread runs. Lock: the nucleus lock.
+ * Each CPU keeps its interrupt threads in a list (first come, first served) and the others in a heap by virtual run
+ * time, which advances more slowly for threads of higher weight. A CPU with nothing to do takes the longest queue's
+ * next thread. A sampling tick runs only while a thread runs. Lock: the nucleus lock.
  */
 #include "sched/sched.h"
 #include "frame/frames.h"
-#include "gate/calls.h"
 #include "gate/account.h"
+#include "gate/calls.h"
 #include "gate/lock.h"
 #include "gate/policy.h"
 #include "mmu/mmu.h"
@@ -19,17 +19,17 @@
 #include <abi/errno.h>
 
 enum : uint64_t {
-	TICK_NS = 10000000,		/* sampling of user and kernel time */
-	SLICE_NS = 6000000,		/* run at least so long before another of equal right */
-	WAKE_CREDIT_NS = 6000000,	/* how far behind the queue a woken thread may start */
-	HOLD_LIMIT_NS = 2000000000,	/* preemption may be held back so long before the holder is blamed */
+	TICK_NS = 10000000,	    /* sampling of user and kernel time */
+	SLICE_NS = 6000000,	    /* run at least so long before another of equal right */
+	WAKE_CREDIT_NS = 6000000,   /* how far behind the queue a woken thread may start */
+	HOLD_LIMIT_NS = 2000000000, /* preemption may be held back so long before the holder is blamed */
 };
 
 struct queue {
 	struct list interrupt_threads;
 	struct heap fair;
 	uint32_t length;
-	uint64_t virtual_now;		/* no queued thread starts below this less the credit */
+	uint64_t virtual_now; /* no queued thread starts below this less the credit */
 };
 static struct queue queues[CPUS_MAX];
 static struct heap timers;
@@ -38,7 +38,7 @@ uint32_t cpu_count = 1;
 /* Weight of nice levels: a factor of about 1.25 each, 1024 at 0 (setpriority(2) fixes only the order). */
 static uint32_t weight_of(int nice)
 {
-	static const uint16_t step[] = { 1024, 1277, 1586, 1991, 2501 };
+	static const uint16_t step[] = {1024, 1277, 1586, 1991, 2501};
 	int up = -nice, fives = 0;
 	uint32_t w;
 
@@ -159,7 +159,8 @@ static struct cpu *place(struct record *r)
 		if (!least || queue_of(c)->length < queue_of(least)->length)
 			least = c;
 	}
-	if (was && was->online && (r->affinity >> was->id & 1) && (!least || queue_of(was)->length <= queue_of(least)->length + 1))
+	if (was && was->online && (r->affinity >> was->id & 1) &&
+	    (!least || queue_of(was)->length <= queue_of(least)->length + 1))
 		return was;
 	return least ? least : cpu_by_id(0);
 }

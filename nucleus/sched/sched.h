@@ -3,8 +3,9 @@
  * Thread records and the scheduler.
  *
  * All of it is guarded by the nucleus lock and runs with interrupts off. Nothing here returns to an old
- * stack: who wants to switch changes the records and calls sched_resume(), which goes on in whatever context the chosen thread
- * was saved in. Normal threads share a CPU by weighted virtual run time; interrupt threads go first, in order of arrival.
+ * stack: who wants to switch changes the records and calls sched_resume(), which goes on in whatever context the chosen
+ * thread was saved in. Normal threads share a CPU by weighted virtual run time; interrupt threads go first, in order of
+ * arrival.
  */
 #ifndef NUCLEUS_SCHED_H
 #define NUCLEUS_SCHED_H
@@ -20,40 +21,40 @@ struct space;
 enum thread_state : uint8_t { THREAD_FREE, THREAD_PARKED, THREAD_READY, THREAD_RUNNING, THREAD_DEAD };
 
 struct record {
-	struct context process, kernel;	/* the saved registers of its two contexts */
+	struct context process, kernel; /* the saved registers of its two contexts */
 	uint32_t index, generation;
 	enum thread_state state;
-	bool in_process;		/* which context goes on */
+	bool in_process; /* which context goes on */
 	bool started;
 	bool permit;
 	bool kicked;
-	bool interruptible;		/* parked so that a kick ends it */
-	bool full_restore;		/* the process context was changed: no short way back */
+	bool interruptible; /* parked so that a kick ends it */
+	bool full_restore;  /* the process context was changed: no short way back */
 	bool home_elevated;
-	struct cpu *fpu_cpu;		/* where its FPU state was loaded last */
+	struct cpu *fpu_cpu; /* where its FPU state was loaded last */
 	uint8_t component;
-	uint8_t fault_depth;		/* contained faults in quick succession */
+	uint8_t fault_depth; /* contained faults in quick succession */
 	int8_t nice;
 	bool interrupt_thread;
-	uint32_t id;			/* given by the kernel, for reports */
+	uint32_t id; /* given by the kernel, for reports */
 	char name[16];
 	struct space *space;
-	uint64_t page_pfn;		/* its thread page */
-	uint64_t stack;			/* top of its kernel stack (lowered address) */
-	struct cpu *cpu;		/* runs, or ran last, there */
-	uint32_t page_cpu;		/* what the thread page says */
+	uint64_t page_pfn; /* its thread page */
+	uint64_t stack;	   /* top of its kernel stack (lowered address) */
+	struct cpu *cpu;   /* runs, or ran last, there */
+	uint32_t page_cpu; /* what the thread page says */
 	uint64_t affinity;
-	struct list ready_link;		/* interrupt threads */
-	struct heap_node ready_node;	/* others, by virtual run time */
+	struct list ready_link;	     /* interrupt threads */
+	struct heap_node ready_node; /* others, by virtual run time */
 	uint64_t vruntime;
-	struct heap_node timer_node;	/* parked with a deadline */
+	struct heap_node timer_node; /* parked with a deadline */
 	uint64_t deadline_ns;
 	bool timer_armed;
-	uint64_t since_ns;		/* accounted up to here */
+	uint64_t since_ns; /* accounted up to here */
 	uint64_t user_ns, kernel_ns, start_ns;
 	uint64_t slice_start_ns;
 	uint64_t fault_ns;		/* when the last contained fault was reported */
-	uint64_t preempt_held_since_ns;	/* a preemption is held back since then; 0: none */
+	uint64_t preempt_held_since_ns; /* a preemption is held back since then; 0: none */
 	uint64_t fs_base, gs_base;	/* TLS bases of the process context */
 	_Alignas(64) unsigned char fpu[];
 };
@@ -65,9 +66,9 @@ void sched_init_cpu(struct cpu *cpu);
 /* Records. nullptr when memory or numbers have run out. */
 struct record *record_create(void);
 void record_free(struct record *r);
-struct record *record_from_handle(uint64_t handle);	/* nullptr: stale or never given */
+struct record *record_from_handle(uint64_t handle); /* nullptr: stale or never given */
 uint32_t record_handle(const struct record *r);
-struct record *record_at(uint32_t index);		/* nullptr: past the last ever made */
+struct record *record_at(uint32_t index); /* nullptr: past the last ever made */
 uint64_t record_stride(void);
 
 /* Makes a parked thread ready (or leaves a permit) and asks its CPU to look. */
@@ -85,9 +86,13 @@ bool sched_quiet_tick(struct cpu *cpu, bool in_process);
 /* Accounts time and takes expired deadlines; sets cpu->reschedule when the slice is over. Called at every interrupt. */
 void sched_tick(struct cpu *cpu, bool in_process);
 /* After a wake-up or tick: shall the interrupted, preemptible code be left? */
-static inline bool sched_wants_switch(const struct cpu *cpu) { return cpu->reschedule; }
+static inline bool sched_wants_switch(const struct cpu *cpu)
+{
+	return cpu->reschedule;
+}
 void sched_set_affinity(struct record *r, uint64_t mask);
-/* Whether interrupted kernel code lets itself be preempted (its thread page asks for delay, within limits). Kernel view. */
+/* Whether interrupted kernel code lets itself be preempted (its thread page asks for delay, within limits). Kernel
+ * view. */
 bool sched_preemptible(struct cpu *cpu);
 void sched_account(struct record *r, bool in_process);
 
@@ -101,6 +106,6 @@ void arch_set_pending_event(struct record *r);
 void arch_set_upcall(struct record *r, uint64_t entry, uint64_t stack, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 [[noreturn]] void context_resume(struct context *c);
 void arch_send_reschedule(struct cpu *cpu);
-void arch_timer_set(uint64_t at_ns);			/* 0: off */
+void arch_timer_set(uint64_t at_ns); /* 0: off */
 
 #endif

@@ -94,13 +94,19 @@ long call_thread_exit(uint64_t done) NO_THREAD_SAFETY
 }
 
 /* Runs body with r = the record of `handle`, under the lock. */
-#define WITH_RECORD(handle, ...) ({ \
-	long result_ = 0; \
-	nucleus_lock_acquire(); \
-	struct record *r = record_from_handle(handle); \
-	if (r) __VA_ARGS__ else { result_ = -ESRCH; } \
-	nucleus_lock_release(); \
-	result_; })
+#define WITH_RECORD(handle, ...)                                                                                       \
+	({                                                                                                             \
+		long result_ = 0;                                                                                      \
+		nucleus_lock_acquire();                                                                                \
+		struct record *r = record_from_handle(handle);                                                         \
+		if (r)                                                                                                 \
+			__VA_ARGS__ else                                                                               \
+			{                                                                                              \
+				result_ = -ESRCH;                                                                      \
+			}                                                                                              \
+		nucleus_lock_release();                                                                                \
+		result_;                                                                                               \
+	})
 
 long call_thread_kick(uint32_t handle)
 {
@@ -170,7 +176,10 @@ long call_thread_get_times(uint32_t handle)
 	return WITH_RECORD(handle, {
 		if (r == cpu_this()->current)
 			sched_account(r, false);
-		*t = (struct thread_times){ .user_ns = r->user_ns, .kernel_ns = r->kernel_ns, .start_ns = r->start_ns,
-					    .cpu = r->cpu ? r->cpu->id : 0, .running = r->state == THREAD_RUNNING || r->state == THREAD_READY };
+		*t = (struct thread_times){.user_ns = r->user_ns,
+					   .kernel_ns = r->kernel_ns,
+					   .start_ns = r->start_ns,
+					   .cpu = r->cpu ? r->cpu->id : 0,
+					   .running = r->state == THREAD_RUNNING || r->state == THREAD_READY};
 	});
 }

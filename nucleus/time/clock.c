@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clock arithmetic: a 64-bit counter difference times mult, through a 128-bit product. Rate and base never change after boot: the counter is constant-rate on every machine we accept.
+ * Clock arithmetic: a 64-bit counter difference times mult, through a 128-bit product. Rate and base never change after
+ * boot: the counter is constant-rate on every machine we accept.
  */
 #include "time/clock.h"
 #include "regs.h"
@@ -15,10 +16,12 @@ void clock_init(uint64_t hz)
 {
 	uint32_t shift = 32;
 
-	/* ns = ticks * (10^9 / hz): as many fraction bits as keep mult below 2^32. 10^9 << 32 still fits into 64 bits. */
+	/* ns = ticks * (10^9 / hz): as many fraction bits as keep mult below 2^32. 10^9 << 32 still fits into 64 bits.
+	 */
 	while (shift > 0 && ((1000000000ull << shift) / hz) >> 32)
 		shift--;
-	shared.page = (struct time_page){ .shift = shift, .mult = (1000000000ull << shift) / hz, .base = counter_read(), .counter_hz = hz };
+	shared.page = (struct time_page){
+		.shift = shift, .mult = (1000000000ull << shift) / hz, .base = counter_read(), .counter_hz = hz};
 }
 
 uint64_t clock_ns(void)

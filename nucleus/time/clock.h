@@ -6,7 +6,7 @@
 #include <nucleus/upcall.h>
 #include <stdint.h>
 
-extern struct time_page *time_page;	/* in the image: present in every view */
+extern struct time_page *time_page; /* in the image: present in every view */
 uint64_t clock_ns(void);
 /* The counter's value when the clock reaches ns. */
 uint64_t clock_counter_at(uint64_t ns);

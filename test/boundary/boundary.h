@@ -24,8 +24,7 @@ static inline void still_works(void)
 
 	OK(pipe(ends));
 	pid_t child = CHILD({
-		char *at = mmap(nullptr, 16 * 4096, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *at = mmap(nullptr, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		CHECK(at != MAP_FAILED);
 		for (int i = 0; i < 16; i++) {
 			CHECK(at[i * 4096] == 0);

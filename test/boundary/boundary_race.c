@@ -93,8 +93,7 @@ static void stop_writers(void)
 /* Takes fresh pages, which are likely to be the frame just freed, and watches them. */
 static void frames_stay_zero(void)
 {
-	char *at = mmap(nullptr, REUSED * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
+	char *at = mmap(nullptr, REUSED * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(at != MAP_FAILED);
 	for (int page = 0; page < REUSED; page++)
@@ -211,6 +210,5 @@ static void moved_pages_are_out_of_reach(void)
 	stop_writers();
 }
 
-KTAP_MAIN(CASE(unmapped_frames_are_out_of_reach), CASE(another_process_gets_the_frame),
-	  CASE(read_only_means_at_once), CASE(dropped_pages_are_new), CASE(a_forked_copy_is_frozen),
-	  CASE(moved_pages_are_out_of_reach))
+KTAP_MAIN(CASE(unmapped_frames_are_out_of_reach), CASE(another_process_gets_the_frame), CASE(read_only_means_at_once),
+	  CASE(dropped_pages_are_new), CASE(a_forked_copy_is_frozen), CASE(moved_pages_are_out_of_reach))

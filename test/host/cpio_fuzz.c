@@ -34,8 +34,8 @@ static char *expand(const uint8_t *data, size_t size, size_t *out_size)
 		if (data[n] < 0x80)
 			out[(*out_size)++] = (char)data[n];
 		else
-			*out_size += (size_t)sprintf(out + *out_size, "070701%08x%08x%032x%08x%032x%08x%08x", 1, 0100644, 0, data[n] & 7, 0,
-						     1 + (data[n] >> 3 & 15), 0);
+			*out_size += (size_t)sprintf(out + *out_size, "070701%08x%08x%032x%08x%032x%08x%08x", 1,
+						     0100644, 0, data[n] & 7, 0, 1 + (data[n] >> 3 & 15), 0);
 	}
 	return realloc(out, *out_size + !*out_size);
 }

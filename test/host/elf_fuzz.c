@@ -26,8 +26,8 @@ static void check(const struct elf *elf, uint64_t file_size)
 
 	require(elf->count > 0 && elf->count <= ELF_MAX_SEGMENTS);
 	require(elf->low < elf->high && (elf->low | elf->high) % ELF_PAGE == 0);
-	require(elf->interp_size == 0 || (elf->interp_offset <= file_size &&
-					  elf->interp_size <= file_size - elf->interp_offset));
+	require(elf->interp_size == 0 ||
+		(elf->interp_offset <= file_size && elf->interp_size <= file_size - elf->interp_offset));
 	for (unsigned i = 0; i < elf->count; i++) {
 		const struct elf_segment *s = &elf->segment[i];
 
@@ -37,8 +37,7 @@ static void check(const struct elf *elf, uint64_t file_size)
 		require(s->vaddr + s->mem_size > s->vaddr);
 		require((s->vaddr - s->offset) % ELF_PAGE == 0);
 		require(i == 0 || s->vaddr >= s[-1].vaddr + s[-1].mem_size);
-		entry |= (s->flags & ELF_X) && elf->entry >= s->vaddr &&
-			 elf->entry - s->vaddr < s->mem_size;
+		entry |= (s->flags & ELF_X) && elf->entry >= s->vaddr && elf->entry - s->vaddr < s->mem_size;
 	}
 	require(entry);
 }
@@ -59,11 +58,7 @@ static void make_good(uint8_t *file)
 		.phnum = 4,
 	};
 	struct elf_phdr p[4] = {
-		{.type = PT_LOAD,
-		 .flags = ELF_R | ELF_X,
-		 .vaddr = 0x1000,
-		 .filesz = 64,
-		 .memsz = 64},
+		{.type = PT_LOAD, .flags = ELF_R | ELF_X, .vaddr = 0x1000, .filesz = 64, .memsz = 64},
 		{.type = PT_LOAD,
 		 .flags = ELF_R | ELF_W,
 		 .offset = 0x800,

@@ -282,8 +282,7 @@ static void test_random(void **)
 		struct termios t = l.termios;
 
 		(void)line_input(&l, (unsigned char)keys[rand() % (int)(sizeof(keys) - 1)]);
-		assert_true(l.canon - l.read <= LINE_QUEUE_BYTES &&
-			    l.end - l.canon <= LINE_QUEUE_BYTES);
+		assert_true(l.canon - l.read <= LINE_QUEUE_BYTES && l.end - l.canon <= LINE_QUEUE_BYTES);
 		assert_true(l.end - l.read <= LINE_QUEUE_BYTES);
 		assert_true(line_output_count(&l) <= LINE_QUEUE_BYTES);
 		if (rand() % 8 == 0)

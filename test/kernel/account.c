@@ -55,7 +55,8 @@ static void spin(uint64_t ns)
 		;
 }
 
-/* Where a thread is privileged at home its brackets and calls do not go through the gate of lowered code in the same way: full only. */
+/* Where a thread is privileged at home its brackets and calls do not go through the gate of lowered code in the same
+ * way: full only. */
 static void gates_counted_while_on(void)
 {
 	run_on(0);
@@ -69,7 +70,8 @@ static void gates_counted_while_on(void)
 	struct account_component mine_after = component_account();
 
 	EXPECT_EQ(after.elevate - before.elevate, TIMES);
-	EXPECT(after.nucleus_call - before.nucleus_call >= TIMES && after.nucleus_call - before.nucleus_call < 2 * TIMES);
+	EXPECT(after.nucleus_call - before.nucleus_call >= TIMES &&
+	       after.nucleus_call - before.nucleus_call < 2 * TIMES);
 	EXPECT_EQ(mine_after.elevate - mine.elevate, TIMES);
 	EXPECT(mine_after.nucleus_call - mine.nucleus_call >= TIMES);
 	control(0);
@@ -166,7 +168,7 @@ static void rare_events(void)
 }
 
 KTEST_SUITE(account,
-	KTEST("elevations and nucleus calls count while on", gates_counted_while_on, .modes = IN_FULL | IN_DRIVERS),
-	KTEST("times advance while on", times_advance_while_on, .modes = IN_FULL | IN_DRIVERS),
-	KTEST("system calls count while on", system_calls),
-	KTEST("faults, interrupts and invalidations always count", rare_events));
+	    KTEST("elevations and nucleus calls count while on", gates_counted_while_on, .modes = IN_FULL | IN_DRIVERS),
+	    KTEST("times advance while on", times_advance_while_on, .modes = IN_FULL | IN_DRIVERS),
+	    KTEST("system calls count while on", system_calls),
+	    KTEST("faults, interrupts and invalidations always count", rare_events));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The gate of nucleus calls itself, and the calls on components, log and machine: numbers, registers, arguments out of range. */
+/* The gate of nucleus calls itself, and the calls on components, log and machine: numbers, registers, arguments out of
+ * range. */
 #include "ktest.h"
 
 #include <abi/errno.h>
@@ -49,7 +50,8 @@ static void preserved_registers(void)
 				 "movq %%rbx, %0\n movq %%r12, %1\n movq %%r13, %2\n movq %%r15, %3\n"
 				 : "+m"(b), "+m"(c), "+m"(d), "+m"(e)
 				 : "i"(NUCLEUS_CALL_yield)
-				 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r15", "memory", "cc");
+				 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+				   "r15", "memory", "cc");
 		EXPECT_EQ(b, 0x1111);
 		EXPECT_EQ(c, 0x2222);
 		EXPECT_EQ(d, 0x3333);
@@ -58,8 +60,7 @@ static void preserved_registers(void)
 	EXPECT(thread_page_current()->self == thread_page_current());
 }
 
-KTEST_SUITE(calls,
-	KTEST("unknown numbers are refused", unknown_numbers),
-	KTEST("a component registers once", register_component),
-	KTEST("arguments out of range are refused", machine_arguments),
-	KTEST("calls preserve what the convention says", preserved_registers));
+KTEST_SUITE(calls, KTEST("unknown numbers are refused", unknown_numbers),
+	    KTEST("a component registers once", register_component),
+	    KTEST("arguments out of range are refused", machine_arguments),
+	    KTEST("calls preserve what the convention says", preserved_registers));

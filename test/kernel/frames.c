@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames change hands and types only as a whole and only when nothing maps them: frame_take, frame_give, frame_retype. */
+/* Frames change hands and types only as a whole and only when nothing maps them: frame_take, frame_give, frame_retype.
+ */
 #include "ktest.h"
 
 #include <abi/errno.h>
@@ -7,7 +8,8 @@
 
 constexpr unsigned BLOCKS_MAX = 2048;
 
-/* A whole block: 0 when memory has run out. Ends of memory ranges, which come first and cannot be given back, are left aside. */
+/* A whole block: 0 when memory has run out. Ends of memory ranges, which come first and cannot be given back, are left
+ * aside. */
 static uint64_t take_block(enum frame_type type)
 {
 	for (;;) {
@@ -115,7 +117,8 @@ static void mapped_frames_stay(void)
 
 static void retype_errors(void)
 {
-	uint64_t pfn = take_block(FRAME_KERNEL), nucleus = find_frame(FRAME_NUCLEUS), table = find_frame(FRAME_PAGE_TABLE);
+	uint64_t pfn = take_block(FRAME_KERNEL), nucleus = find_frame(FRAME_NUCLEUS),
+		 table = find_frame(FRAME_PAGE_TABLE);
 
 	for (uint32_t type = 0; type < FRAME_TYPES + 2; type++)
 		if (type != FRAME_KERNEL && type != FRAME_PAGE)
@@ -161,12 +164,11 @@ static void exhaustion(void)
 		EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
 }
 
-KTEST_SUITE(frames,
-	KTEST("only kernel and page frames can be taken", take_types),
-	KTEST("take and give a block", take_and_give),
-	KTEST("given frames leave the window", given_frames_leave_the_window),
-	KTEST("give refuses what is not a whole block of ours", give_errors),
-	KTEST("mapped frames can be neither given nor retyped", mapped_frames_stay),
-	KTEST("retype refuses other types", retype_errors),
-	KTEST("a thread's page can be neither given nor retyped", thread_pages_are_pinned),
-	KTEST("memory runs out and comes back", exhaustion));
+KTEST_SUITE(frames, KTEST("only kernel and page frames can be taken", take_types),
+	    KTEST("take and give a block", take_and_give),
+	    KTEST("given frames leave the window", given_frames_leave_the_window),
+	    KTEST("give refuses what is not a whole block of ours", give_errors),
+	    KTEST("mapped frames can be neither given nor retyped", mapped_frames_stay),
+	    KTEST("retype refuses other types", retype_errors),
+	    KTEST("a thread's page can be neither given nor retyped", thread_pages_are_pinned),
+	    KTEST("memory runs out and comes back", exhaustion));

@@ -10,7 +10,8 @@
 #include <kernel/slab.h>
 
 static struct mutex outer_mutex = MUTEX_INIT(outer_mutex, RANK_NONE), inner_mutex = MUTEX_INIT(inner_mutex, RANK_NONE);
-static struct rwlock inner_rwlock = RWLOCK_INIT(inner_rwlock, RANK_NONE), read_rwlock = RWLOCK_INIT(read_rwlock, RANK_NONE);
+static struct rwlock inner_rwlock = RWLOCK_INIT(inner_rwlock, RANK_NONE),
+		     read_rwlock = RWLOCK_INIT(read_rwlock, RANK_NONE);
 static struct spinlock inner_spinlock = SPINLOCK_INIT(RANK_NONE);
 
 /* No constant, so that the compiler does not see what comes. */
@@ -217,12 +218,10 @@ static void unguarded_threads_end(void)
 	EXPECT(component_ktest.faults >= faults_before);
 }
 
-KTEST_SUITE(guard,
-	KTEST("a guard yields the result, or EFAULT", results),
-	KTEST("locks taken inside are released, others kept", locks_are_released),
-	KTEST("who waits for such a lock goes on", waiters_go_on),
-	KTEST("guards nest", nested),
-	KTEST("all kinds of fault are contained", kinds_of_fault),
-	KTEST("many faults are not a storm", many_faults),
-	KTEST("a storm of faults stops the thread", storms_are_stopped),
-	KTEST("a thread without a guard ends alone", unguarded_threads_end));
+KTEST_SUITE(guard, KTEST("a guard yields the result, or EFAULT", results),
+	    KTEST("locks taken inside are released, others kept", locks_are_released),
+	    KTEST("who waits for such a lock goes on", waiters_go_on), KTEST("guards nest", nested),
+	    KTEST("all kinds of fault are contained", kinds_of_fault),
+	    KTEST("many faults are not a storm", many_faults),
+	    KTEST("a storm of faults stops the thread", storms_are_stopped),
+	    KTEST("a thread without a guard ends alone", unguarded_threads_end));

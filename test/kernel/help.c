@@ -70,7 +70,7 @@ long guarded(long (*fn)(void *), void *arg)
 
 bool faults(enum access access, uint64_t address)
 {
-	struct probe p = { access, address };
+	struct probe p = {access, address};
 
 	return guarded(probe, &p) == -EFAULT;
 }

@@ -51,8 +51,8 @@ static void protection(void)
 static void ranges(void)
 {
 	uint64_t pfn = kernel_frame(), va = kmap_reserve(1);
-	static const uint64_t bad[] = { 0, 0x400000, KMAP_BASE - PAGE_SIZE, KMAP_END, WINDOW_BASE, IMAGE_BASE, POOL_BASE, DIRECT_BASE,
-					GATES_BASE, UINT64_MAX & ~4095ull };
+	static const uint64_t bad[] = {0,	   0x400000,  KMAP_BASE - PAGE_SIZE, KMAP_END,	 WINDOW_BASE,
+				       IMAGE_BASE, POOL_BASE, DIRECT_BASE,	     GATES_BASE, UINT64_MAX & ~4095ull};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		EXPECT_EQ(nucleus_kmap(bad[i], pfn, 1, MAP_PROT_READ), -EINVAL);
@@ -77,8 +77,14 @@ static void ranges(void)
 static void frame_types(void)
 {
 	uint64_t page = user_frame(), va = kmap_reserve(1);
-	const uint64_t bad[] = { page, find_frame(FRAME_NUCLEUS), find_frame(FRAME_PAGE_TABLE), find_frame(FRAME_FREE),
-				 boot_info()->time_page_pfn, boot_info()->frame_count, UINT64_MAX >> PAGE_SHIFT, UINT64_MAX - 1 };
+	const uint64_t bad[] = {page,
+				find_frame(FRAME_NUCLEUS),
+				find_frame(FRAME_PAGE_TABLE),
+				find_frame(FRAME_FREE),
+				boot_info()->time_page_pfn,
+				boot_info()->frame_count,
+				UINT64_MAX >> PAGE_SHIFT,
+				UINT64_MAX - 1};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		EXPECT_EQ(nucleus_kmap(va, bad[i], 1, MAP_PROT_READ), -EPERM);
@@ -141,8 +147,14 @@ static struct {
 	uint32_t step;
 } peer;
 
-static void set_step(uint32_t step) { __atomic_store_n(&peer.step, step, __ATOMIC_SEQ_CST); }
-static uint32_t step(void) { return __atomic_load_n(&peer.step, __ATOMIC_SEQ_CST); }
+static void set_step(uint32_t step)
+{
+	__atomic_store_n(&peer.step, step, __ATOMIC_SEQ_CST);
+}
+static uint32_t step(void)
+{
+	return __atomic_load_n(&peer.step, __ATOMIC_SEQ_CST);
+}
 
 static void peer_thread(void *)
 {
@@ -182,11 +194,9 @@ static void other_cpus_forget(void)
 	give_kernel_frame(new);
 }
 
-KTEST_SUITE(kmap,
-	KTEST("map and unmap, counted", map_and_unmap),
-	KTEST("protection holds, nothing is executable", protection),
-	KTEST("ranges outside the kmap area are refused", ranges),
-	KTEST("only kernel frames are mapped", frame_types),
-	KTEST("lists are mapped whole or not at all", list),
-	KTEST("device_map refuses memory", device_errors),
-	KTEST("kunmap reaches the other CPUs", other_cpus_forget, .min_cpus = 2));
+KTEST_SUITE(kmap, KTEST("map and unmap, counted", map_and_unmap),
+	    KTEST("protection holds, nothing is executable", protection),
+	    KTEST("ranges outside the kmap area are refused", ranges),
+	    KTEST("only kernel frames are mapped", frame_types), KTEST("lists are mapped whole or not at all", list),
+	    KTEST("device_map refuses memory", device_errors),
+	    KTEST("kunmap reaches the other CPUs", other_cpus_forget, .min_cpus = 2));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the suites and prints KTAP (Linux Documentation/dev-tools/ktap.rst) straight to the polled console, so that results come out whatever
- * else is broken. A case that does not end in time has failed; its thread is left behind.
+ * Runs the suites and prints KTAP (Linux Documentation/dev-tools/ktap.rst) straight to the polled console, so that
+ * results come out whatever else is broken. A case that does not end in time has failed; its thread is left behind.
  */
 #include "ktest.h"
 
@@ -15,16 +15,18 @@
 
 constexpr uint64_t CASE_LIMIT_NS = 60'000 * MS;
 
-#define SUITES(X) \
-	X(calls) X(frames) X(kmap) X(spaces) X(ranges) X(threads) X(park) X(schedule) X(interrupts) X(context) X(process) X(account) \
-	X(protection) X(guard) X(locks) X(timers) X(memory) X(user_copy) X(stress)
+#define SUITES(X)                                                                                                      \
+	X(calls)                                                                                                       \
+	X(frames)                                                                                                      \
+	X(kmap) X(spaces) X(ranges) X(threads) X(park) X(schedule) X(interrupts) X(context) X(process) X(account)      \
+		X(protection) X(guard) X(locks) X(timers) X(memory) X(user_copy) X(stress)
 #define DECLARE(name) extern const struct ktest_suite ktest_suite_##name;
 SUITES(DECLARE)
 #define REFER(name) &ktest_suite_##name,
-static const struct ktest_suite *const suites[] = { SUITES(REFER) };
+static const struct ktest_suite *const suites[] = {SUITES(REFER)};
 
 static struct mutex output = MUTEX_INIT(output, RANK_NONE);
-static uint32_t failures;		/* of the running case; atomic */
+static uint32_t failures; /* of the running case; atomic */
 
 [[gnu::format(printf, 1, 2)]] static void print(const char *fmt, ...)
 {
@@ -92,7 +94,7 @@ static bool run_case(const struct ktest_case *c)
 	struct execution *e = &executions[next];
 	uint64_t end = clock_monotonic_ns() + CASE_LIMIT_NS;
 
-	*e = (struct execution){ .which = c, .waiter = thread_current() };
+	*e = (struct execution){.which = c, .waiter = thread_current()};
 	__atomic_store_n(&failures, 0, __ATOMIC_RELAXED);
 	if (kthread_start(&component_ktest, c->name, run_case_thread, e, nullptr) < 0)
 		return false;

@@ -15,9 +15,18 @@ static struct wait_queue queue = WAIT_QUEUE_INIT(queue);
 static volatile uint64_t shared, inside;
 static uint32_t over, go, woken;
 
-static uint32_t load(uint32_t *at) { return __atomic_load_n(at, __ATOMIC_SEQ_CST); }
-static void store(uint32_t *at, uint32_t v) { __atomic_store_n(at, v, __ATOMIC_SEQ_CST); }
-static void end_one(void) { __atomic_fetch_add(&over, 1, __ATOMIC_SEQ_CST); }
+static uint32_t load(uint32_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_SEQ_CST);
+}
+static void store(uint32_t *at, uint32_t v)
+{
+	__atomic_store_n(at, v, __ATOMIC_SEQ_CST);
+}
+static void end_one(void)
+{
+	__atomic_fetch_add(&over, 1, __ATOMIC_SEQ_CST);
+}
 
 /* A read and a write far enough apart to be caught in between. */
 static void add_slowly(unsigned i)
@@ -168,10 +177,6 @@ static void wait_queues(void)
 	EXPECT(list_empty(&queue.waiters));
 }
 
-KTEST_SUITE(locks,
-	KTEST("a mutex excludes", mutex_excludes),
-	KTEST("a spinlock excludes", spinlock_excludes),
-	KTEST("a writer excludes all", rwlock_excludes_writers),
-	KTEST("try_lock tells", try_locks),
-	KTEST("readers share", readers_share),
-	KTEST("wait queues wake, and only on the condition", wait_queues));
+KTEST_SUITE(locks, KTEST("a mutex excludes", mutex_excludes), KTEST("a spinlock excludes", spinlock_excludes),
+	    KTEST("a writer excludes all", rwlock_excludes_writers), KTEST("try_lock tells", try_locks),
+	    KTEST("readers share", readers_share), KTEST("wait queues wake, and only on the condition", wait_queues));

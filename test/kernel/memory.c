@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Page allocator and heap: what comes out is whole, aligned, zeroed where promised, and comes back; running out is survived. */
+/* Page allocator and heap: what comes out is whole, aligned, zeroed where promised, and comes back; running out is
+ * survived. */
 #include "ktest.h"
 
 #include <abi/errno.h>
@@ -119,8 +120,8 @@ static void counts_return(void)
 
 static void heap_sizes(void)
 {
-	static const uint32_t sizes[] = { 1, 15, 16, 17, 48, 63, 64, 65, 100, 128, 200, 500, 512, 1000, 1024, 1500, 2048, 2049, 4095, 4096,
-					  4097, 10000, 65536, 1 << 20 };
+	static const uint32_t sizes[] = {1,   15,   16,	  17,	48,   63,   64,	  65,	100,  128,   200,   500,
+					 512, 1000, 1024, 1500, 2048, 2049, 4095, 4096, 4097, 10000, 65536, 1 << 20};
 	static unsigned char *p[ARRAY_LEN(sizes)];
 	uint64_t bytes = component_ktest.bytes, allocations = component_ktest.allocations;
 
@@ -188,11 +189,7 @@ static void resize(void)
 	EXPECT(kmalloc((2 << 20) + 1) == nullptr);
 }
 
-KTEST_SUITE(memory,
-	KTEST("user pages are apart, counted, clean", user_pages),
-	KTEST("kernel runs are aligned and apart", kernel_runs),
-	KTEST("heap objects of all sizes", heap_sizes),
-	KTEST("twenty thousand allocations", heap_churn),
-	KTEST("objects are resized and copied", resize),
-	KTEST("counts return", counts_return),
-	KTEST("memory runs out and comes back", exhaustion));
+KTEST_SUITE(memory, KTEST("user pages are apart, counted, clean", user_pages),
+	    KTEST("kernel runs are aligned and apart", kernel_runs), KTEST("heap objects of all sizes", heap_sizes),
+	    KTEST("twenty thousand allocations", heap_churn), KTEST("objects are resized and copied", resize),
+	    KTEST("counts return", counts_return), KTEST("memory runs out and comes back", exhaustion));

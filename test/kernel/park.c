@@ -4,8 +4,14 @@
 
 #include <abi/errno.h>
 
-static uint32_t load(uint32_t *at) { return __atomic_load_n(at, __ATOMIC_SEQ_CST); }
-static void store(uint32_t *at, uint32_t v) { __atomic_store_n(at, v, __ATOMIC_SEQ_CST); }
+static uint32_t load(uint32_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_SEQ_CST);
+}
+static void store(uint32_t *at, uint32_t v)
+{
+	__atomic_store_n(at, v, __ATOMIC_SEQ_CST);
+}
 
 /* Empties the caller's permit. */
 static void drop_permit(void)
@@ -57,7 +63,7 @@ static void sleeper_thread(void *arg)
 
 static bool wake_in_order(void)
 {
-	static const uint8_t place[SLEEPERS] = { 3, 0, 5, 1, 4, 2 };
+	static const uint8_t place[SLEEPERS] = {3, 0, 5, 1, 4, 2};
 	uint64_t start = ktest_now() + 50 * MS;
 	bool ordered = true;
 
@@ -220,12 +226,10 @@ static void no_wakeup_is_lost(void)
 		no_wakeup_is_lost_on(1);
 }
 
-KTEST_SUITE(park,
-	KTEST("the permit is sticky, and one", permit_is_sticky),
-	KTEST("deadlines are never early", deadlines_are_not_early),
-	KTEST("deadlines expire in order", deadlines_in_order),
-	KTEST("unpark wakes", unpark_wakes),
-	KTEST("a kick ends an interruptible park and stays until cleared", kick_ends_an_interruptible_park),
-	KTEST("a kick does not end another park", kick_leaves_another_park_alone),
-	KTEST("a kick before the start is kept", kick_before_start),
-	KTEST("no wake-up is lost", no_wakeup_is_lost));
+KTEST_SUITE(park, KTEST("the permit is sticky, and one", permit_is_sticky),
+	    KTEST("deadlines are never early", deadlines_are_not_early),
+	    KTEST("deadlines expire in order", deadlines_in_order), KTEST("unpark wakes", unpark_wakes),
+	    KTEST("a kick ends an interruptible park and stays until cleared", kick_ends_an_interruptible_park),
+	    KTEST("a kick does not end another park", kick_leaves_another_park_alone),
+	    KTEST("a kick before the start is kept", kick_before_start),
+	    KTEST("no wake-up is lost", no_wakeup_is_lost));

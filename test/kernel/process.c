@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Process contexts without processes: a space, a thread and a few instructions from arch/, which tell by a data page what they saw. They
- * enter the kernel by a system call of the tests' own, so that nothing but the gates and the nucleus is involved.
+ * Process contexts without processes: a space, a thread and a few instructions from arch/, which tell by a data page
+ * what they saw. They enter the kernel by a system call of the tests' own, so that nothing but the gates and the
+ * nucleus is involved.
  */
 #include "ktest.h"
 
@@ -17,8 +18,10 @@ constexpr uint64_t EXTRA_VA = 0xa00000;
 
 bool bare_create(struct bare *b, const void *code, size_t bytes, int cpu)
 {
-	*b = (struct bare){ .space = (uint32_t)nucleus_space_create(), .code_pfn = user_frame(), .data_pfn = user_frame(),
-			    .stack_pfn = user_frame() };
+	*b = (struct bare){.space = (uint32_t)nucleus_space_create(),
+			   .code_pfn = user_frame(),
+			   .data_pfn = user_frame(),
+			   .stack_pfn = user_frame()};
 	memcpy((void *)(uint64_t)window(b->code_pfn), code, bytes);
 	if (!EXPECT_EQ(nucleus_space_map(b->space, CODE_VA, b->code_pfn, 1, MAP_PROT_READ | MAP_PROT_EXEC), 0) ||
 	    !EXPECT_EQ(nucleus_space_map(b->space, DATA_VA, b->data_pfn, 1, READ_WRITE), 0) ||
@@ -55,7 +58,8 @@ void bare_destroy(struct bare *b)
 /* A started process with one page more at EXTRA_VA. */
 static bool start_with_page(struct bare *b, const void *code, size_t bytes, int cpu, uint64_t extra)
 {
-	if (!bare_create(b, code, bytes, cpu) || !EXPECT_EQ(nucleus_space_map(b->space, EXTRA_VA, extra, 1, READ_WRITE), 0))
+	if (!bare_create(b, code, bytes, cpu) ||
+	    !EXPECT_EQ(nucleus_space_map(b->space, EXTRA_VA, extra, 1, READ_WRITE), 0))
 		return false;
 	window(b->data_pfn)[8] = EXTRA_VA;
 	bare_start(b);
@@ -196,7 +200,8 @@ static bool is_quiet(uint64_t pfn)
 static bool start_writer(struct bare *b, uint64_t extra)
 {
 	run_on(0);
-	return start_with_page(b, bare_writer, BARE_SIZE(writer), 1, extra) && EXPECT(WAIT_UNTIL(bare_word(b, 1) > 1000));
+	return start_with_page(b, bare_writer, BARE_SIZE(writer), 1, extra) &&
+	       EXPECT(WAIT_UNTIL(bare_word(b, 1) > 1000));
 }
 
 static void replace_reaches_other_cpus(void)
@@ -279,14 +284,12 @@ static void running_thread_is_busy(void)
 	give_user_frame(extra);
 }
 
-KTEST_SUITE(process,
-	KTEST("a process runs and ends", runs_and_exits),
-	KTEST("a system call keeps registers, and brings no flags along", registers_over_a_call),
-	KTEST("a thousand system calls", many_calls),
-	KTEST("contexts are kept apart", contexts_are_kept_apart),
-	KTEST("harvest tells what was used", harvest_tells_use),
-	KTEST("a running thread's registers are out of reach", running_thread_is_busy, .min_cpus = 2),
-	KTEST("replace reaches the other CPUs", replace_reaches_other_cpus, .min_cpus = 2),
-	KTEST("unmap reaches the other CPUs", unmap_reaches_other_cpus, .min_cpus = 2),
-	KTEST("protect reaches the other CPUs", protect_reaches_other_cpus, .min_cpus = 2),
-	KTEST("clone reaches the other CPUs", clone_reaches_other_cpus, .min_cpus = 2));
+KTEST_SUITE(process, KTEST("a process runs and ends", runs_and_exits),
+	    KTEST("a system call keeps registers, and brings no flags along", registers_over_a_call),
+	    KTEST("a thousand system calls", many_calls), KTEST("contexts are kept apart", contexts_are_kept_apart),
+	    KTEST("harvest tells what was used", harvest_tells_use),
+	    KTEST("a running thread's registers are out of reach", running_thread_is_busy, .min_cpus = 2),
+	    KTEST("replace reaches the other CPUs", replace_reaches_other_cpus, .min_cpus = 2),
+	    KTEST("unmap reaches the other CPUs", unmap_reaches_other_cpus, .min_cpus = 2),
+	    KTEST("protect reaches the other CPUs", protect_reaches_other_cpus, .min_cpus = 2),
+	    KTEST("clone reaches the other CPUs", clone_reaches_other_cpus, .min_cpus = 2));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What lowered code can reach: nothing of the nucleus, its own text and page tables only for reading, no data for executing. Each is
- * tried, and the fault is contained. Where threads are privileged at home (dynpriv=off) only what the page tables forbid everyone still holds.
+ * What lowered code can reach: nothing of the nucleus, its own text and page tables only for reading, no data for
+ * executing. Each is tried, and the fault is contained. Where threads are privileged at home (dynpriv=off) only what
+ * the page tables forbid everyone still holds.
  */
 #include "ktest.h"
 
@@ -12,8 +13,8 @@
 
 DECLARE_COMPONENT(core);
 
-extern const char nucleus_text_start[], nucleus_data_start[], nucleus_rodata_start[], symtab_start[], lowered_rodata_start[],
-	lowered_text_end[];
+extern const char nucleus_text_start[], nucleus_data_start[], nucleus_rodata_start[], symtab_start[],
+	lowered_rodata_start[], lowered_text_end[];
 
 constexpr uint32_t LOWERED = IN_FULL | IN_DRIVERS;
 /* Harmless to execute, if it could be. */
@@ -41,7 +42,8 @@ static void nucleus_memory(void)
 
 static void read_only_for_lowered(void)
 {
-	uint64_t table = (uint64_t)window(find_frame(FRAME_PAGE_TABLE)), time = (uint64_t)window(boot_info()->time_page_pfn);
+	uint64_t table = (uint64_t)window(find_frame(FRAME_PAGE_TABLE)),
+		 time = (uint64_t)window(boot_info()->time_page_pfn);
 
 	EXPECT(!faults(ACCESS_READ, table));
 	EXPECT(faults(ACCESS_WRITE, table));
@@ -113,10 +115,8 @@ static void brackets_need_the_right(void)
 	EXPECT_EQ(bracket_result, -EFAULT);
 }
 
-KTEST_SUITE(protection,
-	KTEST("brackets need the right", brackets_need_the_right, .modes = LOWERED),
-	KTEST("the nucleus's image is out of reach", nucleus_image, .modes = LOWERED),
-	KTEST("the nucleus's memory is out of reach", nucleus_memory, .modes = LOWERED),
-	KTEST("page tables, frame table, time page are only read", read_only_for_lowered, .modes = LOWERED),
-	KTEST("nothing is writable and executable", write_or_execute),
-	KTEST("what is not there faults", absent));
+KTEST_SUITE(protection, KTEST("brackets need the right", brackets_need_the_right, .modes = LOWERED),
+	    KTEST("the nucleus's image is out of reach", nucleus_image, .modes = LOWERED),
+	    KTEST("the nucleus's memory is out of reach", nucleus_memory, .modes = LOWERED),
+	    KTEST("page tables, frame table, time page are only read", read_only_for_lowered, .modes = LOWERED),
+	    KTEST("nothing is writable and executable", write_or_execute), KTEST("what is not there faults", absent));

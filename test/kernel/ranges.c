@@ -63,7 +63,9 @@ static void unmap_in_parts(void)
 	EXPECT_EQ(nucleus_space_map(s, VA, PFN_LIST, CALL_AREA_WORDS, MAP_PROT_READ), 0);
 	for (unsigned i = 0; i < 400 - CALL_AREA_WORDS; i++)
 		call_area()[i] = pfn;
-	EXPECT_EQ(nucleus_space_map(s, VA + CALL_AREA_WORDS * PAGE_SIZE, PFN_LIST, 400 - CALL_AREA_WORDS, MAP_PROT_READ), 0);
+	EXPECT_EQ(
+		nucleus_space_map(s, VA + CALL_AREA_WORDS * PAGE_SIZE, PFN_LIST, 400 - CALL_AREA_WORDS, MAP_PROT_READ),
+		0);
 	EXPECT_EQ(mappings(pfn), 400);
 	EXPECT_EQ(nucleus_space_unmap(s, VA, end), 0);
 	EXPECT_EQ(pte_list()->count, PTE_LIST_MAX);
@@ -251,13 +253,12 @@ static void harvest_untouched(void)
 	give_user_frame(a);
 }
 
-KTEST_SUITE(ranges,
-	KTEST("unmap lists what was there and counts it off", unmap_lists),
-	KTEST("long ranges are unmapped in parts", unmap_in_parts),
-	KTEST("page tables come with use and go without", tables_come_and_go),
-	KTEST("protect changes what is there and nothing else", protect),
-	KTEST("replace exchanges frames", replace),
-	KTEST("clone copy-on-write makes both sides read-only", clone_cow),
-	KTEST("clone without it shares writable pages", clone_shared),
-	KTEST("long ranges are cloned in parts", clone_in_parts),
-	KTEST("harvest of untouched pages finds no bits", harvest_untouched));
+KTEST_SUITE(ranges, KTEST("unmap lists what was there and counts it off", unmap_lists),
+	    KTEST("long ranges are unmapped in parts", unmap_in_parts),
+	    KTEST("page tables come with use and go without", tables_come_and_go),
+	    KTEST("protect changes what is there and nothing else", protect),
+	    KTEST("replace exchanges frames", replace),
+	    KTEST("clone copy-on-write makes both sides read-only", clone_cow),
+	    KTEST("clone without it shares writable pages", clone_shared),
+	    KTEST("long ranges are cloned in parts", clone_in_parts),
+	    KTEST("harvest of untouched pages finds no bits", harvest_untouched));

@@ -10,9 +10,18 @@ static struct {
 	uint32_t go, stop, over;
 } share;
 
-static uint32_t load(uint32_t *at) { return __atomic_load_n(at, __ATOMIC_SEQ_CST); }
-static void store(uint32_t *at, uint32_t v) { __atomic_store_n(at, v, __ATOMIC_SEQ_CST); }
-static void end_one(void) { __atomic_fetch_add(&share.over, 1, __ATOMIC_SEQ_CST); }
+static uint32_t load(uint32_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_SEQ_CST);
+}
+static void store(uint32_t *at, uint32_t v)
+{
+	__atomic_store_n(at, v, __ATOMIC_SEQ_CST);
+}
+static void end_one(void)
+{
+	__atomic_fetch_add(&share.over, 1, __ATOMIC_SEQ_CST);
+}
 
 static void yielding(void *arg)
 {
@@ -182,10 +191,9 @@ static void idle_cpus_take_work(void)
 	EVENTUALLY(5, both_run());
 }
 
-KTEST_SUITE(schedule,
-	KTEST("yielding threads share a CPU", yield_is_fair),
-	KTEST("threads that never yield share a CPU", preemption_is_fair),
-	KTEST("nice threads get less", nice_threads_get_less),
-	KTEST("nobody is preempted who asks not to be", no_preemption_while_disabled),
-	KTEST("interrupt threads go first", interrupt_threads_go_first),
-	KTEST("CPUs with nothing to do take work", idle_cpus_take_work, .min_cpus = 2));
+KTEST_SUITE(schedule, KTEST("yielding threads share a CPU", yield_is_fair),
+	    KTEST("threads that never yield share a CPU", preemption_is_fair),
+	    KTEST("nice threads get less", nice_threads_get_less),
+	    KTEST("nobody is preempted who asks not to be", no_preemption_while_disabled),
+	    KTEST("interrupt threads go first", interrupt_threads_go_first),
+	    KTEST("CPUs with nothing to do take work", idle_cpus_take_work, .min_cpus = 2));

@@ -88,8 +88,8 @@ static void map_ranges(void)
 {
 	uint32_t s = (uint32_t)nucleus_space_create();
 	uint64_t pfn = user_frame();
-	static const uint64_t bad[] = { VA + 1, USER_END, USER_END + PAGE_SIZE, 1ull << 47, KMAP_BASE, WINDOW_BASE, POOL_BASE, IMAGE_BASE,
-					GATES_BASE, UINT64_MAX & ~4095ull };
+	static const uint64_t bad[] = {VA + 1,	    USER_END,  USER_END + PAGE_SIZE, 1ull << 47, KMAP_BASE,
+				       WINDOW_BASE, POOL_BASE, IMAGE_BASE,	     GATES_BASE, UINT64_MAX & ~4095ull};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		EXPECT_EQ(nucleus_space_map(s, bad[i], pfn, 1, MAP_PROT_READ), -EINVAL);
@@ -122,9 +122,14 @@ static void frame_types(void)
 {
 	uint32_t s = (uint32_t)nucleus_space_create();
 	uint64_t kernel = kernel_frame(), page = user_frame();
-	const uint64_t bad[] = { kernel, find_frame(FRAME_NUCLEUS), find_frame(FRAME_PAGE_TABLE), (uint64_t)nucleus_space_root(s),
-				 find_frame(FRAME_FREE), boot_info()->frame_count, UINT64_MAX >> PAGE_SHIFT,
-				 ((uint64_t)thread_page_current()->self - WINDOW_BASE) >> PAGE_SHIFT };
+	const uint64_t bad[] = {kernel,
+				find_frame(FRAME_NUCLEUS),
+				find_frame(FRAME_PAGE_TABLE),
+				(uint64_t)nucleus_space_root(s),
+				find_frame(FRAME_FREE),
+				boot_info()->frame_count,
+				UINT64_MAX >> PAGE_SHIFT,
+				((uint64_t)thread_page_current()->self - WINDOW_BASE) >> PAGE_SHIFT};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		EXPECT_EQ(nucleus_space_map(s, VA, bad[i], 1, MAP_PROT_READ), -EPERM);
@@ -178,11 +183,9 @@ static void exists(void)
 	give_user_frame(b);
 }
 
-KTEST_SUITE(spaces,
-	KTEST("create, name, destroy", life),
-	KTEST("stale handles are refused by every call", stale_handles),
-	KTEST("a space in use cannot be destroyed", busy),
-	KTEST("ranges and protections out of bounds are refused", map_ranges),
-	KTEST("only page frames are mapped", frame_types),
-	KTEST("the shared page is never writable", shared_page),
-	KTEST("what is mapped is not mapped over", exists));
+KTEST_SUITE(spaces, KTEST("create, name, destroy", life),
+	    KTEST("stale handles are refused by every call", stale_handles),
+	    KTEST("a space in use cannot be destroyed", busy),
+	    KTEST("ranges and protections out of bounds are refused", map_ranges),
+	    KTEST("only page frames are mapped", frame_types), KTEST("the shared page is never writable", shared_page),
+	    KTEST("what is mapped is not mapped over", exists));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Many threads at once: parking, waking, yielding, migrating; mapping and unmapping against processes on the other CPUs. */
+/* Many threads at once: parking, waking, yielding, migrating; mapping and unmapping against processes on the other
+ * CPUs. */
 #include "ktest.h"
 
 #include "bare.h"
@@ -12,8 +13,14 @@ static struct thread *workers[WORKERS];
 static uint32_t over, ready;
 static uint64_t signals[WORKERS];
 
-static void end_one(void) { __atomic_fetch_add(&over, 1, __ATOMIC_SEQ_CST); }
-static bool all_over(uint32_t n) { return __atomic_load_n(&over, __ATOMIC_SEQ_CST) == n; }
+static void end_one(void)
+{
+	__atomic_fetch_add(&over, 1, __ATOMIC_SEQ_CST);
+}
+static bool all_over(uint32_t n)
+{
+	return __atomic_load_n(&over, __ATOMIC_SEQ_CST) == n;
+}
 
 /* Each wakes its neighbour as often as it is woken itself. */
 static void park_worker(void *arg)
@@ -140,8 +147,7 @@ static void processes_come_and_go(void)
 	}
 }
 
-KTEST_SUITE(stress,
-	KTEST("a ring of threads that wake each other", wakeups),
-	KTEST("mappings change while processes run", mappings_against_processes),
-	KTEST("sixty threads are born and die", births_and_deaths),
-	KTEST("processes come and go", processes_come_and_go));
+KTEST_SUITE(stress, KTEST("a ring of threads that wake each other", wakeups),
+	    KTEST("mappings change while processes run", mappings_against_processes),
+	    KTEST("sixty threads are born and die", births_and_deaths),
+	    KTEST("processes come and go", processes_come_and_go));

@@ -8,7 +8,8 @@
 
 extern const char nucleus_text_start[], nucleus_data_start[], lowered_text_end[];
 
-/* Where bare threads begin: without struct thread, with their page as argument; words of the page's lowered part are theirs. */
+/* Where bare threads begin: without struct thread, with their page as argument; words of the page's lowered part are
+ * theirs. */
 [[noreturn]] static void bare_thread(struct thread_page *page)
 {
 	volatile uint64_t *words = (volatile uint64_t *)page->lowered;
@@ -53,10 +54,21 @@ static void create_errors(void)
 	uint64_t good = (uint64_t)bare_thread, page = user_frame();
 	struct bare_thread b;
 	uint32_t stale = (uint32_t)nucleus_space_create();
-	const uint64_t entries[] = { 0, 0x400000, (uint64_t)nucleus_text_start, (uint64_t)nucleus_data_start, (uint64_t)&stale, WINDOW_BASE,
-				     (uint64_t)lowered_text_end, UINT64_MAX };
-	const uint64_t pages[] = { page, find_frame(FRAME_NUCLEUS), find_frame(FRAME_PAGE_TABLE), find_frame(FRAME_FREE),
-				   boot_info()->frame_count, UINT64_MAX >> PAGE_SHIFT, boot_info()->time_page_pfn };
+	const uint64_t entries[] = {0,
+				    0x400000,
+				    (uint64_t)nucleus_text_start,
+				    (uint64_t)nucleus_data_start,
+				    (uint64_t)&stale,
+				    WINDOW_BASE,
+				    (uint64_t)lowered_text_end,
+				    UINT64_MAX};
+	const uint64_t pages[] = {page,
+				  find_frame(FRAME_NUCLEUS),
+				  find_frame(FRAME_PAGE_TABLE),
+				  find_frame(FRAME_FREE),
+				  boot_info()->frame_count,
+				  UINT64_MAX >> PAGE_SHIFT,
+				  boot_info()->time_page_pfn};
 
 	if (!make(&b))
 		return;
@@ -146,7 +158,8 @@ static void reused_records(void)
 	unsigned n = 0;
 
 	for (; n < 64 && make(&others[n]); n++) {
-		names[n] = (uint32_t)nucleus_thread_create(others[n].page_pfn, (uint64_t)bare_thread, others[n].top, 0, component_ktest.id);
+		names[n] = (uint32_t)nucleus_thread_create(others[n].page_pfn, (uint64_t)bare_thread, others[n].top, 0,
+							   component_ktest.id);
 		if ((names[n] & 0xfffff) == (first & 0xfffff)) {
 			expect_no_thread(first);
 			n++;
@@ -221,7 +234,8 @@ static void affinity_holds(void)
 
 	__atomic_store_n(&wanderers, 0, __ATOMIC_SEQ_CST);
 	for (uint32_t i = 0; i < count; i++)
-		(void)start_thread(stay, (void *)(uint64_t)(i % boot_info()->cpu_count), (int)(i % boot_info()->cpu_count));
+		(void)start_thread(stay, (void *)(uint64_t)(i % boot_info()->cpu_count),
+				   (int)(i % boot_info()->cpu_count));
 	EXPECT(WAIT_UNTIL(__atomic_load_n(&wanderers, __ATOMIC_SEQ_CST) == count));
 }
 
@@ -265,15 +279,12 @@ static void times_asleep(void)
 	EVENTUALLY(5, sleep_counts_not());
 }
 
-KTEST_SUITE(threads,
-	KTEST("thread_create refuses bad entries, pages, stacks, spaces", create_errors),
-	KTEST("handles never given are refused by every call", handles_never_given),
-	KTEST("a thread starts, ends and is told of", life),
-	KTEST("the handle of a thread that is gone names no other", reused_records),
-	KTEST("thread_exit refuses a bad address", exit_errors),
-	KTEST("priorities have bounds", priorities),
-	KTEST("an affinity without a CPU is refused", affinity_errors),
-	KTEST("affinity moves a thread", affinity_moves, .min_cpus = 2),
-	KTEST("a thread stays where it may run", affinity_holds, .min_cpus = 2),
-	KTEST("times advance while a thread runs", times),
-	KTEST("times stand while it sleeps", times_asleep));
+KTEST_SUITE(threads, KTEST("thread_create refuses bad entries, pages, stacks, spaces", create_errors),
+	    KTEST("handles never given are refused by every call", handles_never_given),
+	    KTEST("a thread starts, ends and is told of", life),
+	    KTEST("the handle of a thread that is gone names no other", reused_records),
+	    KTEST("thread_exit refuses a bad address", exit_errors), KTEST("priorities have bounds", priorities),
+	    KTEST("an affinity without a CPU is refused", affinity_errors),
+	    KTEST("affinity moves a thread", affinity_moves, .min_cpus = 2),
+	    KTEST("a thread stays where it may run", affinity_holds, .min_cpus = 2),
+	    KTEST("times advance while a thread runs", times), KTEST("times stand while it sleeps", times_asleep));

@@ -13,7 +13,10 @@ static struct test_timer {
 } timers[TIMERS];
 static uint32_t fired;
 
-static uint32_t load(uint32_t *at) { return __atomic_load_n(at, __ATOMIC_SEQ_CST); }
+static uint32_t load(uint32_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_SEQ_CST);
+}
 
 static void expire(struct timer *t)
 {
@@ -32,7 +35,7 @@ static void reset(void)
 
 static bool ordered(void)
 {
-	static const uint8_t place[TIMERS] = { 2, 4, 0, 3, 1 };
+	static const uint8_t place[TIMERS] = {2, 4, 0, 3, 1};
 	uint64_t start = ktest_now() + 20 * MS;
 	bool good = true;
 
@@ -107,9 +110,7 @@ static void real_time_can_be_set(void)
 	EXPECT(clock_monotonic_ns() >= mono);
 }
 
-KTEST_SUITE(timers,
-	KTEST("timers fire in order, never early", fire_in_order),
-	KTEST("a cancelled timer does not fire", cancel),
-	KTEST("arming again moves a timer", arm_again),
-	KTEST("the clock goes forward on every CPU", clock_is_monotonic),
-	KTEST("real time can be set, monotonic time not", real_time_can_be_set));
+KTEST_SUITE(timers, KTEST("timers fire in order, never early", fire_in_order),
+	    KTEST("a cancelled timer does not fire", cancel), KTEST("arming again moves a timer", arm_again),
+	    KTEST("the clock goes forward on every CPU", clock_is_monotonic),
+	    KTEST("real time can be set, monotonic time not", real_time_can_be_set));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies to and from a process: right across page borders, and EFAULT for every address that is not the process's to use. */
+/* Copies to and from a process: right across page borders, and EFAULT for every address that is not the process's to
+ * use. */
 #include "ktest.h"
 
 #include <abi/errno.h>
@@ -36,7 +37,7 @@ static void leave(struct vm_space *space)
 static void round_trips(void)
 {
 	static unsigned char out[2 * PAGE_SIZE], in[2 * PAGE_SIZE];
-	static const uint64_t offsets[] = { 0, 1, PAGE_SIZE - 1, PAGE_SIZE, 100 };
+	static const uint64_t offsets[] = {0, 1, PAGE_SIZE - 1, PAGE_SIZE, 100};
 	struct vm_space *space;
 
 	if (!enter(&space))
@@ -61,8 +62,20 @@ static void round_trips(void)
 static void bad_addresses(void)
 {
 	static char buffer[PAGE_SIZE];
-	static const uint64_t bad[] = { 0, 8, BASE - 1, BASE + PAGES * PAGE_SIZE, USER_END - 1, USER_END, 1ull << 47, 0x0000900000000000,
-					WINDOW_BASE, KMAP_BASE, POOL_BASE, IMAGE_BASE, GATES_BASE, UINT64_MAX - 3 };
+	static const uint64_t bad[] = {0,
+				       8,
+				       BASE - 1,
+				       BASE + PAGES * PAGE_SIZE,
+				       USER_END - 1,
+				       USER_END,
+				       1ull << 47,
+				       0x0000900000000000,
+				       WINDOW_BASE,
+				       KMAP_BASE,
+				       POOL_BASE,
+				       IMAGE_BASE,
+				       GATES_BASE,
+				       UINT64_MAX - 3};
 	struct vm_space *space;
 	uint32_t word;
 
@@ -87,7 +100,7 @@ static void bad_addresses(void)
 
 static void read_only(void)
 {
-	char buffer[16] = { 1 };
+	char buffer[16] = {1};
 	struct vm_space *space;
 	uint32_t seen;
 
@@ -131,9 +144,7 @@ static void no_process(void)
 	EXPECT_EQ(copy_to_user(USER_ADDR(BASE), buffer, 4), -EFAULT);
 }
 
-KTEST_SUITE(user_copy,
-	KTEST("what goes in comes out", round_trips),
-	KTEST("addresses that are not the process's", bad_addresses),
-	KTEST("read-only memory is not written", read_only),
-	KTEST("strings end where they end", strings),
-	KTEST("a kernel thread has no user memory", no_process));
+KTEST_SUITE(user_copy, KTEST("what goes in comes out", round_trips),
+	    KTEST("addresses that are not the process's", bad_addresses),
+	    KTEST("read-only memory is not written", read_only), KTEST("strings end where they end", strings),
+	    KTEST("a kernel thread has no user memory", no_process));

@@ -22,8 +22,7 @@ constexpr uint64_t STACK_SIZE = 128 << 10;
 REQUEST uint64_t base_revision[3] = LIMINE_BASE_REVISION(2);
 REQUEST struct limine_bootloader_info_request info_request = {.id = LIMINE_BOOTLOADER_INFO_REQUEST};
 REQUEST struct limine_firmware_type_request firmware_request = {.id = LIMINE_FIRMWARE_TYPE_REQUEST};
-REQUEST struct limine_stack_size_request stack_request = {.id = LIMINE_STACK_SIZE_REQUEST,
-							  .stack_size = STACK_SIZE};
+REQUEST struct limine_stack_size_request stack_request = {.id = LIMINE_STACK_SIZE_REQUEST, .stack_size = STACK_SIZE};
 REQUEST struct limine_hhdm_request hhdm_request = {.id = LIMINE_HHDM_REQUEST};
 REQUEST struct limine_framebuffer_request fb_request = {.id = LIMINE_FRAMEBUFFER_REQUEST};
 REQUEST struct limine_paging_mode_request paging_request = {.id = LIMINE_PAGING_MODE_REQUEST};
@@ -33,12 +32,10 @@ REQUEST struct limine_kernel_file_request file_request = {.id = LIMINE_KERNEL_FI
 REQUEST struct limine_module_request module_request = {.id = LIMINE_MODULE_REQUEST};
 REQUEST struct limine_rsdp_request rsdp_request = {.id = LIMINE_RSDP_REQUEST};
 REQUEST struct limine_smbios_request smbios_request = {.id = LIMINE_SMBIOS_REQUEST};
-REQUEST struct limine_efi_system_table_request system_request = {
-	.id = LIMINE_EFI_SYSTEM_TABLE_REQUEST};
+REQUEST struct limine_efi_system_table_request system_request = {.id = LIMINE_EFI_SYSTEM_TABLE_REQUEST};
 REQUEST struct limine_efi_memmap_request efi_memmap_request = {.id = LIMINE_EFI_MEMMAP_REQUEST};
 REQUEST struct limine_boot_time_request time_request = {.id = LIMINE_BOOT_TIME_REQUEST};
-REQUEST struct limine_kernel_address_request address_request = {
-	.id = LIMINE_KERNEL_ADDRESS_REQUEST};
+REQUEST struct limine_kernel_address_request address_request = {.id = LIMINE_KERNEL_ADDRESS_REQUEST};
 
 /* Outside the markers: a loader that answers it does not honour them. */
 static volatile struct limine_hhdm_request outside_request = {.id = LIMINE_HHDM_REQUEST};
@@ -202,8 +199,7 @@ static bool permissions(const void *p, bool write, bool exec)
 {
 	uint64_t size, e = leaf((uint64_t)p, &size);
 
-	return (e & 1) && (bool)(e & 2) == write && !(e & 4) &&
-	       ((e >> 63) == !exec || !(first_state.efer & 0x800));
+	return (e & 1) && (bool)(e & 2) == write && !(e & 4) && ((e >> 63) == !exec || !(first_state.efer & 0x800));
 }
 
 static void check_state(const struct entry_state *s, uint64_t rdi, const char *who)
@@ -228,15 +224,13 @@ static void check_state(const struct entry_state *s, uint64_t rdi, const char *w
 	      "data segments are the 64-bit one");
 	check(gdt[0] == 0 && (gdt[1] & ~(1ull << 40)) == 0x00009a000000ffff &&
 		      (gdt[2] & ~(1ull << 40)) == 0x000092000000ffff &&
-		      (gdt[3] & ~(1ull << 40)) == 0x00cf9a000000ffff &&
-		      (gdt[4] & ~(1ull << 40)) == 0x00cf92000000ffff,
+		      (gdt[3] & ~(1ull << 40)) == 0x00cf9a000000ffff && (gdt[4] & ~(1ull << 40)) == 0x00cf92000000ffff,
 	      "GDT's entries as promised");
-	check_value(memory_type((uint64_t)gdt - hhdm, 56), LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE,
-		    "GDT is reclaimable");
+	check_value(memory_type((uint64_t)gdt - hhdm, 56), LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE, "GDT is reclaimable");
 	check_value(s->stack_word, 0, "return address is 0");
 	check_value(s->gpr[7] & 15, 8, "stack is aligned as at a function's entry");
-	check_value(memory_type(s->gpr[7] + 8 - STACK_SIZE - hhdm, STACK_SIZE),
-		    LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE, "stack is reclaimable and large enough");
+	check_value(memory_type(s->gpr[7] + 8 - STACK_SIZE - hhdm, STACK_SIZE), LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE,
+		    "stack is reclaimable and large enough");
 }
 
 static void check_basics(void)
@@ -247,8 +241,7 @@ static void check_basics(void)
 	check((hhdm & 0xffff8000001fffff) == 0xffff800000000000, "HHDM offset is sensible");
 	check(is_hhdm(hhdm_request.response), "responses are in the HHDM");
 	check(outside_request.response == nullptr, "request markers are honoured");
-	check(info_request.response != nullptr && info_request.response->name[0] != '\0',
-	      "bootloader info response");
+	check(info_request.response != nullptr && info_request.response->name[0] != '\0', "bootloader info response");
 	put("# loader: ");
 	put(info_request.response->name);
 	put(" ");
@@ -258,8 +251,7 @@ static void check_basics(void)
 	check(firmware_request.response != nullptr &&
 		      firmware_request.response->firmware_type == LIMINE_FIRMWARE_TYPE_UEFI64,
 	      "firmware type response");
-	check(paging_request.response != nullptr &&
-		      paging_request.response->mode == LIMINE_PAGING_MODE_4LVL,
+	check(paging_request.response != nullptr && paging_request.response->mode == LIMINE_PAGING_MODE_4LVL,
 	      "paging mode response: 4 levels");
 	check(time_request.response != nullptr && time_request.response->boot_time > 1700000000 &&
 		      time_request.response->boot_time < 4000000000,
@@ -279,13 +271,10 @@ static void check_files(void)
 	check(equal(k->kernel_file->path, "/kernel.elf", 12), "kernel file's path");
 	check(equal(k->kernel_file->cmdline, "cpus=", 5), "kernel's command line");
 	check(m != nullptr && m->module_count == (ours ? 3 : 2), "number of modules");
-	check(equal(m->modules[0]->path, "/one.txt", 9) &&
-		      equal(m->modules[0]->cmdline, "first module", 13),
+	check(equal(m->modules[0]->path, "/one.txt", 9) && equal(m->modules[0]->cmdline, "first module", 13),
 	      "module 1's path and command line");
-	check(m->modules[0]->size == 15 && equal(m->modules[0]->address, "the first one.\n", 15),
-	      "module 1's content");
-	check(m->modules[1]->size == option("size=") && m->modules[1]->cmdline[0] == '\0',
-	      "module 2's size");
+	check(m->modules[0]->size == 15 && equal(m->modules[0]->address, "the first one.\n", 15), "module 1's content");
+	check(m->modules[1]->size == option("size=") && m->modules[1]->cmdline[0] == '\0', "module 2's size");
 	for (uint64_t i = 0, sum = 0; i < m->modules[1]->size; i++) {
 		sum = (sum * 31 + ((const uint8_t *)m->modules[1]->address)[i]) & 0xffffffff;
 		if (i + 1 == m->modules[1]->size)
@@ -293,8 +282,7 @@ static void check_files(void)
 	}
 	for (uint64_t i = 0; i < m->module_count; i++)
 		check(((uint64_t)m->modules[i]->address & 4095) == 0 &&
-			      memory_type_of(m->modules[i]->address) ==
-				      LIMINE_MEMMAP_KERNEL_AND_MODULES &&
+			      memory_type_of(m->modules[i]->address) == LIMINE_MEMMAP_KERNEL_AND_MODULES &&
 			      memory_type_of(m->modules[i]) == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE,
 		      "module is aligned and in memory of the right type");
 	if (!ours)
@@ -322,11 +310,10 @@ static void check_firmware(void)
 	for (unsigned i = 0; i < 20; i++)
 		sum += rsdp[i];
 	check(equal((const char *)rsdp, "RSD PTR ", 8) && sum == 0, "RSDP response");
-	check(system_request.response != nullptr &&
-		      equal(system_request.response->address, "IBI SYST", 8),
+	check(system_request.response != nullptr && equal(system_request.response->address, "IBI SYST", 8),
 	      "EFI system table response");
-	check(smbios_request.response != nullptr && (smbios_request.response->entry_32 != nullptr ||
-						     smbios_request.response->entry_64 != nullptr),
+	check(smbios_request.response != nullptr &&
+		      (smbios_request.response->entry_32 != nullptr || smbios_request.response->entry_64 != nullptr),
 	      "SMBIOS response");
 	check(e != nullptr && e->desc_size >= 40 && e->memmap_size % e->desc_size == 0 &&
 		      e->memmap_size > 10 * e->desc_size && is_hhdm(e->memmap),
@@ -342,8 +329,7 @@ static void check_memmap(void)
 	check(r != nullptr && r->entry_count > 3, "memory map response");
 	for (uint64_t i = 0; i < r->entry_count; i++) {
 		const struct limine_memmap_entry *e = r->entries[i];
-		bool ram = e->type == LIMINE_MEMMAP_USABLE ||
-			   e->type == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE;
+		bool ram = e->type == LIMINE_MEMMAP_USABLE || e->type == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE;
 		uint64_t size;
 
 		sorted &= i == 0 || r->entries[i - 1]->base <= e->base;
@@ -351,8 +337,7 @@ static void check_memmap(void)
 		aligned &= !ram || ((e->base | e->length) & 4095) == 0;
 		low &= e->type != LIMINE_MEMMAP_USABLE || e->base >= 4096;
 		if (e->type != LIMINE_MEMMAP_RESERVED && e->type != LIMINE_MEMMAP_BAD_MEMORY)
-			mapped &= leaf(hhdm + e->base, &size) &&
-				  leaf(hhdm + e->base + e->length - 1, &size);
+			mapped &= leaf(hhdm + e->base, &size) && leaf(hhdm + e->base + e->length - 1, &size);
 		usable += e->type == LIMINE_MEMMAP_USABLE ? e->length : 0;
 		reclaimable += e->type == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE ? e->length : 0;
 		loaded += e->type == LIMINE_MEMMAP_KERNEL_AND_MODULES ? e->length : 0;
@@ -378,8 +363,7 @@ static void check_memmap(void)
 	put_number(r->entry_count, 10);
 	put("\n");
 	check((usable + reclaimable + loaded) >> 20 >= option("mem=") - 16, "no memory is lost");
-	check_value(memory_type_of(r->entries[0]), LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE,
-		    "memory map is reclaimable");
+	check_value(memory_type_of(r->entries[0]), LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE, "memory map is reclaimable");
 }
 
 static void check_mappings(void)

@@ -67,13 +67,13 @@ static void prepare(void)
 }
 
 /* Each bad pointer must yield EFAULT from the raw call. */
-#define FAULTS(number, ...)                                                                        \
-	for (int p = 0; p < POINTERS; p++) {                                                       \
-		uintptr_t P = bad[p];                                                              \
-		long value = syscall(number, __VA_ARGS__);                                         \
-		if (value != -1 || errno != EFAULT)                                                \
-			ktap_fail(__FILE__, __LINE__, #number " with %#lx: %ld, errno %d",         \
-				  (unsigned long)P, value, errno);                                 \
+#define FAULTS(number, ...)                                                                                            \
+	for (int p = 0; p < POINTERS; p++) {                                                                           \
+		uintptr_t P = bad[p];                                                                                  \
+		long value = syscall(number, __VA_ARGS__);                                                             \
+		if (value != -1 || errno != EFAULT)                                                                    \
+			ktap_fail(__FILE__, __LINE__, #number " with %#lx: %ld, errno %d", (unsigned long)P, value,    \
+				  errno);                                                                              \
 	}
 
 static void paths(void)
@@ -209,8 +209,7 @@ static void ranges_that_wrap(void)
 /* A string without an end before the hole. */
 static void strings_that_run_off(void)
 {
-	char *at =
-		mmap(nullptr, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = mmap(nullptr, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	OK(munmap(at + 4096, 4096));
 	memset(at, 'x', 4096);
@@ -220,8 +219,7 @@ static void strings_that_run_off(void)
 	FAILS(ENOENT, open(at + 4096 - 10, O_RDONLY));
 }
 
-static const int unknown[] = {500,  511,	600,	    999, 1000,
-			      5000, 0x3fffffff, 0x7fffffff, -5,	 (int)0x80000001};
+static const int unknown[] = {500, 511, 600, 999, 1000, 5000, 0x3fffffff, 0x7fffffff, -5, (int)0x80000001};
 
 static void unknown_numbers(void)
 {
@@ -287,7 +285,6 @@ static void unknown_flags_are_counted(void)
 	EQUAL(count_of("refused 293 pipe2 flags 0x20000000 count"), before + 1);
 }
 
-KTAP_MAIN(CASE(paths), CASE(data_in), CASE(data_out), CASE(wait_status),
-	  CASE(read_only_memory_is_not_written), CASE(ranges_that_wrap), CASE(strings_that_run_off),
-	  CASE(unknown_numbers), CASE(unknown_flags), STELLUX_CASE(unknown_calls_are_counted),
-	  STELLUX_CASE(unknown_flags_are_counted))
+KTAP_MAIN(CASE(paths), CASE(data_in), CASE(data_out), CASE(wait_status), CASE(read_only_memory_is_not_written),
+	  CASE(ranges_that_wrap), CASE(strings_that_run_off), CASE(unknown_numbers), CASE(unknown_flags),
+	  STELLUX_CASE(unknown_calls_are_counted), STELLUX_CASE(unknown_flags_are_counted))

@@ -161,16 +161,14 @@ static void advisory_locks(void)
 	OK(fcntl(fd, F_SETLK, &lock));
 	pid_t parent = getpid();
 	pid_t child = CHILD({
-		struct flock other = {
-			.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 5, .l_len = 1};
+		struct flock other = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 5, .l_len = 1};
 		errno = 0;
 		CHECK(fcntl(fd, F_SETLK, &other) == -1 && (errno == EAGAIN || errno == EACCES));
 		OK(fcntl(fd, F_GETLK, &other));
 		EQUAL(other.l_type, F_WRLCK);
 		EQUAL(other.l_pid, parent);
 		EQUAL(other.l_start, 2);
-		other = (struct flock){
-			.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 6, .l_len = 0};
+		other = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 6, .l_len = 0};
 		OK(fcntl(fd, F_SETLK, &other));
 	});
 	EXITS(child, 0);
@@ -325,7 +323,6 @@ static void epoll_and_eventfd(void)
 }
 
 KTAP_MAIN(CASE(lowest_number_first), CASE(dup2_and_dup3), CASE(bad_descriptors), CASE(status_flags),
-	  CASE(offsets_are_shared), CASE(the_limit_holds), CASE(close_range_closes),
-	  CASE(advisory_locks), CASE(poll_tells_what_is_ready), CASE(poll_wakes_up),
-	  CASE(ppoll_swaps_the_mask), CASE(select_tells_what_is_ready),
-	  CASE(files_are_always_ready), CASE(epoll_and_eventfd))
+	  CASE(offsets_are_shared), CASE(the_limit_holds), CASE(close_range_closes), CASE(advisory_locks),
+	  CASE(poll_tells_what_is_ready), CASE(poll_wakes_up), CASE(ppoll_swaps_the_mask),
+	  CASE(select_tells_what_is_ready), CASE(files_are_always_ready), CASE(epoll_and_eventfd))

@@ -15,7 +15,7 @@ static int ends[2];
 
 static int watch(int epfd, int fd, uint32_t events)
 {
-	return epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &(struct epoll_event){ .events = events, .data.fd = fd });
+	return epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = events, .data.fd = fd});
 }
 
 /* The number of events there are now; the first in *out. */
@@ -83,14 +83,15 @@ static void one_shot(void)
 	EQUAL(now(epfd, &e), 0);
 	EQUAL(write(ends[1], "b", 1), 1);
 	EQUAL(now(epfd, &e), 0);
-	OK(epoll_ctl(epfd, EPOLL_CTL_MOD, ends[0], &(struct epoll_event){ .events = EPOLLIN | EPOLLONESHOT, .data.u32 = 7 }));
+	OK(epoll_ctl(epfd, EPOLL_CTL_MOD, ends[0],
+		     &(struct epoll_event){.events = EPOLLIN | EPOLLONESHOT, .data.u32 = 7}));
 	EQUAL(now(epfd, &e), 1);
 	EQUAL(e.data.u32, 7);
 }
 
 static void wrong_use(void)
 {
-	struct epoll_event e = { .events = EPOLLIN };
+	struct epoll_event e = {.events = EPOLLIN};
 	int epfd = prepare(EPOLLIN);
 
 	FAILS(EEXIST, watch(epfd, ends[0], EPOLLIN));
@@ -114,7 +115,7 @@ static void closing_removes(void)
 	EQUAL(write(ends[1], "a", 1), 1);
 	int copy = OK(dup(ends[0]));
 	OK(close(ends[0]));
-	EQUAL(now(epfd, &e), 1);	/* the copy keeps the description */
+	EQUAL(now(epfd, &e), 1); /* the copy keeps the description */
 	OK(close(copy));
 	EQUAL(now(epfd, &e), 0);
 	EXITS(CHILD(close(epfd)), 0);
@@ -131,7 +132,7 @@ static void instances_within_instances(void)
 	EQUAL(write(ends[1], "a", 1), 1);
 	EQUAL(now(outer, &e), 1);
 	EQUAL(e.data.fd, inner);
-	struct pollfd p = { .fd = outer, .events = POLLIN };
+	struct pollfd p = {.fd = outer, .events = POLLIN};
 	EQUAL(poll(&p, 1, 0), 1);
 }
 
@@ -159,7 +160,8 @@ static void many_files(void)
 
 	for (int i = 0; i < COUNT; i++) {
 		fds[i] = OK(eventfd(0, EFD_NONBLOCK));
-		OK(epoll_ctl(epfd, EPOLL_CTL_ADD, fds[i], &(struct epoll_event){ .events = EPOLLIN | EPOLLET, .data.u32 = (uint32_t)i }));
+		OK(epoll_ctl(epfd, EPOLL_CTL_ADD, fds[i],
+			     &(struct epoll_event){.events = EPOLLIN | EPOLLET, .data.u32 = (uint32_t)i}));
 	}
 	for (int i = 0; i < COUNT; i += 2)
 		OK(eventfd_write(fds[i], 1));

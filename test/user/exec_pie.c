@@ -31,7 +31,6 @@ static const struct ktap_case cases[] = {CASE(relocations_are_applied), CASE(bas
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "@pie") == 0)
-		return relocated == &value && ((uintptr_t)__ehdr_start & 4095) == 0 ? *relocated
-										    : 1;
+		return relocated == &value && ((uintptr_t)__ehdr_start & 4095) == 0 ? *relocated : 1;
 	return ktap_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));
 }

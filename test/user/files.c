@@ -325,8 +325,7 @@ static void reading_directories(void)
 	EQUAL(found, COUNT);
 	char tiny[4];
 	FAILS(EINVAL, syscall(SYS_getdents64, OK(open("/", O_RDONLY)), tiny, sizeof(tiny)));
-	FAILS(ENOTDIR,
-	      syscall(SYS_getdents64, OK(open("/dev/null", O_RDONLY)), name, sizeof(name)));
+	FAILS(ENOTDIR, syscall(SYS_getdents64, OK(open("/dev/null", O_RDONLY)), name, sizeof(name)));
 }
 
 static void symbolic_links(void)
@@ -652,10 +651,9 @@ static void big_files(void)
 }
 
 KTAP_MAIN(CASE(open_flags), CASE(reading_needs_the_right_mode), CASE(appending), CASE(seeking),
-	  CASE(positioned_input_and_output), CASE(sparse_files), CASE(truncation), CASE(size_limit),
-	  CASE(hard_links), CASE(unlinked_files_live_on), CASE(renaming), CASE(rename_flags),
-	  CASE(directories), CASE(a_removed_directory_is_dead), CASE(reading_directories),
-	  CASE(symbolic_links), CASE(long_symlink_chains), CASE(names_have_limits),
-	  CASE(paths_are_walked), CASE(at_functions), CASE(modes_and_umask),
-	  CASE(permissions_hold_for_others), CASE(sticky_directories), CASE(times), CASE(devices),
-	  CASE(device_nodes), CASE(copying_inside_the_kernel), CASE(big_files))
+	  CASE(positioned_input_and_output), CASE(sparse_files), CASE(truncation), CASE(size_limit), CASE(hard_links),
+	  CASE(unlinked_files_live_on), CASE(renaming), CASE(rename_flags), CASE(directories),
+	  CASE(a_removed_directory_is_dead), CASE(reading_directories), CASE(symbolic_links), CASE(long_symlink_chains),
+	  CASE(names_have_limits), CASE(paths_are_walked), CASE(at_functions), CASE(modes_and_umask),
+	  CASE(permissions_hold_for_others), CASE(sticky_directories), CASE(times), CASE(devices), CASE(device_nodes),
+	  CASE(copying_inside_the_kernel), CASE(big_files))

@@ -97,8 +97,7 @@ int ktap_wait(pid_t pid)
 			ktap_fail(__FILE__, __LINE__, "waitpid(%d): errno %d", pid, errno);
 	}
 	/* A check that failed (or a skip) in the child has said why already. */
-	if (WIFEXITED(status) &&
-	    (WEXITSTATUS(status) == EXIT_FAILED || WEXITSTATUS(status) == EXIT_SKIPPED))
+	if (WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_FAILED || WEXITSTATUS(status) == EXIT_SKIPPED))
 		_exit(WEXITSTATUS(status));
 	return status;
 }
@@ -164,8 +163,7 @@ void ktap_until_state(pid_t pid, const char *states)
 	for (;;) {
 		ktap_read_file(path, text, sizeof(text));
 		char *after_name = strrchr(text, ')');
-		if (after_name != nullptr && after_name[1] == ' ' &&
-		    strchr(states, after_name[2]) != nullptr)
+		if (after_name != nullptr && after_name[1] == ' ' && strchr(states, after_name[2]) != nullptr)
 			return;
 		usleep(1000);
 	}
@@ -189,10 +187,8 @@ static void end_leftovers(void)
 			char path[40], text[256] = {};
 			pid_t pid = atoi(entry->d_name);
 			int fd = pid <= 1 ? -1
-					  : (snprintf(path, sizeof(path), "/proc/%d/stat", pid),
-					     open(path, O_RDONLY));
-			if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
-			    strrchr(text, ')') != nullptr &&
+					  : (snprintf(path, sizeof(path), "/proc/%d/stat", pid), open(path, O_RDONLY));
+			if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strrchr(text, ')') != nullptr &&
 			    atoi(strrchr(text, ')') + 4) == getpid())
 				kill(pid, SIGKILL);
 			if (fd >= 0)

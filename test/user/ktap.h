@@ -32,11 +32,11 @@ struct ktap_case {
 /* Runs the cases as the arguments say; the value is for main to return. */
 int ktap_main(int argc, char **argv, const struct ktap_case *cases, size_t count);
 
-#define KTAP_MAIN(...)                                                                             \
-	int main(int argc, char **argv)                                                            \
-	{                                                                                          \
-		static const struct ktap_case cases[] = {__VA_ARGS__};                             \
-		return ktap_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));               \
+#define KTAP_MAIN(...)                                                                                                 \
+	int main(int argc, char **argv)                                                                                \
+	{                                                                                                              \
+		static const struct ktap_case cases[] = {__VA_ARGS__};                                                 \
+		return ktap_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));                                   \
 	}
 
 /* Prints a KTAP diagnostic line. */
@@ -52,53 +52,51 @@ void ktap_fail(const char *file, int line, const char *format, ...);
 bool ktap_on_stellux(void);
 
 /* The call must succeed (not return -1); its value is the macro's. */
-#define OK(call)                                                                                   \
-	({                                                                                         \
-		typeof(call) ok_value_ = (call);                                                   \
-		if (ok_value_ == (typeof(call))-1)                                                 \
-			ktap_fail(__FILE__, __LINE__, "%s: errno %d", #call, errno);               \
-		ok_value_;                                                                         \
+#define OK(call)                                                                                                       \
+	({                                                                                                             \
+		typeof(call) ok_value_ = (call);                                                                       \
+		if (ok_value_ == (typeof(call))-1)                                                                     \
+			ktap_fail(__FILE__, __LINE__, "%s: errno %d", #call, errno);                                   \
+		ok_value_;                                                                                             \
 	})
 
 /* The call must return -1 and set this errno. */
-#define FAILS(wanted, call)                                                                        \
-	do {                                                                                       \
-		errno = 0;                                                                         \
-		long fails_value_ = (long)(call);                                                  \
-		int fails_errno_ = errno;                                                          \
-		if (fails_value_ != -1)                                                            \
-			ktap_fail(__FILE__, __LINE__, "%s: returned %ld, wanted " #wanted, #call,  \
-				  fails_value_);                                                   \
-		if (fails_errno_ != (wanted))                                                      \
-			ktap_fail(__FILE__, __LINE__, "%s: errno %d, wanted " #wanted, #call,      \
-				  fails_errno_);                                                   \
+#define FAILS(wanted, call)                                                                                            \
+	do {                                                                                                           \
+		errno = 0;                                                                                             \
+		long fails_value_ = (long)(call);                                                                      \
+		int fails_errno_ = errno;                                                                              \
+		if (fails_value_ != -1)                                                                                \
+			ktap_fail(__FILE__, __LINE__, "%s: returned %ld, wanted " #wanted, #call, fails_value_);       \
+		if (fails_errno_ != (wanted))                                                                          \
+			ktap_fail(__FILE__, __LINE__, "%s: errno %d, wanted " #wanted, #call, fails_errno_);           \
 	} while (0)
 
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			ktap_fail(__FILE__, __LINE__, "%s is false", #condition);                  \
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			ktap_fail(__FILE__, __LINE__, "%s is false", #condition);                                      \
 	} while (0)
 
-#define EQUAL(actual, expected)                                                                    \
-	do {                                                                                       \
-		long long actual_ = (long long)(actual), expected_ = (long long)(expected);        \
-		if (actual_ != expected_)                                                          \
-			ktap_fail(__FILE__, __LINE__, "%s is %lld (0x%llx), wanted %s = %lld",     \
-				  #actual, actual_, actual_, #expected, expected_);                \
+#define EQUAL(actual, expected)                                                                                        \
+	do {                                                                                                           \
+		long long actual_ = (long long)(actual), expected_ = (long long)(expected);                            \
+		if (actual_ != expected_)                                                                              \
+			ktap_fail(__FILE__, __LINE__, "%s is %lld (0x%llx), wanted %s = %lld", #actual, actual_,       \
+				  actual_, #expected, expected_);                                                      \
 	} while (0)
 
 /* Forks; the child runs the statements and exits 0 after it. Returns the child. */
-#define CHILD(...)                                                                                 \
-	({                                                                                         \
-		pid_t child_ = fork();                                                             \
-		if (child_ < 0)                                                                    \
-			ktap_fail(__FILE__, __LINE__, "fork: errno %d", errno);                    \
-		if (child_ == 0) {                                                                 \
-			__VA_ARGS__;                                                               \
-			_exit(0);                                                                  \
-		}                                                                                  \
-		child_;                                                                            \
+#define CHILD(...)                                                                                                     \
+	({                                                                                                             \
+		pid_t child_ = fork();                                                                                 \
+		if (child_ < 0)                                                                                        \
+			ktap_fail(__FILE__, __LINE__, "fork: errno %d", errno);                                        \
+		if (child_ == 0) {                                                                                     \
+			__VA_ARGS__;                                                                                   \
+			_exit(0);                                                                                      \
+		}                                                                                                      \
+		child_;                                                                                                \
 	})
 
 /* Waits for `pid` and returns its wait status. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Advisory locks: ranges that split and join, who owns them, waiting, circles; flock; locks of open file descriptions. */
+/* Advisory locks: ranges that split and join, who owns them, waiting, circles; flock; locks of open file descriptions.
+ */
 #include "ktap.h"
 
 #include <fcntl.h>
@@ -12,7 +13,8 @@ static int file;
 
 static int lock_at(int fd, int command, short type, long start, long length)
 {
-	return fcntl(fd, command, &(struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length });
+	return fcntl(fd, command,
+		     &(struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length});
 }
 
 /* What another process would meet at [start, start + length): its type, its range in *found. */
@@ -21,8 +23,9 @@ static int seen(long start, long length, struct flock *found)
 	int ends[2];
 
 	OK(pipe(ends));
-	pid_t child = CHILD(struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length };
-			    OK(fcntl(file, F_GETLK, &l)); EQUAL(write(ends[1], &l, sizeof(l)), sizeof(l)));
+	pid_t child =
+		CHILD(struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+		      OK(fcntl(file, F_GETLK, &l)); EQUAL(write(ends[1], &l, sizeof(l)), sizeof(l)));
 	EQUAL(read(ends[0], found, sizeof(*found)), sizeof(*found));
 	EXITS(child, 0);
 	close(ends[0]);
@@ -68,7 +71,8 @@ static void readers_share(void)
 	prepare();
 	OK(lock_at(file, F_SETLK, F_RDLCK, 0, 10));
 	EXITS(CHILD(OK(lock_at(file, F_SETLK, F_RDLCK, 5, 10)); FAILS(EAGAIN, lock_at(file, F_SETLK, F_WRLCK, 5, 10));
-		    OK(lock_at(file, F_SETLK, F_WRLCK, 10, 10))), 0);
+		    OK(lock_at(file, F_SETLK, F_WRLCK, 10, 10))),
+	      0);
 	int reader = OK(open("file", O_RDONLY));
 	FAILS(EBADF, lock_at(reader, F_SETLK, F_WRLCK, 0, 1));
 	FAILS(EINVAL, lock_at(file, F_SETLK, F_WRLCK, -1, 1));
@@ -127,12 +131,12 @@ static void whole_files(void)
 	int other = OK(open("file", O_RDWR)), copy = OK(dup(file));
 	OK(flock(file, LOCK_EX));
 	FAILS(EAGAIN, flock(other, LOCK_SH | LOCK_NB));
-	OK(flock(copy, LOCK_SH));	/* the same description: converted */
+	OK(flock(copy, LOCK_SH)); /* the same description: converted */
 	OK(flock(other, LOCK_SH | LOCK_NB));
 	FAILS(EAGAIN, flock(file, LOCK_EX | LOCK_NB));
 	OK(flock(other, LOCK_UN));
 	OK(flock(file, LOCK_EX | LOCK_NB));
-	OK(lock_at(other, F_SETLK, F_WRLCK, 0, 0));	/* another kind */
+	OK(lock_at(other, F_SETLK, F_WRLCK, 0, 0)); /* another kind */
 	OK(close(file));
 	FAILS(EAGAIN, flock(other, LOCK_SH | LOCK_NB));
 	OK(close(copy));
@@ -155,5 +159,5 @@ static void descriptions_own_locks(void)
 	OK(lock_at(other, F_OFD_SETLK, F_WRLCK, 0, 1));
 }
 
-KTAP_MAIN(CASE(ranges_split_and_join), CASE(readers_share), CASE(any_close_releases), CASE(waiting), CASE(circles_are_refused),
-	  CASE(whole_files), CASE(descriptions_own_locks))
+KTAP_MAIN(CASE(ranges_split_and_join), CASE(readers_share), CASE(any_close_releases), CASE(waiting),
+	  CASE(circles_are_refused), CASE(whole_files), CASE(descriptions_own_locks))

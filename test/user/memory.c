@@ -46,8 +46,7 @@ static void expect_fault(volatile char *at, bool write, int signal, int code)
 			*at = 1;
 		else
 			(void)*at;
-		ktap_fail(__FILE__, __LINE__, "%s %p did not fault", write ? "writing" : "reading",
-			  (void *)at);
+		ktap_fail(__FILE__, __LINE__, "%s %p did not fault", write ? "writing" : "reading", (void *)at);
 	}
 	EQUAL(fault.si_signo, signal);
 	EQUAL(fault.si_code, code);
@@ -56,8 +55,7 @@ static void expect_fault(volatile char *at, bool write, int signal, int code)
 
 static char *map(size_t pages)
 {
-	char *at = mmap(nullptr, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
+	char *at = mmap(nullptr, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(at != MAP_FAILED);
 	return at;
@@ -159,14 +157,13 @@ static void fixed_mappings_replace(void)
 	char *at = map(4);
 
 	memset(at, 1, 4 * PAGE);
-	EQUAL((uintptr_t)mmap(at + PAGE, 2 * PAGE, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+	EQUAL((uintptr_t)mmap(at + PAGE, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			      0),
 	      (uintptr_t)(at + PAGE));
 	EQUAL(at[0], 1);
 	CHECK(is_zero(at + PAGE, 2 * PAGE));
 	EQUAL(at[3 * PAGE], 1);
-	FAILS(EEXIST,
-	      mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+	FAILS(EEXIST, mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
 }
 
 static void hints_are_taken_when_free(void)
@@ -191,10 +188,8 @@ static void mmap_errors(void)
 	FAILS(EINVAL, mmap(nullptr, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0));
 	FAILS(EBADF, mmap(nullptr, PAGE, PROT_READ, MAP_PRIVATE, 999, 0));
 	FAILS(ENOMEM, syscall(SYS_mmap, 0, (size_t)1 << 48, PROT_READ, flags, -1, 0));
-	FAILS(ENOMEM, syscall(SYS_mmap, 0x00ffffffffff0000, 64 * PAGE, PROT_READ, flags | MAP_FIXED,
-			      -1, 0));
-	FAILS(ENOMEM,
-	      syscall(SYS_mmap, 0xffff800000000000, PAGE, PROT_READ, flags | MAP_FIXED, -1, 0));
+	FAILS(ENOMEM, syscall(SYS_mmap, 0x00ffffffffff0000, 64 * PAGE, PROT_READ, flags | MAP_FIXED, -1, 0));
+	FAILS(ENOMEM, syscall(SYS_mmap, 0xffff800000000000, PAGE, PROT_READ, flags | MAP_FIXED, -1, 0));
 	FAILS(EINVAL, munmap((void *)1, PAGE));
 	FAILS(EINVAL, munmap((void *)PAGE, 0));
 	FAILS(EINVAL, syscall(SYS_munmap, 0xffffffff80000000, PAGE));
@@ -243,8 +238,7 @@ static void brk_grows_and_shrinks(void)
 	EQUAL(syscall(SYS_brk, 0x7ffffffff000), (uintptr_t)start + 10 * PAGE);
 	EQUAL(syscall(SYS_brk, start), (uintptr_t)start);
 	catch_faults();
-	expect_fault((char *)(((uintptr_t)start + 3 * PAGE) & ~(PAGE - 1)), false, SIGSEGV,
-		     SEGV_MAPERR);
+	expect_fault((char *)(((uintptr_t)start + 3 * PAGE) & ~(PAGE - 1)), false, SIGSEGV, SEGV_MAPERR);
 }
 
 static void mremap_moves_and_resizes(void)
@@ -261,8 +255,7 @@ static void mremap_moves_and_resizes(void)
 	EQUAL(at[4 * PAGE], 0);
 
 	/* A wall behind it: only a move can make it larger. */
-	CHECK(mmap(at + 6 * PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-		   0) != MAP_FAILED);
+	CHECK(mmap(at + 6 * PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
 	FAILS(ENOMEM, mremap(at, 6 * PAGE, 20 * PAGE, 0));
 	char *moved = mremap(at, 6 * PAGE, 20 * PAGE, MREMAP_MAYMOVE);
 	CHECK(moved != MAP_FAILED && moved != at);
@@ -272,8 +265,7 @@ static void mremap_moves_and_resizes(void)
 	expect_fault(at, false, SIGSEGV, SEGV_MAPERR);
 
 	char *target = map(20);
-	EQUAL((uintptr_t)mremap(moved, 20 * PAGE, 20 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target),
-	      (uintptr_t)target);
+	EQUAL((uintptr_t)mremap(moved, 20 * PAGE, 20 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target), (uintptr_t)target);
 	EQUAL(target[2 * PAGE], 3);
 	FAILS(EFAULT, mremap(moved, PAGE, 2 * PAGE, MREMAP_MAYMOVE));
 	FAILS(EINVAL, mremap(target, PAGE, 0, 0));
@@ -282,8 +274,7 @@ static void mremap_moves_and_resizes(void)
 
 static void shared_memory_is_shared_with_children(void)
 {
-	volatile int *shared =
-		mmap(nullptr, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile int *shared = mmap(nullptr, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(shared != MAP_FAILED);
 	pid_t child = CHILD({
@@ -470,13 +461,11 @@ static void mincore_and_mlock(void)
 	FAILS(ENOMEM, mlock((void *)(16 * PAGE), PAGE));
 }
 
-KTAP_MAIN(CASE(anonymous_is_zero), CASE(scattered_touches), CASE(unmapped_faults),
-	  CASE(protections_hold), CASE(data_is_not_executable), CASE(text_is_not_writable),
-	  CASE(fixed_mappings_replace), CASE(hints_are_taken_when_free), CASE(mmap_errors),
-	  STELLUX_CASE(user_space_ends_below_47_bits), CASE(unmapping_the_middle_of_many),
-	  CASE(brk_grows_and_shrinks), CASE(mremap_moves_and_resizes),
-	  CASE(shared_memory_is_shared_with_children), CASE(private_file_mappings),
-	  CASE(shared_file_mappings), CASE(file_offsets_and_ends), CASE(dev_zero_maps),
-	  CASE(madvise_dontneed_zeroes), CASE(the_stack_grows), CASE(the_stack_has_an_end),
-	  CASE(faults_inside_calls), CASE(calls_fault_pages_in),
+KTAP_MAIN(CASE(anonymous_is_zero), CASE(scattered_touches), CASE(unmapped_faults), CASE(protections_hold),
+	  CASE(data_is_not_executable), CASE(text_is_not_writable), CASE(fixed_mappings_replace),
+	  CASE(hints_are_taken_when_free), CASE(mmap_errors), STELLUX_CASE(user_space_ends_below_47_bits),
+	  CASE(unmapping_the_middle_of_many), CASE(brk_grows_and_shrinks), CASE(mremap_moves_and_resizes),
+	  CASE(shared_memory_is_shared_with_children), CASE(private_file_mappings), CASE(shared_file_mappings),
+	  CASE(file_offsets_and_ends), CASE(dev_zero_maps), CASE(madvise_dontneed_zeroes), CASE(the_stack_grows),
+	  CASE(the_stack_has_an_end), CASE(faults_inside_calls), CASE(calls_fault_pages_in),
 	  CASE(fork_shares_then_separates_many_pages), CASE(mincore_and_mlock))

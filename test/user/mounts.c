@@ -40,7 +40,7 @@ static void covering(void)
 	FAILS(ENOENT, access("m/hidden", F_OK));
 	OK(stat("m/..", &up));
 	EQUAL(up.st_dev, below.st_dev);
-	OK(mount("two", "m", "tmpfs", 0, nullptr));	/* on top of the first */
+	OK(mount("two", "m", "tmpfs", 0, nullptr)); /* on top of the first */
 	ktap_write_file("m/top", "x");
 	OK(umount("m"));
 	FAILS(ENOENT, access("m/top", F_OK));
@@ -175,7 +175,9 @@ static void change_of_root(void)
 	OK(mkdir("m/old", 0755));
 	ktap_write_file("m/here", "x");
 	EXITS(CHILD(char where[64]; OK(chroot("m")); OK(chdir("/")); OK(access("/here", F_OK)); OK(chdir("../../old"));
-		    CHECK(strcmp(getcwd(where, 64), "/old") == 0); OK(access("/../here", F_OK)); FAILS(ENOENT, access("/tmp", F_OK))), 0);
+		    CHECK(strcmp(getcwd(where, 64), "/old") == 0); OK(access("/../here", F_OK));
+		    FAILS(ENOENT, access("/tmp", F_OK))),
+	      0);
 	OK(umount("m"));
 }
 
@@ -269,8 +271,14 @@ static void walks_meanwhile(void)
 	prepare();
 	OK(mkdir("m/x", 0755));
 	for (int i = 0; i < 2; i++)
-		walkers[i] = CHILD(for (int n = 0; n < 2000; n++) { struct stat s; OK(stat("m/..", &s)); (void)!stat("m/x/../y", &s);
-				   int fd = open("m/file", O_RDWR | O_CREAT, 0600); if (fd >= 0) close(fd); });
+		walkers[i] = CHILD(for (int n = 0; n < 2000; n++) {
+			struct stat s;
+			OK(stat("m/..", &s));
+			(void)!stat("m/x/../y", &s);
+			int fd = open("m/file", O_RDWR | O_CREAT, 0600);
+			if (fd >= 0)
+				close(fd);
+		});
 	for (int n = 0; n < 150; n++) {
 		OK(mount("t", "m", "tmpfs", 0, nullptr));
 		ktap_write_file("m/y", "x");
@@ -280,5 +288,5 @@ static void walks_meanwhile(void)
 		EXITS(walkers[i], 0);
 }
 
-KTAP_MAIN(CASE(holes), CASE(walks_meanwhile), CASE(covering), CASE(busy_and_lazy), CASE(limits), CASE(read_only), CASE(bind_and_move), CASE(change_of_root),
-	  CASE(memory_files), CASE(unnamed_files))
+KTAP_MAIN(CASE(holes), CASE(walks_meanwhile), CASE(covering), CASE(busy_and_lazy), CASE(limits), CASE(read_only),
+	  CASE(bind_and_move), CASE(change_of_root), CASE(memory_files), CASE(unnamed_files))

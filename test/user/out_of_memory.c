@@ -40,8 +40,7 @@ static void ordinary_work(void)
 {
 	for (int i = 0; i < 50; i++) {
 		pid_t child = CHILD({
-			char *at = mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE,
-					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			char *at = mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 			CHECK(at != MAP_FAILED);
 			memset(at, 1, 1 << 20);
 		});
@@ -54,8 +53,7 @@ static void take(size_t total)
 	size_t step = 1 << 20;
 
 	for (size_t taken = 0; taken < total + (64 << 20); taken += step) {
-		char *at = mmap(nullptr, step, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				-1, 0);
+		char *at = mmap(nullptr, step, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (at == MAP_FAILED)
 			_exit(44);
 		for (size_t i = 0; i < step; i += 4096)
@@ -164,5 +162,4 @@ static void a_crowd(void)
 	ordinary_work();
 }
 
-KTAP_MAIN(CASE(a_hog_is_ended), CASE(hogs_at_once), CASE(copying_hogs), CASE(files_in_memory),
-	  CASE(a_crowd))
+KTAP_MAIN(CASE(a_hog_is_ended), CASE(hogs_at_once), CASE(copying_hogs), CASE(files_in_memory), CASE(a_crowd))

@@ -61,8 +61,7 @@ static uint64_t value(const char *kind, const char *name, const char *field)
 		}
 	}
 	if (found == 0)
-		ktap_fail(__FILE__, __LINE__, "%s %s has no %s", kind, name != nullptr ? name : "",
-			  field);
+		ktap_fail(__FILE__, __LINE__, "%s %s has no %s", kind, name != nullptr ? name : "", field);
 	return sum;
 }
 
@@ -89,8 +88,7 @@ static void calls(int count)
 static void map_and_touch(int count)
 {
 	for (int i = 0; i < count; i++) {
-		volatile char *at = mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
-					 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		volatile char *at = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		at[0] = 1;
 		OK(munmap((void *)at, 4096));
 	}
@@ -223,9 +221,8 @@ static void stray_faults_are_counted(void)
 
 static void nothing_is_counted_while_off(void)
 {
-	static const char *const fields[] = {"elevate",	    "nucleus_call", "syscall",
-					     "exit",	    "fault",	    "lowered_ns",
-					     "elevated_ns", "nucleus_ns",   "user_ns"};
+	static const char *const fields[] = {"elevate",	   "nucleus_call", "syscall",	 "exit",   "fault",
+					     "lowered_ns", "elevated_ns",  "nucleus_ns", "user_ns"};
 	uint64_t before[sizeof(fields) / sizeof(*fields)];
 
 	accounting("on\n");
@@ -233,7 +230,8 @@ static void nothing_is_counted_while_off(void)
 	accounting("off\n");
 	take();
 	CHECK(strstr(text, "\naccounting off\n") != nullptr);
-	/* A gate that another CPU was in at the switch still ends counted, once: what goes on counting grows every time. */
+	/* A gate that another CPU was in at the switch still ends counted, once: what goes on counting grows every
+	 * time. */
 	const char *grew = fields[0];
 	for (int attempt = 0; grew != nullptr && attempt < 4; attempt++) {
 		grew = nullptr;
@@ -266,8 +264,7 @@ static void only_on_and_off_are_understood(void)
 	EQUAL(status.st_mode & 022, 0);
 }
 
-KTAP_MAIN(STELLUX_CASE(system_calls_and_exits), STELLUX_CASE(two_view_switches_a_call),
-	  STELLUX_CASE(nucleus_calls), STELLUX_CASE(flushes), STELLUX_CASE(interrupts),
-	  STELLUX_CASE(times_of_each_level), STELLUX_CASE(brackets_are_counted),
-	  STELLUX_CASE(stray_faults_are_counted), STELLUX_CASE(nothing_is_counted_while_off),
-	  STELLUX_CASE(only_on_and_off_are_understood))
+KTAP_MAIN(STELLUX_CASE(system_calls_and_exits), STELLUX_CASE(two_view_switches_a_call), STELLUX_CASE(nucleus_calls),
+	  STELLUX_CASE(flushes), STELLUX_CASE(interrupts), STELLUX_CASE(times_of_each_level),
+	  STELLUX_CASE(brackets_are_counted), STELLUX_CASE(stray_faults_are_counted),
+	  STELLUX_CASE(nothing_is_counted_while_off), STELLUX_CASE(only_on_and_off_are_understood))

@@ -208,8 +208,7 @@ static void clone_with_a_stack(void)
 {
 	static volatile int value;
 	size_t size = 64 * 1024;
-	char *stack =
-		mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *stack = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(stack != MAP_FAILED);
 	value = 0;
@@ -226,8 +225,8 @@ static void clone_with_a_stack(void)
 static void clone_sets_and_clears_tid(void)
 {
 	static volatile pid_t parent_tid, child_tid;
-	pid_t child = (pid_t)syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD,
-				     0, &parent_tid, &child_tid, 0);
+	pid_t child = (pid_t)syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid,
+				     &child_tid, 0);
 
 	CHECK(child >= 0);
 	if (child == 0)
@@ -299,16 +298,13 @@ static int helper(int argc, char **argv, char **environment)
 		return atoi(argv[2]);
 	if (strcmp(argv[1], "@args") == 0)
 		return argc == 4 && strcmp(argv[0], "zero") == 0 && strcmp(argv[2], "") == 0 &&
-				       strcmp(argv[3], "a b") == 0 &&
-				       strcmp(environment[0], "ONLY=this") == 0 &&
+				       strcmp(argv[3], "a b") == 0 && strcmp(environment[0], "ONLY=this") == 0 &&
 				       environment[1] == nullptr
 			       ? 0
 			       : 1;
 	if (strcmp(argv[1], "@closed") == 0)
-		return fcntl(atoi(argv[2]), F_GETFD) == -1 && errno == EBADF &&
-				       fcntl(atoi(argv[3]), F_GETFD) == 0
-			       ? 0
-			       : 1;
+		return fcntl(atoi(argv[2]), F_GETFD) == -1 && errno == EBADF && fcntl(atoi(argv[3]), F_GETFD) == 0 ? 0
+														   : 1;
 	if (strcmp(argv[1], "@signals") == 0) {
 		struct sigaction usr1, usr2;
 		sigset_t mask;
@@ -316,25 +312,21 @@ static int helper(int argc, char **argv, char **environment)
 		sigaction(SIGUSR1, nullptr, &usr1);
 		sigaction(SIGUSR2, nullptr, &usr2);
 		sigprocmask(SIG_BLOCK, nullptr, &mask);
-		return usr1.sa_handler == SIG_DFL && usr2.sa_handler == SIG_IGN &&
-				       sigismember(&mask, SIGHUP) && !sigismember(&mask, SIGTERM)
+		return usr1.sa_handler == SIG_DFL && usr2.sa_handler == SIG_IGN && sigismember(&mask, SIGHUP) &&
+				       !sigismember(&mask, SIGTERM)
 			       ? 0
 			       : 1;
 	}
 	if (strcmp(argv[1], "@auxv") == 0)
-		return getauxval(AT_PAGESZ) == 4096 && getauxval(AT_PHDR) != 0 &&
-				       getauxval(AT_ENTRY) != 0 && getauxval(AT_RANDOM) != 0 &&
-				       getauxval(AT_UID) == getuid() && getauxval(AT_SECURE) == 0 &&
-				       getauxval(AT_CLKTCK) == 100 &&
-				       getauxval(AT_PHENT) == sizeof(Elf64_Phdr) &&
-				       getauxval(AT_EXECFN) != 0
+		return getauxval(AT_PAGESZ) == 4096 && getauxval(AT_PHDR) != 0 && getauxval(AT_ENTRY) != 0 &&
+				       getauxval(AT_RANDOM) != 0 && getauxval(AT_UID) == getuid() &&
+				       getauxval(AT_SECURE) == 0 && getauxval(AT_CLKTCK) == 100 &&
+				       getauxval(AT_PHENT) == sizeof(Elf64_Phdr) && getauxval(AT_EXECFN) != 0
 			       ? 0
 			       : 1;
 	/* Called by a script: argv is program, "@script", script path, its arguments. */
 	if (strcmp(argv[1], "@script") == 0)
-		return argc == 4 && strcmp(argv[2], "./script") == 0 && strcmp(argv[3], "arg") == 0
-			       ? 33
-			       : 1;
+		return argc == 4 && strcmp(argv[2], "./script") == 0 && strcmp(argv[3], "arg") == 0 ? 33 : 1;
 	return 97;
 }
 
@@ -350,8 +342,7 @@ static void run_helper(int code, char *const argv[], char *const environment[])
 static void exec_passes_arguments(void)
 {
 	run_helper(12, (char *[]){"x", "@exit", "12", nullptr}, (char *[]){nullptr});
-	run_helper(0, (char *[]){"zero", "@args", "", "a b", nullptr},
-		   (char *[]){"ONLY=this", nullptr});
+	run_helper(0, (char *[]){"zero", "@args", "", "a b", nullptr}, (char *[]){"ONLY=this", nullptr});
 	run_helper(0, (char *[]){"x", "@auxv", nullptr}, (char *[]){nullptr});
 }
 
@@ -439,8 +430,7 @@ static void exec_scripts(void)
 		ktap_write_file("script", line);
 		OK(chmod("script", 0755));
 		pid_t child = CHILD({
-			execve("./script", (char *[]){"ignored", "arg", nullptr},
-			       (char *[]){nullptr});
+			execve("./script", (char *[]){"ignored", "arg", nullptr}, (char *[]){nullptr});
 			_exit(96);
 		});
 		EXITS(child, 33);
@@ -499,11 +489,8 @@ static void exec_damaged_elf(void)
 		EQUAL(write(fd, image, (size_t)length), length);
 		OK(close(fd));
 		pid_t child = CHILD({
-			execve("./elf", (char *[]){"elf", "@exit", "0", nullptr},
-			       (char *[]){nullptr});
-			_exit(errno == ENOEXEC || errno == ENOMEM || errno == EINVAL || errno == EIO
-				      ? 0
-				      : 1);
+			execve("./elf", (char *[]){"elf", "@exit", "0", nullptr}, (char *[]){nullptr});
+			_exit(errno == ENOEXEC || errno == ENOMEM || errno == EINVAL || errno == EIO ? 0 : 1);
 		});
 		int status = ktap_wait(child);
 		CHECK(status == 0 || WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGKILL);

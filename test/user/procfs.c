@@ -39,8 +39,7 @@ static long value_of(const char *key)
 {
 	size_t length = strlen(key);
 
-	for (char *line = text; line != nullptr;
-	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : nullptr) {
+	for (char *line = text; line != nullptr; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : nullptr) {
 		if (strncmp(line, key, length) == 0 && line[length] == ':')
 			return strtol(line + length + 1, nullptr, 0);
 	}
@@ -55,9 +54,7 @@ static void stat_of_a_process(void)
 
 	ktap_until_state(child, "S");
 	file_of(child, "stat");
-	EQUAL(sscanf(text, "%d (%31[^)]) %c %d %d %d", &pid, name, &state, &parent, &group,
-		     &session),
-	      6);
+	EQUAL(sscanf(text, "%d (%31[^)]) %c %d %d %d", &pid, name, &state, &parent, &group, &session), 6);
 	EQUAL(pid, child);
 	CHECK(strcmp(name, "procfs") == 0);
 	EQUAL(state, 'S');
@@ -100,8 +97,7 @@ static void command_lines(void)
 	const char *line = file("/proc/self/cmdline");
 	CHECK(strlen(line) >= 6 && strcmp(line + strlen(line) - 6, "procfs") == 0);
 	pid_t child = CHILD({
-		execve("/proc/self/exe", (char *[]){"a", "@wait", "c d", nullptr},
-		       (char *[]){"E=1", nullptr});
+		execve("/proc/self/exe", (char *[]){"a", "@wait", "c d", nullptr}, (char *[]){"E=1", nullptr});
 		_exit(1);
 	});
 	do {
@@ -190,8 +186,7 @@ static void maps_show_mappings(void)
 
 	OK(mprotect(at + 4096, 4096, PROT_READ | PROT_WRITE));
 	file("/proc/self/maps");
-	snprintf(wanted, sizeof(wanted), "%lx-%lx rw-p", (unsigned long)at + 4096,
-		 (unsigned long)at + 8192);
+	snprintf(wanted, sizeof(wanted), "%lx-%lx rw-p", (unsigned long)at + 4096, (unsigned long)at + 8192);
 	CHECK(strstr(text, wanted) != nullptr);
 	CHECK(strstr(text, "[stack]") != nullptr);
 	CHECK(strstr(text, "r-xp") != nullptr);
@@ -224,8 +219,7 @@ static void used_memory_shows(void)
 
 	ktap_read_file("/proc/self/statm", statm, sizeof(statm));
 	EQUAL(sscanf(statm, "%ld %ld", &size, &resident), 2);
-	char *at = mmap(nullptr, MEGABYTES << 20, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = mmap(nullptr, MEGABYTES << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memset(at, 1, MEGABYTES << 20);
 	ktap_read_file("/proc/self/statm", statm, sizeof(statm));
 	EQUAL(sscanf(statm, "%ld %ld", &size, &after), 2);
@@ -261,8 +255,7 @@ static void system_statistics(void)
 
 	EQUAL(sscanf(file("/proc/uptime"), "%lf %lf", &up, &idle), 2);
 	CHECK(up > 0);
-	EQUAL(sscanf(file("/proc/stat"), "cpu %lu %lu %lu %lu", &user, &nice, &system, &idle_ticks),
-	      4);
+	EQUAL(sscanf(file("/proc/stat"), "cpu %lu %lu %lu %lu", &user, &nice, &system, &idle_ticks), 4);
 	CHECK(strstr(text, "\ncpu0 ") != nullptr);
 	CHECK(strstr(text, "\nbtime ") != nullptr);
 	CHECK(strstr(text, "\nctxt ") != nullptr);
@@ -280,9 +273,7 @@ static long ticks_of(pid_t pid)
 	unsigned long user, system;
 
 	file_of(pid, "stat");
-	EQUAL(sscanf(strrchr(text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-		     &user, &system),
-	      2);
+	EQUAL(sscanf(strrchr(text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
 	return (long)(user + system);
 }
 
@@ -327,8 +318,7 @@ static void small_reads(void)
 
 static void kernel_settings(void)
 {
-	static const char *const names[] = {"ostype", "osrelease", "version", "hostname",
-					    "pid_max"};
+	static const char *const names[] = {"ostype", "osrelease", "version", "hostname", "pid_max"};
 	char path[64];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {

@@ -2,8 +2,8 @@
 /*
  * Runs the test programs beside it (/test/NAME), all in the order of their names or those named as
  * arguments
- * ("NAME" or "NAME:CASE") or all but some ("-NAME"), as subtests of one KTAP report, and ends with a line of totals. Used as
- * init.run=/test/run. The exit status is 0 when all passed.
+ * ("NAME" or "NAME:CASE") or all but some ("-NAME"), as subtests of one KTAP report, and ends with a line of totals.
+ * Used as init.run=/test/run. The exit status is 0 when all passed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -32,8 +32,7 @@ static size_t list_programs(char **names)
 		exit(2);
 	}
 	for (struct dirent *entry; (entry = readdir(dir)) != nullptr;) {
-		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "run") != 0 &&
-		    count < PROGRAMS_MAX)
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "run") != 0 && count < PROGRAMS_MAX)
 			names[count++] = strdup(entry->d_name);
 	}
 	closedir(dir);
@@ -55,8 +54,7 @@ static bool run_program(char *name)
 	fflush(stdout);
 	pid_t pid = fork();
 	if (pid == 0) {
-		execve(path, (char *[]){path, only, nullptr},
-		       (char *[]){"KTAP_INDENT=    ", "PATH=/bin", nullptr});
+		execve(path, (char *[]){path, only, nullptr}, (char *[]){"KTAP_INDENT=    ", "PATH=/bin", nullptr});
 		printf("    Bail out! cannot run %s: %s\n", path, strerror(errno));
 		fflush(stdout);
 		_exit(127);

@@ -60,8 +60,7 @@ static void on_terminal(void (*body)(void))
 	}
 	OK(ioctl(master, TIOCSPTLCK, &unlock));
 	OK(ioctl(master, TIOCGPTN, &number));
-	for (int i = 9, n = number, digits = number > 9 ? number > 99 ? 3 : 2 : 1; digits-- > 0;
-	     n /= 10)
+	for (int i = 9, n = number, digits = number > 9 ? number > 99 ? 3 : 2 : 1; digits-- > 0; n /= 10)
 		name[i + digits] = (char)('0' + n % 10);
 	pid_t child = CHILD({
 		OK(setsid());
@@ -143,8 +142,7 @@ static void no_group_change_after_exec(void)
 
 	OK(pipe2(ends, O_CLOEXEC));
 	pid_t child = CHILD({
-		execve("/proc/self/exe", (char *[]){"sessions", "@wait", nullptr},
-		       (char *[]){nullptr});
+		execve("/proc/self/exe", (char *[]){"sessions", "@wait", nullptr}, (char *[]){nullptr});
 		_exit(1);
 	});
 	close(ends[1]);

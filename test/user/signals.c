@@ -37,8 +37,7 @@ static void note_info(int signal, siginfo_t *info, void *context)
 
 static void handle(int signal, void (*handler)(int), int flags)
 {
-	OK(sigaction(signal, &(struct sigaction){.sa_handler = handler, .sa_flags = flags},
-		     nullptr));
+	OK(sigaction(signal, &(struct sigaction){.sa_handler = handler, .sa_flags = flags}, nullptr));
 }
 
 static sigset_t set_of(int signal)
@@ -121,9 +120,7 @@ static void blocked_signals_wait(void)
 static void realtime_signals_queue_in_order(void)
 {
 	handle(SIGRTMIN + 1, nullptr, 0);
-	OK(sigaction(SIGRTMIN + 1,
-		     &(struct sigaction){.sa_sigaction = note_info, .sa_flags = SA_SIGINFO},
-		     nullptr));
+	OK(sigaction(SIGRTMIN + 1, &(struct sigaction){.sa_sigaction = note_info, .sa_flags = SA_SIGINFO}, nullptr));
 	block(SIGRTMIN + 1);
 	for (int i = 0; i < 5; i++)
 		OK(sigqueue(getpid(), SIGRTMIN + 1, (union sigval){.sival_int = i}));
@@ -145,9 +142,7 @@ static void realtime_signals_queue_in_order(void)
 
 static void siginfo_names_the_sender(void)
 {
-	OK(sigaction(SIGUSR1,
-		     &(struct sigaction){.sa_sigaction = note_info, .sa_flags = SA_SIGINFO},
-		     nullptr));
+	OK(sigaction(SIGUSR1, &(struct sigaction){.sa_sigaction = note_info, .sa_flags = SA_SIGINFO}, nullptr));
 	pid_t parent = getpid();
 	pid_t child = CHILD(OK(kill(parent, SIGUSR1)));
 	EXITS(child, 0);
@@ -234,8 +229,7 @@ static void note_stack(int signal)
 
 static void use_alternate_stack(void)
 {
-	alternate = mmap(nullptr, alternate_size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	alternate = mmap(nullptr, alternate_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	OK(sigaltstack(&(stack_t){.ss_sp = alternate, .ss_size = alternate_size}, nullptr));
 }
 
@@ -255,9 +249,7 @@ static void alternate_stacks(void)
 	EQUAL((uintptr_t)old.ss_sp, (uintptr_t)alternate);
 	FAILS(ENOMEM, sigaltstack(&(stack_t){.ss_sp = alternate, .ss_size = 100}, nullptr));
 	FAILS(EINVAL,
-	      sigaltstack(
-		      &(stack_t){.ss_sp = alternate, .ss_size = alternate_size, .ss_flags = 1234},
-		      nullptr));
+	      sigaltstack(&(stack_t){.ss_sp = alternate, .ss_size = alternate_size, .ss_flags = 1234}, nullptr));
 }
 
 static sigjmp_buf escape;
@@ -483,8 +475,7 @@ static void nocldstop_and_nocldwait(void)
 
 static void stop_and_continue(void)
 {
-	volatile int *ticks =
-		mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile int *ticks = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status;
 	pid_t child = CHILD(for (;;) {
 		(*ticks)++;
@@ -551,15 +542,12 @@ static void alarms_and_interval_timers(void)
 	CHECK(before > 0 && before <= 1000);
 	OK(setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 1000}, nullptr));
 	OK(sigwait(&set, &signal));
-	OK(setitimer(ITIMER_REAL,
-		     &(struct itimerval){.it_value.tv_usec = 1000, .it_interval.tv_usec = 1000},
-		     nullptr));
+	OK(setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 1000, .it_interval.tv_usec = 1000}, nullptr));
 	for (int i = 0; i < 3; i++)
 		OK(sigwait(&set, &signal));
 	OK(setitimer(ITIMER_REAL, &(struct itimerval){}, &left));
 	EQUAL(left.it_interval.tv_usec, 1000);
-	FAILS(EINVAL,
-	      setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 1'000'000}, nullptr));
+	FAILS(EINVAL, setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 1'000'000}, nullptr));
 	FAILS(EINVAL, setitimer(77, &(struct itimerval){}, nullptr));
 }
 
@@ -600,12 +588,11 @@ static void tgkill_reaches_one_thread(void)
 }
 
 KTAP_MAIN(CASE(handlers_run), CASE(ignored_signals_vanish), CASE(kill_and_stop_cannot_be_caught),
-	  CASE(blocked_signals_wait), CASE(realtime_signals_queue_in_order),
-	  CASE(siginfo_names_the_sender), CASE(masks_inside_handlers), CASE(handlers_nest),
-	  CASE(one_shot_handlers), CASE(alternate_stacks), CASE(stack_overflow_on_alternate_stack),
-	  CASE(no_room_for_a_frame_kills), CASE(interrupted_read), CASE(restarted_read),
-	  CASE(restarted_wait), CASE(never_restarted), CASE(sigsuspend_swaps_the_mask),
+	  CASE(blocked_signals_wait), CASE(realtime_signals_queue_in_order), CASE(siginfo_names_the_sender),
+	  CASE(masks_inside_handlers), CASE(handlers_nest), CASE(one_shot_handlers), CASE(alternate_stacks),
+	  CASE(stack_overflow_on_alternate_stack), CASE(no_room_for_a_frame_kills), CASE(interrupted_read),
+	  CASE(restarted_read), CASE(restarted_wait), CASE(never_restarted), CASE(sigsuspend_swaps_the_mask),
 	  CASE(sigtimedwait_waits), CASE(children_raise_sigchld), CASE(nocldstop_and_nocldwait),
 	  CASE(stop_and_continue), CASE(kill_wakes_a_stopped_process), CASE(continue_discards_stop),
-	  CASE(faults_kill_even_when_blocked), CASE(alarms_and_interval_timers),
-	  CASE(kill_to_groups), CASE(permissions_to_kill), CASE(tgkill_reaches_one_thread))
+	  CASE(faults_kill_even_when_blocked), CASE(alarms_and_interval_timers), CASE(kill_to_groups),
+	  CASE(permissions_to_kill), CASE(tgkill_reaches_one_thread))

@@ -99,8 +99,7 @@ static void worker(unsigned seed)
 			CHECK(children[i] > 0);
 		}
 		for (unsigned i = 0; i < count; i++) {
-			static const int signals[] = {SIGSTOP, SIGCONT, SIGTERM,
-						      SIGUSR1, SIGKILL, SIGTSTP};
+			static const int signals[] = {SIGSTOP, SIGCONT, SIGTERM, SIGUSR1, SIGKILL, SIGTSTP};
 			for (unsigned n = next_random(&seed) % 4; n > 0; n--)
 				kill(children[i], signals[next_random(&seed) % 6]);
 			if (next_random(&seed) % 2)
@@ -141,8 +140,8 @@ static int living_members(pid_t group)
 		if (f == nullptr)
 			continue;
 		char *end = fgets(text, sizeof(text), f) != nullptr ? strrchr(text, ')') : nullptr;
-		if (end != nullptr && sscanf(end + 1, " %c %*d %d", &state, &pgrp) == 2 &&
-		    pgrp == group && state != 'Z')
+		if (end != nullptr && sscanf(end + 1, " %c %*d %d", &state, &pgrp) == 2 && pgrp == group &&
+		    state != 'Z')
 			count++;
 		fclose(f);
 	}
@@ -221,8 +220,7 @@ static void timers_and_threads(void)
 	setitimer(ITIMER_REAL, &(struct itimerval){{0, 700}, {0, 700}}, nullptr);
 	setitimer(ITIMER_PROF, &(struct itimerval){{0, 5000}, {0, 5000}}, nullptr);
 	for (int i = 0; i < 6; i++)
-		EQUAL(pthread_create(&t[i], nullptr, i % 2 ? churn_timers : make_threads, nullptr),
-		      0);
+		EQUAL(pthread_create(&t[i], nullptr, i % 2 ? churn_timers : make_threads, nullptr), 0);
 	for (int i = 0; i < 50; i++)
 		usleep(10000);
 	atomic_store(&stop_all, 1);

@@ -120,10 +120,8 @@ static void address_space_limit(void)
 {
 	pid_t child = CHILD({
 		OK(setrlimit(RLIMIT_AS, &(struct rlimit){64 << 20, 64 << 20}));
-		FAILS(ENOMEM,
-		      mmap(nullptr, 128 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-		CHECK(mmap(nullptr, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
-		      MAP_FAILED);
+		FAILS(ENOMEM, mmap(nullptr, 128 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+		CHECK(mmap(nullptr, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
 	});
 	EXITS(child, 0);
 }

@@ -154,8 +154,7 @@ static void futex_basics(void)
 	pthread_t thread;
 
 	FAILS(EAGAIN, syscall(SYS_futex, &word, FUTEX_WAIT_OP, 7, 0, 0, 0));
-	FAILS(ETIMEDOUT, syscall(SYS_futex, &word, FUTEX_WAIT_OP, 0,
-				 &(struct timespec){.tv_nsec = 1000}, 0, 0));
+	FAILS(ETIMEDOUT, syscall(SYS_futex, &word, FUTEX_WAIT_OP, 0, &(struct timespec){.tv_nsec = 1000}, 0, 0));
 	FAILS(EINVAL, syscall(SYS_futex, (char *)&word + 1, FUTEX_WAIT_OP, 0, 0, 0, 0));
 	FAILS(EFAULT, syscall(SYS_futex, 0x1000, FUTEX_WAIT_OP, 0, 0, 0, 0));
 	FAILS(ENOSYS, syscall(SYS_futex, &word, 77, 0, 0, 0, 0));
@@ -168,8 +167,7 @@ static void futex_basics(void)
 
 static void futexes_between_processes(void)
 {
-	_Atomic int *shared =
-		mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	_Atomic int *shared = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t child = CHILD({
 		while (atomic_load(shared) == 0)
 			syscall(SYS_futex, shared, FUTEX_WAIT_OP, 0, 0, 0, 0);
@@ -346,8 +344,7 @@ static void fork_copies_one_thread(void)
 
 static void *exec_here(void *argument)
 {
-	execve("/proc/self/exe", (char *[]){"threads", "-l", nullptr},
-	       (char *[]){"KTAP_INDENT=# listed: ", nullptr});
+	execve("/proc/self/exe", (char *[]){"threads", "-l", nullptr}, (char *[]){"KTAP_INDENT=# listed: ", nullptr});
 	_exit(1);
 	return argument;
 }
@@ -385,8 +382,7 @@ static void identities(void)
 static void *churn(void *argument)
 {
 	for (int i = 0; i < 20; i++) {
-		char *at = mmap(nullptr, 16 * 4096, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *at = mmap(nullptr, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		CHECK(at != MAP_FAILED);
 		for (int page = 0; page < 16; page++)
 			at[page * 4096] = (char)page;
@@ -405,10 +401,9 @@ static void mapping_from_many_threads(void)
 		EQUAL(pthread_join(threads[i], nullptr), 0);
 }
 
-KTAP_MAIN(CASE(create_and_join), CASE(thread_local_storage), CASE(mutexes_exclude),
-	  CASE(conditions_wake), CASE(timed_waits_end), CASE(futex_basics),
-	  CASE(futexes_between_processes), CASE(private_memory_is_not_one_futex),
-	  CASE(semaphores_ping_pong), CASE(signals_reach_their_thread), CASE(exit_ends_all_threads),
-	  CASE(spinning_threads_are_ended), CASE(the_first_thread_may_leave_first),
+KTAP_MAIN(CASE(create_and_join), CASE(thread_local_storage), CASE(mutexes_exclude), CASE(conditions_wake),
+	  CASE(timed_waits_end), CASE(futex_basics), CASE(futexes_between_processes),
+	  CASE(private_memory_is_not_one_futex), CASE(semaphores_ping_pong), CASE(signals_reach_their_thread),
+	  CASE(exit_ends_all_threads), CASE(spinning_threads_are_ended), CASE(the_first_thread_may_leave_first),
 	  CASE(fork_copies_one_thread), CASE(exec_ends_the_other_threads), CASE(identities),
 	  CASE(mapping_from_many_threads))

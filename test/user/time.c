@@ -78,9 +78,8 @@ static void processes_agree_on_the_time(void)
 
 static void the_clocks_there_are(void)
 {
-	static const clockid_t clocks[] = {CLOCK_REALTIME,	     CLOCK_MONOTONIC,
-					   CLOCK_MONOTONIC_RAW,	     CLOCK_BOOTTIME,
-					   CLOCK_REALTIME_COARSE,    CLOCK_MONOTONIC_COARSE,
+	static const clockid_t clocks[] = {CLOCK_REALTIME,	     CLOCK_MONOTONIC,	     CLOCK_MONOTONIC_RAW,
+					   CLOCK_BOOTTIME,	     CLOCK_REALTIME_COARSE,  CLOCK_MONOTONIC_COARSE,
 					   CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID};
 	struct timespec resolution;
 
@@ -109,8 +108,8 @@ static void cpu_time_is_counted(void)
 	}
 	do {
 		OK(getrusage(RUSAGE_SELF, &usage));
-	} while (usage.ru_utime.tv_sec == 0 && usage.ru_utime.tv_usec == 0 &&
-		 usage.ru_stime.tv_sec == 0 && usage.ru_stime.tv_usec == 0);
+	} while (usage.ru_utime.tv_sec == 0 && usage.ru_utime.tv_usec == 0 && usage.ru_stime.tv_sec == 0 &&
+		 usage.ru_stime.tv_usec == 0);
 	struct tms all;
 	CHECK(times(&all) != (clock_t)-1);
 }
@@ -232,15 +231,13 @@ static void setting_the_clock(void)
 {
 	pid_t child = CHILD({
 		OK(setuid(1000));
-		FAILS(EPERM,
-		      clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_sec = 1'700'000'000}));
+		FAILS(EPERM, clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_sec = 1'700'000'000}));
 	});
 	EXITS(child, 0);
 	FAILS(EINVAL, clock_settime(CLOCK_MONOTONIC, &(struct timespec){.tv_sec = 1}));
 }
 
-KTAP_MAIN(CASE(monotonic_never_goes_back), CASE(call_and_vdso_agree),
-	  CASE(processes_agree_on_the_time), CASE(the_clocks_there_are), CASE(cpu_time_is_counted),
-	  CASE(sleeping_lasts_at_least_as_long), CASE(sleeping_until),
-	  CASE(an_interrupted_sleep_tells_what_is_left), CASE(sleepers_wake_in_order),
+KTAP_MAIN(CASE(monotonic_never_goes_back), CASE(call_and_vdso_agree), CASE(processes_agree_on_the_time),
+	  CASE(the_clocks_there_are), CASE(cpu_time_is_counted), CASE(sleeping_lasts_at_least_as_long),
+	  CASE(sleeping_until), CASE(an_interrupted_sleep_tells_what_is_left), CASE(sleepers_wake_in_order),
 	  CASE(timeouts_of_poll_and_select), CASE(posix_timers), CASE(setting_the_clock))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several processes make, rename, link, remove, list and read names in the same few directories at once. Nothing may crash or hang,
- * only sensible errors may come back, and afterwards the tree must be what its directories say and go away completely.
+ * Several processes make, rename, link, remove, list and read names in the same few directories at once. Nothing may
+ * crash or hang, only sensible errors may come back, and afterwards the tree must be what its directories say and go
+ * away completely.
  */
 #include "ktap.h"
 
@@ -28,7 +29,7 @@ static unsigned pick(unsigned below)
 
 static char *any_name(char *out)
 {
-	static const char *const dirs[] = { "a", "b", "a/c", "a/c/d" };
+	static const char *const dirs[] = {"a", "b", "a/c", "a/c/d"};
 
 	sprintf(out, "%s/%u", dirs[pick(4)], pick(NAMES));
 	return out;
@@ -37,10 +38,16 @@ static char *any_name(char *out)
 static void expected_error(const char *what)
 {
 	switch (errno) {
-	case ENOENT: case EEXIST: case ENOTEMPTY: case EISDIR: case ENOTDIR: case EINVAL: case EPERM: case EBUSY: case ELOOP:
-		return;
-	default:
-		ktap_fail(__FILE__, __LINE__, "%s: errno %d", what, errno);
+	case ENOENT:
+	case EEXIST:
+	case ENOTEMPTY:
+	case EISDIR:
+	case ENOTDIR:
+	case EINVAL:
+	case EPERM:
+	case EBUSY:
+	case ELOOP: return;
+	default: ktap_fail(__FILE__, __LINE__, "%s: errno %d", what, errno);
 	}
 }
 
@@ -87,7 +94,8 @@ static void one_change(void)
 		if (rmdir(x) != 0)
 			expected_error("rmdir");
 		break;
-	case 4: case 5:
+	case 4:
+	case 5:
 		if (rename(x, y) != 0)
 			expected_error("rename");
 		break;
@@ -108,8 +116,7 @@ static void one_change(void)
 			close(fd);
 		}
 		break;
-	default:
-		list(pick(2) ? "a" : "a/c");
+	default: list(pick(2) ? "a" : "a/c");
 	}
 }
 
@@ -173,7 +180,10 @@ static void appends_stay_whole(void)
 	ktap_enter_dir();
 	for (int i = 0; i < WORKERS; i++)
 		children[i] = CHILD(int fd = OK(open("log", O_WRONLY | O_CREAT | O_APPEND, 0600)); char line[9];
-				    for (int n = 0; n < LINES; n++) { snprintf(line, 9, "%d-%05d\n", i, n); EQUAL(write(fd, line, 8), 8); });
+				    for (int n = 0; n < LINES; n++) {
+					    snprintf(line, 9, "%d-%05d\n", i, n);
+					    EQUAL(write(fd, line, 8), 8);
+				    });
 	for (int i = 0; i < WORKERS; i++)
 		EXITS(children[i], 0);
 	EQUAL(ktap_read_file("log", text, sizeof(text)), WORKERS * LINES * 8);
@@ -216,11 +226,14 @@ static void pipes_under_load(void)
 	for (int i = 0; i < WORKERS; i++)
 		children[i] = CHILD(close(ends[0]); static char out[5000]; seed = (unsigned)i;
 				    for (long left = BYTES; left > 0;) {
-					    long n = 1 + pick(sizeof(out)); n = n < left ? n : left;
-					    EQUAL(write(ends[1], out, (size_t)n), n); left -= n; });
+					    long n = 1 + pick(sizeof(out));
+					    n = n < left ? n : left;
+					    EQUAL(write(ends[1], out, (size_t)n), n);
+					    left -= n;
+				    });
 	OK(close(ends[1]));
 	for (long n; (n = OK(read(ends[0], text, 1 + pick(sizeof(text))))) > 0; total += n) {
-		struct pollfd p = { .fd = ends[0], .events = POLLIN };
+		struct pollfd p = {.fd = ends[0], .events = POLLIN};
 		OK(poll(&p, 1, pick(2) ? -1 : 0));
 	}
 	EQUAL(total, (long)WORKERS * BYTES);
@@ -242,7 +255,10 @@ static void *descriptor_worker(void *arg)
 		case 1: close(fd); break;
 		case 2: (void)!fcntl(fd, F_GETFL); break;
 		case 3: (void)!read(fd, &c, 0); break;
-		default: fd = open("/dev/null", O_RDONLY); if (fd >= 0) close(fd);
+		default:
+			fd = open("/dev/null", O_RDONLY);
+			if (fd >= 0)
+				close(fd);
 		}
 	}
 	return nullptr;
@@ -296,4 +312,5 @@ static void memory_comes_back(void)
 	}
 }
 
-KTAP_MAIN(CASE(names), CASE(appends_stay_whole), CASE(shared_offsets), CASE(pipes_under_load), CASE(descriptors_under_threads), CASE(memory_comes_back))
+KTAP_MAIN(CASE(names), CASE(appends_stay_whole), CASE(shared_offsets), CASE(pipes_under_load),
+	  CASE(descriptors_under_threads), CASE(memory_comes_back))

@@ -113,8 +113,8 @@ static void console_ended(struct console *console, int status)
 	if (WIFSIGNALED(status) || WEXITSTATUS(status) >= 126)
 		say_status("/bin/sh", status);
 	if (console->rapid_exits > RAPID_EXITS_ALLOWED) {
-		init_say("%s: the shell ended %d times at once; giving this console up",
-			 console->name, console->rapid_exits);
+		init_say("%s: the shell ended %d times at once; giving this console up", console->name,
+			 console->rapid_exits);
 		return;
 	}
 	console_start(console);
@@ -211,8 +211,7 @@ static void set_host_name(void)
 int main(void)
 {
 	if (getpid() != 1) {
-		init_say("this is the first process's program; it does nothing as process %d",
-			 getpid());
+		init_say("this is the first process's program; it does nothing as process %d", getpid());
 		return 1;
 	}
 	sigemptyset(&answered);

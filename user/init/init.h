@@ -18,8 +18,7 @@ struct init_options {
 	char text[INIT_CMDLINE_SIZE];
 	const char *consoles[INIT_MAX_CONSOLES];
 	size_t console_count;
-	char *run[INIT_MAX_ARGS +
-		  1]; /* init.run's argument vector; run[0] is nullptr without one */
+	char *run[INIT_MAX_ARGS + 1]; /* init.run's argument vector; run[0] is nullptr without one */
 };
 
 /* Prints "init: ..." on standard error. */

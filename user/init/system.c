@@ -48,14 +48,12 @@ static void make_devices(void)
 		const char *path;
 		unsigned int major, minor;
 	} nodes[] = {
-		{"/dev/null", 1, 3},	{"/dev/zero", 1, 5},	{"/dev/full", 1, 7},
-		{"/dev/random", 1, 8},	{"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
-		{"/dev/console", 5, 1}, {"/dev/ttyS0", 4, 64},
+		{"/dev/null", 1, 3},	{"/dev/zero", 1, 5}, {"/dev/full", 1, 7},    {"/dev/random", 1, 8},
+		{"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},  {"/dev/console", 5, 1}, {"/dev/ttyS0", 4, 64},
 	};
 
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {
-		if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) !=
-			    0 &&
+		if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) != 0 &&
 		    errno != EEXIST)
 			init_say("cannot make %s: %s", nodes[i].path, strerror(errno));
 	}
@@ -89,8 +87,7 @@ void init_mount_all(void)
 	for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++) {
 		int error = try_mount(&points[i]);
 		if (error != 0 && points[i].required)
-			init_say("cannot mount %s on %s: %s", points[i].type, points[i].path,
-				 strerror(-error));
+			init_say("cannot mount %s on %s: %s", points[i].type, points[i].path, strerror(-error));
 		else if (error != 0 && error != -ENODEV)
 			rmdir(points[i].path);
 	}
@@ -169,8 +166,7 @@ static void reap_for(int seconds)
 			return;
 		sigtimedwait(&child, nullptr, &(struct timespec){.tv_nsec = 50'000'000});
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < end.tv_sec ||
-		 (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
+	} while (now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
 }
 
 /* Unmounts in the reverse order of mounting; what is busy or the root is left, read-only if it can
@@ -186,8 +182,7 @@ static void unmount_all(void)
 	int fd = open("/proc/mounts", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	for (ssize_t got; length < sizeof(text) - 1 &&
-			  (got = read(fd, text + length, sizeof(text) - 1 - length)) > 0;)
+	for (ssize_t got; length < sizeof(text) - 1 && (got = read(fd, text + length, sizeof(text) - 1 - length)) > 0;)
 		length += (size_t)got;
 	close(fd);
 	text[length] = '\0';
@@ -207,9 +202,7 @@ static void unmount_all(void)
 
 void init_shutdown(int command)
 {
-	const char *what = command == RB_AUTOBOOT    ? "rebooting"
-			   : command == RB_POWER_OFF ? "powering off"
-						     : "halting";
+	const char *what = command == RB_AUTOBOOT ? "rebooting" : command == RB_POWER_OFF ? "powering off" : "halting";
 
 	kill(-1, SIGTERM);
 	kill(-1, SIGCONT);

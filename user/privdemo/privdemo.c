@@ -47,8 +47,7 @@ static const char stray_path[] = "/proc/stray";
 [[noreturn]] static void fail(const char *doing)
 {
 	fprintf(stderr, "privdemo: cannot %s %s: %s%s\n", doing, stray_path, strerror(errno),
-		errno == ENOENT ? " (this needs a Stellux kernel with its demonstration component)"
-				: "");
+		errno == ENOENT ? " (this needs a Stellux kernel with its demonstration component)" : "");
 	exit(2);
 }
 
@@ -98,8 +97,7 @@ static bool run_case(const struct stray_case *stray, unsigned long seed)
 	close(fd);
 	read_result(stray->name, result, sizeof(result));
 	if (result[0] == '\0') {
-		printf("  no result: %s\n",
-		       written < 0 ? strerror(error) : "the kernel reported nothing");
+		printf("  no result: %s\n", written < 0 ? strerror(error) : "the kernel reported nothing");
 		return false;
 	}
 	printf("  %s\n", result);

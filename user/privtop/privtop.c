@@ -42,9 +42,8 @@ enum field : unsigned int {
 };
 
 static const char *const field_names[FIELD_COUNT] = {
-	"elevate",    "nucleus_call", "syscall",   "exit",	 "irq",
-	"fault",      "view_switch",  "tlb_flush", "lowered_ns", "elevated_ns",
-	"nucleus_ns", "user_ns",      "idle_ns",
+	"elevate",   "nucleus_call", "syscall",	    "exit",	  "irq",     "fault",	"view_switch",
+	"tlb_flush", "lowered_ns",   "elevated_ns", "nucleus_ns", "user_ns", "idle_ns",
 };
 
 constexpr size_t ROWS_MAX = 160;
@@ -85,8 +84,7 @@ static void parse_row(struct sample *sample, bool is_cpu, const char *name, char
 	struct row *row = &sample->rows[sample->count++];
 	*row = (struct row){.is_cpu = is_cpu};
 	snprintf(row->name, sizeof(row->name), "%s%s", is_cpu ? "cpu" : "", name);
-	for (char *key = strtok_r(rest, " \n", &state); key != nullptr;
-	     key = strtok_r(nullptr, " \n", &state)) {
+	for (char *key = strtok_r(rest, " \n", &state); key != nullptr; key = strtok_r(nullptr, " \n", &state)) {
 		char *value = strtok_r(nullptr, " \n", &state);
 		for (size_t i = 0; value != nullptr && i < FIELD_COUNT; i++) {
 			if (strcmp(key, field_names[i]) == 0)
@@ -122,10 +120,8 @@ static void take_sample(struct sample *sample)
 		exit(1);
 	}
 	*sample = (struct sample){.time_ns = now_ns()};
-	if (fgets(line, sizeof(line), file) == nullptr ||
-	    strcmp(line, "# stellux privilege 1\n") != 0) {
-		fprintf(stderr, "privtop: %s is in a format that this version does not know\n",
-			privilege_path);
+	if (fgets(line, sizeof(line), file) == nullptr || strcmp(line, "# stellux privilege 1\n") != 0) {
+		fprintf(stderr, "privtop: %s is in a format that this version does not know\n", privilege_path);
 		exit(1);
 	}
 	while (fgets(line, sizeof(line), file) != nullptr)
@@ -138,8 +134,7 @@ static void set_accounting(bool on)
 	int fd = open(privilege_path, O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0 || dprintf(fd, on ? "on\n" : "off\n") < 0)
-		fprintf(stderr, "privtop: cannot switch accounting %s: %s\n", on ? "on" : "off",
-			strerror(errno));
+		fprintf(stderr, "privtop: cannot switch accounting %s: %s\n", on ? "on" : "off", strerror(errno));
 	if (fd >= 0)
 		close(fd);
 }
@@ -147,8 +142,7 @@ static void set_accounting(bool on)
 static const struct row *find_row(const struct sample *sample, const struct row *like)
 {
 	for (size_t i = 0; i < sample->count; i++) {
-		if (sample->rows[i].is_cpu == like->is_cpu &&
-		    strcmp(sample->rows[i].name, like->name) == 0)
+		if (sample->rows[i].is_cpu == like->is_cpu && strcmp(sample->rows[i].name, like->name) == 0)
 			return &sample->rows[i];
 	}
 	return nullptr;
@@ -175,11 +169,9 @@ static void print_share(uint64_t part_ns, uint64_t interval_ns)
 	printf(" %6.2f", interval_ns == 0 ? 0.0 : 100.0 * (double)part_ns / (double)interval_ns);
 }
 
-static void print_table(const struct sample *now, const struct sample *before, uint64_t interval_ns,
-			bool cpus)
+static void print_table(const struct sample *now, const struct sample *before, uint64_t interval_ns, bool cpus)
 {
-	static const enum field cpu_counts[] = {ELEVATE, NUCLEUS_CALL, SYSCALL,	 IRQ,
-						FAULT,	 VIEW_SWITCH,  TLB_FLUSH};
+	static const enum field cpu_counts[] = {ELEVATE, NUCLEUS_CALL, SYSCALL, IRQ, FAULT, VIEW_SWITCH, TLB_FLUSH};
 	static const enum field component_counts[] = {ELEVATE, NUCLEUS_CALL, FAULT};
 	const enum field *counts = cpus ? cpu_counts : component_counts;
 	size_t count_columns = cpus ? 7 : 3;
@@ -212,8 +204,8 @@ static void print_block(const struct sample *now, const struct sample *before, b
 {
 	uint64_t interval_ns = now->time_ns - before->time_ns;
 
-	printf("dynpriv=%s  accounting %s  per second, %s\n\n", now->mode,
-	       now->accounting ? "on" : "off", since_boot ? "since boot" : "last interval");
+	printf("dynpriv=%s  accounting %s  per second, %s\n\n", now->mode, now->accounting ? "on" : "off",
+	       since_boot ? "since boot" : "last interval");
 	print_table(now, before, interval_ns, true);
 	putchar('\n');
 	print_table(now, before, interval_ns, false);

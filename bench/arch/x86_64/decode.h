@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which x86_64 instructions the counting plugin treats in a special way (Intel SDM vol. 2). Included by count.c, after enum insn_kind. */
+/* Which x86_64 instructions the counting plugin treats in a special way (Intel SDM vol. 2). Included by count.c, after
+ * enum insn_kind. */
 #ifndef BENCH_DECODE_H
 #define BENCH_DECODE_H
 
@@ -25,9 +26,9 @@ static enum insn_kind decode(const uint8_t *p, size_t n, uint64_t *row)
 	if (n < 3 || p[0] != 0x0f)
 		return INSN_PLAIN;
 	if (p[1] == 0x22 && (p[2] & 0x38) == 0x18)
-		return INSN_SWITCH;		/* mov to %cr3 */
+		return INSN_SWITCH; /* mov to %cr3 */
 	if (p[1] == 0x01 && (p[2] & 0x38) == 0x38 && p[2] < 0xc0)
-		return INSN_FLUSH;		/* invlpg */
+		return INSN_FLUSH; /* invlpg */
 	if (p[1] == 0x1f && p[2] == 0x80 && n == 7) {
 		uint32_t tag = (uint32_t)p[3] | (uint32_t)p[4] << 8 | (uint32_t)p[5] << 16 | (uint32_t)p[6] << 24;
 

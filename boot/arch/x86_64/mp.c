@@ -72,8 +72,7 @@ static void add_cpu(struct boot *boot, uint32_t apic_id, uint32_t uid)
 	cpu->info->processor_id = uid;
 	cpu->info->lapic_id = apic_id;
 	if (apic_id != own_apic_id())
-		cpu->stack_top = (char *)alloc_pages(boot->stack_size / PAGE, "a CPU's stack") +
-				 boot->stack_size;
+		cpu->stack_top = (char *)alloc_pages(boot->stack_size / PAGE, "a CPU's stack") + boot->stack_size;
 	cpu_count++;
 }
 
@@ -86,8 +85,7 @@ void arch_mp_prepare(struct boot *boot)
 
 	if (request == nullptr)
 		return;
-	cpus = alloc(sizeof(*cpus) *
-		     (madt != nullptr ? madt->length / sizeof(struct madt_local_apic) : 1));
+	cpus = alloc(sizeof(*cpus) * (madt != nullptr ? madt->length / sizeof(struct madt_local_apic) : 1));
 	for (size_t at = 0; madt != nullptr;) {
 		const struct madt_entry *e = madt_next(madt, &at);
 
@@ -158,8 +156,7 @@ static void decide_x2apic(const struct limine_mp_request *request)
 		msr_write(MSR_APIC_BASE, apic_base);
 	}
 	x2apic = apic_base & APIC_BASE_X2APIC;
-	trampoline_parameters()->apic_base =
-		(uint32_t)(apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC));
+	trampoline_parameters()->apic_base = (uint32_t)(apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC));
 }
 
 void arch_mp_start(struct boot *boot)
@@ -173,8 +170,7 @@ void arch_mp_start(struct boot *boot)
 		return;
 	decide_x2apic(request);
 	for (uint64_t i = 0; i < cpu_count; i++) {
-		if (cpus[i].stack_top != nullptr &&
-		    (x2apic || cpus[i].info->lapic_id <= XAPIC_HIGHEST))
+		if (cpus[i].stack_top != nullptr && (x2apic || cpus[i].info->lapic_id <= XAPIC_HIGHEST))
 			send_ipi(cpus[i].info->lapic_id, ICR_INIT);
 	}
 	if (cpu_count > 1)
@@ -187,7 +183,6 @@ void arch_mp_start(struct boot *boot)
 		if (cpus[i].stack_top == nullptr || start(&cpus[i]))
 			pointers[response->cpu_count++] = to_hhdm(cpus[i].info);
 		else
-			print("stellux-boot: CPU %u does not start and is left out\n",
-			      cpus[i].info->lapic_id);
+			print("stellux-boot: CPU %u does not start and is left out\n", cpus[i].info->lapic_id);
 	}
 }

@@ -63,9 +63,6 @@ void trampoline_enter(uint64_t entry, uint64_t stack)
 	data->target = entry;
 	data->stack = stack;
 	/* RCX is what trampoline_first_cpu expects; it never returns. */
-	__asm__ volatile("cli; jmpq *%0"
-			 :
-			 : "a"((uint64_t)address_of(trampoline_first_cpu)), "c"(page)
-			 : "memory");
+	__asm__ volatile("cli; jmpq *%0" : : "a"((uint64_t)address_of(trampoline_first_cpu)), "c"(page) : "memory");
 	__builtin_unreachable();
 }

@@ -87,8 +87,7 @@ static_assert(offsetof(struct trampoline_data, gdt) == TD_GDT);
 static_assert(TRAMPOLINE_DATA + sizeof(struct trampoline_data) <= PAGE);
 
 /* trampoline.S */
-extern char trampoline_start[], trampoline_end[], trampoline_first_cpu[], trampoline_64[],
-	trampoline_32[];
+extern char trampoline_start[], trampoline_end[], trampoline_first_cpu[], trampoline_64[], trampoline_32[];
 
 /* paging.c */
 void paging_prepare(void);

@@ -10,8 +10,7 @@
 #include <nucleus/calls.h>
 #include <nucleus/layout.h>
 
-static long sys_clone(uint64_t flags, uint64_t stack, user_addr parent_tid, user_addr child_tid,
-		      uint64_t tls)
+static long sys_clone(uint64_t flags, uint64_t stack, user_addr parent_tid, user_addr child_tid, uint64_t tls)
 {
 	struct clone_request r = {
 		.flags = (uint32_t)flags & ~0xffu,
@@ -34,9 +33,8 @@ SYSCALL(fork);
 
 static long sys_vfork(void)
 {
-	return process_clone(
-		&(struct clone_request){.flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD},
-		NR_vfork);
+	return process_clone(&(struct clone_request){.flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD},
+			     NR_vfork);
 }
 SYSCALL(vfork);
 
@@ -81,12 +79,7 @@ static long sys_signalfd(int fd, user_addr mask, size_t size)
 }
 SYSCALL(signalfd);
 
-enum : int {
-	ARCH_SET_GS = 0x1001,
-	ARCH_SET_FS = 0x1002,
-	ARCH_GET_FS = 0x1003,
-	ARCH_GET_GS = 0x1004
-};
+enum : int { ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, ARCH_GET_GS = 0x1004 };
 
 static long sys_arch_prctl(int option, uint64_t address)
 {

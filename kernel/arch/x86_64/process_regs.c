@@ -70,12 +70,8 @@ void arch_regs_exec(struct user_regs *regs, uint64_t entry, uint64_t stack)
 {
 	uint64_t cs = regs->cs, ss = regs->ss;
 
-	*regs = (struct user_regs){.rip = entry,
-				   .rsp = stack,
-				   .cs = cs,
-				   .ss = ss,
-				   .rflags = RFLAGS_FIXED,
-				   .orig_rax = NO_SYSCALL};
+	*regs = (struct user_regs){
+		.rip = entry, .rsp = stack, .cs = cs, .ss = ss, .rflags = RFLAGS_FIXED, .orig_rax = NO_SYSCALL};
 }
 
 uint64_t arch_regs_pc(const struct user_regs *regs)
@@ -102,8 +98,8 @@ static int32_t float_code(uint64_t bits)
 	return FPE_FLTRES;
 }
 
-void arch_fault_signal(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc,
-		       struct signal_info *info, uint32_t *trap_number)
+void arch_fault_signal(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc, struct signal_info *info,
+		       uint32_t *trap_number)
 {
 	*info = (struct signal_info){.signo = SIGSEGV, .code = SI_KERNEL};
 	*trap_number = TRAP_GP;
@@ -114,8 +110,7 @@ void arch_fault_signal(uint32_t cause, uint64_t code, uint64_t address, uint64_t
 		break;
 	case EVENT_ILLEGAL:
 		*trap_number = TRAP_UD;
-		*info = (struct signal_info){
-			.signo = SIGILL, .code = ILL_ILLOPN, .fault.address = pc};
+		*info = (struct signal_info){.signo = SIGILL, .code = ILL_ILLOPN, .fault.address = pc};
 		break;
 	case EVENT_BREAKPOINT:
 		*trap_number = TRAP_BP;
@@ -123,19 +118,16 @@ void arch_fault_signal(uint32_t cause, uint64_t code, uint64_t address, uint64_t
 		break;
 	case EVENT_STEP:
 		*trap_number = TRAP_DB;
-		*info = (struct signal_info){
-			.signo = SIGTRAP, .code = TRAP_TRACE, .fault.address = pc};
+		*info = (struct signal_info){.signo = SIGTRAP, .code = TRAP_TRACE, .fault.address = pc};
 		break;
 	case EVENT_DIVIDE:
 		*trap_number = TRAP_DE;
-		*info = (struct signal_info){
-			.signo = SIGFPE, .code = FPE_INTDIV, .fault.address = pc};
+		*info = (struct signal_info){.signo = SIGFPE, .code = FPE_INTDIV, .fault.address = pc};
 		break;
 	case EVENT_OVERFLOW: *trap_number = TRAP_OF; break;
 	case EVENT_FPU:
 		*trap_number = TRAP_XM;
-		*info = (struct signal_info){
-			.signo = SIGFPE, .code = float_code(code), .fault.address = pc};
+		*info = (struct signal_info){.signo = SIGFPE, .code = float_code(code), .fault.address = pc};
 		break;
 	case EVENT_ALIGNMENT:
 		*trap_number = TRAP_AC;

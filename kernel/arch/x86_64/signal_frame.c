@@ -22,8 +22,7 @@
 #include <nucleus/layout.h>
 
 struct frame_context { /* struct sigcontext */
-	uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip,
-		rflags;
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
 	uint16_t cs, gs, fs, ss;
 	uint64_t error, trap, old_mask, cr2, fpu_state, reserved[8];
 };
@@ -133,8 +132,8 @@ out:
 	return result;
 }
 
-static void fill_context(struct frame_context *c, const struct user_regs *r,
-			 const struct process_thread *s, uint64_t mask)
+static void fill_context(struct frame_context *c, const struct user_regs *r, const struct process_thread *s,
+			 uint64_t mask)
 {
 	*c = (struct frame_context){
 		.r8 = r->r8,
@@ -169,8 +168,7 @@ static uint64_t choose_stack(const struct user_regs *regs, const struct process_
 			     const struct signal_action *a, bool *on_alternate)
 {
 	uint64_t sp = regs->rsp;
-	bool inside = s->altstack_size != 0 && sp > s->altstack_base &&
-		      sp - s->altstack_base <= s->altstack_size;
+	bool inside = s->altstack_size != 0 && sp > s->altstack_base && sp - s->altstack_base <= s->altstack_size;
 
 	*on_alternate = inside;
 	if (s->altstack_flags & SS_AUTODISARM)
@@ -206,9 +204,8 @@ int arch_signal_frame(struct user_regs *regs, const struct arch_signal_delivery 
 	frame.uc.mask = d->mask_to_restore;
 	frame.uc.stack_base = s->altstack_base;
 	frame.uc.stack_size = s->altstack_size;
-	frame.uc.stack_flags = (int32_t)(s->altstack_size == 0 ? SS_DISABLE
-							       : (on_alternate ? SS_ONSTACK : 0) |
-									 s->altstack_flags);
+	frame.uc.stack_flags =
+		(int32_t)(s->altstack_size == 0 ? SS_DISABLE : (on_alternate ? SS_ONSTACK : 0) | s->altstack_flags);
 	memcpy(frame.info, &d->info, sizeof(d->info));
 	if (copy_to_user(USER_ADDR(at), &frame, sizeof(frame)) != 0)
 		return -EFAULT;

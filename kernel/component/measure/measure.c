@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operations of the kernel itself for the benchmark, which no process can do: /proc/measure. Writing `elevate N` or `call N` makes a thread of this
- * component do the operation N times between markers (arch/marker.h); reading names what there is. The component asks for
- * the right to elevate; it has no other use for it than an empty bracket.
+ * Operations of the kernel itself for the benchmark, which no process can do: /proc/measure. Writing `elevate N` or
+ * `call N` makes a thread of this component do the operation N times between markers (arch/marker.h); reading names
+ * what there is. The component asks for the right to elevate; it has no other use for it than an empty bracket.
  */
 #include <abi/errno.h>
 #include <arch/marker.h>
@@ -42,7 +42,7 @@ static void run_call(unsigned n)
 static const struct operation {
 	const char *name;
 	void (*run)(unsigned n);
-} operations[] = { { "elevate", run_elevate }, { "call", run_call } };
+} operations[] = {{"elevate", run_elevate}, {"call", run_call}};
 
 /* One job at a time. */
 static struct mutex job_lock = MUTEX_INIT(job_lock, RANK_NONE);
@@ -77,7 +77,7 @@ static bool parse(const char *text, size_t n, struct job *out)
 				return false;
 			count = count * 10 + (unsigned)(text[k] - '0');
 		}
-		*out = (struct job){ .operation = &operations[i], .count = count };
+		*out = (struct job){.operation = &operations[i], .count = count};
 		return count > 0 && count <= COUNT_MAX;
 	}
 	return false;
@@ -111,7 +111,8 @@ static int show_measure(struct text_buffer *b, void *arg)
 	return 0;
 }
 
-static const struct proc_file measure_file = { .name = "measure", .mode = 0600, .show = show_measure, .write = write_measure };
+static const struct proc_file measure_file = {
+	.name = "measure", .mode = 0600, .show = show_measure, .write = write_measure};
 
 static int start_measure(void)
 {

@@ -25,13 +25,7 @@
 constexpr unsigned RUNS_MAX = 64;
 constexpr uint64_t RUN_LIMIT_NS = 10'000'000'000;
 
-enum outcome : uint32_t {
-	OUTCOME_RUNNING,
-	OUTCOME_CAUGHT,
-	OUTCOME_SURVIVED,
-	OUTCOME_REFUSED,
-	OUTCOME_HUNG
-};
+enum outcome : uint32_t { OUTCOME_RUNNING, OUTCOME_CAUGHT, OUTCOME_SURVIVED, OUTCOME_REFUSED, OUTCOME_HUNG };
 
 struct run {
 	const struct stray_case *which;
@@ -137,8 +131,8 @@ static int show_stray(struct text_buffer *b, void *)
 	for (unsigned i = run_count > RUNS_MAX ? run_count - RUNS_MAX : 0; i < run_count; i++) {
 		const struct run *r = &runs[i % RUNS_MAX];
 
-		text_printf(b, "%s %s victim=%s culprit=%s\n", r->which->name,
-			    outcome_name(r->outcome), r->victim.name, r->which->culprit);
+		text_printf(b, "%s %s victim=%s culprit=%s\n", r->which->name, outcome_name(r->outcome), r->victim.name,
+			    r->which->culprit);
 	}
 	mutex_unlock(&lock);
 	return 0;

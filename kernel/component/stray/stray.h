@@ -23,7 +23,7 @@ struct stray_case {
 	bool needs_lowered;
 };
 
-#define STRAY_CASE(case_name, choose_, function, ...)                                              \
+#define STRAY_CASE(case_name, choose_, function, ...)                                                                  \
 	{.name = case_name, .culprit = #function, .choose = choose_, .run = function, __VA_ARGS__}
 
 /* victims.c */

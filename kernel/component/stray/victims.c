@@ -12,15 +12,14 @@
 #include <lib/string.h>
 
 /* The linker script's. */
-extern const char nucleus_text_start[], nucleus_text_end[], nucleus_data_start[],
-	nucleus_data_end[];
+extern const char nucleus_text_start[], nucleus_text_end[], nucleus_data_start[], nucleus_data_end[];
 extern const char lowered_text_end[];
 
 /* Where the nucleus puts its things in the pool: records of threads behind the first CPU's pages;
  * areas of CPUs. */
 constexpr uint64_t RECORDS_OFFSET = 12ull * PAGE_SIZE, RECORDS_BYTES = 8192;
-constexpr uint64_t CPU_AREAS_OFFSET = 0x40000000, CPU_AREA_BYTES = 0x10000,
-		   CPU_DATA_OFFSET = 0x1000, CPU_DATA_BYTES = 512;
+constexpr uint64_t CPU_AREAS_OFFSET = 0x40000000, CPU_AREA_BYTES = 0x10000, CPU_DATA_OFFSET = 0x1000,
+		   CPU_DATA_BYTES = 512;
 
 /* splitmix64: a different number for each seed and step. */
 static uint64_t next_random(uint64_t *state)
@@ -32,8 +31,7 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-static int choose_between(uint64_t seed, const char *what, const char *start, const char *end,
-			  struct stray_victim *v)
+static int choose_between(uint64_t seed, const char *what, const char *start, const char *end, struct stray_victim *v)
 {
 	v->address = (uint64_t)start + next_random(&seed) % (uint64_t)(end - start);
 	snprintf(v->name, sizeof(v->name), "%s-at-%#lx", what, v->address);
@@ -52,8 +50,8 @@ int stray_choose_page_table(uint64_t seed, struct stray_victim *v)
 			continue;
 		uint64_t entry = next_random(&seed) % (PAGE_SIZE / sizeof(uint64_t));
 		v->address = (uint64_t)page_window(pfn) + entry * sizeof(uint64_t);
-		snprintf(v->name, sizeof(v->name), "page-table-frame-%#lx-level-%u-entry-%lu", pfn,
-			 frame->level, entry);
+		snprintf(v->name, sizeof(v->name), "page-table-frame-%#lx-level-%u-entry-%lu", pfn, frame->level,
+			 entry);
 		return 0;
 	}
 	return -ENOENT;
@@ -71,8 +69,7 @@ int stray_choose_nucleus_text(uint64_t seed, struct stray_victim *v)
 
 int stray_choose_kernel_text(uint64_t seed, struct stray_victim *v)
 {
-	return choose_between(seed, "kernel-text", (const char *)LOWERED_TEXT_BASE,
-			      lowered_text_end, v);
+	return choose_between(seed, "kernel-text", (const char *)LOWERED_TEXT_BASE, lowered_text_end, v);
 }
 
 int stray_choose_thread_record(uint64_t seed, struct stray_victim *v)
@@ -90,7 +87,6 @@ int stray_choose_entry_page(uint64_t seed, struct stray_victim *v)
 	uint64_t offset = CPU_DATA_OFFSET + next_random(&seed) % CPU_DATA_BYTES;
 
 	v->address = POOL_BASE + CPU_AREAS_OFFSET + cpu * CPU_AREA_BYTES + offset;
-	snprintf(v->name, sizeof(v->name), "entry-page-of-cpu-%lu+%#lx", cpu,
-		 offset - CPU_DATA_OFFSET);
+	snprintf(v->name, sizeof(v->name), "entry-page-of-cpu-%lu+%#lx", cpu, offset - CPU_DATA_OFFSET);
 	return 0;
 }

@@ -25,9 +25,8 @@ constexpr uint32_t MAJOR_TTYS = 4, MINOR_TTYS = 64;
 constexpr unsigned WORD_BYTES = 8;   /* what one bracket writes */
 constexpr unsigned BURST_BYTES = 14; /* of the 16 that an empty FIFO takes */
 constexpr uint64_t PROBE_LIMIT_NS = 1'000'000'000;
-constexpr uint64_t POLL_NS = 10'000'000; /* without an interrupt */
-constexpr uint64_t IDLE_POLL_NS =
-	1'000'000; /* for the last character to leave the shift register */
+constexpr uint64_t POLL_NS = 10'000'000;     /* without an interrupt */
+constexpr uint64_t IDLE_POLL_NS = 1'000'000; /* for the last character to leave the shift register */
 constexpr unsigned IDLE_SPINS_MAX = 100000;
 
 enum port_state : uint32_t { PORT_PROBING, PORT_ABSENT, PORT_UP };
@@ -88,8 +87,7 @@ static bool probe(const struct port *p)
 static void set_up(struct port *p)
 {
 	/* What the nucleus wrote is still on its way. */
-	for (unsigned i = 0; i < IDLE_SPINS_MAX && (read_register(p, UART_LSR) & LSR_IDLE) == 0;
-	     i++)
+	for (unsigned i = 0; i < IDLE_SPINS_MAX && (read_register(p, UART_LSR) & LSR_IDLE) == 0; i++)
 		;
 	write_register(p, UART_IER, 0);
 	p->enabled = 0;
@@ -146,11 +144,9 @@ static bool transmit(struct port *p)
 			return false;
 		p->idle = false;
 		memcpy(words, bytes, sizeof(words));
-		portio_write8_burst(p->base + UART_DATA, words[0],
-				    (uint32_t)MIN(n, (size_t)WORD_BYTES));
+		portio_write8_burst(p->base + UART_DATA, words[0], (uint32_t)MIN(n, (size_t)WORD_BYTES));
 		if (n > WORD_BYTES)
-			portio_write8_burst(p->base + UART_DATA, words[1],
-					    (uint32_t)(n - WORD_BYTES));
+			portio_write8_burst(p->base + UART_DATA, words[1], (uint32_t)(n - WORD_BYTES));
 	}
 }
 
@@ -159,8 +155,7 @@ static uint64_t work(struct port *p)
 {
 	bool room = receive(p);
 	bool full = transmit(p);
-	uint8_t want =
-		IER_LINE_STATUS | (room ? IER_RECEIVED : 0) | (full ? IER_TRANSMIT_EMPTY : 0);
+	uint8_t want = IER_LINE_STATUS | (room ? IER_RECEIVED : 0) | (full ? IER_TRANSMIT_EMPTY : 0);
 
 	set_interrupts(p, want);
 	/* Clears a transmitter interrupt that was served above. */
@@ -215,8 +210,7 @@ static void run_port(void *arg)
 	if (p->irq < 0)
 		log_warn("serial: %s has no interrupt (%ld), polling", p->name, p->irq);
 	(void)nucleus_thread_set_priority(thread_page_current()->handle, PRIORITY_INTERRUPT);
-	if (p->tty == nullptr &&
-	    tty_create(p->name, MAJOR_TTYS, MINOR_TTYS + p->minor, &driver, p, &p->tty) < 0) {
+	if (p->tty == nullptr && tty_create(p->name, MAJOR_TTYS, MINOR_TTYS + p->minor, &driver, p, &p->tty) < 0) {
 		announce(p, PORT_ABSENT);
 		return;
 	}
@@ -262,5 +256,4 @@ static void stop_serial(void)
 	}
 }
 
-DEFINE_COMPONENT(serial, .asks_elevate = true, .stage = STAGE_DRIVER, .start = start_serial,
-		 .stop = stop_serial);
+DEFINE_COMPONENT(serial, .asks_elevate = true, .stage = STAGE_DRIVER, .start = start_serial, .stop = stop_serial);

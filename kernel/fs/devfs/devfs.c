@@ -2,8 +2,8 @@
 /*
  * devfs ("devtmpfs" to mount(2)): one tmpfs for the whole system in which every registered character device has a node.
  *
- * Drivers call chrdev_register at any time after vfs_init; the table of numbers serves device nodes anywhere, also such as
- * mknod made on other filesystems. Opening a node finds the driver by number and gives the file its operations.
+ * Drivers call chrdev_register at any time after vfs_init; the table of numbers serves device nodes anywhere, also such
+ * as mknod made on other filesystems. Opening a node finds the driver by number and gives the file its operations.
  */
 #include "devfs.h"
 #include "../tmpfs/tmpfs.h"
@@ -26,7 +26,7 @@ struct chrdev {
 
 static struct mutex table_lock = MUTEX_INIT(table_lock, RANK_FS);
 static struct list table GUARDED_BY(&table_lock) = LIST_INIT(table);
-static struct superblock *instance;	/* set once, before any driver registers */
+static struct superblock *instance; /* set once, before any driver registers */
 
 static struct chrdev *find_device(uint32_t major, uint32_t minor) REQUIRES(table_lock)
 {
@@ -48,7 +48,7 @@ static int find_parent(const char *name, struct inode **out, const char **last)
 	inode_get(dir);
 	while ((slash = strchr(name, '/')) != nullptr) {
 		struct name n = name_make(name, (size_t)(slash - name));
-		struct make_request r = { .mode = S_IFDIR | 0755 };
+		struct make_request r = {.mode = S_IFDIR | 0755};
 		struct inode *next;
 
 		mutex_lock(&dir->lock);
@@ -98,13 +98,14 @@ static int change_node(const char *name, const struct make_request *r)
 	return error;
 }
 
-int chrdev_register(const char *name, uint32_t major, uint32_t minor, uint32_t mode, const struct file_ops *ops, void *private_data)
+int chrdev_register(const char *name, uint32_t major, uint32_t minor, uint32_t mode, const struct file_ops *ops,
+		    void *private_data)
 {
 	struct chrdev *d = kmalloc(sizeof(*d));
 
 	if (d == nullptr)
 		return -ENOMEM;
-	*d = (struct chrdev){ .info = { name, major, minor, mode }, .ops = ops, .private_data = private_data };
+	*d = (struct chrdev){.info = {name, major, minor, mode}, .ops = ops, .private_data = private_data};
 	mutex_lock(&table_lock);
 	bool taken = find_device(major, minor) != nullptr;
 	if (!taken)
@@ -114,7 +115,7 @@ int chrdev_register(const char *name, uint32_t major, uint32_t minor, uint32_t m
 		kfree(d);
 		return -EEXIST;
 	}
-	struct make_request r = { .mode = S_IFCHR | mode, .rdev = make_dev(major, minor) };
+	struct make_request r = {.mode = S_IFCHR | mode, .rdev = make_dev(major, minor)};
 	return change_node(name, &r);
 }
 
@@ -166,24 +167,31 @@ int chrdev_open(struct file *f)
 
 int devfs_add_link(const char *name, const char *target)
 {
-	struct make_request r = { .mode = S_IFLNK | S_IRWXUGO, .target = target };
+	struct make_request r = {.mode = S_IFLNK | S_IRWXUGO, .target = target};
 
 	return change_node(name, &r);
 }
 
 static int populate(void)
 {
-	static const struct { const char *name, *target; } links[] = {
-		{ "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" },
-		{ "stderr", "/proc/self/fd/2" },
+	static const struct {
+		const char *name, *target;
+	} links[] = {
+		{"fd", "/proc/self/fd"},
+		{"stdin", "/proc/self/fd/0"},
+		{"stdout", "/proc/self/fd/1"},
+		{"stderr", "/proc/self/fd/2"},
 	};
-	static const struct { const char *name; uint32_t mode; } directories[] = { { "pts", 0755 }, { "shm", 01777 } };
+	static const struct {
+		const char *name;
+		uint32_t mode;
+	} directories[] = {{"pts", 0755}, {"shm", 01777}};
 	int error = 0;
 
 	for (size_t n = 0; n < ARRAY_LEN(links) && error == 0; n++)
 		error = devfs_add_link(links[n].name, links[n].target);
 	for (size_t n = 0; n < ARRAY_LEN(directories) && error == 0; n++) {
-		struct make_request r = { .mode = S_IFDIR | directories[n].mode };
+		struct make_request r = {.mode = S_IFDIR | directories[n].mode};
 		error = change_node(directories[n].name, &r);
 	}
 	return error;
@@ -191,7 +199,7 @@ static int populate(void)
 
 static int devfs_fill(struct superblock *sb, const struct mount_options *o)
 {
-	struct mount_options mine = { .source = o->source, .data = "mode=755", .flags = o->flags };
+	struct mount_options mine = {.source = o->source, .data = "mode=755", .flags = o->flags};
 	struct chrdev_info info;
 
 	int error = tmpfs_fill(sb, &mine);
@@ -202,13 +210,13 @@ static int devfs_fill(struct superblock *sb, const struct mount_options *o)
 	instance = sb;
 	error = populate();
 	for (uint32_t n = 0; error == 0 && chrdev_at(n, &info); n++) {
-		struct make_request r = { .mode = S_IFCHR | info.mode, .rdev = make_dev(info.major, info.minor) };
+		struct make_request r = {.mode = S_IFCHR | info.mode, .rdev = make_dev(info.major, info.minor)};
 		error = change_node(info.name, &r);
 	}
 	return error;
 }
 
-static struct filesystem devfs = { .name = "devtmpfs", .fill = devfs_fill, .single = true };
+static struct filesystem devfs = {.name = "devtmpfs", .fill = devfs_fill, .single = true};
 
 void devfs_register(void)
 {

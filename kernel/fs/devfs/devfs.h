@@ -3,6 +3,6 @@
 #ifndef KERNEL_FS_DEVFS_H
 #define KERNEL_FS_DEVFS_H
 
-void devfs_register(void);			/* the type "devtmpfs" */
+void devfs_register(void); /* the type "devtmpfs" */
 
 #endif

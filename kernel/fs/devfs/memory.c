@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory devices of major 1: null, zero, full, random, urandom (null(4), full(4), random(4)). random waits once, until the
- * generator is seeded; urandom never waits.
+ * The memory devices of major 1: null, zero, full, random, urandom (null(4), full(4), random(4)). random waits once,
+ * until the generator is seeded; urandom never waits.
  */
 #include "memory.h"
 
@@ -104,17 +104,22 @@ static long random_write(struct file *, struct io_buffer *buf, size_t n, uint64_
 	return (long)done;
 }
 
-static const struct file_ops null_ops = { .read = null_read, .write = null_write, .seek = device_seek };
-static const struct file_ops zero_ops = { .read = zero_read, .write = null_write, .seek = device_seek, .get_page = zero_get_page };
-static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .seek = device_seek };
-static const struct file_ops random_ops = { .read = random_read, .write = random_write, .seek = device_seek };
-static const struct file_ops urandom_ops = { .read = urandom_read, .write = random_write, .seek = device_seek };
+static const struct file_ops null_ops = {.read = null_read, .write = null_write, .seek = device_seek};
+static const struct file_ops zero_ops = {
+	.read = zero_read, .write = null_write, .seek = device_seek, .get_page = zero_get_page};
+static const struct file_ops full_ops = {.read = zero_read, .write = full_write, .seek = device_seek};
+static const struct file_ops random_ops = {.read = random_read, .write = random_write, .seek = device_seek};
+static const struct file_ops urandom_ops = {.read = urandom_read, .write = random_write, .seek = device_seek};
 
 void memory_devices_register(void)
 {
-	static const struct { const char *name; uint32_t minor; const struct file_ops *ops; } devices[] = {
-		{ "null", 3, &null_ops }, { "zero", 5, &zero_ops }, { "full", 7, &full_ops },
-		{ "random", 8, &random_ops }, { "urandom", 9, &urandom_ops },
+	static const struct {
+		const char *name;
+		uint32_t minor;
+		const struct file_ops *ops;
+	} devices[] = {
+		{"null", 3, &null_ops},	    {"zero", 5, &zero_ops},	  {"full", 7, &full_ops},
+		{"random", 8, &random_ops}, {"urandom", 9, &urandom_ops},
 	};
 
 	for (size_t n = 0; n < ARRAY_LEN(devices); n++) {

@@ -6,6 +6,6 @@
 #include <kernel/text.h>
 #include <stdint.h>
 
-void cpuinfo_show(struct text_buffer *b, uint32_t cpu);		/* kernel/arch/ARCH/cpuinfo.c */
+void cpuinfo_show(struct text_buffer *b, uint32_t cpu); /* kernel/arch/ARCH/cpuinfo.c */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text files of procfs. A read at position 0 makes the text anew; later reads continue in the same text, so that what a program
- * reads in pieces fits together. The text is shared by reference: no lock is held while it is made or copied.
+ * Text files of procfs. A read at position 0 makes the text anew; later reads continue in the same text, so that what a
+ * program reads in pieces fits together. The text is shared by reference: no lock is held while it is made or copied.
  */
 #include "procfs.h"
 
@@ -17,7 +17,7 @@ struct snapshot {
 };
 struct open_text {
 	struct mutex lock;
-	struct snapshot *current;	/* under lock */
+	struct snapshot *current; /* under lock */
 };
 
 static void snapshot_put(struct snapshot *s)
@@ -48,14 +48,10 @@ static int show(struct text_buffer *b, struct inode *i)
 	const struct proc_inode *p = proc_inode_of(i);
 
 	switch (p->kind) {
-	case PROC_NODE:
-		return p->node->file->show != nullptr ? p->node->file->show(b, p->node->file->arg) : -EINVAL;
-	case PROC_ENTRY:
-		return p->entry->show != nullptr ? show_entry(b, p) : -EINVAL;
-	case PROC_FDINFO_FILE:
-		return fdinfo_show(b, i);
-	default:
-		return -EINVAL;
+	case PROC_NODE: return p->node->file->show != nullptr ? p->node->file->show(b, p->node->file->arg) : -EINVAL;
+	case PROC_ENTRY: return p->entry->show != nullptr ? show_entry(b, p) : -EINVAL;
+	case PROC_FDINFO_FILE: return fdinfo_show(b, i);
+	default: return -EINVAL;
 	}
 }
 

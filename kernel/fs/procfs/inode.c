@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inodes, directories and superblocks of procfs, and sysfs, which is a tree of static entries only (an empty skeleton, so that what
- * mounts it finds it).
+ * Inodes, directories and superblocks of procfs, and sysfs, which is a tree of static entries only (an empty skeleton,
+ * so that what mounts it finds it).
  */
 #include "procfs.h"
 
@@ -37,21 +37,15 @@ static uint64_t number_of(const struct proc_inode *p)
 	uint64_t of_process = ((uint64_t)p->pid << 32) + ((uint64_t)(p->tid & 0xffff) << 16);
 
 	switch (p->kind) {
-	case PROC_NODE:
-		return p->node->ino;
+	case PROC_NODE: return p->node->ino;
 	case PROC_ENTRY:
 	case PROC_TASK:
 	case PROC_FD:
-	case PROC_FDINFO:
-		return of_process + 1 + (uint64_t)(p->entry - pid_entries);
-	case PROC_FD_LINK:
-		return of_process + 256 + (uint64_t)p->fd * 2;
-	case PROC_FDINFO_FILE:
-		return of_process + 257 + (uint64_t)p->fd * 2;
-	case PROC_PID:
-		return of_process;
-	default:
-		return UINT32_MAX - p->kind;
+	case PROC_FDINFO: return of_process + 1 + (uint64_t)(p->entry - pid_entries);
+	case PROC_FD_LINK: return of_process + 256 + (uint64_t)p->fd * 2;
+	case PROC_FDINFO_FILE: return of_process + 257 + (uint64_t)p->fd * 2;
+	case PROC_PID: return of_process;
+	default: return UINT32_MAX - p->kind;
 	}
 }
 
@@ -67,7 +61,10 @@ int proc_inode_create(struct superblock *sb, const struct proc_inode *p, uint32_
 		ops = &proc_fd_link_ops;
 	else if (p->kind == PROC_ENTRY && S_ISLNK(mode))
 		ops = &proc_entry_link_ops;
-	struct inode *i = inode_create(sb, mode, ops, S_ISDIR(mode) ? &proc_dir_ops : S_ISREG(mode) ? &proc_text_ops : nullptr);
+	struct inode *i = inode_create(sb, mode, ops,
+				       S_ISDIR(mode)   ? &proc_dir_ops
+				       : S_ISREG(mode) ? &proc_text_ops
+						       : nullptr);
 	if (i == nullptr) {
 		kfree(copy);
 		return -ENOMEM;
@@ -92,7 +89,7 @@ static int create_node(struct superblock *sb, const struct proc_node *node, stru
 		mode = S_IFLNK | S_IRWXUGO;
 	else if (node->file != nullptr)
 		mode = S_IFREG | node->file->mode;
-	return proc_inode_create(sb, &(struct proc_inode){ .kind = PROC_NODE, .node = node }, mode, out);
+	return proc_inode_create(sb, &(struct proc_inode){.kind = PROC_NODE, .node = node}, mode, out);
 }
 
 static int lookup_node(struct inode *dir, const struct name *n, struct inode **out)
@@ -105,9 +102,10 @@ static int lookup_node(struct inode *dir, const struct name *n, struct inode **o
 	if (parent != &proc_root)
 		return -ENOENT;
 	if (n->length == 4 && memcmp(n->text, "self", 4) == 0)
-		return proc_inode_create(dir->sb, &(struct proc_inode){ .kind = PROC_SELF }, S_IFLNK | S_IRWXUGO, out);
+		return proc_inode_create(dir->sb, &(struct proc_inode){.kind = PROC_SELF}, S_IFLNK | S_IRWXUGO, out);
 	if (n->length == 11 && memcmp(n->text, "thread-self", 11) == 0)
-		return proc_inode_create(dir->sb, &(struct proc_inode){ .kind = PROC_THREAD_SELF }, S_IFLNK | S_IRWXUGO, out);
+		return proc_inode_create(dir->sb, &(struct proc_inode){.kind = PROC_THREAD_SELF}, S_IFLNK | S_IRWXUGO,
+					 out);
 	return proc_root_lookup_pid(dir, n, out);
 }
 
@@ -215,7 +213,8 @@ static long readdir_node(struct file *f, readdir_emit emit, void *ctx)
 {
 	const struct proc_node *dir = proc_inode_of(f->inode)->node, *node;
 
-	while (f->position < FIRST_PID && (node = proc_node_next(dir, (uint32_t)(f->position - FIRST_STATIC))) != nullptr) {
+	while (f->position < FIRST_PID &&
+	       (node = proc_node_next(dir, (uint32_t)(f->position - FIRST_STATIC))) != nullptr) {
 		if (!emit(ctx, node->name, node->length, node->ino, type_of(node), FIRST_STATIC + node->number + 1))
 			return 0;
 		f->position = FIRST_STATIC + node->number + 1;
@@ -230,7 +229,7 @@ static long proc_readdir(struct file *f, readdir_emit emit, void *ctx)
 	return proc_inode_of(f->inode)->kind == PROC_NODE ? readdir_node(f, emit, ctx) : proc_pid_readdir(f, emit, ctx);
 }
 
-static const struct file_ops proc_dir_ops = { .readdir = proc_readdir, .seek = file_seek_generic };
+static const struct file_ops proc_dir_ops = {.readdir = proc_readdir, .seek = file_seek_generic};
 
 static void proc_evict(struct inode *i)
 {
@@ -243,7 +242,7 @@ static int proc_statfs(struct superblock *sb, struct statfs *out)
 	return 0;
 }
 
-static const struct super_ops proc_super_ops = { .evict = proc_evict, .statfs = proc_statfs };
+static const struct super_ops proc_super_ops = {.evict = proc_evict, .statfs = proc_statfs};
 
 static int fill(struct superblock *sb, struct proc_node *root)
 {
@@ -263,13 +262,14 @@ static int sysfs_fill(struct superblock *sb, const struct mount_options *)
 	return fill(sb, &sysfs_root);
 }
 
-static struct filesystem proc = { .name = "proc", .fill = proc_fill, .single = true };
-static struct filesystem sysfs = { .name = "sysfs", .fill = sysfs_fill, .single = true };
+static struct filesystem proc = {.name = "proc", .fill = proc_fill, .single = true};
+static struct filesystem sysfs = {.name = "sysfs", .fill = sysfs_fill, .single = true};
 
 void procfs_register(void)
 {
 	static const char *const skeleton[] = {
-		"block", "bus", "class", "dev/block", "dev/char", "devices/system/cpu", "firmware", "fs", "kernel", "module", "power",
+		"block",    "bus", "class",  "dev/block", "dev/char", "devices/system/cpu",
+		"firmware", "fs",  "kernel", "module",	  "power",
 	};
 	int error = 0;
 

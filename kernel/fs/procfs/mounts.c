@@ -26,7 +26,7 @@ static void append_field(struct text_buffer *b, const char *text)
 
 static const char *place_of(struct mounts_context *c, struct mount *m)
 {
-	struct path p = { m, m->root };
+	struct path p = {m, m->root};
 
 	return path_format(&p, c->path, PATH_SIZE) >= 0 ? c->path : "/";
 }
@@ -80,7 +80,7 @@ static int show_mountinfo(void *ctx, struct mount *m)
 
 static int show_all(struct text_buffer *b, int (*show)(void *ctx, struct mount *m))
 {
-	struct mounts_context c = { .b = b, .path = kmalloc(PATH_SIZE) };
+	struct mounts_context c = {.b = b, .path = kmalloc(PATH_SIZE)};
 
 	if (c.path == nullptr)
 		return -ENOMEM;

@@ -77,27 +77,27 @@ static long write_oom_adjustment(struct process *, const char *text, size_t n)
 }
 
 const struct pid_entry pid_entries[] = {
-	{ .name = "task", .mode = S_IFDIR | 0555, .kind = PROC_TASK, .not_in_task = true },
-	{ .name = "fd", .mode = S_IFDIR | 0500, .kind = PROC_FD },
-	{ .name = "fdinfo", .mode = S_IFDIR | 0555, .kind = PROC_FDINFO },
-	{ .name = "stat", .mode = S_IFREG | 0444, .show = pid_show_stat },
-	{ .name = "statm", .mode = S_IFREG | 0444, .show = pid_show_statm },
-	{ .name = "status", .mode = S_IFREG | 0444, .show = pid_show_status },
-	{ .name = "comm", .mode = S_IFREG | 0644, .show = pid_show_comm, .write = write_comm },
-	{ .name = "cmdline", .mode = S_IFREG | 0444, .show = pid_show_cmdline },
-	{ .name = "environ", .mode = S_IFREG | 0400, .show = pid_show_environ, .inspect = true },
-	{ .name = "auxv", .mode = S_IFREG | 0400, .show = pid_show_auxv, .inspect = true },
-	{ .name = "maps", .mode = S_IFREG | 0444, .show = pid_show_maps, .inspect = true },
-	{ .name = "smaps", .mode = S_IFREG | 0444, .show = pid_show_smaps, .inspect = true },
-	{ .name = "limits", .mode = S_IFREG | 0444, .show = pid_show_limits },
-	{ .name = "mounts", .mode = S_IFREG | 0444, .show = pid_show_mounts },
-	{ .name = "mountinfo", .mode = S_IFREG | 0444, .show = pid_show_mountinfo },
-	{ .name = "wchan", .mode = S_IFREG | 0444, .show = show_zero },
-	{ .name = "oom_score", .mode = S_IFREG | 0444, .show = show_zero },
-	{ .name = "oom_score_adj", .mode = S_IFREG | 0644, .show = show_zero, .write = write_oom_adjustment },
-	{ .name = "cwd", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_cwd },
-	{ .name = "root", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_root },
-	{ .name = "exe", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_exe },
+	{.name = "task", .mode = S_IFDIR | 0555, .kind = PROC_TASK, .not_in_task = true},
+	{.name = "fd", .mode = S_IFDIR | 0500, .kind = PROC_FD},
+	{.name = "fdinfo", .mode = S_IFDIR | 0555, .kind = PROC_FDINFO},
+	{.name = "stat", .mode = S_IFREG | 0444, .show = pid_show_stat},
+	{.name = "statm", .mode = S_IFREG | 0444, .show = pid_show_statm},
+	{.name = "status", .mode = S_IFREG | 0444, .show = pid_show_status},
+	{.name = "comm", .mode = S_IFREG | 0644, .show = pid_show_comm, .write = write_comm},
+	{.name = "cmdline", .mode = S_IFREG | 0444, .show = pid_show_cmdline},
+	{.name = "environ", .mode = S_IFREG | 0400, .show = pid_show_environ, .inspect = true},
+	{.name = "auxv", .mode = S_IFREG | 0400, .show = pid_show_auxv, .inspect = true},
+	{.name = "maps", .mode = S_IFREG | 0444, .show = pid_show_maps, .inspect = true},
+	{.name = "smaps", .mode = S_IFREG | 0444, .show = pid_show_smaps, .inspect = true},
+	{.name = "limits", .mode = S_IFREG | 0444, .show = pid_show_limits},
+	{.name = "mounts", .mode = S_IFREG | 0444, .show = pid_show_mounts},
+	{.name = "mountinfo", .mode = S_IFREG | 0444, .show = pid_show_mountinfo},
+	{.name = "wchan", .mode = S_IFREG | 0444, .show = show_zero},
+	{.name = "oom_score", .mode = S_IFREG | 0444, .show = show_zero},
+	{.name = "oom_score_adj", .mode = S_IFREG | 0644, .show = show_zero, .write = write_oom_adjustment},
+	{.name = "cwd", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_cwd},
+	{.name = "root", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_root},
+	{.name = "exe", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_exe},
 };
 const uint32_t pid_entry_count = ARRAY_LEN(pid_entries);
 
@@ -147,7 +147,7 @@ int proc_root_lookup_pid(struct inode *dir, const struct name *n, struct inode *
 	struct process *p = process_find(pid);
 	if (p == nullptr)
 		return -ENOENT;
-	struct proc_inode what = { .kind = PROC_PID, .pid = pid, .start_ns = p->start_ns };
+	struct proc_inode what = {.kind = PROC_PID, .pid = pid, .start_ns = p->start_ns};
 	process_put(p);
 	return proc_inode_create(dir->sb, &what, S_IFDIR | 0555, out);
 }
@@ -157,7 +157,8 @@ static int lookup_entry(struct inode *dir, const struct name *n, struct proc_ino
 	for (uint32_t k = 0; k < pid_entry_count; k++) {
 		const struct pid_entry *e = &pid_entries[k];
 
-		if (strlen(e->name) != n->length || memcmp(e->name, n->text, n->length) != 0 || (e->not_in_task && what.tid != 0))
+		if (strlen(e->name) != n->length || memcmp(e->name, n->text, n->length) != 0 ||
+		    (e->not_in_task && what.tid != 0))
 			continue;
 		what.entry = e;
 		what.kind = S_ISDIR(e->mode) ? e->kind : PROC_ENTRY;
@@ -166,7 +167,8 @@ static int lookup_entry(struct inode *dir, const struct name *n, struct proc_ino
 	return -ENOENT;
 }
 
-static int lookup_fd(struct inode *dir, const struct name *n, struct proc_inode what, struct process *p, struct inode **out)
+static int lookup_fd(struct inode *dir, const struct name *n, struct proc_inode what, struct process *p,
+		     struct inode **out)
 {
 	bool links = what.kind == PROC_FD;
 	uint32_t fd, mode = S_IFREG | 0400;
@@ -188,7 +190,8 @@ static int lookup_fd(struct inode *dir, const struct name *n, struct proc_inode 
 	return proc_inode_create(dir->sb, &what, mode, out);
 }
 
-static int lookup_task(struct inode *dir, const struct name *n, struct proc_inode what, struct process *p, struct inode **out)
+static int lookup_task(struct inode *dir, const struct name *n, struct proc_inode what, struct process *p,
+		       struct inode **out)
 {
 	if (!parse_number(n, &what.tid) || what.tid == 0 || !has_thread(p, what.tid))
 		return -ENOENT;
@@ -236,7 +239,7 @@ static int emit_process(void *ctx, struct process *p)
 
 int proc_root_readdir_pids(struct file *f, readdir_emit emit, void *ctx)
 {
-	struct pid_emit e = { f, emit, ctx };
+	struct pid_emit e = {f, emit, ctx};
 
 	/* The two links stand before the numbers. */
 	if (f->position < FIRST_PID - 1) {
@@ -260,13 +263,14 @@ static void readdir_entries(struct file *f, const struct proc_inode *what, readd
 
 		if (e->not_in_task && what->tid != 0)
 			continue;
-		if (!emit(ctx, e->name, strlen(e->name), ((uint64_t)what->pid << 32) + 1 + (f->position - FIRST), DT_OF_MODE(e->mode),
-			  f->position + 1))
+		if (!emit(ctx, e->name, strlen(e->name), ((uint64_t)what->pid << 32) + 1 + (f->position - FIRST),
+			  DT_OF_MODE(e->mode), f->position + 1))
 			return;
 	}
 }
 
-static void readdir_files(struct file *f, const struct proc_inode *what, struct process *p, readdir_emit emit, void *ctx)
+static void readdir_files(struct file *f, const struct proc_inode *what, struct process *p, readdir_emit emit,
+			  void *ctx)
 {
 	struct file_table *t = process_get_files(p);
 	char text[16];
@@ -291,7 +295,8 @@ static void readdir_tasks(struct file *f, struct process *p, readdir_emit emit, 
 	while ((tid = process_next_tid(p, tid)) != 0) {
 		int n = snprintf(text, sizeof(text), "%u", tid);
 
-		if (!emit(ctx, text, (size_t)n, ((uint64_t)p->pid << 32) + ((uint64_t)(tid & 0xffff) << 16), DT_DIR, FIRST + tid))
+		if (!emit(ctx, text, (size_t)n, ((uint64_t)p->pid << 32) + ((uint64_t)(tid & 0xffff) << 16), DT_DIR,
+			  FIRST + tid))
 			return;
 		f->position = FIRST + tid;
 	}
@@ -375,7 +380,8 @@ int fdinfo_show(struct text_buffer *b, struct inode *i)
 		bool cloexec = t != nullptr && file_table_cloexec(t, what->fd);
 
 		text_printf(b, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", (unsigned long long)f->position,
-			    f->flags | O_LARGEFILE | (cloexec ? (uint32_t)O_CLOEXEC : 0), f->path.mount != nullptr ? f->path.mount->id : 0,
+			    f->flags | O_LARGEFILE | (cloexec ? (uint32_t)O_CLOEXEC : 0),
+			    f->path.mount != nullptr ? f->path.mount->id : 0,
 			    f->inode != nullptr ? (unsigned long long)f->inode->ino : 0);
 		file_table_put(t);
 	}

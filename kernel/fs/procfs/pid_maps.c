@@ -76,7 +76,8 @@ static uint64_t skip_pointers(struct vm_space *space, uint64_t at, uint64_t end)
 	return at;
 }
 
-/* The initial stack has argc, argv, null, environment, null, auxiliary vector (System V ABI, process initialization). */
+/* The initial stack has argc, argv, null, environment, null, auxiliary vector (System V ABI, process initialization).
+ */
 int pid_show_auxv(struct text_buffer *b, struct process *p, uint32_t)
 {
 	struct vm_space *space = process_get_space(p);
@@ -111,9 +112,11 @@ static int show_area(void *ctx, const struct vm_area_info *a)
 	const char *label = a->label;
 	size_t before = m->b->length;
 
-	text_printf(m->b, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (ull)a->start, (ull)a->end, a->prot & MAP_PROT_READ ? 'r' : '-',
-		    a->prot & MAP_PROT_WRITE ? 'w' : '-', a->prot & MAP_PROT_EXEC ? 'x' : '-', a->shared ? 's' : 'p', (ull)a->offset,
-		    i != nullptr ? dev_major(i->sb->dev) : 0, i != nullptr ? dev_minor(i->sb->dev) : 0, i != nullptr ? (ull)i->ino : 0);
+	text_printf(m->b, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (ull)a->start, (ull)a->end,
+		    a->prot & MAP_PROT_READ ? 'r' : '-', a->prot & MAP_PROT_WRITE ? 'w' : '-',
+		    a->prot & MAP_PROT_EXEC ? 'x' : '-', a->shared ? 's' : 'p', (ull)a->offset,
+		    i != nullptr ? dev_major(i->sb->dev) : 0, i != nullptr ? dev_minor(i->sb->dev) : 0,
+		    i != nullptr ? (ull)i->ino : 0);
 	if (a->file != nullptr && file_describe(a->file, m->path, PATH_SIZE) >= 0)
 		label = m->path;
 	if (label != nullptr && label[0] != '\0') {
@@ -122,15 +125,15 @@ static int show_area(void *ctx, const struct vm_area_info *a)
 	}
 	text_printf(m->b, "\n");
 	if (m->sizes)
-		text_printf(m->b, "Size:           %8llu kB\nKernelPageSize: %8d kB\nMMUPageSize:    %8d kB\n", (ull)(a->end - a->start) / 1024,
-			    4, 4);
+		text_printf(m->b, "Size:           %8llu kB\nKernelPageSize: %8d kB\nMMUPageSize:    %8d kB\n",
+			    (ull)(a->end - a->start) / 1024, 4, 4);
 	return 0;
 }
 
 static int show_areas(struct text_buffer *b, struct process *p, bool sizes)
 {
 	struct vm_space *space = process_get_space(p);
-	struct maps_context m = { .b = b, .sizes = sizes };
+	struct maps_context m = {.b = b, .sizes = sizes};
 
 	if (space == nullptr)
 		return 0;

@@ -8,10 +8,10 @@
 
 #include <abi/errno.h>
 #include <kernel/tty.h>
-#include <nucleus/layout.h>
 #include <lib/string.h>
+#include <nucleus/layout.h>
 
-enum : uint64_t { NS_PER_TICK = 10000000 };	/* USER_HZ is 100 */
+enum : uint64_t { NS_PER_TICK = 10000000 }; /* USER_HZ is 100 */
 
 typedef unsigned long long ull;
 
@@ -92,17 +92,20 @@ int pid_show_stat(struct text_buffer *b, struct process *p, uint32_t tid)
 
 	take_summary(p, tid, &s);
 	faults_of(p, &minor, &major, &child_minor, &child_major);
-	text_printf(b, "%u (%s) %c %u %u %u %u %d 0 %llu %llu %llu %llu", tid != 0 ? tid : p->pid, s.name, s.state, s.parent,
-		    s.group, s.session, (uint32_t)s.tty_device, s.foreground, (ull)minor, (ull)child_minor, (ull)major, (ull)child_major);
+	text_printf(b, "%u (%s) %c %u %u %u %u %d 0 %llu %llu %llu %llu", tid != 0 ? tid : p->pid, s.name, s.state,
+		    s.parent, s.group, s.session, (uint32_t)s.tty_device, s.foreground, (ull)minor, (ull)child_minor,
+		    (ull)major, (ull)child_major);
 	text_printf(b, " %llu %llu %llu %llu %d %d %u 0 %llu %llu %llu %llu", (ull)(s.user_ns / NS_PER_TICK),
-		    (ull)(s.system_ns / NS_PER_TICK), (ull)(s.child_user_ns / NS_PER_TICK), (ull)(s.child_system_ns / NS_PER_TICK),
-		    20 + s.thread.nice, s.thread.nice, s.threads, (ull)(p->start_ns / NS_PER_TICK), (ull)s.vm.virtual_bytes,
-		    (ull)s.vm.resident_pages, (ull)p->rlimits[RLIMIT_RSS][0]);
+		    (ull)(s.system_ns / NS_PER_TICK), (ull)(s.child_user_ns / NS_PER_TICK),
+		    (ull)(s.child_system_ns / NS_PER_TICK), 20 + s.thread.nice, s.thread.nice, s.threads,
+		    (ull)(p->start_ns / NS_PER_TICK), (ull)s.vm.virtual_bytes, (ull)s.vm.resident_pages,
+		    (ull)p->rlimits[RLIMIT_RSS][0]);
 	text_printf(b, " %llu %llu %llu 0 0 %llu %llu %llu %llu 0 0 0", (ull)s.exec.code_start, (ull)s.exec.code_end,
 		    (ull)s.exec.stack_start, (ull)(s.signals.pending & INT32_MAX), (ull)(s.thread.blocked & INT32_MAX),
 		    (ull)(s.signals.ignored & INT32_MAX), (ull)(s.signals.caught & INT32_MAX));
-	text_printf(b, " %u %u 0 %u 0 0 0 0 0 0 %llu %llu %llu %llu %d\n", p->exit_signal, s.thread.cpu, s.thread.policy,
-		    (ull)s.exec.arg_start, (ull)s.exec.arg_end, (ull)s.exec.env_start, (ull)s.exec.env_end, p->exit_status);
+	text_printf(b, " %u %u 0 %u 0 0 0 0 0 0 %llu %llu %llu %llu %d\n", p->exit_signal, s.thread.cpu,
+		    s.thread.policy, (ull)s.exec.arg_start, (ull)s.exec.arg_end, (ull)s.exec.env_start,
+		    (ull)s.exec.env_end, p->exit_status);
 	return 0;
 }
 
@@ -112,7 +115,8 @@ int pid_show_statm(struct text_buffer *b, struct process *p, uint32_t)
 
 	take_memory(p, &s);
 	text_printf(b, "%llu %llu %llu %llu 0 %llu 0\n", (ull)s.vm.virtual_bytes / PAGE_SIZE, (ull)s.vm.resident_pages,
-		    (ull)s.vm.shared_pages, (ull)s.vm.text_bytes / PAGE_SIZE, (ull)(s.vm.data_bytes + s.vm.stack_bytes) / PAGE_SIZE);
+		    (ull)s.vm.shared_pages, (ull)s.vm.text_bytes / PAGE_SIZE,
+		    (ull)(s.vm.data_bytes + s.vm.stack_bytes) / PAGE_SIZE);
 	return 0;
 }
 
@@ -140,7 +144,8 @@ static void show_memory(struct text_buffer *b, const struct vm_stats *vm)
 {
 	ull resident = vm->resident_pages * (PAGE_SIZE / 1024);
 
-	text_printf(b, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\n", (ull)vm->virtual_bytes / 1024, (ull)vm->virtual_bytes / 1024);
+	text_printf(b, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\n", (ull)vm->virtual_bytes / 1024,
+		    (ull)vm->virtual_bytes / 1024);
 	text_printf(b, "VmLck:\t%8d kB\nVmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\n", 0, resident, resident);
 	text_printf(b, "RssFile:\t%8llu kB\n", (ull)vm->shared_pages * (PAGE_SIZE / 1024));
 	text_printf(b, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmLib:\t%8d kB\nVmSwap:\t%8d kB\n",
@@ -157,9 +162,11 @@ static void show_signals(struct text_buffer *b, const struct summary *s, const s
 
 static void show_capabilities(struct text_buffer *b, const struct credentials *c)
 {
-	text_printf(b, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\nNoNewPrivs:\t%d\n",
-		    (ull)c->cap_inheritable, (ull)c->cap_permitted, (ull)c->cap_effective, (ull)c->cap_bounding, (ull)c->cap_ambient,
-		    c->no_new_privs);
+	text_printf(
+		b,
+		"CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\nNoNewPrivs:\t%d\n",
+		(ull)c->cap_inheritable, (ull)c->cap_permitted, (ull)c->cap_effective, (ull)c->cap_bounding,
+		(ull)c->cap_ambient, c->no_new_privs);
 }
 
 int pid_show_status(struct text_buffer *b, struct process *p, uint32_t tid)
@@ -173,15 +180,16 @@ int pid_show_status(struct text_buffer *b, struct process *p, uint32_t tid)
 		mask = fs_context_umask(c);
 		fs_context_put(c);
 	}
-	text_printf(b, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", s.name, mask,
-		    state_words(s.state), p->pid, tid != 0 ? tid : p->pid, s.parent);
+	text_printf(b, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n",
+		    s.name, mask, state_words(s.state), p->pid, tid != 0 ? tid : p->pid, s.parent);
 	show_ids(b, p);
 	struct file_table *t = process_get_files(p);
 	text_printf(b, "FDSize:\t%u\nGroups:\t", t != nullptr ? file_table_capacity(t) : 0);
 	file_table_put(t);
 	for (uint32_t n = 0; n < p->cred.group_count; n++)
 		text_printf(b, "%u ", p->cred.groups[n]);
-	text_printf(b, "\nNStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", p->pid, tid != 0 ? tid : p->pid, s.group, s.session);
+	text_printf(b, "\nNStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", p->pid, tid != 0 ? tid : p->pid, s.group,
+		    s.session);
 	if (s.vm.virtual_bytes != 0)
 		show_memory(b, &s.vm);
 	text_printf(b, "Threads:\t%u\n", s.threads);
@@ -205,12 +213,15 @@ int pid_show_comm(struct text_buffer *b, struct process *p, uint32_t tid)
 
 int pid_show_limits(struct text_buffer *b, struct process *p, uint32_t)
 {
-	static const struct { const char *name, *unit; } limits[16] = {
-		{ "Max cpu time", "seconds" }, { "Max file size", "bytes" }, { "Max data size", "bytes" }, { "Max stack size", "bytes" },
-		{ "Max core file size", "bytes" }, { "Max resident set", "bytes" }, { "Max processes", "processes" },
-		{ "Max open files", "files" }, { "Max locked memory", "bytes" }, { "Max address space", "bytes" },
-		{ "Max file locks", "locks" }, { "Max pending signals", "signals" }, { "Max msgqueue size", "bytes" },
-		{ "Max nice priority", "" }, { "Max realtime priority", "" }, { "Max realtime timeout", "us" },
+	static const struct {
+		const char *name, *unit;
+	} limits[16] = {
+		{"Max cpu time", "seconds"},	{"Max file size", "bytes"},	 {"Max data size", "bytes"},
+		{"Max stack size", "bytes"},	{"Max core file size", "bytes"}, {"Max resident set", "bytes"},
+		{"Max processes", "processes"}, {"Max open files", "files"},	 {"Max locked memory", "bytes"},
+		{"Max address space", "bytes"}, {"Max file locks", "locks"},	 {"Max pending signals", "signals"},
+		{"Max msgqueue size", "bytes"}, {"Max nice priority", ""},	 {"Max realtime priority", ""},
+		{"Max realtime timeout", "us"},
 	};
 
 	text_printf(b, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");

@@ -2,8 +2,8 @@
 /*
  * procfs from the inside: the tree of static entries, the table of per-process entries, and text files.
  *
- * An inode of procfs only says what it stands for (struct proc_inode); processes are found by number each time and compared by
- * their start, so that no inode keeps a process and a number that was used again is not mistaken.
+ * An inode of procfs only says what it stands for (struct proc_inode); processes are found by number each time and
+ * compared by their start, so that no inode keeps a process and a number that was used again is not mistaken.
  */
 #ifndef KERNEL_FS_PROCFS_H
 #define KERNEL_FS_PROCFS_H
@@ -12,19 +12,19 @@
 #include <kernel/text.h>
 #include <kernel/vfs.h>
 
-void procfs_register(void);		/* the types "proc" and "sysfs" */
+void procfs_register(void); /* the types "proc" and "sysfs" */
 
 /* --- static entries (tree.c) --- */
 struct proc_node {
-	struct list link;		/* in the parent's children */
-	struct list children;		/* directories */
+	struct list link;     /* in the parent's children */
+	struct list children; /* directories */
 	struct proc_node *parent;
-	const char *name;		/* not terminated */
+	const char *name; /* not terminated */
 	uint32_t length;
-	uint32_t number;		/* position in the directory; the inode's number comes from it */
+	uint32_t number; /* position in the directory; the inode's number comes from it */
 	uint32_t ino;
-	const struct proc_file *file;	/* nullptr: a directory */
-	const char *target;		/* a symbolic link */
+	const struct proc_file *file; /* nullptr: a directory */
+	const char *target;	      /* a symbolic link */
 };
 extern struct proc_node proc_root, sysfs_root;
 const struct proc_node *proc_node_find(const struct proc_node *dir, const struct name *n);
@@ -35,34 +35,42 @@ const struct proc_node *proc_node_next(const struct proc_node *dir, uint32_t fro
 
 /* --- what an inode stands for --- */
 enum proc_kind : uint8_t {
-	PROC_NODE,			/* static entry */
-	PROC_SELF, PROC_THREAD_SELF,
-	PROC_PID,			/* /proc/N and /proc/N/task/T */
-	PROC_TASK, PROC_FD, PROC_FDINFO,	/* directories */
-	PROC_FD_LINK, PROC_FDINFO_FILE,
-	PROC_ENTRY,			/* a file or link of the table */
+	PROC_NODE, /* static entry */
+	PROC_SELF,
+	PROC_THREAD_SELF,
+	PROC_PID, /* /proc/N and /proc/N/task/T */
+	PROC_TASK,
+	PROC_FD,
+	PROC_FDINFO, /* directories */
+	PROC_FD_LINK,
+	PROC_FDINFO_FILE,
+	PROC_ENTRY, /* a file or link of the table */
 };
 struct pid_entry;
 struct proc_inode {
 	enum proc_kind kind;
 	const struct proc_node *node;
 	const struct pid_entry *entry;
-	uint32_t pid, tid;		/* tid 0: the process as a whole */
+	uint32_t pid, tid; /* tid 0: the process as a whole */
 	uint64_t start_ns;
 	int fd;
 };
-static inline struct proc_inode *proc_inode_of(const struct inode *i) { return i->private_data; }
+static inline struct proc_inode *proc_inode_of(const struct inode *i)
+{
+	return i->private_data;
+}
 /* An inode for what *p says. */
-[[nodiscard]] int proc_inode_create(struct superblock *sb, const struct proc_inode *p, uint32_t mode, struct inode **out);
+[[nodiscard]] int proc_inode_create(struct superblock *sb, const struct proc_inode *p, uint32_t mode,
+				    struct inode **out);
 /* The process with a reference; nullptr: it is no more. */
 struct process *proc_inode_process(const struct proc_inode *p);
 
 /* --- per-process entries (pid.c) --- */
 struct pid_entry {
 	const char *name;
-	uint32_t mode;			/* with type */
-	bool not_in_task, inspect;	/* inspect: only for who may look into the process */
-	enum proc_kind kind;		/* of directories */
+	uint32_t mode;		   /* with type */
+	bool not_in_task, inspect; /* inspect: only for who may look into the process */
+	enum proc_kind kind;	   /* of directories */
 	int (*show)(struct text_buffer *b, struct process *p, uint32_t tid);
 	long (*write)(struct process *p, const char *text, size_t n);
 	int (*follow)(struct process *p, struct path *out);

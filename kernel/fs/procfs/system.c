@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system-wide files of /proc that belong to no one part of the kernel (proc(5)). Others register theirs with proc_register.
+ * The system-wide files of /proc that belong to no one part of the kernel (proc(5)). Others register theirs with
+ * proc_register.
  */
 #include "procfs.h"
 
@@ -89,11 +90,12 @@ static uint64_t idle_ns(uint32_t cpu)
 
 static void show_cpu_line(struct text_buffer *b, const char *name, uint64_t user_ns, uint64_t system_ns, uint64_t idle)
 {
-	text_printf(b, "%s %llu 0 %llu %llu 0 0 0 0 0 0\n", name, (ull)(user_ns / NS_PER_TICK), (ull)(system_ns / NS_PER_TICK),
-		    (ull)(idle / NS_PER_TICK));
+	text_printf(b, "%s %llu 0 %llu %llu 0 0 0 0 0 0\n", name, (ull)(user_ns / NS_PER_TICK),
+		    (ull)(system_ns / NS_PER_TICK), (ull)(idle / NS_PER_TICK));
 }
 
-/* Idle time is known for each CPU. What is left of the time is user time in the proportion that processes report for all CPUs. */
+/* Idle time is known for each CPU. What is left of the time is user time in the proportion that processes report for
+ * all CPUs. */
 static int show_stat(struct text_buffer *b, void *)
 {
 	uint32_t cpus = boot_info()->cpu_count;
@@ -115,7 +117,8 @@ static int show_stat(struct text_buffer *b, void *)
 		show_cpu_line(b, name, MIN(share, busy), busy - MIN(share, busy), idle);
 	}
 	text_printf(b, "intr 0\nctxt 0\nbtime %lld\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
-		    (long long)((clock_realtime_ns() - (int64_t)up) / (int64_t)NS_PER_S), process_last_pid(), process_running_count());
+		    (long long)((clock_realtime_ns() - (int64_t)up) / (int64_t)NS_PER_S), process_last_pid(),
+		    process_running_count());
 	return 0;
 }
 
@@ -125,8 +128,8 @@ static int show_uptime(struct text_buffer *b, void *)
 
 	for (uint32_t n = 0; n < boot_info()->cpu_count; n++)
 		idle += idle_ns(n);
-	text_printf(b, "%llu.%02llu %llu.%02llu\n", (ull)(up / NS_PER_S), (ull)(up / NS_PER_TICK % 100), (ull)(idle / NS_PER_S),
-		    (ull)(idle / NS_PER_TICK % 100));
+	text_printf(b, "%llu.%02llu %llu.%02llu\n", (ull)(up / NS_PER_S), (ull)(up / NS_PER_TICK % 100),
+		    (ull)(idle / NS_PER_S), (ull)(idle / NS_PER_TICK % 100));
 	return 0;
 }
 
@@ -247,23 +250,23 @@ static int show_file_max(struct text_buffer *b, void *)
 void proc_system_register(void)
 {
 	static const struct proc_file files[] = {
-		{ .name = "filesystems", .mode = 0444, .show = show_filesystems },
-		{ .name = "meminfo", .mode = 0444, .show = show_meminfo },
-		{ .name = "stat", .mode = 0444, .show = show_stat },
-		{ .name = "uptime", .mode = 0444, .show = show_uptime },
-		{ .name = "loadavg", .mode = 0444, .show = show_loadavg },
-		{ .name = "cmdline", .mode = 0444, .show = show_cmdline },
-		{ .name = "cpuinfo", .mode = 0444, .show = show_cpuinfo },
-		{ .name = "devices", .mode = 0444, .show = show_devices },
-		{ .name = "partitions", .mode = 0444, .show = show_partitions },
-		{ .name = "swaps", .mode = 0444, .show = show_swaps },
-		{ .name = "sys/kernel/random/uuid", .mode = 0444, .show = show_new_uuid },
-		{ .name = "sys/kernel/random/boot_id", .mode = 0444, .show = show_boot_id },
-		{ .name = "sys/kernel/random/entropy_avail", .mode = 0444, .show = show_entropy },
-		{ .name = "sys/kernel/random/poolsize", .mode = 0444, .show = show_text, .arg = "256" },
-		{ .name = "sys/vm/overcommit_memory", .mode = 0444, .show = show_text, .arg = "1" },
-		{ .name = "sys/fs/file-max", .mode = 0444, .show = show_file_max },
-		{ .name = "sys/fs/pipe-max-size", .mode = 0444, .show = show_text, .arg = "1048576" },
+		{.name = "filesystems", .mode = 0444, .show = show_filesystems},
+		{.name = "meminfo", .mode = 0444, .show = show_meminfo},
+		{.name = "stat", .mode = 0444, .show = show_stat},
+		{.name = "uptime", .mode = 0444, .show = show_uptime},
+		{.name = "loadavg", .mode = 0444, .show = show_loadavg},
+		{.name = "cmdline", .mode = 0444, .show = show_cmdline},
+		{.name = "cpuinfo", .mode = 0444, .show = show_cpuinfo},
+		{.name = "devices", .mode = 0444, .show = show_devices},
+		{.name = "partitions", .mode = 0444, .show = show_partitions},
+		{.name = "swaps", .mode = 0444, .show = show_swaps},
+		{.name = "sys/kernel/random/uuid", .mode = 0444, .show = show_new_uuid},
+		{.name = "sys/kernel/random/boot_id", .mode = 0444, .show = show_boot_id},
+		{.name = "sys/kernel/random/entropy_avail", .mode = 0444, .show = show_entropy},
+		{.name = "sys/kernel/random/poolsize", .mode = 0444, .show = show_text, .arg = "256"},
+		{.name = "sys/vm/overcommit_memory", .mode = 0444, .show = show_text, .arg = "1"},
+		{.name = "sys/fs/file-max", .mode = 0444, .show = show_file_max},
+		{.name = "sys/fs/pipe-max-size", .mode = 0444, .show = show_text, .arg = "1048576"},
 	};
 
 	for (size_t n = 0; n < ARRAY_LEN(files); n++)

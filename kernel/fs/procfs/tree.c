@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The static part of /proc (and all of /sys): a tree of named entries that only grows. proc_register may be called before anything is
- * mounted; directories come to be by the names below them.
+ * The static part of /proc (and all of /sys): a tree of named entries that only grows. proc_register may be called
+ * before anything is mounted; directories come to be by the names below them.
  */
 #include "procfs.h"
 
@@ -10,8 +10,8 @@
 #include <kernel/slab.h>
 #include <lib/string.h>
 
-struct proc_node proc_root = { .children = LIST_INIT(proc_root.children), .parent = &proc_root, .ino = 1 };
-struct proc_node sysfs_root = { .children = LIST_INIT(sysfs_root.children), .parent = &sysfs_root, .ino = 1 };
+struct proc_node proc_root = {.children = LIST_INIT(proc_root.children), .parent = &proc_root, .ino = 1};
+struct proc_node sysfs_root = {.children = LIST_INIT(sysfs_root.children), .parent = &sysfs_root, .ino = 1};
 
 /* Guards all trees. */
 static struct mutex tree_lock = MUTEX_INIT(tree_lock, RANK_FS);
@@ -62,7 +62,8 @@ static struct proc_node *add_locked(struct proc_node *dir, const char *name, siz
 	node->parent = dir;
 	node->name = name;
 	node->length = (uint32_t)length;
-	node->number = list_empty(&dir->children) ? 0 : list_entry(dir->children.prev, struct proc_node, link)->number + 1;
+	node->number =
+		list_empty(&dir->children) ? 0 : list_entry(dir->children.prev, struct proc_node, link)->number + 1;
 	node->ino = ++next_ino;
 	list_push_back(&dir->children, &node->link);
 	return node;

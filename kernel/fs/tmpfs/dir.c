@@ -2,9 +2,9 @@
 /*
  * Directories of tmpfs: an ordered list of entries, with a hash table beside it once there are many.
  *
- * The VFS holds the directory's lock in every operation here. Each entry has a cookie from a counter that only grows; readdir
- * continues at the first entry whose cookie is not below the position, so entries that come and go meanwhile are
- * neither repeated nor hide others.
+ * The VFS holds the directory's lock in every operation here. Each entry has a cookie from a counter that only grows;
+ * readdir continues at the first entry whose cookie is not below the position, so entries that come and go meanwhile
+ * are neither repeated nor hide others.
  */
 #include "tmpfs.h"
 
@@ -228,8 +228,8 @@ static int dir_exchange(struct inode *old_dir, struct tmpfs_entry *a, struct ino
 	return 0;
 }
 
-static int dir_rename(struct inode *old_dir, const struct name *old_name, struct inode *i,
-		      struct inode *new_dir, const struct name *new_name, struct inode *replaced, bool exchange)
+static int dir_rename(struct inode *old_dir, const struct name *old_name, struct inode *i, struct inode *new_dir,
+		      const struct name *new_name, struct inode *replaced, bool exchange)
 {
 	struct tmpfs_entry *old = find_entry(dir_of(old_dir), old_name);
 	struct tmpfs_entry *new = find_entry(dir_of(new_dir), new_name);
@@ -244,9 +244,10 @@ static int dir_rename(struct inode *old_dir, const struct name *old_name, struct
 	if (e == nullptr)
 		return -ENOMEM;
 	if (replaced != nullptr)
-		(void)(S_ISDIR(replaced->mode) ? dir_rmdir(new_dir, new_name, replaced) : dir_unlink(new_dir, new_name, replaced));
+		(void)(S_ISDIR(replaced->mode) ? dir_rmdir(new_dir, new_name, replaced)
+					       : dir_unlink(new_dir, new_name, replaced));
 	entry_remove(old_dir, old);
-	kfree(old);	/* its reference passes on */
+	kfree(old); /* its reference passes on */
 	entry_insert(new_dir, e, i);
 	if (S_ISDIR(i->mode) && old_dir != new_dir) {
 		old_dir->nlink--;
@@ -265,7 +266,7 @@ static long dir_readdir(struct file *f, readdir_emit emit, void *ctx)
 	if (f->position == 0 && (room = emit(ctx, ".", 1, dir->ino, DT_DIR, 1)))
 		f->position = 1;
 	if (room && f->position == 1) {
-		struct dentry *up = f->path.dentry->parent;	/* stable: only its number is shown */
+		struct dentry *up = f->path.dentry->parent; /* stable: only its number is shown */
 		room = emit(ctx, "..", 2, up->inode->ino, DT_DIR, FIRST_COOKIE);
 		if (room)
 			f->position = FIRST_COOKIE;

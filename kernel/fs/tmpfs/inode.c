@@ -51,14 +51,14 @@ static long link_readlink(struct inode *i, char *out, size_t size)
 	return (long)n;
 }
 
-static const struct inode_ops link_ops = { .readlink = link_readlink };
+static const struct inode_ops link_ops = {.readlink = link_readlink};
 /* For devfs, whose nodes go when their driver does. */
 static bool special_valid(struct inode *i)
 {
 	return i->nlink > 0;
 }
 
-static const struct inode_ops special_inode_ops = { .valid = special_valid };
+static const struct inode_ops special_inode_ops = {.valid = special_valid};
 
 static void zero_range(struct inode *i, uint64_t from, uint64_t end)
 {

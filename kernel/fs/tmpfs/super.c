@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tmpfs: a filesystem in memory (tmpfs(5)). Options: size=, nr_blocks=, nr_inodes=, mode=, uid=, gid=. The default limit is half
- * of the memory.
+ * tmpfs: a filesystem in memory (tmpfs(5)). Options: size=, nr_blocks=, nr_inodes=, mode=, uid=, gid=. The default
+ * limit is half of the memory.
  */
 #include "tmpfs.h"
 
@@ -88,12 +88,8 @@ static bool parse_amount(const char *text, uint64_t memory, uint64_t *out)
 	if (at == text)
 		return false;
 	switch (*at | 0x20) {
-	case 'g':
-		value <<= 10;
-		[[fallthrough]];
-	case 'm':
-		value <<= 10;
-		[[fallthrough]];
+	case 'g': value <<= 10; [[fallthrough]];
+	case 'm': value <<= 10; [[fallthrough]];
 	case 'k':
 		value <<= 10;
 		at++;
@@ -204,12 +200,12 @@ int tmpfs_fill(struct superblock *sb, const struct mount_options *o)
 	int error = parse_options(s, o->data);
 	if (error != 0)
 		return error;
-	struct make_request r = { .mode = S_IFDIR | s->root_mode, .uid = s->uid, .gid = s->gid };
+	struct make_request r = {.mode = S_IFDIR | s->root_mode, .uid = s->uid, .gid = s->gid};
 	sb->root = tmpfs_inode_create(sb, &r, &error);
 	return error;
 }
 
-static struct filesystem tmpfs = { .name = "tmpfs", .fill = tmpfs_fill };
+static struct filesystem tmpfs = {.name = "tmpfs", .fill = tmpfs_fill};
 
 void tmpfs_register(void)
 {

@@ -15,13 +15,13 @@ struct tmpfs_dir {
 };
 struct tmpfs_entry {
 	struct list order_link, hash_link;
-	struct inode *inode;		/* a reference */
-	uint64_t cookie;		/* position for readdir */
+	struct inode *inode; /* a reference */
+	uint64_t cookie;     /* position for readdir */
 	uint32_t hash, length;
 	char name[];
 };
 struct tmpfs_super {
-	uint64_t max_pages, used_pages;	/* used: atomic */
+	uint64_t max_pages, used_pages; /* used: atomic */
 	uint64_t max_inodes, used_inodes;
 	uint32_t root_mode, uid, gid;
 };
@@ -33,7 +33,7 @@ void tmpfs_register(void);
 extern const struct inode_ops tmpfs_dir_ops;
 extern const struct file_ops tmpfs_dir_file_ops;
 void tmpfs_dir_init(struct tmpfs_dir *d);
-void tmpfs_dir_empty(struct tmpfs_dir *d);		/* of an inode that is going */
+void tmpfs_dir_empty(struct tmpfs_dir *d); /* of an inode that is going */
 
 /* inode.c */
 struct inode *tmpfs_inode_create(struct superblock *sb, const struct make_request *r, int *error);

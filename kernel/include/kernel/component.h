@@ -31,19 +31,12 @@ struct component {
 	uint32_t thread_count;
 	bool stopping, failed, down;
 };
-enum component_stage : unsigned {
-	STAGE_CORE,
-	STAGE_FS,
-	STAGE_BUS,
-	STAGE_DRIVER,
-	STAGE_LATE,
-	STAGE_COUNT
-};
+enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER, STAGE_LATE, STAGE_COUNT };
 
-#define DEFINE_COMPONENT(ident, ...)                                                               \
-	struct component component_##ident = {.name = #ident, __VA_ARGS__};                        \
-	static struct component *const component_pointer_##ident                                   \
-		__attribute__((section(".components"), used)) = &component_##ident
+#define DEFINE_COMPONENT(ident, ...)                                                                                   \
+	struct component component_##ident = {.name = #ident, __VA_ARGS__};                                            \
+	static struct component *const component_pointer_##ident __attribute__((section(".components"), used)) =       \
+		&component_##ident
 #define DECLARE_COMPONENT(ident) extern struct component component_##ident
 
 /* All components, for /proc. */

@@ -5,30 +5,30 @@
 
 enum lock_rank : unsigned {
 	RANK_NONE = 0,
-	RANK_MOUNT = 10,		/* mount table */
+	RANK_MOUNT = 10, /* mount table */
 	RANK_RENAME = 15,
-	RANK_FILE = 18,			/* file position, around readdir and seek */
-	RANK_INODE = 20,		/* directory, then child (by address among equals) */
-	RANK_EPOLL = 27,		/* which files are watched */
+	RANK_FILE = 18,	 /* file position, around readdir and seek */
+	RANK_INODE = 20, /* directory, then child (by address among equals) */
+	RANK_EPOLL = 27, /* which files are watched */
 	RANK_PIPE = 30,
 	RANK_TTY = 35,
-	RANK_SPACE = 50,		/* struct vm_space, read or write */
+	RANK_SPACE = 50, /* struct vm_space, read or write */
 	RANK_PAGE_CACHE = 60,
-	RANK_FS = 65,			/* inside one filesystem */
-	RANK_FILE_LOCK = 67,		/* record locks of all files */
-	RANK_PROCESS_TREE = 70,		/* pid table, parents, groups, sessions */
+	RANK_FS = 65,		/* inside one filesystem */
+	RANK_FILE_LOCK = 67,	/* record locks of all files */
+	RANK_PROCESS_TREE = 70, /* pid table, parents, groups, sessions */
 	RANK_PROCESS = 75,
 	RANK_FILE_TABLE = 80,
-	RANK_FS_CONTEXT = 81,		/* cwd, root, umask (spin) */
-	RANK_DENTRY_HASH = 82,		/* a chain of the dentry cache (spin) */
-	RANK_DENTRY = 83,		/* parent and name of one dentry (spin) */
-	RANK_MOUNT_TABLE = 84,		/* which mount covers which dentry (spin) */
+	RANK_FS_CONTEXT = 81,  /* cwd, root, umask (spin) */
+	RANK_DENTRY_HASH = 82, /* a chain of the dentry cache (spin) */
+	RANK_DENTRY = 83,      /* parent and name of one dentry (spin) */
+	RANK_MOUNT_TABLE = 84, /* which mount covers which dentry (spin) */
 	RANK_SIGNAL = 85,
 	RANK_FUTEX = 87,
-	RANK_WAIT = 90,			/* wait queues */
-	RANK_TIMER = 92,		/* pending timers */
+	RANK_WAIT = 90,	 /* wait queues */
+	RANK_TIMER = 92, /* pending timers */
 	RANK_SLAB = 94,
-	RANK_PAGE = 96,			/* page allocator */
+	RANK_PAGE = 96, /* page allocator */
 	RANK_LOG = 98,
 };
 

@@ -105,8 +105,7 @@ void page_register_shrinker(struct shrinker *s);
 bool page_relieve_nucleus(void);
 
 struct memory_stats {
-	uint64_t total_pages, free_pages, kernel_pages, user_pages, cache_pages, nucleus_pages,
-		slab_pages;
+	uint64_t total_pages, free_pages, kernel_pages, user_pages, cache_pages, nucleus_pages, slab_pages;
 };
 void page_stats(struct memory_stats *out);
 extern uint64_t page_cache_count; /* pages held by page caches; the page cache keeps it (atomic) */

@@ -146,28 +146,27 @@ struct process {
 	uint32_t thread_count; /* changed under signal_lock */
 	struct signal_state *signals;
 	struct signal_pending pending GUARDED_BY(&signal_lock);
-	struct list signal_garbage
-		GUARDED_BY(&signal_lock); /* entries to free once the lock is dropped */
-	uint32_t queued_signals;	  /* atomic */
-	bool unkillable;		  /* PID 1: default actions do not apply */
-	bool group_exit;		  /* all threads are to end with exit_code */
-	bool stop_dequeued;		  /* a stop signal is being acted upon; SIGCONT clears it */
-	bool notify_continued;		  /* the parent is to be told */
-	bool report_continued;		  /* for wait */
-	int32_t exit_code;		  /* wait4's format */
-	int32_t stop_signal;		  /* of the stop in progress or complete; 0: none */
-	int32_t report_stop;		  /* stop signal that wait has not yet reported; 0: none */
-	uint32_t stop_waiting;		  /* threads that have yet to stop */
-	struct thread *exec_thread;	  /* others are to end */
-	struct wait_queue thread_wait;	  /* woken when a thread has left */
+	struct list signal_garbage GUARDED_BY(&signal_lock); /* entries to free once the lock is dropped */
+	uint32_t queued_signals;			     /* atomic */
+	bool unkillable;				     /* PID 1: default actions do not apply */
+	bool group_exit;				     /* all threads are to end with exit_code */
+	bool stop_dequeued;				     /* a stop signal is being acted upon; SIGCONT clears it */
+	bool notify_continued;				     /* the parent is to be told */
+	bool report_continued;				     /* for wait */
+	int32_t exit_code;				     /* wait4's format */
+	int32_t stop_signal;				     /* of the stop in progress or complete; 0: none */
+	int32_t report_stop;				     /* stop signal that wait has not yet reported; 0: none */
+	uint32_t stop_waiting;				     /* threads that have yet to stop */
+	struct thread *exec_thread;			     /* others are to end */
+	struct wait_queue thread_wait;			     /* woken when a thread has left */
 	struct wait_queue signal_wait;
 
 	/* Interval timers, guarded by signal_lock (kernel/process/itimer.c, posix_timer.c). */
 	struct timer real_timer;
 	uint64_t real_interval_ns;
-	struct timer cpu_timer; /* samples CPU time while a CPU interval timer runs */
+	struct timer cpu_timer;				 /* samples CPU time while a CPU interval timer runs */
 	uint64_t cpu_deadline_ns[2], cpu_interval_ns[2]; /* VIRTUAL, PROF */
-	uint64_t next_cpu_warning; /* second of CPU time at which SIGXCPU comes next */
+	uint64_t next_cpu_warning;			 /* second of CPU time at which SIGXCPU comes next */
 	struct list posix_timers;
 	uint32_t next_timer_id;
 };
@@ -203,8 +202,7 @@ struct process_thread_info {
 	uint64_t blocked, pending;
 	uint64_t affinity;
 };
-[[nodiscard]] int process_thread_info(struct process *p, uint32_t tid,
-				      struct process_thread_info *out);
+[[nodiscard]] int process_thread_info(struct process *p, uint32_t tid, struct process_thread_info *out);
 /* Signal sets for /proc/PID/status. */
 struct process_signal_info {
 	uint64_t pending, ignored, caught;
@@ -212,8 +210,8 @@ struct process_signal_info {
 };
 void process_signal_info(struct process *p, struct process_signal_info *out);
 /* For procfs: utime/stime in ns, state letter as in /proc/PID/stat. */
-void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns,
-		   uint64_t *child_user_ns, uint64_t *child_system_ns);
+void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns, uint64_t *child_user_ns,
+		   uint64_t *child_system_ns);
 char process_state_letter(struct process *p);
 uint32_t process_count(void);
 uint32_t process_thread_total(void);

@@ -11,10 +11,9 @@
 /* Zero-filled, 16-aligned (page-aligned from 4096 on); at most 1 MiB. nullptr: out of memory. May
  * sleep. */
 [[nodiscard]] void *kmalloc(size_t bytes) NOT_ELEVATED;
-[[nodiscard]] void *krealloc(void *p,
-			     size_t bytes); /* what is new is not zeroed; on failure p stays */
-void kfree(void *p) NOT_ELEVATED; /* nullptr is fine; p must be live, else the kernel reports the
-				     object and faults */
+[[nodiscard]] void *krealloc(void *p, size_t bytes); /* what is new is not zeroed; on failure p stays */
+void kfree(void *p) NOT_ELEVATED;		     /* nullptr is fine; p must be live, else the kernel reports the
+							object and faults */
 [[nodiscard]] char *kstrdup(const char *s);
 
 /* For reports: the heap object that holds an address of a slab page. False: none. */

@@ -18,10 +18,9 @@ struct syscall_entry {
 	const char *name;
 	void *function;
 };
-#define SYSCALL(name_)                                                                             \
-	static const struct syscall_entry syscall_entry_##name_                                    \
-		__attribute__((section(".syscalls"), used)) = {NR_##name_, #name_,                 \
-							       (void *)sys_##name_}
+#define SYSCALL(name_)                                                                                                 \
+	static const struct syscall_entry syscall_entry_##name_                                                        \
+		__attribute__((section(".syscalls"), used)) = {NR_##name_, #name_, (void *)sys_##name_}
 
 /* Counts a refused flag or option for /proc/syscalls and returns -EINVAL. */
 long syscall_refuse_flags(uint32_t number, uint64_t flags);

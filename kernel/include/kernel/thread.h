@@ -20,10 +20,9 @@ struct component;
 #define HELD_LOCKS_MAX 16
 
 struct thread {
-	struct process *process; /* nullptr for kernel threads */
-	struct component
-		*component; /* home component: carries the right to elevate, pays for allocations */
-	struct guard *guards; /* innermost first */
+	struct process *process;     /* nullptr for kernel threads */
+	struct component *component; /* home component: carries the right to elevate, pays for allocations */
+	struct guard *guards;	     /* innermost first */
 	uint32_t tid;
 	uint32_t held_count; /* locks held; those beyond HELD_LOCKS_MAX are counted only */
 	char name[16];
@@ -58,13 +57,13 @@ static inline uint64_t *call_area(void)
 
 /* Creates and starts a kernel thread of a component. -ENOMEM. The thread ends when entry returns.
  */
-[[nodiscard]] int kthread_start(struct component *c, const char *name, void (*entry)(void *),
-				void *arg, struct thread **out) NOT_ELEVATED;
+[[nodiscard]] int kthread_start(struct component *c, const char *name, void (*entry)(void *), void *arg,
+				struct thread **out) NOT_ELEVATED;
 
 /* Makes a thread (page, stack, record) that is not started; for process threads entry is nullptr
  * (it begins by resuming its process context). Used by process code. -ENOMEM. */
-[[nodiscard]] int thread_create(const char *name, struct component *c, uint32_t space,
-				void (*entry)(void *), void *arg, struct thread **out);
+[[nodiscard]] int thread_create(const char *name, struct component *c, uint32_t space, void (*entry)(void *), void *arg,
+				struct thread **out);
 void thread_start(struct thread *t);
 /* The page and stack are freed once the nucleus has let go of it. Does not return. */
 [[noreturn]] void thread_exit(void);

@@ -14,6 +14,6 @@ struct timer {
 };
 void timer_init(struct timer *t, void (*expire)(struct timer *t));
 void timer_arm(struct timer *t, uint64_t deadline_ns); /* monotonic; re-arms */
-bool timer_cancel(struct timer *t); /* true: it was armed; on return the callback is not running */
+bool timer_cancel(struct timer *t);		       /* true: it was armed; on return the callback is not running */
 
 #endif

@@ -11,18 +11,17 @@
 
 struct tty;
 struct tty_driver {
-	void (*start_output)(struct tty *t); /* any lowered thread; must not block long: wakes the
-						driver's thread */
+	void (*start_output)(struct tty *t);		/* any lowered thread; must not block long: wakes the
+							   driver's thread */
 	void (*set_line)(struct tty *t, uint32_t baud); /* may be nullptr */
-	void (*last_close)(struct tty *t);  /* no file is open any more; may be nullptr */
-	bool (*output_idle)(struct tty *t); /* all that was taken is sent; nullptr: at once. Then
-					       call tty_output_idle */
+	void (*last_close)(struct tty *t);		/* no file is open any more; may be nullptr */
+	bool (*output_idle)(struct tty *t);		/* all that was taken is sent; nullptr: at once. Then
+							   call tty_output_idle */
 };
-[[nodiscard]] int tty_create(const char *name, uint32_t major, uint32_t minor,
-			     const struct tty_driver *driver, void *driver_data, struct tty **out);
+[[nodiscard]] int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
+			     void *driver_data, struct tty **out);
 void *tty_driver_data(struct tty *t);
-void tty_input(struct tty *t, const void *bytes,
-	       size_t n); /* driver thread context; may take locks */
+void tty_input(struct tty *t, const void *bytes, size_t n); /* driver thread context; may take locks */
 /* A break on the wire. */
 void tty_input_break(struct tty *t);
 /* How many bytes tty_input can take now without losing one. After 0 start_output is called once

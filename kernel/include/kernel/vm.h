@@ -28,17 +28,15 @@ void vm_space_use(struct vm_space *s);
 
 /* For exec: maps [va, va+len) of file at offset (file == nullptr: demand-zero); private; fixed
  * address. -ENOMEM, -EINVAL, -EEXIST. */
-[[nodiscard]] int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot,
-			       struct file *file, uint64_t offset);
-[[nodiscard]] int vm_map_stack(struct vm_space *s, uint64_t top,
-			       uint64_t max_bytes); /* grows down on demand */
+[[nodiscard]] int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, struct file *file,
+			       uint64_t offset);
+[[nodiscard]] int vm_map_stack(struct vm_space *s, uint64_t top, uint64_t max_bytes); /* grows down on demand */
 [[nodiscard]] int vm_map_vdso(struct vm_space *s, uint64_t *vdso_base);
 void vm_set_brk(struct vm_space *s, uint64_t start);
 /* Copies into a space that is not the current one (arguments and environment at exec, tracing). */
 [[nodiscard]] int vm_write(struct vm_space *s, uint64_t va, const void *data, size_t n);
 [[nodiscard]] int vm_read(struct vm_space *s, uint64_t va, void *data, size_t n);
-size_t vm_write_partial(struct vm_space *s, uint64_t va, const void *data,
-			size_t n); /* bytes done */
+size_t vm_write_partial(struct vm_space *s, uint64_t va, const void *data, size_t n); /* bytes done */
 size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n);
 
 /* A process's fault: 0 = handled, retry; -EFAULT = no such area (SEGV_MAPERR), -EACCES = not
@@ -50,8 +48,7 @@ struct vm_stats {
 	uint64_t virtual_bytes, resident_pages, data_bytes, stack_bytes, text_bytes, shared_pages;
 };
 void vm_stats(struct vm_space *s, struct vm_stats *out);
-uint64_t
-vm_resident_pages(const struct vm_space *s); /* no lock is taken: for the out-of-memory killer */
+uint64_t vm_resident_pages(const struct vm_space *s); /* no lock is taken: for the out-of-memory killer */
 /* For /proc/PID/maps: calls emit for each area in order. */
 struct vm_area_info {
 	uint64_t start, end, offset;
@@ -60,8 +57,7 @@ struct vm_area_info {
 	struct file *file;
 	const char *label;
 };
-int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a),
-		     void *ctx);
+int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a), void *ctx);
 
 /* A file was cut: pages from first_page on leave every space that maps them; the next access is
  * SIGBUS. Call after the pages left the cache and the size changed, with the inode's lock held or

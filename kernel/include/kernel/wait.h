@@ -27,8 +27,7 @@ struct waiter {
 	 * nullptr: unpark. */
 	void (*wake)(struct waiter *w);
 };
-#define WAIT_QUEUE_INIT(name)                                                                      \
-	{.lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters)}
+#define WAIT_QUEUE_INIT(name) {.lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters)}
 void wait_queue_init(struct wait_queue *q);
 void wait_add(struct wait_queue *q, struct waiter *w); /* w->thread = current */
 void wait_add_callback(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w));
@@ -42,28 +41,27 @@ void wait_wake_one(struct wait_queue *q);
  * threads: false. */
 bool signal_pending_current(void);
 
-#define WAIT_EVENT_(q, cond, deadline_ns, interruptible)                                           \
-	({                                                                                         \
-		int wait_result_ = 0;                                                              \
-		if (!(cond)) {                                                                     \
-			struct waiter waiter_;                                                     \
-			wait_add((q), &waiter_);                                                   \
-			while (!(cond)) {                                                          \
-				if ((interruptible) && signal_pending_current()) {                 \
-					wait_result_ = -ERESTARTSYS;                               \
-					break;                                                     \
-				}                                                                  \
-				int park_ = (interruptible)                                        \
-						    ? thread_park_interruptible(deadline_ns)       \
-						    : thread_park(deadline_ns);                    \
-				if (park_ == -ETIMEDOUT) {                                         \
-					wait_result_ = (cond) ? 0 : -ETIMEDOUT;                    \
-					break;                                                     \
-				}                                                                  \
-			}                                                                          \
-			wait_remove(&waiter_);                                                     \
-		}                                                                                  \
-		wait_result_;                                                                      \
+#define WAIT_EVENT_(q, cond, deadline_ns, interruptible)                                                               \
+	({                                                                                                             \
+		int wait_result_ = 0;                                                                                  \
+		if (!(cond)) {                                                                                         \
+			struct waiter waiter_;                                                                         \
+			wait_add((q), &waiter_);                                                                       \
+			while (!(cond)) {                                                                              \
+				if ((interruptible) && signal_pending_current()) {                                     \
+					wait_result_ = -ERESTARTSYS;                                                   \
+					break;                                                                         \
+				}                                                                                      \
+				int park_ = (interruptible) ? thread_park_interruptible(deadline_ns)                   \
+							    : thread_park(deadline_ns);                                \
+				if (park_ == -ETIMEDOUT) {                                                             \
+					wait_result_ = (cond) ? 0 : -ETIMEDOUT;                                        \
+					break;                                                                         \
+				}                                                                                      \
+			}                                                                                              \
+			wait_remove(&waiter_);                                                                         \
+		}                                                                                                      \
+		wait_result_;                                                                                          \
 	})
 #define wait_event(q, cond)			      ((void)WAIT_EVENT_(q, cond, 0, false))
 #define wait_event_interruptible(q, cond)	      WAIT_EVENT_(q, cond, 0, true)

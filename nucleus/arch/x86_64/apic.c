@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Local APIC, I/O APICs, calibration. Registers are mapped in the pool's device area, which is in every view, because interrupts are acknowledged wherever
- * they arrive. Intel SDM vol. 3, chapter 11 (local APIC); 82093AA datasheet (I/O APIC). Lock: the nucleus lock for the I/O APIC.
+ * Local APIC, I/O APICs, calibration. Registers are mapped in the pool's device area, which is in every view, because
+ * interrupts are acknowledged wherever they arrive. Intel SDM vol. 3, chapter 11 (local APIC); 82093AA datasheet (I/O
+ * APIC). Lock: the nucleus lock for the I/O APIC.
  */
 #include "apic.h"
 #include "cpu.h"
@@ -17,39 +18,59 @@
 #include <lib/acpi_tables.h>
 
 enum lapic_register : uint32_t {
-	LAPIC_ID = 0x20,		/* RO  11.4.6 */
-	LAPIC_TPR = 0x80,		/* RW  11.8.3.1 */
-	LAPIC_EOI = 0xb0,		/* WO  11.8.5 */
-	LAPIC_SPURIOUS = 0xf0,		/* RW  11.9 */
-	LAPIC_ICR_LOW = 0x300,		/* RW  11.6.1 */
-	LAPIC_ICR_HIGH = 0x310,		/* RW */
-	LAPIC_LVT_TIMER = 0x320,	/* RW  11.5.1 */
+	LAPIC_ID = 0x20,	 /* RO  11.4.6 */
+	LAPIC_TPR = 0x80,	 /* RW  11.8.3.1 */
+	LAPIC_EOI = 0xb0,	 /* WO  11.8.5 */
+	LAPIC_SPURIOUS = 0xf0,	 /* RW  11.9 */
+	LAPIC_ICR_LOW = 0x300,	 /* RW  11.6.1 */
+	LAPIC_ICR_HIGH = 0x310,	 /* RW */
+	LAPIC_LVT_TIMER = 0x320, /* RW  11.5.1 */
 	LAPIC_LVT_LINT0 = 0x350,
 	LAPIC_LVT_LINT1 = 0x360,
 	LAPIC_LVT_ERROR = 0x370,
-	LAPIC_TIMER_INITIAL = 0x380,	/* RW  11.5.4 */
-	LAPIC_TIMER_CURRENT = 0x390,	/* RO */
-	LAPIC_TIMER_DIVIDE = 0x3e0,	/* RW */
+	LAPIC_TIMER_INITIAL = 0x380, /* RW  11.5.4 */
+	LAPIC_TIMER_CURRENT = 0x390, /* RO */
+	LAPIC_TIMER_DIVIDE = 0x3e0,  /* RW */
 };
 enum : uint32_t {
-	LVT_MASKED = 1 << 16, LVT_TSC_DEADLINE = 2 << 17, LVT_NMI = 4 << 8,
-	SPURIOUS_ENABLE = 1 << 8, DIVIDE_BY_1 = 0xb,
-	ICR_PENDING = 1 << 12, ICR_ASSERT = 1 << 14, ICR_NMI = 4 << 8, ICR_ALL_BUT_SELF = 3 << 18,
+	LVT_MASKED = 1 << 16,
+	LVT_TSC_DEADLINE = 2 << 17,
+	LVT_NMI = 4 << 8,
+	SPURIOUS_ENABLE = 1 << 8,
+	DIVIDE_BY_1 = 0xb,
+	ICR_PENDING = 1 << 12,
+	ICR_ASSERT = 1 << 14,
+	ICR_NMI = 4 << 8,
+	ICR_ALL_BUT_SELF = 3 << 18,
 };
-enum ioapic_register : uint32_t { IOAPIC_SELECT = 0x00, IOAPIC_WINDOW = 0x10, IOAPIC_VERSION = 1, IOAPIC_REDIRECT = 0x10 };
+enum ioapic_register : uint32_t {
+	IOAPIC_SELECT = 0x00,
+	IOAPIC_WINDOW = 0x10,
+	IOAPIC_VERSION = 1,
+	IOAPIC_REDIRECT = 0x10
+};
 enum : uint32_t { REDIRECT_MASKED = 1 << 16, REDIRECT_LEVEL = 1 << 15, REDIRECT_ACTIVE_LOW = 1 << 13 };
 
 static volatile uint32_t *lapic;
 static struct madt madt;
 static struct {
 	volatile uint32_t *registers;
-	uint32_t first, count;		/* global interrupt numbers */
+	uint32_t first, count; /* global interrupt numbers */
 } ioapics[MADT_IOAPICS_MAX];
-static struct { uint8_t ioapic, pin; uint32_t low; } routes[IRQS_MAX];
-static uint64_t timer_hz;		/* local timer; unused with TSC-deadline */
+static struct {
+	uint8_t ioapic, pin;
+	uint32_t low;
+} routes[IRQS_MAX];
+static uint64_t timer_hz; /* local timer; unused with TSC-deadline */
 
-static uint32_t lapic_read(enum lapic_register r) { return lapic[r / 4]; }
-static void lapic_write(enum lapic_register r, uint32_t v) { lapic[r / 4] = v; }
+static uint32_t lapic_read(enum lapic_register r)
+{
+	return lapic[r / 4];
+}
+static void lapic_write(enum lapic_register r, uint32_t v)
+{
+	lapic[r / 4] = v;
+}
 
 static uint32_t ioapic_read(unsigned i, uint32_t r)
 {
@@ -131,8 +152,14 @@ void apic_init_cpu(void)
 	lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
 }
 
-void apic_eoi(void) { lapic_write(LAPIC_EOI, 0); }
-uint32_t apic_id(void) { return lapic_read(LAPIC_ID) >> 24; }
+void apic_eoi(void)
+{
+	lapic_write(LAPIC_EOI, 0);
+}
+uint32_t apic_id(void)
+{
+	return lapic_read(LAPIC_ID) >> 24;
+}
 
 static void send_ipi(uint32_t apic, uint32_t command)
 {
@@ -142,7 +169,10 @@ static void send_ipi(uint32_t apic, uint32_t command)
 	lapic_write(LAPIC_ICR_LOW, command | ICR_ASSERT);
 }
 
-void arch_send_reschedule(struct cpu *cpu) { send_ipi(cpu->apic_id, VECTOR_RESCHEDULE); }
+void arch_send_reschedule(struct cpu *cpu)
+{
+	send_ipi(cpu->apic_id, VECTOR_RESCHEDULE);
+}
 
 void arch_send_shootdown(uint64_t mask)
 {
@@ -158,9 +188,9 @@ void apic_stop_others(void)
 }
 
 /*
- * Calibration against channel 2 of the 8254, which counts down at 1193182 Hz (8254 datasheet; gate and output in port 0x61). The three counters are
- * read together at two moments, and each moment is the tightest of several readings: how long the CPU was away in between, as an emulator's
- * is on a busy host, then does not matter.
+ * Calibration against channel 2 of the 8254, which counts down at 1193182 Hz (8254 datasheet; gate and output in port
+ * 0x61). The three counters are read together at two moments, and each moment is the tightest of several readings: how
+ * long the CPU was away in between, as an emulator's is on a busy host, then does not matter.
  */
 enum : uint32_t { PIT_HZ = 1193182, PIT_INTERVAL = 12000 /* about 10 ms */, PIT_RELOAD = 0xffff, SAMPLE_TRIES = 16 };
 
@@ -173,7 +203,7 @@ static uint32_t pit_read(void)
 {
 	uint32_t low;
 
-	io_write8(0x43, 0x80);	/* latch channel 2 */
+	io_write8(0x43, 0x80); /* latch channel 2 */
 	low = io_read8(0x42);
 	return low | (uint32_t)io_read8(0x42) << 8;
 }
@@ -190,7 +220,7 @@ static struct moment sample(void)
 
 		if (after - before < least) {
 			least = after - before;
-			best = (struct moment){ .counter = before + (after - before) / 2, .pit = pit, .timer = timer };
+			best = (struct moment){.counter = before + (after - before) / 2, .pit = pit, .timer = timer};
 		}
 	}
 	return best;
@@ -202,8 +232,8 @@ uint64_t apic_calibrate(void)
 
 	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 	do {
-		io_write8(0x61, (io_read8(0x61) & ~2) | 1);	/* gate on, speaker off */
-		io_write8(0x43, 0xb0);				/* channel 2, low and high byte, mode 0 */
+		io_write8(0x61, (io_read8(0x61) & ~2) | 1); /* gate on, speaker off */
+		io_write8(0x43, 0xb0);			    /* channel 2, low and high byte, mode 0 */
 		io_write8(0x42, PIT_RELOAD & 0xff);
 		io_write8(0x42, PIT_RELOAD >> 8);
 		lapic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
@@ -221,7 +251,7 @@ uint64_t apic_calibrate(void)
 
 void arch_timer_set(uint64_t at_ns)
 {
-	enum : uint64_t { WAIT_MAX_NS = 1000000000 };	/* who sleeps longer is looked at again */
+	enum : uint64_t { WAIT_MAX_NS = 1000000000 }; /* who sleeps longer is looked at again */
 	uint64_t now = clock_ns(), wait = at_ns > now ? MIN(at_ns - now, WAIT_MAX_NS) : 0, ticks;
 
 	if (cpu_features.tsc_deadline) {
@@ -255,7 +285,8 @@ int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 	/* The numbers below 16 are ISA's; the firmware says where they went. */
 	for (unsigned i = 0; gsi < 16 && i < madt.override_count; i++)
 		if (madt.override[i].isa_irq == gsi) {
-			*flags |= (madt.override[i].level ? IRQ_LEVEL : 0) | (madt.override[i].active_low ? IRQ_ACTIVE_LOW : 0);
+			*flags |= (madt.override[i].level ? IRQ_LEVEL : 0) |
+				  (madt.override[i].active_low ? IRQ_ACTIVE_LOW : 0);
 			gsi = madt.override[i].gsi;
 			break;
 		}
@@ -275,7 +306,11 @@ int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 
 void arch_irq_mask(uint32_t slot, bool masked)
 {
-	ioapic_write(routes[slot].ioapic, IOAPIC_REDIRECT + 2u * routes[slot].pin, routes[slot].low | (masked ? REDIRECT_MASKED : 0));
+	ioapic_write(routes[slot].ioapic, IOAPIC_REDIRECT + 2u * routes[slot].pin,
+		     routes[slot].low | (masked ? REDIRECT_MASKED : 0));
 }
 
-void arch_irq_disconnect(uint32_t slot) { arch_irq_mask(slot, true); }
+void arch_irq_disconnect(uint32_t slot)
+{
+	arch_irq_mask(slot, true);
+}

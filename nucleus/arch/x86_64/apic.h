@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Local APIC and I/O APIC (Intel SDM vol. 3, 11; 82093AA datasheet), in the nucleus because an interrupt message can hit any CPU state. */
+/* Local APIC and I/O APIC (Intel SDM vol. 3, 11; 82093AA datasheet), in the nucleus because an interrupt message can
+ * hit any CPU state. */
 #ifndef ARCH_APIC_H
 #define ARCH_APIC_H
 
@@ -7,11 +8,11 @@
 
 enum : uint32_t {
 	VECTOR_FIRST_INTERRUPT = 0x20,
-	VECTOR_DEVICE = 0x30,		/* one for each interrupt slot */
+	VECTOR_DEVICE = 0x30, /* one for each interrupt slot */
 	VECTOR_TIMER = 0xf0,
 	VECTOR_RESCHEDULE = 0xf1,
 	VECTOR_SHOOTDOWN = 0xf2,
-	VECTOR_STOP = 0x02,		/* NMI */
+	VECTOR_STOP = 0x02, /* NMI */
 	VECTOR_SPURIOUS = 0xff,
 };
 

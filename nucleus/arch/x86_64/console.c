@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Polled console of the nucleus: the first 16550 UART (PC16550D datasheet). The serial driver sets it up for good later; both use 115200 8N1. */
+/* Polled console of the nucleus: the first 16550 UART (PC16550D datasheet). The serial driver sets it up for good
+ * later; both use 115200 8N1. */
 #include "regs.h"
 #include "report/log.h"
 
-enum uart_port : uint16_t { UART_DATA = 0x3f8, UART_INTERRUPTS = 0x3f9, UART_FIFO = 0x3fa, UART_LINE = 0x3fb, UART_MODEM = 0x3fc, UART_STATUS = 0x3fd };
+enum uart_port : uint16_t {
+	UART_DATA = 0x3f8,
+	UART_INTERRUPTS = 0x3f9,
+	UART_FIFO = 0x3fa,
+	UART_LINE = 0x3fb,
+	UART_MODEM = 0x3fc,
+	UART_STATUS = 0x3fd
+};
 enum : uint8_t { STATUS_TRANSMIT_EMPTY = 0x20, LINE_8N1 = 0x03, LINE_DIVISOR = 0x80 };
 static bool present;
 
@@ -14,7 +22,7 @@ void arch_console_init(void)
 		return;
 	io_write8(UART_INTERRUPTS, 0);
 	io_write8(UART_LINE, LINE_DIVISOR);
-	io_write8(UART_DATA, 1);	/* 115200 */
+	io_write8(UART_DATA, 1); /* 115200 */
 	io_write8(UART_INTERRUPTS, 0);
 	io_write8(UART_LINE, LINE_8N1);
 	io_write8(UART_FIFO, 0x07);

@@ -66,7 +66,8 @@ long call_regs_set(uint32_t handle)
 	long result = 0;
 	struct record *r;
 
-	/* Bases only need to be loadable: a process may have given itself any with WRGSBASE, and reaches nothing through it. */
+	/* Bases only need to be loadable: a process may have given itself any with WRGSBASE, and reaches nothing
+	 * through it. */
 	if (u.rip >= USER_END || !canonical(u.fs_base) || !canonical(u.gs_base))
 		return -EINVAL;
 	nucleus_lock_acquire();
@@ -134,8 +135,8 @@ long call_fpu_get(void)
 	return cpu_features.fpu_bytes;
 }
 
-/* Header of the XSAVE area (Intel SDM vol. 1, 13.4.2): unknown features, a compacted form or reserved bits would fault in XRSTOR; so
- * would reserved MXCSR bits. */
+/* Header of the XSAVE area (Intel SDM vol. 1, 13.4.2): unknown features, a compacted form or reserved bits would fault
+ * in XRSTOR; so would reserved MXCSR bits. */
 static bool fpu_state_ok(const unsigned char *area)
 {
 	uint64_t header[8];

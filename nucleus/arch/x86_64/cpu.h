@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a CPU is to the nucleus on x86_64: its data page, beside its copy of the entry code (gate/entry in entry.S), and the saved context of
- * a thread. Lives in the pool, so it is present in every view and ring 3 never sees it.
+ * What a CPU is to the nucleus on x86_64: its data page, beside its copy of the entry code (gate/entry in entry.S), and
+ * the saved context of a thread. Lives in the pool, so it is present in every view and ring 3 never sees it.
  */
 #ifndef ARCH_CPU_H
 #define ARCH_CPU_H
@@ -18,16 +18,17 @@ struct cpu;
 struct context {
 	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
 	uint64_t vector;
-	uint64_t error;			/* system calls: the number, for restarts */
+	uint64_t error; /* system calls: the number, for restarts */
 	uint64_t rip, cs, rflags, rsp, ss;
-	struct cpu *cpu;		/* on which the thread runs */
-	uint64_t is_process;		/* 1: process context; 0: kernel context */
+	struct cpu *cpu;     /* on which the thread runs */
+	uint64_t is_process; /* 1: process context; 0: kernel context */
 	struct record *record;
 	uint64_t reserved;
 };
 static_assert(offsetof(struct context, rax) == CONTEXT_RAX && offsetof(struct context, rdi) == CONTEXT_RDI);
 static_assert(offsetof(struct context, rip) == CONTEXT_RIP && offsetof(struct context, ss) + 8 == CONTEXT_TOP);
-static_assert(offsetof(struct context, cpu) == CONTEXT_CPU && offsetof(struct context, is_process) == CONTEXT_IS_PROCESS);
+static_assert(offsetof(struct context, cpu) == CONTEXT_CPU &&
+	      offsetof(struct context, is_process) == CONTEXT_IS_PROCESS);
 static_assert(sizeof(struct context) == CONTEXT_SIZE && CONTEXT_TOP % 16 == 0);
 
 /* Task state segment (Intel SDM vol. 3, 8.7): only the interrupt stacks are used. */
@@ -52,14 +53,14 @@ struct cpu {
 	uint32_t may_elevate;
 	uint32_t home_elevated;
 	struct record *current;
-	uint64_t process_top, kernel_top;	/* CONTEXT_TOP of current's two contexts */
+	uint64_t process_top, kernel_top; /* CONTEXT_TOP of current's two contexts */
 	uint64_t stack_top;
 	uint64_t kernel_cr3, process_cr3;
 	uint64_t upcall_stack;
 	uint32_t exit_work;
 	uint32_t online;
 	struct account_component *component;
-	uint64_t stamp;				/* accounting: counter at the last transition */
+	uint64_t stamp; /* accounting: counter at the last transition */
 	struct account_cpu counts;
 	uint64_t padding[6];
 	struct tss tss;
@@ -67,36 +68,49 @@ struct cpu {
 	/* C only from here */
 	uint32_t id;
 	uint32_t apic_id;
-	uint32_t reschedule;			/* wanted at the next possibility */
-	bool accounting;			/* which entry code is in use */
-	uint32_t flush_wanted;			/* shoot-down mailbox (mmu/shootdown.c) */
-	struct record *fpu_owner;		/* whose FPU state the registers hold */
+	uint32_t reschedule;	  /* wanted at the next possibility */
+	bool accounting;	  /* which entry code is in use */
+	uint32_t flush_wanted;	  /* shoot-down mailbox (mmu/shootdown.c) */
+	struct record *fpu_owner; /* whose FPU state the registers hold */
 	struct record *idle;
-	uint64_t tick_at;			/* when the timer was last armed for */
+	uint64_t tick_at; /* when the timer was last armed for */
 	struct {
-		uint32_t space;			/* index, 0: unused */
+		uint32_t space; /* index, 0: unused */
 		uint32_t birth;
 		uint64_t generation;
 	} pcid[PCID_SLOTS];
 	uint32_t pcid_next;
 };
-static_assert(offsetof(struct cpu, may_elevate) == CPU_MAY_ELEVATE && offsetof(struct cpu, home_elevated) == CPU_HOME_ELEVATED);
-static_assert(offsetof(struct cpu, process_top) == CPU_PROCESS_TOP && offsetof(struct cpu, kernel_top) == CPU_KERNEL_TOP);
-static_assert(offsetof(struct cpu, stack_top) == CPU_STACK_TOP && offsetof(struct cpu, upcall_stack) == CPU_UPCALL_STACK);
-static_assert(offsetof(struct cpu, kernel_cr3) == CPU_KERNEL_CR3 && offsetof(struct cpu, process_cr3) == CPU_PROCESS_CR3);
+static_assert(offsetof(struct cpu, may_elevate) == CPU_MAY_ELEVATE &&
+	      offsetof(struct cpu, home_elevated) == CPU_HOME_ELEVATED);
+static_assert(offsetof(struct cpu, process_top) == CPU_PROCESS_TOP &&
+	      offsetof(struct cpu, kernel_top) == CPU_KERNEL_TOP);
+static_assert(offsetof(struct cpu, stack_top) == CPU_STACK_TOP &&
+	      offsetof(struct cpu, upcall_stack) == CPU_UPCALL_STACK);
+static_assert(offsetof(struct cpu, kernel_cr3) == CPU_KERNEL_CR3 &&
+	      offsetof(struct cpu, process_cr3) == CPU_PROCESS_CR3);
 static_assert(offsetof(struct cpu, exit_work) == CPU_EXIT_WORK && offsetof(struct cpu, component) == CPU_COMPONENT);
 static_assert(offsetof(struct cpu, stamp) == CPU_STAMP && offsetof(struct cpu, counts) == CPU_COUNTS);
 static_assert(offsetof(struct cpu, tss) == CPU_TSS && sizeof(struct cpu) <= 0x2000);
-static_assert(offsetof(struct account_cpu, view_switch) == COUNT_VIEW_SWITCH && offsetof(struct account_cpu, user_ns) == COUNT_USER);
-static_assert(offsetof(struct account_component, lowered_ns) == COMPONENT_LOWERED && offsetof(struct account_component, elevated_ns) == COMPONENT_ELEVATED);
-static_assert(offsetof(struct account_cpu, lowered_ns) == COUNT_LOWERED && offsetof(struct account_cpu, elevated_ns) == COUNT_ELEVATED);
+static_assert(offsetof(struct account_cpu, view_switch) == COUNT_VIEW_SWITCH &&
+	      offsetof(struct account_cpu, user_ns) == COUNT_USER);
+static_assert(offsetof(struct account_component, lowered_ns) == COMPONENT_LOWERED &&
+	      offsetof(struct account_component, elevated_ns) == COMPONENT_ELEVATED);
+static_assert(offsetof(struct account_cpu, lowered_ns) == COUNT_LOWERED &&
+	      offsetof(struct account_cpu, elevated_ns) == COUNT_ELEVATED);
 
-#define CPU_AREAS_BASE	(POOL_BASE + 0x40000000)
+#define CPU_AREAS_BASE	 (POOL_BASE + 0x40000000)
 #define CPU_DEVICES_BASE (POOL_BASE + 0x80000000)
-#define CPUS_MAX	64
+#define CPUS_MAX	 64
 
-static inline uint64_t cpu_area(uint32_t id) { return CPU_AREAS_BASE + (uint64_t)id * CPU_AREA_STRIDE; }
-static inline struct cpu *cpu_by_id(uint32_t id) { return (struct cpu *)(cpu_area(id) + CPU_DATA_OFFSET); }
+static inline uint64_t cpu_area(uint32_t id)
+{
+	return CPU_AREAS_BASE + (uint64_t)id * CPU_AREA_STRIDE;
+}
+static inline struct cpu *cpu_by_id(uint32_t id)
+{
+	return (struct cpu *)(cpu_area(id) + CPU_DATA_OFFSET);
+}
 
 /* The nucleus runs on its CPU's stack, inside the CPU's area: the stack pointer tells which. */
 static inline struct cpu *cpu_this(void)

@@ -4,82 +4,83 @@
 #define ARCH_CPU_OFFSETS_H
 
 /* struct cpu */
-#define CPU_SELF		0x00
-#define CPU_SCRATCH		0x08
-#define CPU_MAY_ELEVATE		0x10
-#define CPU_HOME_ELEVATED	0x14
-#define CPU_CURRENT		0x18
-#define CPU_PROCESS_TOP		0x20
-#define CPU_KERNEL_TOP		0x28
-#define CPU_STACK_TOP		0x30
-#define CPU_KERNEL_CR3		0x38
-#define CPU_PROCESS_CR3		0x40
-#define CPU_UPCALL_STACK	0x48
-#define CPU_EXIT_WORK		0x50
-#define CPU_COMPONENT		0x58
-#define CPU_STAMP		0x60
-#define CPU_COUNTS		0x68
-#define CPU_TSS			0x100
-#define CPU_IST1		(CPU_TSS + 0x24)
+#define CPU_SELF	  0x00
+#define CPU_SCRATCH	  0x08
+#define CPU_MAY_ELEVATE	  0x10
+#define CPU_HOME_ELEVATED 0x14
+#define CPU_CURRENT	  0x18
+#define CPU_PROCESS_TOP	  0x20
+#define CPU_KERNEL_TOP	  0x28
+#define CPU_STACK_TOP	  0x30
+#define CPU_KERNEL_CR3	  0x38
+#define CPU_PROCESS_CR3	  0x40
+#define CPU_UPCALL_STACK  0x48
+#define CPU_EXIT_WORK	  0x50
+#define CPU_COMPONENT	  0x58
+#define CPU_STAMP	  0x60
+#define CPU_COUNTS	  0x68
+#define CPU_TSS		  0x100
+#define CPU_IST1	  (CPU_TSS + 0x24)
 
 /* struct account_cpu, struct account_component */
-#define COUNT_ELEVATE		0x00
-#define COUNT_NUCLEUS_CALL	0x08
-#define COUNT_SYSCALL		0x10
-#define COUNT_EXIT		0x18
-#define COUNT_VIEW_SWITCH	0x30
-#define COUNT_LOWERED		0x40
-#define COUNT_ELEVATED		0x48
-#define COUNT_NUCLEUS		0x50
-#define COUNT_USER		0x58
-#define COMPONENT_ELEVATE	0x00
-#define COMPONENT_NUCLEUS_CALL	0x08
-#define COMPONENT_LOWERED	0x18
-#define COMPONENT_ELEVATED	0x20
+#define COUNT_ELEVATE	       0x00
+#define COUNT_NUCLEUS_CALL     0x08
+#define COUNT_SYSCALL	       0x10
+#define COUNT_EXIT	       0x18
+#define COUNT_VIEW_SWITCH      0x30
+#define COUNT_LOWERED	       0x40
+#define COUNT_ELEVATED	       0x48
+#define COUNT_NUCLEUS	       0x50
+#define COUNT_USER	       0x58
+#define COMPONENT_ELEVATE      0x00
+#define COMPONENT_NUCLEUS_CALL 0x08
+#define COMPONENT_LOWERED      0x18
+#define COMPONENT_ELEVATED     0x20
 
 /* struct context; its hardware frame ends at CONTEXT_TOP, which is what IST1 holds. */
-#define CONTEXT_R15		0x00
-#define CONTEXT_R14		0x08
-#define CONTEXT_R13		0x10
-#define CONTEXT_R12		0x18
-#define CONTEXT_RBP		0x20
-#define CONTEXT_RBX		0x28
-#define CONTEXT_RAX		0x50
-#define CONTEXT_RDI		0x70
-#define CONTEXT_VECTOR		0x78
-#define CONTEXT_ERROR		0x80
-#define CONTEXT_RIP		0x88
-#define CONTEXT_CS		0x90
-#define CONTEXT_RFLAGS		0x98
-#define CONTEXT_RSP		0xa0
-#define CONTEXT_SS		0xa8
-#define CONTEXT_TOP		0xb0
-#define CONTEXT_CPU		0xb0
-#define CONTEXT_IS_PROCESS	0xb8
-#define CONTEXT_SIZE		0xd0
+#define CONTEXT_R15	   0x00
+#define CONTEXT_R14	   0x08
+#define CONTEXT_R13	   0x10
+#define CONTEXT_R12	   0x18
+#define CONTEXT_RBP	   0x20
+#define CONTEXT_RBX	   0x28
+#define CONTEXT_RAX	   0x50
+#define CONTEXT_RDI	   0x70
+#define CONTEXT_VECTOR	   0x78
+#define CONTEXT_ERROR	   0x80
+#define CONTEXT_RIP	   0x88
+#define CONTEXT_CS	   0x90
+#define CONTEXT_RFLAGS	   0x98
+#define CONTEXT_RSP	   0xa0
+#define CONTEXT_SS	   0xa8
+#define CONTEXT_TOP	   0xb0
+#define CONTEXT_CPU	   0xb0
+#define CONTEXT_IS_PROCESS 0xb8
+#define CONTEXT_SIZE	   0xd0
 
-#define VECTOR_SYSCALL		0x100	/* context entered by a system call */
+#define VECTOR_SYSCALL 0x100 /* context entered by a system call */
 
-/* The order that SYSCALL and SYSRET want (AMD APM vol. 2, 6.1.1); the numbers of CS and SS are those that programs expect. */
-#define SELECTOR_KERNEL_CODE	0x10
-#define SELECTOR_KERNEL_DATA	0x18
-#define SELECTOR_SYSRET		0x23
-#define SELECTOR_USER_DATA	0x2b
-#define SELECTOR_USER_CODE	0x33
-#define SELECTOR_TSS		0x38
+/* The order that SYSCALL and SYSRET want (AMD APM vol. 2, 6.1.1); the numbers of CS and SS are those that programs
+ * expect. */
+#define SELECTOR_KERNEL_CODE 0x10
+#define SELECTOR_KERNEL_DATA 0x18
+#define SELECTOR_SYSRET	     0x23
+#define SELECTOR_USER_DATA   0x2b
+#define SELECTOR_USER_CODE   0x33
+#define SELECTOR_TSS	     0x38
 
 /* A CPU's area in the pool: the entry code, struct cpu beside it, and stacks with unmapped pages between. */
-#define CPU_AREA_STRIDE		0x10000
-#define CPU_DATA_OFFSET		0x1000	/* two pages */
-#define CPU_STACK_END		0x8000	/* 16 KiB below */
-#define CPU_DB_STACK_END	0xa000	/* 4 KiB below each */
-#define CPU_NMI_STACK_END	0xc000
-#define CPU_DF_STACK_END	0xe000
-#define CPU_MC_STACK_END	0x10000
+#define CPU_AREA_STRIDE	  0x10000
+#define CPU_DATA_OFFSET	  0x1000 /* two pages */
+#define CPU_STACK_END	  0x8000 /* 16 KiB below */
+#define CPU_DB_STACK_END  0xa000 /* 4 KiB below each */
+#define CPU_NMI_STACK_END 0xc000
+#define CPU_DF_STACK_END  0xe000
+#define CPU_MC_STACK_END  0x10000
 
 /* exit_work: why the way back to the process is not the short one */
-#define WORK_KICK		1
-#define WORK_RESCHEDULE		2
-#define WORK_FULL_RESTORE	4
+#define WORK_KICK	  1
+#define WORK_RESCHEDULE	  2
+#define WORK_FULL_RESTORE 4
 
 #endif

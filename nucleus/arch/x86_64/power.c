@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Power off and reset through UEFI's runtime service ResetSystem (UEFI 2.10, 8.5.1). The services were never told of new addresses
- * (SetVirtualAddressMap), so they run where the firmware put them: in an identity map of the first 4 GiB, made here, with all else as it is.
- * There is no way back, so nothing is undone.
+ * Power off and reset through UEFI's runtime service ResetSystem (UEFI 2.10, 8.5.1). The services were never told of
+ * new addresses (SetVirtualAddressMap), so they run where the firmware put them: in an identity map of the first 4 GiB,
+ * made here, with all else as it is. There is no way back, so nothing is undone.
  */
 #include "boot/boot.h"
 #include "frame/frames.h"
@@ -16,7 +16,8 @@
 
 enum : uint64_t { EFI_RUNTIME_SERVICES = 88, EFI_RESET_SYSTEM = 104, IDENTITY_END = 4ull << 30 };
 enum efi_reset : uint32_t { EFI_RESET_COLD = 0, EFI_RESET_SHUTDOWN = 2 };
-typedef void (*efi_reset_system)(enum efi_reset type, uint64_t status, uint64_t size, void *data) __attribute__((ms_abi));
+typedef void (*efi_reset_system)(enum efi_reset type, uint64_t status, uint64_t size, void *data)
+	__attribute__((ms_abi));
 
 /* Writable and executable: it is firmware, and the machine's last act. */
 static bool identity_map(void)

@@ -17,15 +17,21 @@ enum : uint64_t {
 	X86_ACCESSED = 1ull << 5,
 	X86_DIRTY = 1ull << 6,
 	X86_LARGE = 1ull << 7,
-	X86_SOFT_NONE = 1ull << 9,	/* ours: a PROT_NONE page that keeps its frame; X86_PRESENT is clear */
+	X86_SOFT_NONE = 1ull << 9, /* ours: a PROT_NONE page that keeps its frame; X86_PRESENT is clear */
 	X86_NO_EXECUTE = 1ull << 63,
 	X86_FRAME_MASK = 0x000ffffffffff000ull,
 };
 
 /* Kinds of leaf the nucleus makes. */
 enum pte_kind : uint8_t {
-	PTE_NUCLEUS_TEXT, PTE_NUCLEUS_RODATA, PTE_NUCLEUS_DATA, PTE_NUCLEUS_DEVICE,
-	PTE_LOWERED_TEXT, PTE_LOWERED_RODATA, PTE_LOWERED_DATA, PTE_LOWERED_DEVICE,
+	PTE_NUCLEUS_TEXT,
+	PTE_NUCLEUS_RODATA,
+	PTE_NUCLEUS_DATA,
+	PTE_NUCLEUS_DEVICE,
+	PTE_LOWERED_TEXT,
+	PTE_LOWERED_RODATA,
+	PTE_LOWERED_DATA,
+	PTE_LOWERED_DEVICE,
 };
 
 static inline pte_t pte_leaf(uint64_t phys, enum pte_kind kind, bool large)
@@ -45,9 +51,16 @@ static inline pte_t pte_leaf(uint64_t phys, enum pte_kind kind, bool large)
 	       (large ? X86_LARGE : 0);
 }
 
-/* An intermediate entry; user tables restrict nothing, leaves decide. supervisor_only hides a whole top-level subtree from ring 3. */
-static inline pte_t pte_table(uint64_t phys) { return phys | X86_PRESENT | X86_WRITABLE | X86_USER | X86_ACCESSED; }
-static inline pte_t pte_supervisor_only(pte_t e) { return e & ~(uint64_t)X86_USER; }
+/* An intermediate entry; user tables restrict nothing, leaves decide. supervisor_only hides a whole top-level subtree
+ * from ring 3. */
+static inline pte_t pte_table(uint64_t phys)
+{
+	return phys | X86_PRESENT | X86_WRITABLE | X86_USER | X86_ACCESSED;
+}
+static inline pte_t pte_supervisor_only(pte_t e)
+{
+	return e & ~(uint64_t)X86_USER;
+}
 
 /* A page of a process. */
 static inline pte_t pte_user(uint64_t phys, uint32_t prot)
@@ -57,29 +70,62 @@ static inline pte_t pte_user(uint64_t phys, uint32_t prot)
 	return phys | X86_PRESENT | X86_USER | (prot & MAP_PROT_WRITE ? X86_WRITABLE : 0) |
 	       (prot & MAP_PROT_EXEC ? 0 : X86_NO_EXECUTE);
 }
-static inline bool pte_used(pte_t e) { return e & (X86_PRESENT | X86_SOFT_NONE); }
-static inline bool pte_present(pte_t e) { return e & X86_PRESENT; }
-static inline bool pte_large(pte_t e) { return e & X86_LARGE; }
-static inline bool pte_writable(pte_t e) { return e & X86_WRITABLE; }
-static inline uint64_t pte_phys(pte_t e) { return e & X86_FRAME_MASK; }
-static inline pte_t pte_read_only(pte_t e) { return e & ~(uint64_t)X86_WRITABLE; }
-static inline pte_t pte_clean(pte_t e) { return e & ~(uint64_t)(X86_ACCESSED | X86_DIRTY); }
+static inline bool pte_used(pte_t e)
+{
+	return e & (X86_PRESENT | X86_SOFT_NONE);
+}
+static inline bool pte_present(pte_t e)
+{
+	return e & X86_PRESENT;
+}
+static inline bool pte_large(pte_t e)
+{
+	return e & X86_LARGE;
+}
+static inline bool pte_writable(pte_t e)
+{
+	return e & X86_WRITABLE;
+}
+static inline uint64_t pte_phys(pte_t e)
+{
+	return e & X86_FRAME_MASK;
+}
+static inline pte_t pte_read_only(pte_t e)
+{
+	return e & ~(uint64_t)X86_WRITABLE;
+}
+static inline pte_t pte_clean(pte_t e)
+{
+	return e & ~(uint64_t)(X86_ACCESSED | X86_DIRTY);
+}
 /* What a change of protection keeps. */
-static inline pte_t pte_history(pte_t e) { return e & (X86_ACCESSED | X86_DIRTY); }
+static inline pte_t pte_history(pte_t e)
+{
+	return e & (X86_ACCESSED | X86_DIRTY);
+}
 /* Whether a CPU may hold this entry in its TLB. */
-static inline bool pte_cachable(pte_t e) { return e & X86_PRESENT; }
+static inline bool pte_cachable(pte_t e)
+{
+	return e & X86_PRESENT;
+}
 
 /* What lowered code is told of an entry (struct pte_entry). */
 static inline uint64_t pte_describe(pte_t e)
 {
-	return pte_phys(e) | PTE_WAS_PRESENT | (e & X86_WRITABLE ? PTE_WAS_WRITABLE : 0) | (e & X86_DIRTY ? PTE_WAS_DIRTY : 0) |
-	       (e & X86_ACCESSED ? PTE_WAS_ACCESSED : 0) |
+	return pte_phys(e) | PTE_WAS_PRESENT | (e & X86_WRITABLE ? PTE_WAS_WRITABLE : 0) |
+	       (e & X86_DIRTY ? PTE_WAS_DIRTY : 0) | (e & X86_ACCESSED ? PTE_WAS_ACCESSED : 0) |
 	       (e & X86_NO_EXECUTE || !(e & X86_PRESENT) ? 0 : PTE_WAS_EXEC);
 }
 
 /* Entries are read by the hardware at any time: single, whole stores only. */
-static inline pte_t pte_load(const volatile pte_t *at) { return *at; }
-static inline void pte_store(volatile pte_t *at, pte_t e) { *at = e; }
+static inline pte_t pte_load(const volatile pte_t *at)
+{
+	return *at;
+}
+static inline void pte_store(volatile pte_t *at, pte_t e)
+{
+	*at = e;
+}
 /* Exchange, because the hardware may set accessed and dirty meanwhile. */
 static inline pte_t pte_harvest(volatile pte_t *at)
 {
@@ -90,11 +136,14 @@ static inline pte_t pte_protect(volatile pte_t *at, uint32_t prot)
 {
 	pte_t old = *at;
 
-	while (!__atomic_compare_exchange_n(at, &old, pte_user(pte_phys(old), prot) | pte_history(old), false, __ATOMIC_SEQ_CST,
-					    __ATOMIC_SEQ_CST))
+	while (!__atomic_compare_exchange_n(at, &old, pte_user(pte_phys(old), prot) | pte_history(old), false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		;
 	return old;
 }
-static inline pte_t pte_exchange(volatile pte_t *at, pte_t e) { return __atomic_exchange_n(at, e, __ATOMIC_SEQ_CST); }
+static inline pte_t pte_exchange(volatile pte_t *at, pte_t e)
+{
+	return __atomic_exchange_n(at, e, __ATOMIC_SEQ_CST);
+}
 
 #endif

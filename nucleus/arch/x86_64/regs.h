@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Privileged registers and instructions of x86_64 (Intel SDM vol. 2 and vol. 4; AMD APM vol. 2). Each helper is one instruction;
- * "memory" where the compiler must not move accesses across it.
+ * Privileged registers and instructions of x86_64 (Intel SDM vol. 2 and vol. 4; AMD APM vol. 2). Each helper is one
+ * instruction; "memory" where the compiler must not move accesses across it.
  */
 #ifndef ARCH_REGS_H
 #define ARCH_REGS_H
@@ -24,12 +24,35 @@ enum : uint32_t {
 	MSR_PAT = 0x277,
 };
 enum : uint64_t {
-	EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11,
-	CR0_MP = 1 << 1, CR0_EM = 1 << 2, CR0_TS = 1 << 3, CR0_NE = 1 << 5, CR0_WP = 1 << 16, CR0_AM = 1 << 18,
-	CR4_PGE = 1 << 7, CR4_PCE = 1 << 8, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11, CR4_FSGSBASE = 1 << 16,
-	CR4_PCIDE = 1 << 17, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21, CR4_PAE = 1 << 5,
-	RFLAGS_TF = 1 << 8, RFLAGS_IF = 1 << 9, RFLAGS_DF = 1 << 10, RFLAGS_IOPL = 3 << 12, RFLAGS_NT = 1 << 14, RFLAGS_RF = 1 << 16,
-	RFLAGS_AC = 1 << 18, RFLAGS_ID = 1 << 21,
+	EFER_SCE = 1 << 0,
+	EFER_LME = 1 << 8,
+	EFER_LMA = 1 << 10,
+	EFER_NXE = 1 << 11,
+	CR0_MP = 1 << 1,
+	CR0_EM = 1 << 2,
+	CR0_TS = 1 << 3,
+	CR0_NE = 1 << 5,
+	CR0_WP = 1 << 16,
+	CR0_AM = 1 << 18,
+	CR4_PGE = 1 << 7,
+	CR4_PCE = 1 << 8,
+	CR4_OSFXSR = 1 << 9,
+	CR4_OSXMMEXCPT = 1 << 10,
+	CR4_UMIP = 1 << 11,
+	CR4_FSGSBASE = 1 << 16,
+	CR4_PCIDE = 1 << 17,
+	CR4_OSXSAVE = 1 << 18,
+	CR4_SMEP = 1 << 20,
+	CR4_SMAP = 1 << 21,
+	CR4_PAE = 1 << 5,
+	RFLAGS_TF = 1 << 8,
+	RFLAGS_IF = 1 << 9,
+	RFLAGS_DF = 1 << 10,
+	RFLAGS_IOPL = 3 << 12,
+	RFLAGS_NT = 1 << 14,
+	RFLAGS_RF = 1 << 16,
+	RFLAGS_AC = 1 << 18,
+	RFLAGS_ID = 1 << 21,
 	/* What a process may have set: status flags, TF, DF, AC, ID. */
 	RFLAGS_USER = 0xcd5 | RFLAGS_TF | RFLAGS_AC | RFLAGS_ID,
 	CR3_NO_FLUSH = 1ull << 63,
@@ -47,20 +70,43 @@ static inline void msr_write(uint32_t msr, uint64_t value)
 	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
-#define DEFINE_CR(n) \
-	static inline uint64_t cr##n##_read(void) { uint64_t v; __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v)); return v; } \
-	static inline void cr##n##_write(uint64_t v) { __asm__ volatile("mov %0, %%cr" #n : : "r"(v) : "memory"); }
+#define DEFINE_CR(n)                                                                                                   \
+	static inline uint64_t cr##n##_read(void)                                                                      \
+	{                                                                                                              \
+		uint64_t v;                                                                                            \
+		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));                                                      \
+		return v;                                                                                              \
+	}                                                                                                              \
+	static inline void cr##n##_write(uint64_t v)                                                                   \
+	{                                                                                                              \
+		__asm__ volatile("mov %0, %%cr" #n : : "r"(v) : "memory");                                             \
+	}
 DEFINE_CR(0)
 DEFINE_CR(2)
 DEFINE_CR(3)
 DEFINE_CR(4)
 #undef DEFINE_CR
 
-static inline void dr7_clear(void) { __asm__ volatile("mov %0, %%dr7" : : "r"(0x400ull)); }
-static inline void dr6_clear(void) { __asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ull)); }
-static inline void tlb_flush_page(uint64_t va) { __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory"); }
-static inline void interrupts_off(void) { __asm__ volatile("cli" : : : "memory"); }
-static inline void cpu_relax(void) { __asm__ volatile("pause" : : : "memory"); }
+static inline void dr7_clear(void)
+{
+	__asm__ volatile("mov %0, %%dr7" : : "r"(0x400ull));
+}
+static inline void dr6_clear(void)
+{
+	__asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ull));
+}
+static inline void tlb_flush_page(uint64_t va)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+static inline void interrupts_off(void)
+{
+	__asm__ volatile("cli" : : : "memory");
+}
+static inline void cpu_relax(void)
+{
+	__asm__ volatile("pause" : : : "memory");
+}
 [[noreturn]] static inline void cpu_halt_forever(void)
 {
 	for (;;)
@@ -74,7 +120,10 @@ static inline uint64_t counter_read(void)
 	__asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
 	return (uint64_t)high << 32 | low;
 }
-static inline void io_write8(uint16_t port, uint8_t v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port) : "memory"); }
+static inline void io_write8(uint16_t port, uint8_t v)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port) : "memory");
+}
 static inline uint8_t io_read8(uint16_t port)
 {
 	uint8_t v;
@@ -83,7 +132,9 @@ static inline uint8_t io_read8(uint16_t port)
 	return v;
 }
 
-struct cpuid_result { uint32_t a, b, c, d; };
+struct cpuid_result {
+	uint32_t a, b, c, d;
+};
 static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t sub)
 {
 	struct cpuid_result r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bringing up an x86_64 CPU: features, control registers, descriptor tables, gate registers, its area in the pool; the tables that process
- * views share; the other CPUs. Intel SDM vol. 3, chapters 2, 3, 6; AMD APM vol. 2, 6.1 for SYSCALL.
+ * Bringing up an x86_64 CPU: features, control registers, descriptor tables, gate registers, its area in the pool; the
+ * tables that process views share; the other CPUs. Intel SDM vol. 3, chapters 2, 3, 6; AMD APM vol. 2, 6.1 for SYSCALL.
  */
 #include "apic.h"
 #include "boot/boot.h"
@@ -23,14 +23,20 @@
 #include <nucleus/limine.h>
 
 extern const char entry_template[], entry_template_end[], entry_compatibility[], trap_stubs[], idle_loop[];
-extern const char entry_syscall_full[], entry_syscall_full_account[], entry_syscall_privileged[], entry_syscall_privileged_account[];
+extern const char entry_syscall_full[], entry_syscall_full_account[], entry_syscall_privileged[],
+	entry_syscall_privileged_account[];
 [[noreturn]] void view_and_stack_switch(uint64_t top, void (*entry)(void), uint64_t cr3);
 void nucleus_entry_ap(void);
 
 struct cpu_features cpu_features;
-static struct { uint16_t offset0, selector; uint8_t ist, type; uint16_t offset1; uint32_t offset2, reserved; } idt[256];
+static struct {
+	uint16_t offset0, selector;
+	uint8_t ist, type;
+	uint16_t offset1;
+	uint32_t offset2, reserved;
+} idt[256];
 static_assert(sizeof(idt[0]) == 16);
-static uint64_t process_image_entry;	/* top-level entry for the image in process views */
+static uint64_t process_image_entry; /* top-level entry for the image in process views */
 
 void arch_detect_cpu(void)
 {
@@ -52,7 +58,8 @@ void arch_detect_cpu(void)
 	if (f->xsave) {
 		struct cpuid_result d = cpuid(13, 0);
 
-		/* x87, SSE, AVX, AVX-512; nothing that ring 3 could turn against the kernel (PKRU), nothing that outgrows the call area. */
+		/* x87, SSE, AVX, AVX-512; nothing that ring 3 could turn against the kernel (PKRU), nothing that
+		 * outgrows the call area. */
 		f->xcr0 = (((uint64_t)d.d << 32) | d.a) & 0xe7;
 		if ((f->xcr0 & 0xe0) != 0xe0 || !(f->xcr0 & 4))
 			f->xcr0 &= 7;
@@ -79,7 +86,8 @@ static void control_registers(void)
 	cr4 |= cpu_features.umip ? CR4_UMIP : 0;
 	cr4 |= cpu_features.fsgsbase ? CR4_FSGSBASE : 0;
 	cr4 |= cpu_features.xsave ? CR4_OSXSAVE : 0;
-	/* With lowered code, ring 0 runs brackets in ring-3 pages and the lowered data of the caller: only the all-privileged mode can have these. */
+	/* With lowered code, ring 0 runs brackets in ring-3 pages and the lowered data of the caller: only the
+	 * all-privileged mode can have these. */
 	if (privilege_mode == MODE_OFF)
 		cr4 |= (cpu_features.smep ? CR4_SMEP : 0) | (cpu_features.smap ? CR4_SMAP : 0);
 	cr4_write(cr4);
@@ -91,7 +99,8 @@ static void control_registers(void)
 	dr6_clear();
 }
 
-/* Entries 0 to 3: write-back, write-through, uncached-, uncached; again in 4 to 7 (Intel SDM vol. 3, 12.12.4: the reset value). */
+/* Entries 0 to 3: write-back, write-through, uncached-, uncached; again in 4 to 7 (Intel SDM vol. 3, 12.12.4: the reset
+ * value). */
 static void memory_types(void)
 {
 	msr_write(MSR_PAT, 0x0007040600070406);
@@ -112,8 +121,9 @@ static void gate_registers(struct cpu *cpu)
 
 void arch_select_entry(struct cpu *cpu, bool account)
 {
-	const char *entry = privilege_mode == MODE_FULL ? (account ? entry_syscall_full_account : entry_syscall_full)
-							: (account ? entry_syscall_privileged_account : entry_syscall_privileged);
+	const char *entry = privilege_mode == MODE_FULL
+				    ? (account ? entry_syscall_full_account : entry_syscall_full)
+				    : (account ? entry_syscall_privileged_account : entry_syscall_privileged);
 
 	cpu->stamp = counter_read();
 	msr_write(MSR_LSTAR, cpu_area(cpu->id) + (uint64_t)(entry - entry_template));
@@ -123,7 +133,11 @@ static void fill_idt(void)
 {
 	for (unsigned v = 0; v < 256; v++) {
 		uint64_t at = (uint64_t)trap_stubs + v * 16;
-		uint8_t ist = v == 1 ? IST_DEBUG : v == 2 ? IST_NMI : v == 8 ? IST_DOUBLE_FAULT : v == 18 ? IST_MACHINE_CHECK : IST_RECORD;
+		uint8_t ist = v == 1	? IST_DEBUG
+			      : v == 2	? IST_NMI
+			      : v == 8	? IST_DOUBLE_FAULT
+			      : v == 18 ? IST_MACHINE_CHECK
+					: IST_RECORD;
 		/* Breakpoint and overflow are the two that programs may raise by INT. */
 		uint8_t dpl = v == 3 || v == 4 ? 3 : 0;
 
@@ -138,17 +152,20 @@ static void fill_idt(void)
 
 static void descriptor_tables(struct cpu *cpu)
 {
-	struct [[gnu::packed]] { uint16_t limit; uint64_t base; } gdtr = { sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt },
-		idtr = { sizeof(idt) - 1, (uint64_t)idt };
+	struct [[gnu::packed]] {
+		uint16_t limit;
+		uint64_t base;
+	} gdtr = {sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt}, idtr = {sizeof(idt) - 1, (uint64_t)idt};
 	uint64_t tss = (uint64_t)&cpu->tss;
 
-	cpu->gdt[SELECTOR_KERNEL_CODE / 8] = 0x00209b0000000000;	/* 64-bit code, DPL 0, accessed */
+	cpu->gdt[SELECTOR_KERNEL_CODE / 8] = 0x00209b0000000000; /* 64-bit code, DPL 0, accessed */
 	cpu->gdt[SELECTOR_KERNEL_DATA / 8] = 0x0000930000000000;
 	cpu->gdt[SELECTOR_USER_DATA / 8] = 0x0000f30000000000;
 	cpu->gdt[SELECTOR_USER_CODE / 8] = 0x0020fb0000000000;
-	cpu->gdt[SELECTOR_TSS / 8] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+	cpu->gdt[SELECTOR_TSS / 8] =
+		(sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
 	cpu->gdt[SELECTOR_TSS / 8 + 1] = tss >> 32;
-	cpu->tss.io_bitmap = sizeof(struct tss);	/* none: every port is forbidden to ring 3 */
+	cpu->tss.io_bitmap = sizeof(struct tss); /* none: every port is forbidden to ring 3 */
 	cpu->tss.ist[IST_DEBUG - 1] = cpu_area(cpu->id) + CPU_DB_STACK_END;
 	cpu->tss.ist[IST_NMI - 1] = cpu_area(cpu->id) + CPU_NMI_STACK_END;
 	cpu->tss.ist[IST_DOUBLE_FAULT - 1] = cpu_area(cpu->id) + CPU_DF_STACK_END;
@@ -157,9 +174,13 @@ static void descriptor_tables(struct cpu *cpu)
 	__asm__ volatile("lidt %0" : : "m"(idtr));
 	/* CS by a far return; the data segments are null but SS. */
 	__asm__ volatile("pushq %0\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n1:"
-			 : : "i"((uint64_t)SELECTOR_KERNEL_CODE) : "rax", "memory");
+			 :
+			 : "i"((uint64_t)SELECTOR_KERNEL_CODE)
+			 : "rax", "memory");
 	__asm__ volatile("movw %w0, %%ss\n\tmovw %w1, %%ds\n\tmovw %w1, %%es\n\tmovw %w1, %%fs\n\tmovw %w1, %%gs"
-			 : : "r"(SELECTOR_KERNEL_DATA), "r"(0) : "memory");
+			 :
+			 : "r"(SELECTOR_KERNEL_DATA), "r"(0)
+			 : "memory");
 	__asm__ volatile("lldt %w0" : : "r"(0));
 	__asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS));
 }
@@ -175,7 +196,8 @@ static bool map_area(uint64_t va, unsigned pages, enum pte_kind kind, const void
 		if (!phys || kernel_view_map(va + i * PAGE_SIZE, phys, 1, kind) < 0)
 			return false;
 		if (n > i * PAGE_SIZE)
-			memcpy(direct_map(phys), (const char *)content + i * PAGE_SIZE, MIN(n - i * PAGE_SIZE, (size_t)PAGE_SIZE));
+			memcpy(direct_map(phys), (const char *)content + i * PAGE_SIZE,
+			       MIN(n - i * PAGE_SIZE, (size_t)PAGE_SIZE));
 	}
 	return true;
 }
@@ -217,12 +239,13 @@ static struct cpu *cpu_introduce(void)
 
 /* --- views --- */
 
-/* Process views show the nucleus half of the image and the pool. The image's tables below the top are the process views' own. */
+/* Process views show the nucleus half of the image and the pool. The image's tables below the top are the process
+ * views' own. */
 int arch_view_init(void)
 {
 	uint64_t pdpt, pd;
 	pte_t *kernel_pd = table_find(kernel_root_phys, IMAGE_BASE, 2);
-	static const uint64_t tops[] = { WINDOW_BASE, KMAP_BASE, FRAMES_BASE, POOL_BASE };
+	static const uint64_t tops[] = {WINDOW_BASE, KMAP_BASE, FRAMES_BASE, POOL_BASE};
 
 	/* Top-level entries never change after boot: processes copy them. */
 	for (unsigned i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
@@ -263,8 +286,9 @@ void arch_fill_process_root(pte_t *root)
 }
 
 /*
- * The five bytes to patch begin an aligned word, so that one store exchanges the whole instruction and a CPU that runs there sees the old or
- * the new one. Both are right at any time; interrupts and IRET make the others see it soon (Intel SDM vol. 3, 9.1.3).
+ * The five bytes to patch begin an aligned word, so that one store exchanges the whole instruction and a CPU that runs
+ * there sees the old or the new one. Both are right at any time; interrupts and IRET make the others see it soon (Intel
+ * SDM vol. 3, 9.1.3).
  */
 void arch_patch_lower_sites(bool account)
 {
@@ -273,11 +297,11 @@ void arch_patch_lower_sites(bool account)
 	for (const struct lower_site *s = (const void *)r.start; (uint64_t)s < r.end; s++) {
 		uint64_t *at = direct_map(boot_state.kernel_phys + (s->patch - IMAGE_BASE)), word = *at;
 		uint64_t target = !account ? s->home_test : privilege_mode == MODE_FULL ? s->account : s->account_home;
-		unsigned char code[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };	/* no-operation */
+		unsigned char code[5] = {0x0f, 0x1f, 0x44, 0x00, 0x00}; /* no-operation */
 		int32_t distance = (int32_t)(target - (s->patch + 5));
 
 		if (account || privilege_mode != MODE_FULL) {
-			code[0] = 0xe9;	/* jmp rel32 */
+			code[0] = 0xe9; /* jmp rel32 */
 			memcpy(code + 1, &distance, sizeof(distance));
 		}
 		memcpy(&word, code, sizeof(code));
@@ -311,7 +335,7 @@ static void make_idle(struct cpu *cpu)
 	r->kernel.cs = SELECTOR_KERNEL_CODE;
 	r->kernel.ss = SELECTOR_KERNEL_DATA;
 	r->kernel.rflags = 2;
-	r->kernel.rsp = cpu->stack_top - 64;	/* never used: interrupts go to the record */
+	r->kernel.rsp = cpu->stack_top - 64; /* never used: interrupts go to the record */
 	r->cpu = cpu;
 	r->id = cpu->id;
 	cpu->idle = r;
@@ -331,7 +355,8 @@ static void make_idle(struct cpu *cpu)
 
 	fill_idt();
 	if (!boot_state.rsdp_phys)
-		panic(nullptr, "the loader gave no ACPI root pointer (RSDP), without which no interrupt controller is found");
+		panic(nullptr,
+		      "the loader gave no ACPI root pointer (RSDP), without which no interrupt controller is found");
 	control_registers();
 	detect_fpu_size();
 	descriptor_tables(cpu);
@@ -350,8 +375,8 @@ static void make_idle(struct cpu *cpu)
 	/* A CPU that did not come up still runs in the loader's memory. */
 	if (cpu_count == boot_state.cpu_count && !boot_state.cpus_left)
 		boot_reclaim();
-	log_printf("boot: %u CPU%s, counter %lu kHz, nucleus %lu KiB of %lu KiB RAM\n", cpu_count, cpu_count == 1 ? "" : "s",
-		   time_page->counter_hz / 1000, nucleus_frames * 4, ram_frames * 4);
+	log_printf("boot: %u CPU%s, counter %lu kHz, nucleus %lu KiB of %lu KiB RAM\n", cpu_count,
+		   cpu_count == 1 ? "" : "s", time_page->counter_hz / 1000, nucleus_frames * 4, ram_frames * 4);
 	boot_start_kernel();
 	nucleus_lock_acquire();
 	enter_scheduler(cpu);
@@ -414,10 +439,12 @@ void arch_start_cpus(void)
 		}
 		cpu_count = i + 1;
 		info->extra_argument = i;
-		__atomic_store_n(&info->goto_address, (void (*)(struct limine_mp_info_x86_64 *))nucleus_entry_ap, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&info->goto_address, (void (*)(struct limine_mp_info_x86_64 *))nucleus_entry_ap,
+				 __ATOMIC_SEQ_CST);
 		for (uint64_t until = clock_ns() + 2000000000; !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
 			if (clock_ns() > until) {
-				log_printf("boot: CPU %u (APIC id %lu) does not answer; going on without it\n", i, boot_state.cpus[i].hardware_id);
+				log_printf("boot: CPU %u (APIC id %lu) does not answer; going on without it\n", i,
+					   boot_state.cpus[i].hardware_id);
 				cpu_count = i;
 				return;
 			}

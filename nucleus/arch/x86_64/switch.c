@@ -4,8 +4,10 @@
  *
  * FPU state stays in the registers while kernel threads run, and is loaded again only if someone else used them or the
  * thread was on another CPU. PCID: each CPU gives its last few spaces a number; the kernel view has number 0. A
- * number that is taken over, or whose space was invalidated meanwhile, is flushed by loading it once without the no-flush bit.
+ * number that is taken over, or whose space was invalidated meanwhile, is flushed by loading it once without the
+ * no-flush bit.
  */
+#include "switch.h"
 #include "cpu.h"
 #include "frame/frames.h"
 #include "gate/policy.h"
@@ -13,7 +15,6 @@
 #include "regs.h"
 #include "report/trace.h"
 #include "sched/sched.h"
-#include "switch.h"
 #include <lib/string.h>
 
 static void cr3_load(struct cpu *cpu, uint64_t cr3)
@@ -59,8 +60,8 @@ void arch_flush_local(struct space *s, uint64_t va, uint64_t end)
 
 	cpu->counts.tlb_flush++;
 	if (cpu_features.pcid) {
-		/* INVLPG reaches only the active number. Kernel mappings are cached under 0, and in modes with privileged
-		 * threads under every number. */
+		/* INVLPG reaches only the active number. Kernel mappings are cached under 0, and in modes with
+		 * privileged threads under every number. */
 		struct record *r = cpu->current;
 		bool in_process_view = r && r->space && (active & X86_FRAME_MASK) == r->space->root_phys;
 
@@ -91,7 +92,11 @@ void arch_flush_local(struct space *s, uint64_t va, uint64_t end)
 static void fpu_save(struct record *r)
 {
 	if (cpu_features.xsave)
-		__asm__ volatile("xsave64 (%0)" : : "r"(r->fpu), "a"((uint32_t)cpu_features.xcr0), "d"((uint32_t)(cpu_features.xcr0 >> 32)) : "memory");
+		__asm__ volatile("xsave64 (%0)"
+				 :
+				 : "r"(r->fpu), "a"((uint32_t)cpu_features.xcr0),
+				   "d"((uint32_t)(cpu_features.xcr0 >> 32))
+				 : "memory");
 	else
 		__asm__ volatile("fxsave64 (%0)" : : "r"(r->fpu) : "memory");
 }
@@ -99,7 +104,11 @@ static void fpu_save(struct record *r)
 static void fpu_restore(const struct record *r)
 {
 	if (cpu_features.xsave)
-		__asm__ volatile("xrstor64 (%0)" : : "r"(r->fpu), "a"((uint32_t)cpu_features.xcr0), "d"((uint32_t)(cpu_features.xcr0 >> 32)) : "memory");
+		__asm__ volatile("xrstor64 (%0)"
+				 :
+				 : "r"(r->fpu), "a"((uint32_t)cpu_features.xcr0),
+				   "d"((uint32_t)(cpu_features.xcr0 >> 32))
+				 : "memory");
 	else
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(r->fpu) : "memory");
 }
@@ -116,7 +125,8 @@ void fpu_sync_to_cpu(struct cpu *cpu, struct record *r)
 	cpu->fpu_owner = r;
 }
 
-/* Initial state: x87 control word 0x37f, MXCSR 0x1f80 (Intel SDM vol. 1, 13.6), everything else zero, XSTATE_BV empty. */
+/* Initial state: x87 control word 0x37f, MXCSR 0x1f80 (Intel SDM vol. 1, 13.6), everything else zero, XSTATE_BV empty.
+ */
 void fpu_reset(struct record *r)
 {
 	memset(r->fpu, 0, cpu_features.fpu_bytes);
@@ -138,7 +148,8 @@ void arch_set_upcall(struct record *r, uint64_t entry, uint64_t stack, uint64_t 
 	struct context *k = &r->kernel;
 
 	k->rip = entry;
-	/* As after a call: the calling convention wants the stack 8 off 16 at entry; lowered entries in gates.S realign. */
+	/* As after a call: the calling convention wants the stack 8 off 16 at entry; lowered entries in gates.S
+	 * realign. */
 	k->rsp = stack;
 	k->rbp = 0;
 	k->rdi = a;
@@ -193,8 +204,10 @@ void arch_switch_to(struct cpu *cpu, struct record *r)
 	cpu->component = policy_account(r->component);
 	cpu->process_cr3 = r->space ? space_cr3(cpu, r->space) : kernel_cr3;
 	cpu->kernel_cr3 = r->home_elevated ? cpu->process_cr3 : kernel_cr3;
-	__atomic_store_n(&cpu->exit_work, (r->kicked ? WORK_KICK : 0) | (r->full_restore ? WORK_FULL_RESTORE : 0) |
-			 (cpu->reschedule ? WORK_RESCHEDULE : 0), __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->exit_work,
+			 (r->kicked ? WORK_KICK : 0) | (r->full_restore ? WORK_FULL_RESTORE : 0) |
+				 (cpu->reschedule ? WORK_RESCHEDULE : 0),
+			 __ATOMIC_RELAXED);
 	if (r == cpu->idle) {
 		cpu->kernel_cr3 = cpu->process_cr3 = kernel_cr3;
 		arch_enter(cpu, r);

@@ -2,8 +2,9 @@
 /*
  * Interrupts, exceptions and violations on x86_64: who was interrupted, and what becomes of it.
  *
- * A process's exception becomes an upcall; a lowered kernel exception becomes a report and containment; one in the nucleus, a bracket included, is the
- * end. Provenance is the saved CPL and which context the hardware wrote into, never the program counter alone.
+ * A process's exception becomes an upcall; a lowered kernel exception becomes a report and containment; one in the
+ * nucleus, a bracket included, is the end. Provenance is the saved CPL and which context the hardware wrote into, never
+ * the program counter alone.
  */
 #include "apic.h"
 #include "boot/image.h"
@@ -43,23 +44,43 @@ static bool in_bracket(const struct context *c)
 {
 	return !(c->cs & 3) && c->rip >= ELEVATED_BASE && c->rip < ELEVATED_END;
 }
-/* Privileged code outside brackets is the nucleus's, unless the thread is privileged at home: then only the nucleus's own text is. */
+/* Privileged code outside brackets is the nucleus's, unless the thread is privileged at home: then only the nucleus's
+ * own text is. */
 static bool in_nucleus(const struct context *c, const struct record *r)
 {
 	if (c->cs & 3 || in_bracket(c))
 		return false;
 	if (r->home_elevated && !c->is_process)
-		return image_range_has(image_header()->nucleus_text, c->rip) || (c->rip >= CPU_AREAS_BASE && c->rip < CPU_DEVICES_BASE);
+		return image_range_has(image_header()->nucleus_text, c->rip) ||
+		       (c->rip >= CPU_AREAS_BASE && c->rip < CPU_DEVICES_BASE);
 	return true;
 }
 
 static const char *exception_name(uint64_t vector)
 {
 	static const char *const names[32] = {
-		"divide error", "debug exception", "NMI", "breakpoint", "overflow", "bound exceeded", "undefined instruction",
-		"FPU access", "double fault", "coprocessor overrun", "invalid TSS", "absent segment", "stack segment fault",
-		"general protection", "page fault", "exception 15", "x87 error", "misaligned access", "machine check", "SIMD error",
-		"virtualisation exception", "control protection",
+		"divide error",
+		"debug exception",
+		"NMI",
+		"breakpoint",
+		"overflow",
+		"bound exceeded",
+		"undefined instruction",
+		"FPU access",
+		"double fault",
+		"coprocessor overrun",
+		"invalid TSS",
+		"absent segment",
+		"stack segment fault",
+		"general protection",
+		"page fault",
+		"exception 15",
+		"x87 error",
+		"misaligned access",
+		"machine check",
+		"SIMD error",
+		"virtualisation exception",
+		"control protection",
 	};
 
 	return vector < 32 && names[vector] ? names[vector] : "exception";
@@ -75,31 +96,29 @@ static uint32_t event_of(uint64_t vector)
 	case 4: return EVENT_OVERFLOW;
 	case 6: return EVENT_ILLEGAL;
 	case 14: return EVENT_PAGE_FAULT;
-	case 16: case 19: return EVENT_FPU;
+	case 16:
+	case 19: return EVENT_FPU;
 	case 17: return EVENT_ALIGNMENT;
 	default: return EVENT_PROTECTION;
 	}
 }
 
-/* What the event's receiver wants to know more. FPU exceptions: the unmasked ones of the status word or MXCSR, whose low six bits have
- * the same meaning (Intel SDM vol. 1, 8.1.3 and 10.2.3). The process's FPU state is still in the registers. */
+/* What the event's receiver wants to know more. FPU exceptions: the unmasked ones of the status word or MXCSR, whose
+ * low six bits have the same meaning (Intel SDM vol. 1, 8.1.3 and 10.2.3). The process's FPU state is still in the
+ * registers. */
 static uint64_t event_code(const struct context *c)
 {
 	uint16_t status, control;
 	uint32_t mxcsr;
 
 	switch (c->vector) {
-	case VECTOR_PAGE_FAULT:
-		return c->error & 0x1f;
+	case VECTOR_PAGE_FAULT: return c->error & 0x1f;
 	case 16:
 		__asm__ volatile("fnstsw %0" : "=m"(status));
 		__asm__ volatile("fnstcw %0" : "=m"(control));
 		return status & ~control & 0x3f;
-	case 19:
-		__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
-		return mxcsr & ~(mxcsr >> 7) & 0x3f;
-	default:
-		return c->error;
+	case 19: __asm__ volatile("stmxcsr %0" : "=m"(mxcsr)); return mxcsr & ~(mxcsr >> 7) & 0x3f;
+	default: return c->error;
 	}
 }
 
@@ -117,7 +136,8 @@ void arch_set_pending_event(struct record *r)
 }
 
 /* Turns to the lowered kernel on behalf of the process. Does not return. */
-[[noreturn]] static void upcall_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address)
+[[noreturn]] static void upcall_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code,
+				      uint64_t address)
 {
 	prepare_event(cpu, r, event, code, address);
 	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
@@ -153,14 +173,22 @@ static const char *privileged_instruction(uint64_t pc)
 	case 0xfa: return "privileged instruction cli";
 	case 0xfb: return "privileged instruction sti";
 	case 0xf4: return "privileged instruction hlt";
-	case 0xe4: case 0xe5: case 0xec: case 0xed: return "privileged instruction in";
-	case 0xe6: case 0xe7: case 0xee: case 0xef: return "privileged instruction out";
+	case 0xe4:
+	case 0xe5:
+	case 0xec:
+	case 0xed: return "privileged instruction in";
+	case 0xe6:
+	case 0xe7:
+	case 0xee:
+	case 0xef: return "privileged instruction out";
 	case 0x0f:
 		switch (b) {
 		case 0x30: return "privileged instruction wrmsr";
 		case 0x32: return "privileged instruction rdmsr";
-		case 0x20: case 0x22: return "privileged instruction mov to or from a control register";
-		case 0x21: case 0x23: return "privileged instruction mov to or from a debug register";
+		case 0x20:
+		case 0x22: return "privileged instruction mov to or from a control register";
+		case 0x21:
+		case 0x23: return "privileged instruction mov to or from a debug register";
 		case 0x01: return "privileged system instruction";
 		}
 	}
@@ -169,7 +197,8 @@ static const char *privileged_instruction(uint64_t pc)
 
 static void describe(const struct context *c, struct offence *o)
 {
-	*o = (struct offence){ .pc = c->rip, .sp = c->rsp, .frame = c->rbp, .code = c->error, .what = exception_name(c->vector) };
+	*o = (struct offence){
+		.pc = c->rip, .sp = c->rsp, .frame = c->rbp, .code = c->error, .what = exception_name(c->vector)};
 	if (c->vector == VECTOR_PAGE_FAULT) {
 		o->has_address = true;
 		o->address = cr2_read();
@@ -194,7 +223,8 @@ static void find_culprit(const struct context *c, struct offence *o)
 	}
 }
 
-[[noreturn]] static void contain(struct cpu *cpu, struct record *r, struct context *c, struct offence *o) NO_THREAD_SAFETY
+[[noreturn]] static void contain(struct cpu *cpu, struct record *r, struct context *c, struct offence *o)
+	NO_THREAD_SAFETY
 {
 	uint64_t page = WINDOW_BASE + (r->page_pfn << PAGE_SHIFT);
 
@@ -207,7 +237,8 @@ static void find_culprit(const struct context *c, struct offence *o)
 		r->fault_depth = 0;
 	r->in_process = false;
 	if (++r->fault_depth > FAULT_DEPTH_MAX) {
-		log_printf("thread %s[%u] faults while its faults are contained: it is stopped for good\n", r->name, r->id);
+		log_printf("thread %s[%u] faults while its faults are contained: it is stopped for good\n", r->name,
+			   r->id);
 		sched_end_current();
 		sched_resume();
 	}
@@ -226,7 +257,7 @@ static void find_culprit(const struct context *c, struct offence *o)
 	struct cpu *cpu = cpu_this();
 	struct record *r = cpu->current;
 	struct context *c = &r->kernel;
-	struct offence o = { .pc = c->rip - 1, .sp = c->rsp, .frame = c->rbp };
+	struct offence o = {.pc = c->rip - 1, .sp = c->rsp, .frame = c->rbp};
 
 	account_enter(cpu, FROM_LOWERED);
 	trace_add(cpu, TRACE_VIOLATION, c->rip, 0);
@@ -283,8 +314,12 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	struct offence o;
 
 	if (in_nucleus(c, r) && !in_idle(c))
-		panic(c, "%s in the nucleus, error 0x%lx, address 0x%lx", exception_name(c->vector), c->error, cr2_read());
-	account_enter(cpu, c->is_process ? FROM_PROCESS : in_idle(c) ? FROM_IDLE : in_bracket(c) ? FROM_BRACKET : FROM_LOWERED);
+		panic(c, "%s in the nucleus, error 0x%lx, address 0x%lx", exception_name(c->vector), c->error,
+		      cr2_read());
+	account_enter(cpu, c->is_process   ? FROM_PROCESS
+			   : in_idle(c)	   ? FROM_IDLE
+			   : in_bracket(c) ? FROM_BRACKET
+					   : FROM_LOWERED);
 	r->in_process = c->is_process;
 	if (c->vector >= VECTOR_FIRST_INTERRUPT) {
 		if (c->vector == VECTOR_SHOOTDOWN) {
@@ -304,8 +339,9 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	trace_add(cpu, TRACE_FAULT, c->rip, (uint32_t)c->vector);
 	if (c->is_process) {
 		/*
-		 * An access that the processor made for the process with its own rights (a descriptor table; under emulation also IRET's stack,
-		 * which SMAP then forbids) cannot be mended by mapping a page: trying would go on for ever.
+		 * An access that the processor made for the process with its own rights (a descriptor table; under
+		 * emulation also IRET's stack, which SMAP then forbids) cannot be mended by mapping a page: trying
+		 * would go on for ever.
 		 */
 		bool implicit = c->vector == VECTOR_PAGE_FAULT && !(c->error & FAULT_USER);
 
@@ -313,7 +349,8 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 			     c->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0);
 	}
 	if (in_bracket(c))
-		panic(c, "%s in a bracket, error 0x%lx, address 0x%lx", exception_name(c->vector), c->error, cr2_read());
+		panic(c, "%s in a bracket, error 0x%lx, address 0x%lx", exception_name(c->vector), c->error,
+		      cr2_read());
 	describe(c, &o);
 	contain(cpu, r, c, &o);
 }
@@ -335,7 +372,7 @@ static bool stopping;
 	struct record *r = cpu->current;
 
 	if (!r->space) {
-		struct offence o = { .what = "return to a process from a thread that has none", .pc = UPCALL_SYSCALL };
+		struct offence o = {.what = "return to a process from a thread that has none", .pc = UPCALL_SYSCALL};
 
 		contain(cpu, r, &r->kernel, &o);
 	}
@@ -370,9 +407,10 @@ void arch_panic_prepare(void)
 
 void arch_report_registers(const struct context *c)
 {
-	log_printf("  registers: rip %016lx cs %04lx rflags %08lx rsp %016lx cr3 %lx\n", c->rip, c->cs, c->rflags, c->rsp, cr3_read());
-	log_printf("    rax %016lx rbx %016lx rcx %016lx rdx %016lx\n    rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", c->rax, c->rbx,
-		   c->rcx, c->rdx, c->rsi, c->rdi, c->rbp, c->r8);
-	log_printf("    r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n    r13 %016lx r14 %016lx r15 %016lx\n", c->r9, c->r10, c->r11, c->r12,
-		   c->r13, c->r14, c->r15);
+	log_printf("  registers: rip %016lx cs %04lx rflags %08lx rsp %016lx cr3 %lx\n", c->rip, c->cs, c->rflags,
+		   c->rsp, cr3_read());
+	log_printf("    rax %016lx rbx %016lx rcx %016lx rdx %016lx\n    rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n",
+		   c->rax, c->rbx, c->rcx, c->rdx, c->rsi, c->rdi, c->rbp, c->r8);
+	log_printf("    r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n    r13 %016lx r14 %016lx r15 %016lx\n", c->r9,
+		   c->r10, c->r11, c->r12, c->r13, c->r14, c->r15);
 }

@@ -6,28 +6,28 @@
 #ifndef NUCLEUS_FRAME_H
 #define NUCLEUS_FRAME_H
 
-#include <stdint.h>
 #include <nucleus/layout.h>
+#include <stdint.h>
 
 enum frame_type : uint8_t {
-	FRAME_NONE,		/* no RAM */
+	FRAME_NONE, /* no RAM */
 	FRAME_FREE,
-	FRAME_NUCLEUS,		/* image, records, stacks */
-	FRAME_PAGE_TABLE,	/* lowered code may read it */
-	FRAME_KERNEL,		/* lowered kernel's own; never mapped into a process */
-	FRAME_PAGE,		/* user memory and page cache */
+	FRAME_NUCLEUS,	  /* image, records, stacks */
+	FRAME_PAGE_TABLE, /* lowered code may read it */
+	FRAME_KERNEL,	  /* lowered kernel's own; never mapped into a process */
+	FRAME_PAGE,	  /* user memory and page cache */
 	FRAME_DMA,
 	FRAME_DEVICE,
-	FRAME_SHARED,		/* nucleus writes; anyone may map it read-only */
-	FRAME_FIRMWARE,		/* ACPI tables and the like: lowered code may read */
+	FRAME_SHARED,	/* nucleus writes; anyone may map it read-only */
+	FRAME_FIRMWARE, /* ACPI tables and the like: lowered code may read */
 	FRAME_TYPES
 };
 
 struct frame {
 	enum frame_type type;
-	uint8_t level;		/* page table: 1 (leaf) … 4 */
-	uint16_t owner;		/* page table: address-space index */
-	uint32_t mappings;	/* process mappings (type page), kmap mappings (type kernel), used entries (page table) */
+	uint8_t level;	   /* page table: 1 (leaf) … 4 */
+	uint16_t owner;	   /* page table: address-space index */
+	uint32_t mappings; /* process mappings (type page), kmap mappings (type kernel), used entries (page table) */
 };
 static_assert(sizeof(struct frame) == 8);
 

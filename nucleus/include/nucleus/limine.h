@@ -23,7 +23,7 @@
 #define LIMINE_BASE_REVISION(n)	     {LIMINE_BASE_REVISION_MAGIC_0, LIMINE_BASE_REVISION_MAGIC_1, (n)}
 
 /* Specification: "Requests Delimiters": uint64_t[4] before and uint64_t[2] after the requests. */
-#define LIMINE_REQUESTS_START_MARKER                                                               \
+#define LIMINE_REQUESTS_START_MARKER                                                                                   \
 	{0xf6b8f4b39de7d1aeull, 0xfab91a6940fcb9cfull, 0x785c6ed015d3e316ull, 0x181e920a7852b9d9ull}
 #define LIMINE_REQUESTS_END_MARKER {0xadc0e0531bb10d03ull, 0x9572709f31764c62ull}
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hardware privilege as a capability of clang's thread-safety analysis: elevate() acquires it, lower() releases it (arch/privilege.h), and
- * what may sleep or enters the nucleus excludes it, so that none of it compiles inside a bracket. The object exists only for the analysis.
+ * Hardware privilege as a capability of clang's thread-safety analysis: elevate() acquires it, lower() releases it
+ * (arch/privilege.h), and what may sleep or enters the nucleus excludes it, so that none of it compiles inside a
+ * bracket. The object exists only for the analysis.
  */
 #ifndef NUCLEUS_PRIVILEGE_H
 #define NUCLEUS_PRIVILEGE_H

@@ -11,19 +11,19 @@
 
 #include <stdint.h>
 
-#define CALL_AREA_BYTES		3072
-#define CALL_AREA_WORDS		384
-#define THREAD_PAGE_LOWERED	960	/* bytes of the page that belong to the lowered kernel (struct thread) */
+#define CALL_AREA_BYTES	    3072
+#define CALL_AREA_WORDS	    384
+#define THREAD_PAGE_LOWERED 960 /* bytes of the page that belong to the lowered kernel (struct thread) */
 
 struct thread_page {
-	struct thread_page *self;	/* offset 0: the thread register's load */
-	uint32_t preempt_count;		/* lowered writes: > 0 asks not to be preempted, for a short while */
-	uint32_t resched;		/* nucleus writes 1 when it held back a preemption; yield when the count drops to 0 */
-	uint32_t handle;		/* nucleus writes at creation */
-	uint32_t cpu;			/* nucleus writes whenever the thread is switched to */
-	uint32_t home_elevated;		/* nucleus writes at creation: this thread runs privileged in this mode */
+	struct thread_page *self; /* offset 0: the thread register's load */
+	uint32_t preempt_count;	  /* lowered writes: > 0 asks not to be preempted, for a short while */
+	uint32_t resched;	  /* nucleus writes 1 when it held back a preemption; yield when the count drops to 0 */
+	uint32_t handle;	  /* nucleus writes at creation */
+	uint32_t cpu;		  /* nucleus writes whenever the thread is switched to */
+	uint32_t home_elevated;	  /* nucleus writes at creation: this thread runs privileged in this mode */
 	uint32_t reserved;
-	uint64_t kernel_stack;		/* nucleus writes: top of the stack that upcalls start on */
+	uint64_t kernel_stack; /* nucleus writes: top of the stack that upcalls start on */
 	uint64_t padding[2];
 	_Alignas(64) unsigned char lowered[THREAD_PAGE_LOWERED];
 	uint64_t call[CALL_AREA_WORDS];
@@ -43,9 +43,15 @@ enum : uint32_t { MAP_PROT_READ = 1, MAP_PROT_WRITE = 2, MAP_PROT_EXEC = 4 };
 
 /* One page that a range call touched. */
 struct pte_entry {
-	uint64_t bits;	/* pfn << 12 | PTE_* below */
+	uint64_t bits; /* pfn << 12 | PTE_* below */
 };
-enum : uint64_t { PTE_WAS_PRESENT = 1, PTE_WAS_WRITABLE = 2, PTE_WAS_DIRTY = 4, PTE_WAS_ACCESSED = 8, PTE_WAS_EXEC = 16 };
+enum : uint64_t {
+	PTE_WAS_PRESENT = 1,
+	PTE_WAS_WRITABLE = 2,
+	PTE_WAS_DIRTY = 4,
+	PTE_WAS_ACCESSED = 8,
+	PTE_WAS_EXEC = 16
+};
 #define PTE_LIST_MAX 382
 struct pte_list {
 	uint64_t count;
@@ -55,7 +61,7 @@ struct pte_list {
 static_assert(sizeof(struct pte_list) == CALL_AREA_BYTES);
 
 struct thread_times {
-	uint64_t user_ns, kernel_ns;	/* process context; kernel context */
+	uint64_t user_ns, kernel_ns; /* process context; kernel context */
 	uint64_t start_ns;
 	uint32_t cpu;
 	uint32_t running;

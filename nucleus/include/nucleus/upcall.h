@@ -15,15 +15,15 @@
 #include <stdint.h>
 
 enum event : uint32_t {
-	EVENT_PENDING = 0,	/* thread_kick, or a pending reschedule was honoured */
-	EVENT_PAGE_FAULT,	/* code: FAULT_* bits */
-	EVENT_ILLEGAL,		/* undefined or privileged instruction */
-	EVENT_PROTECTION,	/* #GP, #SS, #NP; bad selector, non-canonical address */
+	EVENT_PENDING = 0, /* thread_kick, or a pending reschedule was honoured */
+	EVENT_PAGE_FAULT,  /* code: FAULT_* bits */
+	EVENT_ILLEGAL,	   /* undefined or privileged instruction */
+	EVENT_PROTECTION,  /* #GP, #SS, #NP; bad selector, non-canonical address */
 	EVENT_BREAKPOINT,
 	EVENT_STEP,
 	EVENT_DIVIDE,
 	EVENT_OVERFLOW,
-	EVENT_FPU,		/* x87 or SIMD exception; code: status word / MXCSR bits */
+	EVENT_FPU, /* x87 or SIMD exception; code: status word / MXCSR bits */
 	EVENT_ALIGNMENT,
 };
 enum : uint32_t { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_EXEC = 16 };
@@ -34,26 +34,26 @@ enum : uint32_t { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_EXEC
 #define BOOT_CMDLINE_MAX 2048
 struct boot_info {
 	char cmdline[BOOT_CMDLINE_MAX];
-	uint64_t initramfs_pfn, initramfs_bytes;	/* frames of type kernel, the receiver's to free */
+	uint64_t initramfs_pfn, initramfs_bytes; /* frames of type kernel, the receiver's to free */
 	uint64_t rsdp_phys, dtb_phys;
-	uint64_t time_page_pfn;				/* struct time_page, type shared: may be mapped read-only anywhere */
-	uint64_t frame_count;				/* one past the highest RAM frame number */
-	uint64_t ram_frames;				/* usable RAM, all types */
-	uint64_t nucleus_frames;			/* of these, taken by image and nucleus at boot */
-	int64_t boot_epoch_seconds;			/* 0: unknown */
+	uint64_t time_page_pfn;	    /* struct time_page, type shared: may be mapped read-only anywhere */
+	uint64_t frame_count;	    /* one past the highest RAM frame number */
+	uint64_t ram_frames;	    /* usable RAM, all types */
+	uint64_t nucleus_frames;    /* of these, taken by image and nucleus at boot */
+	int64_t boot_epoch_seconds; /* 0: unknown */
 	uint32_t cpu_count;
-	uint32_t mode;					/* enum privilege_mode */
-	uint32_t cpu_has_random;			/* RDRAND / RNDR usable at ring 3 */
+	uint32_t mode;		 /* enum privilege_mode */
+	uint32_t cpu_has_random; /* RDRAND / RNDR usable at ring 3 */
 	uint32_t fpu_state_bytes;
-	uint64_t hwcap, hwcap2;				/* AT_HWCAP(2) for processes */
+	uint64_t hwcap, hwcap2; /* AT_HWCAP(2) for processes */
 	unsigned char entropy[64];
-	uint32_t entropy_bytes;				/* 0: the loader had none */
+	uint32_t entropy_bytes; /* 0: the loader had none */
 	struct {
 		uint64_t phys;
 		uint32_t width, height, pitch;
 		uint16_t bpp;
 		uint8_t red_shift, red_size, green_shift, green_size, blue_shift, blue_size;
-	} framebuffer;					/* phys 0: none */
+	} framebuffer; /* phys 0: none */
 };
 
 enum privilege_mode : uint32_t { MODE_FULL = 0, MODE_DRIVERS = 1, MODE_OFF = 2 };
@@ -64,7 +64,7 @@ struct time_page {
 	uint32_t shift;
 	uint64_t mult;
 	uint64_t base;
-	uint64_t base_ns;		/* CLOCK_MONOTONIC at base */
+	uint64_t base_ns; /* CLOCK_MONOTONIC at base */
 	uint64_t counter_hz;
 };
 

@@ -108,10 +108,7 @@ static void load_gs(uint64_t base)
 	if ((boot_info()->hwcap2 & HWCAP2_FSGSBASE) != 0)
 		__asm__ volatile("wrgsbase %0" : : "r"(base) : "memory");
 	else
-		__asm__ volatile("movw %w0, %%gs"
-				 :
-				 : "r"(0)
-				 : "memory"); /* the null selector: base 0 */
+		__asm__ volatile("movw %w0, %%gs" : : "r"(0) : "memory"); /* the null selector: base 0 */
 }
 
 [[gnu::noinline]] static void stray_wild_gs(uint64_t address)
@@ -134,14 +131,9 @@ const struct stray_case stray_arch_cases[] = {
 	STRAY_CASE("cli", choose_interrupts, stray_cli),
 	STRAY_CASE("mov-cr3", choose_root, stray_mov_cr3, .needs_lowered = true),
 	STRAY_CASE("out", choose_port, stray_out),
-	STRAY_CASE("jump-nucleus", stray_choose_nucleus_text, stray_jump_nucleus,
-		   .needs_lowered = true),
-	STRAY_CASE("elevate-unlisted", choose_privilege, stray_elevate_unlisted,
-		   .needs_lowered = true),
-	{.name = "elevate-denied",
-	 .culprit = "portio_read8",
-	 .choose = choose_port,
-	 .run = stray_elevate_denied},
+	STRAY_CASE("jump-nucleus", stray_choose_nucleus_text, stray_jump_nucleus, .needs_lowered = true),
+	STRAY_CASE("elevate-unlisted", choose_privilege, stray_elevate_unlisted, .needs_lowered = true),
+	{.name = "elevate-denied", .culprit = "portio_read8", .choose = choose_port, .run = stray_elevate_denied},
 	STRAY_CASE("wild-gs", choose_base, stray_wild_gs, .needs_lowered = true),
 	{},
 };

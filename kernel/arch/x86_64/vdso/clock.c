@@ -43,17 +43,13 @@ static long system_call(long number, long a, long b)
 	long result;
 
 	/* The system-call instruction destroys rcx and r11 (Intel SDM vol. 2, SYSCALL). */
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b)
-			 : "rcx", "r11", "memory");
+	__asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b) : "rcx", "r11", "memory");
 	return result;
 }
 
 static uint64_t monotonic_ns(void)
 {
-	const struct time_page *p =
-		(const struct time_page *)(__ehdr_start - VDSO_DATA_PAGES * PAGE_SIZE);
+	const struct time_page *p = (const struct time_page *)(__ehdr_start - VDSO_DATA_PAGES * PAGE_SIZE);
 	uint32_t seq;
 	uint64_t ns;
 

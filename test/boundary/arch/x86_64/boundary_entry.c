@@ -18,14 +18,11 @@ static char *low_stack;
 
 static void make_code_page(void)
 {
-	code = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	code = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	if (code == MAP_FAILED) /* W^X systems: written first, then executed */
-		code = mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+		code = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	CHECK(code != MAP_FAILED);
-	low_stack = mmap(nullptr, 16 * 4096, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	low_stack = mmap(nullptr, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	CHECK(low_stack != MAP_FAILED);
 }
 
@@ -56,13 +53,11 @@ static void come_back(int signal, siginfo_t *info, void *context)
 static void catch_all(void)
 {
 	static char alternate[65536];
-	struct sigaction action = {.sa_sigaction = come_back,
-				   .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+	struct sigaction action = {.sa_sigaction = come_back, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
 
 	OK(sigaltstack(&(stack_t){.ss_sp = alternate, .ss_size = sizeof(alternate)}, nullptr));
 	for (int i = 0; i < 5; i++)
-		OK(sigaction((int[]){SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE}[i], &action,
-			     nullptr));
+		OK(sigaction((int[]){SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE}[i], &action, nullptr));
 }
 
 /* Runs the code page with eax = value. Returns the signal that ended it. */
@@ -87,8 +82,8 @@ static void software_interrupts(void)
 		else if (vector == 0x80 && !ktap_on_stellux())
 			CHECK(ran_on || signal == SIGSEGV);
 		else if (signal != SIGSEGV)
-			ktap_fail(__FILE__, __LINE__, "int %#x ended in signal %d at %#lx", vector,
-				  signal, (unsigned long)got_rip);
+			ktap_fail(__FILE__, __LINE__, "int %#x ended in signal %d at %#lx", vector, signal,
+				  (unsigned long)got_rip);
 	}
 	still_works();
 }
@@ -179,8 +174,7 @@ static void entries_from_every_selector(void)
 		for (unsigned int attempt = 0; attempt < 258; attempt++) {
 			int status = in_child(entry_attempt, selector | (uint64_t)attempt << 16);
 			CHECK(WIFSIGNALED(status));
-			CHECK(WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGTRAP ||
-			      WTERMSIG(status) == SIGILL);
+			CHECK(WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGTRAP || WTERMSIG(status) == SIGILL);
 		}
 	}
 	still_works();
@@ -314,8 +308,8 @@ static void privileged_instructions(void)
 		set_code(forbidden[i].bytes, forbidden[i].size);
 		int signal = run_code((uint64_t)code);
 		if ((signal != SIGSEGV && signal != SIGILL) || got_rip != (uint64_t)code)
-			ktap_fail(__FILE__, __LINE__, "%s ended in signal %d at %#lx",
-				  forbidden[i].name, signal, (unsigned long)got_rip);
+			ktap_fail(__FILE__, __LINE__, "%s ended in signal %d at %#lx", forbidden[i].name, signal,
+				  (unsigned long)got_rip);
 	}
 	still_works();
 }
@@ -469,23 +463,14 @@ static void selectors_over_bases(void)
 
 static void trap_flag_attempt(uint64_t way)
 {
-	asm volatile("mov %%ss, %%edx\n pushfq\n orq $0x100, (%%rsp)\n mov $39, %%eax\n" ::
-			     : "rax", "rdx", "memory");
+	asm volatile("mov %%ss, %%edx\n pushfq\n orq $0x100, (%%rsp)\n mov $39, %%eax\n" ::: "rax", "rdx", "memory");
 	switch (way) {
-	case 0:
-		asm volatile("popfq\n syscall\n nop\n int3" ::: "rax", "rcx", "r11", "memory");
-		break;
+	case 0: asm volatile("popfq\n syscall\n nop\n int3" ::: "rax", "rcx", "r11", "memory"); break;
 	case 1: asm volatile("popfq\n mov 8, %%rax\n int3" ::: "rax", "memory"); break;
 	case 2: asm volatile("popfq\n int3" ::: "memory"); break;
-	case 3:
-		asm volatile("popfq\n mov %%edx, %%ss\n syscall\n nop\n int3" ::
-				     : "rax", "rcx", "r11", "memory");
-		break;
+	case 3: asm volatile("popfq\n mov %%edx, %%ss\n syscall\n nop\n int3" ::: "rax", "rcx", "r11", "memory"); break;
 	case 4: asm volatile("popfq\n mov %%edx, %%ss\n int3\n nop\n int3" ::: "memory"); break;
-	default:
-		asm volatile("popfq\n mov %%edx, %%ss\n int $0x80\n nop\n int3" ::
-				     : "rax", "memory");
-		break;
+	default: asm volatile("popfq\n mov %%edx, %%ss\n int $0x80\n nop\n int3" ::: "rax", "memory"); break;
 	}
 }
 
@@ -506,14 +491,11 @@ static void the_trap_flag(void)
 	for (uint64_t way = 0; way < 6; way++)
 		CHECK(died(in_child(trap_flag_attempt, way), SIGTRAP, SIGSEGV));
 	still_works();
-	OK(sigaction(SIGTRAP,
-		     &(struct sigaction){.sa_sigaction = count_steps, .sa_flags = SA_SIGINFO},
-		     nullptr));
-	asm volatile(
-		"pushfq\n orq $0x100, (%%rsp)\n popfq\n"
-		"mov $39, %%eax\n syscall\n mov $39, %%eax\n syscall\n mov $39, %%eax\n syscall\n"
-		"mov $100, %%ecx\n 1: loop 1b\n" ::
-			: "rax", "rcx", "r11", "memory", "cc");
+	OK(sigaction(SIGTRAP, &(struct sigaction){.sa_sigaction = count_steps, .sa_flags = SA_SIGINFO}, nullptr));
+	asm volatile("pushfq\n orq $0x100, (%%rsp)\n popfq\n"
+		     "mov $39, %%eax\n syscall\n mov $39, %%eax\n syscall\n mov $39, %%eax\n syscall\n"
+		     "mov $100, %%ecx\n 1: loop 1b\n" ::
+			     : "rax", "rcx", "r11", "memory", "cc");
 	EQUAL(steps, 20);
 	still_works();
 }
@@ -537,8 +519,7 @@ static void flags_attempt(uint64_t flags)
 /* NT, AC, IOPL, DF, ID, without IF, taken into calls and interrupts. */
 static void flags_on_entry(void)
 {
-	static const uint64_t flags[] = {0x4202,   0x40202, 0x3202,   0x602,
-					 0x200202, 0x0002,  0x247e02, 0x7202};
+	static const uint64_t flags[] = {0x4202, 0x40202, 0x3202, 0x602, 0x200202, 0x0002, 0x247e02, 0x7202};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
 		CHECK(died(in_child(flags_attempt, flags[i]), SIGSEGV, 0));
@@ -566,10 +547,9 @@ static void protection_keys_do_not_reach_the_kernel(void)
 	still_works();
 }
 
-KTAP_MAIN(CASE(software_interrupts), CASE(other_trap_instructions),
-	  CASE(entries_from_every_selector), STELLUX_CASE(only_64_bit_code_selectors),
-	  CASE(sysenter_does_nothing), CASE(data_selectors), CASE(stack_selectors),
-	  CASE(privileged_instructions), CASE(table_addresses), CASE(iret_to_kernel_selectors),
+KTAP_MAIN(CASE(software_interrupts), CASE(other_trap_instructions), CASE(entries_from_every_selector),
+	  STELLUX_CASE(only_64_bit_code_selectors), CASE(sysenter_does_nothing), CASE(data_selectors),
+	  CASE(stack_selectors), CASE(privileged_instructions), CASE(table_addresses), CASE(iret_to_kernel_selectors),
 	  CASE(wild_stack_pointers), CASE(handlers_on_wild_stacks), CASE(wild_segment_bases),
 	  CASE(selectors_over_bases), CASE(the_trap_flag), CASE(flags_on_entry),
 	  CASE(protection_keys_do_not_reach_the_kernel))

@@ -42,8 +42,7 @@ static void return_through(void (*how)(ucontext_t *), uint64_t value)
 
 	forge = how;
 	forged = value;
-	OK(sigaction(SIGUSR1, &(struct sigaction){.sa_sigaction = handler, .sa_flags = SA_SIGINFO},
-		     nullptr));
+	OK(sigaction(SIGUSR1, &(struct sigaction){.sa_sigaction = handler, .sa_flags = SA_SIGINFO}, nullptr));
 	pid_t self = getpid();
 	asm volatile("syscall\n pushfq\n pop %0\n push $0x202\n popfq\n"
 		     : "=r"(flags)
@@ -88,8 +87,7 @@ static void flags_are_cleaned(void)
 	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
 		CHECK(died(in_child(flags_body, flags[i]), SIGSEGV, 0));
 	for (uint64_t bit = 0; bit < 64; bit++)
-		CHECK(died(in_child(flags_body, FLAG_IF | 2 | 1ull << bit), SIGSEGV,
-			   bit == 8 ? SIGTRAP : 0));
+		CHECK(died(in_child(flags_body, FLAG_IF | 2 | 1ull << bit), SIGSEGV, bit == 8 ? SIGTRAP : 0));
 	still_works();
 }
 
@@ -238,8 +236,7 @@ static void fpu_state_is_checked(void)
 
 static void direct_body(uint64_t stack)
 {
-	asm volatile("mov %0, %%rsp\n syscall\n int3" ::"r"(stack), "a"(SYS_rt_sigreturn)
-		     : "memory");
+	asm volatile("mov %0, %%rsp\n syscall\n int3" ::"r"(stack), "a"(SYS_rt_sigreturn) : "memory");
 	__builtin_unreachable();
 }
 
@@ -256,8 +253,7 @@ static void returns_without_a_frame(void)
 	for (int round = 0; round < 200; round++) {
 		for (size_t i = 0; i < sizeof(garbage); i += 8) {
 			random = random * 6364136223846793005 + 1442695040888963407;
-			*(uint64_t *)(void *)(garbage + i) =
-				round % 2 ? random : wild[random >> 33 & 15];
+			*(uint64_t *)(void *)(garbage + i) = round % 2 ? random : wild[random >> 33 & 15];
 		}
 		CHECK(WIFSIGNALED(in_child(direct_body, (uint64_t)garbage + 64)));
 	}
@@ -288,5 +284,5 @@ static void each_word_of_a_frame(void)
 }
 
 KTAP_MAIN(CASE(flags_are_cleaned), CASE(selectors_are_checked), CASE(addresses_are_contained),
-	  CASE(a_call_at_the_end_of_user_space), CASE(fpu_state_is_checked),
-	  CASE(returns_without_a_frame), CASE(each_word_of_a_frame))
+	  CASE(a_call_at_the_end_of_user_space), CASE(fpu_state_is_checked), CASE(returns_without_a_frame),
+	  CASE(each_word_of_a_frame))

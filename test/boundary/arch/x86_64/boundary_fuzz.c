@@ -80,9 +80,8 @@ static uint64_t argument(void)
  * process. */
 static bool left_out(long number)
 {
-	return number == SYS_shmget || number == SYS_semget || number == SYS_msgget ||
-	       number == SYS_mq_open || number == SYS_add_key || number == SYS_request_key ||
-	       number == SYS_keyctl;
+	return number == SYS_shmget || number == SYS_semget || number == SYS_msgget || number == SYS_mq_open ||
+	       number == SYS_add_key || number == SYS_request_key || number == SYS_keyctl;
 }
 
 static void become_nobody(void)
@@ -229,5 +228,5 @@ static void numbers_beyond(void)
 	fuzz(numbers, sizeof(numbers) / sizeof(*numbers));
 }
 
-KTAP_MAIN(CASE(numbers_0_to_127), CASE(numbers_128_to_255), CASE(numbers_256_to_511),
-	  CASE(numbers_512_to_2000), CASE(numbers_beyond))
+KTAP_MAIN(CASE(numbers_0_to_127), CASE(numbers_128_to_255), CASE(numbers_256_to_511), CASE(numbers_512_to_2000),
+	  CASE(numbers_beyond))

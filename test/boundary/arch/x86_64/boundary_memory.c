@@ -34,12 +34,11 @@ static void catch_faults(void)
 static void must_fault(uint64_t address, const char *what)
 {
 	if (fault.si_signo != SIGSEGV)
-		ktap_fail(__FILE__, __LINE__, "%s %#lx raised signal %d", what,
-			  (unsigned long)address, fault.si_signo);
+		ktap_fail(__FILE__, __LINE__, "%s %#lx raised signal %d", what, (unsigned long)address, fault.si_signo);
 	bool canonical = address >> 47 == 0 || address >> 47 == 0x1ffff;
 	if (canonical && (uint64_t)fault.si_addr != address)
-		ktap_fail(__FILE__, __LINE__, "%s %#lx was reported as %p", what,
-			  (unsigned long)address, fault.si_addr);
+		ktap_fail(__FILE__, __LINE__, "%s %#lx was reported as %p", what, (unsigned long)address,
+			  fault.si_addr);
 }
 
 static void read_it(uint64_t address)
@@ -80,9 +79,8 @@ static void all_three(uint64_t address)
 }
 
 static const uint64_t bases[] = {
-	WINDOW_BASE,	   DIRECT_BASE,	       KMAP_BASE,	   FRAMES_BASE,
-	POOL_BASE,	   IMAGE_BASE,	       GATES_BASE,	   ELEVATED_BASE,
-	LOWERED_TEXT_BASE, 0xffff800000000000, 0xffffffffc0000000, 0xfffffffffffff000,
+	WINDOW_BASE, DIRECT_BASE,   KMAP_BASE,	       FRAMES_BASE,	   POOL_BASE,	       IMAGE_BASE,
+	GATES_BASE,  ELEVATED_BASE, LOWERED_TEXT_BASE, 0xffff800000000000, 0xffffffffc0000000, 0xfffffffffffff000,
 };
 
 static void the_kernels_places(void)
@@ -98,9 +96,8 @@ static void the_kernels_places(void)
 
 static void every_gate(void)
 {
-	static const uint64_t gates[] = {GATE_START,	     GATE_CALL_RETURN, GATE_EXIT_RETURN,
-					 GATE_RESUME_RETURN, UPCALL_SYSCALL,   UPCALL_EVENT,
-					 UPCALL_FAULT};
+	static const uint64_t gates[] = {GATE_START,	 GATE_CALL_RETURN, GATE_EXIT_RETURN, GATE_RESUME_RETURN,
+					 UPCALL_SYSCALL, UPCALL_EVENT,	   UPCALL_FAULT};
 
 	catch_faults();
 	for (size_t i = 0; i < sizeof(gates) / sizeof(*gates); i++) {
@@ -180,8 +177,7 @@ static void by_other_instructions(void)
 		uint64_t at = bases[i];
 		if (sigsetjmp(after_fault, 0) == 0) {
 			atomic_fetch_add((_Atomic uint64_t *)at, 1);
-			ktap_fail(__FILE__, __LINE__, "an atomic at %#lx worked",
-				  (unsigned long)at);
+			ktap_fail(__FILE__, __LINE__, "an atomic at %#lx worked", (unsigned long)at);
 		}
 		must_fault(at, "an atomic at");
 		if (sigsetjmp(after_fault, 0) == 0) {
@@ -199,6 +195,6 @@ static void by_other_instructions(void)
 	still_works();
 }
 
-KTAP_MAIN(CASE(the_kernels_places), CASE(every_gate), CASE(every_page_of_the_image),
-	  CASE(samples_of_the_upper_half), CASE(addresses_that_are_none),
-	  CASE(the_end_of_user_space), CASE(across_the_edge), CASE(by_other_instructions))
+KTAP_MAIN(CASE(the_kernels_places), CASE(every_gate), CASE(every_page_of_the_image), CASE(samples_of_the_upper_half),
+	  CASE(addresses_that_are_none), CASE(the_end_of_user_space), CASE(across_the_edge),
+	  CASE(by_other_instructions))

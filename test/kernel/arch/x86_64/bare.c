@@ -9,8 +9,15 @@
 
 #define NR_ktest 511
 
-enum : uint64_t { FLAG_CARRY = 1, FLAG_TRAP = 1 << 8, FLAG_INTERRUPTS = 1 << 9, FLAG_DIRECTION = 1 << 10, FLAGS_IOPL = 3 << 12,
-		  FLAG_NESTED = 1 << 14, FLAG_ALIGNMENT = 1 << 18 };
+enum : uint64_t {
+	FLAG_CARRY = 1,
+	FLAG_TRAP = 1 << 8,
+	FLAG_INTERRUPTS = 1 << 9,
+	FLAG_DIRECTION = 1 << 10,
+	FLAGS_IOPL = 3 << 12,
+	FLAG_NESTED = 1 << 14,
+	FLAG_ALIGNMENT = 1 << 18
+};
 enum : uint64_t { CALL_EXIT, CALL_NOTHING, CALL_FLAGS, CALL_SLEEP };
 
 uint64_t bare_call_count, bare_seen_flags;
@@ -22,14 +29,9 @@ static long sys_ktest(uint64_t operation)
 	__asm__ volatile("pushfq\n\tpopq %0" : "=r"(flags) : : "memory");
 	__atomic_fetch_add(&bare_call_count, 1, __ATOMIC_RELAXED);
 	switch (operation) {
-	case CALL_EXIT:
-		thread_exit();
-	case CALL_FLAGS:
-		bare_seen_flags = flags;
-		break;
-	case CALL_SLEEP:
-		sleep_ns(MS / 4);
-		break;
+	case CALL_EXIT: thread_exit();
+	case CALL_FLAGS: bare_seen_flags = flags; break;
+	case CALL_SLEEP: sleep_ns(MS / 4); break;
 	}
 	return BARE_RESULT;
 }
@@ -51,7 +53,8 @@ void bare_regs(struct user_regs *regs, uint64_t pc, uint64_t sp, uint64_t data)
 
 bool bare_kernel_flags_ok(uint64_t flags)
 {
-	return !(flags & (FLAG_CARRY | FLAG_TRAP | FLAG_DIRECTION | FLAGS_IOPL | FLAG_NESTED | FLAG_ALIGNMENT)) && (flags & FLAG_INTERRUPTS);
+	return !(flags & (FLAG_CARRY | FLAG_TRAP | FLAG_DIRECTION | FLAGS_IOPL | FLAG_NESTED | FLAG_ALIGNMENT)) &&
+	       (flags & FLAG_INTERRUPTS);
 }
 
 bool bare_flags_kept(uint64_t flags)

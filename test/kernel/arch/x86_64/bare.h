@@ -6,13 +6,14 @@
 #include <nucleus/upcall.h>
 #include <stddef.h>
 
-#define BARE_SIZE(name)	((size_t)(bare_##name##_end - bare_##name))
+#define BARE_SIZE(name) ((size_t)(bare_##name##_end - bare_##name))
 extern const char bare_exit[], bare_exit_end[], bare_syscall[], bare_syscall_end[], bare_calls[], bare_calls_end[];
-extern const char bare_pattern[], bare_pattern_end[], bare_writer[], bare_writer_end[], bare_reader[], bare_reader_end[];
+extern const char bare_pattern[], bare_pattern_end[], bare_writer[], bare_writer_end[], bare_reader[],
+	bare_reader_end[];
 extern const char bare_toucher[], bare_toucher_end[];
 
 /* The bytes of a return instruction. */
-#define BARE_RETURN	0xc3c3c3c3c3c3c3c3
+#define BARE_RETURN 0xc3c3c3c3c3c3c3c3
 #define BARE_RESULT 0x1234567
 extern uint64_t bare_call_count, bare_seen_flags;
 
@@ -20,7 +21,8 @@ extern uint64_t bare_call_count, bare_seen_flags;
 void bare_bracket(void);
 /* Registers at the start. */
 void bare_regs(struct user_regs *regs, uint64_t pc, uint64_t sp, uint64_t data);
-/* Flags with which the kernel was entered; flags of the process after a call made with the carry and direction flags set. */
+/* Flags with which the kernel was entered; flags of the process after a call made with the carry and direction flags
+ * set. */
 bool bare_kernel_flags_ok(uint64_t flags);
 bool bare_flags_kept(uint64_t flags);
 

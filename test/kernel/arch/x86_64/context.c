@@ -5,11 +5,20 @@
 #include <abi/errno.h>
 #include <lib/string.h>
 
-enum : uint64_t { FLAG_RESERVED = 2, FLAG_INTERRUPTS = 1 << 9, FLAGS_IOPL = 3 << 12, FLAG_NESTED = 1 << 14, FLAG_RESUME = 1 << 16,
-		  FLAG_VIRTUAL = 1 << 17 };
+enum : uint64_t {
+	FLAG_RESERVED = 2,
+	FLAG_INTERRUPTS = 1 << 9,
+	FLAGS_IOPL = 3 << 12,
+	FLAG_NESTED = 1 << 14,
+	FLAG_RESUME = 1 << 16,
+	FLAG_VIRTUAL = 1 << 17
+};
 enum : uint64_t { PATTERN = 0x1122334455667788 };
 
-static struct user_regs *regs(void) { return (struct user_regs *)call_area(); }
+static struct user_regs *regs(void)
+{
+	return (struct user_regs *)call_area();
+}
 
 static void unused_entry(void *)
 {
@@ -63,7 +72,7 @@ static void registers_are_forced(void)
 
 static void bad_registers(void)
 {
-	static const uint64_t bad[] = { USER_END, 1ull << 47, UINT64_MAX, IMAGE_BASE, GATES_BASE, 0xffff7fffffffffff };
+	static const uint64_t bad[] = {USER_END, 1ull << 47, UINT64_MAX, IMAGE_BASE, GATES_BASE, 0xffff7fffffffffff};
 	struct thread *t = thread_that_ends();
 	uint32_t h = handle_of(t);
 
@@ -127,9 +136,16 @@ static void thread_locals(void)
 	EXPECT(thread_page_current()->handle == own_handle() && thread_page_current()->self == thread_page_current());
 }
 
-/* The FXSAVE area: control word at 0, MXCSR at 24, its mask at 28; XSTATE_BV at 512, XCOMP_BV at 520 (Intel SDM vol. 1, 13.4). */
-static uint32_t *mxcsr(void) { return (uint32_t *)call_area() + 6; }
-static uint64_t *header(void) { return call_area() + 64; }
+/* The FXSAVE area: control word at 0, MXCSR at 24, its mask at 28; XSTATE_BV at 512, XCOMP_BV at 520 (Intel SDM vol.
+ * 1, 13.4). */
+static uint32_t *mxcsr(void)
+{
+	return (uint32_t *)call_area() + 6;
+}
+static uint64_t *header(void)
+{
+	return call_area() + 64;
+}
 
 static void fpu_state(void)
 {
@@ -188,10 +204,8 @@ static void bad_fpu_state(void)
 	expect_refused(size);
 }
 
-KTEST_SUITE(context,
-	KTEST("selectors and flags are forced", registers_are_forced),
-	KTEST("addresses beyond a process's are refused", bad_registers),
-	KTEST("registers are cloned to a thread that never ran", clone_registers),
-	KTEST("thread-local bases", thread_locals),
-	KTEST("floating-point state goes out and in", fpu_state),
-	KTEST("malformed floating-point state is refused", bad_fpu_state));
+KTEST_SUITE(context, KTEST("selectors and flags are forced", registers_are_forced),
+	    KTEST("addresses beyond a process's are refused", bad_registers),
+	    KTEST("registers are cloned to a thread that never ran", clone_registers),
+	    KTEST("thread-local bases", thread_locals), KTEST("floating-point state goes out and in", fpu_state),
+	    KTEST("malformed floating-point state is refused", bad_fpu_state));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults of x86_64: wild stack pointer, wild thread register, undefined and privileged instructions, division, breakpoints. */
+/* Faults of x86_64: wild stack pointer, wild thread register, undefined and privileged instructions, division,
+ * breakpoints. */
 #include "faults.h"
 
 #include <kernel/thread.h>
@@ -35,7 +36,10 @@ static long divide(void *)
 {
 	uint32_t quotient;
 
-	__asm__ volatile("xorl %%edx, %%edx\n\tmovl $1, %%eax\n\tdivl %%edx" : "=a"(quotient) : : "rdx", "cc", "memory");
+	__asm__ volatile("xorl %%edx, %%edx\n\tmovl $1, %%eax\n\tdivl %%edx"
+			 : "=a"(quotient)
+			 :
+			 : "rdx", "cc", "memory");
 	return quotient;
 }
 
@@ -56,7 +60,8 @@ static long ktest_software_interrupt(void *)
 
 static long ktest_elevate_unlisted(void *)
 {
-	/* elevate() is made of this, but stands elsewhere. Where the thread is privileged at home there is nothing to gain. */
+	/* elevate() is made of this, but stands elsewhere. Where the thread is privileged at home there is nothing to
+	 * gain. */
 	if (thread_page_current()->home_elevated)
 		__builtin_trap();
 	__asm__ volatile("syscall" : : : "rax", "rcx", "rdx", "r11", "memory");
@@ -64,6 +69,7 @@ static long ktest_elevate_unlisted(void *)
 }
 
 long (*const arch_faults[])(void *arg) = {
-	wild_stack, stack_not_canonical, ktest_wild_thread_register, undefined, divide, breakpoint, ktest_software_interrupt, ktest_elevate_unlisted,
+	wild_stack, stack_not_canonical, ktest_wild_thread_register, undefined,
+	divide,	    breakpoint,		 ktest_software_interrupt,   ktest_elevate_unlisted,
 };
 const unsigned arch_fault_count = sizeof(arch_faults) / sizeof(arch_faults[0]);

@@ -106,9 +106,8 @@ static void controllers_are_not_given_away(void)
 	EXPECT_EQ(nucleus_kunmap(va, 1), 0);
 }
 
-KTEST_SUITE(interrupts,
-	KTEST("the controllers' registers are not given away", controllers_are_not_given_away),
-	KTEST("lines and flags that do not exist are refused", attach_errors),
-	KTEST("an interrupt belongs to the thread that attached it", owner_only),
-	KTEST("a thread that ends lets its interrupts go", ended_threads_let_go),
-	KTEST("each interrupt unparks the thread", delivery));
+KTEST_SUITE(interrupts, KTEST("the controllers' registers are not given away", controllers_are_not_given_away),
+	    KTEST("lines and flags that do not exist are refused", attach_errors),
+	    KTEST("an interrupt belongs to the thread that attached it", owner_only),
+	    KTEST("a thread that ends lets its interrupts go", ended_threads_let_go),
+	    KTEST("each interrupt unparks the thread", delivery));

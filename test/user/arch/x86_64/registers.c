@@ -29,8 +29,7 @@ static bool have_avx(void)
 {
 	unsigned int a, b, c, d, low, high;
 
-	if (!__get_cpuid(1, &a, &b, &c, &d) ||
-	    (c & (bit_OSXSAVE | bit_AVX)) != (bit_OSXSAVE | bit_AVX))
+	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (bit_OSXSAVE | bit_AVX)) != (bit_OSXSAVE | bit_AVX))
 		return false;
 	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	return (low & 6) == 6;
@@ -41,28 +40,26 @@ static void sse_through_yield(const uint64_t in[32], uint64_t out[32])
 {
 	long number = SYS_sched_yield;
 
-	asm volatile(
-		"movdqu 0(%[in]), %%xmm0\n movdqu 16(%[in]), %%xmm1\n movdqu 32(%[in]), %%xmm2\n"
-		"movdqu 48(%[in]), %%xmm3\n movdqu 64(%[in]), %%xmm4\n movdqu 80(%[in]), %%xmm5\n"
-		"movdqu 96(%[in]), %%xmm6\n movdqu 112(%[in]), %%xmm7\n movdqu 128(%[in]), %%xmm8\n"
-		"movdqu 144(%[in]), %%xmm9\n movdqu 160(%[in]), %%xmm10\n movdqu 176(%[in]), %%xmm11\n"
-		"movdqu 192(%[in]), %%xmm12\n movdqu 208(%[in]), %%xmm13\n movdqu 224(%[in]), %%xmm14\n"
-		"movdqu 240(%[in]), %%xmm15\n"
-		"syscall\n"
-		"movdqu %%xmm0, 0(%[out])\n movdqu %%xmm1, 16(%[out])\n movdqu %%xmm2, 32(%[out])\n"
-		"movdqu %%xmm3, 48(%[out])\n movdqu %%xmm4, 64(%[out])\n movdqu %%xmm5, 80(%[out])\n"
-		"movdqu %%xmm6, 96(%[out])\n movdqu %%xmm7, 112(%[out])\n movdqu %%xmm8, 128(%[out])\n"
-		"movdqu %%xmm9, 144(%[out])\n movdqu %%xmm10, 160(%[out])\n movdqu %%xmm11, 176(%[out])\n"
-		"movdqu %%xmm12, 192(%[out])\n movdqu %%xmm13, 208(%[out])\n movdqu %%xmm14, 224(%[out])\n"
-		"movdqu %%xmm15, 240(%[out])\n"
-		: "+a"(number)
-		: [in] "r"(in), [out] "r"(out)
-		: "rcx", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
-		  "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+	asm volatile("movdqu 0(%[in]), %%xmm0\n movdqu 16(%[in]), %%xmm1\n movdqu 32(%[in]), %%xmm2\n"
+		     "movdqu 48(%[in]), %%xmm3\n movdqu 64(%[in]), %%xmm4\n movdqu 80(%[in]), %%xmm5\n"
+		     "movdqu 96(%[in]), %%xmm6\n movdqu 112(%[in]), %%xmm7\n movdqu 128(%[in]), %%xmm8\n"
+		     "movdqu 144(%[in]), %%xmm9\n movdqu 160(%[in]), %%xmm10\n movdqu 176(%[in]), %%xmm11\n"
+		     "movdqu 192(%[in]), %%xmm12\n movdqu 208(%[in]), %%xmm13\n movdqu 224(%[in]), %%xmm14\n"
+		     "movdqu 240(%[in]), %%xmm15\n"
+		     "syscall\n"
+		     "movdqu %%xmm0, 0(%[out])\n movdqu %%xmm1, 16(%[out])\n movdqu %%xmm2, 32(%[out])\n"
+		     "movdqu %%xmm3, 48(%[out])\n movdqu %%xmm4, 64(%[out])\n movdqu %%xmm5, 80(%[out])\n"
+		     "movdqu %%xmm6, 96(%[out])\n movdqu %%xmm7, 112(%[out])\n movdqu %%xmm8, 128(%[out])\n"
+		     "movdqu %%xmm9, 144(%[out])\n movdqu %%xmm10, 160(%[out])\n movdqu %%xmm11, 176(%[out])\n"
+		     "movdqu %%xmm12, 192(%[out])\n movdqu %%xmm13, 208(%[out])\n movdqu %%xmm14, 224(%[out])\n"
+		     "movdqu %%xmm15, 240(%[out])\n"
+		     : "+a"(number)
+		     : [in] "r"(in), [out] "r"(out)
+		     : "rcx", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+		       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
-[[gnu::target("avx"), gnu::noinline]] static void avx_through_yield(const uint64_t in[16],
-								    uint64_t out[16])
+[[gnu::target("avx"), gnu::noinline]] static void avx_through_yield(const uint64_t in[16], uint64_t out[16])
 {
 	long number = SYS_sched_yield;
 
@@ -81,14 +78,13 @@ static void sse_through_spin(uint64_t seed)
 {
 	uint64_t in[2] = {seed, ~seed}, out[2], turns = 200'000;
 
-	asm volatile(
-		"movdqu (%[in]), %%xmm6\n movdqa %%xmm6, %%xmm12\n"
-		"1: dec %[turns]\n jnz 1b\n"
-		"pxor %%xmm12, %%xmm6\n pxor (%[zero]), %%xmm6\n movdqu %%xmm6, (%[out])\n"
-		"movdqu (%[in]), %%xmm6\n pcmpeqd %%xmm12, %%xmm6\n movmskps %%xmm6, %k[turns]\n"
-		: [turns] "+r"(turns)
-		: [in] "r"(in), [out] "r"(out), [zero] "r"(&(const __int128){})
-		: "memory", "xmm6", "xmm12");
+	asm volatile("movdqu (%[in]), %%xmm6\n movdqa %%xmm6, %%xmm12\n"
+		     "1: dec %[turns]\n jnz 1b\n"
+		     "pxor %%xmm12, %%xmm6\n pxor (%[zero]), %%xmm6\n movdqu %%xmm6, (%[out])\n"
+		     "movdqu (%[in]), %%xmm6\n pcmpeqd %%xmm12, %%xmm6\n movmskps %%xmm6, %k[turns]\n"
+		     : [turns] "+r"(turns)
+		     : [in] "r"(in), [out] "r"(out), [zero] "r"(&(const __int128){})
+		     : "memory", "xmm6", "xmm12");
 	EQUAL(out[0], 0);
 	EQUAL(out[1], 0);
 	EQUAL(turns, 15);
@@ -101,8 +97,7 @@ static void sse_survives_switches(void)
 			uint64_t in[32], out[32];
 			for (int round = 0; round < ROUNDS; round++) {
 				for (int i = 0; i < 32; i++)
-					in[i] = (uint64_t)(worker * 1000003 + round * 101 + i) *
-						0x9e3779b97f4a7c15;
+					in[i] = (uint64_t)(worker * 1000003 + round * 101 + i) * 0x9e3779b97f4a7c15;
 				sse_through_yield(in, out);
 				CHECK(memcmp(in, out, sizeof(in)) == 0);
 			}
@@ -123,8 +118,7 @@ static void avx_survives_switches(void)
 			uint64_t in[16], out[16];
 			for (int round = 0; round < ROUNDS; round++) {
 				for (int i = 0; i < 16; i++)
-					in[i] = (uint64_t)(worker * 1000003 + round * 101 + i) *
-						0x9e3779b97f4a7c15;
+					in[i] = (uint64_t)(worker * 1000003 + round * 101 + i) * 0x9e3779b97f4a7c15;
 				avx_through_yield(in, out);
 				CHECK(memcmp(in, out, sizeof(in)) == 0);
 			}
@@ -145,8 +139,7 @@ static void control_words_survive(void)
 			asm volatile("fldpi; fldl2e; faddp; fstpl %0" : "=m"(expected));
 			for (int round = 0; round < ROUNDS; round++) {
 				sched_yield();
-				asm volatile("stmxcsr %0; fnstcw %1"
-					     : "=m"(mxcsr_now), "=m"(control_now));
+				asm volatile("stmxcsr %0; fnstcw %1" : "=m"(mxcsr_now), "=m"(control_now));
 				EQUAL(mxcsr_now & 0xffc0, mxcsr);
 				EQUAL(control_now, control);
 				asm volatile("fldpi; fldl2e; faddp; fstpl %0" : "=m"(result));
@@ -206,9 +199,8 @@ static void sse_survives_signals(void)
 	(void)signal;
 	signals++;
 	asm volatile("vzeroall" ::
-			     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-			       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-			       "xmm15");
+			     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+			       "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
 [[gnu::target("avx"), gnu::noinline]] static void avx_through_signal(void)
@@ -217,9 +209,7 @@ static void sse_survives_signals(void)
 
 	signal(SIGTRAP, wreck_avx);
 	asm volatile(
-		"vmovdqu (%[in]), %%ymm9\n int3\n vmovdqu %%ymm9, (%[out])\n vzeroupper" ::[in] "r"(
-			in),
-		[out] "r"(out)
+		"vmovdqu (%[in]), %%ymm9\n int3\n vmovdqu %%ymm9, (%[out])\n vzeroupper" ::[in] "r"(in), [out] "r"(out)
 		: "memory", "xmm9");
 	EQUAL(signals, 1);
 	for (int i = 0; i < 4; i++)
@@ -263,10 +253,8 @@ static void fork_copies_registers(void)
 static void exec_clears_registers(void)
 {
 	pid_t child = CHILD({
-		asm volatile("pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm13, %%xmm13" ::
-				     : "xmm0", "xmm13");
-		execve("/proc/self/exe", (char *[]){"registers", "@clean", nullptr},
-		       (char *[]){nullptr});
+		asm volatile("pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm13, %%xmm13" ::: "xmm0", "xmm13");
+		execve("/proc/self/exe", (char *[]){"registers", "@clean", nullptr}, (char *[]){nullptr});
 		_exit(2);
 	});
 	EXITS(child, 0);
@@ -294,8 +282,7 @@ static void system_calls_keep_registers(void)
 		"add %%r8, %%r9\n add %%r10, %%r9\n mov %%r9, 56(%[out])\n"
 		: "+a"(number)
 		: [out] "r"(values + 0)
-		: "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-		  "r15", "memory");
+		: "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory");
 	EQUAL(number, getpid());
 	static const uint64_t wanted[8] = {33, 33, 44, 55, 66, 77, 88, 332};
 	for (int i = 0; i < 8; i++)
@@ -305,8 +292,7 @@ static void system_calls_keep_registers(void)
 static void segment_bases(void)
 {
 	uint64_t base = 0, thread_base = 0;
-	char *memory =
-		mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	OK(syscall(SYS_arch_prctl, ARCH_GET_FS, &thread_base));
 	asm volatile("mov %%fs:0, %0" : "=r"(base));

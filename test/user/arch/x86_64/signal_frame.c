@@ -93,9 +93,7 @@ static void handlers_may_change_registers(void)
 {
 	uintptr_t at, rax = 0;
 
-	OK(sigaction(SIGILL,
-		     &(struct sigaction){.sa_sigaction = skip_instruction, .sa_flags = SA_SIGINFO},
-		     nullptr));
+	OK(sigaction(SIGILL, &(struct sigaction){.sa_sigaction = skip_instruction, .sa_flags = SA_SIGINFO}, nullptr));
 	asm volatile("lea 1f(%%rip), %0\n1: ud2\n" : "=&r"(at), "+a"(rax));
 	EQUAL(count, 1);
 	EQUAL((uintptr_t)seen_rip, at);
@@ -105,13 +103,8 @@ static void handlers_may_change_registers(void)
 	EQUAL((uintptr_t)last_info.si_addr, at);
 
 	/* The store below is two bytes long, as ud2 is. */
-	OK(sigaction(SIGSEGV,
-		     &(struct sigaction){.sa_sigaction = skip_instruction, .sa_flags = SA_SIGINFO},
-		     nullptr));
-	asm volatile("lea 1f(%%rip), %0\n1: movl %%eax, (%%rdx)\n"
-		     : "=&r"(at), "+a"(rax)
-		     : "d"(0x30)
-		     : "memory");
+	OK(sigaction(SIGSEGV, &(struct sigaction){.sa_sigaction = skip_instruction, .sa_flags = SA_SIGINFO}, nullptr));
+	asm volatile("lea 1f(%%rip), %0\n1: movl %%eax, (%%rdx)\n" : "=&r"(at), "+a"(rax) : "d"(0x30) : "memory");
 	EQUAL(count, 2);
 	EQUAL(seen_trapno, 14);
 	EQUAL(seen_cr2, 0x30);
@@ -126,21 +119,19 @@ static void registers_survive_handlers(void)
 	handle(SIGTRAP, count_signal);
 	for (size_t i = 0; i < 12; i++)
 		in[i] = 0x0101010101010101u * (i + 3);
-	asm volatile(
-		"push %%rbp\n push %%rbx\n"
-		"mov %[in], %%rsi\n mov %[out], %%rdi\n"
-		"mov 0(%%rsi), %%rax\n mov 8(%%rsi), %%rbx\n mov 16(%%rsi), %%rcx\n mov 24(%%rsi), %%rdx\n"
-		"mov 32(%%rsi), %%rbp\n mov 40(%%rsi), %%r8\n mov 48(%%rsi), %%r9\n mov 56(%%rsi), %%r10\n"
-		"mov 64(%%rsi), %%r12\n mov 72(%%rsi), %%r13\n mov 80(%%rsi), %%r14\n mov 88(%%rsi), %%r15\n"
-		"stc\n std\n int3\n pushfq\n cld\n pop %%r11\n"
-		"mov %%rax, 0(%%rdi)\n mov %%rbx, 8(%%rdi)\n mov %%rcx, 16(%%rdi)\n mov %%rdx, 24(%%rdi)\n"
-		"mov %%rbp, 32(%%rdi)\n mov %%r8, 40(%%rdi)\n mov %%r9, 48(%%rdi)\n mov %%r10, 56(%%rdi)\n"
-		"mov %%r12, 64(%%rdi)\n mov %%r13, 72(%%rdi)\n mov %%r14, 80(%%rdi)\n mov %%r15, 88(%%rdi)\n"
-		"mov %%r11, %%rsi\n pop %%rbx\n pop %%rbp\n"
-		: "=S"(flags)
-		: [in] "S"(in), [out] "D"(out)
-		: "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-		  "memory", "cc");
+	asm volatile("push %%rbp\n push %%rbx\n"
+		     "mov %[in], %%rsi\n mov %[out], %%rdi\n"
+		     "mov 0(%%rsi), %%rax\n mov 8(%%rsi), %%rbx\n mov 16(%%rsi), %%rcx\n mov 24(%%rsi), %%rdx\n"
+		     "mov 32(%%rsi), %%rbp\n mov 40(%%rsi), %%r8\n mov 48(%%rsi), %%r9\n mov 56(%%rsi), %%r10\n"
+		     "mov 64(%%rsi), %%r12\n mov 72(%%rsi), %%r13\n mov 80(%%rsi), %%r14\n mov 88(%%rsi), %%r15\n"
+		     "stc\n std\n int3\n pushfq\n cld\n pop %%r11\n"
+		     "mov %%rax, 0(%%rdi)\n mov %%rbx, 8(%%rdi)\n mov %%rcx, 16(%%rdi)\n mov %%rdx, 24(%%rdi)\n"
+		     "mov %%rbp, 32(%%rdi)\n mov %%r8, 40(%%rdi)\n mov %%r9, 48(%%rdi)\n mov %%r10, 56(%%rdi)\n"
+		     "mov %%r12, 64(%%rdi)\n mov %%r13, 72(%%rdi)\n mov %%r14, 80(%%rdi)\n mov %%r15, 88(%%rdi)\n"
+		     "mov %%r11, %%rsi\n pop %%rbx\n pop %%rbp\n"
+		     : "=S"(flags)
+		     : [in] "S"(in), [out] "D"(out)
+		     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
 	EQUAL(count, 1);
 	for (size_t i = 0; i < 12; i++)
 		EQUAL(out[i], in[i]);
@@ -183,5 +174,5 @@ static void the_red_zone_survives(void)
 	EQUAL(value, 0x1122334455667788);
 }
 
-KTAP_MAIN(CASE(exceptions_kill), CASE(handlers_may_change_registers),
-	  CASE(registers_survive_handlers), CASE(handlers_start_clean), CASE(the_red_zone_survives))
+KTAP_MAIN(CASE(exceptions_kill), CASE(handlers_may_change_registers), CASE(registers_survive_handlers),
+	  CASE(handlers_start_clean), CASE(the_red_zone_survives))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The stub under every nucleus call: nucleus_call_gate (gates.S) is a SYSCALL and a return. Number in %eax; arguments in the registers of the C
- * calling convention, except the fourth: SYSCALL takes %rcx, so it travels in %r10. The gate preserves what the
- * convention preserves; everything else is lost. One function for each number of arguments, so that no register is loaded in vain.
+ * The stub under every nucleus call: nucleus_call_gate (gates.S) is a SYSCALL and a return. Number in %eax; arguments
+ * in the registers of the C calling convention, except the fourth: SYSCALL takes %rcx, so it travels in %r10. The gate
+ * preserves what the convention preserves; everything else is lost. One function for each number of arguments, so that
+ * no register is loaded in vain.
  */
 #ifndef ARCH_NUCLEUS_CALL_H
 #define ARCH_NUCLEUS_CALL_H
@@ -72,7 +73,8 @@ static inline long nucleus_call_5(uint32_t number, uint64_t a, uint64_t b, uint6
 			 : "r9", "rcx", "r11", "memory", "cc");
 	return result;
 }
-static inline long nucleus_call_6(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+static inline long nucleus_call_6(uint32_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+				  uint64_t f)
 {
 	register uint64_t r10 __asm__("r10") = d;
 	register uint64_t r8 __asm__("r8") = e;

@@ -40,8 +40,8 @@ uint64_t arch_regs_stack(const struct user_regs *regs);
 uint64_t arch_signal_frame_bytes(void);
 
 /* Signal for a fault of the process's own making: fills in info and the thread's trap number. */
-void arch_fault_signal(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc,
-		       struct signal_info *info, uint32_t *trap_number);
+void arch_fault_signal(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc, struct signal_info *info,
+		       uint32_t *trap_number);
 
 #define ARCH_PLATFORM_NAME "x86_64"
 #define ARCH_UTS_MACHINE   "x86_64"
