@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Host test of the ACPI table reader: a small table set, and damage to it. */
-#include <cmocka.h>
 #include <lib/acpi_tables.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 static unsigned char memory[4096];
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Host test of the pairing heap: random insertions and removals against a plain array. */
-#include <cmocka.h>
 #include <lib/pairing_heap.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <cmocka.h>
 
 enum { NODES = 300, STEPS = 20000 };
 

@@ -18,8 +18,14 @@ constexpr uint64_t CASE_LIMIT_NS = 60'000 * MS;
 #define SUITES(X)                                                                                                      \
 	X(calls)                                                                                                       \
 	X(frames)                                                                                                      \
-	X(kmap) X(spaces) X(ranges) X(threads) X(park) X(schedule) X(interrupts) X(context) X(process) X(account)      \
-		X(protection) X(guard) X(locks) X(timers) X(memory) X(user_copy) X(stress)
+	X(kmap)                                                                                                        \
+	X(spaces)                                                                                                      \
+	X(ranges)                                                                                                      \
+	X(threads)                                                                                                     \
+	X(park)                                                                                                        \
+	X(schedule)                                                                                                    \
+	X(interrupts)                                                                                                  \
+	X(context) X(process) X(account) X(protection) X(guard) X(locks) X(timers) X(memory) X(user_copy) X(stress)
 #define DECLARE(name) extern const struct ktest_suite ktest_suite_##name;
 SUITES(DECLARE)
 #define REFER(name) &ktest_suite_##name,
