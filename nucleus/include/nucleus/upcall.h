@@ -32,15 +32,27 @@ enum : uint32_t { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_EXEC
 #include <arch/user_regs.h>
 
 #define BOOT_CMDLINE_MAX 2048
+
+/* The UART that the nucleus reports on, if the firmware's description of the machine names one. */
+enum boot_console_kind : uint32_t { BOOT_CONSOLE_NONE, BOOT_CONSOLE_PL011, BOOT_CONSOLE_16550 };
+struct boot_console {
+	uint64_t phys;
+	enum boot_console_kind kind;
+	uint32_t gsi, irq_flags; /* for irq_attach; gsi 0: none, poll */
+	uint32_t clock_hz;	 /* 0: unknown; the baud rate is the firmware's */
+	uint8_t register_shift, register_bytes;
+};
+
 struct boot_info {
 	char cmdline[BOOT_CMDLINE_MAX];
 	uint64_t initramfs_pfn, initramfs_bytes; /* frames of type kernel, the receiver's to free */
-	uint64_t rsdp_phys, dtb_phys;
-	uint64_t time_page_pfn;	    /* struct time_page, type shared: may be mapped read-only anywhere */
-	uint64_t frame_count;	    /* one past the highest RAM frame number */
-	uint64_t ram_frames;	    /* usable RAM, all types */
-	uint64_t nucleus_frames;    /* of these, taken by image and nucleus at boot */
-	int64_t boot_epoch_seconds; /* 0: unknown */
+	uint64_t rsdp_phys;
+	uint64_t dtb_phys, dtb_bytes; /* flattened device tree in frames of type kernel, in the window; 0: none */
+	uint64_t time_page_pfn;	      /* struct time_page, type shared: may be mapped read-only anywhere */
+	uint64_t frame_count;	      /* one past the highest RAM frame number */
+	uint64_t ram_frames;	      /* usable RAM, all types */
+	uint64_t nucleus_frames;      /* of these, taken by image and nucleus at boot */
+	int64_t boot_epoch_seconds;   /* 0: unknown */
 	uint32_t cpu_count;
 	uint32_t mode;		 /* enum privilege_mode */
 	uint32_t cpu_has_random; /* RDRAND / RNDR usable at ring 3 */
@@ -48,6 +60,7 @@ struct boot_info {
 	uint64_t hwcap, hwcap2; /* AT_HWCAP(2) for processes */
 	unsigned char entropy[64];
 	uint32_t entropy_bytes; /* 0: the loader had none */
+	struct boot_console console;
 	struct {
 		uint64_t phys;
 		uint32_t width, height, pitch;

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an ARM machine's description (device tree or ACPI) says about the devices that the nucleus drives itself: the
+ * interrupt controller, the timer, the firmware calls for power, the console UART. Both readers fill the same struct,
+ * so that nothing after them knows which it was. Pure: memory is reached through the caller. Every number was read from
+ * the firmware and is in range for its kind, but whether a device answers there is the caller's to find out.
+ */
+#ifndef LIB_ARM_PLATFORM_H
+#define LIB_ARM_PLATFORM_H
+
+#include <lib/acpi_tables.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum arm_gic_version : uint8_t { ARM_GIC_NONE, ARM_GIC_V2 = 2, ARM_GIC_V3 = 3 }; /* a GICv4 is driven as a GICv3 */
+enum arm_psci_conduit : uint8_t { ARM_PSCI_NONE, ARM_PSCI_HVC, ARM_PSCI_SMC };
+enum arm_uart_kind : uint8_t { ARM_UART_NONE, ARM_UART_PL011, ARM_UART_16550 };
+enum { ARM_REDISTRIBUTOR_REGIONS_MAX = 64, ARM_PLATFORM_WHY_MAX = 96 };
+
+struct arm_region {
+	uint64_t phys, size;
+};
+struct arm_interrupt {
+	uint32_t id; /* INTID; 0: none (that is a software interrupt, never a device's) */
+	bool level;  /* else rising edge */
+};
+struct arm_platform {
+	enum arm_gic_version gic_version;
+	struct arm_region distributor;
+	struct arm_region cpu_interface; /* GICv2 */
+	unsigned redistributor_regions;	 /* GICv3 */
+	struct arm_region redistributors[ARM_REDISTRIBUTOR_REGIONS_MAX];
+	uint64_t redistributor_stride; /* 0: as each redistributor's GICR_TYPER tells */
+
+	struct arm_interrupt virtual_timer;
+	uint64_t counter_hz; /* 0: CNTFRQ_EL0 is right */
+
+	enum arm_psci_conduit psci;
+	bool psci_power; /* version 0.2 or later: SYSTEM_OFF and SYSTEM_RESET have their standard numbers */
+
+	struct {
+		enum arm_uart_kind kind;
+		uint64_t phys;
+		struct arm_interrupt interrupt; /* id 0: polled only */
+		uint8_t register_shift;		/* 16550: registers are 1 << shift bytes apart */
+		uint8_t register_bytes;		/* width of an access: 1, 4 */
+		uint32_t clock_hz;		/* 0: unknown; the firmware's baud rate stays */
+	} console;
+	char why[ARM_PLATFORM_WHY_MAX]; /* what was missing, when a reader returns false */
+};
+
+/* Readable memory of `size` bytes at fdt. false: no interrupt controller or timer that we can drive; out->why says. */
+[[nodiscard]] bool arm_platform_from_devicetree(const void *fdt, size_t size, struct arm_platform *out);
+[[nodiscard]] bool arm_platform_from_acpi(uint64_t rsdp_phys, acpi_map map, struct arm_platform *out);
+
+#endif
