@@ -19,10 +19,10 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .SECONDEXPANSION:
 SHELL := /bin/bash
 
-ARCHES := x86_64
+ARCHES := x86_64 aarch64
 ARCH   ?= x86_64
 ifeq ($(filter $(ARCH),$(ARCHES)),)
-$(error ARCH=$(ARCH) is unknown; choose one of: $(ARCHES))
+$(error ARCH=$(ARCH) is unknown; use ARCH=x86_64 or ARCH=aarch64)
 endif
 
 ifneq ($(filter-out 0 1,$(RELEASE)),)

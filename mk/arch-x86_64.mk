@@ -5,8 +5,19 @@
 KERNEL_TARGET := x86_64-unknown-none-elf
 KERNEL_ARCH_CFLAGS := -mcmodel=kernel -mno-red-zone -mgeneral-regs-only
 BOOT_TARGET   := x86_64-unknown-windows
-BOOT_ARCH_CFLAGS := -mno-red-zone -mgeneral-regs-only
+BOOT_ARCH_CFLAGS := -mno-red-zone -mgeneral-regs-only -mno-stack-arg-probe
 BOOT_MACHINE  := x64
 EFI_NAME      := BOOTX64.EFI
 USER_TARGET   := x86_64-linux-musl
+USER_ARCH_CFLAGS :=
 DEB_ARCH      := amd64
+CONSOLE       := ttyS0
+
+# The compiler's arithmetic helpers for user programs: the installed compiler has them.
+USER_BUILTINS = $(shell $(CLANG) -target $(USER_TARGET) --rtlib=compiler-rt -print-libgcc-file-name)
+
+QEMU_PROGRAM := qemu-system-x86_64
+QEMU_MACHINE := -machine q35
+QEMU_CPU     := max
+FIRMWARE     ?= $(firstword $(wildcard /usr/share/ovmf/OVMF.fd /usr/share/qemu/OVMF.fd) /usr/share/ovmf/OVMF.fd)
+GDB          := gdb

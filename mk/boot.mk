@@ -7,7 +7,7 @@ BOOT_SRC := $(sort $(filter-out %_test.c,$(wildcard boot/*.c) \
 BOOT_OBJ := $(BOOT_SRC:%=$(B)/boot/%.obj)
 BOOT_INCLUDES := -Iboot -Iboot/arch/$(ARCH) -Iboot/arch/$(ARCH)/include -Inucleus/include -I.
 BOOT_CFLAGS := -target $(BOOT_TARGET) $(BOOT_ARCH_CFLAGS) -std=c23 -ffreestanding -fshort-wchar \
-	-fno-stack-protector -mno-stack-arg-probe -fno-strict-aliasing -fwrapv -ffunction-sections \
+	-fno-stack-protector -fno-strict-aliasing -fwrapv -ffunction-sections \
 	-fno-asynchronous-unwind-tables $(WARNINGS) $(REPRODUCIBLE) -O2
 
 $(eval $(call flags-file,$(B)/boot/flags,$(CLANG) $(BOOT_CFLAGS) $(BOOT_INCLUDES)))

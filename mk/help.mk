@@ -5,7 +5,7 @@
 .PHONY: help
 help: ## this menu
 	@echo 'Stellux. Targets:'
-	@sed -n 's/^\([a-zA-Z0-9_-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort -u | expand -t 32
+	@sed -n 's/^\([a-zA-Z0-9_-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort -u | expand -t 36
 	@echo
 	@echo 'Variables:'
 	@echo '  ARCH=$(ARCH)  V=1 shows commands  DEBUG=1 (default) or RELEASE=1'

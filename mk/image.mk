@@ -3,7 +3,7 @@
 # The disk image: GPT, one EFI system partition with the loader, limine.conf, the
 # kernel and the initramfs. APPEND="..." adds to the kernel's command line.
 
-CMDLINE ?= console=ttyS0
+CMDLINE ?= console=$(CONSOLE)
 IMAGE   ?= $(if $(filter build,$(BUILD)),images,$(B))/stellux-$(ARCH).img
 
 # LIMINE=1 boots with the real Limine that `make limine` fetched.

@@ -21,11 +21,13 @@ $(BUSYBOX): $(call package,busybox-static)/.version
 	$(Q)test -e $@ || { mkdir -p $(@D) && cp -p $(call package,busybox-static)/usr/bin/busybox $@; }
 	$(Q)touch $@
 
+BUILTINS := $(USER_BUILTINS_PACKAGE:%=$(call package,%)/.version)
+
 .PHONY: fetch
-fetch: $(MUSL) $(BUSYBOX) ## fetches and verifies all third-party packages
+fetch: $(MUSL) $(BUSYBOX) $(BUILTINS) ## fetches and verifies all third-party packages
 
 # Headers and start files must be there before the first program is compiled.
-$(B)/user/flags: $(MUSL)
+$(B)/user/flags: $(MUSL) $(BUILTINS)
 
 -include user/Makefile.inc
 

@@ -14,9 +14,14 @@ import os
 import pathlib
 import subprocess
 
-OVMF = ("/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd")
 ARCHITECTURES = {
-    "x86_64": {"qemu": "qemu-system-x86_64", "machine": ["-machine", "q35"], "efi": "BOOTX64.EFI"},
+    "x86_64": {"qemu": "qemu-system-x86_64", "machine": ["-machine", "q35"], "efi": "BOOTX64.EFI", "console": "ttyS0",
+               "firmware": ("/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd"), "cpu_options": {}},
+    # With less patience of its menu the firmware boots sooner. QEMU's own pointer authentication is quick, the architecture's is not.
+    "aarch64": {"qemu": "qemu-system-aarch64", "machine": ["-machine", "virt", "-boot", "menu=on,splash-time=1"],
+                "efi": "BOOTAA64.EFI", "console": "ttyAMA0",
+                "firmware": ("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", "/usr/share/AAVMF/AAVMF_CODE.fd"),
+                "cpu_options": {"max": "pauth-impdef=on"}},
 }
 
 
@@ -37,7 +42,7 @@ class Machine:
                    get("STELLUX_CPU", "max"), get("STELLUX_SMP", "1"), get("STELLUX_MEM", "512M"))
 
     def firmware(self):
-        for path in filter(None, (os.environ.get("OVMF"), *OVMF)):
+        for path in filter(None, (os.environ.get("FIRMWARE"), *self.facts["firmware"])):
             if os.path.exists(path):
                 return path
         raise MachineError("no UEFI firmware: install it with: make deps")
@@ -47,9 +52,13 @@ class Machine:
         return ["-m", self.mem, "-object", f"memory-backend-ram,id=ram,size={self.mem},reserve=off",
                 "-machine", "memory-backend=ram"]
 
+    def cpu_model(self):
+        options = self.facts["cpu_options"].get(self.cpu)
+        return f"{self.cpu},{options}" if options else self.cpu
+
     def command(self, image, extra=()):
         return [self.facts["qemu"], *self.facts["machine"], "-bios", self.firmware(), *self.memory(),
-                "-smp", self.smp, "-cpu", self.cpu, "-no-reboot", "-nodefaults",
+                "-smp", self.smp, "-cpu", self.cpu_model(), "-no-reboot", "-nodefaults",
                 "-drive", f"file={image},format=raw,snapshot=on", "-display", "none", "-monitor", "none",
                 "-serial", "stdio", *extra]
 
