@@ -54,7 +54,7 @@ static long sys_chmod(user_addr text, uint32_t mode)
 {
 	return sys_fchmodat(AT_FDCWD, text, mode);
 }
-SYSCALL(chmod);
+SYSCALL_LEGACY(chmod);
 
 static long sys_fchmod(int fd, uint32_t mode)
 {
@@ -88,13 +88,13 @@ static long sys_chown(user_addr text, uint32_t uid, uint32_t gid)
 {
 	return sys_fchownat(AT_FDCWD, text, uid, gid, 0);
 }
-SYSCALL(chown);
+SYSCALL_LEGACY(chown);
 
 static long sys_lchown(user_addr text, uint32_t uid, uint32_t gid)
 {
 	return sys_fchownat(AT_FDCWD, text, uid, gid, AT_SYMLINK_NOFOLLOW);
 }
-SYSCALL(lchown);
+SYSCALL_LEGACY(lchown);
 
 static long sys_fchown(int fd, uint32_t uid, uint32_t gid)
 {
@@ -208,13 +208,13 @@ static long sys_futimesat(int dirfd, user_addr text, user_addr times)
 	}
 	return times_at(dirfd, text, t, 0);
 }
-SYSCALL(futimesat);
+SYSCALL_LEGACY(futimesat);
 
 static long sys_utimes(user_addr text, user_addr times)
 {
 	return sys_futimesat(AT_FDCWD, text, times);
 }
-SYSCALL(utimes);
+SYSCALL_LEGACY(utimes);
 
 static long sys_utime(user_addr text, user_addr times)
 {
@@ -229,7 +229,7 @@ static long sys_utime(user_addr text, user_addr times)
 	}
 	return times_at(AT_FDCWD, text, t, 0);
 }
-SYSCALL(utime);
+SYSCALL_LEGACY(utime);
 
 static int check_size_limit(int64_t length)
 {

@@ -127,7 +127,7 @@ static long sys_mkdir(user_addr text, uint32_t mode)
 {
 	return sys_mkdirat(AT_FDCWD, text, mode);
 }
-SYSCALL(mkdir);
+SYSCALL_LEGACY(mkdir);
 
 static long sys_mknodat(int dirfd, user_addr text, uint32_t mode, uint64_t dev)
 {
@@ -154,7 +154,7 @@ static long sys_mknod(user_addr text, uint32_t mode, uint64_t dev)
 {
 	return sys_mknodat(AT_FDCWD, text, mode, dev);
 }
-SYSCALL(mknod);
+SYSCALL_LEGACY(mknod);
 
 static long sys_symlinkat(user_addr target, int dirfd, user_addr text)
 {
@@ -173,7 +173,7 @@ static long sys_symlink(user_addr target, user_addr text)
 {
 	return sys_symlinkat(target, AT_FDCWD, text);
 }
-SYSCALL(symlink);
+SYSCALL_LEGACY(symlink);
 
 int vfs_check_delete(const struct path *dir, const struct inode *victim)
 {
@@ -295,13 +295,13 @@ static long sys_unlink(user_addr text)
 {
 	return remove_user(AT_FDCWD, text, false);
 }
-SYSCALL(unlink);
+SYSCALL_LEGACY(unlink);
 
 static long sys_rmdir(user_addr text)
 {
 	return remove_user(AT_FDCWD, text, true);
 }
-SYSCALL(rmdir);
+SYSCALL_LEGACY(rmdir);
 
 /* Names inode i (of what path) by the last component of w. */
 static int link_last(struct walk *w, const struct path *what, bool unnamed_ok)
@@ -402,4 +402,4 @@ static long sys_link(user_addr old_text, user_addr new_text)
 {
 	return sys_linkat(AT_FDCWD, old_text, AT_FDCWD, new_text, 0);
 }
-SYSCALL(link);
+SYSCALL_LEGACY(link);

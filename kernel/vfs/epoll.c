@@ -382,7 +382,7 @@ static long sys_epoll_wait(int epfd, user_addr at, int max, int timeout_ms)
 {
 	return epoll_wait_user(epfd, at, max, deadline_of_ms(timeout_ms), timeout_ms == 0);
 }
-SYSCALL(epoll_wait);
+SYSCALL_LEGACY(epoll_wait);
 
 static long sys_epoll_pwait(int epfd, user_addr at, int max, int timeout_ms, user_addr mask, size_t mask_size)
 {
@@ -447,4 +447,4 @@ static long sys_epoll_create(int size)
 {
 	return size <= 0 ? -EINVAL : sys_epoll_create1(0);
 }
-SYSCALL(epoll_create);
+SYSCALL_LEGACY(epoll_create);

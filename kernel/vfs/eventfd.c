@@ -129,4 +129,4 @@ static long sys_eventfd(uint32_t initial)
 {
 	return sys_eventfd2(initial, 0);
 }
-SYSCALL(eventfd);
+SYSCALL_LEGACY(eventfd);

@@ -168,13 +168,13 @@ static long sys_open(user_addr text, uint32_t flags, uint32_t mode)
 {
 	return open_user(AT_FDCWD, text, flags & OPEN_KNOWN, mode & S_IALLUGO, 0);
 }
-SYSCALL(open);
+SYSCALL_LEGACY(open);
 
 static long sys_creat(user_addr text, uint32_t mode)
 {
 	return open_user(AT_FDCWD, text, O_CREAT | O_WRONLY | O_TRUNC, mode & S_IALLUGO, 0);
 }
-SYSCALL(creat);
+SYSCALL_LEGACY(creat);
 
 struct open_how {
 	uint64_t flags, mode, resolve;
@@ -293,7 +293,7 @@ static long sys_dup2(int from, int to)
 	file_ref_put(r);
 	return to;
 }
-SYSCALL(dup2);
+SYSCALL_LEGACY(dup2);
 
 static long sys_dup3(int from, int to, uint32_t flags)
 {

@@ -201,7 +201,7 @@ static long sys_pipe(user_addr at)
 {
 	return sys_pipe2(at, 0);
 }
-SYSCALL(pipe);
+SYSCALL_LEGACY(pipe);
 
 long pipe_get_size(struct file *f)
 {

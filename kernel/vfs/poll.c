@@ -257,7 +257,7 @@ static long sys_poll(user_addr fds, uint32_t count, int timeout_ms)
 		deadline_ns = clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000;
 	return poll_restartable(fds, count, deadline_ns, timeout_ms == 0);
 }
-SYSCALL(poll);
+SYSCALL_LEGACY(poll);
 
 static long sys_ppoll(user_addr fds, uint32_t count, user_addr timeout, user_addr mask, size_t mask_size)
 {
@@ -416,7 +416,7 @@ static long sys_select(uint32_t nfds, user_addr in, user_addr out, user_addr exc
 	}
 	return result;
 }
-SYSCALL(select);
+SYSCALL_LEGACY(select);
 
 static long sys_pselect6(uint32_t nfds, user_addr in, user_addr out, user_addr except, user_addr timeout,
 			 user_addr mask_at)

@@ -100,4 +100,4 @@ static long sys_getdents(int fd, user_addr at, uint32_t size)
 {
 	return getdents(fd, at, size, true);
 }
-SYSCALL(getdents);
+SYSCALL_LEGACY(getdents);

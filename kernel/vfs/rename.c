@@ -236,4 +236,4 @@ static long sys_rename(user_addr old_text, user_addr new_text)
 {
 	return rename_user(AT_FDCWD, old_text, AT_FDCWD, new_text, 0);
 }
-SYSCALL(rename);
+SYSCALL_LEGACY(rename);

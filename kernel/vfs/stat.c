@@ -94,13 +94,13 @@ static long sys_stat(user_addr text, user_addr at)
 {
 	return stat_user(AT_FDCWD, text, at, 0);
 }
-SYSCALL(stat);
+SYSCALL_LEGACY(stat);
 
 static long sys_lstat(user_addr text, user_addr at)
 {
 	return stat_user(AT_FDCWD, text, at, AT_SYMLINK_NOFOLLOW);
 }
-SYSCALL(lstat);
+SYSCALL_LEGACY(lstat);
 
 static long sys_fstat(int fd, user_addr at)
 {
@@ -198,7 +198,7 @@ static long sys_access(user_addr text, uint32_t mode)
 {
 	return access_user(AT_FDCWD, text, mode, 0);
 }
-SYSCALL(access);
+SYSCALL_LEGACY(access);
 
 /* A link that is no path tells where it leads. */
 static long read_magic_link(struct inode *i, char *out, size_t size)
@@ -252,7 +252,7 @@ static long sys_readlink(user_addr text, user_addr at, long size)
 {
 	return readlink_user(AT_FDCWD, text, at, size);
 }
-SYSCALL(readlink);
+SYSCALL_LEGACY(readlink);
 
 static long statfs_mount(struct superblock *sb, uint32_t mount_flags, user_addr at)
 {

@@ -47,7 +47,7 @@ struct guard {
 	struct component *component;
 	uint32_t held_count, wait_count;
 	uint32_t preempt_count;
-	uint64_t context[8]; /* callee-saved registers, stack pointer, program counter (arch) */
+	uint64_t context[13]; /* callee-saved registers, stack pointer, program counter (arch); x86_64 needs 8 */
 };
 
 /*

@@ -3,8 +3,9 @@
  * System-call functions register themselves: SYSCALL(name) after the definition of sys_name puts an
  * entry into a table that boot turns into the dispatch array. Arguments arrive as up to six
  * unsigned longs (declare user pointers as user_addr: a one-field struct is passed like its field).
- * Results: >= 0, or a negative errno. Numbers that an architecture does not have are skipped
- * (NR_name undefined there: wrap in its own file).
+ * Results: >= 0, or a negative errno. SYSCALL_LEGACY is for calls that newer ones have replaced (open by openat…): an
+ * architecture with numbers for them registers them, another drops them (arch/syscall_numbers.h). What one
+ * architecture alone has stands in its own folder.
  */
 #ifndef KERNEL_SYSCALL_H
 #define KERNEL_SYSCALL_H

@@ -3,6 +3,9 @@
 #ifndef ARCH_SYSCALL_NUMBERS_H
 #define ARCH_SYSCALL_NUMBERS_H
 
+/* Calls that newer ones replaced keep their numbers here (kernel/syscall.h). */
+#define SYSCALL_LEGACY(name_) SYSCALL(name_)
+
 enum {
 	NR_read = 0,
 	NR_write = 1,
