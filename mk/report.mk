@@ -8,7 +8,7 @@ privilege-report: $(B)/stellux.elf ## how much code is privileged, every bracket
 
 .PHONY: mutate
 mutate: need ## breaks the nucleus on purpose, once per patch of test/mutation; each must fail a test
-	$(Q)$(PYTHON) tools/mutate --make '$(MAKE)' --select '$(TEST)'
+	$(Q)$(PYTHON) tools/mutate --make '$(MAKE)' --select '$(TEST)' $(TEST_ARCHES:%=--arch %) $(if $(JOBS),--jobs $(JOBS))
 
 FORMATTED = $(shell git ls-files '*.c' '*.h')
 .PHONY: format format-check tidy

@@ -3,7 +3,8 @@
 in which other lines may stand between.
 
 A document is one or more plans ("1..N") with their result lines. Subtests are indented
-and come before the result line of their parent; only leaves are counted.
+and come before the result line of their parent; only leaves are counted. A failure
+before the first plan counts as well.
 """
 import re
 from dataclasses import dataclass, field
@@ -52,6 +53,10 @@ class Parser:
             self.notes = []
         elif RESULT.match(line) and self.levels:
             self.result(*RESULT.match(line).groups())
+        elif RESULT.match(line) and RESULT.match(line).group(2):
+            # No plan is there to miss it.
+            self.results.append(Result(RESULT.match(line).group(4), False, None, self.notes))
+            self.notes = []
         elif line.lstrip().startswith("Bail out!"):
             self.errors.append(line.strip())
         elif line.lstrip().startswith("# "):

@@ -155,7 +155,7 @@ static bool wanted(const struct ktest_suite *s, const char *list)
 
 static void run_all(void *)
 {
-	char list[128];
+	char list[256];
 	unsigned count = 0, n = 0;
 
 	/* Let the threads that boot started settle; log lines go out whole, at once. */
@@ -178,7 +178,7 @@ static void run_all(void *)
 /* Boot goes no further: there is no process. */
 static int start_ktest(void)
 {
-	char list[128];
+	char list[256];
 
 	if (!cmdline_get("ktest", list, sizeof(list)))
 		return 0;
