@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a CPU is to the nucleus on aarch64: its data page, to which TPIDR_EL1 points, and the saved context of a thread,
+ * to which SP_EL1 points. Lives in the pool, so it is present in every view and EL0 never sees it.
+ */
+#ifndef ARCH_CPU_H
+#define ARCH_CPU_H
+
+#include "cpu_offsets.h"
+#include <nucleus/layout.h>
+#include <nucleus/thread_page.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct record;
+struct cpu;
+
+struct context {
+	uint64_t x[31];
+	uint64_t sp; /* SP_EL0 */
+	uint64_t pc, pstate;
+	uint64_t orig_x0, syscall; /* process context: see struct user_regs */
+	struct cpu *cpu;	   /* on which the thread runs */
+	uint64_t is_process;	   /* 1: process context; 0: kernel context */
+	struct record *record;
+	uint32_t may_elevate; /* kernel context: the nucleus's word on elevate() */
+	uint32_t reserved;
+	uint64_t kind;		  /* KIND_*: of the last entry that saved everything */
+	uint64_t syndrome, fault; /* ESR_EL1, FAR_EL1 then */
+	uint64_t padding;
+};
+static_assert(offsetof(struct context, sp) == CONTEXT_SP && offsetof(struct context, pstate) == CONTEXT_PSTATE);
+static_assert(offsetof(struct context, orig_x0) == CONTEXT_ORIG_X0 &&
+	      offsetof(struct context, syscall) == CONTEXT_SYSCALL);
+static_assert(offsetof(struct context, cpu) == CONTEXT_CPU &&
+	      offsetof(struct context, is_process) == CONTEXT_IS_PROCESS);
+static_assert(offsetof(struct context, record) == CONTEXT_RECORD &&
+	      offsetof(struct context, may_elevate) == CONTEXT_MAY_ELEVATE);
+static_assert(offsetof(struct context, kind) == CONTEXT_KIND && offsetof(struct context, syndrome) == CONTEXT_SYNDROME);
+static_assert(offsetof(struct context, fault) == CONTEXT_FAULT);
+static_assert(sizeof(struct context) == CONTEXT_SIZE && CONTEXT_SIZE % 16 == 0);
+
+/* What shared code wants to know of a context. */
+static inline uint64_t context_pc(const struct context *c)
+{
+	return c->pc;
+}
+static inline uint64_t context_frame(const struct context *c)
+{
+	return c->x[29];
+}
+static inline void context_set_result(struct context *c, uint64_t result)
+{
+	c->x[0] = result;
+}
+
+struct cpu {
+	struct context *kernel_context;
+	uint64_t upcall_stack;
+	uint64_t kernel_ttbr0, kernel_ttbr1;
+	uint64_t process_ttbr1, process_ttbr0;
+	struct context *process_context;
+	uint64_t stack_top;
+	uint64_t thread_page;	/* TPIDRRO_EL0 of lowered code */
+	uint64_t upcall_pstate; /* EL0, or EL1t where the thread is privileged at home */
+	uint32_t exit_work;
+	uint32_t online;
+	struct account_component *component;
+	uint64_t stamp; /* accounting: counter at the last transition */
+	struct account_cpu counts;
+	uint64_t scratch[6];
+	struct context fatal; /* of an exception in the nucleus itself */
+	/* C only from here */
+	struct record *current;
+	uint32_t id;
+	uint64_t hardware_id;	  /* affinity fields of MPIDR_EL1 */
+	uint32_t reschedule;	  /* wanted at the next possibility */
+	bool accounting;	  /* which vectors are in use */
+	uint32_t flush_wanted;	  /* mailbox (mmu/shootdown.c) */
+	struct record *fpu_owner; /* whose FPU state the registers hold */
+	struct record *idle;
+	uint64_t tick_at; /* when the timer was last armed for */
+};
+static_assert(offsetof(struct cpu, kernel_context) == CPU_KERNEL_CONTEXT &&
+	      offsetof(struct cpu, upcall_stack) == CPU_UPCALL_STACK);
+static_assert(offsetof(struct cpu, kernel_ttbr0) == CPU_KERNEL_TTBR0 &&
+	      offsetof(struct cpu, kernel_ttbr1) == CPU_KERNEL_TTBR1);
+static_assert(offsetof(struct cpu, process_ttbr1) == CPU_PROCESS_TTBR1 &&
+	      offsetof(struct cpu, process_ttbr0) == CPU_PROCESS_TTBR0);
+static_assert(offsetof(struct cpu, process_context) == CPU_PROCESS_CONTEXT &&
+	      offsetof(struct cpu, stack_top) == CPU_STACK_TOP);
+static_assert(offsetof(struct cpu, thread_page) == CPU_THREAD_PAGE &&
+	      offsetof(struct cpu, upcall_pstate) == CPU_UPCALL_PSTATE);
+static_assert(offsetof(struct cpu, exit_work) == CPU_EXIT_WORK && offsetof(struct cpu, component) == CPU_COMPONENT);
+static_assert(offsetof(struct cpu, stamp) == CPU_STAMP && offsetof(struct cpu, counts) == CPU_COUNTS);
+static_assert(offsetof(struct cpu, scratch) == CPU_SCRATCH && offsetof(struct cpu, fatal) == CPU_FATAL);
+static_assert(sizeof(struct cpu) <= 0x2000);
+static_assert(offsetof(struct account_cpu, view_switch) == COUNT_VIEW_SWITCH &&
+	      offsetof(struct account_cpu, user_ns) == COUNT_USER);
+static_assert(offsetof(struct account_component, lowered_ns) == COMPONENT_LOWERED &&
+	      offsetof(struct account_component, elevated_ns) == COMPONENT_ELEVATED);
+static_assert(offsetof(struct account_cpu, lowered_ns) == COUNT_LOWERED &&
+	      offsetof(struct account_cpu, elevated_ns) == COUNT_ELEVATED);
+
+#define CPU_AREAS_BASE	 (POOL_BASE + 0x40000000)
+#define CPU_DEVICES_BASE (POOL_BASE + 0x80000000)
+#define CPUS_MAX	 64
+
+static inline uint64_t cpu_area(uint32_t id)
+{
+	return CPU_AREAS_BASE + (uint64_t)id * CPU_AREA_STRIDE;
+}
+static inline struct cpu *cpu_by_id(uint32_t id)
+{
+	return (struct cpu *)(cpu_area(id) + CPU_DATA_OFFSET);
+}
+static inline struct cpu *cpu_this(void)
+{
+	struct cpu *cpu;
+
+	/* Not volatile: the nucleus does not move between CPUs. */
+	__asm__("mrs %0, tpidr_el1" : "=r"(cpu));
+	return cpu;
+}
+
+struct cpu_features {
+	bool asid16, pan, bti, e0pd, hw_access, hw_dirty, random, idc, dic;
+	uint32_t icache_line, dcache_line; /* smallest, bytes */
+	uint32_t fpu_bytes;
+};
+extern struct cpu_features cpu_features;
+
+#endif

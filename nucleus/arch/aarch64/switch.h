@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Parts of thread switching that other aarch64 files of the nucleus use. Interrupts masked. */
+#ifndef ARCH_SWITCH_H
+#define ARCH_SWITCH_H
+
+#include <stdint.h>
+
+struct cpu;
+struct record;
+struct space;
+
+/* Loads the view in which the context that goes on (r->in_process) runs. */
+void arch_enter(struct cpu *cpu, struct record *r);
+/* FPU state between the registers and r, which is the current thread. */
+void fpu_sync_from_cpu(struct cpu *cpu, struct record *r);
+void fpu_sync_to_cpu(struct cpu *cpu, struct record *r);
+void fpu_reset(struct record *r);
+
+/* views.c: TTBR0_EL1 of a space with its address-space number, which is given here if it has none of this generation.
+ */
+uint64_t view_ttbr0(struct space *s);
+extern uint64_t view_empty_ttbr0;   /* the kernel view's: no lower half, the kernel's number */
+extern uint64_t view_process_ttbr1; /* of process views */
+void view_load(uint64_t ttbr0, uint64_t ttbr1, bool kernel);
+void view_init_cpu(void);
+
+#endif
