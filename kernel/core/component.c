@@ -12,6 +12,7 @@
 
 #include <abi/errno.h>
 #include <kernel/clock.h>
+#include <kernel/guard.h>
 #include <kernel/log.h>
 #include <kernel/text.h>
 #include <kernel/vfs.h>

@@ -26,10 +26,8 @@ void syscall_init(void);
 void component_init(void);
 void privilege_init(void);
 
-/* context.S: calls fn(arg) with the callee-saved registers, stack pointer and return address saved
- * in `context`; returns fn's result, or, after guard_leave, the result given there. */
-long guard_enter(uint64_t *context, long (*fn)(void *arg), void *arg);
-[[noreturn]] void guard_leave(const uint64_t *context, long result);
+/* context.S: guard_save (kernel/guard.h) returns once more, with 1. */
+[[noreturn]] void guard_leave(const uint64_t *context);
 /* Forgets the current stack and calls fn, which does not return, at the top of another. */
 [[noreturn]] void call_on_stack(uint64_t top, void (*fn)(void));
 

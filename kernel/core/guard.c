@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guards and the landing of contained faults (kernel/component.h).
+ * Guards and the landing of contained faults (kernel/guard.h).
  *
  * The nucleus reports a lowered fault and lets the thread go on in kernel_fault_landing, with the
  * call area of its page as stack (so nothing here may make a nucleus call that fills the call
  * area): the frames below the guard are dead, those above it untouched. Locks taken since the guard
- * are released, newest first, wait queues are left (waiters are on the dead stack), and guard_call
- * returns -EFAULT. Without a guard a process's system call ends with the process, a kernel thread
+ * are released, newest first, wait queues are left (waiters are on the dead stack), and the guard
+ * yields -EFAULT. Without a guard a process's system call ends with the process, a kernel thread
  * ends alone. Data that the section was changing may be half done: that is the component's to
  * repair in its stop and start.
  */
 #include "core.h"
 #include "log.h"
 
-#include <abi/errno.h>
+#include <kernel/guard.h>
 #include <kernel/lock.h>
 #include <kernel/log.h>
 #include <kernel/process.h>
@@ -24,19 +24,7 @@ void kernel_fault_landing(uint32_t cause, uint64_t code, uint64_t address, uint6
 
 long guard_call(struct component *c, long (*fn)(void *arg), void *arg)
 {
-	struct thread *t = thread_current();
-	struct guard g = {
-		.outer = t->guards,
-		.component = c,
-		.held_count = t->held_count,
-		.wait_count = t->wait_count,
-		.preempt_count = thread_page_current()->preempt_count,
-	};
-
-	t->guards = &g;
-	long result = guard_enter(g.context, fn, arg);
-	t->guards = g.outer;
-	return result;
+	return guard_run(c, fn(arg));
 }
 
 static void restore_preemption(uint32_t count)
@@ -62,7 +50,7 @@ void kernel_fault_landing(uint32_t, uint64_t, uint64_t, uint64_t)
 		/* The guard is off the list before it is used: a fault on the way out must not come
 		 * back here. */
 		t->guards = g->outer;
-		guard_leave(g->context, -EFAULT);
+		guard_leave(g->context);
 	}
 	if (t->process != nullptr) {
 		log_error("core: %s[%u] is killed: its system call faulted in the kernel", t->process->name,

@@ -358,6 +358,7 @@ static long kmsg_seek(struct file *f, int64_t offset, int whence)
 }
 
 static const struct file_ops kmsg_ops = {
+	.component = &component_core,
 	.open = kmsg_open,
 	.release = kmsg_release,
 	.read = kmsg_read,

@@ -92,6 +92,7 @@ static void signal_file_release(struct file *f)
 }
 
 static const struct file_ops signal_file_ops = {
+	.component = &component_process,
 	.read = signal_file_read,
 	.poll = signal_file_poll,
 	.release = signal_file_release,

@@ -55,7 +55,8 @@ static void slave_closed(struct tty *slave)
 	wait_wake_all(&p->wait);
 }
 
-static const struct tty_driver slave_driver = {.start_output = slave_output, .last_close = slave_closed};
+static const struct tty_driver slave_driver = {
+	.component = &component_tty, .start_output = slave_output, .last_close = slave_closed};
 
 static void set_up(struct pty *p)
 {
@@ -266,6 +267,7 @@ static long master_ioctl(struct file *f, uint32_t command, uint64_t arg)
 }
 
 static const struct file_ops master_ops = {
+	.component = &component_tty,
 	.open = open_master,
 	.release = release_master,
 	.read = read_master,

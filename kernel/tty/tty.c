@@ -12,6 +12,7 @@
 #include <abi/errno.h>
 #include <kernel/clock.h>
 #include <kernel/cmdline.h>
+#include <kernel/guard.h>
 #include <kernel/log.h>
 #include <kernel/process.h>
 #include <kernel/slab.h>
@@ -38,7 +39,8 @@ static bool is_drained(struct tty *t)
 	mutex_lock(&t->lock);
 	bool drained = line_output_count(&t->line) == 0;
 	mutex_unlock(&t->lock);
-	return drained && (t->driver->output_idle == nullptr || t->driver->output_idle(t));
+	return drained && (t->driver->output_idle == nullptr ||
+			   guard_run(t->driver->component, t->driver->output_idle(t)) != false);
 }
 
 static void drain_console(void)
@@ -115,17 +117,9 @@ uint64_t tty_device(const struct tty *t)
 	return MKDEV(t->major, t->minor);
 }
 
-static long start_output(void *arg)
-{
-	struct tty *t = arg;
-
-	t->driver->start_output(t);
-	return 0;
-}
-
 void tty_kick_driver(struct tty *t)
 {
-	(void)guard_call(&component_tty, start_output, t);
+	(void)guard_run_void(t->driver->component, t->driver->start_output(t));
 }
 
 void tty_do_events(struct tty *t, unsigned events)

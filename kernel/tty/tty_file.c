@@ -2,8 +2,7 @@
 /*
  * Terminals as files: open, read, write, poll, and the special files /dev/tty and /dev/console.
  * Reads follow POSIX.1-2017 XBD 11.1.5–11.1.7 (canonical, and the four cases of MIN and TIME).
- * These operations are entries into the component from others and run under its guard: a fault in
- * one fails it with EFAULT.
+ * A fault in one of these operations fails it with EFAULT (kernel/guard.h).
  */
 #include "tty_internal.h"
 
@@ -65,7 +64,7 @@ static void release_tty(struct file *f)
 		t->exclusive = false;
 	mutex_unlock(&t->lock);
 	if (last && t->driver->last_close != nullptr)
-		t->driver->last_close(t);
+		(void)guard_run_void(t->driver->component, t->driver->last_close(t));
 	kfree(tf);
 }
 
@@ -136,7 +135,7 @@ static int wait_input(struct file *f, struct read_state *s, size_t got)
 	return error == -ETIMEDOUT ? 1 : error;
 }
 
-static long read_tty(struct file *f, struct io_buffer *buf, size_t n)
+static long read_tty(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
 {
 	struct tty_file *tf = tty_file_of(f);
 	struct tty *t = tf->tty;
@@ -205,7 +204,7 @@ static bool stops_background(struct tty *t)
 	return stops;
 }
 
-static long write_tty(struct file *f, struct io_buffer *buf, size_t n)
+static long write_tty(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
 {
 	struct tty_file *tf = tty_file_of(f);
 	struct tty *t = tf->tty;
@@ -263,55 +262,10 @@ static uint32_t poll_tty(struct file *f, struct poll_table *table)
 	return ready;
 }
 
-/* A file operation and its arguments, on their way through the component's guard. */
-struct tty_call {
-	struct file *f;
-	struct io_buffer *buf;
-	size_t n;
-	uint32_t command;
-	uint64_t arg;
-};
-
-static long call_read(void *arg)
-{
-	struct tty_call *c = arg;
-
-	return read_tty(c->f, c->buf, c->n);
-}
-
-static long call_write(void *arg)
-{
-	struct tty_call *c = arg;
-
-	return write_tty(c->f, c->buf, c->n);
-}
-
-static long call_ioctl(void *arg)
-{
-	struct tty_call *c = arg;
-
-	return tty_ioctl(c->f, c->command, c->arg);
-}
-
-static long guarded_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
-{
-	return guard_call(&component_tty, call_read, &(struct tty_call){.f = f, .buf = buf, .n = n});
-}
-
-static long guarded_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
-{
-	return guard_call(&component_tty, call_write, &(struct tty_call){.f = f, .buf = buf, .n = n});
-}
-
-static long guarded_ioctl(struct file *f, uint32_t command, uint64_t arg)
-{
-	return guard_call(&component_tty, call_ioctl, &(struct tty_call){.f = f, .command = command, .arg = arg});
-}
-
 #define TTY_OPERATIONS                                                                                                 \
-	.release = release_tty, .read = guarded_read, .write = guarded_write, .poll = poll_tty, .ioctl = guarded_ioctl
+	.release = release_tty, .read = read_tty, .write = write_tty, .poll = poll_tty, .ioctl = tty_ioctl
 
-const struct file_ops tty_file_ops = {.open = open_tty, TTY_OPERATIONS};
+const struct file_ops tty_file_ops = {.component = &component_tty, .open = open_tty, TTY_OPERATIONS};
 
 static int open_controlling(struct file *f)
 {
@@ -330,8 +284,8 @@ static int open_console(struct file *f)
 	return t == nullptr ? -ENXIO : tty_file_open(f, t, true);
 }
 
-static const struct file_ops controlling_ops = {.open = open_controlling, TTY_OPERATIONS};
-static const struct file_ops console_ops = {.open = open_console, TTY_OPERATIONS};
+static const struct file_ops controlling_ops = {.component = &component_tty, .open = open_controlling, TTY_OPERATIONS};
+static const struct file_ops console_ops = {.component = &component_tty, .open = open_console, TTY_OPERATIONS};
 
 static int start_tty(void)
 {

@@ -10,8 +10,8 @@
 
 #include "line.h"
 
-#include <kernel/component.h>
 #include <kernel/file.h>
+#include <kernel/guard.h>
 #include <kernel/lock.h>
 #include <kernel/tty.h>
 #include <kernel/wait.h>

@@ -5,6 +5,7 @@
 #include "internal.h"
 #include "super.h"
 
+#include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
@@ -293,7 +294,7 @@ static int allocate_inode(struct inode *i, uint32_t mode, uint64_t offset, uint6
 	bool grows = !(mode & FALLOC_FL_KEEP_SIZE) && offset + length > i->size;
 	int error = (i->seals & F_SEAL_WRITE) || (grows && (i->seals & F_SEAL_GROW)) ? -EPERM : 0;
 	if (error == 0)
-		error = i->ops->allocate(i, mode, offset, length);
+		error = guard_run(inode_component(i), i->ops->allocate(i, mode, offset, length));
 	if (error == 0)
 		inode_touch(i, ATTR_MTIME);
 	mutex_unlock(&i->lock);
@@ -329,7 +330,8 @@ static long sync_file(int fd)
 	int error = file_ref_get(fd, &r);
 	if (error != 0)
 		return error;
-	long result = r.file->ops->fsync != nullptr ? r.file->ops->fsync(r.file) : -EINVAL;
+	long result =
+		r.file->ops->fsync != nullptr ? guard_run(r.file->ops->component, r.file->ops->fsync(r.file)) : -EINVAL;
 	if (r.file->inode != nullptr && S_ISDIR(r.file->inode->mode))
 		result = 0;
 	file_ref_put(r);
@@ -372,7 +374,7 @@ static long sys_syncfs(int fd)
 		return error;
 	struct superblock *sb = r.file->inode != nullptr ? r.file->inode->sb : nullptr;
 	if (sb != nullptr && sb->ops->sync != nullptr)
-		error = sb->ops->sync(sb);
+		error = guard_run(sb->type->component, sb->ops->sync(sb));
 	file_ref_put(r);
 	return error;
 }

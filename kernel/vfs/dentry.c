@@ -10,6 +10,7 @@
  */
 #include "internal.h"
 
+#include <kernel/guard.h>
 #include <kernel/page.h>
 
 struct chain {
@@ -235,7 +236,7 @@ static int lookup_miss(struct dentry *parent, const struct name *n, struct dentr
 	*out = nullptr;
 	if (dir->nlink == 0)
 		return -ENOENT;
-	int error = dir->ops->lookup(dir, n, &found);
+	int error = guard_run(inode_component(dir), dir->ops->lookup(dir, n, &found));
 	if (error != 0 && error != -ENOENT)
 		return error;
 	struct dentry *d = dentry_create(sb, parent, n, error == 0 ? found : nullptr);
@@ -256,7 +257,8 @@ static struct dentry *find_valid(struct dentry *parent, const struct name *n)
 	struct dentry *d = dentry_find(parent, n);
 
 	if (d == nullptr || !(d->sb->behaviour & SB_VALIDATE) || d->inode == nullptr ||
-	    d->inode->ops->valid == nullptr || (d->flags & DENTRY_MOUNTED) || d->inode->ops->valid(d->inode))
+	    d->inode->ops->valid == nullptr || (d->flags & DENTRY_MOUNTED) ||
+	    guard_run(inode_component(d->inode), d->inode->ops->valid(d->inode)) == true)
 		return d;
 	dentry_remove(d);
 	dentry_put(d);

@@ -8,6 +8,7 @@
  */
 #include "internal.h"
 
+#include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
@@ -51,7 +52,7 @@ static int make_locked(const struct path *dir, struct dentry *d, uint32_t mode, 
 	if (i->ops->make == nullptr)
 		return -EPERM;
 	fill_request(&r, i, mode);
-	error = i->ops->make(i, &n, &r, &made);
+	error = guard_run(inode_component(i), i->ops->make(i, &n, &r, &made));
 	if (error != 0)
 		return error;
 	dentry_instantiate(d, made);
@@ -221,7 +222,7 @@ static int remove_locked(const struct path *dir, struct dentry *d, bool director
 	int (*remove)(struct inode *, const struct name *, struct inode *) = directory ? i->ops->rmdir : i->ops->unlink;
 	if (remove == nullptr)
 		return -EPERM;
-	error = remove(i, &n, victim);
+	error = guard_run(inode_component(i), remove(i, &n, victim));
 	if (error != 0)
 		return error;
 	dentry_remove(d);
@@ -329,7 +330,7 @@ static int link_last(struct walk *w, const struct path *what, bool unnamed_ok)
 	if (error == 0)
 		error = check_may_make(&w->at);
 	if (error == 0)
-		error = dir->ops->link(dir, &w->last, i);
+		error = guard_run(inode_component(dir), dir->ops->link(dir, &w->last, i));
 	if (error == 0) {
 		inode_get(i);
 		dentry_instantiate(d, i);

@@ -152,7 +152,7 @@ static uint32_t epoll_poll(struct file *f, struct poll_table *table)
 	return mask;
 }
 
-static const struct file_ops epoll_ops = {.poll = epoll_poll, .release = epoll_release};
+static const struct file_ops epoll_ops = {.component = &component_vfs, .poll = epoll_poll, .release = epoll_release};
 
 static struct epoll_watch *take_ready(struct epoll *e) REQUIRES(e -> lock)
 {

@@ -94,6 +94,7 @@ static void eventfd_release(struct file *f)
 }
 
 static const struct file_ops eventfd_ops = {
+	.component = &component_vfs,
 	.read = eventfd_read,
 	.write = eventfd_write,
 	.poll = eventfd_poll,

@@ -7,6 +7,7 @@
 #include "pipe.h"
 #include "table.h"
 
+#include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
@@ -136,7 +137,7 @@ static long do_ioctl(int fd, struct file *f, uint32_t command, uint64_t arg)
 		return 0;
 	default:
 		if (f->ops->ioctl != nullptr)
-			return f->ops->ioctl(f, command, arg);
+			return guard_run(f->ops->component, f->ops->ioctl(f, command, arg));
 		if (f->inode != nullptr && S_ISREG(f->inode->mode))
 			return regular_ioctl(f, command, USER_ADDR(arg));
 		return -ENOTTY;

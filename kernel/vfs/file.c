@@ -8,6 +8,8 @@
 #include "internal.h"
 #include "pipe.h"
 
+#include <kernel/guard.h>
+#include <kernel/log.h>
 #include <kernel/process.h>
 
 static size_t copy_segments(void *kernel, const struct io_buffer *b, size_t offset, size_t n, int direction)
@@ -94,8 +96,8 @@ static struct file *file_new(uint32_t flags)
 
 int file_create(const struct file_ops *ops, void *private_data, uint32_t flags, const char *label, struct file **out)
 {
+	KASSERT(ops->component != nullptr);
 	struct file *f = file_new(flags);
-
 	if (f == nullptr)
 		return -ENOMEM;
 	f->ops = ops;
@@ -117,7 +119,7 @@ static void file_release(struct file *f)
 	if (f->locked)
 		file_locks_release_file(f);
 	if (f->ops->release != nullptr)
-		f->ops->release(f);
+		(void)guard_run_void(f->ops->component, f->ops->release(f));
 	if (f->inode != nullptr && (f->mode & FILE_WRITE) && S_ISREG(f->inode->mode))
 		__atomic_fetch_sub(&f->inode->writers, 1, __ATOMIC_RELAXED);
 	if (f->path.dentry != nullptr)
@@ -133,7 +135,9 @@ void file_put(struct file *f)
 		file_release(f);
 }
 
-static const struct file_ops path_ops = {};
+static const struct file_ops path_ops = {
+	.component = &component_vfs,
+};
 
 static int check_type(const struct path *p, const struct inode *i, uint32_t flags)
 {
@@ -175,8 +179,9 @@ static int open_inode(struct file *f, struct inode *i)
 			return -ETXTBSY;
 	}
 	f->ops = i->file_ops != nullptr ? i->file_ops : &path_ops;
+	KASSERT(f->ops->component != nullptr);
 	if (f->ops->open != nullptr) {
-		int error = f->ops->open(f);
+		int error = guard_run(f->ops->component, f->ops->open(f));
 		if (error != 0) {
 			f->ops = &path_ops; /* nothing to release */
 			return error;

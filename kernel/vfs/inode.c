@@ -11,6 +11,7 @@
 #include "page_cache.h"
 
 #include <kernel/clock.h>
+#include <kernel/guard.h>
 #include <kernel/process.h>
 
 enum : int64_t { RELATIVE_ATIME_NS = 86400ll * 1000000000ll };
@@ -50,7 +51,7 @@ void inode_put(struct inode *i)
 	if (i == nullptr || __atomic_fetch_sub(&i->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
 	if (i->sb->ops->evict != nullptr)
-		i->sb->ops->evict(i);
+		(void)guard_run_void(i->sb->type->component, i->sb->ops->evict(i));
 	file_locks_free(i);
 	kfree(i);
 }
@@ -104,7 +105,7 @@ int inode_permission(struct inode *i, uint32_t mask, bool real)
 	if (p == nullptr)
 		return 0;
 	if (i->ops->refresh != nullptr) {
-		i->ops->refresh(i);
+		(void)guard_run_void(inode_component(i), i->ops->refresh(i));
 		mode = i->mode;
 	}
 	const struct credentials *c = &p->cred;
@@ -174,7 +175,7 @@ int inode_setattr(struct inode *i, const struct attributes *a)
 	if (change.mode != i->mode)
 		change.mask |= ATTR_MODE;
 	if (error == 0 && i->ops->setattr != nullptr)
-		error = i->ops->setattr(i, &change);
+		error = guard_run(inode_component(i), i->ops->setattr(i, &change));
 	if (error == 0) {
 		i->mode = change.mode;
 		if (change.mask & ATTR_UID)
@@ -203,7 +204,7 @@ int inode_truncate(struct inode *i, uint64_t size)
 	    (size > i->size && (i->seals & F_SEAL_GROW)))
 		error = -EPERM;
 	if (error == 0)
-		error = i->ops->truncate(i, size);
+		error = guard_run(inode_component(i), i->ops->truncate(i, size));
 	if (error == 0) {
 		if (process_current() != nullptr && !capable(CAP_FSETID))
 			i->mode &= ~(S_ISUID | (i->mode & S_IXGRP ? S_ISGID : 0u));
@@ -216,7 +217,7 @@ int inode_truncate(struct inode *i, uint64_t size)
 void inode_fill_stat(struct inode *i, struct stat *out)
 {
 	if (i->ops->refresh != nullptr)
-		i->ops->refresh(i);
+		(void)guard_run_void(inode_component(i), i->ops->refresh(i));
 	*out = (struct stat){
 		.st_dev = i->sb->dev,
 		.st_ino = i->ino,

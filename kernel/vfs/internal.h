@@ -8,10 +8,13 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
+#include <kernel/component.h>
 #include <kernel/slab.h>
 #include <kernel/user.h>
 #include <kernel/vfs.h>
 #include <lib/string.h>
+
+DECLARE_COMPONENT(vfs);
 
 /* --- dentry.c --- */
 [[nodiscard]] int dentry_cache_init(void);

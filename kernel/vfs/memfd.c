@@ -3,6 +3,7 @@
 #include "internal.h"
 #include "super.h"
 
+#include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
@@ -33,7 +34,7 @@ static int create(const char *name, size_t length, uint32_t mode, uint32_t seals
 	struct make_request r = {.mode = S_IFREG | mode,
 				 .uid = p != nullptr ? p->cred.fsuid : 0,
 				 .gid = p != nullptr ? p->cred.fsgid : 0};
-	int error = m->sb->root->ops->make_unnamed(m->sb->root, &r, &i);
+	int error = guard_run(inode_component(m->sb->root), m->sb->root->ops->make_unnamed(m->sb->root, &r, &i));
 	if (error != 0)
 		return error;
 	i->seals = seals;

@@ -10,6 +10,7 @@
 #include "internal.h"
 #include "super.h"
 
+#include <kernel/guard.h>
 #include <kernel/text.h>
 
 static struct mutex mount_change = MUTEX_INIT(mount_change, RANK_MOUNT);
@@ -328,7 +329,7 @@ int mount_remount(struct path *at, uint32_t flags, bool bind, const char *data)
 	mutex_lock(&mount_change);
 	int error = 0;
 	if (!bind && m->sb->ops->remount != nullptr)
-		error = m->sb->ops->remount(m->sb, &o);
+		error = guard_run(m->sb->type->component, m->sb->ops->remount(m->sb, &o));
 	if (error == 0) {
 		uint32_t atime =
 			flags & (MS_NOATIME | MS_RELATIME | MS_STRICTATIME) ? 0 : m->flags & (MS_NOATIME | MS_RELATIME);
@@ -360,7 +361,7 @@ int mount_detach_path(struct path *p, uint32_t flags)
 	if (error != 0)
 		return error;
 	if (m->sb->ops->sync != nullptr)
-		(void)m->sb->ops->sync(m->sb);
+		(void)guard_run(m->sb->type->component, m->sb->ops->sync(m->sb));
 	path_put(&was);
 	mount_put(m); /* the table's */
 	return 0;
@@ -460,5 +461,5 @@ void mount_show_options(struct mount *m, struct text_buffer *b)
 {
 	mount_show_flags(m, b);
 	if (m->sb->ops->show_options != nullptr)
-		m->sb->ops->show_options(m->sb, b);
+		(void)guard_run_void(m->sb->type->component, m->sb->ops->show_options(m->sb, b));
 }

@@ -8,6 +8,7 @@
 #include "internal.h"
 #include "table.h"
 
+#include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
@@ -100,7 +101,7 @@ static int open_unnamed(const struct path *dir, uint32_t flags, uint32_t mode, s
 	struct make_request r = {.mode = S_IFREG | (mode & ~umask & S_IALLUGO),
 				 .uid = p != nullptr ? p->cred.fsuid : 0,
 				 .gid = p != nullptr ? p->cred.fsgid : 0};
-	error = i->ops->make_unnamed(i, &r, &made);
+	error = guard_run(inode_component(i), i->ops->make_unnamed(i, &r, &made));
 	if (error != 0)
 		return error;
 	char text[24];

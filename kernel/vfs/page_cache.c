@@ -7,6 +7,7 @@
  * threads never read the same page from a disk. Tree nodes are allocated before the lock is taken.
  */
 #include "page_cache.h"
+#include <kernel/guard.h>
 
 #include "internal.h"
 
@@ -142,7 +143,7 @@ static uint64_t slot_remove(struct page_cache *c, uint64_t index)
 static int fill_page(struct inode *i, uint64_t index, struct page *page)
 {
 	struct page_cache *c = i->cache;
-	int error = c->ops->fill(i, index, page);
+	int error = guard_run(inode_component(i), c->ops->fill(i, index, page));
 
 	if (error != 0) {
 		(void)slot_remove(c, index);
@@ -169,7 +170,7 @@ static int add_page(struct inode *i, uint64_t index, uint64_t flags, struct page
 {
 	struct page_cache *c = i->cache;
 
-	int error = c->ops->reserve != nullptr ? c->ops->reserve(i, 1) : 0;
+	int error = c->ops->reserve != nullptr ? guard_run(inode_component(i), c->ops->reserve(i, 1)) : 0;
 	if (error != 0)
 		return error;
 	struct page *page = page_alloc_user(c->ops->fill == nullptr);
@@ -187,7 +188,7 @@ static int add_page(struct inode *i, uint64_t index, uint64_t flags, struct page
 		if (page != nullptr)
 			page_put(page);
 		if (c->ops->release != nullptr)
-			c->ops->release(i, 1);
+			(void)guard_run_void(inode_component(i), c->ops->release(i, 1));
 		return error;
 	}
 	*out = page;
@@ -240,7 +241,7 @@ void page_cache_drop(struct inode *i, uint64_t first, uint64_t last)
 	}
 	account(i, -dropped);
 	if (dropped > 0 && c->ops->release != nullptr)
-		c->ops->release(i, (uint64_t)dropped);
+		(void)guard_run_void(inode_component(i), c->ops->release(i, (uint64_t)dropped));
 }
 
 void page_cache_punch(struct inode *i, uint64_t first, uint64_t last)
@@ -295,7 +296,7 @@ int page_cache_write_back(struct inode *i)
 		if (place == nullptr || at == UINT64_MAX)
 			return result;
 		if (page != nullptr) {
-			int error = c->ops->write_back(i, at, page);
+			int error = guard_run(inode_component(i), c->ops->write_back(i, at, page));
 			result = result != 0 ? result : error;
 			page_put(page);
 		}

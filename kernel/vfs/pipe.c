@@ -389,6 +389,7 @@ static void pipe_release(struct file *f)
 }
 
 const struct file_ops pipe_ops = {
+	.component = &component_vfs,
 	.read = pipe_read,
 	.write = pipe_write,
 	.poll = pipe_poll,

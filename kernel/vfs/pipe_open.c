@@ -32,7 +32,7 @@ static int pipefs_fill(struct superblock *sb, const struct mount_options *)
 	return sb->root != nullptr ? 0 : -ENOMEM;
 }
 
-static struct filesystem pipefs = {.name = "pipefs", .fill = pipefs_fill, .single = true};
+static struct filesystem pipefs = {.name = "pipefs", .component = &component_vfs, .fill = pipefs_fill, .single = true};
 
 int pipe_init(void)
 {
@@ -125,7 +125,7 @@ static int fifo_open(struct file *f)
 	return error;
 }
 
-const struct file_ops fifo_ops = {.open = fifo_open};
+const struct file_ops fifo_ops = {.component = &component_vfs, .open = fifo_open};
 
 static int create_end(struct inode *i, uint32_t flags, struct file **out)
 {

@@ -5,6 +5,7 @@
 
 #include <abi/poll.h>
 #include <kernel/file.h>
+#include <kernel/guard.h>
 
 struct poll_table {
 	void (*watch)(struct poll_table *table, struct wait_queue *q);
@@ -15,7 +16,8 @@ static inline uint32_t file_poll(struct file *f, struct poll_table *table)
 {
 	if (f->ops->poll == nullptr)
 		return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
-	return f->ops->poll(f, table);
+	long events = guard_run(f->ops->component, f->ops->poll(f, table));
+	return events >= 0 ? (uint32_t)events : POLLERR | POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 }
 
 struct user_timespec {

@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 
+#include <kernel/guard.h>
 #include <kernel/syscall.h>
 
 enum : size_t { BUFFER_MAX = 32768 };
@@ -62,7 +63,8 @@ static bool gather_entry(void *ctx, const char *name, size_t len, uint64_t ino, 
 static long gather_locked(struct file *f, struct gather *g)
 {
 	mutex_lock(&f->position_lock);
-	long result = f->inode->nlink == 0 ? -ENOENT : f->ops->readdir(f, gather_entry, g);
+	long result =
+		f->inode->nlink == 0 ? -ENOENT : guard_run(f->ops->component, f->ops->readdir(f, gather_entry, g));
 	mutex_unlock(&f->position_lock);
 	return result;
 }

@@ -8,6 +8,7 @@
  */
 #include "internal.h"
 
+#include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
@@ -103,7 +104,8 @@ static int rename_locked(struct rename *r, char *name_memory, bool *used)
 	if (error == 0 && (from->ops->rename == nullptr || to->nlink == 0))
 		error = to->nlink == 0 ? -ENOENT : -EPERM;
 	if (error == 0)
-		error = from->ops->rename(from, &r->from.last, i, to, &r->to.last, replaced, exchange);
+		error = guard_run(inode_component(from),
+				  from->ops->rename(from, &r->from.last, i, to, &r->to.last, replaced, exchange));
 	if (error != 0)
 		return error;
 	if (exchange) {

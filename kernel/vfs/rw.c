@@ -9,6 +9,7 @@
  */
 #include "internal.h"
 
+#include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 #include <nucleus/layout.h>
@@ -16,6 +17,12 @@
 enum : size_t { IO_MAX = 0x7ffff000, SEGMENTS_MAX = 1024, SEGMENTS_INLINE = 8 };
 
 typedef long (*io_function)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
+
+/* An operation that faults leaves the position alone. */
+static long run(struct file *f, io_function op, struct io_buffer *buf, size_t n, uint64_t *pos)
+{
+	return guard_run(f->ops->component, op(f, buf, n, pos));
+}
 
 /* The position is moved by what the call may use, then by what it did not. */
 static long io_claimed(struct file *f, io_function op, struct io_buffer *buf, size_t n, bool write)
@@ -29,7 +36,7 @@ static long io_claimed(struct file *f, io_function op, struct io_buffer *buf, si
 	mutex_unlock(&f->position_lock);
 
 	uint64_t end = pos;
-	long result = op(f, buf, n, &end);
+	long result = run(f, op, buf, n, &end);
 	if (end != pos + claim) {
 		mutex_lock(&f->position_lock);
 		if (f->position == pos + claim)
@@ -45,12 +52,12 @@ static long io_at_position(struct file *f, io_function op, struct io_buffer *buf
 
 	if (!(f->mode & FILE_POSITION)) {
 		pos = 0;
-		return op(f, buf, n, &pos);
+		return run(f, op, buf, n, &pos);
 	}
 	if (__atomic_load_n(&f->refs, __ATOMIC_RELAXED) > 1 && S_ISREG(f->inode->mode) && f->inode->cache != nullptr &&
 	    !(write && (f->flags & O_APPEND)))
 		return io_claimed(f, op, buf, n, write);
-	long result = op(f, buf, n, &pos);
+	long result = run(f, op, buf, n, &pos);
 	f->position = pos;
 	return result;
 }
@@ -112,7 +119,7 @@ static long positioned(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 		return error;
 	if (!(f->mode & FILE_POSITION))
 		return -ESPIPE;
-	return op(f, buf, n, &pos);
+	return run(f, op, buf, n, &pos);
 }
 
 static long io_positioned(int fd, user_addr at, size_t n, int64_t pos, bool write)
@@ -273,14 +280,14 @@ long file_read_at(struct file *f, void *dst, size_t n, uint64_t pos)
 {
 	struct io_buffer buf = {.kernel = dst};
 
-	return f->ops->read != nullptr ? f->ops->read(f, &buf, n, &pos) : -EINVAL;
+	return f->ops->read != nullptr ? run(f, f->ops->read, &buf, n, &pos) : -EINVAL;
 }
 
 long file_write_at(struct file *f, const void *src, size_t n, uint64_t pos)
 {
 	struct io_buffer buf = {.kernel = (void *)src};
 
-	return f->ops->write != nullptr ? f->ops->write(f, &buf, n, &pos) : -EINVAL;
+	return f->ops->write != nullptr ? run(f, f->ops->write, &buf, n, &pos) : -EINVAL;
 }
 
 long file_seek_generic(struct file *f, int64_t offset, int whence)
@@ -313,7 +320,7 @@ static long sys_lseek(int fd, int64_t offset, int whence)
 		result = -ESPIPE;
 	} else {
 		mutex_lock(&r.file->position_lock);
-		result = r.file->ops->seek(r.file, offset, whence);
+		result = guard_run(r.file->ops->component, r.file->ops->seek(r.file, offset, whence));
 		mutex_unlock(&r.file->position_lock);
 	}
 	file_ref_put(r);

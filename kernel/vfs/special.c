@@ -9,7 +9,7 @@ static int special_open(struct file *f)
 	return -ENXIO;
 }
 
-const struct file_ops special_ops = {.open = special_open};
+const struct file_ops special_ops = {.component = &component_vfs, .open = special_open};
 
 const struct file_ops *inode_special_ops(uint32_t mode)
 {

@@ -6,6 +6,7 @@
  */
 #include "internal.h"
 
+#include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
@@ -205,7 +206,7 @@ static long read_magic_link(struct inode *i, char *out, size_t size)
 {
 	struct path to;
 
-	int error = i->ops->follow(i, &to);
+	int error = guard_run(inode_component(i), i->ops->follow(i, &to));
 	if (error != 0)
 		return error;
 	long n = path_format(&to, out, size);
@@ -230,7 +231,7 @@ static long readlink_user(int dirfd, user_addr text, user_addr at, long size)
 		n = target == nullptr ? -ENOMEM : 0;
 	}
 	if (n == 0)
-		n = i->ops->readlink != nullptr ? i->ops->readlink(i, target, PATH_MAX)
+		n = i->ops->readlink != nullptr ? guard_run(inode_component(i), i->ops->readlink(i, target, PATH_MAX))
 						: read_magic_link(i, target, PATH_MAX);
 	path_put(&p);
 	if (n > 0) {
@@ -258,7 +259,7 @@ static long statfs_mount(struct superblock *sb, uint32_t mount_flags, user_addr 
 {
 	struct statfs s = {.bsize = sb->block_size, .namelen = NAME_MAX};
 
-	int error = sb->ops->statfs != nullptr ? sb->ops->statfs(sb, &s) : 0;
+	int error = sb->ops->statfs != nullptr ? guard_run(sb->type->component, sb->ops->statfs(sb, &s)) : 0;
 	if (error != 0)
 		return error;
 	s.frsize = s.bsize;

@@ -5,6 +5,8 @@
  */
 #include "super.h"
 #include "internal.h"
+#include <kernel/guard.h>
+#include <kernel/log.h>
 
 static struct mutex super_lock = MUTEX_INIT(super_lock, RANK_MOUNT + 1);
 static struct list filesystems GUARDED_BY(&super_lock) = LIST_INIT(filesystems);
@@ -13,6 +15,7 @@ static uint32_t next_device; /* atomic; minor numbers of filesystems without a d
 
 void filesystem_register(struct filesystem *fs)
 {
+	KASSERT(fs->component != nullptr);
 	mutex_lock(&super_lock);
 	list_push_back(&filesystems, &fs->link);
 	mutex_unlock(&super_lock);
@@ -52,13 +55,13 @@ uint64_t superblock_new_ino(struct superblock *sb)
 static void superblock_free(struct superblock *sb)
 {
 	if (sb->ops != nullptr && sb->ops->destroy != nullptr)
-		sb->ops->destroy(sb);
+		(void)guard_run_void(sb->type->component, sb->ops->destroy(sb));
 	kfree(sb);
 }
 
 static int superblock_fill(struct superblock *sb, const struct mount_options *o)
 {
-	int error = sb->type->fill(sb, o);
+	int error = guard_run(sb->type->component, sb->type->fill(sb, o));
 	if (error != 0)
 		return error;
 	sb->root_dentry = dentry_create(sb, nullptr, &(struct name){"/", 1, 0}, sb->root);
@@ -135,7 +138,7 @@ int superblocks_sync(void)
 	mutex_lock(&super_lock);
 	list_for_each(sb, &superblocks, link) {
 		if (sb->ops->sync != nullptr) {
-			int error = sb->ops->sync(sb);
+			int error = guard_run(sb->type->component, sb->ops->sync(sb));
 			result = result != 0 ? result : error;
 		}
 	}

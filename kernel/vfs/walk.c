@@ -8,6 +8,7 @@
  * which is left in `last`.
  */
 #include "internal.h"
+#include <kernel/guard.h>
 
 enum : uint32_t { LINKS_MAX = 40 };
 
@@ -138,7 +139,7 @@ static int push_target(struct walk *w, struct inode *link)
 	struct link_text *t = kmalloc(sizeof(*t) + room + 1);
 	if (t == nullptr)
 		return -ENOMEM;
-	long n = link->ops->readlink(link, t->text, room);
+	long n = guard_run(inode_component(link), link->ops->readlink(link, t->text, room));
 	if (n <= 0) {
 		kfree(t);
 		return n < 0 ? (int)n : -ENOENT;
@@ -176,7 +177,9 @@ int walk_follow(struct walk *w, struct path *link)
 	} else if (i->ops->follow != nullptr) {
 		struct path to;
 
-		error = w->flags & (WALK_NO_MAGIC | WALK_BENEATH | WALK_IN_ROOT) ? -ELOOP : i->ops->follow(i, &to);
+		error = w->flags & (WALK_NO_MAGIC | WALK_BENEATH | WALK_IN_ROOT)
+				? -ELOOP
+				: guard_run(inode_component(i), i->ops->follow(i, &to));
 		if (error == 0) {
 			path_put(&w->at);
 			w->at = to;

@@ -8,6 +8,7 @@
 #include "internal.h"
 #include "pipe.h"
 
+#include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
@@ -25,7 +26,7 @@ static long write_all(struct file *to, const char *bytes, size_t n, uint64_t *po
 
 	while (done < n) {
 		struct io_buffer buf = {.kernel = (void *)(bytes + done)};
-		long part = to->ops->write(to, &buf, n - done, pos);
+		long part = guard_run(to->ops->component, to->ops->write(to, &buf, n - done, pos));
 
 		if (part <= 0)
 			return done > 0 ? (long)done : part;
@@ -46,7 +47,8 @@ static long transfer(struct transfer *t, size_t n)
 	while (done < n) {
 		struct io_buffer buf = {.kernel = bounce};
 		uint64_t pos = *t->from_pos;
-		long got = t->from->ops->read(t->from, &buf, MIN(n - done, BOUNCE), &pos);
+		long got = guard_run(t->from->ops->component,
+				     t->from->ops->read(t->from, &buf, MIN(n - done, BOUNCE), &pos));
 
 		result = got;
 		if (got <= 0)

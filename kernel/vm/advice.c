@@ -7,6 +7,7 @@
 #include "vm_internal.h"
 
 #include <arch/page_table_walk.h>
+#include <kernel/guard.h>
 #include <kernel/syscall.h>
 #include <kernel/user.h>
 
@@ -124,7 +125,8 @@ static bool is_resident(struct vm_space *s, struct vm_area *a, uint64_t va) REQU
 
 	if (page_entry_used(page_table_lookup(s->root, va)))
 		return true;
-	if (!a->file || !a->file->ops->get_cached || !a->file->ops->get_cached(a->file, area_index(a, va), 1, &page))
+	if (!a->file || !a->file->ops->get_cached ||
+	    !(guard_run(a->file->ops->component, a->file->ops->get_cached(a->file, area_index(a, va), 1, &page)) > 0))
 		return false;
 	page_put(page);
 	return true;
@@ -191,7 +193,7 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 		read_unlock(&s->lock);
 		if (file) {
 			if (!error)
-				error = file->ops->fsync(file);
+				error = guard_run(file->ops->component, file->ops->fsync(file));
 			file_put(file);
 		}
 		if (error)

@@ -13,6 +13,7 @@
  * process. POSIX.1-2017 mmap: beyond a file's end is SIGBUS.
  */
 #include "vm_internal.h"
+#include <kernel/guard.h>
 
 #include <arch/page_ops.h>
 #include <arch/page_table_walk.h>
@@ -97,7 +98,9 @@ static void fault_around(struct vm_space *s, struct vm_area *a, uint64_t va, uin
 	unsigned n = (unsigned)((end - start) >> PAGE_SHIFT);
 	struct page *pages[CLUSTER_MAX];
 
-	if (!leaf || n < 2 || !a->file->ops->get_cached(a->file, area_index(a, start), n, pages))
+	if (!leaf || n < 2 ||
+	    !(guard_run(a->file->ops->component, a->file->ops->get_cached(a->file, area_index(a, start), n, pages)) >
+	      0))
 		return;
 	for (unsigned i = 0; i < n;) {
 		unsigned run = 0;
@@ -119,7 +122,8 @@ static int fault_file(struct vm_space *s, struct vm_area *a, const struct fault 
 	struct page *page;
 	long error;
 
-	error = a->file->ops->get_page(a->file, area_index(a, f->va), shared && f->write, &page);
+	error = guard_run(a->file->ops->component,
+			  a->file->ops->get_page(a->file, area_index(a, f->va), shared && f->write, &page));
 	if (error)
 		return error == -ENXIO ? -EIO : (int)error;
 	uint32_t prot = a->prot;
@@ -191,7 +195,8 @@ static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault 
 
 	if (shared && a->file) {
 		/* Tells the file that the page is about to change. */
-		result = a->file->ops->get_page(a->file, area_index(a, f->va), true, &fresh);
+		result = guard_run(a->file->ops->component,
+				   a->file->ops->get_page(a->file, area_index(a, f->va), true, &fresh));
 		if (result)
 			return result == -ENXIO ? -EIO : (int)result;
 		page_put(fresh);

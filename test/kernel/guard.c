@@ -5,6 +5,7 @@
 #include "faults.h"
 
 #include <abi/errno.h>
+#include <kernel/guard.h>
 #include <kernel/lock.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>

@@ -4,10 +4,8 @@
 
 #include <abi/errno.h>
 #include <kernel/clock.h>
+#include <kernel/guard.h>
 #include <kernel/page.h>
-
-/* More than the time in which the nucleus takes faults of one thread for a storm. */
-constexpr uint64_t FAULT_PAUSE_NS = 6 * MS;
 
 uint64_t ktest_now(void)
 {

@@ -8,6 +8,7 @@
 #include <abi/errno.h>
 #include <kernel/clock.h>
 #include <kernel/cmdline.h>
+#include <kernel/guard.h>
 #include <kernel/lock.h>
 #include <kernel/log.h>
 #include <lib/string.h>
@@ -25,7 +26,8 @@ constexpr uint64_t CASE_LIMIT_NS = 60'000 * MS;
 	X(park)                                                                                                        \
 	X(schedule)                                                                                                    \
 	X(interrupts)                                                                                                  \
-	X(context) X(process) X(account) X(protection) X(guard) X(locks) X(timers) X(memory) X(user_copy) X(stress)
+	X(context)                                                                                                     \
+	X(process) X(account) X(protection) X(guard) X(vfs_guards) X(locks) X(timers) X(memory) X(user_copy) X(stress)
 #define DECLARE(name) extern const struct ktest_suite ktest_suite_##name;
 SUITES(DECLARE)
 #define REFER(name) &ktest_suite_##name,

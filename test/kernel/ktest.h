@@ -66,6 +66,8 @@ bool ktest_failed(void); /* the running case, so far */
 #define MS 1'000'000ull
 
 void sleep_ns(uint64_t ns);
+/* More than the time in which the nucleus takes faults of one thread for a storm. */
+constexpr uint64_t FAULT_PAUSE_NS = 6 * MS;
 /* Waits, at most half a minute, until the condition holds; its value. */
 #define WAIT_UNTIL(condition)                                                                                          \
 	({                                                                                                             \

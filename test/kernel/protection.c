@@ -9,6 +9,7 @@
 #include "bare.h"
 
 #include <abi/errno.h>
+#include <kernel/guard.h>
 #include <kernel/kmap.h>
 
 DECLARE_COMPONENT(core);

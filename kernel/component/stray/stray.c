@@ -13,6 +13,7 @@
 #include <abi/errno.h>
 #include <kernel/clock.h>
 #include <kernel/component.h>
+#include <kernel/guard.h>
 #include <kernel/init.h>
 #include <kernel/lock.h>
 #include <kernel/log.h>

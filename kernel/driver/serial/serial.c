@@ -137,7 +137,8 @@ static bool output_idle(struct tty *t)
 	return __atomic_load_n(&((struct port *)tty_driver_data(t))->idle, __ATOMIC_ACQUIRE);
 }
 
-static const struct tty_driver driver = {.start_output = start_output, .output_idle = output_idle};
+static const struct tty_driver driver = {
+	.component = &component_serial, .start_output = start_output, .output_idle = output_idle};
 
 static bool bring_up(struct port *p)
 {

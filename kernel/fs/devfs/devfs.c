@@ -10,7 +10,7 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
-#include <kernel/component.h>
+#include <kernel/guard.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
@@ -101,8 +101,8 @@ static int change_node(const char *name, const struct make_request *r)
 int chrdev_register(const char *name, uint32_t major, uint32_t minor, uint32_t mode, const struct file_ops *ops,
 		    void *private_data)
 {
+	KASSERT(ops->component != nullptr);
 	struct chrdev *d = kmalloc(sizeof(*d));
-
 	if (d == nullptr)
 		return -ENOMEM;
 	*d = (struct chrdev){.info = {name, major, minor, mode}, .ops = ops, .private_data = private_data};
@@ -162,7 +162,7 @@ int chrdev_open(struct file *f)
 		return -ENXIO;
 	f->ops = ops;
 	f->private_data = private_data;
-	return ops->open != nullptr ? ops->open(f) : 0;
+	return ops->open != nullptr ? guard_run(ops->component, ops->open(f)) : 0;
 }
 
 int devfs_add_link(const char *name, const char *target)
@@ -216,7 +216,8 @@ static int devfs_fill(struct superblock *sb, const struct mount_options *o)
 	return error;
 }
 
-static struct filesystem devfs = {.name = "devtmpfs", .fill = devfs_fill, .single = true};
+static struct filesystem devfs = {
+	.name = "devtmpfs", .component = &component_devfs, .fill = devfs_fill, .single = true};
 
 void devfs_register(void)
 {

@@ -104,12 +104,19 @@ static long random_write(struct file *, struct io_buffer *buf, size_t n, uint64_
 	return (long)done;
 }
 
-static const struct file_ops null_ops = {.read = null_read, .write = null_write, .seek = device_seek};
-static const struct file_ops zero_ops = {
-	.read = zero_read, .write = null_write, .seek = device_seek, .get_page = zero_get_page};
-static const struct file_ops full_ops = {.read = zero_read, .write = full_write, .seek = device_seek};
-static const struct file_ops random_ops = {.read = random_read, .write = random_write, .seek = device_seek};
-static const struct file_ops urandom_ops = {.read = urandom_read, .write = random_write, .seek = device_seek};
+static const struct file_ops null_ops = {
+	.component = &component_devfs, .read = null_read, .write = null_write, .seek = device_seek};
+static const struct file_ops zero_ops = {.component = &component_devfs,
+					 .read = zero_read,
+					 .write = null_write,
+					 .seek = device_seek,
+					 .get_page = zero_get_page};
+static const struct file_ops full_ops = {
+	.component = &component_devfs, .read = zero_read, .write = full_write, .seek = device_seek};
+static const struct file_ops random_ops = {
+	.component = &component_devfs, .read = random_read, .write = random_write, .seek = device_seek};
+static const struct file_ops urandom_ops = {
+	.component = &component_devfs, .read = urandom_read, .write = random_write, .seek = device_seek};
 
 void memory_devices_register(void)
 {

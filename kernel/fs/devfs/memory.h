@@ -3,6 +3,10 @@
 #ifndef KERNEL_FS_DEVFS_MEMORY_H
 #define KERNEL_FS_DEVFS_MEMORY_H
 
+#include <kernel/component.h>
+
+DECLARE_COMPONENT(devfs);
+
 void memory_devices_register(void);
 
 #endif

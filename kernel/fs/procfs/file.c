@@ -173,6 +173,7 @@ static long text_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 }
 
 const struct file_ops proc_text_ops = {
+	.component = &component_procfs,
 	.open = text_open,
 	.release = text_release,
 	.read = text_read,

@@ -229,7 +229,8 @@ static long proc_readdir(struct file *f, readdir_emit emit, void *ctx)
 	return proc_inode_of(f->inode)->kind == PROC_NODE ? readdir_node(f, emit, ctx) : proc_pid_readdir(f, emit, ctx);
 }
 
-static const struct file_ops proc_dir_ops = {.readdir = proc_readdir, .seek = file_seek_generic};
+static const struct file_ops proc_dir_ops = {
+	.component = &component_procfs, .readdir = proc_readdir, .seek = file_seek_generic};
 
 static void proc_evict(struct inode *i)
 {
@@ -262,8 +263,8 @@ static int sysfs_fill(struct superblock *sb, const struct mount_options *)
 	return fill(sb, &sysfs_root);
 }
 
-static struct filesystem proc = {.name = "proc", .fill = proc_fill, .single = true};
-static struct filesystem sysfs = {.name = "sysfs", .fill = sysfs_fill, .single = true};
+static struct filesystem proc = {.name = "proc", .component = &component_procfs, .fill = proc_fill, .single = true};
+static struct filesystem sysfs = {.name = "sysfs", .component = &component_procfs, .fill = sysfs_fill, .single = true};
 
 void procfs_register(void)
 {

@@ -3,6 +3,7 @@
 #include "procfs.h"
 
 #include <abi/errno.h>
+#include <kernel/guard.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
 
@@ -73,7 +74,7 @@ static int show_mountinfo(void *ctx, struct mount *m)
 	append_field(c->b, m->source);
 	text_printf(c->b, " %s", m->sb->flags & MS_RDONLY ? "ro" : "rw");
 	if (m->sb->ops->show_options != nullptr)
-		m->sb->ops->show_options(m->sb, c->b);
+		(void)guard_run_void(m->sb->type->component, m->sb->ops->show_options(m->sb, c->b));
 	text_printf(c->b, "\n");
 	return 0;
 }

@@ -8,9 +8,12 @@
 #ifndef KERNEL_FS_PROCFS_H
 #define KERNEL_FS_PROCFS_H
 
+#include <kernel/component.h>
 #include <kernel/process.h>
 #include <kernel/text.h>
 #include <kernel/vfs.h>
+
+DECLARE_COMPONENT(procfs);
 
 void procfs_register(void); /* the types "proc" and "sysfs" */
 

@@ -296,6 +296,7 @@ const struct inode_ops tmpfs_dir_ops = {
 };
 
 const struct file_ops tmpfs_dir_file_ops = {
+	.component = &component_tmpfs,
 	.readdir = dir_readdir,
 	.seek = file_seek_generic,
 };

@@ -112,6 +112,7 @@ const struct inode_ops tmpfs_file_inode_ops = {
 };
 
 const struct file_ops tmpfs_file_ops = {
+	.component = &component_tmpfs,
 	.read = page_cache_read,
 	.write = page_cache_write,
 	.seek = page_cache_seek_file,

@@ -205,7 +205,7 @@ int tmpfs_fill(struct superblock *sb, const struct mount_options *o)
 	return error;
 }
 
-static struct filesystem tmpfs = {.name = "tmpfs", .fill = tmpfs_fill};
+static struct filesystem tmpfs = {.name = "tmpfs", .component = &component_tmpfs, .fill = tmpfs_fill};
 
 void tmpfs_register(void)
 {

@@ -3,8 +3,11 @@
 #ifndef KERNEL_FS_TMPFS_H
 #define KERNEL_FS_TMPFS_H
 
+#include <kernel/component.h>
 #include <kernel/vfs.h>
 #include <lib/list.h>
+
+DECLARE_COMPONENT(tmpfs);
 
 /* A directory's entries, in the order of their making; buckets by hash once there are many. */
 struct tmpfs_dir {

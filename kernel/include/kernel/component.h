@@ -5,8 +5,7 @@
  *
  * A component is one folder with one DEFINE_COMPONENT; blame names the folder of the guilty
  * function. Threads and allocations belong to a component. Entry points that others call are
- * wrapped in a guard: a fault inside unwinds to it, the locks taken inside are released, the wait
- * queues entered inside left, and the guard yields an error.
+ * called under a guard (kernel/guard.h).
  */
 #ifndef KERNEL_COMPONENT_H
 #define KERNEL_COMPONENT_H
@@ -41,20 +40,6 @@ enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER,
 
 /* All components, for /proc. */
 struct component *component_at(uint32_t index); /* nullptr past the last */
-
-struct guard {
-	struct guard *outer;
-	struct component *component;
-	uint32_t held_count, wait_count;
-	uint32_t preempt_count;
-	uint64_t context[13]; /* callee-saved registers, stack pointer, program counter (arch); x86_64 needs 8 */
-};
-
-/*
- * Runs fn(arg) inside a guard of component c. Result: fn's, or -EFAULT if it faulted (the report is
- * out already). Nests. Context: any lowered thread.
- */
-long guard_call(struct component *c, long (*fn)(void *arg), void *arg);
 
 /* Counts a fault of the component and has it restarted by the component thread. Any context. */
 void component_failed(struct component *c);

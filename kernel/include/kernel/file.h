@@ -9,6 +9,7 @@
 #include <kernel/wait.h>
 #include <lib/types.h>
 
+struct component;
 struct file;
 struct inode;
 struct dentry;
@@ -48,6 +49,7 @@ size_t io_clear_out(const struct io_buffer *dst, size_t offset, size_t n);
 typedef bool (*readdir_emit)(void *ctx, const char *name, size_t len, uint64_t ino, uint8_t type, uint64_t next);
 
 struct file_ops {
+	struct component *component; /* whose operations these are: they run under its guard */
 	long (*read)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 	long (*write)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 	long (*seek)(struct file *f, int64_t offset, int whence); /* nullptr: ESPIPE; file_seek_generic */

@@ -9,8 +9,10 @@
 
 #include <kernel/file.h>
 
+struct component;
 struct tty;
 struct tty_driver {
+	struct component *component;			/* the driver's: its functions run under its guard */
 	void (*start_output)(struct tty *t);		/* any lowered thread; must not block long: wakes the
 							   driver's thread */
 	void (*set_line)(struct tty *t, uint32_t baud); /* may be nullptr */

@@ -81,6 +81,7 @@ struct superblock {
 };
 struct filesystem {
 	const char *name;
+	struct component *component;					   /* its operations run under its guard */
 	int (*fill)(struct superblock *sb, const struct mount_options *o); /* sets ops, root … */
 	bool needs_device;						   /* /proc/filesystems: no "nodev" */
 	bool single;							   /* every mount shows the one superblock */
@@ -151,6 +152,11 @@ struct inode {
 /* A fresh inode: refs 1, nlink 1, times now, a number of its own. nullptr: out of memory. */
 struct inode *inode_create(struct superblock *sb, uint32_t mode, const struct inode_ops *ops,
 			   const struct file_ops *file_ops);
+/* Whose operations those of the inode and its page cache are. */
+static inline struct component *inode_component(const struct inode *i)
+{
+	return i->sb->type->component;
+}
 void inode_get(struct inode *i);
 void inode_put(struct inode *i);		   /* may sleep */
 void inode_touch(struct inode *i, uint32_t which); /* ATTR_ATIME, ATTR_MTIME (with ctime), 0: ctime */
