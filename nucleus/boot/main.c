@@ -99,7 +99,9 @@ static void map_image(void)
 	map_image_part(h->nucleus_text, PTE_NUCLEUS_TEXT);
 	map_image_part(h->nucleus_rodata, PTE_NUCLEUS_RODATA);
 	map_image_part(h->nucleus_data, PTE_NUCLEUS_DATA);
-	map_image_part(h->lowered_text, PTE_LOWERED_TEXT);
+	map_image_part((struct image_range){h->lowered_text.start, ELEVATED_BASE}, PTE_LOWERED_TEXT);
+	map_image_part((struct image_range){ELEVATED_BASE, ELEVATED_END}, PTE_LOWERED_BRACKETS);
+	map_image_part((struct image_range){ELEVATED_END, h->lowered_text.end}, PTE_LOWERED_TEXT);
 	map_image_part(h->lowered_rodata, PTE_LOWERED_RODATA);
 	map_image_part(h->lowered_data, PTE_LOWERED_DATA);
 	map_image_part(h->symtab, PTE_NUCLEUS_RODATA);
@@ -113,8 +115,8 @@ static void map_ram(void)
 		for (uint64_t at = mapped[i].start; at < mapped[i].end;) {
 			bool block = !(at & (BLOCK_SIZE - 1)) && mapped[i].end - at >= BLOCK_SIZE;
 
-			must(block ? kernel_view_map_block(DIRECT_BASE + at, at, PTE_NUCLEUS_DATA)
-				   : kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_DATA),
+			must(block ? kernel_view_map_block(DIRECT_BASE + at, at, PTE_NUCLEUS_DIRECT)
+				   : kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_DIRECT),
 			     "no memory for the direct map");
 			at += block ? BLOCK_SIZE : PAGE_SIZE;
 		}

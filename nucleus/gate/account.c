@@ -33,8 +33,8 @@ long call_account_control(uint32_t on)
 	wanted = on;
 	arch_patch_lower_sites(on);
 	account_apply(cpu_this());
-	/* The others apply it when they serve a shoot-down; it returns when all have. */
-	shootdown(nullptr, KMAP_END - PAGE_SIZE, KMAP_END);
+	/* The others apply it when they serve their mailbox; it returns when all have. */
+	shootdown_all_look();
 	nucleus_lock_release();
 	return 0;
 }

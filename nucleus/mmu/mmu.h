@@ -66,8 +66,10 @@ void kernel_view_unmap(uint64_t va, uint64_t count); /* with shoot-down */
 /* Shoot-down (mmu/shootdown.c): returns when no CPU has these translations any more. space == nullptr: kernel view. */
 void shootdown(struct space *s, uint64_t va, uint64_t end);
 void shootdown_serve(void); /* any context with interrupts off */
+/* Returns when every CPU has looked at its mailbox (and with it at what account_apply does). */
+void shootdown_all_look(void);
 
-/* The architecture's part. */
+/* The architecture's part. Flushing reaches all CPUs at once where CPU_FLUSHES_ALL (cpu.h) says so. */
 void arch_flush_local(struct space *s, uint64_t va, uint64_t end);
 void arch_send_shootdown(uint64_t cpu_mask);
 /* New top-level table of a process: the nucleus half, and in modes with privileged threads everything. */

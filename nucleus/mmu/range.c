@@ -104,6 +104,8 @@ long call_space_map(uint32_t handle, uint64_t va, uint64_t pfn, uint64_t count, 
 
 			if (!e || !(at & (LEAF_SPAN - 1)))
 				e = table_make(s->root_phys, at, 1, s->index);
+			if (prot & MAP_PROT_EXEC)
+				pte_prepare_code(list[i] << PAGE_SHIFT);
 			pte_store(e, pte_user(list[i] << PAGE_SHIFT, prot));
 			table_count(e, 1);
 			e++;
@@ -133,7 +135,9 @@ long call_space_replace(uint32_t handle, uint64_t va, uint64_t pfn, uint32_t pro
 	if (!result) {
 		pte_t *e = table_make(s->root_phys, va, 1, s->index), old;
 
-		old = pte_exchange(e, pte_user(pfn << PAGE_SHIFT, prot));
+		if (prot & MAP_PROT_EXEC)
+			pte_prepare_code(pfn << PAGE_SHIFT);
+		old = pte_exchange(e, PTE_BREAK_BEFORE_MAKE ? 0 : pte_user(pfn << PAGE_SHIFT, prot));
 		frame_count_mapping(pfn << PAGE_SHIFT, 1);
 		if (pte_used(old)) {
 			shootdown(s, va, va + PAGE_SIZE);
@@ -143,6 +147,8 @@ long call_space_replace(uint32_t handle, uint64_t va, uint64_t pfn, uint32_t pro
 			table_count(e, 1);
 			s->pages++;
 		}
+		if (PTE_BREAK_BEFORE_MAKE)
+			pte_store(e, pte_user(pfn << PAGE_SHIFT, prot));
 	}
 	nucleus_lock_release();
 	return result;
@@ -233,6 +239,8 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 
 			if (!pte_used(old))
 				continue;
+			if (prot & MAP_PROT_EXEC)
+				pte_prepare_code(pte_phys(old));
 			old = pte_protect(e, prot);
 			changed |= pte_cachable(old);
 		}

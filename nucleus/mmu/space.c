@@ -99,7 +99,7 @@ long call_space_destroy(uint32_t handle)
 
 		/* No thread, so no CPU has it loaded; CPUs that cache it by PCID or ASID see the new birth. */
 		/* Unmapping has pruned; only a map that ran out of tables can have left some. */
-		for (uint64_t i = 0; i < 256; i++)
+		for (uint64_t i = 0; i <= (USER_END - 1) >> 39; i++)
 			if (pte_present(pte_load(&root[i])))
 				table_free_chain(table_unlink_empty(s->root_phys, i << 39,
 								    MIN((i + 1) << 39, (uint64_t)USER_END)));

@@ -238,7 +238,7 @@ void report_refused(const char *call, uint64_t pfn)
 	print_frame(pfn << PAGE_SHIFT);
 	log_printf("\n  thread:  %s[%u] of component %s on CPU %u\n", r->name, r->id,
 		   policy_component_name(r->component), cpu_this()->id);
-	backtrace(r->kernel.rip, r->kernel.rbp);
+	backtrace(context_pc(&r->kernel), context_frame(&r->kernel));
 	log_printf("=== end of report: the call fails ===\n");
 }
 
@@ -246,7 +246,7 @@ void report_preemption_held(const struct record *r, uint32_t count)
 {
 	log_printf("\n=== preemption held back too long ===\n  culprit: thread %s[%u] of component %s, count %u\n",
 		   r->name, r->id, policy_component_name(r->component), count);
-	backtrace(r->kernel.rip, r->kernel.rbp);
+	backtrace(context_pc(&r->kernel), context_frame(&r->kernel));
 	log_printf("=== end of report: the thread is preempted ===\n");
 }
 
@@ -266,7 +266,7 @@ static bool panicking;
 	arch_panic_prepare();
 	log_printf("\n=== nucleus panic on CPU %u: %s ===\n", cpu_this()->id, text);
 	if (c) {
-		backtrace(c->rip, c->rbp);
+		backtrace(context_pc(c), context_frame(c));
 		arch_report_registers(c);
 	} else {
 		backtrace((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_frame_address(0));

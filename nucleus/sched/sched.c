@@ -206,7 +206,7 @@ void sched_wake(struct record *r, long result)
 		return;
 	}
 	timer_disarm(r);
-	r->kernel.rax = (uint64_t)result;
+	context_set_result(&r->kernel, (uint64_t)result);
 	make_ready(r);
 }
 
@@ -308,7 +308,7 @@ static void arm_timer(struct cpu *cpu)
 		cpu->current = r;
 		cpu->reschedule = 0;
 		/* Kicked while it could not run. */
-		if (r->in_process && (r->kicked || r->process.rip >= USER_END))
+		if (r->in_process && (r->kicked || context_pc(&r->process) >= USER_END))
 			arch_set_pending_event(r);
 		arch_switch_to(cpu, r);
 		arm_timer(cpu);
@@ -429,7 +429,7 @@ long call_yield(void) NO_THREAD_SAFETY
 	}
 	if (next && !next->interrupt_thread && next->vruntime >= r->vruntime)
 		r->vruntime = next->vruntime + 1;
-	r->kernel.rax = 0;
+	context_set_result(&r->kernel, 0);
 	r->in_process = false;
 	sched_requeue_current();
 	sched_resume();

@@ -55,7 +55,7 @@ struct record {
 	uint64_t slice_start_ns;
 	uint64_t fault_ns;		/* when the last contained fault was reported */
 	uint64_t preempt_held_since_ns; /* a preemption is held back since then; 0: none */
-	uint64_t fs_base, gs_base;	/* TLS bases of the process context */
+	struct tls_bases tls;		/* of the process context */
 	_Alignas(64) unsigned char fpu[];
 };
 

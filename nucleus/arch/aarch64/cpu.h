@@ -54,6 +54,11 @@ static inline void context_set_result(struct context *c, uint64_t result)
 	c->x[0] = result;
 }
 
+/* Thread pointer of a process context. */
+struct tls_bases {
+	uint64_t tpidr;
+};
+
 struct cpu {
 	struct context *kernel_context;
 	uint64_t upcall_stack;
@@ -105,6 +110,9 @@ static_assert(offsetof(struct account_cpu, lowered_ns) == COUNT_LOWERED &&
 #define CPU_AREAS_BASE	 (POOL_BASE + 0x40000000)
 #define CPU_DEVICES_BASE (POOL_BASE + 0x80000000)
 #define CPUS_MAX	 64
+
+/* Whether arch_flush_local reaches all CPUs. */
+enum { CPU_FLUSHES_ALL = 1 };
 
 static inline uint64_t cpu_area(uint32_t id)
 {

@@ -34,8 +34,8 @@ long call_regs_get(uint32_t handle)
 		const struct context *p = &r->process;
 
 		if (r == cpu_this()->current && cpu_features.fsgsbase) {
-			r->fs_base = msr_read(MSR_FS_BASE);
-			r->gs_base = msr_read(MSR_KERNEL_GS_BASE);
+			r->tls.fs_base = msr_read(MSR_FS_BASE);
+			r->tls.gs_base = msr_read(MSR_KERNEL_GS_BASE);
 		}
 		/* The general registers stand in the same order in both. */
 		static_assert(offsetof(struct context, rdi) == offsetof(struct user_regs, rdi));
@@ -46,8 +46,8 @@ long call_regs_get(uint32_t handle)
 		u->rflags = p->rflags;
 		u->rsp = p->rsp;
 		u->ss = p->ss;
-		u->fs_base = r->fs_base;
-		u->gs_base = r->gs_base;
+		u->fs_base = r->tls.fs_base;
+		u->gs_base = r->tls.gs_base;
 	}
 	nucleus_lock_release();
 	return result;
@@ -83,13 +83,13 @@ long call_regs_set(uint32_t handle)
 		p->ss = SELECTOR_USER_DATA;
 		p->rflags = (u.rflags & RFLAGS_USER) | RFLAGS_IF | 2;
 		p->rsp = u.rsp;
-		r->fs_base = u.fs_base;
-		r->gs_base = u.gs_base;
+		r->tls.fs_base = u.fs_base;
+		r->tls.gs_base = u.gs_base;
 		r->full_restore = true;
 		if (r == cpu->current) {
 			__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
-			msr_write(MSR_FS_BASE, r->fs_base);
-			msr_write(MSR_KERNEL_GS_BASE, r->gs_base);
+			msr_write(MSR_FS_BASE, r->tls.fs_base);
+			msr_write(MSR_KERNEL_GS_BASE, r->tls.gs_base);
 		}
 	}
 	nucleus_lock_release();
@@ -114,8 +114,8 @@ long call_regs_clone(uint32_t handle)
 		p->cs = SELECTOR_USER_CODE;
 		p->ss = SELECTOR_USER_DATA;
 		memcpy(r->fpu, me->fpu, cpu_features.fpu_bytes);
-		r->fs_base = cpu_features.fsgsbase ? msr_read(MSR_FS_BASE) : me->fs_base;
-		r->gs_base = cpu_features.fsgsbase ? msr_read(MSR_KERNEL_GS_BASE) : me->gs_base;
+		r->tls.fs_base = cpu_features.fsgsbase ? msr_read(MSR_FS_BASE) : me->tls.fs_base;
+		r->tls.gs_base = cpu_features.fsgsbase ? msr_read(MSR_KERNEL_GS_BASE) : me->tls.gs_base;
 		r->full_restore = true;
 	}
 	nucleus_lock_release();
@@ -188,10 +188,10 @@ long call_tls_set(uint32_t which, uint64_t base)
 	if (base >= USER_END)
 		return -EPERM;
 	if (which == TLS_FS) {
-		r->fs_base = base;
+		r->tls.fs_base = base;
 		msr_write(MSR_FS_BASE, base);
 	} else if (which == TLS_GS) {
-		r->gs_base = base;
+		r->tls.gs_base = base;
 		msr_write(MSR_KERNEL_GS_BASE, base);
 	} else {
 		return -EINVAL;
@@ -204,8 +204,8 @@ long call_tls_get(uint32_t which)
 	struct record *r = cpu_this()->current;
 
 	if (which == TLS_FS)
-		return (long)(cpu_features.fsgsbase ? msr_read(MSR_FS_BASE) : r->fs_base);
+		return (long)(cpu_features.fsgsbase ? msr_read(MSR_FS_BASE) : r->tls.fs_base);
 	if (which == TLS_GS)
-		return (long)(cpu_features.fsgsbase ? msr_read(MSR_KERNEL_GS_BASE) : r->gs_base);
+		return (long)(cpu_features.fsgsbase ? msr_read(MSR_KERNEL_GS_BASE) : r->tls.gs_base);
 	return -EINVAL;
 }

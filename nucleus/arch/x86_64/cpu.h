@@ -31,6 +31,25 @@ static_assert(offsetof(struct context, cpu) == CONTEXT_CPU &&
 	      offsetof(struct context, is_process) == CONTEXT_IS_PROCESS);
 static_assert(sizeof(struct context) == CONTEXT_SIZE && CONTEXT_TOP % 16 == 0);
 
+/* What shared code wants to know of a context. */
+static inline uint64_t context_pc(const struct context *c)
+{
+	return c->rip;
+}
+static inline uint64_t context_frame(const struct context *c)
+{
+	return c->rbp;
+}
+static inline void context_set_result(struct context *c, uint64_t result)
+{
+	c->rax = result;
+}
+
+/* Thread pointers of a process context. */
+struct tls_bases {
+	uint64_t fs_base, gs_base;
+};
+
 /* Task state segment (Intel SDM vol. 3, 8.7): only the interrupt stacks are used. */
 struct [[gnu::packed]] tss {
 	uint32_t reserved0;
@@ -102,6 +121,9 @@ static_assert(offsetof(struct account_cpu, lowered_ns) == COUNT_LOWERED &&
 #define CPU_AREAS_BASE	 (POOL_BASE + 0x40000000)
 #define CPU_DEVICES_BASE (POOL_BASE + 0x80000000)
 #define CPUS_MAX	 64
+
+/* Whether arch_flush_local reaches all CPUs. */
+enum { CPU_FLUSHES_ALL = 0 };
 
 static inline uint64_t cpu_area(uint32_t id)
 {

@@ -22,13 +22,18 @@ enum : uint64_t {
 	X86_FRAME_MASK = 0x000ffffffffff000ull,
 };
 
+/* Entries may be exchanged for others as they are. */
+enum { PTE_BREAK_BEFORE_MAKE = 0 };
+
 /* Kinds of leaf the nucleus makes. */
 enum pte_kind : uint8_t {
 	PTE_NUCLEUS_TEXT,
 	PTE_NUCLEUS_RODATA,
 	PTE_NUCLEUS_DATA,
+	PTE_NUCLEUS_DIRECT, /* data that only the kernel view shows */
 	PTE_NUCLEUS_DEVICE,
 	PTE_LOWERED_TEXT,
+	PTE_LOWERED_BRACKETS, /* text that also runs elevated */
 	PTE_LOWERED_RODATA,
 	PTE_LOWERED_DATA,
 	PTE_LOWERED_DEVICE,
@@ -40,8 +45,10 @@ static inline pte_t pte_leaf(uint64_t phys, enum pte_kind kind, bool large)
 		[PTE_NUCLEUS_TEXT] = 0,
 		[PTE_NUCLEUS_RODATA] = X86_NO_EXECUTE,
 		[PTE_NUCLEUS_DATA] = X86_NO_EXECUTE | X86_WRITABLE,
+		[PTE_NUCLEUS_DIRECT] = X86_NO_EXECUTE | X86_WRITABLE,
 		[PTE_NUCLEUS_DEVICE] = X86_NO_EXECUTE | X86_WRITABLE | X86_CACHE_DISABLE | X86_WRITE_THROUGH,
 		[PTE_LOWERED_TEXT] = X86_USER,
+		[PTE_LOWERED_BRACKETS] = X86_USER,
 		[PTE_LOWERED_RODATA] = X86_USER | X86_NO_EXECUTE,
 		[PTE_LOWERED_DATA] = X86_USER | X86_NO_EXECUTE | X86_WRITABLE,
 		[PTE_LOWERED_DEVICE] = X86_USER | X86_NO_EXECUTE | X86_WRITABLE | X86_CACHE_DISABLE | X86_WRITE_THROUGH,
@@ -144,6 +151,12 @@ static inline pte_t pte_protect(volatile pte_t *at, uint32_t prot)
 static inline pte_t pte_exchange(volatile pte_t *at, pte_t e)
 {
 	return __atomic_exchange_n(at, e, __ATOMIC_SEQ_CST);
+}
+
+/* Before a frame is mapped executable: instruction caches follow stores by themselves (Intel SDM vol. 3, 12.6). */
+static inline void pte_prepare_code(uint64_t phys)
+{
+	(void)phys;
 }
 
 #endif

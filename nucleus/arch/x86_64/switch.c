@@ -169,8 +169,8 @@ void arch_switch_from(struct cpu *cpu, struct record *r)
 		fpu_save(r);
 	/* With FSGSBASE a process changes its bases without telling. The nucleus runs after SWAPGS. */
 	if (cpu_features.fsgsbase && r->space) {
-		r->fs_base = msr_read(MSR_FS_BASE);
-		r->gs_base = msr_read(MSR_KERNEL_GS_BASE);
+		r->tls.fs_base = msr_read(MSR_FS_BASE);
+		r->tls.gs_base = msr_read(MSR_KERNEL_GS_BASE);
 	}
 }
 
@@ -216,8 +216,8 @@ void arch_switch_to(struct cpu *cpu, struct record *r)
 	thread_page_set_cpu(cpu, r);
 	msr_write(MSR_GS_BASE, WINDOW_BASE + (r->page_pfn << PAGE_SHIFT));
 	if (r->space) {
-		msr_write(MSR_KERNEL_GS_BASE, r->gs_base);
-		msr_write(MSR_FS_BASE, r->fs_base);
+		msr_write(MSR_KERNEL_GS_BASE, r->tls.gs_base);
+		msr_write(MSR_FS_BASE, r->tls.fs_base);
 		if (cpu->fpu_owner != r || r->fpu_cpu != cpu) {
 			fpu_restore(r);
 			cpu->fpu_owner = r;
