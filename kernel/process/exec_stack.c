@@ -224,6 +224,7 @@ int exec_build_stack(struct exec *e)
 		.stack_start = plan.words_at,
 		.code_start = e->image.code_start,
 		.code_end = e->image.code_end,
+		.vdso = plan.vdso,
 	};
 	return error;
 }

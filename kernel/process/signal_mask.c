@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Masks, waiting for signals, alternate stacks: rt_sigprocmask(2), rt_sigpending(2),
- * rt_sigsuspend(2), rt_sigtimedwait(2), sigaltstack(2) (POSIX.1-2017 XSH 2.4).
+ * Masks, and waiting for signals: rt_sigprocmask(2), rt_sigpending(2), rt_sigsuspend(2),
+ * rt_sigtimedwait(2) (POSIX.1-2017 XSH 2.4).
  *
  * A thread's mask is changed by the thread itself alone, under signal_lock because senders read it.
  */
 #include "internal.h"
-#include <arch/signal.h>
 #include <kernel/clock.h>
 #include <kernel/user.h>
 #include <lib/string.h>
-#include <nucleus/calls.h>
 
 void signal_mask_set_temporary(uint64_t mask)
 {
@@ -156,48 +154,3 @@ static long sys_rt_sigtimedwait(user_addr set_at, user_addr info_at, user_addr t
 	return signo;
 }
 SYSCALL(rt_sigtimedwait);
-
-struct abi_stack {
-	uint64_t base;
-	int32_t flags, padding;
-	uint64_t size;
-};
-enum : uint32_t { SS_ONSTACK = 1, SS_DISABLE = 2, SS_AUTODISARM = 0x80000000 };
-enum : uint64_t { MINSIGSTKSZ = 2048 };
-
-static uint64_t own_stack_pointer(void)
-{
-	if (nucleus_regs_get(thread_page_current()->handle) != 0)
-		return 0;
-	return arch_regs_stack((const struct user_regs *)call_area());
-}
-
-static long sys_sigaltstack(user_addr new_stack, user_addr old_stack)
-{
-	struct process_thread *s = process_thread_current();
-	struct abi_stack fresh, old = {.base = s->altstack_base, .size = s->altstack_size};
-	uint64_t sp = own_stack_pointer();
-	bool on_it = s->altstack_size != 0 && sp > s->altstack_base && sp - s->altstack_base <= s->altstack_size;
-
-	old.flags = (int32_t)(s->altstack_size == 0 ? SS_DISABLE : (on_it ? SS_ONSTACK : 0) | s->altstack_flags);
-	if (new_stack.value != 0) {
-		if (get_user(fresh, new_stack) != 0)
-			return -EFAULT;
-		if (on_it)
-			return -EPERM;
-		uint32_t mode = (uint32_t)fresh.flags & ~SS_AUTODISARM;
-		if (mode != 0 && mode != SS_ONSTACK && mode != SS_DISABLE)
-			return syscall_refuse_flags(NR_sigaltstack, mode);
-		if (mode == SS_DISABLE) {
-			s->altstack_base = s->altstack_size = s->altstack_flags = 0;
-		} else {
-			if (fresh.size < MINSIGSTKSZ)
-				return -ENOMEM;
-			s->altstack_base = fresh.base;
-			s->altstack_size = fresh.size;
-			s->altstack_flags = (uint32_t)fresh.flags & SS_AUTODISARM;
-		}
-	}
-	return old_stack.value != 0 ? put_user(old_stack, old) : 0;
-}
-SYSCALL(sigaltstack);

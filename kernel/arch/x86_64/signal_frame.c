@@ -14,6 +14,7 @@
 #include <kernel/init.h>
 #include <kernel/process.h>
 #include <kernel/process/internal.h>
+#include <kernel/process/signal_stack.h>
 #include <kernel/slab.h>
 #include <kernel/syscall.h>
 #include <kernel/user.h>
@@ -30,9 +31,7 @@ static_assert(sizeof(struct frame_context) == 256);
 
 struct frame_user_context { /* struct ucontext */
 	uint64_t flags, link;
-	uint64_t stack_base;
-	int32_t stack_flags, padding;
-	uint64_t stack_size;
+	struct signal_stack stack;
 	struct frame_context context;
 	uint64_t mask;
 };
@@ -66,13 +65,7 @@ enum : uint64_t {
 	RFLAGS_RF = 0x10000,
 	NO_SYSCALL = UINT64_MAX,
 };
-enum : uint32_t {
-	FPU_MAGIC1 = 0x46505853,
-	FPU_MAGIC2 = 0x46505845,
-	SS_DISABLE = 2,
-	SS_ONSTACK = 1,
-	SS_AUTODISARM = 0x80000000
-};
+enum : uint32_t { FPU_MAGIC1 = 0x46505853, FPU_MAGIC2 = 0x46505845 };
 
 static uint64_t fpu_bytes(void)
 {
@@ -163,30 +156,12 @@ static void fill_context(struct frame_context *c, const struct user_regs *r, con
 	};
 }
 
-/* The stack the handler runs on: its top, and whether that means a change to the alternate one. */
-static uint64_t choose_stack(const struct user_regs *regs, const struct process_thread *s,
-			     const struct signal_action *a, bool *on_alternate)
-{
-	uint64_t sp = regs->rsp;
-	bool inside = s->altstack_size != 0 && sp > s->altstack_base && sp - s->altstack_base <= s->altstack_size;
-
-	*on_alternate = inside;
-	if (s->altstack_flags & SS_AUTODISARM)
-		*on_alternate = inside = false;
-	sp -= RED_ZONE;
-	if ((a->flags & SA_ONSTACK) && s->altstack_size != 0 && !inside) {
-		*on_alternate = true;
-		sp = s->altstack_base + s->altstack_size;
-	}
-	return sp;
-}
-
 int arch_signal_frame(struct user_regs *regs, const struct arch_signal_delivery *d)
 {
 	struct process_thread *s = process_thread_current();
 	struct frame frame = {.return_address = d->action.restorer};
 	bool on_alternate;
-	uint64_t sp = choose_stack(regs, s, &d->action, &on_alternate);
+	uint64_t sp = signal_stack_choose(regs->rsp, RED_ZONE, &d->action, &on_alternate);
 
 	if (!(d->action.flags & SA_RESTORER))
 		return -EFAULT;
@@ -194,7 +169,7 @@ int arch_signal_frame(struct user_regs *regs, const struct arch_signal_delivery 
 	/* As after a call: the stack is 16-byte aligned but for the return address (System V ABI,
 	 * x86_64, 3.2.2). */
 	uint64_t at = align_down(fpu_at - sizeof(frame), 16) - 8;
-	if (on_alternate && (at <= s->altstack_base || at - s->altstack_base > s->altstack_size))
+	if (on_alternate && !signal_stack_holds(at))
 		return -EFAULT;
 	if (at >= USER_END || put_fpu(fpu_at) != 0)
 		return -EFAULT;
@@ -202,15 +177,11 @@ int arch_signal_frame(struct user_regs *regs, const struct arch_signal_delivery 
 	frame.uc.context.fpu_state = fpu_at;
 	frame.uc.flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (has_xsave() ? UC_FP_XSTATE : 0);
 	frame.uc.mask = d->mask_to_restore;
-	frame.uc.stack_base = s->altstack_base;
-	frame.uc.stack_size = s->altstack_size;
-	frame.uc.stack_flags =
-		(int32_t)(s->altstack_size == 0 ? SS_DISABLE : (on_alternate ? SS_ONSTACK : 0) | s->altstack_flags);
+	frame.uc.stack = signal_stack_describe(on_alternate);
 	memcpy(frame.info, &d->info, sizeof(d->info));
 	if (copy_to_user(USER_ADDR(at), &frame, sizeof(frame)) != 0)
 		return -EFAULT;
-	if (s->altstack_flags & SS_AUTODISARM)
-		s->altstack_base = s->altstack_size = s->altstack_flags = 0;
+	signal_stack_entered();
 	regs->rdi = (uint64_t)d->signo;
 	regs->rsi = at + offsetof(struct frame, info);
 	regs->rdx = at + offsetof(struct frame, uc);
@@ -288,20 +259,6 @@ static void regs_from_context(struct user_regs *r, const struct frame_context *c
 	r->orig_rax = NO_SYSCALL;
 }
 
-static void restore_altstack(const struct frame_user_context *uc)
-{
-	struct process_thread *s = process_thread_current();
-	uint32_t mode = (uint32_t)uc->stack_flags & ~(SS_AUTODISARM | SS_ONSTACK);
-
-	if (mode == SS_DISABLE) {
-		s->altstack_base = s->altstack_size = s->altstack_flags = 0;
-	} else if (mode == 0 && uc->stack_size >= 2048) {
-		s->altstack_base = uc->stack_base;
-		s->altstack_size = uc->stack_size;
-		s->altstack_flags = (uint32_t)uc->stack_flags & SS_AUTODISARM;
-	}
-}
-
 static long sys_rt_sigreturn(void)
 {
 	uint32_t self = thread_page_current()->handle;
@@ -322,7 +279,7 @@ static long sys_rt_sigreturn(void)
 	memcpy(call_area(), &regs, sizeof(regs));
 	if (nucleus_regs_set(self) != 0)
 		goto bad;
-	restore_altstack(&uc);
+	signal_stack_restore(&uc.stack);
 	gate_resume();
 bad:
 	signal_force_current(&(struct signal_info){.signo = SIGSEGV, .code = SI_KERNEL});

@@ -7,6 +7,7 @@
 #include "pl011_regs.h"
 #include "serial.h"
 
+#include <kernel/init.h>
 #include <kernel/kmap.h>
 #include <kernel/log.h>
 #include <nucleus/calls.h>
@@ -99,7 +100,7 @@ static void acknowledge(const struct serial_port *p)
 	write_register(p, PL011_ICR, PL011_INT_RX_TIMEOUT | PL011_INT_ERRORS);
 }
 
-const struct serial_kind pl011_kind = {
+static const struct serial_kind kind = {
 	.name = "PL011",
 	.major = 204,
 	.first_minor = 64,
@@ -112,3 +113,20 @@ const struct serial_kind pl011_kind = {
 	.set_interrupts = set_interrupts,
 	.acknowledge = acknowledge,
 };
+
+static struct serial_port console = {.kind = &kind, .name = "ttyAMA0"};
+
+int pl011_find(void)
+{
+	const struct boot_console *c = &boot_info()->console;
+
+	if (c->kind != BOOT_CONSOLE_PL011) {
+		log_info("serial: the machine's description names no PL011");
+		return 0;
+	}
+	console.base = c->phys;
+	console.gsi = c->gsi;
+	console.irq_flags = c->irq_flags;
+	console.has_irq = c->gsi != 0;
+	return serial_add(&console);
+}

@@ -51,8 +51,7 @@ struct serial_port {
  * ever. -ENOSPC, -ENOMEM. */
 [[nodiscard]] int serial_add(struct serial_port *p);
 
-/* pl011.c, and pl011_find.c: announces the ports that firmware's device tree or ACPI tables name. */
-extern const struct serial_kind pl011_kind;
+/* Announces the UART that the machine's description (device tree, ACPI) names as the console, if it is a PL011. */
 [[nodiscard]] int pl011_find(void);
 
 #endif

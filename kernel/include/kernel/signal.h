@@ -64,6 +64,7 @@ enum : int32_t {
 	SI_QUEUE = -1,
 	SI_TIMER = -2,
 	SI_TKILL = -6,
+	ILL_ILLOPC = 1,
 	ILL_ILLOPN = 2,
 	FPE_INTDIV = 1,
 	FPE_INTOVF = 2,

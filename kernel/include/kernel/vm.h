@@ -65,9 +65,9 @@ int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_
 struct inode;
 void vm_unmap_file(struct inode *inode, uint64_t first_page);
 
-/* Everything that exec needs to know of /proc/PID/{cmdline,environ,auxv,stat}. */
+/* What exec laid out, for /proc/PID/{cmdline,environ,auxv,stat} and for signal frames. */
 struct vm_exec_info {
-	uint64_t arg_start, arg_end, env_start, env_end, stack_start, code_start, code_end;
+	uint64_t arg_start, arg_end, env_start, env_end, stack_start, code_start, code_end, vdso;
 };
 void vm_set_exec_info(struct vm_space *s, const struct vm_exec_info *info);
 void vm_get_exec_info(struct vm_space *s, struct vm_exec_info *info);

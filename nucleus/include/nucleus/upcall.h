@@ -58,6 +58,7 @@ struct boot_info {
 	uint32_t cpu_has_random; /* RDRAND / RNDR usable at ring 3 */
 	uint32_t fpu_state_bytes;
 	uint64_t hwcap, hwcap2; /* AT_HWCAP(2) for processes */
+	uint64_t cpu_identity;	/* aarch64: MIDR_EL1 of the first CPU, which EL0 cannot read */
 	unsigned char entropy[64];
 	uint32_t entropy_bytes; /* 0: the loader had none */
 	struct boot_console console;

@@ -47,5 +47,6 @@ void arch_fault_signal(uint32_t cause, uint64_t code, uint64_t address, uint64_t
 #define ARCH_UTS_MACHINE   "x86_64"
 #define ARCH_ELF_MACHINE   ELF_MACHINE_X86_64
 #define ARCH_STACK_ALIGN   16
+#define ARCH_MINSIGSTKSZ   2048
 
 #endif

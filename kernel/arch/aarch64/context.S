@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The non-local exit under guards (kernel/core/guard.c). What the procedure call standard lets a function change is not
+ * saved (AAPCS64, 6.1.1). The lowered kernel has no floating-point state. Hint 34 is BTI C: a call may land here.
+ */
+
+	.text
+/* long guard_enter(uint64_t *context, long (*fn)(void *), void *arg) */
+	.globl guard_enter
+	.type guard_enter, %function
+guard_enter:
+	hint #34
+	stp x19, x20, [x0]
+	stp x21, x22, [x0, #16]
+	stp x23, x24, [x0, #32]
+	stp x25, x26, [x0, #48]
+	stp x27, x28, [x0, #64]
+	stp x29, x30, [x0, #80]
+	mov x9, sp
+	str x9, [x0, #96]
+	mov x0, x2
+	/* fn returns to our caller, so that a backtrace shows no frame of ours. x16: BTI takes such a branch for a call. */
+	mov x16, x1
+	br x16
+	.size guard_enter, . - guard_enter
+
+/* void guard_leave(const uint64_t *context, long result): guard_enter returns again */
+	.globl guard_leave
+	.type guard_leave, %function
+guard_leave:
+	hint #34
+	ldp x19, x20, [x0]
+	ldp x21, x22, [x0, #16]
+	ldp x23, x24, [x0, #32]
+	ldp x25, x26, [x0, #48]
+	ldp x27, x28, [x0, #64]
+	ldp x29, x30, [x0, #80]
+	ldr x9, [x0, #96]
+	mov sp, x9
+	mov x0, x1
+	ret
+	.size guard_leave, . - guard_leave
+
+/* void call_on_stack(uint64_t top, void (*fn)(void)) */
+	.globl call_on_stack
+	.type call_on_stack, %function
+call_on_stack:
+	hint #34
+	and x0, x0, #~15
+	mov sp, x0
+	/* No frame above: a backtrace ends here. */
+	mov x29, xzr
+	mov x30, xzr
+	blr x1
+	brk #1
+	.size call_on_stack, . - call_on_stack
+
+	.section .note.GNU-stack, "", %progbits
