@@ -3,7 +3,7 @@
 # The UEFI loader: boot/, with its own compiled copy of lib/, as a PE application.
 
 BOOT_SRC := $(sort $(filter-out %_test.c,$(wildcard boot/*.c) \
-	$(shell find boot/arch/$(ARCH) \( -name '*.c' -o -name '*.S' \) 2>/dev/null)) $(LIB_SRC))
+	$(shell find boot/arch/$(ARCH) \( -name '*.c' -o -name '*.S' \) 2>/dev/null)) $(LIB_ALL))
 BOOT_OBJ := $(BOOT_SRC:%=$(B)/boot/%.obj)
 BOOT_INCLUDES := -Iboot -Iboot/arch/$(ARCH) -Iboot/arch/$(ARCH)/include -Inucleus/include -I.
 BOOT_CFLAGS := -target $(BOOT_TARGET) $(BOOT_ARCH_CFLAGS) -std=c23 -ffreestanding -fshort-wchar \
@@ -22,6 +22,9 @@ $(B)/boot/%.S.obj: %.S $(B)/boot/flags
 	$(call say,AS,boot $<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BOOT_CFLAGS) $(BOOT_INCLUDES) -MMD -MP -c $< -o $@
+
+$(LIBFDT_USERS:%=$(B)/boot/%.obj): BOOT_CFLAGS += $(LIBFDT_INCLUDES)
+$(LIBFDT_USERS:%=$(B)/boot/%.obj): $(LIBFDT)/.version
 
 $(B)/$(EFI_NAME): $(BOOT_OBJ) $(B)/boot/objects
 	$(call say,LD,$@)

@@ -6,18 +6,30 @@
 # and which may not need anything from outside. The image is linked twice: the
 # second time with the table of symbols and lines that was made from the first.
 
-LIB_SRC := $(filter-out %_test.c,$(wildcard lib/*.c))
+LIB_SRC := $(filter-out %_test.c %_fuzz.c,$(wildcard lib/*.c))
+
+# What only reads of libfdt (Debian's source package device-tree-compiler), under lib/devicetree.c.
+LIBFDT := build/third_party/libfdt-source
+ifneq ($(wildcard lib/devicetree.c),)
+LIBFDT_SRC := $(addprefix $(LIBFDT)/libfdt/,fdt.c fdt_ro.c fdt_check.c fdt_strerror.c)
+$(LIBFDT_SRC): | $(LIBFDT)/.version ;
+endif
+LIBFDT_USERS := lib/devicetree.c $(LIBFDT_SRC)
+# Its two C library headers are lib/libfdt's outside the host.
+LIBFDT_INCLUDES := -I$(LIBFDT)/libfdt -Ilib/libfdt
+LIB_ALL := $(LIB_SRC) $(LIBFDT_SRC)
 
 NUCLEUS_SRC := $(sort $(filter-out %_test.c,$(filter-out nucleus/arch/% nucleus/include/%,$(wildcard nucleus/*.c nucleus/*/*.c))) \
-	$(shell find nucleus/arch/$(ARCH) \( -name '*.c' -o -name '*.S' ! -name '*.lds.S' \) 2>/dev/null) $(LIB_SRC))
+	$(shell find nucleus/arch/$(ARCH) \( -name '*.c' -o -name '*.S' ! -name '*.lds.S' \) 2>/dev/null) $(LIB_ALL))
 KERNEL_SRC := $(sort $(shell find kernel \( -name '*.c' -o -name '*.S' \) ! -name '*_test.c' ! -path 'kernel/arch/*/vdso/*' \
-	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_SRC))
+	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_ALL))
 # The kernel's own tests: lowered code of a component more, linked into stellux-ktest.elf only.
 KTEST_SRC := $(sort $(wildcard test/kernel/*.c test/kernel/arch/$(ARCH)/*.[cS]))
 
 NUCLEUS_OBJ := $(NUCLEUS_SRC:%=$(B)/n/%.o)
-# The nucleus takes from lib/ what it uses and nothing else: what is privileged should be needed.
-NUCLEUS_LIB := $(LIB_SRC:%=$(B)/n/%.o)
+# Each half takes from lib/ what it uses and nothing else: what is privileged should be needed.
+NUCLEUS_LIB := $(LIB_ALL:%=$(B)/n/%.o)
+KERNEL_LIB  := $(LIB_ALL:%=$(B)/k/%.o)
 KERNEL_OBJ  := $(KERNEL_SRC:%=$(B)/k/%.o)
 KTEST_OBJ   := $(KTEST_SRC:%=$(B)/k/%.o)
 $(KTEST_OBJ): KERNEL_CFLAGS += -Itest/kernel/arch/$(ARCH)
@@ -54,6 +66,9 @@ $(B)/$(1)/%.S.o: %.S $(B)/$(1)/flags
 endef
 $(eval $(call compile-half,n,$(NUCLEUS_INCLUDES)))
 $(eval $(call compile-half,k,$(KERNEL_INCLUDES)))
+
+$(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): KERNEL_CFLAGS += $(LIBFDT_INCLUDES)
+$(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): $(LIBFDT)/.version
 
 # A list of objects: relinks when a source appears or goes.
 $(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ)))
@@ -101,12 +116,15 @@ GATES_BASE = $$(echo GATES_BASE | $(CLANG) -target $(KERNEL_TARGET) -E -P $(NUCL
 EXEMPT := test/opcodes.exempt
 CHECKS := tools/check-includes tools/check-opcodes $(EXEMPT)
 
+# What an image's lowered half is linked from.
+link-objects = $(filter-out $(KERNEL_LIB),$(1)) --start-lib $(KERNEL_LIB) --end-lib
+
 # $(call link-image,NAME,OBJECTS): $(B)/NAME.elf, which carries this name only after every check has passed.
 define link-image
 $(B)/$(1)-pass1.elf: $(B)/nucleus.o $(2) $(B)/symtab-0.o $(B)/image.lds $(B)/objects
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(LD) $$(LINK_FLAGS) -T $$(B)/image.lds -o $$@ $$(B)/nucleus.o $(2) $$(B)/symtab-0.o
+	$$(Q)$$(LD) $$(LINK_FLAGS) -T $$(B)/image.lds -o $$@ $$(B)/nucleus.o $(call link-objects,$(2)) $$(B)/symtab-0.o
 
 $(B)/$(1)-symtab.blob: $(B)/$(1)-pass1.elf tools/mksymtab
 	$$(call say,SYMTAB,$$@)
@@ -117,7 +135,7 @@ $(B)/$(1)-symtab.o: $(B)/$(1)-symtab.blob
 
 $(B)/$(1)-unchecked.elf: $(B)/$(1)-pass1.elf $(B)/$(1)-symtab.o
 	$$(call say,LD,$$@)
-	$$(Q)$$(LD) $$(LINK_FLAGS) -T $$(B)/image.lds -o $$@ $$(B)/nucleus.o $(2) $$(B)/$(1)-symtab.o
+	$$(Q)$$(LD) $$(LINK_FLAGS) -T $$(B)/image.lds -o $$@ $$(B)/nucleus.o $(call link-objects,$(2)) $$(B)/$(1)-symtab.o
 	$$(Q)$$(PYTHON) tools/mksymtab --same $$< $$@
 
 $(B)/$(1).elf: $(B)/$(1)-unchecked.elf $$(CHECKS)

@@ -17,7 +17,7 @@ HOST_CFLAGS := -std=c23 -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DSTELLUX_H
 
 # What the host's C library has stays the host's: of these two only the rest is global.
 HOST_OWN := $(H)/obj/lib/string.c.o $(H)/obj/lib/format.c.o
-HOST_LIB_OBJ := $(LIB_SRC:%=$(H)/obj/%.o)
+HOST_LIB_OBJ := $(LIB_ALL:%=$(H)/obj/%.o)
 
 $(eval $(call flags-file,$(H)/flags,$(CLANG) $(HOST_CFLAGS)))
 $(eval $(call flags-file,$(H)/objects,$(HOST_LIB_OBJ)))
@@ -27,6 +27,20 @@ $(H)/obj/%.c.o: %.c $(H)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(HOST_CFLAGS) $(if $(filter $@,$(HOST_OWN)),-fno-builtin) $(if $(filter %_fuzz.c,$<),-fsanitize=fuzzer-no-link) -MMD -MP -c $< -o $@
 	$(if $(filter $@,$(HOST_OWN)),$(Q)$(OBJCOPY) --keep-global-symbol=strlcpy --keep-global-symbol=scnprintf $@)
+
+$(LIBFDT_USERS:%=$(H)/obj/%.o): HOST_CFLAGS += -I$(LIBFDT)/libfdt
+$(LIBFDT_USERS:%=$(H)/obj/%.o): $(LIBFDT)/.version
+
+# Trees that tests embed, from their sources.
+DEVICETREES := $(patsubst test/host/%.dts,$(H)/%.dtb,$(wildcard test/host/devicetree/*.dts))
+DEVICETREE_TESTS := $(wildcard lib/devicetree_test.c lib/arm_platform_test.c test/host/arm_platform_fuzz.c)
+$(DEVICETREE_TESTS:%=$(H)/obj/%.o): HOST_CFLAGS += --embed-dir=$(H)
+$(DEVICETREE_TESTS:%=$(H)/obj/%.o): $(DEVICETREES)
+
+$(H)/%.dtb: test/host/%.dts
+	$(call say,DTC,$@)
+	@mkdir -p $(@D)
+	$(Q)dtc -q -I dts -O dtb -o $@ $<
 
 $(H)/lib.a: $(HOST_LIB_OBJ) $(H)/objects
 	$(Q)rm -f $@ && $(AR) rcD $@ $(HOST_LIB_OBJ)

@@ -16,6 +16,9 @@ MUSL     := $(call package,musl-dev)/.version
 $(THIRD_PARTY)/%/.version: third_party.lock
 	$(Q)$(PYTHON) tools/fetch $(patsubst %-$(DEB_ARCH),%,$*) $(DEB_ARCH) $(@D)
 
+$(THIRD_PARTY)/%-source/.version: third_party.lock
+	$(Q)$(PYTHON) tools/fetch $* source $(@D)
+
 # Debian 13 moved /bin into /usr/bin in the packages themselves.
 $(BUSYBOX): $(call package,busybox-static)/.version
 	$(Q)test -e $@ || { mkdir -p $(@D) && cp -p $(call package,busybox-static)/usr/bin/busybox $@; }
@@ -24,7 +27,7 @@ $(BUSYBOX): $(call package,busybox-static)/.version
 BUILTINS := $(USER_BUILTINS_PACKAGE:%=$(call package,%)/.version)
 
 .PHONY: fetch
-fetch: $(MUSL) $(BUSYBOX) $(BUILTINS) ## fetches and verifies all third-party packages
+fetch: $(MUSL) $(BUSYBOX) $(BUILTINS) $(LIBFDT)/.version ## fetches and verifies all third-party packages
 
 # Headers and start files must be there before the first program is compiled.
 $(B)/user/flags: $(MUSL) $(BUILTINS)

@@ -31,6 +31,9 @@ class Inline(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("call_file", ctypes.c_char_p), ("call_line", ctypes.c_uint32)]
 
 
+NEED_LIBFDT = ("/devicetree.c", "/arm_platform_dt.c")
+
+
 def tool(name):
     return os.environ.get(name.upper(), f"llvm-{name.lower()}-19")
 
@@ -39,7 +42,7 @@ def make(folder):
     """Builds image, table and reader; returns (path of the image, table, reader)."""
     objects = []
     for source in sorted(glob.glob("lib/*.c")):
-        if not source.endswith(("_test.c", "_fuzz.c")):
+        if not source.endswith(("_test.c", "_fuzz.c", *NEED_LIBFDT)):
             objects.append(os.path.join(folder, os.path.basename(source) + ".o"))
             subprocess.run([CLANG, *KERNEL, "-c", source, "-o", objects[-1]], check=True)
     assembly = os.path.join(folder, "s.S")

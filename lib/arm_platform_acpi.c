@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An ARM machine from its static ACPI tables, see arm_platform.h: MADT (ACPI 6.5, 5.2.12.14 to 5.2.12.17), GTDT
+ * (5.2.25), FADT (5.2.9 and 5.2.9.4) and SPCR (Serial Port Console Redirection Table, revision 2 and later).
+ */
+#include <lib/arm_platform.h>
+#include <lib/string.h>
+
+enum : uint64_t {
+	GICD_V2_BYTES = 0x1000,
+	GICD_V3_BYTES = 0x10000,
+	GICC_BYTES = 0x2000,
+	/* RD_base and SGI_base; a GICv4's frame is longer, and the reader of GICR_TYPER goes no further. */
+	REDISTRIBUTOR_BYTES = 0x20000,
+};
+
+static uint16_t get16(const unsigned char *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+static uint32_t get32(const unsigned char *p)
+{
+	return get16(p) | (uint32_t)get16(p + 2) << 16;
+}
+static uint64_t get64(const unsigned char *p)
+{
+	return get32(p) | (uint64_t)get32(p + 4) << 32;
+}
+
+static bool missing(struct arm_platform *p, const char *what)
+{
+	strlcpy(p->why, what, sizeof(p->why));
+	return false;
+}
+
+static bool add_redistributors(struct arm_platform *p, uint64_t phys, uint64_t size)
+{
+	if (!size || p->redistributor_regions == ARM_REDISTRIBUTOR_REGIONS_MAX || phys + size < phys)
+		return false;
+	p->redistributors[p->redistributor_regions++] = (struct arm_region){phys, size};
+	return true;
+}
+
+/* The structures of the MADT that matter; `own` is for redistributors that CPUs name themselves. */
+static bool take_entry(const unsigned char *e, size_t n, struct arm_platform *p, uint8_t *version, bool *common)
+{
+	enum : uint8_t { GICC = 0x0b, GICD = 0x0c, GICR = 0x0e };
+	enum : uint32_t { GICC_ENABLED = 1, GICC_ONLINE_CAPABLE = 1 << 3 };
+
+	switch (e[0]) {
+	case GICC:
+		if (n < 76 || !(get32(e + 12) & (GICC_ENABLED | GICC_ONLINE_CAPABLE)))
+			return true;
+		if (!p->cpu_interface.phys)
+			p->cpu_interface = (struct arm_region){get64(e + 32), GICC_BYTES};
+		/* One region for each CPU, unless GICR structures describe them together. */
+		if (get64(e + 60) && !*common)
+			(void)add_redistributors(p, get64(e + 60), REDISTRIBUTOR_BYTES);
+		return true;
+	case GICD:
+		if (n < 24)
+			return false;
+		p->distributor.phys = get64(e + 8);
+		*version = e[20];
+		return true;
+	case GICR:
+		if (n < 16)
+			return false;
+		if (!*common)
+			p->redistributor_regions = 0;
+		*common = true;
+		return add_redistributors(p, get64(e + 4), get32(e + 12));
+	default: return true;
+	}
+}
+
+static bool take_gic(const unsigned char *madt, size_t length, struct arm_platform *p)
+{
+	uint8_t version = 0;
+	bool common = false;
+
+	for (size_t at = 44; at + 2 <= length; at += madt[at + 1])
+		if (madt[at + 1] < 2 || madt[at + 1] > length - at ||
+		    !take_entry(madt + at, madt[at + 1], p, &version, &common))
+			return missing(p, "a malformed MADT");
+	if (!p->distributor.phys)
+		return missing(p, "no GIC distributor in the MADT");
+	/* Version 0 leaves it to be found out; only a version 3 has redistributors. */
+	p->gic_version = version >= 3 || (version == 0 && p->redistributor_regions) ? ARM_GIC_V3 : ARM_GIC_V2;
+	p->distributor.size = p->gic_version == ARM_GIC_V3 ? GICD_V3_BYTES : GICD_V2_BYTES;
+	if (p->gic_version == ARM_GIC_V3 && !p->redistributor_regions)
+		return missing(p, "a GICv3 without redistributors in the MADT");
+	if (p->gic_version == ARM_GIC_V2 && !p->cpu_interface.phys)
+		return missing(p, "a GICv2 without CPU interface address in the MADT");
+	return true;
+}
+
+static bool take_timer(const unsigned char *gtdt, size_t length, struct arm_platform *p)
+{
+	enum : uint32_t { EDGE = 1 };
+
+	if (length < 72)
+		return missing(p, "a GTDT too short for the virtual timer");
+	p->virtual_timer = (struct arm_interrupt){.id = get32(gtdt + 64), .level = !(get32(gtdt + 68) & EDGE)};
+	if (p->virtual_timer.id < 16 || p->virtual_timer.id > 31)
+		return missing(p, "a virtual timer whose interrupt is not private to its CPU");
+	return true;
+}
+
+static void take_psci(const unsigned char *fadt, size_t length, struct arm_platform *p)
+{
+	enum : uint16_t { COMPLIANT = 1, USE_HVC = 2 };
+	uint16_t flags = length >= 131 ? get16(fadt + 129) : 0;
+
+	if (!(flags & COMPLIANT))
+		return;
+	p->psci = flags & USE_HVC ? ARM_PSCI_HVC : ARM_PSCI_SMC;
+	p->psci_power = true; /* ACPI asks for version 0.2 or later */
+}
+
+static void take_console(const unsigned char *spcr, size_t length, struct arm_platform *p)
+{
+	/* Of the debug port table (DBG2), whose numbers SPCR shares. */
+	enum : uint8_t {
+		TYPE_16550 = 0,
+		TYPE_16550_DBGP = 1,
+		TYPE_PL011 = 3,
+		TYPE_SBSA_32 = 13,
+		TYPE_SBSA = 14,
+		TYPE_16550_GAS = 18
+	};
+	enum : uint8_t { MEMORY = 0, INTERRUPT_GIC = 1 << 3, ACCESS_DWORD = 3 };
+	uint8_t type, access;
+	uint32_t gsi;
+
+	if (length < 58 || spcr[40] != MEMORY || !get64(spcr + 44))
+		return;
+	type = spcr[36];
+	access = spcr[43];
+	switch (type) {
+	case TYPE_PL011:
+	case TYPE_SBSA_32:
+	case TYPE_SBSA: p->console.kind = ARM_UART_PL011; break;
+	case TYPE_16550:
+	case TYPE_16550_DBGP:
+	case TYPE_16550_GAS: p->console.kind = ARM_UART_16550; break;
+	default: return;
+	}
+	p->console.phys = get64(spcr + 44);
+	p->console.register_bytes = access == ACCESS_DWORD ? 4 : 1;
+	/* A port whose registers are 32 bits wide has one in every word. */
+	p->console.register_shift = spcr[41] == 32 ? 2 : 0;
+	gsi = get32(spcr + 54);
+	/* UARTs of servers are level-triggered (Server Base System Architecture, B). */
+	if (spcr[52] & INTERRUPT_GIC && gsi >= 32 && gsi < 1020)
+		p->console.interrupt = (struct arm_interrupt){.id = gsi, .level = true};
+}
+
+bool arm_platform_from_acpi(uint64_t rsdp_phys, acpi_map map, struct arm_platform *out)
+{
+	size_t length;
+	const void *table;
+
+	memset(out, 0, sizeof(*out));
+	table = acpi_find_table(rsdp_phys, "SPCR", map, &length);
+	if (table)
+		take_console(table, length, out);
+	table = acpi_find_table(rsdp_phys, "FACP", map, &length);
+	if (table)
+		take_psci(table, length, out);
+	table = acpi_find_table(rsdp_phys, "APIC", map, &length);
+	if (!table)
+		return missing(out, "no MADT");
+	if (!take_gic(table, length, out))
+		return false;
+	table = acpi_find_table(rsdp_phys, "GTDT", map, &length);
+	return table ? take_timer(table, length, out) : missing(out, "no GTDT");
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An ARM machine from its device tree, see arm_platform.h. The properties are those of the Linux kernel's binding
+ * documents (interrupt-controller/arm,gic.yaml and arm,gic-v3.yaml, timer/arm,arch_timer.yaml, arm/psci.yaml,
+ * serial/pl011.yaml, serial/8250.yaml).
+ */
+#include <lib/arm_platform.h>
+#include <lib/devicetree.h>
+#include <lib/string.h>
+
+static const char *const gic_v2_names[] = {
+	"arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a9-gic", "arm,cortex-a7-gic", "arm,pl390", "qcom,msm-qgic2",
+	nullptr};
+static const char *const gic_v3_names[] = {"arm,gic-v3", nullptr};
+static const char *const timer_names[] = {"arm,armv8-timer", "arm,armv7-timer", nullptr};
+static const char *const psci_names[] = {"arm,psci-1.0", "arm,psci-0.2", nullptr};
+static const char *const psci_old_names[] = {"arm,psci", nullptr};
+static const char *const pl011_names[] = {"arm,pl011", "arm,sbsa-uart", nullptr};
+static const char *const ns16550_names[] = {"ns16550a", "ns16550", "snps,dw-apb-uart", "brcm,bcm2835-aux-uart",
+					    nullptr};
+static const char *const mini_uart_names[] = {"brcm,bcm2835-aux-uart", nullptr};
+
+static bool missing(struct arm_platform *p, const char *what)
+{
+	strlcpy(p->why, what, sizeof(p->why));
+	return false;
+}
+
+/* A GIC's three cells: kind, number in that kind, flags (low four bits: 1 rising, 2 falling, 4 high, 8 low). */
+static bool gic_interrupt(const struct devicetree_interrupt *in, struct arm_interrupt *out)
+{
+	enum : uint32_t { SHARED = 0, PRIVATE = 1, SHARED_MAX = 987, PRIVATE_MAX = 15, EDGES = 3 };
+
+	if (in->count < 3)
+		return false;
+	if (in->cells[0] == SHARED && in->cells[1] <= SHARED_MAX)
+		out->id = 32 + in->cells[1];
+	else if (in->cells[0] == PRIVATE && in->cells[1] <= PRIVATE_MAX)
+		out->id = 16 + in->cells[1];
+	else
+		return false;
+	out->level = !(in->cells[2] & EDGES);
+	return true;
+}
+
+static bool region(const void *fdt, int node, unsigned index, struct arm_region *out)
+{
+	return devicetree_reg(fdt, node, index, &out->phys, &out->size) && out->size;
+}
+
+static bool take_gic_v3(const void *fdt, int gic, struct arm_platform *p)
+{
+	uint32_t regions = 1;
+
+	p->gic_version = ARM_GIC_V3;
+	(void)devicetree_u32(fdt, gic, "#redistributor-regions", &regions);
+	(void)devicetree_number(fdt, gic, "redistributor-stride", &p->redistributor_stride);
+	if (regions == 0 || regions > ARM_REDISTRIBUTOR_REGIONS_MAX)
+		return missing(p, "an implausible number of GICv3 redistributor regions");
+	for (uint32_t i = 0; i < regions; i++)
+		if (!region(fdt, gic, 1 + i, &p->redistributors[i]))
+			return missing(p, "a GICv3 redistributor region without address");
+	p->redistributor_regions = regions;
+	return true;
+}
+
+/* The controller is whichever the timer interrupts: a machine may have others behind it. */
+static bool take_gic(const void *fdt, int gic, struct arm_platform *p)
+{
+	bool v3 = devicetree_is(fdt, gic, gic_v3_names);
+
+	if (!v3 && !devicetree_is(fdt, gic, gic_v2_names))
+		return missing(p, "no GICv2 or GICv3 at the timer's interrupt");
+	if (!region(fdt, gic, 0, &p->distributor))
+		return missing(p, "a GIC without distributor address");
+	if (v3)
+		return take_gic_v3(fdt, gic, p);
+	p->gic_version = ARM_GIC_V2;
+	if (!region(fdt, gic, 1, &p->cpu_interface))
+		return missing(p, "a GICv2 without CPU interface address");
+	return true;
+}
+
+static bool take_timer(const void *fdt, struct arm_platform *p)
+{
+	enum { VIRTUAL = 2 }; /* after the secure and the non-secure physical one */
+	int timer = devicetree_find(fdt, -1, timer_names), index;
+	struct devicetree_interrupt interrupt;
+
+	if (timer < 0)
+		return missing(p, "no generic timer");
+	index = devicetree_string_index(fdt, timer, "interrupt-names", "virt");
+	if (!devicetree_interrupt(fdt, timer, index < 0 ? VIRTUAL : (unsigned)index, &interrupt))
+		return missing(p, "no interrupt of the virtual timer");
+	if (!take_gic(fdt, interrupt.controller, p))
+		return false;
+	if (!gic_interrupt(&interrupt, &p->virtual_timer) || p->virtual_timer.id >= 32)
+		return missing(p, "a virtual timer whose interrupt is not private to its CPU");
+	(void)devicetree_number(fdt, timer, "clock-frequency", &p->counter_hz);
+	return true;
+}
+
+static void take_psci(const void *fdt, struct arm_platform *p)
+{
+	int node = devicetree_find(fdt, -1, psci_names);
+	const char *method;
+
+	p->psci_power = node >= 0;
+	if (node < 0)
+		node = devicetree_find(fdt, -1, psci_old_names);
+	method = node < 0 ? nullptr : devicetree_string(fdt, node, "method");
+	if (method && !strcmp(method, "hvc"))
+		p->psci = ARM_PSCI_HVC;
+	else if (method && !strcmp(method, "smc"))
+		p->psci = ARM_PSCI_SMC;
+	else
+		p->psci_power = false;
+}
+
+/* --- console --- */
+
+static enum arm_uart_kind uart_kind(const void *fdt, int node)
+{
+	if (devicetree_is(fdt, node, pl011_names))
+		return ARM_UART_PL011;
+	return devicetree_is(fdt, node, ns16550_names) ? ARM_UART_16550 : ARM_UART_NONE;
+}
+
+static uint32_t uart_clock(const void *fdt, int node)
+{
+	uint32_t hz = 0;
+	int clock;
+
+	if (devicetree_u32(fdt, node, "clock-frequency", &hz))
+		return hz;
+	clock = devicetree_reference(fdt, node, "clocks");
+	if (clock >= 0)
+		(void)devicetree_u32(fdt, clock, "clock-frequency", &hz);
+	return hz;
+}
+
+/* false: this node is no console for us. */
+static bool take_uart(const void *fdt, int node, struct arm_platform *p)
+{
+	struct arm_region registers;
+	struct devicetree_interrupt interrupt;
+	uint32_t shift = 0, width = 1;
+	uint64_t offset = 0;
+
+	if (node < 0 || uart_kind(fdt, node) == ARM_UART_NONE || !region(fdt, node, 0, &registers))
+		return false;
+	if (devicetree_is(fdt, node, mini_uart_names)) { /* BCM2835 ARM Peripherals, 2.2: one register a word */
+		shift = 2;
+		width = 4;
+	}
+	(void)devicetree_u32(fdt, node, "reg-shift", &shift);
+	(void)devicetree_u32(fdt, node, "reg-io-width", &width);
+	(void)devicetree_number(fdt, node, "reg-offset", &offset);
+	if (shift > 3 || (width != 1 && width != 4) || offset >= registers.size)
+		return false;
+	p->console.kind = uart_kind(fdt, node);
+	p->console.phys = registers.phys + offset;
+	p->console.register_shift = (uint8_t)shift;
+	p->console.register_bytes = (uint8_t)width;
+	p->console.clock_hz = uart_clock(fdt, node);
+	if (!devicetree_interrupt(fdt, node, 0, &interrupt) ||
+	    !(devicetree_is(fdt, interrupt.controller, gic_v2_names) ||
+	      devicetree_is(fdt, interrupt.controller, gic_v3_names)) ||
+	    !gic_interrupt(&interrupt, &p->console.interrupt))
+		p->console.interrupt = (struct arm_interrupt){};
+	return true;
+}
+
+/* The chosen one; else, as no report should be lost, the first that there is. */
+static void take_console(const void *fdt, struct arm_platform *p)
+{
+	if (take_uart(fdt, devicetree_stdout(fdt), p))
+		return;
+	for (int node = -1; (node = devicetree_find(fdt, node, pl011_names)) >= 0;)
+		if (take_uart(fdt, node, p))
+			return;
+	for (int node = -1; (node = devicetree_find(fdt, node, ns16550_names)) >= 0;)
+		if (take_uart(fdt, node, p))
+			return;
+}
+
+bool arm_platform_from_devicetree(const void *fdt, size_t size, struct arm_platform *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (!devicetree_check(fdt, size))
+		return missing(out, "no well-formed device tree");
+	/* First, so that whatever else is missing can be said. */
+	take_console(fdt, out);
+	take_psci(fdt, out);
+	return take_timer(fdt, out);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Questions to a flattened device tree (Devicetree Specification 0.4), over libfdt's reading half. A tree that
+ * devicetree_check accepted can be asked anything: answers are bounds-checked, a malformed property is an absent one.
+ * Nodes are libfdt's offsets: negative is none, and 0 is the root. Nothing is allocated, nothing is written but by
+ * devicetree_copy; results point into the tree.
+ */
+#ifndef LIB_DEVICETREE_H
+#define LIB_DEVICETREE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DEVICETREE_CELLS_MAX = 4, DEVICETREE_SIZE_MAX = 2 << 20 };
+
+/* Whether `size` readable bytes at fdt hold a whole, well-formed tree. */
+[[nodiscard]] bool devicetree_check(const void *fdt, size_t size);
+/* What the tree says it takes, from its first 8 bytes. 0: no tree, or one that is implausibly large. */
+size_t devicetree_size(const void *fdt);
+/* Bytes that a copy needs: firmware may leave much room behind the tree. 0: cannot be copied so. */
+size_t devicetree_used(const void *fdt);
+/* A checked tree without the room behind it; `to` has devicetree_used bytes, 8-byte aligned. */
+void devicetree_copy(void *to, const void *fdt);
+
+/* The next node after `after` (-1: from the start) that is compatible with one of the nullptr-ended names and whose
+ * status does not say otherwise; negative: no more. */
+int devicetree_find(const void *fdt, int after, const char *const *names);
+bool devicetree_is(const void *fdt, int node, const char *const *names);
+bool devicetree_enabled(const void *fdt, int node);
+/* By phandle property; negative: none. */
+int devicetree_reference(const void *fdt, int node, const char *property);
+
+/* Property values; false or nullptr when absent or of another form. _number takes one or two cells. */
+bool devicetree_u32(const void *fdt, int node, const char *property, uint32_t *value);
+bool devicetree_number(const void *fdt, int node, const char *property, uint64_t *value);
+const char *devicetree_string(const void *fdt, int node, const char *property);
+/* Position of a string in a list of strings; negative: not there. */
+int devicetree_string_index(const void *fdt, int node, const char *property, const char *string);
+
+/* The index-th region of `reg`, as a CPU address: translated through the ranges of every bus above. false: not there,
+ * or not reachable by the CPU. */
+[[nodiscard]] bool devicetree_reg(const void *fdt, int node, unsigned index, uint64_t *phys, uint64_t *size);
+
+struct devicetree_interrupt {
+	int controller;
+	unsigned count;
+	uint32_t cells[DEVICETREE_CELLS_MAX]; /* in the controller's language */
+};
+/* The index-th interrupt, of interrupts-extended or else interrupts. false: none, or its parent is a map. */
+[[nodiscard]] bool devicetree_interrupt(const void *fdt, int node, unsigned index, struct devicetree_interrupt *out);
+
+/* The node that /chosen/stdout-path names, by path or alias; negative: none. */
+int devicetree_stdout(const void *fdt);
+
+enum devicetree_enable : uint8_t { ENABLE_UNKNOWN, ENABLE_PSCI, ENABLE_SPIN_TABLE };
+struct devicetree_cpu {
+	uint64_t id; /* reg: on ARM the affinity fields of MPIDR */
+	enum devicetree_enable method;
+	uint64_t release_address; /* ENABLE_SPIN_TABLE: where the CPU looks for its entry */
+};
+/* The next usable CPU after node `after` (-1: the first). Its node; negative: no more. */
+int devicetree_cpu(const void *fdt, int after, struct devicetree_cpu *out);
+
+#endif
