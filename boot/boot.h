@@ -76,6 +76,8 @@ struct boot {
 
 	struct boot_range framebuffer; /* size 0: none */
 	void *rsdp;
+	void *tree; /* a copy of the device tree; nullptr: none */
+	uint64_t tree_size;
 	uint64_t stack_size;
 
 	/* The memory map: the firmware's, then ours. */
@@ -148,6 +150,14 @@ void entropy_add_module(struct boot *boot);
 [[nodiscard]] void *firmware_table(const struct efi_guid *guid); /* nullptr: none */
 [[nodiscard]] bool firmware_time(int64_t *seconds);
 [[nodiscard]] struct limine_framebuffer *firmware_framebuffer(struct boot *boot);
+/* What every ACPI table begins with (ACPI 6.5, 5.2.6). */
+struct acpi_header {
+	char signature[4];
+	uint32_t length; /* of all */
+	uint8_t rest[28];
+};
+static_assert(sizeof(struct acpi_header) == 36);
+
 /* The ACPI table with the signature; nullptr: none. */
 [[nodiscard]] void *firmware_acpi(void *rsdp, const char signature[4]);
 

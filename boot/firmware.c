@@ -120,13 +120,6 @@ struct acpi_rsdp {
 	uint64_t xsdt;
 };
 
-struct acpi_header {
-	char signature[4];
-	uint32_t length;
-	uint8_t rest[28];
-};
-static_assert(sizeof(struct acpi_header) == 36);
-
 void *firmware_acpi(void *rsdp_address, const char signature[4])
 {
 	const struct acpi_rsdp *rsdp = rsdp_address;

@@ -84,10 +84,30 @@ static void respond_pointer(struct boot *boot, enum request_kind kind, void *poi
 		r->address = to_hhdm(pointer);
 }
 
+/*
+ * The firmware may keep its device tree in memory that is free once boot services are over, so the
+ * kernel gets a copy. Only the header's magic and size are believed (Devicetree Specification 5.2).
+ */
+static void copy_device_tree(struct boot *boot)
+{
+	static const struct efi_guid guid = EFI_DEVICE_TREE_GUID;
+	constexpr uint32_t magic = 0xd00dfeed, header = 40, largest = 16 << 20;
+	const uint32_t *tree = firmware_table(&guid);
+	uint32_t size;
+
+	if (tree == nullptr || __builtin_bswap32(tree[0]) != magic)
+		return;
+	size = __builtin_bswap32(tree[1]);
+	if (size < header || size > largest)
+		return;
+	boot->tree = alloc_pages(round_up(size, PAGE) / PAGE, "the device tree");
+	boot->tree_size = size;
+	__builtin_memcpy(boot->tree, tree, size);
+}
+
 static void respond_firmware(struct boot *boot)
 {
 	static const struct efi_guid acpi_2 = EFI_ACPI_20_TABLE_GUID, acpi_1 = EFI_ACPI_10_TABLE_GUID;
-	static const struct efi_guid tree = EFI_DEVICE_TREE_GUID;
 	static const struct efi_guid smbios = EFI_SMBIOS_GUID, smbios_3 = EFI_SMBIOS3_GUID;
 	struct limine_smbios_response *bios;
 	struct limine_boot_time_response *time;
@@ -97,7 +117,8 @@ static void respond_firmware(struct boot *boot)
 	if (boot->rsdp == nullptr)
 		boot->rsdp = firmware_table(&acpi_1);
 	respond_pointer(boot, REQUEST_RSDP, boot->rsdp);
-	respond_pointer(boot, REQUEST_DTB, firmware_table(&tree));
+	copy_device_tree(boot);
+	respond_pointer(boot, REQUEST_DTB, boot->tree);
 	respond_pointer(boot, REQUEST_EFI_SYSTEM_TABLE, efi);
 	if (firmware_table(&smbios) != nullptr || firmware_table(&smbios_3) != nullptr) {
 		bios = answer(boot, REQUEST_SMBIOS, sizeof(*bios), 0);

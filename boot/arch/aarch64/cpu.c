@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpu.c - aarch64's serial port, counter, random numbers, and leaving for the kernel.
+ *
+ * The serial port is the one that the firmware's tables name; where they name none, or one that is
+ * no PL011, the loader's words go to the firmware's console only. Specifications: PL011 (DDI 0183),
+ * 3.3; Arm Architecture Reference Manual (DDI 0487), D12 (generic timer), D19 (RNDR).
+ */
+#include <boot/arch.h>
+
+#include "aarch64.h"
+#include "cpu.h"
+
+static char *first_page;
+static uint64_t ticks_per_us = 1;
+static uint64_t uart; /* 0: none */
+
+void arch_serial_init(void)
+{
+}
+
+void arch_serial_write(char c)
+{
+	constexpr uint64_t data = 0x00, flags = 0x18;
+	constexpr uint32_t transmitter_full = 1u << 5;
+
+	if (uart == 0)
+		return;
+	for (unsigned i = 0; i < 100000 && (mmio_read(uart + flags) & transmitter_full); i++)
+		pause();
+	mmio_write(uart + data, (uint8_t)c);
+}
+
+void arch_halt(void)
+{
+	for (;;)
+		__asm__ volatile("msr daifset, #15; wfi");
+}
+
+uint64_t arch_ticks(void)
+{
+	__asm__ volatile("isb" : : : "memory");
+	return REGISTER_READ(cntvct_el0);
+}
+
+bool arch_random(uint64_t *number)
+{
+	constexpr unsigned rndr_shift = 60;
+
+	if (REGISTER_READ(id_aa64isar0_el1) >> rndr_shift == 0)
+		return false;
+	/* A failure may pass: the generator was asked too often. */
+	for (unsigned i = 0; i < 10; i++) {
+		bool good;
+
+		/* RNDR; it tells success by Z clear. */
+		__asm__ volatile("mrs %0, s3_3_c2_c4_0" : "=r"(*number), "=@ccne"(good));
+		if (good)
+			return true;
+	}
+	return false;
+}
+
+void wait_us(uint64_t us)
+{
+	uint64_t start = arch_ticks();
+
+	while (arch_ticks() - start < us * ticks_per_us)
+		pause();
+}
+
+void arch_prepare(void)
+{
+	constexpr uint64_t sample_us = 1000;
+	uint64_t start;
+
+	start = arch_ticks();
+	efi->boot->stall(sample_us);
+	ticks_per_us = (arch_ticks() - start) / sample_us + 1;
+	paging_prepare();
+	first_page = trampoline_create();
+}
+
+void arch_enter(struct boot *boot, void *stack_top)
+{
+	struct trampoline_data *data = trampoline_parameters(first_page);
+
+	data->target = boot->entry_point;
+	data->stack = (uint64_t)to_hhdm(stack_top);
+	/* The image was written as data; trampoline_enter() makes all CPUs fetch it anew. */
+	cache_clean((void *)boot->kernel_phys, boot->elf.high - boot->elf.low);
+	trampoline_enter(first_page);
+}
