@@ -69,6 +69,17 @@ void dentry_put(struct dentry *d)
 		dentry_free(d);
 }
 
+static bool is_named(const struct dentry *d, const struct dentry *parent, const struct name *n)
+{
+	return d->hash == n->hash && d->parent == parent && d->length == n->length &&
+	       memcmp(d->name, n->text, n->length) == 0;
+}
+
+bool dentry_is_at(const struct dentry *d, const struct dentry *parent, const struct name *n)
+{
+	return dentry_hashed(d) && is_named(d, parent, n);
+}
+
 struct dentry *dentry_find(struct dentry *parent, const struct name *n)
 {
 	struct chain *c = chain_of(parent, n->hash);
@@ -76,8 +87,7 @@ struct dentry *dentry_find(struct dentry *parent, const struct name *n)
 
 	spin_lock(&c->lock);
 	list_for_each(d, &c->head, hash_link) {
-		if (d->hash == n->hash && d->parent == parent && d->length == n->length &&
-		    memcmp(d->name, n->text, n->length) == 0) {
+		if (is_named(d, parent, n)) {
 			dentry_get(d);
 			if (!(d->flags & DENTRY_RECENT))
 				__atomic_fetch_or(&d->flags, DENTRY_RECENT, __ATOMIC_RELAXED);

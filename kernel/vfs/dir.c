@@ -193,13 +193,13 @@ int vfs_check_delete(const struct path *dir, const struct inode *victim)
 	return 0;
 }
 
-/* Locks directory and victim and makes sure that d is still there. -ESTALE: look it up again. */
-static int lock_pair(struct inode *pair[2], struct dentry *dir, struct dentry *d)
+/* Locks directory and victim and makes sure that d still has this name. -ESTALE: look it up again. */
+static int lock_pair(struct inode *pair[2], struct dentry *dir, struct dentry *d, const struct name *n)
 {
 	pair[0] = dir->inode;
 	pair[1] = d->inode;
 	inodes_lock(pair, 2);
-	if (d->parent == dir && dentry_hashed(d))
+	if (dentry_is_at(d, dir, n))
 		return 0;
 	inodes_unlock(pair, 2);
 	return -ESTALE;
@@ -252,7 +252,7 @@ static int remove_last(struct walk *w, bool directory)
 			dentry_put(d);
 			return error;
 		}
-		error = lock_pair(pair, w->at.dentry, d);
+		error = lock_pair(pair, w->at.dentry, d, &w->last);
 		if (error == 0) {
 			error = remove_locked(&w->at, d, directory);
 			inodes_unlock(pair, 2);

@@ -44,6 +44,9 @@ static inline bool dentry_negative(const struct dentry *d)
 {
 	return __atomic_load_n(&d->inode, __ATOMIC_ACQUIRE) == nullptr;
 }
+/* Whether d is still what the cache shows for n in parent, whose lock is held: after a look-up without the lock another
+ * thread may have removed it, moved it, or given it another name in the same directory. */
+bool dentry_is_at(const struct dentry *d, const struct dentry *parent, const struct name *n);
 
 /* --- mount.c --- */
 /* Steps from a mount point to what is mounted there, as often as needed; p's references change hands. True: it stepped.

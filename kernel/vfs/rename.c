@@ -123,12 +123,13 @@ static int rename_locked(struct rename *r, char *name_memory, bool *used)
 	return 0;
 }
 
-static bool still_there(const struct rename *r)
+/* Whether both names are what was looked up, and the lock of the inode that is replaced is among those held. */
+static bool still_there(const struct rename *r, const struct inode *replaced)
 {
-	if (r->old->parent != r->from.at.dentry || !dentry_hashed(r->old))
+	if (!dentry_is_at(r->old, r->from.at.dentry, &r->from.last) || r->new->inode != replaced)
 		return false;
 	if (dentry_hashed(r->new))
-		return r->new->parent == r->to.at.dentry;
+		return dentry_is_at(r->new, r->to.at.dentry, &r->to.last);
 	/* A filesystem whose absent names are not cached: has somebody made it meanwhile? */
 	struct dentry *made = dentry_find(r->to.at.dentry, &r->to.last);
 	dentry_put(made);
@@ -155,9 +156,11 @@ static int rename_try(struct rename *r)
 		error = prepare_name(&r->to.last, &name_memory);
 	if (error != 0)
 		goto put_new;
-	struct inode *all[4] = {r->from.at.dentry->inode, r->to.at.dentry->inode, r->old->inode, r->new->inode};
+	/* Another thread may make what is absent until the locks are held. */
+	struct inode *replaced = __atomic_load_n(&r->new->inode, __ATOMIC_ACQUIRE);
+	struct inode *all[4] = {r->from.at.dentry->inode, r->to.at.dentry->inode, r->old->inode, replaced};
 	inodes_lock(all, 4);
-	error = still_there(r) ? rename_locked(r, name_memory, &used) : -ESTALE;
+	error = still_there(r, replaced) ? rename_locked(r, name_memory, &used) : -ESTALE;
 	inodes_unlock(all, 4);
 	if (!used)
 		kfree(name_memory);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -169,6 +170,68 @@ static void names(void)
 	EQUAL(status.st_nlink, 2);
 }
 
+static void change_few_names(void)
+{
+	char x[] = "0", y[] = "0";
+	int fd;
+
+	x[0] += (char)pick(3);
+	y[0] += (char)pick(3);
+	switch (pick(8)) {
+	case 0:
+		fd = open(x, O_CREAT | O_RDWR, 0600);
+		if (fd >= 0)
+			close(fd);
+		else
+			expected_error("open");
+		break;
+	case 1:
+		if (unlink(x) != 0)
+			expected_error("unlink");
+		break;
+	case 2:
+		if (link(x, y) != 0)
+			expected_error("link");
+		break;
+	default:
+		if (rename(x, y) != 0)
+			expected_error("rename");
+	}
+}
+
+/*
+ * Three names in one directory, so that a name is often another file's between being looked up and being changed. Each
+ * file must end with as many names as it says, and nothing of any of them may stay behind.
+ */
+static void names_change_hands(void)
+{
+	struct statfs before, after;
+	struct stat status[3];
+	pid_t children[WORKERS];
+
+	ktap_enter_dir();
+	OK(statfs(".", &before));
+	for (int i = 0; i < WORKERS; i++)
+		children[i] = CHILD(seed = 5u + (unsigned)i; for (int n = 0; n < 8000; n++) change_few_names());
+	for (int i = 0; i < WORKERS; i++)
+		EXITS(children[i], 0);
+	for (int i = 0; i < 3; i++)
+		if (stat((char[]){(char)('0' + i), 0}, &status[i]) != 0)
+			status[i].st_ino = 0;
+	for (int i = 0; i < 3; i++) {
+		nlink_t names = 0;
+
+		for (int k = 0; k < 3; k++)
+			names += status[k].st_ino == status[i].st_ino;
+		if (status[i].st_ino != 0)
+			EQUAL(status[i].st_nlink, names);
+	}
+	for (int i = 0; i < 3; i++)
+		unlink((char[]){(char)('0' + i), 0});
+	OK(statfs(".", &after));
+	EQUAL(after.f_ffree, before.f_ffree);
+}
+
 /* Each process appends its own lines; all must be there, whole. */
 static void appends_stay_whole(void)
 {
@@ -312,5 +375,5 @@ static void memory_comes_back(void)
 	}
 }
 
-KTAP_MAIN(CASE(names), CASE(appends_stay_whole), CASE(shared_offsets), CASE(pipes_under_load),
+KTAP_MAIN(CASE(names), CASE(names_change_hands), CASE(appends_stay_whole), CASE(shared_offsets), CASE(pipes_under_load),
 	  CASE(descriptors_under_threads), CASE(memory_comes_back))

@@ -9,6 +9,7 @@
 #include "tmpfs.h"
 
 #include <abi/errno.h>
+#include <kernel/log.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
 
@@ -200,6 +201,7 @@ static int dir_unlink(struct inode *dir, const struct name *n, struct inode *i)
 
 	if (e == nullptr)
 		return -ENOENT;
+	KASSERT(e->inode == i);
 	i->nlink--;
 	entry_remove(dir, e);
 	entry_free(e);
@@ -236,6 +238,8 @@ static int dir_rename(struct inode *old_dir, const struct name *old_name, struct
 
 	if (old == nullptr || (exchange && new == nullptr))
 		return -ENOENT;
+	/* The references of entries pass on below: of another inode's, one would be dropped twice. */
+	KASSERT(old->inode == i);
 	if (exchange)
 		return dir_exchange(old_dir, old, new_dir, new);
 	if (replaced != nullptr && S_ISDIR(replaced->mode) && dir_of(replaced)->count > 0)
