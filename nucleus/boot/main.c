@@ -241,7 +241,9 @@ void boot_start_kernel(void)
 	arch_set_upcall(r, GATE_START, stack, WINDOW_BASE + boot_state.info_phys, 0, 0, 0);
 	boot_state.info->ram_frames = ram_frames;
 	boot_state.info->nucleus_frames = nucleus_frames;
-	call_unpark((uint32_t)handle);
+	nucleus_lock_acquire();
+	sched_unpark(r);
+	nucleus_lock_release();
 }
 
 bool boot_firmware_owns(uint64_t phys)

@@ -3,8 +3,8 @@
  * The scheduler: per-CPU queues, weighted fair sharing, wake-up placement and balancing.
  *
  * Each CPU keeps its interrupt threads in a list (first come, first served) and the others in a heap by virtual run
- * time, which advances more slowly for threads of higher weight. A CPU with nothing to do takes the longest queue's
- * next thread. A sampling tick runs only while a thread runs. Lock: the nucleus lock.
+ * time, which advances more slowly for threads of higher weight. A CPU with nothing to do takes a thread that may run
+ * there from the longest queue that has one. A sampling tick runs only while a thread runs. Lock: the nucleus lock.
  */
 #include "sched/sched.h"
 #include "frame/frames.h"
@@ -238,25 +238,63 @@ void sched_requeue_current(void)
 	cpu->current = nullptr;
 	if (r == cpu->idle)
 		return;
+	/* An interrupt thread that was preempted within its slice goes on before those that came after it. */
 	if (r->affinity >> cpu->id & 1)
-		enqueue(cpu, r, false);
+		enqueue(cpu, r, clock_ns() - r->slice_start_ns < SLICE_NS);
 	else
 		make_ready(r);
 }
 
-/* The longest other queue's next thread that may run here. */
+/* The first of a queue's threads that may run on the CPU; the search is cut short in a long queue of pinned ones. */
+static struct record *first_movable(const struct queue *q, uint32_t cpu)
+{
+	enum { LOOK_MAX = 32 };
+	struct heap_node *todo[LOOK_MAX + 1];
+	struct record *r, *best = nullptr;
+	unsigned looked = 0, n = 0;
+
+	list_for_each(r, &q->interrupt_threads, ready_link) {
+		if (r->affinity >> cpu & 1)
+			return r;
+		if (++looked == LOOK_MAX)
+			return nullptr;
+	}
+	if (q->fair.root)
+		todo[n++] = q->fair.root;
+	/* Each look takes one node off and adds two at the most. */
+	for (; n && looked < LOOK_MAX; looked++) {
+		struct heap_node *node = todo[--n];
+
+		r = heap_entry(node, struct record, ready_node);
+		if (node->next)
+			todo[n++] = node->next;
+		if (!(r->affinity >> cpu & 1)) {
+			if (node->child)
+				todo[n++] = node->child;
+		} else if (!best || r->vruntime < best->vruntime) {
+			best = r; /* what is below it comes later */
+		}
+	}
+	return best;
+}
+
+/* A thread of the longest other queue that has one which may run here. */
 static struct record *steal(struct cpu *cpu)
 {
-	struct queue *busiest = nullptr;
+	struct record *best = nullptr;
+	uint32_t longest = 0;
 
 	for (uint32_t i = 0; i < cpu_count; i++) {
-		struct queue *q = &queues[i];
-		struct record *r = i == cpu->id ? nullptr : queue_first(q);
+		if (i == cpu->id || queues[i].length <= longest)
+			continue;
+		struct record *r = first_movable(&queues[i], cpu->id);
 
-		if (r && (r->affinity >> cpu->id & 1) && (!busiest || q->length > busiest->length))
-			busiest = q;
+		if (r) {
+			best = r;
+			longest = queues[i].length;
+		}
 	}
-	return busiest ? queue_first(busiest) : nullptr;
+	return best;
 }
 
 static struct record *choose(struct cpu *cpu)
@@ -373,6 +411,7 @@ long call_park(uint64_t deadline_ns, uint32_t flags) NO_THREAD_SAFETY
 	struct record *r = cpu_this()->current;
 
 	nucleus_lock_acquire();
+	r->fault_depth = 0;
 	if (r->permit) {
 		r->permit = false;
 		nucleus_lock_release();
@@ -391,24 +430,42 @@ long call_park(uint64_t deadline_ns, uint32_t flags) NO_THREAD_SAFETY
 	sched_resume();
 }
 
+void sched_unpark(struct record *r)
+{
+	/* The first unpark is what starts a thread. */
+	if (!r->started && r->state == THREAD_PARKED) {
+		r->started = true;
+		r->start_ns = clock_ns();
+		make_ready(r);
+	} else {
+		sched_wake(r, 0);
+	}
+}
+
+long sched_end_call(long result) NO_THREAD_SAFETY
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current;
+
+	if (!cpu->reschedule || !sched_preemptible(cpu)) {
+		nucleus_lock_release();
+		return result;
+	}
+	context_set_result(&r->kernel, (uint64_t)result);
+	r->in_process = false;
+	sched_requeue_current();
+	sched_resume();
+}
+
 long call_unpark(uint32_t handle)
 {
 	struct record *r;
 
 	nucleus_lock_acquire();
 	r = record_from_handle(handle);
-	if (r) {
-		/* The first unpark is what starts a thread. */
-		if (!r->started && r->state == THREAD_PARKED) {
-			r->started = true;
-			r->start_ns = clock_ns();
-			make_ready(r);
-		} else {
-			sched_wake(r, 0);
-		}
-	}
-	nucleus_lock_release();
-	return r ? 0 : -ESRCH;
+	if (r)
+		sched_unpark(r);
+	return sched_end_call(r ? 0 : -ESRCH);
 }
 
 long call_yield(void) NO_THREAD_SAFETY
@@ -429,6 +486,9 @@ long call_yield(void) NO_THREAD_SAFETY
 	}
 	if (next && !next->interrupt_thread && next->vruntime >= r->vruntime)
 		r->vruntime = next->vruntime + 1;
+	/* An interrupt thread, too, unless it only makes up for a preemption that it had held back. */
+	if (!cpu->reschedule)
+		r->slice_start_ns = 0;
 	context_set_result(&r->kernel, 0);
 	r->in_process = false;
 	sched_requeue_current();

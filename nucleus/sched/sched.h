@@ -11,6 +11,7 @@
 #define NUCLEUS_SCHED_H
 
 #include "cpu.h"
+#include "gate/lock.h"
 #include <lib/list.h>
 #include <lib/pairing_heap.h>
 #include <nucleus/thread_page.h>
@@ -33,7 +34,7 @@ struct record {
 	bool home_elevated;
 	struct cpu *fpu_cpu; /* where its FPU state was loaded last */
 	uint8_t component;
-	uint8_t fault_depth; /* contained faults in quick succession */
+	uint8_t fault_depth; /* contained faults since it last parked or returned to its process */
 	int8_t nice;
 	bool interrupt_thread;
 	uint32_t id; /* given by the kernel, for reports */
@@ -53,7 +54,6 @@ struct record {
 	uint64_t since_ns; /* accounted up to here */
 	uint64_t user_ns, kernel_ns, start_ns;
 	uint64_t slice_start_ns;
-	uint64_t fault_ns;		/* when the last contained fault was reported */
 	uint64_t preempt_held_since_ns; /* a preemption is held back since then; 0: none */
 	struct tls_bases tls;		/* of the process context */
 	_Alignas(64) unsigned char fpu[];
@@ -62,6 +62,9 @@ struct record {
 /* Boot. */
 void sched_init(void);
 void sched_init_cpu(struct cpu *cpu);
+
+/* Contained faults without a pause between them: more stop the thread. */
+enum : uint8_t { FAULT_DEPTH_MAX = 3 };
 
 /* Records. nullptr when memory or numbers have run out. */
 struct record *record_create(void);
@@ -73,6 +76,11 @@ uint64_t record_stride(void);
 
 /* Makes a parked thread ready (or leaves a permit) and asks its CPU to look. */
 void sched_wake(struct record *r, long result);
+/* A wake-up, or the start of a thread that has never run. */
+void sched_unpark(struct record *r);
+/* The end of a call, with the nucleus lock held, that may have made a thread ready which is due before the caller: it
+ * is switched to at once, or when the caller enables preemption. `result` is the call's. */
+long sched_end_call(long result) RELEASE(nucleus_lock);
 /* The current thread stops running; `state` is what it becomes. The caller then calls sched_resume(). */
 void sched_block_current(enum thread_state state, uint64_t deadline_ns);
 /* The current thread never runs again: it leaves its space, its interrupts and the FPU. Its record stays. */

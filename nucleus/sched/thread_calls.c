@@ -104,8 +104,7 @@ long call_thread_exit(uint64_t done) NO_THREAD_SAFETY
 			{                                                                                              \
 				result_ = -ESRCH;                                                                      \
 			}                                                                                              \
-		nucleus_lock_release();                                                                                \
-		result_;                                                                                               \
+		sched_end_call(result_);                                                                               \
 	})
 
 long call_thread_kick(uint32_t handle)

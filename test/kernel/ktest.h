@@ -93,7 +93,7 @@ void run_on(uint32_t cpu);
 /* Whether an access of lowered code faults; the report goes to the console, this thread goes on. */
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE };
 bool faults(enum access access, uint64_t address);
-/* fn(arg) under a guard: its result, -EFAULT if it faulted. Waits first, so that the fault is not taken for part of a
+/* fn(arg) under a guard: its result, -EFAULT if it faulted. Parks first, so that the fault is not taken for part of a
  * storm. */
 long guarded(long (*fn)(void *), void *arg);
 /* Frames for the case, returned at its end by give_frames. */

@@ -149,28 +149,124 @@ static void no_preemption_while_disabled(void)
 	EXPECT(WAIT_UNTIL(load(&share.over) == 1));
 }
 
-static bool urgent_thread_runs(void)
+static struct thread *urgent_thread(void (*entry)(void *), void *arg, uint64_t cpus)
 {
 	struct thread *t;
 
-	reset();
-	if (!EXPECT_EQ(thread_create("urgent", &component_ktest, 0, mark, nullptr, &t), 0))
-		return false;
-	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(t), 1), 0);
+	if (!EXPECT_EQ(thread_create("urgent", &component_ktest, 0, entry, arg, &t), 0))
+		return nullptr;
+	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(t), cpus), 0);
 	EXPECT_EQ(nucleus_thread_set_priority(handle_of(t), PRIORITY_INTERRUPT), 0);
-	thread_start(t);
-	/* This thread runs and does not give way: the other one preempts it within a tick or two. */
-	uint64_t end = ktest_now() + 100 * MS;
-
-	while (!load(&share.go) && ktest_now() < end)
-		;
-	return load(&share.go);
+	return t;
 }
 
 static void interrupt_threads_go_first(void)
 {
+	struct thread *t;
+
+	reset();
 	run_on(0);
-	EVENTUALLY(5, urgent_thread_runs());
+	if (!(t = urgent_thread(mark, nullptr, 1)))
+		return;
+	thread_start(t);
+	/* The call that woke it came back when it was through. */
+	EXPECT_EQ(load(&share.over), 1);
+
+	reset();
+	if (!(t = urgent_thread(mark, nullptr, 1)))
+		return;
+	preempt_disable();
+	thread_start(t);
+	EXPECT_EQ(load(&share.go), 0);
+	preempt_enable();
+	EXPECT_EQ(load(&share.over), 1);
+}
+
+static uint64_t order[2];
+
+static void take_number(void *arg)
+{
+	order[(uint64_t)arg] = (uint64_t)__atomic_add_fetch(&share.over, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Is asked to move while it does not want to be preempted; when it does, it may stay after all. */
+static void hold_back(void *arg)
+{
+	preempt_disable();
+	store(&share.go, 1);
+	while (!load(&share.stop))
+		;
+	preempt_enable();
+	take_number(arg);
+}
+
+/* Within its slice: on a busy host it may be over by then. */
+static bool preempted_goes_on_first(void)
+{
+	struct thread *first = urgent_thread(hold_back, (void *)0, 2),
+		      *second = urgent_thread(take_number, (void *)1, 2);
+
+	reset();
+	if (!first || !second)
+		return false;
+	thread_start(first);
+	EXPECT(WAIT_UNTIL(load(&share.go)));
+	thread_start(second);
+	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(first), 1), 0);
+	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(first), 2), 0);
+	store(&share.stop, 1);
+	EXPECT(WAIT_UNTIL(load(&share.over) == 2));
+	return order[0] < order[1];
+}
+
+static void interrupt_threads_keep_their_turn(void)
+{
+	run_on(0);
+	EVENTUALLY(10, preempted_goes_on_first());
+}
+
+static uint32_t moved_to;
+
+static void sleep_and_tell(void *)
+{
+	store(&share.go, 1);
+	(void)thread_park(0);
+	moved_to = ((volatile struct thread_page *)thread_page_current())->cpu;
+	end_one();
+}
+
+/*
+ * CPU 1 has a thread that runs, one that waits and may run nowhere else, and behind that one which may come here. This
+ * CPU is busy until then, and idle afterwards.
+ */
+static bool idle_cpu_looks_behind(void)
+{
+	struct thread *mover, *pinned;
+
+	reset();
+	if (!(mover = start_thread(sleep_and_tell, nullptr, 1)))
+		return false;
+	EXPECT(WAIT_UNTIL(load(&share.go)));
+	sleep_ns(5 * MS);
+	(void)start_thread(spinning, (void *)0, 1);
+	EXPECT(WAIT_UNTIL(share.count[0]));
+	if (!(pinned = urgent_thread(spinning, (void *)1, 2)))
+		return false;
+	/* The pinned one must not run at once: it takes the place of an ordinary thread. */
+	EXPECT_EQ(nucleus_thread_set_priority(handle_of(pinned), -20), 0);
+	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(mover), 3), 0);
+	thread_start(pinned);
+	thread_unpark(mover);
+	sleep_ns(40 * MS);
+	store(&share.stop, 1);
+	EXPECT(WAIT_UNTIL(load(&share.over) == 3));
+	return moved_to == 0;
+}
+
+static void pinned_threads_do_not_hide_others(void)
+{
+	run_on(0);
+	EVENTUALLY(10, idle_cpu_looks_behind());
 }
 
 static bool both_run(void)
@@ -195,5 +291,7 @@ KTEST_SUITE(schedule, KTEST("yielding threads share a CPU", yield_is_fair),
 	    KTEST("threads that never yield share a CPU", preemption_is_fair),
 	    KTEST("nice threads get less", nice_threads_get_less),
 	    KTEST("nobody is preempted who asks not to be", no_preemption_while_disabled),
-	    KTEST("interrupt threads go first", interrupt_threads_go_first),
+	    KTEST("interrupt threads go first, at once", interrupt_threads_go_first),
+	    KTEST("a preempted interrupt thread keeps its turn", interrupt_threads_keep_their_turn, .min_cpus = 2),
+	    KTEST("pinned threads do not hide others from idle CPUs", pinned_threads_do_not_hide_others, .min_cpus = 2),
 	    KTEST("CPUs with nothing to do take work", idle_cpus_take_work, .min_cpus = 2));

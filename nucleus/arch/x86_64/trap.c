@@ -33,8 +33,7 @@ extern const char idle_loop[], idle_loop_end[];
 [[noreturn]] void trap_fatal(struct context *c);
 [[noreturn]] void gate_exit_slow(void);
 
-enum { VECTOR_PAGE_FAULT = 14, FAULT_DEPTH_MAX = 3 };
-enum : uint64_t { FAULT_DEPTH_RESET_NS = 5000000 };
+enum { VECTOR_PAGE_FAULT = 14 };
 
 static bool in_idle(const struct context *c)
 {
@@ -233,12 +232,9 @@ static void find_culprit(const struct context *c, struct offence *o)
 	policy_account(r->component)->fault++;
 	find_culprit(c, o);
 	report_offence(r, c, o);
-	if (clock_ns() - r->fault_ns > FAULT_DEPTH_RESET_NS)
-		r->fault_depth = 0;
 	r->in_process = false;
 	if (++r->fault_depth > FAULT_DEPTH_MAX) {
-		log_printf("thread %s[%u] faults while its faults are contained: it is stopped for good\n", r->name,
-			   r->id);
+		log_printf("thread %s[%u] does nothing but fault: it is stopped for good\n", r->name, r->id);
 		sched_end_current();
 		sched_resume();
 	}
@@ -247,7 +243,9 @@ static void find_culprit(const struct context *c, struct offence *o)
 	arch_set_upcall(r, UPCALL_FAULT, page + PAGE_SIZE, event_of(c->vector), o->code, o->address, o->pc);
 	msr_write(MSR_GS_BASE, page);
 	arch_enter(cpu, r);
-	r->fault_ns = clock_ns();
+	/* Back to its process it goes the long way, which notes that the containment has come to its end. */
+	r->full_restore = true;
+	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
 	nucleus_lock_release();
 	account_resume(&r->kernel);
 }
@@ -386,6 +384,7 @@ static bool stopping;
 		upcall_event(cpu, r, r->kicked ? EVENT_PENDING : EVENT_PROTECTION, 0, 0);
 	}
 	r->full_restore = false;
+	r->fault_depth = 0;
 	__atomic_and_fetch(&cpu->exit_work, ~(WORK_FULL_RESTORE | WORK_KICK), __ATOMIC_RELAXED);
 	if (cpu->reschedule) {
 		sched_account(r, false);
