@@ -76,8 +76,7 @@ struct boot {
 
 	struct boot_range framebuffer; /* size 0: none */
 	void *rsdp;
-	void *tree; /* a copy of the device tree; nullptr: none */
-	uint64_t tree_size;
+	void *tree; /* a checked copy of the device tree; nullptr: none */
 	uint64_t stack_size;
 
 	/* The memory map: the firmware's, then ours. */

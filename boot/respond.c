@@ -7,6 +7,7 @@
  * Specification: PROTOCOL.md, "Feature List".
  */
 #include <boot/boot.h>
+#include <lib/devicetree.h>
 
 /* The request is asked: makes its response. nullptr: not asked. */
 static void *answer(struct boot *boot, enum request_kind kind, uint64_t size, uint64_t revision)
@@ -86,23 +87,21 @@ static void respond_pointer(struct boot *boot, enum request_kind kind, void *poi
 
 /*
  * The firmware may keep its device tree in memory that is free once boot services are over, so the
- * kernel gets a copy. Only the header's magic and size are believed (Devicetree Specification 5.2).
+ * kernel gets a copy, without the room that firmware leaves behind it.
  */
 static void copy_device_tree(struct boot *boot)
 {
 	static const struct efi_guid guid = EFI_DEVICE_TREE_GUID;
-	constexpr uint32_t magic = 0xd00dfeed, header = 40, largest = 16 << 20;
-	const uint32_t *tree = firmware_table(&guid);
-	uint32_t size;
+	const void *tree = firmware_table(&guid);
 
-	if (tree == nullptr || __builtin_bswap32(tree[0]) != magic)
+	if (tree == nullptr)
 		return;
-	size = __builtin_bswap32(tree[1]);
-	if (size < header || size > largest)
+	if (!devicetree_check(tree, devicetree_size(tree))) {
+		print("stellux-boot: the firmware's device tree is malformed; the kernel does not get it\n");
 		return;
-	boot->tree = alloc_pages(round_up(size, PAGE) / PAGE, "the device tree");
-	boot->tree_size = size;
-	__builtin_memcpy(boot->tree, tree, size);
+	}
+	boot->tree = alloc_pages(round_up(devicetree_used(tree), PAGE) / PAGE, "the device tree");
+	devicetree_copy(boot->tree, tree);
 }
 
 static void respond_firmware(struct boot *boot)

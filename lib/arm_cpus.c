@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arm_cpus.c - reads CPUs out of ACPI's tables. See arm_cpus.h.
+ * arm_cpus.c - reads CPUs out of ACPI's tables or the device tree. See arm_cpus.h.
  */
 #include <lib/arm_cpus.h>
+#include <lib/devicetree.h>
 #include <lib/string.h>
 
 /* The affinity fields of MPIDR_EL1: Aff3, Aff2 to Aff0. */
@@ -62,5 +63,44 @@ struct arm_cpu_start arm_cpu_start_from_fadt(const void *fadt, size_t length)
 		start.conduit = flags & ARM_BOOT_PSCI_HVC ? ARM_PSCI_HVC : ARM_PSCI_SMC;
 		start.cpu_on = ARM_PSCI_CPU_ON;
 	}
+	return start;
+}
+
+bool arm_cpu_next_in_devicetree(const void *fdt, int *node, struct arm_cpu *cpu)
+{
+	struct devicetree_cpu found;
+
+	*node = devicetree_cpu(fdt, *node, &found);
+	if (*node < 0)
+		return false;
+	*cpu = (struct arm_cpu){
+		.mpidr = found.id & AFFINITY,
+		.usable = found.method != ENABLE_UNKNOWN,
+		.release_address = found.release_address,
+	};
+	return true;
+}
+
+struct arm_cpu_start arm_cpu_start_from_devicetree(const void *fdt)
+{
+	static const char *const standard[] = {"arm,psci-1.0", "arm,psci-0.2", nullptr}, *const old[] = {"arm,psci",
+													 nullptr};
+	struct arm_cpu_start start = {.cpu_on = ARM_PSCI_CPU_ON};
+	int node = devicetree_find(fdt, -1, standard);
+	const char *method;
+
+	/* Version 0.1 had no numbers of its own; the tree gives them. */
+	if (node < 0) {
+		node = devicetree_find(fdt, -1, old);
+		if (node < 0 || !devicetree_u32(fdt, node, "cpu_on", &start.cpu_on))
+			return (struct arm_cpu_start){.conduit = ARM_PSCI_NONE};
+	}
+	method = devicetree_string(fdt, node, "method");
+	if (method != nullptr && strcmp(method, "hvc") == 0)
+		start.conduit = ARM_PSCI_HVC;
+	else if (method != nullptr && strcmp(method, "smc") == 0)
+		start.conduit = ARM_PSCI_SMC;
+	else
+		return (struct arm_cpu_start){.conduit = ARM_PSCI_NONE};
 	return start;
 }

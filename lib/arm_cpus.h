@@ -33,3 +33,7 @@ struct arm_cpu_start {
 [[nodiscard]] bool arm_cpu_next_in_madt(const void *madt, size_t length, size_t *at, struct arm_cpu *cpu);
 /* The way that the FADT names; ARM_PSCI_NONE when it names none. */
 [[nodiscard]] struct arm_cpu_start arm_cpu_start_from_fadt(const void *fadt, size_t length);
+
+/* The CPU behind *node (begin with -1) of a tree that devicetree_check() accepted; false: no more. */
+[[nodiscard]] bool arm_cpu_next_in_devicetree(const void *fdt, int *node, struct arm_cpu *cpu);
+[[nodiscard]] struct arm_cpu_start arm_cpu_start_from_devicetree(const void *fdt);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host tests for lib/arm_cpus.c: the CPUs of a MADT, and the way to start them of a FADT.
+ * Host tests for lib/arm_cpus.c: the CPUs of a MADT, the way to start them of a FADT, and both of
+ * device trees (test/host/devicetree).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,16 @@
 #include <cmocka.h>
 
 #include "arm_cpus.c"
+
+alignas(8) static const unsigned char plain[] = {
+#embed "devicetree/gic-v2.dtb"
+};
+alignas(8) static const unsigned char soc[] = {
+#embed "devicetree/soc.dtb"
+};
+alignas(8) static const unsigned char old[] = {
+#embed "devicetree/psci-old.dtb"
+};
 
 struct table {
 	unsigned char bytes[1024];
@@ -91,12 +102,52 @@ static void test_fadt(void **)
 	assert_int_equal(arm_cpu_start_from_fadt(fadt, 130).conduit, ARM_PSCI_NONE);
 }
 
+static void test_tree(void **)
+{
+	struct arm_cpu_start start = arm_cpu_start_from_devicetree(plain);
+	static const uint64_t wanted[] = {0, 1, 0x100};
+	struct arm_cpu cpu;
+	int node = -1;
+
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(arm_cpu_next_in_devicetree(plain, &node, &cpu));
+		assert_true(cpu.mpidr == wanted[i] && cpu.usable && cpu.release_address == 0);
+	}
+	assert_false(arm_cpu_next_in_devicetree(plain, &node, &cpu));
+	assert_int_equal(start.conduit, ARM_PSCI_HVC);
+	assert_true(start.cpu_on == ARM_PSCI_CPU_ON);
+}
+
+static void test_spin_table(void **)
+{
+	struct arm_cpu cpu;
+	int node = -1;
+
+	assert_true(arm_cpu_next_in_devicetree(soc, &node, &cpu));
+	assert_true(cpu.usable && cpu.release_address == 0xd8);
+	assert_true(arm_cpu_next_in_devicetree(soc, &node, &cpu));
+	assert_true(cpu.mpidr == 1 && cpu.release_address == 0xe0);
+	assert_int_equal(arm_cpu_start_from_devicetree(soc).conduit, ARM_PSCI_NONE);
+}
+
+static void test_old_psci(void **)
+{
+	struct arm_cpu_start start = arm_cpu_start_from_devicetree(old);
+	struct arm_cpu cpu;
+	int node = -1;
+
+	assert_int_equal(start.conduit, ARM_PSCI_SMC);
+	assert_true(start.cpu_on == 0x95c1ba60);
+	assert_true(arm_cpu_next_in_devicetree(old, &node, &cpu) && !cpu.usable);
+	assert_true(arm_cpu_next_in_devicetree(old, &node, &cpu) && cpu.usable && cpu.mpidr == 0x101);
+	assert_true(arm_cpu_next_in_devicetree(old, &node, &cpu) && !cpu.usable);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_madt),
-		cmocka_unit_test(test_madt_malformed),
-		cmocka_unit_test(test_fadt),
+		cmocka_unit_test(test_madt), cmocka_unit_test(test_madt_malformed), cmocka_unit_test(test_fadt),
+		cmocka_unit_test(test_tree), cmocka_unit_test(test_spin_table),	    cmocka_unit_test(test_old_psci),
 	};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);

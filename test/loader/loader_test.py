@@ -209,6 +209,21 @@ def test_menu(tap, kernel):
                [] if "KTAP version 1" in text else text.splitlines()[-6:])
 
 
+def test_lost_cpu(tap, kernel):
+    """A CPU that the device tree lists and the firmware cannot start is named, on the serial port that the tree names, and left out."""
+    tree, files = WORK / "lost.dtb", {"limine.conf": CONFIG.format(cmdline="cpus=2"), "kernel.elf": kernel,
+                                      "one.txt": FIRST, "two.bin": SECOND}
+    shape = machine.Machine(ARCH, BUILD, PLAIN_CPU, "3", "512M")
+    image = make_image(files)
+    subprocess.run([*shape.command(image, VIRT), "-machine", f"dumpdtb={tree}"], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    run("fdtput", "-t", "x", str(tree), "/cpus/cpu@2", "reg", "77")
+    text = boot(PLAIN_CPU, "3", "512M", image, [*VIRT, "-dtb", str(tree)], "CPUs are distinct")
+    missing = [part for part in ("stellux-boot: CPU 0x77 does not start and is left out", "ok \\d+ - number of CPUs\n")
+               if not re.search(f"^{part}", text, re.M)]
+    tap.result(not missing, "message: a CPU that does not start", [f"missing: {part}" for part in missing] +
+               (text.splitlines()[-12:] if missing else []))
+
+
 def main():
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     WORK.mkdir(parents=True, exist_ok=True)
@@ -216,13 +231,16 @@ def main():
     machines = [row for row in MACHINES if pattern in row[0]]
     bad = [row for row in faults(kernel) if pattern in row[0]]
     menu = pattern in "menu"
-    tap = Tap(len(machines) + len(bad) + menu)
+    lost_cpu = ARCH == "aarch64" and pattern in "lost CPU"
+    tap = Tap(len(machines) + len(bad) + menu + lost_cpu)
     for row in machines:
         test_machine(tap, kernel, row)
     for row in bad:
         test_fault(tap, row)
     if menu:
         test_menu(tap, kernel)
+    if lost_cpu:
+        test_lost_cpu(tap, kernel)
     return 1 if tap.failed else 0
 
 

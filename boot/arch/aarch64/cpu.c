@@ -7,6 +7,8 @@
  * 3.3; Arm Architecture Reference Manual (DDI 0487), D12 (generic timer), D19 (RNDR).
  */
 #include <boot/arch.h>
+#include <lib/arm_platform.h>
+#include <lib/devicetree.h>
 
 #include "aarch64.h"
 #include "cpu.h"
@@ -15,8 +17,25 @@ static char *first_page;
 static uint64_t ticks_per_us = 1;
 static uint64_t uart; /* 0: none */
 
+static const void *at_physical(uint64_t phys, size_t)
+{
+	return (const void *)phys;
+}
+
+/* What the tables lack for a kernel is no matter here, so the readers' verdicts are not asked. */
 void arch_serial_init(void)
 {
+	static const struct efi_guid tree_guid = EFI_DEVICE_TREE_GUID, acpi_guid = EFI_ACPI_20_TABLE_GUID;
+	const void *tree = firmware_table(&tree_guid);
+	uint64_t rsdp = (uint64_t)firmware_table(&acpi_guid);
+	static struct arm_platform platform;
+
+	if (tree != nullptr)
+		(void)arm_platform_from_devicetree(tree, devicetree_size(tree), &platform);
+	else if (rsdp != 0)
+		(void)arm_platform_from_acpi(rsdp, at_physical, &platform);
+	if (platform.console.kind == ARM_UART_PL011)
+		uart = platform.console.phys;
 }
 
 void arch_serial_write(char c)

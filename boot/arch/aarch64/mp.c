@@ -31,7 +31,7 @@ static void add_cpu(struct boot *boot, const struct arm_cpu *found)
 	struct cpu *cpu = &cpus[cpu_count];
 	struct trampoline_data *data;
 
-	if (!found->usable || cpu_count == cpu_room)
+	if (cpu_count == cpu_room || (!found->usable && found->mpidr != own_mpidr()))
 		return;
 	for (uint64_t i = 0; i < cpu_count; i++) {
 		if (cpus[i].info->mpidr == found->mpidr)
@@ -48,6 +48,18 @@ static void add_cpu(struct boot *boot, const struct arm_cpu *found)
 	data = trampoline_parameters(cpu->page);
 	data->stack = (uint64_t)to_hhdm(alloc_pages(boot->stack_size / PAGE, "a CPU's stack")) + boot->stack_size;
 	data->info = (uint64_t)to_hhdm(cpu->info);
+}
+
+static void find_by_tree(struct boot *boot)
+{
+	struct arm_cpu found;
+
+	how = arm_cpu_start_from_devicetree(boot->tree);
+	for (int node = -1; arm_cpu_next_in_devicetree(boot->tree, &node, &found);)
+		cpu_room++;
+	cpus = alloc(sizeof(*cpus) * cpu_room);
+	for (int node = -1; arm_cpu_next_in_devicetree(boot->tree, &node, &found);)
+		add_cpu(boot, &found);
 }
 
 static void find_by_acpi(struct boot *boot)
@@ -74,7 +86,10 @@ void arch_mp_prepare(struct boot *boot)
 
 	if (request == nullptr)
 		return;
-	find_by_acpi(boot);
+	if (boot->tree != nullptr)
+		find_by_tree(boot);
+	else
+		find_by_acpi(boot);
 	if (cpu_count == 0) {
 		cpu_room = 1;
 		cpus = alloc(sizeof(*cpus));
