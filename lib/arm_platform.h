@@ -15,7 +15,7 @@
 enum arm_gic_version : uint8_t { ARM_GIC_NONE, ARM_GIC_V2 = 2, ARM_GIC_V3 = 3 }; /* a GICv4 is driven as a GICv3 */
 enum arm_psci_conduit : uint8_t { ARM_PSCI_NONE, ARM_PSCI_HVC, ARM_PSCI_SMC };
 enum arm_uart_kind : uint8_t { ARM_UART_NONE, ARM_UART_PL011, ARM_UART_16550 };
-enum { ARM_REDISTRIBUTOR_REGIONS_MAX = 64, ARM_PLATFORM_WHY_MAX = 96 };
+enum { ARM_REDISTRIBUTOR_REGIONS_MAX = 64, ARM_GUARDED_MAX = 32, ARM_PLATFORM_WHY_MAX = 96 };
 
 struct arm_region {
 	uint64_t phys, size;
@@ -31,6 +31,11 @@ struct arm_platform {
 	unsigned redistributor_regions;	 /* GICv3 */
 	struct arm_region redistributors[ARM_REDISTRIBUTOR_REGIONS_MAX];
 	uint64_t redistributor_stride; /* 0: as each redistributor's GICR_TYPER tells */
+
+	/* More of the controller and what belongs to it: doorbells and translation of message-signalled interrupts, its
+	 * interfaces for virtual machines, IOMMUs. Not driven, but nobody else's either. */
+	unsigned guarded_count;
+	struct arm_region guarded[ARM_GUARDED_MAX];
 
 	struct arm_interrupt virtual_timer;
 	uint64_t counter_hz; /* 0: CNTFRQ_EL0 is right */

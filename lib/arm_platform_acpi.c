@@ -10,6 +10,9 @@ enum : uint64_t {
 	GICD_V2_BYTES = 0x1000,
 	GICD_V3_BYTES = 0x10000,
 	GICC_BYTES = 0x2000,
+	GICH_BYTES = 0x1000,
+	MSI_FRAME_BYTES = 0x1000,
+	ITS_BYTES = 0x20000, /* control registers and the doorbell */
 	/* RD_base and SGI_base; a GICv4's frame is longer, and the reader of GICR_TYPER goes no further. */
 	REDISTRIBUTOR_BYTES = 0x20000,
 };
@@ -41,18 +44,27 @@ static bool add_redistributors(struct arm_platform *p, uint64_t phys, uint64_t s
 	return true;
 }
 
-/* The structures of the MADT that matter; `own` is for redistributors that CPUs name themselves. */
+static void guard_range(struct arm_platform *p, uint64_t phys, uint64_t size)
+{
+	if (phys && phys + size > phys && p->guarded_count < ARM_GUARDED_MAX)
+		p->guarded[p->guarded_count++] = (struct arm_region){phys, size};
+}
+
+/* The structures of the MADT that matter; *common: redistributors are described together, not with each CPU. */
 static bool take_entry(const unsigned char *e, size_t n, struct arm_platform *p, uint8_t *version, bool *common)
 {
-	enum : uint8_t { GICC = 0x0b, GICD = 0x0c, GICR = 0x0e };
+	enum : uint8_t { GICC = 0x0b, GICD = 0x0c, MSI_FRAME = 0x0d, GICR = 0x0e, ITS = 0x0f };
 	enum : uint32_t { GICC_ENABLED = 1, GICC_ONLINE_CAPABLE = 1 << 3 };
 
 	switch (e[0]) {
 	case GICC:
 		if (n < 76 || !(get32(e + 12) & (GICC_ENABLED | GICC_ONLINE_CAPABLE)))
 			return true;
-		if (!p->cpu_interface.phys)
+		if (!p->cpu_interface.phys) {
+			guard_range(p, get64(e + 40), GICC_BYTES); /* GICV */
+			guard_range(p, get64(e + 48), GICH_BYTES);
 			p->cpu_interface = (struct arm_region){get64(e + 32), GICC_BYTES};
+		}
 		/* One region for each CPU, unless GICR structures describe them together. */
 		if (get64(e + 60) && !*common)
 			(void)add_redistributors(p, get64(e + 60), REDISTRIBUTOR_BYTES);

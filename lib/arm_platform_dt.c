@@ -12,6 +12,8 @@ static const char *const gic_v2_names[] = {
 	"arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a9-gic", "arm,cortex-a7-gic", "arm,pl390", "qcom,msm-qgic2",
 	nullptr};
 static const char *const gic_v3_names[] = {"arm,gic-v3", nullptr};
+static const char *const guarded_names[] = {"arm,gic-v3-its", "arm,gic-v2m-frame", "arm,smmu-v3",
+					    "arm,smmu-v2",    "arm,mmu-500",	   nullptr};
 static const char *const timer_names[] = {"arm,armv8-timer", "arm,armv7-timer", nullptr};
 static const char *const psci_names[] = {"arm,psci-1.0", "arm,psci-0.2", nullptr};
 static const char *const psci_old_names[] = {"arm,psci", nullptr};
@@ -48,6 +50,12 @@ static bool region(const void *fdt, int node, unsigned index, struct arm_region 
 	return devicetree_reg(fdt, node, index, &out->phys, &out->size) && out->size;
 }
 
+static void guard(const void *fdt, int node, unsigned first, struct arm_platform *p)
+{
+	while (p->guarded_count < ARM_GUARDED_MAX && region(fdt, node, first++, &p->guarded[p->guarded_count]))
+		p->guarded_count++;
+}
+
 static bool take_gic_v3(const void *fdt, int gic, struct arm_platform *p)
 {
 	uint32_t regions = 1;
@@ -61,6 +69,7 @@ static bool take_gic_v3(const void *fdt, int gic, struct arm_platform *p)
 		if (!region(fdt, gic, 1 + i, &p->redistributors[i]))
 			return missing(p, "a GICv3 redistributor region without address");
 	p->redistributor_regions = regions;
+	guard(fdt, gic, 1 + regions, p);
 	return true;
 }
 
@@ -78,6 +87,7 @@ static bool take_gic(const void *fdt, int gic, struct arm_platform *p)
 	p->gic_version = ARM_GIC_V2;
 	if (!region(fdt, gic, 1, &p->cpu_interface))
 		return missing(p, "a GICv2 without CPU interface address");
+	guard(fdt, gic, 2, p);
 	return true;
 }
 
@@ -192,5 +202,7 @@ bool arm_platform_from_devicetree(const void *fdt, size_t size, struct arm_platf
 	/* First, so that whatever else is missing can be said. */
 	take_console(fdt, out);
 	take_psci(fdt, out);
+	for (int node = -1; (node = devicetree_find(fdt, node, guarded_names)) >= 0;)
+		guard(fdt, node, 0, out);
 	return take_timer(fdt, out);
 }

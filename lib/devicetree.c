@@ -12,35 +12,6 @@ bool devicetree_check(const void *fdt, size_t size)
 	       fdt_off_mem_rsvmap(fdt) % 8 == 0 && fdt_check_full(fdt, size) == 0;
 }
 
-size_t devicetree_size(const void *fdt)
-{
-	if (fdt_magic(fdt) != FDT_MAGIC)
-		return 0;
-	return fdt_totalsize(fdt) <= DEVICETREE_SIZE_MAX ? fdt_totalsize(fdt) : 0;
-}
-
-size_t devicetree_used(const void *fdt)
-{
-	size_t structure, strings;
-
-	/* Before version 17 the length of the structure block is not told. */
-	if (fdt_version(fdt) < 17)
-		return fdt_totalsize(fdt);
-	structure = (size_t)fdt_off_dt_struct(fdt) + fdt_size_dt_struct(fdt);
-	strings = (size_t)fdt_off_dt_strings(fdt) + fdt_size_dt_strings(fdt);
-	if (fdt_off_mem_rsvmap(fdt) > fdt_off_dt_struct(fdt))
-		return fdt_totalsize(fdt);
-	return structure > strings ? structure : strings;
-}
-
-void devicetree_copy(void *to, const void *fdt)
-{
-	size_t n = devicetree_used(fdt);
-
-	memcpy(to, fdt, n);
-	fdt_set_totalsize(to, (uint32_t)n);
-}
-
 bool devicetree_enabled(const void *fdt, int node)
 {
 	const char *status = devicetree_string(fdt, node, "status");

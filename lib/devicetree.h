@@ -17,9 +17,10 @@ enum { DEVICETREE_CELLS_MAX = 4, DEVICETREE_SIZE_MAX = 2 << 20 };
 [[nodiscard]] bool devicetree_check(const void *fdt, size_t size);
 /* What the tree says it takes, from its first 8 bytes. 0: no tree, or one that is implausibly large. */
 size_t devicetree_size(const void *fdt);
-/* Bytes that a copy needs: firmware may leave much room behind the tree. 0: cannot be copied so. */
+/* Bytes that a copy needs: firmware may leave much room behind the tree. At most devicetree_size; 0: as that. */
 size_t devicetree_used(const void *fdt);
-/* A checked tree without the room behind it; `to` has devicetree_used bytes, 8-byte aligned. */
+/* The tree, checked or not, without the room behind it; `to` has devicetree_used bytes. (These three do without
+ * libfdt.) */
 void devicetree_copy(void *to, const void *fdt);
 
 /* The next node after `after` (-1: from the start) that is compatible with one of the nullptr-ended names and whose

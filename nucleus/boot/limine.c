@@ -6,9 +6,11 @@
 #include "boot/limine.h"
 #include "boot/boot.h"
 #include "frame/frames.h"
+#include "mmu/mmu.h"
 #include "mp.h"
 #include "regs.h"
 #include "report/log.h"
+#include <lib/devicetree.h>
 #include <lib/string.h>
 #include <nucleus/limine.h>
 
@@ -149,6 +151,25 @@ static void take_modules(struct boot_info *info)
 		log_printf("boot: no initramfs module: the configuration's entry has no module_path line\n");
 }
 
+/* A copy of our own: the original is in memory that will be used for other things, and often has much room behind. */
+static void take_device_tree(struct boot_info *info)
+{
+	const void *tree = dtb_request.response ? dtb_request.response->dtb_ptr : nullptr;
+	size_t bytes = tree ? devicetree_used(tree) : 0;
+
+	if (tree && !bytes)
+		log_printf("boot: what the loader gave as device tree is none; it is ignored\n");
+	if (!bytes)
+		return;
+	info->dtb_phys = frame_boot_alloc(bytes);
+	if (!info->dtb_phys) {
+		log_printf("boot: no memory for the device tree (%zu bytes)\n", bytes);
+		return;
+	}
+	devicetree_copy(direct_map(info->dtb_phys), tree);
+	info->dtb_bytes = bytes;
+}
+
 const char *limine_cmdline(void)
 {
 	struct limine_kernel_file_response *file = file_request.response;
@@ -162,8 +183,7 @@ void limine_take(struct boot_info *info)
 		log_printf("boot: command line cut after %zu characters\n", sizeof(info->cmdline) - 1);
 	if (rsdp_request.response)
 		boot_state.rsdp_phys = info->rsdp_phys = physical((uint64_t)rsdp_request.response->address);
-	if (dtb_request.response)
-		info->dtb_phys = physical((uint64_t)dtb_request.response->dtb_ptr);
+	take_device_tree(info);
 	if (efi_request.response)
 		boot_state.efi_system_table_phys = physical((uint64_t)efi_request.response->address);
 	if (boot_time_request.response)

@@ -177,6 +177,8 @@ static void prepare_boot_info(void)
 	if (info->initramfs_bytes)
 		give_kernel(info->initramfs_pfn << PAGE_SHIFT,
 			    align_up(info->initramfs_bytes, PAGE_SIZE) >> PAGE_SHIFT);
+	if (info->dtb_bytes)
+		give_kernel(info->dtb_phys, align_up(info->dtb_bytes, PAGE_SIZE) >> PAGE_SHIFT);
 }
 
 /* The direct map replaces the loader's: pointers into that move over. */

@@ -148,8 +148,10 @@ long call_kunmap(uint64_t va, uint64_t count)
 long call_device_map(uint64_t va, uint64_t phys, uint64_t count)
 {
 	long result = 0;
+	uint64_t last = phys + (count << PAGE_SHIFT) - PAGE_SIZE;
 
-	if (!kmap_range_ok(va, count) || (phys & (PAGE_SIZE - 1)) || phys >> 52 || (phys + (count << PAGE_SHIFT)) >> 52)
+	/* An entry must be able to hold the address, and nothing but an address. */
+	if (!kmap_range_ok(va, count) || pte_phys(phys) != phys || pte_phys(last) != last)
 		return -EINVAL;
 	nucleus_lock_acquire();
 	for (uint64_t i = 0; i < count && !result; i++) {
