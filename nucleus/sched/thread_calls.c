@@ -173,6 +173,8 @@ long call_thread_get_times(uint32_t handle)
 	struct thread_times *t = (struct thread_times *)current_thread_page()->call;
 
 	return WITH_RECORD(handle, {
+		if (r->state == THREAD_DEAD)
+			result_ = -ESRCH;
 		if (r == cpu_this()->current)
 			sched_account(r, false);
 		*t = (struct thread_times){.user_ns = r->user_ns,

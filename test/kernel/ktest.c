@@ -101,18 +101,28 @@ static bool run_case(const struct ktest_case *c)
 	static unsigned next;
 	struct execution *e = &executions[next];
 	uint64_t end = clock_monotonic_ns() + CASE_LIMIT_NS;
+	struct thread *t;
 
 	*e = (struct execution){.which = c, .waiter = thread_current()};
 	__atomic_store_n(&failures, 0, __ATOMIC_RELAXED);
-	if (kthread_start(&component_ktest, c->name, run_case_thread, e, nullptr) < 0)
+	if (thread_create(c->name, &component_ktest, 0, run_case_thread, e, &t) < 0)
 		return false;
+	uint32_t handle = handle_of(t);
+
+	thread_start(t);
 	while (!__atomic_load_n(&e->over, __ATOMIC_ACQUIRE)) {
-		if (clock_monotonic_ns() >= end) {
-			ktest_fail(__FILE_NAME__, __LINE__, "the case did not end in time", 0, 0, false);
+		bool gone = nucleus_thread_get_times(handle) == -ESRCH, late = clock_monotonic_ns() >= end;
+
+		if (__atomic_load_n(&e->over, __ATOMIC_ACQUIRE))
+			break;
+		if (gone || late) {
+			ktest_fail(__FILE_NAME__, __LINE__,
+				   gone ? "the thread of the case was stopped" : "the case did not end in time", 0, 0,
+				   false);
 			next = 1;
 			break;
 		}
-		thread_park(end);
+		thread_park(clock_monotonic_ns() + 200 * MS);
 	}
 	return !ktest_failed();
 }

@@ -136,6 +136,31 @@ static void unpark_wakes(void)
 	EXPECT_EQ(other.result, 0);
 }
 
+static void park_when_told(void *)
+{
+	store(&other.ready, 1);
+	while (!load(&other.flags))
+		;
+	other.result = nucleus_park(ktest_now() + 3000 * MS, 0);
+	store(&other.done, 1);
+}
+
+static void unpark_of_a_running_thread_is_kept(void)
+{
+	store(&other.ready, 0);
+	store(&other.done, 0);
+	store(&other.flags, 0);
+	run_on(0);
+	struct thread *t = start_thread(park_when_told, nullptr, 1);
+
+	if (!t || !EXPECT(WAIT_UNTIL(load(&other.ready))))
+		return;
+	EXPECT_EQ(nucleus_unpark(handle_of(t)), 0);
+	store(&other.flags, 1);
+	EXPECT(WAIT_UNTIL(load(&other.done)));
+	EXPECT_EQ(other.result, 0);
+}
+
 static void kick_ends_an_interruptible_park(void)
 {
 	struct thread *t = start_parking(PARK_INTERRUPTIBLE);
@@ -229,6 +254,7 @@ static void no_wakeup_is_lost(void)
 KTEST_SUITE(park, KTEST("the permit is sticky, and one", permit_is_sticky),
 	    KTEST("deadlines are never early", deadlines_are_not_early),
 	    KTEST("deadlines expire in order", deadlines_in_order), KTEST("unpark wakes", unpark_wakes),
+	    KTEST("an unpark of a running thread is kept", unpark_of_a_running_thread_is_kept, .min_cpus = 2),
 	    KTEST("a kick ends an interruptible park and stays until cleared", kick_ends_an_interruptible_park),
 	    KTEST("a kick does not end another park", kick_leaves_another_park_alone),
 	    KTEST("a kick before the start is kept", kick_before_start),
