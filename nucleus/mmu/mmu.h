@@ -26,6 +26,7 @@ struct space {
 	char name[16];
 	uint64_t flush_generation; /* counts invalidations, for CPUs that cache entries by PCID or ASID */
 	uint64_t pages;		   /* mapped now */
+	uint64_t number;	   /* the architecture's, under which CPUs cache its entries */
 };
 
 extern uint64_t kernel_root_phys;

@@ -133,6 +133,7 @@ static inline struct cpu *cpu_this(void)
 
 struct cpu_features {
 	bool asid16, pan, bti, e0pd, hw_access, hw_dirty, random, idc, dic;
+	bool icache_aliases;		   /* several virtual addresses of a line may be cached separately */
 	uint32_t icache_line, dcache_line; /* smallest, bytes */
 	uint32_t fpu_bytes;
 };

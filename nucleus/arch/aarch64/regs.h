@@ -8,13 +8,16 @@
 
 #include <stdint.h>
 
-#define sysreg_read(name)                                                                                              \
+/* By name, or by a macro for the encoding. */
+#define sysreg_read(name)	  sysreg_read_(name)
+#define sysreg_write(name, value) sysreg_write_(name, value)
+#define sysreg_read_(name)                                                                                             \
 	({                                                                                                             \
 		uint64_t value_;                                                                                       \
 		__asm__ volatile("mrs %0, " #name : "=r"(value_) : : "memory");                                        \
 		value_;                                                                                                \
 	})
-#define sysreg_write(name, value) __asm__ volatile("msr " #name ", %x0" : : "rZ"((uint64_t)(value)) : "memory")
+#define sysreg_write_(name, value) __asm__ volatile("msr " #name ", %x0" : : "rZ"((uint64_t)(value)) : "memory")
 
 /* Names of registers newer than the assembler's baseline, by their encoding. */
 #define SYS_PAN		 s3_0_c4_c2_3

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading syndromes (ESR_EL1, DDI 0487, D17.2.37), see fault.h. */
+#include "fault.h"
+#include "cpu.h"
+#include "gate/lock.h"
+#include "mmu/mmu.h"
+#include "regs.h"
+#include "report/report.h"
+#include "switch.h"
+#include <nucleus/upcall.h>
+
+static uint32_t class_of(const struct context *c)
+{
+	return (uint32_t)(c->syndrome >> ESR_EC_SHIFT) & 0x3f;
+}
+static bool is_fetch(const struct context *c)
+{
+	return class_of(c) == EC_INSTRUCTION_ABORT_EL0 || class_of(c) == EC_INSTRUCTION_ABORT_EL1;
+}
+static bool is_abort(const struct context *c)
+{
+	return is_fetch(c) || class_of(c) == EC_DATA_ABORT_EL0 || class_of(c) == EC_DATA_ABORT_EL1;
+}
+/* Cache maintenance by address reports itself as a write, which it is not. */
+static bool is_write(const struct context *c)
+{
+	return is_abort(c) && !is_fetch(c) && (c->syndrome & ESR_WNR) && !(c->syndrome & ESR_CM);
+}
+/* Aborts that are about a translation, not about the memory behind it. */
+static bool is_translation(const struct context *c)
+{
+	return is_abort(c) && (c->syndrome & ESR_FSC_MASK) < 0x10;
+}
+
+static const char *abort_name(const struct context *c)
+{
+	if (is_translation(c))
+		return "page fault";
+	return (c->syndrome & ESR_FSC_MASK) == FSC_ALIGNMENT ? "misaligned access" : "external abort";
+}
+
+const char *fault_name(const struct context *c)
+{
+	if (is_abort(c))
+		return abort_name(c);
+	switch (class_of(c)) {
+	case EC_UNKNOWN: return "undefined instruction";
+	case EC_FPU_ACCESS: return "FPU access";
+	case EC_SVE_ACCESS: return "SVE access";
+	case EC_BRANCH_TARGET: return "branch to what is no landing pad";
+	case EC_ILLEGAL_STATE: return "illegal execution state";
+	case EC_SVC64: return "supervisor call";
+	case EC_SYSTEM_REGISTER: return "system register access";
+	case EC_POINTER_AUTH: return "pointer authentication";
+	case EC_PC_ALIGNMENT: return "misaligned program counter";
+	case EC_SP_ALIGNMENT: return "misaligned stack pointer";
+	case EC_FPU_EXCEPTION: return "FPU exception";
+	case EC_SERROR: return "SError";
+	case EC_BREAKPOINT_EL0:
+	case EC_BRK: return "breakpoint";
+	case EC_STEP_EL0: return "single step";
+	case EC_WATCHPOINT_EL0: return "watchpoint";
+	default: return "exception";
+	}
+}
+
+uint32_t fault_event(const struct context *c)
+{
+	if (is_abort(c))
+		return is_translation(c)			       ? EVENT_PAGE_FAULT
+		       : (c->syndrome & ESR_FSC_MASK) == FSC_ALIGNMENT ? EVENT_ALIGNMENT
+								       : EVENT_PROTECTION;
+	switch (class_of(c)) {
+	case EC_PC_ALIGNMENT:
+	case EC_SP_ALIGNMENT: return EVENT_ALIGNMENT;
+	case EC_FPU_EXCEPTION: return EVENT_FPU;
+	case EC_BREAKPOINT_EL0:
+	case EC_WATCHPOINT_EL0:
+	case EC_BRK: return EVENT_BREAKPOINT;
+	case EC_STEP_EL0: return EVENT_STEP;
+	default: return EVENT_ILLEGAL;
+	}
+}
+
+uint64_t fault_code(const struct context *c)
+{
+	uint64_t type = c->syndrome & FSC_TYPE_MASK;
+
+	/* The trapped FPU exceptions, in the order of FPSR's flags (ISS bits 0 to 4 and 7). */
+	if (class_of(c) == EC_FPU_EXCEPTION)
+		return c->syndrome & 0x9f;
+	if (!is_translation(c))
+		return c->syndrome;
+	return FAULT_USER | (type == FSC_PERMISSION || type == FSC_ACCESS_FLAG ? FAULT_PRESENT : 0) |
+	       (is_write(c) ? FAULT_WRITE : 0) | (is_fetch(c) ? FAULT_EXEC : 0);
+}
+
+/* Whatever the program had in the tag byte of a lower-half address is not part of it. */
+uint64_t fault_address(const struct context *c)
+{
+	enum : uint64_t { TAG = 0xffull << 56, UPPER = 1ull << 55 };
+
+	if (class_of(c) == EC_PC_ALIGNMENT || class_of(c) == EC_WATCHPOINT_EL0)
+		return c->fault;
+	if (!is_abort(c) || c->syndrome & ESR_FNV)
+		return 0;
+	return c->fault & UPPER ? c->fault : c->fault & ~TAG;
+}
+
+/* --- privileged instructions, by their encoding (DDI 0487, C4.1.6) --- */
+
+static const char *system_instruction(uint32_t word)
+{
+	uint32_t op1 = word >> 16 & 7, crn = word >> 12 & 15, crm = word >> 8 & 15;
+
+	switch (word >> 19 & 3) {
+	case 0: return crn == 4 ? "privileged instruction msr (immediate)" : "privileged system instruction";
+	case 1:
+		if (crn == 8)
+			return "privileged instruction tlbi";
+		if (crn == 7 && crm == 8)
+			return "privileged instruction at";
+		return crn == 7 && op1 != 3 ? "privileged cache instruction" : "privileged system instruction";
+	default: return word >> 21 & 1 ? "privileged instruction mrs" : "privileged instruction msr";
+	}
+}
+
+static const char *privileged_instruction(const struct context *c)
+{
+	uint64_t phys;
+	uint32_t word;
+
+	if (c->pc & 3 || !lowered_translate(c->pc, &phys))
+		return fault_name(c);
+	word = *(uint32_t *)direct_map(phys);
+	if ((word & 0xffc00000) == 0xd5000000)
+		return system_instruction(word);
+	if (word == 0xd69f03e0)
+		return "privileged instruction eret";
+	switch (word & 0xffe0001f) {
+	case 0xd4000002: return "privileged instruction hvc";
+	case 0xd4000003: return "privileged instruction smc";
+	default: return fault_name(c);
+	}
+}
+
+void fault_describe(const struct context *c, struct offence *o)
+{
+	*o = (struct offence){.pc = c->pc, .sp = c->sp, .frame = c->x[29], .code = c->syndrome, .what = fault_name(c)};
+	if (is_abort(c)) {
+		o->has_address = !(c->syndrome & ESR_FNV);
+		o->address = c->fault;
+		if (is_translation(c))
+			o->what = is_fetch(c) ? "jump" : is_write(c) ? "write" : "read";
+	} else if (class_of(c) == EC_UNKNOWN || class_of(c) == EC_SYSTEM_REGISTER) {
+		o->what = privileged_instruction(c);
+	} else if (class_of(c) == EC_PC_ALIGNMENT) {
+		o->has_address = true;
+		o->address = c->pc;
+		o->what = "jump";
+	}
+}
+
+/* --- first touches --- */
+
+/* Whether the page allows what was tried, so that only the note was missing. */
+static bool touch_allowed(pte_t e, bool write, bool fetch)
+{
+	return pte_present(e) && (!write || e & ARM_DBM) && (!fetch || !(e & ARM_UXN));
+}
+
+bool fault_was_first_touch(struct cpu *cpu, struct record *r, const struct context *c)
+{
+	uint64_t type = c->syndrome & FSC_TYPE_MASK, va = fault_address(c);
+	bool write = is_write(c), fetch = is_fetch(c), done = false;
+	pte_t *at, e;
+
+	if (!is_translation(c) || (type != FSC_ACCESS_FLAG && !(type == FSC_PERMISSION && write)) || va >= USER_END)
+		return false;
+	nucleus_lock_acquire();
+	/* Tables are reached in the kernel view. */
+	view_load(cpu->kernel_ttbr0, cpu->kernel_ttbr1, true);
+	at = table_find(r->space->root_phys, va, 1);
+	e = at ? pte_load(at) : 0;
+	while (touch_allowed(e, write, fetch) && !done)
+		done = __atomic_compare_exchange_n(at, &e, pte_touched(e, write), false, __ATOMIC_SEQ_CST,
+						   __ATOMIC_SEQ_CST);
+	/* An entry without the access flag is in no TLB; one that was read-only may be, on any CPU, where the next
+	 * write comes here, finds it writable, and sees to its own. */
+	if (done && e & ARM_ACCESSED)
+		__asm__ volatile("dsb ishst\n\ttlbi vale1, %0\n\tdsb nsh"
+				 :
+				 : "r"((cpu->process_ttbr0 & 0xffffull << 48) | (va >> PAGE_SHIFT & ((1ull << 44) - 1)))
+				 : "memory");
+	else if (done)
+		dsb_ishst();
+	nucleus_lock_release();
+	return done;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bringing up an aarch64 CPU: features, control registers, its area in the pool, the first switch to the kernel view;
+ * then the first CPU goes on to the devices and the other CPUs. DDI 0487, D17.2 for the registers.
+ */
+#include "boot/boot.h"
+#include "boot/image.h"
+#include "cpu.h"
+#include "features.h"
+#include "frame/frames.h"
+#include "gate/account.h"
+#include "gate/lock.h"
+#include "gic.h"
+#include "mmu/mmu.h"
+#include "mp.h"
+#include "platform.h"
+#include "psci.h"
+#include "regs.h"
+#include "report/log.h"
+#include "report/report.h"
+#include "sched/sched.h"
+#include "sched/smp.h"
+#include "switch.h"
+#include "time/clock.h"
+#include "timer.h"
+#include <lib/string.h>
+#include <nucleus/limine.h>
+
+extern const char vectors_full[], vectors_full_account[], vectors_privileged[], vectors_privileged_account[];
+extern const char idle_loop[], view_first_switch_physical[];
+
+/* What view_first_switch (entry.S) loads, in its order. */
+struct first_switch {
+	uint64_t identity_ttbr0, physical;
+	uint64_t mair, tcr;
+	uint64_t ttbr1, ttbr0;
+	uint64_t stack, next;
+};
+[[noreturn]] void view_first_switch(const struct first_switch *s);
+[[noreturn]] void boot_main_ap(struct limine_mp_info_aarch64 *info);
+
+static uint64_t identity_root;
+
+static uint64_t translation_control(void)
+{
+	uint64_t range = sysreg_read(id_aa64mmfr0_el1) & 15;
+
+	return TCR_T0SZ_48 | TCR_IRGN0_WB | TCR_ORGN0_WB | TCR_SH0_INNER | TCR_TG0_4K | TCR_T1SZ_48 | TCR_IRGN1_WB |
+	       TCR_ORGN1_WB | TCR_SH1_INNER | TCR_TG1_4K | MIN(range, (uint64_t)5) << TCR_IPS_SHIFT | TCR_TBI0 |
+	       (cpu_features.asid16 ? TCR_AS_16 : 0) | (cpu_features.hw_access ? TCR_HA : 0) |
+	       (cpu_features.hw_dirty ? TCR_HD : 0) |
+	       /* Faults of EL0 in the upper half that take no time to tell what is there: only where no kernel code
+		* runs at EL0. */
+	       (cpu_features.e0pd && privilege_mode == MODE_OFF ? TCR_E0PD1 : 0);
+}
+
+/*
+ * EL0 gets what programs expect of Linux: cache maintenance by address, DC ZVA, CTR_EL0, WFI and WFE. It does not get
+ * to mask interrupts, AArch32, memory tags or pointer authentication keys (whose instructions then do nothing).
+ * Writable memory is never executable (WXN).
+ */
+static void control_registers(void)
+{
+	uint64_t debug = sysreg_read(id_aa64dfr0_el1);
+
+	sysreg_write(sctlr_el1, SCTLR_M | SCTLR_C | SCTLR_SA | SCTLR_SA0 | SCTLR_SED | SCTLR_EOS | SCTLR_I | SCTLR_DZE |
+					SCTLR_UCT | SCTLR_NTWI | SCTLR_NTWE | SCTLR_WXN | SCTLR_TSCXT | SCTLR_EIS |
+					/* Exceptions leave PAN as it is, except where all kernel code is privileged:
+					 * brackets use their caller's data. */
+					(privilege_mode == MODE_OFF ? 0 : SCTLR_SPAN) | SCTLR_UCI | SCTLR_NTLSMD |
+					SCTLR_LSMAOE);
+	if (cpu_features.pan)
+		sysreg_write(SYS_PAN, privilege_mode == MODE_OFF ? PSTATE_PAN : 0);
+	sysreg_write(cpacr_el1, CPACR_FPEN);
+	/* No breakpoints, no single step; the OS lock, which holds debug state through power-down, is open. */
+	sysreg_write(mdscr_el1, MDSCR_TDCC);
+	sysreg_write(osdlr_el1, 0);
+	sysreg_write(oslar_el1, 0);
+	if (debug >> 8 & 15 && (debug >> 8 & 15) != 15)
+		sysreg_write(SYS_PMUSERENR, 0);
+	if (sysreg_read(id_aa64pfr0_el1) >> 44 & 15)
+		sysreg_write(SYS_AMUSERENR, 0);
+	sysreg_write(contextidr_el1, 0);
+	sysreg_write(tpidrro_el0, 0);
+	isb();
+}
+
+void arch_select_entry(struct cpu *cpu, bool account)
+{
+	const char *vectors = privilege_mode == MODE_FULL ? (account ? vectors_full_account : vectors_full)
+							  : (account ? vectors_privileged_account : vectors_privileged);
+
+	cpu->stamp = counter_read();
+	sysreg_write(vbar_el1, (uint64_t)vectors);
+	isb();
+}
+
+/* --- the CPU's area and the first switch --- */
+
+static bool map_area(uint64_t va, unsigned pages)
+{
+	for (unsigned i = 0; i < pages; i++) {
+		void *page = pool_alloc(1);
+		uint64_t phys = page ? pool_phys(page) : 0;
+
+		if (!phys || kernel_view_map(va + i * PAGE_SIZE, phys, 1, PTE_NUCLEUS_DATA) < 0)
+			return false;
+	}
+	return true;
+}
+
+struct cpu *arch_cpu_create(uint32_t id)
+{
+	uint64_t area = cpu_area(id);
+
+	if (!map_area(area + CPU_DATA_OFFSET, 2) || !map_area(area + CPU_STACK_END - 0x4000, 4) ||
+	    !map_area(area + CPU_FATAL_STACK_END - 0x2000, 2))
+		return nullptr;
+	return cpu_by_id(id);
+}
+
+/* The page of view_first_switch at its physical address, for TTBR0. */
+static uint64_t identity_map(void)
+{
+	uint64_t phys = boot_state.kernel_phys + ((uint64_t)view_first_switch_physical - IMAGE_BASE);
+	uint64_t root = frame_boot_alloc(PAGE_SIZE);
+	/* Two pages: the code may cross a boundary. */
+	for (uint64_t at = align_down(phys, PAGE_SIZE), i = 0; root && i < 2; i++, at += PAGE_SIZE) {
+		pte_t *e = table_make(root, at, 1, 0);
+
+		if (!e)
+			return 0;
+		pte_store(e, pte_leaf(at, PTE_NUCLEUS_TEXT, false));
+	}
+	return root;
+}
+
+[[noreturn]] void arch_enter_kernel_view(struct cpu *cpu, void (*next)(void))
+{
+	struct first_switch s = {
+		.physical = boot_state.kernel_phys + ((uint64_t)view_first_switch_physical - IMAGE_BASE),
+		.mair = MAIR_NORMAL | MAIR_DEVICE | MAIR_NORMAL_UNCACHED,
+		.tcr = translation_control(),
+		.ttbr1 = kernel_root_phys,
+		.ttbr0 = view_empty_ttbr0,
+		.stack = (uint64_t)cpu - CPU_DATA_OFFSET + CPU_STACK_END,
+		.next = (uint64_t)next,
+	};
+
+	/* T1SZ and TG1 in force until then: ours must be the same. */
+	if (((sysreg_read(tcr_el1) ^ s.tcr) & (0x3full << 16 | 3ull << 30)) != 0) {
+		log_printf("stellux: cannot boot: the loader's translation (TCR_EL1 0x%lx) is not 48 bits by 4 KiB\n",
+			   sysreg_read(tcr_el1));
+		cpu_halt_forever();
+	}
+	if (!identity_root)
+		identity_root = identity_map();
+	if (!identity_root) {
+		log_printf("stellux: cannot boot: no memory for the first tables\n");
+		cpu_halt_forever();
+	}
+	s.identity_ttbr0 = identity_root;
+	sysreg_write(tpidr_el1, (uint64_t)cpu);
+	view_first_switch(&s);
+}
+
+/* What a CPU can say of itself as soon as it is on its own stack. */
+static struct cpu *cpu_introduce(void)
+{
+	struct cpu *cpu = cpu_this();
+
+	cpu->id = (uint32_t)(((uint64_t)cpu - CPU_AREAS_BASE) / CPU_AREA_STRIDE);
+	cpu->hardware_id = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
+	cpu->stack_top = cpu_area(cpu->id) + CPU_STACK_END;
+	cpu->process_context = cpu->kernel_context = &cpu->fatal;
+	arch_select_entry(cpu, false);
+	control_registers();
+	return cpu;
+}
+
+/*
+ * An aligned word is exchanged at once, and NOP and B are instructions that may change while another CPU runs them: it
+ * does the one or the other, both of which are right at any time (DDI 0487, B2.2.5).
+ */
+void arch_patch_lower_sites(bool account)
+{
+	struct image_range r = image_header()->lower_sites;
+	enum : uint32_t { NOP = 0xd503201f, BRANCH = 0x14000000, OFFSET_MASK = 0x03ffffff };
+
+	for (const struct lower_site *s = (const void *)r.start; (uint64_t)s < r.end; s++) {
+		uint32_t *at = direct_map(boot_state.kernel_phys + (s->patch - IMAGE_BASE));
+		uint64_t target = !account ? s->home_test : privilege_mode == MODE_FULL ? s->account : s->account_home;
+		uint32_t word = BRANCH | (uint32_t)((int64_t)(target - s->patch) >> 2 & OFFSET_MASK);
+
+		__atomic_store_n(at, account || privilege_mode != MODE_FULL ? word : (uint32_t)NOP, __ATOMIC_SEQ_CST);
+		pte_prepare_code(align_down((uint64_t)at - direct_base, PAGE_SIZE));
+	}
+}
+
+/* --- bring-up --- */
+
+static void make_idle(struct cpu *cpu)
+{
+	struct record *r = record_create();
+
+	if (!r)
+		panic(nullptr, "no memory for an idle thread");
+	strlcpy(r->name, "idle", sizeof(r->name));
+	r->state = THREAD_RUNNING;
+	r->started = true;
+	r->home_elevated = true;
+	r->kernel.pc = (uint64_t)idle_loop;
+	r->kernel.pstate = PSTATE_EL1T;
+	r->kernel.sp = cpu->stack_top - 64; /* never used: interrupts go to the record */
+	r->cpu = cpu;
+	r->id = cpu->id;
+	cpu->idle = r;
+}
+
+/* The first instruction of a CPU's life in the scheduler. Lock held. */
+[[noreturn]] static void enter_scheduler(struct cpu *cpu)
+{
+	cpu->online = 1;
+	cpu->current = nullptr;
+	sched_resume();
+}
+
+[[noreturn]] void arch_boot(void)
+{
+	struct cpu *cpu = cpu_introduce();
+
+	if (platform_init() < 0)
+		panic(nullptr, "the firmware's description of the machine is missing or not usable");
+	if (gic_init() < 0)
+		panic(nullptr, "no usable interrupt controller");
+	psci_init();
+	gic_init_cpu();
+	timer_init_cpu();
+	clock_init(timer_frequency());
+	features_tell(boot_state.info);
+	make_idle(cpu);
+	cpu->current = cpu->idle;
+	cpu->online = 1;
+	arch_start_cpus();
+	/* A CPU that did not come up still runs in the loader's memory. */
+	if (cpu_count == boot_state.cpu_count && !boot_state.cpus_left)
+		boot_reclaim();
+	log_printf("boot: %u CPU%s, counter %lu kHz, %d-bit address-space numbers, nucleus %lu KiB of %lu KiB RAM\n",
+		   cpu_count, cpu_count == 1 ? "" : "s", time_page->counter_hz / 1000, cpu_features.asid16 ? 16 : 8,
+		   nucleus_frames * 4, ram_frames * 4);
+	boot_start_kernel();
+	nucleus_lock_acquire();
+	enter_scheduler(cpu);
+}
+
+[[noreturn]] static void ap_on_own_stack(void)
+{
+	struct cpu *cpu = cpu_introduce();
+
+	gic_init_cpu();
+	timer_init_cpu();
+	nucleus_lock_acquire();
+	/* Too late: the boot CPU has gone on without this one. */
+	if (cpu->id >= cpu_count) {
+		nucleus_lock_release();
+		cpu_halt_forever();
+	}
+	make_idle(cpu);
+	enter_scheduler(cpu);
+}
+
+/* From entry.S; on the loader's stack. */
+[[noreturn]] void boot_main_ap(struct limine_mp_info_aarch64 *info)
+{
+	struct cpu *cpu = cpu_by_id((uint32_t)info->extra_argument);
+
+	arch_enter_kernel_view(cpu, ap_on_own_stack);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Views on aarch64: the tables that process views share, address-space numbers (ASIDs), invalidation, and what
+ * instruction caches need (DDI 0487, D8.3, D8.13, D8.14, B2.4.4). Lock: the nucleus lock.
+ *
+ * Number 0 belongs to the kernel view. A space gets a number when it is first switched to; when they have run out a new
+ * generation begins: those that CPUs have loaded keep theirs, all others are forgotten, and every TLB is emptied
+ * before one is given again.
+ */
+#include "boot/boot.h"
+#include "boot/cmdline.h"
+#include "boot/limine.h"
+#include "cpu.h"
+#include "frame/frames.h"
+#include "mmu/mmu.h"
+#include "regs.h"
+#include "report/log.h"
+#include "sched/sched.h"
+#include "sched/smp.h"
+#include "switch.h"
+#include <lib/string.h>
+
+enum : uint64_t {
+	ASID_SHIFT = 48,
+	NUMBER_MASK = 0xffff,
+	GENERATION = NUMBER_MASK + 1, /* struct space, number: generation above, number below */
+	FLUSH_PAGES_MAX = 64,	      /* from there on everything of the space goes */
+	TLBI_VA_MASK = (1ull << 44) - 1,
+};
+
+uint64_t view_empty_ttbr0, view_process_ttbr1;
+static uint64_t generation = GENERATION;
+static uint64_t numbers_taken[(NUMBER_MASK + 1) / 64];
+static uint32_t number_count = 256, number_hint = 1;
+
+/* --- tables --- */
+
+static void choose_number_bits(void)
+{
+	char bits[8];
+	bool small = cmdline_value(limine_cmdline(), "asid_bits", bits, sizeof(bits)) && !strcmp(bits, "8");
+
+	if (cpu_features.asid16 && !small)
+		number_count = NUMBER_MASK + 1;
+	cpu_features.asid16 = number_count > 256;
+	numbers_taken[0] = 1;
+}
+
+/* The root of process views' upper half: the nucleus half of the image and the pool, and in modes with privileged
+ * threads all the rest, closed to EL0. */
+int arch_view_init(void)
+{
+	uint64_t root_phys = frame_boot_alloc(PAGE_SIZE), empty = frame_boot_alloc(PAGE_SIZE);
+	uint64_t pdpt = frame_boot_alloc(PAGE_SIZE), pd = frame_boot_alloc(PAGE_SIZE);
+	static const uint64_t tops[] = {WINDOW_BASE, KMAP_BASE, FRAMES_BASE, POOL_BASE};
+	pte_t *kernel_pd = table_find(kernel_root_phys, IMAGE_BASE, 2), *kernel, *root;
+
+	/* Top-level entries never change after boot: process views copy them. */
+	for (unsigned i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
+		if (!table_make(kernel_root_phys, tops[i], 3, 0))
+			return -1;
+	if (!root_phys || !empty || !pdpt || !pd)
+		return -1;
+	choose_number_bits();
+	view_empty_ttbr0 = empty;
+	view_process_ttbr1 = root_phys;
+	kernel = direct_map(kernel_root_phys);
+	root = direct_map(root_phys);
+	for (unsigned i = 0; i < 512; i++) {
+		if (!pte_present(kernel[i]))
+			continue;
+		if (privilege_mode == MODE_OFF)
+			kernel[i] = pte_supervisor_only(kernel[i]);
+		if (privilege_mode != MODE_FULL)
+			root[i] = pte_supervisor_only(kernel[i]);
+	}
+	if (privilege_mode != MODE_FULL)
+		return 0;
+	((pte_t *)direct_map(pdpt))[IMAGE_BASE >> 30 & 511] = pte_table(pd);
+	for (uint64_t va = IMAGE_BASE; va < GATES_BASE; va += BLOCK_SIZE, kernel_pd++)
+		((pte_t *)direct_map(pd))[va >> 21 & 511] = pte_load(kernel_pd);
+	root[IMAGE_BASE >> 39 & 511] = pte_supervisor_only(pte_table(pdpt));
+	root[POOL_BASE >> 39 & 511] = pte_supervisor_only(kernel[POOL_BASE >> 39 & 511]);
+	return 0;
+}
+
+/* A process's own table has the lower half only. */
+void arch_fill_process_root(pte_t *root)
+{
+	(void)root;
+}
+
+/* --- numbers --- */
+
+static void number_take(uint64_t n)
+{
+	numbers_taken[n / 64] |= 1ull << (n % 64);
+}
+
+static uint32_t number_find(void)
+{
+	for (uint32_t n = number_hint; n < number_count; n++) {
+		if (numbers_taken[n / 64] == UINT64_MAX) {
+			n |= 63;
+			continue;
+		}
+		if (!(numbers_taken[n / 64] >> (n % 64) & 1))
+			return n;
+	}
+	return 0;
+}
+
+static void roll_over(void)
+{
+	struct cpu *me = cpu_this();
+
+	/* What this CPU still has loaded belongs to a thread that it has left: nothing may be cached under that number
+	 * any more. */
+	view_load(view_empty_ttbr0, kernel_root_phys, true);
+	memset(numbers_taken, 0, sizeof(numbers_taken));
+	number_take(0);
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		const struct cpu *c = cpu_by_id(i);
+		struct space *s = c->online && c->current ? c->current->space : nullptr;
+
+		if (!s || (s->number & ~(uint64_t)NUMBER_MASK) != generation)
+			continue;
+		number_take(s->number & NUMBER_MASK);
+		s->number += GENERATION;
+	}
+	/* Two threads of a space on two CPUs: it has moved on at the first of them. */
+	generation += GENERATION;
+	number_hint = 1;
+	me->counts.tlb_flush++;
+	__asm__ volatile("dsb ishst\n\ttlbi vmalle1is\n\tdsb ish\n\tisb" : : : "memory");
+}
+
+uint64_t view_ttbr0(struct space *s)
+{
+	if ((s->number & ~(uint64_t)NUMBER_MASK) != generation) {
+		uint32_t n = number_find();
+
+		if (!n) {
+			roll_over();
+			n = number_find();
+		}
+		number_take(n);
+		number_hint = n + 1;
+		s->number = generation | n;
+	}
+	return s->root_phys | (s->number & NUMBER_MASK) << ASID_SHIFT;
+}
+
+/* --- loading and invalidating --- */
+
+void view_load(uint64_t ttbr0, uint64_t ttbr1, bool kernel)
+{
+	if (sysreg_read(ttbr0_el1) == ttbr0 && sysreg_read(ttbr1_el1) == ttbr1)
+		return;
+	cpu_this()->counts.view_switch++;
+	if (kernel) {
+		sysreg_write(ttbr0_el1, ttbr0);
+		isb();
+		sysreg_write(ttbr1_el1, ttbr1);
+	} else {
+		sysreg_write(ttbr1_el1, ttbr1);
+		isb();
+		sysreg_write(ttbr0_el1, ttbr0);
+	}
+	isb();
+}
+
+static void invalidate_space(const struct space *s, uint64_t va, uint64_t end)
+{
+	uint64_t number = (s->number & NUMBER_MASK) << ASID_SHIFT;
+
+	/* Without a number of this generation nothing of it is cached anywhere. */
+	if ((s->number & ~(uint64_t)NUMBER_MASK) != generation)
+		return;
+	if ((end - va) >> PAGE_SHIFT > FLUSH_PAGES_MAX) {
+		__asm__ volatile("tlbi aside1is, %0" : : "r"(number) : "memory");
+		return;
+	}
+	/* Not only the last level: tables may have gone too. */
+	for (; va < end; va += PAGE_SIZE)
+		__asm__ volatile("tlbi vae1is, %0" : : "r"(number | (va >> PAGE_SHIFT & TLBI_VA_MASK)) : "memory");
+}
+
+void arch_flush_local(struct space *s, uint64_t va, uint64_t end)
+{
+	cpu_this()->counts.tlb_flush++;
+	dsb_ishst();
+	if (s) {
+		invalidate_space(s, va, end);
+	} else if ((end - va) >> PAGE_SHIFT > FLUSH_PAGES_MAX) {
+		__asm__ volatile("tlbi vmalle1is" : : : "memory");
+	} else {
+		/* Under every number: privileged threads have these in their process's view. */
+		for (; va < end; va += PAGE_SIZE)
+			__asm__ volatile("tlbi vaae1is, %0" : : "r"(va >> PAGE_SHIFT & TLBI_VA_MASK) : "memory");
+	}
+	dsb_ish();
+	isb();
+}
+
+void pte_prepare_code(uint64_t phys)
+{
+	uint64_t start = (uint64_t)direct_map(phys), end = start + PAGE_SIZE;
+
+	if (!cpu_features.idc)
+		for (uint64_t at = start; at < end; at += cpu_features.dcache_line)
+			__asm__ volatile("dc cvau, %0" : : "r"(at) : "memory");
+	dsb_ish();
+	if (cpu_features.dic)
+		return;
+	if (cpu_features.icache_aliases)
+		__asm__ volatile("ic ialluis" : : : "memory");
+	else
+		for (uint64_t at = start; at < end; at += cpu_features.icache_line)
+			__asm__ volatile("ic ivau, %0" : : "r"(at) : "memory");
+	dsb_ish();
+	isb();
+}
