@@ -3,6 +3,8 @@
  * range. */
 #include "ktest.h"
 
+#include "bare.h"
+
 #include <abi/errno.h>
 
 static void unknown_numbers(void)
@@ -42,21 +44,8 @@ static void machine_arguments(void)
 /* What the calling convention says a call preserves is preserved, and the call area is the caller's. */
 static void preserved_registers(void)
 {
-	uint64_t b = 0x1111, c = 0x2222, d = 0x3333, e = 0x4444;
-
-	for (int i = 0; i < 100; i++) {
-		__asm__ volatile("movq %0, %%rbx\n movq %1, %%r12\n movq %2, %%r13\n movq %3, %%r15\n"
-				 "movl %4, %%eax\n call nucleus_call_gate\n"
-				 "movq %%rbx, %0\n movq %%r12, %1\n movq %%r13, %2\n movq %%r15, %3\n"
-				 : "+m"(b), "+m"(c), "+m"(d), "+m"(e)
-				 : "i"(NUCLEUS_CALL_yield)
-				 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
-				   "r15", "memory", "cc");
-		EXPECT_EQ(b, 0x1111);
-		EXPECT_EQ(c, 0x2222);
-		EXPECT_EQ(d, 0x3333);
-		EXPECT_EQ(e, 0x4444);
-	}
+	for (int i = 0; i < 100; i++)
+		EXPECT(bare_call_preserves());
 	EXPECT(thread_page_current()->self == thread_page_current());
 }
 

@@ -129,7 +129,8 @@ static bool run_case(const struct ktest_case *c)
 
 static bool fits(const struct ktest_case *c)
 {
-	return c->min_cpus <= boot_info()->cpu_count && (!c->modes || c->modes >> boot_info()->mode & 1);
+	return c->min_cpus <= boot_info()->cpu_count && (!c->modes || c->modes >> boot_info()->mode & 1) &&
+	       (!c->fits || c->fits());
 }
 
 static bool run_suite(const struct ktest_suite *s)

@@ -24,8 +24,9 @@ enum : uint32_t { IN_FULL = 1 << MODE_FULL, IN_DRIVERS = 1 << MODE_DRIVERS, IN_O
 struct ktest_case {
 	const char *name;
 	void (*run)(void);
-	uint32_t min_cpus; /* a case that does not fit the machine or the mode is not part of the plan */
-	uint32_t modes;	   /* IN_*; 0: all */
+	uint32_t min_cpus;  /* a case that does not fit the machine or the mode is not part of the plan */
+	uint32_t modes;	    /* IN_*; 0: all */
+	bool (*fits)(void); /* nullptr: everywhere */
 };
 struct ktest_suite {
 	const char *name;

@@ -123,7 +123,7 @@ static void contexts_are_kept_apart(void)
 	struct bare b[COUNT];
 	uint64_t tag[COUNT];
 
-	/* Pages that all of them see; the FS base of each leads to its own. */
+	/* Pages that all of them see; the thread pointer of each leads to its own. */
 	for (unsigned i = 0; i < COUNT; i++) {
 		tag[i] = user_frame();
 		window(tag[i])[12] = 0x5a5a0000 + i;
@@ -136,7 +136,7 @@ static void contexts_are_kept_apart(void)
 		for (unsigned k = 0; k < COUNT; k++)
 			EXPECT_EQ(nucleus_space_map(b[i].space, EXTRA_VA + k * PAGE_SIZE, tag[k], 1, MAP_PROT_READ), 0);
 		EXPECT_EQ(nucleus_regs_get(b[i].handle), 0);
-		((struct user_regs *)call_area())->fs_base = EXTRA_VA + i * PAGE_SIZE + 96;
+		bare_set_tls((struct user_regs *)call_area(), EXTRA_VA + i * PAGE_SIZE + 96);
 		EXPECT_EQ(nucleus_regs_set(b[i].handle), 0);
 	}
 	for (unsigned i = 0; i < COUNT; i++)

@@ -103,7 +103,7 @@ static void mappings_against_processes(void)
 		window(b[i].data_pfn)[8] = 0x1111111111111110ull * (unsigned)(i + 1);
 		/* The FS base points to the word that it is compared with. */
 		EXPECT_EQ(nucleus_regs_get(b[i].handle), 0);
-		((struct user_regs *)call_area())->fs_base = DATA_VA + 96;
+		bare_set_tls((struct user_regs *)call_area(), DATA_VA + 96);
 		EXPECT_EQ(nucleus_regs_set(b[i].handle), 0);
 		bare_start(&b[i]);
 	}

@@ -189,20 +189,34 @@ static void times_of_each_level(void)
 	grows("component", "process", "lowered_ns", read_zeros);
 }
 
+/* The component `measure` has brackets that do nothing else. */
+static void some_brackets(void)
+{
+	int fd = OK(open("/proc/measure", O_WRONLY));
+
+	EQUAL(write(fd, "elevate 5000\n", 13), 13);
+	OK(close(fd));
+}
+
 static void brackets_are_counted(void)
 {
 	accounting("on\n");
-	grows("cpu", nullptr, "elevate", say_something);
-	grows("cpu", nullptr, "elevated_ns", say_something);
-	grows("component", "serial", "elevate", say_something);
-	grows("component", "serial", "elevated_ns", say_something);
+	grows("cpu", nullptr, "elevate", some_brackets);
+	grows("cpu", nullptr, "elevated_ns", some_brackets);
+	grows("component", "measure", "elevate", some_brackets);
+	grows("component", "measure", "elevated_ns", some_brackets);
+}
+
+static void drivers_are_counted(void)
+{
+	accounting("on\n");
 	grows("component", "serial", "lowered_ns", say_something);
 	grows("component", "serial", "nucleus_call", say_something);
 }
 
 static void stray_faults_are_counted(void)
 {
-	char line[256];
+	char line[8192];
 
 	accounting("on\n");
 	/* Faults are the kernel's, not those of processes. */
@@ -210,11 +224,11 @@ static void stray_faults_are_counted(void)
 	map_and_touch(100);
 	EQUAL(cpus("fault"), all);
 	int fd = OK(open("/proc/stray", O_WRONLY));
-	(void)!write(fd, "case wrmsr seed 3\n", 18);
+	(void)!write(fd, "case write-nucleus-data seed 3\n", 31);
 	OK(close(fd));
 	ktap_read_file("/proc/stray", line, sizeof(line));
 	if (mode_is("off"))
-		CHECK(strstr(line, "wrmsr caught") == nullptr);
+		CHECK(strstr(line, "write-nucleus-data caught") == nullptr);
 	else
 		CHECK(value("component", "stray", "fault") > before && cpus("fault") > all);
 }
@@ -266,5 +280,5 @@ static void only_on_and_off_are_understood(void)
 
 KTAP_MAIN(STELLUX_CASE(system_calls_and_exits), STELLUX_CASE(two_view_switches_a_call), STELLUX_CASE(nucleus_calls),
 	  STELLUX_CASE(flushes), STELLUX_CASE(interrupts), STELLUX_CASE(times_of_each_level),
-	  STELLUX_CASE(brackets_are_counted), STELLUX_CASE(stray_faults_are_counted),
+	  STELLUX_CASE(brackets_are_counted), STELLUX_CASE(drivers_are_counted), STELLUX_CASE(stray_faults_are_counted),
 	  STELLUX_CASE(nothing_is_counted_while_off), STELLUX_CASE(only_on_and_off_are_understood))

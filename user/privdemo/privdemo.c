@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * privdemo: makes the kernel's deliberately broken component misbehave, and shows that it is
- *caught.
+ * caught.
  *
  *	privdemo --list
  *	privdemo NAME|all [--seed N]
  *
  * Each case is started by writing "case NAME seed N" to /proc/stray; the seed chooses the victim.
- *Reading the file gives the results, "NAME caught|survived|refused victim=... culprit=...". The
- *kernel's own report appears on the console. Exit status: 0 when every case that ran was caught, 1
- *when one was not, 2 on an error.
+ * Reading the file gives the cases, "case NAME what it tries", and the results, "NAME
+ * caught|survived|refused victim=... culprit=...". The kernel's own report appears on the console.
+ * Exit status: 0 when every case that ran was caught, 1 when one was not, 2 on an error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,27 +20,12 @@
 #include <unistd.h>
 
 struct stray_case {
-	const char *name;
-	const char *what;
+	char name[32];
+	char what[128];
 };
 
-static const struct stray_case cases[] = {
-	{"write-page-table", "write to an entry of a page table"},
-	{"write-nucleus-data", "write to a variable of the nucleus"},
-	{"write-nucleus-text", "overwrite an instruction of the nucleus"},
-	{"write-kernel-text", "overwrite an instruction of the kernel"},
-	{"write-thread-record", "write to a thread's saved registers"},
-	{"write-entry-page", "write to a CPU's entry page"},
-	{"wrmsr", "write a model-specific register"},
-	{"cli", "mask interrupts"},
-	{"mov-cr3", "load another page-table root"},
-	{"out", "write to an I/O port"},
-	{"jump-nucleus", "jump to a function of the nucleus"},
-	{"elevate-unlisted", "elevate from an address outside the brackets' section"},
-	{"elevate-denied", "elevate without the right to"},
-	{"wild-gs", "load a wild GS base, take a timer tick, make a nucleus call"},
-};
-constexpr size_t CASE_COUNT = sizeof(cases) / sizeof(*cases);
+static struct stray_case cases[64];
+static size_t case_count;
 
 static const char stray_path[] = "/proc/stray";
 
@@ -51,9 +36,25 @@ static const char stray_path[] = "/proc/stray";
 	exit(2);
 }
 
+/* What this machine's kernel offers: they differ between architectures. */
+static void read_cases(void)
+{
+	FILE *file = fopen(stray_path, "re");
+	char text[512];
+
+	if (file == nullptr)
+		fail("read");
+	while (case_count < sizeof(cases) / sizeof(*cases) && fgets(text, sizeof(text), file) != nullptr) {
+		struct stray_case *c = &cases[case_count];
+		if (sscanf(text, "case %31s %127[^\n]", c->name, c->what) == 2)
+			case_count++;
+	}
+	fclose(file);
+}
+
 static const struct stray_case *find_case(const char *name)
 {
-	for (size_t i = 0; i < CASE_COUNT; i++) {
+	for (size_t i = 0; i < case_count; i++) {
 		if (strcmp(cases[i].name, name) == 0)
 			return &cases[i];
 	}
@@ -125,9 +126,10 @@ int main(int argc, char **argv)
 	unsigned long seed = random_seed();
 	size_t caught = 0, tried = 0;
 
+	read_cases();
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--list") == 0) {
-			for (size_t n = 0; n < CASE_COUNT; n++)
+			for (size_t n = 0; n < case_count; n++)
 				printf("%-20s %s\n", cases[n].name, cases[n].what);
 			return 0;
 		}
@@ -149,7 +151,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "privdemo: there is no case '%s'; see privdemo --list\n", name);
 		return 2;
 	}
-	for (size_t i = 0; i < CASE_COUNT; i++) {
+	for (size_t i = 0; i < case_count; i++) {
 		if (!all && strcmp(cases[i].name, name) != 0)
 			continue;
 		tried++;

@@ -5,8 +5,9 @@
  * system has to go on.
  *
  * /proc/stray: writing `case NAME seed N` runs a case and returns when it is over; reading gives a
- * line for each run, `NAME caught|survived|refused victim=… culprit=…`. refused: it would do real
- * damage in this mode of privilege.
+ * line for each case, `case NAME what it tries to do`, then one for each run,
+ * `NAME caught|survived|refused victim=… culprit=…`. refused: it would do real damage in this mode
+ * of privilege.
  */
 #include "stray.h"
 
@@ -35,12 +36,17 @@ struct run {
 };
 
 static const struct stray_case write_cases[] = {
-	STRAY_CASE("write-page-table", stray_choose_page_table, stray_write_page_table),
-	STRAY_CASE("write-nucleus-data", stray_choose_nucleus_data, stray_write_nucleus_data),
-	STRAY_CASE("write-nucleus-text", stray_choose_nucleus_text, stray_write_nucleus_text),
-	STRAY_CASE("write-kernel-text", stray_choose_kernel_text, stray_write_kernel_text),
-	STRAY_CASE("write-thread-record", stray_choose_thread_record, stray_write_thread_record),
-	STRAY_CASE("write-entry-page", stray_choose_entry_page, stray_write_entry_page),
+	STRAY_CASE("write-page-table", "write to an entry of a page table", stray_choose_page_table,
+		   stray_write_page_table),
+	STRAY_CASE("write-nucleus-data", "write to a variable of the nucleus", stray_choose_nucleus_data,
+		   stray_write_nucleus_data),
+	STRAY_CASE("write-nucleus-text", "overwrite an instruction of the nucleus", stray_choose_nucleus_text,
+		   stray_write_nucleus_text),
+	STRAY_CASE("write-kernel-text", "overwrite an instruction of the kernel", stray_choose_kernel_text,
+		   stray_write_kernel_text),
+	STRAY_CASE("write-thread-record", "write to a thread's saved registers", stray_choose_thread_record,
+		   stray_write_thread_record),
+	STRAY_CASE("write-entry-page", "write to a CPU's entry page", stray_choose_entry_page, stray_write_entry_page),
 	{},
 };
 
@@ -52,12 +58,12 @@ static struct wait_queue over = WAIT_QUEUE_INIT(over);
 
 extern struct component component_stray;
 
+static const struct stray_case *const case_lists[] = {write_cases, stray_arch_cases};
+
 static const struct stray_case *find_case(const char *name, size_t length)
 {
-	static const struct stray_case *const lists[] = {write_cases, stray_arch_cases};
-
-	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-		for (const struct stray_case *c = lists[i]; c->name != nullptr; c++) {
+	for (size_t i = 0; i < ARRAY_LEN(case_lists); i++) {
+		for (const struct stray_case *c = case_lists[i]; c->name != nullptr; c++) {
 			if (strlen(c->name) == length && memcmp(c->name, name, length) == 0)
 				return c;
 		}
@@ -128,6 +134,10 @@ static const char *outcome_name(enum outcome o)
 
 static int show_stray(struct text_buffer *b, void *)
 {
+	for (size_t i = 0; i < ARRAY_LEN(case_lists); i++) {
+		for (const struct stray_case *c = case_lists[i]; c->name != nullptr; c++)
+			text_printf(b, "case %s %s\n", c->name, c->what);
+	}
 	mutex_lock(&lock);
 	for (unsigned i = run_count > RUNS_MAX ? run_count - RUNS_MAX : 0; i < run_count; i++) {
 		const struct run *r = &runs[i % RUNS_MAX];

@@ -14,6 +14,7 @@ struct stray_victim {
 
 struct stray_case {
 	const char *name;
+	const char *what; /* "trying to …" */
 	const char *culprit;
 	/* Chooses the victim. -ENOENT: there is none. */
 	int (*choose)(uint64_t seed, struct stray_victim *v);
@@ -23,8 +24,8 @@ struct stray_case {
 	bool needs_lowered;
 };
 
-#define STRAY_CASE(case_name, choose_, function, ...)                                                                  \
-	{.name = case_name, .culprit = #function, .choose = choose_, .run = function, __VA_ARGS__}
+#define STRAY_CASE(case_name, what_, choose_, function, ...)                                                           \
+	{.name = case_name, .what = what_, .culprit = #function, .choose = choose_, .run = function, __VA_ARGS__}
 
 /* victims.c */
 int stray_choose_page_table(uint64_t seed, struct stray_victim *v);

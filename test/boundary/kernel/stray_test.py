@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Boots privdemo, which makes the component stray misbehave in every way it knows, and checks the reports on the
 serial line: the culprit's function, file and line against llvm-symbolizer's words for the address in the report,
-the victim against the image's symbols, the backtrace, and that the machine goes on. test/boundary/kernel/modes.txt
+the victim against the image's symbols, the backtrace, and that the machine goes on. test/boundary/kernel/modes-ARCH.txt
 says what must become of each case in the mode of privilege that the kernel's command line names.
 
 usage: stray_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
@@ -85,7 +85,7 @@ def check_culprit(image, report, culprit):
         bad.append(f"the culprit is {function}, not {culprit}")
     if pathlib.PurePath(file).parent.name != component:
         bad.append(f"component {component} of a function in {file}")
-    rip = int(re.search(r"registers: rip ([0-9a-f]+)", report).group(1), 16)
+    rip = int(re.search(r"registers: (?:rip|pc) ([0-9a-f]+)", report).group(1), 16)
     known = image.place(rip)
     if known[0] != "??" and known[0] == culprit:
         # An elevation is reported at its instruction, which is before the address that was saved.
@@ -133,7 +133,7 @@ def main():
     mode = re.search(r"dynpriv=(\w+)", os.environ.get("STELLUX_CMDLINE", "dynpriv=full"))
     mode = mode.group(1) if mode else "full"
     expected = {}
-    for line in (HERE / "modes.txt").read_text().splitlines():
+    for line in (HERE / f"modes-{machine.arch}.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             name, *outcomes = line.split()
             expected[name] = dict(zip(MODES, outcomes))[mode]

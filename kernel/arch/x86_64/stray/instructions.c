@@ -127,13 +127,20 @@ static void load_gs(uint64_t base)
 }
 
 const struct stray_case stray_arch_cases[] = {
-	STRAY_CASE("wrmsr", choose_msr, stray_wrmsr),
-	STRAY_CASE("cli", choose_interrupts, stray_cli),
-	STRAY_CASE("mov-cr3", choose_root, stray_mov_cr3, .needs_lowered = true),
-	STRAY_CASE("out", choose_port, stray_out),
-	STRAY_CASE("jump-nucleus", stray_choose_nucleus_text, stray_jump_nucleus, .needs_lowered = true),
-	STRAY_CASE("elevate-unlisted", choose_privilege, stray_elevate_unlisted, .needs_lowered = true),
-	{.name = "elevate-denied", .culprit = "portio_read8", .choose = choose_port, .run = stray_elevate_denied},
-	STRAY_CASE("wild-gs", choose_base, stray_wild_gs, .needs_lowered = true),
+	STRAY_CASE("wrmsr", "write a model-specific register", choose_msr, stray_wrmsr),
+	STRAY_CASE("cli", "mask interrupts", choose_interrupts, stray_cli),
+	STRAY_CASE("mov-cr3", "load another page-table root", choose_root, stray_mov_cr3, .needs_lowered = true),
+	STRAY_CASE("out", "write to an I/O port", choose_port, stray_out),
+	STRAY_CASE("jump-nucleus", "jump to a function of the nucleus", stray_choose_nucleus_text, stray_jump_nucleus,
+		   .needs_lowered = true),
+	STRAY_CASE("elevate-unlisted", "elevate from an address outside the brackets' section", choose_privilege,
+		   stray_elevate_unlisted, .needs_lowered = true),
+	{.name = "elevate-denied",
+	 .what = "elevate without the right to",
+	 .culprit = "portio_read8",
+	 .choose = choose_port,
+	 .run = stray_elevate_denied},
+	STRAY_CASE("wild-gs", "load a wild GS base, take a timer tick, make a nucleus call", choose_base, stray_wild_gs,
+		   .needs_lowered = true),
 	{},
 };

@@ -6,6 +6,7 @@
 
 #include <arch/portio.h>
 #include <kernel/syscall.h>
+#include <nucleus/calls.h>
 
 #define NR_ktest 511
 
@@ -49,6 +50,25 @@ void bare_regs(struct user_regs *regs, uint64_t pc, uint64_t sp, uint64_t data)
 	regs->rsp = sp;
 	regs->rbx = data;
 	regs->orig_rax = UINT64_MAX;
+}
+
+void bare_set_tls(struct user_regs *regs, uint64_t tls)
+{
+	regs->fs_base = tls;
+}
+
+bool bare_call_preserves(void)
+{
+	uint64_t b = 0x1111, c = 0x2222, d = 0x3333, e = 0x4444;
+
+	__asm__ volatile("movq %0, %%rbx\n movq %1, %%r12\n movq %2, %%r13\n movq %3, %%r15\n"
+			 "movl %4, %%eax\n call nucleus_call_gate\n"
+			 "movq %%rbx, %0\n movq %%r12, %1\n movq %%r13, %2\n movq %%r15, %3\n"
+			 : "+m"(b), "+m"(c), "+m"(d), "+m"(e)
+			 : "i"(NUCLEUS_CALL_yield)
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r15",
+			   "memory", "cc");
+	return b == 0x1111 && c == 0x2222 && d == 0x3333 && e == 0x4444;
 }
 
 bool bare_kernel_flags_ok(uint64_t flags)

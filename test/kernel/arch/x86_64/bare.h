@@ -19,8 +19,11 @@ extern uint64_t bare_call_count, bare_seen_flags;
 
 /* One bracket that does nothing of consequence. */
 void bare_bracket(void);
-/* Registers at the start. */
+/* A nucleus call (yield) with values of our own in the registers that it has to preserve: whether it did. */
+bool bare_call_preserves(void);
+/* Registers at the start; the process's thread pointer, by which `pattern` reads its tag. */
 void bare_regs(struct user_regs *regs, uint64_t pc, uint64_t sp, uint64_t data);
+void bare_set_tls(struct user_regs *regs, uint64_t tls);
 /* Flags with which the kernel was entered; flags of the process after a call made with the carry and direction flags
  * set. */
 bool bare_kernel_flags_ok(uint64_t flags);
