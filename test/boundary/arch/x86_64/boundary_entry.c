@@ -96,8 +96,10 @@ static void other_trap_instructions(void)
 	/* QEMU's emulation takes the one-byte form of int 1 for an undefined instruction. */
 	int signal = run_code(0);
 	CHECK(signal == SIGTRAP || signal == SIGILL);
+	/* INTO is undefined in 64-bit mode; QEMU 10 skips it, to the breakpoint behind it. */
 	set_code((unsigned char[]){0xce}, 1);
-	EQUAL(run_code(0), SIGILL);
+	signal = run_code(0);
+	CHECK(signal == SIGILL || (signal == SIGTRAP && got_rip == (uint64_t)code + 2));
 	set_code((unsigned char[]){0x0f, 0x05}, 2);
 	EQUAL(run_code(SYS_getpid), SIGTRAP);
 	still_works();
@@ -261,6 +263,14 @@ struct instruction {
 	size_t size;
 };
 
+/* QEMU 10 takes INVD and WBINVD for no-operations at every privilege level. */
+static bool skipped_by_emulation(const struct instruction *i, int signal)
+{
+	bool is_cache_instruction = i->bytes[0] == 0x0f && (i->bytes[1] == 0x08 || i->bytes[1] == 0x09);
+
+	return is_cache_instruction && signal == SIGTRAP && got_rip == (uint64_t)code + i->size + 1;
+}
+
 static void privileged_instructions(void)
 {
 	static const struct instruction forbidden[] = {
@@ -307,6 +317,8 @@ static void privileged_instructions(void)
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(*forbidden); i++) {
 		set_code(forbidden[i].bytes, forbidden[i].size);
 		int signal = run_code((uint64_t)code);
+		if (skipped_by_emulation(&forbidden[i], signal))
+			continue;
 		if ((signal != SIGSEGV && signal != SIGILL) || got_rip != (uint64_t)code)
 			ktap_fail(__FILE__, __LINE__, "%s ended in signal %d at %#lx", forbidden[i].name, signal,
 				  (unsigned long)got_rip);
