@@ -6,6 +6,7 @@
 # booted. tools/run-tests runs them.
 
 H := build/host
+HOST_ARCH := $(shell uname -m)
 HOST_TEST_SRC := $(wildcard lib/*_test.c boot/*_test.c test/host/*_test.c)
 HOST_FUZZ_SRC := $(wildcard lib/*_fuzz.c boot/*_fuzz.c test/host/*_fuzz.c)
 HOST_TESTS := $(HOST_TEST_SRC:%.c=$(H)/%)
@@ -13,7 +14,7 @@ HOST_FUZZERS := $(HOST_FUZZ_SRC:%.c=$(H)/%)
 
 HOST_CFLAGS := -std=c23 -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DSTELLUX_HOST=1 -DSTELLUX_DEBUG=1 \
 	-Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all $(REPRODUCIBLE) \
-	-I. -Iboot -Inucleus/include -Inucleus/arch/$(ARCH)/include
+	-I. -Iboot -Inucleus/include -Inucleus/arch/$(HOST_ARCH)/include
 
 # What the host's C library has stays the host's: of these two only the rest is global.
 HOST_OWN := $(H)/obj/lib/string.c.o $(H)/obj/lib/format.c.o
@@ -64,13 +65,13 @@ host-tests: $(HOST_TESTS) $(HOST_FUZZERS) ## builds the tests that run on this m
 # aarch64 joins here once its kernel boots; until then it is tested by ARCH=aarch64.
 TEST_ARCHES := $(if $(filter command line environment,$(origin ARCH)),$(ARCH),x86_64)
 
+RUN_TESTS = $(PYTHON) tools/run-tests $(TEST_ARCHES:%=--arch %) --build '$(BUILD)/{arch}-$(MODE)'
+
+# The tests build with as many jobs as there are processors, whatever -j says here.
 .PHONY: test
 test: need ## runs all tests, or those that TEST=name selects
-	$(Q)status=0; for arch in $(TEST_ARCHES); do \
-		$(PYTHON) tools/run-tests --arch $$arch --build $(BUILD)/$$arch-$(MODE) \
-			--make '$(MAKE) ARCH='$$arch --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS)) || status=1; \
-	done; exit $$status
+	$(Q)MAKEFLAGS='$(filter-out -j% --jobserver%,$(MAKEFLAGS))' $(RUN_TESTS) --make '$(MAKE)' --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS))
 
 .PHONY: test-list
 test-list: ## names the suites that TEST= can select
-	$(Q)$(PYTHON) tools/run-tests --arch $(ARCH) --build $(B) --list
+	$(Q)$(RUN_TESTS) --list
