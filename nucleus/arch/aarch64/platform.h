@@ -23,9 +23,10 @@
 /* From CPU_DEVICES_BASE on, one page each; in every view. */
 enum device_slot : uint32_t {
 	SLOT_CONSOLE = 0,
-	SLOT_GIC_CPU_INTERFACE = 1, /* 2 pages, or the scan's scratch page */
-	SLOT_GIC_DISTRIBUTOR = 16,  /* 16 pages: 64 KiB */
-	SLOT_GIC_REDISTRIBUTOR = 32 /* 2 for each CPU */
+	SLOT_GIC_CPU_INTERFACE = 1,
+	SLOT_GIC_DISTRIBUTOR = 16,
+	SLOT_GIC_REDISTRIBUTOR = 32, /* as many as there are, two for those of CPUs in use */
+	SLOT_END = 512,
 };
 
 extern struct arm_platform platform;

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's description, see platform.h. */
+#include "platform.h"
+#include "boot/boot.h"
+#include "console.h"
+#include "cpu.h"
+#include "frame/frames.h"
+#include "mmu/mmu.h"
+#include "report/log.h"
+#include <abi/errno.h>
+#include <nucleus/thread_page.h>
+
+struct arm_platform platform;
+
+void *platform_map_device(uint32_t slot, uint64_t phys, uint32_t pages)
+{
+	uint64_t va = CPU_DEVICES_BASE + (uint64_t)slot * PAGE_SIZE;
+
+	if (pte_phys(phys & ~(uint64_t)(PAGE_SIZE - 1)) != align_down(phys, PAGE_SIZE) ||
+	    kernel_view_map(va, align_down(phys, PAGE_SIZE), pages, PTE_NUCLEUS_DEVICE) < 0)
+		return nullptr;
+	return (void *)(va + (phys & (PAGE_SIZE - 1)));
+}
+
+/* Firmware may keep its tables in memory that it calls reserved, which the direct map does not have. */
+static const void *map_firmware(uint64_t phys, size_t size)
+{
+	enum : uint64_t { DIRECT_BYTES = 1ull << 39 };
+	uint64_t known;
+
+	if (phys + size < phys || phys + size > DIRECT_BYTES)
+		return nullptr;
+	for (uint64_t at = align_down(phys, PAGE_SIZE); at < phys + size; at += PAGE_SIZE)
+		if (!kernel_translate(DIRECT_BASE + at, &known) &&
+		    kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_RODATA) < 0)
+			return nullptr;
+	return direct_map(phys);
+}
+
+/* Tree before tables: the tree is complete, for the lowered drivers too, while tables need an interpreter for the rest.
+ * What the console is stays known from a description that fails otherwise. */
+static const char *discover(void)
+{
+	struct arm_platform other;
+
+	if (boot_state.info->dtb_bytes) {
+		if (arm_platform_from_devicetree(direct_map(boot_state.info->dtb_phys), boot_state.info->dtb_bytes,
+						 &platform))
+			return "device tree";
+		log_printf("platform: the device tree has %s\n", platform.why);
+	}
+	if (boot_state.rsdp_phys) {
+		if (arm_platform_from_acpi(boot_state.rsdp_phys, map_firmware, &other)) {
+			platform = other;
+			return "ACPI";
+		}
+		log_printf("platform: ACPI has %s\n", other.why);
+		if (platform.console.kind == ARM_UART_NONE)
+			platform = other;
+	}
+	if (!boot_state.info->dtb_bytes && !boot_state.rsdp_phys)
+		log_printf("platform: the loader gave neither a device tree nor an ACPI root pointer (RSDP)\n");
+	return nullptr;
+}
+
+/* For the kernel's own driver of the same UART. */
+static void tell_console(void)
+{
+	static const enum boot_console_kind kinds[] = {
+		[ARM_UART_NONE] = BOOT_CONSOLE_NONE,
+		[ARM_UART_PL011] = BOOT_CONSOLE_PL011,
+		[ARM_UART_16550] = BOOT_CONSOLE_16550,
+	};
+
+	boot_state.info->console = (struct boot_console){
+		.phys = platform.console.phys,
+		.kind = kinds[platform.console.kind],
+		.gsi = platform.console.interrupt.id,
+		.irq_flags = platform.console.interrupt.level ? IRQ_LEVEL : 0,
+		.clock_hz = platform.console.clock_hz,
+		.register_shift = platform.console.register_shift,
+		.register_bytes = platform.console.register_bytes,
+	};
+}
+
+int platform_init(void)
+{
+	const char *source = discover();
+
+	if (platform.console.kind != ARM_UART_NONE)
+		console_start();
+	if (!source)
+		return -ENODEV;
+	tell_console();
+	log_printf("platform: described by %s\n", source);
+	return 0;
+}
