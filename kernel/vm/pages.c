@@ -98,7 +98,12 @@ void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, 
 	 * out (fault.c). */
 	if (!(a->flags & AREA_SHARED))
 		prot &= ~(uint32_t)PROT_WRITE;
-	nucleus_space_protect(s->handle, start, end, prot_of_page(prot, false));
+
+	long next = (long)start;
+
+	do {
+		next = nucleus_space_protect(s->handle, (uint64_t)next, end, prot_of_page(prot, false));
+	} while (next > 0);
 }
 
 /* Collects into the call area the run of pages with equal rights that begins at *va; *va becomes

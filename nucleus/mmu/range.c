@@ -13,6 +13,7 @@
 #include <lib/string.h>
 
 enum : uint64_t { LEAF_SPAN = PAGE_SIZE * 512 };
+enum { LEAVES_MAX = 16 }; /* leaf tables that one call looks through: with interrupts off nothing may take long */
 enum : uint32_t { MAPPINGS_MAX = UINT32_MAX - 2 * CALL_AREA_WORDS }; /* of one frame: its count must not wrap */
 
 static bool range_ok(uint64_t va, uint64_t end)
@@ -160,7 +161,7 @@ static uint64_t unmap_some(struct space *s, uint64_t va, uint64_t end, struct pt
 	uint64_t at = va, n = 0;
 	pte_t *e;
 
-	while ((at = next_leaf(s, at, end, &e)) < end) {
+	for (unsigned leaves = 0; leaves < LEAVES_MAX && (at = next_leaf(s, at, end, &e)) < end; leaves++) {
 		for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++) {
 			if (!pte_used(pte_load(e)))
 				continue;
@@ -224,7 +225,7 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 	}
 	/* A shared frame of the nucleus never becomes writable. */
 	if (prot & MAP_PROT_WRITE)
-		while ((at = next_leaf(s, at, end, &e)) < end)
+		for (unsigned leaves = 0; leaves < LEAVES_MAX && (at = next_leaf(s, at, end, &e)) < end; leaves++)
 			for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++)
 				if (pte_used(pte_load(e)) &&
 				    frames[pte_phys(pte_load(e)) >> PAGE_SHIFT].type != FRAME_PAGE) {
@@ -233,7 +234,7 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 					return -EPERM;
 				}
 	at = va;
-	while ((at = next_leaf(s, at, end, &e)) < end)
+	for (unsigned leaves = 0; leaves < LEAVES_MAX && (at = next_leaf(s, at, end, &e)) < end; leaves++)
 		for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++) {
 			pte_t old = pte_load(e);
 
@@ -245,20 +246,19 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 			changed |= pte_cachable(old);
 		}
 	if (changed)
-		shootdown(s, va, end);
+		shootdown(s, va, at);
 	nucleus_lock_release();
-	return 0;
+	return at < end ? (long)at : 0;
 }
 
 /* Shares present pages of one leaf table. Result: where it stopped; -ENOMEM in *error if tables ran out. */
 static uint64_t clone_some(struct space *dst, struct space *src, uint64_t va, uint64_t end, bool cow,
 			   struct pte_list *list, long *error)
 {
-	enum { LOOK_MAX = 4096 }; /* entries in one call, the skipped ones too */
-	uint64_t at = va, n = 0, looked = 0;
+	uint64_t at = va, n = 0;
 	pte_t *from, *to;
 
-	while ((at = next_leaf(src, at, end, &from)) < end) {
+	for (unsigned leaves = 0; leaves < LEAVES_MAX && (at = next_leaf(src, at, end, &from)) < end; leaves++) {
 		uint64_t stop = leaf_end(at, end);
 
 		to = nullptr;
@@ -267,7 +267,7 @@ static uint64_t clone_some(struct space *dst, struct space *src, uint64_t va, ui
 
 			if (!pte_used(e))
 				continue;
-			if (n == PTE_LIST_MAX || ++looked == LOOK_MAX)
+			if (n == PTE_LIST_MAX)
 				goto out;
 			if (frames[pte_phys(e) >> PAGE_SHIFT].mappings >= MAPPINGS_MAX) {
 				*error = -ENOMEM;
@@ -343,7 +343,7 @@ long call_space_harvest(uint32_t handle, uint64_t va, uint64_t end)
 		nucleus_lock_release();
 		return -EBADF;
 	}
-	while ((at = next_leaf(s, at, end, &e)) < end)
+	for (unsigned leaves = 0; leaves < LEAVES_MAX && (at = next_leaf(s, at, end, &e)) < end; leaves++)
 		for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++) {
 			pte_t old = pte_load(e);
 

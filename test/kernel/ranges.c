@@ -137,6 +137,43 @@ static void protect(void)
 	give_user_frame(pfn);
 }
 
+/* One page in each of many leaf tables: a call looks through a few of them and says where to go on. */
+static void sparse_in_parts(void)
+{
+	constexpr uint64_t SPAN = 512 * PAGE_SIZE;
+	uint32_t s = (uint32_t)nucleus_space_create(), changed = 0, unmapped = 0;
+	uint64_t pfn = user_frame(), end = VA + 40 * SPAN;
+
+	for (uint64_t va = VA; va < end; va += SPAN)
+		EXPECT_EQ(nucleus_space_map(s, va, pfn, 1, READ_WRITE), 0);
+	long next = nucleus_space_protect(s, VA, end, MAP_PROT_READ);
+
+	EXPECT(next > (long)VA && next < (long)end);
+	for (uint64_t va = VA; va < end; va += SPAN)
+		changed += !page_entry_writable(entry(s, va));
+	EXPECT(changed >= 1 && changed < 40);
+	for (int calls = 0; next > 0 && calls < 40; calls++) {
+		long last = next;
+
+		next = nucleus_space_protect(s, (uint64_t)next, end, MAP_PROT_READ);
+		EXPECT(!next || next > last);
+	}
+	EXPECT_EQ(next, 0);
+	for (uint64_t va = VA; va < end; va += SPAN)
+		EXPECT(!page_entry_writable(entry(s, va)));
+	for (uint64_t va = VA; va < end; va = pte_list()->next) {
+		EXPECT_EQ(nucleus_space_unmap(s, va, end), 0);
+		EXPECT(pte_list()->count < 40);
+		unmapped += (uint32_t)pte_list()->count;
+		if (!EXPECT(pte_list()->next > va))
+			break;
+	}
+	EXPECT_EQ(unmapped, 40);
+	EXPECT_EQ(mappings(pfn), 0);
+	EXPECT_EQ(nucleus_space_destroy(s), 0);
+	give_user_frame(pfn);
+}
+
 static void replace(void)
 {
 	uint32_t s = (uint32_t)nucleus_space_create();
@@ -257,7 +294,7 @@ KTEST_SUITE(ranges, KTEST("unmap lists what was there and counts it off", unmap_
 	    KTEST("long ranges are unmapped in parts", unmap_in_parts),
 	    KTEST("page tables come with use and go without", tables_come_and_go),
 	    KTEST("protect changes what is there and nothing else", protect),
-	    KTEST("replace exchanges frames", replace),
+	    KTEST("sparse ranges are changed in parts", sparse_in_parts), KTEST("replace exchanges frames", replace),
 	    KTEST("clone copy-on-write makes both sides read-only", clone_cow),
 	    KTEST("clone without it shares writable pages", clone_shared),
 	    KTEST("long ranges are cloned in parts", clone_in_parts),
