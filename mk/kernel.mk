@@ -109,8 +109,8 @@ SYMTAB_OBJECT = $(Q)printf '.section .symtab_blob,"a",%%progbits\n.balign 8\n.in
 $(B)/symtab-0.o: $(B)/symtab-0.blob
 	$(SYMTAB_OBJECT)
 
-# The lowered half begins there, says the layout.
-GATES_BASE = $$(echo GATES_BASE | $(CLANG) -target $(KERNEL_TARGET) -E -P $(NUCLEUS_INCLUDES) \
+# $(call layout,NAME): a number of the layout, where the lowered half and its brackets begin.
+layout = $$(echo $(1) | $(CLANG) -target $(KERNEL_TARGET) -E -P $(NUCLEUS_INCLUDES) \
 	-include nucleus/layout.h -D__ASSEMBLER__=1 -x c - | tail -1 | tr -d '()')
 
 EXEMPT := test/opcodes.exempt
@@ -141,8 +141,8 @@ $(B)/$(1)-unchecked.elf: $(B)/$(1)-pass1.elf $(B)/$(1)-symtab.o
 $(B)/$(1).elf: $(B)/$(1)-unchecked.elf $$(CHECKS)
 	$$(call say,CHECK,$$@)
 	$$(Q)$$(PYTHON) tools/check-includes $$(B)
-	$$(Q)$$(PYTHON) tools/check-opcodes --arch $$(ARCH) --objdump $$(OBJDUMP) --nucleus-end $$(GATES_BASE) \
-		--exempt $$(EXEMPT) $$<
+	$$(Q)$$(PYTHON) tools/check-opcodes --arch $$(ARCH) --objdump $$(OBJDUMP) --nucleus-end $$(call layout,GATES_BASE) \
+		--brackets-base $$(call layout,BRACKETS_BASE) --exempt $$(EXEMPT) $$<
 	$$(Q)cp $$< $$@
 endef
 $(eval $(call link-image,stellux,$(KERNEL_OBJ)))

@@ -34,7 +34,8 @@ SECTIONS {
 GOOD = {
     "nucleus/arch/x86_64/image.lds.S": SCRIPT,
     "nucleus/entry.syms": "nucleus_entry\n",
-    "nucleus/include/nucleus/layout.h": "#define IMAGE_BASE 0xffffffff80000000\n#define GATES_BASE 0xffffffff80800000\n",
+    "nucleus/include/nucleus/layout.h": "#define IMAGE_BASE 0xffffffff80000000\n#define GATES_BASE 0xffffffff80800000\n"
+                                        "#define BRACKETS_BASE 0xffffffff80802000\n",
     "nucleus/mmu/private.h": "int nucleus_private(void);\n",
     "nucleus/mmu/one.c": "#include <lib/add.h>\n#include \"private.h\"\nextern char nucleus_end[];\nvoid nucleus_entry(void);\n"
                          "int nucleus_private(void) { return add(1, *nucleus_end); }\n"
