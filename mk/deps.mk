@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# What the build needs from the distribution: mk/deps.txt, one `package<TAB>why` a
-# line.
+# What the build needs from the distribution: mk/deps.txt.
+
+export LLVM_SUFFIX
 
 .PHONY: deps
 deps: ## installs the packages that the build needs (apt, as root or with sudo)
