@@ -6,7 +6,7 @@
  * operation of files, inodes, superblocks and page caches, the terminal for its driver, the component thread for start
  * and stop. A fault inside unwinds to the innermost guard, which yields -EFAULT: locks taken inside are released, wait
  * queues entered inside are left, preemption is as it was. References and memory that the dead part held stay lost;
- * data it was changing may be half done. Works in any lowered thread and nests; costs about thirty instructions.
+ * data it was changing may be half done. Works in any lowered thread and nests; costs about fifty instructions.
  */
 #ifndef KERNEL_GUARD_H
 #define KERNEL_GUARD_H
