@@ -90,6 +90,7 @@ struct boot {
 
 extern struct efi_system_table *efi;
 extern bool boot_services_over;
+extern unsigned error_timeout_s; /* the configuration's */
 
 static inline void *to_hhdm(const void *p)
 {
@@ -113,7 +114,9 @@ static inline uint64_t round_down(uint64_t n, uint64_t unit)
 
 /* console.c. Formats: %s string, %u unsigned, %lu and %lx uint64_t. */
 void print(const char *format, ...);
-/* Prints "fault", then the way out, and stops for good. */
+/* Waits so long, or LIMINE_CONF_TIMEOUT_NEVER; false: no key came. Only while the firmware is there. */
+[[nodiscard]] bool wait_for_key(unsigned seconds, struct efi_input_key *key);
+/* Prints "fault", then the way out, and powers off at a key, or when error_timeout_s are over. */
 [[noreturn]] void die(const char *way_out, const char *format, ...);
 /* A phrase for a status of the firmware. */
 const char *efi_status_text(efi_status status);

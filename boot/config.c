@@ -15,32 +15,21 @@ static const char *const candidates[] = {
 /* The entry that the user picks, or the default when the time is over. */
 static unsigned choose_entry(const struct limine_conf *conf)
 {
-	constexpr unsigned polls_per_s = 20;
-	unsigned polls = conf->timeout_s;
+	unsigned chosen = conf->default_entry;
+	struct efi_input_key key;
 
-	if (polls == 0)
-		return conf->default_entry;
+	if (conf->timeout_s == 0)
+		return chosen;
 	for (unsigned i = 0; i < conf->count; i++)
 		print("  %u  %s\n", i + 1, alloc_string(conf->entry[i].title));
-	if (polls == LIMINE_CONF_TIMEOUT_NEVER)
+	if (conf->timeout_s == LIMINE_CONF_TIMEOUT_NEVER)
 		print("Number of the entry to boot: ");
 	else
-		print("Entry %u boots in %u s; a digit chooses another: ", conf->default_entry + 1, polls);
-	if (polls != LIMINE_CONF_TIMEOUT_NEVER)
-		polls *= polls_per_s;
-	for (unsigned i = 0; i < polls || polls == LIMINE_CONF_TIMEOUT_NEVER; i++) {
-		struct efi_input_key key;
-
-		if (efi->con_in->read_key_stroke(efi->con_in, &key) == EFI_SUCCESS) {
-			print("\n");
-			if (key.unicode >= '1' && key.unicode < '1' + conf->count)
-				return key.unicode - u'1';
-			return conf->default_entry;
-		}
-		efi->boot->stall(1000000 / polls_per_s);
-	}
+		print("Entry %u boots in %u s; a digit chooses another: ", chosen + 1, conf->timeout_s);
+	if (wait_for_key(conf->timeout_s, &key) && key.unicode >= '1' && key.unicode < '1' + conf->count)
+		chosen = key.unicode - u'1';
 	print("\n");
-	return conf->default_entry;
+	return chosen;
 }
 
 void config_load(struct boot *boot)
@@ -50,6 +39,7 @@ void config_load(struct boot *boot)
 	void *text = nullptr;
 	uint64_t size = 0;
 	unsigned chosen;
+	bool good;
 
 	for (unsigned i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
 		boot->conf_path = candidates[i];
@@ -63,7 +53,9 @@ void config_load(struct boot *boot)
 		    "limine.conf: file not found");
 	if (status != EFI_SUCCESS)
 		die("check the disk", "%s: %s", boot->conf_path, efi_status_text(status));
-	if (!limine_conf_parse(text, size, &boot->conf, &error))
+	good = limine_conf_parse(text, size, &boot->conf, &error);
+	error_timeout_s = boot->conf.error_timeout_s;
+	if (!good)
 		die("mend that line of the file", "%s:%u: %s", boot->conf_path, error.line, error.fault);
 
 	chosen = choose_entry(&boot->conf);

@@ -7,6 +7,7 @@
  */
 #include <boot/arch.h>
 
+unsigned error_timeout_s = LIMINE_CONF_TIMEOUT_NEVER;
 static bool console_has_serial; /* the firmware's console includes a UART */
 
 /* UEFI 3.3: the variable ConOut holds the device paths of the active consoles, end to end. */
@@ -95,6 +96,41 @@ void print(const char *format, ...)
 	__builtin_va_end(args);
 }
 
+bool wait_for_key(unsigned seconds, struct efi_input_key *key)
+{
+	constexpr unsigned polls_per_s = 20;
+
+	for (uint64_t i = 0; i < (uint64_t)seconds * polls_per_s || seconds == LIMINE_CONF_TIMEOUT_NEVER; i++) {
+		if (efi->con_in->read_key_stroke(efi->con_in, key) == EFI_SUCCESS)
+			return true;
+		efi->boot->stall(1000000 / polls_per_s);
+	}
+	return false;
+}
+
+/* The message stands until someone has read it, or as long as the configuration says. */
+[[noreturn]] static void stop(void)
+{
+	struct efi_input_key key;
+
+	if (boot_services_over || efi->con_in == nullptr) {
+		print("stellux-boot: stopped\n");
+		if (error_timeout_s == LIMINE_CONF_TIMEOUT_NEVER)
+			arch_halt();
+	} else {
+		/* What was typed before the message is no answer to it. */
+		while (efi->con_in->read_key_stroke(efi->con_in, &key) == EFI_SUCCESS)
+			;
+		if (error_timeout_s == LIMINE_CONF_TIMEOUT_NEVER)
+			print("stellux-boot: stopped; a key powers the machine off\n");
+		else
+			print("stellux-boot: stopped; the machine powers off in %u s, or at a key\n", error_timeout_s);
+		(void)wait_for_key(error_timeout_s, &key);
+	}
+	efi->runtime->reset_system(EFI_RESET_SHUTDOWN, EFI_SUCCESS, 0, nullptr);
+	arch_halt();
+}
+
 void die(const char *way_out, const char *format, ...)
 {
 	__builtin_va_list args;
@@ -103,8 +139,8 @@ void die(const char *way_out, const char *format, ...)
 	__builtin_va_start(args, format);
 	print_list(format, args);
 	__builtin_va_end(args);
-	print("\nstellux-boot: way out: %s\nstellux-boot: stopped\n", way_out);
-	arch_halt();
+	print("\nstellux-boot: way out: %s\n", way_out);
+	stop();
 }
 
 const char *efi_status_text(efi_status status)

@@ -112,6 +112,11 @@ struct efi_text_output {
 	efi_status (*output_string)(struct efi_text_output *self, const efi_char *string);
 };
 
+/* 8.5.1 */
+enum efi_reset_type : uint32_t {
+	EFI_RESET_SHUTDOWN = 2,
+};
+
 /* 4.5 */
 struct efi_runtime_services {
 	struct efi_table_header header;
@@ -123,6 +128,10 @@ struct efi_runtime_services {
 	efi_unused convert_pointer;
 	efi_status (*get_variable)(const efi_char *name, const struct efi_guid *vendor, uint32_t *attributes,
 				   uint64_t *size, void *data);
+	efi_unused get_next_variable_name;
+	efi_unused set_variable;
+	efi_unused get_next_high_monotonic_count;
+	void (*reset_system)(enum efi_reset_type type, efi_status status, uint64_t data_size, const void *data);
 };
 
 /* 4.4 */
@@ -300,6 +309,7 @@ struct efi_rng {
 
 static_assert(sizeof(struct efi_memory_descriptor) == 40);
 static_assert(sizeof(struct efi_time) == 16);
+static_assert(offsetof(struct efi_runtime_services, reset_system) == 104);
 static_assert(offsetof(struct efi_boot_services, exit_boot_services) == 232);
 static_assert(offsetof(struct efi_boot_services, locate_protocol) == 320);
 static_assert(offsetof(struct efi_system_table, boot) == 96);

@@ -90,18 +90,27 @@ static bool parse_title(struct parser *p, struct limine_conf_string s)
 	return true;
 }
 
-static bool global_option(struct parser *p, struct limine_conf_string name, struct limine_conf_string value)
+static bool parse_timeout(struct limine_conf_string value, unsigned *seconds)
 {
 	constexpr unsigned day_s = 86400;
+
+	if (limine_conf_equal(value, "no")) {
+		*seconds = LIMINE_CONF_TIMEOUT_NEVER;
+		return true;
+	}
+	return parse_number(value, day_s, seconds);
+}
+
+static bool global_option(struct parser *p, struct limine_conf_string name, struct limine_conf_string value)
+{
 	unsigned number;
 
 	if (limine_conf_equal(name, "timeout")) {
-		if (limine_conf_equal(value, "no")) {
-			p->conf->timeout_s = LIMINE_CONF_TIMEOUT_NEVER;
-			return true;
-		}
-		if (!parse_number(value, day_s, &p->conf->timeout_s))
+		if (!parse_timeout(value, &p->conf->timeout_s))
 			return fail(p, "timeout is neither 'no' nor a number of seconds");
+	} else if (limine_conf_equal(name, "error_timeout")) {
+		if (!parse_timeout(value, &p->conf->error_timeout_s))
+			return fail(p, "error_timeout is neither 'no' nor a number of seconds");
 	} else if (limine_conf_equal(name, "default_entry")) {
 		if (!parse_number(value, LIMINE_CONF_MAX_ENTRIES, &number) || number == 0)
 			return fail(p, "default_entry is not the number of an entry");
@@ -203,7 +212,10 @@ bool limine_conf_parse(const char *text, size_t size, struct limine_conf *conf, 
 	struct parser p = {.conf = conf};
 	bool good = true;
 
-	*conf = (struct limine_conf){.timeout_s = LIMINE_CONF_TIMEOUT_DEFAULT};
+	*conf = (struct limine_conf){
+		.timeout_s = LIMINE_CONF_TIMEOUT_DEFAULT,
+		.error_timeout_s = LIMINE_CONF_TIMEOUT_NEVER,
+	};
 	for (size_t start = 0; good && start < size;) {
 		size_t end = start;
 

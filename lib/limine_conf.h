@@ -5,7 +5,9 @@
  * limine_conf_parse() understands the part that boots one kernel by the Limine protocol: global
  * `timeout` and `default_entry`, entries (`/Title`), and in an entry `protocol`, `path` or
  * `kernel_path`, `cmdline` or `kernel_cmdline`, `module_path` and `module_cmdline` (several).
- * Options it does not know are passed over, as Limine does. Sub-entries and macros are refused by
+ * One global option is ours: `error_timeout`, how long an error's message stands before the machine
+ * is powered off ("no", the default: until a key). Options it does not know are passed over, as Limine
+ * does. Sub-entries and macros are refused by
  * name, since passing over them would boot something else than was written. Strings are
  * views into the text, which must outlive the result. No allocation, no globals.
  *
@@ -46,6 +48,7 @@ struct limine_conf_entry {
 
 struct limine_conf {
 	unsigned timeout_s;
+	unsigned error_timeout_s;
 	unsigned default_entry; /* index into entry, valid */
 	unsigned count;		/* at least 1 */
 	struct limine_conf_entry entry[LIMINE_CONF_MAX_ENTRIES];
@@ -56,7 +59,10 @@ struct limine_conf_error {
 	const char *fault;
 };
 
-/* Parses text; false: *error says where and why, and *conf is undefined. */
+/*
+ * Parses text; false: *error says where and why, and of *conf only error_timeout_s is defined, if the
+ * text set it before the fault.
+ */
 [[nodiscard]] bool limine_conf_parse(const char *text, size_t size, struct limine_conf *conf,
 				     struct limine_conf_error *error);
 

@@ -74,6 +74,7 @@ static void test_defaults(void **)
 {
 	assert_true(parse("/x\nprotocol:limine\npath:boot():/k\ncmdline:\n"));
 	assert_int_equal(conf.timeout_s, LIMINE_CONF_TIMEOUT_DEFAULT);
+	assert_int_equal(conf.error_timeout_s, LIMINE_CONF_TIMEOUT_NEVER);
 	assert_int_equal(conf.default_entry, 0);
 	assert_int_equal(conf.entry[0].cmdline.size, 0);
 	assert_int_equal(conf.entry[0].module_count, 0);
@@ -102,6 +103,9 @@ static void test_faults(void **)
 	assert_fault("timeout: -1\n" GOOD, 1, "timeout");
 	assert_fault("timeout: 99999999999\n" GOOD, 1, "timeout");
 	assert_fault("timeout:\n" GOOD, 1, "timeout");
+	assert_fault("error_timeout: soon\n" GOOD, 1, "error_timeout");
+	assert_fault("error_timeout: 7\n" GOOD "garbage\n", 5, "expected");
+	assert_int_equal(conf.error_timeout_s, 7);
 	assert_fault(GOOD "default_entry: 2\n", 4, "default_entry");
 	assert_fault(GOOD "default_entry: 0\n", 4, "default_entry");
 	assert_fault("/\n", 1, "title");

@@ -69,7 +69,7 @@ class Machine:
         modules = [] if initramfs == "none" else [self.build / f"{initramfs}.cpio"]
         config = image.with_suffix(".conf")
         config.write_text(subprocess.run(["tools/mkconf", cmdline, *(m.name for m in modules)], check=True,
-                                         capture_output=True, text=True, env={**os.environ, "KERNEL": f"{kernel}.elf"}).stdout)
+                                         capture_output=True, text=True, env={**os.environ, "KERNEL": f"{kernel}.elf", "ERROR_TIMEOUT": "0"}).stdout)
         done = subprocess.run(["tools/mkimage", "--arch", self.arch, "--efi", str(self.build / self.facts["efi"]),
                                "--kernel", str(self.build / f"{kernel}.elf"), *(part for m in modules for part in ("--module", str(m))),
                                "--config", str(config), "-o", str(image)], capture_output=True, text=True)

@@ -46,6 +46,7 @@ static void check_path(struct limine_conf_string path)
 static const char *const words[] = {
 	"/x\nprotocol: limine\npath: boot():/k\n",
 	"timeout: ",
+	"error_timeout: ",
 	"default_entry: ",
 	"protocol: ",
 	"path: ",

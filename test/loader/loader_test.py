@@ -198,6 +198,27 @@ def test_fault(tap, row):
     tap.result(not notes, f"message: {name}", notes + (text.splitlines()[-8:] if notes else []))
 
 
+def test_power_off(tap, typed):
+    """After an error the machine powers off: by itself if the configuration says so, else at a key."""
+    conf = "timeout: 0\n/Test\nprotocol: limine\npath: boot():/kernel.elf\n"
+    image = make_image({"limine.conf": conf if typed else "error_timeout: 1\n" + conf})
+    command = machine.Machine(ARCH, BUILD, PLAIN_CPU, "1", "512M").command(image)
+    process = subprocess.Popen(["timeout", str(LIMIT_S), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
+    text, sent = b"", False
+    while part := process.stdout.read1(4096):
+        text += part
+        if typed and not sent and b"a key powers" in text:
+            time.sleep(0.5)
+            sent = process.poll() is None   # not before the key
+            process.stdin.write(b"x")
+            process.stdin.flush()
+    status = process.wait()
+    good = status == 0 and (sent if typed else b"in 1 s" in text) and b"/kernel.elf: file not found" in text
+    tap.result(good, f"an error powers off {'at a key' if typed else 'when its time is over'}",
+               [] if good else [f"status {status}", *text.decode("utf-8", "replace").splitlines()[-6:]])
+
+
 def test_menu(tap, kernel):
     """Counts down, then boots the entry that default_entry names."""
     good = CONFIG.format(cmdline="cpus=1").replace("timeout: 0", "timeout: 1\ndefault_entry: 2\n"
@@ -232,13 +253,16 @@ def main():
     bad = [row for row in faults(kernel) if pattern in row[0]]
     menu = pattern in "menu"
     lost_cpu = ARCH == "aarch64" and pattern in "lost CPU"
-    tap = Tap(len(machines) + len(bad) + menu + lost_cpu)
+    power = [typed for typed in (False, True) if pattern in "power off"]
+    tap = Tap(len(machines) + len(bad) + menu + len(power) + lost_cpu)
     for row in machines:
         test_machine(tap, kernel, row)
     for row in bad:
         test_fault(tap, row)
     if menu:
         test_menu(tap, kernel)
+    for typed in power:
+        test_power_off(tap, typed)
     if lost_cpu:
         test_lost_cpu(tap, kernel)
     return 1 if tap.failed else 0
