@@ -481,6 +481,7 @@ view_first_switch:
 	isb
 	br x2
 view_first_switch_physical:
+	hint #36			/* BTI J: a landing pad for BR, here and below */
 	msr tcr_el1, x10
 	isb
 	tlbi vmalle1
@@ -491,7 +492,8 @@ view_first_switch_physical:
 	msr tcr_el1, x4
 	isb
 	br x9
-1:	msr ttbr0_el1, x6
+1:	hint #36
+	msr ttbr0_el1, x6
 	isb
 	tlbi vmalle1
 	dsb nsh
@@ -499,7 +501,8 @@ view_first_switch_physical:
 	mov sp, x7
 	mov x29, xzr
 	mov x30, xzr
-	br x8
+	mov x16, x8			/* through x16 it counts as a call, which C functions expect */
+	br x16
 
 /* The loader jumps here on the first CPU (its own stack and tables), and to nucleus_entry_ap with x0 = its structure on others. */
 	.globl nucleus_entry, nucleus_entry_ap
