@@ -50,6 +50,7 @@ static int create(struct vm_space **out)
 	s->refs = 1;
 	s->handle = (uint32_t)handle;
 	s->root = (uint64_t)nucleus_space_root(s->handle);
+	list_init(&s->all);
 	*out = s;
 	return 0;
 }
@@ -102,7 +103,6 @@ int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
 	if (error)
 		return error;
 	range_tree_init(&d->areas, USER_MIN);
-	publish(d);
 	write_lock(&src->lock);
 	d->brk_start = src->brk_start;
 	d->brk = src->brk;
@@ -110,6 +110,12 @@ int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
 	d->exec = src->exec;
 	for (struct range_node *n = range_first(&src->areas); n && !error; n = range_next(&src->areas, n))
 		error = clone_area(d, src, area_of(n));
+	/*
+	 * Nobody may find the areas before they are whole, and a truncate must find either what is copied or the copy:
+	 * it goes through the list in order, and waits at src until the copy is behind it.
+	 */
+	if (!error)
+		publish(d);
 	write_unlock(&src->lock);
 	if (error) {
 		vm_space_put(d);

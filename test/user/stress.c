@@ -7,8 +7,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -273,11 +275,78 @@ static void futex_lock_excludes(void)
 	EQUAL(shared_counter, 12000);
 }
 
+/* --- fork against truncate: a child must not keep pages that the file lost while it was made --- */
+
+enum { AREAS = 128, AREA_PAGES = 2 };
+
+static int mapped_file;
+static pthread_barrier_t both_ready;
+static char *file_area[AREAS];
+static sigjmp_buf after_sigbus;
+
+static void leave_by_jump(int)
+{
+	siglongjmp(after_sigbus, 1);
+}
+
+static void *truncate_thread(void *)
+{
+	pthread_barrier_wait(&both_ready);
+	OK(ftruncate(mapped_file, 0));
+	return nullptr;
+}
+
+/* How many pages can still be read. */
+static int readable_pages(void)
+{
+	volatile int count = 0;
+
+	for (volatile int i = 0; i < AREAS * AREA_PAGES; i++) {
+		if (sigsetjmp(after_sigbus, 1))
+			continue;
+		(void)*(volatile char *)(file_area[i / AREA_PAGES] + i % AREA_PAGES * 4096l);
+		count++;
+	}
+	return count;
+}
+
+static void forks_see_truncates(void)
+{
+	struct sigaction a = {.sa_handler = leave_by_jump};
+	pthread_t t;
+
+	ktap_enter_dir();
+	mapped_file = OK(open("file", O_RDWR | O_CREAT, 0600));
+	OK(sigaction(SIGBUS, &a, nullptr));
+	pthread_barrier_init(&both_ready, nullptr, 2);
+	for (int i = 0; i < AREAS; i++)
+		file_area[i] = OK((char *)mmap(nullptr, AREA_PAGES * 4096, i % 2 ? PROT_READ : PROT_READ | PROT_WRITE,
+					       MAP_SHARED, mapped_file, i * AREA_PAGES * 4096l));
+	for (int round = 0; round < 30; round++) {
+		int go[2];
+		char c;
+
+		OK(ftruncate(mapped_file, AREAS * AREA_PAGES * 4096l));
+		EQUAL(readable_pages(), AREAS * AREA_PAGES);
+		OK(pipe(go));
+		/* It stands between the two where the truncate walks, and gives the second fork time to begin. */
+		pid_t first = CHILD(close(go[1]); (void)!read(go[0], &c, 1); EQUAL(readable_pages(), 0));
+		EQUAL(pthread_create(&t, nullptr, truncate_thread, nullptr), 0);
+		pthread_barrier_wait(&both_ready);
+		for (volatile int wait = round * 40; wait > 0; wait--)
+			;
+		pid_t child = CHILD(close(go[1]); (void)!read(go[0], &c, 1); EQUAL(readable_pages(), 0));
+		EQUAL(pthread_join(t, nullptr), 0);
+		OK(close(go[1]));
+		EXITS(first, 0);
+		EXITS(child, 0);
+		OK(close(go[0]));
+	}
+}
+
 static const struct ktap_case cases[] = {
-	CASE(processes_come_and_go),
-	CASE(groups_are_killed_while_they_fork),
-	CASE(timers_and_threads),
-	CASE(futex_lock_excludes),
+	CASE(forks_see_truncates), CASE(processes_come_and_go), CASE(groups_are_killed_while_they_fork),
+	CASE(timers_and_threads),  CASE(futex_lock_excludes),
 };
 
 int main(int argc, char **argv)
