@@ -31,6 +31,7 @@ void process_put(struct process *p)
 		return;
 	if (p->signals != nullptr)
 		signal_state_put(p->signals);
+	shared_wait_put(p->signal_wait);
 	kfree(p);
 }
 
@@ -56,6 +57,11 @@ struct process *process_create(void)
 
 	if (p == nullptr)
 		return nullptr;
+	p->signal_wait = shared_wait_create();
+	if (p->signal_wait == nullptr) {
+		kfree(p);
+		return nullptr;
+	}
 	p->refs = 1;
 	list_init(&p->children);
 	list_init(&p->sibling);
@@ -71,7 +77,6 @@ struct process *process_create(void)
 	signal_pending_init(&p->pending);
 	spin_unlock(&p->signal_lock);
 	wait_queue_init(&p->thread_wait);
-	wait_queue_init(&p->signal_wait);
 	list_init(&p->posix_timers);
 	itimer_init(p);
 	limits_init(p);

@@ -73,9 +73,9 @@ static long sys_rt_sigpending(user_addr at, size_t set_size)
 }
 SYSCALL(rt_sigpending);
 
-struct wait_queue *signal_wait_queue_current(void)
+struct shared_wait *signal_wait_current(void)
 {
-	return &process_current()->signal_wait;
+	return process_current()->signal_wait;
 }
 
 int signal_take_current(uint64_t mask, struct signal_info *out)
@@ -142,7 +142,7 @@ static long sys_rt_sigtimedwait(user_addr set_at, user_addr info_at, user_addr t
 		/* Blocked meanwhile, so that they are kept for us instead of being delivered. */
 		uint64_t old = s->blocked;
 		signal_set_blocked_current(old | set);
-		result = wait_event_interruptible_deadline(&p->signal_wait, signal_pending_set_current() & set,
+		result = wait_event_interruptible_deadline(&p->signal_wait->queue, signal_pending_set_current() & set,
 							   deadline);
 		signo = signal_take_current(set, &info);
 		signal_set_blocked_current(old);

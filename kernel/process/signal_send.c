@@ -178,7 +178,7 @@ static bool deliver_to(struct process *p, struct thread *target, int signo, stru
 	if (taker != nullptr)
 		signal_wake(p, taker);
 	else
-		wait_wake_all(&p->signal_wait);
+		wait_wake_all(&p->signal_wait->queue);
 	return true;
 }
 

@@ -2,7 +2,8 @@
 /*
  * signalfd4(2): pending signals of the reader, read like a file. Reads take signals of the file's
  * mask from the calling thread and its process; poll watches the calling process's signal_wait
- * queue, which is woken for signals that all threads block.
+ * queue, which is woken for signals that all threads block. An epoll that a child shares may so watch
+ * the child's queue after its end: the queue is counted.
  */
 #include "internal.h"
 #include <abi/fcntl.h>
@@ -63,7 +64,7 @@ static long signal_file_read(struct file *f, struct io_buffer *buf, size_t n, ui
 	while (n - done >= sizeof(out)) {
 		int signo = signal_take_current(s->mask, &info);
 		if (signo == 0 && done == 0 && !(f->flags & O_NONBLOCK)) {
-			int error = wait_event_interruptible(signal_wait_queue_current(),
+			int error = wait_event_interruptible(&signal_wait_current()->queue,
 							     (signo = signal_take_current(s->mask, &info)) != 0);
 			if (error != 0)
 				return error;
@@ -82,7 +83,7 @@ static uint32_t signal_file_poll(struct file *f, struct poll_table *table)
 {
 	struct signal_file *s = f->private_data;
 
-	poll_watch(table, signal_wait_queue_current());
+	poll_watch_shared(table, signal_wait_current());
 	return signal_pending_set_current() & s->mask ? POLLIN | POLLRDNORM : 0;
 }
 

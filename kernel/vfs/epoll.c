@@ -29,6 +29,7 @@ struct epoll {
 /* One queue of a watched file; most files have one, terminals and pipes may have two. */
 struct watch_queue {
 	struct waiter waiter;
+	struct shared_wait *owner; /* with a reference, of a queue that may go before the file */
 	struct epoll_watch *watch;
 };
 enum : uint32_t { QUEUES_MAX = 3 };
@@ -75,14 +76,20 @@ static void watch_queue_add(struct poll_table *table, struct wait_queue *q)
 		return;
 	struct watch_queue *slot = &w->queues[w->queue_count++];
 	slot->watch = w;
+	slot->owner = table->owner;
+	if (slot->owner != nullptr)
+		shared_wait_get(slot->owner);
 	wait_add_callback(q, &slot->waiter, watch_woken);
 }
 
 /* watches_lock is held: the file is still there. */
 static void watch_remove(struct epoll *e, struct epoll_watch *w) REQUIRES(e -> lock)
 {
-	for (uint32_t n = 0; n < w->queue_count; n++)
+	for (uint32_t n = 0; n < w->queue_count; n++) {
 		wait_remove(&w->queues[n].waiter);
+		if (w->queues[n].owner != nullptr)
+			shared_wait_put(w->queues[n].owner);
+	}
 	spin_lock(&e->ready_lock);
 	list_remove(&w->ready_link);
 	spin_unlock(&e->ready_lock);

@@ -42,6 +42,15 @@ void poll_watch(struct poll_table *table, struct wait_queue *q)
 		table->watch(table, q);
 }
 
+void poll_watch_shared(struct poll_table *table, struct shared_wait *w)
+{
+	if (table == nullptr)
+		return;
+	table->owner = w;
+	table->watch(table, &w->queue);
+	table->owner = nullptr;
+}
+
 static void watch_with_thread(struct poll_table *table, struct wait_queue *q)
 {
 	struct poll_wait *w = container_of(table, struct poll_wait, table);

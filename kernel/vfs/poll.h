@@ -9,6 +9,8 @@
 
 struct poll_table {
 	void (*watch)(struct poll_table *table, struct wait_queue *q);
+	struct shared_wait
+		*owner; /* of the queue that is being watched, while `watch` runs; nullptr: the file itself */
 };
 
 /* What is ready of a file; with a table, and later changes announced. */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -204,5 +205,33 @@ static void chains_are_bounded(void)
 		OK(close(chain[i]));
 }
 
-KTAP_MAIN(CASE(level_triggered), CASE(edge_triggered), CASE(one_shot), CASE(wrong_use), CASE(closing_removes),
-	  CASE(instances_within_instances), CASE(chains_are_bounded), CASE(waiting), CASE(many_files), CASE(semaphores))
+/* The child's signals are watched through a file and an instance that outlive it. */
+static void signals_of_the_dead(void)
+{
+	sigset_t set;
+	struct epoll_event e;
+	int ends[2];
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	OK(sigprocmask(SIG_BLOCK, &set, nullptr));
+	int signals = OK(signalfd(-1, &set, 0)), epoll = OK(epoll_create1(0));
+	EXITS(CHILD(OK(watch(epoll, signals, EPOLLIN)); OK(kill(getpid(), SIGUSR1));
+		    EQUAL(epoll_wait(epoll, &e, 1, 1000), 1)),
+	      0);
+	/* What the child was is freed; let others have the memory. */
+	for (int i = 0; i < 4; i++)
+		EXITS(CHILD(OK(pipe(ends))), 0);
+	/* Asked by this process, the file tells of this process. */
+	EQUAL(epoll_wait(epoll, &e, 1, 0), 0);
+	OK(kill(getpid(), SIGUSR1));
+	OK(close(signals));
+	EQUAL(epoll_wait(epoll, &e, 1, 0), 0);
+	OK(close(epoll));
+	for (int i = 0; i < 4; i++)
+		EXITS(CHILD(OK(pipe(ends))), 0);
+}
+
+KTAP_MAIN(CASE(signals_of_the_dead), CASE(level_triggered), CASE(edge_triggered), CASE(one_shot), CASE(wrong_use),
+	  CASE(closing_removes), CASE(instances_within_instances), CASE(chains_are_bounded), CASE(waiting),
+	  CASE(many_files), CASE(semaphores))

@@ -24,6 +24,8 @@ struct path {
 /* Called by poll for each queue that wakes this file; defined with poll(2). */
 struct poll_table;
 void poll_watch(struct poll_table *table, struct wait_queue *q); /* table may be nullptr */
+/* The same for a queue that is not the file's own and may go before it: who watches on keeps it. */
+void poll_watch_shared(struct poll_table *table, struct shared_wait *w);
 
 /* The buffer of a read or write: user memory of the current process (in one piece or in segments), or kernel memory.
  * Reach it through io_copy_* only. */

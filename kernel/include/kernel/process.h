@@ -159,7 +159,7 @@ struct process {
 	uint32_t stop_waiting;				     /* threads that have yet to stop */
 	struct thread *exec_thread;			     /* others are to end */
 	struct wait_queue thread_wait;			     /* woken when a thread has left */
-	struct wait_queue signal_wait;
+	struct shared_wait *signal_wait; /* an epoll of another process may watch it longer than this one lives */
 
 	/* Interval timers, guarded by signal_lock (kernel/process/itimer.c, posix_timer.c). */
 	struct timer real_timer;

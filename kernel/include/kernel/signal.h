@@ -173,7 +173,7 @@ int signal_take_current(uint64_t mask, struct signal_info *out);
 /* Pending for the current thread and process, blocked ones included. */
 uint64_t signal_pending_set_current(void);
 /* Woken when a signal arrives that every thread blocks (signalfd, sigtimedwait). */
-struct wait_queue *signal_wait_queue_current(void);
+struct shared_wait *signal_wait_current(void);
 /* ppoll, pselect, epoll_pwait: sets the mask until the call ends; restored after the handler ran,
  * or by mask_restore. */
 void signal_mask_set_temporary(uint64_t mask);

@@ -27,6 +27,14 @@ struct waiter {
 	 * nullptr: unpark. */
 	void (*wake)(struct waiter *w);
 };
+/* A queue that outlives the object whose events it announces: for what watches with a callback and may go later. */
+struct shared_wait {
+	uint32_t refs; /* atomic */
+	struct wait_queue queue;
+};
+struct shared_wait *shared_wait_create(void); /* one reference; nullptr: out of memory */
+void shared_wait_get(struct shared_wait *w);
+void shared_wait_put(struct shared_wait *w);
 #define WAIT_QUEUE_INIT(name) {.lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters)}
 void wait_queue_init(struct wait_queue *q);
 void wait_add(struct wait_queue *q, struct waiter *w); /* w->thread = current */
