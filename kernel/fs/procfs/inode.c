@@ -167,6 +167,11 @@ static int entry_follow(struct inode *i, struct path *out)
 	if (process == nullptr)
 		return -ENOENT;
 	int error = process_may_inspect(process) ? p->entry->follow(process, out) : -EACCES;
+	/* A set-id program may have been executed in between. */
+	if (error == 0 && !process_may_inspect(process)) {
+		path_put(out);
+		error = -EACCES;
+	}
 	process_put(process);
 	return error;
 }

@@ -167,21 +167,35 @@ static int lookup_entry(struct inode *dir, const struct name *n, struct proc_ino
 	return -ENOENT;
 }
 
+/*
+ * The file at a descriptor, with a reference. Permission is asked once it is in hand: whoever executes a set-id program
+ * has other credentials before that program can open anything.
+ */
+static int file_of(struct process *p, int fd, struct file **out)
+{
+	struct file_table *t = process_get_files(p);
+
+	*out = t != nullptr ? file_table_at(t, fd) : nullptr;
+	file_table_put(t);
+	if (process_may_inspect(p))
+		return *out == nullptr ? -ENOENT : 0;
+	file_put(*out);
+	*out = nullptr;
+	return -EACCES;
+}
+
 static int lookup_fd(struct inode *dir, const struct name *n, struct proc_inode what, struct process *p,
 		     struct inode **out)
 {
 	bool links = what.kind == PROC_FD;
 	uint32_t fd, mode = S_IFREG | 0400;
+	struct file *f;
 
 	if (!parse_number(n, &fd))
 		return -ENOENT;
-	if (!process_may_inspect(p))
-		return -EACCES;
-	struct file_table *t = process_get_files(p);
-	struct file *f = t != nullptr ? file_table_at(t, (int)fd) : nullptr;
-	file_table_put(t);
-	if (f == nullptr)
-		return -ENOENT;
+	int error = file_of(p, (int)fd, &f);
+	if (error != 0)
+		return error;
 	if (links)
 		mode = S_IFLNK | (f->mode & FILE_READ ? 0500 : 0) | (f->mode & FILE_WRITE ? 0300 : 0);
 	file_put(f);
@@ -276,7 +290,8 @@ static void readdir_files(struct file *f, const struct proc_inode *what, struct 
 	char text[16];
 	int fd;
 
-	while (t != nullptr && (fd = file_table_next(t, (int)(f->position - FIRST))) >= 0) {
+	/* Asked each time after the look: see file_of. */
+	while (t != nullptr && (fd = file_table_next(t, (int)(f->position - FIRST))) >= 0 && process_may_inspect(p)) {
 		int n = snprintf(text, sizeof(text), "%d", fd);
 
 		if (!emit(ctx, text, (size_t)n, ((uint64_t)what->pid << 32) + 256 + (uint64_t)fd * 2,
@@ -330,13 +345,9 @@ static int fd_file(const struct proc_inode *what, struct file **out)
 	*out = nullptr;
 	if (p == nullptr)
 		return -ENOENT;
-	bool allowed = process_may_inspect(p);
-	struct file_table *t = allowed ? process_get_files(p) : nullptr;
-	if (t != nullptr)
-		*out = file_table_at(t, what->fd);
-	file_table_put(t);
+	int error = file_of(p, what->fd, out);
 	process_put(p);
-	return !allowed ? -EACCES : *out == nullptr ? -ENOENT : 0;
+	return error;
 }
 
 long fd_readlink(struct inode *i, char *out, size_t size)
