@@ -58,10 +58,24 @@ static void slave_closed(struct tty *slave)
 static const struct tty_driver slave_driver = {
 	.component = &component_tty, .start_output = slave_output, .last_close = slave_closed};
 
+static struct pty *create(unsigned index)
+{
+	struct pty *p = kmalloc(sizeof(*p));
+
+	if (p == nullptr)
+		return nullptr;
+	p->index = index;
+	snprintf(p->path, sizeof(p->path), "pts/%u", index);
+	wait_queue_init(&p->wait);
+	tty_init(&p->slave, p->path, MAJOR_PTS, index, &slave_driver, p);
+	return p;
+}
+
+/* For each use anew. Whoever opens the vanished slave late may hold its locks meanwhile: they stay as they are. */
 static void set_up(struct pty *p)
 {
-	tty_setup(&p->slave, p->path, MAJOR_PTS, p->index, &slave_driver, p);
 	mutex_lock(&p->slave.lock);
+	line_init(&p->slave.line);
 	p->slave.line.termios.c_cflag = B38400 | CS8 | CREAD;
 	p->slave.size = (struct winsize){};
 	p->slave.session = p->slave.foreground = 0;
@@ -83,14 +97,10 @@ static struct pty *take_slot(void)
 	for (unsigned i = 0; i < PTYS_MAX && p == nullptr; i++) {
 		if (pool[i] != nullptr && pool[i]->in_use)
 			continue;
-		if (pool[i] == nullptr) {
-			pool[i] = kmalloc(sizeof(*p));
-			if (pool[i] == nullptr)
-				break;
-			pool[i]->index = i;
-			snprintf(pool[i]->path, sizeof(pool[i]->path), "pts/%u", i);
-			wait_queue_init(&pool[i]->wait);
-		}
+		if (pool[i] == nullptr)
+			pool[i] = create(i);
+		if (pool[i] == nullptr)
+			break;
 		p = pool[i];
 		set_up(p);
 	}

@@ -69,8 +69,8 @@ static bool is_chosen_console(const struct tty *t)
 	return strcmp(option, t->name) == 0;
 }
 
-void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
-	       void *driver_data)
+void tty_init(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
+	      void *driver_data)
 {
 	strlcpy(t->name, name, sizeof(t->name));
 	t->major = major;
@@ -92,7 +92,7 @@ int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tt
 
 	if (t == nullptr)
 		return -ENOMEM;
-	tty_setup(t, name, major, minor, driver, driver_data);
+	tty_init(t, name, major, minor, driver, driver_data);
 	mutex_lock(&t->lock);
 	t->size = (struct winsize){.ws_row = ROWS_DEFAULT, .ws_col = COLUMNS_DEFAULT};
 	mutex_unlock(&t->lock);

@@ -58,9 +58,9 @@ static inline bool tty_hung_up(const struct tty_file *tf)
 }
 
 /* tty.c */
-/* A fresh terminal, as yet without a name in /dev. */
-void tty_setup(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
-	       void *driver_data);
+/* Fresh memory becomes a terminal, as yet without a name in /dev. Once only: others may hold its locks later. */
+void tty_init(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
+	      void *driver_data);
 extern const struct file_ops tty_file_ops; /* tty_file.c */
 struct tty *tty_console(void);
 /* Runs the driver's start_output; contained in a guard. */
