@@ -83,7 +83,7 @@ static long do_fcntl(int fd, struct file *f, uint32_t command, uint64_t arg)
 	case F_SETLKW:
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
-	case F_OFD_SETLKW: return file_lock_command(f, command, USER_ADDR(arg));
+	case F_OFD_SETLKW: return file_lock_command(fd, f, command, USER_ADDR(arg));
 	case F_SETOWN: f->owner_pid = (uint32_t)arg; return 0;
 	case F_GETOWN: return (int32_t)f->owner_pid;
 	case F_GETSIG: return 0;

@@ -221,6 +221,8 @@ static void release(struct inode *i, const void *owner, bool records)
 
 void file_locks_release_owner(struct inode *i, const void *owner)
 {
+	/* The descriptor is gone before the list is looked at; set_record_lock looks the other way round. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (i->locks != nullptr && !list_empty(&i->locks->locks))
 		release(i, owner, true);
 }
@@ -296,7 +298,23 @@ static long get_lock(struct file *f, user_addr at, struct flock *user, const str
 	return copy_to_user(at, user, sizeof(*user));
 }
 
-long file_lock_command(struct file *f, uint32_t command, user_addr at)
+/*
+ * A record lock that was granted after another thread had closed the descriptor would be nobody's to release: the
+ * close had looked for locks before.
+ */
+static long set_record_lock(int fd, struct file *f, struct file_lock *want, bool wait)
+{
+	int error = set_lock(f->inode, want, wait);
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (error != 0 || want->type == F_UNLCK || file_is_at(f, fd))
+		return error;
+	want->type = F_UNLCK;
+	(void)set_lock(f->inode, want, false);
+	return -EBADF;
+}
+
+long file_lock_command(int fd, struct file *f, uint32_t command, user_addr at)
 {
 	bool description = command == F_OFD_GETLK || command == F_OFD_SETLK || command == F_OFD_SETLKW;
 	struct file_lock want;
@@ -312,7 +330,9 @@ long file_lock_command(struct file *f, uint32_t command, user_addr at)
 	if ((want.type == F_RDLCK && !(f->mode & FILE_READ)) || (want.type == F_WRLCK && !(f->mode & FILE_WRITE)))
 		return -EBADF;
 	f->locked |= description;
-	return set_lock(f->inode, &want, command == F_SETLKW || command == F_OFD_SETLKW);
+	if (description)
+		return set_lock(f->inode, &want, command == F_OFD_SETLKW);
+	return set_record_lock(fd, f, &want, command == F_SETLKW);
 }
 
 static long sys_flock(int fd, uint32_t operation)

@@ -5,7 +5,7 @@
 
 #include <kernel/file.h>
 
-/* F_GETLK, F_SETLK, F_SETLKW and their F_OFD_ forms; at: struct flock. */
-long file_lock_command(struct file *f, uint32_t command, user_addr at);
+/* F_GETLK, F_SETLK, F_SETLKW and their F_OFD_ forms on the file at fd; at: struct flock. */
+long file_lock_command(int fd, struct file *f, uint32_t command, user_addr at);
 
 #endif

@@ -109,7 +109,7 @@ void file_table_get(struct file_table *t)
 static void close_file(struct file_table *t, struct file *f)
 {
 	/* POSIX: closing any descriptor of a file drops the process's record locks on it. */
-	if (f->inode != nullptr && f->inode->locks != nullptr)
+	if (f->inode != nullptr)
 		file_locks_release_owner(f->inode, t);
 	file_put(f);
 }
@@ -391,6 +391,14 @@ void file_set_cloexec(int fd, bool on)
 			bitmap_clear(t->slots.cloexec, (size_t)fd);
 	}
 	spin_unlock(&t->lock);
+}
+
+bool file_is_at(const struct file *f, int fd)
+{
+	struct file *now = file_table_at(table_current(), fd);
+
+	file_put(now);
+	return now == f;
 }
 
 const void *file_lock_owner(void)

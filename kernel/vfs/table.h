@@ -10,6 +10,7 @@ int file_close(int fd); /* -EBADF */
  */
 int file_replace(struct file *f, uint32_t fd, bool close_on_exec, struct file **replaced);
 void file_close_replaced(struct file *f);
+bool file_is_at(const struct file *f, int fd);
 bool file_get_cloexec(int fd);
 void file_set_cloexec(int fd, bool on);
 const void *file_lock_owner(void); /* who owns this process's record locks */

@@ -4,6 +4,8 @@
 #include "ktap.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/wait.h>
@@ -125,6 +127,43 @@ static void circles_are_refused(void)
 	EXITS(child, 0);
 }
 
+static void *wait_for_lock(void *)
+{
+	errno = 0;
+	(void)lock_at(file, F_SETLKW, F_WRLCK, 0, 10);
+	return (void *)(intptr_t)errno;
+}
+
+/* The descriptor is closed while a lock is waited for through it. */
+static void closed_while_waiting(void)
+{
+	int go[2];
+	char c;
+	pthread_t thread;
+	void *result;
+	struct flock found;
+
+	prepare();
+	int other = OK(open("file", O_RDWR));
+	OK(pipe(go));
+	OK(lock_at(file, F_SETLK, F_WRLCK, 0, 10));
+	pid_t holder = CHILD(close(go[1]); FAILS(EAGAIN, lock_at(file, F_SETLK, F_WRLCK, 0, 10));
+			     OK(lock_at(file, F_SETLKW, F_WRLCK, 0, 10)); EQUAL(read(go[0], &c, 1), 0));
+	ktap_until_state(holder, "S");
+	OK(lock_at(file, F_SETLK, F_UNLCK, 0, 10));
+	while (seen(0, 1, &found) == F_UNLCK)
+		sched_yield();
+	EQUAL(pthread_create(&thread, nullptr, wait_for_lock, nullptr), 0);
+	usleep(50'000);
+	OK(close(file));
+	OK(close(go[1]));
+	EQUAL(pthread_join(thread, &result), 0);
+	EQUAL((intptr_t)result, EBADF);
+	EXITS(holder, 0);
+	/* Nobody's lock is left. */
+	EXITS(CHILD(OK(lock_at(other, F_SETLK, F_WRLCK, 0, 10))), 0);
+}
+
 static void whole_files(void)
 {
 	prepare();
@@ -160,4 +199,4 @@ static void descriptions_own_locks(void)
 }
 
 KTAP_MAIN(CASE(ranges_split_and_join), CASE(readers_share), CASE(any_close_releases), CASE(waiting),
-	  CASE(circles_are_refused), CASE(whole_files), CASE(descriptions_own_locks))
+	  CASE(closed_while_waiting), CASE(circles_are_refused), CASE(whole_files), CASE(descriptions_own_locks))
