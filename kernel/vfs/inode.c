@@ -16,6 +16,8 @@
 
 enum : int64_t { RELATIVE_ATIME_NS = 86400ll * 1000000000ll };
 
+static uint64_t last_serial;
+
 int64_t inode_now(void)
 {
 	return clock_realtime_ns();
@@ -29,6 +31,7 @@ struct inode *inode_create(struct superblock *sb, uint32_t mode, const struct in
 	if (i == nullptr)
 		return nullptr;
 	const struct file_ops *special = inode_special_ops(mode);
+	i->serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
 	i->sb = sb;
 	i->ops = ops;
 	i->file_ops = special != nullptr ? special : file_ops;

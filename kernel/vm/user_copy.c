@@ -7,6 +7,8 @@
  */
 #include "vm_internal.h"
 
+#include <kernel/vfs.h>
+
 #include <arch/page_ops.h>
 #include <arch/page_table_walk.h>
 #include <kernel/user.h>
@@ -231,7 +233,8 @@ int user_word_key(user_addr at, bool private_mapping, struct user_key *out)
 	if (!a || at.value < area_start(a) || !a->prot)
 		error = -EFAULT;
 	else if ((a->flags & AREA_SHARED) && a->file && a->file->inode)
-		*out = (struct user_key){(uint64_t)a->file->inode,
+		/* Not its address: the key may outlive the mapping and the inode. */
+		*out = (struct user_key){a->file->inode->serial,
 					 (area_index(a, at.value) << PAGE_SHIFT) + (at.value & (PAGE_SIZE - 1))};
 	read_unlock(&s->lock);
 	return error;

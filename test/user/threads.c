@@ -193,6 +193,58 @@ static void private_memory_is_not_one_futex(void)
 	DIES(child, SIGKILL);
 }
 
+static void *wait_for_word(void *at)
+{
+	syscall(SYS_futex, at, FUTEX_WAIT_OP, 0, 0, 0, 0);
+	return nullptr;
+}
+
+static _Atomic int *map_new_file(int *fd)
+{
+	*fd = OK(open("word", O_RDWR | O_CREAT | O_TRUNC, 0600));
+	OK(ftruncate(*fd, 4096));
+	void *at = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	CHECK(at != MAP_FAILED);
+	return at;
+}
+
+/* Who waits for a word of a file that is gone is not woken in place of those who wait for another file's. */
+static void waiters_of_a_file_that_is_gone(void)
+{
+	pthread_t thread;
+	int fd;
+
+	ktap_enter_dir();
+	for (int i = 0; i < 12; i++) {
+		_Atomic int *at = map_new_file(&fd);
+		EQUAL(syscall(SYS_futex, at, FUTEX_WAKE_OP, 10, 0, 0, 0), 0);
+		start(&thread, wait_for_word, (void *)at);
+		usleep(10'000);
+		OK(munmap((void *)at, 4096));
+		OK(close(fd));
+		OK(unlink("word"));
+	}
+}
+
+/* Requeueing to the same word moves nobody, ends, and leaves the waiters where they are. */
+static void requeue_onto_itself(void)
+{
+	enum { REQUEUE = 3, CMP_REQUEUE = 4, WAITERS = 3 };
+	pthread_t threads[WAITERS];
+	static _Atomic int own;
+
+	for (int i = 0; i < WAITERS; i++)
+		start(&threads[i], wait_for_word, (void *)&own);
+	while (syscall(SYS_futex, &own, REQUEUE, 0, 1000, &own, 0) != WAITERS)
+		usleep(1000);
+	EQUAL(syscall(SYS_futex, &own, CMP_REQUEUE, 1, 1000, &own, 0), WAITERS);
+	EQUAL(syscall(SYS_futex, &own, CMP_REQUEUE, 0, 1, &own, 0), 1);
+	FAILS(EAGAIN, syscall(SYS_futex, &own, CMP_REQUEUE, 0, 1, &own, 5));
+	EQUAL(syscall(SYS_futex, &own, FUTEX_WAKE_OP, 1000, 0, 0, 0), WAITERS - 1);
+	for (int i = 0; i < WAITERS; i++)
+		EQUAL(pthread_join(threads[i], nullptr), 0);
+}
+
 static sem_t ping, pong;
 
 static void *answer(void *argument)
@@ -403,7 +455,7 @@ static void mapping_from_many_threads(void)
 
 KTAP_MAIN(CASE(create_and_join), CASE(thread_local_storage), CASE(mutexes_exclude), CASE(conditions_wake),
 	  CASE(timed_waits_end), CASE(futex_basics), CASE(futexes_between_processes),
-	  CASE(private_memory_is_not_one_futex), CASE(semaphores_ping_pong), CASE(signals_reach_their_thread),
-	  CASE(exit_ends_all_threads), CASE(spinning_threads_are_ended), CASE(the_first_thread_may_leave_first),
-	  CASE(fork_copies_one_thread), CASE(exec_ends_the_other_threads), CASE(identities),
-	  CASE(mapping_from_many_threads))
+	  CASE(private_memory_is_not_one_futex), CASE(requeue_onto_itself), CASE(waiters_of_a_file_that_is_gone),
+	  CASE(semaphores_ping_pong), CASE(signals_reach_their_thread), CASE(exit_ends_all_threads),
+	  CASE(spinning_threads_are_ended), CASE(the_first_thread_may_leave_first), CASE(fork_copies_one_thread),
+	  CASE(exec_ends_the_other_threads), CASE(identities), CASE(mapping_from_many_threads))

@@ -21,8 +21,8 @@ size_t clear_user_partial(user_addr dst, size_t n);
 /* Atomics on an aligned user word, for futexes. -EFAULT. */
 [[nodiscard]] int user_load_u32(user_addr at, uint32_t *out);
 [[nodiscard]] int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t *seen);
-/* A key that names the memory behind `at` in every process that shares it (frame and offset, or
- * space and address). */
+/* A key that names the memory behind `at` in every process that shares it (file and offset, or
+ * space and address), and no other memory later. */
 struct user_key {
 	uint64_t a, b;
 };

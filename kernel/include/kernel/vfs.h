@@ -139,6 +139,7 @@ struct inode {
 	uint32_t nlink;
 	uint32_t writers;		  /* files open for writing: executing it is ETXTBSY; atomic */
 	uint32_t runners;		  /* processes that execute it: opening it for writing is ETXTBSY; atomic */
+	uint64_t serial;		  /* no other inode has or had it */
 	uint64_t ino, rdev, size, blocks; /* blocks: 512-byte units */
 	int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
 	struct mutex lock;
