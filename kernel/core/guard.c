@@ -19,6 +19,7 @@
 #include <kernel/process.h>
 #include <kernel/process/event.h>
 #include <kernel/wait.h>
+#include <nucleus/calls.h>
 
 void kernel_fault_landing(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc);
 
@@ -41,6 +42,9 @@ void kernel_fault_landing(uint32_t, uint64_t, uint64_t, uint64_t)
 	struct thread *t = thread_current();
 	struct guard *g = t->guards;
 
+	/* The rest of the report. */
+	while (nucleus_log_show() > 0)
+		;
 	locks_release_beyond(g != nullptr ? g->held_count : 0);
 	waits_release_beyond(g != nullptr ? g->wait_count : 0);
 	restore_preemption(g != nullptr ? g->preempt_count : 0);

@@ -90,7 +90,8 @@ static void nucleus_write(const char *text, size_t n)
 		size_t part = MIN(n, sizeof(words));
 
 		memcpy(words, text, part);
-		(void)nucleus_console_put(words[0], words[1], (uint32_t)part);
+		while (nucleus_console_put(words[0], words[1], (uint32_t)part) == 0)
+			;
 		text += part;
 		n -= part;
 	}
@@ -102,6 +103,9 @@ static void print_record(const struct log_record *record, const char *text)
 	char stamp[40];
 	int n = log_format_stamp(stamp, sizeof(stamp), record->ns);
 
+	/* The nucleus's words come first, and whole. */
+	while (nucleus_log_show() > 0)
+		;
 	write(stamp, (size_t)n);
 	write(text, record->length);
 	if (write == nucleus_write)

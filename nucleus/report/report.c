@@ -224,10 +224,13 @@ void report_offence(const struct record *r, const struct context *c, const struc
 	log_printf("  thread:  %s[%u] of component %s on CPU %u, %s, code 0x%lx\n", r->name, r->id,
 		   policy_component_name(r->component), cpu_this()->id, r->home_elevated ? "privileged" : "lowered",
 		   o->code);
+	/* Who did what to whom is out; the rest would hold interrupts off for too long. */
+	log_hold(true);
 	backtrace(o->pc, o->frame);
 	arch_report_registers(c);
 	trace_print(cpu_this());
 	log_printf("=== end of report: the thread is unwound to its guard, the machine goes on ===\n");
+	log_hold(false);
 }
 
 void report_refused(const char *call, uint64_t pfn)
@@ -238,16 +241,20 @@ void report_refused(const char *call, uint64_t pfn)
 	print_frame(pfn << PAGE_SHIFT);
 	log_printf("\n  thread:  %s[%u] of component %s on CPU %u\n", r->name, r->id,
 		   policy_component_name(r->component), cpu_this()->id);
+	log_hold(true);
 	backtrace(context_pc(&r->kernel), context_frame(&r->kernel));
 	log_printf("=== end of report: the call fails ===\n");
+	log_hold(false);
 }
 
 void report_preemption_held(const struct record *r, uint32_t count)
 {
 	log_printf("\n=== preemption held back too long ===\n  culprit: thread %s[%u] of component %s, count %u\n",
 		   r->name, r->id, policy_component_name(r->component), count);
+	log_hold(true);
 	backtrace(context_pc(&r->kernel), context_frame(&r->kernel));
 	log_printf("=== end of report: the thread is preempted ===\n");
+	log_hold(false);
 }
 
 static bool panicking;
@@ -264,6 +271,7 @@ static bool panicking;
 	if (__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
 		cpu_halt_forever();
 	arch_panic_prepare();
+	log_flush();
 	log_printf("\n=== nucleus panic on CPU %u: %s ===\n", cpu_this()->id, text);
 	if (c) {
 		backtrace(context_pc(c), context_frame(c));

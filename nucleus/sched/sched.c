@@ -13,6 +13,7 @@
 #include "gate/lock.h"
 #include "gate/policy.h"
 #include "mmu/mmu.h"
+#include "report/log.h"
 #include "report/report.h"
 #include "sched/smp.h"
 #include "time/clock.h"
@@ -21,6 +22,7 @@
 enum : uint64_t {
 	TICK_NS = 10000000,	    /* sampling of user and kernel time */
 	SLICE_NS = 6000000,	    /* run at least so long before another of equal right */
+	SHOW_NS = 2000000,	    /* between two pieces of text for the console: 16 bytes at 115200 baud, and some */
 	WAKE_CREDIT_NS = 6000000,   /* how far behind the queue a woken thread may start */
 	HOLD_LIMIT_NS = 2000000000, /* preemption may be held back so long before the holder is blamed */
 };
@@ -327,6 +329,8 @@ static void arm_timer(struct cpu *cpu)
 		if (!at || tick < at)
 			at = tick;
 	}
+	if (log_pending() && (!at || at > clock_ns() + SHOW_NS))
+		at = clock_ns() + SHOW_NS;
 	if (at == cpu->tick_at && at)
 		return;
 	cpu->tick_at = at;
@@ -361,7 +365,7 @@ bool sched_quiet_tick(struct cpu *cpu, bool in_process)
 	struct record *r = cpu->current;
 	uint64_t deadline = __atomic_load_n(&next_deadline, __ATOMIC_ACQUIRE);
 
-	if (r == cpu->idle || cpu->reschedule || (deadline && deadline <= clock_ns()) ||
+	if (r == cpu->idle || cpu->reschedule || log_pending() || (deadline && deadline <= clock_ns()) ||
 	    __atomic_load_n(&queue_of(cpu)->length, __ATOMIC_ACQUIRE) || (in_process && r->kicked))
 		return false;
 	sched_account(r, in_process);
@@ -377,6 +381,7 @@ void sched_tick(struct cpu *cpu, bool in_process)
 
 	if (r && r != cpu->idle)
 		sched_account(r, in_process);
+	log_show(LOG_PIECE);
 	now = clock_ns();
 	while (timers.root && timers.root->key <= now) {
 		struct record *late = heap_entry(timers.root, struct record, timer_node);

@@ -32,6 +32,7 @@ static void machine_arguments(void)
 	EXPECT_EQ(nucleus_power(UINT32_MAX), -EINVAL);
 	EXPECT_EQ(nucleus_console_put(0, 0, 17), -EINVAL);
 	EXPECT_EQ(nucleus_console_put(0, 0, 0), 0);
+	EXPECT_EQ(nucleus_console_put(0x0a20, 0, 2), 2);
 	EXPECT_EQ(nucleus_account_control(2), -EINVAL);
 	EXPECT_EQ(nucleus_account_read(2, 0), -EINVAL);
 	EXPECT_EQ(nucleus_account_read(ACCOUNT_CPU, boot_info()->cpu_count), -EINVAL);
@@ -39,6 +40,40 @@ static void machine_arguments(void)
 	EXPECT_EQ(nucleus_account_read(ACCOUNT_CPU, 0), 0);
 	long bytes = nucleus_log_drain();
 	EXPECT(bytes >= 0 && bytes <= CALL_AREA_BYTES);
+}
+
+/* A report of some length: kmap refuses the nucleus's frames. */
+static void cause_report(void)
+{
+	EXPECT_EQ(nucleus_log_show(), 0);
+	EXPECT_EQ(nucleus_kmap(KMAP_BASE, find_frame(FRAME_NUCLEUS), 1, MAP_PROT_READ), -EPERM);
+}
+
+static void reports_come_in_pieces(void)
+{
+	long left, last;
+
+	cause_report();
+	/* No thread switch in between, or the timer would show some. */
+	preempt_disable();
+	for (last = nucleus_log_show(); (left = nucleus_log_show()) > 0; last = left)
+		EXPECT(left < last && last - left <= 64);
+	preempt_enable();
+	EXPECT(last > 0 && last <= 64);
+	/* What others have to say waits until it is over. */
+	cause_report();
+	EXPECT_EQ(nucleus_console_put(0x0a20, 0, 2), 0);
+	while (nucleus_log_show() > 0)
+		;
+	EXPECT_EQ(nucleus_console_put(0x0a20, 0, 2), 2);
+}
+
+static void reports_come_by_themselves(void)
+{
+	cause_report();
+	sleep_ns(1000 * MS);
+	/* Once, so that it is not this that shows it. */
+	EXPECT_EQ(nucleus_log_show(), 0);
 }
 
 /* What the calling convention says a call preserves is preserved, and the call area is the caller's. */
@@ -52,4 +87,6 @@ static void preserved_registers(void)
 KTEST_SUITE(calls, KTEST("unknown numbers are refused", unknown_numbers),
 	    KTEST("a component registers once", register_component),
 	    KTEST("arguments out of range are refused", machine_arguments),
+	    KTEST("a report is shown in pieces, before what follows", reports_come_in_pieces),
+	    KTEST("a report that nobody shows comes by itself", reports_come_by_themselves),
 	    KTEST("calls preserve what the convention says", preserved_registers));

@@ -50,7 +50,8 @@ static uint32_t failures; /* of the running case; atomic */
 		uint32_t count = n - i < 16 ? (uint32_t)(n - i) : 16;
 
 		memcpy(word, line + i, count);
-		(void)nucleus_console_put(word[0], word[1], count);
+		while (nucleus_console_put(word[0], word[1], count) == 0)
+			;
 	}
 }
 
