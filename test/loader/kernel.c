@@ -103,8 +103,7 @@ static size_t length(const char *s)
 	return n;
 }
 
-/* The number behind name in the command line. */
-static uint64_t option(const char *name)
+uint64_t option(const char *name)
 {
 	const char *s = file_request.response->kernel_file->cmdline;
 	uint64_t n = 0;

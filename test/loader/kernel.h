@@ -19,6 +19,8 @@ void put_number(uint64_t n, unsigned base);
 void check(bool good, const char *what);
 void check_value(uint64_t value, uint64_t wanted, const char *what);
 [[nodiscard]] bool is_hhdm(const volatile void *p);
+/* The number behind name in the command line. */
+[[nodiscard]] uint64_t option(const char *name);
 /* The type of the memory map's entry that holds all of [base, base + size); -1: none. */
 [[nodiscard]] int64_t memory_type(uint64_t base, uint64_t size);
 

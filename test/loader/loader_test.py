@@ -37,11 +37,11 @@ MACHINES = {
     ],
     "aarch64": [
         ("small", "cortex-a57", "1", "256M", [], {}),
-        ("usual", "max", "2", "512M", ["-device", "ramfb"], {"screen": 1}),
+        ("usual", "max", "2", "512M", ["-device", "ramfb"], {"screen": 1, "reach": 5}),
         ("device tree", "cortex-a72", "5", "514M", VIRT, {"acpi": 0, "tree": 1}),
-        ("from EL2", "max", "8", "1G", ["-machine", "virtualization=on,gic-version=3"], {}),
+        ("from EL2", "max", "8", "1G", ["-machine", "virtualization=on,gic-version=3"], {"reach": 7}),
         ("from EL2, device tree", "cortex-a72", "2", "333M", ["-machine", "virtualization=on,acpi=off"], {"acpi": 0, "tree": 1}),
-        ("large", "max", "2", "64G", ["-machine", "gic-version=3"], {}),
+        ("large", "max", "2", "64G", ["-machine", "gic-version=3"], {"reach": 7}),
     ],
 }[ARCH]
 # What compiles the test kernel, what ends its machine, and a machine of which its ELF header can lie.
@@ -129,7 +129,7 @@ def test_machine(tap, kernel, row):
     for byte in SECOND:
         checksum = checksum * 31 + byte & 0xFFFFFFFF
     mib = int(mem[:-1]) * (1024 if mem[-1] == "G" else 1)
-    facts = {"cpus": smp.split(",")[0], "mem": mib, "screen": 0, "acpi": 1, "tree": 0, **facts, "size": len(SECOND),
+    facts = {"cpus": smp.split(",")[0], "mem": mib, "screen": 0, "acpi": 1, "tree": 0, "reach": 0, **facts, "size": len(SECOND),
              "sum": checksum, "time": int(time.time())}
     image = make_image({
         "limine.conf": CONFIG.format(cmdline=" ".join(f"{k}={v}" for k, v in facts.items())),

@@ -31,12 +31,14 @@ static void add_cpu(struct boot *boot, const struct arm_cpu *found)
 	struct cpu *cpu = &cpus[cpu_count];
 	struct trampoline_data *data;
 
-	if (cpu_count == cpu_room || (!found->usable && found->mpidr != own_mpidr()))
-		return;
 	for (uint64_t i = 0; i < cpu_count; i++) {
-		if (cpus[i].info->mpidr == found->mpidr)
-			return;
+		if (cpus[i].info->mpidr != found->mpidr)
+			continue;
+		cpus[i].info->processor_id = found->uid;
+		return;
 	}
+	if (cpu_count == cpu_room || !found->usable)
+		return;
 	cpu_count++;
 	cpu->info = alloc(sizeof(*cpu->info));
 	cpu->info->processor_id = found->uid;
@@ -50,14 +52,23 @@ static void add_cpu(struct boot *boot, const struct arm_cpu *found)
 	data->info = (uint64_t)to_hhdm(cpu->info);
 }
 
+/* The first CPU runs, whatever the tables say of it. */
+static void add_own(struct boot *boot, uint64_t listed)
+{
+	cpu_room = listed + 1;
+	cpus = alloc(sizeof(*cpus) * cpu_room);
+	add_cpu(boot, &(struct arm_cpu){.mpidr = own_mpidr(), .usable = true});
+}
+
 static void find_by_tree(struct boot *boot)
 {
 	struct arm_cpu found;
+	uint64_t listed = 0;
 
 	how = arm_cpu_start_from_devicetree(boot->tree);
 	for (int node = -1; arm_cpu_next_in_devicetree(boot->tree, &node, &found);)
-		cpu_room++;
-	cpus = alloc(sizeof(*cpus) * cpu_room);
+		listed++;
+	add_own(boot, listed);
 	for (int node = -1; arm_cpu_next_in_devicetree(boot->tree, &node, &found);)
 		add_cpu(boot, &found);
 }
@@ -67,14 +78,17 @@ static void find_by_acpi(struct boot *boot)
 	const struct acpi_header *madt = firmware_acpi(boot->rsdp, "APIC");
 	const struct acpi_header *fadt = firmware_acpi(boot->rsdp, "FACP");
 	struct arm_cpu found;
+	uint64_t listed = 0;
 
-	if (madt == nullptr)
+	if (madt == nullptr) {
+		add_own(boot, 0);
 		return;
+	}
 	if (fadt != nullptr)
 		how = arm_cpu_start_from_fadt(fadt, fadt->length);
 	for (size_t at = 0; arm_cpu_next_in_madt(madt, madt->length, &at, &found);)
-		cpu_room++;
-	cpus = alloc(sizeof(*cpus) * cpu_room);
+		listed++;
+	add_own(boot, listed);
 	for (size_t at = 0; arm_cpu_next_in_madt(madt, madt->length, &at, &found);)
 		add_cpu(boot, &found);
 }
@@ -90,11 +104,6 @@ void arch_mp_prepare(struct boot *boot)
 		find_by_tree(boot);
 	else
 		find_by_acpi(boot);
-	if (cpu_count == 0) {
-		cpu_room = 1;
-		cpus = alloc(sizeof(*cpus));
-		add_cpu(boot, &(struct arm_cpu){.mpidr = own_mpidr(), .usable = true});
-	}
 	response = alloc(sizeof(*response));
 	response->bsp_mpidr = own_mpidr();
 	response->cpus = alloc(cpu_count * sizeof(*response->cpus));

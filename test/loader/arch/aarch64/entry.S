@@ -51,6 +51,28 @@
 	fmov	d0, x1
 	fmov	x1, d0
 	str	x1, [x0, #336]
+	/* Bit 0: vector lengths, bit 1: the GIC, bit 2: keys, where the CPU has these. */
+	mov	x3, #0
+	mrs	x1, id_aa64pfr0_el1
+	ubfx	x2, x1, #32, #4
+	cbz	x2, 10f
+	mrs	x2, cpacr_el1
+	orr	x2, x2, #(3 << 16)	/* ZEN */
+	msr	cpacr_el1, x2
+	isb
+	mrs	x2, S3_0_C1_C2_0	/* ZCR_EL1 */
+	orr	x3, x3, #1
+10:	ubfx	x2, x1, #24, #4
+	cbz	x2, 11f
+	mrs	x2, S3_0_C12_C12_5	/* ICC_SRE_EL1 */
+	mrs	x2, S3_0_C4_C6_0	/* ICC_PMR_EL1 */
+	orr	x3, x3, #2
+11:	mrs	x1, id_aa64isar1_el1
+	ubfx	x2, x1, #4, #8		/* APA, API */
+	cbz	x2, 12f
+	msr	S3_0_C2_C1_0, xzr	/* APIAKeyLo_EL1 */
+	orr	x3, x3, #4
+12:	str	x3, [x0, #344]
 	.endm
 
 entry:
@@ -72,7 +94,7 @@ other_entry:
 	record
 	mov	x1, #1
 	dmb	ish
-	str	x1, [x0, #344]
+	str	x1, [x0, #352]
 2:	wfi
 	b	2b
 	.section .note.GNU-stack,"",@progbits

@@ -112,6 +112,7 @@ void check_state(const struct entry_state *s, uint64_t argument, const char *who
 	check_value(s->counter_control & 1, 0, "the physical timer is ours, and off");
 	check(s->counter != 0, "the physical counter is ours");
 	check_value(s->vector, 0x5a5a, "vector registers are ours");
+	check_value(s->reached, option("reach="), "vector lengths, GIC and keys are ours");
 	check_value(s->sp & 15, 0, "stack is aligned");
 	check_value(memory_type(s->sp - STACK_SIZE - hhdm, STACK_SIZE), LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE,
 		    "stack is reclaimable and large enough");

@@ -14,10 +14,11 @@ struct entry_state {
 	uint64_t x[31];
 	uint64_t sp, daif, el, spsel, sctlr, tcr, ttbr0, ttbr1, mair, counter_control;
 	uint64_t counter, vector; /* read and used without a trap */
+	uint64_t reached;	  /* what else the CPU has and was: see entry.S */
 	volatile uint64_t done;
 };
 static_assert(offsetof(struct entry_state, sp) == 248);
-static_assert(offsetof(struct entry_state, done) == 344);
+static_assert(offsetof(struct entry_state, done) == 352);
 
 static inline void pause(void)
 {
