@@ -57,6 +57,13 @@ void account_enter(struct cpu *cpu, enum account_origin origin)
 	switch (origin) {
 	case FROM_PROCESS: cpu->counts.user_ns += ticks; break;
 	case FROM_LOWERED:
+		/* Kernel code of a thread that is privileged at home (dynpriv=drivers, off) is elevated all the time.
+		 */
+		if (cpu->current->home_elevated) {
+			cpu->counts.elevated_ns += ticks;
+			cpu->component->elevated_ns += ticks;
+			break;
+		}
 		cpu->counts.lowered_ns += ticks;
 		cpu->component->lowered_ns += ticks;
 		break;

@@ -184,9 +184,15 @@ static void times_of_each_level(void)
 	grows("cpu", nullptr, "user_ns", spin);
 	grows("cpu", nullptr, "nucleus_ns", map_some);
 	grows("cpu", nullptr, "idle_ns", sleep_a_little);
-	/* lowered_ns is the kernel's own time, whatever level the mode gives it. */
-	grows("cpu", nullptr, "lowered_ns", read_zeros);
-	grows("component", "process", "lowered_ns", read_zeros);
+	/* The level that the mode gives to system calls. */
+	const char *level = mode_is("full") ? "lowered_ns" : "elevated_ns";
+	grows("cpu", nullptr, level, read_zeros);
+	grows("component", "process", level, read_zeros);
+	if (!mode_is("full")) {
+		uint64_t before = value("component", "process", "lowered_ns");
+		read_zeros();
+		EQUAL(value("component", "process", "lowered_ns"), before);
+	}
 }
 
 /* The component `measure` has brackets that do nothing else. */
@@ -210,7 +216,7 @@ static void brackets_are_counted(void)
 static void drivers_are_counted(void)
 {
 	accounting("on\n");
-	grows("component", "serial", "lowered_ns", say_something);
+	grows("component", "serial", mode_is("off") ? "elevated_ns" : "lowered_ns", say_something);
 	grows("component", "serial", "nucleus_call", say_something);
 }
 

@@ -40,6 +40,19 @@
 .endif
 .endm
 
+/* The same for kernel code outside brackets: elevated for threads that are privileged at home. */
+.macro account_kernel_time privileged
+.if \privileged
+	cmpl $0, DATA(CPU_HOME_ELEVATED)
+	je 3f
+	account_time COUNT_ELEVATED, COMPONENT_ELEVATED
+	jmp 4f
+3:
+.endif
+	account_time COUNT_LOWERED, COMPONENT_LOWERED
+4:
+.endm
+
 /* The general registers, in the order of struct context. */
 .macro push_registers
 	pushq %rdi
@@ -169,7 +182,7 @@ entry_syscall_\name:
 .if \account
 	movq %rax, %rbx		/* the number: %rbx is saved */
 	movq %rdx, %rbp
-	account_time COUNT_LOWERED, COMPONENT_LOWERED
+	account_kernel_time \privileged
 	incq DATA(CPU_COUNTS + COUNT_NUCLEUS_CALL)
 	movq DATA(CPU_COMPONENT), %rax
 	incq COMPONENT_NUCLEUS_CALL(%rax)
@@ -216,7 +229,7 @@ entry_syscall_\name:
 	jne .Lexit_slow_\name
 .if \account
 	movq %rdx, %rsi
-	account_time COUNT_LOWERED, COMPONENT_LOWERED
+	account_kernel_time \privileged
 	incq DATA(CPU_COUNTS + COUNT_EXIT)
 .if !\privileged
 	incq DATA(CPU_COUNTS + COUNT_VIEW_SWITCH)
