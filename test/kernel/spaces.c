@@ -88,7 +88,7 @@ static void map_ranges(void)
 {
 	uint32_t s = (uint32_t)nucleus_space_create();
 	uint64_t pfn = user_frame();
-	static const uint64_t bad[] = {VA + 1,	    USER_END,  USER_END + PAGE_SIZE, 1ull << 47, KMAP_BASE,
+	static const uint64_t bad[] = {VA + 1,	    USER_END,  USER_END + PAGE_SIZE, 1ull << 50, KMAP_BASE,
 				       WINDOW_BASE, POOL_BASE, IMAGE_BASE,	     GATES_BASE, UINT64_MAX & ~4095ull};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

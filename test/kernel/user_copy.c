@@ -68,7 +68,7 @@ static void bad_addresses(void)
 				       BASE + PAGES * PAGE_SIZE,
 				       USER_END - 1,
 				       USER_END,
-				       1ull << 47,
+				       USER_END + PAGE_SIZE,
 				       0x0000900000000000,
 				       WINDOW_BASE,
 				       KMAP_BASE,

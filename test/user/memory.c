@@ -5,6 +5,7 @@
  */
 #include "ktap.h"
 
+#include <arch/layout.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -187,7 +188,7 @@ static void mmap_errors(void)
 	FAILS(EINVAL, syscall(SYS_mmap, 0, PAGE, PROT_READ, MAP_PRIVATE, fd, 100));
 	FAILS(EINVAL, mmap(nullptr, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0));
 	FAILS(EBADF, mmap(nullptr, PAGE, PROT_READ, MAP_PRIVATE, 999, 0));
-	FAILS(ENOMEM, syscall(SYS_mmap, 0, (size_t)1 << 48, PROT_READ, flags, -1, 0));
+	FAILS(ENOMEM, syscall(SYS_mmap, 0, (size_t)1 << 50, PROT_READ, flags, -1, 0));
 	FAILS(ENOMEM, syscall(SYS_mmap, 0x00ffffffffff0000, 64 * PAGE, PROT_READ, flags | MAP_FIXED, -1, 0));
 	FAILS(ENOMEM, syscall(SYS_mmap, 0xffff800000000000, PAGE, PROT_READ, flags | MAP_FIXED, -1, 0));
 	FAILS(EINVAL, munmap((void *)1, PAGE));
@@ -196,14 +197,13 @@ static void mmap_errors(void)
 	OK(munmap((void *)(16 * PAGE), PAGE));
 }
 
-/* The last page of the lower half stays unmapped, so that no call returns to a non-canonical
- * address. */
-static void user_space_ends_below_47_bits(void)
+/* The last page of the user half stays unmapped, so that no call returns to an address outside it. */
+static void user_space_ends_before_its_last_page(void)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
 
-	FAILS(ENOMEM, syscall(SYS_mmap, 0x7ffffffff000, PAGE, PROT_READ, flags, -1, 0));
-	FAILS(ENOMEM, syscall(SYS_mmap, 0x800000000000, PAGE, PROT_READ, flags, -1, 0));
+	FAILS(ENOMEM, syscall(SYS_mmap, USER_END, PAGE, PROT_READ, flags, -1, 0));
+	FAILS(ENOMEM, syscall(SYS_mmap, USER_END + PAGE, PAGE, PROT_READ, flags, -1, 0));
 }
 
 static void unmapping_the_middle_of_many(void)
@@ -235,7 +235,7 @@ static void brk_grows_and_shrinks(void)
 	CHECK(is_zero(start + 2 * PAGE, 8 * PAGE));
 	/* An impossible request leaves the break where it was. */
 	EQUAL(syscall(SYS_brk, 1), (uintptr_t)start + 10 * PAGE);
-	EQUAL(syscall(SYS_brk, 0x7ffffffff000), (uintptr_t)start + 10 * PAGE);
+	EQUAL(syscall(SYS_brk, USER_END), (uintptr_t)start + 10 * PAGE);
 	EQUAL(syscall(SYS_brk, start), (uintptr_t)start);
 	catch_faults();
 	expect_fault((char *)(((uintptr_t)start + 3 * PAGE) & ~(PAGE - 1)), false, SIGSEGV, SEGV_MAPERR);
@@ -463,7 +463,7 @@ static void mincore_and_mlock(void)
 
 KTAP_MAIN(CASE(anonymous_is_zero), CASE(scattered_touches), CASE(unmapped_faults), CASE(protections_hold),
 	  CASE(data_is_not_executable), CASE(text_is_not_writable), CASE(fixed_mappings_replace),
-	  CASE(hints_are_taken_when_free), CASE(mmap_errors), STELLUX_CASE(user_space_ends_below_47_bits),
+	  CASE(hints_are_taken_when_free), CASE(mmap_errors), STELLUX_CASE(user_space_ends_before_its_last_page),
 	  CASE(unmapping_the_middle_of_many), CASE(brk_grows_and_shrinks), CASE(mremap_moves_and_resizes),
 	  CASE(shared_memory_is_shared_with_children), CASE(private_file_mappings), CASE(shared_file_mappings),
 	  CASE(file_offsets_and_ends), CASE(dev_zero_maps), CASE(madvise_dontneed_zeroes), CASE(the_stack_grows),
