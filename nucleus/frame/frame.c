@@ -28,8 +28,14 @@ static unsigned piece_count;
 
 static struct memory_range boot_memory; /* what is left for frame_boot_alloc */
 
-/* Page-table frames that are free are chained through their first word (they are not in any tree). */
+/* Page-table frames that are free are in no tree, and zero but for these links. A processor that still has the way to
+ * one cached must not take a link for an entry: page-aligned addresses are none. */
+struct free_table {
+	uint64_t next, prev; /* physical; 0: none */
+};
 static uint64_t table_free_list, table_free_count;
+static uint16_t *table_free_in; /* free ones of each block */
+static uint32_t idle_table_blocks;
 
 static uint64_t pool_next = POOL_BASE, pool_mapped = POOL_BASE;
 enum : uint64_t { POOL_LIMIT = POOL_BASE + 0x40000000 };
@@ -60,6 +66,7 @@ void frame_rebase(uint64_t delta)
 {
 	frames = (struct frame *)((uint64_t)frames + delta);
 	blocks = (enum block_state *)((uint64_t)blocks + delta);
+	table_free_in = (uint16_t *)((uint64_t)table_free_in + delta);
 }
 
 void frame_set_type(uint64_t start, uint64_t end, enum frame_type type)
@@ -110,8 +117,10 @@ int frame_init(const struct memory_range *usable, unsigned count, uint64_t highe
 	frame_count = highest >> PAGE_SHIFT;
 	block_count = align_up(highest, BLOCK_SIZE) >> BLOCK_SHIFT;
 	table_bytes = align_up(frame_count * sizeof(struct frame), PAGE_SIZE);
-	/* Table, block states, the direct map's tables (one page for 1 GiB), and two pools of a block each. */
-	need = table_bytes + align_up(block_count, PAGE_SIZE) + ((highest >> 30) + 8) * PAGE_SIZE;
+	/* Table, block states and counts, the direct map's tables (one page for 1 GiB), and two pools of a block each.
+	 */
+	need = table_bytes + align_up(block_count, PAGE_SIZE) +
+	       align_up(block_count * sizeof(*table_free_in), PAGE_SIZE) + ((highest >> 30) + 8) * PAGE_SIZE;
 	need = align_up(need, BLOCK_SIZE) + 2 * BLOCK_SIZE;
 	for (unsigned i = 0; i < count && chosen < 0; i++)
 		if (usable[i].start >= 0x100000 && align_up(usable[i].start, BLOCK_SIZE) + need <= usable[i].end)
@@ -122,10 +131,9 @@ int frame_init(const struct memory_range *usable, unsigned count, uint64_t highe
 	uint64_t base = align_up(usable[chosen].start, BLOCK_SIZE), end = base + need;
 
 	boot_memory = (struct memory_range){base, end};
-	uint64_t table = frame_boot_alloc(table_bytes), states = frame_boot_alloc(block_count);
-
-	frames = direct_map(table);
-	blocks = direct_map(states);
+	frames = direct_map(frame_boot_alloc(table_bytes));
+	blocks = direct_map(frame_boot_alloc(block_count));
+	table_free_in = direct_map(frame_boot_alloc(block_count * sizeof(*table_free_in)));
 	for (unsigned i = 0; i < count; i++)
 		frame_add_range(usable[i]);
 	frame_set_type(base, end, FRAME_NUCLEUS);
@@ -170,6 +178,39 @@ static uint64_t nucleus_block(void)
 	return (uint64_t)b << BLOCK_SHIFT;
 }
 
+static struct free_table *free_table(uint64_t phys)
+{
+	return direct_map(phys);
+}
+
+static void free_list_add(uint64_t phys)
+{
+	uint16_t *here = &table_free_in[phys >> BLOCK_SHIFT];
+
+	*free_table(phys) = (struct free_table){.next = table_free_list};
+	if (table_free_list)
+		free_table(table_free_list)->prev = phys;
+	table_free_list = phys;
+	table_free_count++;
+	idle_table_blocks += ++*here == BLOCK_FRAMES;
+}
+
+static void free_list_remove(uint64_t phys)
+{
+	struct free_table *t = free_table(phys);
+	uint16_t *here = &table_free_in[phys >> BLOCK_SHIFT];
+
+	if (t->prev)
+		free_table(t->prev)->next = t->next;
+	else
+		table_free_list = t->next;
+	if (t->next)
+		free_table(t->next)->prev = t->prev;
+	*t = (struct free_table){};
+	table_free_count--;
+	idle_table_blocks -= (*here)-- == BLOCK_FRAMES;
+}
+
 static bool grow_tables(void)
 {
 	uint64_t phys = nucleus_block();
@@ -177,15 +218,30 @@ static bool grow_tables(void)
 	if (!phys)
 		return false;
 	frame_set_type(phys, phys + BLOCK_SIZE, FRAME_PAGE_TABLE);
-	for (uint64_t p = phys + BLOCK_SIZE; p > phys; p -= PAGE_SIZE) {
-		*(uint64_t *)direct_map(p - PAGE_SIZE) = table_free_list;
-		table_free_list = p - PAGE_SIZE;
-	}
-	table_free_count += BLOCK_FRAMES;
+	for (uint64_t p = phys + BLOCK_SIZE; p > phys; p -= PAGE_SIZE)
+		free_list_add(p - PAGE_SIZE);
 	/* The new frames themselves serve if the window needs another table. */
 	if (kernel_view_map_block(WINDOW_BASE + phys, phys, PTE_LOWERED_RODATA) < 0)
 		log_printf("frames: page-table block at %lx is not in the window\n", phys);
 	return true;
+}
+
+void frame_table_trim(void)
+{
+	uint64_t b = 0, start;
+
+	/* One is kept, or a process that comes and goes would move a block each time. */
+	if (idle_table_blocks < 2)
+		return;
+	while (table_free_in[b] != BLOCK_FRAMES)
+		b++;
+	start = b << BLOCK_SHIFT;
+	for (uint64_t p = start; p < start + BLOCK_SIZE; p += PAGE_SIZE)
+		free_list_remove(p);
+	kernel_view_unmap(WINDOW_BASE + start, BLOCK_FRAMES);
+	frame_set_type(start, start + BLOCK_SIZE, FRAME_FREE);
+	blocks[b] = BLOCK_FREE;
+	nucleus_frames -= BLOCK_FRAMES;
 }
 
 bool frame_table_reserve(unsigned n)
@@ -203,9 +259,7 @@ uint64_t frame_table_alloc(unsigned level, uint32_t owner)
 	if (!table_free_list && !grow_tables())
 		return 0;
 	phys = table_free_list;
-	table_free_list = *(uint64_t *)direct_map(phys);
-	*(uint64_t *)direct_map(phys) = 0; /* the rest is zero: tables are freed empty */
-	table_free_count--;
+	free_list_remove(phys);
 	frames[phys >> PAGE_SHIFT] =
 		(struct frame){.type = FRAME_PAGE_TABLE, .level = (uint8_t)level, .owner = (uint16_t)owner};
 	return phys;
@@ -214,9 +268,7 @@ uint64_t frame_table_alloc(unsigned level, uint32_t owner)
 void frame_table_free(uint64_t phys)
 {
 	frames[phys >> PAGE_SHIFT] = (struct frame){.type = FRAME_PAGE_TABLE};
-	*(uint64_t *)direct_map(phys) = table_free_list;
-	table_free_list = phys;
-	table_free_count++;
+	free_list_add(phys);
 }
 
 void *pool_alloc(uint64_t pages)

@@ -33,6 +33,8 @@ void frame_rebase(uint64_t delta);
 /* A zeroed page-table frame; 0: out of memory. */
 uint64_t frame_table_alloc(unsigned level, uint32_t owner);
 void frame_table_free(uint64_t phys);
+/* Gives one block of page-table frames back to the free memory if two are not used at all. */
+void frame_table_trim(void);
 /* Makes sure that n table frames can be had without failing (before a change begins). */
 bool frame_table_reserve(unsigned n);
 

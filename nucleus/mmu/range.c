@@ -196,6 +196,7 @@ long call_space_unmap(uint32_t handle, uint64_t va, uint64_t end)
 	if (list.count || chain)
 		shootdown(s, va, list.next);
 	table_free_chain(chain);
+	frame_table_trim();
 	for (uint64_t i = 0; i < list.count; i++) {
 		pte_t old = list.entry[i].bits;
 

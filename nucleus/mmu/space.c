@@ -106,6 +106,7 @@ long call_space_destroy(uint32_t handle)
 								    MIN((i + 1) << 39, (uint64_t)USER_END)));
 		memset(root, 0, PAGE_SIZE);
 		frame_table_free(s->root_phys);
+		frame_table_trim();
 		s->flush_generation++;
 		s->used = false;
 	}

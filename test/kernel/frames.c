@@ -164,6 +164,57 @@ static void exhaustion(void)
 		EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
 }
 
+static uint64_t frames_of_type(enum frame_type type)
+{
+	uint64_t n = 0;
+
+	for (uint64_t pfn = 0; pfn < boot_info()->frame_count; pfn++)
+		n += type_of(pfn) == type;
+	return n;
+}
+
+/* Makes a process view that needs `tables` leaf tables, one page in each, and takes it down. Result: frames for page
+ * tables meanwhile. */
+static uint64_t use_tables(unsigned tables)
+{
+	constexpr uint64_t SPAN = 512 * PAGE_SIZE;
+	uint64_t pfn = user_frame(), at = SPAN, end = (tables + 1) * SPAN, most;
+	uint32_t s = (uint32_t)nucleus_space_create();
+
+	for (; at < end; at += SPAN)
+		if (!EXPECT_EQ(nucleus_space_map(s, at, pfn, 1, MAP_PROT_READ), 0))
+			break;
+	most = frames_of_type(FRAME_PAGE_TABLE);
+	for (at = SPAN; at < end; at = pte_list()->next)
+		if (!EXPECT_EQ(nucleus_space_unmap(s, at, end), 0))
+			break;
+	EXPECT_EQ(nucleus_space_destroy(s), 0);
+	give_user_frame(pfn);
+	return most;
+}
+
+static void page_tables_are_given_back(void)
+{
+	uint64_t before = frames_of_type(FRAME_PAGE_TABLE), free_before = frames_of_type(FRAME_FREE);
+
+	for (int round = 0; round < 3; round++) {
+		EXPECT(use_tables(1800) >= before + BLOCK_FRAMES);
+		/* Some are in use here and there; one block is kept. */
+		EXPECT(frames_of_type(FRAME_PAGE_TABLE) <= before + BLOCK_FRAMES);
+		EXPECT(frames_of_type(FRAME_FREE) + BLOCK_FRAMES >= free_before);
+		/* Whoever takes a block that held tables can write to all of it. */
+		uint64_t taken[6];
+
+		for (unsigned i = 0; i < 6; i++) {
+			taken[i] = take_block(FRAME_PAGE);
+			for (unsigned k = 0; taken[i] && k < BLOCK_FRAMES; k++)
+				window(taken[i] + k)[1] = ~0ull;
+		}
+		for (unsigned i = 0; i < 6; i++)
+			EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
+	}
+}
+
 KTEST_SUITE(frames, KTEST("only kernel and page frames can be taken", take_types),
 	    KTEST("take and give a block", take_and_give),
 	    KTEST("given frames leave the window", given_frames_leave_the_window),
@@ -171,4 +222,5 @@ KTEST_SUITE(frames, KTEST("only kernel and page frames can be taken", take_types
 	    KTEST("mapped frames can be neither given nor retyped", mapped_frames_stay),
 	    KTEST("retype refuses other types", retype_errors),
 	    KTEST("a thread's page can be neither given nor retyped", thread_pages_are_pinned),
+	    KTEST("page-table memory is given back", page_tables_are_given_back),
 	    KTEST("memory runs out and comes back", exhaustion));
