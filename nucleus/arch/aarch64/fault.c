@@ -164,36 +164,57 @@ void fault_describe(const struct context *c, struct offence *o)
 /* --- first touches --- */
 
 /* Whether the page allows what was tried, so that only the note was missing. */
-static bool touch_allowed(pte_t e, bool write, bool fetch)
+static bool touch_allowed(pte_t e, const struct context *c)
 {
-	return pte_present(e) && (!write || e & ARM_DBM) && (!fetch || !(e & ARM_UXN));
+	return pte_present(e) && (!is_write(c) || e & ARM_DBM) && (!is_fetch(c) || !(e & ARM_UXN));
+}
+
+/* Notes the access in the page's entry. *before: what it was. false: the access was not allowed. */
+static bool touch(const struct space *s, uint64_t va, const struct context *c, pte_t *before)
+{
+	pte_t *at = table_find(s->root_phys, va, 1);
+
+	*before = at ? pte_load(at) : 0;
+	while (touch_allowed(*before, c))
+		if (__atomic_compare_exchange_n(at, before, pte_touched(*before, is_write(c)), false, __ATOMIC_SEQ_CST,
+						__ATOMIC_SEQ_CST))
+			return true;
+	return false;
 }
 
 bool fault_was_first_touch(struct cpu *cpu, struct record *r, const struct context *c)
 {
 	uint64_t type = c->syndrome & FSC_TYPE_MASK, va = fault_address(c);
-	bool write = is_write(c), fetch = is_fetch(c), done = false;
-	pte_t *at, e;
+	bool done;
+	pte_t old;
 
-	if (!is_translation(c) || (type != FSC_ACCESS_FLAG && !(type == FSC_PERMISSION && write)) || va >= USER_END)
+	if (!is_translation(c) || (type != FSC_ACCESS_FLAG && !(type == FSC_PERMISSION && is_write(c))) ||
+	    va >= USER_END)
 		return false;
 	nucleus_lock_acquire();
 	/* Tables are reached in the kernel view. */
 	view_load(cpu->kernel_ttbr0, cpu->kernel_ttbr1, true);
-	at = table_find(r->space->root_phys, va, 1);
-	e = at ? pte_load(at) : 0;
-	while (touch_allowed(e, write, fetch) && !done)
-		done = __atomic_compare_exchange_n(at, &e, pte_touched(e, write), false, __ATOMIC_SEQ_CST,
-						   __ATOMIC_SEQ_CST);
-	/* An entry without the access flag is in no TLB; one that was read-only may be, on any CPU, where the next
-	 * write comes here, finds it writable, and sees to its own. */
-	if (done && e & ARM_ACCESSED)
-		__asm__ volatile("dsb ishst\n\ttlbi vale1, %0\n\tdsb nsh"
-				 :
-				 : "r"((cpu->process_ttbr0 & 0xffffull << 48) | (va >> PAGE_SHIFT & ((1ull << 44) - 1)))
-				 : "memory");
-	else if (done)
-		dsb_ishst();
+	done = touch(r->space, va, c, &old);
+	dsb_ishst();
+	/* An entry without the access flag is in no TLB; one that was read-only may be, on any CPU: the next one to
+	 * write comes here too, finds it writable, and sees to its own. */
+	if (done && old & ARM_ACCESSED)
+		view_forget_local(cpu->process_ttbr0, va);
 	nucleus_lock_release();
 	return done;
+}
+
+void pte_note_awaited(struct space *s, uint64_t va, uint64_t end)
+{
+	const struct record *r = cpu_this()->current;
+	const struct context *c = &r->process;
+	uint64_t at = fault_address(c);
+	pte_t old;
+
+	/* The fault is what the process is in the kernel for. */
+	if (cpu_features.hw_dirty || r->space != s || c->kind != KIND_SYNCHRONOUS || c->syscall != UINT64_MAX ||
+	    !is_translation(c) || at < va || at >= end)
+		return;
+	if (touch(s, at, c, &old))
+		dsb_ishst();
 }

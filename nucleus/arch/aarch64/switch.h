@@ -22,6 +22,7 @@ uint64_t view_ttbr0(struct space *s);
 extern uint64_t view_empty_ttbr0;   /* the kernel view's: no lower half, the kernel's number */
 extern uint64_t view_process_ttbr1; /* of process views */
 void view_load(uint64_t ttbr0, uint64_t ttbr1, bool kernel);
-void view_init_cpu(void);
+/* Drops what this CPU has cached of a page under the number of a TTBR0 value. */
+void view_forget_local(uint64_t ttbr0, uint64_t va);
 
 #endif

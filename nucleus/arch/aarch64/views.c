@@ -203,6 +203,16 @@ void arch_flush_local(struct space *s, uint64_t va, uint64_t end)
 	isb();
 }
 
+void view_forget_local(uint64_t ttbr0, uint64_t va)
+{
+	uint64_t number = ttbr0 >> ASID_SHIFT << ASID_SHIFT;
+
+	__asm__ volatile("tlbi vale1, %0\n\tdsb nsh\n\tisb"
+			 :
+			 : "r"(number | (va >> PAGE_SHIFT & TLBI_VA_MASK))
+			 : "memory");
+}
+
 void pte_prepare_code(uint64_t phys)
 {
 	uint64_t start = (uint64_t)direct_map(phys), end = start + PAGE_SIZE;
