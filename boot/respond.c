@@ -85,6 +85,19 @@ static void respond_pointer(struct boot *boot, enum request_kind kind, void *poi
 		r->address = to_hhdm(pointer);
 }
 
+/* The tree that the configuration names, in place of the firmware's. */
+static const void *configured_tree(struct boot *boot)
+{
+	struct boot_file file = {};
+
+	config_read_file(boot, boot->entry->dtb_path, (struct limine_conf_string){}, boot->entry->dtb_line, &file);
+	if (!devicetree_check(file.data, file.size))
+		die("make it anew with dtc, or remove that line of the configuration",
+		    "%s: not a well-formed device tree (named in %s:%u)", file.path, boot->conf_path,
+		    boot->entry->dtb_line);
+	return file.data;
+}
+
 /*
  * The firmware may keep its device tree in memory that is free once boot services are over, so the
  * kernel gets a copy, without the room that firmware leaves behind it.
@@ -92,11 +105,12 @@ static void respond_pointer(struct boot *boot, enum request_kind kind, void *poi
 static void copy_device_tree(struct boot *boot)
 {
 	static const struct efi_guid guid = EFI_DEVICE_TREE_GUID;
-	const void *tree = firmware_table(&guid);
+	bool configured = boot->entry->dtb_path.at != nullptr;
+	const void *tree = configured ? configured_tree(boot) : firmware_table(&guid);
 
 	if (tree == nullptr)
 		return;
-	if (!devicetree_check(tree, devicetree_size(tree))) {
+	if (!configured && !devicetree_check(tree, devicetree_size(tree))) {
 		print("stellux-boot: the firmware's device tree is malformed; the kernel does not get it\n");
 		return;
 	}

@@ -141,6 +141,9 @@ static bool entry_option(struct parser *p, struct limine_conf_string name, struc
 		e->path_line = p->line;
 	} else if (limine_conf_equal(name, "cmdline") || limine_conf_equal(name, "kernel_cmdline")) {
 		e->cmdline = value;
+	} else if (limine_conf_equal(name, "dtb_path")) {
+		e->dtb_path = value;
+		e->dtb_line = p->line;
 	} else if (limine_conf_equal(name, "module_path")) {
 		return add_module(p, value);
 	} else if (limine_conf_equal(name, "module_cmdline")) {

@@ -5,7 +5,8 @@
  * limine_conf_parse() understands the part that boots one kernel by the Limine protocol: global
  * `timeout` and `default_entry`, entries (`/Title`), and in an entry `protocol`, `path` or
  * `kernel_path`, `cmdline` or `kernel_cmdline`, `module_path` and `module_cmdline` (several).
- * One global option is ours: `error_timeout`, how long an error's message stands before the machine
+ * Two options go beyond that version: in an entry `dtb_path`, a device tree in place of the firmware's, and
+ * globally `error_timeout`, how long an error's message stands before the machine
  * is powered off ("no", the default: until a key). Options it does not know are passed over, as Limine
  * does. Sub-entries and macros are refused by
  * name, since passing over them would boot something else than was written. Strings are
@@ -42,6 +43,8 @@ struct limine_conf_entry {
 	struct limine_conf_string cmdline;
 	unsigned line;	    /* of the title */
 	unsigned path_line; /* of kernel_path */
+	struct limine_conf_string dtb_path;
+	unsigned dtb_line;
 	unsigned module_count;
 	struct limine_conf_module module[LIMINE_CONF_MAX_MODULES];
 };

@@ -53,6 +53,7 @@ static void test_good(void **)
 			  "    module_path: boot():/initramfs.cpio\n"
 			  "    module_path: boot():/second\n"
 			  "    module_cmdline: second's line\n"
+			  "    dtb_path: boot():/board.dtb\n"
 			  "    default_entry: 2"));
 	assert_int_equal(conf.timeout_s, 3);
 	assert_int_equal(conf.count, 2);
@@ -68,6 +69,9 @@ static void test_good(void **)
 	assert_null(conf.entry[1].module[0].cmdline.at);
 	assert_int_equal(conf.entry[1].module[0].line, 12);
 	assert_string(conf.entry[1].module[1].cmdline, "second's line");
+	assert_string(conf.entry[1].dtb_path, "boot():/board.dtb");
+	assert_int_equal(conf.entry[1].dtb_line, 15);
+	assert_null(conf.entry[0].dtb_path.at);
 }
 
 static void test_defaults(void **)

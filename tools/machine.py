@@ -62,16 +62,19 @@ class Machine:
                 "-drive", f"file={image},format=raw,snapshot=on", "-display", "none", "-monitor", "none",
                 "-serial", "stdio", *extra]
 
-    def make_image(self, image, initramfs, cmdline, kernel="stellux"):
-        """Makes a disk image; `initramfs` is initramfs, initramfs-test or none, `kernel` stellux or stellux-ktest."""
+    def make_image(self, image, initramfs, cmdline, kernel="stellux", dtb=None):
+        """Makes a disk image; `initramfs` is initramfs, initramfs-test or none, `kernel` stellux or stellux-ktest;
+        `dtb` is a device tree that the kernel gets in place of the firmware's."""
         image = pathlib.Path(image)
         image.parent.mkdir(parents=True, exist_ok=True)
         modules = [] if initramfs == "none" else [self.build / f"{initramfs}.cpio"]
         config = image.with_suffix(".conf")
+        environment = {**os.environ, "KERNEL": f"{kernel}.elf", "ERROR_TIMEOUT": "0", "DTB": pathlib.Path(dtb).name if dtb else ""}
         config.write_text(subprocess.run(["tools/mkconf", cmdline, *(m.name for m in modules)], check=True,
-                                         capture_output=True, text=True, env={**os.environ, "KERNEL": f"{kernel}.elf", "ERROR_TIMEOUT": "0"}).stdout)
+                                         capture_output=True, text=True, env=environment).stdout)
         done = subprocess.run(["tools/mkimage", "--arch", self.arch, "--efi", str(self.build / self.facts["efi"]),
                                "--kernel", str(self.build / f"{kernel}.elf"), *(part for m in modules for part in ("--module", str(m))),
+                               *(("--file", f"/{pathlib.Path(dtb).name}={dtb}") if dtb else ()),
                                "--config", str(config), "-o", str(image)], capture_output=True, text=True)
         if done.returncode:
             raise MachineError(f"mkimage failed: {done.stderr.strip()}")
