@@ -12,7 +12,7 @@
 #include <kernel/clock.h>
 #include <kernel/user.h>
 
-enum : uint64_t { SAMPLE_NS = 4000000, NS_PER_S = 1000000000 };
+enum : uint64_t { SAMPLE_NS = 4000000, NS_PER_S = 1000000000, SHORTEST_NS = 100000 };
 enum itimer_kind : int { ITIMER_REAL = 0, ITIMER_VIRTUAL = 1, ITIMER_PROF = 2 };
 struct abi_itimerval {
 	struct abi_timeval interval, value;
@@ -25,11 +25,14 @@ static void real_expired(struct timer *t)
 	spin_lock(&p->signal_lock);
 	uint64_t interval = p->real_interval_ns;
 	if (interval != 0 && !p->group_exit) {
-		uint64_t next = t->deadline_ns + interval, now = clock_monotonic_ns();
+		uint64_t next = t->deadline_ns + interval, from = clock_monotonic_ns();
 
-		/* Periods that have passed meanwhile are skipped: their signals could not be told apart. */
-		if (next <= now)
-			next += (now - next) / interval * interval + interval;
+		/* Periods that have passed meanwhile are skipped: their signals could not be told apart. Nor can many
+		 * be, and the timer thread serves others too. */
+		if (interval < SHORTEST_NS)
+			from += SHORTEST_NS - interval;
+		if (next <= from)
+			next += (from - next) / interval * interval + interval;
 		timer_arm(t, next);
 	}
 	spin_unlock(&p->signal_lock);

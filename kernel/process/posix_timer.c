@@ -30,9 +30,13 @@ struct posix_timer {
 	struct signal_entry entry;
 };
 
+/* A periodic timer whose signal is ignored is looked at no more often; what passes meanwhile is counted (Linux: a
+ * tick). */
+enum : uint64_t { IGNORED_PAUSE_NS = 4'000'000 };
+
 /* Guards all processes' lists: timers are rare and the sections short. Rank: below the locks that
- * senders take. */
-static struct mutex timers_lock = MUTEX_INIT(timers_lock, RANK_PROCESS);
+ * senders take, and those on the way to another process's CPU clock. */
+static struct mutex timers_lock = MUTEX_INIT(timers_lock, RANK_PROCESS_TREE - 1);
 
 static struct posix_timer *find(struct process *p, uint32_t id) REQUIRES(timers_lock)
 {
@@ -90,7 +94,8 @@ static void expired(struct timer *timer)
 	if (!signal_send_entry(t->process, t->notify == SIGEV_THREAD_ID ? t->tid : 0, &t->entry)) {
 		spin_lock(&t->state_lock);
 		if (t->running && t->interval_ns != 0 && !t->entry.queued) {
-			t->deadline_ns = now + t->interval_ns;
+			uint64_t from = now + MAX(t->interval_ns, (uint64_t)IGNORED_PAUSE_NS) - t->interval_ns;
+			t->deadline_ns += ((from - t->deadline_ns) / t->interval_ns + 1) * t->interval_ns;
 			timer_arm(timer, next_look(t, now));
 		}
 		spin_unlock(&t->state_lock);

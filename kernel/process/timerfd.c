@@ -35,10 +35,13 @@ static uint64_t now_of(const struct timer_file *t)
 	return clock_is_realtime(t->clock) ? (uint64_t)clock_realtime_ns() : clock_monotonic_ns();
 }
 
-static void arm(struct timer_file *t) REQUIRES(t -> lock)
+/* Sleepers are woken no more often than this by a period that is shorter; reads count it all the same. */
+enum : uint64_t { SHORTEST_NS = 100'000 };
+
+static void arm(struct timer_file *t, uint64_t not_before_ns) REQUIRES(t -> lock)
 {
 	if (t->deadline_ns != 0)
-		timer_arm(&t->timer, clock_deadline(t->clock, t->deadline_ns));
+		timer_arm(&t->timer, MAX(clock_deadline(t->clock, t->deadline_ns), not_before_ns));
 }
 
 /* Moves what has expired by now from the schedule to the count. */
@@ -62,7 +65,7 @@ static void expired(struct timer *timer)
 
 	spin_lock(&t->lock);
 	count_expired(t, now_of(t));
-	arm(t);
+	arm(t, clock_monotonic_ns() + SHORTEST_NS);
 	bool ready = t->missed != 0;
 	spin_unlock(&t->lock);
 	if (ready)
@@ -145,7 +148,7 @@ void timer_files_clock_was_set(void)
 		/* Equal ranks: a file's lock is only ever taken inside this one. */
 		spin_lock(&t->lock);
 		t->canceled = t->cancel_on_set && t->deadline_ns != 0;
-		arm(t);
+		arm(t, 0);
 		spin_unlock(&t->lock);
 		wait_wake_all(&t->wait);
 	}
@@ -234,7 +237,7 @@ static long sys_timerfd_settime(int fd, uint32_t flags, user_addr new_at, user_a
 	t->missed = 0;
 	t->canceled = false;
 	t->cancel_on_set = (flags & TFD_CANCEL_ON_SET) && (flags & TFD_ABSTIME) && clock_is_realtime(t->clock);
-	arm(t);
+	arm(t, 0);
 	spin_unlock(&t->lock);
 	file_put(f);
 	return old_at.value != 0 ? put_user(old_at, old) : 0;

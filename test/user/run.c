@@ -3,6 +3,7 @@
  * Runs the test programs beside it (/test/NAME), all in the order of their names or those named as
  * arguments
  * ("NAME" or "NAME:CASE") or all but some ("-NAME"), as subtests of one KTAP report, and ends with a line of totals.
+ * A program during which the kernel complained of the order of its locks has failed.
  * Used as init.run=/test/run. The exit status is 0 when all passed.
  */
 #include <dirent.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +68,26 @@ static bool run_program(char *name)
 	return status == 0;
 }
 
+/* Repeats what the kernel's lock checker has complained of since the last call; returns whether there was anything. */
+static bool locks_complained(void)
+{
+	enum { READ_ALL = 3 };
+	static char text[1 << 17];
+	static size_t known;
+	size_t count = 0;
+	int n = klogctl(READ_ALL, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	for (char *at = text; (at = strstr(at, "] locks: ")) != nullptr; at++)
+		if (++count > known)
+			printf("# kernel: %.*s\n", (int)strcspn(at + 2, "\n"), at + 2);
+	bool more = count > known;
+	known = count;
+	return more;
+}
+
 static size_t leave_out(char **names, size_t count, const char *name)
 {
 	size_t kept = 0;
@@ -92,6 +114,9 @@ int main(int argc, char **argv)
 	printf("KTAP version 1\n1..%zu\n", count);
 	for (size_t i = 0; i < count; i++) {
 		bool passed = run_program(names[i]);
+
+		if (locks_complained())
+			passed = false;
 		failed += !passed;
 		printf("%s %zu - %s\n", passed ? "ok" : "not ok", i + 1, names[i]);
 		fflush(stdout);
