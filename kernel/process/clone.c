@@ -107,6 +107,7 @@ static void copy_attributes(struct process *child, struct process *p, const stru
 	memcpy(child->rlimits, p->rlimits, sizeof(child->rlimits));
 	child->personality = p->personality;
 	child->dumpable = p->dumpable;
+	child->oom_adjustment = p->oom_adjustment;
 	if (p->exe != nullptr) {
 		exe_again(p->exe);
 		child->exe = p->exe;
@@ -115,28 +116,24 @@ static void copy_attributes(struct process *child, struct process *p, const stru
 	child->exit_signal = (uint8_t)r->exit_signal;
 }
 
-struct nproc_count {
-	uint32_t uid, count;
-};
-
-static int count_uid(void *ctx, struct process *p)
+/* RLIMIT_NPROC bounds the threads of all processes of a user; one that is dead but not yet waited for counts too. */
+static bool too_many_threads(struct process *p)
 {
-	struct nproc_count *c = ctx;
+	uint32_t uid = p->cred.uid;
+	uint64_t count = 0;
+	struct process *other;
 
-	if (p->cred.uid == c->uid)
-		c->count++;
-	return 0;
-}
-
-static bool too_many_processes(struct process *p)
-{
 	uint64_t limit = p->rlimits[RLIMIT_NPROC][0];
 
 	if (p->cred.uid == 0 || limit == RLIM_INFINITY || capable(CAP_SYS_RESOURCE) || capable(CAP_SYS_ADMIN))
 		return false;
-	struct nproc_count c = {.uid = p->cred.uid};
-	(void)process_for_each(count_uid, &c);
-	return c.count >= limit;
+	mutex_lock(&process_tree_lock);
+	list_for_each(other, &process_all, all) {
+		if (other->cred.uid == uid)
+			count += MAX(__atomic_load_n(&other->thread_count, __ATOMIC_RELAXED), 1u);
+	}
+	mutex_unlock(&process_tree_lock);
+	return count >= limit;
 }
 
 /* The new thread's part of the process state, from the caller's. */
@@ -159,8 +156,8 @@ static void copy_thread_state(struct thread *t, const struct clone_request *r)
 	}
 	if (r->flags & CLONE_CHILD_CLEARTID)
 		s->clear_child_tid = r->child_tid.value;
-	if (s->nice != 0)
-		(void)nucleus_thread_set_priority(thread_page_of(t)->handle, s->nice);
+	if (s->nice != 0 || s->policy != 0)
+		sched_publish_priority(t);
 	if (s->affinity != UINT64_MAX)
 		(void)nucleus_thread_set_affinity(thread_page_of(t)->handle, s->affinity);
 }
@@ -313,9 +310,9 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number)
 
 	if (error != 0)
 		return error;
+	if (too_many_threads(p))
+		return -EAGAIN;
 	if (!(r->flags & CLONE_THREAD)) {
-		if (too_many_processes(p))
-			return -EAGAIN;
 		error = make_process(p, r, &child);
 		if (error != 0)
 			return error;
@@ -394,6 +391,19 @@ static long sys_clone3(user_addr at, size_t size)
 }
 SYSCALL(clone3);
 
+/* With another process: after vfork, or clone with CLONE_VM alone. */
+static bool shares_space(struct process *p)
+{
+	bool shared = false;
+	struct process *other;
+
+	mutex_lock(&process_tree_lock);
+	list_for_each(other, &process_all, all)
+		shared |= other != p && __atomic_load_n(&other->space, __ATOMIC_RELAXED) == p->space;
+	mutex_unlock(&process_tree_lock);
+	return shared;
+}
+
 /* What was shared by clone becomes the caller's process's own. There are no namespaces to leave. */
 static long sys_unshare(uint64_t flags)
 {
@@ -408,6 +418,9 @@ static long sys_unshare(uint64_t flags)
 		return syscall_refuse_flags(NR_unshare, flags);
 	if ((flags & CLONE_SIGHAND) && p->signals->refs > 1)
 		return -EINVAL;
+	/* A copy of its own could be made only while nobody runs in the shared one. */
+	if ((flags & CLONE_VM) && shares_space(p))
+		return syscall_refuse_flags(NR_unshare, flags);
 	int error = flags & CLONE_FS ? fs_context_clone(p->fs, &fs) : 0;
 	if (error == 0 && (flags & CLONE_FILES))
 		error = file_table_unshare_current();

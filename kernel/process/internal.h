@@ -36,6 +36,8 @@ struct pid {
 	struct list session;	   /* processes by session_link */
 };
 /* Takes a free id into p (memory is the caller's); -EAGAIN: none left. */
+void pid_init(void);
+uint32_t pid_threads_max(void); /* ids that may be in use at once */
 [[nodiscard]] int pid_allocate(struct pid *p) REQUIRES(process_tree_lock);
 struct pid *pid_lookup(uint32_t id) REQUIRES(process_tree_lock);
 /* Frees it if nothing uses the id any more. */
@@ -113,6 +115,12 @@ enum : uint64_t {
 	SIGNALS_SYNCHRONOUS = SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) |
 			      SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSYS),
 };
+
+/* oom.c */
+void oom_init(void);
+
+/* sched.c: tells the nucleus of policy and nice value */
+void sched_publish_priority(struct thread *t);
 
 /* signal_state.c: handlers */
 [[nodiscard]] struct signal_state *signal_state_create(void);

@@ -1,18 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The out-of-memory killer: the process with most resident memory dies, and the log says so. PID 1
- * is spared.
+ * is spared. A process's adjustment (proc(5), oom_score_adj) counts as so many thousandths of memory more or less;
+ * -1000 spares it.
  *
  * Called by the page allocator, whatever locks its caller holds: locks are only tried, and nothing
  * is allocated. While a victim is still dying no other one is chosen.
  */
 #include "internal.h"
 #include <kernel/log.h>
+#include <kernel/page.h>
 
-/* A process that is dying, else the largest. */
+static uint64_t total_pages;
+
+void oom_init(void)
+{
+	struct memory_stats memory;
+
+	page_stats(&memory);
+	total_pages = memory.total_pages;
+}
+
+/* Pages resident, as the adjustment makes them seem; 0: spared. */
+static uint64_t seeming_pages(const struct process *p, uint64_t resident)
+{
+	int64_t adjustment = __atomic_load_n(&p->oom_adjustment, __ATOMIC_RELAXED);
+	int64_t seeming = (int64_t)resident + adjustment * (int64_t)(total_pages / 1000);
+
+	return adjustment == OOM_ADJUSTMENT_MIN || resident == 0 || seeming <= 0 ? 0 : (uint64_t)seeming;
+}
+
+int64_t oom_score(struct process *p)
+{
+	struct vm_space *s = process_get_space(p);
+
+	if (s == nullptr)
+		return 0;
+	uint64_t seeming = p == init_process ? 0 : seeming_pages(p, vm_resident_pages(s));
+	vm_space_put(s);
+	return (int64_t)(seeming * 1000 / total_pages);
+}
+
+int oom_adjust(struct process *p, int adjustment)
+{
+	if (adjustment < OOM_ADJUSTMENT_MIN || adjustment > OOM_ADJUSTMENT_MAX)
+		return -EINVAL;
+	if (adjustment < p->oom_adjustment && !capable(CAP_SYS_RESOURCE))
+		return -EACCES;
+	__atomic_store_n(&p->oom_adjustment, (int16_t)adjustment, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* A process that is dying, else the one that seems largest; *pages: how large it is. */
 static struct process *choose(uint64_t *pages) REQUIRES(process_tree_lock)
 {
 	struct process *p, *best = nullptr;
+	uint64_t most = 0;
 
 	*pages = 0;
 	list_for_each(p, &process_all, all) {
@@ -26,7 +69,9 @@ static struct process *choose(uint64_t *pages) REQUIRES(process_tree_lock)
 			*pages = 0;
 			return p;
 		}
-		if (resident > *pages) {
+		uint64_t seeming = seeming_pages(p, resident);
+		if (seeming > most) {
+			most = seeming;
 			*pages = resident;
 			best = p;
 		}

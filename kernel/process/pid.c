@@ -9,6 +9,7 @@
  */
 #include "internal.h"
 #include <kernel/log.h>
+#include <kernel/page.h>
 #include <kernel/slab.h>
 
 enum : uint32_t { BUCKETS = 1024, FIRST_AFTER_WRAP = 300 };
@@ -16,6 +17,23 @@ enum : uint32_t { BUCKETS = 1024, FIRST_AFTER_WRAP = 300 };
 static struct list buckets[BUCKETS] GUARDED_BY(process_tree_lock);
 static uint32_t last_id GUARDED_BY(process_tree_lock);
 static uint32_t ids_in_use GUARDED_BY(process_tree_lock);
+static uint32_t ids_max = PID_LIMIT - FIRST_AFTER_WRAP - 1;
+
+/* Each thread costs a page, a stack and a record. */
+enum : uint64_t { PAGES_FOR_THREAD = 32 };
+
+void pid_init(void)
+{
+	struct memory_stats memory;
+
+	page_stats(&memory);
+	ids_max = (uint32_t)MIN((uint64_t)ids_max, memory.total_pages / PAGES_FOR_THREAD);
+}
+
+uint32_t pid_threads_max(void)
+{
+	return ids_max;
+}
 
 static struct list *bucket_of(uint32_t id) REQUIRES(process_tree_lock)
 {
@@ -40,7 +58,7 @@ struct pid *pid_lookup(uint32_t id)
 
 int pid_allocate(struct pid *p)
 {
-	if (ids_in_use >= PID_LIMIT - FIRST_AFTER_WRAP - 1)
+	if (ids_in_use >= ids_max)
 		return -EAGAIN;
 	do {
 		if (++last_id >= PID_LIMIT)

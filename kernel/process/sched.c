@@ -118,7 +118,7 @@ static bool policy_exists(uint32_t policy)
 	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE;
 }
 
-static void publish_priority(struct thread *t)
+void sched_publish_priority(struct thread *t)
 {
 	struct process_thread *s = process_thread_of(t);
 
@@ -132,7 +132,7 @@ static long apply_policy(struct process *p, struct thread *t, void *ctx)
 	if (!may_schedule(p))
 		return -EPERM;
 	process_thread_of(t)->policy = c->policy;
-	publish_priority(t);
+	sched_publish_priority(t);
 	return 0;
 }
 
@@ -240,7 +240,7 @@ static void nice_of_process(struct process *p, struct nice_request *r, uint32_t 
 			r->denied_raise = true;
 		} else {
 			s->nice = r->nice;
-			publish_priority(t);
+			sched_publish_priority(t);
 		}
 	}
 	spin_unlock(&p->signal_lock);

@@ -148,8 +148,6 @@ enum : uint32_t {
 	REBOOT_HALT = 0xcdef0123,
 	REBOOT_POWER_OFF = 0x4321fedc,
 	REBOOT_RESTART2 = 0xa1b2c3d4,
-	REBOOT_CAD_ON = 0x89abcdef,
-	REBOOT_CAD_OFF = 0,
 };
 
 static long power(uint32_t action, const char *word)
@@ -173,10 +171,7 @@ static long sys_reboot(uint32_t magic1, uint32_t magic2, uint32_t command, user_
 		/* There is no state between running and off to halt in. */
 		return power(POWER_OFF, "halting");
 	case REBOOT_POWER_OFF: return power(POWER_OFF, "powering off");
-	case REBOOT_CAD_ON:
-	case REBOOT_CAD_OFF:
-		/* No keyboard raises it: there is nothing to switch. */
-		return 0;
+	/* REBOOT_CAD_ON and _OFF too: no keyboard raises it, so there is nothing to switch. */
 	default: return syscall_refuse_flags(NR_reboot, command);
 	}
 }
@@ -233,6 +228,12 @@ static int show_pid_max(struct text_buffer *b, void *)
 	return 0;
 }
 
+static int show_threads_max(struct text_buffer *b, void *)
+{
+	text_printf(b, "%u\n", pid_threads_max());
+	return 0;
+}
+
 static const struct proc_file files[] = {
 	{.name = "sys/kernel/hostname", .mode = 0644, .show = show_host_name, .write = write_host_name},
 	{.name = "sys/kernel/domainname", .mode = 0444, .show = show_domain_name},
@@ -241,11 +242,14 @@ static const struct proc_file files[] = {
 	{.name = "sys/kernel/version", .mode = 0444, .show = show_text, .arg = UTS_VERSION},
 	{.name = "version", .mode = 0444, .show = show_version},
 	{.name = "sys/kernel/pid_max", .mode = 0444, .show = show_pid_max},
+	{.name = "sys/kernel/threads-max", .mode = 0444, .show = show_threads_max},
 };
 
 int process_start(void)
 {
 	futex_init();
+	pid_init();
+	oom_init();
 	for (unsigned i = 0; i < ARRAY_LEN(files); i++)
 		proc_register(&files[i]);
 	timer_init(&load_timer, load_sampled);

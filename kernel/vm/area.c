@@ -167,15 +167,17 @@ struct vm_area *area_merge(struct vm_space *s, struct vm_area *a, struct list *d
 
 int areas_isolate(struct vm_space *s, uint64_t start, uint64_t end)
 {
-	struct vm_area *a = area_find(s, start);
+	struct vm_area *low = area_find(s, start), *high = area_find(s, end - 1);
+	bool split_low = low && area_start(low) < start;
+	bool split_high = high && area_start(high) < end && area_end(high) > end;
 
-	/* At most two splits. */
-	if (s->area_count + 2 > AREAS_MAX)
+	/* Whole areas can be unmapped at the limit. */
+	if (s->area_count + split_low + split_high > AREAS_MAX)
 		return -ENOMEM;
-	if (a && area_start(a) < start && !area_split(s, a, start))
+	if (split_low && !area_split(s, low, start))
 		return -ENOMEM;
-	a = area_find(s, end - 1);
-	if (a && area_start(a) < end && area_end(a) > end && !area_split(s, a, end))
+	high = area_find(s, end - 1);
+	if (split_high && !area_split(s, high, end))
 		return -ENOMEM;
 	return 0;
 }

@@ -315,6 +315,8 @@ int vm_populate(struct vm_space *s, uint64_t start, uint64_t end, bool write)
 	for (uint64_t va = start; va < end; va += PAGE_SIZE) {
 		uint64_t entry;
 
+		if (signal_fatal_current())
+			return -EINTR;
 		read_lock(&s->lock);
 		struct vm_area *a = area_find(s, va);
 		bool want_write = write && a && (a->prot & PROT_WRITE);

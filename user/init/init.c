@@ -224,7 +224,6 @@ int main(void)
 	ensure_streams();
 	init_options_read(&options);
 	set_host_name();
-	reboot(RB_DISABLE_CAD);
 	if (options.run[0] != nullptr)
 		run_and_power_off();
 	run_consoles();

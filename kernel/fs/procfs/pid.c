@@ -68,12 +68,30 @@ static int show_zero(struct text_buffer *b, struct process *, uint32_t)
 	return 0;
 }
 
-/* The out-of-memory killer goes by size alone; the file is there for daemons that write their wish on starting. */
-static long write_oom_adjustment(struct process *, const char *text, size_t n)
+static int show_oom_score(struct text_buffer *b, struct process *p, uint32_t)
 {
-	const char *at = text[0] == '-' ? text + 1 : text;
+	text_printf(b, "%lld\n", (long long)oom_score(p));
+	return 0;
+}
 
-	return *at >= '0' && *at <= '9' ? (long)n : -EINVAL;
+static int show_oom_adjustment(struct text_buffer *b, struct process *p, uint32_t)
+{
+	text_printf(b, "%d\n", p->oom_adjustment);
+	return 0;
+}
+
+static long write_oom_adjustment(struct process *p, const char *text, size_t n)
+{
+	bool negative = n > 0 && text[0] == '-';
+	size_t at = negative ? 1 : 0, first = at;
+	int value = 0;
+
+	for (; at < n && text[at] >= '0' && text[at] <= '9' && value <= OOM_ADJUSTMENT_MAX; at++)
+		value = value * 10 + (text[at] - '0');
+	if (at == first || (at < n && text[at] != '\n'))
+		return -EINVAL;
+	int error = oom_adjust(p, negative ? -value : value);
+	return error != 0 ? error : (long)n;
 }
 
 const struct pid_entry pid_entries[] = {
@@ -93,8 +111,8 @@ const struct pid_entry pid_entries[] = {
 	{.name = "mounts", .mode = S_IFREG | 0444, .show = pid_show_mounts},
 	{.name = "mountinfo", .mode = S_IFREG | 0444, .show = pid_show_mountinfo},
 	{.name = "wchan", .mode = S_IFREG | 0444, .show = show_zero},
-	{.name = "oom_score", .mode = S_IFREG | 0444, .show = show_zero},
-	{.name = "oom_score_adj", .mode = S_IFREG | 0644, .show = show_zero, .write = write_oom_adjustment},
+	{.name = "oom_score", .mode = S_IFREG | 0444, .show = show_oom_score},
+	{.name = "oom_score_adj", .mode = S_IFREG | 0644, .show = show_oom_adjustment, .write = write_oom_adjustment},
 	{.name = "cwd", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_cwd},
 	{.name = "root", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_root},
 	{.name = "exe", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_exe},

@@ -139,6 +139,7 @@ struct process {
 	uint64_t rlimits[16][2];	 /* soft, hard */
 	struct process_usage dead_usage; /* of threads that ended; under signal_lock */
 	bool dumpable;
+	int16_t oom_adjustment; /* /proc/PID/oom_score_adj */
 	uint32_t personality;
 
 	struct spinlock signal_lock;
@@ -267,6 +268,10 @@ bool process_may_inspect(struct process *p);
 /* Out of memory: kills the process that holds most memory and says so. False: none left to kill.
  * Any lock may be held. */
 bool oom_kill(void);
+enum : int { OOM_ADJUSTMENT_MIN = -1000, OOM_ADJUSTMENT_MAX = 1000 };
+/* How much p is to blame, in thousandths of memory, with its adjustment; 0 and less: never chosen. */
+int64_t oom_score(struct process *p);
+[[nodiscard]] int oom_adjust(struct process *p, int adjustment); /* -EINVAL, -EACCES */
 
 /* Signals to others. From a driver or the TTY too; not with a spinlock held. */
 int signal_send_process(struct process *p, int signo);
