@@ -139,6 +139,8 @@ long call_space_replace(uint32_t handle, uint64_t va, uint64_t pfn, uint32_t pro
 
 		if (prot & MAP_PROT_EXEC)
 			pte_prepare_code(pfn << PAGE_SHIFT);
+		if (PTE_BREAK_BEFORE_MAKE)
+			__atomic_store_n(&s->replaced, va, __ATOMIC_RELEASE);
 		old = pte_exchange(e, PTE_BREAK_BEFORE_MAKE ? 0 : pte_user(pfn << PAGE_SHIFT, prot));
 		frame_count_mapping(pfn << PAGE_SHIFT, 1);
 		if (pte_used(old)) {

@@ -284,10 +284,54 @@ static void running_thread_is_busy(void)
 	give_user_frame(extra);
 }
 
+/*
+ * More spaces than there are small numbers for them (asid_bits=8), one after the other beside two that go on all the
+ * time: each finds its own pages, and keeps them. Frames change hands in another order each time.
+ */
+static void many_spaces(void)
+{
+	enum { SPACES = 300, HELD = 7, STEPS = 3 };
+	uint64_t extra[2] = {user_frame(), user_frame()}, held[HELD] = {};
+	struct bare steady[2], b;
+
+	for (unsigned i = 0; i < 2; i++)
+		if (!start_with_page(&steady[i], bare_toucher, BARE_SIZE(toucher), (int)(i % boot_info()->cpu_count),
+				     extra[i]))
+			return;
+	for (unsigned i = 0; i < SPACES; i++) {
+		if (held[i % HELD])
+			give_user_frame(held[i % HELD]);
+		held[i % HELD] = user_frame();
+		if (!bare_create(&b, bare_exit, BARE_SIZE(exit), -1))
+			return;
+		window(b.data_pfn)[0] = i;
+		bare_start(&b);
+		EXPECT(WAIT_UNTIL(nucleus_thread_get_times(b.handle) == -ESRCH));
+		EXPECT_EQ(window(b.data_pfn)[0], i + 1);
+		bare_destroy(&b);
+		/* They write their pages now and then; the last time after all others. */
+		if (i % (SPACES / STEPS) == SPACES / STEPS - 1)
+			for (unsigned k = 0; k < 2; k++) {
+				uint64_t step = i / (SPACES / STEPS) + 1;
+
+				window(steady[k].data_pfn)[9] = step;
+				EXPECT(WAIT_UNTIL(bare_word(&steady[k], 1) == step + 1));
+				EXPECT_EQ(window(extra[k])[0], step);
+			}
+	}
+	for (unsigned i = 0; i < HELD; i++)
+		give_user_frame(held[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		bare_destroy(&steady[i]);
+		give_user_frame(extra[i]);
+	}
+}
+
 KTEST_SUITE(process, KTEST("a process runs and ends", runs_and_exits),
 	    KTEST("a system call keeps registers, and brings no flags along", registers_over_a_call),
 	    KTEST("a thousand system calls", many_calls), KTEST("contexts are kept apart", contexts_are_kept_apart),
 	    KTEST("harvest tells what was used", harvest_tells_use),
+	    KTEST("many spaces, one after the other", many_spaces),
 	    KTEST("a running thread's registers are out of reach", running_thread_is_busy, .min_cpus = 2),
 	    KTEST("replace reaches the other CPUs", replace_reaches_other_cpus, .min_cpus = 2),
 	    KTEST("unmap reaches the other CPUs", unmap_reaches_other_cpus, .min_cpus = 2),

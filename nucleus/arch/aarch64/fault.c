@@ -7,6 +7,7 @@
 #include "regs.h"
 #include "report/report.h"
 #include "switch.h"
+#include <lib/types.h>
 #include <nucleus/upcall.h>
 
 static uint32_t class_of(const struct context *c)
@@ -182,14 +183,26 @@ static bool touch(const struct space *s, uint64_t va, const struct context *c, p
 	return false;
 }
 
+/* Whether the fault may be none for the kernel: a note is missing, or the page is just being replaced by another CPU.
+ */
+static bool only_a_note(const struct record *r, const struct context *c, uint64_t va)
+{
+	switch (c->syndrome & FSC_TYPE_MASK) {
+	case FSC_ACCESS_FLAG: return true;
+	case FSC_PERMISSION: return is_write(c);
+	case FSC_TRANSLATION:
+		return align_down(va, PAGE_SIZE) == __atomic_load_n(&r->space->replaced, __ATOMIC_ACQUIRE);
+	default: return false;
+	}
+}
+
 bool fault_was_first_touch(struct cpu *cpu, struct record *r, const struct context *c)
 {
-	uint64_t type = c->syndrome & FSC_TYPE_MASK, va = fault_address(c);
+	uint64_t va = fault_address(c);
 	bool done;
 	pte_t old;
 
-	if (!is_translation(c) || (type != FSC_ACCESS_FLAG && !(type == FSC_PERMISSION && is_write(c))) ||
-	    va >= USER_END)
+	if (!is_translation(c) || va >= USER_END || !only_a_note(r, c, va))
 		return false;
 	nucleus_lock_acquire();
 	/* Tables are reached in the kernel view. */
