@@ -150,7 +150,7 @@ static void fpu_state(void)
 	EXPECT(fpu()->v[31] == 0 && fpu()->fpcr == 0 && fpu()->fpsr == 0);
 }
 
-/* Every vector is a possible one; only the size can be wrong. */
+/* Every vector is a possible one; sizes and reserved bits of the control words can be wrong. */
 static void bad_fpu_state(void)
 {
 	constexpr uint32_t size = sizeof(struct user_fpu);
@@ -159,6 +159,13 @@ static void bad_fpu_state(void)
 	EXPECT_EQ(nucleus_fpu_set(size - 1), -EINVAL);
 	EXPECT_EQ(nucleus_fpu_set(1), -EINVAL);
 	EXPECT_EQ(nucleus_fpu_set(UINT32_MAX), -EINVAL);
+	for (unsigned word = 0; word < 2; word++) {
+		EXPECT_EQ(nucleus_fpu_get(), size);
+		*(word == 0 ? &fpu()->fpcr : &fpu()->fpsr) = UINT32_MAX;
+		EXPECT_EQ(nucleus_fpu_set(size), -EINVAL);
+	}
+	EXPECT_EQ(nucleus_fpu_get(), size);
+	EXPECT(fpu()->fpcr == 0 && fpu()->fpsr == 0);
 }
 
 KTEST_SUITE(context, KTEST("selectors and flags are forced", registers_are_forced),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults of arm64: wild and misaligned stack pointer, the thread register, undefined and privileged instructions,
+/* Faults of arm64: wild stack pointer, the thread register, undefined and privileged instructions,
  * breakpoints, misaligned branches, atomic accesses out of line. */
 #include "faults.h"
 
@@ -14,13 +14,6 @@ static long wild_stack(void *)
 static long stack_not_canonical(void *)
 {
 	__asm__ volatile("mov x9, #0x1230000000000000\n\tmov sp, x9\n\tstr x9, [sp, #-16]!" : : : "x9", "memory");
-	__builtin_unreachable();
-}
-
-/* SCTLR_EL1.SA0: a load or store by a stack pointer that is not a multiple of 16. */
-static long stack_misaligned(void *)
-{
-	__asm__ volatile("sub x9, sp, #8\n\tmov sp, x9\n\tstr x9, [sp]" : : : "x9", "memory");
 	__builtin_unreachable();
 }
 
@@ -73,7 +66,7 @@ static long ktest_elevate_unlisted(void *)
 }
 
 long (*const arch_faults[])(void *arg) = {
-	wild_stack, stack_not_canonical, stack_misaligned,     ktest_wild_thread_register, undefined,
-	breakpoint, misaligned_branch,	 misaligned_exclusive, ktest_elevate_unlisted,
+	wild_stack, stack_not_canonical, ktest_wild_thread_register, undefined,
+	breakpoint, misaligned_branch,	 misaligned_exclusive,	     ktest_elevate_unlisted,
 };
 const unsigned arch_fault_count = sizeof(arch_faults) / sizeof(arch_faults[0]);

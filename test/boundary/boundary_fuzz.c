@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every system call number from 0 to 2000, and numbers beyond, with bounded random arguments, by an
- *unprivileged user. A call may fail, block (it is ended) or end its process; the kernel must go on.
- *The numbers include those of all nucleus calls and gates.
+ * unprivileged user. A call may fail, block (it is ended) or end its process; the kernel must go on.
+ * The numbers include those of all nucleus calls and gates.
  *
- *	boundary_fuzz [CASE]      FUZZ_SEED and FUZZ_ROUNDS in the environment change seed and
- *rounds
+ *	boundary_fuzz [CASE]      FUZZ_SEED and FUZZ_ROUNDS in the environment change seed and rounds
  */
 #include "boundary.h"
 
@@ -53,7 +52,7 @@ static uint64_t argument(void)
 		0x8000000000000000,
 		USER_END,
 		USER_END - 1,
-		0x0000800000000000,
+		USER_END + 4096,
 		WINDOW_BASE,
 		DIRECT_BASE,
 		POOL_BASE,
