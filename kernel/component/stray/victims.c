@@ -7,6 +7,7 @@
 #include "stray.h"
 
 #include <abi/errno.h>
+#include <arch/stray_victims.h>
 #include <kernel/init.h>
 #include <kernel/page.h>
 #include <lib/string.h>
@@ -17,7 +18,7 @@ extern const char lowered_text_end[];
 
 /* Where the nucleus puts its things in the pool: records of threads behind the first CPU's pages;
  * areas of CPUs. */
-constexpr uint64_t RECORDS_OFFSET = 12ull * PAGE_SIZE, RECORDS_BYTES = 8192;
+constexpr uint64_t RECORDS_OFFSET = STRAY_FIRST_CPU_PAGES * PAGE_SIZE, RECORDS_BYTES = 8192;
 constexpr uint64_t CPU_AREAS_OFFSET = 0x40000000, CPU_AREA_BYTES = 0x10000, CPU_DATA_OFFSET = 0x1000,
 		   CPU_DATA_BYTES = 512;
 
