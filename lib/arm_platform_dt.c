@@ -157,7 +157,8 @@ static bool take_uart(const void *fdt, int node, struct arm_platform *p)
 	uint32_t shift = 0, width = 1;
 	uint64_t offset = 0;
 
-	if (node < 0 || uart_kind(fdt, node) == ARM_UART_NONE || !region(fdt, node, 0, &registers))
+	if (node < 0 || !devicetree_enabled(fdt, node) || uart_kind(fdt, node) == ARM_UART_NONE ||
+	    !region(fdt, node, 0, &registers))
 		return false;
 	if (devicetree_is(fdt, node, mini_uart_names)) { /* BCM2835 ARM Peripherals, 2.2: one register a word */
 		shift = 2;

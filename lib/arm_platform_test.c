@@ -106,7 +106,9 @@ static void spoilt_trees(void **state)
 	assert_string_equal(p.why, "no generic timer");
 	assert_false(with(nested, sizeof(nested), "interrupt-controller", "interrupt-kontroller"));
 	assert_string_equal(p.why, "no interrupt of the virtual timer");
-	/* No such path: the first UART that there is. */
+	/* No such path, or one that is not to be used: the first UART that there is. */
+	assert_true(with(soc, sizeof(soc), "serial1:115200n8", "serial2:115200n8"));
+	assert_int_equal(p.console.phys, 0xfe201000);
 	assert_true(with(soc, sizeof(soc), "serial1:115200n8", "serial7:115200n8"));
 	assert_int_equal(p.console.phys, 0xfe201000);
 	assert_true(with(plain, sizeof(plain), "hvc", "xyz"));

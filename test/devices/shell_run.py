@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Boots to the shell and uses it; for the scripts beside this one."""
+import os
+import re
+import select
+import subprocess
+import time
+
+LIMIT_S = 60
+PROMPT = b"# \x1b[6n"      # the shell asks the terminal where the cursor is when it has printed its prompt
+
+
+class Run:
+    """One boot of the initramfs's shell; `lines` are typed at its prompts, `options` are QEMU's -machine, `tree` a device tree in
+    place of the firmware's. Image and transcript are made at `place`, with suffixes; the image does not stay."""
+
+    def __init__(self, machine, place, options, tree=None, lines=(), append=""):
+        self.text = b""
+        image = machine.make_image(place.with_suffix(".img"), "initramfs", append, dtb=tree)
+        self.process = subprocess.Popen(machine.command(image, ["-machine", options]), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT)
+        self.ended = self.converse(list(lines))
+        image.unlink()
+        self.text = re.sub(r"\x1b\[[0-9;?=]*[a-zA-Z]", "", self.text.decode("utf-8", "replace").replace("\r", ""))
+        place.with_suffix(".txt").write_text(self.text)
+
+    def converse(self, lines):
+        """Whether the machine switched itself off."""
+        end, read = time.monotonic() + LIMIT_S, 0
+        while time.monotonic() < end:
+            if select.select([self.process.stdout], [], [], 0.2)[0]:
+                data = os.read(self.process.stdout.fileno(), 65536)
+                if not data:
+                    return self.process.wait() == 0
+                self.text += data
+            if lines and self.text.find(PROMPT, read) >= 0:
+                read = len(self.text)
+                self.process.stdin.write(lines.pop(0).encode() + b"\n")
+                self.process.stdin.flush()
+        self.process.kill()
+        self.process.wait()
+        return False
+
+    def has(self, *patterns):
+        """Complaint, or None when every pattern is found."""
+        for pattern in patterns:
+            if not re.search(pattern, self.text, re.MULTILINE):
+                return f"not on the serial line: {pattern}"
+        return None if self.ended else "the machine did not switch itself off"
+
+
+def report(cases):
+    """Runs (name, function) pairs; a function returns a complaint or None. Prints KTAP; whether one failed."""
+    cases, failed = list(cases), False
+    print(f"TAP version 14\n1..{len(cases)}", flush=True)
+    for number, (name, case) in enumerate(cases, 1):
+        complaint = case()
+        print(f"{'not ok' if complaint else 'ok'} {number} - {name}", flush=True)
+        if complaint:
+            print(f"# {complaint}", flush=True)
+            failed = True
+    return failed
