@@ -12,6 +12,7 @@
 
 #include <abi/errno.h>
 #include <kernel/clock.h>
+#include <kernel/cmdline.h>
 #include <kernel/guard.h>
 #include <kernel/log.h>
 #include <kernel/text.h>
@@ -151,12 +152,49 @@ static void announce(struct component *c, uint32_t id)
 	c->may_elevate = granted == 1;
 }
 
+static struct component *find(const char *name, size_t n)
+{
+	for (uint32_t i = 0; i < component_count(); i++)
+		if (strlen(__components_start[i]->name) == n && memcmp(__components_start[i]->name, name, n) == 0)
+			return __components_start[i];
+	return nullptr;
+}
+
+/* The nucleus grants by name and never learns which names there are: a wrong one would only be noticed by what does not
+ * work. */
+static void check_elevate_option(void)
+{
+	char option[256], asking[256] = "";
+	const struct component *c;
+
+	if (cmdline_get("elevate", option, sizeof(option)) == nullptr || strcmp(option, "all") == 0 ||
+	    strcmp(option, "off") == 0)
+		return;
+	for (uint32_t i = 0; i < component_count(); i++) {
+		c = __components_start[i];
+		if (c->asks_elevate)
+			scnprintf(asking + strlen(asking), sizeof(asking) - strlen(asking), " %s", c->name);
+	}
+	for (const char *word = option, *end; *word != '\0'; word = *end != '\0' ? end + 1 : end) {
+		const char *comma = strchr(word, ',');
+
+		end = comma != nullptr ? comma : word + strlen(word);
+		c = find(word, (size_t)(end - word));
+		if (c == nullptr || !c->asks_elevate)
+			log_warn("core: elevate=%.*s: %s; give all, off, or some of:%s", (int)(end - word), word,
+				 c == nullptr ? "no component is called that"
+					      : "that component does not ask to elevate",
+				 asking);
+	}
+}
+
 void component_init(void)
 {
 	if (component_count() > ID_MAX)
 		kernel_bug(__FILE_NAME__, __LINE__, "more components than ids");
 	for (uint32_t i = 0; i < component_count(); i++)
 		announce(__components_start[i], i + 1);
+	check_elevate_option();
 	proc_register(&components_file);
 }
 

@@ -8,6 +8,7 @@
 #include <arch/gates.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
+#include <kernel/tty.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
@@ -16,6 +17,8 @@ enum : uint64_t { ALL_CAPABILITIES = (UINT64_C(1) << (CAP_LAST + 1)) - 1 };
 static void open_console(void)
 {
 	struct file *f;
+
+	tty_require_console();
 	int error = file_open_path("/dev/console", O_RDWR, 0, &f);
 
 	if (error != 0) {

@@ -23,6 +23,7 @@ constexpr uint16_t ROWS_DEFAULT = 24, COLUMNS_DEFAULT = 80;
 constexpr uint64_t DRAIN_LIMIT_NS = 2'000'000'000;
 
 static struct tty *console;
+static struct tty *terminals; /* only ever grows; atomic */
 
 struct tty *tty_console(void)
 {
@@ -102,9 +103,40 @@ int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tt
 		kfree(t);
 		return error;
 	}
+	t->next = __atomic_load_n(&terminals, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&terminals, &t->next, t, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
 	if (is_chosen_console(t))
 		tty_set_console(t);
 	return 0;
+}
+
+/* Whoever sits at any of the terminals must learn why nothing happens there. */
+void tty_require_console(void)
+{
+	char option[32], names[64] = "", line[192];
+	struct tty *first = nullptr;
+
+	if (tty_console() != nullptr)
+		return;
+	for (struct tty *t = __atomic_load_n(&terminals, __ATOMIC_ACQUIRE); t != nullptr; t = t->next) {
+		scnprintf(names + strlen(names), sizeof(names) - strlen(names), " %s", t->name);
+		if (first == nullptr || strcmp(t->name, first->name) < 0)
+			first = t;
+	}
+	if (first == nullptr) {
+		log_error("tty: no terminal was found; PID 1 gets no console");
+		return;
+	}
+	if (cmdline_get("console", option, sizeof(option)) == nullptr)
+		option[0] = '\0';
+	int n = scnprintf(line, sizeof(line), "tty: console=%s names no terminal; there are:%s; the console is %s\n",
+			  option, names, first->name);
+	for (struct tty *t = __atomic_load_n(&terminals, __ATOMIC_ACQUIRE); t != nullptr; t = t->next)
+		if (t != first)
+			tty_write_kernel(t, line, (size_t)n);
+	tty_set_console(first);
+	log_warn("%.*s", n - 1, line);
 }
 
 void *tty_driver_data(struct tty *t)

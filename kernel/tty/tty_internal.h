@@ -22,6 +22,7 @@ constexpr size_t TTY_CHUNK = 512; /* bytes a read or write moves at once, throug
 
 struct tty {
 	char name[16];
+	struct tty *next; /* of those that tty_create made */
 	uint32_t major, minor;
 	const struct tty_driver *driver;
 	void *driver_data;

@@ -7,6 +7,7 @@
 #define NUCLEUS_BOOT_H
 
 #include "frame/frames.h"
+#include <lib/annotate.h>
 #include <nucleus/upcall.h>
 #include <stdint.h>
 
@@ -28,6 +29,10 @@ struct boot_state {
 extern struct boot_state boot_state;
 
 [[noreturn]] void boot_main(void);
+/* Before the lowered kernel runs: says why the machine cannot boot, and switches it off if it can. */
+[[noreturn]] void boot_stop(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* Returns if there is no way to do that yet. */
+void arch_power_off_at_boot(void);
 /* The architecture, on the final stack and tables. */
 [[noreturn]] void arch_boot(void);
 /* Detects CPU features before anything depends on them. */

@@ -39,8 +39,7 @@ REQUEST(info, bootloader_info, .id = LIMINE_BOOTLOADER_INFO_REQUEST);
 
 [[noreturn]] static void give_up(const char *what)
 {
-	log_printf("stellux: the boot loader does not provide %s; boot with Stellux's own loader or Limine 8\n", what);
-	cpu_halt_forever();
+	boot_stop("the boot loader does not provide %s; boot with Stellux's own loader or Limine 8", what);
 }
 
 /* Limine gives pointers into its direct map up to base revision 2; physical addresses are smaller than that. */
@@ -55,13 +54,16 @@ void limine_check(void)
 		give_up("base revision 2 of the Limine protocol");
 	if (!hhdm_request.response)
 		give_up("a direct map (HHDM)");
-	if (!memmap_request.response || !memmap_request.response->entry_count)
-		give_up("a memory map");
-	if (!address_request.response)
-		give_up("the kernel's address");
 	boot_state.hhdm = hhdm_request.response->offset;
 	direct_base = boot_state.hhdm;
+	if (!address_request.response)
+		give_up("the kernel's address");
 	boot_state.kernel_phys = address_request.response->physical_base;
+	/* From here on the machine can be switched off. */
+	if (efi_request.response)
+		boot_state.efi_system_table_phys = physical((uint64_t)efi_request.response->address);
+	if (!memmap_request.response || !memmap_request.response->entry_count)
+		give_up("a memory map");
 	if (address_request.response->virtual_base != IMAGE_BASE)
 		give_up("the image at its link address");
 	if (info_request.response)
@@ -184,8 +186,6 @@ void limine_take(struct boot_info *info)
 	if (rsdp_request.response)
 		boot_state.rsdp_phys = info->rsdp_phys = physical((uint64_t)rsdp_request.response->address);
 	take_device_tree(info);
-	if (efi_request.response)
-		boot_state.efi_system_table_phys = physical((uint64_t)efi_request.response->address);
 	if (boot_time_request.response)
 		info->boot_epoch_seconds = boot_time_request.response->boot_time;
 	take_firmware();

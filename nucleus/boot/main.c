@@ -19,6 +19,7 @@
 #include "time/clock.h"
 #include <lib/string.h>
 #include <nucleus/limine.h>
+#include <stdarg.h>
 
 enum { RANGES_MAX = 128, BOOT_STACK_PAGES = 8 };
 
@@ -27,9 +28,17 @@ static struct memory_range usable[RANGES_MAX], reclaimable[RANGES_MAX], mapped[R
 static unsigned usable_count, reclaimable_count, mapped_count;
 static uint64_t boot_thread_phys; /* guard page, stack, thread page */
 
-[[noreturn]] static void stop(const char *why)
+[[noreturn]] void boot_stop(const char *fmt, ...)
 {
-	log_printf("stellux: cannot boot: %s\n", why);
+	char why[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why, sizeof(why), fmt, args);
+	va_end(args);
+	log_printf("stellux: cannot boot: %s\nstellux: the machine is switched off\n", why);
+	arch_power_off_at_boot();
+	log_printf("stellux: the firmware offers no way to do that; halted\n");
 	cpu_halt_forever();
 }
 
@@ -42,7 +51,7 @@ static void add_range(struct memory_range *list, unsigned *count, struct memory_
 		return;
 	}
 	if (*count == RANGES_MAX)
-		stop("the memory map has too many entries");
+		boot_stop("the memory map has too many entries");
 	list[(*count)++] = r;
 }
 
@@ -70,7 +79,9 @@ static void take_memory(void)
 		highest = MAX(highest, r.end);
 	}
 	if (frame_init(usable, usable_count, highest) < 0)
-		stop("too little memory: the nucleus needs one free range of some MiB; give the machine at least 128 MiB");
+		boot_stop(
+			"too little memory: no free range is long enough for the frame table and the nucleus's own memory; "
+			"give the machine at least 128 MiB");
 	for (unsigned i = 0; limine_memory(i, &r, &type); i++)
 		if (type == LIMINE_MEMMAP_KERNEL_AND_MODULES)
 			frame_set_type(r.start, r.end, FRAME_NUCLEUS);
@@ -81,7 +92,7 @@ static void take_memory(void)
 static void must(int result, const char *what)
 {
 	if (result < 0)
-		stop(what);
+		boot_stop("%s", what);
 }
 
 static void map_image_part(struct image_range r, enum pte_kind kind)
@@ -215,7 +226,7 @@ static void change_direct_map(void)
 	boot_state.info_phys = frame_boot_alloc(info_pages << PAGE_SHIFT);
 	boot_thread_phys = frame_boot_alloc((1 + BOOT_STACK_PAGES + 1) << PAGE_SHIFT);
 	if (!kernel_root_phys || !boot_state.info_phys || !boot_thread_phys)
-		stop("the memory set aside at boot does not suffice");
+		boot_stop("the memory set aside at boot does not suffice");
 	boot_state.info = direct_map(boot_state.info_phys);
 	map_image();
 	map_ram();
@@ -227,7 +238,7 @@ static void change_direct_map(void)
 	arch_patch_lower_sites(false);
 	cpu = arch_cpu_create(0);
 	if (!cpu)
-		stop("no memory for the first CPU");
+		boot_stop("no memory for the first CPU");
 	arch_enter_kernel_view(cpu, on_own_stack);
 }
 
@@ -238,7 +249,7 @@ void boot_start_kernel(void)
 	struct record *r = handle > 0 ? record_from_handle((uint64_t)handle) : nullptr;
 
 	if (!r)
-		stop("no memory for the first thread");
+		boot_stop("no memory for the first thread");
 	strlcpy(r->name, "boot", sizeof(r->name));
 	arch_set_upcall(r, GATE_START, stack, WINDOW_BASE + boot_state.info_phys, 0, 0, 0);
 	boot_state.info->ram_frames = ram_frames;

@@ -192,6 +192,25 @@ static void ensure_streams(void)
 		fd = dup(fd);
 }
 
+/* The kernel takes another terminal for a console that is none; so does this. */
+static void drop_missing_consoles(void)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < options.console_count; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/dev/%s", options.consoles[i]);
+		if (access(path, F_OK) == 0)
+			options.consoles[left++] = options.consoles[i];
+		else
+			init_say("console=%s: there is no %s", options.consoles[i], path);
+	}
+	options.console_count = left;
+	if (left == 0)
+		options.consoles[options.console_count++] = "console";
+}
+
 static void set_host_name(void)
 {
 	char name[65];
@@ -223,6 +242,7 @@ int main(void)
 	init_mount_all();
 	ensure_streams();
 	init_options_read(&options);
+	drop_missing_consoles();
 	set_host_name();
 	if (options.run[0] != nullptr)
 		run_and_power_off();

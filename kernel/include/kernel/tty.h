@@ -34,6 +34,9 @@ void tty_output_idle(struct tty *t);
 /* The tty that /dev/console is. tty_create does it for the one that the last console= names, or the
  * first one made. */
 void tty_set_console(struct tty *t);
+/* If there is no console because console= names none: says so on every terminal and takes the first by name. May sleep.
+ */
+void tty_require_console(void);
 /* Device number for /proc/PID/stat. */
 uint64_t tty_device(const struct tty *t);
 /* A session leader opened it without O_NOCTTY, or TIOCSCTTY. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Power off and reset, by PSCI. */
+#include "boot/boot.h"
 #include "gate/calls.h"
 #include "gate/lock.h"
 #include "platform.h"
@@ -7,6 +8,12 @@
 #include "report/log.h"
 #include "report/report.h"
 #include <abi/errno.h>
+
+void arch_power_off_at_boot(void)
+{
+	if (platform.psci_power)
+		psci_system_off();
+}
 
 long call_power(uint32_t action)
 {

@@ -1,43 +1,61 @@
 /* SPDX-License-Identifier: MIT */
-/* Polled console of the nucleus: the first 16550 UART (PC16550D datasheet). The serial driver sets it up for good
- * later; both use 115200 8N1. */
+/* Polled console of the nucleus: the first of a PC's four places for a 16550 UART that has one (PC16550D datasheet).
+ * The serial driver sets it up for good later; both use 115200 8N1. */
 #include "regs.h"
 #include "report/log.h"
 
-enum uart_port : uint16_t {
-	UART_DATA = 0x3f8,
-	UART_INTERRUPTS = 0x3f9,
-	UART_FIFO = 0x3fa,
-	UART_LINE = 0x3fb,
-	UART_MODEM = 0x3fc,
-	UART_STATUS = 0x3fd
+enum uart_register : uint16_t {
+	UART_DATA,
+	UART_INTERRUPTS,
+	UART_FIFO,
+	UART_LINE,
+	UART_MODEM,
+	UART_STATUS,
+	UART_SCRATCH = 7
 };
 enum : uint8_t { STATUS_TRANSMIT_EMPTY = 0x20, LINE_8N1 = 0x03, LINE_DIVISOR = 0x80, FIFO_WORKS = 0xc0 };
-static bool present;
+static uint16_t base; /* 0: none */
 static unsigned fifo_bytes = 1;
+
+static uint8_t get(enum uart_register r)
+{
+	return io_read8((uint16_t)(base + r));
+}
+static void set(enum uart_register r, uint8_t value)
+{
+	io_write8((uint16_t)(base + r), value);
+}
 
 void arch_console_init(void)
 {
-	/* No chip answers with all ones. */
-	if (io_read8(UART_STATUS) == 0xff)
+	static const uint16_t places[] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
+
+	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		base = places[i];
+		/* Where no chip is, nothing keeps what is written; the status is all ones. */
+		set(UART_SCRATCH, 0x5a);
+		if (get(UART_STATUS) != 0xff && get(UART_SCRATCH) == 0x5a)
+			break;
+		base = 0;
+	}
+	if (!base)
 		return;
-	io_write8(UART_INTERRUPTS, 0);
-	io_write8(UART_LINE, LINE_DIVISOR);
-	io_write8(UART_DATA, 1); /* 115200 */
-	io_write8(UART_INTERRUPTS, 0);
-	io_write8(UART_LINE, LINE_8N1);
-	io_write8(UART_FIFO, 0x07);
-	io_write8(UART_MODEM, 0x0b);
+	set(UART_INTERRUPTS, 0);
+	set(UART_LINE, LINE_DIVISOR);
+	set(UART_DATA, 1); /* 115200 */
+	set(UART_INTERRUPTS, 0);
+	set(UART_LINE, LINE_8N1);
+	set(UART_FIFO, 0x07);
+	set(UART_MODEM, 0x0b);
 	/* A chip whose FIFOs work says so where the interrupts are identified. */
-	if ((io_read8(UART_FIFO) & FIFO_WORKS) == FIFO_WORKS)
+	if ((get(UART_FIFO) & FIFO_WORKS) == FIFO_WORKS)
 		fifo_bytes = 16;
-	present = true;
 }
 
 /* Bounded: a chip that never gets ready must not stop a panic. */
 static void wait_empty(void)
 {
-	for (int i = 0; i < 100000 && !(io_read8(UART_STATUS) & STATUS_TRANSMIT_EMPTY); i++)
+	for (int i = 0; i < 100000 && !(get(UART_STATUS) & STATUS_TRANSMIT_EMPTY); i++)
 		cpu_relax();
 }
 
@@ -48,7 +66,7 @@ static void put(char c, unsigned *room)
 		wait_empty();
 		*room = fifo_bytes;
 	}
-	io_write8(UART_DATA, (uint8_t)c);
+	set(UART_DATA, (uint8_t)c);
 	--*room;
 }
 
@@ -56,7 +74,7 @@ void arch_console_write(const char *text, size_t n)
 {
 	unsigned room = 0;
 
-	for (size_t i = 0; present && i < n; i++) {
+	for (size_t i = 0; base && i < n; i++) {
 		if (text[i] == '\n')
 			put('\r', &room);
 		put(text[i], &room);

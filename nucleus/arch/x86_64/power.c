@@ -2,7 +2,7 @@
 /*
  * Power off and reset through UEFI's runtime service ResetSystem (UEFI 2.10, 8.5.1). The services were never told of
  * new addresses (SetVirtualAddressMap), so they run where the firmware put them: in an identity map of the first 4 GiB,
- * made here, with all else as it is. There is no way back, so nothing is undone.
+ * put into the view in force, the loader's included. There is no way back, so nothing is undone.
  */
 #include "boot/boot.h"
 #include "frame/frames.h"
@@ -19,33 +19,46 @@ enum efi_reset : uint32_t { EFI_RESET_COLD = 0, EFI_RESET_SHUTDOWN = 2 };
 typedef void (*efi_reset_system)(enum efi_reset type, uint64_t status, uint64_t size, void *data)
 	__attribute__((ms_abi));
 
-/* Writable and executable: it is firmware, and the machine's last act. */
-static bool identity_map(void)
-{
-	for (uint64_t at = 0; at < IDENTITY_END; at += BLOCK_SIZE) {
-		pte_t *e = table_make(kernel_root_phys, at, 2, 0);
+/* Of the first 4 GiB, for whatever view is in force: one table of 1 GiB steps, four of blocks. */
+static pte_t identity[5][512] __attribute__((aligned(PAGE_SIZE)));
 
-		if (!e)
-			return false;
-		pte_store(e, at | X86_PRESENT | X86_WRITABLE | X86_LARGE);
-	}
-	return true;
+static uint64_t identity_table(unsigned i)
+{
+	return (boot_state.kernel_phys + ((uint64_t)identity[i] - IMAGE_BASE)) | X86_PRESENT | X86_WRITABLE;
+}
+
+/* Writable and executable: it is firmware, and the machine's last act. Returns if there is no such service. */
+static void reset_by_firmware(enum efi_reset type)
+{
+	uint64_t table = boot_state.efi_system_table_phys, services;
+	pte_t *root = direct_map(cr3_read() & X86_FRAME_MASK);
+	efi_reset_system reset;
+
+	if (!table || table >= IDENTITY_END)
+		return;
+	for (uint64_t at = 0; at < IDENTITY_END; at += BLOCK_SIZE)
+		identity[1 + (at >> 30)][(at >> BLOCK_SHIFT) & 511] = at | X86_PRESENT | X86_WRITABLE | X86_LARGE;
+	for (unsigned i = 0; i < 4; i++)
+		identity[0][i] = identity_table(1 + i);
+	pte_store(root, identity_table(0));
+	cr3_write(cr3_read());
+	services = *(uint64_t *)(table + EFI_RUNTIME_SERVICES);
+	reset = *(efi_reset_system *)(services + EFI_RESET_SYSTEM);
+	reset(type, 0, 0, nullptr);
+}
+
+void arch_power_off_at_boot(void)
+{
+	reset_by_firmware(EFI_RESET_SHUTDOWN);
 }
 
 long call_power(uint32_t action)
 {
-	uint64_t table = boot_state.efi_system_table_phys, services;
-	efi_reset_system reset;
-
 	if (action != POWER_OFF && action != POWER_RESET)
 		return -EINVAL;
 	nucleus_lock_acquire();
-	if (table && table < IDENTITY_END && frame_table_reserve(8) && identity_map()) {
-		arch_panic_prepare();
-		services = *(uint64_t *)(table + EFI_RUNTIME_SERVICES);
-		reset = *(efi_reset_system *)(services + EFI_RESET_SYSTEM);
-		reset(action == POWER_OFF ? EFI_RESET_SHUTDOWN : EFI_RESET_COLD, 0, 0, nullptr);
-	}
+	arch_panic_prepare();
+	reset_by_firmware(action == POWER_OFF ? EFI_RESET_SHUTDOWN : EFI_RESET_COLD);
 	log_printf("power: the firmware offers no reset service; trying the keyboard controller\n");
 	if (action == POWER_RESET)
 		io_write8(0x64, 0xfe);

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boots with what cannot work, and checks that the console names the thing, the value and the way out, and that no machine
+is left standing: a command line with wrong names, a loader that does not tell of the memory.
+
+usage: messages_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
+Prints TAP.
+
+needs: kernel boot initramfs
+"""
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+
+from machine import Machine
+
+LIMIT_S = 60
+# The request for the memory map, as the Limine protocol numbers it (PROTOCOL.md, Memory Map Feature).
+MEMORY_MAP_ID = struct.pack("<2Q", 0x67cf3d9d378a806f, 0xe304acdfc50c3c62)
+RUN = "init.run=/bin/true"
+
+# Name, command line, kernel, whether with a second serial line, what the first line must say, what the second.
+CASES = [
+    ("a component that is none, and one that does not ask, in elevate=", f"elevate=nosuch,core,serial {RUN}", "stellux", False,
+     [r"elevate=nosuch: no component is called that; .*all, off.* serial", r"elevate=core: that component does not ask", "powering off"], []),
+    ("a mode that is none in dynpriv=", f"dynpriv=wrong {RUN}", "stellux", False,
+     [r"dynpriv=wrong is none of full, drivers, off; using full", "powering off"], []),
+    ("a terminal that is none in console=: every terminal is told", f"console=nosuch {RUN}", "stellux", True,
+     [r"console=nosuch names no terminal; there are:.*; the console is ", "/bin/true exited with status 0", "powering off"],
+     [r"console=nosuch names no terminal; there are:.*; the console is "]),
+    ("a loader that tells of no memory", RUN, "stellux-blind", False,
+     [r"cannot boot: the boot loader does not provide a memory map; boot with .*", "the machine is switched off"], []),
+]
+
+
+def blind_kernel(build):
+    """A kernel whose request for the memory map no loader knows."""
+    image = (build / "stellux.elf").read_bytes()
+    assert image.count(MEMORY_MAP_ID) == 1
+    (build / "stellux-blind.elf").write_bytes(image.replace(MEMORY_MAP_ID, bytes(len(MEMORY_MAP_ID))))
+
+
+def boot(machine, number, cmdline, kernel, second):
+    """(whether it switched itself off, what came over each serial line)"""
+    folder = machine.build / "results"
+    image = machine.make_image(folder / f"messages-{number}.img", "initramfs", cmdline, kernel)
+    other = folder / f"messages-{number}-second.log"
+    extra = ["-serial", f"file:{other}"] if second else []
+    try:
+        done = subprocess.run(machine.command(image, extra), stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S)
+        ended, text = done.returncode == 0, done.stdout
+    except subprocess.TimeoutExpired as error:
+        ended, text = False, error.stdout or b""
+    return ended, text.decode(errors="replace"), other.read_text(errors="replace") if second else ""
+
+
+def main():
+    machine = Machine.from_environment()
+    blind_kernel(machine.build)
+    print("TAP version 14")
+    print(f"1..{len(CASES)}")
+    for number, (name, cmdline, kernel, second, first_words, second_words) in enumerate(CASES, 1):
+        ended, *texts = boot(machine, number, cmdline, kernel, second)
+        missing = [word for text, words in zip(texts, (first_words, second_words)) for word in words if not re.search(word, text)]
+        print(f"{'ok' if ended and not missing else 'not ok'} {number} - {name}", flush=True)
+        if not ended:
+            print("# the machine did not switch itself off")
+        for word in missing:
+            print(f"# not said: {word}")
+        if not ended or missing:
+            print("".join(f"# | {line}\n" for line in texts[0].splitlines()[-6:]), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
