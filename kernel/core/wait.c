@@ -35,12 +35,12 @@ void shared_wait_put(struct shared_wait *w)
 		kfree(w);
 }
 
-static void enter(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w))
+static void enter(struct wait_queue *q, struct waiter *w, bool exclusive, bool (*wake)(struct waiter *w))
 {
 	w->wake = wake;
 	w->thread = thread_current();
 	w->queue = q;
-	w->exclusive = false;
+	w->exclusive = exclusive;
 	spin_lock(&q->lock);
 	list_push_back(&q->waiters, &w->link);
 	spin_unlock(&q->lock);
@@ -55,13 +55,13 @@ void wait_add(struct wait_queue *q, struct waiter *w)
 
 	list_push_front(&t->waits, &w->thread_link);
 	t->wait_count++;
-	enter(q, w, nullptr);
+	enter(q, w, false, nullptr);
 }
 
-void wait_add_callback(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w))
+void wait_add_callback(struct wait_queue *q, struct waiter *w, bool exclusive, bool (*wake)(struct waiter *w))
 {
 	list_init(&w->thread_link);
-	enter(q, w, wake);
+	enter(q, w, exclusive, wake);
 }
 
 void wait_remove(struct waiter *w)
@@ -87,17 +87,17 @@ void waits_release_beyond(uint32_t count)
 	t->wait_count = count;
 }
 
-static void wake(struct waiter *w)
+static bool wake(struct waiter *w)
 {
 	if (w->wake != nullptr)
-		w->wake(w);
-	else
-		thread_unpark(w->thread);
+		return w->wake(w);
+	thread_unpark(w->thread);
+	return true;
 }
 
 void wait_wake_all(struct wait_queue *q)
 {
-	struct waiter *w;
+	struct waiter *w, *served = nullptr;
 
 	/* A waiter adds itself before it looks at its condition, and the caller has changed the
 	 * condition before this look: with the fence one of the two sees the other, and an empty
@@ -106,8 +106,17 @@ void wait_wake_all(struct wait_queue *q)
 	if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
 		return;
 	spin_lock(&q->lock);
-	list_for_each(w, &q->waiters, link)
-		wake(w);
+	list_for_each(w, &q->waiters, link) {
+		bool one = w->exclusive && w->wake != nullptr;
+
+		if ((!one || served == nullptr) && wake(w) && one)
+			served = w;
+	}
+	/* To the back, so that the next event reaches another one. */
+	if (served != nullptr) {
+		list_remove(&served->link);
+		list_push_back(&q->waiters, &served->link);
+	}
 	spin_unlock(&q->lock);
 }
 

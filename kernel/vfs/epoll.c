@@ -7,7 +7,7 @@
  * ready watch's file anew and puts level-triggered ones that are still ready back. Watches change under `lock`; the
  * ready list has a spinlock of its own, taken inside queue locks, so both are unchecked leaves of the lock order. A
  * watch holds no reference to its file: the file's last close removes it. An instance may watch another; circles and
- * depths above five are refused.
+ * depths above five are refused. EPOLLWAKEUP keeps a system from suspending, which this one never does.
  */
 #include "internal.h"
 #include "poll.h"
@@ -60,12 +60,14 @@ static void mark_ready(struct epoll_watch *w)
 	spin_unlock(&e->ready_lock);
 }
 
-static void watch_woken(struct waiter *waiter)
+static bool watch_woken(struct waiter *waiter)
 {
 	struct epoll_watch *w = container_of(waiter, struct watch_queue, waiter)->watch;
+	bool awaited = !list_empty(&w->epoll->queue.waiters);
 
 	mark_ready(w);
 	wait_wake_all(&w->epoll->queue);
+	return awaited;
 }
 
 static void watch_queue_add(struct poll_table *table, struct wait_queue *q)
@@ -79,7 +81,7 @@ static void watch_queue_add(struct poll_table *table, struct wait_queue *q)
 	slot->owner = table->owner;
 	if (slot->owner != nullptr)
 		shared_wait_get(slot->owner);
-	wait_add_callback(q, &slot->waiter, watch_woken);
+	wait_add_callback(q, &slot->waiter, w->event.events & EPOLLEXCLUSIVE, watch_woken);
 }
 
 /* watches_lock is held: the file is still there. */
@@ -327,6 +329,8 @@ static int control(struct epoll *e, const struct file *own, struct file *f, int 
 		error = w != nullptr ? -EEXIST : watch_add(e, f, fd, event);
 	else if (w == nullptr)
 		error = -ENOENT;
+	else if (operation == EPOLL_CTL_MOD && (w->event.events & EPOLLEXCLUSIVE))
+		error = -EINVAL;
 	else if (operation == EPOLL_CTL_MOD)
 		error = watch_modify(e, w, event);
 	else
@@ -334,6 +338,14 @@ static int control(struct epoll *e, const struct file *own, struct file *f, int 
 	mutex_unlock(&e->lock);
 	mutex_unlock(&watches_lock);
 	return error;
+}
+
+/* EPOLLEXCLUSIVE: of the instances that watch a file so, an event reaches one that is waited for (epoll_ctl(2)). */
+static bool exclusive_allowed(const struct file *f, uint32_t events)
+{
+	constexpr uint32_t allowed = POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
+
+	return !(events & EPOLLEXCLUSIVE) || (f->ops != &epoll_ops && !(events & ~allowed));
 }
 
 static long sys_epoll_ctl(int epfd, uint32_t operation, int fd, user_addr event_at)
@@ -346,6 +358,8 @@ static long sys_epoll_ctl(int epfd, uint32_t operation, int fd, user_addr event_
 		return -EINVAL;
 	if (operation != EPOLL_CTL_DEL && get_user(event, event_at) != 0)
 		return -EFAULT;
+	if (operation == EPOLL_CTL_MOD && (event.events & EPOLLEXCLUSIVE))
+		return -EINVAL;
 	int error = epoll_of(epfd, &r, &e);
 	if (error != 0)
 		return error;
@@ -354,7 +368,7 @@ static long sys_epoll_ctl(int epfd, uint32_t operation, int fd, user_addr event_
 		struct file *f = target.file;
 		bool pollable = f->ops->poll != nullptr;
 
-		if (f == r.file)
+		if (f == r.file || !exclusive_allowed(f, event.events))
 			error = -EINVAL;
 		else
 			error = pollable ? control(e, r.file, f, fd, operation, &event) : -EPERM;

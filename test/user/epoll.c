@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -232,6 +233,47 @@ static void signals_of_the_dead(void)
 		EXITS(CHILD(OK(pipe(ends))), 0);
 }
 
-KTAP_MAIN(CASE(signals_of_the_dead), CASE(level_triggered), CASE(edge_triggered), CASE(one_shot), CASE(wrong_use),
-	  CASE(closing_removes), CASE(instances_within_instances), CASE(chains_are_bounded), CASE(waiting),
-	  CASE(many_files), CASE(semaphores))
+enum { INSTANCES = 4 };
+static int instances[INSTANCES];
+static _Atomic int woken;
+
+static void *wait_at(void *arg)
+{
+	struct epoll_event e;
+
+	if (epoll_wait(instances[(intptr_t)arg], &e, 1, -1) == 1)
+		woken++;
+	return nullptr;
+}
+
+/* Of the instances that watch exclusively, an event wakes one. */
+static void exclusive(void)
+{
+	pthread_t threads[INSTANCES];
+	struct epoll_event e = {.events = EPOLLIN | EPOLLEXCLUSIVE};
+	int fd = OK(eventfd(0, EFD_SEMAPHORE)), inner = OK(epoll_create1(0));
+
+	for (intptr_t i = 0; i < INSTANCES; i++) {
+		instances[i] = OK(epoll_create1(0));
+		OK(epoll_ctl(instances[i], EPOLL_CTL_ADD, fd, &e));
+		EQUAL(pthread_create(&threads[i], nullptr, wait_at, (void *)i), 0);
+	}
+	usleep(50'000);
+	for (int i = 0; i < INSTANCES; i++) {
+		OK(eventfd_write(fd, 1));
+		while (woken <= i)
+			usleep(1000);
+		usleep(20'000);
+		EQUAL(woken, i + 1);
+	}
+	for (int i = 0; i < INSTANCES; i++)
+		EQUAL(pthread_join(threads[i], nullptr), 0);
+	FAILS(EINVAL, epoll_ctl(instances[0], EPOLL_CTL_MOD, fd, &e));
+	FAILS(EINVAL, epoll_ctl(instances[0], EPOLL_CTL_MOD, fd, &(struct epoll_event){.events = EPOLLIN}));
+	FAILS(EINVAL, epoll_ctl(instances[0], EPOLL_CTL_ADD, inner, &e));
+	FAILS(EINVAL, watch(inner, fd, EPOLLIN | EPOLLEXCLUSIVE | EPOLLONESHOT));
+}
+
+KTAP_MAIN(CASE(exclusive), CASE(signals_of_the_dead), CASE(level_triggered), CASE(edge_triggered), CASE(one_shot),
+	  CASE(wrong_use), CASE(closing_removes), CASE(instances_within_instances), CASE(chains_are_bounded),
+	  CASE(waiting), CASE(many_files), CASE(semaphores))

@@ -22,10 +22,10 @@ struct waiter {
 				    out; not with a callback */
 	struct thread *thread;
 	struct wait_queue *queue;
-	bool exclusive; /* wait_wake_one wakes only one of these */
-	/* Called in place of waking the thread, with the queue's spinlock held: must not sleep.
-	 * nullptr: unpark. */
-	void (*wake)(struct waiter *w);
+	bool exclusive; /* of these one is enough: wait_wake_one, and with a callback wait_wake_all, stop there */
+	/* Called in place of waking the thread, with the queue's spinlock held: must not sleep. Returns whether
+	 * somebody was waiting there. nullptr: unpark. */
+	bool (*wake)(struct waiter *w);
 };
 /* A queue that outlives the object whose events it announces: for what watches with a callback and may go later. */
 struct shared_wait {
@@ -38,7 +38,7 @@ void shared_wait_put(struct shared_wait *w);
 #define WAIT_QUEUE_INIT(name) {.lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters)}
 void wait_queue_init(struct wait_queue *q);
 void wait_add(struct wait_queue *q, struct waiter *w); /* w->thread = current */
-void wait_add_callback(struct wait_queue *q, struct waiter *w, void (*wake)(struct waiter *w));
+void wait_add_callback(struct wait_queue *q, struct waiter *w, bool exclusive, bool (*wake)(struct waiter *w));
 void wait_remove(struct waiter *w);
 /* Takes the current thread out of all queues but the `count` it entered first (containment). */
 void waits_release_beyond(uint32_t count);
