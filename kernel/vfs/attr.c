@@ -292,7 +292,8 @@ static int allocate_inode(struct inode *i, uint32_t mode, uint64_t offset, uint6
 		return -EOPNOTSUPP;
 	mutex_lock(&i->lock);
 	bool grows = !(mode & FALLOC_FL_KEEP_SIZE) && offset + length > i->size;
-	int error = (i->seals & F_SEAL_WRITE) || (grows && (i->seals & F_SEAL_GROW)) ? -EPERM : 0;
+	bool writes = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
+	int error = (writes && (i->seals & F_SEALS_WRITE)) || (grows && (i->seals & F_SEAL_GROW)) ? -EPERM : 0;
 	if (error == 0)
 		error = guard_run(inode_component(i), i->ops->allocate(i, mode, offset, length));
 	if (error == 0)

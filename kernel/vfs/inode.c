@@ -203,8 +203,7 @@ int inode_truncate(struct inode *i, uint64_t size)
 		return -EINVAL;
 	mutex_lock(&i->lock);
 	int error = 0;
-	if (i->seals & F_SEAL_WRITE || (size < i->size && (i->seals & F_SEAL_SHRINK)) ||
-	    (size > i->size && (i->seals & F_SEAL_GROW)))
+	if ((size < i->size && (i->seals & F_SEAL_SHRINK)) || (size > i->size && (i->seals & F_SEAL_GROW)))
 		error = -EPERM;
 	if (error == 0)
 		error = guard_run(inode_component(i), i->ops->truncate(i, size));
@@ -239,6 +238,21 @@ void inode_fill_stat(struct inode *i, struct stat *out)
 		.st_ctime_s = i->ctime_ns / 1000000000,
 		.st_ctime_ns = (uint64_t)(i->ctime_ns % 1000000000),
 	};
+}
+
+bool inode_map_writable_get(struct inode *i)
+{
+	int32_t n = __atomic_load_n(&i->writable_maps, __ATOMIC_RELAXED);
+
+	while (n >= 0)
+		if (__atomic_compare_exchange_n(&i->writable_maps, &n, n + 1, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+void inode_map_writable_put(struct inode *i)
+{
+	__atomic_fetch_sub(&i->writable_maps, 1, __ATOMIC_RELEASE);
 }
 
 static void sort_by_address(struct inode **list, uint32_t count)

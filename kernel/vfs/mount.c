@@ -8,12 +8,13 @@
  */
 #include "mount.h"
 #include "internal.h"
+#include "mount_table.h"
 #include "super.h"
 
 #include <kernel/guard.h>
 #include <kernel/text.h>
 
-static struct mutex mount_change = MUTEX_INIT(mount_change, RANK_MOUNT);
+struct mutex mount_change = MUTEX_INIT(mount_change, RANK_MOUNT);
 static struct spinlock table_lock = SPINLOCK_INIT(RANK_MOUNT_TABLE);
 static struct list table GUARDED_BY(&table_lock) = LIST_INIT(table);
 static struct mount *root_mount GUARDED_BY(&table_lock);
@@ -22,7 +23,7 @@ static uint32_t next_id;
 enum : uint32_t {
 	MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME |
 		      MS_NOSYMFOLLOW,
-	SUPER_FLAGS = MS_RDONLY | MS_SYNCHRONOUS | MS_DIRSYNC | MS_LAZYTIME | MS_MANDLOCK,
+	SUPER_FLAGS = MS_RDONLY | MS_LAZYTIME,
 };
 
 void mount_get(struct mount *m)
@@ -52,8 +53,7 @@ void path_put(const struct path *p)
 	mount_put(p->mount);
 }
 
-/* Takes over the caller's share of sb. */
-static struct mount *mount_create(struct superblock *sb, struct dentry *root, const char *source, uint32_t flags)
+struct mount *mount_create(struct superblock *sb, struct dentry *root, const char *source, uint32_t flags)
 {
 	struct mount *m = kmalloc(sizeof(*m));
 
@@ -143,8 +143,7 @@ void mount_root_path(struct path *out)
 	mount_cross(out);
 }
 
-/* Makes m cover `at` (its references are taken over); the table takes over m's first reference. */
-static void mount_attach(struct mount *m, const struct path *at) REQUIRES(mount_change)
+void mount_attach(struct mount *m, const struct path *at) REQUIRES(mount_change)
 {
 	spin_lock(&table_lock);
 	m->parent = at->mount;
@@ -174,7 +173,20 @@ static void mount_detach(struct mount *m, struct path *was) REQUIRES(mount_chang
 	spin_unlock(&table_lock);
 }
 
-static int check_mount_point(const struct path *at, const struct dentry *root)
+struct mount *mount_child_after(const struct mount *parent, uint32_t id)
+{
+	struct mount *m, *found = nullptr;
+
+	spin_lock(&table_lock);
+	list_for_each(m, &table, link) {
+		if (m->parent == parent && m->id > id && (found == nullptr || m->id < found->id))
+			found = m;
+	}
+	spin_unlock(&table_lock);
+	return found;
+}
+
+int mount_check_point(const struct path *at, const struct dentry *root)
 {
 	if (S_ISDIR(at->dentry->inode->mode) != S_ISDIR(root->inode->mode))
 		return -ENOTDIR;
@@ -201,7 +213,7 @@ int mount_at(struct path *at, const char *type, const char *source, uint32_t fla
 		return -ENOMEM;
 	}
 	mutex_lock(&mount_change);
-	error = check_mount_point(at, m->root);
+	error = mount_check_point(at, m->root);
 	/* The same filesystem at the same place once more would only hide itself. */
 	if (error == 0 && at->mount->sb == sb && at->dentry == at->mount->root && at->mount->parent != nullptr)
 		error = -EBUSY;
@@ -250,38 +262,6 @@ int mount_root(const char *type, const char *data)
 	return 0;
 }
 
-static int bind_one(const struct path *from, struct path *at)
-{
-	superblock_share(from->mount->sb);
-	struct mount *m = mount_create(from->mount->sb, from->dentry, from->mount->source, from->mount->flags);
-	if (m == nullptr) {
-		superblock_put(from->mount->sb);
-		return -ENOMEM;
-	}
-	mutex_lock(&mount_change);
-	int error = check_mount_point(at, m->root);
-	if (error == 0) {
-		path_get(at);
-		mount_attach(m, at);
-	}
-	mutex_unlock(&mount_change);
-	if (error != 0)
-		mount_put(m);
-	return error;
-}
-
-int mount_bind(const char *from_path, struct path *at)
-{
-	struct path from;
-
-	int error = path_lookup(AT_FDCWD, from_path, WALK_FOLLOW, &from);
-	if (error != 0)
-		return error;
-	error = bind_one(&from, at);
-	path_put(&from);
-	return error;
-}
-
 /* Whether `inner` is m or mounted somewhere on it. */
 static bool mount_is_below(const struct mount *inner, const struct mount *m) REQUIRES(table_lock)
 {
@@ -300,7 +280,7 @@ int mount_move(const char *from_path, struct path *at)
 	if (error != 0)
 		return error;
 	mutex_lock(&mount_change);
-	error = check_mount_point(at, from.dentry);
+	error = mount_check_point(at, from.dentry);
 	spin_lock(&table_lock);
 	if (error == 0 && (from.dentry != from.mount->root || from.mount->parent == nullptr))
 		error = -EINVAL;
@@ -437,29 +417,4 @@ uint32_t mount_parent_id(struct mount *m)
 	uint32_t id = m->parent != nullptr ? m->parent->id : m->id;
 	spin_unlock(&table_lock);
 	return id;
-}
-
-void mount_show_flags(struct mount *m, struct text_buffer *b)
-{
-	static const struct {
-		uint32_t flag;
-		const char *text;
-	} names[] = {
-		{MS_NOSUID, ",nosuid"},	  {MS_NODEV, ",nodev"},		  {MS_NOEXEC, ",noexec"},
-		{MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"}, {MS_RELATIME, ",relatime"},
-	};
-	uint32_t flags = m->flags;
-
-	text_printf(b, "%s", flags & MS_RDONLY ? "ro" : "rw");
-	for (size_t n = 0; n < ARRAY_LEN(names); n++) {
-		if (flags & names[n].flag)
-			text_printf(b, "%s", names[n].text);
-	}
-}
-
-void mount_show_options(struct mount *m, struct text_buffer *b)
-{
-	mount_show_flags(m, b);
-	if (m->sb->ops->show_options != nullptr)
-		(void)guard_run_void(m->sb->type->component, m->sb->ops->show_options(m->sb, b));
 }

@@ -7,7 +7,7 @@
 
 [[nodiscard]] int mount_root(const char *type, const char *data);
 [[nodiscard]] int mount_at(struct path *at, const char *type, const char *source, uint32_t flags, const char *data);
-[[nodiscard]] int mount_bind(const char *from_path, struct path *at);
+[[nodiscard]] int mount_bind(const char *from_path, struct path *at, bool recursive);
 [[nodiscard]] int mount_move(const char *from_path, struct path *at);
 [[nodiscard]] int mount_remount(struct path *at, uint32_t flags, bool bind, const char *data);
 [[nodiscard]] int mount_detach_path(struct path *p, uint32_t flags);

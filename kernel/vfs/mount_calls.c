@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* mount(2), umount2(2), pivot_root(2). */
+/* mount(2), umount2(2), pivot_root(2); and a mount's flags as text. */
 #include "internal.h"
 #include "mount.h"
 
+#include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
+#include <kernel/text.h>
 
 enum : uint32_t {
-	/* Silently accepted: they say how, not what. */
-	MOUNT_HINTS = MS_SILENT | MS_LAZYTIME | MS_DIRSYNC | MS_SYNCHRONOUS | MS_MANDLOCK,
+	/* They allow what is done anyway: to say little, and to keep times in memory. */
+	MOUNT_HINTS = MS_SILENT | MS_LAZYTIME,
 	MOUNT_KNOWN = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_REMOUNT | MS_NOSYMFOLLOW | MS_NOATIME |
 		      MS_NODIRATIME | MS_BIND | MS_MOVE | MS_REC | MS_RELATIME | MS_STRICTATIME | MS_PRIVATE |
 		      MS_SHARED | MS_SLAVE | MS_UNBINDABLE | MOUNT_HINTS,
@@ -49,7 +51,7 @@ static int do_mount(struct mount_texts *t, struct path *at, uint32_t flags)
 	if (flags & MS_REMOUNT)
 		return mount_remount(at, flags, flags & MS_BIND, t->data);
 	if (flags & MS_BIND)
-		return mount_bind(t->source.text, at);
+		return mount_bind(t->source.text, at, flags & MS_REC);
 	if (flags & PROPAGATION)
 		/* Mounts propagate nowhere: private is what they are. */
 		return flags & (MS_PRIVATE | MS_SLAVE) && !(flags & (MS_SHARED | MS_UNBINDABLE)) ? 0 : -EINVAL;
@@ -103,10 +105,9 @@ static long sys_umount2(user_addr target, uint32_t flags)
 {
 	struct path p;
 
-	if (flags & ~(uint32_t)(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW))
+	/* MNT_FORCE too: no filesystem has requests that could be given up. */
+	if (flags & ~(uint32_t)(MNT_DETACH | UMOUNT_NOFOLLOW))
 		return syscall_refuse_flags(NR_umount2, flags);
-	if (flags & MNT_EXPIRE)
-		return syscall_refuse_flags(NR_umount2, MNT_EXPIRE);
 	int error = CAP_CHECK(CAP_SYS_ADMIN);
 	if (error != 0)
 		return error;
@@ -158,3 +159,28 @@ static long sys_pivot_root(user_addr new_root, user_addr put_old)
 	return error;
 }
 SYSCALL(pivot_root);
+
+void mount_show_flags(struct mount *m, struct text_buffer *b)
+{
+	static const struct {
+		uint32_t flag;
+		const char *text;
+	} names[] = {
+		{MS_NOSUID, ",nosuid"},	  {MS_NODEV, ",nodev"},		  {MS_NOEXEC, ",noexec"},
+		{MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"}, {MS_RELATIME, ",relatime"},
+	};
+	uint32_t flags = m->flags;
+
+	text_printf(b, "%s", flags & MS_RDONLY ? "ro" : "rw");
+	for (size_t n = 0; n < ARRAY_LEN(names); n++) {
+		if (flags & names[n].flag)
+			text_printf(b, "%s", names[n].text);
+	}
+}
+
+void mount_show_options(struct mount *m, struct text_buffer *b)
+{
+	mount_show_flags(m, b);
+	if (m->sb->ops->show_options != nullptr)
+		(void)guard_run_void(m->sb->type->component, m->sb->ops->show_options(m->sb, b));
+}

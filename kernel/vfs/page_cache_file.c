@@ -62,7 +62,7 @@ static long check_write(struct inode *i, uint64_t pos, size_t n)
 	struct process *p = process_current();
 	uint64_t limit = p != nullptr ? process_rlimit(RLIMIT_FSIZE) : RLIM_INFINITY;
 
-	if (i->seals & F_SEAL_WRITE)
+	if (i->seals & F_SEALS_WRITE)
 		return -EPERM;
 	if ((i->seals & F_SEAL_GROW) && pos + n > i->size) {
 		if (pos >= i->size)

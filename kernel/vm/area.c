@@ -7,7 +7,9 @@
  */
 #include "vm_internal.h"
 
+#include <kernel/log.h>
 #include <kernel/slab.h>
+#include <kernel/vfs.h>
 
 /* How many areas exist for inodes that hash to a slot: tells cheaply that an inode is not mapped.
  */
@@ -59,6 +61,12 @@ static void count_pages(struct vm_space *s, const struct vm_area *a, int64_t pag
 		s->locked_pages += (uint64_t)pages;
 }
 
+/* A mapping through which its file can be written, now or after mprotect. */
+static bool writes_file(const struct vm_area *a)
+{
+	return a->file && a->file->inode && (a->flags & AREA_SHARED) && (a->flags & AREA_MAY_WRITE);
+}
+
 static int64_t pages_of(const struct vm_area *a)
 {
 	return (int64_t)((area_end(a) - area_start(a)) >> PAGE_SHIFT);
@@ -71,6 +79,9 @@ void area_insert(struct vm_space *s, struct vm_area *a) NO_THREAD_SAFETY
 	count_pages(s, a, pages_of(a));
 	if (a->file && a->file->inode)
 		__atomic_fetch_add(inode_slot(a->file->inode), 1, __ATOMIC_RELEASE);
+	/* It is a part or a copy of one that there is, or mmap keeps the file unsealed meanwhile. */
+	if (writes_file(a) && !inode_map_writable_get(a->file->inode))
+		KASSERT(!"a sealed file is mapped for writing");
 }
 
 void area_remove(struct vm_space *s, struct vm_area *a, struct list *dead)
@@ -81,6 +92,8 @@ void area_remove(struct vm_space *s, struct vm_area *a, struct list *dead)
 	count_pages(s, a, -pages_of(a));
 	if (a->file && a->file->inode)
 		__atomic_fetch_sub(inode_slot(a->file->inode), 1, __ATOMIC_RELEASE);
+	if (writes_file(a))
+		inode_map_writable_put(a->file->inode);
 	list_push_back(dead, &a->dead);
 }
 

@@ -8,6 +8,7 @@
  */
 #include "vm_internal.h"
 
+#include <abi/fcntl.h>
 #include <abi/stat.h>
 #include <kernel/syscall.h>
 #include <kernel/vfs.h>
@@ -30,7 +31,10 @@ static long check_file(const struct file *file, uint32_t prot, bool shared, uint
 		return -EACCES;
 	if (file->path.mount && (prot & PROT_EXEC) && (file->path.mount->flags & MS_NOEXEC))
 		return -EPERM;
-	if (!shared || (file->mode & FILE_WRITE))
+	bool sealed = shared && file->inode && (file->inode->seals & F_SEALS_WRITE);
+	if (sealed && (prot & PROT_WRITE))
+		return -EPERM;
+	if (!shared || ((file->mode & FILE_WRITE) && !sealed))
 		*area_flags |= AREA_MAY_WRITE;
 	return 0;
 }
@@ -60,6 +64,21 @@ static long map_and_populate(struct vm_space *s, struct map_request *r, uint32_t
 	areas_bury(&dead);
 	if (at > 0 && populate && !(flags & MAP_NONBLOCK))
 		vm_populate(s, (uint64_t)at, (uint64_t)at + r->length, true); /* as far as it goes: mmap(2) */
+	return at;
+}
+
+static long map_file(struct vm_space *s, struct map_request *r, uint32_t flags, bool shared)
+{
+	long at = check_file(r->file, r->prot, shared, &r->area_flags);
+
+	if (at != 0)
+		return at;
+	struct inode *i = shared && (r->area_flags & AREA_MAY_WRITE) ? r->file->inode : nullptr;
+	if (i && !inode_map_writable_get(i))
+		return -EPERM; /* sealed since the check */
+	at = map_and_populate(s, r, flags);
+	if (i)
+		inode_map_writable_put(i);
 	return at;
 }
 
@@ -123,9 +142,7 @@ static long sys_mmap(unsigned long address, unsigned long length, unsigned long 
 	if (error)
 		return error;
 	r.file = file.file;
-	long at = check_file(file.file, r.prot, shared, &r.area_flags);
-	if (at == 0)
-		at = map_and_populate(vm_current(), &r, (uint32_t)flags);
+	long at = map_file(vm_current(), &r, (uint32_t)flags, shared);
 	file_ref_put(file);
 	return at;
 }

@@ -168,6 +168,46 @@ static void bind_and_move(void)
 	OK(umount("n"));
 }
 
+/* What is mounted below comes along with MS_REC alone, even into the tree itself; what is beside does not. */
+static void bind_trees(void)
+{
+	prepare();
+	OK(mkdir("a", 0755));
+	OK(mkdir("a/x", 0755));
+	OK(mkdir("beside", 0755));
+	OK(mount("one", "a/x", "tmpfs", MS_NODEV, nullptr));
+	OK(mkdir("a/x/y", 0755));
+	OK(mount("two", "a/x/y", "tmpfs", 0, nullptr));
+	OK(mkdir("a/x/y/into", 0755));
+	ktap_write_file("a/x/y/deep", "x");
+	OK(mount("three", "beside", "tmpfs", 0, nullptr));
+	OK(mount("a", "m", nullptr, MS_BIND, nullptr));
+	FAILS(ENOENT, access("m/x/y", F_OK));
+	OK(umount("m"));
+	OK(mount("a", "m", nullptr, MS_BIND | MS_REC, nullptr));
+	OK(access("m/x/y/deep", F_OK));
+	ktap_write_file("m/x/y/new", "y");
+	OK(access("a/x/y/new", F_OK));
+	OK(mount("a", "a/x/y/into", nullptr, MS_BIND | MS_REC, nullptr));
+	OK(access("a/x/y/into/x/y/deep", F_OK));
+	FAILS(ENOENT, access("a/x/y/into/x/y/into/x", F_OK));
+	static const char *const order[] = {"a/x/y/into/x/y", "a/x/y/into/x", "a/x/y/into", "m/x/y", "m/x", "m",
+					    "a/x/y",	      "a/x",	      "beside"};
+	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++)
+		OK(umount(order[i]));
+}
+
+static void flags_that_do_nothing_are_refused(void)
+{
+	prepare();
+	FAILS(EINVAL, mount("t", "m", "tmpfs", MS_SYNCHRONOUS, nullptr));
+	FAILS(EINVAL, mount("t", "m", "tmpfs", MS_DIRSYNC, nullptr));
+	FAILS(EINVAL, mount("t", "m", "tmpfs", MS_MANDLOCK, nullptr));
+	OK(mount("t", "m", "tmpfs", 0, nullptr));
+	FAILS(EINVAL, umount2("m", MNT_FORCE));
+	OK(umount("m"));
+}
+
 static void change_of_root(void)
 {
 	prepare();
@@ -179,6 +219,36 @@ static void change_of_root(void)
 		    FAILS(ENOENT, access("/tmp", F_OK))),
 	      0);
 	OK(umount("m"));
+}
+
+/* The sealed file cannot be changed through mappings either. */
+static void seal_and_map(int fd)
+{
+	char *map = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	CHECK(map != MAP_FAILED);
+	FAILS(EBUSY, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	EXITS(CHILD(OK(munmap(map, 8192)); FAILS(EBUSY, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE))), 0);
+	OK(munmap(map, 4096));
+	FAILS(EBUSY, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	OK(mprotect(map + 4096, 4096, PROT_READ)); /* it may become writable again */
+	FAILS(EBUSY, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	OK(munmap(map + 4096, 4096));
+	map = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	OK(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	*map = 'z'; /* older mappings go on */
+	FAILS(EPERM, pwrite(fd, "x", 1, 0));
+	FAILS(EPERM, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
+	FAILS(EBUSY, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	OK(munmap(map, 4096));
+	FAILS(EPERM, mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	map = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(map != MAP_FAILED);
+	FAILS(EACCES, mprotect(map, 4096, PROT_READ | PROT_WRITE));
+	char *own = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	CHECK(own != MAP_FAILED);
+	*own = 'y';
+	CHECK(*map != 'y');
 }
 
 static void memory_files(void)
@@ -204,9 +274,17 @@ static void memory_files(void)
 	FAILS(EPERM, ftruncate(fd, 16384));
 	FAILS(EPERM, pwrite(fd, "x", 1, 8192));
 	EQUAL(pwrite(fd, "x", 1, 0), 1);
+	seal_and_map(fd);
 	OK(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SEAL));
 	FAILS(EPERM, pwrite(fd, "x", 1, 0));
+	FAILS(EPERM, mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	CHECK(mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED);
 	FAILS(EPERM, fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+	int sizes = OK(memfd_create("sizes", MFD_ALLOW_SEALING));
+	OK(fcntl(sizes, F_ADD_SEALS, F_SEAL_WRITE));
+	OK(ftruncate(sizes, 8192)); /* the size has seals of its own */
+	OK(ftruncate(sizes, 4096));
+	OK(fallocate(sizes, 0, 0, 16384));
 	FAILS(EPERM, fcntl(OK(memfd_create("plain", 0)), F_ADD_SEALS, F_SEAL_SHRINK));
 }
 
@@ -289,4 +367,5 @@ static void walks_meanwhile(void)
 }
 
 KTAP_MAIN(CASE(holes), CASE(walks_meanwhile), CASE(covering), CASE(busy_and_lazy), CASE(limits), CASE(read_only),
-	  CASE(bind_and_move), CASE(change_of_root), CASE(memory_files), CASE(unnamed_files))
+	  CASE(bind_and_move), CASE(bind_trees), STELLUX_CASE(flags_that_do_nothing_are_refused), CASE(change_of_root),
+	  CASE(memory_files), CASE(unnamed_files))

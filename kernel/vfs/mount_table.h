@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* What mount.c, which owns the table, shares with mount_bind.c. */
+#ifndef KERNEL_VFS_MOUNT_TABLE_H
+#define KERNEL_VFS_MOUNT_TABLE_H
+
+#include <kernel/vfs.h>
+
+extern struct mutex mount_change; /* serialises mounting and unmounting */
+
+/* Takes over the caller's share of sb. nullptr: out of memory, nothing taken. */
+struct mount *mount_create(struct superblock *sb, struct dentry *root, const char *source, uint32_t flags);
+/* Makes m cover `at` (its references are taken over); the table takes over m's first reference. */
+void mount_attach(struct mount *m, const struct path *at) REQUIRES(mount_change);
+/* Whether something with this root can be mounted there. -ENOTDIR, -ENOENT. */
+[[nodiscard]] int mount_check_point(const struct path *at, const struct dentry *root);
+/* What is mounted on `parent` with the smallest id above this one, or nullptr. */
+struct mount *mount_child_after(const struct mount *parent, uint32_t id) REQUIRES(mount_change);
+
+#endif
