@@ -159,11 +159,16 @@ def own_terminal():
     end_with_parent()
 
 
-def open_host(archive):
-    """A root login shell over the archive on a pseudo-terminal, in its own mount, PID, UTS, IPC and network namespaces."""
+def open_host(archive, busybox=None):
+    """A root login shell over the archive on a pseudo-terminal, in its own mount, PID, UTS, IPC and network namespaces.
+    busybox: a binary for this machine in place of the archive's."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="stellux-session-"))
     (folder / "tree").mkdir()
     unpack(archive, folder / "tree")
+    if busybox:
+        there = (folder / "tree/bin/busybox").stat()
+        shutil.copyfile(busybox, folder / "tree/bin/busybox")
+        os.utime(folder / "tree/bin/busybox", (there.st_mtime, there.st_mtime))
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     rights = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]

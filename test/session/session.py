@@ -17,15 +17,21 @@ steps.txt holds the session, a step a line:
     key TEXT   types keys; \\r, \\x03, \\x1b and so on are understood
     applets    `--help` of every applet, ten to a line
 
+Where this machine cannot run the other's BusyBox, it runs that of its own architecture from the same package; what must
+differ then (the machine's name, the binary's checksum) is translated in what came back here, and everything else is
+compared as ever.
+
 This machine goes first. A step without a prompt ends there when nothing more comes and all processes sleep; on Stellux, when
 as much has come.
 filter.txt lists what is replaced before the comparison: pattern<TAB>replacement<TAB>reason.
 """
 import argparse
+import hashlib
 import os
 import pathlib
 import re
 import shlex
+import subprocess
 import sys
 
 import consoles
@@ -37,6 +43,24 @@ PROMPT = re.compile(rb"(?:^|[\r\n])[^\r\n]*[#$] \x1b\[6n$")
 QUIET_S = 0.05
 HERE_LIMIT_S, PROMPT_LIMIT_S, KEY_LIMIT_S, BOOT_LIMIT_S = 30, 90, 20, 120
 APPLETS_PER_STEP = 10
+
+
+DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def busybox_for(arch):
+    """The BusyBox of the locked package for this architecture."""
+    folder = pathlib.Path(f"build/third_party/busybox-static-{DEBIAN[arch]}")
+    subprocess.run([sys.executable, "tools/fetch", "busybox-static", DEBIAN[arch], str(folder)], check=True)
+    return next(path for path in (folder / "bin/busybox", folder / "usr/bin/busybox") if path.exists())
+
+
+def translations(here, there):
+    """[(bytes that this machine's session shows, bytes that the other must show)]"""
+    def checksum(arch):
+        return hashlib.sha256(busybox_for(arch).read_bytes()).hexdigest().encode()
+
+    return [(here.encode(), there.encode()), (checksum(here), checksum(there))]
 
 
 class Step:
@@ -182,7 +206,9 @@ def main():
     machine = Machine.from_environment()
     archive = args.archive or machine.build / "initramfs.cpio"
     filters = read_filters(HERE / "filter.txt")
-    host = consoles.open_host(archive)
+    here = os.uname().machine
+    foreign = here != machine.arch
+    host = consoles.open_host(archive, busybox_for(here) if foreign else None)
     target = None
     try:
         sections = read_steps(pathlib.Path(args.steps), host.folder / "tree")
@@ -191,9 +217,12 @@ def main():
         greeting = Step("$", "(the first prompt)", b"")
         greeting.golden = first_prompt(host, 30)
         record_golden(host, sections)
+        for mine, theirs in translations(here, machine.arch) if foreign else ():
+            for step in (step for steps in sections.values() for step in steps):
+                step.golden = step.golden.replace(mine, theirs)
         command = shlex.split(args.command) if args.command else machine.command(
             machine.make_image(machine.build / "test" / "session.img", "initramfs",
-                               os.environ.get("STELLUX_CMDLINE", "console=ttyS0")))
+                               os.environ.get("STELLUX_CMDLINE", f"console={machine.facts['console']}")))
         target = consoles.open_machine(command)
         print(f"KTAP version 1\n1..{len(sections)}", flush=True)
         greeting.actual = first_prompt(target, BOOT_LIMIT_S)
