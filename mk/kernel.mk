@@ -70,6 +70,13 @@ $(eval $(call compile-half,k,$(KERNEL_INCLUDES)))
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): KERNEL_CFLAGS += $(LIBFDT_INCLUDES)
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): $(LIBFDT)/.version
 
+# What uname(1) shows: the system's version, and which sources it was built from.
+SOURCES_ID := $(shell find nucleus kernel lib abi -name '*.[chS]' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)
+STELLUX_VERSION := $(shell sed -n 's/^VERSION_ID=//p' user/etc/os-release)-$(SOURCES_ID)
+$(eval $(call flags-file,$(B)/version,$(STELLUX_VERSION)))
+$(B)/k/kernel/process/system.c.o: KERNEL_CFLAGS += -DSTELLUX_VERSION='"$(STELLUX_VERSION)"'
+$(B)/k/kernel/process/system.c.o: $(B)/version
+
 # A list of objects: relinks when a source appears or goes.
 $(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ)))
 

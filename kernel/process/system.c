@@ -19,7 +19,8 @@
 enum : size_t { UTS_BYTES = 65 };
 #define UTS_SYSNAME "Stellux"
 #define UTS_RELEASE "6.1.0-stellux"
-#define UTS_VERSION "#1 SMP PREEMPT"
+/* STELLUX_VERSION comes from the build: the number in user/etc/os-release and what the sources hash to. */
+#define UTS_VERSION "#1 SMP PREEMPT " STELLUX_VERSION
 
 struct abi_utsname {
 	char sysname[UTS_BYTES], nodename[UTS_BYTES], release[UTS_BYTES], version[UTS_BYTES], machine[UTS_BYTES],
@@ -218,7 +219,7 @@ static int show_text(struct text_buffer *b, void *arg)
 
 static int show_version(struct text_buffer *b, void *)
 {
-	text_printf(b, "%s version %s %s\n", UTS_SYSNAME, UTS_RELEASE, UTS_VERSION);
+	text_printf(b, "%s version %s (clang %s) %s\n", UTS_SYSNAME, UTS_RELEASE, __clang_version__, UTS_VERSION);
 	return 0;
 }
 

@@ -392,6 +392,26 @@ static void parents_death_signal(void)
 	EQUAL(read(report[0], &c, 1), 0);
 }
 
+/* uname(2), /proc/version and /etc/os-release speak of one version. */
+static void the_version_is_told(void)
+{
+	static char release[4096], version[512];
+	struct utsname name;
+
+	ktap_read_file("/etc/os-release", release, sizeof(release));
+	char *number = strstr(release, "\nVERSION_ID=");
+	CHECK(number != nullptr && strncmp(release, "NAME=Stellux\n", 13) == 0);
+	number += 12;
+	number[strcspn(number, "\n")] = '\0';
+	OK(uname(&name));
+	/* "#1 SMP PREEMPT VERSION-SOURCES" */
+	char *told = strstr(name.version, number);
+	CHECK(told != nullptr && told[-1] == ' ' && told[strlen(number)] == '-');
+	EQUAL(strspn(told + strlen(number) + 1, "0123456789abcdef"), 12);
+	ktap_read_file("/proc/version", version, sizeof(version));
+	CHECK(strstr(version, name.version) != nullptr && strstr(version, name.release) != nullptr);
+}
+
 static const struct ktap_case cases[] = {
 	CASE(names),
 	STELLUX_CASE(stellux_names_itself),
@@ -409,6 +429,7 @@ static const struct ktap_case cases[] = {
 	CASE(read_only_mounts),
 	CASE(file_system_statistics),
 	CASE(changing_the_root),
+	STELLUX_CASE(the_version_is_told),
 	CASE(reboot_is_guarded),
 	CASE(parents_death_signal),
 };
