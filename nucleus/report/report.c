@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blame reports and panics. The culprit is the function, file and line at the program counter; its component is the
- * innermost folder of that file. The victim is looked up in the image's symbols, the pool, the frame table and the
- * address layout. The backtrace follows frame pointers through lowered memory by software translation.
+ * Blame reports and panics. The culprit is the function, file and line at the program counter, or of the call to the
+ * bracket that it is in; its component is the innermost folder of that file. The victim is looked up in the image's
+ * symbols, the pool, the frame table and the address layout. The backtrace follows frame pointers through lowered
+ * memory by software translation.
  */
 #include "report/report.h"
 #include "boot/image.h"
@@ -94,6 +95,21 @@ static void backtrace(uint64_t pc, uint64_t frame)
 			break;
 		frame = next;
 	}
+}
+
+/* Whom a report blames: a bracket is its caller's tool, so the culprit is the first outside the brackets. */
+static uint64_t culprit_of(const struct offence *o)
+{
+	uint64_t pc = o->pc, frame = o->frame, next, ret;
+
+	while (pc >= ELEVATED_BASE && pc < ELEVATED_END && read_lowered(frame, &next) &&
+	       read_lowered(frame + 8, &ret) && image_range_has(image_header()->lowered_text, ret)) {
+		pc = ret - 1;
+		if (next <= frame)
+			break;
+		frame = next;
+	}
+	return pc;
 }
 
 static void print_space(uint32_t index)
@@ -210,7 +226,7 @@ void report_offence(const struct record *r, const struct context *c, const struc
 {
 	struct symtab_place p = {};
 	char component[16];
-	bool known = lookup(o->pc, &p);
+	bool known = lookup(culprit_of(o), &p);
 
 	component_of(known ? p.file : nullptr, component);
 	log_printf("\n=== stray access caught: %s by %s ===\n", o->what, component);

@@ -216,7 +216,7 @@ const struct stray_case stray_arch_cases[] = {
 		   stray_elevate_unlisted, .needs_lowered = true),
 	{.name = "elevate-denied",
 	 .what = "elevate without the right to",
-	 .culprit = "measure_bracket",
+	 .culprit = "stray_elevate_denied",
 	 .choose = choose_privilege,
 	 .run = stray_elevate_denied},
 	STRAY_CASE("thread-pointer", "replace the kernel's thread pointer", choose_base, stray_thread_pointer,

@@ -137,7 +137,7 @@ const struct stray_case stray_arch_cases[] = {
 		   stray_elevate_unlisted, .needs_lowered = true),
 	{.name = "elevate-denied",
 	 .what = "elevate without the right to",
-	 .culprit = "portio_read8",
+	 .culprit = "stray_elevate_denied",
 	 .choose = choose_port,
 	 .run = stray_elevate_denied},
 	STRAY_CASE("wild-gs", "load a wild GS base, take a timer tick, make a nucleus call", choose_base, stray_wild_gs,
