@@ -3,7 +3,7 @@
  * /proc/privilege: how often each CPU and each component crosses the privilege boundary and where
  * the time goes, as the nucleus counts it. Writing `on` or `off` switches the accounting, which is
  * patched into the gates only while it is on. Lines: `cpu N key value…`, `component NAME key
- * value…`; privtop(1) reads them.
+ * value…`; privtop(1) reads them. `-`: not counted now. Interrupts, faults and idleness always are.
  */
 #include "core.h"
 
@@ -27,7 +27,15 @@ static const char *mode_name(uint32_t mode)
 	}
 }
 
-static void show_cpu(struct text_buffer *b, uint32_t cpu)
+static void show_value(struct text_buffer *b, const char *name, uint64_t value, bool counted)
+{
+	if (counted)
+		text_printf(b, " %s %lu", name, value);
+	else
+		text_printf(b, " %s -", name);
+}
+
+static void show_cpu(struct text_buffer *b, uint32_t cpu, bool on)
 {
 	struct account_cpu a;
 
@@ -35,23 +43,38 @@ static void show_cpu(struct text_buffer *b, uint32_t cpu)
 		return;
 	/* Out of the call area before anything else may use it. */
 	memcpy(&a, call_area(), sizeof(a));
-	text_printf(b, "cpu %u elevate %lu nucleus_call %lu syscall %lu exit %lu irq %lu fault %lu", cpu, a.elevate,
-		    a.nucleus_call, a.syscall, a.exit, a.irq, a.fault);
-	text_printf(b, " view_switch %lu tlb_flush %lu lowered_ns %lu elevated_ns %lu", a.view_switch, a.tlb_flush,
-		    a.lowered_ns, a.elevated_ns);
-	text_printf(b, " nucleus_ns %lu user_ns %lu", a.nucleus_ns, a.user_ns);
-	text_printf(b, " idle_ns %lu\n", a.idle_ns);
+	text_printf(b, "cpu %u", cpu);
+	show_value(b, "elevate", a.elevate, on);
+	show_value(b, "nucleus_call", a.nucleus_call, on);
+	show_value(b, "syscall", a.syscall, on);
+	show_value(b, "exit", a.exit, on);
+	show_value(b, "irq", a.irq, true);
+	show_value(b, "fault", a.fault, true);
+	/* Those outside the gates are always counted, which is no number to show. */
+	show_value(b, "view_switch", a.view_switch, on);
+	show_value(b, "tlb_flush", a.tlb_flush, on);
+	show_value(b, "lowered_ns", a.lowered_ns, on);
+	show_value(b, "elevated_ns", a.elevated_ns, on);
+	show_value(b, "nucleus_ns", a.nucleus_ns, on);
+	show_value(b, "user_ns", a.user_ns, on);
+	show_value(b, "idle_ns", a.idle_ns, true);
+	text_printf(b, "\n");
 }
 
-static void show_component(struct text_buffer *b, const struct component *c)
+static void show_component(struct text_buffer *b, const struct component *c, bool on)
 {
 	struct account_component a;
 
 	if (nucleus_account_read(ACCOUNT_COMPONENT, c->id) < 0)
 		return;
 	memcpy(&a, call_area(), sizeof(a));
-	text_printf(b, "component %s elevate %lu nucleus_call %lu fault %lu lowered_ns %lu elevated_ns %lu\n", c->name,
-		    a.elevate, a.nucleus_call, a.fault, a.lowered_ns, a.elevated_ns);
+	text_printf(b, "component %s", c->name);
+	show_value(b, "elevate", a.elevate, on);
+	show_value(b, "nucleus_call", a.nucleus_call, on);
+	show_value(b, "fault", a.fault, true);
+	show_value(b, "lowered_ns", a.lowered_ns, on);
+	show_value(b, "elevated_ns", a.elevated_ns, on);
+	text_printf(b, "\n");
 }
 
 static int show_privilege(struct text_buffer *b, void *)
@@ -64,9 +87,9 @@ static int show_privilege(struct text_buffer *b, void *)
 	text_printf(b, "# stellux privilege 1\nmode %s\naccounting %s\n", mode_name(boot_info()->mode),
 		    on ? "on" : "off");
 	for (uint32_t cpu = 0; cpu < boot_info()->cpu_count; cpu++)
-		show_cpu(b, cpu);
+		show_cpu(b, cpu, on);
 	for (uint32_t i = 0; (c = component_at(i)) != nullptr; i++)
-		show_component(b, c);
+		show_component(b, c, on);
 	return 0;
 }
 

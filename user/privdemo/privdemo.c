@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <termios.h>
 #include <unistd.h>
 
 struct stray_case {
@@ -91,11 +92,14 @@ static bool run_case(const struct stray_case *stray, unsigned long seed)
 		fail("open");
 	printf("%s (seed %lu): trying to %s\n", stray->name, seed, stray->what);
 	fflush(stdout);
+	/* The nucleus prints the head of a report at once, past the terminal's queue; the kernel its rest. */
+	tcdrain(STDOUT_FILENO);
 	int length = snprintf(request, sizeof(request), "case %s seed %lu\n", stray->name, seed);
 	/* The write may fail because the component was stopped in it: the result line tells. */
 	ssize_t written = write(fd, request, (size_t)length);
 	int error = errno;
 	close(fd);
+	tcdrain(STDOUT_FILENO);
 	read_result(stray->name, result, sizeof(result));
 	if (result[0] == '\0') {
 		printf("  no result: %s\n", written < 0 ? strerror(error) : "the kernel reported nothing");

@@ -7,7 +7,7 @@
  * Reads /proc/privilege every SECONDS (default 1) and shows, for each CPU and each component, the
  *crossings of the last interval per second, and for CPUs the share of time spent in each level. On
  *a terminal the screen is redrawn until `q` is pressed; -b prints one block after another instead.
- *The first block counts from boot. Accounting that is off is switched on while privtop runs.
+ *Accounting that is off is switched on while privtop runs; `-` is what is not counted because that was refused.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +49,8 @@ static const char *const field_names[FIELD_COUNT] = {
 constexpr size_t ROWS_MAX = 160;
 constexpr size_t NAME_SIZE = 24;
 
+constexpr uint64_t NOT_COUNTED = UINT64_MAX;
+
 struct row {
 	char name[NAME_SIZE];
 	bool is_cpu;
@@ -88,7 +90,7 @@ static void parse_row(struct sample *sample, bool is_cpu, const char *name, char
 		char *value = strtok_r(nullptr, " \n", &state);
 		for (size_t i = 0; value != nullptr && i < FIELD_COUNT; i++) {
 			if (strcmp(key, field_names[i]) == 0)
-				row->value[i] = strtoull(value, nullptr, 10);
+				row->value[i] = strcmp(value, "-") == 0 ? NOT_COUNTED : strtoull(value, nullptr, 10);
 		}
 	}
 }
@@ -155,7 +157,9 @@ static struct row difference(const struct row *row, const struct sample *before)
 	const struct row *old = find_row(before, row);
 
 	for (size_t i = 0; old != nullptr && i < FIELD_COUNT; i++)
-		gained.value[i] -= old->value[i];
+		gained.value[i] = gained.value[i] == NOT_COUNTED || old->value[i] == NOT_COUNTED
+					  ? NOT_COUNTED
+					  : gained.value[i] - old->value[i];
 	return gained;
 }
 
@@ -164,9 +168,20 @@ static uint64_t per_second(uint64_t count, uint64_t interval_ns)
 	return interval_ns == 0 ? 0 : (uint64_t)((double)count * 1e9 / (double)interval_ns + 0.5);
 }
 
+static void print_rate(uint64_t count, uint64_t interval_ns)
+{
+	if (count == NOT_COUNTED)
+		printf("        -");
+	else
+		printf(" %8" PRIu64, per_second(count, interval_ns));
+}
+
 static void print_share(uint64_t part_ns, uint64_t interval_ns)
 {
-	printf(" %6.2f", interval_ns == 0 ? 0.0 : 100.0 * (double)part_ns / (double)interval_ns);
+	if (part_ns == NOT_COUNTED)
+		printf("      -");
+	else
+		printf(" %6.2f", interval_ns == 0 ? 0.0 : 100.0 * (double)part_ns / (double)interval_ns);
 }
 
 static void print_table(const struct sample *now, const struct sample *before, uint64_t interval_ns, bool cpus)
@@ -185,7 +200,7 @@ static void print_table(const struct sample *now, const struct sample *before, u
 		struct row gained = difference(&now->rows[i], before);
 		printf(cpus ? "%-7s" : "%-18s", gained.name);
 		for (size_t column = 0; column < count_columns; column++)
-			printf(" %8" PRIu64, per_second(gained.value[counts[column]], interval_ns));
+			print_rate(gained.value[counts[column]], interval_ns);
 		if (cpus)
 			print_share(gained.value[USER_NS], interval_ns);
 		printf(cpus ? "" : "  ");
@@ -200,12 +215,12 @@ static void print_table(const struct sample *now, const struct sample *before, u
 	}
 }
 
-static void print_block(const struct sample *now, const struct sample *before, bool since_boot)
+static void print_block(const struct sample *now, const struct sample *before)
 {
 	uint64_t interval_ns = now->time_ns - before->time_ns;
 
-	printf("dynpriv=%s  accounting %s  per second, %s\n\n", now->mode, now->accounting ? "on" : "off",
-	       since_boot ? "since boot" : "last interval");
+	printf("dynpriv=%s  accounting %s  per second, over the last %.1f s\n\n", now->mode,
+	       now->accounting ? "on" : "off", (double)interval_ns / 1e9);
 	print_table(now, before, interval_ns, true);
 	putchar('\n');
 	print_table(now, before, interval_ns, false);
@@ -274,17 +289,15 @@ int main(int argc, char **argv)
 	signal(SIGTERM, on_signal);
 	if (!batch)
 		raw_terminal();
-	samples[1] = (struct sample){};
-	for (long i = 0; i < count; i++) {
+	take_sample(&samples[1]);
+	for (long i = 0; i < count && !pause_or_quit(batch, interval_ms); i++) {
 		struct sample *now = &samples[i % 2];
 		take_sample(now);
 		if (!batch)
 			fputs("\033[H\033[J", stdout);
 		else if (i > 0)
 			putchar('\n');
-		print_block(now, &samples[(i + 1) % 2], i == 0);
-		if (i + 1 < count && pause_or_quit(batch, interval_ms))
-			break;
+		print_block(now, &samples[(i + 1) % 2]);
 	}
 	if (!batch)
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved_tty);
