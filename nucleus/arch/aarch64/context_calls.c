@@ -108,9 +108,8 @@ long call_fpu_get(void)
 	return cpu_features.fpu_bytes;
 }
 
-/* FPSR: cumulative flags, QC and the flags of AArch32, which mean nothing. FPCR: rounding, flush to zero, default NaN,
- * AH and its companions, half precision; traps and what SVE adds stay out (DDI 0487, C5.2.8, C5.2.10). */
-enum : uint32_t { FPSR_ALLOWED = 0xf800009f, FPCR_ALLOWED = 0x07c80000 };
+/* All bits that some extension defines (DDI 0487, C5.2.8, C5.2.10): whatever the registers can hold may come back. */
+enum : uint32_t { FPSR_ALLOWED = 0xf800009f, FPCR_ALLOWED = 0x07ffbf07 };
 
 long call_fpu_set(uint32_t size)
 {

@@ -163,7 +163,8 @@ static inline pte_t pte_load(const volatile pte_t *at)
 }
 static inline void pte_store(volatile pte_t *at, pte_t e)
 {
-	*at = e;
+	/* Release: a walker that finds a new table finds it zeroed. */
+	__atomic_store_n(at, e, __ATOMIC_RELEASE);
 	/* A new entry must have reached the table walkers before its first use, and that must not have begun (D8.14).
 	 */
 	if (e & ARM_VALID)

@@ -220,8 +220,8 @@ static void make_idle(struct cpu *cpu)
 /* The first instruction of a CPU's life in the scheduler. Lock held. */
 [[noreturn]] static void enter_scheduler(struct cpu *cpu)
 {
-	cpu->online = 1;
 	cpu->current = nullptr;
+	__atomic_store_n(&cpu->online, 1, __ATOMIC_RELEASE);
 	sched_resume();
 }
 
