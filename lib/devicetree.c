@@ -27,13 +27,23 @@ bool devicetree_is(const void *fdt, int node, const char *const *names)
 	return false;
 }
 
-int devicetree_find(const void *fdt, int after, const char *const *names)
+int devicetree_find_any(const void *fdt, int after, const char *const *names)
 {
 	int node = after;
 
 	do
 		node = fdt_next_node(fdt, node, nullptr);
-	while (node >= 0 && !(devicetree_is(fdt, node, names) && devicetree_enabled(fdt, node)));
+	while (node >= 0 && !devicetree_is(fdt, node, names));
+	return node;
+}
+
+int devicetree_find(const void *fdt, int after, const char *const *names)
+{
+	int node = after;
+
+	do
+		node = devicetree_find_any(fdt, node, names);
+	while (node >= 0 && !devicetree_enabled(fdt, node));
 	return node;
 }
 

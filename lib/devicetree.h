@@ -26,6 +26,8 @@ void devicetree_copy(void *to, const void *fdt);
 /* The next node after `after` (-1: from the start) that is compatible with one of the nullptr-ended names and whose
  * status does not say otherwise; negative: no more. */
 int devicetree_find(const void *fdt, int after, const char *const *names);
+/* The same whatever its status: firmware keeps devices to itself by saying that they are disabled. */
+int devicetree_find_any(const void *fdt, int after, const char *const *names);
 bool devicetree_is(const void *fdt, int node, const char *const *names);
 bool devicetree_enabled(const void *fdt, int node);
 /* By phandle property; negative: none. */

@@ -135,7 +135,10 @@ static void device_errors(void)
 	EXPECT_EQ(nucleus_device_map(va, find_frame(FRAME_NUCLEUS) << PAGE_SHIFT, 1), -EPERM);
 	EXPECT_EQ(nucleus_device_map(va, find_frame(FRAME_PAGE_TABLE) << PAGE_SHIFT, 1), -EPERM);
 	EXPECT_EQ(nucleus_device_map(va, find_frame(FRAME_FREE) << PAGE_SHIFT, 1), -EPERM);
-	EXPECT_EQ(nucleus_device_map(va, boot_info()->rsdp_phys & ~4095ull, 1), -EPERM);
+	if (boot_info()->rsdp_phys != 0)
+		EXPECT_EQ(nucleus_device_map(va, boot_info()->rsdp_phys & ~4095ull, 1), -EPERM);
+	if (boot_info()->dtb_bytes != 0)
+		EXPECT_EQ(nucleus_device_map(va, boot_info()->dtb_phys, 1), -EPERM);
 	give_kernel_frame(pfn);
 }
 

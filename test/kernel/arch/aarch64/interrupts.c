@@ -92,7 +92,8 @@ static void ended_threads_let_go(void)
 static bool find_clock(uint64_t *phys, struct devicetree_interrupt *irq)
 {
 	static const char *const names[] = {"arm,pl031", nullptr};
-	int node = devicetree_find(tree(), -1, names);
+	/* UEFI firmware says that it is disabled, because it reads the time there itself. */
+	int node = devicetree_find_any(tree(), -1, names);
 	uint64_t size;
 
 	return EXPECT(node >= 0) && EXPECT(devicetree_reg(tree(), node, 0, phys, &size)) &&
