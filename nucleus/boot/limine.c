@@ -153,10 +153,20 @@ static void take_modules(struct boot_info *info)
 		log_printf("boot: no initramfs module: the configuration's entry has no module_path line\n");
 }
 
+const void *limine_device_tree(void)
+{
+	return dtb_request.response ? dtb_request.response->dtb_ptr : nullptr;
+}
+
+uint64_t limine_rsdp(void)
+{
+	return rsdp_request.response ? physical((uint64_t)rsdp_request.response->address) : 0;
+}
+
 /* A copy of our own: the original is in memory that will be used for other things, and often has much room behind. */
 static void take_device_tree(struct boot_info *info)
 {
-	const void *tree = dtb_request.response ? dtb_request.response->dtb_ptr : nullptr;
+	const void *tree = limine_device_tree();
 	size_t bytes = tree ? devicetree_used(tree) : 0;
 
 	if (tree && !bytes)
@@ -183,8 +193,7 @@ void limine_take(struct boot_info *info)
 {
 	if (strlcpy(info->cmdline, limine_cmdline(), sizeof(info->cmdline)) >= sizeof(info->cmdline))
 		log_printf("boot: command line cut after %zu characters\n", sizeof(info->cmdline) - 1);
-	if (rsdp_request.response)
-		boot_state.rsdp_phys = info->rsdp_phys = physical((uint64_t)rsdp_request.response->address);
+	boot_state.rsdp_phys = info->rsdp_phys = limine_rsdp();
 	take_device_tree(info);
 	if (boot_time_request.response)
 		info->boot_epoch_seconds = boot_time_request.response->boot_time;

@@ -10,6 +10,9 @@ void limine_check(void); /* halts with a clear word when something indispensable
 /* The index-th entry of the memory map; 0 when there are no more. type as in nucleus/limine.h. */
 unsigned limine_memory(unsigned index, struct memory_range *range, uint64_t *type);
 const char *limine_cmdline(void);
+/* What the loader says of the machine; nullptr, 0: nothing. Through, and below, its direct map. */
+const void *limine_device_tree(void);
+uint64_t limine_rsdp(void);
 void limine_take(struct boot_info *info);
 
 #endif

@@ -98,11 +98,14 @@ void arch_console_init(void)
 	/* Where the UART is, nobody has told yet. */
 }
 
-void console_start(void)
+bool console_started(void)
 {
-	registers = platform_map_device(SLOT_CONSOLE, platform.console.phys, 1);
-	if (!registers)
-		return;
+	return registers;
+}
+
+void console_start(volatile void *uart)
+{
+	registers = uart;
 	prepare();
 	put_text(early, early_bytes);
 	if (early_lost)

@@ -86,9 +86,12 @@ static void tell_console(void)
 int platform_init(void)
 {
 	const char *source = discover();
+	void *uart = nullptr;
 
 	if (platform.console.kind != ARM_UART_NONE)
-		console_start();
+		uart = platform_map_device(SLOT_CONSOLE, platform.console.phys, 1);
+	if (uart)
+		console_start(uart);
 	if (!source)
 		return -ENODEV;
 	tell_console();

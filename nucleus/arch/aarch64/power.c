@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Power off and reset, by PSCI. */
 #include "boot/boot.h"
+#include "console.h"
 #include "gate/calls.h"
 #include "gate/lock.h"
 #include "platform.h"
@@ -11,8 +12,8 @@
 
 void arch_power_off_at_boot(void)
 {
-	if (platform.psci_power)
-		psci_system_off();
+	console_last_words();
+	psci_system_off();
 }
 
 long call_power(uint32_t action)
