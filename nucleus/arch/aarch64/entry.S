@@ -101,6 +101,18 @@ nucleus_call_table:
 	str x14, [x16, #\component]
 .endif
 .endm
+/* The same for kernel code outside brackets: elevated for threads that are privileged at home. */
+.macro account_kernel_time privileged
+.if \privileged
+	ldr x14, [x17, #CPU_UPCALL_PSTATE]
+	cbz x14, 3f
+	account_time COUNT_ELEVATED, COMPONENT_ELEVATED
+	b 4f
+3:
+.endif
+	account_time COUNT_LOWERED, COMPONENT_LOWERED
+4:
+.endm
 /* Adds one to a count of the CPU. Clobbers x14. */
 .macro count_one count
 	ldr x14, [x17, #CPU_COUNTS + \count]
@@ -209,7 +221,7 @@ vectors_\name:
 
 .if \account
 .Lelevate_\name:
-	account_time COUNT_LOWERED, COMPONENT_LOWERED
+	account_kernel_time \privileged
 	count_one COUNT_ELEVATE
 	count_component COMPONENT_ELEVATE
 	eret
@@ -280,7 +292,7 @@ vectors_\name:
 	str xzr, [sp, #CONTEXT_PSTATE]			/* PSTATE_EL0 */
 .endif
 .if \account
-	account_time COUNT_LOWERED, COMPONENT_LOWERED
+	account_kernel_time \privileged
 	count_one COUNT_NUCLEUS_CALL
 	count_component COMPONENT_NUCLEUS_CALL
 .endif
@@ -320,7 +332,7 @@ vectors_\name:
 	str x0, [x18, #CONTEXT_X(0)]
 	cbnz w19, gate_slow
 .if \account
-	account_time COUNT_LOWERED, COMPONENT_LOWERED
+	account_kernel_time \privileged
 	count_one COUNT_EXIT
 .if !\privileged
 	count_one COUNT_VIEW_SWITCH
