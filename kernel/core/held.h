@@ -39,6 +39,8 @@ static inline void held_pop(const void *lock, enum lock_kind kind)
 		return;
 	for (; at < stored; at++)
 		t->held[at - 1] = t->held[at];
+	/* Of more locks than have room, those beyond are unknown: no stale entry may stand for one. */
+	t->held[stored - 1] = 0;
 }
 
 /* lockcheck.c, debug builds: complains when taking a lock of this rank breaks the order of

@@ -87,6 +87,8 @@ void held_check_order(const void *lock, uint32_t rank, enum lock_kind kind, cons
 
 	for (uint32_t i = 0; i < stored; i++) {
 		uint64_t entry = t->held[i];
+		if (entry == 0)
+			continue;
 		const void *held = (const void *)(entry & ~HELD_KIND_MASK);
 		uint32_t held_rank = rank_of(entry);
 

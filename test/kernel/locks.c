@@ -154,6 +154,28 @@ static void waiting(void *)
 	__atomic_fetch_add(&woken, 1, __ATOMIC_SEQ_CST);
 }
 
+/* More locks than there is room for are counted; when one in the record goes, nothing stale takes its place. */
+static void many_locks_at_once(void) NO_THREAD_SAFETY
+{
+	static struct mutex many[HELD_LOCKS_MAX + 3];
+	struct thread *t = thread_current();
+	uint32_t before = t->held_count;
+
+	for (uint32_t i = 0; i < ARRAY_LEN(many); i++) {
+		mutex_init(&many[i], RANK_NONE);
+		mutex_lock(&many[i]);
+	}
+	EXPECT_EQ(t->held_count, before + ARRAY_LEN(many));
+	mutex_unlock(&many[2]);
+	for (uint32_t i = 0; i < HELD_LOCKS_MAX; i++)
+		for (uint32_t k = 0; k < i; k++)
+			EXPECT(t->held[i] == 0 || t->held[i] != t->held[k]);
+	for (uint32_t i = 0; i < ARRAY_LEN(many); i++)
+		if (i != 2)
+			mutex_unlock(&many[i]);
+	EXPECT_EQ(t->held_count, before);
+}
+
 static void wait_queues(void)
 {
 	store(&go, 0);
@@ -179,4 +201,5 @@ static void wait_queues(void)
 
 KTEST_SUITE(locks, KTEST("a mutex excludes", mutex_excludes), KTEST("a spinlock excludes", spinlock_excludes),
 	    KTEST("a writer excludes all", rwlock_excludes_writers), KTEST("try_lock tells", try_locks),
-	    KTEST("readers share", readers_share), KTEST("wait queues wake, and only on the condition", wait_queues));
+	    KTEST("readers share", readers_share), KTEST("more locks than are recorded", many_locks_at_once),
+	    KTEST("wait queues wake, and only on the condition", wait_queues));
