@@ -300,9 +300,7 @@ static void files_are_always_ready(void)
 
 static void epoll_and_eventfd(void)
 {
-	int poller = epoll_create1(EPOLL_CLOEXEC);
-	if (poller < 0 && errno == ENOSYS && ktap_on_stellux())
-		ktap_skip("Stellux has no epoll yet; see test/user/skips.txt");
+	int poller = OK(epoll_create1(EPOLL_CLOEXEC));
 	int event = OK(eventfd(0, EFD_NONBLOCK));
 	struct epoll_event wanted = {.events = EPOLLIN, .data.u64 = 0x1234567890}, got = {};
 

@@ -275,6 +275,10 @@ int ktap_main(int argc, char **argv, const struct ktap_case *cases, size_t count
 			put("%s%s", cases[i].name, cases[i].stellux_only ? " (Stellux only)" : "");
 		return 0;
 	}
+	if (planned == 0) {
+		put("Bail out! no case is called that; -l lists them");
+		return 2;
+	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, nullptr);
 	put("KTAP version 1");
