@@ -144,7 +144,7 @@ static int sleep_until_woken(struct futex_waiter *w, const struct futex_wait *f)
 	while (!__atomic_load_n(&w->woken, __ATOMIC_ACQUIRE)) {
 		if (signal_pending_current())
 			return -ERESTARTSYS;
-		uint64_t deadline = f->deadline == 0 ? 0 : clock_deadline(clock, f->deadline);
+		uint64_t deadline = f->deadline == 0 ? 0 : process_slacken(clock_deadline(clock, f->deadline));
 		if (thread_park_interruptible(deadline) == -ETIMEDOUT) {
 			uint64_t now;
 			if (clock_read(clock, &now) == 0 && now >= f->deadline)

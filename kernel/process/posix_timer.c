@@ -36,7 +36,7 @@ enum : uint64_t { IGNORED_PAUSE_NS = 4'000'000 };
 
 /* Guards all processes' lists: timers are rare and the sections short. Rank: below the locks that
  * senders take, and those on the way to another process's CPU clock. */
-static struct mutex timers_lock = MUTEX_INIT(timers_lock, RANK_PROCESS_TREE - 1);
+static struct mutex timers_lock = MUTEX_INIT(timers_lock, RANK_POSIX_TIMER);
 
 static struct posix_timer *find(struct process *p, uint32_t id) REQUIRES(timers_lock)
 {

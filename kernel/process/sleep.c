@@ -8,6 +8,16 @@
 #include <kernel/clock.h>
 #include <kernel/user.h>
 
+uint64_t process_slacken(uint64_t deadline_ns)
+{
+	uint64_t slack = process_thread_current()->timer_slack_ns;
+
+	if (deadline_ns == 0 || slack <= 1 || deadline_ns > INT64_MAX - slack)
+		return deadline_ns;
+	/* Multiples, so that sleepers who allow it wake together. */
+	return (deadline_ns + slack - 1) / slack * slack;
+}
+
 /* Until the clock shows when_ns. 0 or -ERESTARTSYS. */
 static long sleep_until(int32_t clock, uint64_t when_ns)
 {
@@ -22,7 +32,7 @@ static long sleep_until(int32_t clock, uint64_t when_ns)
 			result = -ERESTARTSYS;
 			break;
 		}
-		(void)thread_park_interruptible(clock_deadline(clock, when_ns));
+		(void)thread_park_interruptible(process_slacken(clock_deadline(clock, when_ns)));
 	}
 	wait_remove(&w);
 	return result;

@@ -227,7 +227,7 @@ static long wait_ready(struct epoll *e, user_addr at, uint32_t max, uint64_t dea
 		long n = deliver(e, at, max);
 		if (n != 0 || dont_wait)
 			return n;
-		int error = wait_event_interruptible_deadline(&e->queue, has_ready(e), deadline_ns);
+		int error = wait_event_interruptible_deadline(&e->queue, has_ready(e), process_slacken(deadline_ns));
 		if (error == -ETIMEDOUT)
 			return deliver(e, at, max);
 		if (error != 0)

@@ -109,7 +109,7 @@ static int wait_for_items(struct poll_item *items, uint32_t count, uint64_t dead
 	while (true) {
 		if (signal_pending_current())
 			return -EINTR;
-		int parked = thread_park_interruptible(deadline_ns);
+		int parked = thread_park_interruptible(process_slacken(deadline_ns));
 		int ready = look(items, count, nullptr);
 		if (ready != 0 || parked == -ETIMEDOUT)
 			return ready;

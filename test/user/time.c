@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -237,7 +238,29 @@ static void setting_the_clock(void)
 	FAILS(EINVAL, clock_settime(CLOCK_MONOTONIC, &(struct timespec){.tv_sec = 1}));
 }
 
-KTAP_MAIN(CASE(monotonic_never_goes_back), CASE(call_and_vdso_agree), CASE(processes_agree_on_the_time),
-	  CASE(the_clocks_there_are), CASE(cpu_time_is_counted), CASE(sleeping_lasts_at_least_as_long),
-	  CASE(sleeping_until), CASE(an_interrupted_sleep_tells_what_is_left), CASE(sleepers_wake_in_order),
-	  CASE(timeouts_of_poll_and_select), CASE(posix_timers), CASE(setting_the_clock))
+/* A thread that allows its sleeps to end later is let sleep until others wake. */
+static void timer_slack(void)
+{
+	enum : int64_t { SLACK = 100'000'000 };
+	int ends[2];
+
+	OK(pipe(ends));
+	struct pollfd p = {.fd = ends[0], .events = POLLIN};
+
+	EQUAL(prctl(PR_GET_TIMERSLACK), 50'000);
+	OK(prctl(PR_SET_TIMERSLACK, SLACK));
+	int64_t start = now_ns(CLOCK_MONOTONIC);
+	for (int i = 0; i < 3; i++)
+		OK(clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = 1'000'000}, nullptr));
+	EQUAL(poll(&p, 1, 1), 0);
+	EXITS(CHILD(EQUAL(prctl(PR_GET_TIMERSLACK), SLACK); EQUAL(poll(&p, 1, 1), 0)), 0);
+	/* The first ends at the next multiple, each other one a whole slack later. */
+	CHECK(now_ns(CLOCK_MONOTONIC) - start >= 4 * SLACK);
+	OK(prctl(PR_SET_TIMERSLACK, 0));
+	EQUAL(prctl(PR_GET_TIMERSLACK), 50'000);
+}
+
+KTAP_MAIN(STELLUX_CASE(timer_slack), CASE(monotonic_never_goes_back), CASE(call_and_vdso_agree),
+	  CASE(processes_agree_on_the_time), CASE(the_clocks_there_are), CASE(cpu_time_is_counted),
+	  CASE(sleeping_lasts_at_least_as_long), CASE(sleeping_until), CASE(an_interrupted_sleep_tells_what_is_left),
+	  CASE(sleepers_wake_in_order), CASE(timeouts_of_poll_and_select), CASE(posix_timers), CASE(setting_the_clock))

@@ -16,6 +16,7 @@ enum lock_rank : unsigned {
 	RANK_PAGE_CACHE = 60,
 	RANK_FS = 65,		/* inside one filesystem */
 	RANK_FILE_LOCK = 67,	/* record locks of all files */
+	RANK_POSIX_TIMER = 68,	/* lists of POSIX timers of all processes */
 	RANK_PROCESS_TREE = 70, /* pid table, parents, groups, sessions */
 	RANK_PROCESS = 75,
 	RANK_FILE_TABLE = 80,

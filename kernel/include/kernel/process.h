@@ -223,6 +223,8 @@ void process_load(uint32_t load[3]);
 
 /* Starts PID 1 from the path with stdin/out/err on /dev/console. */
 [[nodiscard]] int process_start_init(const char *path);
+/* When a sleep of the current thread until then may end: its timer slack (prctl(2)) later at most. 0 (never) stays. */
+uint64_t process_slacken(uint64_t deadline_ns);
 uint64_t process_rlimit(uint32_t which); /* soft limit of the current process */
 
 /* Superuser checks of the current process. */
