@@ -48,7 +48,7 @@ const void *acpi_find_table(uint64_t rsdp_phys, const char signature[4], acpi_ma
 	const unsigned char *rsdp = map(rsdp_phys, RSDP_BYTES), *root;
 	size_t root_length, entry;
 
-	if (!rsdp || memcmp(rsdp, "RSD PTR ", 8) || !checksum_ok(rsdp, 20))
+	if (!rsdp || memcmp(rsdp, "RSD PTR ", 8) != 0 || !checksum_ok(rsdp, 20))
 		return nullptr;
 	/* Revision 2 and later have the table with 64-bit addresses. */
 	bool extended = rsdp[15] >= 2 && get64(rsdp + 24);

@@ -186,7 +186,7 @@ bool devicetree_reg(const void *fdt, int node, unsigned index, uint64_t *phys, u
 	size_cells = size_cells_below(fdt, bus);
 	if (address_cells < 0 || size_cells < 0)
 		return false;
-	step = (size_t)(address_cells + size_cells);
+	step = (size_t)address_cells + (size_t)size_cells;
 	if (count / step <= index)
 		return false;
 	cells += index * step;
@@ -299,7 +299,7 @@ int devicetree_cpu(const void *fdt, int after, struct devicetree_cpu *out)
 		const char *method = devicetree_string(fdt, node, "enable-method");
 
 		/* "disabled" CPUs are those that an enable-method can start (3.8.1); others never run. */
-		if (!type || strcmp(type, "cpu") || !devicetree_number(fdt, node, "reg", &out->id))
+		if (!type || strcmp(type, "cpu") != 0 || !devicetree_number(fdt, node, "reg", &out->id))
 			continue;
 		if (!devicetree_enabled(fdt, node) && !method)
 			continue;

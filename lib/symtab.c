@@ -233,6 +233,17 @@ static bool same_string(const char *a, const char *b)
 	return *a == *b;
 }
 
+bool symtab_before(const void *blob, size_t len, uint64_t address, struct symtab_symbol *symbol)
+{
+	struct view view;
+
+	if (!open_blob(blob, len, &view) || address < view.base || address - view.base > UINT32_MAX)
+		return false;
+	uint32_t below = count_below(&view, view.symbols, SYMBOL_SIZE, (uint32_t)(address - view.base));
+
+	return below != 0 && read_symbol(&view, below - 1, symbol);
+}
+
 bool symtab_find(const void *blob, size_t len, const char *name, struct symtab_symbol *symbol)
 {
 	struct view view;

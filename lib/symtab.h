@@ -47,6 +47,9 @@ struct symtab_inline {
  */
 [[nodiscard]] bool symtab_lookup(const void *blob, size_t len, uint64_t address, struct symtab_place *place);
 
+/* The last symbol that begins at or below `address`, for addresses that no symbol covers. */
+[[nodiscard]] bool symtab_before(const void *blob, size_t len, uint64_t address, struct symtab_symbol *symbol);
+
 /* Finds the first symbol called `name`, in the order of addresses. */
 [[nodiscard]] bool symtab_find(const void *blob, size_t len, const char *name, struct symtab_symbol *symbol);
 

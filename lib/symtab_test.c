@@ -122,6 +122,24 @@ static void test_lookup(void **state)
 	assert_null(place.file);
 }
 
+static void test_before(void **state)
+{
+	static const struct {
+		uint64_t offset;
+		const char *name;
+	} cases[] = {{0x1000, "alpha"}, {0x1fff, "alpha"}, {0x2000, "beta"},
+		     {0x2008, "beta"},	{0x3010, "gamma"}, {0x7fffffff, "gamma"}};
+	struct symtab_symbol symbol;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(symtab_before(blob, blob_len, BASE + cases[i].offset, &symbol));
+		assert_string_equal(symbol.name, cases[i].name);
+	}
+	assert_false(symtab_before(blob, blob_len, BASE + 0xfff, &symbol));
+	assert_false(symtab_before(blob, blob_len, BASE - 1, &symbol));
+}
+
 static void test_find(void **state)
 {
 	struct symtab_symbol symbol;
@@ -173,6 +191,7 @@ static void read_all(const uint8_t *damaged, size_t len)
 			seen += strlen(frames[j].name);
 	}
 	seen += symtab_find(copy + 1, len, "no such name", &symbol);
+	seen += symtab_before(copy + 1, len, BASE + 0x2000, &symbol);
 	assert_true(seen < 4096);
 	free(copy);
 }
@@ -201,9 +220,8 @@ static void test_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_lookup, build),
-		cmocka_unit_test_setup(test_find, build),
-		cmocka_unit_test_setup(test_inlined, build),
+		cmocka_unit_test_setup(test_lookup, build), cmocka_unit_test_setup(test_before, build),
+		cmocka_unit_test_setup(test_find, build),   cmocka_unit_test_setup(test_inlined, build),
 		cmocka_unit_test_setup(test_damage, build),
 	};
 

@@ -11,10 +11,25 @@ mutate: need ## breaks the nucleus on purpose, once per patch of test/mutation; 
 	$(Q)$(PYTHON) tools/mutate --make '$(MAKE)' --select '$(TEST)' $(TEST_ARCHES:%=--arch %) $(if $(JOBS),--jobs $(JOBS))
 
 FORMATTED = $(shell git ls-files '*.c' '*.h')
-.PHONY: format format-check tidy
+.PHONY: format format-check
 format: ## formats the C sources with clang-format
 	$(Q)$(call tool,clang-format) -i $(FORMATTED)
 format-check: ## names C sources that clang-format would change
 	$(Q)$(call tool,clang-format) --dry-run --Werror $(FORMATTED)
-tidy: compile_commands.json ## clang-tidy over both halves
-	$(Q)$(call tool,clang-tidy) --quiet -p . $(filter %.c,$(NUCLEUS_SRC) $(KERNEL_SRC))
+
+# $(call tidy-rule,FOLDER,OBJECT SUFFIX,FLAGS): a file is looked at again when its object is newer. lib/ counts as the nucleus's.
+define tidy-rule
+$(B)/tidy/$(1)/%.c.ok: %.c $(B)/$(1)/%.c.$(2) .clang-tidy
+	$$(call say,TIDY,$(1) $$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(call tool,clang-tidy) --quiet --warnings-as-errors='*' $$< -- $(3) 2>$$@.log || { cat $$@.log; exit 1; }
+	$$(Q)touch $$@
+endef
+$(eval $(call tidy-rule,n,o,$$(KERNEL_CFLAGS) $$(NUCLEUS_INCLUDES) $$(LIBFDT_INCLUDES)))
+$(eval $(call tidy-rule,k,o,$$(KERNEL_CFLAGS) $$(KERNEL_INCLUDES) --embed-dir=$$(B)))
+$(eval $(call tidy-rule,boot,obj,$$(BOOT_CFLAGS) $$(BOOT_INCLUDES)))
+
+tidy-files = $(patsubst %,$(B)/tidy/$(1)/%.ok,$(filter-out build/%,$(filter %.c,$(2))))
+.PHONY: tidy
+tidy: $(call tidy-files,n,$(NUCLEUS_SRC)) $(call tidy-files,k,$(filter-out lib/%,$(KERNEL_SRC))) \
+	$(call tidy-files,boot,$(filter-out lib/%,$(BOOT_SRC))) ## clang-tidy over nucleus, kernel, lib and boot; -j2 -k helps

@@ -121,7 +121,7 @@ int frame_init(const struct memory_range *usable, unsigned count, uint64_t highe
 	 */
 	need = table_bytes + align_up(block_count, PAGE_SIZE) +
 	       align_up(block_count * sizeof(*table_free_in), PAGE_SIZE) + ((highest >> 30) + 8) * PAGE_SIZE;
-	need = align_up(need, BLOCK_SIZE) + 2 * BLOCK_SIZE;
+	need = align_up(need, BLOCK_SIZE) + 2ull * BLOCK_SIZE;
 	for (unsigned i = 0; i < count && chosen < 0; i++)
 		if (usable[i].start >= 0x100000 && align_up(usable[i].start, BLOCK_SIZE) + need <= usable[i].end)
 			chosen = (int)i;

@@ -9,6 +9,7 @@
 #ifndef NUCLEUS_MMU_H
 #define NUCLEUS_MMU_H
 
+#include "frame/frames.h"
 #include "gate/lock.h"
 #include "pte.h"
 #include <nucleus/layout.h>
@@ -33,7 +34,6 @@ struct space {
 extern uint64_t kernel_root_phys;
 extern enum privilege_mode privilege_mode;
 
-extern uint64_t direct_base; /* DIRECT_BASE; the loader's map until ours is loaded */
 static inline void *direct_map(uint64_t phys)
 {
 	return (void *)(direct_base + phys);

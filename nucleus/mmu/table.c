@@ -96,7 +96,7 @@ void table_free_chain(uint64_t chain)
 
 uint64_t table_unlink_empty(uint64_t root_phys, uint64_t va, uint64_t end)
 {
-	uint64_t step = PAGE_SIZE * 512, chain = 0;
+	uint64_t step = PAGE_SIZE * 512ull, chain = 0;
 
 	/* Only where a table goes may the one above become empty. */
 	bool any = true;

@@ -173,6 +173,19 @@ static bool print_pool(uint64_t va)
 	return true;
 }
 
+/* What has no symbol of its own (padding, string constants) is told by what stands before it. */
+static void print_unnamed(uint64_t va)
+{
+	struct symtab_symbol before;
+	size_t size;
+	const void *blob = symtab(&size);
+
+	if (symtab_before(blob, size, va, &before))
+		log_printf("without a name, behind %s (+0x%lx)", before.name, va - before.address);
+	else
+		log_printf("without a name");
+}
+
 static void print_victim(uint64_t va)
 {
 	struct symtab_place p;
@@ -191,7 +204,7 @@ static void print_victim(uint64_t va)
 		if (lookup(va, &p) && p.symbol.name)
 			log_printf("%s+0x%lx", p.symbol.name, p.offset);
 		else
-			log_printf("0x%lx", va);
+			print_unnamed(va);
 		return;
 	}
 	if (va >= POOL_BASE && va < POOL_BASE + 0xc0000000 && print_pool(va))

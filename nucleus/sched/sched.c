@@ -186,9 +186,7 @@ static void make_ready(struct record *r)
 		r->vruntime = q->virtual_now - WAKE_CREDIT_NS;
 	enqueue(cpu, r, false);
 	if (running == cpu->idle || (r->interrupt_thread && !running->interrupt_thread) ||
-	    (!running->interrupt_thread && r->vruntime + SLICE_NS < running->vruntime))
-		ask_reschedule(cpu);
-	else if (!cpu->tick_at)
+	    (!running->interrupt_thread && r->vruntime + SLICE_NS < running->vruntime) || !cpu->tick_at)
 		ask_reschedule(cpu);
 }
 

@@ -70,7 +70,7 @@ static bool parse(const char *text, size_t n, struct job *out)
 		size_t length = strlen(operations[i].name);
 		unsigned count = 0;
 
-		if (n <= length + 1 || memcmp(text, operations[i].name, length) || text[length] != ' ')
+		if (n <= length + 1 || memcmp(text, operations[i].name, length) != 0 || text[length] != ' ')
 			continue;
 		for (size_t k = length + 1; k < n && text[k] != '\n'; k++) {
 			if (text[k] < '0' || text[k] > '9' || count > COUNT_MAX)

@@ -158,8 +158,7 @@ struct signal_state {
 struct process;
 struct thread;
 
-/* Whether the current thread has a signal (or its end) to handle. */
-bool signal_pending_current(void);
+/* Whether the current thread has a signal (or its end) to handle: signal_pending_current(), kernel/wait.h. */
 /* Whether it is about to die: waits that no ordinary signal may end are left on this. */
 bool signal_fatal_current(void);
 

@@ -99,7 +99,7 @@ static const void *map_firmware(uint64_t phys, size_t size)
 
 static volatile uint32_t *map_device(unsigned slot, uint64_t phys)
 {
-	uint64_t va = CPU_DEVICES_BASE + slot * PAGE_SIZE;
+	uint64_t va = CPU_DEVICES_BASE + (uint64_t)slot * PAGE_SIZE;
 
 	if (kernel_view_map(va, align_down(phys, PAGE_SIZE), 1, PTE_NUCLEUS_DEVICE) < 0)
 		return nullptr;

@@ -132,7 +132,7 @@ void arch_select_entry(struct cpu *cpu, bool account)
 static void fill_idt(void)
 {
 	for (unsigned v = 0; v < 256; v++) {
-		uint64_t at = (uint64_t)trap_stubs + v * 16;
+		uint64_t at = (uint64_t)trap_stubs + v * 16ull;
 		uint8_t ist = v == 1	? IST_DEBUG
 			      : v == 2	? IST_NMI
 			      : v == 8	? IST_DOUBLE_FAULT
@@ -189,7 +189,7 @@ static void descriptor_tables(struct cpu *cpu)
 
 static bool map_area(uint64_t va, unsigned pages, enum pte_kind kind, const void *content, size_t n)
 {
-	for (unsigned i = 0; i < pages; i++) {
+	for (uint64_t i = 0; i < pages; i++) {
 		void *page = pool_alloc(1);
 		uint64_t phys = page ? pool_phys(page) : 0;
 

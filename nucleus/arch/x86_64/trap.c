@@ -189,9 +189,10 @@ static const char *privileged_instruction(uint64_t pc)
 		case 0x21:
 		case 0x23: return "privileged instruction mov to or from a debug register";
 		case 0x01: return "privileged system instruction";
+		default: return "general protection";
 		}
+	default: return "general protection";
 	}
-	return "general protection";
 }
 
 static void describe(const struct context *c, struct offence *o)

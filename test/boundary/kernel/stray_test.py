@@ -105,8 +105,12 @@ def check_victim(image, report, case, name):
     if not match:
         return ["the report names no victim"]
     text, address = match.group(1), int(match.group(2), 16)
-    if re.fullmatch(rf"(nucleus|kernel) (variable|text) {address:#x}", text):
-        return [f"{address:#x} has a name, but the report does not say it"] if image.names(address) else []
+    unnamed = re.fullmatch(r"(?:nucleus|kernel) (?:variable|text) without a name, behind (\S+) \(\+(0x[0-9a-f]+)\)", text)
+    if unnamed:
+        if image.names(address):
+            return [f"{address:#x} has a name, but the report does not say it"]
+        return [] if address - int(unnamed.group(2), 16) in image.symbols.get(unnamed.group(1), []) else \
+            [f"{unnamed.group(1)} is not at {address:#x} less {unnamed.group(2)}"]
     found = re.fullmatch(wanted, text)
     if not found:
         return [f"the victim is called `{text}`"]
