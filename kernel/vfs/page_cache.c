@@ -74,11 +74,12 @@ struct page *page_cache_find(struct page_cache *c, uint64_t index)
 unsigned page_cache_get_cached(struct file *f, uint64_t index, unsigned n, struct page **out)
 {
 	struct page_cache *c = f->inode->cache;
+	uint64_t end = (__atomic_load_n(&f->inode->size, __ATOMIC_ACQUIRE) + PAGE_SIZE - 1) / PAGE_SIZE;
 	unsigned found = 0;
 
 	spin_lock(&c->lock);
 	for (unsigned i = 0; i < n; i++) {
-		uint64_t slot = slot_load(c, index + i, 0);
+		uint64_t slot = index + i < end ? slot_load(c, index + i, 0) : 0;
 
 		out[i] = slot != 0 && !(slot & SLOT_FILLING) ? slot_page(slot) : nullptr;
 		found += out[i] != nullptr;
@@ -127,14 +128,22 @@ static int slot_insert(struct page_cache *c, uint64_t index, uint64_t slot)
 	return result;
 }
 
+static uint64_t slot_remove_locked(struct page_cache *c, uint64_t index, struct radix_spares *spares)
+	REQUIRES(c -> lock)
+{
+	uint64_t slot = radix_remove(&c->tree, index, spares);
+
+	if (slot != 0)
+		c->pages--;
+	return slot;
+}
+
 static uint64_t slot_remove(struct page_cache *c, uint64_t index)
 {
 	struct radix_spares spares = {};
 
 	spin_lock(&c->lock);
-	uint64_t slot = radix_remove(&c->tree, index, &spares);
-	if (slot != 0)
-		c->pages--;
+	uint64_t slot = slot_remove_locked(c, index, &spares);
 	spin_unlock(&c->lock);
 	spares_free(&spares);
 	return slot;
@@ -244,25 +253,38 @@ void page_cache_drop(struct inode *i, uint64_t first, uint64_t last)
 		(void)guard_run_void(inode_component(i), c->ops->release(i, (uint64_t)dropped));
 }
 
-void page_cache_punch(struct inode *i, uint64_t first, uint64_t last)
+/* The next page from *at on (*at becomes its index) leaves the cache, if nobody else has it. False: there is none. */
+static bool punch_next(struct inode *i, uint64_t *at, uint64_t last)
 {
 	struct page_cache *c = i->cache;
+	struct radix_spares spares = {};
+	uint64_t slot = 0;
 
-	while (first <= last) {
-		spin_lock(&c->lock);
-		uint64_t *place = radix_next(&c->tree, first, &first);
-		/* The cache's reference and the one of a mapping: the page must stay what the mapping shows. */
-		bool shared = place != nullptr && first <= last &&
-			      __atomic_load_n(&slot_page(*place)->refs, __ATOMIC_RELAXED) > 1;
-		spin_unlock(&c->lock);
-		if (place == nullptr || first > last)
-			return;
-		if (shared)
-			page_cache_zero(i, first, 0, PAGE_SIZE);
-		else
-			page_cache_drop(i, first, first);
-		first++;
+	spin_lock(&c->lock);
+	uint64_t *place = radix_next(&c->tree, *at, at);
+	bool found = place != nullptr && *at <= last;
+	/* The cache's reference and the one of a mapping: the page must stay what the mapping shows. References are
+	 * given out under this lock, so an unshared one cannot be shared before it is gone. */
+	bool shared = found && __atomic_load_n(&slot_page(*place)->refs, __ATOMIC_RELAXED) > 1;
+	if (found && !shared)
+		slot = slot_remove_locked(c, *at, &spares);
+	spin_unlock(&c->lock);
+	spares_free(&spares);
+	if (slot != 0) {
+		page_put(slot_page(slot));
+		account(i, -1);
+		if (c->ops->release != nullptr)
+			(void)guard_run_void(inode_component(i), c->ops->release(i, 1));
 	}
+	if (shared)
+		page_cache_zero(i, *at, 0, PAGE_SIZE);
+	return found;
+}
+
+void page_cache_punch(struct inode *i, uint64_t first, uint64_t last)
+{
+	for (; first <= last && punch_next(i, &first, last); first++)
+		;
 }
 
 void page_cache_zero(struct inode *i, uint64_t index, size_t from, size_t to)

@@ -214,10 +214,12 @@ int page_cache_truncate(struct inode *i, uint64_t size)
 		return -EFBIG;
 	__atomic_store_n(&i->size, size, __ATOMIC_RELEASE);
 	if (size < old) {
+		/* Faults that saw the old size end before the pages are unmapped and what they brought in is dropped.
+		 */
+		vm_unmap_file(i, (size + PAGE_SIZE - 1) / PAGE_SIZE);
 		if (size % PAGE_SIZE != 0)
 			page_cache_zero(i, size / PAGE_SIZE, size % PAGE_SIZE, PAGE_SIZE);
 		page_cache_drop(i, (size + PAGE_SIZE - 1) / PAGE_SIZE, UINT64_MAX);
-		vm_unmap_file(i, (size + PAGE_SIZE - 1) / PAGE_SIZE);
 	}
 	return 0;
 }

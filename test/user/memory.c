@@ -334,6 +334,14 @@ static void file_offsets_and_ends(void)
 	CHECK(memcmp(at, "two", 4) == 0);
 	catch_faults();
 	expect_fault(at + PAGE, false, SIGBUS, BUS_ADRERR);
+	/* Pages that are allocated beyond the end are not shown, even by a fault on a neighbour. */
+	int spare = OK(open("spare", O_RDWR | O_CREAT, 0600));
+	OK(ftruncate(spare, PAGE));
+	OK(fallocate(spare, FALLOC_FL_KEEP_SIZE, 0, 8 * PAGE));
+	at = mmap(nullptr, 8 * PAGE, PROT_READ, MAP_SHARED, spare, 0);
+	CHECK(at != MAP_FAILED);
+	EQUAL(at[0], 0);
+	expect_fault(at + 2 * PAGE, false, SIGBUS, BUS_ADRERR);
 }
 
 static void dev_zero_maps(void)
