@@ -8,9 +8,12 @@
 #include <kernel/clock.h>
 #include <kernel/user.h>
 
+/* However much is allowed, nobody is to think that the sleeper hangs. */
+enum : uint64_t { SLACK_MAX_NS = 100'000'000 };
+
 uint64_t process_slacken(uint64_t deadline_ns)
 {
-	uint64_t slack = process_thread_current()->timer_slack_ns;
+	uint64_t slack = MIN(process_thread_current()->timer_slack_ns, (uint64_t)SLACK_MAX_NS);
 
 	if (deadline_ns == 0 || slack <= 1 || deadline_ns > INT64_MAX - slack)
 		return deadline_ns;

@@ -256,6 +256,8 @@ static void timer_slack(void)
 	EXITS(CHILD(EQUAL(prctl(PR_GET_TIMERSLACK), SLACK); EQUAL(poll(&p, 1, 1), 0)), 0);
 	/* The first ends at the next multiple, each other one a whole slack later. */
 	CHECK(now_ns(CLOCK_MONOTONIC) - start >= 4 * SLACK);
+	OK(prctl(PR_SET_TIMERSLACK, ~0ul));
+	EQUAL(poll(&p, 1, 1), 0);
 	OK(prctl(PR_SET_TIMERSLACK, 0));
 	EQUAL(prctl(PR_GET_TIMERSLACK), 50'000);
 }
