@@ -213,7 +213,7 @@ static void replace_reaches_other_cpus(void)
 		return;
 	EXPECT_EQ(nucleus_space_replace(b.space, EXTRA_VA, new, READ_WRITE) >> PAGE_SHIFT, old);
 	EXPECT(is_quiet(old));
-	EXPECT(!is_quiet(new));
+	EXPECT(WAIT_UNTIL(!is_quiet(new)));
 	stop(&b);
 	bare_destroy(&b);
 	give_user_frame(old);

@@ -87,6 +87,27 @@ static void absent(void)
 	EXPECT(faults(ACCESS_READ, 0x0000900000000000));
 }
 
+/* Also of the space in which the thread's own process would go on. */
+static void user_memory(void)
+{
+	uint64_t code = user_frame(), data = user_frame();
+	uint32_t s = (uint32_t)nucleus_space_create();
+
+	window(code)[0] = BARE_RETURN;
+	EXPECT_EQ(nucleus_space_map(s, CODE_VA, code, 1, MAP_PROT_READ | MAP_PROT_EXEC), 0);
+	EXPECT_EQ(nucleus_space_map(s, DATA_VA, data, 1, MAP_PROT_READ | MAP_PROT_WRITE), 0);
+	EXPECT_EQ(nucleus_space_use(s), 0);
+	EXPECT(faults(ACCESS_EXECUTE, CODE_VA));
+	EXPECT(faults(ACCESS_READ, CODE_VA));
+	EXPECT(faults(ACCESS_READ, DATA_VA));
+	EXPECT(faults(ACCESS_WRITE, DATA_VA));
+	EXPECT_EQ(nucleus_space_use(0), 0);
+	EXPECT_EQ(nucleus_space_unmap(s, 0, USER_END), 0);
+	EXPECT_EQ(nucleus_space_destroy(s), 0);
+	give_user_frame(code);
+	give_user_frame(data);
+}
+
 static long bracket_result;
 static uint32_t bracket_over;
 
@@ -118,6 +139,7 @@ static void brackets_need_the_right(void)
 
 KTEST_SUITE(protection, KTEST("brackets need the right", brackets_need_the_right, .modes = LOWERED),
 	    KTEST("the nucleus's image is out of reach", nucleus_image, .modes = LOWERED),
+	    KTEST("user memory is out of reach", user_memory, .modes = IN_FULL),
 	    KTEST("the nucleus's memory is out of reach", nucleus_memory, .modes = LOWERED),
 	    KTEST("page tables, frame table, time page are only read", read_only_for_lowered, .modes = LOWERED),
 	    KTEST("nothing is writable and executable", write_or_execute), KTEST("what is not there faults", absent));

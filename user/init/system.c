@@ -48,8 +48,9 @@ static void make_devices(void)
 		const char *path;
 		unsigned int major, minor;
 	} nodes[] = {
-		{"/dev/null", 1, 3},	{"/dev/zero", 1, 5}, {"/dev/full", 1, 7},    {"/dev/random", 1, 8},
-		{"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},  {"/dev/console", 5, 1}, {"/dev/ttyS0", 4, 64},
+		{"/dev/null", 1, 3},	{"/dev/zero", 1, 5},	{"/dev/full", 1, 7},
+		{"/dev/random", 1, 8},	{"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
+		{"/dev/console", 5, 1}, {"/dev/ttyS0", 4, 64},	{"/dev/ttyAMA0", 204, 64},
 	};
 
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {

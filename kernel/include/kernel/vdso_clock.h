@@ -41,12 +41,14 @@ static inline uint64_t vdso_monotonic_ns(void)
 	uint32_t seq;
 	uint64_t ns;
 
+	/* The compiler is not to know where the page lies: it would make each field's address anew. */
+	__asm__("" : "+r"(p));
 	do {
 		/* Acquire: the parameters are read after seq; the fence keeps them before its
 		 * second reading. */
 		seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
 		uint64_t passed = counter_read() - p->base;
-		ns = p->base_ns + (uint64_t)((unsigned __int128)passed * p->mult >> p->shift);
+		ns = p->base_ns + (uint64_t)((unsigned __int128)passed * p->mult >> (p->shift & 63)); /* at most 32 */
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while ((seq & 1) || seq != __atomic_load_n(&p->seq, __ATOMIC_RELAXED));
 	return ns;

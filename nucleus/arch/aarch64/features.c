@@ -76,6 +76,7 @@ void features_tell(struct boot_info *info)
 		info->hwcap |= 1 << 1 | (field(p0, 20) >= 1 ? 1 << 10 : 0);
 	info->hwcap |= (field(p0, 48) >= 1 ? 1 << 24 : 0) | (field(m2, 32) >= 1 ? 1 << 25 : 0) |
 		       (field(p1, 4) >= 2 ? 1 << 28 : 0);
+	info->cpu_identity = sysreg_read(midr_el1);
 	info->cpu_has_random = cpu_features.random;
 	info->fpu_state_bytes = cpu_features.fpu_bytes;
 }
