@@ -60,6 +60,12 @@ static unsigned cluster_for(const struct vm_area *a, uint64_t va)
 								: 1;
 }
 
+/* What a fault maps is used at once. */
+static uint32_t prot_of_fault(uint32_t prot, bool want_exec)
+{
+	return prot_of_page(prot, want_exec) | MAP_USED;
+}
+
 static int fault_anonymous(struct vm_space *s, struct vm_area *a, const struct fault *f) REQUIRES_SHARED(s->lock)
 {
 	struct page *pages[CLUSTER_MAX];
@@ -67,7 +73,7 @@ static int fault_anonymous(struct vm_space *s, struct vm_area *a, const struct f
 
 	if (!f->write) {
 		page_get(vm_zero_page);
-		return map_or_lose(s, f->va, vm_zero_page, prot_of_page(a->prot & ~(uint32_t)PROT_WRITE, f->exec));
+		return map_or_lose(s, f->va, vm_zero_page, prot_of_fault(a->prot & ~(uint32_t)PROT_WRITE, f->exec));
 	}
 	if (want > 1)
 		want = absent_run(s, a, f->va, want);
@@ -76,7 +82,7 @@ static int fault_anonymous(struct vm_space *s, struct vm_area *a, const struct f
 		return -ENOMEM;
 	a->cluster = MAX(want, 1u);
 	a->next_fault = f->va + n * PAGE_SIZE;
-	uint32_t prot = prot_of_page(a->prot, f->exec);
+	uint32_t prot = prot_of_fault(a->prot, f->exec);
 	int error = pages_map(s, f->va, pages, n, prot);
 	if (error == 0)
 		return 0;
@@ -139,7 +145,7 @@ static int fault_file(struct vm_space *s, struct vm_area *a, const struct fault 
 	} else if (!f->write) {
 		prot &= ~(uint32_t)PROT_WRITE;
 	}
-	prot = prot_of_page(prot, f->exec);
+	prot = prot_of_fault(prot, f->exec);
 	error = map_or_lose(s, f->va, page, prot);
 	if (error == 0 && !f->write && a->file->ops->get_cached && !(a->flags & AREA_RANDOM))
 		fault_around(s, a, f->va, prot);
@@ -152,7 +158,7 @@ static int fault_special(struct vm_space *s, struct vm_area *a, const struct fau
 	long error;
 
 	do {
-		error = nucleus_space_map(s->handle, f->va, pfn, 1, prot_of_page(a->prot, f->exec));
+		error = nucleus_space_map(s->handle, f->va, pfn, 1, prot_of_fault(a->prot, f->exec));
 	} while (error == -ENOMEM && page_relieve_nucleus());
 	if (error == 0)
 		__atomic_fetch_add(&s->resident, 1, __ATOMIC_RELAXED);
@@ -182,14 +188,14 @@ static int take_back(struct vm_space *s, struct vm_area *a, uint64_t va) REQUIRE
 		n++;
 	a->cluster = MAX(want, 1u);
 	a->next_fault = va + n * PAGE_SIZE;
-	return (int)nucleus_space_protect(s->handle, va, va + n * PAGE_SIZE, prot_of_page(a->prot, false));
+	return (int)nucleus_space_protect(s->handle, va, va + n * PAGE_SIZE, prot_of_fault(a->prot, false));
 }
 
 /* A write to a page that is present and not writable. */
 static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault *f, uint64_t entry) REQUIRES(s -> lock)
 {
 	struct page *old = page_of(page_entry_pfn(entry)), *fresh;
-	uint32_t prot = prot_of_page(a->prot, false);
+	uint32_t prot = prot_of_fault(a->prot, false);
 	bool shared = a->flags & AREA_SHARED;
 	long result;
 
@@ -234,7 +240,7 @@ static int fault_present(struct vm_space *s, struct vm_area *a, const struct fau
 		return -EACCES;
 	if (f->write)
 		return fault_copy(s, a, f, entry);
-	return set_rights(s, f->va, prot_of_page(a->prot & ~(uint32_t)PROT_WRITE, f->exec));
+	return set_rights(s, f->va, prot_of_fault(a->prot & ~(uint32_t)PROT_WRITE, f->exec));
 }
 
 static bool allowed(const struct vm_area *a, const struct fault *f)

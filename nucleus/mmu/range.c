@@ -23,7 +23,7 @@ static bool range_ok(uint64_t va, uint64_t end)
 
 static bool prot_ok(uint32_t prot)
 {
-	return !(prot & ~(uint32_t)(MAP_PROT_READ | MAP_PROT_WRITE | MAP_PROT_EXEC)) &&
+	return !(prot & ~(uint32_t)(MAP_PROT_READ | MAP_PROT_WRITE | MAP_PROT_EXEC | MAP_USED)) &&
 	       !((prot & MAP_PROT_WRITE) && (prot & MAP_PROT_EXEC));
 }
 

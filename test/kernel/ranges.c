@@ -118,7 +118,7 @@ static void protect(void)
 	EXPECT_EQ(nucleus_space_map(s, VA, pfn, 1, READ_WRITE), 0);
 	EXPECT(page_entry_writable(entry(s, VA)) && !page_entry_executable(entry(s, VA)));
 	EXPECT_EQ(nucleus_space_protect(s, VA, VA + PAGE_SIZE, MAP_PROT_WRITE | MAP_PROT_EXEC), -EINVAL);
-	EXPECT_EQ(nucleus_space_protect(s, VA, VA + PAGE_SIZE, 8), -EINVAL);
+	EXPECT_EQ(nucleus_space_protect(s, VA, VA + PAGE_SIZE, 16), -EINVAL);
 	EXPECT(page_entry_writable(entry(s, VA)));
 	EXPECT_EQ(nucleus_space_protect(s, VA, VA + PAGE_SIZE, MAP_PROT_READ | MAP_PROT_EXEC), 0);
 	EXPECT(!page_entry_writable(entry(s, VA)) && page_entry_executable(entry(s, VA)));
@@ -290,6 +290,31 @@ static void harvest_untouched(void)
 	give_user_frame(a);
 }
 
+/* As if the access had been made already; only what may be written is noted as written. */
+static void used_from_the_start(void)
+{
+	uint64_t a = user_frame(), b = user_frame();
+	long s = nucleus_space_create();
+
+	EXPECT_EQ(nucleus_space_map(s, VA, a, 1, READ_WRITE | MAP_USED), 0);
+	EXPECT_EQ(nucleus_space_map(s, VA + PAGE_SIZE, b, 1, MAP_PROT_READ | MAP_USED), 0);
+	EXPECT_EQ(nucleus_space_harvest(s, VA, VA + 2 * PAGE_SIZE), 0);
+	EXPECT_EQ(pte_list()->count, 2);
+	EXPECT_EQ(pte_list()->entry[0].bits,
+		  a << PAGE_SHIFT | PTE_WAS_PRESENT | PTE_WAS_WRITABLE | PTE_WAS_ACCESSED | PTE_WAS_DIRTY);
+	EXPECT_EQ(pte_list()->entry[1].bits, b << PAGE_SHIFT | PTE_WAS_PRESENT | PTE_WAS_ACCESSED);
+	/* The harvest has cleared it. */
+	EXPECT_EQ(nucleus_space_harvest(s, VA, VA + PAGE_SIZE), 0);
+	EXPECT_EQ(pte_list()->entry[0].bits, a << PAGE_SHIFT | PTE_WAS_PRESENT | PTE_WAS_WRITABLE);
+	EXPECT_EQ(nucleus_space_replace(s, VA, b, READ_WRITE | MAP_USED),
+		  a << PAGE_SHIFT | PTE_WAS_PRESENT | PTE_WAS_WRITABLE);
+	EXPECT_EQ(nucleus_space_unmap(s, VA, VA + 2 * PAGE_SIZE), 0);
+	EXPECT_EQ(pte_list()->entry[0].bits & PTE_WAS_DIRTY, PTE_WAS_DIRTY);
+	EXPECT_EQ(nucleus_space_destroy(s), 0);
+	give_user_frame(a);
+	give_user_frame(b);
+}
+
 KTEST_SUITE(ranges, KTEST("unmap lists what was there and counts it off", unmap_lists),
 	    KTEST("long ranges are unmapped in parts", unmap_in_parts),
 	    KTEST("page tables come with use and go without", tables_come_and_go),
@@ -298,4 +323,5 @@ KTEST_SUITE(ranges, KTEST("unmap lists what was there and counts it off", unmap_
 	    KTEST("clone copy-on-write makes both sides read-only", clone_cow),
 	    KTEST("clone without it shares writable pages", clone_shared),
 	    KTEST("long ranges are cloned in parts", clone_in_parts),
-	    KTEST("harvest of untouched pages finds no bits", harvest_untouched));
+	    KTEST("harvest of untouched pages finds no bits", harvest_untouched),
+	    KTEST("pages mapped as used are noted so", used_from_the_start));

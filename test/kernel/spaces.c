@@ -108,7 +108,7 @@ static void map_ranges(void)
 	EXPECT_EQ(nucleus_space_map(s, VA, PFN_LIST, CALL_AREA_WORDS + 1, MAP_PROT_READ), -EINVAL);
 	EXPECT_EQ(nucleus_space_map(s, VA, pfn, UINT64_MAX, MAP_PROT_READ), -EINVAL);
 	EXPECT_EQ(nucleus_space_map(s, VA, pfn, 1, MAP_PROT_WRITE | MAP_PROT_EXEC), -EINVAL);
-	EXPECT_EQ(nucleus_space_map(s, VA, pfn, 1, 8), -EINVAL);
+	EXPECT_EQ(nucleus_space_map(s, VA, pfn, 1, 16), -EINVAL);
 	EXPECT_EQ(nucleus_space_replace(s, VA, pfn, MAP_PROT_READ | MAP_PROT_WRITE | MAP_PROT_EXEC), -EINVAL);
 	EXPECT_EQ(mappings(pfn), 0);
 	/* The last page there is. */

@@ -102,8 +102,11 @@ static inline pte_t pte_user(uint64_t phys, uint32_t prot)
 {
 	if (!(prot & (MAP_PROT_READ | MAP_PROT_WRITE | MAP_PROT_EXEC)))
 		return phys | ARM_SOFT_NONE | ARM_READ_ONLY | ARM_UXN;
-	return phys | ARM_VALID | ARM_TABLE | ARM_INNER_SHAREABLE | ARM_EL0 | ARM_NOT_GLOBAL | ARM_PXN | ARM_READ_ONLY |
-	       (prot & MAP_PROT_WRITE ? ARM_DBM : 0) | (prot & MAP_PROT_EXEC ? 0 : ARM_UXN);
+	bool write = prot & MAP_PROT_WRITE, used = prot & MAP_USED;
+
+	return phys | ARM_VALID | ARM_TABLE | ARM_INNER_SHAREABLE | ARM_EL0 | ARM_NOT_GLOBAL | ARM_PXN |
+	       (write ? ARM_DBM : 0) | (prot & MAP_PROT_EXEC ? 0 : ARM_UXN) | (used ? ARM_ACCESSED : 0) |
+	       (used && write ? 0 : ARM_READ_ONLY);
 }
 static inline bool pte_used(pte_t e)
 {

@@ -74,8 +74,11 @@ static inline pte_t pte_user(uint64_t phys, uint32_t prot)
 {
 	if (!(prot & (MAP_PROT_READ | MAP_PROT_WRITE | MAP_PROT_EXEC)))
 		return phys | X86_SOFT_NONE | X86_USER;
-	return phys | X86_PRESENT | X86_USER | (prot & MAP_PROT_WRITE ? X86_WRITABLE : 0) |
-	       (prot & MAP_PROT_EXEC ? 0 : X86_NO_EXECUTE);
+	bool write = prot & MAP_PROT_WRITE, used = prot & MAP_USED;
+
+	return phys | X86_PRESENT | X86_USER | (write ? X86_WRITABLE : 0) |
+	       (prot & MAP_PROT_EXEC ? 0 : X86_NO_EXECUTE) | (used ? X86_ACCESSED : 0) |
+	       (used && write ? X86_DIRTY : 0);
 }
 static inline bool pte_used(pte_t e)
 {

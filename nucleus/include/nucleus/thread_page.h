@@ -38,8 +38,10 @@ enum : uint32_t { IRQ_LEVEL = 1, IRQ_ACTIVE_LOW = 2 };
 enum : uint32_t { POWER_OFF = 0, POWER_RESET = 1 };
 enum : uint32_t { ACCOUNT_CPU = 0, ACCOUNT_COMPONENT = 1 };
 
-/* Protection of a mapping; the numbers of mmap(2). */
-enum : uint32_t { MAP_PROT_READ = 1, MAP_PROT_WRITE = 2, MAP_PROT_EXEC = 4 };
+/* Protection of a mapping; the numbers of mmap(2). MAP_USED, for pages of processes: noted at once as accessed and, if
+ * writable, written to, as they will be the moment the fault that asked for them ends; a CPU that does not note use by
+ * itself would fault for each. */
+enum : uint32_t { MAP_PROT_READ = 1, MAP_PROT_WRITE = 2, MAP_PROT_EXEC = 4, MAP_USED = 8 };
 
 /* One page that a range call touched. */
 struct pte_entry {
