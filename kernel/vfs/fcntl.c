@@ -42,7 +42,7 @@ static long duplicate(struct file *f, uint64_t lowest, bool close_on_exec)
 	return fd;
 }
 
-/* The caller holds i->lock. -EBUSY: somebody could still write through a mapping. */
+/* The caller holds i->lock. -EBUSY: somebody writes, or could still through a mapping. */
 static long add_seals(struct inode *i, uint32_t seals) REQUIRES(i -> lock)
 {
 	int32_t none = 0;
@@ -50,7 +50,7 @@ static long add_seals(struct inode *i, uint32_t seals) REQUIRES(i -> lock)
 	if (i->seals & F_SEAL_SEAL)
 		return -EPERM;
 	if ((seals & F_SEAL_WRITE) && !(i->seals & F_SEAL_WRITE) &&
-	    !__atomic_compare_exchange_n(&i->writable_maps, &none, -1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	    !__atomic_compare_exchange_n(&i->changers, &none, -1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return -EBUSY;
 	i->seals |= seals;
 	return 0;

@@ -240,19 +240,19 @@ void inode_fill_stat(struct inode *i, struct stat *out)
 	};
 }
 
-bool inode_map_writable_get(struct inode *i)
+bool inode_writable_get(struct inode *i)
 {
-	int32_t n = __atomic_load_n(&i->writable_maps, __ATOMIC_RELAXED);
+	int32_t n = __atomic_load_n(&i->changers, __ATOMIC_RELAXED);
 
 	while (n >= 0)
-		if (__atomic_compare_exchange_n(&i->writable_maps, &n, n + 1, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&i->changers, &n, n + 1, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			return true;
 	return false;
 }
 
-void inode_map_writable_put(struct inode *i)
+void inode_writable_put(struct inode *i)
 {
-	__atomic_fetch_sub(&i->writable_maps, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&i->changers, 1, __ATOMIC_RELEASE);
 }
 
 static void sort_by_address(struct inode **list, uint32_t count)

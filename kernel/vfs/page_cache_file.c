@@ -111,15 +111,22 @@ static long copy_into_pages(struct inode *i, struct io_buffer *buf, size_t from,
 
 static long write_at(struct inode *i, struct io_buffer *buf, size_t n, uint64_t pos)
 {
-	long room = check_write(i, pos, n);
-	if (room < 0)
-		return room;
-	long done = copy_into_pages(i, buf, 0, (size_t)room, pos);
+	/* No lock is held while pages change, but what has been sealed must not: the seal is refused meanwhile. */
+	if (!inode_writable_get(i))
+		return -EPERM;
+	long done = check_write(i, pos, n);
+	if (done > 0)
+		done = copy_into_pages(i, buf, 0, (size_t)done, pos);
 	if (done > 0) {
 		mutex_lock(&i->lock);
-		extend_locked(i, pos + (uint64_t)done);
+		/* Its size may have been sealed since the check. */
+		if ((i->seals & F_SEAL_GROW) && pos + (uint64_t)done > i->size)
+			done = pos < i->size ? (long)(i->size - pos) : -EPERM;
+		if (done > 0)
+			extend_locked(i, pos + (uint64_t)done);
 		mutex_unlock(&i->lock);
 	}
+	inode_writable_put(i);
 	return done;
 }
 

@@ -80,7 +80,7 @@ void area_insert(struct vm_space *s, struct vm_area *a) NO_THREAD_SAFETY
 	if (a->file && a->file->inode)
 		__atomic_fetch_add(inode_slot(a->file->inode), 1, __ATOMIC_RELEASE);
 	/* It is a part or a copy of one that there is, or mmap keeps the file unsealed meanwhile. */
-	if (writes_file(a) && !inode_map_writable_get(a->file->inode))
+	if (writes_file(a) && !inode_writable_get(a->file->inode))
 		KASSERT(!"a sealed file is mapped for writing");
 }
 
@@ -93,7 +93,7 @@ void area_remove(struct vm_space *s, struct vm_area *a, struct list *dead)
 	if (a->file && a->file->inode)
 		__atomic_fetch_sub(inode_slot(a->file->inode), 1, __ATOMIC_RELEASE);
 	if (writes_file(a))
-		inode_map_writable_put(a->file->inode);
+		inode_writable_put(a->file->inode);
 	list_push_back(dead, &a->dead);
 }
 

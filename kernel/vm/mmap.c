@@ -74,11 +74,11 @@ static long map_file(struct vm_space *s, struct map_request *r, uint32_t flags, 
 	if (at != 0)
 		return at;
 	struct inode *i = shared && (r->area_flags & AREA_MAY_WRITE) ? r->file->inode : nullptr;
-	if (i && !inode_map_writable_get(i))
+	if (i && !inode_writable_get(i))
 		return -EPERM; /* sealed since the check */
 	at = map_and_populate(s, r, flags);
 	if (i)
-		inode_map_writable_put(i);
+		inode_writable_put(i);
 	return at;
 }
 

@@ -6,6 +6,7 @@
 #include "ktap.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -288,6 +289,38 @@ static void memory_files(void)
 	FAILS(EPERM, fcntl(OK(memfd_create("plain", 0)), F_ADD_SEALS, F_SEAL_SHRINK));
 }
 
+static int sealed;
+static char *much;
+enum : size_t { MUCH = 16 << 20 };
+
+static void *write_much(void *)
+{
+	EQUAL(pwrite(sealed, much, MUCH, 0), MUCH);
+	return nullptr;
+}
+
+/* What is sealed does not change any more, not by a write either that began before. */
+static void sealed_during_a_write(void)
+{
+	pthread_t thread;
+	char first = 0, last, later;
+
+	sealed = OK(memfd_create("sealed", MFD_ALLOW_SEALING));
+	OK(ftruncate(sealed, MUCH));
+	much = mmap(nullptr, MUCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(much != MAP_FAILED);
+	memset(much, 'x', MUCH);
+	EQUAL(pthread_create(&thread, nullptr, write_much, nullptr), 0);
+	while (first == 0)
+		EQUAL(pread(sealed, &first, 1, 0), 1);
+	while (fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE) != 0)
+		EQUAL(errno, EBUSY);
+	EQUAL(pread(sealed, &last, 1, MUCH - 1), 1);
+	EQUAL(pthread_join(thread, nullptr), 0);
+	EQUAL(pread(sealed, &later, 1, MUCH - 1), 1);
+	EQUAL(later, last);
+}
+
 static void unnamed_files(void)
 {
 	char path[64];
@@ -368,4 +401,4 @@ static void walks_meanwhile(void)
 
 KTAP_MAIN(CASE(holes), CASE(walks_meanwhile), CASE(covering), CASE(busy_and_lazy), CASE(limits), CASE(read_only),
 	  CASE(bind_and_move), CASE(bind_trees), STELLUX_CASE(flags_that_do_nothing_are_refused), CASE(change_of_root),
-	  CASE(memory_files), CASE(unnamed_files))
+	  CASE(memory_files), CASE(sealed_during_a_write), CASE(unnamed_files))

@@ -147,7 +147,7 @@ struct inode {
 	struct pipe *pipe;	      /* fifo while open */
 	struct file_lock_list *locks; /* nullptr: never locked */
 	uint32_t seals;		      /* memfd */
-	int32_t writable_maps;	      /* shared areas that may be written; -1: sealed against them; atomic */
+	int32_t changers;	      /* shared areas that may be written, writes; -1: sealed against them; atomic */
 	void *private_data;
 };
 
@@ -171,9 +171,10 @@ bool inode_owner_or_capable(const struct inode *i);
 [[nodiscard]] int inode_truncate(struct inode *i, uint64_t size);
 void inode_fill_stat(struct inode *i, struct stat *out);
 #define F_SEALS_WRITE (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
-/* One more shared mapping that may write; false: sealed. Each has its put. Never sealed while there is one. */
-bool inode_map_writable_get(struct inode *i);
-void inode_map_writable_put(struct inode *i);
+/* One more shared mapping that may write, or write in progress; false: sealed. Each has its put. Never sealed while
+ * there is one. */
+bool inode_writable_get(struct inode *i);
+void inode_writable_put(struct inode *i);
 /* Lock and unlock several, nullptr and repeats allowed, in ascending address. */
 void inodes_lock(struct inode **list, uint32_t count);
 void inodes_unlock(struct inode **list, uint32_t count);
