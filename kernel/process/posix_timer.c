@@ -93,7 +93,8 @@ static void expired(struct timer *timer)
 	 * it was discarded, here. */
 	if (!signal_send_entry(t->process, t->notify == SIGEV_THREAD_ID ? t->tid : 0, &t->entry)) {
 		spin_lock(&t->state_lock);
-		if (t->running && t->interval_ns != 0 && !t->entry.queued) {
+		/* Unless it was set anew meanwhile. */
+		if (t->running && t->interval_ns != 0 && !t->entry.queued && t->deadline_ns <= now) {
 			uint64_t from = now + MAX(t->interval_ns, (uint64_t)IGNORED_PAUSE_NS) - t->interval_ns;
 			t->deadline_ns += ((from - t->deadline_ns) / t->interval_ns + 1) * t->interval_ns;
 			timer_arm(timer, next_look(t, now));

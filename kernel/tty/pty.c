@@ -44,12 +44,21 @@ static void slave_output(struct tty *slave)
 	wait_wake_all(&pty_of(slave)->wait);
 }
 
+static unsigned slave_opens(struct pty *p)
+{
+	mutex_lock(&p->slave.lock);
+	unsigned opens = p->slave.opens;
+	mutex_unlock(&p->slave.lock);
+	return opens;
+}
+
 static void slave_closed(struct tty *slave)
 {
 	struct pty *p = pty_of(slave);
 
 	mutex_lock(&pool_lock);
-	if (!p->master_open)
+	/* The slot may have been given away since, and be open again. */
+	if (!p->master_open && slave_opens(p) == 0)
 		p->in_use = false;
 	mutex_unlock(&pool_lock);
 	wait_wake_all(&p->wait);
@@ -106,14 +115,6 @@ static struct pty *take_slot(void)
 	}
 	mutex_unlock(&pool_lock);
 	return p;
-}
-
-static unsigned slave_opens(struct pty *p)
-{
-	mutex_lock(&p->slave.lock);
-	unsigned opens = p->slave.opens;
-	mutex_unlock(&p->slave.lock);
-	return opens;
 }
 
 /* All who had opened the slave have closed it. */

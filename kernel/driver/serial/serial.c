@@ -64,13 +64,14 @@ static bool receive(struct port *p)
 
 		if (c == SERIAL_NOTHING)
 			break;
-		if (c == SERIAL_BREAK)
-			tty_input_break(p->tty);
-		else
+		if (c != SERIAL_BREAK)
 			bytes[n++] = (unsigned char)c;
-		if (n == sizeof(bytes)) {
+		/* What came before a break is before it for the terminal, too. */
+		if (n == sizeof(bytes) || c == SERIAL_BREAK) {
 			tty_input(p->tty, bytes, n);
 			n = 0;
+			if (c == SERIAL_BREAK)
+				tty_input_break(p->tty);
 			room = tty_input_room(p->tty);
 		}
 	}
