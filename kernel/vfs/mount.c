@@ -321,30 +321,51 @@ int mount_remount(struct path *at, uint32_t flags, bool bind, const char *data)
 	return error;
 }
 
-/* p is the root of a mount. Its path reference is one of the two that an idle mount has. */
-int mount_detach_path(struct path *p, uint32_t flags)
+/* Takes m out of the tree, or lazily what is mounted deepest on it. What it was in *out: for comparing only. */
+static int detach_one(struct mount *m, bool lazy, const struct mount **out)
 {
-	struct mount *m = p->mount;
+	struct mount *one = m, *child;
 	struct path was;
 
-	if (p->dentry != m->root)
-		return -EINVAL;
 	mutex_lock(&mount_change);
 	int error = 0;
 	if (m->parent == nullptr)
 		error = -EINVAL;
-	else if (m->children > 0 || (!(flags & MNT_DETACH) && __atomic_load_n(&m->refs, __ATOMIC_ACQUIRE) > 2))
+	/* The caller's path reference is one of the two that an idle mount has. */
+	else if (!lazy && (m->children > 0 || __atomic_load_n(&m->refs, __ATOMIC_ACQUIRE) > 2))
 		error = -EBUSY;
-	if (error == 0)
-		mount_detach(m, &was);
+	if (error == 0) {
+		while ((child = mount_child_after(one, 0)) != nullptr)
+			one = child;
+		mount_detach(one, &was);
+	}
 	mutex_unlock(&mount_change);
 	if (error != 0)
 		return error;
-	if (m->sb->ops->sync != nullptr)
-		(void)guard_run(m->sb->type->component, m->sb->ops->sync(m->sb));
+	if (one->sb->ops->sync != nullptr)
+		(void)guard_run(one->sb->type->component, one->sb->ops->sync(one->sb));
 	path_put(&was);
-	mount_put(m); /* the table's */
+	*out = one;
+	mount_put(one); /* the table's */
 	return 0;
+}
+
+/* p is the root of a mount, and keeps it. */
+int mount_detach_path(struct path *p, uint32_t flags)
+{
+	const struct mount *detached = nullptr;
+
+	if (p->dentry != p->mount->root)
+		return -EINVAL;
+	int error;
+	do {
+		bool first = detached == nullptr;
+
+		error = detach_one(p->mount, flags & MNT_DETACH, &detached);
+		if (error != 0 && !first)
+			return 0; /* somebody else took the rest */
+	} while (error == 0 && detached != p->mount);
+	return error;
 }
 
 /* new_root becomes the root of the tree; the old one is mounted on put_old, which lies below it (pivot_root(2)). */

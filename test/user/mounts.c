@@ -76,6 +76,19 @@ static void busy_and_lazy(void)
 	FAILS(EBUSY, umount("m"));
 	OK(umount("m/inner"));
 	OK(umount("m"));
+	/* Lazily a whole tree goes; what is open in it stays. */
+	OK(mount("t", "m", "tmpfs", 0, nullptr));
+	OK(mkdir("m/inner", 0755));
+	OK(mount("u", "m/inner", "tmpfs", 0, nullptr));
+	OK(mkdir("m/inner/deep", 0755));
+	OK(mount("v", "m/inner/deep", "tmpfs", 0, nullptr));
+	ktap_write_file("m/inner/deep/file", "alive");
+	fd = OK(open("m/inner/deep/file", O_RDONLY));
+	OK(umount2("m", MNT_DETACH));
+	FAILS(ENOENT, access("m/inner", F_OK));
+	EQUAL(read(fd, text, 8), 5);
+	OK(close(fd));
+	FAILS(EINVAL, umount("m"));
 }
 
 static void limits(void)
