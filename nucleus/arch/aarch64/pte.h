@@ -192,6 +192,9 @@ static inline pte_t pte_protect(volatile pte_t *at, uint32_t prot)
 		if (pte_dirty(old))
 			new = new &ARM_DBM ? new & ~(uint64_t)ARM_READ_ONLY : new | ARM_SOFT_DIRTY;
 	} while (!__atomic_compare_exchange_n(at, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	/* As in pte_store: what was invalid is in no TLB, so no flush follows that would wait for the store. */
+	if (!(old & ARM_VALID) && new &ARM_VALID)
+		__asm__ volatile("dsb ishst\n\tisb" : : : "memory");
 	return old;
 }
 static inline pte_t pte_exchange(volatile pte_t *at, pte_t e)

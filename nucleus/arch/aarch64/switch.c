@@ -69,8 +69,12 @@ void arch_switch_from(struct cpu *cpu, struct record *r)
 {
 	if (cpu->fpu_owner == r)
 		fpu_store(r->fpu);
-	if (r->space)
-		r->tls.tpidr = sysreg_read(tpidr_el0);
+	if (!r->space)
+		return;
+	r->tls.tpidr = sysreg_read(tpidr_el0);
+	/* Cache maintenance that the process has begun here: its own DSB may come on another CPU, for which only what
+	 * that CPU began is complete. */
+	dsb_ish();
 }
 
 static void thread_page_set_cpu(struct cpu *cpu, struct record *r)

@@ -3,9 +3,9 @@
  * Views on aarch64: the tables that process views share, address-space numbers (ASIDs), invalidation, and what
  * instruction caches need (DDI 0487, D8.3, D8.13, D8.14, B2.4.4). Lock: the nucleus lock.
  *
- * Number 0 belongs to the kernel view. A space gets a number when it is first switched to; when they have run out a new
- * generation begins: those that CPUs have loaded keep theirs, all others are forgotten, and every TLB is emptied
- * before one is given again.
+ * Number 0 belongs to the kernel view, 1 to the moment between two views. A space gets a number when it is first
+ * switched to; when they have run out a new generation begins: those that CPUs have loaded keep theirs, all others are
+ * forgotten, and every TLB is emptied before one is given again.
  */
 #include "boot/boot.h"
 #include "boot/cmdline.h"
@@ -23,6 +23,8 @@
 enum : uint64_t {
 	ASID_SHIFT = 48,
 	NUMBER_MASK = 0xffff,
+	NUMBER_BETWEEN = 1,
+	FIRST_NUMBER = 2,
 	GENERATION = NUMBER_MASK + 1, /* struct space, number: generation above, number below */
 	FLUSH_PAGES_MAX = 64,	      /* from there on everything of the space goes */
 	TLBI_VA_MASK = (1ull << 44) - 1,
@@ -31,9 +33,14 @@ enum : uint64_t {
 uint64_t view_empty_ttbr0, view_process_ttbr1;
 static uint64_t generation = GENERATION;
 static uint64_t numbers_taken[(NUMBER_MASK + 1) / 64];
-static uint32_t number_count = 256, number_hint = 1;
+static uint32_t number_count = 256, number_hint = FIRST_NUMBER;
 
 /* --- tables --- */
+
+static void number_take(uint64_t n)
+{
+	numbers_taken[n / 64] |= 1ull << (n % 64);
+}
 
 static void choose_number_bits(void)
 {
@@ -43,7 +50,8 @@ static void choose_number_bits(void)
 	if (cpu_features.asid16 && !small)
 		number_count = NUMBER_MASK + 1;
 	cpu_features.asid16 = number_count > 256;
-	numbers_taken[0] = 1;
+	number_take(0);
+	number_take(NUMBER_BETWEEN);
 }
 
 /* The root of process views' upper half: the nucleus half of the image and the pool, and in modes with privileged
@@ -92,11 +100,6 @@ void arch_fill_process_root(pte_t *root)
 
 /* --- numbers --- */
 
-static void number_take(uint64_t n)
-{
-	numbers_taken[n / 64] |= 1ull << (n % 64);
-}
-
 static uint32_t number_find(void)
 {
 	for (uint32_t n = number_hint; n < number_count; n++) {
@@ -119,6 +122,7 @@ static void roll_over(void)
 	view_load(view_empty_ttbr0, kernel_root_phys, true);
 	memset(numbers_taken, 0, sizeof(numbers_taken));
 	number_take(0);
+	number_take(NUMBER_BETWEEN);
 	for (uint32_t i = 0; i < cpu_count; i++) {
 		const struct cpu *c = cpu_by_id(i);
 		struct space *s = c->online && c->current ? c->current->space : nullptr;
@@ -130,7 +134,7 @@ static void roll_over(void)
 	}
 	/* Two threads of a space on two CPUs: it has moved on at the first of them. */
 	generation += GENERATION;
-	number_hint = 1;
+	number_hint = FIRST_NUMBER;
 	me->counts.tlb_flush++;
 	__asm__ volatile("dsb ishst\n\ttlbi vmalle1is\n\tdsb ish\n\tisb" : : : "memory");
 }
@@ -158,7 +162,15 @@ void view_load(uint64_t ttbr0, uint64_t ttbr1, bool kernel)
 	if (sysreg_read(ttbr0_el1) == ttbr0 && sysreg_read(ttbr1_el1) == ttbr1)
 		return;
 	cpu_this()->counts.view_switch++;
-	if (kernel) {
+	if (privilege_mode == MODE_DRIVERS) {
+		/* Here process views show the kernel's memory too, closed to EL0, and lowered threads need it open: in
+		 * either order of the two registers one kind could be cached under the number of the other. */
+		sysreg_write(ttbr0_el1, view_empty_ttbr0 | NUMBER_BETWEEN << ASID_SHIFT);
+		isb();
+		sysreg_write(ttbr1_el1, ttbr1);
+		isb();
+		sysreg_write(ttbr0_el1, ttbr0);
+	} else if (kernel) {
 		sysreg_write(ttbr0_el1, ttbr0);
 		isb();
 		sysreg_write(ttbr1_el1, ttbr1);
