@@ -3,6 +3,7 @@
 #include "mp.h"
 #include "boot/boot.h"
 #include "cpu.h"
+#include "gate/lock.h"
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "report/log.h"
@@ -45,6 +46,19 @@ static bool wait_online(const struct cpu *cpu)
 	return true;
 }
 
+/* Under the lock, under which a CPU that is late looks whether it is still waited for (ap_on_own_stack). */
+static bool give_up(const struct cpu *cpu, uint32_t id)
+{
+	bool late;
+
+	nucleus_lock_acquire();
+	late = cpu->online;
+	if (!late)
+		cpu_count = id;
+	nucleus_lock_release();
+	return !late;
+}
+
 void arch_start_cpus(void)
 {
 	for (uint32_t i = 1; i < boot_state.cpu_count; i++) {
@@ -63,10 +77,9 @@ void arch_start_cpus(void)
 		/* The loader may let it sleep until there is an event; that comes after the store. */
 		dsb_sy();
 		__asm__ volatile("sev" : : : "memory");
-		if (!wait_online(cpu)) {
+		if (!wait_online(cpu) && give_up(cpu, i)) {
 			log_printf("boot: CPU %u (MPIDR %lx) does not answer; going on without it\n", i,
 				   boot_state.cpus[i].hardware_id);
-			cpu_count = i;
 			return;
 		}
 	}
