@@ -215,6 +215,7 @@ long call_space_unmap(uint32_t handle, uint64_t va, uint64_t end)
 
 long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t prot)
 {
+	unsigned most = LEAVES_MAX;
 	uint64_t at = va;
 	bool changed = false;
 	struct space *s;
@@ -238,8 +239,11 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 					nucleus_lock_release();
 					return -EPERM;
 				}
+	/* Code may need its cache lines cleaned one by one, which takes much longer than the entry. */
+	if (prot & MAP_PROT_EXEC)
+		most = 1;
 	at = va;
-	for (unsigned leaves = 0; leaves < LEAVES_MAX && (at = next_leaf(s, at, end, &e)) < end; leaves++)
+	for (unsigned leaves = 0; leaves < most && (at = next_leaf(s, at, end, &e)) < end; leaves++)
 		for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++) {
 			pte_t old = pte_load(e);
 
