@@ -31,7 +31,8 @@ CODE(exit)
 	udf #0
 END(exit)
 
-/* Registers over a system call: each that changed sets a bit in word 0; word 1: result; word 2: flags after. */
+/* Registers over a system call: each that changed sets a bit in word 0, a thread register that is not empty bit 31; word 1:
+ * result; word 2: flags after. */
 CODE(syscall)
 	.irp n, 1,2,3,4,5,6,7,9,10,11,12,13,14,15,16,17,18,20,21,22,23,24,25,26,27,28,29,30
 	mov x\n, #0x1000 + \n
@@ -53,6 +54,9 @@ CODE(syscall)
 	cmp x8, #511
 	b.eq 1f
 	orr x0, x0, #1 << 8
+1:	mrs x1, tpidrro_el0
+	cbz x1, 1f
+	orr x0, x0, #1 << 31
 1:	str x0, [x19]
 	test_call CALL_EXIT
 	udf #0
