@@ -166,7 +166,7 @@ static void map_some(void)
 	map_and_touch(20);
 }
 
-/* The serial driver reads and writes ports in brackets. */
+/* The serial driver works: its thread runs, and makes nucleus calls for its interrupts. */
 static void say_something(void)
 {
 	ktap_note("the serial port is used");

@@ -4,9 +4,10 @@
  * `call N` makes a thread of this component do the operation N times between markers (arch/marker.h); reading names
  * what there is. The component asks for the right to elevate; it has no other use for it than an empty bracket.
  */
+#include "measure.h"
+
 #include <abi/errno.h>
 #include <arch/marker.h>
-#include <arch/measure.h>
 #include <kernel/component.h>
 #include <kernel/lock.h>
 #include <kernel/text.h>

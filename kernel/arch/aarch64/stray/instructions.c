@@ -4,10 +4,10 @@
  * opcode check knows these functions by name (test/opcodes.exempt). Where they are let through
  * (dynpriv=off) they do no damage; what would is not run there.
  */
+#include <kernel/component/measure/measure.h>
 #include <kernel/component/stray/stray.h>
 
 #include <abi/errno.h>
-#include <arch/measure.h>
 #include <kernel/clock.h>
 #include <kernel/init.h>
 #include <kernel/thread.h>

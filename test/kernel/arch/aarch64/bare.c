@@ -4,7 +4,7 @@
 
 #include <test/kernel/ktest.h>
 
-#include <arch/measure.h>
+#include <kernel/component/measure/measure.h>
 #include <kernel/syscall.h>
 #include <nucleus/calls.h>
 

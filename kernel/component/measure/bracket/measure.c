@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* An empty bracket between markers (row 1 of bench/rows.h): the price of elevate() and lower() alone. */
 #include <arch/marker.h>
-#include <arch/measure.h>
 #include <arch/privilege.h>
+#include <kernel/component/measure/measure.h>
 
 void measure_bracket(void)
 {

@@ -1,8 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-/* An empty bracket, for measuring. The calling component must have the right to elevate. */
-#ifndef ARCH_MEASURE_H
-#define ARCH_MEASURE_H
-
-void measure_bracket(void);
-
-#endif
