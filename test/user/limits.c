@@ -6,6 +6,7 @@
 #include "ktap.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -243,7 +244,7 @@ static void memory_wishes_are_kept(void)
 static void the_blamed_one_is_ended(void)
 {
 	struct sysinfo info;
-	int ready[2], hold[2];
+	int ready[2], hold[2], gone[2];
 	char c;
 
 	OK(sysinfo(&info));
@@ -262,21 +263,25 @@ static void the_blamed_one_is_ended(void)
 		(void)!read(hold[0], &c, 1);
 	});
 	EQUAL(read(ready[0], &c, 1), 1);
-	/* It starts far smaller than the other, which alone would be chosen by size until half of memory is gone. */
+	/* It starts far smaller than the other, which alone would be chosen by size until half of memory is gone. With
+	 * it ends the pipe, at which the third stops: it must not ask for another victim. */
+	OK(pipe(gone));
 	pid_t blamed = CHILD({
 		write_in("/proc/self/oom_score_adj", "500", 0);
 		close(hold[1]);
 		(void)!read(hold[0], &c, 1);
 	});
+	OK(close(gone[1]));
 	pid_t hog = CHILD({
+		struct pollfd end = {.fd = gone[0], .events = POLLIN};
 		write_in("/proc/self/oom_score_adj", "-1000", 0);
 		for (size_t taken = 0; taken < total; taken += 1 << 20) {
 			char *at = mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-			if (at == MAP_FAILED || waitpid(-1, nullptr, WNOHANG) > 0)
+			if (at == MAP_FAILED)
 				break;
-			for (size_t i = 0; i < 1 << 20; i += PAGE)
+			for (size_t i = 0; i < 1 << 20 && poll(&end, 1, 0) == 0; i += PAGE)
 				at[i] = 1;
-			if (kill(blamed, 0) != 0)
+			if (end.revents != 0)
 				break;
 		}
 		pause();
