@@ -133,15 +133,22 @@ static void delivery(void)
 /* What can send interrupts to a CPU is the nucleus's. */
 static void controllers_are_not_given_away(void)
 {
-	static const char *const names[] = {"arm,cortex-a15-gic", "arm,gic-400", "arm,gic-v3", nullptr};
-	int node = devicetree_find(tree(), -1, names);
+	static const char *const controllers[] = {"arm,cortex-a15-gic", "arm,gic-400", "arm,gic-v3", nullptr};
+	/* Writes to these become interrupts; the translation service also writes memory. */
+	static const char *const doorbells[] = {"arm,gic-v3-its", "arm,gic-v2m-frame", nullptr};
+	int node = devicetree_find(tree(), -1, controllers), doorbell = devicetree_find(tree(), -1, doorbells);
 	uint64_t va = kmap_reserve(1), phys, size;
 
-	if (!EXPECT(node >= 0))
+	if (!EXPECT(node >= 0) || !EXPECT(doorbell >= 0))
 		return;
 	for (unsigned i = 0; i < 2 && EXPECT(devicetree_reg(tree(), node, i, &phys, &size)); i++) {
 		for (uint64_t at = 0; at < MIN(size, (uint64_t)0x10000); at += PAGE_SIZE)
 			EXPECT_EQ(nucleus_device_map(va, phys + at, 1), -EPERM);
+		EXPECT_EQ(nucleus_device_map(va, phys + size - PAGE_SIZE, 1), -EPERM);
+	}
+	if (EXPECT(devicetree_reg(tree(), doorbell, 0, &phys, &size))) {
+		EXPECT_EQ(nucleus_device_map(va, phys, 1), -EPERM);
+		EXPECT_EQ(nucleus_device_map(va, phys + size - PAGE_SIZE, 1), -EPERM);
 	}
 }
 
