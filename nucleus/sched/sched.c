@@ -7,24 +7,20 @@
  * there from the longest queue that has one. A sampling tick runs only while a thread runs. Lock: the nucleus lock.
  */
 #include "sched/sched.h"
-#include "frame/frames.h"
 #include "gate/account.h"
 #include "gate/calls.h"
 #include "gate/lock.h"
-#include "gate/policy.h"
 #include "mmu/mmu.h"
 #include "report/log.h"
-#include "report/report.h"
 #include "sched/smp.h"
 #include "time/clock.h"
 #include <abi/errno.h>
 
 enum : uint64_t {
-	TICK_NS = 10000000,	    /* sampling of user and kernel time */
-	SLICE_NS = 6000000,	    /* run at least so long before another of equal right */
-	SHOW_NS = 2000000,	    /* between two pieces of text for the console: 16 bytes at 115200 baud, and some */
-	WAKE_CREDIT_NS = 6000000,   /* how far behind the queue a woken thread may start */
-	HOLD_LIMIT_NS = 2000000000, /* preemption may be held back so long before the holder is blamed */
+	TICK_NS = 10000000,	  /* sampling of user and kernel time */
+	SLICE_NS = 6000000,	  /* run at least so long before another of equal right */
+	SHOW_NS = 2000000,	  /* between two pieces of text for the console: 16 bytes at 115200 baud, and some */
+	WAKE_CREDIT_NS = 6000000, /* how far behind the queue a woken thread may start */
 };
 
 struct queue {
@@ -409,30 +405,6 @@ void sched_set_affinity(struct record *r, uint64_t mask)
 
 /* --- nucleus calls --- */
 
-long call_park(uint64_t deadline_ns, uint32_t flags) NO_THREAD_SAFETY
-{
-	struct record *r = cpu_this()->current;
-
-	nucleus_lock_acquire();
-	r->fault_depth = 0;
-	if (r->permit) {
-		r->permit = false;
-		nucleus_lock_release();
-		return 0;
-	}
-	if ((flags & PARK_INTERRUPTIBLE) && r->kicked) {
-		nucleus_lock_release();
-		return -EINTR;
-	}
-	if (deadline_ns && deadline_ns <= clock_ns()) {
-		nucleus_lock_release();
-		return -ETIMEDOUT;
-	}
-	r->interruptible = flags & PARK_INTERRUPTIBLE;
-	sched_block_current(THREAD_PARKED, deadline_ns);
-	sched_resume();
-}
-
 void sched_unpark(struct record *r)
 {
 	/* The first unpark is what starts a thread. */
@@ -443,32 +415,6 @@ void sched_unpark(struct record *r)
 	} else {
 		sched_wake(r, 0);
 	}
-}
-
-long sched_end_call(long result) NO_THREAD_SAFETY
-{
-	struct cpu *cpu = cpu_this();
-	struct record *r = cpu->current;
-
-	if (!cpu->reschedule || !sched_preemptible(cpu)) {
-		nucleus_lock_release();
-		return result;
-	}
-	context_set_result(&r->kernel, (uint64_t)result);
-	r->in_process = false;
-	sched_requeue_current();
-	sched_resume();
-}
-
-long call_unpark(uint32_t handle)
-{
-	struct record *r;
-
-	nucleus_lock_acquire();
-	r = record_from_handle(handle);
-	if (r)
-		sched_unpark(r);
-	return sched_end_call(r ? 0 : -ESRCH);
 }
 
 long call_yield(void) NO_THREAD_SAFETY
@@ -496,27 +442,4 @@ long call_yield(void) NO_THREAD_SAFETY
 	r->in_process = false;
 	sched_requeue_current();
 	sched_resume();
-}
-
-/* Whether interrupted lowered (or home-privileged) code may be left now: its thread page's count asks for a delay. */
-bool sched_preemptible(struct cpu *cpu)
-{
-	struct record *r = cpu->current;
-	struct thread_page *page = direct_map(r->page_pfn << PAGE_SHIFT);
-	uint64_t now;
-
-	if (!page->preempt_count) {
-		r->preempt_held_since_ns = 0;
-		return true;
-	}
-	page->resched = 1;
-	now = clock_ns();
-	if (!r->preempt_held_since_ns) {
-		r->preempt_held_since_ns = now;
-	} else if (now - r->preempt_held_since_ns > HOLD_LIMIT_NS) {
-		report_preemption_held(r, page->preempt_count);
-		r->preempt_held_since_ns = 0;
-		return true;
-	}
-	return false;
 }
