@@ -115,11 +115,18 @@ struct interrupt gic_acknowledge(void)
 		i.slot = owner[id] - 1u;
 	} else if (id < GIC_PRIVATE_LINES) {
 		gic->private_disable(id);
-	} else if (id < lines) {
-		gic_set_bit(distributor, GICD_ICENABLER, id);
-		gic->settle();
+	} else {
+		i.slot = id;
 	}
 	return i;
+}
+
+void gic_silence(struct interrupt i)
+{
+	if (i.slot < GIC_PRIVATE_LINES || i.slot >= lines || owner[i.slot])
+		return;
+	gic_set_bit(distributor, GICD_ICENABLER, i.slot);
+	gic->settle();
 }
 
 void gic_end(struct interrupt i)

@@ -20,11 +20,11 @@ enum interrupt_kind : uint32_t {
 	INTERRUPT_SERVE, /* look at the mailbox (shootdown_serve) */
 	INTERRUPT_STOP,
 	INTERRUPT_DEVICE,  /* irq_deliver(slot) */
-	INTERRUPT_UNKNOWN, /* acknowledged, nobody's: has been masked */
+	INTERRUPT_UNKNOWN, /* acknowledged, nobody's: gic_silence */
 };
 struct interrupt {
 	enum interrupt_kind kind;
-	uint32_t slot;	/* INTERRUPT_DEVICE */
+	uint32_t slot;	/* INTERRUPT_DEVICE; INTERRUPT_UNKNOWN: the line */
 	uint32_t token; /* for gic_end */
 };
 
@@ -35,6 +35,8 @@ enum gic_sgi : uint32_t { SGI_RESCHEDULE, SGI_SERVE, SGI_STOP, SGI_COUNT };
 void gic_init_cpu(void);
 /* In the IRQ vector, any view, interrupts masked. */
 struct interrupt gic_acknowledge(void);
+/* Masks the line of INTERRUPT_UNKNOWN. Under the nucleus lock: who connects the line meanwhile keeps it. */
+void gic_silence(struct interrupt i);
 /* After the handler (so after irq_deliver), before the context is left; not for INTERRUPT_NONE. */
 void gic_end(struct interrupt i);
 void gic_send(const struct cpu *cpu, enum gic_sgi sgi);

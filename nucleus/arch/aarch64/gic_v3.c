@@ -64,6 +64,15 @@ static int walk_region(const struct arm_region *r, uint32_t *slot)
 	return 0;
 }
 
+/* Until a bit of a register is clear. Bounded: broken hardware is said to be so. */
+static void wait_clear(const volatile void *frame, uint32_t offset, uint32_t bit)
+{
+	for (uint32_t i = 0; i < 10000000; i++)
+		if (!(mmio_read32(frame, offset) & bit))
+			return;
+	panic(nullptr, "the interrupt controller does not react (register %x of %p)", offset, (const void *)frame);
+}
+
 static int init(volatile void *distributor_registers)
 {
 	uint32_t slot = SLOT_GIC_REDISTRIBUTOR;
@@ -79,18 +88,11 @@ static int init(volatile void *distributor_registers)
 		}
 	if (result)
 		return result;
-	/* Routing may be switched on only while no group is enabled (12.9, GICD_CTLR.ARE_NS). */
+	/* Routing may be switched on only while no group is enabled (12.9, GICD_CTLR.ARE_NS), and they were a moment
+	 * ago. */
+	wait_clear(distributor, GICD_CTLR, GICD_CTLR_WRITE_PENDING);
 	mmio_write32(distributor, GICD_CTLR, GICD_CTLR_AFFINITY_ROUTING);
 	return 0;
-}
-
-/* Until a bit of a register is clear. Bounded: broken hardware is said to be so. */
-static void wait_clear(const volatile void *frame, uint32_t offset, uint32_t bit)
-{
-	for (uint32_t i = 0; i < 10000000; i++)
-		if (!(mmio_read32(frame, offset) & bit))
-			return;
-	panic(nullptr, "the interrupt controller does not react (register %x of %p)", offset, (const void *)frame);
 }
 
 static void init_cpu(uint32_t cpu, uint32_t private_lines)

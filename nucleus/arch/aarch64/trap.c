@@ -179,6 +179,8 @@ static void find_culprit(const struct context *c, struct offence *o)
 		sched_tick(cpu, c->is_process);
 	else if (i.kind == INTERRUPT_DEVICE)
 		irq_deliver(i.slot);
+	else if (i.kind == INTERRUPT_UNKNOWN)
+		gic_silence(i);
 	/* After a level-triggered line was masked, or it would come again at once. */
 	gic_end(i);
 	interrupt_done(cpu, r, c);
