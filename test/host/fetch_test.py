@@ -66,8 +66,13 @@ def fetching(check):
         check("links and ways out of the folder are left", found == ["a.c", "sub", "sub/b.h"] and not (root / "escaped").exists())
         calls = (root / "log").read_text()
         check("apt-get is asked for the locked version", "source --download-only --tar-only tree=1-1" in calls)
+        before = (root / "out/a.c").stat().st_ino
         done = run(root, checksum=right)
         check("the second time asks nobody", done.returncode == 0 and (root / "log").read_text() == calls)
+        check("and leaves what another build may be reading", (root / "out/a.c").stat().st_ino == before)
+        (root / "out/.version").write_text("0-1 something\n")
+        done = run(root, checksum=right)
+        check("another version there is replaced", done.returncode == 0 and right in (root / "out/.version").read_text())
 
 
 def mirrors(check):
