@@ -6,7 +6,8 @@ import os
 import subprocess
 
 ARCH = os.environ.get("STELLUX_ARCH", "x86_64")
-FLAGS = ("-target x86_64-unknown-none-elf -std=c23 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -Wall -Wextra "
+TARGET = {"x86_64": "-target x86_64-unknown-none-elf -mcmodel=kernel", "aarch64": "-target aarch64-unknown-none-elf"}[ARCH]
+FLAGS = (f"{TARGET} -std=c23 -ffreestanding -mgeneral-regs-only -Wall -Wextra "
          f"-Werror -Wthread-safety -Werror=thread-safety -Inucleus/include -Ikernel/include -Ikernel/arch/{ARCH}/include "
          f"-Inucleus/arch/{ARCH}/include -I. -DSTELLUX_DEBUG=1 -fsyntax-only -x c -").split()
 HEADER = """
