@@ -377,15 +377,16 @@ static void pipe_release(struct file *f)
 	if (f->mode & FILE_WRITE)
 		__atomic_fetch_sub(&p->writers, 1, __ATOMIC_RELEASE);
 	bool last = --p->files == 0;
-	if (last)
-		i->pipe = nullptr;
-	mutex_unlock(&i->lock);
 	if (last) {
-		pipe_destroy(p);
-		return;
+		i->pipe = nullptr;
+	} else {
+		/* Under the lock: when it is free, whoever closes the last file may free the pipe. */
+		wait_wake_all(&p->readable);
+		wait_wake_all(&p->writable);
 	}
-	wait_wake_all(&p->readable);
-	wait_wake_all(&p->writable);
+	mutex_unlock(&i->lock);
+	if (last)
+		pipe_destroy(p);
 }
 
 const struct file_ops pipe_ops = {
