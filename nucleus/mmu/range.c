@@ -112,7 +112,6 @@ long call_space_map(uint32_t handle, uint64_t va, uint64_t pfn, uint64_t count, 
 			e++;
 			frame_count_mapping(list[i] << PAGE_SHIFT, 1);
 		}
-		pte_note_awaited(s, va, va + (count << PAGE_SHIFT));
 		s->pages += count;
 	}
 	nucleus_lock_release();
@@ -153,7 +152,6 @@ long call_space_replace(uint32_t handle, uint64_t va, uint64_t pfn, uint32_t pro
 		}
 		if (PTE_BREAK_BEFORE_MAKE)
 			pte_store(e, pte_user(pfn << PAGE_SHIFT, prot));
-		pte_note_awaited(s, va, va + PAGE_SIZE);
 	}
 	nucleus_lock_release();
 	return result;

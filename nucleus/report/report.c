@@ -6,6 +6,7 @@
  * memory by software translation.
  */
 #include "report/report.h"
+#include "boot/boot.h"
 #include "boot/image.h"
 #include "frame/frames.h"
 #include "gate/policy.h"
@@ -24,7 +25,8 @@ enum { BACKTRACE_MAX = 32 };
 static const void *symtab(size_t *size)
 {
 	*size = image_header()->symtab_used_end - image_header()->symtab.start;
-	return (const void *)image_header()->symtab.start;
+	/* By the direct map: every report has it. */
+	return direct_map(boot_state.kernel_phys + (image_header()->symtab.start - IMAGE_BASE));
 }
 
 static bool lookup(uint64_t address, struct symtab_place *place)

@@ -60,7 +60,6 @@ long call_regs_set(uint32_t handle)
 	if (r) {
 		memcpy(&r->process, &u, SHARED_BYTES);
 		r->process.pstate = (u.pstate & PSTATE_USER) | PSTATE_EL0;
-		r->process.kind = KIND_NONE;
 		r->tls.tpidr = u.tpidr;
 		r->full_restore = true;
 		if (r == cpu->current) {

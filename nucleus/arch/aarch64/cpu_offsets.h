@@ -57,7 +57,6 @@
 #define KIND_INTERRUPT	 1
 #define KIND_FAST	 2 /* FIQ: nothing is routed there */
 #define KIND_ERROR	 3 /* SError */
-#define KIND_NONE	 5 /* the registers were set otherwise */
 #define KIND_VIOLATION	 4 /* SVC from an address that is no gate */
 
 /* PSTATE (DDI 0487, C5.2.19 SPSR_EL1) */

@@ -217,17 +217,24 @@ bool fault_was_first_touch(struct cpu *cpu, struct record *r, const struct conte
 	return done;
 }
 
-void pte_note_awaited(struct space *s, uint64_t va, uint64_t end)
+/*
+ * Entering the kernel view, this CPU has its number while TTBR1 still has the nucleus's root, and leaving it likewise.
+ * What a table walk caches of the upper levels then lacks the lowered half of the image. Such a fault is noticed here:
+ * the tables have the page.
+ */
+bool fault_was_stale_walk(const struct context *c)
 {
-	const struct record *r = cpu_this()->current;
-	const struct context *c = &r->process;
-	uint64_t at = fault_address(c);
-	pte_t old;
+	enum : uint64_t { UPPER = 1ull << 55 };
+	uint64_t phys;
+	bool there;
 
-	/* The fault is what the process is in the kernel for. */
-	if (cpu_features.hw_dirty || r->space != s || c->kind != KIND_SYNCHRONOUS || c->syscall != UINT64_MAX ||
-	    !is_translation(c) || at < va || at >= end)
-		return;
-	if (touch(s, at, c, &old))
-		dsb_ishst();
+	if (!is_translation(c) || (c->syndrome & FSC_TYPE_MASK) != FSC_TRANSLATION || c->syndrome & ESR_FNV ||
+	    !(c->fault & UPPER))
+		return false;
+	nucleus_lock_acquire();
+	there = kernel_translate(c->fault, &phys);
+	nucleus_lock_release();
+	if (there)
+		view_forget_kernel_local(c->fault);
+	return there;
 }

@@ -18,5 +18,8 @@ void fault_describe(const struct context *c, struct offence *o);
 /* Notes a process's first access or first write to a page, if that is all the fault was. Takes the nucleus lock; the
  * view may be the kernel's afterwards. */
 bool fault_was_first_touch(struct cpu *cpu, struct record *r, const struct context *c);
+/* Whether kernel code only met what this CPU had cached of another view's tables, which is forgotten now. Kernel view;
+ * takes the nucleus lock. */
+bool fault_was_stale_walk(const struct context *c);
 
 #endif

@@ -204,9 +204,5 @@ static inline pte_t pte_exchange(volatile pte_t *at, pte_t e)
 
 /* Before a frame is mapped executable: what was written to it is what will be fetched (views.c). */
 void pte_prepare_code(uint64_t phys);
-/* New entries of [va, end): the one whose fault the calling thread serves is noted as used already, because its process
- * repeats the access as soon as it goes on (fault.c). */
-struct space;
-void pte_note_awaited(struct space *s, uint64_t va, uint64_t end);
 
 #endif

@@ -24,5 +24,7 @@ extern uint64_t view_process_ttbr1; /* of process views */
 void view_load(uint64_t ttbr0, uint64_t ttbr1, bool kernel);
 /* Drops what this CPU has cached of a page under the number of a TTBR0 value. */
 void view_forget_local(uint64_t ttbr0, uint64_t va);
+/* The same of the upper half, under all numbers, with what table walks have cached. */
+void view_forget_kernel_local(uint64_t va);
 
 #endif

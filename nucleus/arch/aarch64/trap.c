@@ -211,6 +211,8 @@ static void find_culprit(const struct context *c, struct offence *o)
 		arch_enter(cpu, r);
 		account_resume(c);
 	}
+	if (!c->is_process && fault_was_stale_walk(c))
+		account_resume(c);
 	trace_add(cpu, TRACE_FAULT, c->pc, (uint32_t)(c->syndrome >> ESR_EC_SHIFT));
 	if (c->is_process)
 		upcall_event(cpu, r, fault_event(c), fault_code(c), fault_address(c));

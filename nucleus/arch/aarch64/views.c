@@ -225,6 +225,11 @@ void view_forget_local(uint64_t ttbr0, uint64_t va)
 			 : "memory");
 }
 
+void view_forget_kernel_local(uint64_t va)
+{
+	__asm__ volatile("tlbi vaae1, %0\n\tdsb nsh\n\tisb" : : "r"(va >> PAGE_SHIFT & TLBI_VA_MASK) : "memory");
+}
+
 void pte_prepare_code(uint64_t phys)
 {
 	uint64_t start = (uint64_t)direct_map(phys), end = start + PAGE_SIZE;

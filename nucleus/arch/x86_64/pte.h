@@ -162,13 +162,4 @@ static inline void pte_prepare_code(uint64_t phys)
 	(void)phys;
 }
 
-/* New entries of [va, end): the CPU notes by itself what the process does with them. */
-struct space;
-static inline void pte_note_awaited(struct space *s, uint64_t va, uint64_t end)
-{
-	(void)s;
-	(void)va;
-	(void)end;
-}
-
 #endif
