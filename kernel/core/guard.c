@@ -7,8 +7,8 @@
  * area): the frames below the guard are dead, those above it untouched. Locks taken since the guard
  * are released, newest first, wait queues are left (waiters are on the dead stack), and the guard
  * yields -EFAULT. Without a guard a process's system call ends with the process, a kernel thread
- * ends alone. Data that the section was changing may be half done: that is the component's to
- * repair in its stop and start.
+ * ends alone. So does one that does nothing but fault. Data that the section was changing may be half done: that is the
+ * component's to repair in its stop and start.
  */
 #include "core.h"
 #include "log.h"
@@ -37,10 +37,17 @@ static void restore_preemption(uint32_t count)
 		preempt_yield();
 }
 
-void kernel_fault_landing(uint32_t, uint64_t, uint64_t, uint64_t)
+void kernel_fault_landing(uint32_t cause, uint64_t, uint64_t, uint64_t)
 {
 	struct thread *t = thread_current();
 	struct guard *g = t->guards;
+
+	/* Guards help against a fault, not against nothing but faults: such a thread ends. On its way out they count
+	 * again. */
+	if (cause == EVENT_STORM && !t->storm) {
+		t->storm = true;
+		t->guards = g = nullptr;
+	}
 
 	/* The rest of the report. */
 	while (nucleus_log_show() > 0)

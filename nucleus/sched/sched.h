@@ -63,8 +63,9 @@ struct record {
 void sched_init(void);
 void sched_init_cpu(struct cpu *cpu);
 
-/* Contained faults without a pause between them: more stop the thread. */
-enum : uint8_t { FAULT_DEPTH_MAX = 3 };
+/* Contained faults without a pause between them: after the first number the kernel is told to end the thread, after the
+ * second it is stopped, whatever it holds. */
+enum : uint8_t { FAULT_DEPTH_MAX = 3, FAULT_DEPTH_END = 64 };
 
 /* Records. nullptr when memory or numbers have run out. */
 struct record *record_create(void);

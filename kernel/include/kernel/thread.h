@@ -23,6 +23,7 @@ struct thread {
 	struct process *process;     /* nullptr for kernel threads */
 	struct component *component; /* home component: carries the right to elevate, pays for allocations */
 	struct guard *guards;	     /* innermost first */
+	bool storm;		     /* nothing but faults: it ends */
 	uint32_t tid;
 	uint32_t held_count; /* locks held; those beyond HELD_LOCKS_MAX are counted only */
 	char name[16];

@@ -234,14 +234,16 @@ static void find_culprit(const struct context *c, struct offence *o)
 	find_culprit(c, o);
 	report_offence(r, c, o);
 	r->in_process = false;
-	if (++r->fault_depth > FAULT_DEPTH_MAX) {
-		log_printf("thread %s[%u] does nothing but fault: it is stopped for good\n", r->name, r->id);
+	bool storm = ++r->fault_depth > FAULT_DEPTH_MAX;
+	if (r->fault_depth > FAULT_DEPTH_END) {
+		log_printf("thread %s[%u] faults even while it ends: it is stopped for good\n", r->name, r->id);
 		sched_end_current();
 		sched_resume();
 	}
 	trace_add(cpu, TRACE_UPCALL, o->pc, (uint32_t)c->vector);
 	/* The stack may be what broke: landing starts on the thread page's call area. */
-	arch_set_upcall(r, UPCALL_FAULT, page + PAGE_SIZE, event_of(c->vector), o->code, o->address, o->pc);
+	arch_set_upcall(r, UPCALL_FAULT, page + PAGE_SIZE, storm ? EVENT_STORM : event_of(c->vector), o->code,
+			o->address, o->pc);
 	msr_write(MSR_GS_BASE, page);
 	arch_enter(cpu, r);
 	/* Back to its process it goes the long way, which notes that the containment has come to its end. */

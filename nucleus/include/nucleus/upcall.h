@@ -25,6 +25,7 @@ enum event : uint32_t {
 	EVENT_OVERFLOW,
 	EVENT_FPU, /* x87 or SIMD exception; code: status word / MXCSR bits */
 	EVENT_ALIGNMENT,
+	EVENT_STORM, /* UPCALL_FAULT: any of them, of a thread that does nothing else: it is to end */
 };
 enum : uint32_t { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_EXEC = 16 };
 
