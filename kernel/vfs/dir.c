@@ -4,7 +4,8 @@
  *
  * All take the locks of the directory and (removal, link) of the inode concerned, in ascending address, and check
  * afterwards that the name still means what was looked up. Permissions are checked under the lock, then the filesystem
- * changes its directory, then the dentry cache follows; that last part cannot fail.
+ * changes its directory, then the dentry cache follows; that last part cannot fail. A filesystem that faults may have
+ * done its work: the cache then keeps of the name only what the filesystem confirms.
  */
 #include "internal.h"
 
@@ -53,6 +54,8 @@ static int make_locked(const struct path *dir, struct dentry *d, uint32_t mode, 
 		return -EPERM;
 	fill_request(&r, i, mode);
 	error = guard_run(inode_component(i), i->ops->make(i, &n, &r, &made));
+	if (error == -EFAULT)
+		dentry_doubt(d);
 	if (error != 0)
 		return error;
 	dentry_instantiate(d, made);
@@ -223,6 +226,8 @@ static int remove_locked(const struct path *dir, struct dentry *d, bool director
 	if (remove == nullptr)
 		return -EPERM;
 	error = guard_run(inode_component(i), remove(i, &n, victim));
+	if (error == -EFAULT)
+		dentry_doubt(d);
 	if (error != 0)
 		return error;
 	dentry_remove(d);
@@ -262,24 +267,31 @@ static int remove_last(struct walk *w, bool directory)
 	return error;
 }
 
+int vfs_remove_at(int dirfd, const char *path, bool directory)
+{
+	struct walk w;
+
+	int error = walk_parent(&w, dirfd, path);
+	if (error != 0)
+		return error;
+	if (w.last_kind == LAST_NAME)
+		error = remove_last(&w, directory);
+	else if (!directory)
+		error = -EISDIR;
+	else
+		error = w.last_kind == LAST_DOT ? -EINVAL : w.last_kind == LAST_DOT_DOT ? -ENOTEMPTY : -EBUSY;
+	walk_end(&w);
+	return error;
+}
+
 static long remove_user(int dirfd, user_addr text, bool directory)
 {
 	struct path_text t;
-	struct walk w;
 
 	int error = path_text_get(&t, text);
 	if (error != 0)
 		return error;
-	error = walk_parent(&w, dirfd, t.text);
-	if (error == 0) {
-		if (w.last_kind == LAST_NAME)
-			error = remove_last(&w, directory);
-		else if (!directory)
-			error = -EISDIR;
-		else
-			error = w.last_kind == LAST_DOT ? -EINVAL : w.last_kind == LAST_DOT_DOT ? -ENOTEMPTY : -EBUSY;
-		walk_end(&w);
-	}
+	error = vfs_remove_at(dirfd, t.text, directory);
 	path_text_free(&t);
 	return error;
 }
@@ -329,8 +341,11 @@ static int link_last(struct walk *w, const struct path *what, bool unnamed_ok)
 		error = -ENOENT;
 	if (error == 0)
 		error = check_may_make(&w->at);
-	if (error == 0)
+	if (error == 0) {
 		error = guard_run(inode_component(dir), dir->ops->link(dir, &w->last, i));
+		if (error == -EFAULT)
+			dentry_doubt(d);
+	}
 	if (error == 0) {
 		inode_get(i);
 		dentry_instantiate(d, i);

@@ -34,6 +34,9 @@ struct dentry *dentry_find(struct dentry *parent, const struct name *n);
 /* The same with the directory's lock held. */
 [[nodiscard]] int dentry_lookup_locked(struct dentry *parent, const struct name *n, struct dentry **out);
 /* A negative dentry names inode now (its reference is taken over). */
+/* After a fault inside d's directory's filesystem, which may have done its work or not: d stays in the cache only if
+ * the filesystem still shows its inode there. The directory's lock is held. */
+void dentry_doubt(struct dentry *d);
 void dentry_instantiate(struct dentry *d, struct inode *inode);
 /* Gives d a new place; both directories' locks are held. new_name is heap memory or nullptr when it fits inline. */
 void dentry_move(struct dentry *d, struct dentry *new_parent, const struct name *n, char *new_name);
@@ -104,6 +107,9 @@ void fs_context_replace(struct fs_context *c, const struct path *from, const str
 [[nodiscard]] int vfs_make(struct walk *w, uint32_t mode, uint64_t rdev, const char *target);
 [[nodiscard]] int vfs_make_at(const char *path, uint32_t mode, uint64_t rdev, const char *target);
 [[nodiscard]] int vfs_link_at(const char *old_path, const char *new_path);
+[[nodiscard]] int vfs_remove_at(int dirfd, const char *path, bool directory);
+[[nodiscard]] int vfs_rename_at(int old_dirfd, const char *old_path, int new_dirfd, const char *new_path,
+				uint32_t flags);
 /* 0 if the current process may take victim's name out of dir. */
 [[nodiscard]] int vfs_check_delete(const struct path *dir, const struct inode *victim);
 [[nodiscard]] int vfs_create_file(struct path *dir, struct dentry *d, uint32_t mode); /* dir's lock held */

@@ -103,9 +103,14 @@ static int rename_locked(struct rename *r, char *name_memory, bool *used)
 		error = -EBUSY;
 	if (error == 0 && (from->ops->rename == nullptr || to->nlink == 0))
 		error = to->nlink == 0 ? -ENOENT : -EPERM;
-	if (error == 0)
-		error = guard_run(inode_component(from),
-				  from->ops->rename(from, &r->from.last, i, to, &r->to.last, replaced, exchange));
+	if (error != 0)
+		return error;
+	error = guard_run(inode_component(from),
+			  from->ops->rename(from, &r->from.last, i, to, &r->to.last, replaced, exchange));
+	if (error == -EFAULT) {
+		dentry_doubt(r->old);
+		dentry_doubt(r->new);
+	}
 	if (error != 0)
 		return error;
 	if (exchange) {
@@ -196,10 +201,25 @@ static int rename_walked(struct rename *r)
 	return error;
 }
 
+int vfs_rename_at(int old_dirfd, const char *old_path, int new_dirfd, const char *new_path, uint32_t flags)
+{
+	struct rename r = {.flags = flags};
+
+	int error = walk_parent(&r.from, old_dirfd, old_path);
+	if (error != 0)
+		return error;
+	error = walk_parent(&r.to, new_dirfd, new_path);
+	if (error == 0) {
+		error = rename_walked(&r);
+		walk_end(&r.to);
+	}
+	walk_end(&r.from);
+	return error;
+}
+
 static long rename_user(int old_dirfd, user_addr old_text, int new_dirfd, user_addr new_text, uint32_t flags)
 {
 	struct path_text from, to;
-	struct rename r = {.flags = flags};
 
 	if ((flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE)) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return syscall_refuse_flags(NR_renameat2, flags);
@@ -209,16 +229,7 @@ static long rename_user(int old_dirfd, user_addr old_text, int new_dirfd, user_a
 	error = path_text_get(&to, new_text);
 	if (error != 0)
 		goto free_from;
-	error = walk_parent(&r.from, old_dirfd, from.text);
-	if (error != 0)
-		goto free_to;
-	error = walk_parent(&r.to, new_dirfd, to.text);
-	if (error == 0) {
-		error = rename_walked(&r);
-		walk_end(&r.to);
-	}
-	walk_end(&r.from);
-free_to:
+	error = vfs_rename_at(old_dirfd, from.text, new_dirfd, to.text, flags);
 	path_text_free(&to);
 free_from:
 	path_text_free(&from);

@@ -2,7 +2,8 @@
 /*
  * Every operation of a file system or a device runs under its component's guard: one that faults fails with EFAULT,
  * the locks of the file system switch are free again, and the next operation works. The file system and the device here
- * do nothing but fault, those of devfs beside them work.
+ * do nothing but fault, those of devfs beside them work. A second file system does its work and then faults: the names
+ * in the cache are afterwards what it has.
  */
 #include "ktest.h"
 
@@ -13,6 +14,7 @@
 #include <kernel/vfs.h>
 #include <lib/string.h>
 
+#include "../../kernel/vfs/internal.h"
 #include "../../kernel/vfs/poll.h"
 
 /* No constant, so that the compiler does not see what comes. */
@@ -166,4 +168,96 @@ static void names(void)
 	nothing_held(held);
 }
 
-KTEST_SUITE(vfs_guards, KTEST("operations of a device", files), KTEST("operations of a file system", names));
+/* A directory of one file with up to two names, which faults whenever it has changed something. */
+static struct inode *late_file, *late_root;
+static bool late_has[2]; /* "a", "b" */
+static const struct file_ops late_ops = {.component = &component_ktest};
+
+static bool *late_name(const struct name *n)
+{
+	return n->length == 1 && (*n->text == 'a' || *n->text == 'b') ? &late_has[*n->text - 'a'] : nullptr;
+}
+static int late_lookup(struct inode *, const struct name *n, struct inode **out)
+{
+	bool *has = late_name(n);
+
+	if (has == nullptr || !*has)
+		return -ENOENT;
+	inode_get(late_file);
+	*out = late_file;
+	return 0;
+}
+static int late_make(struct inode *, const struct name *n, const struct make_request *, struct inode **)
+{
+	*late_name(n) = true;
+	return (int)stray();
+}
+static int late_link(struct inode *, const struct name *n, struct inode *)
+{
+	*late_name(n) = true;
+	return (int)stray();
+}
+static int late_unlink(struct inode *, const struct name *n, struct inode *)
+{
+	*late_name(n) = false;
+	return (int)stray();
+}
+static int late_rename(struct inode *, const struct name *from, struct inode *, struct inode *, const struct name *to,
+		       struct inode *, bool)
+{
+	*late_name(from) = false;
+	*late_name(to) = true;
+	return (int)stray();
+}
+static const struct inode_ops late_inode = {
+	.lookup = late_lookup, .make = late_make, .link = late_link, .unlink = late_unlink, .rename = late_rename};
+static const struct super_ops late_super = {};
+
+static int late_fill(struct superblock *sb, const struct mount_options *)
+{
+	sb->ops = &late_super;
+	late_root = inode_create(sb, S_IFDIR | 0755, &late_inode, &late_ops);
+	late_file = inode_create(sb, S_IFREG | 0644, &late_inode, &late_ops);
+	sb->root = late_root;
+	return late_root == nullptr || late_file == nullptr ? -ENOMEM : 0;
+}
+static struct filesystem late_filesystem = {.name = "late", .component = &component_ktest, .fill = late_fill};
+
+static int found(const char *path)
+{
+	struct path p;
+	int error = path_lookup(AT_FDCWD, path, 0, &p);
+
+	if (error == 0)
+		path_put(&p);
+	return error;
+}
+
+static void names_after_a_fault(void)
+{
+	static const char a[] = "/guards_late/a", b[] = "/guards_late/b";
+	uint32_t held = thread_current()->held_count;
+
+	filesystem_register(&late_filesystem);
+	if (!EXPECT_EQ(vfs_make_at("/guards_late", S_IFDIR | 0755, 0, nullptr), 0) ||
+	    !EXPECT_EQ(mount_filesystem("late", "none", "/guards_late", 0, ""), 0))
+		return;
+	EXPECT_EQ(found(a), -ENOENT);
+	EXPECT_EQ(vfs_make_at(a, S_IFREG | 0644, 0, nullptr), -EFAULT);
+	nothing_held(held);
+	EXPECT_EQ(found(a), 0);
+	EXPECT_EQ(found(b), -ENOENT);
+	EXPECT_EQ(vfs_link_at(a, b), -EFAULT);
+	nothing_held(held);
+	EXPECT_EQ(found(b), 0);
+	EXPECT_EQ(vfs_remove_at(AT_FDCWD, b, false), -EFAULT);
+	nothing_held(held);
+	EXPECT_EQ(found(b), -ENOENT);
+	EXPECT_EQ(vfs_rename_at(AT_FDCWD, a, AT_FDCWD, b, 0), -EFAULT);
+	nothing_held(held);
+	EXPECT_EQ(found(a), -ENOENT);
+	EXPECT_EQ(found(b), 0);
+}
+
+KTEST_SUITE(vfs_guards, KTEST("operations of a device", files), KTEST("operations of a file system", names),
+	    KTEST("what the cache knows after a fault", names_after_a_fault));
