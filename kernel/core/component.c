@@ -137,7 +137,8 @@ static int show_components(struct text_buffer *b, void *)
 	return 0;
 }
 
-static const struct proc_file components_file = {.name = "components", .mode = 0444, .show = show_components};
+static const struct proc_file components_file = {
+	.component = &component_core, .name = "components", .mode = 0444, .show = show_components};
 
 static void announce(struct component *c, uint32_t id)
 {

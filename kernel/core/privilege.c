@@ -109,6 +109,7 @@ static long write_privilege(const char *text, size_t n, void *)
 }
 
 static const struct proc_file privilege_file = {
+	.component = &component_core,
 	.name = "privilege",
 	.mode = 0644,
 	.show = show_privilege,

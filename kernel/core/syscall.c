@@ -94,7 +94,8 @@ static int show_syscalls(struct text_buffer *b, void *)
 	return 0;
 }
 
-static const struct proc_file syscalls_file = {.name = "syscalls", .mode = 0444, .show = show_syscalls};
+static const struct proc_file syscalls_file = {
+	.component = &component_core, .name = "syscalls", .mode = 0444, .show = show_syscalls};
 
 void syscall_init(void)
 {

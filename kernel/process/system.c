@@ -236,14 +236,30 @@ static int show_threads_max(struct text_buffer *b, void *)
 }
 
 static const struct proc_file files[] = {
-	{.name = "sys/kernel/hostname", .mode = 0644, .show = show_host_name, .write = write_host_name},
-	{.name = "sys/kernel/domainname", .mode = 0444, .show = show_domain_name},
-	{.name = "sys/kernel/ostype", .mode = 0444, .show = show_text, .arg = UTS_SYSNAME},
-	{.name = "sys/kernel/osrelease", .mode = 0444, .show = show_text, .arg = UTS_RELEASE},
-	{.name = "sys/kernel/version", .mode = 0444, .show = show_text, .arg = UTS_VERSION},
-	{.name = "version", .mode = 0444, .show = show_version},
-	{.name = "sys/kernel/pid_max", .mode = 0444, .show = show_pid_max},
-	{.name = "sys/kernel/threads-max", .mode = 0444, .show = show_threads_max},
+	{.component = &component_process,
+	 .name = "sys/kernel/hostname",
+	 .mode = 0644,
+	 .show = show_host_name,
+	 .write = write_host_name},
+	{.component = &component_process, .name = "sys/kernel/domainname", .mode = 0444, .show = show_domain_name},
+	{.component = &component_process,
+	 .name = "sys/kernel/ostype",
+	 .mode = 0444,
+	 .show = show_text,
+	 .arg = UTS_SYSNAME},
+	{.component = &component_process,
+	 .name = "sys/kernel/osrelease",
+	 .mode = 0444,
+	 .show = show_text,
+	 .arg = UTS_RELEASE},
+	{.component = &component_process,
+	 .name = "sys/kernel/version",
+	 .mode = 0444,
+	 .show = show_text,
+	 .arg = UTS_VERSION},
+	{.component = &component_process, .name = "version", .mode = 0444, .show = show_version},
+	{.component = &component_process, .name = "sys/kernel/pid_max", .mode = 0444, .show = show_pid_max},
+	{.component = &component_process, .name = "sys/kernel/threads-max", .mode = 0444, .show = show_threads_max},
 };
 
 int process_start(void)

@@ -11,6 +11,7 @@
 #include <abi/fcntl.h>
 #include <abi/poll.h>
 #include <kernel/lock.h>
+#include <kernel/text.h>
 #include <kernel/vfs.h>
 #include <lib/string.h>
 
@@ -19,6 +20,8 @@
 
 /* No constant, so that the compiler does not see what comes. */
 static volatile uint64_t nowhere = 0x18;
+DECLARE_COMPONENT(procfs);
+
 static struct mutex inside = MUTEX_INIT(inside, RANK_NONE);
 static bool armed; /* before it, what a test needs to get so far works */
 
@@ -259,5 +262,47 @@ static void names_after_a_fault(void)
 	EXPECT_EQ(found(b), 0);
 }
 
+static int bad_show(struct text_buffer *b, void *)
+{
+	text_printf(b, "half a line");
+	return (int)stray();
+}
+static long bad_text_write(const char *, size_t, void *)
+{
+	return stray();
+}
+
+/* A text that another component registered: the fault is counted there, and procfs goes on. */
+static void texts(void)
+{
+	static const struct proc_file bad_text = {.component = &component_ktest,
+						  .name = "guards",
+						  .mode = 0666,
+						  .show = bad_show,
+						  .write = bad_text_write};
+	uint32_t held = thread_current()->held_count;
+	uint32_t here = component_ktest.faults, procfs = component_procfs.faults;
+	struct file *f = nullptr;
+	char byte = 0;
+
+	proc_register(&bad_text);
+	if (!EXPECT_EQ(vfs_make_at("/guards_proc", S_IFDIR | 0755, 0, nullptr), 0) ||
+	    !EXPECT_EQ(mount_filesystem("proc", "none", "/guards_proc", 0, ""), 0) ||
+	    !EXPECT_EQ(file_open_path("/guards_proc/guards", O_RDWR, 0, &f), 0))
+		return;
+	EXPECT_EQ(file_read_at(f, &byte, 1, 0), -EFAULT);
+	nothing_held(held);
+	EXPECT_EQ(file_write_at(f, &byte, 1, 0), -EFAULT);
+	nothing_held(held);
+	EXPECT_EQ(component_ktest.faults, here + 2);
+	EXPECT_EQ(component_procfs.faults, procfs);
+	file_put(f);
+	if (EXPECT_EQ(file_open_path("/guards_proc/version", O_RDONLY, 0, &f), 0)) {
+		EXPECT_EQ(file_read_at(f, &byte, 1, 0), 1);
+		file_put(f);
+	}
+}
+
 KTEST_SUITE(vfs_guards, KTEST("operations of a device", files), KTEST("operations of a file system", names),
-	    KTEST("what the cache knows after a fault", names_after_a_fault));
+	    KTEST("what the cache knows after a fault", names_after_a_fault),
+	    KTEST("texts of other components", texts));

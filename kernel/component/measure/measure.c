@@ -113,7 +113,7 @@ static int show_measure(struct text_buffer *b, void *arg)
 }
 
 static const struct proc_file measure_file = {
-	.name = "measure", .mode = 0600, .show = show_measure, .write = write_measure};
+	.component = &component_measure, .name = "measure", .mode = 0600, .show = show_measure, .write = write_measure};
 
 static int start_measure(void)
 {

@@ -195,6 +195,7 @@ static long write_stray(const char *text, size_t n, void *)
 }
 
 static const struct proc_file stray_file = {
+	.component = &component_stray,
 	.name = "stray",
 	.mode = 0644,
 	.show = show_stray,

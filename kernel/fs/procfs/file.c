@@ -2,10 +2,12 @@
 /*
  * Text files of procfs. A read at position 0 makes the text anew; later reads continue in the same text, so that what a
  * program reads in pieces fits together. The text is shared by reference: no lock is held while it is made or copied.
+ * The functions of a registered file run under the guard of its component: their faults are its, not procfs's.
  */
 #include "procfs.h"
 
 #include <abi/errno.h>
+#include <kernel/guard.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
 
@@ -43,12 +45,17 @@ static int show_entry(struct text_buffer *b, const struct proc_inode *p)
 	return error;
 }
 
+static int show_node(struct text_buffer *b, const struct proc_file *file)
+{
+	return file->show != nullptr ? (int)guard_run(file->component, file->show(b, file->arg)) : -EINVAL;
+}
+
 static int show(struct text_buffer *b, struct inode *i)
 {
 	const struct proc_inode *p = proc_inode_of(i);
 
 	switch (p->kind) {
-	case PROC_NODE: return p->node->file->show != nullptr ? p->node->file->show(b, p->node->file->arg) : -EINVAL;
+	case PROC_NODE: return show_node(b, p->node->file);
 	case PROC_ENTRY: return p->entry->show != nullptr ? show_entry(b, p) : -EINVAL;
 	case PROC_FDINFO_FILE: return fdinfo_show(b, i);
 	default: return -EINVAL;
@@ -150,6 +157,11 @@ static long write_entry(const struct proc_inode *p, const char *text, size_t n)
 	return result;
 }
 
+static long write_node(const struct proc_file *file, const char *text, size_t n)
+{
+	return file->write != nullptr ? guard_run(file->component, file->write(text, n, file->arg)) : -EINVAL;
+}
+
 static long text_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
 {
 	const struct proc_inode *p = proc_inode_of(f->inode);
@@ -162,8 +174,8 @@ static long text_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 		return -ENOMEM;
 	if (io_copy_in(text, buf, 0, n) != n)
 		result = -EFAULT;
-	else if (p->kind == PROC_NODE && p->node->file->write != nullptr)
-		result = p->node->file->write(text, n, p->node->file->arg);
+	else if (p->kind == PROC_NODE)
+		result = write_node(p->node->file, text, n);
 	else if (p->kind == PROC_ENTRY)
 		result = write_entry(p, text, n);
 	kfree(text);

@@ -102,6 +102,7 @@ void proc_register(const struct proc_file *p)
 {
 	struct proc_node *node;
 
+	KASSERT(p->component != nullptr);
 	int error = add_path(&proc_root, p->name, true, &node);
 	if (error != 0)
 		log_error("procfs: cannot add %s: error %d", p->name, -error);

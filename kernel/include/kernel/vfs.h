@@ -263,8 +263,10 @@ bool chrdev_at(uint32_t index, struct chrdev_info *out); /* for /proc/devices */
 /* Symbolic link or directory in devfs, made at boot. */
 [[nodiscard]] int devfs_add_link(const char *name, const char *target);
 
-/* Text files under /proc and so on: show fills a growing buffer; write (or nullptr) gets what a process wrote. */
+/* Text files under /proc and so on: show fills a growing buffer; write (or nullptr) gets what a process wrote. Both run
+ * under the guard of the component whose functions they are. */
 struct proc_file {
+	struct component *component;
 	const char *name; /* below /proc, may contain '/' */
 	uint32_t mode;
 	int (*show)(struct text_buffer *b, void *arg);
