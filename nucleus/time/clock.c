@@ -33,9 +33,5 @@ uint64_t clock_ns(void)
 
 uint64_t clock_counter_at(uint64_t ns)
 {
-	const struct time_page *t = time_page;
-
-	uint64_t since = ns - t->base_ns;
-
-	return t->base + since / 1000000000 * t->counter_hz + since % 1000000000 * t->counter_hz / 1000000000;
+	return clock_counter_by(time_page, ns);
 }

@@ -8,7 +8,18 @@
 
 extern struct time_page *time_page; /* in the image: present in every view */
 uint64_t clock_ns(void);
-/* The counter's value when the clock reaches ns. */
+/* No counter gets there. Half the range: in the future for who compares with sign, too. */
+enum : uint64_t { CLOCK_COUNTER_MAX = INT64_MAX };
+/* The counter's value when the clock of this page reaches ns, at most CLOCK_COUNTER_MAX: a sum that wraps would be a
+ * moment in the past, for which a timer rings without end. */
+static inline uint64_t clock_counter_by(const struct time_page *t, uint64_t ns)
+{
+	uint64_t since = ns - t->base_ns, seconds = since / 1000000000;
+
+	if (seconds >= (CLOCK_COUNTER_MAX - t->base) / t->counter_hz)
+		return CLOCK_COUNTER_MAX;
+	return t->base + seconds * t->counter_hz + since % 1000000000 * t->counter_hz / 1000000000;
+}
 uint64_t clock_counter_at(uint64_t ns);
 /* Boot: the counter runs at hz; now is 0. */
 void clock_init(uint64_t hz);

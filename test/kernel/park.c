@@ -3,6 +3,7 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
+#include <lib/string.h>
 
 static uint32_t load(uint32_t *at)
 {
@@ -201,6 +202,48 @@ static void kick_before_start(void)
 	EXPECT_EQ(other.result, -EINTR);
 }
 
+static uint64_t interrupts_of(uint32_t cpu)
+{
+	struct account_cpu a = {};
+
+	if (EXPECT_EQ(nucleus_account_read(ACCOUNT_CPU, cpu), 0))
+		memcpy(&a, call_area(), sizeof(a));
+	return a.irq;
+}
+
+/* The greatest deadline is further away than a fast counter gets; taken for the past it would ring at once, again and
+ * again, on the CPU that has nothing else to do. */
+static void the_last_deadline_is_never(void)
+{
+	uint32_t there = boot_info()->cpu_count - 1;
+	uint64_t first, start;
+
+	run_on(0);
+	store(&other.ready, 0);
+	store(&other.done, 0);
+	other.flags = 0;
+	other.deadline = UINT64_MAX;
+	struct thread *t = start_thread(parking_thread, nullptr, (int)there);
+
+	if (!t || !EXPECT(WAIT_UNTIL(load(&other.ready))))
+		return;
+	EXPECT_EQ(nucleus_account_control(1), 0);
+	sleep_ns(5 * MS);
+	start = ktest_now();
+	first = interrupts_of(there);
+	/* Not asleep: no deadline of this thread's comes before the last one. */
+	while (ktest_now() < start + 100 * MS)
+		;
+	/* A few there are: log lines, requests of other CPUs. One in a millisecond, however long it took, is no storm.
+	 */
+	EXPECT(interrupts_of(there) - first <= (ktest_now() - start) / MS);
+	EXPECT_EQ(nucleus_account_control(0), 0);
+	EXPECT_EQ(load(&other.done), 0);
+	EXPECT_EQ(nucleus_unpark(handle_of(t)), 0);
+	EXPECT(WAIT_UNTIL(load(&other.done)));
+	EXPECT_EQ(other.result, 0);
+}
+
 /* --- ping-pong: one lost wake-up and it stands still --- */
 
 enum { ROUNDS = 300 };
@@ -258,4 +301,5 @@ KTEST_SUITE(park, KTEST("the permit is sticky, and one", permit_is_sticky),
 	    KTEST("a kick ends an interruptible park and stays until cleared", kick_ends_an_interruptible_park),
 	    KTEST("a kick does not end another park", kick_leaves_another_park_alone),
 	    KTEST("a kick before the start is kept", kick_before_start),
+	    KTEST("the last deadline is never", the_last_deadline_is_never, .min_cpus = 2),
 	    KTEST("no wake-up is lost", no_wakeup_is_lost));
