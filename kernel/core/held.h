@@ -35,6 +35,11 @@ static inline void held_pop(const void *lock, enum lock_kind kind)
 		t->held_count--;
 	while (at > 0 && t->held[at - 1] != entry)
 		at--;
+	/* A lock that had no room: when others went, a zero took its place among the recorded ones. It goes with it, or
+	 * what was taken later would stand beyond the count, where containment does not look. */
+	if (at == 0 && t->held_count < HELD_LOCKS_MAX)
+		for (at = stored; at > 0 && t->held[at - 1] != 0;)
+			at--;
 	if (at == 0)
 		return;
 	for (; at < stored; at++)

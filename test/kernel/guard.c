@@ -69,6 +69,33 @@ static void locks_are_released(void) NO_THREAD_SAFETY
 	write_unlock(&read_rwlock);
 }
 
+static struct mutex many[HELD_LOCKS_MAX + 1], taken_last = MUTEX_INIT(taken_last, RANK_NONE);
+
+/* The last of `many` has no room in the record; when it goes, two of the recorded ones have gone before. */
+static long lock_many_and_fault(void *) NO_THREAD_SAFETY
+{
+	for (uint32_t i = 0; i < ARRAY_LEN(many); i++) {
+		mutex_init(&many[i], RANK_NONE);
+		mutex_lock(&many[i]);
+	}
+	mutex_unlock(&many[0]);
+	mutex_unlock(&many[1]);
+	mutex_lock(&taken_last);
+	mutex_unlock(&many[HELD_LOCKS_MAX]);
+	return fault(nullptr);
+}
+
+static void more_locks_than_are_recorded(void)
+{
+	uint32_t held = thread_current()->held_count;
+
+	EXPECT_EQ(guarded(lock_many_and_fault, nullptr), -EFAULT);
+	EXPECT_EQ(thread_current()->held_count, held);
+	EXPECT_EQ(taken_last.word, 0);
+	for (uint32_t i = 0; i < ARRAY_LEN(many); i++)
+		EXPECT_EQ(many[i].word, 0);
+}
+
 static uint32_t waiter_had_it;
 
 static void wait_for_mutex(void *)
@@ -213,6 +240,7 @@ static void unguarded_threads_end(void)
 
 KTEST_SUITE(guard, KTEST("a guard yields the result, or EFAULT", results),
 	    KTEST("locks taken inside are released, others kept", locks_are_released),
+	    KTEST("more locks than are recorded", more_locks_than_are_recorded),
 	    KTEST("who waits for such a lock goes on", waiters_go_on), KTEST("guards nest", nested),
 	    KTEST("all kinds of fault are contained", kinds_of_fault),
 	    KTEST("many faults are not a storm", many_faults),
