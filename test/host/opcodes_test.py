@@ -117,6 +117,7 @@ ic ialluis|dc cisw, x0|sys #0, c7, c8, #0, x0|sysl x0, #0, c7, c8, #0|dc csw, x1
     BRACKET_GOOD = [
         "msr cntv_ctl_el0, x0; ldr x1, [sp]; ldp x2, x3, [sp, #16]; str x1, [x0]; tlbi vmalle1; isb",
         "3: mrs x0, isr_el1; tbz x0, #7, 3b; cbnz x1, 2f; cmp sp, x1; ldr x2, [x29, #16]",
+        "mov x8, sp; ldr x9, [x8, #8]; mov x8, x0; str x1, [x8]; add x10, x9, #8; str x1, [x10]",
     ]
     BRACKET_BAD = [
         ("bl other", "call in a bracket"), ("blr x0", "call in a bracket"), ("ret", "return in a bracket"),
@@ -130,6 +131,11 @@ ic ialluis|dc cisw, x0|sys #0, c7, c8, #0, x0|sysl x0, #0, c7, c8, #0|dc csw, x1
         ("ldp x0, x1, [sp, #16]!", "stack pointer changed in a bracket"), ("sub sp, sp, #16", "stack pointer changed in a bracket"),
         ("mov sp, x0", "stack pointer changed in a bracket"), ("msr spsel, #1", "stack pointer changed in a bracket"),
         ("msr sp_el0, x0", "stack pointer changed in a bracket"),
+        ("mov x8, sp; str x0, [x8]", "stack write in a bracket"), ("add x8, sp, #16; str x0, [x8, #8]", "stack write in a bracket"),
+        ("sub x8, x29, #16; mov x9, x8; stp x0, x1, [x9]", "stack write in a bracket"),
+        ("mov x8, x0; cbz x1, 3f; mov x8, sp; 3: str x0, [x8]", "stack write in a bracket"),
+        ("mov x8, x0; 3: str x0, [x8]; add x8, x29, x1; cbnz x1, 3b", "stack write in a bracket"),
+        ("mov x8, sp; ldr x1, [x8], #8; str x0, [x8]", "stack write in a bracket"),
         ("b other", "leaves its function"), ("cbz x0, other", "leaves its function"), ("tbnz x0, #1, other", "leaves its function"),
         ("svc #0", "second elevation in a bracket"), ("hvc #0", "second elevation in a bracket"),
     ]
