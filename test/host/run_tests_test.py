@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Proves what tools/run-tests takes for a failure of a machine's run besides its results."""
+import importlib.machinery
+import importlib.util
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, "tools")
+loader = importlib.machinery.SourceFileLoader("run_tests", "tools/run-tests")
+run_tests = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_tests", loader))
+loader.exec_module(run_tests)
+
+PASSED = "1..1\r\nok 1 - a\r\n"
+BROKEN = "locks: the order is broken: rank 10 is taken under rank 18 by thread"
+# Name, what the machine prints, the expected errors.
+CASES = [
+    ("nothing else", f"{PASSED}[    1.000000] core: off\r\n", []),
+    ("a panic", f"{PASSED}[    1.000000] kernel panic: x\r\n", ["the kernel panicked"]),
+    ("a complaint about locks", f"[    0.500000] {BROKEN} init at 0x1\r\n{PASSED}", [f"{BROKEN} init at 0x1"]),
+    ("the complaint that a test provokes", f"[    0.500000] {BROKEN} breaks-order at 0x1\r\n{PASSED}", []),
+]
+
+
+def errors_of(text, folder):
+    suite = run_tests.Suite("x86_64", "machine", ["printf", "%s", text], 10, [], panic_fails=True)
+    suite.run(pathlib.Path(folder))
+    return suite.errors
+
+
+def main():
+    print(f"1..{len(CASES)}")
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, text, expected) in enumerate(CASES, 1):
+            found = errors_of(text, folder)
+            print(f"{'ok' if found == expected else 'not ok'} {number} {name}")
+            if found != expected:
+                print(f"# expected {expected}, found {found}")
+
+
+if __name__ == "__main__":
+    main()
