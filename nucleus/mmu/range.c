@@ -69,6 +69,15 @@ static uint64_t leaf_end(uint64_t va, uint64_t end)
 	return MIN(align_down(va, LEAF_SPAN) + LEAF_SPAN, end);
 }
 
+/* Pages of one leaf table, before any of them can be executed. */
+static void prepare_code(const pte_t *e, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (pte_used(pte_load(&e[i])))
+			pte_prepare_code(pte_phys(pte_load(&e[i])));
+	pte_prepare_code_end();
+}
+
 long call_space_map(uint32_t handle, uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
 {
 	const struct thread_page *page = current_thread_page();
@@ -100,13 +109,16 @@ long call_space_map(uint32_t handle, uint64_t va, uint64_t pfn, uint64_t count, 
 	if (!result) {
 		pte_t *e = nullptr;
 
+		if (prot & MAP_PROT_EXEC) {
+			for (uint64_t i = 0; i < count; i++)
+				pte_prepare_code(list[i] << PAGE_SHIFT);
+			pte_prepare_code_end();
+		}
 		for (uint64_t i = 0; i < count; i++) {
 			uint64_t at = va + (i << PAGE_SHIFT);
 
 			if (!e || !(at & (LEAF_SPAN - 1)))
 				e = table_make(s->root_phys, at, 1, s->index);
-			if (prot & MAP_PROT_EXEC)
-				pte_prepare_code(list[i] << PAGE_SHIFT);
 			pte_store(e, pte_user(list[i] << PAGE_SHIFT, prot));
 			table_count(e, 1);
 			e++;
@@ -136,8 +148,10 @@ long call_space_replace(uint32_t handle, uint64_t va, uint64_t pfn, uint32_t pro
 	if (!result) {
 		pte_t *e = table_make(s->root_phys, va, 1, s->index), old;
 
-		if (prot & MAP_PROT_EXEC)
+		if (prot & MAP_PROT_EXEC) {
 			pte_prepare_code(pfn << PAGE_SHIFT);
+			pte_prepare_code_end();
+		}
 		if (PTE_BREAK_BEFORE_MAKE)
 			__atomic_store_n(&s->replaced, va, __ATOMIC_RELEASE);
 		old = pte_exchange(e, PTE_BREAK_BEFORE_MAKE ? 0 : pte_user(pfn << PAGE_SHIFT, prot));
@@ -241,17 +255,18 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 	if (prot & MAP_PROT_EXEC)
 		most = 1;
 	at = va;
-	for (unsigned leaves = 0; leaves < most && (at = next_leaf(s, at, end, &e)) < end; leaves++)
+	for (unsigned leaves = 0; leaves < most && (at = next_leaf(s, at, end, &e)) < end; leaves++) {
+		if (prot & MAP_PROT_EXEC)
+			prepare_code(e, (leaf_end(at, end) - at) >> PAGE_SHIFT);
 		for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++) {
 			pte_t old = pte_load(e);
 
 			if (!pte_used(old))
 				continue;
-			if (prot & MAP_PROT_EXEC)
-				pte_prepare_code(pte_phys(old));
 			old = pte_protect(e, prot);
 			changed |= pte_cachable(old);
 		}
+	}
 	if (changed)
 		shootdown(s, va, at);
 	nucleus_lock_release();

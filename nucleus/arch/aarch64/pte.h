@@ -202,7 +202,8 @@ static inline pte_t pte_exchange(volatile pte_t *at, pte_t e)
 	return __atomic_exchange_n(at, e, __ATOMIC_SEQ_CST);
 }
 
-/* Before a frame is mapped executable: what was written to it is what will be fetched (views.c). */
+/* Before frames are mapped executable: what was written to them is what will be fetched (views.c), after the end. */
 void pte_prepare_code(uint64_t phys);
+void pte_prepare_code_end(void);
 
 #endif

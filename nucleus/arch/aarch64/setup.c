@@ -194,6 +194,7 @@ void arch_patch_lower_sites(bool account)
 
 		__atomic_store_n(at, account || privilege_mode != MODE_FULL ? word : (uint32_t)NOP, __ATOMIC_SEQ_CST);
 		pte_prepare_code(align_down((uint64_t)at - direct_base, PAGE_SIZE));
+		pte_prepare_code_end();
 	}
 }
 

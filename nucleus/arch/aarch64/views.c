@@ -230,6 +230,8 @@ void view_forget_kernel_local(uint64_t va)
 	__asm__ volatile("tlbi vaae1, %0\n\tdsb nsh\n\tisb" : : "r"(va >> PAGE_SHIFT & TLBI_VA_MASK) : "memory");
 }
 
+/* Where a line may be cached under several virtual addresses all of the instruction caches is forgotten, once for a
+ * whole call: pte_prepare_code_end. */
 void pte_prepare_code(uint64_t phys)
 {
 	uint64_t start = (uint64_t)direct_map(phys), end = start + PAGE_SIZE;
@@ -237,14 +239,21 @@ void pte_prepare_code(uint64_t phys)
 	if (!cpu_features.idc)
 		for (uint64_t at = start; at < end; at += cpu_features.dcache_line)
 			__asm__ volatile("dc cvau, %0" : : "r"(at) : "memory");
+	if (cpu_features.dic || cpu_features.icache_aliases)
+		return;
+	dsb_ish();
+	for (uint64_t at = start; at < end; at += cpu_features.icache_line)
+		__asm__ volatile("ic ivau, %0" : : "r"(at) : "memory");
+}
+
+void pte_prepare_code_end(void)
+{
 	dsb_ish();
 	if (cpu_features.dic)
 		return;
-	if (cpu_features.icache_aliases)
+	if (cpu_features.icache_aliases) {
 		__asm__ volatile("ic ialluis" : : : "memory");
-	else
-		for (uint64_t at = start; at < end; at += cpu_features.icache_line)
-			__asm__ volatile("ic ivau, %0" : : "r"(at) : "memory");
-	dsb_ish();
+		dsb_ish();
+	}
 	isb();
 }

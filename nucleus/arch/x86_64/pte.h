@@ -156,10 +156,13 @@ static inline pte_t pte_exchange(volatile pte_t *at, pte_t e)
 	return __atomic_exchange_n(at, e, __ATOMIC_SEQ_CST);
 }
 
-/* Before a frame is mapped executable: instruction caches follow stores by themselves (Intel SDM vol. 3, 12.6). */
+/* Before frames are mapped executable: instruction caches follow stores by themselves (Intel SDM vol. 3, 12.6). */
 static inline void pte_prepare_code(uint64_t phys)
 {
 	(void)phys;
+}
+static inline void pte_prepare_code_end(void)
+{
 }
 
 #endif
