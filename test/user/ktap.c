@@ -154,12 +154,10 @@ void ktap_write_file(const char *path, const char *text)
 	close(fd);
 }
 
-void ktap_until_state(pid_t pid, const char *states)
+static void until_state(const char *path, const char *states)
 {
-	char path[40];
 	char text[256];
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	for (;;) {
 		ktap_read_file(path, text, sizeof(text));
 		char *after_name = strrchr(text, ')');
@@ -167,6 +165,22 @@ void ktap_until_state(pid_t pid, const char *states)
 			return;
 		usleep(1000);
 	}
+}
+
+void ktap_until_state(pid_t pid, const char *states)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	until_state(path, states);
+}
+
+void ktap_until_thread_state(pid_t pid, pid_t tid, const char *states)
+{
+	char path[60];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	until_state(path, states);
 }
 
 static void on_alarm(int signal)

@@ -122,3 +122,6 @@ void ktap_write_file(const char *path, const char *text);
 /* Waits, without a time limit of its own, until the process sleeps or is stopped: `states` as in
  * /proc/PID/stat ("S", "T"). */
 void ktap_until_state(pid_t pid, const char *states);
+
+/* The same for one thread of it. */
+void ktap_until_thread_state(pid_t pid, pid_t tid, const char *states);

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,8 +128,11 @@ static void circles_are_refused(void)
 	EXITS(child, 0);
 }
 
+static pid_t waiter;
+
 static void *wait_for_lock(void *)
 {
+	__atomic_store_n(&waiter, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	errno = 0;
 	(void)lock_at(file, F_SETLKW, F_WRLCK, 0, 10);
 	return (void *)(intptr_t)errno;
@@ -154,7 +158,10 @@ static void closed_while_waiting(void)
 	while (seen(0, 1, &found) == F_UNLCK)
 		sched_yield();
 	EQUAL(pthread_create(&thread, nullptr, wait_for_lock, nullptr), 0);
-	usleep(50'000);
+	/* Nothing else in it sleeps. */
+	while (__atomic_load_n(&waiter, __ATOMIC_ACQUIRE) == 0)
+		sched_yield();
+	ktap_until_thread_state(getpid(), waiter, "S");
 	OK(close(file));
 	OK(close(go[1]));
 	EQUAL(pthread_join(thread, &result), 0);
