@@ -73,9 +73,12 @@ constexpr uint64_t FAULT_PAUSE_NS = 6 * MS;
 #define WAIT_UNTIL(condition)                                                                                          \
 	({                                                                                                             \
 		uint64_t end_ = ktest_now() + 30'000 * MS;                                                             \
-		while (!(condition) && ktest_now() < end_)                                                             \
+		bool met_ = (condition);                                                                               \
+		while (!met_ && ktest_now() < end_) {                                                                  \
 			sleep_ns(MS / 2);                                                                              \
-		(bool)(condition);                                                                                     \
+			met_ = (condition);                                                                            \
+		}                                                                                                      \
+		met_;                                                                                                  \
 	})
 uint64_t ktest_now(void);
 /* A started thread of the component ktest, on one CPU only (cpu >= 0), with its handle. nullptr: failed, which is
