@@ -62,8 +62,7 @@ host-tests: $(HOST_TESTS) $(HOST_FUZZERS) ## builds the tests that run on this m
 -include $(HOST_TEST_SRC:%=$(H)/obj/%.d) $(HOST_FUZZ_SRC:%=$(H)/obj/%.d) $(HOST_LIB_OBJ:.o=.d)
 
 # ARCH selects; all architectures otherwise. JOBS= is the number of suites at once.
-# aarch64 joins here once its kernel boots; until then it is tested by ARCH=aarch64.
-TEST_ARCHES := $(if $(filter command line environment,$(origin ARCH)),$(ARCH),x86_64)
+TEST_ARCHES := $(if $(filter command line environment,$(origin ARCH)),$(ARCH),$(ARCHES))
 
 RUN_TESTS = $(PYTHON) tools/run-tests $(TEST_ARCHES:%=--arch %) --build '$(BUILD)/{arch}-$(MODE)'
 
