@@ -28,6 +28,9 @@ endif
 ifneq ($(filter-out 0 1,$(RELEASE)),)
 $(error RELEASE=$(RELEASE): use 1 or 0)
 endif
+ifneq ($(filter-out 1,$(DEBUG)),)
+$(error DEBUG=$(DEBUG): debug builds are the default (DEBUG=1); RELEASE=1 makes the other kind)
+endif
 ifeq ($(RELEASE),1)
 MODE := release
 else

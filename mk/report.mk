@@ -32,4 +32,5 @@ $(eval $(call tidy-rule,boot,obj,$$(BOOT_CFLAGS) $$(BOOT_INCLUDES)))
 tidy-files = $(patsubst %,$(B)/tidy/$(1)/%.ok,$(filter-out build/%,$(filter %.c,$(2))))
 .PHONY: tidy
 tidy: $(call tidy-files,n,$(NUCLEUS_SRC)) $(call tidy-files,k,$(filter-out lib/%,$(KERNEL_SRC))) \
-	$(call tidy-files,boot,$(filter-out lib/%,$(BOOT_SRC))) ## clang-tidy over nucleus, kernel, lib and boot; -j2 -k helps
+	$(call tidy-files,boot,$(filter-out lib/%,$(BOOT_SRC)))
+tidy: ## clang-tidy over nucleus, kernel, lib and boot; -j2 -k helps

@@ -33,6 +33,8 @@ CASES = [
      [rf"elevate=nosuch: no component is called that; .*all, off.* {ASKS}", r"elevate=core: that component does not ask", "powering off"], []),
     ("a mode that is none in dynpriv=", f"dynpriv=wrong {RUN}", "stellux", False,
      [r"dynpriv=wrong is none of full, drivers, off; using full", "powering off"], []),
+    ("an option that nobody knows", f"dynprv=off {RUN}", "stellux", False,
+     [r"nobody knows the option dynprv=off ", "powering off"], []),
     ("a terminal that is none in console=: every terminal is told", f"console=nosuch {RUN}", "stellux", TWO_LINES,
      [r"console=nosuch names no terminal; there are:.*; the console is ", "/bin/true exited with status 0", "powering off"],
      [r"console=nosuch names no terminal; there are:.*; the console is "] if TWO_LINES else []),

@@ -7,6 +7,7 @@
 #include "core.h"
 
 #include <kernel/cmdline.h>
+#include <kernel/log.h>
 #include <lib/string.h>
 
 const char *cmdline_text(void)
@@ -73,4 +74,36 @@ const char *cmdline_get(const char *name, char *buf, size_t size)
 const char *cmdline_get_nth(const char *name, unsigned index, char *buf, size_t size)
 {
 	return find(name, index, buf, size) ? buf : nullptr;
+}
+
+/* Everything that the nucleus, the kernel, its tests and user/init look for; init's own begin with "init.". */
+static const char *const known[] = {"dynpriv", "elevate", "asid_bits", "console", "init",
+				    "quiet",   "debug",	  "loglevel",  "ktest"};
+
+static bool is_known(const char *name, size_t length)
+{
+	if (length > 5 && strncmp(name, "init.", 5) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strlen(known[i]) == length && strncmp(name, known[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
+void cmdline_check(void)
+{
+	for (const char *p = cmdline_text();;) {
+		while (is_blank(*p))
+			p++;
+		const char *end = word_end(p), *name_end = p;
+		if (end == p || (end - p == 2 && strncmp(p, "--", 2) == 0))
+			return;
+		while (name_end < end && *name_end != '=')
+			name_end++;
+		if (!is_known(p, (size_t)(name_end - p)))
+			log_warn("core: nobody knows the option %.*s on the kernel command line; it does nothing",
+				 (int)(end - p), p);
+		p = end;
+	}
 }

@@ -31,6 +31,7 @@ void core_init(void)
 	thread_init();
 	timer_start();
 	log_start();
+	cmdline_check();
 	random_init(boot);
 	privilege_init();
 }

@@ -19,7 +19,8 @@ void thread_wake_component(struct component *c);
 void clock_init(const struct boot_info *boot);
 void log_init(void);
 void log_start(void);
-int log_file_init(void); /* needs devfs */
+int log_file_init(void);  /* needs devfs */
+void cmdline_check(void); /* warns of options that nobody knows */
 void timer_start(void);
 void random_init(const struct boot_info *boot);
 void syscall_init(void);
