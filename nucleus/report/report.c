@@ -260,7 +260,7 @@ void report_offence(const struct record *r, const struct context *c, const struc
 	backtrace(o->pc, o->frame);
 	arch_report_registers(c);
 	trace_print(cpu_this());
-	log_printf("=== end of report: the thread is unwound to its guard, the machine goes on ===\n");
+	log_printf("=== end of report: the fault is contained, the machine goes on ===\n");
 	log_hold(false);
 }
 
