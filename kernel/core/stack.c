@@ -5,8 +5,9 @@
  * its frames in the topmost bytes. The landing of a fault does not need this stack: it starts on
  * the thread page's call area.
  *
- * Mapping and unmapping are nucleus calls with a shoot-down, so a number of freed stacks is kept
- * mapped. Lists are under a spinlock; page allocation and nucleus calls happen outside it.
+ * Mapping and unmapping are nucleus calls, and unmapping needs a shoot-down of every CPU: so a number of freed stacks
+ * is kept mapped, and what is too many goes many at a time. Lists are under a spinlock; page allocation and nucleus
+ * calls happen outside it.
  */
 #include "stack.h"
 
@@ -23,6 +24,8 @@ constexpr uint64_t TOP_OFFSET = SLOT_BYTES - 64;
 constexpr unsigned STACK_PAGES = (SLOT_BYTES - BASE_OFFSET) / PAGE_SIZE;
 constexpr unsigned SLOTS_MAX = 32768;
 constexpr unsigned CACHED_MAX = 64;
+constexpr unsigned UNMAPPED_AT_ONCE = 32;
+static_assert(UNMAPPED_AT_ONCE * STACK_PAGES <= KMAP_PAGES_MAX);
 
 /* At `top` of a mapped stack. */
 struct frames {
@@ -129,27 +132,46 @@ int stack_alloc(struct kernel_stack *out)
 	return 0;
 }
 
+/* Unmaps stacks and gives their frames and slots back. */
+static void unmap_stacks(struct frames *list)
+{
+	uint64_t base[UNMAPPED_AT_ONCE], pfn[UNMAPPED_AT_ONCE][STACK_PAGES];
+	unsigned n = 0;
+
+	for (; list != nullptr; list = list->next, n++) {
+		base[n] = frames_base(list);
+		memcpy(pfn[n], list->pfn, sizeof(pfn[n]));
+	}
+	memcpy(call_area(), base, n * sizeof(base[0]));
+	if (nucleus_kunmap_list(n, STACK_PAGES) < 0) {
+		log_error("thread: %u stacks at %#lx and others cannot be unmapped", n, base[0]);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		free_pages(pfn[i], STACK_PAGES);
+		slot_give(base[i]);
+	}
+}
+
 void stack_free(void *stack)
 {
-	uint64_t base = (uint64_t)stack;
-	struct frames *f = frames_of(base);
-	uint64_t pfn[STACK_PAGES];
+	struct frames *f = frames_of((uint64_t)stack), *surplus = nullptr;
 
 	spin_lock(&lock);
-	bool keep = cached < CACHED_MAX;
-	if (keep) {
-		f->next = cache;
-		cache = f;
-		cached++;
+	f->next = cache;
+	cache = f;
+	cached++;
+	if (cached > CACHED_MAX) {
+		struct frames *last = cache;
+
+		for (unsigned i = 1; i < UNMAPPED_AT_ONCE; i++)
+			last = last->next;
+		surplus = cache;
+		cache = last->next;
+		last->next = nullptr;
+		cached -= UNMAPPED_AT_ONCE;
 	}
 	spin_unlock(&lock);
-	if (keep)
-		return;
-	memcpy(pfn, f->pfn, sizeof(pfn));
-	if (nucleus_kunmap(base, STACK_PAGES) < 0) {
-		log_error("thread: stack at %#lx cannot be unmapped", base);
-		return;
-	}
-	free_pages(pfn, STACK_PAGES);
-	slot_give(base);
+	if (surplus != nullptr)
+		unmap_stacks(surplus);
 }

@@ -72,7 +72,7 @@ void kernel_view_unmap(uint64_t va, uint64_t count)
 
 static bool kmap_range_ok(uint64_t va, uint64_t count)
 {
-	return !(va & (PAGE_SIZE - 1)) && va >= KMAP_BASE && va < KMAP_END && count && count <= 512 &&
+	return !(va & (PAGE_SIZE - 1)) && va >= KMAP_BASE && va < KMAP_END && count && count <= KMAP_PAGES_MAX &&
 	       count <= (KMAP_END - va) >> PAGE_SHIFT;
 }
 
@@ -125,23 +125,56 @@ long call_kmap(uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
 	return result;
 }
 
-long call_kunmap(uint64_t va, uint64_t count)
+/* Forgets `count` pages from each of n addresses: no CPU reaches their frames any more when it returns, after one
+ * shoot-down for all. */
+static void kunmap_all(const uint64_t *va, uint64_t n, uint64_t count)
 {
-	uint64_t pfns[512];
+	uint64_t pfns[KMAP_PAGES_MAX], found = 0, low = UINT64_MAX, high = 0;
 
-	if (!kmap_range_ok(va, count))
-		return -EINVAL;
 	nucleus_lock_acquire();
-	for (uint64_t i = 0; i < count; i++) {
-		pte_t *e = table_find(kernel_root_phys, va + (i << PAGE_SHIFT), 1);
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t end = va[i] + (count << PAGE_SHIFT);
 
-		pfns[i] = e && pte_used(pte_load(e)) ? pte_phys(pte_load(e)) >> PAGE_SHIFT : UINT64_MAX;
+		for (uint64_t at = va[i]; at < end; at += PAGE_SIZE) {
+			pte_t *e = table_find(kernel_root_phys, at, 1);
+
+			if (!e || !pte_used(pte_load(e)))
+				continue;
+			pfns[found++] = pte_phys(pte_load(e)) >> PAGE_SHIFT;
+			pte_store(e, 0);
+			table_count(e, -1);
+		}
+		low = va[i] < low ? va[i] : low;
+		high = end > high ? end : high;
 	}
-	kernel_view_unmap(va, count);
-	for (uint64_t i = 0; i < count; i++)
+	shootdown(nullptr, low, high);
+	for (uint64_t i = 0; i < found; i++)
 		if (frame_valid(pfns[i]) && frames[pfns[i]].type == FRAME_KERNEL)
 			frames[pfns[i]].mappings--;
 	nucleus_lock_release();
+}
+
+long call_kunmap(uint64_t va, uint64_t count)
+{
+	if (!kmap_range_ok(va, count))
+		return -EINVAL;
+	kunmap_all(&va, 1, count);
+	return 0;
+}
+
+long call_kunmap_list(uint64_t n, uint64_t count)
+{
+	const struct thread_page *page = current_thread_page();
+	uint64_t va[CALL_AREA_WORDS];
+
+	if (!n || n > CALL_AREA_WORDS || !count || count > KMAP_PAGES_MAX / n)
+		return -EINVAL;
+	for (uint64_t i = 0; i < n; i++) {
+		va[i] = page->call[i];
+		if (!kmap_range_ok(va[i], count))
+			return -EINVAL;
+	}
+	kunmap_all(va, n, count);
 	return 0;
 }
 

@@ -31,6 +31,33 @@ static void map_and_unmap(void)
 	give_kernel_frame(pfn);
 }
 
+static void unmap_list(void)
+{
+	uint64_t pfn = kernel_frame(), va = kmap_reserve(8), *area = call_area();
+
+	for (unsigned i = 0; i < 8; i++)
+		EXPECT_EQ(nucleus_kmap(va + i * PAGE_SIZE, pfn, 1, READ_WRITE), 0);
+	area[0] = va + 4 * PAGE_SIZE;
+	area[1] = va;
+	EXPECT_EQ(nucleus_kunmap_list(2, 2), 0);
+	EXPECT_EQ(mappings(pfn), 4);
+	for (unsigned i = 0; i < 8; i++)
+		EXPECT_EQ(faults(ACCESS_READ, va + i * PAGE_SIZE), i % 4 < 2);
+	/* All of a list or nothing. */
+	area[0] = va + 2 * PAGE_SIZE;
+	area[1] = WINDOW_BASE;
+	EXPECT_EQ(nucleus_kunmap_list(2, 1), -EINVAL);
+	EXPECT_EQ(nucleus_kunmap_list(0, 1), -EINVAL);
+	EXPECT_EQ(nucleus_kunmap_list(1, 0), -EINVAL);
+	EXPECT_EQ(nucleus_kunmap_list(1, KMAP_PAGES_MAX + 1), -EINVAL);
+	EXPECT_EQ(nucleus_kunmap_list(CALL_AREA_WORDS + 1, 1), -EINVAL);
+	EXPECT_EQ(nucleus_kunmap_list(2, UINT64_MAX / 2), -EINVAL);
+	EXPECT_EQ(mappings(pfn), 4);
+	EXPECT_EQ(nucleus_kunmap(va, 8), 0);
+	EXPECT_EQ(mappings(pfn), 0);
+	give_kernel_frame(pfn);
+}
+
 static void protection(void)
 {
 	uint64_t pfn = kernel_frame(), va = kmap_reserve(1);
@@ -170,6 +197,15 @@ static void peer_thread(void *)
 	set_step(3);
 }
 
+/* By kunmap in even rounds, by a list in the others. */
+static int unmap(uint64_t va, int round)
+{
+	if (round % 2 == 0)
+		return (int)nucleus_kunmap(va, 1);
+	*(uint64_t *)call_area() = va;
+	return (int)nucleus_kunmap_list(1, 1);
+}
+
 static void other_cpus_forget(void)
 {
 	uint64_t old = kernel_frame(), new = kernel_frame();
@@ -185,7 +221,7 @@ static void other_cpus_forget(void)
 		set_step(0);
 		if (!start_thread(peer_thread, nullptr, 1) || !EXPECT(WAIT_UNTIL(step() == 1)))
 			return;
-		EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+		EXPECT_EQ(unmap(va, round), 0);
 		EXPECT_EQ(nucleus_kmap(va, new, 1, READ_WRITE), 0);
 		set_step(2);
 		EXPECT(WAIT_UNTIL(step() == 3));
@@ -197,7 +233,7 @@ static void other_cpus_forget(void)
 	give_kernel_frame(new);
 }
 
-KTEST_SUITE(kmap, KTEST("map and unmap, counted", map_and_unmap),
+KTEST_SUITE(kmap, KTEST("map and unmap, counted", map_and_unmap), KTEST("a list is unmapped at once", unmap_list),
 	    KTEST("protection holds, nothing is executable", protection),
 	    KTEST("ranges outside the kmap area are refused", ranges),
 	    KTEST("only kernel frames are mapped", frame_types), KTEST("lists are mapped whole or not at all", list),

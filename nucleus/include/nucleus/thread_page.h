@@ -32,6 +32,8 @@ static_assert(sizeof(struct thread_page) == 4096);
 
 enum : uint32_t { PARK_INTERRUPTIBLE = 1 };
 enum : uint64_t { PFN_LIST = UINT64_MAX };
+/* Pages that one call maps into the kernel view or unmaps. */
+enum : uint64_t { KMAP_PAGES_MAX = 512 };
 enum : int32_t { PRIORITY_INTERRUPT = -100 };
 enum : uint32_t { TLS_FS = 0, TLS_GS = 1, TLS_EL0 = 2 };
 enum : uint32_t { IRQ_LEVEL = 1, IRQ_ACTIVE_LOW = 2 };
