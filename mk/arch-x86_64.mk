@@ -21,3 +21,10 @@ QEMU_MACHINE := -machine q35
 QEMU_CPU     := max
 FIRMWARE     ?= $(firstword $(wildcard /usr/share/ovmf/OVMF.fd /usr/share/qemu/OVMF.fd) /usr/share/ovmf/OVMF.fd)
 GDB          := gdb
+
+# What connect-gdb loads for each CPU's copy of the entry code: its names, lines and unwind tables.
+GDB_ENTRY := $(B)/entry-page.elf
+$(GDB_ENTRY): $(B)/n/nucleus/arch/x86_64/entry.S.o
+	$(call say,LD,$@)
+	$(Q)$(LD) -o $@.tmp -e 0 --unresolved-symbols=ignore-all $<
+	$(Q)$(OBJCOPY) --remove-section=.text --remove-section=.rodata --rename-section=.entry_template=.text $@.tmp $@

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# QEMU. SMP=, MEM=, CPU= size the machine. Ctrl-A X ends a machine whose serial
-# line is on the terminal. mk/arch-ARCH.mk names program, machine and firmware.
+# QEMU. SMP=, MEM=, CPU= size the machine, GDB_PORT= is where the debugger finds it.
+# Ctrl-A X ends a machine whose serial line is on the terminal. mk/arch-ARCH.mk names
+# program, machine and firmware.
 
 SMP ?= 2
 MEM ?= 512M
@@ -34,18 +35,19 @@ run-qemu-aarch64-debug-headless: ## the same, serial console only
 $(ARCHES:%=run-qemu-%-debug): run-qemu-%-debug: need
 	$(Q)$(MAKE) --no-print-directory ARCH=$* image
 	$(DEBUG_HINT)
-	$(Q)$(MAKE) --no-print-directory ARCH=$* run QEMU_EXTRA='-S -gdb tcp::$(GDB_PORT)'
+	$(Q)$(MAKE) --no-print-directory ARCH=$* run QEMU_EXTRA='-S -gdb tcp:127.0.0.1:$(GDB_PORT)'
 $(ARCHES:%=run-qemu-%-debug-headless): run-qemu-%-debug-headless: need
 	$(Q)$(MAKE) --no-print-directory ARCH=$* image
 	$(DEBUG_HINT)
-	$(Q)$(MAKE) --no-print-directory ARCH=$* run-headless QEMU_EXTRA='-S -gdb tcp::$(GDB_PORT)'
+	$(Q)$(MAKE) --no-print-directory ARCH=$* run-headless QEMU_EXTRA='-S -gdb tcp:127.0.0.1:$(GDB_PORT)'
 
 .PHONY: connect-gdb $(ARCHES:%=connect-gdb-%)
 connect-gdb-x86_64: ## gdb with the symbols of both halves, attached to it
 connect-gdb-aarch64: ## the same for the other architecture
 $(ARCHES:%=connect-gdb-%): connect-gdb-%: need
 	$(Q)$(MAKE) --no-print-directory ARCH=$* connect-gdb
-connect-gdb:
+connect-gdb: $(GDB_ENTRY)
 	$(Q)$(GDB) -q -ex 'set pagination off' -ex 'set confirm off' \
-		-ex 'file $(B)/stellux.elf' -ex 'target remote :$(GDB_PORT)' \
-		-x tools/gdb-$(ARCH) $(GDB_EXTRA)
+		-ex 'file $(B)/stellux.elf' -ex 'set $$gdb_port = $(GDB_PORT)' -ex 'set $$stellux_arch = "$(ARCH)"' \
+		-ex 'set $$entry_page = "$(GDB_ENTRY)"' \
+		-x tools/gdb_stellux.py -x tools/gdb-$(ARCH) $(GDB_EXTRA)

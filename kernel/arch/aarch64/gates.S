@@ -8,54 +8,76 @@
 
 #define AT(address) .org (address) - GATES_BASE, 0
 
+/* Where the nucleus enters, nothing is above, which debuggers should know. */
+.macro outermost
+	.cfi_startproc
+	.cfi_undefined x30
+.endm
+
+	.cfi_sections .debug_frame
 	.section .gates, "ax", @progbits
 
 	AT(GATE_START)
+gate_start:
+	outermost
 	bl kernel_main
 	udf #0
+	.cfi_endproc
 
 	/* long nucleus_call_gate: number in w8, arguments as in arch/nucleus_call.h */
 	AT(GATE_CALL_RETURN - 4)
 	.globl nucleus_call_gate
 	.type nucleus_call_gate, @function
 nucleus_call_gate:
+	.cfi_startproc
 	svc #0
 	ret
+	.cfi_endproc
 
 	/* [[noreturn]] void gate_exit(long result) */
 	AT(GATE_EXIT_RETURN - 4)
 	.globl gate_exit
 	.type gate_exit, @function
 gate_exit:
+	.cfi_startproc
 	svc #0
 	udf #0
+	.cfi_endproc
 
 	/* [[noreturn]] void gate_resume(void) */
 	AT(GATE_RESUME_RETURN - 4)
 	.globl gate_resume
 	.type gate_resume, @function
 gate_resume:
+	.cfi_startproc
 	svc #0
 	udf #0
+	.cfi_endproc
 
 	/* The process's registers are untouched: arguments in x0 to x5, the number in x8. The seventh of syscall_dispatch is the number. */
 	AT(UPCALL_SYSCALL)
 	.globl upcall_syscall
 upcall_syscall:
+	outermost
 	mov x6, x8
 	bl syscall_dispatch
 	b gate_exit
+	.cfi_endproc
 
 	AT(UPCALL_EVENT)
 	.globl upcall_event
 upcall_event:
+	outermost
 	bl process_event
 	b gate_resume
+	.cfi_endproc
 
 	AT(UPCALL_FAULT)
 	.globl upcall_fault
 upcall_fault:
+	outermost
 	bl kernel_fault_landing
 	udf #0
+	.cfi_endproc
 
 	.section .note.GNU-stack, "", @progbits

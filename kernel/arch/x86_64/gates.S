@@ -8,59 +8,81 @@
 
 #define AT(address) .org (address) - GATES_BASE, 0xcc
 
+/* Where the nucleus enters, nothing is above, which debuggers should know. */
+.macro outermost
+	.cfi_startproc
+	.cfi_undefined %rip
+.endm
+
+	.cfi_sections .debug_frame
 	.section .gates, "ax", @progbits
 
 	AT(GATE_START)
+gate_start:
+	outermost
 	xorl %ebp, %ebp
 	call kernel_main
 	ud2
+	.cfi_endproc
 
 	/* long nucleus_call_gate: number in %eax, arguments as in arch/nucleus_call.h */
 	AT(GATE_CALL_RETURN - 2)
 	.globl nucleus_call_gate
 	.type nucleus_call_gate, @function
 nucleus_call_gate:
+	.cfi_startproc
 	syscall
 	ret
+	.cfi_endproc
 
 	/* [[noreturn]] void gate_exit(long result) */
 	AT(GATE_EXIT_RETURN - 5)
 	.globl gate_exit
 	.type gate_exit, @function
 gate_exit:
+	.cfi_startproc
 	movq %rdi, %rax
 .Lexit:
 	syscall
 	ud2
+	.cfi_endproc
 
 	/* [[noreturn]] void gate_resume(void) */
 	AT(GATE_RESUME_RETURN - 2)
 	.globl gate_resume
 	.type gate_resume, @function
 gate_resume:
+	.cfi_startproc
 	syscall
 	ud2
+	.cfi_endproc
 
 	/* The process's registers are untouched: number in %rax, the fourth argument in %r10. The seventh of syscall_dispatch is the number. */
 	AT(UPCALL_SYSCALL)
 	.globl upcall_syscall
 upcall_syscall:
+	outermost
 	pushq %rax
 	pushq %rax
 	movq %r10, %rcx
 	call syscall_dispatch
 	jmp .Lexit
+	.cfi_endproc
 
 	AT(UPCALL_EVENT)
 	.globl upcall_event
 upcall_event:
+	outermost
 	call process_event
 	jmp gate_resume
+	.cfi_endproc
 
 	AT(UPCALL_FAULT)
 	.globl upcall_fault
 upcall_fault:
+	outermost
 	call kernel_fault_landing
 	ud2
+	.cfi_endproc
 
 	.section .note.GNU-stack, "", @progbits

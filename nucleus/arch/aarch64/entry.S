@@ -355,7 +355,14 @@ vectors_\name:
 	b trap_violation
 .endm
 
+/*
+ * For debuggers: nothing above the frames of this section. Who was interrupted, or called, is in the contexts, not on a stack
+ * (tools/gdb_stellux.py shows it).
+ */
+	.cfi_sections .debug_frame
 	.text
+	.cfi_startproc
+	.cfi_undefined x30
 	entry_code full, 0, 0
 	entry_code full_account, 0, 1
 	entry_code privileged, 1, 0
@@ -516,22 +523,24 @@ view_first_switch_physical:
 	mov x16, x8			/* through x16 it counts as a call, which C functions expect */
 	br x16
 
-/* The loader jumps here on the first CPU (its own stack and tables), and to nucleus_entry_ap with x0 = its structure on others. */
-	.globl nucleus_entry, nucleus_entry_ap
-nucleus_entry:
-	adr x19, boot_main
-	b 1f
-nucleus_entry_ap:
-	adr x19, boot_main_ap
-1:	msr daifset, #15
-	/* The nucleus's stack pointer is SP_EL1, whichever the loader used. */
+/* The nucleus's stack pointer is SP_EL1, whichever the loader used. */
+.macro enter_c function
+	msr daifset, #15
 	mov x1, sp
 	msr spsel, #1
 	and x1, x1, #~15
 	mov sp, x1
 	mov x29, xzr
-	mov x30, xzr
-	blr x19
+	bl \function
 	udf #0
+.endm
+
+/* The loader jumps here on the first CPU (its own stack and tables), and to nucleus_entry_ap with x0 = its structure on others. */
+	.globl nucleus_entry, nucleus_entry_ap
+nucleus_entry:
+	enter_c boot_main
+nucleus_entry_ap:
+	enter_c boot_main_ap
+	.cfi_endproc
 
 	.section .note.GNU-stack, "", @progbits

@@ -291,20 +291,30 @@ entry_syscall_\name:
 	jmpq *%rax		/* does not return */
 .endm
 
+/*
+ * For debuggers: nothing above the frames of these sections. Who was interrupted, or called, is in the contexts, not on a stack
+ * (tools/gdb_stellux.py shows it).
+ */
+	.cfi_sections .debug_frame
 	.section .entry_template, "ax", @progbits
 	.balign 4096
+	.cfi_startproc
+	.cfi_undefined %rip
 	.globl entry_template
 entry_template:
 	entry_code full, 0, 0
 	entry_code full_account, 0, 1
 	entry_code privileged, 1, 0
 	entry_code privileged_account, 1, 1
+	.cfi_endproc
 	.globl entry_template_end
 entry_template_end:
 	/* 32-bit SYSCALL cannot happen (no 32-bit code segment), but CSTAR must point somewhere harmless. */
 	.balign 4096
 
 	.text
+	.cfi_startproc
+	.cfi_undefined %rip
 	.globl entry_compatibility
 entry_compatibility:
 	ud2
@@ -437,6 +447,7 @@ nucleus_entry_ap:
 	andq $-16, %rsp
 	call boot_main_ap
 	ud2
+	.cfi_endproc
 
 /* One entry for each line of calls.def. */
 	.section .rodata

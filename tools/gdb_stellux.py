@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""What gdb does not know of Stellux by itself. `make connect-gdb-ARCH` loads it.
+
+Connects to the machine that waits on the port of the variable $gdb_port. $entry_page names the symbols of x86_64's entry code, of which each
+CPU has a copy.
+
+A backtrace ends where the nucleus, or the lowered kernel, was entered: tables beside the code say so (.cfi_undefined in entry.S and
+gates.S). The code that was left is in the thread's record, not on a stack: `lowered-backtrace` shows it.
+"""
+import gdb
+
+ARCH = gdb.parse_and_eval("$stellux_arch").string()
+MASK = (1 << 64) - 1
+# nucleus/arch/x86_64/cpu_offsets.h, cpu.h: the CPUs' areas, each with its entry code, data and nucleus stack.
+CPU_AREA_STRIDE, CPU_DATA_OFFSET, CPU_AREAS_BASE, CPU_AREAS_END = 0x10000, 0x1000, 0xffffd00040000000, 0xffffd00040400000
+
+
+def this_cpu():
+    """The CPU that gdb's thread is, while it runs the nucleus."""
+    if ARCH == "aarch64":
+        address = int(gdb.parse_and_eval("$TPIDR_EL1")) & MASK
+    else:
+        sp = int(gdb.newest_frame().read_register("rsp")) & MASK
+        if not CPU_AREAS_BASE <= sp < CPU_AREAS_END:
+            raise gdb.GdbError("this CPU does not run on a stack of the nucleus's")
+        address = (sp & -CPU_AREA_STRIDE) + CPU_DATA_OFFSET
+    return gdb.Value(address).cast(gdb.lookup_type("struct cpu").pointer()).dereference()
+
+
+def place(pc):
+    block = gdb.block_for_pc(pc)
+    while block and not block.function:
+        block = block.superblock
+    symbol = block.function.name if block else gdb.execute(f"info symbol {pc}", to_string=True).split(" ")[0]
+    line = gdb.find_pc_line(pc)
+    return f"{symbol} at {line.symtab.filename}:{line.line}" if line.symtab else symbol
+
+
+class LoweredBacktrace(gdb.Command):
+    """Shows the backtrace of the lowered code that made the nucleus call which this CPU serves.
+lowered-backtrace [CONTEXT]
+With an argument, such as `c` in trap_handle: of the code whose registers that struct context holds."""
+
+    def __init__(self):
+        super().__init__("lowered-backtrace", gdb.COMMAND_STACK, gdb.COMPLETE_EXPRESSION)
+
+    def invoke(self, argument, from_tty):
+        if argument:
+            context = gdb.parse_and_eval(argument).dereference()
+        else:
+            current = this_cpu()["current"]
+            if not int(current):
+                raise gdb.GdbError("this CPU is between two threads")
+            context = current.dereference()["kernel"]
+        pc, frame = (context["rip"], context["rbp"]) if ARCH == "x86_64" else (context["pc"], context["x"][29])
+        pc, frame = int(pc) & MASK, int(frame) & MASK
+        word = gdb.lookup_type("unsigned long").pointer()
+        for number in range(64):
+            print(f"#{number:<3} {pc:#018x} in {place(pc - (number > 0))}")
+            words = gdb.Value(frame).cast(word)
+            # The outermost function returns nowhere.
+            if not frame or not int(words[1]) or not gdb.find_pc_line((int(words[1]) & MASK) - 1).symtab:
+                break
+            frame, pc = int(words[0]) & MASK, int(words[1]) & MASK
+
+
+def connect():
+    port = int(gdb.parse_and_eval("$gdb_port"))
+    try:
+        gdb.execute("set tcp auto-retry off")
+        gdb.execute(f"target remote 127.0.0.1:{port}")
+    except gdb.error as error:
+        print(f"connect-gdb: no machine waits for a debugger on port {port} ({error}).\n"
+              f"Start one in another terminal: make run-qemu-{ARCH}-debug-headless\n"
+              "For another port than 1234 give both commands the same GDB_PORT=.")
+        gdb.execute("quit 1")
+
+
+def name_entry_pages():
+    path = gdb.parse_and_eval("$entry_page").string()
+    for cpu in range(len(gdb.selected_inferior().threads()) if path else 0):
+        gdb.execute(f"add-symbol-file {path} {CPU_AREAS_BASE + cpu * CPU_AREA_STRIDE:#x}", to_string=True)
+
+
+connect()
+name_entry_pages()
+LoweredBacktrace()
