@@ -3,9 +3,11 @@
 #include "report/trace.h"
 #include "report/log.h"
 #include "time/clock.h"
+#include <lib/types.h>
+#include <nucleus/upcall.h>
 
 enum { TRACE_LENGTH = 16 };
-static struct {
+static struct trace {
 	struct {
 		uint64_t ns, pc;
 		uint32_t detail;
@@ -24,20 +26,43 @@ void trace_add(struct cpu *cpu, enum trace_kind kind, uint64_t pc, uint32_t deta
 	traces[cpu->id].entry[i].kind = kind;
 }
 
+static const char *event_name(uint32_t event)
+{
+	static const char *const names[] = {
+		[EVENT_PENDING] = "pending work",
+		[EVENT_PAGE_FAULT] = "page fault",
+		[EVENT_ILLEGAL] = "illegal instruction",
+		[EVENT_PROTECTION] = "protection",
+		[EVENT_BREAKPOINT] = "breakpoint",
+		[EVENT_STEP] = "step",
+		[EVENT_DIVIDE] = "division",
+		[EVENT_OVERFLOW] = "overflow",
+		[EVENT_FPU] = "floating point",
+		[EVENT_ALIGNMENT] = "alignment",
+		[EVENT_STORM] = "nothing but faults",
+	};
+
+	return event < ARRAY_LEN(names) ? names[event] : "?";
+}
+
 void trace_print(struct cpu *cpu)
 {
-	static const char *const names[] = {"",	      "interrupt",	  "fault", "violation",
-					    "upcall", "switch to thread", "exit"};
 	uint64_t now = clock_ns();
 
-	log_printf("  last transitions of CPU %u, newest first:\n", cpu->id);
+	log_printf("  last transitions of CPU %u, newest first, without gates:\n", cpu->id);
 	for (uint32_t n = 0; n < 8; n++) {
 		uint32_t i = (traces[cpu->id].next - 1 - n) % TRACE_LENGTH;
+		uint32_t detail = traces[cpu->id].entry[i].detail;
 
-		if (!traces[cpu->id].entry[i].kind)
+		if (traces[cpu->id].entry[i].kind == TRACE_NONE)
 			break;
-		log_printf("    %6lu us ago: %s %u at %lx\n", (now - traces[cpu->id].entry[i].ns) / 1000,
-			   names[traces[cpu->id].entry[i].kind], traces[cpu->id].entry[i].detail,
+		log_printf("    %6lu us ago, pc %016lx: ", (now - traces[cpu->id].entry[i].ns) / 1000,
 			   traces[cpu->id].entry[i].pc);
+		switch (traces[cpu->id].entry[i].kind) {
+		case TRACE_FAULT: log_printf("fault, " FAULT_NUMBER "\n", detail); break;
+		case TRACE_VIOLATION: log_printf("violation at a gate\n"); break;
+		case TRACE_UPCALL: log_printf("upcall to the kernel, %s\n", event_name(detail)); break;
+		default: log_printf("switch away from thread %u\n", detail); break;
+		}
 	}
 }

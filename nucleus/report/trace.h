@@ -7,12 +7,10 @@
 
 enum trace_kind : uint8_t {
 	TRACE_NONE,
-	TRACE_INTERRUPT,
-	TRACE_FAULT,
-	TRACE_VIOLATION,
-	TRACE_UPCALL,
-	TRACE_SWITCH,
-	TRACE_EXIT
+	TRACE_FAULT,	 /* detail: the processor's number of it */
+	TRACE_VIOLATION, /* a gate's instruction from where none is; detail: 0 */
+	TRACE_UPCALL,	 /* detail: enum event */
+	TRACE_SWITCH	 /* detail: the thread that was left, which an interrupt found at pc */
 };
 /* Per CPU, interrupts off, no lock. */
 void trace_add(struct cpu *cpu, enum trace_kind kind, uint64_t pc, uint32_t detail);

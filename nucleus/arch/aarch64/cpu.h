@@ -111,6 +111,9 @@ static_assert(offsetof(struct account_cpu, lowered_ns) == COUNT_LOWERED &&
 #define CPU_DEVICES_BASE (POOL_BASE + 0x80000000)
 #define CPUS_MAX	 64
 
+/* What a report calls a fault's number (DDI 0487, ESR_EL1.EC). */
+#define FAULT_NUMBER "exception class 0x%x"
+
 /* Whether arch_flush_local reaches all CPUs. */
 enum { CPU_FLUSHES_ALL = 1 };
 

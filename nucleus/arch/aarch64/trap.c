@@ -107,10 +107,11 @@ static void find_culprit(const struct context *c, struct offence *o)
 		sched_end_current();
 		sched_resume();
 	}
-	trace_add(cpu, TRACE_UPCALL, o->pc, (uint32_t)(c->syndrome >> ESR_EC_SHIFT));
+	uint32_t event = storm ? EVENT_STORM : fault_event(c);
+
+	trace_add(cpu, TRACE_UPCALL, o->pc, event);
 	/* The stack may be what broke: landing starts on the thread page's call area. */
-	arch_set_upcall(r, UPCALL_FAULT, page + PAGE_SIZE, storm ? EVENT_STORM : fault_event(c), o->code, o->address,
-			o->pc);
+	arch_set_upcall(r, UPCALL_FAULT, page + PAGE_SIZE, event, o->code, o->address, o->pc);
 	arch_enter(cpu, r);
 	/* Back to its process it goes the long way, which notes that the containment has come to its end. */
 	r->full_restore = true;

@@ -122,6 +122,9 @@ static_assert(offsetof(struct account_cpu, lowered_ns) == COUNT_LOWERED &&
 #define CPU_DEVICES_BASE (POOL_BASE + 0x80000000)
 #define CPUS_MAX	 64
 
+/* What a report calls a fault's number (Intel SDM vol. 3, 6.3). */
+#define FAULT_NUMBER "vector %u"
+
 /* Whether arch_flush_local reaches all CPUs. */
 enum { CPU_FLUSHES_ALL = 0 };
 

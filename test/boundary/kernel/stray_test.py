@@ -24,6 +24,8 @@ HERE = pathlib.Path("test/boundary/kernel")
 MODES = ("full", "drivers", "off")
 REPORT = re.compile(r"\n=== stray access caught: (?P<what>.*?) by (?P<by>\S+) ===\n(?P<body>.*?)=== end of report[^\n]*===\n", re.DOTALL)
 RESULT = re.compile(r"^(\S+) \(seed \d+\): trying to [^\n]*\n\s+(caught|survived|refused) victim=(\S+) culprit=(\S+)$", re.MULTILINE)
+TRANSITION = re.compile(r" +\d+ us ago, pc [0-9a-f]{16}: (?:fault, (?:vector \d+|exception class 0x[0-9a-f]+)|violation at a gate"
+                        r"|upcall to the kernel, [a-z][a-z ]+|switch away from thread \d+)")
 # What the report says of the victim, by case; None: it has none.
 VICTIMS = {
     "write-page-table": r"level-(?P<level>\d) page table of .*, entry (?P<entry>\d+) \(in the window\)",
@@ -132,6 +134,14 @@ def check_backtrace(report, culprit):
     return bad + [f"{name} is not in the backtrace" for name in ("guard_call", "run_thread") if name not in names]
 
 
+def check_transitions(report):
+    """Each line says how long ago, where, and what its number means."""
+    lines = re.search(r"^  last transitions of CPU \d+, newest first, without gates:\n((?:    .*\n)*)", report, re.MULTILINE)
+    if not lines or not lines.group(1):
+        return ["the report shows no transitions"]
+    return [f"what does `{line}` mean?" for line in lines.group(1).splitlines() if not TRANSITION.fullmatch(line)]
+
+
 def main():
     machine = Machine.from_environment()
     mode = re.search(r"dynpriv=(\w+)", os.environ.get("STELLUX_CMDLINE", "dynpriv=full"))
@@ -160,7 +170,7 @@ def main():
                 # Cases run one after the other: the first report that is left is this one's.
                 report = reports.pop(0) if reports else ""
                 bad += check_culprit(image, report, culprit) + check_victim(image, report, case, victim) + check_backtrace(report, culprit) \
-                    if report else ["no report"]
+                    + check_transitions(report) if report else ["no report"]
         for line in bad:
             print(f"# {line}")
         print(f"{'not ok' if bad else 'ok'} {number} - {case} is {outcome}")
