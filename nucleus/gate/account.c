@@ -39,6 +39,29 @@ long call_account_control(uint32_t on)
 	return 0;
 }
 
+/*
+ * Time in the idle loop, always counted: the sum, not negative; while the CPU is in the loop the sum less the time of
+ * its beginning, which is negative. So it is one word, and other CPUs read it as it changes. What interrupts the loop
+ * is the nucleus's time.
+ */
+static void idle_ends(struct cpu *cpu)
+{
+	if (cpu->idle_ns < 0)
+		__atomic_store_n(&cpu->idle_ns, cpu->idle_ns + (int64_t)clock_ns(), __ATOMIC_RELAXED);
+}
+
+static void idle_begins(struct cpu *cpu)
+{
+	__atomic_store_n(&cpu->idle_ns, cpu->idle_ns - (int64_t)clock_ns(), __ATOMIC_RELAXED);
+}
+
+static uint64_t idle_so_far(const struct cpu *cpu)
+{
+	int64_t idle = __atomic_load_n(&cpu->idle_ns, __ATOMIC_RELAXED);
+
+	return (uint64_t)(idle < 0 ? idle + (int64_t)clock_ns() : idle);
+}
+
 /* The time since the last transition belongs to what ran. */
 static uint64_t passed(struct cpu *cpu)
 {
@@ -50,6 +73,7 @@ static uint64_t passed(struct cpu *cpu)
 
 void account_enter(struct cpu *cpu, enum account_origin origin)
 {
+	idle_ends(cpu);
 	if (!cpu->accounting)
 		return;
 	uint64_t ticks = passed(cpu);
@@ -81,6 +105,8 @@ void account_enter(struct cpu *cpu, enum account_origin origin)
 
 	if (cpu->accounting)
 		cpu->counts.nucleus_ns += passed(cpu);
+	if (cpu->current == cpu->idle)
+		idle_begins(cpu);
 	context_resume(c);
 }
 
@@ -102,10 +128,7 @@ long call_account_read(uint32_t kind, uint32_t index)
 		a.elevated_ns = to_ns(a.elevated_ns);
 		a.nucleus_ns = to_ns(a.nucleus_ns);
 		a.user_ns = to_ns(a.user_ns);
-		/* A CPU that idles now has not been accounted since it began to. */
-		a.idle_ns = cpu_by_id(index)->idle->kernel_ns;
-		if (cpu_by_id(index)->current == cpu_by_id(index)->idle)
-			a.idle_ns += clock_ns() - cpu_by_id(index)->idle->since_ns;
+		a.idle_ns = idle_so_far(cpu_by_id(index));
 		*(struct account_cpu *)out = a;
 	} else if (kind == ACCOUNT_COMPONENT && index < COMPONENTS_MAX) {
 		struct account_component a = *policy_account(index);

@@ -114,6 +114,33 @@ static void times_advance_while_on(void)
 	EXPECT_EQ(after.nucleus_ns, before.nucleus_ns);
 }
 
+/* Every moment of a CPU belongs to one of the five. */
+static uint64_t total_ns(const struct account_cpu *a)
+{
+	return a->user_ns + a->lowered_ns + a->elevated_ns + a->nucleus_ns + a->idle_ns;
+}
+
+static void times_add_up(void)
+{
+	run_on(0);
+	control(1);
+	uint64_t outer = ktest_now();
+	struct account_cpu before = cpu_account();
+	uint64_t inner = ktest_now();
+
+	/* Many short sleeps: each ends with an interrupt of the idle CPU. */
+	for (uint64_t i = 0; i < TIMES; i++)
+		sleep_ns(MS / 10);
+	inner = ktest_now() - inner;
+	struct account_cpu after = cpu_account();
+	outer = ktest_now() - outer;
+
+	EXPECT(after.idle_ns > before.idle_ns);
+	EXPECT(total_ns(&after) - total_ns(&before) <= outer);
+	EXPECT(total_ns(&after) - total_ns(&before) >= inner / 2);
+	control(0);
+}
+
 static void run_calls(void)
 {
 	struct bare b;
@@ -177,5 +204,6 @@ static void rare_events(void)
 KTEST_SUITE(account,
 	    KTEST("elevations and nucleus calls count while on", gates_counted_while_on, .modes = IN_FULL | IN_DRIVERS),
 	    KTEST("times advance while on", times_advance_while_on, .modes = IN_FULL | IN_DRIVERS),
+	    KTEST("the times of a CPU add up to the time", times_add_up),
 	    KTEST("system calls count while on", system_calls),
 	    KTEST("faults, interrupts and invalidations always count", rare_events));

@@ -85,6 +85,7 @@ struct cpu {
 	struct record *fpu_owner; /* whose FPU state the registers hold */
 	struct record *idle;
 	uint64_t tick_at; /* when the timer was last armed for */
+	int64_t idle_ns;  /* see gate/account.c */
 };
 static_assert(offsetof(struct cpu, kernel_context) == CPU_KERNEL_CONTEXT &&
 	      offsetof(struct cpu, upcall_stack) == CPU_UPCALL_STACK);

@@ -93,6 +93,7 @@ struct cpu {
 	struct record *fpu_owner; /* whose FPU state the registers hold */
 	struct record *idle;
 	uint64_t tick_at; /* when the timer was last armed for */
+	int64_t idle_ns;  /* see gate/account.c */
 	struct {
 		uint32_t space; /* index, 0: unused */
 		uint32_t birth;
