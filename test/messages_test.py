@@ -25,12 +25,18 @@ RUN = "init.run=/bin/true"
 # What asks to elevate: drivers of ports do, those of registers in memory do not. The machine of arm64 has one serial line.
 ARCH = os.environ.get("STELLUX_ARCH", "x86_64")
 ASKS = {"x86_64": "serial", "aarch64": "measure"}[ARCH]
+OFF_WORDS = {"x86_64": [r"serial: .*elevate= refuses: there is no serial console", r"tty: no terminal was found: .* without a console"],
+             "aarch64": ["/bin/true exited with status 0"]}[ARCH]
 TWO_LINES = ARCH == "x86_64"
 
 # Name, command line, kernel, whether with a second serial line, what the first line must say, what the second.
 CASES = [
     ("a component that is none, and one that does not ask, in elevate=", f"elevate=nosuch,core,serial {RUN}", "stellux", False,
      [rf"elevate=nosuch: no component is called that; .*all, off.* {ASKS}", r"elevate=core: that component does not ask", "powering off"], []),
+    ("nothing but a wrong name in elevate=: the default holds", f"elevate=nosuch {RUN}", "stellux", False,
+     [r"elevate=nosuch names nobody who asks to elevate; using all", "/bin/true exited with status 0", "powering off"], []),
+    ("elevate=off: a serial line that ports are needed for says why it falls silent", f"elevate=off {RUN}", "stellux", False,
+     [*OFF_WORDS, "powering off"], []),
     ("a mode that is none in dynpriv=", f"dynpriv=wrong {RUN}", "stellux", False,
      [r"dynpriv=wrong is none of full, drivers, off; using full", "powering off"], []),
     ("an option that nobody knows", f"dynprv=off {RUN}", "stellux", False,

@@ -140,10 +140,13 @@ static int show_components(struct text_buffer *b, void *)
 static const struct proc_file components_file = {
 	.component = &component_core, .name = "components", .mode = 0444, .show = show_components};
 
-static void announce(struct component *c, uint32_t id)
+static void announce(struct component *c)
 {
 	uint64_t words[2] = {};
+	uint32_t id = 1;
 
+	while (__components_start[id - 1] != c)
+		id++;
 	c->id = id;
 	list_init(&c->threads);
 	memcpy(words, c->name, strnlen(c->name, 15));
@@ -161,41 +164,68 @@ static struct component *find(const char *name, size_t n)
 	return nullptr;
 }
 
+/* The next word of a list of names, whose end is *list then; its length. */
+static size_t next_word(const char **list, const char **word)
+{
+	const char *comma = strchr(*list, ',');
+	size_t n = comma != nullptr ? (size_t)(comma - *list) : strlen(*list);
+
+	*word = *list;
+	*list += n + (comma != nullptr);
+	return n;
+}
+
 /* The nucleus grants by name and never learns which names there are: a wrong one would only be noticed by what does not
  * work. */
-static void check_elevate_option(void)
+static void check_elevate_option(const char *option)
 {
-	char option[256], asking[256] = "";
-	const struct component *c;
+	char asking[256] = "";
+	const char *word, *list = option;
+	bool somebody = false;
 
-	if (cmdline_get("elevate", option, sizeof(option)) == nullptr || strcmp(option, "all") == 0 ||
-	    strcmp(option, "off") == 0)
+	if (strcmp(option, "all") == 0 || strcmp(option, "off") == 0)
 		return;
-	for (uint32_t i = 0; i < component_count(); i++) {
-		c = __components_start[i];
-		if (c->asks_elevate)
-			scnprintf(asking + strlen(asking), sizeof(asking) - strlen(asking), " %s", c->name);
-	}
-	for (const char *word = option, *end; *word != '\0'; word = *end != '\0' ? end + 1 : end) {
-		const char *comma = strchr(word, ',');
+	for (uint32_t i = 0; i < component_count(); i++)
+		if (__components_start[i]->asks_elevate)
+			scnprintf(asking + strlen(asking), sizeof(asking) - strlen(asking), " %s",
+				  __components_start[i]->name);
+	while (*list != '\0') {
+		size_t n = next_word(&list, &word);
+		const struct component *c = find(word, n);
 
-		end = comma != nullptr ? comma : word + strlen(word);
-		c = find(word, (size_t)(end - word));
-		if (c == nullptr || !c->asks_elevate)
-			log_warn("core: elevate=%.*s: %s; give all, off, or some of:%s", (int)(end - word), word,
+		if (c != nullptr && c->asks_elevate)
+			somebody = true;
+		else
+			log_warn("core: elevate=%.*s: %s; give all, off, or some of:%s", (int)n, word,
 				 c == nullptr ? "no component is called that"
 					      : "that component does not ask to elevate",
 				 asking);
 	}
+	if (!somebody)
+		log_warn("core: elevate=%s names nobody who asks to elevate; using all", option);
 }
 
 void component_init(void)
 {
+	char option[256];
+	const char *word, *list = option;
+
 	if (component_count() > ID_MAX)
 		kernel_bug(__FILE_NAME__, __LINE__, "more components than ids");
+	if (cmdline_get("elevate", option, sizeof(option)) == nullptr)
+		strlcpy(option, "all", sizeof(option));
+	/* First whom the option names: only then the nucleus knows that it names somebody. */
+	while (*list != '\0') {
+		size_t n = next_word(&list, &word);
+		struct component *c = find(word, n);
+
+		if (c != nullptr && c->id == 0)
+			announce(c);
+	}
 	for (uint32_t i = 0; i < component_count(); i++)
-		announce(__components_start[i], i + 1);
-	check_elevate_option();
+		if (__components_start[i]->id == 0)
+			announce(__components_start[i]);
+	check_elevate_option(option);
 	proc_register(&components_file);
 }
 

@@ -125,7 +125,8 @@ void tty_require_console(void)
 			first = t;
 	}
 	if (first == nullptr) {
-		log_error("tty: no terminal was found; PID 1 gets no console");
+		log_error("tty: no terminal was found: the first process runs without a console, and nothing that it "
+			  "or a shell says is seen");
 		return;
 	}
 	if (cmdline_get("console", option, sizeof(option)) == nullptr)

@@ -13,6 +13,7 @@ static struct {
 } components[COMPONENTS_MAX] = {[0] = {.name = "kernel"}};
 static struct account_component accounts[COMPONENTS_MAX];
 static char allowed[256] = "all";
+static bool somebody_named; /* by `allowed`, of those who asked so far */
 
 void policy_init(const char *cmdline)
 {
@@ -36,6 +37,15 @@ static bool allows(const char *name)
 		p += len + (comma != nullptr);
 	}
 	return false;
+}
+
+/* A list in which nobody recognises himself is a slip of the keyboard, not a policy: then the default holds. The kernel
+ * announces first whom the list names. `off` stays off. */
+static bool grants(const char *name)
+{
+	if (allows(name))
+		somebody_named = true;
+	return allows(name) || (!somebody_named && strcmp(allowed, "off") != 0);
 }
 
 bool policy_may_elevate(uint32_t component)
@@ -68,7 +78,7 @@ long call_component_register(uint32_t id, uint64_t low, uint64_t high, uint32_t 
 		memcpy(components[id].name + 8, &high, 8);
 		components[id].name[15] = '\0';
 		components[id].registered = true;
-		components[id].may_elevate = asks && allows(components[id].name);
+		components[id].may_elevate = asks && grants(components[id].name);
 		result = components[id].may_elevate;
 	}
 	nucleus_lock_release();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Elevation policy. A component asks for the right in its manifest; the command line decides: elevate=all (default),
- * elevate=off, or elevate=name,name. The nucleus knows components by number and by the name they announced, none by
- * itself.
+ * elevate=off, or elevate=name,name (all, if nobody is called that). The nucleus knows components by number and by the
+ * name they announced, none by itself.
  */
 #ifndef NUCLEUS_POLICY_H
 #define NUCLEUS_POLICY_H

@@ -208,6 +208,11 @@ int serial_add(struct serial_port *u)
 
 static int start_serial(void)
 {
+	if (component_serial.asks_elevate && !component_serial.may_elevate) {
+		log_warn(
+			"serial: the ports need the right to elevate, which elevate= refuses: there is no serial console");
+		return -ENODEV;
+	}
 	return arch_serial_find();
 }
 
