@@ -24,5 +24,6 @@ USER_BUILTINS = $(wildcard $(call package,$(USER_BUILTINS_PACKAGE))/usr/lib/llvm
 QEMU_PROGRAM := qemu-system-aarch64
 QEMU_MACHINE := -machine virt -boot menu=on,splash-time=1
 QEMU_CPU     := max,pauth-impdef=on
+MEM_LEAST    := 256M
 FIRMWARE     ?= $(firstword $(wildcard /usr/share/qemu-efi-aarch64/QEMU_EFI.fd /usr/share/AAVMF/AAVMF_CODE.fd) /usr/share/qemu-efi-aarch64/QEMU_EFI.fd)
 GDB          := gdb-multiarch

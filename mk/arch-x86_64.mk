@@ -19,6 +19,7 @@ USER_BUILTINS = $(shell $(CLANG) -target $(USER_TARGET) --rtlib=compiler-rt -pri
 QEMU_PROGRAM := qemu-system-x86_64
 QEMU_MACHINE := -machine q35
 QEMU_CPU     := max
+MEM_LEAST    := 128M
 FIRMWARE     ?= $(firstword $(wildcard /usr/share/ovmf/OVMF.fd /usr/share/qemu/OVMF.fd) /usr/share/ovmf/OVMF.fd)
 GDB          := gdb
 

@@ -15,13 +15,23 @@ QEMU = $(QEMU_PROGRAM) $(QEMU_MACHINE) -bios $(FIRMWARE) -m $(MEM) -machine memo
 	-smp $(SMP) -cpu $(CPU) -no-reboot -nic none \
 	-drive file=$(IMAGE),format=raw,snapshot=on $(QEMU_EXTRA)
 
+# Refuses what cannot boot before anything is built: QEMU and firmware say it late, in other words, or not at all. (CPUs that are too many
+# for its machine QEMU names itself.) The suffixes are QEMU's, a number alone means MiB, as there.
+.PHONY: machine-check
+machine-check:
+	$(Q)[[ '$(SMP)' =~ ^[1-9][0-9]*$$ ]] || { echo 'SMP=$(SMP): give the number of CPUs, at least 1' >&2; exit 1; }
+	$(Q)[[ '$(MEM)' =~ ^[0-9]+[MGTmgt]?$$ ]] || { echo 'MEM=$(MEM): give the size of memory, such as 512M or 4G' >&2; exit 1; }
+	$(Q)mem='$(MEM)'; mem=$${mem^^}; [[ $$mem =~ [MGT]$$ ]] || mem+=M; \
+		[ $$(numfmt --from=iec $$mem) -ge $$(numfmt --from=iec $(MEM_LEAST)) ] || \
+		{ echo "MEM=$(MEM): an $(ARCH) machine needs at least $(MEM_LEAST)" >&2; exit 1; }
+
 .PHONY: run
-run: need ## boots the image in QEMU, serial console on this terminal
+run: machine-check need ## boots the image in QEMU, serial console on this terminal
 	$(Q)$(MAKE) --no-print-directory image
 	$(Q)$(QEMU) -nographic
 
 .PHONY: run-headless
-run-headless: need ## the same without a screen device
+run-headless: machine-check need ## the same without a screen device
 	$(Q)$(MAKE) --no-print-directory image
 	$(Q)$(QEMU) -vga none -nographic
 
@@ -33,10 +43,12 @@ run-qemu-x86_64-debug-headless: ## the same, serial console only
 run-qemu-aarch64-debug: ## boots with the gdb port open, waiting for connect-gdb-aarch64
 run-qemu-aarch64-debug-headless: ## the same, serial console only
 $(ARCHES:%=run-qemu-%-debug): run-qemu-%-debug: need
+	$(Q)$(MAKE) --no-print-directory ARCH=$* machine-check
 	$(Q)$(MAKE) --no-print-directory ARCH=$* image
 	$(DEBUG_HINT)
 	$(Q)$(MAKE) --no-print-directory ARCH=$* run QEMU_EXTRA='-S -gdb tcp:127.0.0.1:$(GDB_PORT)'
 $(ARCHES:%=run-qemu-%-debug-headless): run-qemu-%-debug-headless: need
+	$(Q)$(MAKE) --no-print-directory ARCH=$* machine-check
 	$(Q)$(MAKE) --no-print-directory ARCH=$* image
 	$(DEBUG_HINT)
 	$(Q)$(MAKE) --no-print-directory ARCH=$* run-headless QEMU_EXTRA='-S -gdb tcp:127.0.0.1:$(GDB_PORT)'
