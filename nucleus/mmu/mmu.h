@@ -28,6 +28,7 @@ struct space {
 	uint64_t flush_generation; /* counts invalidations, for CPUs that cache entries by PCID or ASID */
 	uint64_t pages;		   /* mapped now */
 	uint64_t number;	   /* the architecture's, under which CPUs cache its entries */
+	uint64_t cpus;		   /* those that may have entries under that number */
 	uint64_t replaced;	   /* the page replaced last, which was absent for a moment (PTE_BREAK_BEFORE_MAKE) */
 };
 

@@ -74,7 +74,7 @@ long call_space_create(void)
 			s->birth++;
 			s->threads = 0;
 			s->pages = 0;
-			s->number = s->replaced = 0;
+			s->number = s->cpus = s->replaced = 0;
 			s->id = 0;
 			strlcpy(s->name, "?", sizeof(s->name));
 			result = space_handle(s);

@@ -267,6 +267,73 @@ static void clone_reaches_other_cpus(void)
 	give_user_frame(extra);
 }
 
+/* The CPU that asks has the space itself, as the last one that came to it: it must not take itself for the only one. */
+static void unmap_reaches_all_that_share(void)
+{
+	uint64_t extra = user_frame();
+	struct bare b;
+
+	if (!start_writer(&b, extra))
+		return;
+	EXPECT_EQ(nucleus_space_use(b.space), 0);
+	EXPECT_EQ(nucleus_space_unmap(b.space, EXTRA_VA, EXTRA_VA + PAGE_SIZE), 0);
+	EXPECT(is_quiet(extra));
+	EXPECT_EQ(nucleus_space_use(0), 0);
+	stop(&b);
+	bare_destroy(&b);
+	give_user_frame(extra);
+}
+
+/* Whether the thread runs, and there. */
+static bool runs_on(const struct bare *b, uint32_t cpu)
+{
+	const struct thread_times *t = (const struct thread_times *)call_area();
+
+	return nucleus_thread_get_times(b->handle) == 0 && t->running && t->cpu == cpu;
+}
+
+/* The CPU that asks had the space to itself until the process moved on to another. */
+static void unmap_reaches_who_has_moved(void)
+{
+	uint64_t extra = user_frame();
+	struct bare b;
+
+	run_on(0);
+	if (!start_with_page(&b, bare_writer, BARE_SIZE(writer), 0, extra) ||
+	    !EXPECT(WAIT_UNTIL(bare_word(&b, 1) > 1000)))
+		return;
+	EXPECT_EQ(nucleus_thread_set_affinity(b.handle, 2), 0);
+	EXPECT(WAIT_UNTIL(runs_on(&b, 1) && !is_quiet(extra)));
+	EXPECT_EQ(nucleus_space_unmap(b.space, EXTRA_VA, EXTRA_VA + PAGE_SIZE), 0);
+	EXPECT(is_quiet(extra));
+	stop(&b);
+	bare_destroy(&b);
+	give_user_frame(extra);
+}
+
+/* A privileged thread reads its process's memory by its address, and no view is switched between two calls. */
+static void replace_reaches_the_own_cpu(void)
+{
+	uint64_t pfn[2] = {user_frame(), user_frame()};
+	uint32_t s = (uint32_t)nucleus_space_create();
+
+	run_on(0);
+	window(pfn[0])[0] = 100;
+	window(pfn[1])[0] = 101;
+	EXPECT_EQ(nucleus_space_map(s, EXTRA_VA, pfn[0], 1, READ_WRITE | MAP_USED), 0);
+	EXPECT_EQ(nucleus_space_use(s), 0);
+	/* Several times: a preemption in between would hide what is to be seen. */
+	for (unsigned i = 0; i < 10; i++) {
+		EXPECT_EQ(*(const volatile uint64_t *)EXTRA_VA, 100 + i % 2);
+		EXPECT(nucleus_space_replace(s, EXTRA_VA, pfn[(i + 1) % 2], READ_WRITE | MAP_USED) > 0);
+	}
+	EXPECT_EQ(nucleus_space_use(0), 0);
+	EXPECT_EQ(nucleus_space_unmap(s, 0, USER_END), 0);
+	EXPECT_EQ(nucleus_space_destroy(s), 0);
+	give_user_frame(pfn[0]);
+	give_user_frame(pfn[1]);
+}
+
 static void running_thread_is_busy(void)
 {
 	uint64_t extra = user_frame();
@@ -336,4 +403,7 @@ KTEST_SUITE(process, KTEST("a process runs and ends", runs_and_exits),
 	    KTEST("replace reaches the other CPUs", replace_reaches_other_cpus, .min_cpus = 2),
 	    KTEST("unmap reaches the other CPUs", unmap_reaches_other_cpus, .min_cpus = 2),
 	    KTEST("protect reaches the other CPUs", protect_reaches_other_cpus, .min_cpus = 2),
-	    KTEST("clone reaches the other CPUs", clone_reaches_other_cpus, .min_cpus = 2));
+	    KTEST("clone reaches the other CPUs", clone_reaches_other_cpus, .min_cpus = 2),
+	    KTEST("unmap reaches all CPUs that share a space", unmap_reaches_all_that_share, .min_cpus = 2),
+	    KTEST("unmap reaches a process that has moved", unmap_reaches_who_has_moved, .min_cpus = 2),
+	    KTEST("replace reaches the own CPU", replace_reaches_the_own_cpu, .modes = IN_DRIVERS));

@@ -6,6 +6,15 @@
  * Number 0 belongs to the kernel view, 1 to the moment between two views. A space gets a number when it is first
  * switched to; when they have run out a new generation begins: those that CPUs have loaded keep theirs, all others are
  * forgotten, and every TLB is emptied before one is given again.
+ *
+ * A broadcast invalidation makes every CPU answer (and an emulator stop all of them), so each space knows which CPUs
+ * may hold something under its number, and one that only this CPU had loaded is invalidated here alone. Why that is
+ * right: TTBR0 of a space is handed out by view_ttbr0 only, under the nucleus lock, and notes the CPU before the CPU
+ * can write the register; an entry is changed and invalidated under the same lock. So of a CPU and an invalidation
+ * either the CPU was noted first, and is reached; or the lock, and with it the changed entry, came to the CPU first.
+ * The DSB between the change and the release of the lock reaches all of the domain (ISHST) even where the TLBI does
+ * not: it is what lets a later walk, which is no access that the lock would order, find the entry. A CPU has a space in
+ * TTBR0 only while its current thread belongs to it: whoever switches loads another view before it releases the lock.
  */
 #include "boot/boot.h"
 #include "boot/cmdline.h"
@@ -100,6 +109,16 @@ void arch_fill_process_root(pte_t *root)
 
 /* --- numbers --- */
 
+static bool has_number(const struct space *s)
+{
+	return (s->number & ~(uint64_t)NUMBER_MASK) == generation;
+}
+
+static uint64_t this_cpu_bit(void)
+{
+	return 1ull << cpu_this()->id;
+}
+
 static uint32_t number_find(void)
 {
 	for (uint32_t n = number_hint; n < number_count; n++) {
@@ -127,7 +146,7 @@ static void roll_over(void)
 		const struct cpu *c = cpu_by_id(i);
 		struct space *s = c->online && c->current ? c->current->space : nullptr;
 
-		if (!s || (s->number & ~(uint64_t)NUMBER_MASK) != generation)
+		if (!s || !has_number(s))
 			continue;
 		number_take(s->number & NUMBER_MASK);
 		s->number += GENERATION;
@@ -139,9 +158,21 @@ static void roll_over(void)
 	__asm__ volatile("dsb ishst\n\ttlbi vmalle1is\n\tdsb ish\n\tisb" : : : "memory");
 }
 
+/*
+ * The only thread of a space has come from another CPU: under a new number nothing of it is cached there, and its
+ * invalidations are this CPU's business again. What the other CPU keeps under the old number nobody asks for any more,
+ * and it goes with the generation.
+ */
+static bool has_moved_alone(const struct space *s)
+{
+	return s->threads == 1 && (s->cpus & ~this_cpu_bit());
+}
+
 uint64_t view_ttbr0(struct space *s)
 {
-	if ((s->number & ~(uint64_t)NUMBER_MASK) != generation) {
+	if (has_moved_alone(s))
+		s->number = 0;
+	if (!has_number(s)) {
 		uint32_t n = number_find();
 
 		if (!n) {
@@ -151,7 +182,9 @@ uint64_t view_ttbr0(struct space *s)
 		number_take(n);
 		number_hint = n + 1;
 		s->number = generation | n;
+		s->cpus = 0;
 	}
+	s->cpus |= this_cpu_bit();
 	return s->root_phys | (s->number & NUMBER_MASK) << ASID_SHIFT;
 }
 
@@ -182,36 +215,69 @@ void view_load(uint64_t ttbr0, uint64_t ttbr1, bool kernel)
 	isb();
 }
 
-static void invalidate_space(const struct space *s, uint64_t va, uint64_t end)
+/* Of one number, all or the pages of a range; not only the last level: tables may have gone too. */
+static void invalidate_here(uint64_t number, uint64_t va, uint64_t end)
 {
-	uint64_t number = (s->number & NUMBER_MASK) << ASID_SHIFT;
-
-	/* Without a number of this generation nothing of it is cached anywhere. */
-	if ((s->number & ~(uint64_t)NUMBER_MASK) != generation)
+	if ((end - va) >> PAGE_SHIFT > FLUSH_PAGES_MAX) {
+		__asm__ volatile("tlbi aside1, %0" : : "r"(number) : "memory");
 		return;
+	}
+	for (; va < end; va += PAGE_SIZE)
+		__asm__ volatile("tlbi vae1, %0" : : "r"(number | (va >> PAGE_SHIFT & TLBI_VA_MASK)) : "memory");
+}
+
+static void invalidate_everywhere(uint64_t number, uint64_t va, uint64_t end)
+{
 	if ((end - va) >> PAGE_SHIFT > FLUSH_PAGES_MAX) {
 		__asm__ volatile("tlbi aside1is, %0" : : "r"(number) : "memory");
 		return;
 	}
-	/* Not only the last level: tables may have gone too. */
 	for (; va < end; va += PAGE_SIZE)
 		__asm__ volatile("tlbi vae1is, %0" : : "r"(number | (va >> PAGE_SHIFT & TLBI_VA_MASK)) : "memory");
+}
+
+static void invalidate_space(struct space *s, uint64_t va, uint64_t end)
+{
+	uint64_t number = (s->number & NUMBER_MASK) << ASID_SHIFT;
+
+	/* Without a number of this generation nothing of it is cached anywhere. */
+	if (!has_number(s))
+		return;
+	/* No thread, so no CPU has it loaded: the end of a process, most of the time. The next one gets a new number.
+	 */
+	if (!s->threads) {
+		s->number = 0;
+		return;
+	}
+	if (s->cpus == this_cpu_bit()) {
+		invalidate_here(number, va, end);
+		__asm__ volatile("dsb nsh" : : : "memory");
+	} else {
+		invalidate_everywhere(number, va, end);
+		dsb_ish();
+	}
+}
+
+/* Under every number: privileged threads have these in their process's view. */
+static void invalidate_kernel(uint64_t va, uint64_t end)
+{
+	if ((end - va) >> PAGE_SHIFT > FLUSH_PAGES_MAX)
+		__asm__ volatile("tlbi vmalle1is" : : : "memory");
+	else
+		for (; va < end; va += PAGE_SIZE)
+			__asm__ volatile("tlbi vaae1is, %0" : : "r"(va >> PAGE_SHIFT & TLBI_VA_MASK) : "memory");
+	dsb_ish();
 }
 
 void arch_flush_local(struct space *s, uint64_t va, uint64_t end)
 {
 	cpu_this()->counts.tlb_flush++;
+	/* For all CPUs, whatever follows: see above. */
 	dsb_ishst();
-	if (s) {
+	if (s)
 		invalidate_space(s, va, end);
-	} else if ((end - va) >> PAGE_SHIFT > FLUSH_PAGES_MAX) {
-		__asm__ volatile("tlbi vmalle1is" : : : "memory");
-	} else {
-		/* Under every number: privileged threads have these in their process's view. */
-		for (; va < end; va += PAGE_SIZE)
-			__asm__ volatile("tlbi vaae1is, %0" : : "r"(va >> PAGE_SHIFT & TLBI_VA_MASK) : "memory");
-	}
-	dsb_ish();
+	else
+		invalidate_kernel(va, end);
 	isb();
 }
 
