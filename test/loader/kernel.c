@@ -396,6 +396,7 @@ void test_main(void)
 	check_mappings();
 	check_state(&first_state, 0, "the first CPU");
 	check_cpus();
+	check_late_cpu();
 	put("1..");
 	put_number(test_count, 10);
 	put("\n# failed: ");

@@ -47,6 +47,8 @@ void put_char(char c);
 [[nodiscard]] bool lower_half_empty(void);
 /* Checks a CPU's state at entry, whose argument is to be `argument`. */
 void check_state(const struct entry_state *s, uint64_t argument, const char *who);
+/* A CPU that came when the loader no longer waited for it, if the command line tells of one. */
+void check_late_cpu(void);
 void check_same_tables(const struct entry_state *a, const struct entry_state *b);
 [[nodiscard]] uint64_t cpu_id(const struct mp_info *info);
 [[nodiscard]] uint64_t first_cpu_id(const struct mp_response *r);

@@ -17,6 +17,9 @@ import time
 
 import machine
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "spin_table"))
+import spin_table  # noqa: E402
+
 ARCH = os.environ.get("STELLUX_ARCH", "x86_64")
 BUILD = pathlib.Path(os.environ.get("STELLUX_BUILD", f"build/{ARCH}-debug"))
 WORK = BUILD / "test" / "loader"
@@ -82,9 +85,9 @@ def build_kernel():
     return (WORK / "kernel.elf").read_bytes()
 
 
-def make_image(files):
-    """Makes a disk of {path: content} and the loader; returns its path."""
-    command = ["tools/mkimage", "--arch", ARCH, "--efi", str(BUILD / machine.ARCHITECTURES[ARCH]["efi"])]
+def make_image(files, efi=None):
+    """Makes a disk of {path: content} and the loader, or what is started in its place; returns its path."""
+    command = ["tools/mkimage", "--arch", ARCH, "--efi", str(efi or BUILD / machine.ARCHITECTURES[ARCH]["efi"])]
     for number, (path, content) in enumerate(files.items()):
         source = WORK / f"file-{number}"
         source.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -248,6 +251,26 @@ def test_lost_cpu(tap, kernel):
                (text.splitlines()[-12:] if missing else []))
 
 
+def test_spin_table(tap, kernel, late_cpu):
+    """CPUs that wait in a spin table come, at EL1 and, with one that comes when it is no longer waited for, at EL2."""
+    cpus, late_s = 4, 3
+    shape = machine.Machine(ARCH, BUILD, PLAIN_CPU, cpus, "512M")
+    efi = spin_table.firmware(WORK, cpus, "smc" if late_cpu else "hvc", late_cpu, late_s)
+    tree = spin_table.tree(shape.command(WORK / "disk.img", VIRT), WORK / "spin-table.dtb", cpus)
+    facts = f"cpus={cpus - (late_cpu > 0)} late={spin_table.slot(late_cpu) if late_cpu else 0} late_s={2 * late_s}"
+    image = make_image({"limine.conf": CONFIG.format(cmdline=facts) + "    dtb_path: boot():/spin-table.dtb\n", "kernel.elf": kernel,
+                        "one.txt": FIRST, "two.bin": SECOND, "LOADER.EFI": (BUILD / machine.ARCHITECTURES[ARCH]["efi"]).read_bytes(),
+                        "spin-table.dtb": tree.read_bytes()}, efi)
+    text = boot(PLAIN_CPU, cpus, "512M", image, [*VIRT, *(["-machine", "virtualization=on"] if late_cpu else [])], "^# failed:")
+    wanted = ["ok \\d+ - number of CPUs$", *["ok \\d+ - CPU comes$"] * (cpus - 1 - (late_cpu > 0))]
+    if late_cpu:
+        wanted += [f"stellux-boot: CPU 0x{late_cpu:x} does not start and is left out$", "ok \\d+ - the late CPU's page is reserved$",
+                   "ok \\d+ - the late CPU stays there$"]
+    missing = [part for part in dict.fromkeys(wanted) if len(re.findall(f"^{part}", text, re.M)) != wanted.count(part)]
+    tap.result(not missing, f"spin table, {f'CPU {late_cpu} comes too late' if late_cpu else 'all CPUs'}",
+               [f"missing: {part}" for part in missing] + (text.splitlines()[-12:] if missing else []))
+
+
 def main():
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     WORK.mkdir(parents=True, exist_ok=True)
@@ -256,8 +279,9 @@ def main():
     bad = [row for row in faults(kernel) if pattern in row[0]]
     menu = pattern in "menu"
     lost_cpu = ARCH == "aarch64" and pattern in "lost CPU"
+    spin_tables = [late for late in (0, 2) if ARCH == "aarch64" and pattern in "spin table"]
     power = [typed for typed in (False, True) if pattern in "power off"]
-    tap = Tap(len(machines) + len(bad) + menu + len(power) + lost_cpu)
+    tap = Tap(len(machines) + len(bad) + menu + len(power) + lost_cpu + len(spin_tables))
     for row in machines:
         test_machine(tap, kernel, row)
     for row in bad:
@@ -268,6 +292,8 @@ def main():
         test_power_off(tap, typed)
     if lost_cpu:
         test_lost_cpu(tap, kernel)
+    for late in spin_tables:
+        test_spin_table(tap, kernel, late)
     return 1 if tap.failed else 0
 
 

@@ -8,7 +8,14 @@
  */
 #pragma once
 
-#define TRAMPOLINE_DATA 0xe00 /* offset in the page */
+#define TRAMPOLINE_DATA 0xe00 /* offsets in the page */
+/*
+ * What the CPU writes while its MMU is off, in cache lines that nothing else is written to: the loader sees it after it
+ * has forgotten its own copy. 0: not yet.
+ */
+#define TRAMPOLINE_SIGN 0xf00
+#define SIGN_HERE	1
+#define SIGN_TOO_LATE	2
 
 /* Offsets in struct trampoline_data. */
 #define TD_HHDM	       0x00 /* where the kernel's tables show this page */
@@ -20,6 +27,7 @@
 #define TD_TTBR0_EMPTY 0x30
 #define TD_TTBR1       0x38
 #define TD_TCR	       0x40
+#define TD_ABANDONED   0x48 /* set by the loader when it waits no longer */
 
 /* PROTOCOL.md, "Machine state at entry": MMU, caches, SP alignment checks; the rest reserved values. */
 #define SCTLR_EL1_RESERVED 0x30d00800
@@ -50,11 +58,13 @@ struct trampoline_data {
 	uint64_t ttbr0_empty;
 	uint64_t ttbr1;
 	uint64_t tcr;
+	uint64_t abandoned;
 };
 static_assert(offsetof(struct trampoline_data, ready) == TD_READY);
 static_assert(offsetof(struct trampoline_data, ttbr1) == TD_TTBR1);
 static_assert(offsetof(struct trampoline_data, tcr) == TD_TCR);
-static_assert(TRAMPOLINE_DATA + sizeof(struct trampoline_data) <= PAGE);
+static_assert(offsetof(struct trampoline_data, abandoned) == TD_ABANDONED);
+static_assert(TRAMPOLINE_DATA + sizeof(struct trampoline_data) <= TRAMPOLINE_SIGN);
 
 /* trampoline.S */
 extern char trampoline_start[], trampoline_end[], trampoline_first_cpu[];
@@ -71,15 +81,21 @@ void paging_prepare(void);
 
 /*
  * trampoline.c. A page for one CPU, identity-mapped in the tables that it will load; its address is
- * where the CPU is to start. Only while the firmware gives memory.
+ * where the CPU is to start. Only while the firmware gives memory. That of another CPU than the
+ * first stays reserved in the memory map: nobody knows for sure when the CPU comes.
  */
-[[nodiscard]] char *trampoline_create(void);
+[[nodiscard]] char *trampoline_create(enum efi_memory_type type);
 [[nodiscard]] struct trampoline_data *trampoline_parameters(char *page);
 /* The parameters are final: makes page and parameters visible to a CPU with its caches off. */
 void trampoline_publish(char *page);
+/*
+ * Waits no longer for the CPU of that page: from now on, should it come, it stays on the page for
+ * good, MMU off. false: it is just coming, and will be ready in a moment.
+ */
+[[nodiscard]] bool trampoline_abandon(char *page);
 [[noreturn]] void trampoline_enter(char *page);
 
-/* cpu.c */
-void wait_us(uint64_t us);
+/* cpu.c: whether so long has passed since arch_ticks() was that. */
+[[nodiscard]] bool has_passed(uint64_t ticks, uint64_t us);
 
 #endif

@@ -80,24 +80,26 @@ bool arch_random(uint64_t *number)
 	return false;
 }
 
-void wait_us(uint64_t us)
+bool has_passed(uint64_t ticks, uint64_t us)
 {
-	uint64_t start = arch_ticks();
-
-	while (arch_ticks() - start < us * ticks_per_us)
-		pause();
+	pause();
+	return arch_ticks() - ticks >= us * ticks_per_us;
 }
 
 void arch_prepare(void)
 {
-	constexpr uint64_t sample_us = 1000;
-	uint64_t start;
+	constexpr uint64_t sample_us = 1000, us_per_s = 1000000;
+	uint64_t start, hz = REGISTER_READ(cntfrq_el0);
 
+	/* The firmware says how fast the counter runs; where it forgot to, it is measured. */
 	start = arch_ticks();
-	efi->boot->stall(sample_us);
-	ticks_per_us = (arch_ticks() - start) / sample_us + 1;
+	if (hz == 0) {
+		efi->boot->stall(sample_us);
+		hz = (arch_ticks() - start) * (us_per_s / sample_us);
+	}
+	ticks_per_us = hz / us_per_s + 1;
 	paging_prepare();
-	first_page = trampoline_create();
+	first_page = trampoline_create(EFI_LOADER_CODE);
 }
 
 void arch_enter(struct boot *boot, void *stack_top)

@@ -5,7 +5,8 @@
  * All memory is allocated while the firmware is there: for each CPU that the device tree or the
  * MADT lists an info, and for each but the first a stack and a trampoline page. After boot services
  * all are started at once, by PSCI or through their spin-table words, and waited for. One that does
- * not come is left out of the response; should it come late, it parks for good on its own page.
+ * not come is left out of the response; should it come late, it parks for good on its own page,
+ * which the memory map has as reserved.
  * Specifications: PSCI (DEN 0022F), 5.1.4; SMC calling convention (DEN 0028), 2; Devicetree
  * Specification 0.4, 3.8.1 (spin-table). CPUs are told apart by MPIDR_EL1's affinity fields.
  */
@@ -46,7 +47,7 @@ static void add_cpu(struct boot *boot, const struct arm_cpu *found)
 	cpu->release_address = found->release_address;
 	if (found->mpidr == own_mpidr())
 		return;
-	cpu->page = trampoline_create();
+	cpu->page = trampoline_create(EFI_RESERVED_MEMORY);
 	data = trampoline_parameters(cpu->page);
 	data->stack = (uint64_t)to_hhdm(alloc_pages(boot->stack_size / PAGE, "a CPU's stack")) + boot->stack_size;
 	data->info = (uint64_t)to_hhdm(cpu->info);
@@ -155,11 +156,11 @@ static bool arrived(const struct cpu *cpu)
 
 void arch_mp_start(struct boot *boot)
 {
-	constexpr uint64_t step_us = 10, patience_us = 1000000;
+	constexpr uint64_t patience_us = 1000000;
 	const struct limine_mp_request *request = (void *)boot->request[REQUEST_MP];
 	struct limine_mp_response_aarch64 *response;
 	struct limine_mp_info_aarch64 **pointers;
-	uint64_t waited_us = 0;
+	uint64_t asked = arch_ticks();
 
 	if (request == nullptr)
 		return;
@@ -172,11 +173,10 @@ void arch_mp_start(struct boot *boot)
 	for (uint64_t i = 0; i < cpu_count; i++) {
 		struct cpu *cpu = &cpus[i];
 
-		while (cpu->page != nullptr && cpu->asked && !arrived(cpu) && waited_us < patience_us) {
-			wait_us(step_us);
-			waited_us += step_us;
-		}
-		if (cpu->page == nullptr || arrived(cpu))
+		while (cpu->page != nullptr && cpu->asked && !arrived(cpu) && !has_passed(asked, patience_us))
+			;
+		/* Also one that the firmware did not start: it may have misunderstood. */
+		if (cpu->page == nullptr || arrived(cpu) || !trampoline_abandon(cpu->page))
 			pointers[response->cpu_count++] = to_hhdm(cpu->info);
 		else
 			print("stellux-boot: CPU 0x%lx does not start and is left out\n", cpu->info->mpidr);

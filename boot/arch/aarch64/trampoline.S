@@ -8,7 +8,8 @@
  * the firmware's mapping, with interrupts masked, and switches the MMU off, because registers that
  * shape a translation must not change under it. Then all go the same way: down to EL1, MMU on with
  * the new tables, over to the HHDM, where the identity mapping is taken away. While the MMU is off
- * nothing is written and only this page is read, which was cleaned to memory. X28 is the page.
+ * only this page is read, which was cleaned to memory, and nothing is written but the sign of
+ * another CPU that it has come. X28 is the page.
  *
  * Specification: PROTOCOL.md, "Machine state at entry", "aarch64"; Arm Architecture Reference
  * Manual (DDI 0487), D1.3 (exception levels), D8.2 (translation control), D19 (registers).
@@ -23,7 +24,19 @@
 	.p2align 4
 trampoline_start:
 	adr	x28, trampoline_start
-	b	to_el1
+	mov	x0, #SIGN_HERE
+	str	x0, [x28, #TRAMPOLINE_SIGN]
+	dsb	sy			/* seen by the loader before this CPU looks, see trampoline.c */
+	ldr	x0, [x28, #DATA(TD_ABANDONED)]
+	cbz	x0, to_el1
+
+	/* Too late: the kernel may run, and all but this page be its own. The firmware has masked what could come. */
+	mov	x0, #SIGN_TOO_LATE
+	str	x0, [x28, #TRAMPOLINE_SIGN]
+	msr	daifset, #15
+too_late:
+	wfi
+	b	too_late
 
 	.p2align 4
 trampoline_first_cpu:
