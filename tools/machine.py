@@ -62,9 +62,10 @@ class Machine:
                 "-drive", f"file={image},format=raw,snapshot=on", "-display", "none", "-monitor", "none",
                 "-serial", "stdio", *extra]
 
-    def make_image(self, image, initramfs, cmdline, kernel="stellux", dtb=None):
+    def make_image(self, image, initramfs, cmdline, kernel="stellux", dtb=None, firmware=None):
         """Makes a disk image; `initramfs` is initramfs, initramfs-test or none, `kernel` stellux or stellux-ktest;
-        `dtb` is a device tree that the kernel gets in place of the firmware's."""
+        `dtb` is a device tree that the kernel gets in place of the firmware's, `firmware` an EFI program that comes before
+        the loader and finds it as /LOADER.EFI."""
         image = pathlib.Path(image)
         image.parent.mkdir(parents=True, exist_ok=True)
         modules = [] if initramfs == "none" else [self.build / f"{initramfs}.cpio"]
@@ -72,7 +73,9 @@ class Machine:
         environment = {**os.environ, "KERNEL": f"{kernel}.elf", "ERROR_TIMEOUT": "0", "DTB": pathlib.Path(dtb).name if dtb else ""}
         config.write_text(subprocess.run(["tools/mkconf", cmdline, *(m.name for m in modules)], check=True,
                                          capture_output=True, text=True, env=environment).stdout)
-        done = subprocess.run(["tools/mkimage", "--arch", self.arch, "--efi", str(self.build / self.facts["efi"]),
+        loader = self.build / self.facts["efi"]
+        done = subprocess.run(["tools/mkimage", "--arch", self.arch, "--efi", str(firmware or loader),
+                               *(("--file", f"/LOADER.EFI={loader}") if firmware else ()),
                                "--kernel", str(self.build / f"{kernel}.elf"), *(part for m in modules for part in ("--module", str(m))),
                                *(("--file", f"/{pathlib.Path(dtb).name}={dtb}") if dtb else ()),
                                "--config", str(config), "-o", str(image)], capture_output=True, text=True)

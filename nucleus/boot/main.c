@@ -16,6 +16,7 @@
 #include "report/log.h"
 #include "report/report.h"
 #include "sched/sched.h"
+#include "sched/smp.h"
 #include "time/clock.h"
 #include <lib/string.h>
 #include <nucleus/limine.h>
@@ -177,7 +178,6 @@ static void prepare_boot_info(void)
 
 	limine_take(info);
 	info->frame_count = frame_count;
-	info->cpu_count = boot_state.cpu_count;
 	info->mode = privilege_mode;
 	info->time_page_pfn = (boot_state.kernel_phys + ((uint64_t)time_page - IMAGE_BASE)) >> PAGE_SHIFT;
 	frame_set_type(info->time_page_pfn << PAGE_SHIFT, (info->time_page_pfn + 1) << PAGE_SHIFT, FRAME_SHARED);
@@ -252,6 +252,7 @@ void boot_start_kernel(void)
 		boot_stop("no memory for the first thread");
 	strlcpy(r->name, "boot", sizeof(r->name));
 	arch_set_upcall(r, GATE_START, stack, WINDOW_BASE + boot_state.info_phys, 0, 0, 0);
+	boot_state.info->cpu_count = cpu_count;
 	boot_state.info->ram_frames = ram_frames;
 	boot_state.info->nucleus_frames = nucleus_frames;
 	nucleus_lock_acquire();

@@ -6,26 +6,45 @@ import select
 import subprocess
 import time
 
+from gdb_remote import Stub
+
 LIMIT_S = 60
 PROMPT = b"# \x1b[6n"      # the shell asks the terminal where the cursor is when it has printed its prompt
 
 
 class Run:
     """One boot of the initramfs's shell; `lines` are typed at its prompts, `options` are QEMU's -machine, `tree` a device tree in
-    place of the firmware's. Image and transcript are made at `place`, with suffixes; the image does not stay."""
+    place of the firmware's, `firmware` an EFI program that comes before the loader. `end` matches the last line of a machine that cannot
+    switch itself off. With `meddle` the machine waits for a gdb stub, with which it is called (tools/gdb_remote.py). Image and
+    transcript are made at `place`, with suffixes; the image does not stay."""
 
-    def __init__(self, machine, place, options, tree=None, lines=(), append=""):
+    def __init__(self, machine, place, options, tree=None, lines=(), append="", firmware=None, end=None, meddle=None,
+                 initramfs="initramfs"):
         self.text = b""
-        image = machine.make_image(place.with_suffix(".img"), "initramfs", append, dtb=tree)
-        self.process = subprocess.Popen(machine.command(image, ["-machine", options]), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT)
+        self.end = end
+        image = machine.make_image(place.with_suffix(".img"), initramfs, append, dtb=tree, firmware=firmware)
+        stub = Stub() if meddle else None
+        self.process = subprocess.Popen(machine.command(image, ["-machine", options, *(stub.options if stub else ())]),
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if stub:
+            self.meddle(stub, meddle)
         self.ended = self.converse(list(lines))
         image.unlink()
         self.text = re.sub(r"\x1b\[[0-9;?=]*[a-zA-Z]", "", self.text.decode("utf-8", "replace").replace("\r", ""))
         place.with_suffix(".txt").write_text(self.text)
 
+    def meddle(self, stub, what):
+        try:
+            stub.connect()
+            what(stub)
+        except BaseException:
+            self.process.kill()
+            raise
+        finally:
+            stub.leave()
+
     def converse(self, lines):
-        """Whether the machine switched itself off."""
+        """Whether the machine came to its end."""
         end, read = time.monotonic() + LIMIT_S, 0
         while time.monotonic() < end:
             if select.select([self.process.stdout], [], [], 0.2)[0]:
@@ -33,6 +52,10 @@ class Run:
                 if not data:
                     return self.process.wait() == 0
                 self.text += data
+                if self.end and re.search(self.end.encode(), self.text, re.MULTILINE):
+                    self.process.kill()
+                    self.process.wait()
+                    return True
             if lines and self.text.find(PROMPT, read) >= 0:
                 read = len(self.text)
                 self.process.stdin.write(lines.pop(0).encode() + b"\n")

@@ -7,6 +7,7 @@
 #define ARCH_CPU_H
 
 #include "cpu_offsets.h"
+#include <lib/arm_features.h>
 #include <nucleus/layout.h>
 #include <nucleus/thread_page.h>
 #include <stddef.h>
@@ -135,12 +136,7 @@ static inline struct cpu *cpu_this(void)
 	return cpu;
 }
 
-struct cpu_features {
-	bool asid16, pan, bti, e0pd, hw_access, hw_dirty, random, idc, dic;
-	bool icache_aliases;		   /* several virtual addresses of a line may be cached separately */
-	uint32_t icache_line, dcache_line; /* smallest, bytes */
-	uint32_t fpu_bytes;
-};
-extern struct cpu_features cpu_features;
+/* What is in use of what the CPUs can do (features.h). */
+extern struct arm_features cpu_features;
 
 #endif

@@ -1,17 +1,47 @@
 /* SPDX-License-Identifier: MIT */
-/* The other CPUs: the loader has them waiting, each on a word of its own. */
+/*
+ * The other CPUs. The loader has them waiting, each on a word of its own. They are taken in two steps, because where
+ * one is missing or may not be used the others move up: numbers have no holes, and the interrupt controller wants to
+ * know them beforehand.
+ *
+ * First all are called at once, into boot_main_ap. There, still on the loader's tables and stack, each says in its row
+ * of `callers` what it can do and waits; the rows are in the image, which the loader maps too. The first CPU decides.
+ * Then one after the other is given its number and comes into the kernel view. One that stays away, or is refused,
+ * keeps what it stands on: then the loader's memory is not reclaimed.
+ */
 #include "mp.h"
 #include "boot/boot.h"
 #include "cpu.h"
+#include "features.h"
 #include "gate/lock.h"
 #include "mmu/mmu.h"
+#include "psci.h"
 #include "regs.h"
 #include "report/log.h"
 #include "sched/smp.h"
 #include "time/clock.h"
 #include <nucleus/limine.h>
 
+enum : uint64_t { PATIENCE_NS = 2000000000 };
+
 void nucleus_entry_ap(struct limine_mp_info_aarch64 *info);
+
+enum caller_state : uint32_t {
+	CALLER_ASKED,	/* to come; from here either the CPU goes on or the first one gives it up */
+	CALLER_COMING,	/* the CPU: it writes its row */
+	CALLER_WAITING, /* the CPU: it has */
+	CALLER_REFUSED, /* the first CPU's verdict: for good */
+	CALLER_GIVEN_UP,
+	CALLER_NUMBERED, /* the verdict's other half: row's number holds */
+};
+
+/* By the CPU's place in the loader's list. */
+struct caller {
+	uint32_t state; /* enum caller_state */
+	uint32_t number;
+	struct arm_id_registers ids;
+};
+static struct caller callers[CPUS_MAX];
 
 void limine_take_cpus(const volatile void *response)
 {
@@ -34,10 +64,117 @@ void limine_take_cpus(const volatile void *response)
 		log_printf("boot: %lu CPUs, of which %d are used\n", mp->cpu_count, CPUS_MAX);
 }
 
+/* --- on the other CPUs, in the loader's world --- */
+
+static uint32_t state_of(const struct caller *caller)
+{
+	return __atomic_load_n(&caller->state, __ATOMIC_ACQUIRE);
+}
+
+/* Whoever of the two is first has decided. */
+static bool change_asked(struct caller *caller, enum caller_state state)
+{
+	uint32_t asked = CALLER_ASKED;
+
+	return __atomic_compare_exchange_n(&caller->state, &asked, (uint32_t)state, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+uint32_t mp_await_number(uint32_t place)
+{
+	struct caller *caller = &callers[place];
+
+	if (change_asked(caller, CALLER_COMING)) {
+		features_identify(&caller->ids);
+		__atomic_store_n(&caller->state, CALLER_WAITING, __ATOMIC_RELEASE);
+		while (state_of(caller) == CALLER_WAITING)
+			/* Until there is an event: it comes after the verdict, and is remembered if it comes before. */
+			__asm__ volatile("wfe" : : : "memory");
+	}
+	if (state_of(caller) != CALLER_NUMBERED) {
+		psci_cpu_off();
+		cpu_halt_forever();
+	}
+	return caller->number;
+}
+
+/* --- on the first --- */
+
+/* To wake those who wait for what was just stored. */
+static void send_event(void)
+{
+	dsb_sy();
+	__asm__ volatile("sev" : : : "memory");
+}
+
+static void tell(struct caller *caller, enum caller_state state)
+{
+	__atomic_store_n(&caller->state, (uint32_t)state, __ATOMIC_RELEASE);
+	send_event();
+}
+
+/* The loader's structures are in its own memory, still reachable through our direct map. */
+static struct limine_mp_info_aarch64 *info_of(const struct boot_cpu *cpu)
+{
+	return direct_map((uint64_t)cpu->mp_info - boot_state.hhdm);
+}
+
+static void call_all(void)
+{
+	for (uint32_t i = 1; i < boot_state.cpu_count; i++) {
+		struct limine_mp_info_aarch64 *info = info_of(&boot_state.cpus[i]);
+
+		info->extra_argument = i;
+		__atomic_store_n(&info->goto_address, nucleus_entry_ap, __ATOMIC_SEQ_CST);
+	}
+	/* The loader may let them sleep until there is an event. */
+	send_event();
+}
+
+static bool came(struct caller *caller, uint64_t until)
+{
+	while (state_of(caller) != CALLER_WAITING) {
+		/* One that is just coming will be there in a moment. */
+		if (clock_ns() > until && change_asked(caller, CALLER_GIVEN_UP))
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+static bool admit(struct caller *caller, uint64_t mpidr, uint64_t until)
+{
+	const char *lacking;
+
+	if (!came(caller, until)) {
+		log_printf("boot: the CPU with MPIDR %lx does not answer: the system goes on without it\n", mpidr);
+		return false;
+	}
+	lacking = features_admit(&caller->ids);
+	if (lacking) {
+		log_printf("boot: the CPU with MPIDR %lx lacks %s, which the first CPU has in use: it stays off\n",
+			   mpidr, lacking);
+		tell(caller, CALLER_REFUSED);
+	}
+	return !lacking;
+}
+
+void mp_admit_cpus(void)
+{
+	uint64_t until = clock_ns() + PATIENCE_NS;
+	uint32_t admitted = 1;
+
+	call_all();
+	for (uint32_t i = 1; i < boot_state.cpu_count; i++)
+		if (admit(&callers[i], boot_state.cpus[i].hardware_id, until))
+			boot_state.cpus[admitted++] = boot_state.cpus[i];
+	if (admitted < boot_state.cpu_count)
+		boot_state.cpus_left = true;
+	boot_state.cpu_count = admitted;
+}
+
 static bool wait_online(const struct cpu *cpu)
 {
-	enum : uint64_t { PATIENCE_NS = 2000000000 };
-
 	for (uint64_t until = clock_ns() + PATIENCE_NS; !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
 		if (clock_ns() > until)
 			return false;
@@ -62,24 +199,22 @@ static bool give_up(const struct cpu *cpu, uint32_t id)
 void arch_start_cpus(void)
 {
 	for (uint32_t i = 1; i < boot_state.cpu_count; i++) {
-		/* The loader's structures are in its own memory, still reachable through our direct map. */
-		struct limine_mp_info_aarch64 *info =
-			direct_map((uint64_t)boot_state.cpus[i].mp_info - boot_state.hhdm);
+		struct caller *caller = &callers[info_of(&boot_state.cpus[i])->extra_argument];
 		struct cpu *cpu = arch_cpu_create(i);
 
 		if (!cpu) {
-			log_printf("boot: no memory for CPU %u\n", i);
+			log_printf("boot: no memory for CPU %u and those after it\n", i);
 			return;
 		}
 		cpu_count = i + 1;
-		info->extra_argument = i;
-		__atomic_store_n(&info->goto_address, nucleus_entry_ap, __ATOMIC_SEQ_CST);
-		/* The loader may let it sleep until there is an event; that comes after the store. */
-		dsb_sy();
-		__asm__ volatile("sev" : : : "memory");
+		caller->number = i;
+		tell(caller, CALLER_NUMBERED);
+		/* It did answer before: something is badly wrong with it, in the nucleus, where its area now is its
+		 * own. */
 		if (!wait_online(cpu) && give_up(cpu, i)) {
-			log_printf("boot: CPU %u (MPIDR %lx) does not answer; going on without it\n", i,
-				   boot_state.cpus[i].hardware_id);
+			log_printf("boot: CPU %u (MPIDR %lx) got lost in the nucleus: the system goes on without it "
+				   "and those after it\n",
+				   i, boot_state.cpus[i].hardware_id);
 			return;
 		}
 	}

@@ -8,10 +8,11 @@
  *   arch_console_init()   first of all: text is kept until the UART is known
  *   limine_take_cpus()    boot CPU first (mp.h)
  *   platform_init()       boot CPU: reads the description, maps the console and prints what was kept
+ *   clock_init(timer_frequency())   boot CPU, before the first clock_ns()
+ *   mp_admit_cpus()       boot CPU: who is there and can be used; psci_init() comes before it (mp.h)
  *   gic_init()            boot CPU: maps and resets the controllers (gic.h)
  *   gic_init_cpu()        every CPU, on its own stack, cpu_this()->id set
  *   timer_init_cpu()      every CPU, after that (timer.h)
- *   clock_init(timer_frequency())   boot CPU, before the first clock_ns()
  *   arch_start_cpus()     boot CPU (boot.h)
  *   boot_reclaim()        only now: the description may lie in the loader's memory
  */

@@ -6,6 +6,7 @@
 
 enum psci_function : uint32_t {
 	PSCI_VERSION = 0x84000000,
+	PSCI_CPU_OFF = 0x84000002,
 	PSCI_SYSTEM_OFF = 0x84000008,
 	PSCI_SYSTEM_RESET = 0x84000009,
 };
@@ -57,4 +58,10 @@ void psci_system_reset(void)
 {
 	if (platform.psci_power)
 		(void)call(PSCI_SYSTEM_RESET);
+}
+
+void psci_cpu_off(void)
+{
+	if (platform.psci_power)
+		(void)call(PSCI_CPU_OFF);
 }

@@ -10,5 +10,7 @@ void psci_init(void);
 /* Return only if the firmware does not do it. Lock: none; interrupts masked. */
 void psci_system_off(void);
 void psci_system_reset(void);
+/* Switches the calling CPU off; returns only if the firmware does not do it. Interrupts masked. */
+void psci_cpu_off(void);
 
 #endif

@@ -43,12 +43,12 @@ static uint64_t identity_root;
 
 static uint64_t translation_control(void)
 {
-	uint64_t range = sysreg_read(id_aa64mmfr0_el1) & 15;
+	/* Of this CPU itself: what one does by hardware another may leave to trap.c. */
+	uint64_t range = sysreg_read(id_aa64mmfr0_el1) & 15, updates = sysreg_read(id_aa64mmfr1_el1) & 15;
 
 	return TCR_T0SZ_48 | TCR_IRGN0_WB | TCR_ORGN0_WB | TCR_SH0_INNER | TCR_TG0_4K | TCR_T1SZ_48 | TCR_IRGN1_WB |
 	       TCR_ORGN1_WB | TCR_SH1_INNER | TCR_TG1_4K | MIN(range, (uint64_t)5) << TCR_IPS_SHIFT | TCR_TBI0 |
-	       (cpu_features.asid16 ? TCR_AS_16 : 0) | (cpu_features.hw_access ? TCR_HA : 0) |
-	       (cpu_features.hw_dirty ? TCR_HD : 0) |
+	       (cpu_features.asid16 ? TCR_AS_16 : 0) | (updates >= 1 ? TCR_HA : 0) | (updates >= 2 ? TCR_HD : 0) |
 	       /* Faults of EL0 in the upper half that take no time to tell what is there: only where no kernel code
 		* runs at EL0. */
 	       (cpu_features.e0pd && privilege_mode == MODE_OFF ? TCR_E0PD1 : 0);
@@ -64,7 +64,8 @@ static void control_registers(void)
 	uint64_t debug = sysreg_read(id_aa64dfr0_el1);
 
 	sysreg_write(sctlr_el1, SCTLR_M | SCTLR_C | SCTLR_SA | SCTLR_SA0 | SCTLR_SED | SCTLR_EOS | SCTLR_I | SCTLR_DZE |
-					SCTLR_UCT | SCTLR_NTWI | SCTLR_NTWE | SCTLR_WXN | SCTLR_TSCXT | SCTLR_EIS |
+					(cpu_features.unequal_caches ? 0 : SCTLR_UCT) | SCTLR_NTWI | SCTLR_NTWE |
+					SCTLR_WXN | SCTLR_TSCXT | SCTLR_EIS |
 					/* Exceptions leave PAN as it is, except where all kernel code is privileged:
 					 * brackets use their caller's data. */
 					(privilege_mode == MODE_OFF ? 0 : SCTLR_SPAN) | SCTLR_UCI | SCTLR_NTLSMD |
@@ -226,24 +227,36 @@ static void make_idle(struct cpu *cpu)
 	sched_resume();
 }
 
+/* What was done before it was known that other CPUs need more care with caches. */
+static void use_common_caches(void)
+{
+	log_printf("boot: the CPUs' caches are not alike: programs are told of %u and %u bytes a line\n",
+		   cpu_features.dcache_line, cpu_features.icache_line);
+	control_registers();
+	arch_patch_lower_sites(false);
+}
+
 [[noreturn]] void arch_boot(void)
 {
 	struct cpu *cpu = cpu_introduce();
 
 	if (platform_init() < 0)
 		panic(nullptr, "the firmware's description of the machine is missing or not usable");
+	psci_init();
+	clock_init(timer_frequency());
+	mp_admit_cpus();
+	if (cpu_features.unequal_caches)
+		use_common_caches();
 	if (gic_init() < 0)
 		panic(nullptr, "no usable interrupt controller");
-	psci_init();
 	gic_init_cpu();
 	timer_init_cpu();
-	clock_init(timer_frequency());
 	features_tell(boot_state.info);
 	make_idle(cpu);
 	cpu->current = cpu->idle;
 	cpu->online = 1;
 	arch_start_cpus();
-	/* A CPU that did not come up still runs in the loader's memory. */
+	/* A CPU that did not come up still is in the loader's memory. */
 	if (cpu_count == boot_state.cpu_count && !boot_state.cpus_left)
 		boot_reclaim();
 	log_printf("boot: %u CPU%s, counter %lu kHz, %d-bit address-space numbers, nucleus %lu KiB of %lu KiB RAM\n",
@@ -273,7 +286,7 @@ static void make_idle(struct cpu *cpu)
 /* From entry.S; on the loader's stack. */
 [[noreturn]] void boot_main_ap(struct limine_mp_info_aarch64 *info)
 {
-	struct cpu *cpu = cpu_by_id((uint32_t)info->extra_argument);
+	struct cpu *cpu = cpu_by_id(mp_await_number((uint32_t)info->extra_argument));
 
 	arch_enter_kernel_view(cpu, ap_on_own_stack);
 }

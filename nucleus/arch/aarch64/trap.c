@@ -9,6 +9,7 @@
 #include "boot/image.h"
 #include "cpu.h"
 #include "fault.h"
+#include "features.h"
 #include "frame/frames.h"
 #include "gate/account.h"
 #include "gate/calls.h"
@@ -215,6 +216,8 @@ static void find_culprit(const struct context *c, struct offence *o)
 		account_resume(c);
 	}
 	if (!c->is_process && fault_was_stale_walk(c))
+		account_resume(c);
+	if (c->is_process && features_answered(c))
 		account_resume(c);
 	trace_add(cpu, TRACE_FAULT, c->pc, (uint32_t)(c->syndrome >> ESR_EC_SHIFT));
 	if (c->is_process)

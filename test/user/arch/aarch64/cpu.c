@@ -6,6 +6,7 @@
 #include "ktap.h"
 
 #include <elf.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -92,6 +93,32 @@ static void registers_can_be_read(void)
 	CHECK(after >= before);
 }
 
+/* A thread may read them on one CPU and use them on another, so they must not differ even where the CPUs do. */
+static void registers_are_those_of_all_cpus(void)
+{
+	uint64_t first_ctr = 0, first_dczid = 0, ctr, dczid;
+	unsigned cpus = 0;
+	cpu_set_t all, one;
+
+	OK(sched_getaffinity(0, sizeof(all), &all));
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		OK(sched_setaffinity(0, sizeof(one), &one));
+		/* The zero register is a target like any other. */
+		asm volatile("mrs %0, ctr_el0\n mrs %1, dczid_el0\n mrs xzr, ctr_el0" : "=r"(ctr), "=r"(dczid));
+		if (cpus++ == 0) {
+			first_ctr = ctr;
+			first_dczid = dczid;
+		}
+		EQUAL(ctr, first_ctr);
+		EQUAL(dczid, first_dczid);
+	}
+	ktap_note("CTR_EL0 is 0x%llx on %u CPUs", (unsigned long long)first_ctr, cpus);
+}
+
 static bool has_symbol(const char *base, const char *name)
 {
 	const Elf64_Ehdr *header = (const void *)base;
@@ -131,4 +158,5 @@ static void the_vdso_has_its_symbols(void)
 	CHECK(!has_symbol(base, "__kernel_nothing"));
 }
 
-KTAP_MAIN(CASE(capabilities_can_be_used), CASE(registers_can_be_read), CASE(the_vdso_has_its_symbols))
+KTAP_MAIN(CASE(capabilities_can_be_used), CASE(registers_can_be_read), CASE(registers_are_those_of_all_cpus),
+	  CASE(the_vdso_has_its_symbols))
