@@ -35,7 +35,7 @@ struct thread *start_thread(void (*entry)(void *), void *arg, int cpu)
 void run_on(uint32_t cpu)
 {
 	EXPECT_EQ(nucleus_thread_set_affinity(own_handle(), 1ull << cpu), 0);
-	uint64_t end = ktest_now() + 1000 * MS;
+	uint64_t end = ktest_now() + WAIT_NS;
 
 	while (((volatile struct thread_page *)thread_page_current())->cpu != cpu && ktest_now() < end)
 		(void)nucleus_yield();

@@ -33,9 +33,12 @@ struct ktest_suite {
 	const struct ktest_case *cases;
 };
 #define KTEST(name_, function, ...) {.name = name_, .run = function, __VA_ARGS__}
+/* The linker collects them, as it does components. */
 #define KTEST_SUITE(ident, ...)                                                                                        \
 	extern const struct ktest_suite ktest_suite_##ident;                                                           \
-	const struct ktest_suite ktest_suite_##ident = {#ident, (const struct ktest_case[]){__VA_ARGS__, {}}}
+	const struct ktest_suite ktest_suite_##ident = {#ident, (const struct ktest_case[]){__VA_ARGS__, {}}};         \
+	static const struct ktest_suite *const ktest_pointer_##ident __attribute__((section(".ktest_suites"), used)) = \
+		&ktest_suite_##ident
 
 void ktest_fail(const char *file, int line, const char *what, int64_t got, int64_t wanted, bool numbers);
 bool ktest_failed(void); /* the running case, so far */
@@ -54,11 +57,13 @@ bool ktest_failed(void); /* the running case, so far */
 		got_ == wanted_;                                                                                       \
 	})
 
-/* For what depends on time: a busy host may stop the machine for long, so one of a few attempts has to succeed. */
-#define EVENTUALLY(attempts, expression)                                                                               \
+/* For what depends on time: a busy host may stop the machine for long, so one attempt of many has to succeed. It takes
+ * its time only where none does. */
+#define EVENTUALLY(expression)                                                                                         \
 	({                                                                                                             \
-		bool good_ = false;                                                                                    \
-		for (int i_ = 0; i_ < (attempts) && !good_; i_++)                                                      \
+		uint64_t end_ = ktest_now() + EVENTUALLY_NS;                                                           \
+		bool good_ = (expression);                                                                             \
+		for (int tries_ = 1; !good_ && (tries_ < EVENTUALLY_TRIES || ktest_now() < end_); tries_++)            \
 			good_ = (expression);                                                                          \
 		EXPECT(good_ &&#expression);                                                                           \
 	})
@@ -67,12 +72,14 @@ bool ktest_failed(void); /* the running case, so far */
 #define MS 1'000'000ull
 
 void sleep_ns(uint64_t ns);
+constexpr uint64_t EVENTUALLY_NS = 20'000 * MS, WAIT_NS = 30'000 * MS;
+constexpr int EVENTUALLY_TRIES = 10;
 /* More than the time in which the nucleus takes faults of one thread for a storm. */
 constexpr uint64_t FAULT_PAUSE_NS = 6 * MS;
-/* Waits, at most half a minute, until the condition holds; its value. */
+/* Waits until the condition holds; its value: false if it does not within WAIT_NS. */
 #define WAIT_UNTIL(condition)                                                                                          \
 	({                                                                                                             \
-		uint64_t end_ = ktest_now() + 30'000 * MS;                                                             \
+		uint64_t end_ = ktest_now() + WAIT_NS;                                                                 \
 		bool met_ = (condition);                                                                               \
 		while (!met_ && ktest_now() < end_) {                                                                  \
 			sleep_ns(MS / 2);                                                                              \

@@ -90,7 +90,7 @@ static void deadlines_in_order(void)
 {
 	run_on(0);
 	/* Several that are late share the CPU. */
-	EVENTUALLY(10, wake_in_order());
+	EVENTUALLY(wake_in_order());
 }
 
 /* --- another thread --- */

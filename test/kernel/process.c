@@ -148,7 +148,7 @@ static void contexts_are_kept_apart(void)
 		sleep_ns(10 * MS);
 	}
 	for (unsigned i = 0; i < COUNT; i++) {
-		EXPECT(bare_word(&b[i], 0) > 0);
+		EXPECT(WAIT_UNTIL(bare_word(&b[i], 0) > 0));
 		EXPECT_EQ(bare_word(&b[i], 1), 0);
 		/* None has faulted. */
 		EXPECT_EQ(nucleus_thread_get_times(b[i].handle), 0);

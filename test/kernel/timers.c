@@ -53,17 +53,17 @@ static bool ordered(void)
 
 static void fire_in_order(void)
 {
-	EVENTUALLY(5, ordered());
+	EVENTUALLY(ordered());
 }
 
 static void cancel(void)
 {
 	reset();
-	timer_arm(&timers[0].timer, ktest_now() + 10'000 * MS);
+	timer_arm(&timers[0].timer, ktest_now() + 2 * WAIT_NS);
 	EXPECT(timer_cancel(&timers[0].timer));
 	EXPECT(!timer_cancel(&timers[0].timer));
 	sleep_ns(2 * MS);
-	timer_arm(&timers[0].timer, ktest_now() + 10'000 * MS);
+	timer_arm(&timers[0].timer, ktest_now() + 2 * WAIT_NS);
 	EXPECT(timer_cancel(&timers[0].timer));
 	EXPECT(!timer_cancel(&timers[0].timer));
 	EXPECT_EQ(load(&fired), 0);
@@ -74,10 +74,10 @@ static void arm_again(void)
 	uint64_t start = ktest_now();
 
 	reset();
-	timer_arm(&timers[0].timer, start + 10'000 * MS);
+	/* So far away that it is not reached here. */
+	timer_arm(&timers[0].timer, start + 2 * WAIT_NS);
 	timer_arm(&timers[0].timer, start + 3 * MS);
 	EXPECT(WAIT_UNTIL(load(&fired) == 1));
-	EXPECT(timers[0].fired_at < start + 9'000 * MS);
 	timer_arm(&timers[0].timer, ktest_now());
 	EXPECT(WAIT_UNTIL(load(&fired) == 2));
 }
@@ -105,7 +105,8 @@ static void real_time_can_be_set(void)
 	uint64_t mono = clock_monotonic_ns();
 
 	clock_set_realtime_ns(there);
-	EXPECT(clock_realtime_ns() >= there && clock_realtime_ns() < there + 1'000'000'000);
+	int64_t since = clock_realtime_ns() - there;
+	EXPECT(since >= 0 && since <= (int64_t)(clock_monotonic_ns() - mono));
 	clock_set_realtime_ns(was + (int64_t)(clock_monotonic_ns() - mono));
 	EXPECT(clock_monotonic_ns() >= mono);
 }

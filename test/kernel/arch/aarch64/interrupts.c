@@ -100,6 +100,19 @@ static bool find_clock(uint64_t *phys, struct devicetree_interrupt *irq)
 	       EXPECT(devicetree_interrupt(tree(), node, 0, irq)) && EXPECT_EQ(irq->count, 3);
 }
 
+/* It compares for equality: a number that was passed before it was written is not reached again. */
+static bool rings(volatile uint32_t *clock)
+{
+	uint64_t end = ktest_now() + WAIT_NS;
+	long result;
+
+	do {
+		clock[RTC_MATCH / 4] = clock[RTC_DATA / 4] + 1;
+		result = nucleus_park(ktest_now() + 3000 * MS, 0);
+	} while (result != 0 && ktest_now() < end);
+	return result == 0;
+}
+
 static void delivery(void)
 {
 	struct devicetree_interrupt irq;
@@ -117,8 +130,7 @@ static void delivery(void)
 	clock[RTC_MASK / 4] = 1;
 	(void)nucleus_park(1, 0);
 	for (int i = 0; i < 3; i++) {
-		clock[RTC_MATCH / 4] = clock[RTC_DATA / 4] + 1;
-		EXPECT_EQ(nucleus_park(ktest_now() + 10'000 * MS, 0), 0);
+		EXPECT(rings(clock));
 		/* The line is still up, but masked until we are done. */
 		EXPECT_EQ(nucleus_park(ktest_now() + 10 * MS, 0), -ETIMEDOUT);
 		clock[RTC_CLEAR / 4] = 1;

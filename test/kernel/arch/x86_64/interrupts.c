@@ -82,7 +82,7 @@ static void delivery(void)
 	portio_write8(PIT_CHANNEL_0, DIVISOR >> 8);
 	(void)nucleus_park(1, 0);
 	for (int i = 0; i < 20; i++)
-		EXPECT_EQ(nucleus_park(ktest_now() + 1000 * MS, 0), 0);
+		EXPECT_EQ(nucleus_park(ktest_now() + WAIT_NS, 0), 0);
 	EXPECT_EQ(nucleus_irq_done((uint32_t)h), 0);
 	EXPECT_EQ(nucleus_irq_detach((uint32_t)h), 0);
 	/* One may have been on its way. */
