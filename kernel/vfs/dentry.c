@@ -231,15 +231,16 @@ void dentry_remove(struct dentry *d)
 	spin_unlock(&c->lock);
 }
 
-/* Whoever is asked may fault again: then the name leaves the cache too. A directory that is still there stays, because
- * a second dentry of it would have children of its own. */
+/* Whoever is asked may fault again: then the name leaves the cache too. A directory stays unless it is known to be
+ * gone, because a second dentry of it would have children of its own. */
 void dentry_doubt(struct dentry *d)
 {
 	struct inode *dir = d->parent->inode, *found = nullptr;
 	struct name n = {d->name, d->length, d->hash};
 	int error = dentry_negative(d) ? -ENOENT : guard_run(inode_component(dir), dir->ops->lookup(dir, &n, &found));
+	bool unknown = error == -EFAULT && S_ISDIR(d->inode->mode);
 
-	if (error != 0 || found != d->inode)
+	if (!unknown && (error != 0 || found != d->inode))
 		dentry_remove(d);
 	if (error == 0)
 		inode_put(found);

@@ -186,7 +186,8 @@ struct mount *mount_child_after(const struct mount *parent, uint32_t id)
 	return found;
 }
 
-int mount_check_point(const struct path *at, const struct dentry *root)
+/* Whether something with this root can be mounted there; the lock of the place's inode is held. */
+static int mount_check_point(const struct path *at, const struct dentry *root)
 {
 	if (S_ISDIR(at->dentry->inode->mode) != S_ISDIR(root->inode->mode))
 		return -ENOTDIR;
@@ -194,6 +195,24 @@ int mount_check_point(const struct path *at, const struct dentry *root)
 	if (!dentry_hashed(at->dentry) && at->dentry != at->mount->root)
 		return -ENOENT;
 	return 0;
+}
+
+/*
+ * Puts m on `at`. Whoever removes or moves a name holds its inode's lock and asks whether something is mounted there,
+ * so under that lock it is either found removed or kept. What was mounted there since it was looked up is what is
+ * covered.
+ */
+int mount_attach_checked(struct mount *m, struct path *at) REQUIRES(mount_change)
+{
+	(void)mount_cross(at);
+	mutex_lock(&at->dentry->inode->lock);
+	int error = mount_check_point(at, m->root);
+	if (error == 0) {
+		path_get(at);
+		mount_attach(m, at);
+	}
+	mutex_unlock(&at->dentry->inode->lock);
+	return error;
 }
 
 int mount_at(struct path *at, const char *type, const char *source, uint32_t flags, const char *data)
@@ -213,14 +232,12 @@ int mount_at(struct path *at, const char *type, const char *source, uint32_t fla
 		return -ENOMEM;
 	}
 	mutex_lock(&mount_change);
-	error = mount_check_point(at, m->root);
+	(void)mount_cross(at);
 	/* The same filesystem at the same place once more would only hide itself. */
-	if (error == 0 && at->mount->sb == sb && at->dentry == at->mount->root && at->mount->parent != nullptr)
+	if (at->mount->sb == sb && at->dentry == at->mount->root && at->mount->parent != nullptr)
 		error = -EBUSY;
-	if (error == 0) {
-		path_get(at);
-		mount_attach(m, at);
-	}
+	else
+		error = mount_attach_checked(m, at);
 	mutex_unlock(&mount_change);
 	if (error != 0)
 		mount_put(m);
@@ -280,6 +297,8 @@ int mount_move(const char *from_path, struct path *at)
 	if (error != 0)
 		return error;
 	mutex_lock(&mount_change);
+	(void)mount_cross(at);
+	mutex_lock(&at->dentry->inode->lock); /* see mount_attach_checked */
 	error = mount_check_point(at, from.dentry);
 	spin_lock(&table_lock);
 	if (error == 0 && (from.dentry != from.mount->root || from.mount->parent == nullptr))
@@ -292,6 +311,7 @@ int mount_move(const char *from_path, struct path *at)
 		path_get(at);
 		mount_attach(from.mount, at);
 	}
+	mutex_unlock(&at->dentry->inode->lock);
 	mutex_unlock(&mount_change);
 	if (error == 0)
 		path_put(&was);
@@ -368,13 +388,12 @@ int mount_detach_path(struct path *p, uint32_t flags)
 	return error;
 }
 
-/* new_root becomes the root of the tree; the old one is mounted on put_old, which lies below it (pivot_root(2)). */
-int mount_pivot(struct path *new_root, struct path *put_old, const struct path *old_root)
+static int pivot_check(const struct path *new_root, const struct path *put_old, const struct path *old_root)
 {
-	struct path was, was_root = {};
+	int error = mount_check_point(put_old, old_root->dentry);
 
-	mutex_lock(&mount_change);
-	int error = 0;
+	if (error != 0)
+		return error;
 	spin_lock(&table_lock);
 	if (new_root->dentry != new_root->mount->root || new_root->mount->parent == nullptr ||
 	    old_root->dentry != old_root->mount->root || !mount_is_below(put_old->mount, new_root->mount))
@@ -382,6 +401,18 @@ int mount_pivot(struct path *new_root, struct path *put_old, const struct path *
 	else if (new_root->mount == old_root->mount || put_old->mount == old_root->mount)
 		error = -EBUSY;
 	spin_unlock(&table_lock);
+	return error;
+}
+
+/* new_root becomes the root of the tree; the old one is mounted on put_old, which lies below it (pivot_root(2)). */
+int mount_pivot(struct path *new_root, struct path *put_old, const struct path *old_root)
+{
+	struct path was, was_root = {};
+
+	mutex_lock(&mount_change);
+	(void)mount_cross(put_old);
+	mutex_lock(&put_old->dentry->inode->lock); /* see mount_attach_checked */
+	int error = pivot_check(new_root, put_old, old_root);
 	if (error == 0) {
 		struct mount *old = old_root->mount;
 		mount_detach(new_root->mount, &was);
@@ -398,6 +429,7 @@ int mount_pivot(struct path *new_root, struct path *put_old, const struct path *
 		path_get(put_old);
 		mount_attach(old, put_old);
 	}
+	mutex_unlock(&put_old->dentry->inode->lock);
 	mutex_unlock(&mount_change);
 	if (error == 0)
 		path_put(&was);

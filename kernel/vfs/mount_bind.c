@@ -75,16 +75,19 @@ static int bind(const struct path *from, struct path *at, bool recursive)
 	struct bound *b, *next;
 
 	mutex_lock(&mount_change);
-	int error = mount_check_point(at, from->dentry);
-	if (error == 0)
-		error = bind_add(&all, from->mount, from->dentry, nullptr, nullptr);
+	int error = bind_add(&all, from->mount, from->dentry, nullptr, nullptr);
 	if (error == 0 && recursive)
 		error = bind_below(&all, from);
 	list_for_each(b, &all, link) {
-		struct path place = b->on != nullptr ? (struct path){b->on, b->point} : *at;
+		struct path place = {b->on, b->point};
 
 		if (error != 0)
 			break;
+		if (b->on == nullptr) { /* the first */
+			error = mount_attach_checked(b->copy, at);
+			continue;
+		}
+		/* Something is mounted there in the original: nobody removes it. */
 		path_get(&place);
 		mount_attach(b->copy, &place);
 	}

@@ -11,8 +11,9 @@ extern struct mutex mount_change; /* serialises mounting and unmounting */
 struct mount *mount_create(struct superblock *sb, struct dentry *root, const char *source, uint32_t flags);
 /* Makes m cover `at` (its references are taken over); the table takes over m's first reference. */
 void mount_attach(struct mount *m, const struct path *at) REQUIRES(mount_change);
-/* Whether something with this root can be mounted there. -ENOTDIR, -ENOENT. */
-[[nodiscard]] int mount_check_point(const struct path *at, const struct dentry *root);
+/* Makes m cover `at`, or what is mounted there by now: -ENOTDIR; -ENOENT if it was removed meanwhile. The caller keeps
+ * its references to `at`, which may then be another place. */
+[[nodiscard]] int mount_attach_checked(struct mount *m, struct path *at) REQUIRES(mount_change);
 /* What is mounted on `parent` with the smallest id above this one, or nullptr. */
 struct mount *mount_child_after(const struct mount *parent, uint32_t id) REQUIRES(mount_change);
 

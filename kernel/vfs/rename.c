@@ -88,6 +88,42 @@ static int prepare_name(const struct name *n, char **out)
 	return *out != nullptr ? 0 : -ENOMEM;
 }
 
+/* What the filesystem shows by that name: for comparing only, and nullptr if nothing, or if it faults once more. */
+static const struct inode *shown(const struct dentry *dir, const struct name *n)
+{
+	struct inode *i = dir->inode, *found = nullptr;
+
+	if (guard_run(inode_component(i), i->ops->lookup(i, n, &found)) != 0)
+		return nullptr;
+	inode_put(found);
+	return found;
+}
+
+/*
+ * The filesystem faulted and may have done its work or not: the dentries go where it shows their inodes now. One that
+ * was only dropped from the cache would get a second dentry beside it, and a directory's has children. True: `old`
+ * moved.
+ */
+static bool rename_doubt(struct rename *r, char *name_memory)
+{
+	const struct inode *i = r->old->inode, *replaced = r->new->inode;
+	const struct inode *at_old = shown(r->from.at.dentry, &r->from.last),
+			   *at_new = shown(r->to.at.dentry, &r->to.last);
+
+	if (at_new != i || at_old == i) {
+		dentry_doubt(r->old);
+		dentry_doubt(r->new);
+		return false;
+	}
+	if ((r->flags & RENAME_EXCHANGE) && at_old == replaced) {
+		dentry_exchange(r->old, r->new);
+		return false;
+	}
+	dentry_remove(r->new);
+	dentry_move(r->old, r->to.at.dentry, &r->to.last, name_memory);
+	return true;
+}
+
 static int rename_locked(struct rename *r, char *name_memory, bool *used)
 {
 	struct inode *from = r->from.at.dentry->inode, *to = r->to.at.dentry->inode;
@@ -107,10 +143,8 @@ static int rename_locked(struct rename *r, char *name_memory, bool *used)
 		return error;
 	error = guard_run(inode_component(from),
 			  from->ops->rename(from, &r->from.last, i, to, &r->to.last, replaced, exchange));
-	if (error == -EFAULT) {
-		dentry_doubt(r->old);
-		dentry_doubt(r->new);
-	}
+	if (error == -EFAULT)
+		*used = rename_doubt(r, name_memory);
 	if (error != 0)
 		return error;
 	if (exchange) {

@@ -15,12 +15,13 @@
 #include <kernel/vfs.h>
 #include <lib/string.h>
 
+#include "../../kernel/fs/procfs/procfs.h"
+#include "../../kernel/process/internal.h"
 #include "../../kernel/vfs/internal.h"
 #include "../../kernel/vfs/poll.h"
 
 /* No constant, so that the compiler does not see what comes. */
 static volatile uint64_t nowhere = 0x18;
-DECLARE_COMPONENT(procfs);
 
 static struct mutex inside = MUTEX_INIT(inside, RANK_NONE);
 static bool armed; /* before it, what a test needs to get so far works */
@@ -171,45 +172,48 @@ static void names(void)
 	nothing_held(held);
 }
 
-/* A directory of one file with up to two names, which faults whenever it has changed something. */
-static struct inode *late_file, *late_root;
-static bool late_has[2]; /* "a", "b" */
+/* A directory of a file and a directory under up to four names, which faults whenever it has changed something. */
+static struct inode *late_file, *late_dir, *late_root;
+static struct inode *late_at[4]; /* "a" to "d" */
+static bool late_idle;		 /* it faults before it does anything */
 static const struct file_ops late_ops = {.component = &component_ktest};
 
-static bool *late_name(const struct name *n)
+static struct inode **late_name(const struct name *n)
 {
-	return n->length == 1 && (*n->text == 'a' || *n->text == 'b') ? &late_has[*n->text - 'a'] : nullptr;
+	return n->length == 1 && *n->text >= 'a' && *n->text <= 'd' ? &late_at[*n->text - 'a'] : nullptr;
 }
 static int late_lookup(struct inode *, const struct name *n, struct inode **out)
 {
-	bool *has = late_name(n);
+	struct inode **at = late_name(n);
 
-	if (has == nullptr || !*has)
+	if (at == nullptr || *at == nullptr)
 		return -ENOENT;
-	inode_get(late_file);
-	*out = late_file;
+	inode_get(*at);
+	*out = *at;
 	return 0;
 }
 static int late_make(struct inode *, const struct name *n, const struct make_request *, struct inode **)
 {
-	*late_name(n) = true;
+	*late_name(n) = late_file;
 	return (int)stray();
 }
-static int late_link(struct inode *, const struct name *n, struct inode *)
+static int late_link(struct inode *, const struct name *n, struct inode *i)
 {
-	*late_name(n) = true;
+	*late_name(n) = i;
 	return (int)stray();
 }
 static int late_unlink(struct inode *, const struct name *n, struct inode *)
 {
-	*late_name(n) = false;
+	*late_name(n) = nullptr;
 	return (int)stray();
 }
-static int late_rename(struct inode *, const struct name *from, struct inode *, struct inode *, const struct name *to,
-		       struct inode *, bool)
+static int late_rename(struct inode *, const struct name *from, struct inode *i, struct inode *, const struct name *to,
+		       struct inode *replaced, bool exchange)
 {
-	*late_name(from) = false;
-	*late_name(to) = true;
+	if (late_idle)
+		return (int)stray();
+	*late_name(from) = exchange ? replaced : nullptr;
+	*late_name(to) = i;
 	return (int)stray();
 }
 static const struct inode_ops late_inode = {
@@ -221,8 +225,9 @@ static int late_fill(struct superblock *sb, const struct mount_options *)
 	sb->ops = &late_super;
 	late_root = inode_create(sb, S_IFDIR | 0755, &late_inode, &late_ops);
 	late_file = inode_create(sb, S_IFREG | 0644, &late_inode, &late_ops);
+	late_dir = inode_create(sb, S_IFDIR | 0755, &late_inode, &late_ops);
 	sb->root = late_root;
-	return late_root == nullptr || late_file == nullptr ? -ENOMEM : 0;
+	return late_root == nullptr || late_file == nullptr || late_dir == nullptr ? -ENOMEM : 0;
 }
 static struct filesystem late_filesystem = {.name = "late", .component = &component_ktest, .fill = late_fill};
 
@@ -260,6 +265,46 @@ static void names_after_a_fault(void)
 	nothing_held(held);
 	EXPECT_EQ(found(a), -ENOENT);
 	EXPECT_EQ(found(b), 0);
+}
+
+static void *dentry_at(const char *path)
+{
+	struct path p;
+
+	if (!EXPECT_EQ(path_lookup(AT_FDCWD, path, 0, &p), 0))
+		return nullptr;
+	path_put(&p);
+	return p.dentry; /* for comparing only */
+}
+
+/* A directory that somebody is in has one dentry, wherever the rename that faulted has left it. */
+static void directories_after_a_fault(void)
+{
+	static const char b[] = "/guards_late/b", c[] = "/guards_late/c", d[] = "/guards_late/d";
+	uint32_t held = thread_current()->held_count;
+	struct path inside;
+
+	/* The file that the case before left is b. */
+	late_at[2] = late_dir;
+	if (!EXPECT_EQ(path_lookup(AT_FDCWD, c, 0, &inside), 0))
+		return;
+	EXPECT_EQ(found(d), -ENOENT);
+	late_idle = true;
+	EXPECT_EQ(vfs_rename_at(AT_FDCWD, c, AT_FDCWD, d, 0), -EFAULT);
+	nothing_held(held);
+	EXPECT(dentry_at(c) == inside.dentry);
+	EXPECT_EQ(found(d), -ENOENT);
+	late_idle = false;
+	EXPECT_EQ(vfs_rename_at(AT_FDCWD, c, AT_FDCWD, d, 0), -EFAULT);
+	nothing_held(held);
+	EXPECT(dentry_at(d) == inside.dentry);
+	EXPECT_EQ(found(c), -ENOENT);
+	void *file = dentry_at(b);
+	EXPECT_EQ(vfs_rename_at(AT_FDCWD, d, AT_FDCWD, b, RENAME_EXCHANGE), -EFAULT);
+	nothing_held(held);
+	EXPECT(dentry_at(b) == inside.dentry);
+	EXPECT(dentry_at(d) == file);
+	path_put(&inside);
 }
 
 static int bad_show(struct text_buffer *b, void *)
@@ -303,6 +348,88 @@ static void texts(void)
 	}
 }
 
+static int bad_pid_show(struct text_buffer *, struct process *, uint32_t)
+{
+	return (int)stray();
+}
+static long bad_pid_write(struct process *, const char *, size_t)
+{
+	return stray();
+}
+
+/* A process that is only an entry of the table. */
+static struct process *named_process(void)
+{
+	struct process *p = process_create();
+	struct pid *pid = kmalloc(sizeof(*pid));
+
+	if (!EXPECT(p != nullptr && pid != nullptr))
+		return nullptr;
+	mutex_lock(&process_tree_lock);
+	int error = pid_allocate(pid);
+	pid->process = p;
+	p->pid = pid->id;
+	mutex_unlock(&process_tree_lock);
+	return EXPECT_EQ(error, 0) ? p : nullptr;
+}
+
+static void forget_process(struct process *p)
+{
+	mutex_lock(&process_tree_lock);
+	struct pid *pid = pid_lookup(p->pid);
+	pid->process = nullptr;
+	pid_release(pid);
+	mutex_unlock(&process_tree_lock);
+	process_put(p);
+}
+
+/* The same for the texts of /proc/PID; and the process that was asked for is let go. */
+static void texts_of_processes(void)
+{
+	static const struct pid_entry bad_entry = {.name = "guards",
+						   .component = &component_ktest,
+						   .mode = S_IFREG | 0666,
+						   .show = bad_pid_show,
+						   .write = bad_pid_write};
+	uint32_t held = thread_current()->held_count;
+	uint32_t here = component_ktest.faults, procfs = component_procfs.faults;
+	struct process *p = named_process();
+	struct inode *i = nullptr;
+	struct file *f = nullptr;
+	struct path at;
+	char byte = 0;
+
+	if (p == nullptr || !EXPECT_EQ(path_lookup(AT_FDCWD, "/guards_proc", 0, &at), 0))
+		return;
+	struct proc_inode what = {.kind = PROC_ENTRY, .entry = &bad_entry, .pid = p->pid, .start_ns = p->start_ns};
+	struct name n = name_make("guards", 6);
+
+	EXPECT_EQ(proc_inode_create(at.mount->sb, &what, bad_entry.mode, &i), 0);
+	struct path file = {at.mount, dentry_create(at.mount->sb, at.dentry, &n, i)};
+	if (EXPECT_EQ(file_open_inode(&file, O_RDWR, true, &f), 0)) {
+		uint32_t refs = p->refs;
+
+		EXPECT_EQ(file_read_at(f, &byte, 1, 0), -EFAULT);
+		nothing_held(held);
+		EXPECT_EQ(file_write_at(f, &byte, 1, 0), -EFAULT);
+		nothing_held(held);
+		EXPECT_EQ(component_ktest.faults, here + 2);
+		EXPECT_EQ(component_procfs.faults, procfs);
+		EXPECT_EQ(p->refs, refs);
+		file_put(f);
+	}
+	dentry_put(file.dentry);
+	path_put(&at);
+	forget_process(p);
+	/* Every text and link of the real table names somebody. */
+	for (uint32_t k = 0; k < pid_entry_count; k++) {
+		const struct pid_entry *e = &pid_entries[k];
+
+		EXPECT(e->component != nullptr || (!e->show && !e->write && !e->follow));
+	}
+}
+
 KTEST_SUITE(vfs_guards, KTEST("operations of a device", files), KTEST("operations of a file system", names),
 	    KTEST("what the cache knows after a fault", names_after_a_fault),
-	    KTEST("texts of other components", texts));
+	    KTEST("where a directory is after a fault", directories_after_a_fault),
+	    KTEST("texts of other components", texts), KTEST("texts of processes", texts_of_processes));

@@ -2,7 +2,8 @@
 /*
  * Text files of procfs. A read at position 0 makes the text anew; later reads continue in the same text, so that what a
  * program reads in pieces fits together. The text is shared by reference: no lock is held while it is made or copied.
- * The functions of a registered file run under the guard of its component: their faults are its, not procfs's.
+ * The functions of a registered file, and those of an entry of a process, run under the guard of the component whose
+ * data they show: their faults are its, not procfs's.
  */
 #include "procfs.h"
 
@@ -37,7 +38,9 @@ static int show_entry(struct text_buffer *b, const struct proc_inode *p)
 	if (process == nullptr)
 		return -ESRCH;
 	bool guarded = p->entry->inspect;
-	int error = guarded && !process_may_inspect(process) ? -EACCES : p->entry->show(b, process, p->tid);
+	int error = -EACCES;
+	if (!guarded || process_may_inspect(process))
+		error = (int)guard_run(p->entry->component, p->entry->show(b, process, p->tid));
 	/* A set-id program may have been executed in between: what was read is then not shown. */
 	if (error >= 0 && guarded && !process_may_inspect(process))
 		error = -EACCES;
@@ -152,7 +155,9 @@ static long write_entry(const struct proc_inode *p, const char *text, size_t n)
 
 	if (process == nullptr)
 		return -ESRCH;
-	long result = p->entry->write != nullptr ? p->entry->write(process, text, n) : -EINVAL;
+	long result = -EINVAL;
+	if (p->entry->write != nullptr)
+		result = guard_run(p->entry->component, p->entry->write(process, text, n));
 	process_put(process);
 	return result;
 }

@@ -7,6 +7,7 @@
 
 #include <abi/errno.h>
 #include <kernel/component.h>
+#include <kernel/guard.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
@@ -166,7 +167,9 @@ static int entry_follow(struct inode *i, struct path *out)
 
 	if (process == nullptr)
 		return -ENOENT;
-	int error = process_may_inspect(process) ? p->entry->follow(process, out) : -EACCES;
+	int error = -EACCES;
+	if (process_may_inspect(process))
+		error = (int)guard_run(p->entry->component, p->entry->follow(process, out));
 	/* A set-id program may have been executed in between. */
 	if (error == 0 && !process_may_inspect(process)) {
 		path_put(out);

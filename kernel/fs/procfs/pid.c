@@ -13,6 +13,10 @@
 
 enum : uint64_t { FIRST = 2, FIRST_PID = 1u << 16 };
 
+DECLARE_COMPONENT(process);
+DECLARE_COMPONENT(vfs);
+DECLARE_COMPONENT(vm);
+
 static int follow_exe(struct process *p, struct path *out)
 {
 	struct file *f = process_exe(p);
@@ -98,24 +102,36 @@ const struct pid_entry pid_entries[] = {
 	{.name = "task", .mode = S_IFDIR | 0555, .kind = PROC_TASK, .not_in_task = true},
 	{.name = "fd", .mode = S_IFDIR | 0500, .kind = PROC_FD},
 	{.name = "fdinfo", .mode = S_IFDIR | 0555, .kind = PROC_FDINFO},
-	{.name = "stat", .mode = S_IFREG | 0444, .show = pid_show_stat},
-	{.name = "statm", .mode = S_IFREG | 0444, .show = pid_show_statm},
-	{.name = "status", .mode = S_IFREG | 0444, .show = pid_show_status},
-	{.name = "comm", .mode = S_IFREG | 0644, .show = pid_show_comm, .write = write_comm},
-	{.name = "cmdline", .mode = S_IFREG | 0444, .show = pid_show_cmdline},
-	{.name = "environ", .mode = S_IFREG | 0400, .show = pid_show_environ, .inspect = true},
-	{.name = "auxv", .mode = S_IFREG | 0400, .show = pid_show_auxv, .inspect = true},
-	{.name = "maps", .mode = S_IFREG | 0444, .show = pid_show_maps, .inspect = true},
-	{.name = "smaps", .mode = S_IFREG | 0444, .show = pid_show_smaps, .inspect = true},
-	{.name = "limits", .mode = S_IFREG | 0444, .show = pid_show_limits},
-	{.name = "mounts", .mode = S_IFREG | 0444, .show = pid_show_mounts},
-	{.name = "mountinfo", .mode = S_IFREG | 0444, .show = pid_show_mountinfo},
-	{.name = "wchan", .mode = S_IFREG | 0444, .show = show_zero},
-	{.name = "oom_score", .mode = S_IFREG | 0444, .show = show_oom_score},
-	{.name = "oom_score_adj", .mode = S_IFREG | 0644, .show = show_oom_adjustment, .write = write_oom_adjustment},
-	{.name = "cwd", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_cwd},
-	{.name = "root", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_root},
-	{.name = "exe", .mode = S_IFLNK | S_IRWXUGO, .follow = follow_exe},
+	{.name = "stat", .component = &component_process, .mode = S_IFREG | 0444, .show = pid_show_stat},
+	{.name = "statm", .component = &component_vm, .mode = S_IFREG | 0444, .show = pid_show_statm},
+	{.name = "status", .component = &component_process, .mode = S_IFREG | 0444, .show = pid_show_status},
+	{.name = "comm",
+	 .component = &component_process,
+	 .mode = S_IFREG | 0644,
+	 .show = pid_show_comm,
+	 .write = write_comm},
+	{.name = "cmdline", .component = &component_vm, .mode = S_IFREG | 0444, .show = pid_show_cmdline},
+	{.name = "environ",
+	 .component = &component_vm,
+	 .mode = S_IFREG | 0400,
+	 .show = pid_show_environ,
+	 .inspect = true},
+	{.name = "auxv", .component = &component_vm, .mode = S_IFREG | 0400, .show = pid_show_auxv, .inspect = true},
+	{.name = "maps", .component = &component_vm, .mode = S_IFREG | 0444, .show = pid_show_maps, .inspect = true},
+	{.name = "smaps", .component = &component_vm, .mode = S_IFREG | 0444, .show = pid_show_smaps, .inspect = true},
+	{.name = "limits", .component = &component_process, .mode = S_IFREG | 0444, .show = pid_show_limits},
+	{.name = "mounts", .component = &component_vfs, .mode = S_IFREG | 0444, .show = pid_show_mounts},
+	{.name = "mountinfo", .component = &component_vfs, .mode = S_IFREG | 0444, .show = pid_show_mountinfo},
+	{.name = "wchan", .component = &component_process, .mode = S_IFREG | 0444, .show = show_zero},
+	{.name = "oom_score", .component = &component_process, .mode = S_IFREG | 0444, .show = show_oom_score},
+	{.name = "oom_score_adj",
+	 .component = &component_process,
+	 .mode = S_IFREG | 0644,
+	 .show = show_oom_adjustment,
+	 .write = write_oom_adjustment},
+	{.name = "cwd", .component = &component_vfs, .mode = S_IFLNK | S_IRWXUGO, .follow = follow_cwd},
+	{.name = "root", .component = &component_vfs, .mode = S_IFLNK | S_IRWXUGO, .follow = follow_root},
+	{.name = "exe", .component = &component_process, .mode = S_IFLNK | S_IRWXUGO, .follow = follow_exe},
 };
 const uint32_t pid_entry_count = ARRAY_LEN(pid_entries);
 

@@ -71,9 +71,10 @@ struct process *proc_inode_process(const struct proc_inode *p);
 /* --- per-process entries (pid.c) --- */
 struct pid_entry {
 	const char *name;
-	uint32_t mode;		   /* with type */
-	bool not_in_task, inspect; /* inspect: only for who may look into the process */
-	enum proc_kind kind;	   /* of directories */
+	struct component *component; /* whose data it shows or changes: the functions run under its guard */
+	uint32_t mode;		     /* with type */
+	bool not_in_task, inspect;   /* inspect: only for who may look into the process */
+	enum proc_kind kind;	     /* of directories */
 	int (*show)(struct text_buffer *b, struct process *p, uint32_t tid);
 	long (*write)(struct process *p, const char *text, size_t n);
 	int (*follow)(struct process *p, struct path *out);
