@@ -7,7 +7,10 @@
  * ready watch's file anew and puts level-triggered ones that are still ready back. Watches change under `lock`; the
  * ready list has a spinlock of its own, taken inside queue locks, so both are unchecked leaves of the lock order. A
  * watch holds no reference to its file: the file's last close removes it. An instance may watch another; circles and
- * depths above five are refused. EPOLLWAKEUP keeps a system from suspending, which this one never does.
+ * depths above five are refused.
+ *
+ * EPOLLWAKEUP is taken without effect, as its rule is: the flag only keeps a system from suspending while an event is
+ * handled, and is silently ignored for who may not block that (epoll_ctl(2)). This system never suspends.
  */
 #include "internal.h"
 #include "poll.h"

@@ -42,20 +42,6 @@ static long duplicate(struct file *f, uint64_t lowest, bool close_on_exec)
 	return fd;
 }
 
-/* The caller holds i->lock. -EBUSY: somebody writes, or could still through a mapping. */
-static long add_seals(struct inode *i, uint32_t seals) REQUIRES(i -> lock)
-{
-	int32_t none = 0;
-
-	if (i->seals & F_SEAL_SEAL)
-		return -EPERM;
-	if ((seals & F_SEAL_WRITE) && !(i->seals & F_SEAL_WRITE) &&
-	    !__atomic_compare_exchange_n(&i->changers, &none, -1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-		return -EBUSY;
-	i->seals |= seals;
-	return 0;
-}
-
 static long seals_command(struct file *f, uint32_t command, uint64_t arg)
 {
 	enum : uint32_t { KNOWN = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE };
@@ -70,10 +56,7 @@ static long seals_command(struct file *f, uint32_t command, uint64_t arg)
 		return -EINVAL;
 	if (!(f->mode & FILE_WRITE))
 		return -EPERM;
-	mutex_lock(&i->lock);
-	long result = add_seals(i, (uint32_t)arg);
-	mutex_unlock(&i->lock);
-	return result;
+	return inode_add_seals(i, (uint32_t)arg);
 }
 
 static long do_fcntl(int fd, struct file *f, uint32_t command, uint64_t arg)

@@ -13,6 +13,7 @@
 #include <kernel/clock.h>
 #include <kernel/guard.h>
 #include <kernel/process.h>
+#include <kernel/wait.h>
 
 enum : int64_t { RELATIVE_ATIME_NS = 86400ll * 1000000000ll };
 
@@ -253,6 +254,55 @@ bool inode_writable_get(struct inode *i)
 void inode_writable_put(struct inode *i)
 {
 	__atomic_fetch_sub(&i->changers, 1, __ATOMIC_RELEASE);
+}
+
+/* Of all inodes: writes to files that were sealed meanwhile are rare. */
+static struct wait_queue writes_ended = WAIT_QUEUE_INIT(writes_ended);
+
+/* A write is counted before it asks for seals, seals are set before writes are counted: one of the two sees the other.
+ */
+bool inode_write_begin(struct inode *i)
+{
+	__atomic_fetch_add(&i->writes, 1, __ATOMIC_SEQ_CST);
+	if (likely(!(__atomic_load_n(&i->seals, __ATOMIC_SEQ_CST) & F_SEALS_WRITE)))
+		return true;
+	inode_write_end(i);
+	return false;
+}
+
+void inode_write_end(struct inode *i)
+{
+	uint32_t left = __atomic_sub_fetch(&i->writes, 1, __ATOMIC_SEQ_CST);
+
+	if (unlikely(left == 0 && (__atomic_load_n(&i->seals, __ATOMIC_SEQ_CST) & F_SEALS_WRITE)))
+		wait_wake_all(&writes_ended);
+}
+
+static int add_seals(struct inode *i, uint32_t seals) REQUIRES(i -> lock)
+{
+	int32_t none = 0;
+
+	if (i->seals & F_SEAL_SEAL)
+		return -EPERM;
+	if ((seals & F_SEAL_WRITE) && !(i->seals & F_SEAL_WRITE) &&
+	    !__atomic_compare_exchange_n(&i->changers, &none, -1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return -EBUSY;
+	__atomic_fetch_or(&i->seals, seals, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+int inode_add_seals(struct inode *i, uint32_t seals)
+{
+	mutex_lock(&i->lock);
+	int error = add_seals(i, seals & ~(uint32_t)F_SEAL_SEAL);
+	mutex_unlock(&i->lock);
+	/* Outside the lock, which a write needs to end. */
+	if (error == 0 && (seals & F_SEALS_WRITE))
+		error = wait_event_interruptible(&writes_ended, __atomic_load_n(&i->writes, __ATOMIC_SEQ_CST) == 0);
+	/* Last, so that the call can be begun again after a signal. */
+	if (error == 0)
+		__atomic_fetch_or(&i->seals, seals & F_SEAL_SEAL, __ATOMIC_SEQ_CST);
+	return error;
 }
 
 static void sort_by_address(struct inode **list, uint32_t count)

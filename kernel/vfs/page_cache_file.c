@@ -111,8 +111,8 @@ static long copy_into_pages(struct inode *i, struct io_buffer *buf, size_t from,
 
 static long write_at(struct inode *i, struct io_buffer *buf, size_t n, uint64_t pos)
 {
-	/* No lock is held while pages change, but what has been sealed must not: the seal is refused meanwhile. */
-	if (!inode_writable_get(i))
+	/* No lock is held while pages change, but what has been sealed must not: who seals waits for the end. */
+	if (!inode_write_begin(i))
 		return -EPERM;
 	long done = check_write(i, pos, n);
 	if (done > 0)
@@ -126,7 +126,7 @@ static long write_at(struct inode *i, struct io_buffer *buf, size_t n, uint64_t 
 			extend_locked(i, pos + (uint64_t)done);
 		mutex_unlock(&i->lock);
 	}
-	inode_writable_put(i);
+	inode_write_end(i);
 	return done;
 }
 

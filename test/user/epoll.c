@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -236,11 +237,13 @@ static void signals_of_the_dead(void)
 enum { INSTANCES = 4 };
 static int instances[INSTANCES];
 static _Atomic int woken;
+static _Atomic pid_t waiting_threads[INSTANCES];
 
 static void *wait_at(void *arg)
 {
 	struct epoll_event e;
 
+	waiting_threads[(intptr_t)arg] = (pid_t)syscall(SYS_gettid);
 	if (epoll_wait(instances[(intptr_t)arg], &e, 1, -1) == 1)
 		woken++;
 	return nullptr;
@@ -258,7 +261,11 @@ static void exclusive(void)
 		OK(epoll_ctl(instances[i], EPOLL_CTL_ADD, fd, &e));
 		EQUAL(pthread_create(&threads[i], nullptr, wait_at, (void *)i), 0);
 	}
-	usleep(50'000);
+	for (int i = 0; i < INSTANCES; i++) {
+		while (waiting_threads[i] == 0)
+			usleep(1000);
+		ktap_until_thread_state(getpid(), waiting_threads[i], "S");
+	}
 	for (int i = 0; i < INSTANCES; i++) {
 		OK(eventfd_write(fd, 1));
 		while (woken <= i)
@@ -274,6 +281,19 @@ static void exclusive(void)
 	FAILS(EINVAL, watch(inner, fd, EPOLLIN | EPOLLEXCLUSIVE | EPOLLONESHOT));
 }
 
-KTAP_MAIN(CASE(exclusive), CASE(signals_of_the_dead), CASE(level_triggered), CASE(edge_triggered), CASE(one_shot),
-	  CASE(wrong_use), CASE(closing_removes), CASE(instances_within_instances), CASE(chains_are_bounded),
-	  CASE(waiting), CASE(many_files), CASE(semaphores))
+/* It would keep a system awake that sleeps by itself; of the events themselves it says nothing. */
+static void staying_awake(void)
+{
+	struct epoll_event e;
+	int epfd = prepare(EPOLLIN | EPOLLWAKEUP);
+
+	EQUAL(now(epfd, &e), 0);
+	EQUAL(write(ends[1], "a", 1), 1);
+	EQUAL(now(epfd, &e), 1);
+	EQUAL(e.events, EPOLLIN);
+	EQUAL(e.data.fd, ends[0]);
+}
+
+KTAP_MAIN(CASE(exclusive), CASE(staying_awake), CASE(signals_of_the_dead), CASE(level_triggered), CASE(edge_triggered),
+	  CASE(one_shot), CASE(wrong_use), CASE(closing_removes), CASE(instances_within_instances),
+	  CASE(chains_are_bounded), CASE(waiting), CASE(many_files), CASE(semaphores))

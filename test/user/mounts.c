@@ -312,8 +312,8 @@ static void *write_much(void *)
 	return nullptr;
 }
 
-/* What is sealed does not change any more, not by a write either that began before. */
-static void sealed_during_a_write(void)
+/* What is sealed does not change any more, not by a write either that began before: the seal waits for its end. */
+static void seal_during_a_write(int seal)
 {
 	pthread_t thread;
 	char first = 0, last, later;
@@ -326,12 +326,22 @@ static void sealed_during_a_write(void)
 	EQUAL(pthread_create(&thread, nullptr, write_much, nullptr), 0);
 	while (first == 0)
 		EQUAL(pread(sealed, &first, 1, 0), 1);
-	while (fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE) != 0)
-		EQUAL(errno, EBUSY);
+	OK(fcntl(sealed, F_ADD_SEALS, seal | F_SEAL_SEAL));
 	EQUAL(pread(sealed, &last, 1, MUCH - 1), 1);
 	EQUAL(pthread_join(thread, nullptr), 0);
 	EQUAL(pread(sealed, &later, 1, MUCH - 1), 1);
+	EQUAL(last, 'x');
 	EQUAL(later, last);
+	FAILS(EPERM, pwrite(sealed, "y", 1, 0));
+	EQUAL(fcntl(sealed, F_GET_SEALS), seal | F_SEAL_SEAL);
+	OK(close(sealed));
+	OK(munmap(much, MUCH));
+}
+
+static void sealed_during_a_write(void)
+{
+	seal_during_a_write(F_SEAL_WRITE);
+	seal_during_a_write(F_SEAL_FUTURE_WRITE);
 }
 
 static void unnamed_files(void)

@@ -147,7 +147,8 @@ struct inode {
 	struct pipe *pipe;	      /* fifo while open */
 	struct file_lock_list *locks; /* nullptr: never locked */
 	uint32_t seals;		      /* memfd */
-	int32_t changers;	      /* shared areas that may be written, writes; -1: sealed against them; atomic */
+	int32_t changers;	      /* shared areas that may be written; -1: sealed against them; atomic */
+	uint32_t writes;	      /* that are under way without the lock; atomic */
 	void *private_data;
 };
 
@@ -171,10 +172,15 @@ bool inode_owner_or_capable(const struct inode *i);
 [[nodiscard]] int inode_truncate(struct inode *i, uint64_t size);
 void inode_fill_stat(struct inode *i, struct stat *out);
 #define F_SEALS_WRITE (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
-/* One more shared mapping that may write, or write in progress; false: sealed. Each has its put. Never sealed while
- * there is one. */
+/* One more shared mapping that may write; false: sealed. Each has its put. Never sealed while there is one. */
 bool inode_writable_get(struct inode *i);
 void inode_writable_put(struct inode *i);
+/* Around a write that does not hold the inode's lock; false: sealed, and there is no end to it. */
+[[nodiscard]] bool inode_write_begin(struct inode *i);
+void inode_write_end(struct inode *i);
+/* Adds seals (fcntl(2), F_ADD_SEALS) and waits until no write that began before is under way. -EPERM: nothing may be
+ * added any more; -EBUSY: a shared mapping may write; -ERESTARTSYS. */
+[[nodiscard]] int inode_add_seals(struct inode *i, uint32_t seals);
 /* Lock and unlock several, nullptr and repeats allowed, in ascending address. */
 void inodes_lock(struct inode **list, uint32_t count);
 void inodes_unlock(struct inode **list, uint32_t count);
