@@ -150,7 +150,12 @@ int thread_park(uint64_t deadline_ns)
 
 int thread_park_interruptible(uint64_t deadline_ns)
 {
-	return (int)nucleus_park(deadline_ns, PARK_INTERRUPTIBLE);
+	struct thread *t = thread_current();
+
+	__atomic_store_n(&t->interruptible, true, __ATOMIC_RELAXED);
+	int result = (int)nucleus_park(deadline_ns, PARK_INTERRUPTIBLE);
+	__atomic_store_n(&t->interruptible, false, __ATOMIC_RELAXED);
+	return result;
 }
 
 void thread_unpark(struct thread *t)

@@ -304,7 +304,9 @@ static char thread_letter(struct thread *t)
 		return 'T';
 	if (nucleus_thread_get_times(thread_page_of(t)->handle) != 0)
 		return 'X';
-	return ((const struct thread_times *)call_area())->running ? 'R' : 'S';
+	if (((const struct thread_times *)call_area())->running)
+		return 'R';
+	return __atomic_load_n(&t->interruptible, __ATOMIC_RELAXED) ? 'S' : 'D';
 }
 
 /* That of its first thread, as Linux shows it; a first thread that left before the others shows as

@@ -506,7 +506,12 @@ static void echoing(void)
 
 static void hangup_body(void)
 {
+	int ready[2], told[2];
+	char c;
+
 	need_typing();
+	OK(pipe(ready));
+	OK(pipe(told));
 	pid_t leader = CHILD({
 		int unlock = 0, number;
 		char name[32] = "/dev/pts/";
@@ -523,13 +528,16 @@ static void hangup_body(void)
 		OK(open(name, O_RDWR));
 		CHILD({
 			signal(SIGHUP, note);
+			EQUAL(write(ready[1], "r", 1), 1);
 			while (seen != SIGHUP)
 				usleep(1000);
-			_exit(0);
+			EQUAL(write(told[1], "h", 1), 1);
 		});
-		usleep(1000);
+		EQUAL(read(ready[0], &c, 1), 1);
 	});
 	EXITS(leader, 0);
+	EQUAL(read(told[0], &c, 1), 1);
+	EQUAL(c, 'h');
 }
 
 static void the_leaders_end_hangs_up(void)

@@ -374,7 +374,6 @@ static void never_restarted(void)
 		}
 	});
 	handle(SIGUSR2, SIG_IGN, 0);
-	usleep(1000);
 	ktap_until_state(child, "S");
 	OK(kill(child, SIGUSR2));
 	FAILS(EINTR, pause());

@@ -193,8 +193,11 @@ static void private_memory_is_not_one_futex(void)
 	DIES(child, SIGKILL);
 }
 
+static _Atomic pid_t waits_for_word;
+
 static void *wait_for_word(void *at)
 {
+	atomic_store(&waits_for_word, (pid_t)syscall(SYS_gettid));
 	syscall(SYS_futex, at, FUTEX_WAIT_OP, 0, 0, 0, 0);
 	return nullptr;
 }
@@ -218,8 +221,11 @@ static void waiters_of_a_file_that_is_gone(void)
 	for (int i = 0; i < 12; i++) {
 		_Atomic int *at = map_new_file(&fd);
 		EQUAL(syscall(SYS_futex, at, FUTEX_WAKE_OP, 10, 0, 0, 0), 0);
+		atomic_store(&waits_for_word, 0);
 		start(&thread, wait_for_word, (void *)at);
-		usleep(10'000);
+		while (atomic_load(&waits_for_word) == 0)
+			usleep(1000);
+		ktap_until_thread_state(getpid(), atomic_load(&waits_for_word), "S");
 		OK(munmap((void *)at, 4096));
 		OK(close(fd));
 		OK(unlink("word"));

@@ -24,6 +24,7 @@ struct thread {
 	struct component *component; /* home component: carries the right to elevate, pays for allocations */
 	struct guard *guards;	     /* innermost first */
 	bool storm;		     /* nothing but faults: it ends */
+	bool interruptible;	     /* parked so that a signal wakes it; atomic */
 	uint32_t tid;
 	uint32_t held_count; /* locks held; those beyond HELD_LOCKS_MAX are counted only */
 	char name[16];
