@@ -12,13 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-constexpr unsigned int WATCHDOG_S = 120;
+constexpr unsigned int WATCHDOG_S = 240;
 constexpr int EXIT_FAILED = 99;
 constexpr int EXIT_SKIPPED = 98;
 
@@ -26,6 +27,7 @@ static volatile pid_t running;
 static volatile sig_atomic_t timed_out;
 static char directory[64];
 static const char *current;
+static bool *check_failed; /* shared by all processes of a case; nullptr: no memory */
 
 static void put_line(const char *prefix, const char *format, va_list args)
 {
@@ -72,6 +74,8 @@ void ktap_fail(const char *file, int line, const char *format, ...)
 	va_start(args, format);
 	put_line(where, format, args);
 	va_end(args);
+	if (check_failed != nullptr)
+		__atomic_store_n(check_failed, true, __ATOMIC_RELEASE);
 	_exit(EXIT_FAILED);
 }
 
@@ -223,6 +227,8 @@ static int run_case(const struct ktap_case *test)
 	current = test->name;
 	snprintf(directory, sizeof(directory), "/tmp/ktap.%d", getpid());
 	timed_out = 0;
+	if (check_failed != nullptr)
+		*check_failed = false;
 	running = fork();
 	if (running == 0) {
 		signal(SIGALRM, SIG_DFL);
@@ -240,6 +246,9 @@ static int run_case(const struct ktap_case *test)
 	kill(-running, SIGKILL);
 	end_leftovers();
 	remove_tree(directory);
+	/* A child that nobody waited for. */
+	if (check_failed != nullptr && *check_failed && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		status = EXIT_FAILED << 8;
 	return status;
 }
 
@@ -294,6 +303,9 @@ int ktap_main(int argc, char **argv, const struct ktap_case *cases, size_t count
 		return 2;
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	check_failed = mmap(nullptr, sizeof(*check_failed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (check_failed == MAP_FAILED)
+		check_failed = nullptr;
 	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, nullptr);
 	put("KTAP version 1");
 	put("1..%zu", planned);

@@ -6,7 +6,7 @@
  *	static void reads_zero(void) { ... CHECK(n == 1); }
  *	KTAP_MAIN(CASE(reads_zero), STELLUX_CASE(counts_unknown_calls))
  *
- * A failed check says where and why and ends the case; a crash or a hang (two minutes, far beyond
+ * A failed check says where and why and ends the case; a crash or a hang (four minutes, far beyond
  *what any case takes) ends it too. A program takes case names as arguments to run only those, `-l`
  *to list them, `-1` to run cases in its own process (for a debugger). STELLUX_CASE marks what only
  *Stellux has; elsewhere it is a skip that says so. KTAP_INDENT in the environment is put before
@@ -42,7 +42,7 @@ int ktap_main(int argc, char **argv, const struct ktap_case *cases, size_t count
 /* Prints a KTAP diagnostic line. */
 [[gnu::format(printf, 1, 2)]] void ktap_note(const char *format, ...);
 
-/* Ends the case as failed, from any process or thread of it. */
+/* Ends the case as failed, from any process or thread of it, waited for or not. */
 [[noreturn, gnu::format(printf, 3, 4)]]
 void ktap_fail(const char *file, int line, const char *format, ...);
 
