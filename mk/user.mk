@@ -24,10 +24,17 @@ $(BUSYBOX): $(call package,busybox-static)/.version
 	$(Q)test -e $@ || { mkdir -p $(@D) && cp -p $(call package,busybox-static)/usr/bin/busybox $@; }
 	$(Q)touch $@
 
+# The C library of programs that are linked dynamically, which is their interpreter too.
+LIBC_SO := $(B)/user/libc.so
+$(LIBC_SO): $(call package,musl)/.version
+	@mkdir -p $(@D)
+	$(Q)cp -p "$$(ls -d $(call package,musl)/lib/$(USER_TARGET)/libc.so $(call package,musl)/usr/lib/$(USER_TARGET)/libc.so 2>/dev/null | head -1)" $@
+	$(Q)touch $@
+
 BUILTINS := $(USER_BUILTINS_PACKAGE:%=$(call package,%)/.version)
 
 .PHONY: fetch
-fetch: $(MUSL) $(BUSYBOX) $(BUILTINS) $(LIBFDT)/.version ## fetches and verifies all third-party packages
+fetch: $(MUSL) $(call package,musl)/.version $(BUSYBOX) $(BUILTINS) $(LIBFDT)/.version ## fetches and verifies all third-party packages
 
 # Headers and start files must be there before the first program is compiled.
 $(B)/user/flags: $(MUSL) $(BUILTINS)
