@@ -11,9 +11,9 @@
 
 #include "frame/frames.h"
 #include "gate/lock.h"
+#include "mmu/mode.h"
 #include "pte.h"
 #include <nucleus/layout.h>
-#include <nucleus/upcall.h>
 
 struct cpu;
 struct record;
@@ -33,7 +33,6 @@ struct space {
 };
 
 extern uint64_t kernel_root_phys;
-extern enum privilege_mode privilege_mode;
 
 static inline void *direct_map(uint64_t phys)
 {

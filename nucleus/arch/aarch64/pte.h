@@ -11,8 +11,8 @@
 #ifndef ARCH_PTE_H
 #define ARCH_PTE_H
 
+#include "mmu/mode.h"
 #include <nucleus/thread_page.h>
-#include <nucleus/upcall.h>
 #include <stdint.h>
 
 typedef uint64_t pte_t;
@@ -54,7 +54,6 @@ enum pte_kind : uint8_t {
 	PTE_LOWERED_DEVICE,
 };
 
-extern enum privilege_mode privilege_mode;
 extern uint64_t pte_guarded; /* ARM_GUARDED if the CPU has BTI */
 
 /* Only what every view shows is global. Text is read-only at both levels: what EL0 can write, EL1 cannot execute. */

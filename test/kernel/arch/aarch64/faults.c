@@ -46,12 +46,13 @@ static long misaligned_branch(void *)
 	return 0;
 }
 
-/* Exclusives must be aligned whatever SCTLR_EL1.A says. */
+/* Exclusives must be aligned whatever SCTLR_EL1.A says; with FEAT_LSE2 only across 16 bytes (DDI 0487, B2.2.1.1). */
 static long misaligned_exclusive(void *)
 {
-	uint64_t words[2] = {}, value;
+	_Alignas(16) uint64_t words[4] = {};
+	uint64_t value;
 
-	__asm__ volatile("ldxr %0, [%1]" : "=r"(value) : "r"((uint64_t)words + 1) : "memory");
+	__asm__ volatile("ldxr %0, [%1]" : "=r"(value) : "r"((uint64_t)words + 12) : "memory");
 	return (long)value;
 }
 

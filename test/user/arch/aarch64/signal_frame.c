@@ -58,9 +58,10 @@ static void misaligned_sp(void)
 }
 static void misaligned_exclusive(void)
 {
-	static uint64_t words[2];
+	alignas(16) static uint64_t words[4];
 
-	asm volatile("ldxr x9, [%0]" ::"r"((char *)words + 1) : "x9", "memory");
+	/* Across 16 bytes: within them FEAT_LSE2 allows it. */
+	asm volatile("ldxr x9, [%0]" ::"r"((char *)words + 12) : "x9", "memory");
 }
 
 static void exceptions_kill(void)
