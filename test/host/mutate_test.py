@@ -69,6 +69,8 @@ CASES = [
     ("no-test", SHARED, "fails", "why: none", {X: (True, "broken"), A: (True, "broken")}),
     ("one-arch", "nucleus/arch/x86_64/verdict", "fails", "test: t", {X: (False, "killed")}),
     ("other-arch", "nucleus/arch/aarch64/verdict", "fails", "test: t", {A: (False, "killed")}),
+    ("one-arch-says-its-head", SHARED, "fails", "test: t\narch: x86_64", {X: (False, "killed")}),
+    ("arch-unknown", SHARED, "fails", "test: t\narch: x86", {X: (True, "broken"), A: (True, "broken")}),
     ("test-of-one-arch", SHARED, "fails", "test-x86_64: t", {X: (False, "killed"), A: (True, "broken")}),
 ]
 
@@ -106,7 +108,7 @@ def main():
             for arch in (X, A):
                 results.append((said.pop((arch, name), None) == expected.get(arch), f"{name} on {arch}"))
         results.append((not said, f"nothing else was run {sorted(said)}"))
-        results.append((done.stdout.endswith("11 killed, 6 timed out, 2 survived, 13 broken\n"), "the last line counts them"))
+        results.append((done.stdout.endswith("12 killed, 6 timed out, 2 survived, 15 broken\n"), "the last line counts them"))
         results.append((done.returncode == 1, "faults make it fail"))
         sources = [path.read_text() for path in top.glob("build/mutate/*/nucleus/**/verdict")]
         results.append((sources == ["good\n"] * 6, "every change was taken back"))
