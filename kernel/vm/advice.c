@@ -6,8 +6,8 @@
  */
 #include "vm_internal.h"
 
-#include <arch/page_table_walk.h>
 #include <kernel/guard.h>
+#include <kernel/page_table_walk.h>
 #include <kernel/syscall.h>
 #include <kernel/user.h>
 

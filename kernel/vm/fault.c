@@ -16,7 +16,7 @@
 #include <kernel/guard.h>
 
 #include <arch/page_ops.h>
-#include <arch/page_table_walk.h>
+#include <kernel/page_table_walk.h>
 #include <nucleus/calls.h>
 
 struct page *vm_zero_page;

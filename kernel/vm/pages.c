@@ -6,7 +6,7 @@
  */
 #include "vm_internal.h"
 
-#include <arch/page_table_walk.h>
+#include <kernel/page_table_walk.h>
 #include <nucleus/calls.h>
 
 enum : uint64_t { WORTH_LOOKING = 32 * PAGE_SIZE };

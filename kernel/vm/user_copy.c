@@ -10,7 +10,7 @@
 #include <kernel/vfs.h>
 
 #include <arch/page_ops.h>
-#include <arch/page_table_walk.h>
+#include <kernel/page_table_walk.h>
 #include <kernel/user.h>
 #include <lib/string.h>
 

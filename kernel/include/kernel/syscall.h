@@ -12,6 +12,7 @@
 
 #include <abi/errno.h>
 #include <arch/syscall_numbers.h>
+#include <kernel/syscall_numbers.h>
 #include <lib/types.h>
 
 struct syscall_entry {

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading a process's page tables, which lowered code sees read-only in the window: four levels,
- * DDI 0487, D8.3, with 4 KiB leaves only. The caller holds the space's lock: tables appear
- * while it is held for reading, and go only while it is held for writing. Entries change under the
- * reader (other faults, accessed and dirty bits): load them once.
+ * Reading a process's page tables, which lowered code sees read-only in the window: four levels of 512 entries with 4
+ * KiB leaves only, as every architecture is set up for; what an entry's bits mean is arch/page_entry.h's. The caller
+ * holds the space's lock: tables appear while it is held for reading, and go only while it is held for writing. Entries
+ * change under the reader (other faults, accessed and dirty bits): load them once.
  */
-#ifndef ARCH_PAGE_TABLE_WALK_H
-#define ARCH_PAGE_TABLE_WALK_H
+#ifndef KERNEL_PAGE_TABLE_WALK_H
+#define KERNEL_PAGE_TABLE_WALK_H
 
+#include <arch/page_entry.h>
 #include <nucleus/layout.h>
 #include <stdint.h>
 
 #define PAGE_TABLE_SPAN 0x200000 /* what one leaf table maps */
-
-enum : uint64_t {
-	ARM_PTE_VALID = 1ull << 0,
-	ARM_PTE_DBM = 1ull << 51, /* the process may write; read-only as well: it has not yet */
-	ARM_PTE_UXN = 1ull << 54,
-	ARM_PTE_NONE = 1ull << 56, /* software: the frame is kept, access is not allowed */
-	ARM_PTE_FRAME = 0x0000fffffffff000,
-};
 
 static inline uint64_t page_entry_load(const uint64_t *entry)
 {
@@ -28,7 +21,7 @@ static inline uint64_t page_entry_load(const uint64_t *entry)
 
 static inline const uint64_t *page_table_at(uint64_t entry)
 {
-	return (const uint64_t *)(WINDOW_BASE + (entry & ARM_PTE_FRAME));
+	return (const uint64_t *)(WINDOW_BASE + (entry & PAGE_ENTRY_FRAME));
 }
 
 /* The leaf entry of va, nullptr if there is no table. Following entries up to the next
@@ -39,7 +32,7 @@ static inline const uint64_t *page_table_leaf(uint64_t root_pfn, uint64_t va)
 
 	for (unsigned shift = 39; shift > PAGE_SHIFT; shift -= 9) {
 		entry = page_entry_load(page_table_at(entry) + (va >> shift & 511));
-		if (!(entry & ARM_PTE_VALID))
+		if (!(entry & PAGE_ENTRY_PRESENT))
 			return nullptr;
 	}
 	return page_table_at(entry) + (va >> PAGE_SHIFT & 511);
@@ -55,7 +48,7 @@ static inline uint64_t page_table_skip(uint64_t root_pfn, uint64_t va, uint64_t 
 
 		for (; shift > PAGE_SHIFT; shift -= 9) {
 			entry = page_entry_load(page_table_at(entry) + (va >> shift & 511));
-			if (!(entry & ARM_PTE_VALID))
+			if (!(entry & PAGE_ENTRY_PRESENT))
 				break;
 		}
 		if (shift == PAGE_SHIFT)
@@ -67,23 +60,23 @@ static inline uint64_t page_table_skip(uint64_t root_pfn, uint64_t va, uint64_t 
 
 static inline bool page_entry_used(uint64_t e)
 {
-	return e & (ARM_PTE_VALID | ARM_PTE_NONE);
+	return e & (PAGE_ENTRY_PRESENT | PAGE_ENTRY_NONE);
 }
 static inline bool page_entry_present(uint64_t e)
 {
-	return e & ARM_PTE_VALID;
+	return e & PAGE_ENTRY_PRESENT;
 }
 static inline bool page_entry_writable(uint64_t e)
 {
-	return (e & (ARM_PTE_VALID | ARM_PTE_DBM)) == (ARM_PTE_VALID | ARM_PTE_DBM);
+	return page_entry_present(e) && page_entry_allows_write(e);
 }
 static inline bool page_entry_executable(uint64_t e)
 {
-	return (e & (ARM_PTE_VALID | ARM_PTE_UXN)) == ARM_PTE_VALID;
+	return page_entry_present(e) && page_entry_allows_execution(e);
 }
 static inline uint64_t page_entry_pfn(uint64_t e)
 {
-	return (e & ARM_PTE_FRAME) >> PAGE_SHIFT;
+	return (e & PAGE_ENTRY_FRAME) >> PAGE_SHIFT;
 }
 
 static inline uint64_t page_table_lookup(uint64_t root_pfn, uint64_t va)
