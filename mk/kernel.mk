@@ -82,7 +82,7 @@ $(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ))
 
 # In the script write *[/]bracket[/]*.o: the preprocessor takes a slash before a
 # star for a comment.
-LINK_SCRIPT := nucleus/arch/$(ARCH)/image.lds.S
+LINK_SCRIPT := nucleus/image.lds.S
 
 $(B)/image.lds: $(LINK_SCRIPT) $(B)/n/flags
 	$(call say,LDS,$@)

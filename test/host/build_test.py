@@ -32,7 +32,7 @@ SECTIONS {
 }
 """
 GOOD = {
-    "nucleus/arch/x86_64/image.lds.S": SCRIPT,
+    "nucleus/image.lds.S": SCRIPT,
     "nucleus/entry.syms": "nucleus_entry\n",
     "nucleus/include/nucleus/layout.h": "#define IMAGE_BASE 0xffffffff80000000\n#define GATES_BASE 0xffffffff80800000\n"
                                         "#define BRACKETS_BASE 0xffffffff80802000\n",

@@ -296,7 +296,8 @@ entry_syscall_\name:
  * (tools/gdb_stellux.py shows it).
  */
 	.cfi_sections .debug_frame
-	.section .entry_template, "ax", @progbits
+	/* Among the constants: only its copies run. */
+	.section .rodata.entry_template, "ax", @progbits
 	.balign 4096
 	.cfi_startproc
 	.cfi_undefined %rip

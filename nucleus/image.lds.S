@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The aarch64 image: nucleus half, then lowered half, each with its own text, constants and data; page permissions follow
- * the segments. What no line here places is an error. Addresses that the nucleus needs from the lowered half are
- * constants of arch/layout.h; everything else it reads from the image header, since its object may have no undefined symbol.
+ * The image, on every architecture: nucleus half, then lowered half, each with its own text, constants and data; page
+ * permissions follow the segments. What no line here places is an error. Addresses that the nucleus needs from the lowered
+ * half are constants of arch/layout.h; everything else it reads from the image header, since its object may have no
+ * undefined symbol.
  */
 #include <arch/layout.h>
 
@@ -10,7 +11,6 @@
 #define LOWERED *[/]k[/]*.o
 #define BRACKET *[/]bracket[/]*.o
 
-OUTPUT_FORMAT(elf64-littleaarch64)
 ENTRY(nucleus_entry)
 
 PHDRS {
