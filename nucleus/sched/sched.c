@@ -14,6 +14,7 @@
 #include "report/log.h"
 #include "sched/smp.h"
 #include "time/clock.h"
+#include "trap/trap.h"
 #include <abi/errno.h>
 
 enum : uint64_t {
@@ -345,7 +346,7 @@ static void arm_timer(struct cpu *cpu)
 		cpu->reschedule = 0;
 		/* Kicked while it could not run. */
 		if (r->in_process && (r->kicked || context_pc(&r->process) >= USER_END))
-			arch_set_pending_event(r);
+			trap_set_pending_event(r);
 		arch_switch_to(cpu, r);
 		arm_timer(cpu);
 	}

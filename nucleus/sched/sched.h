@@ -109,8 +109,6 @@ void sched_account(struct record *r, bool in_process);
 void arch_thread_init(struct record *r);
 void arch_switch_from(struct cpu *cpu, struct record *r);
 void arch_switch_to(struct cpu *cpu, struct record *r);
-/* A record that would go on in its process tells the lowered kernel of pending work instead. */
-void arch_set_pending_event(struct record *r);
 /* Sets up the record's kernel context to run `entry` on `stack` with up to four arguments. */
 void arch_set_upcall(struct record *r, uint64_t entry, uint64_t stack, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 [[noreturn]] void context_resume(struct context *c);

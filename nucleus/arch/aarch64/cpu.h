@@ -46,6 +46,10 @@ static inline uint64_t context_pc(const struct context *c)
 {
 	return c->pc;
 }
+static inline uint64_t context_sp(const struct context *c)
+{
+	return c->sp;
+}
 static inline uint64_t context_frame(const struct context *c)
 {
 	return c->x[29];

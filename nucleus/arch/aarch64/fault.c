@@ -10,17 +10,13 @@
 #include <lib/types.h>
 #include <nucleus/upcall.h>
 
-static uint32_t class_of(const struct context *c)
-{
-	return (uint32_t)(c->syndrome >> ESR_EC_SHIFT) & 0x3f;
-}
 static bool is_fetch(const struct context *c)
 {
-	return class_of(c) == EC_INSTRUCTION_ABORT_EL0 || class_of(c) == EC_INSTRUCTION_ABORT_EL1;
+	return fault_number(c) == EC_INSTRUCTION_ABORT_EL0 || fault_number(c) == EC_INSTRUCTION_ABORT_EL1;
 }
 static bool is_abort(const struct context *c)
 {
-	return is_fetch(c) || class_of(c) == EC_DATA_ABORT_EL0 || class_of(c) == EC_DATA_ABORT_EL1;
+	return is_fetch(c) || fault_number(c) == EC_DATA_ABORT_EL0 || fault_number(c) == EC_DATA_ABORT_EL1;
 }
 /* Cache maintenance by address reports itself as a write, which it is not. */
 static bool is_write(const struct context *c)
@@ -44,7 +40,7 @@ const char *fault_name(const struct context *c)
 {
 	if (is_abort(c))
 		return abort_name(c);
-	switch (class_of(c)) {
+	switch (fault_number(c)) {
 	case EC_UNKNOWN: return "undefined instruction";
 	case EC_FPU_ACCESS: return "FPU access";
 	case EC_SVE_ACCESS: return "SVE access";
@@ -71,7 +67,7 @@ uint32_t fault_event(const struct context *c)
 		return is_translation(c)			       ? EVENT_PAGE_FAULT
 		       : (c->syndrome & ESR_FSC_MASK) == FSC_ALIGNMENT ? EVENT_ALIGNMENT
 								       : EVENT_PROTECTION;
-	switch (class_of(c)) {
+	switch (fault_number(c)) {
 	case EC_PC_ALIGNMENT:
 	case EC_SP_ALIGNMENT: return EVENT_ALIGNMENT;
 	case EC_FPU_EXCEPTION: return EVENT_FPU;
@@ -88,7 +84,7 @@ uint64_t fault_code(const struct context *c)
 	uint64_t type = c->syndrome & FSC_TYPE_MASK;
 
 	/* The trapped FPU exceptions, in the order of FPSR's flags (ISS bits 0 to 4 and 7). */
-	if (class_of(c) == EC_FPU_EXCEPTION)
+	if (fault_number(c) == EC_FPU_EXCEPTION)
 		return c->syndrome & 0x9f;
 	if (!is_translation(c))
 		return c->syndrome;
@@ -101,7 +97,7 @@ uint64_t fault_address(const struct context *c)
 {
 	enum : uint64_t { TAG = 0xffull << 56, UPPER = 1ull << 55 };
 
-	if (class_of(c) == EC_PC_ALIGNMENT || class_of(c) == EC_WATCHPOINT_EL0)
+	if (fault_number(c) == EC_PC_ALIGNMENT || fault_number(c) == EC_WATCHPOINT_EL0)
 		return c->fault;
 	if (!is_abort(c) || c->syndrome & ESR_FNV)
 		return 0;
@@ -153,9 +149,9 @@ void fault_describe(const struct context *c, struct offence *o)
 		o->address = c->fault;
 		if (is_translation(c))
 			o->what = is_fetch(c) ? "jump" : is_write(c) ? "write" : "read";
-	} else if (class_of(c) == EC_UNKNOWN || class_of(c) == EC_SYSTEM_REGISTER) {
+	} else if (fault_number(c) == EC_UNKNOWN || fault_number(c) == EC_SYSTEM_REGISTER) {
 		o->what = privileged_instruction(c);
-	} else if (class_of(c) == EC_PC_ALIGNMENT) {
+	} else if (fault_number(c) == EC_PC_ALIGNMENT) {
 		o->has_address = true;
 		o->address = c->pc;
 		o->what = "jump";

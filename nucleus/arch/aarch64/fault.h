@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What a synchronous exception was: for the kernel's events, for reports, and first touches of pages. */
+/* What a synchronous exception was: for the kernel's events, for reports and for containment (trap/trap.h); first
+ * touches of pages. */
 #ifndef ARCH_FAULT_H
 #define ARCH_FAULT_H
 
+#include "cpu.h"
+#include "regs.h"
 #include <stdint.h>
 
-struct context;
-struct cpu;
 struct offence;
 struct record;
 
@@ -15,6 +16,25 @@ uint64_t fault_code(const struct context *c);	 /* FAULT_* bits, or the syndrome 
 uint64_t fault_address(const struct context *c); /* 0: none */
 const char *fault_name(const struct context *c);
 void fault_describe(const struct context *c, struct offence *o);
+/* Who seems to have called what runs. */
+static inline uint64_t fault_caller(const struct context *c)
+{
+	return c->x[30];
+}
+static inline uint32_t fault_number(const struct context *c)
+{
+	return (uint32_t)(c->syndrome >> ESR_EC_SHIFT) & ESR_EC_MASK;
+}
+/* What is to be contained was no exception. */
+static inline void fault_none(struct context *c)
+{
+	c->syndrome = 0;
+}
+/* Nothing to do: EL0 cannot write TPIDRRO_EL0. */
+static inline void fault_restore_thread_pointer(uint64_t page)
+{
+	(void)page;
+}
 /* Notes a process's first access or first write to a page, if that is all the fault was. Takes the nucleus lock; the
  * view may be the kernel's afterwards. */
 bool fault_was_first_touch(struct cpu *cpu, struct record *r, const struct context *c);

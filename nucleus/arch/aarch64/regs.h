@@ -103,6 +103,7 @@ enum exception_class : uint32_t {
 };
 enum : uint64_t {
 	ESR_EC_SHIFT = 26,
+	ESR_EC_MASK = 0x3f,
 	ESR_WNR = 1ull << 6,  /* data abort: a write */
 	ESR_CM = 1ull << 8,   /* data abort: cache maintenance */
 	ESR_FNV = 1ull << 10, /* FAR not valid */

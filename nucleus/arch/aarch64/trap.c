@@ -6,15 +6,13 @@
  * nucleus, a bracket included, is the end. Provenance is the saved exception level and which context the registers went
  * into, never the program counter alone.
  */
+#include "trap/trap.h"
 #include "boot/image.h"
 #include "cpu.h"
 #include "fault.h"
 #include "features.h"
-#include "frame/frames.h"
 #include "gate/account.h"
-#include "gate/calls.h"
 #include "gate/lock.h"
-#include "gate/policy.h"
 #include "gic.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
@@ -32,7 +30,6 @@ extern const char idle_loop[], idle_loop_end[];
 /* Called by entry.S. */
 [[noreturn]] void trap_handle(struct context *c);
 [[noreturn]] void trap_fatal(struct context *c);
-[[noreturn]] void gate_exit_slow(void);
 
 enum : uint64_t { PSTATE_MODE = 0x1f };
 
@@ -59,82 +56,6 @@ static bool in_nucleus(const struct context *c, const struct record *r)
 	return true;
 }
 
-static void prepare_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address)
-{
-	trace_add(cpu, TRACE_UPCALL, r->process.pc, event);
-	r->in_process = false;
-	r->full_restore = true;
-	arch_set_upcall(r, UPCALL_EVENT, r->stack, event, code, address, r->process.pc);
-}
-
-void arch_set_pending_event(struct record *r)
-{
-	prepare_event(cpu_this(), r, EVENT_PENDING, 0, 0);
-}
-
-/* Turns to the lowered kernel on behalf of the process. Does not return. */
-[[noreturn]] static void upcall_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code,
-				      uint64_t address)
-{
-	prepare_event(cpu, r, event, code, address);
-	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
-	arch_enter(cpu, r);
-	account_resume(&r->kernel);
-}
-
-/* A jump out of the lowered text says nothing about who jumped: the caller does, if there is a return address. */
-static void find_culprit(const struct context *c, struct offence *o)
-{
-	if (image_range_has(image_header()->lowered_text, c->pc))
-		return;
-	if (image_range_has(image_header()->lowered_text, c->x[30]))
-		o->pc = c->x[30] - 1;
-}
-
-[[noreturn]] static void contain(struct cpu *cpu, struct record *r, struct context *c, struct offence *o)
-	NO_THREAD_SAFETY
-{
-	uint64_t page = WINDOW_BASE + (r->page_pfn << PAGE_SHIFT);
-
-	nucleus_lock_acquire();
-	cpu->counts.fault++;
-	policy_account(r->component)->fault++;
-	find_culprit(c, o);
-	report_offence(r, c, o);
-	r->in_process = false;
-	bool storm = ++r->fault_depth > FAULT_DEPTH_MAX;
-	if (r->fault_depth > FAULT_DEPTH_END) {
-		log_printf("thread %s[%u] faults even while it ends: it is stopped for good\n", r->name, r->id);
-		sched_end_current();
-		sched_resume();
-	}
-	uint32_t event = storm ? EVENT_STORM : fault_event(c);
-
-	trace_add(cpu, TRACE_UPCALL, o->pc, event);
-	/* The stack may be what broke: landing starts on the thread page's call area. */
-	arch_set_upcall(r, UPCALL_FAULT, page + PAGE_SIZE, event, o->code, o->address, o->pc);
-	arch_enter(cpu, r);
-	/* Back to its process it goes the long way, which notes that the containment has come to its end. */
-	r->full_restore = true;
-	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
-	nucleus_lock_release();
-	account_resume(&r->kernel);
-}
-
-/* An SVC from an address that is no gate. */
-[[noreturn]] static void gate_violation(struct cpu *cpu, struct record *r, struct context *c)
-{
-	struct offence o = {.pc = c->pc - 1, .sp = c->sp, .frame = c->x[29]};
-
-	account_enter(cpu, FROM_LOWERED);
-	trace_add(cpu, TRACE_VIOLATION, c->pc, 0);
-	if (c->pc >= ELEVATED_BASE && c->pc < ELEVATED_END)
-		o.what = "elevation without the right";
-	else
-		o.what = "elevation from an unlisted address";
-	contain(cpu, r, c, &o);
-}
-
 /* --- interrupts --- */
 
 /* After an interrupt: go on where it came from, or elsewhere. */
@@ -148,7 +69,7 @@ static void find_culprit(const struct context *c, struct offence *o)
 	}
 	if (c->is_process && r->kicked) {
 		nucleus_lock_release();
-		upcall_event(cpu, r, EVENT_PENDING, 0, 0);
+		trap_upcall_event(cpu, r, EVENT_PENDING, 0, 0);
 	}
 	nucleus_lock_release();
 	account_resume(c);
@@ -199,7 +120,7 @@ static void find_culprit(const struct context *c, struct offence *o)
 	struct offence o;
 
 	if (c->kind == KIND_VIOLATION)
-		gate_violation(cpu, r, c);
+		trap_gate_violation(cpu, r, c);
 	if (c->kind > KIND_INTERRUPT)
 		panic(c, "%s, syndrome 0x%lx", c->kind == KIND_ERROR ? "SError" : "FIQ", c->syndrome);
 	if (c->kind == KIND_SYNCHRONOUS && in_nucleus(c, r))
@@ -219,53 +140,18 @@ static void find_culprit(const struct context *c, struct offence *o)
 		account_resume(c);
 	if (c->is_process && features_answered(c))
 		account_resume(c);
-	trace_add(cpu, TRACE_FAULT, c->pc, (uint32_t)(c->syndrome >> ESR_EC_SHIFT));
+	trace_add(cpu, TRACE_FAULT, c->pc, fault_number(c));
 	if (c->is_process)
-		upcall_event(cpu, r, fault_event(c), fault_code(c), fault_address(c));
+		trap_upcall_event(cpu, r, fault_event(c), fault_code(c), fault_address(c));
 	if (in_bracket(c))
 		panic(c, "%s in a bracket, syndrome 0x%lx, address 0x%lx", fault_name(c), c->syndrome, c->fault);
 	fault_describe(c, &o);
-	contain(cpu, r, c, &o);
+	trap_contain(cpu, r, c, &o);
 }
 
 [[noreturn]] void trap_fatal(struct context *c)
 {
 	panic(c, "%s in the nucleus, syndrome 0x%lx, address 0x%lx", fault_name(c), c->syndrome, c->fault);
-}
-
-/* The way back to the process when there is something to do first. Interrupts are off, the nucleus stack is fresh. */
-[[noreturn]] void gate_exit_slow(void) NO_THREAD_SAFETY
-{
-	struct cpu *cpu = cpu_this();
-	struct record *r = cpu->current;
-
-	if (!r->space) {
-		struct offence o = {.what = "return to a process from a thread that has none", .pc = UPCALL_SYSCALL};
-
-		r->kernel.syndrome = 0;
-		contain(cpu, r, &r->kernel, &o);
-	}
-	account_enter(cpu, FROM_LOWERED);
-	if (cpu->accounting)
-		cpu->counts.exit++;
-	nucleus_lock_acquire();
-	r->in_process = true;
-	if (r->kicked) {
-		nucleus_lock_release();
-		upcall_event(cpu, r, EVENT_PENDING, 0, 0);
-	}
-	r->full_restore = false;
-	r->fault_depth = 0;
-	__atomic_and_fetch(&cpu->exit_work, ~(WORK_FULL_RESTORE | WORK_KICK), __ATOMIC_RELAXED);
-	if (cpu->reschedule) {
-		sched_account(r, false);
-		sched_requeue_current();
-		sched_resume();
-	}
-	__atomic_and_fetch(&cpu->exit_work, ~WORK_RESCHEDULE, __ATOMIC_RELAXED);
-	arch_enter(cpu, r);
-	nucleus_lock_release();
-	account_resume(&r->process);
 }
 
 void arch_panic_prepare(void)

@@ -36,6 +36,10 @@ static inline uint64_t context_pc(const struct context *c)
 {
 	return c->rip;
 }
+static inline uint64_t context_sp(const struct context *c)
+{
+	return c->rsp;
+}
 static inline uint64_t context_frame(const struct context *c)
 {
 	return c->rbp;

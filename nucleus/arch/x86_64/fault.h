@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* What an exception was: for the kernel's events, for reports and for containment (trap/trap.h). */
+#ifndef ARCH_FAULT_H
+#define ARCH_FAULT_H
+
+#include "cpu.h"
+#include "regs.h"
+#include <stdint.h>
+
+struct offence;
+
+enum { VECTOR_PAGE_FAULT = 14 };
+
+uint32_t fault_event(const struct context *c);	 /* enum event */
+uint64_t fault_code(const struct context *c);	 /* FAULT_* bits, or what else there is to know */
+uint64_t fault_address(const struct context *c); /* 0: none */
+const char *fault_name(const struct context *c);
+void fault_describe(const struct context *c, struct offence *o);
+/* Who seems to have called what runs; 0: nobody. */
+uint64_t fault_caller(const struct context *c);
+
+static inline uint32_t fault_number(const struct context *c)
+{
+	return (uint32_t)c->vector;
+}
+/* What is to be contained was no exception. */
+static inline void fault_none(struct context *c)
+{
+	c->vector = VECTOR_SYSCALL;
+}
+/* Ring 3 may have changed GS. */
+static inline void fault_restore_thread_pointer(uint64_t page)
+{
+	msr_write(MSR_GS_BASE, page);
+}
+
+#endif

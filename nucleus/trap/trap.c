@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events of processes and containment, for every architecture: a process's exception becomes an upcall, a fault of the
+ * lowered kernel a report and an upcall that unwinds it. Lock: the nucleus lock, as trap.h says.
+ */
+#include "trap/trap.h"
+#include "boot/image.h"
+#include "cpu.h"
+#include "fault.h"
+#include "gate/account.h"
+#include "gate/lock.h"
+#include "gate/policy.h"
+#include "report/log.h"
+#include "report/report.h"
+#include "report/trace.h"
+#include "sched/sched.h"
+#include "switch.h"
+#include <nucleus/upcall.h>
+
+static void prepare_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address)
+{
+	uint64_t pc = context_pc(&r->process);
+
+	trace_add(cpu, TRACE_UPCALL, pc, event);
+	r->in_process = false;
+	r->full_restore = true;
+	arch_set_upcall(r, UPCALL_EVENT, r->stack, event, code, address, pc);
+}
+
+void trap_set_pending_event(struct record *r)
+{
+	prepare_event(cpu_this(), r, EVENT_PENDING, 0, 0);
+}
+
+[[noreturn]] void trap_upcall_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address)
+{
+	prepare_event(cpu, r, event, code, address);
+	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
+	arch_enter(cpu, r);
+	account_resume(&r->kernel);
+}
+
+/* A jump out of the lowered text says nothing about who jumped: the caller does, if there is a return address. */
+static void find_culprit(const struct context *c, struct offence *o)
+{
+	uint64_t caller;
+
+	if (image_range_has(image_header()->lowered_text, context_pc(c)))
+		return;
+	caller = fault_caller(c);
+	if (image_range_has(image_header()->lowered_text, caller))
+		o->pc = caller - 1;
+}
+
+[[noreturn]] void trap_contain(struct cpu *cpu, struct record *r, struct context *c, struct offence *o) NO_THREAD_SAFETY
+{
+	uint64_t page = WINDOW_BASE + (r->page_pfn << PAGE_SHIFT);
+
+	nucleus_lock_acquire();
+	cpu->counts.fault++;
+	policy_account(r->component)->fault++;
+	find_culprit(c, o);
+	report_offence(r, c, o);
+	r->in_process = false;
+	bool storm = ++r->fault_depth > FAULT_DEPTH_MAX;
+	if (r->fault_depth > FAULT_DEPTH_END) {
+		log_printf("thread %s[%u] faults even while it ends: it is stopped for good\n", r->name, r->id);
+		sched_end_current();
+		sched_resume();
+	}
+	uint32_t event = storm ? EVENT_STORM : fault_event(c);
+
+	trace_add(cpu, TRACE_UPCALL, o->pc, event);
+	/* The stack may be what broke: landing starts on the thread page's call area. */
+	arch_set_upcall(r, UPCALL_FAULT, page + PAGE_SIZE, event, o->code, o->address, o->pc);
+	fault_restore_thread_pointer(page);
+	arch_enter(cpu, r);
+	/* Back to its process it goes the long way, which notes that the containment has come to its end. */
+	r->full_restore = true;
+	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
+	nucleus_lock_release();
+	account_resume(&r->kernel);
+}
+
+[[noreturn]] void trap_gate_violation(struct cpu *cpu, struct record *r, struct context *c)
+{
+	uint64_t pc = context_pc(c);
+	struct offence o = {.pc = pc - 1, .sp = context_sp(c), .frame = context_frame(c)};
+
+	account_enter(cpu, FROM_LOWERED);
+	trace_add(cpu, TRACE_VIOLATION, pc, 0);
+	if (pc >= ELEVATED_BASE && pc < ELEVATED_END)
+		o.what = "elevation without the right";
+	else
+		o.what = "elevation from an unlisted address";
+	trap_contain(cpu, r, c, &o);
+}
+
+/* The way back to the process when there is something to do first. Interrupts are off, the nucleus stack is fresh. */
+[[noreturn]] void gate_exit_slow(void) NO_THREAD_SAFETY
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current;
+
+	if (!r->space) {
+		struct offence o = {.what = "return to a process from a thread that has none", .pc = UPCALL_SYSCALL};
+
+		fault_none(&r->kernel);
+		trap_contain(cpu, r, &r->kernel, &o);
+	}
+	account_enter(cpu, FROM_LOWERED);
+	if (cpu->accounting)
+		cpu->counts.exit++;
+	nucleus_lock_acquire();
+	r->in_process = true;
+	if (r->kicked || context_pc(&r->process) >= USER_END) {
+		nucleus_lock_release();
+		trap_upcall_event(cpu, r, r->kicked ? EVENT_PENDING : EVENT_PROTECTION, 0, 0);
+	}
+	r->full_restore = false;
+	r->fault_depth = 0;
+	__atomic_and_fetch(&cpu->exit_work, ~(WORK_FULL_RESTORE | WORK_KICK), __ATOMIC_RELAXED);
+	if (cpu->reschedule) {
+		sched_account(r, false);
+		sched_requeue_current();
+		sched_resume();
+	}
+	__atomic_and_fetch(&cpu->exit_work, ~WORK_RESCHEDULE, __ATOMIC_RELAXED);
+	arch_enter(cpu, r);
+	nucleus_lock_release();
+	account_resume(&r->process);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What becomes of a thread that was interrupted, once the architecture has found out what happened: an event for the
+ * kernel of its process, or containment. Its trap.c calls these; its fault.h says what the exception was. Interrupts
+ * off.
+ */
+#ifndef NUCLEUS_TRAP_H
+#define NUCLEUS_TRAP_H
+
+#include <stdint.h>
+
+struct context;
+struct cpu;
+struct offence;
+struct record;
+
+/* A record that would go on in its process tells the lowered kernel of pending work instead. */
+void trap_set_pending_event(struct record *r);
+/* Turns to the lowered kernel on behalf of the process. Without the nucleus lock. */
+[[noreturn]] void trap_upcall_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address);
+/* Reports what lowered code did and lets its thread go on where the kernel contains faults. Takes the nucleus lock. */
+[[noreturn]] void trap_contain(struct cpu *cpu, struct record *r, struct context *c, struct offence *o);
+/* A gate's instruction at an address that is no gate, or without the right; `c` is behind it. */
+[[noreturn]] void trap_gate_violation(struct cpu *cpu, struct record *r, struct context *c);
+/* The way back to the process when there is something to do first. Called by entry.S on a fresh nucleus stack. */
+[[noreturn]] void gate_exit_slow(void);
+
+#endif
