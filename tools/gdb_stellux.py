@@ -31,9 +31,12 @@ def place(pc):
     block = gdb.block_for_pc(pc)
     while block and not block.function:
         block = block.superblock
-    symbol = block.function.name if block else gdb.execute(f"info symbol {pc}", to_string=True).split(" ")[0]
     line = gdb.find_pc_line(pc)
-    return f"{symbol} at {line.symtab.filename}:{line.line}" if line.symtab else symbol
+    if not line.symtab:
+        return "??"
+    # Assembly has no block.
+    symbol = block.function.name if block else gdb.execute(f"info symbol {pc}", to_string=True).split(" ")[0]
+    return f"{symbol} at {line.symtab.filename}:{line.line}"
 
 
 class LoweredBacktrace(gdb.Command):
@@ -47,6 +50,8 @@ With an argument, such as `c` in trap_handle: of the code whose registers that s
     def invoke(self, argument, from_tty):
         if argument:
             context = gdb.parse_and_eval(argument).dereference()
+            if int(context["is_process"]):
+                raise gdb.GdbError("this context is a process's, not lowered code's")
         else:
             current = this_cpu()["current"]
             if not int(current):
