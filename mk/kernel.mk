@@ -71,10 +71,10 @@ $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): KERNEL_CFLAGS += $(LIBFD
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): $(LIBFDT)/.version
 
 # What uname(1) shows: the system's version, and which sources it was built from.
-SOURCES_ID := $(shell find nucleus kernel lib abi -name '*.[chS]' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)
+SOURCES_ID := $(shell find nucleus kernel lib abi -name '*.[chS]' -o -name '*.def' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)
 STELLUX_VERSION := $(shell sed -n 's/^VERSION_ID=//p' user/etc/os-release)-$(SOURCES_ID)
 $(eval $(call flags-file,$(B)/version,$(STELLUX_VERSION)))
-$(B)/k/kernel/process/system.c.o: KERNEL_CFLAGS += -DSTELLUX_VERSION='"$(STELLUX_VERSION)"'
+$(B)/k/kernel/process/system.c.o $(B)/tidy/k/kernel/process/system.c.ok: KERNEL_CFLAGS += -DSTELLUX_VERSION='"$(STELLUX_VERSION)"'
 $(B)/k/kernel/process/system.c.o: $(B)/version
 
 # A list of objects: relinks when a source appears or goes.
