@@ -20,7 +20,7 @@ class Stub:
         self.options = ["-chardev", f"socket,id=gdb,path={self.path},server=on,wait=off", "-gdb", "chardev:gdb", "-S"]
         self.socket, self.buffer, self.thread = None, b"", None
 
-    def connect(self, limit_s=20, answer_s=60):
+    def connect(self, limit_s=20, answer_s=30):
         end = time.monotonic() + limit_s
         while self.socket is None:
             try:

@@ -21,7 +21,7 @@ class Run:
     def __init__(self, machine, place, options, tree=None, lines=(), append="", firmware=None, end=None, meddle=None,
                  initramfs="initramfs"):
         self.text = b""
-        self.end = end
+        self.end, self.trouble = end, None
         image = machine.make_image(place.with_suffix(".img"), initramfs, append, dtb=tree, firmware=firmware)
         stub = Stub() if meddle else None
         self.process = subprocess.Popen(machine.command(image, ["-machine", options, *(stub.options if stub else ())]),
@@ -37,9 +37,9 @@ class Run:
         try:
             stub.connect()
             what(stub)
-        except BaseException:
+        except (EOFError, OSError, RuntimeError) as error:
+            self.trouble = f"gdb's protocol: {error or type(error).__name__}"
             self.process.kill()
-            raise
         finally:
             stub.leave()
 
@@ -66,6 +66,8 @@ class Run:
 
     def has(self, *patterns):
         """Complaint, or None when every pattern is found."""
+        if self.trouble:
+            return self.trouble
         for pattern in patterns:
             if not re.search(pattern, self.text, re.MULTILINE):
                 return f"not on the serial line: {pattern}"

@@ -27,12 +27,10 @@ enum : uint64_t { PATIENCE_NS = 2000000000 };
 void nucleus_entry_ap(struct limine_mp_info_aarch64 *info);
 
 enum caller_state : uint32_t {
-	CALLER_ASKED,	/* to come; from here either the CPU goes on or the first one gives it up */
-	CALLER_COMING,	/* the CPU: it writes its row */
-	CALLER_WAITING, /* the CPU: it has */
-	CALLER_REFUSED, /* the first CPU's verdict: for good */
-	CALLER_GIVEN_UP,
-	CALLER_NUMBERED, /* the verdict's other half: row's number holds */
+	CALLER_ASKED,	 /* to come */
+	CALLER_WAITING,	 /* by the CPU: its row is written. One that is too late has nothing but this to wait for */
+	CALLER_REFUSED,	 /* by the first CPU: for good */
+	CALLER_NUMBERED, /* by the first CPU: the row's number is its own */
 };
 
 /* By the CPU's place in the loader's list. */
@@ -71,27 +69,16 @@ static uint32_t state_of(const struct caller *caller)
 	return __atomic_load_n(&caller->state, __ATOMIC_ACQUIRE);
 }
 
-/* Whoever of the two is first has decided. */
-static bool change_asked(struct caller *caller, enum caller_state state)
-{
-	uint32_t asked = CALLER_ASKED;
-
-	return __atomic_compare_exchange_n(&caller->state, &asked, (uint32_t)state, false, __ATOMIC_SEQ_CST,
-					   __ATOMIC_SEQ_CST);
-}
-
 uint32_t mp_await_number(uint32_t place)
 {
 	struct caller *caller = &callers[place];
 
-	if (change_asked(caller, CALLER_COMING)) {
-		features_identify(&caller->ids);
-		__atomic_store_n(&caller->state, CALLER_WAITING, __ATOMIC_RELEASE);
-		while (state_of(caller) == CALLER_WAITING)
-			/* Until there is an event: it comes after the verdict, and is remembered if it comes before. */
-			__asm__ volatile("wfe" : : : "memory");
-	}
-	if (state_of(caller) != CALLER_NUMBERED) {
+	features_identify(&caller->ids);
+	__atomic_store_n(&caller->state, (uint32_t)CALLER_WAITING, __ATOMIC_RELEASE);
+	while (state_of(caller) == CALLER_WAITING)
+		/* Until there is an event: it comes after the verdict, and is remembered if it comes before. */
+		__asm__ volatile("wfe" : : : "memory");
+	if (state_of(caller) == CALLER_REFUSED) {
 		psci_cpu_off();
 		cpu_halt_forever();
 	}
@@ -131,11 +118,10 @@ static void call_all(void)
 	send_event();
 }
 
-static bool came(struct caller *caller, uint64_t until)
+static bool came(const struct caller *caller, uint64_t until)
 {
 	while (state_of(caller) != CALLER_WAITING) {
-		/* One that is just coming will be there in a moment. */
-		if (clock_ns() > until && change_asked(caller, CALLER_GIVEN_UP))
+		if (clock_ns() > until)
 			return false;
 		cpu_relax();
 	}
