@@ -84,6 +84,9 @@ $(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ))
 # star for a comment.
 LINK_SCRIPT := nucleus/image.lds.S
 
+# Where the script was before: dependency files of older builds still name it.
+nucleus/arch/%/image.lds.S: ;
+
 $(B)/image.lds: $(LINK_SCRIPT) $(B)/n/flags
 	$(call say,LDS,$@)
 	@mkdir -p $(@D)
