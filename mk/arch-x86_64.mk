@@ -27,5 +27,6 @@ GDB          := gdb
 GDB_ENTRY := $(B)/entry-page.elf
 $(GDB_ENTRY): $(B)/n/nucleus/arch/x86_64/entry.S.o
 	$(call say,LD,$@)
-	$(Q)$(LD) -o $@.tmp -e 0 --unresolved-symbols=ignore-all $<
+	$(Q)$(OBJCOPY) --rename-section=.rodata.entry_template=.entry_template $< $@.o
+	$(Q)$(LD) -o $@.tmp -e 0 --unresolved-symbols=ignore-all $@.o
 	$(Q)$(OBJCOPY) --remove-section=.text --remove-section=.rodata --rename-section=.entry_template=.text $@.tmp $@
