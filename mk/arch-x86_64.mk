@@ -25,7 +25,7 @@ GDB          := gdb
 
 # What connect-gdb loads for each CPU's copy of the entry code: its names, lines and unwind tables.
 GDB_ENTRY := $(B)/entry-page.elf
-$(GDB_ENTRY): $(B)/n/nucleus/arch/x86_64/entry.S.o
+$(GDB_ENTRY): $(B)/n/nucleus/arch/x86_64/entry.S.o mk/arch-x86_64.mk
 	$(call say,LD,$@)
 	$(Q)$(OBJCOPY) --rename-section=.rodata.entry_template=.entry_template $< $@.o
 	$(Q)$(LD) -o $@.tmp -e 0 --unresolved-symbols=ignore-all $@.o
