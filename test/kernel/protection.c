@@ -87,6 +87,18 @@ static void absent(void)
 	EXPECT(faults(ACCESS_READ, 0x0000900000000000));
 }
 
+/* What a pointer to something that is there becomes by one wrong bit. */
+static void one_wrong_bit(void)
+{
+	static const unsigned bits[] = {48, 54, 55, 56, 63};
+
+	for (unsigned i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		EXPECT(faults(ACCESS_READ, (uint64_t)&own_constant ^ 1ull << bits[i]));
+		EXPECT(faults(ACCESS_WRITE, (uint64_t)&own_data ^ 1ull << bits[i]));
+		EXPECT(faults(ACCESS_EXECUTE, (uint64_t)bare_bracket ^ 1ull << bits[i]));
+	}
+}
+
 /* Also of the space in which the thread's own process would go on. */
 static void user_memory(void)
 {
@@ -142,4 +154,5 @@ KTEST_SUITE(protection, KTEST("brackets need the right", brackets_need_the_right
 	    KTEST("user memory is out of reach", user_memory, .modes = IN_FULL),
 	    KTEST("the nucleus's memory is out of reach", nucleus_memory, .modes = LOWERED),
 	    KTEST("page tables, frame table, time page are only read", read_only_for_lowered, .modes = LOWERED),
-	    KTEST("nothing is writable and executable", write_or_execute), KTEST("what is not there faults", absent));
+	    KTEST("nothing is writable and executable", write_or_execute), KTEST("what is not there faults", absent),
+	    KTEST("a pointer with one wrong bit faults", one_wrong_bit));

@@ -216,16 +216,17 @@ bool fault_was_first_touch(struct cpu *cpu, struct record *r, const struct conte
 /*
  * Entering the kernel view, this CPU has its number while TTBR1 still has the nucleus's root, and leaving it likewise.
  * What a table walk caches of the upper levels then lacks the lowered half of the image. Such a fault is noticed here:
- * the tables have the page.
+ * the tables have the page. They know 48 bits of an address; where the others are not all set no walk was begun, and
+ * who is sent back would fault there for ever.
  */
 bool fault_was_stale_walk(const struct context *c)
 {
-	enum : uint64_t { UPPER = 1ull << 55 };
+	enum : uint64_t { UPPER_HALF = 0xffffull << 48 };
 	uint64_t phys;
 	bool there;
 
 	if (!is_translation(c) || (c->syndrome & FSC_TYPE_MASK) != FSC_TRANSLATION || c->syndrome & ESR_FNV ||
-	    !(c->fault & UPPER))
+	    c->fault < UPPER_HALF)
 		return false;
 	nucleus_lock_acquire();
 	there = kernel_translate(c->fault, &phys);
