@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An ARM machine from its static ACPI tables, see arm_platform.h: MADT (ACPI 6.5, 5.2.12.14 to 5.2.12.17), GTDT
- * (5.2.25), FADT (5.2.9 and 5.2.9.4) and SPCR (Serial Port Console Redirection Table, revision 2 and later).
+ * (5.2.25), FADT (5.2.9 and 5.2.9.4), SPCR (Serial Port Console Redirection Table, revision 2 and later) and IORT (IO
+ * Remapping Table, DEN 0049).
  */
 #include <lib/arm_platform.h>
 #include <lib/string.h>
@@ -12,7 +13,8 @@ enum : uint64_t {
 	GICC_BYTES = 0x2000,
 	GICH_BYTES = 0x1000,
 	MSI_FRAME_BYTES = 0x1000,
-	ITS_BYTES = 0x20000, /* control registers and the doorbell */
+	ITS_BYTES = 0x20000,	 /* control registers and the doorbell */
+	SMMU_V3_BYTES = 0x20000, /* two pages of 64 KiB */
 	/* RD_base and SGI_base; a GICv4's frame is longer, and the reader of GICR_TYPER goes no further. */
 	REDISTRIBUTOR_BYTES = 0x20000,
 };
@@ -82,6 +84,14 @@ static bool take_entry(const unsigned char *e, size_t n, struct arm_platform *p,
 			p->redistributor_regions = 0;
 		*common = true;
 		return add_redistributors(p, get64(e + 4), get32(e + 12));
+	case MSI_FRAME:
+		if (n >= 16)
+			guard_range(p, get64(e + 8), MSI_FRAME_BYTES);
+		return true;
+	case ITS:
+		if (n >= 16)
+			guard_range(p, get64(e + 8), ITS_BYTES);
+		return true;
 	default: return true;
 	}
 }
@@ -168,6 +178,25 @@ static void take_console(const unsigned char *spcr, size_t length, struct arm_pl
 		p->console.interrupt = (struct arm_interrupt){.id = gsi, .level = true};
 }
 
+/* IOMMUs: nodes of the IORT (DEN 0049, 3.1). */
+static void guard_iommus(const unsigned char *iort, size_t length, struct arm_platform *p)
+{
+	enum : uint8_t { SMMU = 3, SMMU_V3 = 4 }; /* 3: versions 1 and 2, which say how much they take */
+	size_t size;
+
+	for (size_t at = length < 44 ? length : get32(iort + 40); at <= length && length - at >= 32; at += size) {
+		const unsigned char *node = iort + at;
+
+		size = get16(node + 1);
+		if (size < 16 || size > length - at)
+			return;
+		if (node[0] == SMMU && size >= 32)
+			guard_range(p, get64(node + 16), get64(node + 24));
+		else if (node[0] == SMMU_V3 && size >= 24)
+			guard_range(p, get64(node + 16), SMMU_V3_BYTES);
+	}
+}
+
 bool arm_platform_from_acpi(uint64_t rsdp_phys, acpi_map map, struct arm_platform *out)
 {
 	size_t length;
@@ -180,6 +209,9 @@ bool arm_platform_from_acpi(uint64_t rsdp_phys, acpi_map map, struct arm_platfor
 	table = acpi_find_table(rsdp_phys, "FACP", map, &length);
 	if (table)
 		take_psci(table, length, out);
+	table = acpi_find_table(rsdp_phys, "IORT", map, &length);
+	if (table)
+		guard_iommus(table, length, out);
 	table = acpi_find_table(rsdp_phys, "APIC", map, &length);
 	if (!table)
 		return missing(out, "no MADT");

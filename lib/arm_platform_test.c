@@ -263,6 +263,53 @@ static void tables_with_a_redistributor_for_each_cpu(void **state)
 	assert_int_equal(p.redistributors[1].size, 0x20000);
 }
 
+static bool guards(uint64_t phys)
+{
+	for (unsigned i = 0; i < p.guarded_count; i++)
+		if (phys >= p.guarded[i].phys && phys - p.guarded[i].phys < p.guarded[i].size)
+			return true;
+	return false;
+}
+
+/* Doorbells of message-signalled interrupts and IOMMUs, of both generations. */
+static void tables_with_what_is_not_given_away(void **state)
+{
+	enum { IORT = 0xa00 };
+	size_t at;
+
+	(void)state;
+	add_gicc(1, 0, 0x9990000);
+	add_gicd(3);
+	put(madt_entry(0x0d, 24) + 8, 0x8020000, 8);
+	put(madt_entry(0x0f, 20) + 8, 0x8080000, 8);
+	put(XSDT + 68, IORT, 8);
+	finish_table(XSDT, "XSDT", 76);
+	put(IORT + 40, 48, 4);
+	at = IORT + 48;
+	put(at + 1, 20, 2); /* an ITS group */
+	at += 20;
+	memory[at] = 4;
+	put(at + 1, 68, 2);
+	put(at + 16, 0x9050000, 8);
+	at += 68;
+	memory[at] = 3;
+	put(at + 1, 76, 2);
+	put(at + 16, 0x7000000, 8);
+	put(at + 24, 0x40000, 8);
+	finish_table(IORT, "IORT", 48 + 20 + 68 + 76);
+	assert_true(read_tables());
+	assert_true(guards(0x8020fff));
+	assert_true(guards(0x8080000) && guards(0x809ffff));
+	assert_true(guards(0x9050000) && guards(0x906ffff));
+	assert_true(guards(0x7000000) && guards(0x703ffff));
+	assert_false(guards(0x8021000) || guards(0x80a0000) || guards(0x9070000) || guards(0x7040000));
+	/* A node that says it has no length ends the list. */
+	put(at + 1, 0, 2);
+	finish_table(IORT, "IORT", 48 + 20 + 68 + 76);
+	assert_true(read_tables());
+	assert_false(guards(0x7000000));
+}
+
 static void spoilt_tables(void **state)
 {
 	(void)state;
@@ -311,6 +358,7 @@ int main(void)
 		cmocka_unit_test_setup(tables_of_a_gic_v2, build),
 		cmocka_unit_test_setup(tables_of_a_gic_v3, build),
 		cmocka_unit_test_setup(tables_with_a_redistributor_for_each_cpu, build),
+		cmocka_unit_test_setup(tables_with_what_is_not_given_away, build),
 		cmocka_unit_test_setup(spoilt_tables, build),
 		cmocka_unit_test_setup(firmware_without_calls, build),
 	};
