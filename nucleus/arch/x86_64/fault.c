@@ -36,7 +36,7 @@ const char *fault_name(const struct context *c)
 	return c->vector < 32 && names[c->vector] ? names[c->vector] : "exception";
 }
 
-uint32_t fault_event(const struct context *c)
+uint32_t fault_other_event(const struct context *c)
 {
 	switch (c->vector) {
 	case 0: return EVENT_DIVIDE;
@@ -44,7 +44,6 @@ uint32_t fault_event(const struct context *c)
 	case 3: return EVENT_BREAKPOINT;
 	case 4: return EVENT_OVERFLOW;
 	case 6: return EVENT_ILLEGAL;
-	case VECTOR_PAGE_FAULT: return EVENT_PAGE_FAULT;
 	case 16:
 	case 19: return EVENT_FPU;
 	case 17: return EVENT_ALIGNMENT;
@@ -54,13 +53,12 @@ uint32_t fault_event(const struct context *c)
 
 /* FPU exceptions: the unmasked ones of the status word or MXCSR, whose low six bits have the same meaning (Intel SDM
  * vol. 1, 8.1.3 and 10.2.3). The process's FPU state is still in the registers. */
-uint64_t fault_code(const struct context *c)
+uint64_t fault_other_code(const struct context *c)
 {
 	uint16_t status, control;
 	uint32_t mxcsr;
 
 	switch (c->vector) {
-	case VECTOR_PAGE_FAULT: return c->error & 0x1f;
 	case 16:
 		__asm__ volatile("fnstsw %0" : "=m"(status));
 		__asm__ volatile("fnstcw %0" : "=m"(control));
@@ -68,11 +66,6 @@ uint64_t fault_code(const struct context *c)
 	case 19: __asm__ volatile("stmxcsr %0" : "=m"(mxcsr)); return mxcsr & ~(mxcsr >> 7) & 0x3f;
 	default: return c->error;
 	}
-}
-
-uint64_t fault_address(const struct context *c)
-{
-	return c->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0;
 }
 
 /* A call has pushed its return address last. */

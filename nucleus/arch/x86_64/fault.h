@@ -5,15 +5,30 @@
 
 #include "cpu.h"
 #include "regs.h"
+#include <nucleus/upcall.h>
 #include <stdint.h>
 
 struct offence;
 
 enum { VECTOR_PAGE_FAULT = 14 };
 
-uint32_t fault_event(const struct context *c);	 /* enum event */
-uint64_t fault_code(const struct context *c);	 /* FAULT_* bits, or what else there is to know */
-uint64_t fault_address(const struct context *c); /* 0: none */
+/* enum event. Page faults, of this and the next two, are what processes have by the thousand. */
+uint32_t fault_other_event(const struct context *c);
+static inline uint32_t fault_event(const struct context *c)
+{
+	return c->vector == VECTOR_PAGE_FAULT ? EVENT_PAGE_FAULT : fault_other_event(c);
+}
+/* FAULT_* bits, or what else there is to know. */
+uint64_t fault_other_code(const struct context *c);
+static inline uint64_t fault_code(const struct context *c)
+{
+	return c->vector == VECTOR_PAGE_FAULT ? c->error & 0x1f : fault_other_code(c);
+}
+/* 0: none */
+static inline uint64_t fault_address(const struct context *c)
+{
+	return c->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0;
+}
 const char *fault_name(const struct context *c);
 void fault_describe(const struct context *c, struct offence *o);
 /* Who seems to have called what runs; 0: nobody. */
