@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What test/kernel/interrupts.c needs of the machine: lines, and cases that know its devices. */
+#ifndef IRQ_DEVICES_H
+#define IRQ_DEVICES_H
+
+#include <stdint.h>
+
+/* The first that a thread may have: the ones below are software's and private, so the nucleus's. One that no controller
+ * has; one that is no device's on the machines that we know. */
+enum : uint32_t { IRQ_FIRST = 32, IRQ_ABSENT = 1020, IRQ_UNUSED = 40 };
+
+bool irq_devices_known(void); /* whether the two cases can be run */
+void irq_controllers_are_not_given_away(void);
+void irq_delivery(void);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* Device interrupts: attach, detach and delivery. What the machine has to send some is irq_devices.h's. */
+#include <test/kernel/ktest.h>
+
+#include "irq_devices.h"
+#include <abi/errno.h>
+
+static void attach_errors(void)
+{
+	for (uint32_t i = 0; i < IRQ_FIRST; i++)
+		EXPECT_EQ(nucleus_irq_attach(i, 0), -EINVAL);
+	EXPECT_EQ(nucleus_irq_attach(IRQ_ABSENT, 0), -EINVAL);
+	EXPECT_EQ(nucleus_irq_attach(UINT32_MAX, 0), -EINVAL);
+	EXPECT_EQ(nucleus_irq_attach(IRQ_UNUSED, 4), -EINVAL);
+	EXPECT_EQ(nucleus_irq_attach(IRQ_UNUSED, UINT32_MAX), -EINVAL);
+	for (uint32_t i = 0; i < 3; i++) {
+		uint32_t bad = i == 0 ? 0 : i == 1 ? 65 : UINT32_MAX;
+
+		EXPECT_EQ(nucleus_irq_done(bad), -EBADF);
+		EXPECT_EQ(nucleus_irq_detach(bad), -EBADF);
+	}
+}
+
+static uint32_t handle, over;
+
+static void foreign_thread(void *)
+{
+	EXPECT_EQ(nucleus_irq_done(handle), -EBADF);
+	EXPECT_EQ(nucleus_irq_detach(handle), -EBADF);
+	EXPECT_EQ(nucleus_irq_attach(IRQ_UNUSED, 0), -EBUSY);
+	__atomic_store_n(&over, 1, __ATOMIC_SEQ_CST);
+}
+
+static void owner_only(void)
+{
+	long h = nucleus_irq_attach(IRQ_UNUSED, IRQ_LEVEL);
+
+	EXPECT(h > 0);
+	handle = (uint32_t)h;
+	EXPECT_EQ(nucleus_irq_attach(IRQ_UNUSED, IRQ_LEVEL), -EBUSY);
+	__atomic_store_n(&over, 0, __ATOMIC_SEQ_CST);
+	(void)start_thread(foreign_thread, nullptr, -1);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&over, __ATOMIC_SEQ_CST)));
+	EXPECT_EQ(nucleus_irq_done(handle), 0);
+	EXPECT_EQ(nucleus_irq_detach(handle), 0);
+	EXPECT_EQ(nucleus_irq_done(handle), -EBADF);
+	EXPECT_EQ(nucleus_irq_detach(handle), -EBADF);
+}
+
+static void attach_and_end(void *)
+{
+	EXPECT(nucleus_irq_attach(IRQ_UNUSED, 0) > 0);
+	__atomic_store_n(&over, 1, __ATOMIC_SEQ_CST);
+}
+
+static void ended_threads_let_go(void)
+{
+	__atomic_store_n(&over, 0, __ATOMIC_SEQ_CST);
+	struct thread *t = start_thread(attach_and_end, nullptr, -1);
+	uint32_t h = handle_of(t);
+
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&over, __ATOMIC_SEQ_CST)));
+	EXPECT(WAIT_UNTIL(nucleus_thread_get_times(h) == -ESRCH));
+	long again = nucleus_irq_attach(IRQ_UNUSED, 0);
+
+	EXPECT(again > 0);
+	EXPECT_EQ(nucleus_irq_detach((uint32_t)again), 0);
+}
+
+KTEST_SUITE(interrupts,
+	    KTEST("the controllers' registers are not given away", irq_controllers_are_not_given_away,
+		  .fits = irq_devices_known),
+	    KTEST("lines and flags that do not exist are refused", attach_errors),
+	    KTEST("an interrupt belongs to the thread that attached it", owner_only),
+	    KTEST("a thread that ends lets its interrupts go", ended_threads_let_go),
+	    KTEST("each interrupt unparks the thread", irq_delivery, .fits = irq_devices_known));
