@@ -70,7 +70,7 @@ struct frame_link {
 
 enum : uint64_t {
 	PSTATE_FLAGS = 0xf0000000,	  /* N, Z, C, V */
-	PSTATE_KEPT = 0x01001000 | 0xc00, /* DIT, SSBS, BTYPE: whatever they are, they are the process's own */
+	PSTATE_KEPT = 0x03001000 | 0xc00, /* TCO, DIT, SSBS, BTYPE: whatever they are, they are the process's own */
 	NO_SYSCALL = UINT64_MAX,
 };
 /* ESR_EL1 (Arm ARM, DDI 0487, D19.2.37), as far as a process sees it. */

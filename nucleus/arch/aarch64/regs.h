@@ -122,8 +122,9 @@ enum : uint64_t {
 	PSTATE_SSBS = 1ull << 12,
 	PSTATE_PAN = 1ull << 22,
 	PSTATE_DIT = 1ull << 24,
+	PSTATE_TCO = 1ull << 25, /* EL0 has it wherever there is FEAT_MTE, though tags are not used */
 	/* What a process may have set itself, or by a signal frame. */
-	PSTATE_USER = PSTATE_NZCV | PSTATE_SSBS | PSTATE_DIT,
+	PSTATE_USER = PSTATE_NZCV | PSTATE_SSBS | PSTATE_DIT | PSTATE_TCO,
 };
 
 /* CPACR_EL1.FPEN: the FPU is used freely at EL0 and EL1; SVE and SME are not. */

@@ -267,6 +267,38 @@ static void every_register_of_the_kernel(void)
 	still_works();
 }
 
+/* What of its own level EL0 may write is flags and the thread pointer. */
+static bool may_be_written(uint32_t rest)
+{
+	enum : uint32_t { NZCV = 4 << 7 | 2 << 3, FPCR = 4 << 7 | 4 << 3, TPIDR = 13 << 7 | 0 << 3 | 2 };
+
+	/* Beside NZCV: DIT, SSBS, TCO. Beside FPCR: FPSR. */
+	return rest == NZCV || (rest >= (NZCV | 5) && rest <= (NZCV | 7)) || rest == FPCR || rest == (FPCR | 1) ||
+	       rest == TPIDR;
+}
+
+static void few_registers_can_be_written(void)
+{
+	static uint32_t words[2048];
+
+	make_code();
+	catch_all();
+	for (uint32_t op0 = 2; op0 <= 3; op0++) {
+		for (uint32_t rest = 0; rest < 2048; rest++)
+			words[rest] = system_register(false, op0, 3, rest);
+		set_code(words, 2048);
+		for (uint32_t rest = 0; rest < 2048; rest++) {
+			if (op0 == 3 && may_be_written(rest))
+				continue;
+			int signal = run_code(rest, 0, 0, nullptr);
+			if (signal != SIGILL)
+				ktap_fail(__FILE__, __LINE__, "msr of S%u_3_C%u_C%u_%u: signal %d", op0, rest >> 7,
+					  rest >> 3 & 15, rest & 7, signal);
+		}
+	}
+	still_works();
+}
+
 /* None of those that EL0 may read shows an address of the kernel. */
 static void readable_registers_tell_nothing(void)
 {
@@ -485,6 +517,7 @@ static void flags_on_entry(void)
 }
 
 KTAP_MAIN(CASE(software_interrupts), CASE(every_gates_number), CASE(other_trap_instructions),
-	  CASE(privileged_instructions), CASE(every_register_of_the_kernel), CASE(readable_registers_tell_nothing),
-	  CASE(the_kernels_thread_register_leaks_nothing), CASE(random_instructions), CASE(wild_stack_pointers),
-	  CASE(handlers_on_wild_stacks), CASE(wild_thread_pointers), CASE(flags_on_entry))
+	  CASE(privileged_instructions), CASE(every_register_of_the_kernel), CASE(few_registers_can_be_written),
+	  CASE(readable_registers_tell_nothing), CASE(the_kernels_thread_register_leaks_nothing),
+	  CASE(random_instructions), CASE(wild_stack_pointers), CASE(handlers_on_wild_stacks),
+	  CASE(wild_thread_pointers), CASE(flags_on_entry))

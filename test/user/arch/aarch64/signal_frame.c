@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -222,5 +223,43 @@ static void handlers_return_without_a_restorer(void)
 	}
 }
 
+static uint64_t flag;
+
+static void set_flag(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *frame = context;
+
+	(void)signal;
+	(void)info;
+	count++;
+	frame->uc_mcontext.pstate |= flag;
+	frame->uc_mcontext.pc += 4;
+}
+
+/* Processor state that EL0 may set by an instruction of its own, so that frames have it: speculation (SSBS), timing
+ * (DIT), tag checks (TCO: no feature bit tells that a processor has it). */
+static void frames_may_have_the_process_s_own_flags(void)
+{
+	enum : uint64_t { SSBS = 1 << 12, DIT = 1 << 24, TCO = 1 << 25 };
+	static const uint64_t flags[] = {SSBS, DIT, TCO, SSBS | DIT | TCO};
+	uint64_t value;
+
+	OK(sigaction(SIGTRAP, &(struct sigaction){.sa_sigaction = set_flag, .sa_flags = SA_SIGINFO}, nullptr));
+	for (int i = 0; i < 4; i++) {
+		flag = flags[i];
+		asm volatile("brk #0" ::: "memory");
+		EQUAL(count, i + 1);
+	}
+	if (getauxval(AT_HWCAP) & HWCAP_DIT) {
+		asm volatile("mrs %0, s3_3_c4_c2_5" : "=r"(value)::"memory");
+		EQUAL(value, DIT);
+	}
+	if (getauxval(AT_HWCAP) & HWCAP_SSBS) {
+		asm volatile("mrs %0, s3_3_c4_c2_6" : "=r"(value)::"memory");
+		EQUAL(value, SSBS);
+	}
+}
+
 KTAP_MAIN(CASE(exceptions_kill), CASE(handlers_may_change_registers), CASE(registers_survive_handlers),
-	  CASE(handlers_start_clean), CASE(handlers_return_without_a_restorer))
+	  CASE(handlers_start_clean), CASE(handlers_return_without_a_restorer),
+	  CASE(frames_may_have_the_process_s_own_flags))
