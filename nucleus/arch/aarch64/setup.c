@@ -179,6 +179,11 @@ static struct cpu *cpu_introduce(void)
 	return cpu;
 }
 
+static uint64_t image_phys(uint64_t address)
+{
+	return boot_state.kernel_phys + (address - IMAGE_BASE);
+}
+
 /*
  * An aligned word is exchanged at once, and NOP and B are instructions that may change while another CPU runs them: it
  * does the one or the other, both of which are right at any time (DDI 0487, B2.2.5).
@@ -186,10 +191,12 @@ static struct cpu *cpu_introduce(void)
 void arch_patch_lower_sites(bool account)
 {
 	struct image_range r = image_header()->lower_sites;
+	/* The list is of the lowered half, where a stale walk (fault.c) in the nucleus would be the end. */
+	const struct lower_site *s = direct_map(image_phys(r.start)), *end = direct_map(image_phys(r.end));
 	enum : uint32_t { NOP = 0xd503201f, BRANCH = 0x14000000, OFFSET_MASK = 0x03ffffff };
 
-	for (const struct lower_site *s = (const void *)r.start; (uint64_t)s < r.end; s++) {
-		uint32_t *at = direct_map(boot_state.kernel_phys + (s->patch - IMAGE_BASE));
+	for (; s < end; s++) {
+		uint32_t *at = direct_map(image_phys(s->patch));
 		uint64_t target = !account ? s->home_test : privilege_mode == MODE_FULL ? s->account : s->account_home;
 		uint32_t word = BRANCH | (uint32_t)((int64_t)(target - s->patch) >> 2 & OFFSET_MASK);
 
