@@ -3,6 +3,8 @@
 #ifndef ARCH_CPU_OFFSETS_H
 #define ARCH_CPU_OFFSETS_H
 
+#include "gate/account_offsets.h"
+
 /* struct cpu */
 #define CPU_KERNEL_CONTEXT  0x00 /* loaded in pairs: the order matters */
 #define CPU_UPCALL_STACK    0x08
@@ -20,21 +22,6 @@
 #define CPU_COUNTS	    0x68
 #define CPU_SCRATCH	    0xd0
 #define CPU_FATAL	    0x100
-
-/* struct account_cpu, struct account_component */
-#define COUNT_ELEVATE	       0x00
-#define COUNT_NUCLEUS_CALL     0x08
-#define COUNT_SYSCALL	       0x10
-#define COUNT_EXIT	       0x18
-#define COUNT_VIEW_SWITCH      0x30
-#define COUNT_LOWERED	       0x40
-#define COUNT_ELEVATED	       0x48
-#define COUNT_NUCLEUS	       0x50
-#define COUNT_USER	       0x58
-#define COMPONENT_ELEVATE      0x00
-#define COMPONENT_NUCLEUS_CALL 0x08
-#define COMPONENT_LOWERED      0x18
-#define COMPONENT_ELEVATED     0x20
 
 /* struct context, to which SP_EL1 points whenever the nucleus does not run */
 #define CONTEXT_X(n)	    ((n) * 8)

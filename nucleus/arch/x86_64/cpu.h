@@ -7,6 +7,7 @@
 #define ARCH_CPU_H
 
 #include "cpu_offsets.h"
+#include "sched/cpu_area.h"
 #include <nucleus/layout.h>
 #include <nucleus/thread_page.h>
 #include <stddef.h>
@@ -116,31 +117,12 @@ static_assert(offsetof(struct cpu, kernel_cr3) == CPU_KERNEL_CR3 &&
 static_assert(offsetof(struct cpu, exit_work) == CPU_EXIT_WORK && offsetof(struct cpu, component) == CPU_COMPONENT);
 static_assert(offsetof(struct cpu, stamp) == CPU_STAMP && offsetof(struct cpu, counts) == CPU_COUNTS);
 static_assert(offsetof(struct cpu, tss) == CPU_TSS && sizeof(struct cpu) <= 0x2000);
-static_assert(offsetof(struct account_cpu, view_switch) == COUNT_VIEW_SWITCH &&
-	      offsetof(struct account_cpu, user_ns) == COUNT_USER);
-static_assert(offsetof(struct account_component, lowered_ns) == COMPONENT_LOWERED &&
-	      offsetof(struct account_component, elevated_ns) == COMPONENT_ELEVATED);
-static_assert(offsetof(struct account_cpu, lowered_ns) == COUNT_LOWERED &&
-	      offsetof(struct account_cpu, elevated_ns) == COUNT_ELEVATED);
-
-#define CPU_AREAS_BASE	 (POOL_BASE + 0x40000000)
-#define CPU_DEVICES_BASE (POOL_BASE + 0x80000000)
-#define CPUS_MAX	 64
 
 /* What a report calls a fault's number (Intel SDM vol. 3, 6.3). */
 #define FAULT_NUMBER "vector %u"
 
 /* Whether arch_flush_local reaches all CPUs. */
 enum { CPU_FLUSHES_ALL = 0 };
-
-static inline uint64_t cpu_area(uint32_t id)
-{
-	return CPU_AREAS_BASE + (uint64_t)id * CPU_AREA_STRIDE;
-}
-static inline struct cpu *cpu_by_id(uint32_t id)
-{
-	return (struct cpu *)(cpu_area(id) + CPU_DATA_OFFSET);
-}
 
 /* The nucleus runs on its CPU's stack, inside the CPU's area: the stack pointer tells which. */
 static inline struct cpu *cpu_this(void)

@@ -3,6 +3,8 @@
 #ifndef ARCH_CPU_OFFSETS_H
 #define ARCH_CPU_OFFSETS_H
 
+#include "gate/account_offsets.h"
+
 /* struct cpu */
 #define CPU_SELF	  0x00
 #define CPU_SCRATCH	  0x08
@@ -21,21 +23,6 @@
 #define CPU_COUNTS	  0x68
 #define CPU_TSS		  0x100
 #define CPU_IST1	  (CPU_TSS + 0x24)
-
-/* struct account_cpu, struct account_component */
-#define COUNT_ELEVATE	       0x00
-#define COUNT_NUCLEUS_CALL     0x08
-#define COUNT_SYSCALL	       0x10
-#define COUNT_EXIT	       0x18
-#define COUNT_VIEW_SWITCH      0x30
-#define COUNT_LOWERED	       0x40
-#define COUNT_ELEVATED	       0x48
-#define COUNT_NUCLEUS	       0x50
-#define COUNT_USER	       0x58
-#define COMPONENT_ELEVATE      0x00
-#define COMPONENT_NUCLEUS_CALL 0x08
-#define COMPONENT_LOWERED      0x18
-#define COMPONENT_ELEVATED     0x20
 
 /* struct context; its hardware frame ends at CONTEXT_TOP, which is what IST1 holds. */
 #define CONTEXT_R15	   0x00
