@@ -17,7 +17,7 @@
  * (dynpriv=drivers, off) need other code, and accounting is "patched in" by pointing VBAR_EL1 to the version that counts.
  *
  * A view is two table registers. Entering the kernel changes TTBR0 first, leaving it TTBR1 first, with an ISB between: at no
- * moment a page of the lowered kernel can be cached under a process's address-space number.
+ * moment a page of the lowered kernel can be cached under a process's address-space number (test/view_order_test.py).
  */
 #include "cpu_offsets.h"
 #include <arch/layout.h>
