@@ -15,7 +15,7 @@
 enum arm_gic_version : uint8_t { ARM_GIC_NONE, ARM_GIC_V2 = 2, ARM_GIC_V3 = 3 }; /* a GICv4 is driven as a GICv3 */
 enum arm_psci_conduit : uint8_t { ARM_PSCI_NONE, ARM_PSCI_HVC, ARM_PSCI_SMC };
 enum arm_uart_kind : uint8_t { ARM_UART_NONE, ARM_UART_PL011, ARM_UART_16550 };
-enum { ARM_REDISTRIBUTOR_REGIONS_MAX = 64, ARM_GUARDED_MAX = 32, ARM_PLATFORM_WHY_MAX = 96 };
+enum { ARM_REDISTRIBUTOR_REGIONS_MAX = 64, ARM_GUARDED_MAX = 64, ARM_PLATFORM_WHY_MAX = 96 };
 
 struct arm_region {
 	uint64_t phys, size;
@@ -34,7 +34,7 @@ struct arm_platform {
 
 	/* More of the controller and what belongs to it: doorbells and translation of message-signalled interrupts, its
 	 * interfaces for virtual machines, IOMMUs. Not driven, but nobody else's either. */
-	unsigned guarded_count;
+	unsigned guarded_count, guarded_lost; /* lost: for which there was no room */
 	struct arm_region guarded[ARM_GUARDED_MAX];
 
 	struct arm_interrupt virtual_timer;
@@ -53,6 +53,15 @@ struct arm_platform {
 	} console;
 	char why[ARM_PLATFORM_WHY_MAX]; /* what was missing, when a reader returns false */
 };
+
+/* The readers': notes what is not to be given away. */
+static inline void arm_platform_guard(struct arm_platform *p, struct arm_region r)
+{
+	if (p->guarded_count < ARM_GUARDED_MAX)
+		p->guarded[p->guarded_count++] = r;
+	else
+		p->guarded_lost++;
+}
 
 /* Readable memory of `size` bytes at fdt. false: no interrupt controller or timer that we can drive; out->why says. */
 [[nodiscard]] bool arm_platform_from_devicetree(const void *fdt, size_t size, struct arm_platform *out);

@@ -48,8 +48,8 @@ static bool add_redistributors(struct arm_platform *p, uint64_t phys, uint64_t s
 
 static void guard_range(struct arm_platform *p, uint64_t phys, uint64_t size)
 {
-	if (phys && phys + size > phys && p->guarded_count < ARM_GUARDED_MAX)
-		p->guarded[p->guarded_count++] = (struct arm_region){phys, size};
+	if (phys && phys + size > phys)
+		arm_platform_guard(p, (struct arm_region){phys, size});
 }
 
 /* The structures of the MADT that matter; *common: redistributors are described together, not with each CPU. */

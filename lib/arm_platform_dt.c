@@ -12,8 +12,11 @@ static const char *const gic_v2_names[] = {
 	"arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a9-gic", "arm,cortex-a7-gic", "arm,pl390", "qcom,msm-qgic2",
 	nullptr};
 static const char *const gic_v3_names[] = {"arm,gic-v3", nullptr};
-static const char *const guarded_names[] = {"arm,gic-v3-its", "arm,gic-v2m-frame", "arm,smmu-v3",
-					    "arm,smmu-v2",    "arm,mmu-500",	   nullptr};
+/* Also arm,smmu.yaml, arm,smmu-v3.yaml, and the controller in a BCM2836 or its successors that can send any CPU any
+ * interrupt beside the GIC (brcm,bcm2836-l1-intc.yaml). */
+static const char *const guarded_names[] = {
+	"arm,gic-v3-its", "arm,gic-v2m-frame", "arm,smmu-v3", "arm,smmu-v2",	      "arm,smmu-v1",
+	"arm,mmu-500",	  "arm,mmu-401",       "arm,mmu-400", "brcm,bcm2836-l1-intc", nullptr};
 static const char *const timer_names[] = {"arm,armv8-timer", "arm,armv7-timer", nullptr};
 static const char *const psci_names[] = {"arm,psci-1.0", "arm,psci-0.2", nullptr};
 static const char *const psci_old_names[] = {"arm,psci", nullptr};
@@ -52,8 +55,10 @@ static bool region(const void *fdt, int node, unsigned index, struct arm_region 
 
 static void guard(const void *fdt, int node, unsigned first, struct arm_platform *p)
 {
-	while (p->guarded_count < ARM_GUARDED_MAX && region(fdt, node, first++, &p->guarded[p->guarded_count]))
-		p->guarded_count++;
+	struct arm_region r;
+
+	while (region(fdt, node, first++, &r))
+		arm_platform_guard(p, r);
 }
 
 static bool take_gic_v3(const void *fdt, int gic, struct arm_platform *p)
@@ -203,7 +208,8 @@ bool arm_platform_from_devicetree(const void *fdt, size_t size, struct arm_platf
 	/* First, so that whatever else is missing can be said. */
 	take_console(fdt, out);
 	take_psci(fdt, out);
-	for (int node = -1; (node = devicetree_find(fdt, node, guarded_names)) >= 0;)
+	/* Those that the tree calls disabled are there all the same. */
+	for (int node = -1; (node = devicetree_find_any(fdt, node, guarded_names)) >= 0;)
 		guard(fdt, node, 0, out);
 	return take_timer(fdt, out);
 }

@@ -25,6 +25,14 @@ static const _Alignas(8) unsigned char soc[] = {
 };
 static struct arm_platform p;
 
+static bool guards(uint64_t phys)
+{
+	for (unsigned i = 0; i < p.guarded_count; i++)
+		if (phys >= p.guarded[i].phys && phys - p.guarded[i].phys < p.guarded[i].size)
+			return true;
+	return false;
+}
+
 static void tree_of_a_plain_machine(void **state)
 {
 	(void)state;
@@ -64,6 +72,8 @@ static void tree_with_everything_elsewhere(void **state)
 	assert_int_equal(p.console.interrupt.id, 72);
 	assert_false(p.console.interrupt.level);
 	assert_int_equal(p.console.clock_hz, 48000000);
+	assert_true(guards(0x100500000) && guards(0x10051ffff));
+	assert_false(guards(0x100520000));
 }
 
 static void tree_of_a_small_board(void **state)
@@ -79,6 +89,7 @@ static void tree_of_a_small_board(void **state)
 	assert_int_equal(p.console.register_shift, 2);
 	assert_int_equal(p.console.register_bytes, 4);
 	assert_int_equal(p.console.interrupt.id, 125);
+	assert_true(guards(0xff800000));
 }
 
 /* The tree with one string in it replaced by another of the same length. */
@@ -263,14 +274,6 @@ static void tables_with_a_redistributor_for_each_cpu(void **state)
 	assert_int_equal(p.redistributors[1].size, 0x20000);
 }
 
-static bool guards(uint64_t phys)
-{
-	for (unsigned i = 0; i < p.guarded_count; i++)
-		if (phys >= p.guarded[i].phys && phys - p.guarded[i].phys < p.guarded[i].size)
-			return true;
-	return false;
-}
-
 /* Doorbells of message-signalled interrupts and IOMMUs, of both generations. */
 static void tables_with_what_is_not_given_away(void **state)
 {
@@ -303,6 +306,13 @@ static void tables_with_what_is_not_given_away(void **state)
 	assert_true(guards(0x9050000) && guards(0x906ffff));
 	assert_true(guards(0x7000000) && guards(0x703ffff));
 	assert_false(guards(0x8021000) || guards(0x80a0000) || guards(0x9070000) || guards(0x7040000));
+	/* No room is no secret. */
+	assert_int_equal(p.guarded_count, 4);
+	assert_int_equal(p.guarded_lost, 0);
+	for (unsigned i = 0; i < ARM_GUARDED_MAX; i++)
+		arm_platform_guard(&p, (struct arm_region){0x1000, 0x1000});
+	assert_int_equal(p.guarded_count, ARM_GUARDED_MAX);
+	assert_int_equal(p.guarded_lost, 4);
 	/* A node that says it has no length ends the list. */
 	put(at + 1, 0, 2);
 	finish_table(IORT, "IORT", 48 + 20 + 68 + 76);

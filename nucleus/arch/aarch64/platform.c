@@ -96,5 +96,8 @@ int platform_init(void)
 		return -ENODEV;
 	tell_console();
 	log_printf("platform: described by %s\n", source);
+	if (platform.guarded_lost)
+		log_printf("platform: %u IOMMUs and doorbells beyond %d are not kept from drivers (ARM_GUARDED_MAX)\n",
+			   platform.guarded_lost, ARM_GUARDED_MAX);
 	return 0;
 }
