@@ -71,6 +71,8 @@ struct frame_link {
 enum : uint64_t {
 	PSTATE_FLAGS = 0xf0000000,	  /* N, Z, C, V */
 	PSTATE_KEPT = 0x03001000 | 0xc00, /* TCO, DIT, SSBS, BTYPE: whatever they are, they are the process's own */
+	/* A handler begins with no branch under way and with tag checks, and goes on with the rest. */
+	PSTATE_IN_HANDLER = PSTATE_FLAGS | 0x01001000,
 	NO_SYSCALL = UINT64_MAX,
 };
 /* ESR_EL1 (Arm ARM, DDI 0487, D19.2.37), as far as a process sees it. */
@@ -168,7 +170,7 @@ int arch_signal_frame(struct user_regs *regs, const struct arch_signal_delivery 
 	regs->x[30] = return_address(&d->action);
 	regs->sp = at;
 	regs->pc = d->action.handler;
-	regs->pstate &= PSTATE_FLAGS;
+	regs->pstate &= PSTATE_IN_HANDLER;
 	regs->orig_syscall = NO_SYSCALL;
 	return 0;
 }

@@ -223,7 +223,15 @@ static void handlers_return_without_a_restorer(void)
 	}
 }
 
-static uint64_t flag;
+static uint64_t flag, timing_in_handler;
+
+static uint64_t read_timing(void)
+{
+	uint64_t value;
+
+	asm volatile("mrs %0, s3_3_c4_c2_5" : "=r"(value)::"memory");
+	return value;
+}
 
 static void set_flag(int signal, siginfo_t *info, void *context)
 {
@@ -232,6 +240,8 @@ static void set_flag(int signal, siginfo_t *info, void *context)
 	(void)signal;
 	(void)info;
 	count++;
+	if (getauxval(AT_HWCAP) & HWCAP_DIT)
+		timing_in_handler = read_timing();
 	frame->uc_mcontext.pstate |= flag;
 	frame->uc_mcontext.pc += 4;
 }
@@ -250,9 +260,10 @@ static void frames_may_have_the_process_s_own_flags(void)
 		asm volatile("brk #0" ::: "memory");
 		EQUAL(count, i + 1);
 	}
+	/* The second frame had it, and no handler after that begins without. */
 	if (getauxval(AT_HWCAP) & HWCAP_DIT) {
-		asm volatile("mrs %0, s3_3_c4_c2_5" : "=r"(value)::"memory");
-		EQUAL(value, DIT);
+		EQUAL(read_timing(), DIT);
+		EQUAL(timing_in_handler, DIT);
 	}
 	if (getauxval(AT_HWCAP) & HWCAP_SSBS) {
 		asm volatile("mrs %0, s3_3_c4_c2_6" : "=r"(value)::"memory");
