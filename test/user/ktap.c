@@ -195,10 +195,27 @@ static void on_alarm(int signal)
 	kill(running, SIGKILL);
 }
 
-/* Ends what the case left behind. Orphans of it come to us where the kernel knows subreapers. */
-static void end_leftovers(void)
+static bool is_crash(int status)
 {
-	while (waitpid(-1, nullptr, WNOHANG) == 0) {
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP};
+
+	for (size_t i = 0; WIFSIGNALED(status) && i < sizeof(signals) / sizeof(*signals); i++)
+		if (WTERMSIG(status) == signals[i])
+			return true;
+	return false;
+}
+
+/* Ends what the case left behind. Orphans of it come to us where the kernel knows subreapers. Returns how one of them
+ * crashed that nobody had waited for, or 0. */
+static int end_leftovers(void)
+{
+	int status, crash = 0;
+
+	for (pid_t ended; (ended = waitpid(-1, &status, WNOHANG)) >= 0;) {
+		if (ended > 0) {
+			crash = is_crash(status) ? status : crash;
+			continue;
+		}
 		DIR *dir = opendir("/proc");
 
 		for (struct dirent *entry; dir != nullptr && (entry = readdir(dir)) != nullptr;) {
@@ -213,10 +230,11 @@ static void end_leftovers(void)
 				close(fd);
 		}
 		if (dir == nullptr)
-			return;
+			break;
 		closedir(dir);
 		usleep(1000);
 	}
+	return crash;
 }
 
 /* Returns the wait status of the case. */
@@ -244,12 +262,12 @@ static int run_case(const struct ktap_case *test)
 		;
 	alarm(0);
 	kill(-running, SIGKILL);
-	end_leftovers();
+	int crash = end_leftovers();
 	remove_tree(directory);
-	/* A child that nobody waited for. */
-	if (check_failed != nullptr && *check_failed && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		status = EXIT_FAILED << 8;
-	return status;
+	/* Children that nobody waited for. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && check_failed != nullptr && *check_failed)
+		return EXIT_FAILED << 8;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? crash : status;
 }
 
 static void report(const struct ktap_case *test, size_t number, int status, size_t *failed)

@@ -42,7 +42,8 @@ int ktap_main(int argc, char **argv, const struct ktap_case *cases, size_t count
 /* Prints a KTAP diagnostic line. */
 [[gnu::format(printf, 1, 2)]] void ktap_note(const char *format, ...);
 
-/* Ends the case as failed, from any process or thread of it, waited for or not. */
+/* Ends the case as failed, from any process or thread of it, waited for or not. A process that crashed and that nobody
+ * waited for makes it fail too. */
 [[noreturn, gnu::format(printf, 3, 4)]]
 void ktap_fail(const char *file, int line, const char *format, ...);
 
