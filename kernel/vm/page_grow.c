@@ -259,6 +259,8 @@ static bool give_blocks(enum page_kind kind)
 	}
 }
 
+static uint32_t reliefs; /* how often the nucleus was given something; atomic */
+
 static bool give_all_blocks(void)
 {
 	mutex_lock(&grow_lock);
@@ -266,14 +268,31 @@ static bool give_all_blocks(void)
 	/* Blocks that carry their own part of the page array never become whole; these were
 	 * borrowed. */
 	given |= give_blocks(KIND_KERNEL);
+	if (given)
+		__atomic_fetch_add(&reliefs, 1, __ATOMIC_RELEASE);
 	mutex_unlock(&grow_lock);
 	return given;
 }
 
+/* Whether the nucleus was given something since this thread asked last: its call may have failed just before that, and
+ * the one who gave has left nothing for it to give. */
+static bool others_gave(void)
+{
+	struct thread *t = thread_current();
+	uint32_t now = __atomic_load_n(&reliefs, __ATOMIC_ACQUIRE);
+	bool some = t->reliefs_seen != now;
+
+	t->reliefs_seen = now;
+	return some;
+}
+
 bool page_relieve_nucleus(void)
 {
+	if (others_gave())
+		return true;
 	page_cpu_drain();
-	return give_all_blocks() || (shrink_caches(4 * BLOCK_FRAMES) && give_all_blocks());
+	bool given = give_all_blocks() || (shrink_caches(4 * BLOCK_FRAMES) && give_all_blocks());
+	return others_gave() || given;
 }
 
 void page_register_shrinker(struct shrinker *s)

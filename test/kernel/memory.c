@@ -189,7 +189,36 @@ static void resize(void)
 	EXPECT(kmalloc((2 << 20) + 1) == nullptr);
 }
 
+static uint32_t answers;
+
+/* Whoever asks after somebody else has given all there was may try again, once. */
+static void ask_twice(void *)
+{
+	uint32_t first = page_relieve_nucleus(), second = page_relieve_nucleus();
+
+	__atomic_store_n(&answers, 4 | first << 1 | second, __ATOMIC_SEQ_CST);
+}
+
+static void relief_by_another(void)
+{
+	static struct page *pages[3 * 512];
+	unsigned given = 0, n = 0, more;
+
+	/* Whole blocks that are free: some of these. */
+	while (n < ARRAY_LEN(pages) && (more = page_alloc_user_batch(pages + n, ARRAY_LEN(pages) - n, false)) > 0)
+		n += more;
+	page_put_batch(pages, n);
+	while (page_relieve_nucleus())
+		given++;
+	EXPECT(given > 0);
+	__atomic_store_n(&answers, 0, __ATOMIC_SEQ_CST);
+	(void)start_thread(ask_twice, nullptr, -1);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&answers, __ATOMIC_SEQ_CST) != 0));
+	EXPECT_EQ(answers, 4 | 2);
+}
+
 KTEST_SUITE(memory, KTEST("user pages are apart, counted, clean", user_pages),
 	    KTEST("kernel runs are aligned and apart", kernel_runs), KTEST("heap objects of all sizes", heap_sizes),
 	    KTEST("twenty thousand allocations", heap_churn), KTEST("objects are resized and copied", resize),
-	    KTEST("counts return", counts_return), KTEST("memory runs out and comes back", exhaustion));
+	    KTEST("counts return", counts_return), KTEST("memory runs out and comes back", exhaustion),
+	    KTEST("memory that another gave the nucleus", relief_by_another));

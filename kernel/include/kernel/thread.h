@@ -26,7 +26,8 @@ struct thread {
 	bool storm;		     /* nothing but faults: it ends */
 	bool interruptible;	     /* parked so that a signal wakes it; atomic */
 	uint32_t tid;
-	uint32_t held_count; /* locks held; those beyond HELD_LOCKS_MAX are counted only */
+	uint32_t reliefs_seen; /* page_relieve_nucleus: of all that gave memory back */
+	uint32_t held_count;   /* locks held; those beyond HELD_LOCKS_MAX are counted only */
 	char name[16];
 	void *stack;		  /* kernel stack, lowest address */
 	struct list process_link; /* in process->threads */
