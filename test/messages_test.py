@@ -27,6 +27,7 @@ ARCH = os.environ.get("STELLUX_ARCH", "x86_64")
 ASKS = {"x86_64": "serial", "aarch64": "measure"}[ARCH]
 OFF_WORDS = {"x86_64": [r"serial: .*elevate= refuses: there is no serial console", r"tty: no terminal was found: .* without a console"],
              "aarch64": ["/bin/true exited with status 0"]}[ARCH]
+NOBODY_WORDS = {"x86_64": OFF_WORDS, "aarch64": [r"(?m)^.*measure.*refused"]}[ARCH]
 TWO_LINES = ARCH == "x86_64"
 
 # Name, command line, kernel, whether with a second serial line, what the first line must say, what the second.
@@ -34,7 +35,9 @@ CASES = [
     ("a component that is none, and one that does not ask, in elevate=", f"elevate=nosuch,core,serial {RUN}", "stellux", False,
      [rf"elevate=nosuch: no component is called that; .*all, off.* {ASKS}", r"elevate=core: that component does not ask", "powering off"], []),
     ("nothing but a wrong name in elevate=: the default holds", f"elevate=nosuch {RUN}", "stellux", False,
-     [r"elevate=nosuch names nobody who asks to elevate; using all", "/bin/true exited with status 0", "powering off"], []),
+     [r"elevate=nosuch names no component; using all", "/bin/true exited with status 0", "powering off"], []),
+    ("nobody in elevate= who asks: nobody elevates", 'elevate=core init.run="/bin/cat /proc/components"', "stellux", False,
+     [r"elevate=core: that component does not ask", *NOBODY_WORDS, "powering off"], []),
     ("elevate=off: a serial line that ports are needed for says why it falls silent", f"elevate=off {RUN}", "stellux", False,
      [*OFF_WORDS, "powering off"], []),
     ("a mode that is none in dynpriv=", f"dynpriv=wrong {RUN}", "stellux", False,

@@ -193,16 +193,15 @@ static void check_elevate_option(const char *option)
 		size_t n = next_word(&list, &word);
 		const struct component *c = find(word, n);
 
-		if (c != nullptr && c->asks_elevate)
-			somebody = true;
-		else
+		somebody |= c != nullptr;
+		if (c == nullptr || !c->asks_elevate)
 			log_warn("core: elevate=%.*s: %s; give all, off, or some of:%s", (int)n, word,
 				 c == nullptr ? "no component is called that"
 					      : "that component does not ask to elevate",
 				 asking);
 	}
 	if (!somebody)
-		log_warn("core: elevate=%s names nobody who asks to elevate; using all", option);
+		log_warn("core: elevate=%s names no component; using all", option);
 }
 
 void component_init(void)

@@ -40,7 +40,7 @@ static bool allows(const char *name)
 }
 
 /* A list in which nobody recognises himself is a slip of the keyboard, not a policy: then the default holds. The kernel
- * announces first whom the list names. `off` stays off. */
+ * announces first whom the list names, whether they ask or not. `off` stays off. */
 static bool grants(const char *name)
 {
 	if (allows(name))
@@ -78,7 +78,8 @@ long call_component_register(uint32_t id, uint64_t low, uint64_t high, uint32_t 
 		memcpy(components[id].name + 8, &high, 8);
 		components[id].name[15] = '\0';
 		components[id].registered = true;
-		components[id].may_elevate = asks && grants(components[id].name);
+		/* One that does not ask may still be whom the list names. */
+		components[id].may_elevate = grants(components[id].name) && asks;
 		result = components[id].may_elevate;
 	}
 	nucleus_lock_release();
