@@ -66,12 +66,11 @@ static void control_registers(void)
 	sysreg_write(sctlr_el1, SCTLR_M | SCTLR_C | SCTLR_SA | SCTLR_SA0 | SCTLR_SED | SCTLR_EOS | SCTLR_I | SCTLR_DZE |
 					(cpu_features.unequal_caches ? 0 : SCTLR_UCT) | SCTLR_NTWI | SCTLR_NTWE |
 					SCTLR_WXN | SCTLR_TSCXT | SCTLR_EIS |
-					/* Exceptions leave PAN as it is, except where all kernel code is privileged:
-					 * brackets use their caller's data. */
-					(privilege_mode == MODE_OFF ? 0 : SCTLR_SPAN) | SCTLR_UCI | SCTLR_NTLSMD |
-					SCTLR_LSMAOE);
+					/* Exceptions set PAN. Brackets and privileged threads, which use
+					 * their caller's data, begin without it: the gates say so. */
+					(cpu_features.pan ? 0 : SCTLR_SPAN) | SCTLR_UCI | SCTLR_NTLSMD | SCTLR_LSMAOE);
 	if (cpu_features.pan)
-		sysreg_write(SYS_PAN, privilege_mode == MODE_OFF ? PSTATE_PAN : 0);
+		sysreg_write(SYS_PAN, PSTATE_PAN);
 	sysreg_write(cpacr_el1, CPACR_FPEN);
 	/* No breakpoints, no single step; the OS lock, which holds debug state through power-down, is open. */
 	sysreg_write(mdscr_el1, MDSCR_TDCC);

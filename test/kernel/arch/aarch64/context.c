@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The process context of a thread on arm64: what regs_set, fpu_set and tls_set take, force and refuse. */
+#include "registers.h"
+
 #include <test/kernel/ktest.h>
 
 #include <abi/errno.h>
@@ -168,8 +170,19 @@ static void bad_fpu_state(void)
 	EXPECT(fpu()->fpcr == 0 && fpu()->fpsr == 0);
 }
 
+/* An exception sets PAN (SCTLR_EL1.SPAN is clear), so what EL0 can access the nucleus cannot, but by its own map. */
+static void nucleus_reaches_nothing_of_el0(void)
+{
+	enum : uint64_t { SPAN = 1 << 23, PAN_SHIFT = 20 };
+	uint64_t control, features;
+
+	read_control_registers(&control, &features);
+	EXPECT(!(features >> PAN_SHIFT & 15) || !(control & SPAN));
+}
+
 KTEST_SUITE(context, KTEST("selectors and flags are forced", registers_are_forced),
 	    KTEST("addresses beyond a process's are refused", bad_registers),
 	    KTEST("registers are cloned to a thread that never ran", clone_registers),
 	    KTEST("thread-local bases", thread_locals), KTEST("floating-point state goes out and in", fpu_state),
-	    KTEST("malformed floating-point state is refused", bad_fpu_state));
+	    KTEST("malformed floating-point state is refused", bad_fpu_state),
+	    KTEST("what EL0 can access the nucleus does not reach", nucleus_reaches_nothing_of_el0));
