@@ -35,7 +35,8 @@ enum : uint64_t {
 	NUMBER_BETWEEN = 1,
 	FIRST_NUMBER = 2,
 	GENERATION = NUMBER_MASK + 1, /* struct space, number: generation above, number below */
-	FLUSH_PAGES_MAX = 64,	      /* from there on everything of the space goes */
+	FLUSH_PAGES_MAX = 64,	      /* beyond that everything of the space goes */
+	BROADCAST_PAGES_MAX = 16,     /* the same where each page makes all CPUs answer */
 	TLBI_VA_MASK = (1ull << 44) - 1,
 };
 
@@ -228,7 +229,7 @@ static void invalidate_here(uint64_t number, uint64_t va, uint64_t end)
 
 static void invalidate_everywhere(uint64_t number, uint64_t va, uint64_t end)
 {
-	if ((end - va) >> PAGE_SHIFT > FLUSH_PAGES_MAX) {
+	if ((end - va) >> PAGE_SHIFT > BROADCAST_PAGES_MAX) {
 		__asm__ volatile("tlbi aside1is, %0" : : "r"(number) : "memory");
 		return;
 	}
