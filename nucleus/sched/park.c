@@ -30,6 +30,7 @@ bool sched_preemptible(struct cpu *cpu)
 	} else if (now - r->preempt_held_since_ns > HOLD_LIMIT_NS) {
 		report_preemption_held(r, page->preempt_count);
 		r->preempt_held_since_ns = 0;
+		sched_excuse_current(cpu);
 		return true;
 	}
 	return false;

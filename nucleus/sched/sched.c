@@ -141,6 +141,15 @@ void sched_account(struct record *r, bool in_process)
 		queue_of(r->cpu)->virtual_now = r->vruntime;
 }
 
+/*
+ * What the current thread has run is not held against it. It is made to leave although it holds something: whoever
+ * waits for that, spinning and yielding, would have to use up as much time first.
+ */
+void sched_excuse_current(struct cpu *cpu)
+{
+	cpu->current->vruntime = queue_of(cpu)->virtual_now - WAKE_CREDIT_NS;
+}
+
 /* The CPU a woken thread goes to: where it was if that is idle, else an idle one, else where it was. */
 static struct cpu *place(struct record *r)
 {

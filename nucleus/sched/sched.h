@@ -104,6 +104,8 @@ void sched_set_affinity(struct record *r, uint64_t mask);
  * view. */
 bool sched_preemptible(struct cpu *cpu);
 void sched_account(struct record *r, bool in_process);
+/* The current thread, which is made to leave while it does not want to, goes on before others. */
+void sched_excuse_current(struct cpu *cpu);
 
 /* The architecture's part of a switch (arch/switch.c). */
 void arch_thread_init(struct record *r);
