@@ -3,9 +3,14 @@
  * Wait queues (kernel/wait.h). A waiter is on its thread's stack; being in the queue is guarded by
  * the queue's spinlock, and waking happens under it, so the waiter and its thread live until the
  * wake is done. Woken waiters stay in the queue: they remove themselves.
+ *
+ * But those of wait_event are taken out by who wakes them, and need the lock no more once their
+ * condition holds: a thousand threads that one event wakes would all wait for the lock which the
+ * one that is waking them still holds.
  */
 #include <kernel/slab.h>
 #include <kernel/wait.h>
+#include <nucleus/calls.h>
 
 void wait_queue_init(struct wait_queue *q)
 {
@@ -35,13 +40,12 @@ void shared_wait_put(struct shared_wait *w)
 		kfree(w);
 }
 
-static void enter(struct wait_queue *q, struct waiter *w, bool exclusive, bool (*wake)(struct waiter *w))
+static void enter(struct waiter *w)
 {
-	w->wake = wake;
-	w->thread = thread_current();
-	w->queue = q;
-	w->exclusive = exclusive;
+	struct wait_queue *q = w->queue;
+
 	spin_lock(&q->lock);
+	w->queued = true;
 	list_push_back(&q->waiters, &w->link);
 	spin_unlock(&q->lock);
 	/* Being in the queue must be visible before the caller looks at its condition (see
@@ -49,19 +53,39 @@ static void enter(struct wait_queue *q, struct waiter *w, bool exclusive, bool (
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-void wait_add(struct wait_queue *q, struct waiter *w)
+static void add_thread(struct wait_queue *q, struct waiter *w, bool once)
 {
 	struct thread *t = thread_current();
 
+	*w = (struct waiter){.thread = t, .queue = q, .once = once};
 	list_push_front(&t->waits, &w->thread_link);
 	t->wait_count++;
-	enter(q, w, false, nullptr);
+	enter(w);
+}
+
+void wait_add(struct wait_queue *q, struct waiter *w)
+{
+	add_thread(q, w, false);
+}
+
+void wait_add_once(struct wait_queue *q, struct waiter *w)
+{
+	add_thread(q, w, true);
+}
+
+bool wait_requeue(struct waiter *w)
+{
+	if (__atomic_load_n(&w->queued, __ATOMIC_ACQUIRE))
+		return false;
+	enter(w);
+	return true;
 }
 
 void wait_add_callback(struct wait_queue *q, struct waiter *w, bool exclusive, bool (*wake)(struct waiter *w))
 {
+	*w = (struct waiter){.thread = thread_current(), .queue = q, .exclusive = exclusive, .wake = wake};
 	list_init(&w->thread_link);
-	enter(q, w, exclusive, wake);
+	enter(w);
 }
 
 void wait_remove(struct waiter *w)
@@ -73,6 +97,9 @@ void wait_remove(struct waiter *w)
 		list_remove(&w->thread_link);
 		w->thread->wait_count--;
 	}
+	/* Acquire: who took it out is done with it. */
+	if (!__atomic_load_n(&w->queued, __ATOMIC_ACQUIRE))
+		return;
 	spin_lock(&q->lock);
 	list_remove(&w->link);
 	spin_unlock(&q->lock);
@@ -91,13 +118,19 @@ static bool wake(struct waiter *w)
 {
 	if (w->wake != nullptr)
 		return w->wake(w);
-	thread_unpark(w->thread);
+	uint32_t handle = thread_page_of(w->thread)->handle;
+	if (w->once) {
+		list_remove(&w->link);
+		/* From here on the waiter may be gone, and the thread: then its handle is stale. */
+		__atomic_store_n(&w->queued, false, __ATOMIC_RELEASE);
+	}
+	(void)nucleus_unpark(handle);
 	return true;
 }
 
 void wait_wake_all(struct wait_queue *q)
 {
-	struct waiter *w, *served = nullptr;
+	struct waiter *w, *next, *served = nullptr;
 
 	/* A waiter adds itself before it looks at its condition, and the caller has changed the
 	 * condition before this look: with the fence one of the two sees the other, and an empty
@@ -106,7 +139,7 @@ void wait_wake_all(struct wait_queue *q)
 	if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
 		return;
 	spin_lock(&q->lock);
-	list_for_each(w, &q->waiters, link) {
+	list_for_each_safe(w, next, &q->waiters, link) {
 		bool one = w->exclusive && w->wake != nullptr;
 
 		if ((!one || served == nullptr) && wake(w) && one)
@@ -122,15 +155,17 @@ void wait_wake_all(struct wait_queue *q)
 
 void wait_wake_one(struct wait_queue *q)
 {
-	struct waiter *w;
+	struct waiter *w, *next;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
 		return;
 	spin_lock(&q->lock);
-	list_for_each(w, &q->waiters, link) {
+	list_for_each_safe(w, next, &q->waiters, link) {
+		bool exclusive = w->exclusive;
+
 		wake(w);
-		if (!w->exclusive)
+		if (!exclusive)
 			continue;
 		/* To the back, so that the next wake reaches another one. */
 		list_remove(&w->link);

@@ -22,6 +22,8 @@ struct waiter {
 				    out; not with a callback */
 	struct thread *thread;
 	struct wait_queue *queue;
+	bool once;	/* who wakes it takes it out of the queue */
+	bool queued;	/* atomic: false once it was taken out so */
 	bool exclusive; /* of these one is enough: wait_wake_one, and with a callback wait_wake_all, stop there */
 	/* Called in place of waking the thread, with the queue's spinlock held: must not sleep. Returns whether
 	 * somebody was waiting there. nullptr: unpark. */
@@ -38,6 +40,10 @@ void shared_wait_put(struct shared_wait *w);
 #define WAIT_QUEUE_INIT(name) {.lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters)}
 void wait_queue_init(struct wait_queue *q);
 void wait_add(struct wait_queue *q, struct waiter *w); /* w->thread = current */
+/* The same for one wake: before each sleep wait_requeue() puts it back if it was woken, and says true if so: then the
+ * condition is to be looked at again. */
+void wait_add_once(struct wait_queue *q, struct waiter *w);
+[[nodiscard]] bool wait_requeue(struct waiter *w);
 void wait_add_callback(struct wait_queue *q, struct waiter *w, bool exclusive, bool (*wake)(struct waiter *w));
 void wait_remove(struct waiter *w);
 /* Takes the current thread out of all queues but the `count` it entered first (containment). */
@@ -54,12 +60,14 @@ bool signal_pending_current(void);
 		int wait_result_ = 0;                                                                                  \
 		if (!(cond)) {                                                                                         \
 			struct waiter waiter_;                                                                         \
-			wait_add((q), &waiter_);                                                                       \
+			wait_add_once((q), &waiter_);                                                                  \
 			while (!(cond)) {                                                                              \
 				if ((interruptible) && signal_pending_current()) {                                     \
 					wait_result_ = -ERESTARTSYS;                                                   \
 					break;                                                                         \
 				}                                                                                      \
+				if (wait_requeue(&waiter_))                                                            \
+					continue;                                                                      \
 				int park_ = (interruptible) ? thread_park_interruptible(deadline_ns)                   \
 							    : thread_park(deadline_ns);                                \
 				if (park_ == -ETIMEDOUT) {                                                             \
