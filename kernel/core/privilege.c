@@ -3,7 +3,8 @@
  * /proc/privilege: how often each CPU and each component crosses the privilege boundary and where
  * the time goes, as the nucleus counts it. Writing `on` or `off` switches the accounting, which is
  * patched into the gates only while it is on. Lines: `cpu N key value…`, `component NAME key
- * value…`; privtop(1) reads them. `-`: not counted now. Interrupts, faults and idleness always are.
+ * value…`; privtop(1) reads them. `-`: not counted now. Interrupts, faults, invalidations and
+ * idleness always are.
  */
 #include "core.h"
 
@@ -50,9 +51,8 @@ static void show_cpu(struct text_buffer *b, uint32_t cpu, bool on)
 	show_value(b, "exit", a.exit, on);
 	show_value(b, "irq", a.irq, true);
 	show_value(b, "fault", a.fault, true);
-	/* Those outside the gates are always counted, which is no number to show. */
 	show_value(b, "view_switch", a.view_switch, on);
-	show_value(b, "tlb_flush", a.tlb_flush, on);
+	show_value(b, "tlb_flush", a.tlb_flush, true);
 	show_value(b, "lowered_ns", a.lowered_ns, on);
 	show_value(b, "elevated_ns", a.elevated_ns, on);
 	show_value(b, "nucleus_ns", a.nucleus_ns, on);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Switching and reading the gate accounts. The counts are kept by the entry code itself, in counter ticks where they
- * are times; reading converts them. Interrupts, faults, view switches and invalidations outside the gates are always
- * counted: they are rare.
+ * are times; reading converts them. What never happens in the gates is always counted: interrupts, faults,
+ * invalidations and the time in the idle loop. View switches happen in the gates too, so outside they count only while
+ * these do.
  */
 #include "gate/account.h"
 #include "boot/boot.h"

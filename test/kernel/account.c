@@ -177,6 +177,8 @@ static void system_calls(void)
 	after = cpu_account();
 	EXPECT_EQ(after.syscall, before.syscall);
 	EXPECT_EQ(after.exit, before.exit);
+	/* Not the thread's switches to and from the process either, which are outside the gates. */
+	EXPECT_EQ(after.view_switch, before.view_switch);
 }
 
 static void rare_events(void)

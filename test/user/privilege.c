@@ -266,6 +266,7 @@ static void nothing_is_counted_while_off(void)
 	CHECK(strstr(text, "\naccounting off\n") != nullptr);
 	/* What is not counted is not shown as a number; what always is, is. */
 	CHECK(strstr(text, " syscall - ") != nullptr && strstr(text, " user_ns - ") != nullptr);
+	CHECK(strstr(text, " view_switch - ") != nullptr && strstr(text, " tlb_flush - ") == nullptr);
 	CHECK(strstr(text, " irq - ") == nullptr && strstr(text, " idle_ns -") == nullptr);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
 		uint64_t before, grown, limit;

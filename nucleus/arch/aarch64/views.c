@@ -195,7 +195,7 @@ void view_load(uint64_t ttbr0, uint64_t ttbr1, bool kernel)
 {
 	if (sysreg_read(ttbr0_el1) == ttbr0 && sysreg_read(ttbr1_el1) == ttbr1)
 		return;
-	cpu_this()->counts.view_switch++;
+	cpu_this()->counts.view_switch += cpu_this()->accounting;
 	if (privilege_mode == MODE_DRIVERS) {
 		/* Here process views show the kernel's memory too, closed to EL0, and lowered threads need it open: in
 		 * either order of the two registers one kind could be cached under the number of the other. */

@@ -21,7 +21,7 @@ static void cr3_load(struct cpu *cpu, uint64_t cr3)
 {
 	if (!((cr3_read() ^ cr3) & ~CR3_NO_FLUSH))
 		return;
-	cpu->counts.view_switch++;
+	cpu->counts.view_switch += cpu->accounting;
 	cr3_write(cr3);
 }
 
