@@ -28,6 +28,9 @@ ASKS = {"x86_64": "serial", "aarch64": "measure"}[ARCH]
 OFF_WORDS = {"x86_64": [r"serial: .*elevate= refuses: there is no serial console", r"tty: no terminal was found: .* without a console"],
              "aarch64": ["/bin/true exited with status 0"]}[ARCH]
 NOBODY_WORDS = {"x86_64": OFF_WORDS, "aarch64": [r"(?m)^.*measure.*refused"]}[ARCH]
+# What becomes of an option that one architecture knows; cortex-a72 has numbers of 16 bits.
+ASID_WORDS = {"x86_64": [r"nobody knows the option asid_bits=9 "], "aarch64": [r"asid_bits=9 is none of 8, 16; using 16"]}[ARCH]
+NO_ASID_WORDS = {"x86_64": [r"nobody knows the option asid_bits= "], "aarch64": [r"asid_bits= is none of 8, 16; using 16"]}[ARCH]
 TWO_LINES = ARCH == "x86_64"
 
 # Name, command line, kernel, whether with a second serial line, what the first line must say, what the second.
@@ -44,6 +47,8 @@ CASES = [
      [r"dynpriv=wrong is none of full, drivers, off; using full", "powering off"], []),
     ("an option that nobody knows", f"dynprv=off {RUN}", "stellux", False,
      [r"nobody knows the option dynprv=off ", "powering off"], []),
+    ("asid_bits= with a length that is none", f"asid_bits=9 {RUN}", "stellux", False, [*ASID_WORDS, "powering off"], []),
+    ("asid_bits= without a length", f"asid_bits= {RUN}", "stellux", False, [*NO_ASID_WORDS, "powering off"], []),
     ("a terminal that is none in console=: every terminal is told", f"console=nosuch {RUN}", "stellux", TWO_LINES,
      [r"console=nosuch names no terminal; there are:.*; the console is ", "/bin/true exited with status 0", "powering off"],
      [r"console=nosuch names no terminal; there are:.*; the console is "] if TWO_LINES else []),

@@ -6,6 +6,7 @@
  */
 #include "core.h"
 
+#include <arch/options.h>
 #include <kernel/cmdline.h>
 #include <kernel/log.h>
 #include <lib/string.h>
@@ -77,8 +78,8 @@ const char *cmdline_get_nth(const char *name, unsigned index, char *buf, size_t 
 }
 
 /* Everything that the nucleus, the kernel, its tests and user/init look for; init's own begin with "init.". */
-static const char *const known[] = {"dynpriv", "elevate", "asid_bits", "console", "init",
-				    "quiet",   "debug",	  "loglevel",  "ktest"};
+static const char *const known[] = {
+	ARCH_OPTIONS "dynpriv", "elevate", "console", "init", "quiet", "debug", "loglevel", "ktest"};
 
 static bool is_known(const char *name, size_t length)
 {

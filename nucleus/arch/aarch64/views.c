@@ -55,10 +55,14 @@ static void number_take(uint64_t n)
 static void choose_number_bits(void)
 {
 	char bits[8];
-	bool small = cmdline_value(limine_cmdline(), "asid_bits", bits, sizeof(bits)) && !strcmp(bits, "8");
+	bool given = cmdline_value(limine_cmdline(), "asid_bits", bits, sizeof(bits));
+	bool small = given && !strcmp(bits, "8");
 
 	if (cpu_features.asid16 && !small)
 		number_count = NUMBER_MASK + 1;
+	if (given && !small && (strcmp(bits, "16") != 0 || !cpu_features.asid16))
+		log_printf("boot: asid_bits=%s is none of %s; using %s\n", bits,
+			   cpu_features.asid16 ? "8, 16" : "what this CPU has, 8", cpu_features.asid16 ? "16" : "8");
 	cpu_features.asid16 = number_count > 256;
 	number_take(0);
 	number_take(NUMBER_BETWEEN);
