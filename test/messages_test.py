@@ -49,6 +49,8 @@ CASES = [
      [r"nobody knows the option dynprv=off ", "powering off"], []),
     ("asid_bits= with a length that is none", f"asid_bits=9 {RUN}", "stellux", False, [*ASID_WORDS, "powering off"], []),
     ("asid_bits= without a length", f"asid_bits= {RUN}", "stellux", False, [*NO_ASID_WORDS, "powering off"], []),
+    ("a first program that is none", "init=/nosuch", "stellux", False,
+     [r"cannot execute /nosuch, the first process \(error -2\): name another with init= .*; the machine is switched off"], []),
     ("a terminal that is none in console=: every terminal is told", f"console=nosuch {RUN}", "stellux", TWO_LINES,
      [r"console=nosuch names no terminal; there are:.*; the console is ", "/bin/true exited with status 0", "powering off"],
      [r"console=nosuch names no terminal; there are:.*; the console is "] if TWO_LINES else []),

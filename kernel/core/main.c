@@ -18,7 +18,7 @@
 
 [[noreturn]] static void give_up(const char *what, int error)
 {
-	log_error("kernel: %s (error %d); the machine stops here", what, -error);
+	log_error("kernel: %s (error %d); the machine is switched off", what, -error);
 	log_settle();
 	nucleus_power(POWER_OFF);
 	thread_exit();

@@ -42,7 +42,9 @@ static void init_main(void *arg)
 	open_console();
 	int error = exec_kernel(path, argv, envp);
 	if (error != 0) {
-		log_error("process: cannot execute %s as PID 1 (error %d)", path, error);
+		log_error("process: cannot execute %s, the first process (error %d): name another with init= on the "
+			  "kernel command line; the machine is switched off",
+			  path, error);
 		log_settle();
 		(void)nucleus_power(POWER_OFF);
 		process_group_exit(127 << 8);
