@@ -28,6 +28,7 @@ ASKS = {"x86_64": "serial", "aarch64": "measure"}[ARCH]
 OFF_WORDS = {"x86_64": [r"serial: .*elevate= refuses: there is no serial console", r"tty: no terminal was found: .* without a console"],
              "aarch64": ["/bin/true exited with status 0"]}[ARCH]
 NOBODY_WORDS = {"x86_64": OFF_WORDS, "aarch64": [r"(?m)^.*measure.*refused"]}[ARCH]
+GRANTED = {"x86_64": "measure, serial", "aarch64": "measure"}[ARCH]
 # What becomes of an option that one architecture knows; cortex-a72 has numbers of 16 bits.
 ASID_WORDS = {"x86_64": [r"nobody knows the option asid_bits=9 "], "aarch64": [r"asid_bits=9 is none of 8, 16; using 16"]}[ARCH]
 NO_ASID_WORDS = {"x86_64": [r"nobody knows the option asid_bits= "], "aarch64": [r"asid_bits= is none of 8, 16; using 16"]}[ARCH]
@@ -42,7 +43,7 @@ CASES = [
     ("nobody in elevate= who asks: nobody elevates", 'elevate=core init.run="/bin/cat /proc/components"', "stellux", False,
      [r"elevate=core: that component does not ask", *NOBODY_WORDS, "powering off"], []),
     ("elevate=off: a serial line that ports are needed for says why it falls silent", f"elevate=off {RUN}", "stellux", False,
-     [*OFF_WORDS, "powering off"], []),
+     [*OFF_WORDS, "privilege: mode full, elevation for no component", "powering off"], []),
     ("a mode that is none in dynpriv=", f"dynpriv=wrong {RUN}", "stellux", False,
      [r"dynpriv=wrong is none of full, drivers, off; using full", "powering off"], []),
     ("an option that nobody knows", f"dynprv=off {RUN}", "stellux", False,
@@ -51,6 +52,8 @@ CASES = [
     ("asid_bits= without a length", f"asid_bits= {RUN}", "stellux", False, [*NO_ASID_WORDS, "powering off"], []),
     ("a first program that is none", "init=/nosuch", "stellux", False,
      [r"cannot execute /nosuch, the first process \(error -2\): name another with init= .*; the machine is switched off"], []),
+    ("the mode, and who may elevate: what the nucleus granted", f"dynpriv=drivers {RUN}", "stellux", False,
+     [rf"privilege: mode drivers, elevation for {GRANTED}[\r\n]", "powering off"], []),
     ("a terminal that is none in console=: every terminal is told", f"console=nosuch {RUN}", "stellux", TWO_LINES,
      [r"console=nosuch names no terminal; there are:.*; the console is ", "/bin/true exited with status 0", "powering off"],
      [r"console=nosuch names no terminal; there are:.*; the console is "] if TWO_LINES else []),

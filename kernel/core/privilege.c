@@ -116,7 +116,22 @@ static const struct proc_file privilege_file = {
 	.write = write_privilege,
 };
 
+/* What a log must say for it to be told from another's: the mode, and what the nucleus granted. */
+static void log_policy(void)
+{
+	const struct component *c;
+	char granted[256] = "";
+
+	for (uint32_t i = 0; (c = component_at(i)) != nullptr; i++)
+		if (c->may_elevate)
+			scnprintf(granted + strlen(granted), sizeof(granted) - strlen(granted), "%s%s",
+				  granted[0] == '\0' ? "" : ", ", c->name);
+	log_info("privilege: mode %s, elevation for %s", mode_name(boot_info()->mode),
+		 granted[0] == '\0' ? "no component" : granted);
+}
+
 void privilege_init(void)
 {
+	log_policy();
 	proc_register(&privilege_file);
 }
