@@ -18,7 +18,7 @@ endif
 $(eval $(call flags-file,$(B)/cmdline,$(strip $(CMDLINE) $(APPEND)) $(LOADER)))
 
 $(B)/limine.conf: $(B)/cmdline tools/mkconf
-	$(Q)tools/mkconf '$(strip $(CMDLINE) $(APPEND))' initramfs.cpio > $@
+	$(Q)tools/mkconf $(call quoted,$(strip $(CMDLINE) $(APPEND))) initramfs.cpio > $@
 
 # The name says nothing about debug or release, so that one path always runs; the
 # folder's own copy keeps both.

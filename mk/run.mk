@@ -9,20 +9,24 @@ MEM ?= 512M
 CPU ?= $(QEMU_CPU)
 GDB_PORT ?= 1234
 
+# A number alone means MiB, as in QEMU's -m; its size= would take it for bytes.
+MEM_SIZE = $(MEM)$(if $(filter %0 %1 %2 %3 %4 %5 %6 %7 %8 %9,$(MEM)),M)
+
 # The memory is only reserved, so that a small host can run a large machine.
-QEMU = $(QEMU_PROGRAM) $(QEMU_MACHINE) -bios $(FIRMWARE) -m $(MEM) -machine memory-backend=ram \
-	-object memory-backend-ram,id=ram,size=$(MEM),reserve=off \
+QEMU = $(QEMU_PROGRAM) $(QEMU_MACHINE) -bios $(FIRMWARE) -m $(MEM_SIZE) -machine memory-backend=ram \
+	-object memory-backend-ram,id=ram,size=$(MEM_SIZE),reserve=off \
 	-smp $(SMP) -cpu $(CPU) -no-reboot -nic none \
 	-drive file=$(IMAGE),format=raw,snapshot=on $(QEMU_EXTRA)
 
 # Refuses what cannot boot before anything is built: QEMU and firmware say it late, in other words, or not at all. (CPUs that are too many
-# for its machine QEMU names itself.) The suffixes are QEMU's, a number alone means MiB, as there.
+# for its machine QEMU names itself.) The suffixes are QEMU's.
 .PHONY: machine-check
 machine-check:
-	$(Q)[[ '$(SMP)' =~ ^[1-9][0-9]*$$ ]] || { echo 'SMP=$(SMP): give the number of CPUs, at least 1' >&2; exit 1; }
-	$(Q)[[ '$(MEM)' =~ ^[0-9]+[MGTmgt]?$$ ]] || { echo 'MEM=$(MEM): give the size of memory, such as 512M or 4G' >&2; exit 1; }
-	$(Q)mem='$(MEM)'; mem=$${mem^^}; [[ $$mem =~ [MGT]$$ ]] || mem+=M; \
-		[ $$(numfmt --from=iec $$mem) -ge $$(numfmt --from=iec $(MEM_LEAST)) ] || \
+	$(Q)[[ $(call quoted,$(SMP)) =~ ^[1-9][0-9]*$$ ]] || { echo $(call quoted,SMP=$(SMP))': give the number of CPUs, at least 1' >&2; exit 1; }
+	$(Q)[[ $(call quoted,$(MEM)) =~ ^[0-9]+[MGTmgt]?$$ ]] || { echo $(call quoted,MEM=$(MEM))': give the size of memory, such as 512M or 4G' >&2; exit 1; }
+	$(Q)mem='$(MEM_SIZE)'; bytes=$$(numfmt --from=iec $${mem^^} 2>&1) && [ $${#bytes} -lt 15 ] || \
+		{ echo "MEM=$(MEM): no machine has so much memory; give a size such as 512M or 4G" >&2; exit 1; }; \
+		[ $$bytes -ge $$(numfmt --from=iec $(MEM_LEAST)) ] || \
 		{ echo "MEM=$(MEM): an $(ARCH) machine needs at least $(MEM_LEAST)" >&2; exit 1; }
 
 .PHONY: run
@@ -36,7 +40,8 @@ run-headless: machine-check need ## the same without a screen device
 	$(Q)$(QEMU) -vga none -nographic
 
 # With the gdb port open, stopped before the first instruction.
-DEBUG_HINT = @echo 'Waiting for gdb on port $(GDB_PORT): run "make connect-gdb-$*" in another terminal. Ctrl-A X ends the machine.'
+GDB_HINT = $(if $(filter-out 1234,$(GDB_PORT)), GDB_PORT=$(GDB_PORT))
+DEBUG_HINT = @echo 'Waiting for gdb on port $(GDB_PORT): run "make connect-gdb-$*$(GDB_HINT)" in another terminal. Ctrl-A X ends the machine.'
 .PHONY: $(ARCHES:%=run-qemu-%-debug) $(ARCHES:%=run-qemu-%-debug-headless)
 run-qemu-x86_64-debug: ## boots with the gdb port open, waiting for connect-gdb-x86_64
 run-qemu-x86_64-debug-headless: ## the same, serial console only

@@ -50,6 +50,9 @@ REPRODUCIBLE := -ffile-prefix-map=$(CURDIR)=. -fdebug-compilation-dir=. -Werror=
 WARNINGS     := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef \
                 -Wthread-safety -Werror=thread-safety
 
+# A word of the shell, whatever is in it.
+quoted = '$(subst ','\'',$(1))'
+
 # A file whose content is the flags: what depends on it is rebuilt when they change.
 # $(call flags-file,FILE,TEXT)
 define flags-file

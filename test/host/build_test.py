@@ -98,8 +98,14 @@ def digest(folder):
     return hashlib.sha256((folder / "build/x86_64-debug/stellux.elf").read_bytes()).hexdigest()
 
 
+def command_line(folder, text):
+    """What the loader is told to hand to the kernel."""
+    done = subprocess.run(["make", "build/x86_64-debug/limine.conf", "CMDLINE=console=none", f"APPEND={text}"], cwd=folder, capture_output=True, text=True)
+    return done.stdout + done.stderr + (folder / "build/x86_64-debug/limine.conf").read_text()
+
+
 def main():
-    print(f"1..{len(VARIANTS) + 1}")
+    print(f"1..{len(VARIANTS) + 2}")
     with tempfile.TemporaryDirectory() as top:
         folder = pathlib.Path(top) / "tree"
         folder.mkdir()
@@ -127,6 +133,12 @@ def main():
         status, text = make(other)
         same = status == 0 and digest(other) == first
         print(f"{'ok' if same else 'not ok'} {len(VARIANTS) + 1} built in another place, the image is the same")
+        odd = "a'b \"c d\" (e) ;f"
+        found = command_line(folder, odd)
+        passed = f"cmdline: console=none {odd}\n" in found
+        print(f"{'ok' if passed else 'not ok'} {len(VARIANTS) + 2} what APPEND= says reaches the kernel as it is")
+        if not passed:
+            print("".join(f"# {line}\n" for line in found.splitlines()[-10:]), end="")
 
 
 if __name__ == "__main__":
