@@ -72,5 +72,5 @@ test: need ## runs all tests, or those that TEST=name selects
 	$(Q)MAKEFLAGS='$(filter-out -j% --jobserver%,$(MAKEFLAGS))' $(RUN_TESTS) --make '$(MAKE)' --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS))
 
 .PHONY: test-list
-test-list: ## names the suites that TEST= can select
-	$(Q)$(RUN_TESTS) --list
+test-list: ## names the suites, or those that TEST=name selects
+	$(Q)$(RUN_TESTS) --list --select '$(TEST)'
