@@ -54,6 +54,13 @@ static int choose_translation(uint64_t seed, struct stray_victim *v)
 	return 0;
 }
 
+static int choose_cache_line(uint64_t seed, struct stray_victim *v)
+{
+	v->address = LOWERED_TEXT_BASE + seed % PAGE_SIZE;
+	snprintf(v->name, sizeof(v->name), "cache-line-of-%#lx", v->address);
+	return 0;
+}
+
 static int choose_privilege(uint64_t, struct stray_victim *v)
 {
 	strlcpy(v->name, "privilege-level", sizeof(v->name));
@@ -204,7 +211,7 @@ const struct stray_case stray_arch_cases[] = {
 	STRAY_CASE("msr-ttbr", "load another page-table root", choose_root, stray_msr_ttbr, .needs_lowered = true),
 	STRAY_CASE("tlbi", "invalidate translations", choose_tlb, stray_tlbi),
 	STRAY_CASE("at", "translate an address with privilege", choose_translation, stray_at),
-	STRAY_CASE("dc-ivac", "throw modified cache lines away", choose_translation, stray_dc_ivac,
+	STRAY_CASE("dc-ivac", "throw modified cache lines away", choose_cache_line, stray_dc_ivac,
 		   .needs_lowered = true),
 	STRAY_CASE("eret", "return from an exception that was none", choose_privilege, stray_eret,
 		   .needs_lowered = true),
