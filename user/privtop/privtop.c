@@ -255,6 +255,8 @@ static bool pause_or_quit(bool batch, int interval_ms)
 	return stop || c == 'q';
 }
 
+static const char usage[] = "usage: privtop [-b] [-n COUNT] [-d SECONDS]\n";
+
 static bool parse_options(int argc, char **argv, bool *batch, long *count, int *interval_ms)
 {
 	for (int option; (option = getopt(argc, argv, "bn:d:")) != -1;) {
@@ -276,8 +278,12 @@ int main(int argc, char **argv)
 	long count = INT32_MAX;
 	int interval_ms = 1000;
 
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
 	if (!parse_options(argc, argv, &batch, &count, &interval_ms)) {
-		fputs("usage: privtop [-b] [-n COUNT] [-d SECONDS]\n", stderr);
+		fputs(usage, stderr);
 		return 2;
 	}
 	batch = batch || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO);
