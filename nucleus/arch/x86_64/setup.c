@@ -401,6 +401,19 @@ void limine_take_cpus(const volatile void *response)
 		log_printf("boot: %lu CPUs, of which %d are used\n", mp->cpu_count, CPUS_MAX);
 }
 
+/* By the CPU's place in the loader's list; settled once, by the CPU when it comes or by the first when it does not. */
+static struct call {
+	enum : uint32_t { CALL_OPEN, CALL_ANSWERED, CALL_WITHDRAWN } state;
+	uint32_t number;
+} calls[CPUS_MAX];
+
+static bool call_settle(struct call *call, uint32_t state)
+{
+	uint32_t open = CALL_OPEN;
+
+	return __atomic_compare_exchange_n(&call->state, &open, state, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 [[noreturn]] static void ap_on_own_stack(void)
 {
 	struct cpu *cpu = cpu_introduce();
@@ -421,34 +434,67 @@ void limine_take_cpus(const volatile void *response)
 
 [[noreturn]] void boot_main_ap(struct limine_mp_info_x86_64 *info)
 {
-	struct cpu *cpu = cpu_by_id((uint32_t)info->extra_argument);
+	struct call *call = &calls[info->extra_argument];
 
-	arch_enter_kernel_view(cpu, ap_on_own_stack);
+	if (!call_settle(call, CALL_ANSWERED))
+		cpu_halt_forever();
+	arch_enter_kernel_view(cpu_by_id(call->number), ap_on_own_stack);
 }
 
+/* Under the lock, under which a CPU that is late looks whether it is still waited for (ap_on_own_stack). */
+static bool give_up(const struct cpu *cpu)
+{
+	bool late;
+
+	nucleus_lock_acquire();
+	late = cpu->online;
+	if (!late)
+		cpu_count--;
+	nucleus_lock_release();
+	return !late;
+}
+
+static bool come_online(const struct cpu *cpu)
+{
+	for (uint64_t until = clock_ns() + 2000000000; !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
+		if (clock_ns() > until)
+			return !give_up(cpu);
+		cpu_relax();
+	}
+	return true;
+}
+
+/* Numbers have no holes: that of a CPU which stays away, and the area made for it, are the next one's. */
 void arch_start_cpus(void)
 {
+	struct cpu *cpu = nullptr;
+
 	for (uint32_t i = 1; i < boot_state.cpu_count; i++) {
 		/* The loader's structures are in its own memory, still reachable through our direct map. */
 		struct limine_mp_info_x86_64 *info = direct_map((uint64_t)boot_state.cpus[i].mp_info - boot_state.hhdm);
-		struct cpu *cpu = arch_cpu_create(i);
+		uint64_t id = boot_state.cpus[i].hardware_id;
 
+		if (!cpu)
+			cpu = arch_cpu_create(cpu_count);
 		if (!cpu) {
-			log_printf("boot: no memory for CPU %u\n", i);
+			log_printf("boot: no memory for CPU %u and those after it\n", cpu_count);
 			return;
 		}
-		cpu_count = i + 1;
+		calls[i].number = cpu_count++;
 		info->extra_argument = i;
 		__atomic_store_n(&info->goto_address, (void (*)(struct limine_mp_info_x86_64 *))nucleus_entry_ap,
 				 __ATOMIC_SEQ_CST);
-		for (uint64_t until = clock_ns() + 2000000000; !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
-			if (clock_ns() > until) {
-				log_printf("boot: CPU %u (APIC id %lu) does not answer; going on without it\n", i,
-					   boot_state.cpus[i].hardware_id);
-				cpu_count = i;
-				return;
-			}
-			cpu_relax();
+		if (come_online(cpu)) {
+			cpu = nullptr;
+		} else if (call_settle(&calls[i], CALL_WITHDRAWN)) {
+			log_printf("boot: the CPU with APIC id %lu does not answer: the system goes on without it\n",
+				   id);
+		} else {
+			/* It is in the nucleus, where the area now is its own. */
+			log_printf("boot: the CPU with APIC id %lu got lost in the nucleus: the system goes on without "
+				   "it and those after it\n",
+				   id);
+			return;
 		}
 	}
 }
