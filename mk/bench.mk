@@ -20,11 +20,11 @@ $(BENCH_CPIO): bench/initramfs.list $$(BENCH_PROGRAM) tools/mkcpio
 
 # Always the release build: the debug build's checks are not what others' kernels carry.
 .PHONY: bench
-bench: need ## counts instructions per operation, beside Linux on the same machine
+bench: need ## counts instructions per operation, beside Linux on the same machine (CPU= names another)
 	$(Q)$(MAKE) --no-print-directory ARCH=$(ARCH) RELEASE=1 bench-run
 
 .PHONY: bench-run
 bench-run: $$(B)/stellux.elf $(B)/$(EFI_NAME) $(BENCH_PLUGIN) $(BENCH_CPIO)
 	$(Q)$(PYTHON) tools/fetch linux-image-cloud $(DEB_ARCH) build/third_party/linux-image-cloud-$(DEB_ARCH) || \
 		echo 'bench: no Linux to compare with; its column stays empty' >&2
-	$(Q)PYTHONPATH=tools $(PYTHON) bench/run --arch $(ARCH) --build $(B) --linux build/third_party/linux-image-cloud-$(DEB_ARCH)
+	$(Q)PYTHONPATH=tools $(PYTHON) bench/run --arch $(ARCH) --build $(B) --linux build/third_party/linux-image-cloud-$(DEB_ARCH) $(if $(filter command% environment%,$(origin CPU)),--cpu $(CPU))

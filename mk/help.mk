@@ -11,3 +11,4 @@ help: ## this menu
 	@echo '  ARCH=$(ARCH)  V=1 shows commands  DEBUG=1 (default) or RELEASE=1'
 	@echo '  BUILD=folder (default build)  APPEND="..." kernel command line  SMP=, MEM=, CPU= size the machine  TEST=name selects tests'
 	@echo '  GDB_PORT=number (default 1234) where debugger and machine meet'
+	@echo '  QEMU_EXTRA="..." more options for QEMU  GDB_EXTRA="..." for gdb'

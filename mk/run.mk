@@ -51,12 +51,12 @@ $(ARCHES:%=run-qemu-%-debug): run-qemu-%-debug: need
 	$(Q)$(MAKE) --no-print-directory ARCH=$* machine-check
 	$(Q)$(MAKE) --no-print-directory ARCH=$* image
 	$(DEBUG_HINT)
-	$(Q)$(MAKE) --no-print-directory ARCH=$* run QEMU_EXTRA='-S -gdb tcp:127.0.0.1:$(GDB_PORT)'
+	$(Q)$(MAKE) --no-print-directory ARCH=$* run QEMU_EXTRA='-S -gdb tcp:127.0.0.1:$(GDB_PORT) $(QEMU_EXTRA)'
 $(ARCHES:%=run-qemu-%-debug-headless): run-qemu-%-debug-headless: need
 	$(Q)$(MAKE) --no-print-directory ARCH=$* machine-check
 	$(Q)$(MAKE) --no-print-directory ARCH=$* image
 	$(DEBUG_HINT)
-	$(Q)$(MAKE) --no-print-directory ARCH=$* run-headless QEMU_EXTRA='-S -gdb tcp:127.0.0.1:$(GDB_PORT)'
+	$(Q)$(MAKE) --no-print-directory ARCH=$* run-headless QEMU_EXTRA='-S -gdb tcp:127.0.0.1:$(GDB_PORT) $(QEMU_EXTRA)'
 
 .PHONY: connect-gdb $(ARCHES:%=connect-gdb-%)
 connect-gdb-x86_64: ## gdb with the symbols of both halves, attached to it
