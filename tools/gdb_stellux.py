@@ -7,10 +7,13 @@ CPU has a copy.
 A backtrace ends where the nucleus, or the lowered kernel, was entered: tables beside the code say so (.cfi_undefined in entry.S and
 gates.S). The code that was left is in the thread's record, not on a stack: `lowered-backtrace` shows it.
 """
+import contextlib
+
 import gdb
 
 ARCH = gdb.parse_and_eval("$stellux_arch").string()
 MASK = (1 << 64) - 1
+PSTATE_PAN = 1 << 22
 # nucleus/arch/x86_64/cpu_offsets.h, cpu.h: the CPUs' areas, each with its entry code, data and nucleus stack.
 CPU_AREA_STRIDE, CPU_DATA_OFFSET, CPU_AREAS_BASE, CPU_AREAS_END = 0x10000, 0x1000, 0xffffd00040000000, 0xffffd00040400000
 
@@ -39,6 +42,19 @@ def place(pc):
     return f"{symbol} at {line.symtab.filename}:{line.line}"
 
 
+@contextlib.contextmanager
+def reaching_lowered_memory():
+    """QEMU reads memory for gdb with the rights of the CPU's present state, so in the nucleus PAN hides what EL0 can read."""
+    state = int(gdb.parse_and_eval("$cpsr")) if ARCH == "aarch64" else 0
+    if state & PSTATE_PAN:
+        gdb.execute(f"set $cpsr = {state & ~PSTATE_PAN:#x}")
+    try:
+        yield
+    finally:
+        if state & PSTATE_PAN:
+            gdb.execute(f"set $cpsr = {state:#x}")
+
+
 class LoweredBacktrace(gdb.Command):
     """Shows the backtrace of the lowered code that made the nucleus call which this CPU serves.
 lowered-backtrace [CONTEXT]
@@ -58,7 +74,10 @@ With an argument, such as `c` in trap_handle: of the code whose registers that s
                 raise gdb.GdbError("this CPU is between two threads")
             context = current.dereference()["kernel"]
         pc, frame = (context["rip"], context["rbp"]) if ARCH == "x86_64" else (context["pc"], context["x"][29])
-        pc, frame = int(pc) & MASK, int(frame) & MASK
+        with reaching_lowered_memory():
+            self.walk(int(pc) & MASK, int(frame) & MASK)
+
+    def walk(self, pc, frame):
         word = gdb.lookup_type("unsigned long").pointer()
         for number in range(64):
             print(f"#{number:<3} {pc:#018x} in {place(pc - (number > 0))}")

@@ -199,7 +199,8 @@ static void ask_twice(void *)
 	__atomic_store_n(&answers, 4 | first << 1 | second, __ATOMIC_SEQ_CST);
 }
 
-static void relief_by_another(void)
+/* Others may free a block meanwhile, which then is given to the second question. */
+static bool one_more_try(void)
 {
 	static struct page *pages[3 * 512];
 	unsigned given = 0, n = 0, more;
@@ -214,7 +215,16 @@ static void relief_by_another(void)
 	__atomic_store_n(&answers, 0, __ATOMIC_SEQ_CST);
 	(void)start_thread(ask_twice, nullptr, -1);
 	EXPECT(WAIT_UNTIL(__atomic_load_n(&answers, __ATOMIC_SEQ_CST) != 0));
-	EXPECT_EQ(answers, 4 | 2);
+	return answers == (4 | 2);
+}
+
+static void relief_by_another(void)
+{
+	bool good = false;
+
+	for (int i = 0; i < 5 && !good; i++)
+		good = one_more_try();
+	EXPECT(good);
 }
 
 KTEST_SUITE(memory, KTEST("user pages are apart, counted, clean", user_pages),

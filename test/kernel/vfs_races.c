@@ -14,7 +14,7 @@
 static const struct file_ops no_file_ops = {.component = &component_ktest};
 static struct inode *slow_root, *slow_dir;
 static bool slow_has; /* "d" */
-static uint32_t removing, mounting, over;
+static uint32_t placed, removing, mounting, over;
 static long mounted, removed;
 
 static uint32_t load(uint32_t *at)
@@ -67,6 +67,7 @@ static int late_fill(struct superblock *sb, const struct mount_options *)
 
 	sb->ops = &slow_super;
 	sb->root = inode_create(sb, S_IFDIR | 0755, &ops, &no_file_ops);
+	store(&placed, 1);
 	EXPECT(WAIT_UNTIL(load(&removing)));
 	store(&mounting, 1);
 	return sb->root == nullptr ? -ENOMEM : 0;
@@ -86,6 +87,8 @@ static void mount_against_rmdir(void)
 	if (!EXPECT_EQ(vfs_make_at("/races", S_IFDIR | 0755, 0, nullptr), 0) ||
 	    !EXPECT_EQ(mount_filesystem("slow", "none", "/races", 0, ""), 0) || !start_thread(mount_there, nullptr, -1))
 		return;
+	/* The removal keeps the parent's lock, which the look-up needs. */
+	EXPECT(WAIT_UNTIL(load(&placed)));
 	removed = vfs_remove_at(AT_FDCWD, "/races/d", true);
 	EXPECT(WAIT_UNTIL(load(&over)));
 	/* The removal was first. */
