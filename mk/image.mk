@@ -6,11 +6,11 @@
 CMDLINE ?= console=$(CONSOLE)
 IMAGE   ?= $(if $(filter build,$(BUILD)),images,$(B))/stellux-$(ARCH).img
 
-# LIMINE=1 boots with the real Limine that `make limine` fetched.
+# LIMINE=1 boots with the real Limine, which is fetched for this architecture alone.
+LIMINE_FOLDER := build/third_party/limine-$(DEB_ARCH)
 ifeq ($(LIMINE),1)
-LOADER := build/third_party/limine/$(EFI_NAME)
-$(LOADER):
-	@echo 'The real Limine is not here; run "make limine" first.' >&2; exit 1
+LOADER := $(LIMINE_FOLDER)/$(EFI_NAME)
+$(LOADER): $(LIMINE_FOLDER)/.version ;
 else
 LOADER := $(B)/$(EFI_NAME)
 endif
@@ -40,5 +40,4 @@ $(ARCHES:%=image-%): image-%:
 	$(Q)$(MAKE) --no-print-directory ARCH=$* image
 
 .PHONY: limine
-limine: ## fetches the real Limine 8.x; boot with it by LIMINE=1
-	$(Q)$(PYTHON) tools/fetch-limine build/third_party/limine $(EFI_NAME)
+limine: $(LIMINE_FOLDER)/.version ## fetches the real Limine for ARCH; boot with it by LIMINE=1

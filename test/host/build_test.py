@@ -105,7 +105,7 @@ def command_line(folder, text):
 
 
 def main():
-    print(f"1..{len(VARIANTS) + 2}")
+    print(f"1..{len(VARIANTS) + 3}")
     with tempfile.TemporaryDirectory() as top:
         folder = pathlib.Path(top) / "tree"
         folder.mkdir()
@@ -137,6 +137,10 @@ def main():
         found = command_line(folder, odd)
         passed = f"cmdline: console=none {odd}\n" in found
         print(f"{'ok' if passed else 'not ok'} {len(VARIANTS) + 2} what APPEND= says reaches the kernel as it is")
+        # The one word for the kernel's path that all of Limine 8.x and 9.x take.
+        paths = [line.strip() for line in found.splitlines() if "path:" in line and "module" not in line]
+        named = paths == ["kernel_path: boot():/stellux.elf"]
+        print(f"{'ok' if named else 'not ok'} {len(VARIANTS) + 3} the real Limine finds the kernel's path in the configuration")
         if not passed:
             print("".join(f"# {line}\n" for line in found.splitlines()[-10:]), end="")
 

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Proves that tools/fetch takes the upstream archive of a source package only with the locked
 checksum, only once, and only into its own folder: the real program, with an apt-get that this
-test makes and that writes down how it was called."""
+test makes and that writes down how it was called. The same of a file that no distribution
+carries, from a server on this machine."""
+import functools
 import hashlib
+import http.server
 import importlib.machinery
 import importlib.util
 import io
@@ -13,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 
 FETCH = pathlib.Path("tools/fetch").resolve()
 APT = """#!/bin/sh
@@ -75,6 +79,54 @@ def fetching(check):
         check("another version there is replaced", done.returncode == 0 and right in (root / "out/.version").read_text())
 
 
+class Server(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, text, *args):
+        pass
+
+
+def run_address(root, port, arch, checksum, name):
+    (root / "third_party.lock").write_text(
+        "".join(f"loader {a} - 8.2.0 {checksum if a == arch else '0' * 64} - http://127.0.0.1:{port}/{n}\n"
+                for a, n in (("amd64", name), ("arm64", "BOOTAA64.EFI"))))
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return subprocess.run([sys.executable, FETCH, "--cache", "cache", "loader", arch, f"out-{arch}"], cwd=root, env=environment,
+                          capture_output=True, text=True)
+
+
+def addresses(check):
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        (root / "served").mkdir()
+        (root / "served/BOOTX64.EFI").write_bytes(b"MZ one")
+        (root / "served/BOOTAA64.EFI").write_bytes(b"MZ two")
+        one, two = (hashlib.sha256(data).hexdigest() for data in (b"MZ one", b"MZ two"))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Server, directory=root / "served"))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        done = run_address(root, port, "amd64", two, "BOOTX64.EFI")
+        check("an address: a wrong checksum stops and names both", done.returncode != 0 and one in done.stderr and two in done.stderr)
+        check("an address: and nothing stays", not (root / "out-amd64").exists() and not list((root / "cache").glob("loader*")))
+        done = run_address(root, port, "amd64", one, "LOST.EFI")
+        check("an address: a file that is not there is said with its address, its place and its checksum",
+              done.returncode != 0 and all(part in done.stderr for part in (f":{port}/LOST.EFI", "404", "cache/loader_8.2.0_amd64_LOST.EFI", one)))
+        done = run_address(root, port, "amd64", one, "BOOTX64.EFI")
+        check("an address: the right file is put there", done.returncode == 0 and (root / "out-amd64/BOOTX64.EFI").read_bytes() == b"MZ one")
+        check("an address: each architecture by itself", not (root / "out-arm64").exists())
+        done = run_address(root, port, "arm64", two, "BOOTX64.EFI")
+        check("an address: the other one too", done.returncode == 0 and (root / "out-arm64/BOOTAA64.EFI").read_bytes() == b"MZ two")
+        server.shutdown()
+        server.server_close()
+        for arch, checksum in (("amd64", one), ("arm64", two)):
+            done = run_address(root, port, arch, checksum, "BOOTX64.EFI")
+            check(f"an address: the second time needs no network ({arch})", done.returncode == 0)
+        (root / "cache/loader_8.2.0_amd64_BOOTX64.EFI").write_bytes(b"damaged")
+        done = run_address(root, port, "amd64", one, "BOOTX64.EFI")
+        check("an address: a damaged file in the cache is named", done.returncode != 0 and "loader_8.2.0_amd64_BOOTX64.EFI" in done.stderr)
+        (root / "cache/loader_8.2.0_amd64_BOOTX64.EFI").unlink()
+        done = run_address(root, port, "amd64", one, "BOOTX64.EFI")
+        check("an address: without a network the way out is said", done.returncode != 0 and "put the file at" in done.stderr)
+
+
 def mirrors(check):
     module = load()
     module.host_suite = lambda: "bookworm"
@@ -97,7 +149,7 @@ def mirrors(check):
 
 def main():
     results = []
-    for part in (fetching, mirrors):
+    for part in (fetching, addresses, mirrors):
         part(lambda name, passed: results.append((name, passed)))
     print(f"1..{len(results)}")
     for number, (name, passed) in enumerate(results, 1):
