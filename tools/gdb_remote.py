@@ -5,6 +5,7 @@
     stub.connect()
     stub.run_to(address)                   # until a CPU executes it; stub.thread: which one
     stub.register(0), stub.write(address, data)
+    stub.start("c"), stub.interrupt()      # let go, stop again
     stub.leave()                           # the machine goes on alone
 """
 import pathlib
@@ -49,9 +50,25 @@ class Stub:
         self.socket.sendall(b"+")
         return packet.decode("latin-1")
 
-    def ask(self, request):
+    def start(self, request):
+        """Something that the machine answers only when it stops."""
         data = request.encode()
         self.socket.sendall(b"$" + data + f"#{sum(data) % 256:02x}".encode())
+
+    def stopped(self):
+        """Waits until the machine stops; the CPU that made it."""
+        stop = self.receive()
+        while not stop.startswith("T"):
+            stop = self.receive()
+        return stop.split("thread:")[1].split(";")[0]
+
+    def interrupt(self):
+        """Stops the machine that runs."""
+        self.socket.sendall(b"\x03")
+        self.stopped()
+
+    def ask(self, request):
+        self.start(request)
         answer = self.receive()
         if answer.startswith("E"):
             raise RuntimeError(f"gdb stub: {request}: {answer}")
@@ -60,10 +77,8 @@ class Stub:
     def run_to(self, address):
         """Whatever CPU comes there first. What it does next is up to us."""
         self.ask(f"Z1,{address:x},4")
-        stop = self.ask("c")
-        while not stop.startswith("T"):
-            stop = self.receive()
-        self.thread = stop.split("thread:")[1].split(";")[0]
+        self.start("c")
+        self.thread = self.stopped()
         self.ask(f"z1,{address:x},4")
 
     def step_over(self, address):

@@ -20,11 +20,14 @@ CASES = [
     ("a panic", f"{PASSED}[    1.000000] kernel panic: x\r\n", ["the kernel panicked"]),
     ("a complaint about locks", f"[    0.500000] {BROKEN} init at 0x1\r\n{PASSED}", [f"{BROKEN} init at 0x1"]),
     ("the complaint that a test provokes", f"[    0.500000] {BROKEN} breaks-order at 0x1\r\n{PASSED}", []),
+    ("all CPUs", f"boot: 2 CPUs, counter 1 kHz\r\n{PASSED}", []),
+    ("a CPU that did not come up", f"boot: 1 CPU, counter 1 kHz\r\n{PASSED}", ["1 of 2 CPUs came up"]),
 ]
 
 
 def errors_of(text, folder):
     suite = run_tests.Suite("x86_64", "machine", ["printf", "%s", text], 10, [], panic_fails=True)
+    suite.cpus = 2
     suite.run(pathlib.Path(folder))
     return suite.errors
 

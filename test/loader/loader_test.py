@@ -10,12 +10,14 @@ needs: boot
 import os
 import pathlib
 import re
+import select
 import struct
 import subprocess
 import sys
 import time
 
 import machine
+from gdb_remote import Stub
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "spin_table"))
 import spin_table  # noqa: E402
@@ -236,6 +238,59 @@ def test_menu(tap, kernel):
                [] if "KTAP version 1" in text else text.splitlines()[-6:])
 
 
+def stop_at_trampoline(stub):
+    """Lets a PC go on until one of its CPUs begins to execute the loader's trampoline, which lies on some page below 1 MiB. Not
+    earlier: the firmware waits for all CPUs when its boot services end."""
+    loader = (BUILD / machine.ARCHITECTURES[ARCH]["efi"]).read_bytes()
+    pages, begin, pc, cs = set(range(0x1000, 0xa0000, 0x1000)), 16, 16, 18
+    for page in pages:
+        stub.ask(f"Z1,{page:x},1")
+    while pages:
+        stub.start("c")
+        thread = stub.stopped()
+        stub.choose(thread)
+        at = (stub.register(cs) << 4) + stub.register(pc)
+        ours = stub.read(at, begin) in loader
+        for page in pages if ours else {at}:
+            stub.ask(f"z1,{page:x},1")
+        pages -= {at}
+        if ours:
+            return thread
+    raise RuntimeError("no CPU comes to the trampoline")
+
+
+def test_late_cpu(tap, kernel):
+    """On a busy host a virtual CPU may not run for seconds; here one is held back while the loader starts it."""
+    held_s, text, state = 2.5, b"", "waiting"
+    image = make_image({"limine.conf": CONFIG.format(cmdline="cpus=3").replace("timeout: 0", "timeout: 1"), "kernel.elf": kernel,
+                        "one.txt": FIRST, "two.bin": SECOND})
+    stub = Stub()
+    process = subprocess.Popen(["timeout", str(LIMIT_S), *machine.Machine(ARCH, BUILD, PLAIN_CPU, "3", "512M").command(image, [*END, *stub.options])],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    stub.connect()
+    stub.start("c")
+    while True:
+        if select.select([process.stdout], [], [], 0.05)[0]:
+            part = os.read(process.stdout.fileno(), 65536)
+            if not part:
+                break
+            text += part
+        if state == "waiting" and b"boots in 1 s" in text:
+            stub.interrupt()
+            late = int((stop_at_trampoline(stub) if ARCH == "x86_64" else "2"), 16)
+            stub.start("vCont;" + ";".join(f"c:{cpu}" for cpu in (1, 2, 3) if cpu != late))
+            state, until = "held", time.monotonic() + held_s
+        if state == "held" and time.monotonic() > until:
+            stub.interrupt()
+            stub.leave()
+            state = "free"
+    process.wait()
+    process.stdout.close()
+    found = re.search(r"^ok \d+ - number of CPUs\r?$", text.decode("utf-8", "replace"), re.M)
+    tap.result(bool(found) and state == "free", "a CPU that a busy host holds back is waited for",
+               [] if found else [f"state: {state}", *text.decode("utf-8", "replace").splitlines()[-12:]])
+
+
 def test_lost_cpu(tap, kernel):
     """A CPU that the device tree lists and the firmware cannot start is named, on the serial port that the tree names, and left out."""
     tree, files = WORK / "lost.dtb", {"limine.conf": CONFIG.format(cmdline="cpus=2"), "kernel.elf": kernel,
@@ -253,7 +308,7 @@ def test_lost_cpu(tap, kernel):
 
 def test_spin_table(tap, kernel, late_cpu):
     """CPUs that wait in a spin table come, at EL1 and, with one that comes when it is no longer waited for, at EL2."""
-    cpus, late_s = 4, 3
+    cpus, late_s = 4, 8
     shape = machine.Machine(ARCH, BUILD, PLAIN_CPU, cpus, "512M")
     efi = spin_table.firmware(WORK, cpus, "smc" if late_cpu else "hvc", late_cpu, late_s)
     tree = spin_table.tree(shape.command(WORK / "disk.img", VIRT), WORK / "spin-table.dtb", cpus)
@@ -278,10 +333,11 @@ def main():
     machines = [row for row in MACHINES if pattern in row[0]]
     bad = [row for row in faults(kernel) if pattern in row[0]]
     menu = pattern in "menu"
+    late_cpu = pattern in "late CPU"
     lost_cpu = ARCH == "aarch64" and pattern in "lost CPU"
     spin_tables = [late for late in (0, 2) if ARCH == "aarch64" and pattern in "spin table"]
     power = [typed for typed in (False, True) if pattern in "power off"]
-    tap = Tap(len(machines) + len(bad) + menu + len(power) + lost_cpu + len(spin_tables))
+    tap = Tap(len(machines) + len(bad) + menu + len(power) + late_cpu + lost_cpu + len(spin_tables))
     for row in machines:
         test_machine(tap, kernel, row)
     for row in bad:
@@ -290,6 +346,8 @@ def main():
         test_menu(tap, kernel)
     for typed in power:
         test_power_off(tap, typed)
+    if late_cpu:
+        test_late_cpu(tap, kernel)
     if lost_cpu:
         test_lost_cpu(tap, kernel)
     for late in spin_tables:

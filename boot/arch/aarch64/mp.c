@@ -156,7 +156,8 @@ static bool arrived(const struct cpu *cpu)
 
 void arch_mp_start(struct boot *boot)
 {
-	constexpr uint64_t patience_us = 1000000;
+	/* As long as a busy host may keep a virtual CPU from running. */
+	constexpr uint64_t patience_us = 5'000'000;
 	const struct limine_mp_request *request = (void *)boot->request[REQUEST_MP];
 	struct limine_mp_response_aarch64 *response;
 	struct limine_mp_info_aarch64 **pointers;
@@ -181,4 +182,6 @@ void arch_mp_start(struct boot *boot)
 		else
 			print("stellux-boot: CPU 0x%lx does not start and is left out\n", cpu->info->mpidr);
 	}
+	if (response->cpu_count < cpu_count)
+		print("stellux-boot: %lu of %lu CPUs have come\n", response->cpu_count, cpu_count);
 }

@@ -4,8 +4,9 @@
  *
  * All memory is allocated while the firmware is there: an info for each CPU that the MADT lists as
  * enabled and a stack for each but the first. After boot services all get INIT, then one after the
- * other a start-up IPI with its own parameters in the trampoline. A CPU that does not come is put
- * back to wait for start-up and left out of the response. MTRRs are equal on all CPUs, as the
+ * other a start-up IPI with its own parameters in the trampoline. A CPU is waited for as long as a
+ * busy host may keep a virtual one from running. One that does not come is put back to wait for
+ * start-up and left out of the response. MTRRs are equal on all CPUs, as the
  * platform initialisation specification asks of the firmware, and INIT leaves them alone.
  * Specifications: Intel SDM 3A 9.4 (MP initialisation), 11.6 (ICR), 11.12 (x2APIC); ACPI 5.2.12.
  */
@@ -29,6 +30,8 @@ static struct cpu *cpus;
 static uint64_t cpu_count;
 static bool x2apic; /* the first CPU's state when the others start */
 static uint64_t apic_base;
+/* For all that do not come together, so that a machine with many dead ones starts too. */
+static uint64_t patience_us = 15'000'000;
 
 static uint32_t own_apic_id(void)
 {
@@ -119,14 +122,27 @@ static void send_ipi(uint32_t apic_id, uint32_t command)
 		pause();
 }
 
+/* Whether the CPU has taken its parameters, waited for that long. */
+static bool wait_ready(const volatile struct trampoline_data *shared, uint64_t limit_us)
+{
+	constexpr uint64_t step_us = 10;
+
+	for (uint64_t us = 0; us < limit_us; us += step_us) {
+		if (shared->ready)
+			return true;
+		wait_us(step_us);
+	}
+	return shared->ready;
+}
+
 /* Sends start-up and waits until the CPU has taken its parameters. */
 static bool start(const struct cpu *cpu)
 {
-	constexpr uint64_t step_us = 10, first_us = 2000, second_us = 200000;
+	constexpr uint64_t first_us = 2'000, least_us = 200'000, most_us = 5'000'000;
 	struct trampoline_data *data = trampoline_parameters();
 	volatile struct trampoline_data *shared = data;
-	uint32_t page = (uint32_t)((uint64_t)data / PAGE);
-	const uint64_t patience[2] = {first_us, second_us};
+	uint32_t command = ICR_START_UP | (uint32_t)((uint64_t)data / PAGE);
+	uint64_t second_us = patience_us < least_us ? least_us : patience_us < most_us ? patience_us : most_us;
 
 	if (!x2apic && cpu->info->lapic_id > XAPIC_HIGHEST)
 		return false;
@@ -134,14 +150,13 @@ static bool start(const struct cpu *cpu)
 	data->stack = (uint64_t)to_hhdm(cpu->stack_top);
 	data->info = (uint64_t)to_hhdm(cpu->info);
 	shared->ready = 0;
-	for (unsigned attempt = 0; attempt < 2; attempt++) {
-		send_ipi(cpu->info->lapic_id, ICR_START_UP | page);
-		for (uint64_t us = 0; us < patience[attempt]; us += step_us) {
-			if (shared->ready)
-				return true;
-			wait_us(step_us);
-		}
-	}
+	send_ipi(cpu->info->lapic_id, command);
+	if (wait_ready(shared, first_us))
+		return true;
+	send_ipi(cpu->info->lapic_id, command);
+	if (wait_ready(shared, second_us))
+		return true;
+	patience_us -= second_us < patience_us ? second_us : patience_us;
 	send_ipi(cpu->info->lapic_id, ICR_INIT);
 	return false;
 }
@@ -185,4 +200,6 @@ void arch_mp_start(struct boot *boot)
 		else
 			print("stellux-boot: CPU %u does not start and is left out\n", cpus[i].info->lapic_id);
 	}
+	if (response->cpu_count < cpu_count)
+		print("stellux-boot: %lu of %lu CPUs have come\n", response->cpu_count, cpu_count);
 }
