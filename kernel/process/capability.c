@@ -28,7 +28,7 @@ static long read_header(user_addr at, struct abi_cap_header *h, unsigned *words)
 	*words = words_of(h->version);
 	if (*words == 0)
 		return put_user(at, ours) != 0 ? -EFAULT : -EINVAL;
-	return h->pid < 0 ? -EINVAL : 0;
+	return 0;
 }
 
 static long sys_capget(user_addr header_at, user_addr data_at)
@@ -38,8 +38,13 @@ static long sys_capget(user_addr header_at, user_addr data_at)
 	unsigned words;
 	long error = read_header(header_at, &h, &words);
 
+	/* Without room for data it is the question which version there is. */
+	if (data_at.value == 0 && (error == 0 || error == -EINVAL))
+		return 0;
 	if (error != 0)
-		return data_at.value == 0 && error == -EINVAL && words == 0 ? 0 : error;
+		return error;
+	if (h.pid < 0)
+		return -EINVAL;
 	struct process *p = process_current();
 	if (h.pid != 0) {
 		p = process_find_by_tid((uint32_t)h.pid);
@@ -54,9 +59,21 @@ static long sys_capget(user_addr header_at, user_addr data_at)
 						(uint32_t)(c->cap_permitted >> 32 * i),
 						(uint32_t)(c->cap_inheritable >> 32 * i)};
 	process_put(p);
-	return data_at.value != 0 ? copy_to_user(data_at, data, words * sizeof(data[0])) : 0;
+	return copy_to_user(data_at, data, words * sizeof(data[0]));
 }
 SYSCALL(capget);
+
+/* capset(2), "RETURN VALUE": what may be added to which set. */
+static bool sets_allowed(const struct credentials *c, uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+	bool may_inherit = c->cap_effective & CAP_BIT(CAP_SETPCAP);
+
+	if ((permitted & ~c->cap_permitted) || (effective & ~permitted))
+		return false;
+	if (!may_inherit && (inheritable & ~(c->cap_inheritable | c->cap_permitted)))
+		return false;
+	return !(inheritable & ~(c->cap_inheritable | c->cap_bounding));
+}
 
 static long sys_capset(user_addr header_at, user_addr data_at)
 {
@@ -68,18 +85,17 @@ static long sys_capset(user_addr header_at, user_addr data_at)
 
 	if (error != 0)
 		return error;
-	if (h.pid != 0 && (uint32_t)h.pid != thread_current()->tid && (uint32_t)h.pid != p->pid)
+	if (h.pid != 0 && (uint32_t)h.pid != thread_current()->tid)
 		return -EPERM;
 	if (copy_from_user(data, data_at, words * sizeof(data[0])) != 0)
 		return -EFAULT;
-	uint64_t effective = data[0].effective | (uint64_t)data[1].effective << 32;
-	uint64_t permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
-	uint64_t inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
+	uint64_t known = CAP_BIT(CAP_LAST + 1) - 1;
+	uint64_t effective = (data[0].effective | (uint64_t)data[1].effective << 32) & known;
+	uint64_t permitted = (data[0].permitted | (uint64_t)data[1].permitted << 32) & known;
+	uint64_t inheritable = (data[0].inheritable | (uint64_t)data[1].inheritable << 32) & known;
 	mutex_lock(&p->lock);
 	struct credentials *c = &p->cred;
-	bool may_inherit = c->cap_effective >> CAP_SETPCAP & 1;
-	if ((permitted & ~c->cap_permitted) || (effective & ~permitted) ||
-	    (inheritable & ~(c->cap_inheritable | (may_inherit ? c->cap_bounding : c->cap_permitted)))) {
+	if (!sets_allowed(c, effective, permitted, inheritable)) {
 		error = -EPERM;
 	} else {
 		c->cap_permitted = permitted;

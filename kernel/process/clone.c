@@ -103,6 +103,7 @@ static void copy_attributes(struct process *child, struct process *p, const stru
 {
 	mutex_lock(&p->lock);
 	child->cred = p->cred;
+	(void)groups_get(child->cred.groups);
 	memcpy(child->name, p->name, sizeof(child->name));
 	memcpy(child->rlimits, p->rlimits, sizeof(child->rlimits));
 	child->personality = p->personality;

@@ -19,8 +19,7 @@
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
-enum : uint32_t { PERSONALITY_NO_RANDOMISE = 0x0040000, SETUID_BIT = 04000, SETGID_BIT = 02000, GROUP_EXEC = 010 };
-enum : uint64_t { ALL_CAPABILITIES = (UINT64_C(1) << (CAP_LAST + 1)) - 1, MOUNT_NOSUID = 2 };
+enum : uint32_t { PERSONALITY_NO_RANDOMISE = 0x0040000 };
 
 static uint64_t string_limit(void)
 {
@@ -153,39 +152,10 @@ static int find_program(struct exec *e)
 	}
 }
 
-/* Set-user-id programs and capabilities (capabilities(7), "Transformation of capabilities during
- * execve", for root's rules). */
-static void compute_credentials(struct exec *e)
-{
-	struct process *p = process_current();
-	struct credentials *c = &e->cred;
-	const struct inode *i = e->file->inode;
-
-	*c = p->cred;
-	bool allowed =
-		!c->no_new_privs && !(e->file->path.mount != nullptr && (e->file->path.mount->flags & MOUNT_NOSUID));
-	if (allowed && (i->mode & SETUID_BIT))
-		c->euid = i->uid;
-	if (allowed && (i->mode & (SETGID_BIT | GROUP_EXEC)) == (SETGID_BIT | GROUP_EXEC))
-		c->egid = i->gid;
-	e->secure = c->euid != p->cred.euid || c->egid != p->cred.egid || c->euid != c->uid || c->egid != c->gid;
-	c->suid = c->fsuid = c->euid;
-	c->sgid = c->fsgid = c->egid;
-	if (c->uid == 0 || c->euid == 0)
-		c->cap_permitted = (c->cap_inheritable | ALL_CAPABILITIES) & c->cap_bounding;
-	else
-		c->cap_permitted = c->cap_ambient;
-	if (e->secure)
-		c->cap_ambient = 0;
-	c->cap_effective = c->euid == 0 ? c->cap_permitted : c->cap_ambient;
-	c->keep_caps = false;
-}
-
 static int build(struct exec *e)
 {
 	struct process *p = process_current();
 
-	e->randomise = !(p->personality & PERSONALITY_NO_RANDOMISE);
 	e->head = kmalloc(EXEC_HEAD_BYTES);
 	if (e->head == nullptr)
 		return -ENOMEM;
@@ -197,7 +167,9 @@ static int build(struct exec *e)
 	e->running = true;
 	/* What a process may not read must not leak through its memory either. */
 	e->unreadable = inode_permission(e->file->inode, R_OK, false) != 0;
-	compute_credentials(e);
+	e->personality = p->personality;
+	e->secure = credentials_exec(&e->cred, &p->cred, e->file, &e->personality);
+	e->randomise = !(e->personality & PERSONALITY_NO_RANDOMISE);
 	error = vm_space_create(&e->space);
 	if (error == 0)
 		error = exec_map_image(e);
@@ -253,8 +225,14 @@ static void commit(struct exec *e, struct signal_state *fresh)
 	p->space = e->space;
 	struct file *old_exe = p->exe;
 	p->exe = e->file;
+	struct credentials old_cred = p->cred;
 	p->cred = e->cred;
-	p->dumpable = !e->secure && !e->unreadable;
+	p->cred.groups = old_cred.groups; /* another thread may have changed them before it ended */
+	p->personality = e->personality;
+	p->dumpable = !e->unreadable && e->cred.euid == e->cred.uid && e->cred.egid == e->cred.gid;
+	credentials_after_change(p, &old_cred);
+	if (e->secure)
+		credentials_exec_secure(p);
 	mutex_unlock(&p->lock);
 	vm_space_use(e->space);
 	e->file = nullptr;
@@ -269,8 +247,6 @@ static void commit(struct exec *e, struct signal_state *fresh)
 	if (p->exit_signal != 0)
 		p->exit_signal = SIGCHLD;
 	mutex_unlock(&process_tree_lock);
-	if (e->secure)
-		s->parent_death_signal = 0;
 	file_table_close_on_exec(p->files);
 	reset_signals(p, fresh);
 	vfork_complete(s);

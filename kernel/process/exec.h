@@ -56,6 +56,7 @@ struct exec {
 	struct vm_space *space;
 	struct exec_image image;
 	struct credentials cred;
+	uint32_t personality;
 	bool secure, randomise, unreadable;
 	uint64_t stack_pointer;
 	struct vm_exec_info info;

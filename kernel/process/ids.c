@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who a process is: getpid(2) and its kin, user and group ids, supplementary groups (POSIX.1-2017
+ * Who a process is: getpid(2) and its kin, user and group ids (POSIX.1-2017
  * setuid(), setgid(); Linux credentials(7), setresuid(2), setfsuid(2)).
  *
  * The ids that are only read are one load each: they belong to the process and change under
- * process->lock. Losing the user id 0 takes the capabilities away (capabilities(7), "Effect of user
- * ID changes on capabilities").
+ * process->lock. What that does to capabilities is in credentials.c.
  */
 #include "internal.h"
 #include <kernel/user.h>
-#include <lib/string.h>
 
 enum : uint32_t { UNCHANGED = UINT32_MAX };
 
@@ -65,22 +63,6 @@ static bool gid_is_mine(const struct credentials *c, uint32_t id)
 	return id == UNCHANGED || id == c->gid || id == c->egid || id == c->sgid;
 }
 
-static void after_uid_change(struct process *p, const struct credentials *old)
-{
-	struct credentials *c = &p->cred;
-	bool was_root = old->uid == 0 || old->euid == 0 || old->suid == 0;
-	bool is_root = c->uid == 0 || c->euid == 0 || c->suid == 0;
-
-	if (was_root && !is_root && !c->keep_caps)
-		c->cap_permitted = c->cap_effective = c->cap_ambient = 0;
-	if (old->euid == 0 && c->euid != 0)
-		c->cap_effective = 0;
-	if (old->euid != 0 && c->euid == 0)
-		c->cap_effective = c->cap_permitted;
-	if (c->euid != old->euid || c->egid != old->egid)
-		p->dumpable = false;
-}
-
 static void set_id(uint32_t *id, uint32_t value)
 {
 	if (value != UNCHANGED)
@@ -97,7 +79,8 @@ static long change_uids(uint32_t uid, uint32_t euid, uint32_t suid)
 	set_id(&p->cred.euid, euid);
 	set_id(&p->cred.suid, suid);
 	p->cred.fsuid = p->cred.euid;
-	after_uid_change(p, &old);
+	credentials_uids_changed(&p->cred, &old);
+	credentials_after_change(p, &old);
 	mutex_unlock(&p->lock);
 	return 0;
 }
@@ -107,13 +90,12 @@ static long change_gids(uint32_t gid, uint32_t egid, uint32_t sgid)
 	struct process *p = process_current();
 
 	mutex_lock(&p->lock);
-	uint32_t old = p->cred.egid;
+	struct credentials old = p->cred;
 	set_id(&p->cred.gid, gid);
 	set_id(&p->cred.egid, egid);
 	set_id(&p->cred.sgid, sgid);
 	p->cred.fsgid = p->cred.egid;
-	if (old != p->cred.egid)
-		p->dumpable = false;
+	credentials_after_change(p, &old);
 	mutex_unlock(&p->lock);
 	return 0;
 }
@@ -227,11 +209,14 @@ static long sys_setfsuid(uint32_t uid)
 	struct process *p = process_current();
 
 	mutex_lock(&p->lock);
-	uint32_t old = p->cred.fsuid;
-	if (uid != UNCHANGED && (uid_is_mine(&p->cred, uid) || uid == old || capable(CAP_SETUID)))
+	struct credentials old = p->cred;
+	if (uid != UNCHANGED && (uid_is_mine(&old, uid) || uid == old.fsuid || capable(CAP_SETUID))) {
 		p->cred.fsuid = uid;
+		credentials_fsuid_changed(&p->cred, old.fsuid);
+		credentials_after_change(p, &old);
+	}
 	mutex_unlock(&p->lock);
-	return old;
+	return old.fsuid;
 }
 SYSCALL(setfsuid);
 
@@ -240,44 +225,12 @@ static long sys_setfsgid(uint32_t gid)
 	struct process *p = process_current();
 
 	mutex_lock(&p->lock);
-	uint32_t old = p->cred.fsgid;
-	if (gid != UNCHANGED && (gid_is_mine(&p->cred, gid) || gid == old || capable(CAP_SETGID)))
+	struct credentials old = p->cred;
+	if (gid != UNCHANGED && (gid_is_mine(&old, gid) || gid == old.fsgid || capable(CAP_SETGID))) {
 		p->cred.fsgid = gid;
+		credentials_after_change(p, &old);
+	}
 	mutex_unlock(&p->lock);
-	return old;
+	return old.fsgid;
 }
 SYSCALL(setfsgid);
-
-static long sys_getgroups(int size, user_addr at)
-{
-	const struct credentials *c = &process_current()->cred;
-	uint32_t count = c->group_count;
-
-	if (size < 0)
-		return -EINVAL;
-	if (size == 0)
-		return count;
-	if ((uint32_t)size < count)
-		return -EINVAL;
-	return copy_to_user(at, c->groups, count * sizeof(uint32_t)) != 0 ? -EFAULT : (long)count;
-}
-SYSCALL(getgroups);
-
-static long sys_setgroups(int size, user_addr at)
-{
-	struct process *p = process_current();
-	uint32_t groups[GROUPS_MAX];
-
-	if (!capable(CAP_SETGID))
-		return -EPERM;
-	if (size < 0 || size > GROUPS_MAX)
-		return -EINVAL;
-	if (copy_from_user(groups, at, (size_t)size * sizeof(uint32_t)) != 0)
-		return -EFAULT;
-	mutex_lock(&p->lock);
-	memcpy(p->cred.groups, groups, (size_t)size * sizeof(uint32_t));
-	p->cred.group_count = (uint32_t)size;
-	mutex_unlock(&p->lock);
-	return 0;
-}
-SYSCALL(setgroups);

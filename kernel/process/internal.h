@@ -63,6 +63,31 @@ void process_usage_of_threads(struct process *p, struct process_usage *out);
 void process_usage_add(struct process_usage *to, const struct process_usage *from);
 struct process *process_parent_get(struct process *p);
 
+/* --- credentials.c --- */
+enum : uint8_t {
+	SECURE_NOROOT = 1,
+	SECURE_NO_SETUID_FIXUP = 4,
+	SECURE_KEEP_CAPS = 16,
+	SECURE_NO_AMBIENT_RAISE = 64,
+	SECURE_BITS = SECURE_NOROOT | SECURE_NO_SETUID_FIXUP | SECURE_KEEP_CAPS | SECURE_NO_AMBIENT_RAISE,
+	SECURE_LOCKS = (uint8_t)(SECURE_BITS << 1), /* each one's lock is the bit above it */
+};
+/* Capabilities after the real, effective and saved user ids changed, or the filesystem's alone (old: what it was). */
+void credentials_uids_changed(struct credentials *c, const struct credentials *old);
+void credentials_fsuid_changed(struct credentials *c, uint32_t old);
+/* Whether who was `old` and is c now has to be hidden from those who could look into `old`. */
+bool credentials_hide(const struct credentials *c, const struct credentials *old);
+/* p, whose lock is held and whose thread the caller is, was `old` before. */
+void credentials_after_change(struct process *p, const struct credentials *old);
+/* What the program f makes of old, and of the personality. True: it must not trust its environment (AT_SECURE). */
+[[nodiscard]] bool credentials_exec(struct credentials *c, const struct credentials *old, const struct file *f,
+				    uint32_t *personality);
+void credentials_exec_secure(struct process *p); /* such a program is now that of the current process; lock held */
+
+/* --- groups.c --- */
+struct group_list *groups_get(struct group_list *g); /* nullptr stays */
+void groups_put(struct group_list *g);
+
 /* --- clone.c --- */
 struct clone_request {
 	uint64_t flags, stack, tls;

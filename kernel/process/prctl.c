@@ -21,6 +21,7 @@ enum prctl_option : int {
 	PR_CAPBSET_DROP = 24,
 	PR_GET_TSC = 25,
 	PR_GET_SECUREBITS = 27,
+	PR_SET_SECUREBITS = 28,
 	PR_SET_TIMERSLACK = 29,
 	PR_GET_TIMERSLACK = 30,
 	PR_SET_CHILD_SUBREAPER = 36,
@@ -67,14 +68,49 @@ static long drop_bounding(uint64_t capability)
 {
 	struct process *p = process_current();
 
-	if (capability > CAP_LAST)
-		return -EINVAL;
 	if (!capable(CAP_SETPCAP))
 		return -EPERM;
+	if (capability > CAP_LAST)
+		return -EINVAL;
 	mutex_lock(&p->lock);
 	p->cred.cap_bounding &= ~(UINT64_C(1) << capability);
 	mutex_unlock(&p->lock);
 	return 0;
+}
+
+static long set_securebits(uint64_t bits)
+{
+	struct process *p = process_current();
+	long error = -EPERM;
+
+	mutex_lock(&p->lock);
+	uint8_t old = p->cred.securebits;
+	bool locked = ((old & SECURE_LOCKS) >> 1) & (old ^ bits);
+	bool unlocks = old & SECURE_LOCKS & ~bits;
+	if (!locked && !unlocks && (bits & ~(uint64_t)(SECURE_BITS | SECURE_LOCKS)) == 0 && capable(CAP_SETPCAP)) {
+		p->cred.securebits = (uint8_t)bits;
+		error = 0;
+	}
+	mutex_unlock(&p->lock);
+	return error;
+}
+
+static long set_keep_caps(uint64_t keep)
+{
+	struct process *p = process_current();
+	long error = 0;
+
+	if (keep > 1)
+		return -EINVAL;
+	mutex_lock(&p->lock);
+	if (p->cred.securebits & (SECURE_KEEP_CAPS << 1))
+		error = -EPERM;
+	else if (keep)
+		p->cred.securebits |= SECURE_KEEP_CAPS;
+	else
+		p->cred.securebits &= ~SECURE_KEEP_CAPS;
+	mutex_unlock(&p->lock);
+	return error;
 }
 
 static long ambient(uint64_t operation, uint64_t capability)
@@ -90,7 +126,7 @@ static long ambient(uint64_t operation, uint64_t capability)
 	switch (operation) {
 	case AMBIENT_IS_SET: result = (c->cap_ambient & bit) != 0; break;
 	case AMBIENT_RAISE:
-		if ((c->cap_permitted & bit) && (c->cap_inheritable & bit))
+		if ((c->cap_permitted & c->cap_inheritable & bit) && !(c->securebits & SECURE_NO_AMBIENT_RAISE))
 			c->cap_ambient |= bit;
 		else
 			result = -EPERM;
@@ -103,7 +139,7 @@ static long ambient(uint64_t operation, uint64_t capability)
 	return result;
 }
 
-static long get_number(int option, uint64_t a)
+static long get_number(int option, uint64_t a, uint64_t others)
 {
 	struct process *p = process_current();
 	struct process_thread *s = process_thread_current();
@@ -114,13 +150,13 @@ static long get_number(int option, uint64_t a)
 	case PR_GET_CHILD_SUBREAPER: value = p->child_subreaper; return put_user(USER_ADDR(a), value);
 	case PR_GET_TID_ADDRESS: return put_user(USER_ADDR(a), s->clear_child_tid);
 	case PR_GET_DUMPABLE: return p->dumpable;
-	case PR_GET_KEEPCAPS: return p->cred.keep_caps;
-	case PR_GET_NO_NEW_PRIVS: return p->cred.no_new_privs;
+	case PR_GET_KEEPCAPS: return (p->cred.securebits & SECURE_KEEP_CAPS) != 0;
+	case PR_GET_SECUREBITS: return p->cred.securebits;
+	case PR_GET_NO_NEW_PRIVS: return a != 0 || others != 0 ? -EINVAL : p->cred.no_new_privs;
 	case PR_GET_TIMERSLACK: return (long)s->timer_slack_ns;
 	case PR_CAPBSET_READ: return a > CAP_LAST ? -EINVAL : (long)(p->cred.cap_bounding >> a & 1);
 	case PR_GET_TIMING:
-	case PR_GET_SECCOMP:
-	case PR_GET_SECUREBITS: return 0;
+	case PR_GET_SECCOMP: return 0;
 	default: return syscall_refuse_flags(NR_prctl, (uint64_t)option);
 	}
 }
@@ -143,11 +179,8 @@ static long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 			return -EINVAL;
 		p->dumpable = a;
 		return 0;
-	case PR_SET_KEEPCAPS:
-		if (a > 1)
-			return -EINVAL;
-		p->cred.keep_caps = a;
-		return 0;
+	case PR_SET_KEEPCAPS: return set_keep_caps(a);
+	case PR_SET_SECUREBITS: return set_securebits(a);
 	case PR_SET_CHILD_SUBREAPER: p->child_subreaper = a != 0; return 0;
 	case PR_SET_NO_NEW_PRIVS:
 		if (a != 1 || b != 0 || c != 0 || d != 0)
@@ -157,8 +190,8 @@ static long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 	case PR_SET_TIMERSLACK: s->timer_slack_ns = a != 0 ? a : DEFAULT_SLACK_NS; return 0;
 	case PR_SET_TIMING: return a == 0 ? 0 : syscall_refuse_flags(NR_prctl, (uint64_t)option);
 	case PR_CAPBSET_DROP: return drop_bounding(a);
-	case PR_CAP_AMBIENT: return ambient(a, b);
-	default: return get_number(option, a);
+	case PR_CAP_AMBIENT: return c != 0 || d != 0 ? -EINVAL : ambient(a, b);
+	default: return get_number(option, a, b | c | d);
 	}
 }
 SYSCALL(prctl);

@@ -32,6 +32,7 @@ void process_put(struct process *p)
 	if (p->signals != nullptr)
 		signal_state_put(p->signals);
 	shared_wait_put(p->signal_wait);
+	groups_put(p->cred.groups);
 	kfree(p);
 }
 
@@ -232,20 +233,32 @@ bool capable(unsigned capability)
 	return p == nullptr || (p->cred.cap_effective >> capability & 1);
 }
 
-bool process_may_inspect(struct process *p)
+/* ptrace(2), "Ptrace access mode checking". */
+static bool may_look(struct process *p, bool real)
 {
 	struct process *self = process_current();
 
 	if (self == nullptr || self == p || capable(CAP_SYS_PTRACE))
 		return true;
 	mutex_lock(&p->lock);
-	const struct credentials *c = &p->cred;
-	uint32_t uid = self->cred.fsuid, gid = self->cred.fsgid;
+	const struct credentials *c = &p->cred, *mine = &self->cred;
+	uint32_t uid = real ? mine->uid : mine->fsuid, gid = real ? mine->gid : mine->fsgid;
 	bool same =
 		uid == c->uid && uid == c->euid && uid == c->suid && gid == c->gid && gid == c->egid && gid == c->sgid;
-	bool allowed = same && p->dumpable && (c->cap_permitted & ~self->cred.cap_permitted) == 0;
+	uint64_t capabilities = real ? mine->cap_permitted : mine->cap_effective;
+	bool allowed = same && p->dumpable && (c->cap_permitted & ~capabilities) == 0;
 	mutex_unlock(&p->lock);
 	return allowed;
+}
+
+bool process_may_inspect(struct process *p)
+{
+	return may_look(p, false);
+}
+
+bool process_may_inspect_really(struct process *p)
+{
+	return may_look(p, true);
 }
 
 /* --- times and states --- */

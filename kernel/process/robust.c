@@ -86,7 +86,7 @@ static long sys_get_robust_list(int tid, user_addr head_at, user_addr size_at)
 		struct process *p = process_find_by_tid((uint32_t)tid);
 		if (p == nullptr)
 			return -ESRCH;
-		long error = process_may_inspect(p) ? -ESRCH : -EPERM;
+		long error = process_may_inspect_really(p) ? -ESRCH : -EPERM;
 		struct thread *t;
 		spin_lock(&p->signal_lock);
 		list_for_each(t, &p->threads, process_link) {

@@ -108,6 +108,12 @@ static long sys_sched_getaffinity(int tid, uint32_t size, user_addr at)
 }
 SYSCALL(sched_getaffinity);
 
+static long read_policy(struct process *, struct thread *t, void *)
+{
+	return process_thread_of(t)->policy;
+}
+
+enum : int { REALTIME_MAX = 99 };
 struct policy_change {
 	uint32_t policy;
 	int32_t priority;
@@ -125,23 +131,53 @@ void sched_publish_priority(struct thread *t)
 	(void)nucleus_thread_set_priority(thread_page_of(t)->handle, s->policy == SCHED_IDLE ? 19 : s->nice);
 }
 
+/* The lowest nice value that the process may give itself without privilege. */
+static int64_t nice_floor(struct process *p)
+{
+	return 20 - (int64_t)MIN(__atomic_load_n(&p->rlimits[RLIMIT_NICE][0], __ATOMIC_RELAXED), UINT64_C(40));
+}
+
 static long apply_policy(struct process *p, struct thread *t, void *ctx)
 {
 	const struct policy_change *c = ctx;
 
 	if (!may_schedule(p))
 		return -EPERM;
+	/* Out of SCHED_IDLE leads only what lowering the nice value to this one would need. */
+	if (process_thread_of(t)->policy == SCHED_IDLE && c->policy != SCHED_IDLE && !capable(CAP_SYS_NICE) &&
+	    process_thread_of(t)->nice < nice_floor(p))
+		return -EPERM;
 	process_thread_of(t)->policy = c->policy;
 	sched_publish_priority(t);
 	return 0;
+}
+
+/* Real-time policies: who could not have them hears that, whoever could that there are none. */
+static long refuse_realtime(uint32_t number, int tid, const struct policy_change *c)
+{
+	long found = with_thread(tid, read_policy, nullptr);
+	uint64_t limit = process_rlimit(RLIMIT_RTPRIO);
+
+	if (found < 0)
+		return found;
+	if (c->priority < 1 || c->priority > REALTIME_MAX)
+		return -EINVAL;
+	if (!capable(CAP_SYS_NICE) && (uint64_t)c->priority > limit)
+		return -EPERM;
+	return syscall_refuse_flags(number, c->policy);
 }
 
 static long set_policy(uint32_t number, int tid, uint32_t policy, user_addr param)
 {
 	struct policy_change c = {.policy = policy};
 
+	if (tid < 0 || param.value == 0)
+		return -EINVAL;
 	if (get_user(c.priority, param) != 0)
 		return -EFAULT;
+	if ((policy & ~(uint32_t)SCHED_RESET_ON_FORK) == SCHED_FIFO ||
+	    (policy & ~(uint32_t)SCHED_RESET_ON_FORK) == SCHED_RR)
+		return refuse_realtime(number, tid, &c);
 	if (!policy_exists(policy))
 		return syscall_refuse_flags(number, policy);
 	if (c.priority != 0)
@@ -155,11 +191,6 @@ static long sys_sched_setscheduler(int tid, int policy, user_addr param)
 }
 SYSCALL(sched_setscheduler);
 
-static long read_policy(struct process *, struct thread *t, void *)
-{
-	return process_thread_of(t)->policy;
-}
-
 static long sys_sched_getscheduler(int tid)
 {
 	return with_thread(tid, read_policy, nullptr);
@@ -170,7 +201,9 @@ static long sys_sched_setparam(int tid, user_addr param)
 {
 	long policy = with_thread(tid, read_policy, nullptr);
 
-	return policy < 0 ? policy : set_policy(NR_sched_setparam, tid, (uint32_t)policy, param);
+	return tid < 0 || param.value == 0 ? -EINVAL
+	       : policy < 0		   ? policy
+					   : set_policy(NR_sched_setparam, tid, (uint32_t)policy, param);
 }
 SYSCALL(sched_setparam);
 
@@ -227,7 +260,7 @@ static void nice_of_process(struct process *p, struct nice_request *r, uint32_t 
 		return;
 	}
 	bool may_raise = capable(CAP_SYS_NICE);
-	int64_t floor = 20 - (int64_t)MIN(process_rlimit(RLIMIT_NICE), UINT64_C(40));
+	int64_t floor = nice_floor(p);
 	spin_lock(&p->signal_lock);
 	list_for_each(t, &p->threads, process_link) {
 		struct process_thread *s = process_thread_of(t);
@@ -328,7 +361,7 @@ static long sys_ioprio_set(int which, int who, int priority)
 	if (class < 0 || class > IOPRIO_CLASS_LAST || (class == 0 && priority != 0) ||
 	    (class != 0 && (priority & 0x1fff) > 7))
 		return -EINVAL;
-	if (class == IOPRIO_CLASS_REALTIME && !capable(CAP_SYS_ADMIN))
+	if (class == IOPRIO_CLASS_REALTIME && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
 		return -EPERM;
 	return with_thread(who, write_io_priority, &value);
 }

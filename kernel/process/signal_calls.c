@@ -75,6 +75,9 @@ static long kill_all(int signo, const struct signal_info *info)
 		if (p->pid <= 1 || p == self)
 			continue;
 		long one = send_checked(p, signo, info);
+		/* That some may not be signalled is no error: Linux kill(2), "NOTES". */
+		if (result == -ESRCH)
+			result = 0;
 		if (one != -EPERM)
 			result = one;
 	}

@@ -235,6 +235,14 @@ static int show_threads_max(struct text_buffer *b, void *)
 	return 0;
 }
 
+static uint32_t groups_max = GROUPS_MAX, capability_last = CAP_LAST;
+
+static int show_number(struct text_buffer *b, void *arg)
+{
+	text_printf(b, "%u\n", *(const uint32_t *)arg);
+	return 0;
+}
+
 static const struct proc_file files[] = {
 	{.component = &component_process,
 	 .name = "sys/kernel/hostname",
@@ -258,6 +266,16 @@ static const struct proc_file files[] = {
 	 .show = show_text,
 	 .arg = UTS_VERSION},
 	{.component = &component_process, .name = "version", .mode = 0444, .show = show_version},
+	{.component = &component_process,
+	 .name = "sys/kernel/ngroups_max",
+	 .mode = 0444,
+	 .show = show_number,
+	 .arg = &groups_max},
+	{.component = &component_process,
+	 .name = "sys/kernel/cap_last_cap",
+	 .mode = 0444,
+	 .show = show_number,
+	 .arg = &capability_last},
 	{.component = &component_process, .name = "sys/kernel/pid_max", .mode = 0444, .show = show_pid_max},
 	{.component = &component_process, .name = "sys/kernel/threads-max", .mode = 0444, .show = show_threads_max},
 };

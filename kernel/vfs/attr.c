@@ -67,7 +67,7 @@ SYSCALL(fchmod);
 static struct attributes owner_change(uint32_t uid, uint32_t gid)
 {
 	return (struct attributes){
-		.mask = (uid != UINT32_MAX ? ATTR_UID : 0) | (gid != UINT32_MAX ? ATTR_GID : 0),
+		.mask = ATTR_OWNERSHIP | (uid != UINT32_MAX ? ATTR_UID : 0) | (gid != UINT32_MAX ? ATTR_GID : 0),
 		.uid = uid,
 		.gid = gid,
 	};
@@ -296,8 +296,10 @@ static int allocate_inode(struct inode *i, uint32_t mode, uint64_t offset, uint6
 	int error = (writes && (i->seals & F_SEALS_WRITE)) || (grows && (i->seals & F_SEAL_GROW)) ? -EPERM : 0;
 	if (error == 0)
 		error = guard_run(inode_component(i), i->ops->allocate(i, mode, offset, length));
-	if (error == 0)
+	if (error == 0) {
+		inode_drop_privilege(i);
 		inode_touch(i, ATTR_MTIME);
+	}
 	mutex_unlock(&i->lock);
 	return error;
 }

@@ -24,8 +24,9 @@ static int check_may_make(const struct path *dir)
 	return error;
 }
 
-/* Ownership of something new: a setgid directory passes its group on, and to directories the bit too. */
-static void fill_request(struct make_request *r, const struct inode *dir, uint32_t mode)
+/* Ownership of something new: a setgid directory passes its group on, and to directories the bit too; but not to a
+ * program of somebody who is not of that group. */
+void vfs_fill_request(struct make_request *r, const struct inode *dir, uint32_t mode)
 {
 	struct process *p = process_current();
 	uint32_t umask = p != nullptr && p->fs != nullptr ? fs_context_umask(p->fs) : 0;
@@ -37,6 +38,8 @@ static void fill_request(struct make_request *r, const struct inode *dir, uint32
 		r->gid = dir->gid;
 		if (S_ISDIR(mode))
 			r->mode |= S_ISGID;
+		else if ((r->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !inode_group_or_capable(r->gid))
+			r->mode &= ~S_ISGID;
 	}
 }
 
@@ -52,7 +55,7 @@ static int make_locked(const struct path *dir, struct dentry *d, uint32_t mode, 
 		return error;
 	if (i->ops->make == nullptr)
 		return -EPERM;
-	fill_request(&r, i, mode);
+	vfs_fill_request(&r, i, mode);
 	error = guard_run(inode_component(i), i->ops->make(i, &n, &r, &made));
 	if (error == -EFAULT)
 		dentry_doubt(d);
@@ -331,8 +334,11 @@ static int link_last(struct walk *w, const struct path *what, bool unnamed_ok)
 		return -EXDEV;
 	if (S_ISDIR(i->mode) || dir->ops->link == nullptr)
 		return -EPERM;
+	int error = protect_link(i);
+	if (error != 0)
+		return error;
 	inodes_lock(pair, 2);
-	int error = dentry_lookup_locked(w->at.dentry, &w->last, &d);
+	error = dentry_lookup_locked(w->at.dentry, &w->last, &d);
 	if (error == 0 && !dentry_negative(d))
 		error = -EEXIST;
 	else if (error == 0 && w->trailing_slash)

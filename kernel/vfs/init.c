@@ -39,6 +39,7 @@ int vfs_init(void)
 	devfs_register();
 	procfs_register();
 	memory_devices_register();
+	protect_register();
 	int error = dentry_cache_init();
 	if (error == 0)
 		error = (step++, pipe_init());

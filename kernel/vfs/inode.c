@@ -79,11 +79,14 @@ static bool in_group(const struct credentials *c, uint32_t gid, bool real)
 {
 	if ((real ? c->gid : c->fsgid) == gid)
 		return true;
-	for (uint32_t n = 0; n < c->group_count; n++) {
-		if (c->groups[n] == gid)
-			return true;
-	}
-	return false;
+	return c->groups != nullptr && process_in_group(gid);
+}
+
+bool inode_group_or_capable(uint32_t gid)
+{
+	struct process *p = process_current();
+
+	return p == nullptr || in_group(&p->cred, gid, false) || capable(CAP_FSETID);
 }
 
 static bool may_override(const struct inode *i, uint32_t mask, bool real, const struct credentials *c)
@@ -149,6 +152,22 @@ static int setattr_check(const struct inode *i, const struct attributes *a)
 	return 0;
 }
 
+/* Without the set-id bits. Set-group-id without execution marked files for mandatory locks once: who is of the group
+ * keeps it. */
+static uint32_t mode_without_privilege(uint32_t mode, uint32_t gid)
+{
+	mode &= ~S_ISUID;
+	return (mode & S_IXGRP) || !inode_group_or_capable(gid) ? mode & ~S_ISGID : mode;
+}
+
+void inode_drop_privilege(struct inode *i)
+{
+	uint32_t mode = mode_without_privilege(i->mode, i->gid);
+
+	if (mode != i->mode && process_current() != nullptr && S_ISREG(mode) && !capable(CAP_FSETID))
+		i->mode = mode;
+}
+
 /* The mode after the change: who gives a file away loses its set-id bits; setgid is for members of the group only. */
 static uint32_t setattr_mode(const struct inode *i, const struct attributes *a)
 {
@@ -159,13 +178,10 @@ static uint32_t setattr_mode(const struct inode *i, const struct attributes *a)
 		mode = (mode & S_IFMT) | (a->mode & S_IALLUGO);
 	if (p == nullptr)
 		return mode;
-	if ((a->mask & (ATTR_UID | ATTR_GID)) && S_ISREG(mode)) {
-		mode &= ~S_ISUID;
-		if (mode & S_IXGRP)
-			mode &= ~S_ISGID;
-	}
+	if ((a->mask & ATTR_OWNERSHIP) && !S_ISDIR(mode))
+		mode = mode_without_privilege(mode, i->gid);
 	uint32_t gid = a->mask & ATTR_GID ? a->gid : i->gid;
-	if ((a->mask & ATTR_MODE) && (mode & S_ISGID) && !in_group(&p->cred, gid, false) && !capable(CAP_FSETID))
+	if ((a->mask & ATTR_MODE) && (mode & S_ISGID) && !inode_group_or_capable(gid))
 		mode &= ~S_ISGID;
 	return mode;
 }
@@ -173,11 +189,11 @@ static uint32_t setattr_mode(const struct inode *i, const struct attributes *a)
 int inode_setattr(struct inode *i, const struct attributes *a)
 {
 	mutex_lock(&i->lock);
-	int error = setattr_check(i, a);
 	struct attributes change = *a;
 	change.mode = setattr_mode(i, a);
 	if (change.mode != i->mode)
 		change.mask |= ATTR_MODE;
+	int error = setattr_check(i, &change);
 	if (error == 0 && i->ops->setattr != nullptr)
 		error = guard_run(inode_component(i), i->ops->setattr(i, &change));
 	if (error == 0) {
@@ -209,8 +225,7 @@ int inode_truncate(struct inode *i, uint64_t size)
 	if (error == 0)
 		error = guard_run(inode_component(i), i->ops->truncate(i, size));
 	if (error == 0) {
-		if (process_current() != nullptr && !capable(CAP_FSETID))
-			i->mode &= ~(S_ISUID | (i->mode & S_IXGRP ? S_ISGID : 0u));
+		inode_drop_privilege(i);
 		inode_touch(i, ATTR_MTIME);
 	}
 	mutex_unlock(&i->lock);

@@ -102,7 +102,15 @@ void fs_context_replace(struct fs_context *c, const struct path *from, const str
 [[nodiscard]] int file_open_flags(int dirfd, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags,
 				  struct file **out);
 
+/* --- protect.c: 0, or the error that /proc/sys/fs/protected_* asks for --- */
+[[nodiscard]] int protect_follow(const struct inode *dir, const struct inode *link); /* a link at the end of a path */
+[[nodiscard]] int protect_link(struct inode *i);				     /* i gets a further name */
+[[nodiscard]] int protect_create(const struct inode *dir, const struct inode *i);    /* O_CREAT found i in dir */
+void protect_register(void);
+
 /* --- dir.c --- */
+/* Mode (type and permissions in `mode`), owner and group of something new in dir. */
+void vfs_fill_request(struct make_request *r, const struct inode *dir, uint32_t mode);
 /* What the last component of w names from now on. type and permissions in mode, before the umask. */
 [[nodiscard]] int vfs_make(struct walk *w, uint32_t mode, uint64_t rdev, const char *target);
 [[nodiscard]] int vfs_make_at(const char *path, uint32_t mode, uint64_t rdev, const char *target);

@@ -49,13 +49,20 @@ static int open_last(struct walk *w, uint32_t flags, uint32_t mode, bool *again,
 	if (!created && (flags & O_EXCL)) {
 		error = -EEXIST;
 	} else if (!created && S_ISLNK(d->inode->mode) && !(flags & O_NOFOLLOW)) {
+		error = protect_follow(dir->inode, d->inode);
+		if (error != 0) {
+			path_put(&p);
+			return error;
+		}
 		*again = true;
 		return walk_follow(w, &p);
 	} else {
 		mount_cross(&p);
-		error = S_ISDIR(p.dentry->inode->mode)
-				? -EISDIR
-				: file_open_inode(&p, created ? flags & ~(uint32_t)O_TRUNC : flags, created, out);
+		error = S_ISDIR(p.dentry->inode->mode) ? -EISDIR : 0;
+		if (error == 0 && !created)
+			error = protect_create(dir->inode, p.dentry->inode);
+		if (error == 0)
+			error = file_open_inode(&p, created ? flags & ~(uint32_t)O_TRUNC : flags, created, out);
 	}
 	path_put(&p);
 	return error;
@@ -96,11 +103,8 @@ static int open_unnamed(const struct path *dir, uint32_t flags, uint32_t mode, s
 		error = mount_check_write(dir->mount);
 	if (error != 0)
 		return error;
-	struct process *p = process_current();
-	uint32_t umask = p != nullptr && p->fs != nullptr ? fs_context_umask(p->fs) : 0;
-	struct make_request r = {.mode = S_IFREG | (mode & ~umask & S_IALLUGO),
-				 .uid = p != nullptr ? p->cred.fsuid : 0,
-				 .gid = p != nullptr ? p->cred.fsgid : 0};
+	struct make_request r = {};
+	vfs_fill_request(&r, i, S_IFREG | (mode & S_IALLUGO));
 	error = guard_run(inode_component(i), i->ops->make_unnamed(i, &r, &made));
 	if (error != 0)
 		return error;

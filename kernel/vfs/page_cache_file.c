@@ -82,8 +82,8 @@ static void extend_locked(struct inode *i, uint64_t end) REQUIRES(i -> lock)
 {
 	if (end > i->size)
 		__atomic_store_n(&i->size, end, __ATOMIC_RELEASE);
-	if (i->mode & (S_ISUID | S_ISGID) && process_current() != nullptr && !capable(CAP_FSETID))
-		i->mode &= ~(S_ISUID | (i->mode & S_IXGRP ? S_ISGID : 0u));
+	if (i->mode & (S_ISUID | S_ISGID))
+		inode_drop_privilege(i);
 	inode_touch(i, ATTR_MTIME);
 }
 

@@ -235,6 +235,10 @@ static int walk_down(struct walk *w, const struct name *n, bool last, bool slash
 	if (S_ISLNK(i->mode) && (!last || slash || (w->flags & WALK_FOLLOW))) {
 		struct path link = {w->at.mount, d};
 
+		if (last && (error = protect_follow(w->at.dentry->inode, i)) != 0) {
+			dentry_put(d);
+			return error;
+		}
 		mount_get(link.mount);
 		return walk_follow(w, &link);
 	}

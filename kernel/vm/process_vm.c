@@ -77,7 +77,7 @@ static long process_vm(uint32_t number, unsigned long pid, struct cursor *local,
 	/* The space first: exec changes it and the credentials together, so the check is about this space or a later,
 	 * stricter one. */
 	struct vm_space *other = process_get_space(p);
-	if (process_may_inspect(p)) {
+	if (process_may_inspect_really(p)) {
 		char *bounce = kmalloc(PAGE_SIZE);
 
 		result = !other ? -ESRCH : !bounce ? -ENOMEM : transfer(other, local, remote, write, bounce);

@@ -186,8 +186,7 @@ int pid_show_status(struct text_buffer *b, struct process *p, uint32_t tid)
 	struct file_table *t = process_get_files(p);
 	text_printf(b, "FDSize:\t%u\nGroups:\t", t != nullptr ? file_table_capacity(t) : 0);
 	file_table_put(t);
-	for (uint32_t n = 0; n < p->cred.group_count; n++)
-		text_printf(b, "%u ", p->cred.groups[n]);
+	process_show_groups(p, b);
 	text_printf(b, "\nNStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", p->pid, tid != 0 ? tid : p->pid, s.group,
 		    s.session);
 	if (s.vm.virtual_bytes != 0)

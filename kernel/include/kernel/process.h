@@ -14,20 +14,22 @@
 #include <kernel/file.h>
 #include <kernel/lock.h>
 #include <kernel/signal.h>
+#include <kernel/text.h>
 #include <kernel/thread.h>
 #include <kernel/timer.h>
 #include <kernel/vm.h>
 
 struct tty;
 
-#define GROUPS_MAX 32
+#define GROUPS_MAX 65536
+struct group_list;
 struct credentials {
 	uint32_t uid, euid, suid, fsuid;
 	uint32_t gid, egid, sgid, fsgid;
-	uint32_t group_count;
-	uint32_t groups[GROUPS_MAX];
+	struct group_list *groups; /* nullptr: none; looked at under the process's lock */
 	uint64_t cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
-	bool no_new_privs, keep_caps;
+	uint8_t securebits; /* SECURE_* of kernel/process/internal.h */
+	bool no_new_privs;
 };
 
 enum process_state : uint8_t { PROCESS_RUNNING, PROCESS_STOPPED, PROCESS_ZOMBIE, PROCESS_DEAD };
@@ -227,6 +229,10 @@ void process_load(uint32_t load[3]);
 uint64_t process_slacken(uint64_t deadline_ns);
 uint64_t process_rlimit(uint32_t which); /* soft limit of the current process */
 
+/* Whether gid is one of the current process's supplementary groups; p's, as /proc/PID/status shows them. */
+bool process_in_group(uint32_t gid);
+void process_show_groups(struct process *p, struct text_buffer *b);
+
 /* Superuser checks of the current process. */
 bool capable(unsigned capability); /* CAP_* of capabilities(7) */
 enum : unsigned {
@@ -262,10 +268,15 @@ enum : unsigned {
 	CAP_AUDIT_WRITE,
 	CAP_AUDIT_CONTROL,
 	CAP_SETFCAP,
+	CAP_MAC_OVERRIDE,
+	CAP_MAC_ADMIN,
+	CAP_SYSLOG,
 	CAP_LAST = 40,
 };
+#define CAP_BIT(capability) (UINT64_C(1) << (capability))
 /* Whether the current process may look into p (ptrace access; /proc/PID/{environ,fd,maps…}). */
 bool process_may_inspect(struct process *p);
+bool process_may_inspect_really(struct process *p); /* by its real ids: system calls, not files */
 
 /* Out of memory: kills the process that holds most memory and says so. False: none left to kill.
  * Any lock may be held. */

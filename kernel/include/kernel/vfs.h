@@ -99,7 +99,15 @@ struct attributes {    /* change of attributes; mask says which */
 	uint64_t size;
 	int64_t atime_ns, mtime_ns;
 };
-enum : uint32_t { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32 };
+enum : uint32_t {
+	ATTR_MODE = 1,
+	ATTR_UID = 2,
+	ATTR_GID = 4,
+	ATTR_SIZE = 8,
+	ATTR_ATIME = 16,
+	ATTR_MTIME = 32,
+	ATTR_OWNERSHIP = 64 /* chown, even to what it is: set-id bits go */
+};
 
 struct make_request {  /* a new directory entry */
 	uint32_t mode; /* with type; ownership and setgid rules applied */
@@ -167,6 +175,10 @@ int64_t inode_now(void);
 /* mask: R_OK | W_OK | X_OK for the current process's filesystem ids (real: its real ids). 0, -EACCES, -EROFS. */
 [[nodiscard]] int inode_permission(struct inode *i, uint32_t mask, bool real);
 bool inode_owner_or_capable(const struct inode *i);
+/* Whether the current process is of the group, or may set set-group-id bits of any. */
+bool inode_group_or_capable(uint32_t gid);
+/* A file was changed: its set-id bits go, unless the current process has CAP_FSETID. */
+void inode_drop_privilege(struct inode *i);
 /* Applies changed attributes after the checks of chmod, chown, utimes. The inode's lock is taken. */
 [[nodiscard]] int inode_setattr(struct inode *i, const struct attributes *a);
 [[nodiscard]] int inode_truncate(struct inode *i, uint64_t size);
@@ -281,6 +293,23 @@ struct proc_file {
 };
 /* Static entries; p stays owned by the caller and must live on. Safe before procfs is mounted. */
 void proc_register(const struct proc_file *p);
+/* A number below /proc/sys, read and set there; bounds included. capability: CAP_* that setting asks for besides the
+ * file's mode, 0 for none. */
+struct proc_knob {
+	int32_t *value; /* atomic */
+	int32_t least, most;
+	unsigned capability;
+};
+int proc_knob_show(struct text_buffer *b, void *knob);
+long proc_knob_write(const char *text, size_t n, void *knob);
+[[nodiscard]] int proc_knob_parse(const char *text, size_t n, int64_t *out); /* -EINVAL */
+#define PROC_KNOB(of, file_name, file_mode, knob)                                                                      \
+	{.component = &(of),                                                                                           \
+	 .name = (file_name),                                                                                          \
+	 .mode = (file_mode),                                                                                          \
+	 .show = proc_knob_show,                                                                                       \
+	 .write = proc_knob_write,                                                                                     \
+	 .arg = (knob)}
 /* /proc/PID entries are made by procfs from kernel/process.h. */
 
 #endif
