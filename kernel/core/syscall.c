@@ -2,9 +2,10 @@
 /*
  * System-call dispatch (kernel/syscall.h): the entries that SYSCALL() scattered over the kernel
  * become an array by number. gates.S calls syscall_dispatch for each UPCALL_SYSCALL. Numbers
- * without an entry are counted, so are the flags that a call refused; /proc/syscalls shows both. No
- * locks: counters are atomic.
+ * without an entry are counted, so are the flags that a call refused; /proc/syscalls shows both, and
+ * why a call of the ABI is not there (absent.c). No locks: counters are atomic.
  */
+#include "absent.h"
 #include "core.h"
 
 #include <kernel/log.h>
@@ -91,6 +92,7 @@ static int show_syscalls(struct text_buffer *b, void *)
 	}
 	if (refusals_lost > 0)
 		text_printf(b, "refused others count %u\n", refusals_lost);
+	absent_show(b);
 	return 0;
 }
 

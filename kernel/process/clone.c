@@ -364,14 +364,11 @@ enum : size_t { CLONE_ARGS_SIZE_VER0 = 64 };
 
 static long sys_clone3(user_addr at, size_t size)
 {
-	struct abi_clone_args a = {};
+	struct abi_clone_args a;
 
-	if (size < CLONE_ARGS_SIZE_VER0)
-		return -EINVAL;
-	if (size > sizeof(a))
-		return -E2BIG;
-	if (copy_from_user(&a, at, size) != 0)
-		return -EFAULT;
+	int error = copy_struct_from_user(&a, sizeof(a), CLONE_ARGS_SIZE_VER0, at, size);
+	if (error != 0)
+		return error;
 	/* pidfd and cgroup count only with their flags, which clone_check refuses; C libraries fill pidfd in always. */
 	if (a.set_tid_size != 0)
 		return syscall_refuse_flags(NR_clone3, a.flags);

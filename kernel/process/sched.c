@@ -6,24 +6,16 @@
  * The nucleus schedules by nice value alone: SCHED_OTHER, SCHED_BATCH and SCHED_IDLE (as nice 19)
  * are what exists; real-time policies are refused.
  */
+#include "sched.h"
 #include "internal.h"
 #include <kernel/init.h>
 #include <kernel/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
-enum : uint32_t {
-	SCHED_OTHER = 0,
-	SCHED_FIFO = 1,
-	SCHED_RR = 2,
-	SCHED_BATCH = 3,
-	SCHED_IDLE = 5,
-	SCHED_RESET_ON_FORK = 0x40000000
-};
 enum : int { PRIO_PROCESS = 0, PRIO_PGRP = 1, PRIO_USER = 2 };
 
-/* Runs fn on the thread (tid 0: the current one) under its process's signal_lock. -ESRCH. */
-static long with_thread(int tid, long (*fn)(struct process *p, struct thread *t, void *ctx), void *ctx)
+long sched_with_thread(int tid, long (*fn)(struct process *p, struct thread *t, void *ctx), void *ctx)
 {
 	uint32_t id = tid == 0 ? thread_current()->tid : (uint32_t)tid;
 	struct process *p = tid < 0 ? nullptr : process_find_by_tid(id);
@@ -46,7 +38,7 @@ static long with_thread(int tid, long (*fn)(struct process *p, struct thread *t,
 	return result;
 }
 
-static bool may_schedule(struct process *p)
+bool sched_may_change(struct process *p)
 {
 	const struct credentials *c = &process_current()->cred;
 
@@ -71,7 +63,7 @@ static long apply_affinity(struct process *p, struct thread *t, void *ctx)
 {
 	uint64_t mask = *(const uint64_t *)ctx & all_cpus();
 
-	if (!may_schedule(p))
+	if (!sched_may_change(p))
 		return -EPERM;
 	if (mask == 0)
 		return -EINVAL;
@@ -85,7 +77,7 @@ static long sys_sched_setaffinity(int tid, uint32_t size, user_addr at)
 
 	if (copy_from_user(&mask, at, MIN(size, (uint32_t)sizeof(mask))) != 0)
 		return -EFAULT;
-	return with_thread(tid, apply_affinity, &mask);
+	return sched_with_thread(tid, apply_affinity, &mask);
 }
 SYSCALL(sched_setaffinity);
 
@@ -101,7 +93,7 @@ static long sys_sched_getaffinity(int tid, uint32_t size, user_addr at)
 
 	if (size < sizeof(mask) || size % sizeof(uint64_t) != 0)
 		return -EINVAL;
-	long error = with_thread(tid, read_affinity, &mask);
+	long error = sched_with_thread(tid, read_affinity, &mask);
 	if (error != 0)
 		return error;
 	return put_user(at, mask) != 0 ? -EFAULT : (long)sizeof(mask);
@@ -119,7 +111,7 @@ struct policy_change {
 	int32_t priority;
 };
 
-static bool policy_exists(uint32_t policy)
+bool sched_policy_exists(uint32_t policy)
 {
 	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE;
 }
@@ -132,7 +124,7 @@ void sched_publish_priority(struct thread *t)
 }
 
 /* The lowest nice value that the process may give itself without privilege. */
-static int64_t nice_floor(struct process *p)
+int64_t sched_nice_floor(struct process *p)
 {
 	return 20 - (int64_t)MIN(__atomic_load_n(&p->rlimits[RLIMIT_NICE][0], __ATOMIC_RELAXED), UINT64_C(40));
 }
@@ -141,11 +133,11 @@ static long apply_policy(struct process *p, struct thread *t, void *ctx)
 {
 	const struct policy_change *c = ctx;
 
-	if (!may_schedule(p))
+	if (!sched_may_change(p))
 		return -EPERM;
 	/* Out of SCHED_IDLE leads only what lowering the nice value to this one would need. */
 	if (process_thread_of(t)->policy == SCHED_IDLE && c->policy != SCHED_IDLE && !capable(CAP_SYS_NICE) &&
-	    process_thread_of(t)->nice < nice_floor(p))
+	    process_thread_of(t)->nice < sched_nice_floor(p))
 		return -EPERM;
 	process_thread_of(t)->policy = c->policy;
 	sched_publish_priority(t);
@@ -153,18 +145,18 @@ static long apply_policy(struct process *p, struct thread *t, void *ctx)
 }
 
 /* Real-time policies: who could not have them hears that, whoever could that there are none. */
-static long refuse_realtime(uint32_t number, int tid, const struct policy_change *c)
+long sched_refuse_realtime(uint32_t number, int tid, uint32_t policy, int32_t priority)
 {
-	long found = with_thread(tid, read_policy, nullptr);
+	long found = sched_with_thread(tid, read_policy, nullptr);
 	uint64_t limit = process_rlimit(RLIMIT_RTPRIO);
 
 	if (found < 0)
 		return found;
-	if (c->priority < 1 || c->priority > REALTIME_MAX)
+	if (priority < 1 || priority > REALTIME_MAX)
 		return -EINVAL;
-	if (!capable(CAP_SYS_NICE) && (uint64_t)c->priority > limit)
+	if (!capable(CAP_SYS_NICE) && (uint64_t)priority > limit)
 		return -EPERM;
-	return syscall_refuse_flags(number, c->policy);
+	return syscall_refuse_flags(number, policy);
 }
 
 static long set_policy(uint32_t number, int tid, uint32_t policy, user_addr param)
@@ -177,12 +169,12 @@ static long set_policy(uint32_t number, int tid, uint32_t policy, user_addr para
 		return -EFAULT;
 	if ((policy & ~(uint32_t)SCHED_RESET_ON_FORK) == SCHED_FIFO ||
 	    (policy & ~(uint32_t)SCHED_RESET_ON_FORK) == SCHED_RR)
-		return refuse_realtime(number, tid, &c);
-	if (!policy_exists(policy))
+		return sched_refuse_realtime(number, tid, policy, c.priority);
+	if (!sched_policy_exists(policy))
 		return syscall_refuse_flags(number, policy);
 	if (c.priority != 0)
 		return -EINVAL;
-	return with_thread(tid, apply_policy, &c);
+	return sched_with_thread(tid, apply_policy, &c);
 }
 
 static long sys_sched_setscheduler(int tid, int policy, user_addr param)
@@ -193,13 +185,13 @@ SYSCALL(sched_setscheduler);
 
 static long sys_sched_getscheduler(int tid)
 {
-	return with_thread(tid, read_policy, nullptr);
+	return sched_with_thread(tid, read_policy, nullptr);
 }
 SYSCALL(sched_getscheduler);
 
 static long sys_sched_setparam(int tid, user_addr param)
 {
-	long policy = with_thread(tid, read_policy, nullptr);
+	long policy = sched_with_thread(tid, read_policy, nullptr);
 
 	return tid < 0 || param.value == 0 ? -EINVAL
 	       : policy < 0		   ? policy
@@ -210,7 +202,7 @@ SYSCALL(sched_setparam);
 static long sys_sched_getparam(int tid, user_addr param)
 {
 	int32_t priority = 0;
-	long policy = with_thread(tid, read_policy, nullptr);
+	long policy = sched_with_thread(tid, read_policy, nullptr);
 
 	return policy < 0 ? policy : put_user(param, priority);
 }
@@ -218,7 +210,7 @@ SYSCALL(sched_getparam);
 
 static long priority_range(uint32_t number, int policy)
 {
-	if (policy == SCHED_FIFO || policy == SCHED_RR || policy_exists((uint32_t)policy))
+	if (policy == SCHED_FIFO || policy == SCHED_RR || sched_policy_exists((uint32_t)policy))
 		return 0;
 	return syscall_refuse_flags(number, (uint64_t)(uint32_t)policy);
 }
@@ -237,7 +229,7 @@ SYSCALL(sched_get_priority_min);
 
 static long sys_sched_rr_get_interval(int tid, user_addr at)
 {
-	long policy = with_thread(tid, read_policy, nullptr);
+	long policy = sched_with_thread(tid, read_policy, nullptr);
 
 	/* The time slice of a nice-0 thread. */
 	return policy < 0 ? policy : timespec_to_user(at, 4000000);
@@ -255,12 +247,12 @@ static void nice_of_process(struct process *p, struct nice_request *r, uint32_t 
 {
 	struct thread *t;
 
-	if (r->set && !may_schedule(p)) {
+	if (r->set && !sched_may_change(p)) {
 		r->found = r->denied_owner = true;
 		return;
 	}
 	bool may_raise = capable(CAP_SYS_NICE);
-	int64_t floor = nice_floor(p);
+	int64_t floor = sched_nice_floor(p);
 	spin_lock(&p->signal_lock);
 	list_for_each(t, &p->threads, process_link) {
 		struct process_thread *s = process_thread_of(t);
@@ -345,7 +337,7 @@ enum : int { IOPRIO_WHO_PROCESS = 1, IOPRIO_CLASS_SHIFT = 13, IOPRIO_CLASS_REALT
 
 static long write_io_priority(struct process *p, struct thread *t, void *ctx)
 {
-	if (!may_schedule(p))
+	if (!sched_may_change(p))
 		return -EPERM;
 	process_thread_of(t)->io_priority = *(const uint16_t *)ctx;
 	return 0;
@@ -363,7 +355,7 @@ static long sys_ioprio_set(int which, int who, int priority)
 		return -EINVAL;
 	if (class == IOPRIO_CLASS_REALTIME && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
 		return -EPERM;
-	return with_thread(who, write_io_priority, &value);
+	return sched_with_thread(who, write_io_priority, &value);
 }
 SYSCALL(ioprio_set);
 
@@ -376,6 +368,6 @@ static long sys_ioprio_get(int which, int who)
 {
 	if (which != IOPRIO_WHO_PROCESS)
 		return syscall_refuse_flags(NR_ioprio_get, (uint64_t)which);
-	return with_thread(who, read_io_priority, nullptr);
+	return sched_with_thread(who, read_io_priority, nullptr);
 }
 SYSCALL(ioprio_get);

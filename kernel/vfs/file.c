@@ -120,8 +120,10 @@ static void file_release(struct file *f)
 		file_locks_release_file(f);
 	if (f->ops->release != nullptr)
 		(void)guard_run_void(f->ops->component, f->ops->release(f));
-	if (f->inode != nullptr && (f->mode & FILE_WRITE) && S_ISREG(f->inode->mode))
+	if (f->inode != nullptr && (f->mode & FILE_WRITE) && S_ISREG(f->inode->mode)) {
 		__atomic_fetch_sub(&f->inode->writers, 1, __ATOMIC_RELAXED);
+		mount_writer_put(f->path.mount);
+	}
 	if (f->path.dentry != nullptr)
 		path_put(&f->path);
 	else
@@ -175,6 +177,9 @@ static int open_inode(struct file *f, struct inode *i)
 	if (S_ISREG(i->mode) && (f->mode & FILE_WRITE)) {
 		/* Writer and runner each announce themselves before they look for the other. */
 		__atomic_fetch_add(&i->writers, 1, __ATOMIC_SEQ_CST);
+		int error = mount_writer_get(f->path.mount);
+		if (error != 0)
+			return error;
 		if (__atomic_load_n(&i->runners, __ATOMIC_SEQ_CST) > 0)
 			return -ETXTBSY;
 	}

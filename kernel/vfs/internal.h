@@ -60,6 +60,12 @@ bool mount_uncross(struct path *p);
 [[nodiscard]] int mount_check_write(const struct mount *m); /* -EROFS */
 void mount_root_path(struct path *out);			    /* of the whole tree, with references */
 
+/* --- mount_flags.c --- */
+/* Around the life of a file that is open for writing: what it is on cannot become read-only meanwhile. get counts in
+ * any case; -EROFS: it is read-only already. */
+[[nodiscard]] int mount_writer_get(struct mount *m);
+void mount_writer_put(struct mount *m);
+
 /* --- walk.c --- */
 struct link_text;
 enum last_kind : uint8_t { LAST_NAME, LAST_DOT, LAST_DOT_DOT, LAST_ROOT };

@@ -20,12 +20,6 @@ static struct list table GUARDED_BY(&table_lock) = LIST_INIT(table);
 static struct mount *root_mount GUARDED_BY(&table_lock);
 static uint32_t next_id;
 
-enum : uint32_t {
-	MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME |
-		      MS_NOSYMFOLLOW,
-	SUPER_FLAGS = MS_RDONLY | MS_LAZYTIME,
-};
-
 void mount_get(struct mount *m)
 {
 	__atomic_fetch_add(&m->refs, 1, __ATOMIC_RELAXED);
@@ -316,28 +310,6 @@ int mount_move(const char *from_path, struct path *at)
 	if (error == 0)
 		path_put(&was);
 	path_put(&from);
-	return error;
-}
-
-int mount_remount(struct path *at, uint32_t flags, bool bind, const char *data)
-{
-	struct mount *m = at->mount;
-
-	if (at->dentry != m->root)
-		return -EINVAL;
-	struct mount_options o = {.source = m->source, .data = data, .flags = flags & SUPER_FLAGS};
-	mutex_lock(&mount_change);
-	int error = 0;
-	if (!bind && m->sb->ops->remount != nullptr)
-		error = guard_run(m->sb->type->component, m->sb->ops->remount(m->sb, &o));
-	if (error == 0) {
-		uint32_t atime =
-			flags & (MS_NOATIME | MS_RELATIME | MS_STRICTATIME) ? 0 : m->flags & (MS_NOATIME | MS_RELATIME);
-		m->flags = (flags & MOUNT_FLAGS) | atime;
-		if (!bind)
-			m->sb->flags = flags & SUPER_FLAGS;
-	}
-	mutex_unlock(&mount_change);
 	return error;
 }
 

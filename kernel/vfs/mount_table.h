@@ -5,6 +5,13 @@
 
 #include <kernel/vfs.h>
 
+/* What a mount keeps of mount(2)'s flags, and what the superblock. */
+enum : uint32_t {
+	MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME |
+		      MS_NOSYMFOLLOW,
+	SUPER_FLAGS = MS_RDONLY | MS_LAZYTIME,
+};
+
 extern struct mutex mount_change; /* serialises mounting and unmounting */
 
 /* Takes over the caller's share of sb. nullptr: out of memory, nothing taken. */

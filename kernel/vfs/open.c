@@ -206,10 +206,9 @@ static long sys_openat2(int dirfd, user_addr text, user_addr how_at, size_t size
 	uint64_t known = 0;
 	uint32_t walk = 0;
 
-	if (size != sizeof(how))
-		return size < sizeof(how) ? -EINVAL : -E2BIG;
-	if (copy_from_user(&how, how_at, sizeof(how)) != 0)
-		return -EFAULT;
+	int error = copy_struct_from_user(&how, sizeof(how), sizeof(how), how_at, size);
+	if (error != 0)
+		return error;
 	for (size_t n = 0; n < ARRAY_LEN(map); n++) {
 		known |= map[n].resolve;
 		if (how.resolve & map[n].resolve)

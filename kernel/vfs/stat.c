@@ -5,6 +5,7 @@
  * An empty path with AT_EMPTY_PATH names the descriptor, which may be a pipe or another file without a path.
  */
 #include "internal.h"
+#include "super.h"
 
 #include <kernel/guard.h>
 #include <kernel/process.h>
@@ -255,6 +256,8 @@ static long sys_readlink(user_addr text, user_addr at, long size)
 }
 SYSCALL_LEGACY(readlink);
 
+enum : int64_t { ANON_INODE_MAGIC = 0x09041934 };
+
 static long statfs_mount(struct superblock *sb, uint32_t mount_flags, user_addr at)
 {
 	struct statfs s = {.bsize = sb->block_size, .namelen = NAME_MAX};
@@ -285,6 +288,8 @@ SYSCALL(statfs);
 
 static long sys_fstatfs(int fd, user_addr at)
 {
+	static const struct statfs anonymous = {
+		.type = ANON_INODE_MAGIC, .bsize = 4096, .frsize = 4096, .namelen = NAME_MAX, .flags = ST_VALID};
 	struct file_ref r;
 
 	long result = file_ref_get_any(fd, &r);
@@ -295,8 +300,32 @@ static long sys_fstatfs(int fd, user_addr at)
 	else if (r.file->inode != nullptr)
 		result = statfs_mount(r.file->inode->sb, 0, at);
 	else
-		result = -ENOSYS;
+		result = put_user(at, anonymous);
 	file_ref_put(r);
 	return result;
 }
 SYSCALL(fstatfs);
+
+/* As st_dev travels in 32 bits here. */
+static long sys_ustat(uint32_t dev, user_addr at)
+{
+	struct {
+		int32_t free_blocks;
+		uint64_t free_inodes;
+		char name[6], pack[6];
+	} out = {};
+	static_assert(sizeof(out) == 32);
+	struct statfs s = {};
+	struct superblock *sb = superblock_of_device(dev);
+
+	if (sb == nullptr)
+		return -EINVAL;
+	int error = sb->ops->statfs != nullptr ? guard_run(sb->type->component, sb->ops->statfs(sb, &s)) : 0;
+	superblock_put(sb);
+	if (error != 0)
+		return error;
+	out.free_blocks = (int32_t)s.bfree;
+	out.free_inodes = s.ffree;
+	return put_user(at, out);
+}
+SYSCALL_LEGACY(ustat);

@@ -116,6 +116,22 @@ void superblock_share(struct superblock *sb)
 	mutex_unlock(&super_lock);
 }
 
+struct superblock *superblock_of_device(uint64_t dev)
+{
+	struct superblock *sb, *found = nullptr;
+
+	mutex_lock(&super_lock);
+	list_for_each(sb, &superblocks, link) {
+		if (sb->dev == dev) {
+			sb->mounts++;
+			found = sb;
+			break;
+		}
+	}
+	mutex_unlock(&super_lock);
+	return found;
+}
+
 void superblock_put(struct superblock *sb)
 {
 	mutex_lock(&super_lock);

@@ -11,5 +11,7 @@ struct filesystem *filesystem_find(const char *name); /* nullptr: unknown */
 void superblock_share(struct superblock *sb); /* one more mount of it */
 void superblock_put(struct superblock *sb);   /* a mount is gone; the last one destroys */
 int superblocks_sync(void);
+/* The one whose files have this st_dev, with a share as superblock_share gives; nullptr: none. */
+struct superblock *superblock_of_device(uint64_t dev);
 
 #endif

@@ -28,6 +28,11 @@ struct user_key {
 };
 [[nodiscard]] int user_word_key(user_addr at, bool private_mapping, struct user_key *out);
 
+/* A structure that grew with time, of which the process gives `size` bytes (clone3(2), openat2(2)): dst gets the
+ * `known` ones, with zeros for those that are not given. -EINVAL: shorter than its first version of `first` bytes;
+ * -E2BIG: a byte beyond the known ones is not zero, or size is more than a page; -EFAULT. */
+[[nodiscard]] int copy_struct_from_user(void *dst, size_t known, size_t first, user_addr src, size_t size) NOT_ELEVATED;
+
 #define get_user(var, uaddr) copy_from_user(&(var), (uaddr), sizeof(var))
 #define put_user(uaddr, var) copy_to_user((uaddr), &(var), sizeof(var))
 

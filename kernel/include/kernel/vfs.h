@@ -74,6 +74,8 @@ struct superblock {
 	uint32_t flags;	    /* MS_RDONLY, MS_SYNCHRONOUS… */
 	uint32_t behaviour; /* SB_* */
 	uint32_t mounts;    /* mounts that show it; mount table lock */
+	uint32_t writers;   /* regular files that are open for writing; atomic */
+	bool held;	    /* whoever opens for writing waits: it may become read-only; atomic */
 	uint64_t next_ino;  /* for filesystems that make up numbers; atomic */
 	void *private_data;
 	char source[64];
@@ -229,6 +231,8 @@ struct mount {
 	uint32_t flags; /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME… */
 	uint32_t id;
 	uint32_t children;
+	uint32_t writers; /* as the superblock's, through this mount */
+	bool held;
 	struct list link; /* mount table, in mount order */
 	char *source;
 };
