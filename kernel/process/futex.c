@@ -352,6 +352,9 @@ static long do_wake_op(const struct futex_call *c)
 			return error;
 		if (seen == old)
 			break;
+		/* Whoever writes the word without end must not keep this thread from dying. */
+		if (signal_fatal_current())
+			return -EINTR;
 		old = seen;
 	}
 	long woken = wake(&key, c->value, BITSET_ALL);

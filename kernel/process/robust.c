@@ -10,7 +10,13 @@
 #include "internal.h"
 #include <kernel/user.h>
 
-enum : uint32_t { OWNER_DIED = 0x40000000, WAITERS = 0x80000000, TID_MASK = 0x3fffffff, LIST_LIMIT = 2048 };
+enum : uint32_t {
+	OWNER_DIED = 0x40000000,
+	WAITERS = 0x80000000,
+	TID_MASK = 0x3fffffff,
+	LIST_LIMIT = 2048,
+	TRIES_MAX = 65536
+};
 struct abi_robust_head {
 	uint64_t first;
 	int64_t offset;
@@ -26,7 +32,7 @@ static uint64_t entry_of(uint64_t pointer)
 static void release_word(uint64_t at_value, bool pending)
 {
 	user_addr at = USER_ADDR(at_value);
-	uint32_t tid = thread_current()->tid, word, seen;
+	uint32_t tid = thread_current()->tid, word, seen, tries = 0;
 
 	if (at_value % sizeof(uint32_t) != 0 || user_load_u32(at, &word) != 0)
 		return;
@@ -35,7 +41,7 @@ static void release_word(uint64_t at_value, bool pending)
 		(void)futex_wake_address(at, 1);
 		return;
 	}
-	while ((word & TID_MASK) == tid) {
+	while ((word & TID_MASK) == tid && tries++ < TRIES_MAX) {
 		if (user_cmpxchg_u32(at, word, (word & WAITERS) | OWNER_DIED, &seen) != 0)
 			return;
 		if (seen == word) {

@@ -266,7 +266,7 @@ static int remove_last(struct walk *w, bool directory)
 			inodes_unlock(pair, 2);
 		}
 		dentry_put(d);
-	} while (error == -ESTALE);
+	} while (error == -ESTALE && !signal_fatal_current());
 	return error;
 }
 

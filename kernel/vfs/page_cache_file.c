@@ -24,7 +24,7 @@ long page_cache_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *
 	if (*pos >= size)
 		return 0;
 	n = MIN(n, size - *pos);
-	while (done < n) {
+	while (done < n && !(done > 0 && signal_fatal_current())) {
 		uint64_t at = *pos + done;
 		size_t offset = at % PAGE_SIZE, part = MIN(n - done, PAGE_SIZE - offset), moved;
 		struct page *page = page_cache_find(i->cache, at / PAGE_SIZE);
@@ -97,6 +97,8 @@ static long copy_into_pages(struct inode *i, struct io_buffer *buf, size_t from,
 		size_t offset = at % PAGE_SIZE, part = MIN(n - done, PAGE_SIZE - offset);
 		struct page *page;
 
+		if (signal_fatal_current())
+			return done > 0 ? (long)done : -EINTR;
 		int error = page_cache_get(i, at / PAGE_SIZE, true, &page);
 		if (error != 0)
 			return done > 0 ? (long)done : error;
@@ -155,7 +157,7 @@ static long append(struct inode *i, struct io_buffer *buf, size_t n, uint64_t *p
 
 	if (bounce == nullptr)
 		return -ENOMEM;
-	while (done < n) {
+	while (done < n && !(done > 0 && signal_fatal_current())) {
 		size_t part = MIN(n - done, APPEND_CHUNK);
 		size_t got = io_copy_in(bounce, buf, done, part);
 		result = got > 0 ? append_chunk(i, bounce, got, pos) : -EFAULT;

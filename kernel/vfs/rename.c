@@ -231,7 +231,7 @@ static int rename_walked(struct rename *r)
 	bool between = r->from.at.dentry != r->to.at.dentry;
 	do {
 		error = between ? rename_try_between(r) : rename_try(r);
-	} while (error == -ESTALE);
+	} while (error == -ESTALE && !signal_fatal_current());
 	return error;
 }
 

@@ -143,6 +143,8 @@ static long sys_mincore(unsigned long start, unsigned long length, user_addr vec
 	if (!range_is_user(start, bytes))
 		return -ENOMEM;
 	for (uint64_t done = 0; done < bytes >> PAGE_SHIFT;) {
+		if (signal_fatal_current())
+			return -EINTR;
 		unsigned n = (unsigned)MIN((bytes >> PAGE_SHIFT) - done, sizeof(out));
 		uint64_t va = start + (done << PAGE_SHIFT);
 

@@ -73,7 +73,7 @@ static int fault_anonymous(struct vm_space *s, struct vm_area *a, const struct f
 
 	if (!f->write) {
 		page_get(vm_zero_page);
-		return map_or_lose(s, f->va, vm_zero_page, prot_of_fault(a->prot & ~(uint32_t)PROT_WRITE, f->exec));
+		return map_or_lose(s, f->va, vm_zero_page, prot_of_fault(prot_without_write(a->prot), f->exec));
 	}
 	if (want > 1)
 		want = absent_run(s, a, f->va, want);
@@ -143,7 +143,7 @@ static int fault_file(struct vm_space *s, struct vm_area *a, const struct fault 
 			return -ENOMEM;
 		page = copy;
 	} else if (!f->write) {
-		prot &= ~(uint32_t)PROT_WRITE;
+		prot = prot_without_write(prot);
 	}
 	prot = prot_of_fault(prot, f->exec);
 	error = map_or_lose(s, f->va, page, prot);
@@ -240,7 +240,7 @@ static int fault_present(struct vm_space *s, struct vm_area *a, const struct fau
 		return -EACCES;
 	if (f->write)
 		return fault_copy(s, a, f, entry);
-	return set_rights(s, f->va, prot_of_fault(a->prot & ~(uint32_t)PROT_WRITE, f->exec));
+	return set_rights(s, f->va, prot_of_fault(prot_without_write(a->prot), f->exec));
 }
 
 static bool allowed(const struct vm_area *a, const struct fault *f)

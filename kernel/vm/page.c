@@ -183,6 +183,9 @@ void page_cpu_drain(void)
 /* Memory is short: frames from somewhere, or the killer. False: the caller must do without. */
 static bool out_of_memory(enum page_kind kind, unsigned order, unsigned attempt)
 {
+	/* Others may take what is found every time: who is to die does not compete for long. */
+	if (attempt >= OOM_TRIES && signal_fatal_current())
+		return false;
 	if (page_make_room(kind, order))
 		return true;
 	if (order > ORDER_WORTH_KILLING || attempt >= OOM_TRIES || signal_fatal_current())

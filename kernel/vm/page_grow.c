@@ -11,6 +11,7 @@
 #include <arch/page_ops.h>
 #include <kernel/log.h>
 #include <kernel/page.h>
+#include <kernel/signal.h>
 #include <lib/string.h>
 #include <lib/types.h>
 #include <nucleus/calls.h>
@@ -288,6 +289,9 @@ static bool others_gave(void)
 
 bool page_relieve_nucleus(void)
 {
+	/* What is given may be taken by others each time; callers try again for as long as this says so. */
+	if (signal_fatal_current())
+		return false;
 	if (others_gave())
 		return true;
 	page_cpu_drain();

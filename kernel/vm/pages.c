@@ -97,7 +97,7 @@ void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, 
 	/* Private pages may be shared with other processes or the page cache: the next write finds
 	 * out (fault.c). */
 	if (!(a->flags & AREA_SHARED))
-		prot &= ~(uint32_t)PROT_WRITE;
+		prot = prot_without_write(prot);
 
 	long next = (long)start;
 
@@ -138,7 +138,7 @@ int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from, uint6
 		unsigned n = collect_run(s, &va, end, &writable);
 		if (n == 0)
 			continue;
-		uint32_t prot = writable ? a->prot : a->prot & ~(uint32_t)PROT_WRITE;
+		uint32_t prot = writable ? a->prot : prot_without_write(a->prot);
 		uint64_t done = 0;
 		long result;
 

@@ -63,9 +63,22 @@ static size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, si
 	return done;
 }
 
+/*
+ * Whether an access is to be tried again after a fault that was mended. Another thread, or another process in the same
+ * space, may take the page away as fast as faults bring it, so a thread that is to end gives up after some; not at the
+ * first, because what it leaves behind (robust futexes, the word that its joiner waits for) may need a fault or two.
+ */
+static bool try_again(unsigned *faults)
+{
+	enum : unsigned { FAULTS_WHEN_DYING = 64 };
+
+	return ++*faults < FAULTS_WHEN_DYING || !signal_fatal_current();
+}
+
 static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64_t va, char *kernel, size_t n,
 						      enum direction direction)
 {
+	unsigned faults = 0;
 	uint64_t entry = 0;
 	size_t done = 0;
 
@@ -80,7 +93,7 @@ static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64
 			return done;
 		uint32_t bits = FAULT_USER | (direction == FROM_USER ? 0 : FAULT_WRITE) |
 				(page_entry_present(entry) ? FAULT_PRESENT : 0);
-		if (vm_fault(s, va + done, bits))
+		if (vm_fault(s, va + done, bits) || !try_again(&faults))
 			return done;
 	}
 }
@@ -176,6 +189,8 @@ long copy_string_from_user(char *dst, user_addr src, size_t size)
  * reading; nullptr: lock dropped, error set. */
 static uint32_t *word_lock(struct vm_space *s, uint64_t at, bool write, int *error) NO_THREAD_SAFETY
 {
+	unsigned faults = 0;
+
 	*error = -EFAULT;
 	if (!s || at >= USER_END || at % sizeof(uint32_t))
 		return nullptr;
@@ -185,8 +200,9 @@ static uint32_t *word_lock(struct vm_space *s, uint64_t at, bool write, int *err
 		if (likely(entry_allows(entry, write ? TO_USER : FROM_USER)))
 			return entry_address(entry, at);
 		read_unlock(&s->lock);
-		if (vm_fault(s, at,
-			     FAULT_USER | (write ? FAULT_WRITE : 0) | (page_entry_present(entry) ? FAULT_PRESENT : 0)))
+		uint32_t bits =
+			FAULT_USER | (write ? FAULT_WRITE : 0) | (page_entry_present(entry) ? FAULT_PRESENT : 0);
+		if (vm_fault(s, at, bits) || !try_again(&faults))
 			return nullptr;
 	}
 }
@@ -221,17 +237,24 @@ int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t
 int user_word_key(user_addr at, bool private_mapping, struct user_key *out)
 {
 	struct vm_space *s = vm_current();
-	int error = 0;
+	uint32_t unused;
+	int error;
 
 	if (!s || at.value >= USER_END || at.value % sizeof(uint32_t))
 		return -EFAULT;
 	*out = (struct user_key){(uint64_t)s, at.value};
 	if (private_mapping)
 		return 0;
+	/* A word that cannot be reached (PROT_NONE, beyond the file's end) names no memory. */
+	error = user_load_u32(at, &unused);
+	if (error)
+		return error;
 	read_lock(&s->lock);
 	struct vm_area *a = area_find(s, at.value);
-	if (!a || at.value < area_start(a) || !a->prot)
+	if (!a || at.value < area_start(a) || !(a->prot & (PROT_READ | PROT_WRITE)))
 		error = -EFAULT;
+	else if (!a->file && !a->special && !(a->prot & PROT_WRITE))
+		error = -EFAULT; /* whose it will be when somebody writes is not known yet */
 	else if ((a->flags & AREA_SHARED) && a->file && a->file->inode)
 		/* Not its address: the key may outlive the mapping and the inode. */
 		*out = (struct user_key){a->file->inode->serial,

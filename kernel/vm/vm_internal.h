@@ -144,12 +144,18 @@ void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, 
 [[nodiscard]] int pages_clone(struct vm_space *dst, struct vm_space *src, const struct vm_area *a)
 	REQUIRES(src -> lock);
 uint64_t pages_count(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES_SHARED(s->lock);
-/* Protection that the nucleus accepts for one mapping: never writable and executable at once. */
+/* Protection that the nucleus accepts for one mapping: never writable and executable at once. What may be accessed at
+ * all may be read, as on the hardware. */
 static inline uint32_t prot_of_page(uint32_t prot, bool want_exec)
 {
 	if ((prot & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC))
 		prot &= want_exec ? ~(uint32_t)PROT_WRITE : ~(uint32_t)PROT_EXEC;
 	return prot ? prot | PROT_READ : 0;
+}
+/* The same without the right to write: of PROT_WRITE alone the right to read stays. */
+static inline uint32_t prot_without_write(uint32_t prot)
+{
+	return prot ? (prot & ~(uint32_t)PROT_WRITE) | PROT_READ : 0;
 }
 
 /* --- map.c --- */

@@ -100,6 +100,8 @@ static long random_write(struct file *, struct io_buffer *buf, size_t n, uint64_
 		done += moved;
 		if (moved < part)
 			return done > 0 ? (long)done : -EFAULT;
+		if (done < n && signal_pending_current())
+			break;
 	}
 	return (long)done;
 }
