@@ -54,6 +54,7 @@ struct record *record_create(void)
 	}
 	r->state = THREAD_PARKED;
 	r->affinity = UINT64_MAX;
+	r->fair.pace = FAIR_PACE;
 	list_init(&r->ready_link);
 	strlcpy(r->name, "?", sizeof(r->name));
 	r->process.record = r->kernel.record = r;

@@ -2,9 +2,10 @@
 /*
  * The scheduler: per-CPU queues, weighted fair sharing, wake-up placement and balancing.
  *
- * Each CPU keeps its interrupt threads in a list (first come, first served) and the others in a heap by virtual run
- * time, which advances more slowly for threads of higher weight. A CPU with nothing to do takes a thread that may run
- * there from the longest queue that has one. A sampling tick runs only while a thread runs. Lock: the nucleus lock.
+ * Each CPU keeps its interrupt threads in a list (first come, first served) and the others in a heap by virtual time,
+ * by the rule of lib/fair.h (doc/scheduling.md). A CPU with nothing to do takes a thread that may run there from the
+ * longest queue that has one; a busy one looks at one other queue in each tick. A tick comes only while a thread runs.
+ * Lock: the nucleus lock.
  */
 #include "sched/sched.h"
 #include "gate/account.h"
@@ -18,76 +19,38 @@
 #include <abi/errno.h>
 
 enum : uint64_t {
-	TICK_NS = 10000000,	  /* sampling of user and kernel time */
-	SLICE_NS = 6000000,	  /* run at least so long before another of equal right */
-	SHOW_NS = 2000000,	  /* between two pieces of text for the console: 16 bytes at 115200 baud, and some */
-	WAKE_CREDIT_NS = 6000000, /* how far behind the queue a woken thread may start */
-};
+	SHOW_NS = 2000000
+}; /* between two pieces of text for the console: 16 bytes at 115200 baud, and some */
 
 struct queue {
 	struct list interrupt_threads;
 	struct heap fair;
 	uint32_t length;
-	uint64_t virtual_now; /* no queued thread starts below this less the credit */
+	uint32_t peer, seed; /* the CPU whose queue is looked at next */
+	struct fair_clock clock;
+	struct heap timers;	/* of those that parked here */
+	uint64_t next_deadline; /* the first of them, for looks without the lock; 0: none */
 };
 static struct queue queues[CPUS_MAX];
-static struct heap timers;
+static uint64_t machine_time = FAIR_BEGIN_NS;
+static uint64_t idle_cpus; /* those with nothing to do, and nothing on its way */
 uint32_t cpu_count = 1;
 
-/* Weight of nice levels: a factor of about 1.25 each, 1024 at 0 (setpriority(2) fixes only the order). */
-static uint32_t weight_of(int nice)
-{
-	static const uint16_t step[] = {1024, 1277, 1586, 1991, 2501};
-	int up = -nice, fives = 0;
-	uint32_t w;
-
-	while (up < 0) {
-		up += 5;
-		fives--;
-	}
-	while (up >= 5) {
-		up -= 5;
-		fives++;
-	}
-	w = step[up];
-	for (; fives > 0; fives--)
-		w *= 3;
-	for (; fives < 0; fives++)
-		w /= 3;
-	return w ? w : 1;
-}
-
-static struct queue *queue_of(struct cpu *cpu)
+static struct queue *queue_of(const struct cpu *cpu)
 {
 	return &queues[cpu->id];
 }
 
-/* Virtual time is each queue's own: a thread that moves keeps its distance to the queue's now, within reason. */
-static void change_queue(struct record *r, struct cpu *to)
+static void publish_deadline(struct queue *q)
 {
-	int64_t lag;
-
-	if (!r->cpu || r->cpu == to)
-		return;
-	lag = (int64_t)(r->vruntime - queue_of(r->cpu)->virtual_now);
-	lag = MAX(MIN(lag, (int64_t)WAKE_CREDIT_NS), -(int64_t)WAKE_CREDIT_NS);
-	r->vruntime = queue_of(to)->virtual_now + (uint64_t)lag;
-}
-
-/* The first deadline, for looks without the lock; 0: none. */
-static uint64_t next_deadline;
-
-static void publish_deadline(void)
-{
-	__atomic_store_n(&next_deadline, timers.root ? timers.root->key : 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&q->next_deadline, q->timers.root ? q->timers.root->key : 0, __ATOMIC_RELEASE);
 }
 
 void sched_init(void)
 {
 	for (unsigned i = 0; i < CPUS_MAX; i++) {
 		list_init(&queues[i].interrupt_threads);
-		/* Far from zero, so that nobody's credit goes below it. */
-		queues[i].virtual_now = 1ull << 40;
+		queues[i].clock.now = FAIR_BEGIN_NS;
 	}
 }
 
@@ -98,6 +61,7 @@ static void enqueue(struct cpu *cpu, struct record *r, bool front)
 	r->state = THREAD_READY;
 	r->cpu = cpu;
 	q->length++;
+	idle_cpus &= ~(1ull << cpu->id);
 	if (r->interrupt_thread) {
 		if (front)
 			list_push_front(&q->interrupt_threads, &r->ready_link);
@@ -105,7 +69,7 @@ static void enqueue(struct cpu *cpu, struct record *r, bool front)
 			list_push_back(&q->interrupt_threads, &r->ready_link);
 		return;
 	}
-	r->ready_node.key = r->vruntime;
+	r->ready_node.key = r->fair.virtual_ns;
 	heap_insert(&q->fair, &r->ready_node);
 }
 
@@ -131,14 +95,35 @@ void sched_account(struct record *r, bool in_process)
 {
 	uint64_t now = clock_ns(), ran = now - r->since_ns;
 
-	r->since_ns = now;
 	if (in_process)
 		r->user_ns += ran;
 	else
 		r->kernel_ns += ran;
-	r->vruntime += ran * 1024 / weight_of(r->nice);
-	if (r->cpu && queue_of(r->cpu)->virtual_now < r->vruntime && !queue_of(r->cpu)->fair.root)
-		queue_of(r->cpu)->virtual_now = r->vruntime;
+	/* In this order: a CPU that looks in between, as a quiet tick lets it, takes the thread to have run for longer.
+	 */
+	__atomic_store_n(&r->fair.virtual_ns, fair_after(&r->fair, ran), __ATOMIC_RELAXED);
+	__atomic_store_n(&r->since_ns, now, __ATOMIC_RELEASE);
+}
+
+/* The virtual time of what runs on the CPU, up to date; UINT64_MAX: nothing that shares. */
+static uint64_t running_virtual(const struct cpu *cpu)
+{
+	const struct record *r = cpu->current;
+	uint64_t since, now = clock_ns();
+
+	if (!r || r == cpu->idle || r->interrupt_thread)
+		return UINT64_MAX;
+	since = __atomic_load_n(&r->since_ns, __ATOMIC_ACQUIRE);
+	return fair_after(&r->fair, now > since ? now - since : 0);
+}
+
+/* Brings the CPU's virtual time up to date. */
+static void follow(const struct cpu *cpu, uint64_t running)
+{
+	struct queue *q = queue_of(cpu);
+	uint64_t least = q->fair.root ? MIN(q->fair.root->key, running) : running;
+
+	fair_follow(&q->clock, least == UINT64_MAX ? 0 : least, least == UINT64_MAX, &machine_time);
 }
 
 /*
@@ -147,34 +132,31 @@ void sched_account(struct record *r, bool in_process)
  */
 void sched_excuse_current(struct cpu *cpu)
 {
-	cpu->current->vruntime = queue_of(cpu)->virtual_now - WAKE_CREDIT_NS;
+	cpu->current->fair.virtual_ns = queue_of(cpu)->clock.now - FAIR_CREDIT_NS;
 }
 
-/* The CPU a woken thread goes to: where it was if that is idle, else an idle one, else where it was. */
+/*
+ * The CPU a woken thread goes to: where it was if that is idle, else any that is idle. If none is, it joins its waker,
+ * which may well sleep soon, unless more wait there than are where it was. Nothing here looks at each CPU.
+ */
 static struct cpu *place(struct record *r)
 {
-	struct cpu *was = r->cpu, *least = nullptr;
+	uint64_t allowed = r->affinity & ((2ull << (cpu_count - 1)) - 1), idle = idle_cpus & allowed;
+	struct cpu *here = cpu_this(), *was = r->cpu ? r->cpu : here;
 
-	if (was && (r->affinity >> was->id & 1) && was->online && was->current == was->idle && !queue_of(was)->length)
-		return was;
-	for (uint32_t i = 0; i < cpu_count; i++) {
-		struct cpu *c = cpu_by_id(i);
-
-		if (!c->online || !(r->affinity >> i & 1))
-			continue;
-		if (c->current == c->idle && !queue_of(c)->length)
-			return c;
-		if (!least || queue_of(c)->length < queue_of(least)->length)
-			least = c;
-	}
-	if (was && was->online && (r->affinity >> was->id & 1) &&
-	    (!least || queue_of(was)->length <= queue_of(least)->length + 1))
-		return was;
-	return least ? least : cpu_by_id(0);
+	if (idle)
+		return idle >> was->id & 1 ? was : cpu_by_id((uint32_t)__builtin_ctzll(idle));
+	if (allowed >> here->id & 1 &&
+	    (!(allowed >> was->id & 1) || queue_of(here)->length <= queue_of(was)->length + 1))
+		return here;
+	return allowed >> was->id & 1 ? was : cpu_by_id((uint32_t)__builtin_ctzll(allowed));
 }
 
 static void ask_reschedule(struct cpu *cpu)
 {
+	/* It was asked already, and has not chosen since. */
+	if (cpu->reschedule)
+		return;
 	cpu->reschedule = 1;
 	__atomic_or_fetch(&cpu->exit_work, WORK_RESCHEDULE, __ATOMIC_RELAXED);
 	if (cpu != cpu_this())
@@ -183,16 +165,21 @@ static void ask_reschedule(struct cpu *cpu)
 
 static void make_ready(struct record *r)
 {
-	struct cpu *cpu = place(r);
+	struct cpu *cpu = place(r), *was = r->cpu;
 	struct queue *q = queue_of(cpu);
 	struct record *running = cpu->current;
+	uint64_t running_ns = running_virtual(cpu);
+	bool first;
 
-	change_queue(r, cpu);
-	if (r->vruntime + WAKE_CREDIT_NS < q->virtual_now)
-		r->vruntime = q->virtual_now - WAKE_CREDIT_NS;
+	follow(cpu, running_ns);
+	if (!was)
+		fair_start(&r->fair, &q->clock);
+	else if (was != cpu)
+		fair_move(&r->fair, &queue_of(was)->clock, &q->clock);
+	fair_wake(&r->fair, &q->clock);
+	first = r->interrupt_thread ? !running || !running->interrupt_thread : fair_preempts(&r->fair, running_ns);
 	enqueue(cpu, r, false);
-	if (running == cpu->idle || (r->interrupt_thread && !running->interrupt_thread) ||
-	    (!running->interrupt_thread && r->vruntime + SLICE_NS < running->vruntime) || !cpu->tick_at)
+	if (running == cpu->idle || (first && (r->interrupt_thread || running_ns != UINT64_MAX)) || !cpu->tick_at)
 		ask_reschedule(cpu);
 }
 
@@ -200,9 +187,9 @@ static void timer_disarm(struct record *r)
 {
 	if (!r->timer_armed)
 		return;
-	heap_remove(&timers, &r->timer_node);
+	heap_remove(&queue_of(r->cpu)->timers, &r->timer_node);
 	r->timer_armed = false;
-	publish_deadline();
+	publish_deadline(queue_of(r->cpu));
 }
 
 void sched_wake(struct record *r, long result)
@@ -226,9 +213,9 @@ void sched_block_current(enum thread_state state, uint64_t deadline_ns)
 	r->state = state;
 	if (deadline_ns) {
 		r->timer_node.key = deadline_ns;
-		heap_insert(&timers, &r->timer_node);
+		heap_insert(&queue_of(cpu)->timers, &r->timer_node);
 		r->timer_armed = true;
-		publish_deadline();
+		publish_deadline(queue_of(cpu));
 	}
 	arch_switch_from(cpu, r);
 	cpu->current = nullptr;
@@ -245,8 +232,8 @@ void sched_requeue_current(void)
 	if (r == cpu->idle)
 		return;
 	/* An interrupt thread that was preempted within its slice goes on before those that came after it. */
-	if (r->affinity >> cpu->id & 1)
-		enqueue(cpu, r, clock_ns() - r->slice_start_ns < SLICE_NS);
+	if (r->affinity >> cpu->id & 1 && !(r->affinity & idle_cpus))
+		enqueue(cpu, r, clock_ns() - r->slice_start_ns < FAIR_SLICE_NS);
 	else
 		make_ready(r);
 }
@@ -277,7 +264,7 @@ static struct record *first_movable(const struct queue *q, uint32_t cpu)
 		if (!(r->affinity >> cpu & 1)) {
 			if (node->child)
 				todo[n++] = node->child;
-		} else if (!best || r->vruntime < best->vruntime) {
+		} else if (!best || r->fair.virtual_ns < best->fair.virtual_ns) {
 			best = r; /* what is below it comes later */
 		}
 	}
@@ -303,38 +290,57 @@ static struct record *steal(struct cpu *cpu)
 	return best;
 }
 
+/* Takes a thread that waits over into this CPU's virtual time. */
+static void take(struct cpu *cpu, struct record *r)
+{
+	dequeue(r);
+	fair_move(&r->fair, &queue_of(r->cpu)->clock, &queue_of(cpu)->clock);
+}
+
+/* Looks at one other queue in each tick, for a thread that has had less than all here. */
+static void balance(struct cpu *cpu)
+{
+	struct queue *q = queue_of(cpu), *from;
+	struct record *r;
+
+	from = &queues[q->peer];
+	q->peer = fair_next_peer(&q->seed, cpu->id, cpu_count);
+	r = from == q ? nullptr : first_movable(from, cpu->id);
+	if (!r ||
+	    (r->interrupt_thread ? cpu->current->interrupt_thread : !fair_pulls(&r->fair, &from->clock, &q->clock)))
+		return;
+	take(cpu, r);
+	enqueue(cpu, r, false);
+}
+
 static struct record *choose(struct cpu *cpu)
 {
 	struct record *r = queue_first(queue_of(cpu));
-	struct record *other = nullptr;
 
-	if (!r)
-		r = other = steal(cpu);
-	if (!r)
+	follow(cpu, UINT64_MAX);
+	if (r) {
+		dequeue(r);
+		return r;
+	}
+	r = steal(cpu);
+	if (!r) {
+		idle_cpus |= 1ull << cpu->id;
 		return cpu->idle;
-	dequeue(r);
-	if (other)
-		change_queue(r, cpu);
-	if (!r->interrupt_thread && queue_of(cpu)->virtual_now < r->vruntime)
-		queue_of(cpu)->virtual_now = r->vruntime;
+	}
+	take(cpu, r);
+	idle_cpus &= ~(1ull << cpu->id);
 	return r;
 }
 
 /* Arms the timer for the next deadline and, while a thread runs, the tick. */
 static void arm_timer(struct cpu *cpu)
 {
-	uint64_t at = __atomic_load_n(&next_deadline, __ATOMIC_ACQUIRE);
+	uint64_t at = queue_of(cpu)->next_deadline, now = clock_ns();
 
-	if (cpu->current != cpu->idle) {
-		uint64_t tick = clock_ns() + TICK_NS;
-
-		if (queue_of(cpu)->length)
-			tick = clock_ns() + SLICE_NS;
-		if (!at || tick < at)
-			at = tick;
-	}
-	if (log_pending() && (!at || at > clock_ns() + SHOW_NS))
-		at = clock_ns() + SHOW_NS;
+	if (cpu->current != cpu->idle && (!at || now + FAIR_SLICE_NS < at))
+		at = now + FAIR_SLICE_NS;
+	if (log_pending() && (!at || at > now + SHOW_NS))
+		at = now + SHOW_NS;
 	if (at == cpu->tick_at && at)
 		return;
 	cpu->tick_at = at;
@@ -367,12 +373,15 @@ static void arm_timer(struct cpu *cpu)
 bool sched_quiet_tick(struct cpu *cpu, bool in_process)
 {
 	struct record *r = cpu->current;
-	uint64_t deadline = __atomic_load_n(&next_deadline, __ATOMIC_ACQUIRE);
+	struct queue *q = queue_of(cpu);
+	uint64_t deadline = __atomic_load_n(&q->next_deadline, __ATOMIC_ACQUIRE);
 
 	if (r == cpu->idle || cpu->reschedule || log_pending() || (deadline && deadline <= clock_ns()) ||
-	    __atomic_load_n(&queue_of(cpu)->length, __ATOMIC_ACQUIRE) || (in_process && r->kicked))
+	    __atomic_load_n(&q->length, __ATOMIC_ACQUIRE) ||
+	    __atomic_load_n(&queues[q->peer].length, __ATOMIC_RELAXED) || (in_process && r->kicked))
 		return false;
 	sched_account(r, in_process);
+	q->peer = fair_next_peer(&q->seed, cpu->id, cpu_count);
 	cpu->tick_at = 0;
 	arm_timer(cpu);
 	return true;
@@ -381,20 +390,24 @@ bool sched_quiet_tick(struct cpu *cpu, bool in_process)
 void sched_tick(struct cpu *cpu, bool in_process)
 {
 	struct record *r = cpu->current;
+	struct queue *q = queue_of(cpu);
 	uint64_t now;
 
 	if (r && r != cpu->idle)
 		sched_account(r, in_process);
 	log_show(LOG_PIECE);
 	now = clock_ns();
-	while (timers.root && timers.root->key <= now) {
-		struct record *late = heap_entry(timers.root, struct record, timer_node);
+	while (q->timers.root && q->timers.root->key <= now) {
+		struct record *late = heap_entry(q->timers.root, struct record, timer_node);
 
 		sched_wake(late, -ETIMEDOUT);
 	}
-	if (r && r != cpu->idle && queue_of(cpu)->length && now - r->slice_start_ns >= SLICE_NS) {
-		cpu->reschedule = 1;
-		__atomic_or_fetch(&cpu->exit_work, WORK_RESCHEDULE, __ATOMIC_RELAXED);
+	if (r && r != cpu->idle) {
+		follow(cpu, running_virtual(cpu));
+		balance(cpu);
+		/* The timer's clock may be a little faster than the one that is read. */
+		if (q->length && now - r->slice_start_ns >= FAIR_SLICE_NS / 8 * 7)
+			ask_reschedule(cpu);
 	}
 	cpu->tick_at = 0;
 	arm_timer(cpu);
@@ -443,8 +456,8 @@ long call_yield(void) NO_THREAD_SAFETY
 		nucleus_lock_release();
 		return 0;
 	}
-	if (next && !next->interrupt_thread && next->vruntime >= r->vruntime)
-		r->vruntime = next->vruntime + 1;
+	if (next && !next->interrupt_thread)
+		r->fair.virtual_ns = MAX(r->fair.virtual_ns, next->fair.virtual_ns + 1);
 	/* An interrupt thread, too, unless it only makes up for a preemption that it had held back. */
 	if (!cpu->reschedule)
 		r->slice_start_ns = 0;

@@ -4,14 +4,14 @@
  *
  * All of it is guarded by the nucleus lock and runs with interrupts off. Nothing here returns to an old
  * stack: who wants to switch changes the records and calls sched_resume(), which goes on in whatever context the chosen
- * thread was saved in. Normal threads share a CPU by weighted virtual run time; interrupt threads go first, in order of
- * arrival.
+ * thread was saved in. Normal threads share the CPUs by lib/fair.h; interrupt threads go first, in order of arrival.
  */
 #ifndef NUCLEUS_SCHED_H
 #define NUCLEUS_SCHED_H
 
 #include "cpu.h"
 #include "gate/lock.h"
+#include <lib/fair.h>
 #include <lib/list.h>
 #include <lib/pairing_heap.h>
 #include <nucleus/thread_page.h>
@@ -35,7 +35,6 @@ struct record {
 	struct cpu *fpu_cpu; /* where its FPU state was loaded last */
 	uint8_t component;
 	uint8_t fault_depth; /* contained faults since it last parked or returned to its process */
-	int8_t nice;
 	bool interrupt_thread;
 	uint32_t id; /* given by the kernel, for reports */
 	char name[16];
@@ -46,8 +45,8 @@ struct record {
 	uint32_t page_cpu; /* what the thread page says */
 	uint64_t affinity;
 	struct list ready_link;	     /* interrupt threads */
-	struct heap_node ready_node; /* others, by virtual run time */
-	uint64_t vruntime;
+	struct heap_node ready_node; /* others, by virtual time */
+	struct fair_thread fair;
 	struct heap_node timer_node; /* parked with a deadline */
 	uint64_t deadline_ns;
 	bool timer_armed;

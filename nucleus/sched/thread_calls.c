@@ -110,10 +110,13 @@ long call_thread_exit(uint64_t done) NO_THREAD_SAFETY
 long call_thread_kick(uint32_t handle)
 {
 	return WITH_RECORD(handle, {
+		/* Once marked it has been told; more would only keep it from going on. */
+		bool told = r->kicked;
+
 		r->kicked = true;
 		if (r->state == THREAD_PARKED && r->interruptible && r->started)
 			sched_wake(r, -EINTR);
-		else if (r->state == THREAD_RUNNING) {
+		else if (r->state == THREAD_RUNNING && !told) {
 			__atomic_or_fetch(&r->cpu->exit_work, WORK_KICK, __ATOMIC_RELAXED);
 			if (r->cpu != cpu_this())
 				arch_send_reschedule(r->cpu);
@@ -154,7 +157,7 @@ long call_thread_set_priority(uint32_t handle, int32_t priority)
 			r->interrupt_thread = true;
 		else {
 			r->interrupt_thread = false;
-			r->nice = (int8_t)priority;
+			r->fair.pace = fair_pace(priority);
 		}
 	});
 }
