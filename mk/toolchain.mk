@@ -21,7 +21,7 @@ PYTHON     := python3
 export CLANG LD LLD_LINK NM OBJCOPY OBJDUMP DWARFDUMP SYMBOLIZER
 
 # Goals that need no compiler, or get it themselves.
-NO_COMPILER := help clean deps need machine-check toolchain-check fetch limine run run-headless test test-list mutate bench
+NO_COMPILER := help clean deps need machine-check toolchain-check fetch limine run run-headless test test-list mutate bench bench-sched
 ifneq ($(filter-out $(NO_COMPILER),$(or $(MAKECMDGOALS),all)),)
 MISSING := $(strip $(foreach name,$(CLANG) $(LD) $(LLD_LINK) $(NM) $(OBJCOPY) $(OBJDUMP) $(DWARFDUMP) \
 	$(PYTHON),$(if $(shell command -v $(name) 2>/dev/null),,$(name))))
