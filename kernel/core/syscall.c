@@ -3,7 +3,8 @@
  * System-call dispatch (kernel/syscall.h): the entries that SYSCALL() scattered over the kernel
  * become an array by number. gates.S calls syscall_dispatch for each UPCALL_SYSCALL. Numbers
  * without an entry are counted, so are the flags that a call refused; /proc/syscalls shows both, and
- * why a call of the ABI is not there (absent.c). No locks: counters are atomic.
+ * why a call of the ABI is not there (absent.c). On the way back gates.S calls syscall_own_code for the few results
+ * that are the kernel's own. No locks: counters are atomic.
  */
 #include "absent.h"
 #include "core.h"
@@ -11,12 +12,15 @@
 #include <kernel/log.h>
 #include <kernel/syscall.h>
 #include <kernel/text.h>
+#include <kernel/user_context.h>
 #include <kernel/vfs.h>
+#include <nucleus/calls.h>
 
 constexpr uint32_t NUMBERS_MAX = 512;
 constexpr unsigned REFUSED_MAX = 64;
 
-typedef long (*syscall_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+/* Six arguments are the call's; the number follows for those that serve several. */
+typedef long (*syscall_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 
 extern const struct syscall_entry __syscalls_start[], __syscalls_end[];
 
@@ -33,13 +37,20 @@ static struct refusal {
 static uint32_t refusals_lost;
 
 long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t number);
+long syscall_own_code(long result);
+
+/* Stands in the table for what has no entry. */
+static long no_such_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t number)
+{
+	__atomic_fetch_add(number < NUMBERS_MAX ? &unknown[number] : &unknown_beyond, 1, __ATOMIC_RELAXED);
+	return -ENOSYS;
+}
 
 long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t number)
 {
-	if (likely(number < NUMBERS_MAX && table[number] != nullptr))
-		return table[number](a0, a1, a2, a3, a4, a5);
-	__atomic_fetch_add(number < NUMBERS_MAX ? &unknown[number] : &unknown_beyond, 1, __ATOMIC_RELAXED);
-	return -ENOSYS;
+	if (likely(number < NUMBERS_MAX))
+		return table[number](a0, a1, a2, a3, a4, a5, number);
+	return no_such_call(a0, a1, a2, a3, a4, a5, number);
 }
 
 static bool claim(struct refusal *r, uint32_t key, uint64_t flags)
@@ -74,6 +85,30 @@ static const char *name_of(uint32_t number)
 	return "?";
 }
 
+/*
+ * What gates.S asks before a result of -ERRNO_OWN and below leaves: its register must not reach the process as it is.
+ * The codes that make a call again are resolved by process_deliver_pending, which the thread is sent to: who ended the
+ * sleep may have taken its signal to another thread, and then nobody else does. Any other number is a bug.
+ */
+long syscall_own_code(long result)
+{
+	uint32_t self = thread_page_current()->handle;
+
+	switch (-result) {
+	case ERESTARTSYS:
+	case ERESTARTNOINTR:
+	case ERESTARTNOHAND:
+	case ERESTART_RESTARTBLOCK: (void)nucleus_thread_kick(self); return result;
+	default: break;
+	}
+	const char *name =
+		nucleus_regs_get(self) == 0 ? name_of(arch_regs_syscall((const struct user_regs *)call_area())) : "?";
+	if (STELLUX_DEBUG)
+		kernel_bug(__FILE_NAME__, __LINE__, name);
+	log_error("syscalls: %s returned %ld, which no program may see", name, result);
+	return -EINTR;
+}
+
 static int show_syscalls(struct text_buffer *b, void *)
 {
 	text_printf(b, "# known %lu\n", (unsigned long)(__syscalls_end - __syscalls_start));
@@ -101,8 +136,10 @@ static const struct proc_file syscalls_file = {
 
 void syscall_init(void)
 {
+	for (uint32_t i = 0; i < NUMBERS_MAX; i++)
+		table[i] = no_such_call;
 	for (const struct syscall_entry *e = __syscalls_start; e < __syscalls_end; e++) {
-		if (e->number >= NUMBERS_MAX || table[e->number] != nullptr)
+		if (e->number >= NUMBERS_MAX || table[e->number] != no_such_call)
 			kernel_bug(__FILE_NAME__, __LINE__, e->name);
 		table[e->number] = (syscall_function)e->function;
 	}

@@ -336,6 +336,9 @@ char process_state_letter(struct process *p)
 	if (p->state == PROCESS_STOPPED)
 		return 'T';
 	spin_lock(&p->signal_lock);
+	/* The last one is on its way out: a zombie is what can be waited for. */
+	if (list_empty(&p->threads))
+		letter = 'R';
 	list_for_each(t, &p->threads, process_link) {
 		if (t->tid == p->pid)
 			letter = thread_letter(t);

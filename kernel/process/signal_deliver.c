@@ -215,6 +215,7 @@ static void page_fault(uint64_t code, uint64_t address, uint64_t pc)
 void process_event(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc)
 {
 	struct process_thread *s = process_thread_current();
+	struct process *p = process_current();
 
 	if (cause == EVENT_PAGE_FAULT) {
 		page_fault(code, address, pc);
@@ -226,8 +227,11 @@ void process_event(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc)
 		s->trap_error = code;
 		signal_force_current(&info);
 	}
-	/* Before looking: what is sent from now on marks the thread again. */
+	/* Before looking: what is sent from now on marks the thread again. Who has just marked it sets the flag under
+	 * the lock. */
 	(void)nucleus_thread_clear_kick();
+	spin_lock(&p->signal_lock);
+	spin_unlock(&p->signal_lock);
 	process_deliver_pending();
 }
 

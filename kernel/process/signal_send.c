@@ -12,11 +12,24 @@
 #include <kernel/slab.h>
 #include <nucleus/calls.h>
 
+/*
+ * The kick first: a thread that sees the flag and ends its sleep must find the mark on its way out, or it would return
+ * to its process before the handler runs. One that finds the mark before the flag is set waits for signal_lock
+ * (process_event).
+ * While the flag is set the mark is, too, or the thread is in process_deliver_pending and looks again before it goes:
+ * it is not marked twice, since each mark interrupts its CPU. But a killable wait forgets the mark, so the end is
+ * always announced.
+ */
 void signal_wake(struct process *p, struct thread *t)
 {
-	(void)p;
-	__atomic_store_n(&process_thread_of(t)->signal_flag, 1, __ATOMIC_RELEASE);
+	uint32_t *flag = &process_thread_of(t)->signal_flag;
+
+	bool ending = p->group_exit || p->exec_thread != nullptr;
+
+	if (__atomic_load_n(flag, __ATOMIC_RELAXED) != 0 && !ending)
+		return;
 	(void)nucleus_thread_kick(thread_page_of(t)->handle);
+	__atomic_store_n(flag, 1, __ATOMIC_RELEASE);
 }
 
 bool signal_pending_current(void)

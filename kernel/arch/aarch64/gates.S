@@ -4,6 +4,7 @@
  * nucleus tells the gates apart by the return address, so each stands at its fixed place (arch/layout.h); .org makes
  * the assembler refuse code that grew past it. No landing pads: nothing comes here by an indirect branch.
  */
+#include <abi/errno_limits.h>
 #include <arch/layout.h>
 
 #define AT(address) .org (address) - GATES_BASE, 0
@@ -34,16 +35,6 @@ nucleus_call_gate:
 	ret
 	.cfi_endproc
 
-	/* [[noreturn]] void gate_exit(long result) */
-	AT(GATE_EXIT_RETURN - 4)
-	.globl gate_exit
-	.type gate_exit, @function
-gate_exit:
-	.cfi_startproc
-	svc #0
-	udf #0
-	.cfi_endproc
-
 	/* [[noreturn]] void gate_resume(void) */
 	AT(GATE_RESUME_RETURN - 4)
 	.globl gate_resume
@@ -54,13 +45,26 @@ gate_resume:
 	udf #0
 	.cfi_endproc
 
-	/* The process's registers are untouched: arguments in x0 to x5, the number in x8. The seventh of syscall_dispatch is the number. */
+	/*
+	 * The process's registers are untouched: arguments in x0 to x5, the number in x8. The seventh of syscall_dispatch is the number. The exit
+	 * gate follows at once. An error takes a second look on its way: the kernel's own codes are no results.
+	 */
 	AT(UPCALL_SYSCALL)
 	.globl upcall_syscall
 upcall_syscall:
 	outermost
 	mov x6, x8
 	bl syscall_dispatch
+	cmn x0, #ERRNO_LAST		/* carries if x0 is -ERRNO_LAST or above */
+	b.hs 1f
+	AT(GATE_EXIT_RETURN - 4)
+	.globl gate_exit
+gate_exit:
+	svc #0
+	udf #0
+1:	cmn x0, #(ERRNO_OWN - 1)
+	b.hs gate_exit
+	bl syscall_own_code
 	b gate_exit
 	.cfi_endproc
 

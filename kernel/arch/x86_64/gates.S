@@ -4,6 +4,7 @@
  * nucleus tells the gates apart by the return address, so each stands at its fixed place (arch/layout.h); .org makes
  * the assembler refuse code that grew past it.
  */
+#include <abi/errno_limits.h>
 #include <arch/layout.h>
 
 #define AT(address) .org (address) - GATES_BASE, 0xcc
@@ -35,18 +36,6 @@ nucleus_call_gate:
 	ret
 	.cfi_endproc
 
-	/* [[noreturn]] void gate_exit(long result) */
-	AT(GATE_EXIT_RETURN - 5)
-	.globl gate_exit
-	.type gate_exit, @function
-gate_exit:
-	.cfi_startproc
-	movq %rdi, %rax
-.Lexit:
-	syscall
-	ud2
-	.cfi_endproc
-
 	/* [[noreturn]] void gate_resume(void) */
 	AT(GATE_RESUME_RETURN - 2)
 	.globl gate_resume
@@ -57,7 +46,10 @@ gate_resume:
 	ud2
 	.cfi_endproc
 
-	/* The process's registers are untouched: number in %rax, the fourth argument in %r10. The seventh of syscall_dispatch is the number. */
+	/*
+	 * The process's registers are untouched: number in %rax, the fourth argument in %r10. The seventh of syscall_dispatch is the number. The
+	 * exit gate follows at once. An error takes a second look on its way: the kernel's own codes are no results.
+	 */
 	AT(UPCALL_SYSCALL)
 	.globl upcall_syscall
 upcall_syscall:
@@ -66,7 +58,18 @@ upcall_syscall:
 	pushq %rax
 	movq %r10, %rcx
 	call syscall_dispatch
-	jmp .Lexit
+	cmpq $-ERRNO_LAST, %rax
+	jae 1f
+	.org (GATE_EXIT_RETURN - 2) - GATES_BASE, 0x90
+	.globl gate_exit
+gate_exit:
+	syscall
+	ud2
+1:	cmpq $-ERRNO_OWN, %rax
+	ja gate_exit
+	movq %rax, %rdi
+	call syscall_own_code
+	jmp gate_exit
 	.cfi_endproc
 
 	AT(UPCALL_EVENT)

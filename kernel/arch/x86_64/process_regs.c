@@ -29,6 +29,11 @@ bool arch_regs_in_syscall(const struct user_regs *regs)
 	return regs->orig_rax != NO_SYSCALL;
 }
 
+uint32_t arch_regs_syscall(const struct user_regs *regs)
+{
+	return (uint32_t)regs->orig_rax;
+}
+
 long arch_regs_result(const struct user_regs *regs)
 {
 	return (long)regs->rax;

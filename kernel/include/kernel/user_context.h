@@ -22,6 +22,7 @@ struct arch_signal_delivery {
 /* A system call that ended but has not yet returned: its result, else 0. */
 bool arch_regs_in_syscall(const struct user_regs *regs);
 long arch_regs_result(const struct user_regs *regs);
+uint32_t arch_regs_syscall(const struct user_regs *regs); /* its number */
 void arch_regs_set_result(struct user_regs *regs, long result);
 /* Makes the call again: the same one, or restart_syscall. */
 void arch_regs_restart(struct user_regs *regs);

@@ -30,9 +30,9 @@
 /* Fixed places in the gates page. *_RETURN is the return address that SYSCALL writes there. */
 #define GATE_START	   (GATES_BASE + 0x000) /* first lowered thread */
 #define GATE_CALL_RETURN   (GATES_BASE + 0x040) /* nucleus call */
-#define GATE_EXIT_RETURN   (GATES_BASE + 0x060) /* leave a system call: %rax is its result */
 #define GATE_RESUME_RETURN (GATES_BASE + 0x080) /* go on in the process with its record as it is */
 #define UPCALL_SYSCALL	   (GATES_BASE + 0x100)
+#define GATE_EXIT_RETURN   (GATES_BASE + 0x114) /* leave a system call: %rax is its result */
 #define UPCALL_EVENT	   (GATES_BASE + 0x140) /* process fault or pending work */
 #define UPCALL_FAULT	   (GATES_BASE + 0x180) /* a lowered fault is to be contained */
 
