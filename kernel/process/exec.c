@@ -218,8 +218,7 @@ static void commit(struct exec *e, struct signal_state *fresh)
 	struct process_thread *s = process_thread_current();
 	struct vm_space *old = p->space;
 
-	s->clear_child_tid = 0;
-	s->robust_list = 0;
+	process_leave_image(p, s);
 	vm_set_exec_info(e->space, &e->info);
 	mutex_lock(&p->lock);
 	p->space = e->space;

@@ -263,19 +263,27 @@ static void process_end(struct process *p)
 	become_zombie(p);
 }
 
+void process_leave_image(struct process *p, struct process_thread *s)
+{
+	user_addr at = USER_ADDR(s->clear_child_tid);
+	uint32_t zero = 0;
+
+	if (p->space != nullptr) {
+		futex_robust_exit(s);
+		/* Nobody waits for it in memory that is going as well; and what was mapped shared keeps its value. */
+		bool others = __atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) > 1 || vm_space_is_shared(p->space);
+		if (at.value != 0 && others && put_user(at, zero) == 0)
+			(void)futex_wake_address(at, 1);
+	}
+	s->clear_child_tid = 0;
+	s->robust_list = 0;
+}
+
 /* What user memory and waiting parents know of the thread. */
 static void settle_user_side(struct process *p, struct process_thread *s)
 {
 	futex_thread_exit(s);
-	if (p->space != nullptr) {
-		futex_robust_exit(s);
-		if (s->clear_child_tid != 0) {
-			uint32_t zero = 0;
-			user_addr at = USER_ADDR(s->clear_child_tid);
-			if (put_user(at, zero) == 0)
-				(void)futex_wake_address(at, 1);
-		}
-	}
+	process_leave_image(p, s);
 	vfork_complete(s);
 }
 

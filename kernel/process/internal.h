@@ -120,6 +120,9 @@ void process_group_exit_begin(struct process *p, int32_t status) REQUIRES(p -> s
 [[noreturn]] void process_group_exit(int32_t status);
 /* Waits until the caller is its process's only thread (exec). -EINTR: it is dying itself. */
 [[nodiscard]] int process_end_other_threads(void);
+/* The current thread leaves its program's memory, by its end or by exec: locks of its robust list get
+ * FUTEX_OWNER_DIED, and the word that CLONE_CHILD_CLEARTID or set_tid_address named is cleared and its waiter woken. */
+void process_leave_image(struct process *p, struct process_thread *s);
 void vfork_complete(struct process_thread *s);
 void vfork_put(struct vfork *v);
 bool process_must_end(struct process *p);

@@ -125,6 +125,11 @@ int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
 	return 0;
 }
 
+bool vm_space_is_shared(struct vm_space *s)
+{
+	return __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE) > 1;
+}
+
 void vm_space_get(struct vm_space *s)
 {
 	__atomic_fetch_add(&s->refs, 1, __ATOMIC_RELAXED);

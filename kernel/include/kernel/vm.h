@@ -20,7 +20,8 @@ struct vm_space;
 /* fork: all areas, copy-on-write. */
 [[nodiscard]] int vm_space_clone(struct vm_space *src, struct vm_space **out);
 void vm_space_get(struct vm_space *s);
-void vm_space_put(struct vm_space *s); /* the last one unmaps everything; may sleep */
+bool vm_space_is_shared(struct vm_space *s); /* somebody besides the caller has a reference */
+void vm_space_put(struct vm_space *s);	     /* the last one unmaps everything; may sleep */
 uint32_t vm_space_handle(const struct vm_space *s);
 void vm_space_set_name(struct vm_space *s, const char *name, uint32_t pid);
 /* Makes the current thread's process context run in s (exec, vfork's end). */
