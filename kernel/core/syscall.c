@@ -37,7 +37,6 @@ static struct refusal {
 static uint32_t refusals_lost;
 
 long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t number);
-long syscall_own_code(long result);
 
 /* Stands in the table for what has no entry. */
 static long no_such_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t number)

@@ -10,6 +10,7 @@
 #include "pipe_ring.h"
 
 #include "internal.h"
+#include "pipe.h"
 
 #include <abi/poll.h>
 #include <kernel/process.h>
@@ -387,6 +388,21 @@ static void pipe_release(struct file *f)
 	mutex_unlock(&i->lock);
 	if (last)
 		pipe_destroy(p);
+}
+
+long pipe_wait_room(struct file *f)
+{
+	struct pipe *p = f->ops == &pipe_ops ? f->private_data : nullptr;
+
+	if (p == nullptr)
+		return INT32_MAX;
+	if ((f->flags & O_NONBLOCK) && !writable(p))
+		return -EAGAIN;
+	int error = wait_event_interruptible(&p->writable, writable(p));
+	if (error != 0)
+		return error;
+	uint32_t used = load(&p->used);
+	return used < p->slots ? (long)(p->slots - used) * PAGE_SIZE : PAGE_SIZE;
 }
 
 const struct file_ops pipe_ops = {

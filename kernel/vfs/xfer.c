@@ -47,8 +47,17 @@ static long transfer(struct transfer *t, size_t n)
 	while (done < n) {
 		struct io_buffer buf = {.kernel = bounce};
 		uint64_t pos = *t->from_pos;
+		long room = BOUNCE;
+
+		/* What is read of a pipe or terminal is gone: a signal must not end the call before it is written. */
+		if (!(t->from->mode & FILE_POSITION))
+			room = pipe_wait_room(t->to);
+		if (room < 0) {
+			result = room;
+			break;
+		}
 		long got = guard_run(t->from->ops->component,
-				     t->from->ops->read(t->from, &buf, MIN(n - done, BOUNCE), &pos));
+				     t->from->ops->read(t->from, &buf, MIN(n - done, MIN(BOUNCE, (size_t)room)), &pos));
 
 		result = got;
 		if (got <= 0)

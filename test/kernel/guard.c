@@ -9,6 +9,7 @@
 #include <kernel/lock.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
+#include <kernel/syscall.h>
 
 static struct mutex outer_mutex = MUTEX_INIT(outer_mutex, RANK_NONE), inner_mutex = MUTEX_INIT(inner_mutex, RANK_NONE);
 static struct rwlock inner_rwlock = RWLOCK_INIT(inner_rwlock, RANK_NONE),
@@ -35,6 +36,28 @@ static void results(void)
 	EXPECT_EQ(guarded(fault, nullptr), -EFAULT);
 	EXPECT_EQ(guarded(answer, (void *)-3), -2);
 	EXPECT(thread_current()->guards != nullptr);
+}
+
+static long leave_with(void *result)
+{
+	return syscall_own_code((long)result);
+}
+
+/* What a system call returned: codes that make it again stay for the delivery of signals, which the thread is sent to;
+ * anything else that is no error of the ABI is a bug. */
+static void own_codes_do_not_leave(void)
+{
+	static const long again[] = {ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK};
+	static const long never[] = {515, 517, 530, 4095};
+
+	for (unsigned i = 0; i < 4; i++) {
+		EXPECT_EQ(guarded(leave_with, (void *)-again[i]), -again[i]);
+		(void)nucleus_park(1, 0);
+		EXPECT_EQ(nucleus_park(0, PARK_INTERRUPTIBLE), -EINTR);
+		EXPECT_EQ(nucleus_thread_clear_kick(), 0);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		EXPECT_EQ(guarded(leave_with, (void *)-never[i]), -EFAULT);
 }
 
 static long lock_and_fault(void *) NO_THREAD_SAFETY
@@ -239,6 +262,7 @@ static void unguarded_threads_end(void)
 }
 
 KTEST_SUITE(guard, KTEST("a guard yields the result, or EFAULT", results),
+	    KTEST("codes of the kernel's own are no results", own_codes_do_not_leave),
 	    KTEST("locks taken inside are released, others kept", locks_are_released),
 	    KTEST("more locks than are recorded", more_locks_than_are_recorded),
 	    KTEST("who waits for such a lock goes on", waiters_go_on), KTEST("guards nest", nested),

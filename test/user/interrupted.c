@@ -39,7 +39,8 @@ static int ends[2], other[2], fd, holder;
 static void on_event(int signal)
 {
 	(void)signal;
-	/* Handlers make calls, too: what sleeps and is interrupted in them must not be mixed up with what they interrupted. */
+	/* Handlers make calls, too: what sleeps and is interrupted in them must not be mixed up with what they
+	 * interrupted. */
 	nanosleep(&(struct timespec){.tv_nsec = 1000}, nullptr);
 	shared->handled++;
 }
@@ -166,29 +167,86 @@ static void make_epoll(void)
 
 static char byte;
 
-static long read_pipe(void) { return read(ends[0], &byte, 1); }
-static long readv_pipe(void) { return readv(ends[0], &(struct iovec){&byte, 1}, 1); }
-static long write_pipe(void) { return write(ends[1], "x", 1); }
-static long splice_out(void) { return splice(ends[0], nullptr, other[1], nullptr, 1, 0); }
-static long splice_in(void) { return splice(other[0], nullptr, ends[1], nullptr, 1, 0); }
-static long tee_empty(void) { return tee(ends[0], other[1], 1, 0); }
-static long vmsplice_full(void) { return vmsplice(ends[1], &(struct iovec){&byte, 1}, 1, 0); }
-static long read_count(void) { return read(fd, &(uint64_t){}, 8); }
-static long write_count(void) { return write(fd, &(uint64_t){5}, 8); }
-static long read_signal(void) { return read(fd, &(struct signalfd_siginfo){}, sizeof(struct signalfd_siginfo)); }
-static long read_slave(void) { return read(holder, &byte, 1); }
-static long read_master(void) { return read(fd, &byte, 1); }
-static long open_to_read(void) { return open("fifo", O_RDONLY); }
-static long open_to_write(void) { return open("fifo", O_WRONLY); }
-static long lock_file(void) { return flock(fd, LOCK_EX); }
-static long lock_range(void) { return fcntl(fd, F_SETLKW, &(struct flock){.l_type = F_WRLCK}); }
+static long read_pipe(void)
+{
+	return read(ends[0], &byte, 1);
+}
+static long readv_pipe(void)
+{
+	return readv(ends[0], &(struct iovec){&byte, 1}, 1);
+}
+static long write_pipe(void)
+{
+	return write(ends[1], "x", 1);
+}
+static long splice_out(void)
+{
+	return splice(ends[0], nullptr, other[1], nullptr, 1, 0);
+}
+static long splice_in(void)
+{
+	return splice(other[0], nullptr, ends[1], nullptr, 1, 0);
+}
+static long tee_empty(void)
+{
+	return tee(ends[0], other[1], 1, 0);
+}
+static long vmsplice_full(void)
+{
+	return vmsplice(ends[1], &(struct iovec){&byte, 1}, 1, 0);
+}
+static long read_count(void)
+{
+	return read(fd, &(uint64_t){}, 8);
+}
+static long write_count(void)
+{
+	return write(fd, &(uint64_t){5}, 8);
+}
+static long read_signal(void)
+{
+	return read(fd, &(struct signalfd_siginfo){}, sizeof(struct signalfd_siginfo));
+}
+static long read_slave(void)
+{
+	return read(holder, &byte, 1);
+}
+static long read_master(void)
+{
+	return read(fd, &byte, 1);
+}
+static long open_to_read(void)
+{
+	return open("fifo", O_RDONLY);
+}
+static long open_to_write(void)
+{
+	return open("fifo", O_WRONLY);
+}
+static long lock_file(void)
+{
+	return flock(fd, LOCK_EX);
+}
+static long lock_range(void)
+{
+	return fcntl(fd, F_SETLKW, &(struct flock){.l_type = F_WRLCK});
+}
 static long lock_open_file(void)
 {
 	return fcntl(OK(open("file", O_RDWR)), F_OFD_SETLKW, &(struct flock){.l_type = F_WRLCK});
 }
-static long poll_for_ever(void) { return poll(&(struct pollfd){.fd = ends[0], .events = POLLIN}, 1, -1); }
-static long poll_long(void) { return poll(&(struct pollfd){.fd = ends[0], .events = POLLIN}, 1, 1'000'000); }
-static long ppoll_long(void) { return ppoll(&(struct pollfd){.fd = ends[0], .events = POLLIN}, 1, &long_time, nullptr); }
+static long poll_for_ever(void)
+{
+	return poll(&(struct pollfd){.fd = ends[0], .events = POLLIN}, 1, -1);
+}
+static long poll_long(void)
+{
+	return poll(&(struct pollfd){.fd = ends[0], .events = POLLIN}, 1, 1'000'000);
+}
+static long ppoll_long(void)
+{
+	return ppoll(&(struct pollfd){.fd = ends[0], .events = POLLIN}, 1, &long_time, nullptr);
+}
 static long select_long(void)
 {
 	fd_set set;
@@ -207,7 +265,10 @@ static long pselect_long(void)
 	FD_SET(ends[0], &set);
 	return pselect(ends[0] + 1, &set, nullptr, nullptr, &long_time, &none);
 }
-static long epoll_for_ever(void) { return epoll_wait(fd, &(struct epoll_event){}, 1, -1); }
+static long epoll_for_ever(void)
+{
+	return epoll_wait(fd, &(struct epoll_event){}, 1, -1);
+}
 static long epoll_masked(void)
 {
 	sigset_t none;
@@ -219,9 +280,18 @@ static long futex(int operation, const struct timespec *timeout)
 {
 	return syscall(SYS_futex, &shared->word, operation, 0, timeout, nullptr, ~0u);
 }
-static long futex_for_ever(void) { return futex(FUTEX_WAIT, nullptr); }
-static long futex_long(void) { return futex(FUTEX_WAIT, &long_time); }
-static long futex_bits_for_ever(void) { return futex(FUTEX_WAIT_BITSET, nullptr); }
+static long futex_for_ever(void)
+{
+	return futex(FUTEX_WAIT, nullptr);
+}
+static long futex_long(void)
+{
+	return futex(FUTEX_WAIT, &long_time);
+}
+static long futex_bits_for_ever(void)
+{
+	return futex(FUTEX_WAIT_BITSET, nullptr);
+}
 static long futex_until(void)
 {
 	struct timespec t = far_off(CLOCK_MONOTONIC);
@@ -279,7 +349,10 @@ static long suspend(void)
 	sigemptyset(&none);
 	return sigsuspend(&none);
 }
-static long wait_for_any(void) { return pause(); }
+static long wait_for_any(void)
+{
+	return pause();
+}
 /* The C library's function goes on by itself. */
 static long wait_alarm(const struct timespec *timeout)
 {
@@ -311,8 +384,14 @@ static pid_t start_child(void)
 	}
 	return OK(child);
 }
-static long wait_child(void) { return waitpid(start_child(), nullptr, 0) > 0 ? 0 : -1; }
-static long waitid_child(void) { return waitid(P_PID, (id_t)start_child(), &(siginfo_t){}, WEXITED); }
+static long wait_child(void)
+{
+	return waitpid(start_child(), nullptr, 0) > 0 ? 0 : -1;
+}
+static long waitid_child(void)
+{
+	return waitid(P_PID, (id_t)start_child(), &(siginfo_t){}, WEXITED);
+}
 static long wait_group(void)
 {
 	start_child();
@@ -321,26 +400,59 @@ static long wait_group(void)
 
 /* --- what ends them --- */
 
-static void put_byte(pid_t) { EQUAL(write(ends[1], "x", 1), 1); }
-static void take_page(pid_t) { CHECK(read(ends[0], (char[4096]){}, 4096) > 0); }
-static void add_one(pid_t) { EQUAL(write(fd, &(uint64_t){1}, 8), 8); }
-static void take_all(pid_t) { EQUAL(read(fd, &(uint64_t){}, 8), 8); }
+static void put_byte(pid_t)
+{
+	EQUAL(write(ends[1], "x", 1), 1);
+}
+static void take_page(pid_t)
+{
+	CHECK(read(ends[0], (char[4096]){}, 4096) > 0);
+}
+static void add_one(pid_t)
+{
+	EQUAL(write(fd, &(uint64_t){1}, 8), 8);
+}
+static void take_all(pid_t)
+{
+	EQUAL(read(fd, &(uint64_t){}, 8), 8);
+}
 static void expire(pid_t)
 {
 	OK(timerfd_settime(fd, 0, &(struct itimerspec){.it_value.tv_nsec = 1}, nullptr));
 }
-static void send_alarm(pid_t pid) { OK(kill(pid, SIGALRM)); }
-static void type_line(pid_t) { EQUAL(write(fd, "a\n", 2), 2); }
-static void print_text(pid_t) { EQUAL(write(holder, "a", 1), 1); }
-static void open_other_end(pid_t) { OK(open("fifo", O_RDWR)); }
-static void unlock_file(pid_t) { OK(flock(holder, LOCK_UN)); }
-static void unlock_range(pid_t) { OK(fcntl(fd, F_SETLK, &(struct flock){.l_type = F_UNLCK})); }
+static void send_alarm(pid_t pid)
+{
+	OK(kill(pid, SIGALRM));
+}
+static void type_line(pid_t)
+{
+	EQUAL(write(fd, "a\n", 2), 2);
+}
+static void print_text(pid_t)
+{
+	EQUAL(write(holder, "a", 1), 1);
+}
+static void open_other_end(pid_t)
+{
+	OK(open("fifo", O_RDWR));
+}
+static void unlock_file(pid_t)
+{
+	OK(flock(holder, LOCK_UN));
+}
+static void unlock_range(pid_t)
+{
+	OK(fcntl(fd, F_SETLK, &(struct flock){.l_type = F_UNLCK}));
+}
 static void wake_word(pid_t)
 {
 	while (syscall(SYS_futex, &shared->word, FUTEX_WAKE, 1, nullptr, nullptr, 0) == 0)
 		sched_yield();
 }
-static void interrupt(pid_t pid) { OK(kill(pid, SIGTERM)); }
+static void interrupt(pid_t pid)
+{
+	OK(kill(pid, SIGTERM));
+}
 
 enum outcome { GOES_ON, ENDS }; /* with EINTR */
 static const struct wait_row {
@@ -481,10 +593,10 @@ static void try_all(enum event event)
 		const struct wait_row *w = &waits[i];
 
 		try_one(w, event,
-			event == HANDLER	     ? ENDS
+			event == HANDLER	   ? ENDS
 			: event == RESTART_HANDLER ? w->restart_handler
-			: event == STOP		     ? w->stop
-						     : GOES_ON);
+			: event == STOP		   ? w->stop
+						   : GOES_ON);
 	}
 }
 

@@ -27,4 +27,8 @@ struct syscall_entry {
 /* Counts a refused flag or option for /proc/syscalls and returns -EINVAL. */
 long syscall_refuse_flags(uint32_t number, uint64_t flags);
 
+/* A result of -ERRNO_OWN and below, on its way out (gates.S): what its register may hold until signals are delivered.
+ */
+long syscall_own_code(long result);
+
 #endif
