@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clocks as system calls see them: clock_gettime(2), clock_settime(2), clock_getres(2),
- * gettimeofday(2), settimeofday(2), clock_adjtime(2) and adjtimex(2) read-only, and conversions
- * between nanoseconds and the ABI's structures.
- *
- * Negative clock ids name the CPU time of a process or thread: ~pid << 3, bit 2 for a thread
- * (clock_getcpuclockid(3)).
+ * Clocks as system calls see them: clock_gettime(2), clock_settime(2), clock_getres(2), gettimeofday(2),
+ * settimeofday(2), and conversions between nanoseconds and the ABI's structures. Clocks of CPU time: cpu_clock.c;
+ * adjtimex(2): adjust.c.
  */
 #include "internal.h"
 #include <kernel/clock.h>
@@ -51,70 +48,63 @@ bool clock_is_realtime(int32_t id)
 	return id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE || id == CLOCK_REALTIME_ALARM || id == CLOCK_TAI;
 }
 
-static uint64_t thread_cpu_ns(uint32_t handle)
-{
-	if (nucleus_thread_get_times(handle) != 0)
-		return 0;
-	const struct thread_times *t = (const struct thread_times *)call_area();
-	return t->user_ns + t->kernel_ns;
-}
-
-static uint64_t process_cpu_ns(struct process *p)
-{
-	struct process_usage u;
-
-	process_usage_of_threads(p, &u);
-	return u.user_ns + u.system_ns;
-}
-
-static int read_thread_clock(uint32_t tid, uint64_t *ns)
-{
-	struct process_thread_info info;
-
-	if (tid == 0) {
-		*ns = thread_cpu_ns(thread_page_current()->handle);
-		return 0;
-	}
-	int error = process_thread_info(process_current(), tid, &info);
-	if (error != 0)
-		return -EINVAL;
-	*ns = info.user_ns + info.system_ns;
-	return 0;
-}
-
 static int read_cpu_clock(int32_t id, uint64_t *ns)
 {
-	uint32_t pid = (uint32_t)~(id >> 3);
+	struct cpu_clock c;
+	int error = cpu_clock_open(id, true, &c);
 
-	if ((id & 3) == 3)
-		return -EINVAL;
-	if (id & 4)
-		return read_thread_clock(pid, ns);
-	struct process *p = pid == 0 ? process_current() : process_find(pid);
-	if (p == nullptr)
-		return -EINVAL;
-	*ns = process_cpu_ns(p);
-	if (pid != 0)
-		process_put(p);
-	return 0;
+	if (error == 0)
+		error = cpu_clock_read(&c, ns);
+	cpu_clock_close(&c);
+	return error != 0 ? -EINVAL : 0;
+}
+
+int clock_check_timer(int32_t id)
+{
+	/* Those of open files, which no driver here has, never have timers. */
+	if (id < 0 && (id & 7) == 3)
+		return -EOPNOTSUPP;
+	if (clock_is_cpu(id))
+		return 0;
+	switch (id) {
+	case CLOCK_REALTIME:
+	case CLOCK_MONOTONIC:
+	case CLOCK_BOOTTIME:
+	case CLOCK_TAI: return 0;
+	case CLOCK_MONOTONIC_RAW:
+	case CLOCK_REALTIME_COARSE:
+	case CLOCK_MONOTONIC_COARSE: return -EOPNOTSUPP;
+	/* The machine never sleeps, so nothing has to be woken; the right is asked for all the same. */
+	case CLOCK_REALTIME_ALARM:
+	case CLOCK_BOOTTIME_ALARM: return capable(CAP_WAKE_ALARM) ? 0 : -EPERM;
+	default: return -EINVAL;
+	}
+}
+
+int32_t clock_followed(int32_t id, bool absolute)
+{
+	return absolute || !clock_is_realtime(id) ? id : CLOCK_MONOTONIC;
+}
+
+static int64_t tai_ns(void)
+{
+	return clock_tai_seconds() * (int64_t)NS_PER_S;
 }
 
 int clock_read(int32_t id, uint64_t *ns)
 {
-	if (id < 0)
+	if (clock_is_cpu(id))
 		return read_cpu_clock(id, ns);
 	switch (id) {
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
-	case CLOCK_REALTIME_ALARM:
-	case CLOCK_TAI: *ns = (uint64_t)clock_realtime_ns(); return 0;
+	case CLOCK_REALTIME_ALARM: *ns = (uint64_t)clock_realtime_ns(); return 0;
+	case CLOCK_TAI: *ns = (uint64_t)(clock_realtime_ns() + tai_ns()); return 0;
 	case CLOCK_MONOTONIC:
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_MONOTONIC_COARSE:
 	case CLOCK_BOOTTIME:
 	case CLOCK_BOOTTIME_ALARM: *ns = clock_monotonic_ns(); return 0;
-	case CLOCK_PROCESS_CPUTIME_ID: *ns = process_cpu_ns(process_current()); return 0;
-	case CLOCK_THREAD_CPUTIME_ID: return read_thread_clock(0, ns);
 	default: return -EINVAL;
 	}
 }
@@ -122,10 +112,8 @@ int clock_read(int32_t id, uint64_t *ns)
 uint64_t clock_deadline(int32_t id, uint64_t when_ns)
 {
 	if (clock_is_realtime(id)) {
-		int64_t offset = clock_realtime_ns() - (int64_t)clock_monotonic_ns();
-		if ((int64_t)when_ns <= offset)
-			return 1;
-		return when_ns - (uint64_t)offset;
+		int64_t at = clock_monotonic_at((int64_t)when_ns - (id == CLOCK_TAI ? tai_ns() : 0));
+		return at <= 0 ? 1 : (uint64_t)at;
 	}
 	return when_ns == 0 ? 1 : when_ns;
 }
@@ -150,112 +138,101 @@ static long sys_clock_getres(int id, user_addr at)
 }
 SYSCALL(clock_getres);
 
-static long set_clock(uint64_t ns)
+void clock_changed(bool stepped)
 {
-	if (!capable(CAP_SYS_TIME))
-		return -EPERM;
-	clock_set_realtime_ns((int64_t)ns);
 	wait_wake_all(&clock_set_queue);
 	posix_timers_clock_was_set();
-	timer_files_clock_was_set();
+	timer_files_clock_was_set(stepped);
+}
+
+/* The machine is to run for some years yet. */
+constexpr uint64_t LATEST_NS = INT64_MAX - UINT64_C(30) * 365 * 86400 * NS_PER_S;
+
+static long set_clock(uint64_t ns)
+{
+	/* CLOCK_MONOTONIC began at a date. */
+	if (ns < clock_monotonic_ns())
+		return -EINVAL;
+	clock_set_realtime_ns((int64_t)ns);
+	adjust_forget();
+	clock_changed(true);
 	return 0;
 }
 
 static long sys_clock_settime(int id, user_addr at)
 {
+	struct abi_timespec ts;
 	uint64_t ns;
 
-	if (id != CLOCK_REALTIME)
+	/* CPU time is nobody's to set; other clocks have no such call. */
+	if (id >= 0 && id != CLOCK_REALTIME)
 		return -EINVAL;
-	int error = timespec_from_user(at, &ns);
-	return error != 0 ? error : set_clock(ns);
+	if (get_user(ts, at) != 0)
+		return -EFAULT;
+	if (id != CLOCK_REALTIME)
+		return clock_read(id, &ns) == 0 ? -EPERM : -EINVAL;
+	if (timespec_to_ns(&ts, &ns) != 0 || ns > LATEST_NS)
+		return -EINVAL;
+	return capable(CAP_SYS_TIME) ? set_clock(ns) : -EPERM;
 }
 SYSCALL(clock_settime);
 
 struct abi_timezone {
 	int32_t minutes_west, dst;
 };
-static struct abi_timezone timezone;
 
 static long sys_gettimeofday(user_addr tv_at, user_addr tz_at)
 {
 	uint64_t ns = (uint64_t)clock_realtime_ns();
 	struct abi_timeval tv = {(int64_t)(ns / NS_PER_S), (int64_t)(ns % NS_PER_S / 1000)};
+	struct abi_timezone tz;
 
+	clock_zone(&tz.minutes_west, &tz.dst);
 	if (tv_at.value != 0 && put_user(tv_at, tv) != 0)
 		return -EFAULT;
-	if (tz_at.value != 0 && put_user(tz_at, timezone) != 0)
+	if (tz_at.value != 0 && put_user(tz_at, tz) != 0)
 		return -EFAULT;
 	return 0;
 }
 SYSCALL(gettimeofday);
 
+/*
+ * The zone is kept for programs. The first that sets one, and no time, says by it that the machine's clock showed
+ * local time: the clock is put right once (settimeofday(2)).
+ */
+static void set_zone(const struct abi_timezone *tz, bool time_too)
+{
+	static uint32_t known;
+
+	clock_set_zone(tz->minutes_west, tz->dst);
+	if (__atomic_exchange_n(&known, 1, __ATOMIC_RELAXED) == 0 && !time_too && tz->minutes_west != 0) {
+		clock_step_realtime((int64_t)tz->minutes_west * 60 * (int64_t)NS_PER_S);
+		clock_changed(true);
+	}
+}
+
 static long sys_settimeofday(user_addr tv_at, user_addr tz_at)
 {
-	struct abi_timeval tv;
-	struct abi_timezone tz;
+	enum : int32_t { FARTHEST_MINUTES = 15 * 60 };
+	struct abi_timeval tv = {};
+	struct abi_timezone tz = {};
 
-	if (tz_at.value != 0 && get_user(tz, tz_at) != 0)
-		return -EFAULT;
 	if (tv_at.value != 0) {
 		if (get_user(tv, tv_at) != 0)
 			return -EFAULT;
-		if (tv.sec < 0 || tv.usec < 0 || tv.usec >= 1000000 || (uint64_t)tv.sec >= SECONDS_MAX)
+		if (tv.usec < 0 || tv.usec >= 1000000)
 			return -EINVAL;
 	}
+	if (tz_at.value != 0 && get_user(tz, tz_at) != 0)
+		return -EFAULT;
+	if (tv.sec < 0 || (uint64_t)tv.sec > LATEST_NS / NS_PER_S)
+		return -EINVAL;
 	if (!capable(CAP_SYS_TIME))
 		return -EPERM;
+	if (tz.minutes_west > FARTHEST_MINUTES || tz.minutes_west < -FARTHEST_MINUTES)
+		return -EINVAL;
 	if (tz_at.value != 0)
-		timezone = tz;
+		set_zone(&tz, tv_at.value != 0);
 	return tv_at.value != 0 ? set_clock((uint64_t)tv.sec * NS_PER_S + (uint64_t)tv.usec * 1000) : 0;
 }
 SYSCALL(settimeofday);
-
-struct abi_timex {
-	uint32_t modes, padding;
-	int64_t offset, frequency, max_error, estimated_error;
-	int32_t status, padding2;
-	int64_t constant, precision, tolerance;
-	struct abi_timeval time;
-	int64_t tick, pps[2];
-	int32_t shift, padding3;
-	int64_t pps2[5];
-	int32_t tai, reserved[11];
-};
-static_assert(sizeof(struct abi_timex) == 208);
-enum : int32_t { STA_UNSYNC = 0x40, TIME_ERROR = 5 };
-
-/* The clock is not disciplined: asking is answered, changing refused. */
-static long adjust(uint32_t number, user_addr at)
-{
-	struct abi_timex t;
-	uint64_t ns = (uint64_t)clock_realtime_ns();
-
-	if (get_user(t, at) != 0)
-		return -EFAULT;
-	if (t.modes != 0)
-		return capable(CAP_SYS_TIME) ? syscall_refuse_flags(number, t.modes) : -EPERM;
-	t = (struct abi_timex){
-		.max_error = 16000000,
-		.estimated_error = 16000000,
-		.status = STA_UNSYNC,
-		.constant = 2,
-		.precision = 1,
-		.tolerance = 32768000,
-		.time = {(int64_t)(ns / NS_PER_S), (int64_t)(ns % NS_PER_S / 1000)},
-		.tick = 10000,
-	};
-	return put_user(at, t) != 0 ? -EFAULT : TIME_ERROR;
-}
-
-static long sys_adjtimex(user_addr at)
-{
-	return adjust(NR_adjtimex, at);
-}
-SYSCALL(adjtimex);
-
-static long sys_clock_adjtime(int id, user_addr at)
-{
-	return id == CLOCK_REALTIME ? adjust(NR_clock_adjtime, at) : -EINVAL;
-}
-SYSCALL(clock_adjtime);

@@ -140,18 +140,30 @@ struct futex_wait {
 static int sleep_until_woken(struct futex_waiter *w, const struct futex_wait *f)
 {
 	int32_t clock = f->realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+	bool follows_date = f->realtime && f->deadline != 0;
+	struct waiter date;
+	int result = 0;
 
+	/* Whoever sets the clock wakes this queue, and the deadline is computed anew. */
+	if (follows_date)
+		wait_add(&clock_set_queue, &date);
 	while (!__atomic_load_n(&w->woken, __ATOMIC_ACQUIRE)) {
-		if (signal_pending_current())
-			return -ERESTARTSYS;
+		if (signal_pending_current()) {
+			result = -ERESTARTSYS;
+			break;
+		}
 		uint64_t deadline = f->deadline == 0 ? 0 : process_slacken(clock_deadline(clock, f->deadline));
 		if (thread_park_interruptible(deadline) == -ETIMEDOUT) {
 			uint64_t now;
-			if (clock_read(clock, &now) == 0 && now >= f->deadline)
-				return -ETIMEDOUT;
+			if (clock_read(clock, &now) == 0 && now >= f->deadline) {
+				result = -ETIMEDOUT;
+				break;
+			}
 		}
 	}
-	return 0;
+	if (follows_date)
+		wait_remove(&date);
+	return result;
 }
 
 static long wait(const struct futex_wait *f)
@@ -381,8 +393,6 @@ static long do_wait(const struct futex_call *c, user_addr timeout_at, bool realt
 		f.deadline = c->operation == FUTEX_WAIT ? clock_monotonic_ns() + timeout : timeout;
 		if (f.deadline == 0)
 			f.deadline = 1;
-		if (c->operation == FUTEX_WAIT)
-			f.realtime = false;
 	}
 	return wait_restartable(&f);
 }
@@ -413,7 +423,8 @@ static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_add
 
 	if (at.value % sizeof(uint32_t) != 0)
 		return -EINVAL;
-	if (realtime && c.operation != FUTEX_WAIT && c.operation != FUTEX_WAIT_BITSET)
+	/* FUTEX_WAIT's timeout is a span, which no date shortens. */
+	if (realtime && c.operation != FUTEX_WAIT_BITSET)
 		return -ENOSYS;
 	switch (c.operation) {
 	case FUTEX_WAIT:

@@ -274,13 +274,39 @@ enum clock_id : int32_t {
 enum : int { TIMER_ABSTIME = 1 };
 /* -EINVAL: no such clock. */
 [[nodiscard]] int clock_read(int32_t id, uint64_t *ns);
+/* Whether a timer or sleep may use the clock. -EINVAL: there is none; -EOPNOTSUPP: it can only be read; -EPERM. */
+[[nodiscard]] int clock_check_timer(int32_t id);
+/* The clock that a timer follows which was set relatively or absolutely: who sets the date moves absolute ones only. */
+int32_t clock_followed(int32_t id, bool absolute);
 bool clock_is_realtime(int32_t id);
 /* Monotonic time at which the clock shows when_ns (never 0). */
 uint64_t clock_deadline(int32_t id, uint64_t when_ns);
 /* Woken when somebody sets the clock. */
 extern struct wait_queue clock_set_queue;
+/* Tells all that wait for a date: it was set, or (stepped false) it runs at another rate from now on. */
+void clock_changed(bool stepped);
 void posix_timers_clock_was_set(void);
-void timer_files_clock_was_set(void);
+void timer_files_clock_was_set(bool stepped); /* false: it only runs at another rate */
+
+/* --- adjust.c --- */
+void adjust_init(void);
+void adjust_forget(void); /* the clock was set: what was to be corrected is no more */
+
+/* --- cpu_clock.c --- */
+struct cpu_clock {
+	struct process *process; /* with a reference */
+	uint32_t tid;		 /* one thread's; 0: all */
+	bool user_only;
+};
+bool clock_is_cpu(int32_t id);
+/* -EINVAL: no such clock, or a thread of another process. only_to_read: the process may be named by the calling
+ * thread's id, too. */
+[[nodiscard]] int cpu_clock_open(int32_t id, bool only_to_read, struct cpu_clock *c);
+void cpu_clock_close(struct cpu_clock *c);
+/* -ESRCH: the thread has ended. May be called by any thread; takes signal_lock. */
+[[nodiscard]] int cpu_clock_read(const struct cpu_clock *c, uint64_t *ns);
+/* Nobody announces CPU time: monotonic time at which to look again for when_ns. */
+uint64_t cpu_clock_next_look(const struct cpu_clock *c, uint64_t now, uint64_t when_ns);
 
 /* --- signalfd.c --- */
 long signal_file_make(int fd, user_addr mask, size_t size, uint32_t flags);

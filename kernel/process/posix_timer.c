@@ -14,16 +14,19 @@
 #include <kernel/user.h>
 
 enum : uint32_t { TIMERS_MAX = 1024, DELAY_MAX = INT32_MAX };
-enum : int32_t { SIGEV_SIGNAL = 0, SIGEV_NONE = 1, SIGEV_THREAD_ID = 4 };
+/* SIGEV_THREAD is the C library's to do; to the kernel it is a signal. */
+enum : int32_t { SIGEV_SIGNAL = 0, SIGEV_NONE = 1, SIGEV_THREAD = 2, SIGEV_THREAD_ID = 4 };
 
 struct posix_timer {
 	struct list link; /* in process->posix_timers; timers_lock */
 	struct process *process;
 	uint32_t id;
 	int32_t clock, notify;
-	uint32_t tid; /* SIGEV_THREAD_ID */
+	int32_t follows;      /* the clock as it was set, relatively or absolutely; under state_lock */
+	struct cpu_clock cpu; /* if it is one of CPU time */
+	uint32_t tid;	      /* SIGEV_THREAD_ID */
 	struct timer timer;
-	uint64_t interval_ns, deadline_ns; /* on its clock; under state_lock */
+	uint64_t interval_ns, deadline_ns; /* on the clock it follows; under state_lock */
 	bool running;
 	int32_t overrun, last_overrun;
 	struct spinlock state_lock;
@@ -49,29 +52,22 @@ static struct posix_timer *find(struct process *p, uint32_t id) REQUIRES(timers_
 	return nullptr;
 }
 
-static bool is_cpu_clock(int32_t clock)
-{
-	return clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID;
-}
-
-/* CPU clocks are looked at again after the time that must pass at least. */
+/* On a CPU clock: when to look whether it is time. */
 static uint64_t next_look(struct posix_timer *t, uint64_t now)
 {
-	if (!is_cpu_clock(t->clock))
-		return clock_deadline(t->clock, t->deadline_ns);
-	return clock_monotonic_ns() + (t->deadline_ns > now ? MAX(t->deadline_ns - now, UINT64_C(1000000)) : 0);
+	return clock_is_cpu(t->clock) ? cpu_clock_next_look(&t->cpu, now, t->deadline_ns)
+				      : clock_deadline(t->follows, t->deadline_ns);
 }
 
+/* An ended thread's clock stands still. */
 static uint64_t read_timer_clock(struct posix_timer *t)
 {
-	struct process_usage u;
 	uint64_t now = 0;
 
-	if (t->clock == CLOCK_PROCESS_CPUTIME_ID) {
-		process_usage_of_threads(t->process, &u);
-		return u.user_ns + u.system_ns;
-	}
-	(void)!clock_read(t->clock, &now);
+	if (clock_is_cpu(t->clock))
+		(void)!cpu_clock_read(&t->cpu, &now);
+	else
+		(void)!clock_read(t->follows, &now);
 	return now;
 }
 
@@ -137,6 +133,7 @@ static void destroy(struct posix_timer *t)
 	spin_unlock(&t->state_lock);
 	(void)timer_cancel(&t->timer);
 	signal_entry_cancel(t->process, &t->entry);
+	cpu_clock_close(&t->cpu);
 	kfree(t);
 }
 
@@ -163,8 +160,8 @@ static int rearm_after_set(void *, struct process *p)
 	mutex_lock(&timers_lock);
 	list_for_each(t, &p->posix_timers, link) {
 		spin_lock(&t->state_lock);
-		if (t->running && clock_is_realtime(t->clock))
-			timer_arm(&t->timer, clock_deadline(t->clock, t->deadline_ns));
+		if (t->running && clock_is_realtime(t->follows))
+			timer_arm(&t->timer, clock_deadline(t->follows, t->deadline_ns));
 		spin_unlock(&t->state_lock);
 	}
 	mutex_unlock(&timers_lock);
@@ -187,7 +184,7 @@ static long check_event(const struct abi_sigevent *e)
 {
 	if (e->notify == SIGEV_NONE)
 		return 0;
-	if (e->notify != SIGEV_SIGNAL && e->notify != SIGEV_THREAD_ID)
+	if (e->notify != SIGEV_SIGNAL && e->notify != SIGEV_THREAD && e->notify != SIGEV_THREAD_ID)
 		return syscall_refuse_flags(NR_timer_create, (uint64_t)e->notify);
 	if (e->signo < 1 || e->signo > SIGNAL_MAX)
 		return -EINVAL;
@@ -198,46 +195,24 @@ static long check_event(const struct abi_sigevent *e)
 	return 0;
 }
 
-static long sys_timer_create(int clock, user_addr event_at, user_addr id_at)
+static void fill_in(struct posix_timer *t, const struct abi_sigevent *event, bool has_value)
 {
-	struct process *p = process_current();
-	struct abi_sigevent event = {.signo = SIGALRM, .notify = SIGEV_SIGNAL};
-	uint64_t now;
-
-	if (event_at.value != 0 && get_user(event, event_at) != 0)
-		return -EFAULT;
-	long error = check_event(&event);
-	if (error == 0 && clock_read(clock, &now) != 0)
-		error = -EINVAL;
-	/* A thread's CPU time cannot be read from the timer thread. */
-	if (error == 0 && (clock == CLOCK_THREAD_CPUTIME_ID || (clock < 0 && (clock & 4))))
-		error = syscall_refuse_flags(NR_timer_create, (uint64_t)(uint32_t)clock);
-	if (error != 0)
-		return error;
-	struct posix_timer *t = kmalloc(sizeof(*t));
-	if (t == nullptr)
-		return -EAGAIN;
-	mutex_lock(&timers_lock);
-	t->id = p->next_timer_id++;
-	mutex_unlock(&timers_lock);
-	t->process = p;
-	t->clock = clock;
-	t->notify = event.notify;
-	t->tid = (uint32_t)event.tid;
+	t->notify = event->notify;
+	t->tid = (uint32_t)event->tid;
 	spin_init(&t->state_lock, RANK_SIGNAL - 1);
 	timer_init(&t->timer, expired);
 	list_init(&t->entry.link);
 	t->entry.timer = t;
 	t->entry.info = (struct signal_info){
-		.signo = event.signo,
+		.signo = event->signo,
 		.code = SI_TIMER,
-		.timer = {.timer = (int32_t)t->id, .value = event_at.value != 0 ? event.value : t->id},
+		.timer = {.timer = (int32_t)t->id, .value = has_value ? event->value : t->id},
 	};
-	uint32_t id = t->id;
-	if (put_user(id_at, id) != 0) {
-		kfree(t);
-		return -EFAULT;
-	}
+}
+
+/* -EAGAIN: it has too many. */
+static int add_to_process(struct process *p, struct posix_timer *t)
+{
 	struct posix_timer *other;
 	uint32_t count = 0;
 
@@ -247,11 +222,44 @@ static long sys_timer_create(int clock, user_addr event_at, user_addr id_at)
 	if (count < TIMERS_MAX)
 		list_push_back(&p->posix_timers, &t->link);
 	mutex_unlock(&timers_lock);
-	if (count >= TIMERS_MAX) {
-		kfree(t);
-		return -EAGAIN;
+	return count < TIMERS_MAX ? 0 : -EAGAIN;
+}
+
+static long sys_timer_create(int clock, user_addr event_at, user_addr id_at)
+{
+	struct process *p = process_current();
+	struct abi_sigevent event = {.signo = SIGALRM, .notify = SIGEV_SIGNAL};
+
+	if (event_at.value != 0 && get_user(event, event_at) != 0)
+		return -EFAULT;
+	long error = clock_check_timer(clock);
+	/* The right to wake the machine is asked for last. */
+	if (error == 0 || error == -EPERM) {
+		long wrong = check_event(&event);
+		error = wrong != 0 ? wrong : error;
 	}
-	return 0;
+	if (error != 0)
+		return error;
+	struct posix_timer *t = kmalloc(sizeof(*t));
+	if (t == nullptr)
+		return -EAGAIN;
+	mutex_lock(&timers_lock);
+	t->id = p->next_timer_id++;
+	mutex_unlock(&timers_lock);
+	t->process = p;
+	t->clock = t->follows = clock;
+	fill_in(t, &event, event_at.value != 0);
+	uint32_t id = t->id;
+	error = put_user(id_at, id);
+	if (error == 0 && clock_is_cpu(clock))
+		error = cpu_clock_open(clock, false, &t->cpu);
+	if (error == 0)
+		error = add_to_process(p, t);
+	if (error != 0) {
+		cpu_clock_close(&t->cpu);
+		kfree(t);
+	}
+	return error;
 }
 SYSCALL(timer_create);
 
@@ -294,6 +302,8 @@ static long sys_timer_settime(int id, int flags, user_addr new_at, user_addr old
 	spin_lock(&t->state_lock);
 	t->interval_ns = interval;
 	t->overrun = t->last_overrun = 0;
+	t->follows = clock_followed(t->clock, flags & TIMER_ABSTIME);
+	now = read_timer_clock(t);
 	if (value != 0) {
 		t->deadline_ns = flags & TIMER_ABSTIME ? value : value > INT64_MAX - now ? INT64_MAX : now + value;
 		t->running = true;

@@ -44,28 +44,29 @@ static long sleep_until(int32_t clock, uint64_t when_ns)
 /* CPU clocks advance only while their process runs: looked at now and then. */
 static long sleep_cpu_clock(int32_t clock, uint64_t when_ns)
 {
+	struct cpu_clock c;
 	uint64_t now;
+	long result = cpu_clock_open(clock, false, &c);
 
-	for (;;) {
-		int error = clock_read(clock, &now);
-		if (error != 0 || now >= when_ns)
-			return error;
+	while (result == 0) {
+		if (cpu_clock_read(&c, &now) != 0)
+			result = -EINVAL;
+		if (result != 0 || now >= when_ns)
+			break;
 		if (signal_pending_current())
-			return -ERESTARTSYS;
-		(void)thread_park_interruptible(clock_monotonic_ns() + (when_ns - now));
+			result = -ERESTARTSYS;
+		else
+			(void)thread_park_interruptible(cpu_clock_next_look(&c, now, when_ns));
 	}
-}
-
-static bool is_cpu_clock(int32_t clock)
-{
-	return clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID;
+	cpu_clock_close(&c);
+	return result;
 }
 
 static long sleep_relative(struct restart_block *r)
 {
 	int32_t clock = (int32_t)r->words[0];
 	uint64_t when = r->words[1], now;
-	long result = is_cpu_clock(clock) ? sleep_cpu_clock(clock, when) : sleep_until(clock, when);
+	long result = clock_is_cpu(clock) ? sleep_cpu_clock(clock, when) : sleep_until(clock, when);
 
 	if (result != -ERESTARTSYS)
 		return result;
@@ -78,20 +79,31 @@ static long sleep_relative(struct restart_block *r)
 	return -ERESTART_RESTARTBLOCK;
 }
 
+/* A thread that sleeps does not use its CPU. */
+static bool never_passes(int32_t clock)
+{
+	struct cpu_clock c;
+
+	if (clock >= 0 || cpu_clock_open(clock, false, &c) != 0)
+		return false;
+	bool own = c.tid == thread_current()->tid && c.process == process_current();
+	cpu_clock_close(&c);
+	return own;
+}
+
 static long do_sleep(int32_t clock, bool absolute, uint64_t ns, user_addr remaining)
 {
 	uint64_t now;
 
+	if (never_passes(clock))
+		return -EINVAL;
+	/* A relative sleep is not moved by setting the clock. */
+	clock = clock_followed(clock, absolute);
 	if (clock_read(clock, &now) != 0)
 		return -EINVAL;
 	if (absolute) {
-		long result = is_cpu_clock(clock) ? sleep_cpu_clock(clock, ns) : sleep_until(clock, ns);
+		long result = clock_is_cpu(clock) ? sleep_cpu_clock(clock, ns) : sleep_until(clock, ns);
 		return result == -ERESTARTSYS ? -ERESTARTNOHAND : result;
-	}
-	/* A relative sleep is not moved by setting the clock. */
-	if (clock_is_realtime(clock)) {
-		clock = CLOCK_MONOTONIC;
-		now = clock_monotonic_ns();
 	}
 	uint64_t when = ns > INT64_MAX - now ? INT64_MAX : now + ns;
 	struct restart_block r = {.again = sleep_relative, .words = {(uint64_t)(int64_t)clock, when, remaining.value}};
@@ -113,9 +125,9 @@ static long sys_clock_nanosleep(int clock, int flags, user_addr request, user_ad
 
 	if (flags & ~TIMER_ABSTIME)
 		return syscall_refuse_flags(NR_clock_nanosleep, (uint64_t)flags);
-	if (clock == CLOCK_THREAD_CPUTIME_ID)
-		return -EINVAL;
-	int error = timespec_from_user(request, &ns);
+	int error = clock == CLOCK_THREAD_CPUTIME_ID ? -EOPNOTSUPP : clock_check_timer(clock);
+	if (error == 0)
+		error = timespec_from_user(request, &ns);
 	return error != 0 ? error : do_sleep(clock, flags & TIMER_ABSTIME, ns, remaining);
 }
 SYSCALL(clock_nanosleep);

@@ -282,6 +282,7 @@ static const struct proc_file files[] = {
 
 int process_start(void)
 {
+	adjust_init();
 	futex_init();
 	pid_init();
 	oom_init();

@@ -19,10 +19,10 @@ enum : uint32_t { TFD_ABSTIME = 1, TFD_CANCEL_ON_SET = 2 };
 struct timer_file {
 	struct timer timer;
 	struct wait_queue wait;
-	int32_t clock;
-	struct list link; /* all timer files of CLOCK_REALTIME */
+	int32_t clock, follows; /* as created; as it was set, relatively or absolutely */
+	struct list link;	/* all timer files of CLOCK_REALTIME */
 	struct spinlock lock;
-	uint64_t deadline_ns, interval_ns; /* on its clock; deadline 0: disarmed */
+	uint64_t deadline_ns, interval_ns; /* on the clock it follows; deadline 0: disarmed */
 	uint64_t missed;		   /* expirations counted and not yet read */
 	bool cancel_on_set, canceled;
 };
@@ -32,7 +32,7 @@ static struct list realtime_files GUARDED_BY(realtime_lock) = LIST_INIT(realtime
 
 static uint64_t now_of(const struct timer_file *t)
 {
-	return clock_is_realtime(t->clock) ? (uint64_t)clock_realtime_ns() : clock_monotonic_ns();
+	return clock_is_realtime(t->follows) ? (uint64_t)clock_realtime_ns() : clock_monotonic_ns();
 }
 
 /* Sleepers are woken no more often than this by a period that is shorter; reads count it all the same. */
@@ -41,7 +41,7 @@ enum : uint64_t { SHORTEST_NS = 100'000 };
 static void arm(struct timer_file *t, uint64_t not_before_ns) REQUIRES(t -> lock)
 {
 	if (t->deadline_ns != 0)
-		timer_arm(&t->timer, MAX(clock_deadline(t->clock, t->deadline_ns), not_before_ns));
+		timer_arm(&t->timer, MAX(clock_deadline(t->follows, t->deadline_ns), not_before_ns));
 }
 
 /* Moves what has expired by now from the schedule to the count. */
@@ -81,7 +81,7 @@ static uint64_t take(struct timer_file *t, bool *canceled)
 	*canceled = t->canceled;
 	t->canceled = false;
 	spin_unlock(&t->lock);
-	return n;
+	return *canceled ? 0 : n;
 }
 
 static long timer_file_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
@@ -139,7 +139,7 @@ static const struct file_ops timer_file_ops = {
 	.release = timer_file_release,
 };
 
-void timer_files_clock_was_set(void)
+void timer_files_clock_was_set(bool stepped)
 {
 	struct timer_file *t;
 
@@ -147,8 +147,9 @@ void timer_files_clock_was_set(void)
 	list_for_each(t, &realtime_files, link) {
 		/* Equal ranks: a file's lock is only ever taken inside this one. */
 		spin_lock(&t->lock);
-		t->canceled = t->cancel_on_set && t->deadline_ns != 0;
-		arm(t, 0);
+		t->canceled |= t->cancel_on_set && stepped;
+		if (clock_is_realtime(t->follows))
+			arm(t, 0);
 		spin_unlock(&t->lock);
 		wait_wake_all(&t->wait);
 	}
@@ -164,10 +165,12 @@ static long sys_timerfd_create(int clock, uint32_t flags)
 	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
 	    clock != CLOCK_REALTIME_ALARM && clock != CLOCK_BOOTTIME_ALARM)
 		return -EINVAL;
+	if (clock_check_timer(clock) != 0)
+		return clock_check_timer(clock);
 	struct timer_file *t = kmalloc(sizeof(*t));
 	if (t == nullptr)
 		return -ENOMEM;
-	t->clock = clock;
+	t->clock = t->follows = clock;
 	spin_init(&t->lock, RANK_SIGNAL + 1);
 	wait_queue_init(&t->wait);
 	timer_init(&t->timer, expired);
@@ -226,20 +229,23 @@ static long sys_timerfd_settime(int fd, uint32_t flags, user_addr new_at, user_a
 	int error = timer_file_of(fd, &f, &t);
 	if (error != 0)
 		return error;
-	uint64_t now = now_of(t);
+	bool absolute = flags & TFD_ABSTIME, canceled;
 	spin_lock(&t->lock);
-	old = state_of(t, now);
-	t->deadline_ns = value == 0		   ? 0
-			 : flags & TFD_ABSTIME	   ? value
-			 : value > INT64_MAX - now ? INT64_MAX
-						   : now + value;
+	old = state_of(t, now_of(t));
+	t->follows = clock_followed(t->clock, absolute);
+	uint64_t now = now_of(t);
+	t->deadline_ns = value == 0 ? 0 : absolute ? value : value > INT64_MAX - now ? INT64_MAX : now + value;
 	t->interval_ns = interval;
 	t->missed = 0;
+	/* A date that was computed before the clock was set is not to be relied on: the timer runs, but it is said. */
+	t->cancel_on_set = (flags & TFD_CANCEL_ON_SET) && absolute && clock_is_realtime(t->clock);
+	canceled = t->canceled && t->cancel_on_set && value != 0;
 	t->canceled = false;
-	t->cancel_on_set = (flags & TFD_CANCEL_ON_SET) && (flags & TFD_ABSTIME) && clock_is_realtime(t->clock);
 	arm(t, 0);
 	spin_unlock(&t->lock);
 	file_put(f);
+	if (canceled)
+		return -ECANCELED;
 	return old_at.value != 0 ? put_user(old_at, old) : 0;
 }
 SYSCALL(timerfd_settime);

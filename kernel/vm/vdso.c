@@ -21,7 +21,7 @@ static uint64_t image_pfns[IMAGE_PAGES];
 static const struct vm_special data_special = {.label = "[vvar]", .pages = VDSO_DATA_PAGES, .pfns = data_pfns};
 static const struct vm_special image_special = {.label = "[vdso]", .pages = IMAGE_PAGES, .pfns = image_pfns};
 static struct vdso_data *data;
-static int64_t offset_now;
+static struct vdso_clock clock_now;
 
 int vdso_init(uint64_t time_page_pfn)
 {
@@ -41,15 +41,15 @@ int vdso_init(uint64_t time_page_pfn)
 		       MIN(sizeof(image) - i * PAGE_SIZE, (size_t)PAGE_SIZE));
 	}
 	data = page_address(page);
-	vdso_set_realtime_offset(__atomic_load_n(&offset_now, __ATOMIC_RELAXED));
+	vdso_publish_clock(&clock_now);
 	return 0;
 }
 
-void vdso_set_realtime_offset(int64_t offset_ns)
+void vdso_publish_clock(const struct vdso_clock *c)
 {
-	__atomic_store_n(&offset_now, offset_ns, __ATOMIC_RELAXED);
+	clock_now = *c;
 	if (data)
-		__atomic_store_n(&data->realtime_offset_ns, offset_ns, __ATOMIC_RELAXED);
+		vdso_clock_write(data, c);
 }
 
 int vm_map_vdso(struct vm_space *s, uint64_t *vdso_base)

@@ -271,6 +271,7 @@ enum : unsigned {
 	CAP_MAC_OVERRIDE,
 	CAP_MAC_ADMIN,
 	CAP_SYSLOG,
+	CAP_WAKE_ALARM,
 	CAP_LAST = 40,
 };
 #define CAP_BIT(capability) (UINT64_C(1) << (capability))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clocks without a system call: this runs in the process, from the vDSO (vdso(7)). CLOCK_MONOTONIC
- * comes from the nucleus's time page, CLOCK_REALTIME adds the offset that the kernel keeps in the
- * page behind it; both are mapped read-only right before the image. What is not known here goes to
+ * comes from the nucleus's time page, what CLOCK_REALTIME makes of it the kernel keeps in the page behind it; both are
+ * mapped read-only right before the image. What is not known here goes to
  * the kernel. No relocations, no data, no calls out. Only for kernel/arch/ARCH/vdso.
  */
 #ifndef KERNEL_VDSO_CLOCK_H
@@ -54,11 +54,23 @@ static inline uint64_t vdso_monotonic_ns(void)
 	return ns;
 }
 
+static inline struct vdso_clock vdso_date_clock(void)
+{
+	return vdso_clock_read((const struct vdso_data *)(__ehdr_start - PAGE_SIZE));
+}
+
 static inline uint64_t vdso_realtime_ns(void)
 {
-	const struct vdso_data *d = (const struct vdso_data *)(__ehdr_start - PAGE_SIZE);
+	struct vdso_clock c = vdso_date_clock();
 
-	return vdso_monotonic_ns() + (uint64_t)__atomic_load_n(&d->realtime_offset_ns, __ATOMIC_RELAXED);
+	return (uint64_t)vdso_date_at(&c, vdso_monotonic_ns());
+}
+
+static inline uint64_t vdso_tai_ns(void)
+{
+	struct vdso_clock c = vdso_date_clock();
+
+	return (uint64_t)(vdso_date_at(&c, vdso_monotonic_ns()) + c.tai_s * (int64_t)VDSO_NS);
 }
 
 /* False: the kernel has to be asked. */
@@ -68,8 +80,8 @@ static inline bool vdso_clock_gettime(int clock, struct timespec *out)
 
 	switch (clock) {
 	case CLOCK_REALTIME:
-	case CLOCK_REALTIME_COARSE:
-	case CLOCK_TAI: ns = vdso_realtime_ns(); break;
+	case CLOCK_REALTIME_COARSE: ns = vdso_realtime_ns(); break;
+	case CLOCK_TAI: ns = vdso_tai_ns(); break;
 	case CLOCK_MONOTONIC:
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_MONOTONIC_COARSE:
@@ -89,8 +101,11 @@ static inline void vdso_gettimeofday(struct timeval *out, struct timezone *zone)
 		out->seconds = (int64_t)(ns / VDSO_NS);
 		out->microseconds = (int64_t)(ns % VDSO_NS / 1000);
 	}
-	if (zone)
-		*zone = (struct timezone){0};
+	if (zone) {
+		struct vdso_clock c = vdso_date_clock();
+
+		*zone = (struct timezone){c.minutes_west, c.dst_time};
+	}
 }
 
 #endif
