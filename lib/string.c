@@ -200,3 +200,10 @@ size_t strlcpy(char *dst, const char *src, size_t size)
 	}
 	return length;
 }
+
+void string_make_printable(char *text, size_t n)
+{
+	for (size_t k = 0; k < n && text[k] != '\0'; k++)
+		if ((unsigned char)text[k] < ' ' || text[k] == 0x7f)
+			text[k] = '?';
+}

@@ -29,4 +29,7 @@ int snprintf(char *out, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Like snprintf, but returns what was really written (for appending). */
 int scnprintf(char *out, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* Replaces control bytes, which a terminal would obey, by question marks. */
+void string_make_printable(char *text, size_t n);
+
 #endif

@@ -97,6 +97,22 @@ static void nucleus_write(const char *text, size_t n)
 	}
 }
 
+/* What a process chose (a name, a line for /dev/kmsg) must not command the terminal. */
+static void write_printable(void (*write)(const char *text, size_t n), const char *text, size_t n)
+{
+	char escape[8];
+	size_t plain = 0;
+
+	for (size_t k = 0; k < n; k++) {
+		if ((!log_is_control(text[k]) && (unsigned char)text[k] < 0x7f) || text[k] == '\t')
+			continue;
+		write(text + plain, k - plain);
+		write(escape, (size_t)scnprintf(escape, sizeof(escape), "\\x%02x", (unsigned char)text[k]));
+		plain = k + 1;
+	}
+	write(text + plain, n - plain);
+}
+
 static void print_record(const struct log_record *record, const char *text)
 {
 	auto write = console_write != nullptr ? console_write : nucleus_write;
@@ -107,7 +123,7 @@ static void print_record(const struct log_record *record, const char *text)
 	while (nucleus_log_show() > 0)
 		;
 	write(stamp, (size_t)n);
-	write(text, record->length);
+	write_printable(write, text, record->length);
 	if (write == nucleus_write)
 		write("\r\n", 2);
 	else

@@ -25,4 +25,9 @@ int log_format_stamp(char *out, size_t size, uint64_t ns);
 /* Before containment ends the thread: what was logged so far reaches the console now. */
 void log_flush(void);
 
+static inline bool log_is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
 #endif

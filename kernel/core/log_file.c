@@ -18,7 +18,6 @@
 #include <kernel/vfs.h>
 #include <lib/string.h>
 
-constexpr unsigned CAPABILITY_SYSLOG = 34;
 constexpr uint32_t MAJOR_MEM = 1, MINOR_KMSG = 11;
 
 enum syslog_action : int {
@@ -41,7 +40,8 @@ static struct log_cursor clear_cursor GUARDED_BY(&syslog_lock);
 static uint32_t saved_level GUARDED_BY(&syslog_lock);
 
 struct line {
-	char text[LOG_TEXT_MAX + 48];
+	char text[LOG_TEXT_MAX * 4 + 48]; /* every byte of a record may need four */
+	char raw[LOG_TEXT_MAX];
 	size_t length;
 };
 
@@ -184,9 +184,19 @@ static long read_action(enum syslog_action action, user_addr buf, int n)
 	return result;
 }
 
+/* Debian's kernel hides the log from users. */
+static int32_t dmesg_restrict = 1;
+
+static bool may_read_log(int action)
+{
+	bool harmless = action == ACTION_READ_ALL || action == ACTION_SIZE_BUFFER;
+
+	return (harmless && !__atomic_load_n(&dmesg_restrict, __ATOMIC_RELAXED)) || capable(CAP_SYSLOG);
+}
+
 static long sys_syslog(int action, user_addr buf, int n)
 {
-	if (action != ACTION_READ_ALL && action != ACTION_SIZE_BUFFER && !capable(CAPABILITY_SYSLOG))
+	if (!may_read_log(action))
 		return -EPERM;
 	log_drain_nucleus();
 	switch ((enum syslog_action)action) {
@@ -222,6 +232,8 @@ struct reader {
 
 static int kmsg_open(struct file *f)
 {
+	if ((f->mode & FILE_READ) && !may_read_log(ACTION_READ_ALL))
+		return -EPERM;
 	struct reader *r = kmalloc(sizeof(*r));
 
 	if (r == nullptr)
@@ -239,24 +251,38 @@ static void kmsg_release(struct file *f)
 	kfree(f->private_data);
 }
 
+/* Control bytes, those beyond ASCII and backslashes as \xNN, so that a record is one line. */
+static size_t append_escaped(char *out, size_t room, const char *text, size_t n)
+{
+	size_t length = 0;
+
+	for (size_t k = 0; k < n && length + 4 < room; k++) {
+		if (log_is_control(text[k]) || (unsigned char)text[k] >= 0x7f || text[k] == '\\')
+			length += (size_t)scnprintf(out + length, room - length, "\\x%02x", (unsigned char)text[k]);
+		else
+			out[length++] = text[k];
+	}
+	return length;
+}
+
 static long kmsg_take(struct reader *r, struct line *line)
 {
 	struct log_record record;
 	long lost = 0;
+	char *text = line->raw;
 
 	mutex_lock(&r->lock);
-	constexpr size_t PREFIX_MAX = 48;
 	struct log_cursor c = r->cursor;
-	if (!log_get(&c, &record, line->text + PREFIX_MAX, LOG_TEXT_MAX - PREFIX_MAX)) {
+	if (!log_get(&c, &record, text, LOG_TEXT_MAX)) {
 		line->length = 0;
 	} else if (record.lost > 0) {
 		/* The reader is told once that it was overtaken, and goes on with the oldest. */
 		r->cursor = log_oldest();
 		lost = -EPIPE;
 	} else {
-		int n = scnprintf(line->text, PREFIX_MAX, "%u,%lu,%lu,-;", record.level, record.seq, record.ns / 1000);
-		memmove(line->text + n, line->text + PREFIX_MAX, record.length);
-		line->length = (size_t)n + record.length;
+		size_t n = (size_t)scnprintf(line->text, sizeof(line->text), "%u,%lu,%lu,-;", record.level, record.seq,
+					     record.ns / 1000);
+		line->length = n + append_escaped(line->text + n, sizeof(line->text) - n - 1, text, record.length);
 		line->text[line->length++] = '\n';
 		r->cursor = c;
 	}
@@ -369,5 +395,10 @@ static const struct file_ops kmsg_ops = {
 
 int log_file_init(void)
 {
-	return chrdev_register("kmsg", MAJOR_MEM, MINOR_KMSG, 0600, &kmsg_ops, nullptr);
+	static struct proc_knob restrict_knob = {&dmesg_restrict, 0, 1, CAP_SYS_ADMIN};
+	static const struct proc_file restrict_file =
+		PROC_KNOB(component_core, "sys/kernel/dmesg_restrict", 0644, &restrict_knob);
+
+	proc_register(&restrict_file);
+	return chrdev_register("kmsg", MAJOR_MEM, MINOR_KMSG, 0644, &kmsg_ops, nullptr);
 }

@@ -39,6 +39,16 @@ void text_append(struct text_buffer *b, const void *bytes, size_t n)
 	b->length += n;
 }
 
+void text_escape(struct text_buffer *b, const char *text, const char *set)
+{
+	for (; *text != '\0'; text++) {
+		if (strchr(set, *text) != nullptr)
+			text_printf(b, "\\%03o", (unsigned char)*text);
+		else
+			text_append(b, text, 1);
+	}
+}
+
 void text_printf(struct text_buffer *b, const char *fmt, ...)
 {
 	va_list args;

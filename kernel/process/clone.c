@@ -27,6 +27,7 @@ void process_publish_name(struct thread *t)
 	uint64_t words[2];
 
 	memcpy(words, t->name, sizeof(words));
+	string_make_printable((char *)words, sizeof(words));
 	(void)nucleus_thread_set_name(thread_page_of(t)->handle, words[0], words[1], t->tid);
 }
 

@@ -237,8 +237,12 @@ static void commit(struct exec *e, struct signal_state *fresh)
 	e->file = nullptr;
 	set_names(p, e);
 	e->space = nullptr;
-	if (old != nullptr)
+	if (old != nullptr) {
+		struct vm_stats stats;
+		vm_stats(old, &stats);
+		p->dead_usage.max_resident_pages = MAX(p->dead_usage.max_resident_pages, stats.peak_pages);
 		vm_space_put(old);
+	}
 	if (old_exe != nullptr)
 		exe_end(old_exe);
 	mutex_lock(&process_tree_lock);

@@ -254,7 +254,7 @@ static void process_end(struct process *p)
 	if (p->space != nullptr) {
 		struct vm_stats stats;
 		vm_stats(p->space, &stats);
-		p->dead_usage.max_resident_pages = MAX(p->dead_usage.max_resident_pages, stats.resident_pages);
+		p->dead_usage.max_resident_pages = MAX(p->dead_usage.max_resident_pages, stats.peak_pages);
 	}
 	release_resources(p);
 	struct tty *tty = p->tty;
@@ -290,15 +290,11 @@ static void settle_user_side(struct process *p, struct process_thread *s)
 static bool leave_process(struct process *p, struct thread *t, int32_t status)
 {
 	struct process_thread *s = process_thread_of(t);
-	struct process_usage usage = s->usage;
+	struct process_usage usage;
 
-	if (nucleus_thread_get_times(thread_page_of(t)->handle) == 0) {
-		const struct thread_times *times = (const struct thread_times *)call_area();
-		usage.user_ns = times->user_ns;
-		usage.system_ns = times->kernel_ns;
-	}
+	process_thread_usage(t, &usage);
 	spin_lock(&p->signal_lock);
-	process_usage_add(&p->dead_usage, &usage);
+	process_usage_of_dead(p, &usage);
 	list_remove(&t->process_link);
 	bool last = __atomic_sub_fetch(&p->thread_count, 1, __ATOMIC_ACQ_REL) == 0;
 	signal_flush(p, &s->pending, UINT64_MAX);

@@ -59,8 +59,11 @@ void process_thread_state_init(struct thread *t);
 [[nodiscard]] int exe_begin(struct file *f);
 void exe_again(struct file *f); /* takes a reference too */
 void exe_end(struct file *f);	/* puts the reference */
-void process_usage_of_threads(struct process *p, struct process_usage *out);
 void process_usage_add(struct process_usage *to, const struct process_usage *from);
+/* What a thread used until now; its times and switches are the nucleus's. */
+void process_thread_usage(struct thread *t, struct process_usage *out);
+/* A thread ends: what it used goes into its process's and the system's sums. */
+void process_usage_of_dead(struct process *p, const struct process_usage *u) REQUIRES(p -> signal_lock);
 struct process *process_parent_get(struct process *p);
 
 /* --- credentials.c --- */

@@ -5,7 +5,7 @@
 #include <kernel/clock.h>
 #include <kernel/user.h>
 
-enum : uint32_t { LIMITS = 16, NOFILE_CEILING = 1048576 };
+enum : uint32_t { LIMITS = 16 };
 enum : uint64_t { NS_PER_TICK = 10000000 };
 
 static bool may_change_limits(struct process *p)
@@ -24,7 +24,7 @@ static long change_limit(struct process *p, uint32_t which, const uint64_t fresh
 
 	if (fresh[0] > fresh[1])
 		return -EINVAL;
-	if (which == RLIMIT_NOFILE && fresh[1] > NOFILE_CEILING)
+	if (which == RLIMIT_NOFILE && fresh[1] > (uint64_t)__atomic_load_n(&descriptor_ceiling, __ATOMIC_RELAXED))
 		return -EPERM;
 	mutex_lock(&p->lock);
 	if (fresh[1] > p->rlimits[which][1] && !capable(CAP_SYS_RESOURCE)) {
@@ -98,6 +98,8 @@ void rusage_fill(struct abi_rusage *out, const struct process_usage *u)
 		.max_resident_kib = (int64_t)u->max_resident_pages * 4,
 		.minor_faults = (int64_t)u->minor_faults,
 		.major_faults = (int64_t)u->major_faults,
+		.voluntary = (int64_t)u->voluntary,
+		.involuntary = (int64_t)u->involuntary,
 	};
 }
 
@@ -107,7 +109,6 @@ static long sys_getrusage(int who, user_addr at)
 {
 	struct process *p = process_current();
 	struct process_usage u = {};
-	struct process_thread_info info;
 	struct vm_stats stats;
 	struct abi_rusage abi;
 
@@ -119,17 +120,14 @@ static long sys_getrusage(int who, user_addr at)
 		mutex_unlock(&process_tree_lock);
 		break;
 	case RUSAGE_THREAD:
-		u = process_thread_current()->usage;
-		if (process_thread_info(p, thread_current()->tid, &info) == 0) {
-			u.user_ns = info.user_ns;
-			u.system_ns = info.system_ns;
-		}
+		process_thread_usage(thread_current(), &u);
+		u.max_resident_pages = p->dead_usage.max_resident_pages;
 		break;
 	default: return -EINVAL;
 	}
 	if (who != RUSAGE_CHILDREN) {
 		vm_stats(p->space, &stats);
-		u.max_resident_pages = MAX(u.max_resident_pages, stats.resident_pages);
+		u.max_resident_pages = MAX(u.max_resident_pages, stats.peak_pages);
 	}
 	rusage_fill(&abi, &u);
 	return put_user(at, abi);

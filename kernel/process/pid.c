@@ -16,6 +16,7 @@ enum : uint32_t { BUCKETS = 1024, FIRST_AFTER_WRAP = 300 };
 
 static struct list buckets[BUCKETS] GUARDED_BY(process_tree_lock);
 static uint32_t last_id GUARDED_BY(process_tree_lock);
+static uint64_t ids_given GUARDED_BY(process_tree_lock);
 static uint32_t ids_in_use GUARDED_BY(process_tree_lock);
 static uint32_t ids_max = PID_LIMIT - FIRST_AFTER_WRAP - 1;
 
@@ -70,6 +71,7 @@ int pid_allocate(struct pid *p)
 	list_init(&p->session);
 	list_push_back(bucket_of(p->id), &p->link);
 	ids_in_use++;
+	ids_given++;
 	return 0;
 }
 
@@ -143,6 +145,14 @@ struct process *process_find_by_tid(uint32_t tid)
 	}
 	mutex_unlock(&process_tree_lock);
 	return p;
+}
+
+uint64_t process_forks(void)
+{
+	mutex_lock(&process_tree_lock);
+	uint64_t n = ids_given;
+	mutex_unlock(&process_tree_lock);
+	return n;
 }
 
 uint32_t process_last_pid(void)

@@ -29,6 +29,10 @@ void process_put(struct process *p)
 {
 	if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
+	/* What nobody took: a zombie is sent signals too. */
+	spin_lock(&p->signal_lock);
+	signal_flush(p, &p->pending, UINT64_MAX);
+	signal_unlock(p);
 	if (p->signals != nullptr)
 		signal_state_put(p->signals);
 	shared_wait_put(p->signal_wait);
@@ -44,7 +48,7 @@ static void limits_init(struct process *p)
 	p->rlimits[RLIMIT_CORE][0] = 0;
 	p->rlimits[RLIMIT_NPROC][0] = p->rlimits[RLIMIT_NPROC][1] = PID_LIMIT / 2;
 	p->rlimits[RLIMIT_NOFILE][0] = 1024;
-	p->rlimits[RLIMIT_NOFILE][1] = 4096;
+	p->rlimits[RLIMIT_NOFILE][1] = 524288; /* what a Linux distribution starts with */
 	p->rlimits[RLIMIT_MEMLOCK][0] = p->rlimits[RLIMIT_MEMLOCK][1] = 8 << 20;
 	p->rlimits[RLIMIT_SIGPENDING][0] = p->rlimits[RLIMIT_SIGPENDING][1] = 4096;
 	p->rlimits[RLIMIT_MSGQUEUE][0] = p->rlimits[RLIMIT_MSGQUEUE][1] = 819200;
@@ -263,40 +267,6 @@ bool process_may_inspect_really(struct process *p)
 
 /* --- times and states --- */
 
-void process_usage_add(struct process_usage *to, const struct process_usage *from)
-{
-	to->user_ns += from->user_ns;
-	to->system_ns += from->system_ns;
-	to->minor_faults += from->minor_faults;
-	to->major_faults += from->major_faults;
-	to->max_resident_pages = MAX(to->max_resident_pages, from->max_resident_pages);
-}
-
-static void thread_usage(struct thread *t, struct process_usage *out)
-{
-	*out = process_thread_of(t)->usage;
-	if (nucleus_thread_get_times(thread_page_of(t)->handle) == 0) {
-		const struct thread_times *times = (const struct thread_times *)call_area();
-		out->user_ns = times->user_ns;
-		out->system_ns = times->kernel_ns;
-	}
-}
-
-/* All threads, those that ended included. */
-void process_usage_of_threads(struct process *p, struct process_usage *out)
-{
-	struct thread *t;
-
-	spin_lock(&p->signal_lock);
-	*out = p->dead_usage;
-	list_for_each(t, &p->threads, process_link) {
-		struct process_usage one;
-		thread_usage(t, &one);
-		process_usage_add(out, &one);
-	}
-	spin_unlock(&p->signal_lock);
-}
-
 void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns, uint64_t *child_user_ns,
 		   uint64_t *child_system_ns)
 {
@@ -380,10 +350,11 @@ int process_thread_info(struct process *p, uint32_t tid, struct process_thread_i
 			.affinity = s->affinity,
 		};
 		memcpy(out->name, t->name, sizeof(out->name));
+		process_thread_usage(t, &out->usage);
+		out->user_ns = out->usage.user_ns;
+		out->system_ns = out->usage.system_ns;
 		if (nucleus_thread_get_times(thread_page_of(t)->handle) == 0) {
 			const struct thread_times *times = (const struct thread_times *)call_area();
-			out->user_ns = times->user_ns;
-			out->system_ns = times->kernel_ns;
 			out->start_ns = times->start_ns;
 			out->cpu = times->cpu;
 		}

@@ -5,8 +5,8 @@
  * A look-up takes only its chain's spinlock. The reference count and "in the cache" share one word (DENTRY_REF,
  * DENTRY_HASHED), so the put that finds neither frees the dentry, and one that finds the cache still showing it leaves
  * it there: unused entries cost nothing until the shrinker takes them, chain by chain, sparing once those used since
- * its last visit. A dentry's parent and name change only in a rename, under the chains' locks and its own;
- * `rename_count` is odd meanwhile.
+ * its last visit. Those of SB_TRANSIENT filesystems that can become invalid go with their last reference. A dentry's
+ * parent and name change only in a rename, under the chains' locks and its own; `rename_count` is odd meanwhile.
  */
 #include "internal.h"
 
@@ -46,6 +46,24 @@ void dentry_get(struct dentry *d)
 	__atomic_fetch_add(&d->refs, DENTRY_REF, __ATOMIC_RELAXED);
 }
 
+/* Drops a reference; true: it was the last, nothing shows d any more, and the caller frees it. What a filesystem makes
+ * anew at each look-up is not kept for later: of a process that is gone nobody would ask again. */
+static bool dentry_drop(struct dentry *d)
+{
+	if (!(d->flags & DENTRY_TRANSIENT))
+		return __atomic_sub_fetch(&d->refs, DENTRY_REF, __ATOMIC_ACQ_REL) == 0;
+	/* The chain's lock keeps the shrinker and look-ups from d; it never moves to another. */
+	struct chain *c = chain_of(d->parent, d->hash);
+	spin_lock(&c->lock);
+	uint32_t left = __atomic_sub_fetch(&d->refs, DENTRY_REF, __ATOMIC_ACQ_REL);
+	if (left == DENTRY_HASHED) {
+		list_remove(&d->hash_link);
+		left = d->refs = 0;
+	}
+	spin_unlock(&c->lock);
+	return left == 0;
+}
+
 /* Frees d and each parent that loses its last reference with it. */
 static void dentry_free(struct dentry *d)
 {
@@ -57,7 +75,7 @@ static void dentry_free(struct dentry *d)
 			kfree(d->name);
 		kfree(d);
 		__atomic_fetch_sub(&dentry_total, 1, __ATOMIC_RELAXED);
-		if (parent == nullptr || __atomic_sub_fetch(&parent->refs, DENTRY_REF, __ATOMIC_ACQ_REL) != 0)
+		if (parent == nullptr || !dentry_drop(parent))
 			return;
 		d = parent;
 	}
@@ -65,7 +83,7 @@ static void dentry_free(struct dentry *d)
 
 void dentry_put(struct dentry *d)
 {
-	if (d != nullptr && __atomic_sub_fetch(&d->refs, DENTRY_REF, __ATOMIC_ACQ_REL) == 0)
+	if (d != nullptr && dentry_drop(d))
 		dentry_free(d);
 }
 
@@ -152,6 +170,18 @@ static size_t dentry_shrink(size_t want)
 	return freed;
 }
 
+size_t dentry_cache_bytes(void)
+{
+	return __atomic_load_n(&dentry_total, __ATOMIC_RELAXED) * sizeof(struct dentry);
+}
+
+/* Children first, so a pass frees one level of the tree; what was used lately survives the first. */
+void dentry_cache_drop(void)
+{
+	while (dentry_shrink(SIZE_MAX) > 0)
+		;
+}
+
 /* A page of memory holds about sixteen dentries. */
 static size_t dentry_shrink_pages(size_t want)
 {
@@ -197,6 +227,8 @@ struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const
 	d->length = n->length;
 	d->sb = sb;
 	d->inode = inode;
+	if ((sb->behaviour & SB_TRANSIENT) && inode != nullptr && inode->ops->valid != nullptr)
+		d->flags = DENTRY_TRANSIENT;
 	d->refs = DENTRY_REF;
 	list_init(&d->hash_link);
 	spin_init(&d->lock, RANK_DENTRY);

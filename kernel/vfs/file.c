@@ -76,12 +76,27 @@ size_t io_clear_out(const struct io_buffer *dst, size_t offset, size_t n)
 	return clear_user(user_addr_add(dst->user, offset), n) == 0 ? n : 0;
 }
 
-static struct file *file_new(uint32_t flags)
-{
-	struct file *f = kmalloc(sizeof(*f));
+int32_t file_total;
+int32_t file_ceiling = INT32_MAX;
 
-	if (f == nullptr)
-		return nullptr;
+static void file_free(struct file *f)
+{
+	kfree(f);
+	__atomic_fetch_sub(&file_total, 1, __ATOMIC_RELAXED);
+}
+
+static int file_new(uint32_t flags, struct file **out)
+{
+	if (__atomic_add_fetch(&file_total, 1, __ATOMIC_RELAXED) > __atomic_load_n(&file_ceiling, __ATOMIC_RELAXED) &&
+	    !capable(CAP_SYS_ADMIN)) {
+		__atomic_fetch_sub(&file_total, 1, __ATOMIC_RELAXED);
+		return -ENFILE;
+	}
+	struct file *f = kmalloc(sizeof(*f));
+	if (f == nullptr) {
+		__atomic_fetch_sub(&file_total, 1, __ATOMIC_RELAXED);
+		return -ENOMEM;
+	}
 	f->refs = 1;
 	f->flags = flags;
 	if (flags & O_PATH)
@@ -91,15 +106,17 @@ static struct file *file_new(uint32_t flags)
 			  ((flags & O_ACCMODE) != O_RDONLY ? FILE_WRITE : 0);
 	mutex_init(&f->position_lock, RANK_FILE);
 	list_init(&f->watches);
-	return f;
+	*out = f;
+	return 0;
 }
 
 int file_create(const struct file_ops *ops, void *private_data, uint32_t flags, const char *label, struct file **out)
 {
 	KASSERT(ops->component != nullptr);
-	struct file *f = file_new(flags);
-	if (f == nullptr)
-		return -ENOMEM;
+	struct file *f;
+	int error = file_new(flags, &f);
+	if (error != 0)
+		return error;
 	f->ops = ops;
 	f->private_data = private_data;
 	f->label = label;
@@ -128,7 +145,7 @@ static void file_release(struct file *f)
 		path_put(&f->path);
 	else
 		inode_put(f->inode);
-	kfree(f);
+	file_free(f);
 }
 
 void file_put(struct file *f)
@@ -215,9 +232,10 @@ int file_open_inode(const struct path *p, uint32_t flags, bool checked, struct f
 	}
 	if (error != 0)
 		return error;
-	struct file *f = file_new(flags & ~(uint32_t)(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC));
-	if (f == nullptr)
-		return -ENOMEM;
+	struct file *f;
+	error = file_new(flags & ~(uint32_t)(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC), &f);
+	if (error != 0)
+		return error;
 	f->path = *p;
 	path_get(&f->path);
 	f->ops = &path_ops;

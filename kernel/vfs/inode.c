@@ -122,6 +122,8 @@ int inode_permission(struct inode *i, uint32_t mask, bool real)
 		mode >>= 3;
 	if ((mask & ~mode & 7) == 0 || may_override(i, mask, real, c))
 		return 0;
+	if (i->ops->allowed != nullptr && guard_run(inode_component(i), i->ops->allowed(i)) == true)
+		return 0;
 	return -EACCES;
 }
 

@@ -46,6 +46,20 @@ static long io_claimed(struct file *f, io_function op, struct io_buffer *buf, si
 	return result;
 }
 
+/* /proc/PID/io: a call counts, whatever comes of it. */
+static inline void count_io(long result, bool write)
+{
+	struct process_usage *u = &process_thread_current()->usage;
+
+	if (write) {
+		u->writes++;
+		u->written_bytes += result > 0 ? (uint64_t)result : 0;
+	} else {
+		u->reads++;
+		u->read_bytes += result > 0 ? (uint64_t)result : 0;
+	}
+}
+
 static long io_at_position(struct file *f, io_function op, struct io_buffer *buf, size_t n, bool write)
 {
 	uint64_t pos = f->position;
@@ -93,6 +107,7 @@ static inline long io_call(int fd, user_addr at, size_t n, bool write)
 	if (result == 0) {
 		struct io_buffer buf = {.is_user = true, .user = at};
 		result = io_at_position(r.file, op, &buf, MIN(n, IO_MAX), write);
+		count_io(result, write);
 	}
 	file_ref_put(r);
 	return result;
@@ -119,7 +134,9 @@ static long positioned(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 		return error;
 	if (!(f->mode & FILE_POSITION))
 		return -ESPIPE;
-	return run(f, op, buf, n, &pos);
+	long result = run(f, op, buf, n, &pos);
+	count_io(result, write);
+	return result;
 }
 
 static long io_positioned(int fd, user_addr at, size_t n, int64_t pos, bool write)
@@ -206,6 +223,7 @@ static long io_vector(int fd, user_addr at, size_t count, bool write)
 		result = vector_get(&v, at, count);
 	if (result == 0) {
 		result = io_at_position(r.file, op, &v.buffer, v.total, write);
+		count_io(result, write);
 		vector_free(&v);
 	}
 	file_ref_put(r);

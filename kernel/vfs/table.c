@@ -8,48 +8,34 @@
  * a table reference of its own, which only makes the owner take the lock.
  */
 #include "table.h"
-#include "internal.h"
+#include "table_slots.h"
 
 #include <kernel/process.h>
-#include <lib/bitmap.h>
 
-enum : uint32_t { TABLE_INITIAL = 64, TABLE_MAX = 1u << 16 };
-
-/* One allocation: files, then two bitmaps. */
-struct slots {
-	uint32_t capacity;
-	struct file **files;
-	uint64_t *used, *cloexec;
-};
-struct file_table {
-	uint32_t refs;
-	struct spinlock lock;
-	struct slots slots; /* under lock; the sole user of a table reads without */
-	uint32_t lowest;    /* no descriptor below is free */
-};
+int32_t descriptor_ceiling = TABLE_MAX;
 
 static int slots_create(uint32_t capacity, struct slots *out)
 {
 	size_t words = bitmap_words(capacity);
-	char *memory = kmalloc(capacity * sizeof(struct file *) + 2 * words * sizeof(uint64_t));
+	char *memory = kmalloc(capacity / CHUNK * sizeof(struct file **) + 2 * words * sizeof(uint64_t));
 
 	if (memory == nullptr)
 		return -ENOMEM;
 	out->capacity = capacity;
-	out->files = (struct file **)memory;
-	out->used = (uint64_t *)(out->files + capacity);
+	out->chunks = (struct file ***)memory;
+	out->used = (uint64_t *)(out->chunks + capacity / CHUNK);
 	out->cloexec = out->used + words;
 	return 0;
 }
 
 static void slots_copy(struct slots *to, const struct slots *from)
 {
-	memcpy(to->files, from->files, from->capacity * sizeof(struct file *));
+	memcpy(to->chunks, from->chunks, from->capacity / CHUNK * sizeof(struct file **));
 	memcpy(to->used, from->used, bitmap_words(from->capacity) * sizeof(uint64_t));
 	memcpy(to->cloexec, from->cloexec, bitmap_words(from->capacity) * sizeof(uint64_t));
 }
 
-static int table_new(uint32_t capacity, struct file_table **out)
+int table_new(uint32_t capacity, struct file_table **out)
 {
 	struct file_table *t = kmalloc(sizeof(*t));
 
@@ -60,45 +46,24 @@ static int table_new(uint32_t capacity, struct file_table **out)
 		kfree(t);
 		return error;
 	}
+	t->slots.chunks[0] = t->first;
 	t->refs = 1;
 	spin_init(&t->lock, RANK_FILE_TABLE);
 	*out = t;
 	return 0;
 }
 
-int file_table_create(struct file_table **out)
+void table_free(struct file_table *t)
 {
-	return table_new(TABLE_INITIAL, out);
+	for (uint32_t n = 1; n < t->slots.capacity / CHUNK; n++)
+		kfree(t->slots.chunks[n]);
+	kfree(t->slots.chunks);
+	kfree(t);
 }
 
-int file_table_clone(struct file_table *src, struct file_table **out)
+int file_table_create(struct file_table **out)
 {
-	struct file_table *t;
-
-	while (true) {
-		uint32_t capacity = __atomic_load_n(&src->slots.capacity, __ATOMIC_RELAXED);
-		int error = table_new(capacity, &t);
-		if (error != 0)
-			return error;
-		spin_lock(&src->lock);
-		if (src->slots.capacity == capacity)
-			break;
-		/* It grew between the two looks. */
-		spin_unlock(&src->lock);
-		kfree(t->slots.files);
-		kfree(t);
-	}
-	slots_copy(&t->slots, &src->slots);
-	t->lowest = src->lowest;
-	for (size_t n = 0; (n = bitmap_find_set(t->slots.used, t->slots.capacity, n)) < t->slots.capacity; n++) {
-		if (t->slots.files[n] != nullptr)
-			file_get(t->slots.files[n]);
-		else
-			bitmap_clear(t->slots.used, n); /* reserved by an open in progress */
-	}
-	spin_unlock(&src->lock);
-	*out = t;
-	return 0;
+	return table_new(CHUNK, out);
 }
 
 void file_table_get(struct file_table *t)
@@ -120,9 +85,8 @@ void file_table_put(struct file_table *t)
 		return;
 	struct slots *s = &t->slots;
 	for (size_t n = 0; (n = bitmap_find_set(s->used, s->capacity, n)) < s->capacity; n++)
-		close_file(t, s->files[n]);
-	kfree(s->files);
-	kfree(t);
+		close_file(t, slot_get(s, (uint32_t)n));
+	table_free(t);
 }
 
 void file_table_close_on_exec(struct file_table *t)
@@ -134,8 +98,8 @@ void file_table_close_on_exec(struct file_table *t)
 		n = bitmap_find_set(s->cloexec, s->capacity, n);
 		struct file *f = nullptr;
 		if (n < s->capacity) {
-			f = s->files[n];
-			s->files[n] = nullptr;
+			f = s->chunks[n / CHUNK][n % CHUNK];
+			s->chunks[n / CHUNK][n % CHUNK] = nullptr;
 			bitmap_clear(s->cloexec, n);
 			bitmap_clear(s->used, n);
 			t->lowest = MIN(t->lowest, (uint32_t)n);
@@ -168,9 +132,10 @@ int file_ref_get_any(int fd, struct file_ref *out)
 	if (unlikely(t == nullptr))
 		return -EBADF;
 	if (likely(table_private(t))) {
-		if ((uint32_t)fd >= t->slots.capacity || t->slots.files[fd] == nullptr)
+		struct file *f = slot_get(&t->slots, (uint32_t)fd);
+		if (f == nullptr)
 			return -EBADF;
-		*out = (struct file_ref){t->slots.files[fd], false};
+		*out = (struct file_ref){f, false};
 		return 0;
 	}
 	struct file *f = file_table_at(t, fd);
@@ -206,14 +171,10 @@ int file_lookup(int fd, struct file **out)
 
 struct file *file_table_at(struct file_table *t, int fd)
 {
-	struct file *f = nullptr;
-
 	spin_lock(&t->lock);
-	if ((uint32_t)fd < t->slots.capacity) {
-		f = t->slots.files[fd];
-		if (f != nullptr)
-			file_get(f);
-	}
+	struct file *f = slot_get(&t->slots, (uint32_t)fd);
+	if (f != nullptr)
+		file_get(f);
 	spin_unlock(&t->lock);
 	return f;
 }
@@ -240,14 +201,16 @@ bool file_table_cloexec(struct file_table *t, int fd)
 	return set;
 }
 
-/* Makes room for descriptor fd. No lock is held. */
-static int table_grow(struct file_table *t, uint32_t fd)
+static bool has_slot(const struct file_table *t, uint32_t fd)
+{
+	return fd < t->slots.capacity && t->slots.chunks[fd / CHUNK] != nullptr;
+}
+
+static int capacity_grow(struct file_table *t, uint32_t fd)
 {
 	struct slots bigger, old;
-	uint32_t capacity = t->slots.capacity;
+	uint32_t capacity = CHUNK;
 
-	if (fd >= TABLE_MAX)
-		return -EMFILE;
 	while (capacity <= fd)
 		capacity *= 2;
 	int error = slots_create(capacity, &bigger);
@@ -262,7 +225,30 @@ static int table_grow(struct file_table *t, uint32_t fd)
 		old = bigger;
 	}
 	spin_unlock(&t->lock);
-	kfree(old.files);
+	kfree(old.chunks);
+	return 0;
+}
+
+/* Makes room for descriptor fd. No lock is held. */
+static int table_grow(struct file_table *t, uint32_t fd)
+{
+	if (fd >= TABLE_MAX)
+		return -EMFILE;
+	if (fd >= __atomic_load_n(&t->slots.capacity, __ATOMIC_RELAXED)) {
+		int error = capacity_grow(t, fd);
+		if (error != 0)
+			return error;
+	}
+	struct file **chunk = kmalloc(CHUNK * sizeof(struct file *));
+	if (chunk == nullptr)
+		return -ENOMEM;
+	spin_lock(&t->lock);
+	if (!has_slot(t, fd)) {
+		t->slots.chunks[fd / CHUNK] = chunk;
+		chunk = nullptr;
+	}
+	spin_unlock(&t->lock);
+	kfree(chunk);
 	return 0;
 }
 
@@ -273,7 +259,7 @@ static uint32_t descriptor_limit(void)
 
 static void slot_fill(struct file_table *t, uint32_t fd, struct file *f, bool close_on_exec) REQUIRES(t -> lock)
 {
-	t->slots.files[fd] = f;
+	t->slots.chunks[fd / CHUNK][fd % CHUNK] = f;
 	bitmap_set(t->slots.used, fd);
 	if (close_on_exec)
 		bitmap_set(t->slots.cloexec, fd);
@@ -292,7 +278,7 @@ int file_install_from(struct file *f, int lowest, bool close_on_exec)
 		uint32_t fd =
 			(uint32_t)bitmap_find_clear(t->slots.used, t->slots.capacity, MIN(from, t->slots.capacity));
 		fd = MAX(fd, from);
-		if (fd < t->slots.capacity && fd < limit) {
+		if (fd < limit && has_slot(t, fd)) {
 			slot_fill(t, fd, f, close_on_exec);
 			if ((uint32_t)lowest <= t->lowest)
 				t->lowest = fd + 1;
@@ -320,13 +306,15 @@ int file_replace(struct file *f, uint32_t fd, bool close_on_exec, struct file **
 
 	if (fd >= descriptor_limit())
 		return -EBADF;
-	if (fd >= t->slots.capacity) {
+	spin_lock(&t->lock);
+	while (!has_slot(t, fd)) {
+		spin_unlock(&t->lock);
 		int error = table_grow(t, fd);
 		if (error != 0)
 			return error;
+		spin_lock(&t->lock);
 	}
-	spin_lock(&t->lock);
-	*replaced = t->slots.files[fd];
+	*replaced = slot_get(&t->slots, fd);
 	slot_fill(t, fd, f, close_on_exec);
 	spin_unlock(&t->lock);
 	return (int)fd;
@@ -347,9 +335,9 @@ int file_remove(int fd, struct file **out)
 	struct file_table *t = table_current();
 
 	spin_lock(&t->lock);
-	struct file *f = (uint32_t)fd < t->slots.capacity ? t->slots.files[fd] : nullptr;
+	struct file *f = slot_get(&t->slots, (uint32_t)fd);
 	if (f != nullptr) {
-		t->slots.files[fd] = nullptr;
+		t->slots.chunks[fd / (int)CHUNK][fd % (int)CHUNK] = nullptr;
 		bitmap_clear(t->slots.used, (size_t)fd);
 		bitmap_clear(t->slots.cloexec, (size_t)fd);
 		t->lowest = MIN(t->lowest, (uint32_t)fd);
@@ -384,7 +372,7 @@ void file_set_cloexec(int fd, bool on)
 	struct file_table *t = table_current();
 
 	spin_lock(&t->lock);
-	if ((uint32_t)fd < t->slots.capacity && t->slots.files[fd] != nullptr) {
+	if (slot_get(&t->slots, (uint32_t)fd) != nullptr) {
 		if (on)
 			bitmap_set(t->slots.cloexec, (size_t)fd);
 		else

@@ -54,6 +54,8 @@ struct vm_area *area_create(uint64_t start, uint64_t end, uint32_t prot, uint32_
 
 static void count_pages(struct vm_space *s, const struct vm_area *a, int64_t pages)
 {
+	if (pages < 0)
+		vm_note_peaks(s);
 	s->total_pages += (uint64_t)pages;
 	if (area_is_data(a))
 		s->data_pages += (uint64_t)pages;

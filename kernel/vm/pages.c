@@ -18,6 +18,8 @@ static uint64_t entry_pfn(struct pte_entry e)
 
 static void count_resident(struct vm_space *s, int64_t pages)
 {
+	if (pages < 0)
+		vm_note_peaks(s);
 	__atomic_fetch_add(&s->resident, (uint64_t)pages, __ATOMIC_RELAXED);
 }
 

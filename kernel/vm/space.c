@@ -9,6 +9,7 @@
 #include "vm_internal.h"
 
 #include <kernel/log.h>
+#include <kernel/page_table_walk.h>
 #include <kernel/random.h>
 #include <kernel/slab.h>
 #include <kernel/vdso.h>
@@ -18,6 +19,9 @@
 constexpr uint64_t MMAP_TOP = 0x00007ff000000000;  /* the space above is for stacks and the vDSO */
 constexpr uint64_t MMAP_RANDOM_PAGES = 1ull << 26; /* 256 GiB of places */
 
+enum : uint64_t { TABLES_LOOKED_AT = 4096 }; /* of one area, which may be as large as the address space */
+
+static uint64_t last_serial;				    /* atomic */
 static struct spinlock all_lock = SPINLOCK_INIT(RANK_NONE); /* leaf */
 static struct list all_spaces GUARDED_BY(&all_lock) = LIST_INIT(all_spaces);
 static struct list zombies GUARDED_BY(&all_lock) = LIST_INIT(zombies); /* unmapped, but a thread was still leaving */
@@ -49,6 +53,7 @@ static int create(struct vm_space **out)
 	rwlock_init(&s->lock, RANK_SPACE);
 	s->refs = 1;
 	s->handle = (uint32_t)handle;
+	s->serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
 	s->root = (uint64_t)nucleus_space_root(s->handle);
 	list_init(&s->all);
 	*out = s;
@@ -256,6 +261,11 @@ static void put_later(struct vm_space *s)
 	spin_unlock(&all_lock);
 }
 
+uint64_t vm_space_serial(const struct vm_space *s)
+{
+	return s->serial;
+}
+
 uint32_t vm_space_handle(const struct vm_space *s)
 {
 	return s->handle;
@@ -266,6 +276,7 @@ void vm_space_set_name(struct vm_space *s, const char *name, uint32_t pid)
 	uint64_t words[2] = {0, 0};
 
 	memcpy(words, name, strnlen(name, sizeof(words) - 1));
+	string_make_printable((char *)words, sizeof(words));
 	nucleus_space_set_name(s->handle, words[0], words[1], pid);
 }
 
@@ -296,6 +307,8 @@ int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_
 			.offset = a->file ? a->page_offset << PAGE_SHIFT : 0,
 			.prot = a->prot,
 			.shared = a->flags & AREA_SHARED,
+			.locked = a->flags & AREA_LOCKED,
+			.resident_pages = pages_count(s, n->start, n->end),
 			.file = a->file,
 			.label = label_of(a),
 		};
@@ -306,25 +319,68 @@ int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_
 	return result;
 }
 
+/* The top-level table, and a leaf table for each span that an area reaches into. */
+static uint64_t table_bytes(struct vm_space *s) REQUIRES_SHARED(s->lock)
+{
+	uint64_t tables = 1, done = 0;
+
+	for (struct range_node *n = range_first(&s->areas); n; n = range_next(&s->areas, n)) {
+		uint64_t first = MAX(n->start / PAGE_TABLE_SPAN, done), end = (n->end - 1) / PAGE_TABLE_SPAN + 1;
+
+		for (uint64_t span = first; span < end && span - first < TABLES_LOOKED_AT; span++)
+			tables += page_table_leaf(s->root, span * PAGE_TABLE_SPAN) != nullptr;
+		done = end;
+	}
+	return tables * PAGE_SIZE;
+}
+
+static void raise_to(uint64_t *peak, uint64_t value)
+{
+	uint64_t old = __atomic_load_n(peak, __ATOMIC_RELAXED);
+
+	while (value > old && !__atomic_compare_exchange_n(peak, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+void vm_note_peaks(struct vm_space *s)
+{
+	raise_to(&s->peak_resident, __atomic_load_n(&s->resident, __ATOMIC_RELAXED));
+	raise_to(&s->peak_total, s->total_pages);
+}
+
+static void add_area_stats(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end,
+			   struct vm_stats *out) REQUIRES_SHARED(s->lock)
+{
+	uint64_t bytes = end - start;
+
+	if (a->flags & AREA_STACK)
+		out->stack_bytes += bytes;
+	else if (area_is_data(a))
+		out->data_bytes += bytes;
+	if ((a->prot & PROT_EXEC) && a->file)
+		out->text_bytes += bytes;
+	if (!a->file)
+		return;
+	/* Shared memory without a file is one without a path. */
+	if ((a->flags & AREA_SHARED) && a->file->label != nullptr)
+		out->shared_pages += pages_count(s, start, end);
+	else
+		out->file_pages += pages_count(s, start, end);
+}
+
 void vm_stats(struct vm_space *s, struct vm_stats *out)
 {
 	*out = (struct vm_stats){0};
 	read_lock(&s->lock);
-	for (struct range_node *n = range_first(&s->areas); n; n = range_next(&s->areas, n)) {
-		const struct vm_area *a = area_of(n);
-		uint64_t bytes = n->end - n->start;
-
-		if (a->flags & AREA_STACK)
-			out->stack_bytes += bytes;
-		else if (area_is_data(a))
-			out->data_bytes += bytes;
-		if ((a->prot & PROT_EXEC) && a->file)
-			out->text_bytes += bytes;
-		if (a->file)
-			out->shared_pages += pages_count(s, n->start, n->end);
-	}
+	for (struct range_node *n = range_first(&s->areas); n; n = range_next(&s->areas, n))
+		add_area_stats(s, area_of(n), n->start, n->end, out);
+	vm_note_peaks(s);
 	out->virtual_bytes = s->total_pages << PAGE_SHIFT;
+	out->peak_bytes = s->peak_total << PAGE_SHIFT;
+	out->locked_pages = s->locked_pages;
 	out->resident_pages = s->resident;
+	out->peak_pages = s->peak_resident;
+	out->table_bytes = table_bytes(s);
 	read_unlock(&s->lock);
 }
 

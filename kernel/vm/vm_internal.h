@@ -65,8 +65,10 @@ struct vm_space {
 	uint32_t area_count GUARDED_BY(&lock);
 	uint32_t refs; /* atomic */
 	uint32_t handle;
+	uint64_t serial;				/* no other space has or had it */
 	uint64_t root;					/* frame of the top-level table */
 	uint64_t resident;				/* mapped pages (atomic) */
+	uint64_t peak_resident, peak_total;		/* when they last went down (atomic) */
 	uint64_t total_pages, locked_pages, data_pages; /* of areas; changed with the lock held for writing */
 	uint64_t brk_start, brk;
 	uint64_t mmap_top;
@@ -75,6 +77,9 @@ struct vm_space {
 	struct range_node *recent; /* area of the last fault; a hint, cleared when areas go */
 	struct list all;	   /* in the list of all spaces */
 };
+
+/* Before pages go: how many there were at most. */
+void vm_note_peaks(struct vm_space *s);
 
 static inline struct vm_area *area_of(struct range_node *n)
 {

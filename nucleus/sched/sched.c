@@ -210,6 +210,7 @@ void sched_block_current(enum thread_state state, uint64_t deadline_ns)
 
 	r->in_process = false;
 	sched_account(r, false);
+	r->left++;
 	r->state = state;
 	if (deadline_ns) {
 		r->timer_node.key = deadline_ns;
@@ -227,6 +228,7 @@ void sched_requeue_current(void)
 	struct record *r = cpu->current;
 
 	sched_account(r, r->in_process);
+	r->preempted++;
 	arch_switch_from(cpu, r);
 	cpu->current = nullptr;
 	if (r == cpu->idle)

@@ -52,6 +52,7 @@ struct record {
 	bool timer_armed;
 	uint64_t since_ns; /* accounted up to here */
 	uint64_t user_ns, kernel_ns, start_ns;
+	uint32_t left, preempted; /* times it stopped running by itself, and not */
 	uint64_t slice_start_ns;
 	uint64_t preempt_held_since_ns; /* a preemption is held back since then; 0: none */
 	struct tls_bases tls;		/* of the process context */

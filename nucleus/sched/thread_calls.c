@@ -184,6 +184,8 @@ long call_thread_get_times(uint32_t handle)
 					   .kernel_ns = r->kernel_ns,
 					   .start_ns = r->start_ns,
 					   .cpu = r->cpu ? r->cpu->id : 0,
+					   .left = r->left,
+					   .preempted = r->preempted,
 					   .running = r->state == THREAD_RUNNING || r->state == THREAD_READY};
 	});
 }

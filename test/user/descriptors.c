@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -137,6 +139,44 @@ static void the_limit_holds(void)
 	FAILS(EMFILE, pipe(ends));
 	FAILS(EMFILE, dup(0));
 	FAILS(EBADF, dup2(0, 40));
+}
+
+/* The table grows to where a descriptor is put, and only there. */
+static void far_descriptors(void)
+{
+	struct rlimit limit;
+	char text[64];
+	int files, limit_of_files;
+
+	OK(getrlimit(RLIMIT_NOFILE, &limit));
+	if (ktap_on_stellux())
+		EQUAL(limit.rlim_max, 524288);
+	limit.rlim_cur = limit.rlim_max = 524288;
+	OK(setrlimit(RLIMIT_NOFILE, &limit));
+	int null = OK(open("/dev/null", O_RDWR)), far = (int)limit.rlim_max - 1;
+	FAILS(EBADF, dup2(null, far + 1));
+	EQUAL(dup2(null, far), far);
+	EQUAL(fcntl(null, F_DUPFD, 100000), 100000);
+	FAILS(EBADF, fcntl(99999, F_GETFD));
+	FAILS(EBADF, fcntl(100001, F_GETFD));
+	EXITS(CHILD({
+		      OK(fcntl(far, F_GETFD));
+		      OK(close(far));
+		      EXITS(CHILD(OK(fcntl(100000, F_GETFD)); FAILS(EBADF, fcntl(far, F_GETFD));
+				  EQUAL(fcntl(null, F_DUPFD, 300000), 300000)),
+			    0);
+	      }),
+	      0);
+	OK(fcntl(far, F_GETFD));
+	OK(close(far));
+	OK(close(100000));
+	ktap_read_file("/proc/sys/fs/file-nr", text, sizeof(text));
+	EQUAL(sscanf(text, "%d 0 %d", &files, &limit_of_files), 2);
+	CHECK(files > 3 && limit_of_files > files);
+	ktap_read_file("/proc/sys/fs/nr_open", text, sizeof(text));
+	EQUAL(atoi(text), 1048576);
+	limit.rlim_max = 1048577;
+	FAILS(EPERM, setrlimit(RLIMIT_NOFILE, &limit));
 }
 
 static void close_range_closes(void)
@@ -321,6 +361,6 @@ static void epoll_and_eventfd(void)
 }
 
 KTAP_MAIN(CASE(lowest_number_first), CASE(dup2_and_dup3), CASE(bad_descriptors), CASE(status_flags),
-	  CASE(offsets_are_shared), CASE(the_limit_holds), CASE(close_range_closes), CASE(advisory_locks),
-	  CASE(poll_tells_what_is_ready), CASE(poll_wakes_up), CASE(ppoll_swaps_the_mask),
+	  CASE(offsets_are_shared), CASE(the_limit_holds), CASE(far_descriptors), CASE(close_range_closes),
+	  CASE(advisory_locks), CASE(poll_tells_what_is_ready), CASE(poll_wakes_up), CASE(ppoll_swaps_the_mask),
 	  CASE(select_tells_what_is_ready), CASE(files_are_always_ready), CASE(epoll_and_eventfd))

@@ -21,6 +21,7 @@ struct snapshot {
 struct open_text {
 	struct mutex lock;
 	struct snapshot *current; /* under lock */
+	uint64_t space_serial;	  /* whose memory is shown; see proc_space_open */
 };
 
 static void snapshot_put(struct snapshot *s)
@@ -31,7 +32,26 @@ static void snapshot_put(struct snapshot *s)
 	kfree(s);
 }
 
-static int show_entry(struct text_buffer *b, const struct proc_inode *p)
+/* Shows the memory that was there when the file was opened; of a program executed since, or of a process that ended,
+ * nothing. */
+static int show_space(struct text_buffer *b, const struct proc_inode *p, struct process *process, uint64_t serial)
+{
+	struct vm_space *space = proc_space_get(process, serial);
+
+	if (space == nullptr)
+		return 0;
+	vm_space_put(space);
+	int error = (int)guard_run(p->entry->component, p->entry->show(b, process, p->tid));
+	/* A space that is the process's again has been it all the time. */
+	space = proc_space_get(process, serial);
+	if (space == nullptr)
+		b->length = 0;
+	else
+		vm_space_put(space);
+	return error;
+}
+
+static int show_entry(struct text_buffer *b, const struct proc_inode *p, uint64_t serial)
 {
 	struct process *process = proc_inode_process(p);
 
@@ -39,7 +59,9 @@ static int show_entry(struct text_buffer *b, const struct proc_inode *p)
 		return -ESRCH;
 	bool guarded = p->entry->inspect;
 	int error = -EACCES;
-	if (!guarded || process_may_inspect(process))
+	if (p->entry->space)
+		error = show_space(b, p, process, serial);
+	else if (!guarded || process_may_inspect(process))
 		error = (int)guard_run(p->entry->component, p->entry->show(b, process, p->tid));
 	/* A set-id program may have been executed in between: what was read is then not shown. */
 	if (error >= 0 && guarded && !process_may_inspect(process))
@@ -53,27 +75,28 @@ static int show_node(struct text_buffer *b, const struct proc_file *file)
 	return file->show != nullptr ? (int)guard_run(file->component, file->show(b, file->arg)) : -EINVAL;
 }
 
-static int show(struct text_buffer *b, struct inode *i)
+static int show(struct text_buffer *b, struct inode *i, uint64_t serial)
 {
 	const struct proc_inode *p = proc_inode_of(i);
 
 	switch (p->kind) {
 	case PROC_NODE: return show_node(b, p->node->file);
-	case PROC_ENTRY: return p->entry->show != nullptr ? show_entry(b, p) : -EINVAL;
+	case PROC_ENTRY: return p->entry->show != nullptr ? show_entry(b, p, serial) : -EINVAL;
 	case PROC_FDINFO_FILE: return fdinfo_show(b, i);
 	default: return -EINVAL;
 	}
 }
 
 /* A new text with one reference. */
-static int make_snapshot(struct inode *i, struct snapshot **out)
+static int make_snapshot(const struct file *f, struct snapshot **out)
 {
+	const struct open_text *o = f->private_data;
 	struct snapshot *s = kmalloc(sizeof(*s));
 
 	if (s == nullptr)
 		return -ENOMEM;
 	s->refs = 1;
-	int error = show(&s->text, i);
+	int error = show(&s->text, f->inode, o->space_serial);
 	if (error == 0 && s->text.failed)
 		error = -ENOMEM;
 	if (error != 0) {
@@ -102,6 +125,21 @@ static struct snapshot *snapshot_exchange(struct open_text *o, struct snapshot *
 	return now;
 }
 
+/* What is asked once, beyond the file's mode. */
+static int check_open(const struct proc_inode *p, uint64_t *serial)
+{
+	if (p->kind == PROC_ENTRY && p->entry->space)
+		return proc_space_open(p, serial);
+	if (p->kind != PROC_FDINFO_FILE)
+		return 0;
+	struct process *process = proc_inode_process(p);
+	if (process == nullptr)
+		return -ENOENT;
+	int error = process_may_inspect(process) ? 0 : -EACCES;
+	process_put(process);
+	return error;
+}
+
 static int text_open(struct file *f)
 {
 	struct open_text *o = kmalloc(sizeof(*o));
@@ -109,8 +147,12 @@ static int text_open(struct file *f)
 	if (o == nullptr)
 		return -ENOMEM;
 	mutex_init(&o->lock, RANK_FS);
-	f->private_data = o;
-	return 0;
+	int error = check_open(proc_inode_of(f->inode), &o->space_serial);
+	if (error != 0)
+		kfree(o);
+	else
+		f->private_data = o;
+	return error;
 }
 
 static void text_release(struct file *f)
@@ -127,14 +169,14 @@ static long text_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 	size_t done = 0;
 
 	if (*pos == 0) {
-		int error = make_snapshot(f->inode, &s);
+		int error = make_snapshot(f, &s);
 		if (error != 0)
 			return error;
 	}
 	s = snapshot_exchange(f->private_data, s);
 	if (s == nullptr) {
 		/* pread in the middle of a file nobody has begun to read */
-		int error = make_snapshot(f->inode, &s);
+		int error = make_snapshot(f, &s);
 		if (error != 0)
 			return error;
 	}

@@ -17,6 +17,7 @@ DEFINE_COMPONENT(procfs, .stage = STAGE_FS);
 enum : uint64_t { FIRST_STATIC = 2, FIRST_PID = 1u << 16 };
 enum : int64_t { PROC_MAGIC = 0x9fa0, SYSFS_MAGIC = 0x62656572 };
 
+static const struct inode_ops proc_node_ops;
 static const struct inode_ops proc_inode_ops;
 static const struct inode_ops proc_fd_link_ops;
 static const struct inode_ops proc_entry_link_ops;
@@ -58,14 +59,16 @@ int proc_inode_create(struct superblock *sb, const struct proc_inode *p, uint32_
 	if (copy == nullptr)
 		return -ENOMEM;
 	*copy = *p;
-	if (p->kind == PROC_FD_LINK)
+	if (p->kind <= PROC_THREAD_SELF)
+		ops = &proc_node_ops;
+	else if (p->kind == PROC_FD_LINK)
 		ops = &proc_fd_link_ops;
 	else if (p->kind == PROC_ENTRY && S_ISLNK(mode))
 		ops = &proc_entry_link_ops;
-	struct inode *i = inode_create(sb, mode, ops,
-				       S_ISDIR(mode)   ? &proc_dir_ops
-				       : S_ISREG(mode) ? &proc_text_ops
-						       : nullptr);
+	const struct file_ops *file_ops = S_ISDIR(mode) ? &proc_dir_ops : S_ISREG(mode) ? &proc_text_ops : nullptr;
+	if (p->kind == PROC_ENTRY && p->entry->ops != nullptr)
+		file_ops = p->entry->ops;
+	struct inode *i = inode_create(sb, mode, ops, file_ops);
 	if (i == nullptr) {
 		kfree(copy);
 		return -ENOMEM;
@@ -139,25 +142,33 @@ static long proc_readlink(struct inode *i, char *out, size_t size)
 
 static bool proc_valid(struct inode *i)
 {
-	const struct proc_inode *p = proc_inode_of(i);
-
-	return p->kind <= PROC_THREAD_SELF || pid_valid(p);
+	return pid_valid(proc_inode_of(i));
 }
 
 /* Entries of a process belong to its user. */
 static void proc_refresh(struct inode *i)
 {
 	const struct proc_inode *p = proc_inode_of(i);
-
-	if (p->kind <= PROC_THREAD_SELF)
-		return;
 	struct process *process = proc_inode_process(p);
+
 	if (process == nullptr)
 		return;
-	bool owned = process->dumpable || (p->kind == PROC_PID);
+	/* What all may enter stays its user's even when its memory is not for him. */
+	bool owned = process->dumpable || (S_ISDIR(i->mode) && (i->mode & S_IRWXUGO) == 0555);
 	i->uid = owned ? process->cred.euid : 0;
 	i->gid = owned ? process->cred.egid : 0;
+	if (p->kind == PROC_TASK)
+		i->nlink = 2 + __atomic_load_n(&process->thread_count, __ATOMIC_RELAXED);
 	process_put(process);
+}
+
+/* A process that became somebody else still finds its own descriptors. */
+static bool proc_allowed(struct inode *i)
+{
+	const struct proc_inode *p = proc_inode_of(i);
+	struct process *self = process_current();
+
+	return p->kind == PROC_FD && self->pid == p->pid && self->start_ns == p->start_ns;
 }
 
 static int entry_follow(struct inode *i, struct path *out)
@@ -179,11 +190,16 @@ static int entry_follow(struct inode *i, struct path *out)
 	return error;
 }
 
-static const struct inode_ops proc_inode_ops = {
+/* What is always there, and self and thread-self. */
+static const struct inode_ops proc_node_ops = {
 	.lookup = proc_lookup,
 	.readlink = proc_readlink,
+};
+static const struct inode_ops proc_inode_ops = {
+	.lookup = proc_lookup,
 	.valid = proc_valid,
 	.refresh = proc_refresh,
+	.allowed = proc_allowed,
 };
 static const struct inode_ops proc_entry_link_ops = {
 	.follow = entry_follow,
@@ -237,8 +253,22 @@ static long proc_readdir(struct file *f, readdir_emit emit, void *ctx)
 	return proc_inode_of(f->inode)->kind == PROC_NODE ? readdir_node(f, emit, ctx) : proc_pid_readdir(f, emit, ctx);
 }
 
+static int dir_open(struct file *f)
+{
+	const struct proc_inode *p = proc_inode_of(f->inode);
+
+	if (p->kind != PROC_FDINFO)
+		return 0;
+	struct process *process = proc_inode_process(p);
+	if (process == nullptr)
+		return -ENOENT;
+	int error = process_may_inspect(process) ? 0 : -EACCES;
+	process_put(process);
+	return error;
+}
+
 static const struct file_ops proc_dir_ops = {
-	.component = &component_procfs, .readdir = proc_readdir, .seek = file_seek_generic};
+	.component = &component_procfs, .open = dir_open, .readdir = proc_readdir, .seek = file_seek_generic};
 
 static void proc_evict(struct inode *i)
 {
@@ -257,7 +287,7 @@ static int fill(struct superblock *sb, struct proc_node *root)
 {
 	sb->ops = &proc_super_ops;
 	sb->private_data = root;
-	sb->behaviour = SB_NO_NEGATIVE | SB_VALIDATE;
+	sb->behaviour = SB_NO_NEGATIVE | SB_VALIDATE | SB_TRANSIENT;
 	return create_node(sb, root, &sb->root);
 }
 

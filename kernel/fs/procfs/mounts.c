@@ -14,16 +14,9 @@ struct mounts_context {
 	char *path;
 };
 
-/* White space and backslashes as octal escapes, so that fields stay fields. */
-static void append_field(struct text_buffer *b, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (strchr(" \t\n\\#", *text) != nullptr)
-			text_printf(b, "\\%03o", (unsigned char)*text);
-		else
-			text_append(b, text, 1);
-	}
-}
+/* What separates fields. A line that begins with '#' would be a comment. */
+#define FIELD	 " \t\n\\"
+#define ANY_NAME FIELD "#"
 
 static const char *place_of(struct mounts_context *c, struct mount *m)
 {
@@ -36,9 +29,9 @@ static int show_mount(void *ctx, struct mount *m)
 {
 	struct mounts_context *c = ctx;
 
-	append_field(c->b, m->source);
+	text_escape(c->b, m->source, ANY_NAME);
 	text_append(c->b, " ", 1);
-	append_field(c->b, place_of(c, m));
+	text_escape(c->b, place_of(c, m), FIELD);
 	text_printf(c->b, " %s ", m->sb->type->name);
 	mount_show_options(m, c->b);
 	text_printf(c->b, " 0 0\n");
@@ -57,7 +50,7 @@ static void append_root(struct mounts_context *c, struct mount *m)
 		c->path[at] = '/';
 		memcpy(c->path + at + 1, d->name, d->length);
 	}
-	append_field(c->b, c->path[at] != '\0' ? c->path + at : "/");
+	text_escape(c->b, c->path[at] != '\0' ? c->path + at : "/", FIELD);
 }
 
 static int show_mountinfo(void *ctx, struct mount *m)
@@ -67,11 +60,11 @@ static int show_mountinfo(void *ctx, struct mount *m)
 	text_printf(c->b, "%u %u %u:%u ", m->id, mount_parent_id(m), dev_major(m->sb->dev), dev_minor(m->sb->dev));
 	append_root(c, m);
 	text_append(c->b, " ", 1);
-	append_field(c->b, place_of(c, m));
+	text_escape(c->b, place_of(c, m), FIELD);
 	text_append(c->b, " ", 1);
 	mount_show_flags(m, c->b);
 	text_printf(c->b, " - %s ", m->sb->type->name);
-	append_field(c->b, m->source);
+	text_escape(c->b, m->source, ANY_NAME);
 	text_printf(c->b, " %s", m->sb->flags & MS_RDONLY ? "ro" : "rw");
 	if (m->sb->ops->show_options != nullptr)
 		(void)guard_run_void(m->sb->type->component, m->sb->ops->show_options(m->sb, c->b));

@@ -115,10 +115,18 @@ const struct pid_entry pid_entries[] = {
 	 .component = &component_vm,
 	 .mode = S_IFREG | 0400,
 	 .show = pid_show_environ,
+	 .space = true},
+	{.name = "auxv", .component = &component_vm, .mode = S_IFREG | 0400, .show = pid_show_auxv, .space = true},
+	{.name = "maps", .component = &component_vm, .mode = S_IFREG | 0444, .show = pid_show_maps, .space = true},
+	{.name = "smaps", .component = &component_vm, .mode = S_IFREG | 0444, .show = pid_show_smaps, .space = true},
+	{.name = "mem", .component = &component_vm, .mode = S_IFREG | 0600, .ops = &proc_mem_ops, .space = true},
+	{.name = "io", .component = &component_process, .mode = S_IFREG | 0400, .show = pid_show_io, .inspect = true},
+	{.name = "schedstat", .component = &component_process, .mode = S_IFREG | 0444, .show = pid_show_schedstat},
+	{.name = "personality",
+	 .component = &component_process,
+	 .mode = S_IFREG | 0400,
+	 .show = pid_show_personality,
 	 .inspect = true},
-	{.name = "auxv", .component = &component_vm, .mode = S_IFREG | 0400, .show = pid_show_auxv, .inspect = true},
-	{.name = "maps", .component = &component_vm, .mode = S_IFREG | 0444, .show = pid_show_maps, .inspect = true},
-	{.name = "smaps", .component = &component_vm, .mode = S_IFREG | 0444, .show = pid_show_smaps, .inspect = true},
 	{.name = "limits", .component = &component_process, .mode = S_IFREG | 0444, .show = pid_show_limits},
 	{.name = "mounts", .component = &component_vfs, .mode = S_IFREG | 0444, .show = pid_show_mounts},
 	{.name = "mountinfo", .component = &component_vfs, .mode = S_IFREG | 0444, .show = pid_show_mountinfo},
@@ -156,6 +164,37 @@ bool pid_valid(const struct proc_inode *p)
 	}
 	process_put(process);
 	return valid;
+}
+
+int proc_space_open(const struct proc_inode *p, uint64_t *serial)
+{
+	struct process *process = proc_inode_process(p);
+
+	if (process == nullptr)
+		return -ESRCH;
+	/* The space first: exec changes it and the credentials together, so the check is about this space or a later,
+	 * stricter one. */
+	struct vm_space *space = process_get_space(process);
+	int error = 0;
+	*serial = 0;
+	if (space != nullptr) {
+		*serial = vm_space_serial(space);
+		if (space != process_current()->space && !process_may_inspect(process))
+			error = -EACCES;
+		vm_space_put(space);
+	}
+	process_put(process);
+	return error;
+}
+
+struct vm_space *proc_space_get(struct process *p, uint64_t serial)
+{
+	struct vm_space *space = process_get_space(p);
+
+	if (space == nullptr || vm_space_serial(space) == serial)
+		return space;
+	vm_space_put(space);
+	return nullptr;
 }
 
 /* A decimal number without leading zeros; false: something else. */
@@ -222,7 +261,7 @@ static int lookup_fd(struct inode *dir, const struct name *n, struct proc_inode 
 		     struct inode **out)
 {
 	bool links = what.kind == PROC_FD;
-	uint32_t fd, mode = S_IFREG | 0400;
+	uint32_t fd, mode = S_IFREG | 0444;
 	struct file *f;
 
 	if (!parse_number(n, &fd))

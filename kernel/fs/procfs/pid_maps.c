@@ -7,6 +7,7 @@
 #include <abi/errno.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
+#include <nucleus/layout.h>
 
 enum : size_t { PATH_SIZE = 4096, PIECE = 1024, STRINGS_MAX = 128 * 1024, AUXV_MAX = 64 };
 
@@ -121,12 +122,18 @@ static int show_area(void *ctx, const struct vm_area_info *a)
 		label = m->path;
 	if (label != nullptr && label[0] != '\0') {
 		size_t column = m->b->length - before;
-		text_printf(m->b, "%*s%s", (int)(column < 73 ? 73 - column : 0), "", label);
+		text_printf(m->b, "%*s", (int)(column < 73 ? 73 - column : 0), "");
+		text_escape(m->b, label, "\n");
 	}
 	text_printf(m->b, "\n");
-	if (m->sizes)
+	if (m->sizes) {
+		ull resident = a->resident_pages * (PAGE_SIZE / 1024);
+
 		text_printf(m->b, "Size:           %8llu kB\nKernelPageSize: %8d kB\nMMUPageSize:    %8d kB\n",
 			    (ull)(a->end - a->start) / 1024, 4, 4);
+		text_printf(m->b, "Rss:            %8llu kB\nSwap:           %8d kB\nLocked:         %8llu kB\n",
+			    resident, 0, a->locked ? resident : 0);
+	}
 	return 0;
 }
 

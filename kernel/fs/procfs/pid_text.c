@@ -7,6 +7,7 @@
 #include "procfs.h"
 
 #include <abi/errno.h>
+#include <kernel/init.h>
 #include <kernel/tty.h>
 #include <lib/string.h>
 #include <nucleus/layout.h>
@@ -25,7 +26,7 @@ struct summary {
 	uint32_t parent, group, session, threads;
 	uint64_t tty_device;
 	int32_t foreground;
-	uint64_t user_ns, system_ns, child_user_ns, child_system_ns;
+	struct process_usage usage, children;
 };
 
 static void take_terminal(struct process *p, struct summary *s)
@@ -64,12 +65,14 @@ static void take_summary(struct process *p, uint32_t tid, struct summary *s)
 	s->group = p->pgid;
 	s->session = p->sid;
 	s->threads = p->thread_count;
-	process_times(p, &s->user_ns, &s->system_ns, &s->child_user_ns, &s->child_system_ns);
+	process_usage_of_threads(p, &s->usage);
+	mutex_lock(&process_tree_lock);
+	s->children = p->children_usage;
+	mutex_unlock(&process_tree_lock);
 	if (tid != 0 && alive) {
 		memcpy(s->name, s->thread.name, sizeof(s->name));
 		s->state = s->thread.state;
-		s->user_ns = s->thread.user_ns;
-		s->system_ns = s->thread.system_ns;
+		s->usage = s->thread.usage;
 	}
 	s->name[sizeof(s->name) - 1] = '\0';
 	take_terminal(p, s);
@@ -77,27 +80,28 @@ static void take_summary(struct process *p, uint32_t tid, struct summary *s)
 	process_signal_info(p, &s->signals);
 }
 
-static void faults_of(struct process *p, uint64_t *minor, uint64_t *major, uint64_t *child_minor, uint64_t *child_major)
+/* Where things are in its memory, and how it ended, is for who may look into it: the others see zeros. */
+static void hide_addresses(struct process *p, struct summary *s, int32_t *status)
 {
-	*minor = p->dead_usage.minor_faults;
-	*major = p->dead_usage.major_faults;
-	*child_minor = p->children_usage.minor_faults;
-	*child_major = p->children_usage.major_faults;
+	if (process_may_inspect(p))
+		return;
+	s->exec = (struct vm_exec_info){};
+	*status = 0;
 }
 
 int pid_show_stat(struct text_buffer *b, struct process *p, uint32_t tid)
 {
 	struct summary s;
-	uint64_t minor, major, child_minor, child_major;
+	int32_t status = p->exit_status;
 
 	take_summary(p, tid, &s);
-	faults_of(p, &minor, &major, &child_minor, &child_major);
+	hide_addresses(p, &s, &status);
 	text_printf(b, "%u (%s) %c %u %u %u %u %d 0 %llu %llu %llu %llu", tid != 0 ? tid : p->pid, s.name, s.state,
-		    s.parent, s.group, s.session, (uint32_t)s.tty_device, s.foreground, (ull)minor, (ull)child_minor,
-		    (ull)major, (ull)child_major);
-	text_printf(b, " %llu %llu %llu %llu %d %d %u 0 %llu %llu %llu %llu", (ull)(s.user_ns / NS_PER_TICK),
-		    (ull)(s.system_ns / NS_PER_TICK), (ull)(s.child_user_ns / NS_PER_TICK),
-		    (ull)(s.child_system_ns / NS_PER_TICK), 20 + s.thread.nice, s.thread.nice, s.threads,
+		    s.parent, s.group, s.session, (uint32_t)s.tty_device, s.foreground, (ull)s.usage.minor_faults,
+		    (ull)s.children.minor_faults, (ull)s.usage.major_faults, (ull)s.children.major_faults);
+	text_printf(b, " %llu %llu %llu %llu %d %d %u 0 %llu %llu %llu %llu", (ull)(s.usage.user_ns / NS_PER_TICK),
+		    (ull)(s.usage.system_ns / NS_PER_TICK), (ull)(s.children.user_ns / NS_PER_TICK),
+		    (ull)(s.children.system_ns / NS_PER_TICK), 20 + s.thread.nice, s.thread.nice, s.threads,
 		    (ull)(p->start_ns / NS_PER_TICK), (ull)s.vm.virtual_bytes, (ull)s.vm.resident_pages,
 		    (ull)p->rlimits[RLIMIT_RSS][0]);
 	text_printf(b, " %llu %llu %llu 0 0 %llu %llu %llu %llu 0 0 0", (ull)s.exec.code_start, (ull)s.exec.code_end,
@@ -105,7 +109,7 @@ int pid_show_stat(struct text_buffer *b, struct process *p, uint32_t tid)
 		    (ull)(s.signals.ignored & INT32_MAX), (ull)(s.signals.caught & INT32_MAX));
 	text_printf(b, " %u %u 0 %u 0 0 0 0 0 0 %llu %llu %llu %llu %d\n", p->exit_signal, s.thread.cpu,
 		    s.thread.policy, (ull)s.exec.arg_start, (ull)s.exec.arg_end, (ull)s.exec.env_start,
-		    (ull)s.exec.env_end, p->exit_status);
+		    (ull)s.exec.env_end, status);
 	return 0;
 }
 
@@ -115,7 +119,7 @@ int pid_show_statm(struct text_buffer *b, struct process *p, uint32_t)
 
 	take_memory(p, &s);
 	text_printf(b, "%llu %llu %llu %llu 0 %llu 0\n", (ull)s.vm.virtual_bytes / PAGE_SIZE, (ull)s.vm.resident_pages,
-		    (ull)s.vm.shared_pages, (ull)s.vm.text_bytes / PAGE_SIZE,
+		    (ull)(s.vm.file_pages + s.vm.shared_pages), (ull)s.vm.text_bytes / PAGE_SIZE,
 		    (ull)(s.vm.data_bytes + s.vm.stack_bytes) / PAGE_SIZE);
 	return 0;
 }
@@ -140,16 +144,56 @@ static void show_ids(struct text_buffer *b, const struct process *p)
 	text_printf(b, "Gid:\t%u\t%u\t%u\t%u\n", c->gid, c->egid, c->sgid, c->fsgid);
 }
 
+static void show_kib(struct text_buffer *b, const char *name, uint64_t bytes)
+{
+	text_printf(b, "%s:\t%8llu kB\n", name, (ull)bytes / 1024);
+}
+
 static void show_memory(struct text_buffer *b, const struct vm_stats *vm)
 {
-	ull resident = vm->resident_pages * (PAGE_SIZE / 1024);
+	uint64_t of_files = vm->file_pages + vm->shared_pages;
+	uint64_t anonymous = vm->resident_pages > of_files ? vm->resident_pages - of_files : 0;
 
-	text_printf(b, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\n", (ull)vm->virtual_bytes / 1024,
-		    (ull)vm->virtual_bytes / 1024);
-	text_printf(b, "VmLck:\t%8d kB\nVmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\n", 0, resident, resident);
-	text_printf(b, "RssFile:\t%8llu kB\n", (ull)vm->shared_pages * (PAGE_SIZE / 1024));
-	text_printf(b, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmLib:\t%8d kB\nVmSwap:\t%8d kB\n",
-		    (ull)vm->data_bytes / 1024, (ull)vm->stack_bytes / 1024, (ull)vm->text_bytes / 1024, 0, 0);
+	show_kib(b, "VmPeak", vm->peak_bytes);
+	show_kib(b, "VmSize", vm->virtual_bytes);
+	show_kib(b, "VmLck", vm->locked_pages * PAGE_SIZE);
+	show_kib(b, "VmPin", 0);
+	show_kib(b, "VmHWM", vm->peak_pages * PAGE_SIZE);
+	show_kib(b, "VmRSS", (anonymous + of_files) * PAGE_SIZE);
+	show_kib(b, "RssAnon", anonymous * PAGE_SIZE);
+	show_kib(b, "RssFile", vm->file_pages * PAGE_SIZE);
+	show_kib(b, "RssShmem", vm->shared_pages * PAGE_SIZE);
+	show_kib(b, "VmData", vm->data_bytes);
+	show_kib(b, "VmStk", vm->stack_bytes);
+	show_kib(b, "VmExe", vm->text_bytes);
+	show_kib(b, "VmLib", 0);
+	show_kib(b, "VmPTE", vm->table_bytes);
+	show_kib(b, "VmSwap", 0);
+	text_printf(b, "CoreDumping:\t0\nTHP_enabled:\t0\n");
+}
+
+/* As Linux writes sets: a mask as wide as there are CPUs, and ranges. */
+static void show_cpus(struct text_buffer *b, uint64_t affinity)
+{
+	uint32_t count = boot_info()->cpu_count;
+	uint64_t mask = count >= 64 ? affinity : affinity & ((UINT64_C(1) << count) - 1);
+	bool any = false;
+
+	if (count > 32)
+		text_printf(b, "Cpus_allowed:\t%0*llx,%08llx\nCpus_allowed_list:\t", (int)(count - 32 + 3) / 4,
+			    (ull)(mask >> 32), (ull)(mask & UINT32_MAX));
+	else
+		text_printf(b, "Cpus_allowed:\t%0*llx\nCpus_allowed_list:\t", (int)(count + 3) / 4, (ull)mask);
+	for (uint32_t first = 0, last; first < 64; first = last + 1) {
+		last = first;
+		if (!(mask >> first & 1))
+			continue;
+		while (last < 63 && (mask >> (last + 1) & 1))
+			last++;
+		text_printf(b, last > first ? "%s%u-%u" : "%s%u", any ? "," : "", first, last);
+		any = true;
+	}
+	text_printf(b, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
 }
 
 static void show_signals(struct text_buffer *b, const struct summary *s, const struct process *p)
@@ -169,6 +213,17 @@ static void show_capabilities(struct text_buffer *b, const struct credentials *c
 		(ull)c->cap_ambient, c->no_new_privs);
 }
 
+/* A name cannot begin another line. (Only here: /proc/PID/stat and comm show it as it is.) */
+static void append_name(struct text_buffer *b, const char *name)
+{
+	for (; *name != '\0'; name++) {
+		if (*name == '\n' || *name == '\\')
+			text_printf(b, "\\%c", *name == '\n' ? 'n' : '\\');
+		else
+			text_append(b, name, 1);
+	}
+}
+
 int pid_show_status(struct text_buffer *b, struct process *p, uint32_t tid)
 {
 	struct summary s;
@@ -180,8 +235,10 @@ int pid_show_status(struct text_buffer *b, struct process *p, uint32_t tid)
 		mask = fs_context_umask(c);
 		fs_context_put(c);
 	}
-	text_printf(b, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n",
-		    s.name, mask, state_words(s.state), p->pid, tid != 0 ? tid : p->pid, s.parent);
+	text_printf(b, "Name:\t");
+	append_name(b, s.name);
+	text_printf(b, "\nUmask:\t%04o\nState:\t%s\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", mask,
+		    state_words(s.state), p->pid, tid != 0 ? tid : p->pid, s.parent);
 	show_ids(b, p);
 	struct file_table *t = process_get_files(p);
 	text_printf(b, "FDSize:\t%u\nGroups:\t", t != nullptr ? file_table_capacity(t) : 0);
@@ -194,8 +251,49 @@ int pid_show_status(struct text_buffer *b, struct process *p, uint32_t tid)
 	text_printf(b, "Threads:\t%u\n", s.threads);
 	show_signals(b, &s, p);
 	show_capabilities(b, &p->cred);
-	text_printf(b, "Cpus_allowed:\t%llx\n", (ull)s.thread.affinity);
-	text_printf(b, "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
+	text_printf(b, "Seccomp:\t0\nSeccomp_filters:\t0\n");
+	show_cpus(b, s.thread.affinity);
+	text_printf(b, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
+		    (ull)s.thread.usage.voluntary, (ull)s.thread.usage.involuntary);
+	return 0;
+}
+
+/* Of the process, or of one of its threads. */
+static void usage_of(struct process *p, uint32_t tid, struct process_usage *out)
+{
+	struct process_thread_info info;
+
+	if (tid != 0 && process_thread_info(p, tid, &info) == 0)
+		*out = info.usage;
+	else
+		process_usage_of_threads(p, out);
+}
+
+/* There are no devices below files, so nothing is read from them or written to them. */
+int pid_show_io(struct text_buffer *b, struct process *p, uint32_t tid)
+{
+	struct process_usage u;
+
+	usage_of(p, tid, &u);
+	text_printf(b, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\n", (ull)u.read_bytes, (ull)u.written_bytes,
+		    (ull)u.reads, (ull)u.writes);
+	text_printf(b, "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
+	return 0;
+}
+
+/* Time on a CPU, time in a queue for one (which nobody measures), turns on a CPU. */
+int pid_show_schedstat(struct text_buffer *b, struct process *p, uint32_t tid)
+{
+	struct process_usage u;
+
+	usage_of(p, tid, &u);
+	text_printf(b, "%llu 0 %llu\n", (ull)(u.user_ns + u.system_ns), (ull)(u.voluntary + u.involuntary));
+	return 0;
+}
+
+int pid_show_personality(struct text_buffer *b, struct process *p, uint32_t)
+{
+	text_printf(b, "%08x\n", p->personality);
 	return 0;
 }
 

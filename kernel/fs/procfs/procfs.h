@@ -73,8 +73,11 @@ struct pid_entry {
 	const char *name;
 	struct component *component; /* whose data it shows or changes: the functions run under its guard */
 	uint32_t mode;		     /* with type */
-	bool not_in_task, inspect;   /* inspect: only for who may look into the process */
-	enum proc_kind kind;	     /* of directories */
+	bool not_in_task;
+	bool space;   /* shows its memory: opens for who may look into the process, and is about the memory of then */
+	bool inspect; /* each read is for who may look into the process */
+	enum proc_kind kind;	    /* of directories */
+	const struct file_ops *ops; /* nullptr: text */
 	int (*show)(struct text_buffer *b, struct process *p, uint32_t tid);
 	long (*write)(struct process *p, const char *text, size_t n);
 	int (*follow)(struct process *p, struct path *out);
@@ -90,11 +93,20 @@ long fd_readlink(struct inode *i, char *out, size_t size);
 [[nodiscard]] int fd_follow(struct inode *i, struct path *out);
 [[nodiscard]] int fdinfo_show(struct text_buffer *b, struct inode *i);
 bool pid_valid(const struct proc_inode *p);
+/* The serial number of the space that a file about a process's memory is opened for now (0: it has none any more).
+ * -EACCES: the caller may not look into it; -ESRCH. */
+[[nodiscard]] int proc_space_open(const struct proc_inode *p, uint64_t *serial);
+/* The process's space with a reference if it is still that one, else nullptr. */
+struct vm_space *proc_space_get(struct process *p, uint64_t serial);
+extern const struct file_ops proc_mem_ops; /* mem.c */
 
 /* Shows of the table: pid_text.c, pid_maps.c, mounts.c */
 int pid_show_stat(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_statm(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_status(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_io(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_schedstat(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_personality(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_comm(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_limits(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_cmdline(struct text_buffer *b, struct process *p, uint32_t tid);

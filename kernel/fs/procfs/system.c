@@ -40,9 +40,10 @@ static int show_meminfo(struct text_buffer *b, void *)
 
 	page_stats(&m);
 	uint64_t anonymous = m.user_pages > m.cache_pages ? m.user_pages - m.cache_pages : 0;
+	uint64_t reclaimable = MIN(dentry_cache_bytes() / PAGE_SIZE, m.slab_pages);
 	show_kib(b, "MemTotal", m.total_pages);
 	show_kib(b, "MemFree", m.free_pages);
-	show_kib(b, "MemAvailable", m.free_pages);
+	show_kib(b, "MemAvailable", m.free_pages + reclaimable);
 	show_kib(b, "Buffers", 0);
 	show_kib(b, "Cached", m.cache_pages);
 	show_kib(b, "SwapCached", 0);
@@ -56,8 +57,8 @@ static int show_meminfo(struct text_buffer *b, void *)
 	show_kib(b, "Mapped", 0);
 	show_kib(b, "Shmem", m.cache_pages);
 	show_kib(b, "Slab", m.slab_pages);
-	show_kib(b, "SReclaimable", 0);
-	show_kib(b, "SUnreclaim", m.slab_pages);
+	show_kib(b, "SReclaimable", reclaimable);
+	show_kib(b, "SUnreclaim", m.slab_pages - reclaimable);
 	show_kib(b, "KernelMemory", m.kernel_pages);
 	show_kib(b, "NucleusMemory", m.nucleus_pages);
 	return 0;
@@ -88,6 +89,34 @@ static uint64_t idle_ns(uint32_t cpu)
 	return a.idle_ns;
 }
 
+static uint64_t interrupts(void)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t n = 0; n < boot_info()->cpu_count; n++)
+		if (nucleus_account_read(ACCOUNT_CPU, n) >= 0)
+			sum += ((const struct account_cpu *)call_area())->irq;
+	return sum;
+}
+
+static int show_vmstat(struct text_buffer *b, void *)
+{
+	struct process_usage all;
+	struct memory_stats m;
+
+	page_stats(&m);
+	process_usage_total(&all);
+	uint64_t reclaimable = MIN(dentry_cache_bytes() / PAGE_SIZE, m.slab_pages);
+	text_printf(b, "nr_free_pages %llu\nnr_anon_pages %llu\nnr_file_pages %llu\nnr_shmem %llu\n", (ull)m.free_pages,
+		    (ull)(m.user_pages > m.cache_pages ? m.user_pages - m.cache_pages : 0), (ull)m.cache_pages,
+		    (ull)m.cache_pages);
+	text_printf(b, "nr_slab_reclaimable %llu\nnr_slab_unreclaimable %llu\nnr_dirty 0\nnr_writeback 0\n",
+		    (ull)reclaimable, (ull)(m.slab_pages - reclaimable));
+	text_printf(b, "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault %llu\npgmajfault %llu\n",
+		    (ull)(all.minor_faults + all.major_faults), (ull)all.major_faults);
+	return 0;
+}
+
 static void show_cpu_line(struct text_buffer *b, const char *name, uint64_t user_ns, uint64_t system_ns, uint64_t idle)
 {
 	text_printf(b, "%s %llu 0 %llu %llu 0 0 0 0 0 0\n", name, (ull)(user_ns / NS_PER_TICK),
@@ -116,9 +145,14 @@ static int show_stat(struct text_buffer *b, void *)
 		snprintf(name, sizeof(name), "cpu%u", n);
 		show_cpu_line(b, name, MIN(share, busy), busy - MIN(share, busy), idle);
 	}
-	text_printf(b, "intr 0\nctxt 0\nbtime %lld\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n",
-		    (long long)((clock_realtime_ns() - (int64_t)up) / (int64_t)NS_PER_S), process_last_pid(),
+	struct process_usage all;
+	process_usage_total(&all);
+	text_printf(b, "intr %llu\nctxt %llu\nbtime %lld\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\n",
+		    (ull)interrupts(), (ull)(all.voluntary + all.involuntary),
+		    (long long)((clock_realtime_ns() - (int64_t)up) / (int64_t)NS_PER_S), (ull)process_forks(),
 		    process_running_count());
+	/* Work that interrupts put off is done by threads. */
+	text_printf(b, "softirq 0 0 0 0 0 0 0 0 0 0 0\n");
 	return 0;
 }
 
@@ -241,17 +275,37 @@ static int show_text(struct text_buffer *b, void *arg)
 	return 0;
 }
 
-static int show_file_max(struct text_buffer *b, void *)
+/* 1: page caches, 2: names and inodes, 3: both; 4 as well, which Linux takes as a wish not to log it. All pages of
+ * files are their only copy here, so only names have something to give. */
+static long write_drop_caches(const char *text, size_t n, void *)
 {
-	text_printf(b, "%u\n", 1u << 20);
+	int64_t what;
+	int error = proc_knob_parse(text, n, &what);
+
+	if (error == 0 && (what < 1 || what > 7))
+		error = -EINVAL;
+	if (error != 0)
+		return error;
+	if (what & 2)
+		dentry_cache_drop();
+	return (long)n;
+}
+
+static int show_file_count(struct text_buffer *b, void *)
+{
+	text_printf(b, "%d\t0\t%d\n", __atomic_load_n(&file_total, __ATOMIC_RELAXED),
+		    __atomic_load_n(&file_ceiling, __ATOMIC_RELAXED));
 	return 0;
 }
 
 void proc_system_register(void)
 {
+	static struct proc_knob file_max = {&file_ceiling, 0, INT32_MAX, 0};
+	static struct proc_knob nr_open = {&descriptor_ceiling, 64, 1 << 20, 0};
 	static const struct proc_file files[] = {
 		{.component = &component_procfs, .name = "filesystems", .mode = 0444, .show = show_filesystems},
 		{.component = &component_procfs, .name = "meminfo", .mode = 0444, .show = show_meminfo},
+		{.component = &component_procfs, .name = "vmstat", .mode = 0444, .show = show_vmstat},
 		{.component = &component_procfs, .name = "stat", .mode = 0444, .show = show_stat},
 		{.component = &component_procfs, .name = "uptime", .mode = 0444, .show = show_uptime},
 		{.component = &component_procfs, .name = "loadavg", .mode = 0444, .show = show_loadavg},
@@ -279,7 +333,13 @@ void proc_system_register(void)
 		 .mode = 0444,
 		 .show = show_text,
 		 .arg = "1"},
-		{.component = &component_procfs, .name = "sys/fs/file-max", .mode = 0444, .show = show_file_max},
+		{.component = &component_procfs,
+		 .name = "sys/vm/drop_caches",
+		 .mode = 0200,
+		 .write = write_drop_caches},
+		PROC_KNOB(component_procfs, "sys/fs/file-max", 0644, &file_max),
+		PROC_KNOB(component_procfs, "sys/fs/nr_open", 0644, &nr_open),
+		{.component = &component_procfs, .name = "sys/fs/file-nr", .mode = 0444, .show = show_file_count},
 		{.component = &component_procfs,
 		 .name = "sys/fs/pipe-max-size",
 		 .mode = 0444,
@@ -287,6 +347,10 @@ void proc_system_register(void)
 		 .arg = "1048576"},
 	};
 
+	/* A tenth of memory at a KiB each, as on Linux. */
+	struct memory_stats m;
+	page_stats(&m);
+	file_ceiling = (int32_t)MAX(MIN(m.total_pages * (PAGE_SIZE / 1024) / 10, (uint64_t)INT32_MAX), UINT64_C(8192));
 	for (size_t n = 0; n < ARRAY_LEN(files); n++)
 		proc_register(&files[n]);
 }

@@ -171,4 +171,9 @@ int file_table_next(struct file_table *t, int from);
 uint32_t file_table_capacity(struct file_table *t);
 bool file_table_cloexec(struct file_table *t, int fd);
 
+/* --- limits, for /proc/sys/fs and setrlimit(2); atomic --- */
+extern int32_t descriptor_ceiling; /* nr_open: RLIMIT_NOFILE cannot be raised above */
+extern int32_t file_ceiling;	   /* file-max: open files of all processes; beyond it ENFILE without CAP_SYS_ADMIN */
+extern int32_t file_total;	   /* open files now */
+
 #endif

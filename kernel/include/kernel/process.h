@@ -60,6 +60,8 @@ struct process_usage {
 	uint64_t user_ns, system_ns;
 	uint64_t minor_faults, major_faults;
 	uint64_t max_resident_pages;
+	uint64_t voluntary, involuntary;		   /* context switches */
+	uint64_t read_bytes, written_bytes, reads, writes; /* by system calls, of any file */
 };
 
 /* A vfork parent waits on it; one reference each for parent and child. */
@@ -202,6 +204,7 @@ struct process_thread_info {
 	int32_t nice;
 	uint32_t policy;
 	uint64_t user_ns, system_ns, start_ns;
+	struct process_usage usage;
 	uint64_t blocked, pending;
 	uint64_t affinity;
 };
@@ -216,6 +219,10 @@ void process_signal_info(struct process *p, struct process_signal_info *out);
 void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns, uint64_t *child_user_ns,
 		   uint64_t *child_system_ns);
 char process_state_letter(struct process *p);
+/* Of all processes since boot, those that are gone included. */
+void process_usage_total(struct process_usage *out);
+uint64_t process_forks(void); /* ids ever given */
+void process_usage_of_threads(struct process *p, struct process_usage *out);
 uint32_t process_count(void);
 uint32_t process_thread_total(void);
 uint32_t process_last_pid(void);

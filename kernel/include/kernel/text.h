@@ -22,6 +22,8 @@ static inline void text_init(struct text_buffer *b)
 }
 void text_free(struct text_buffer *b);
 void text_append(struct text_buffer *b, const void *bytes, size_t n);
+/* Appends text with the bytes of `set` as octal escapes (\\012), so that fields and lines stay what they are. */
+void text_escape(struct text_buffer *b, const char *text, const char *set);
 void text_printf(struct text_buffer *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

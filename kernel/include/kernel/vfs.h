@@ -63,6 +63,7 @@ enum : uint32_t {
 	SB_NO_NEGATIVE = 1, /* names appear by themselves: a miss is not remembered */
 	SB_VALIDATE = 2,    /* cached names are asked through inode_ops.valid */
 	SB_NO_DEVICES = 4,
+	SB_TRANSIENT = 8, /* names with inode_ops.valid are cached only while in use, and are never renamed */
 };
 struct superblock {
 	const struct filesystem *type;
@@ -135,6 +136,7 @@ struct inode_ops {
 	/* Checked already, lock held; the generic part changes the inode afterwards. nullptr: only that. */
 	int (*setattr)(struct inode *i, const struct attributes *a);
 	void (*refresh)(struct inode *i);		 /* before stat and permission checks */
+	bool (*allowed)(struct inode *i);		 /* whether the current process may although the mode refuses */
 	bool (*valid)(struct inode *i);			 /* SB_VALIDATE: a cached name still holds */
 	int (*truncate)(struct inode *i, uint64_t size); /* regular files; lock held; sets size */
 	int (*allocate)(struct inode *i, uint32_t mode, uint64_t offset, uint64_t length); /* fallocate */
@@ -203,7 +205,7 @@ extern const struct file_ops fifo_ops, special_ops;
 const struct file_ops *inode_special_ops(uint32_t mode); /* devices, fifos, sockets; nullptr for others */
 
 /* --- directory entries --- */
-enum : uint32_t { DENTRY_MOUNTED = 1, DENTRY_RECENT = 2 };
+enum : uint32_t { DENTRY_MOUNTED = 1, DENTRY_RECENT = 2, DENTRY_TRANSIENT = 4 };
 enum : uint32_t { DENTRY_HASHED = 1, DENTRY_REF = 2 }; /* in refs: bit 0 says that the cache shows it */
 #define DENTRY_INLINE_NAME 40
 struct dentry {
@@ -220,6 +222,8 @@ struct dentry {
 };
 void dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d); /* may sleep */
+size_t dentry_cache_bytes(void);   /* what all dentries take, those in use too */
+void dentry_cache_drop(void);	   /* frees those that are not in use */
 
 /* --- mounts --- */
 struct mount {

@@ -23,6 +23,7 @@ void vm_space_get(struct vm_space *s);
 bool vm_space_is_shared(struct vm_space *s); /* somebody besides the caller has a reference */
 void vm_space_put(struct vm_space *s);	     /* the last one unmaps everything; may sleep */
 uint32_t vm_space_handle(const struct vm_space *s);
+uint64_t vm_space_serial(const struct vm_space *s); /* never 0; no other space has or had it */
 void vm_space_set_name(struct vm_space *s, const char *name, uint32_t pid);
 /* Makes the current thread's process context run in s (exec, vfork's end). */
 void vm_space_use(struct vm_space *s);
@@ -46,7 +47,10 @@ size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n);
 [[nodiscard]] int vm_fault(struct vm_space *s, uint64_t address, uint32_t fault_bits);
 
 struct vm_stats {
-	uint64_t virtual_bytes, resident_pages, data_bytes, stack_bytes, text_bytes, shared_pages;
+	uint64_t virtual_bytes, resident_pages, data_bytes, stack_bytes, text_bytes, locked_pages;
+	uint64_t peak_bytes, peak_pages;   /* the most that virtual_bytes and resident_pages were */
+	uint64_t file_pages, shared_pages; /* resident ones of files, and of memory shared without one */
+	uint64_t table_bytes;		   /* page tables that resident pages need at least */
 };
 void vm_stats(struct vm_space *s, struct vm_stats *out);
 uint64_t vm_resident_pages(const struct vm_space *s); /* no lock is taken: for the out-of-memory killer */
@@ -54,7 +58,8 @@ uint64_t vm_resident_pages(const struct vm_space *s); /* no lock is taken: for t
 struct vm_area_info {
 	uint64_t start, end, offset;
 	uint32_t prot;
-	bool shared;
+	bool shared, locked;
+	uint64_t resident_pages;
 	struct file *file;
 	const char *label;
 };

@@ -69,6 +69,7 @@ struct thread_times {
 	uint64_t start_ns;
 	uint32_t cpu;
 	uint32_t running;
+	uint32_t left, preempted; /* how often it stopped running by itself, and how often it had to */
 };
 
 struct account_cpu {
