@@ -150,7 +150,7 @@ static void copy_thread_state(struct thread *t, const struct clone_request *r)
 	s->nice = from->nice;
 	s->policy = from->policy;
 	s->io_priority = from->io_priority;
-	s->timer_slack_ns = from->timer_slack_ns;
+	s->timer_slack_ns = s->default_slack_ns = from->timer_slack_ns;
 	if ((r->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM) {
 		s->altstack_base = from->altstack_base;
 		s->altstack_size = from->altstack_size;

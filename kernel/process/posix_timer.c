@@ -11,6 +11,7 @@
 #include "internal.h"
 #include <kernel/clock.h>
 #include <kernel/slab.h>
+#include <kernel/text.h>
 #include <kernel/user.h>
 
 enum : uint32_t { TIMERS_MAX = 1024, DELAY_MAX = INT32_MAX };
@@ -220,7 +221,7 @@ static int add_to_process(struct process *p, struct posix_timer *t)
 	list_for_each(other, &p->posix_timers, link)
 		count++;
 	if (count < TIMERS_MAX)
-		list_push_back(&p->posix_timers, &t->link);
+		list_push_front(&p->posix_timers, &t->link);
 	mutex_unlock(&timers_lock);
 	return count < TIMERS_MAX ? 0 : -EAGAIN;
 }
@@ -262,6 +263,23 @@ static long sys_timer_create(int clock, user_addr event_at, user_addr id_at)
 	return error;
 }
 SYSCALL(timer_create);
+
+void process_show_timers(struct process *p, struct text_buffer *b)
+{
+	static const char *const names[] = {"signal", "none", "thread"};
+	struct posix_timer *t;
+
+	mutex_lock(&timers_lock);
+	list_for_each(t, &p->posix_timers, link) {
+		bool one_thread = t->notify == SIGEV_THREAD_ID;
+
+		text_printf(b, "ID: %u\nsignal: %d/%016llx\nnotify: %s/%s.%u\nClockID: %d\n", t->id,
+			    t->entry.info.signo, (unsigned long long)t->entry.info.timer.value,
+			    names[one_thread ? SIGEV_SIGNAL : t->notify], one_thread ? "tid" : "pid",
+			    one_thread ? t->tid : p->pid, t->clock);
+	}
+	mutex_unlock(&timers_lock);
+}
 
 static struct abi_itimerspec state_of(struct posix_timer *t, uint64_t now) REQUIRES(t -> state_lock)
 {

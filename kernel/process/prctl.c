@@ -31,13 +31,7 @@ enum prctl_option : int {
 	PR_GET_TID_ADDRESS = 40,
 	PR_CAP_AMBIENT = 47,
 };
-enum : uint64_t {
-	AMBIENT_IS_SET = 1,
-	AMBIENT_RAISE = 2,
-	AMBIENT_LOWER = 3,
-	AMBIENT_CLEAR_ALL = 4,
-	DEFAULT_SLACK_NS = 50000
-};
+enum : uint64_t { AMBIENT_IS_SET = 1, AMBIENT_RAISE = 2, AMBIENT_LOWER = 3, AMBIENT_CLEAR_ALL = 4 };
 
 static long set_name(user_addr at)
 {
@@ -187,7 +181,7 @@ static long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 			return -EINVAL;
 		p->cred.no_new_privs = true;
 		return 0;
-	case PR_SET_TIMERSLACK: s->timer_slack_ns = a != 0 ? a : DEFAULT_SLACK_NS; return 0;
+	case PR_SET_TIMERSLACK: s->timer_slack_ns = a != 0 ? a : s->default_slack_ns; return 0;
 	case PR_SET_TIMING: return a == 0 ? 0 : syscall_refuse_flags(NR_prctl, (uint64_t)option);
 	case PR_CAPBSET_DROP: return drop_bounding(a);
 	case PR_CAP_AMBIENT: return c != 0 || d != 0 ? -EINVAL : ambient(a, b);

@@ -98,6 +98,7 @@ void process_thread_state_init(struct thread *t)
 	*s = (struct process_thread){
 		.affinity = UINT64_MAX,
 		.timer_slack_ns = 50000,
+		.default_slack_ns = 50000,
 	};
 	signal_pending_init(&s->pending);
 }

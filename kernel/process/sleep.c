@@ -21,6 +21,35 @@ uint64_t process_slacken(uint64_t deadline_ns)
 	return (deadline_ns + slack - 1) / slack * slack;
 }
 
+static struct process_thread *first_thread(struct process *p) REQUIRES(p -> signal_lock)
+{
+	struct thread *t;
+
+	list_for_each(t, &p->threads, process_link) {
+		if (t->tid == p->pid)
+			return process_thread_of(t);
+	}
+	return nullptr;
+}
+
+uint64_t process_timer_slack(struct process *p)
+{
+	spin_lock(&p->signal_lock);
+	struct process_thread *s = first_thread(p);
+	uint64_t ns = s != nullptr ? s->timer_slack_ns : 0;
+	spin_unlock(&p->signal_lock);
+	return ns;
+}
+
+void process_set_timer_slack(struct process *p, uint64_t ns)
+{
+	spin_lock(&p->signal_lock);
+	struct process_thread *s = first_thread(p);
+	if (s != nullptr)
+		__atomic_store_n(&s->timer_slack_ns, ns != 0 ? ns : s->default_slack_ns, __ATOMIC_RELAXED);
+	spin_unlock(&p->signal_lock);
+}
+
 /* Until the clock shows when_ns. 0 or -ERESTARTSYS. */
 static long sleep_until(int32_t clock, uint64_t when_ns)
 {

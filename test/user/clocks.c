@@ -5,9 +5,13 @@
  */
 #include "ktap.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -272,7 +276,10 @@ static void timers_of_cpu_time(void)
 	burn_until_expired(clock, clock);
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	EQUAL(pthread_join(thread, nullptr), 0);
-	FAILS(EINVAL, syscall(SYS_clock_gettime, clock, &(struct timespec){}));
+	/* Who joined it may come before it is gone. */
+	while (syscall(SYS_clock_gettime, clock, &(struct timespec){}) == 0)
+		OK(usleep(1000));
+	EQUAL(errno, EINVAL);
 	/* Another process's, and not another's thread's. */
 	pid_t child = CHILD(for (;;));
 	EQUAL(clock_getcpuclockid(child, &clock), 0);
@@ -284,6 +291,34 @@ static void timers_of_cpu_time(void)
 	CHECK(now_ns(clock) >= start + 3'000'000);
 	OK(kill(child, SIGKILL));
 	DIES(child, SIGKILL);
+}
+
+static void proc_shows_timers_and_slack(void)
+{
+	struct sigevent event = {
+		.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2, .sigev_value.sival_ptr = (void *)0x1234};
+	char text[512], wanted[200];
+	timer_t timer;
+
+	OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
+	event.sigev_notify = SIGEV_NONE;
+	OK(timer_create(CLOCK_REALTIME, &event, &timer));
+	ktap_read_file("/proc/self/timers", text, sizeof(text));
+	snprintf(wanted, sizeof(wanted), "ID: 1\nsignal: %d/0000000000001234\nnotify: none/pid.%d\nClockID: 0\nID: 0\n",
+		 SIGUSR2, getpid());
+	CHECK(strncmp(text, wanted, strlen(wanted)) == 0);
+	CHECK(strstr(text, "\nnotify: signal/pid.") != nullptr);
+	OK(prctl(PR_SET_TIMERSLACK, 60'000));
+	ktap_read_file("/proc/self/timerslack_ns", text, sizeof(text));
+	CHECK(strcmp(text, "60000\n") == 0);
+	ktap_write_file("/proc/self/timerslack_ns", "70000");
+	EQUAL(prctl(PR_GET_TIMERSLACK), 70'000);
+	/* What a child begins with is what it comes back to. */
+	EXITS(CHILD(OK(prctl(PR_SET_TIMERSLACK, 80'000)); OK(prctl(PR_SET_TIMERSLACK, 0));
+		    EQUAL(prctl(PR_GET_TIMERSLACK), 70'000)),
+	      0);
+	snprintf(wanted, sizeof(wanted), "/proc/%d/timerslack_ns", getpid());
+	EXITS(CHILD(OK(setuid(1000)); int fd = open(wanted, O_RDONLY); CHECK(fd < 0 || read(fd, text, 1) == -1)), 0);
 }
 
 /* --- adjustments --- */
@@ -408,5 +443,5 @@ static void adjtime_slews_and_days_leap(void)
 
 KTAP_MAIN(CASE(spans_do_not_follow_the_date), CASE(dates_follow_a_step_forward), CASE(dates_follow_a_step_back),
 	  CASE(timers_can_be_told_of_a_step), CASE(dates_that_cannot_be_set), CASE(clocks_that_only_tell),
-	  CASE(timers_of_cpu_time), CASE(adjustments_are_kept), CASE(the_clock_runs_as_adjusted),
-	  CASE(adjtime_slews_and_days_leap))
+	  CASE(timers_of_cpu_time), CASE(proc_shows_timers_and_slack), CASE(adjustments_are_kept),
+	  CASE(the_clock_runs_as_adjusted), CASE(adjtime_slews_and_days_leap))

@@ -114,6 +114,9 @@ int pid_show_environ(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_auxv(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_maps(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_smaps(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_timers(struct text_buffer *b, struct process *p, uint32_t tid);
+int pid_show_timer_slack(struct text_buffer *b, struct process *p, uint32_t tid);
+long pid_write_timer_slack(struct process *p, const char *text, size_t n);
 int pid_show_mounts(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_mountinfo(struct text_buffer *b, struct process *p, uint32_t tid);
 

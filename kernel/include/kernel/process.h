@@ -99,7 +99,7 @@ struct process_thread {
 	uint32_t policy;
 	uint32_t parent_death_signal;
 	uint16_t io_priority;
-	uint64_t timer_slack_ns;
+	uint64_t timer_slack_ns, default_slack_ns; /* the second: its creator's */
 };
 static_assert(sizeof(struct process_thread) <= sizeof(((struct thread *)nullptr)->process_state));
 
@@ -209,6 +209,11 @@ struct process_thread_info {
 	uint64_t affinity;
 };
 [[nodiscard]] int process_thread_info(struct process *p, uint32_t tid, struct process_thread_info *out);
+struct text_buffer;
+void process_show_timers(struct process *p, struct text_buffer *b); /* POSIX timers, for /proc/PID/timers */
+/* Of the first thread (PR_SET_TIMERSLACK); 0 sets what it began with. */
+uint64_t process_timer_slack(struct process *p);
+void process_set_timer_slack(struct process *p, uint64_t ns);
 /* Signal sets for /proc/PID/status. */
 struct process_signal_info {
 	uint64_t pending, ignored, caught;
