@@ -9,6 +9,7 @@
  * go to the reaper, groups that became orphans are told, and the parent is told. From then on the
  * process is a zombie until it is waited for.
  */
+#include "core.h"
 #include "internal.h"
 #include <kernel/log.h>
 #include <kernel/slab.h>
@@ -22,7 +23,7 @@ void process_group_exit_begin(struct process *p, int32_t status)
 
 	if (p->group_exit)
 		return;
-	p->exit_code = status;
+	p->exit_code = p->dump != nullptr ? p->dump_signal : status;
 	__atomic_store_n(&p->group_exit, true, __ATOMIC_RELEASE);
 	p->stop_signal = 0;
 	p->stop_waiting = 0;
@@ -33,6 +34,9 @@ void process_group_exit_begin(struct process *p, int32_t status)
 		if (s->stopped)
 			thread_unpark(t);
 	}
+	/* A dump in progress gives up. */
+	if (p->dump != nullptr)
+		wait_wake_all(&p->thread_wait);
 }
 
 void process_group_exit(int32_t status)
@@ -142,7 +146,10 @@ static void notify_exit_locked(struct process *p) REQUIRES(process_tree_lock)
 	bool killed = (p->exit_status & 0x7f) != 0;
 
 	if (!p->stillborn)
-		signal_notify_parent_locked(p, killed ? CLD_KILLED : CLD_EXITED,
+		signal_notify_parent_locked(p,
+					    !killed			     ? CLD_EXITED
+					    : p->exit_status & STATUS_DUMPED ? CLD_DUMPED
+									     : CLD_KILLED,
 					    killed ? p->exit_status & 0x7f : p->exit_status >> 8 & 0xff);
 }
 
@@ -259,7 +266,7 @@ static void process_end(struct process *p)
 	release_resources(p);
 	struct tty *tty = p->tty;
 	if (p->sid == p->pid && tty != nullptr)
-		tty_session_exit(tty, p->sid);
+		tty_session_end(tty, p->sid, SESSION_LEADER_ENDS);
 	become_zombie(p);
 }
 
@@ -312,6 +319,7 @@ void process_thread_end(int32_t status)
 	struct process *p = t->process;
 	struct process_thread *s = process_thread_of(t);
 
+	core_thread_ends(p);
 	spin_lock(&p->signal_lock);
 	s->exiting = true;
 	signal_retarget(p, ~s->blocked);
