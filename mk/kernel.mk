@@ -46,7 +46,8 @@ KERNEL_CFLAGS += -DSTELLUX_DEBUG=0
 endif
 
 NUCLEUS_INCLUDES := -Inucleus/include -Inucleus -Inucleus/arch/$(ARCH) -Inucleus/arch/$(ARCH)/include -I.
-KERNEL_INCLUDES  := -Inucleus/include -Ikernel/include -Ikernel/arch/$(ARCH)/include \
+# The lowered half: callers are visible in reports, so a call that ends a function is a call.
+KERNEL_INCLUDES  := -fno-optimize-sibling-calls -Inucleus/include -Ikernel/include -Ikernel/arch/$(ARCH)/include \
 	-Inucleus/arch/$(ARCH)/include -I.
 
 $(eval $(call flags-file,$(B)/n/flags,$(CLANG) $(KERNEL_CFLAGS) $(NUCLEUS_INCLUDES)))

@@ -8,6 +8,7 @@
 #include "report/report.h"
 #include "boot/boot.h"
 #include "boot/image.h"
+#include "fault.h"
 #include "frame/frames.h"
 #include "gate/policy.h"
 #include "mmu/mmu.h"
@@ -99,19 +100,45 @@ static void backtrace(uint64_t pc, uint64_t frame)
 	}
 }
 
-/* Whom a report blames: a bracket is its caller's tool, so the culprit is the first outside the brackets. */
-static uint64_t culprit_of(const struct offence *o)
+/* Code that many share is not to blame: who called it is. */
+static bool is_shared(const char *file)
+{
+	return !file || !strncmp(file, "lib/", 4) || strstr(file, "/include/");
+}
+
+/* Whom the report blames if it is whoever runs at pc: what is inlined from a shared file is its caller's. */
+static bool blame(uint64_t pc, struct symtab_place *p)
+{
+	struct symtab_inline chain[8];
+	size_t size;
+	const void *blob = symtab(&size);
+
+	if ((pc >= ELEVATED_BASE && pc < ELEVATED_END) || !lookup(pc, p))
+		return false;
+	size_t n = symtab_inlined(blob, size, pc, chain, ARRAY_LEN(chain));
+	for (size_t i = 0; i < n && is_shared(p->file); i++) {
+		p->file = chain[i].call_file;
+		p->line = chain[i].call_line;
+	}
+	return !is_shared(p->file);
+}
+
+/* "culprit: ": a bracket, and shared code, is its caller's tool, so it is the first outside of these. */
+static void print_culprit(const char *what, const char *format, const struct offence *o)
 {
 	uint64_t pc = o->pc, frame = o->frame, next, ret;
+	struct symtab_place p = {};
+	char component[16];
 
-	while (pc >= ELEVATED_BASE && pc < ELEVATED_END && read_lowered(frame, &next) &&
-	       read_lowered(frame + 8, &ret) && image_range_has(image_header()->lowered_text, ret)) {
+	while (!blame(pc, &p) && read_lowered(frame, &next) && read_lowered(frame + 8, &ret) &&
+	       image_range_has(image_header()->lowered_text, ret)) {
 		pc = ret - 1;
-		if (next <= frame)
-			break;
-		frame = next;
+		frame = next > frame ? next : 1;
 	}
-	return pc;
+	component_of(p.file, component);
+	log_printf(format, what, component);
+	log_printf("  culprit: component %s, function %s, %s:%u\n", component, p.symbol.name ? p.symbol.name : "?",
+		   p.file ? p.file : "?", p.line);
 }
 
 static void print_space(uint32_t index)
@@ -239,14 +266,7 @@ static void print_victim(uint64_t va)
 
 void report_offence(const struct record *r, const struct context *c, const struct offence *o)
 {
-	struct symtab_place p = {};
-	char component[16];
-	bool known = lookup(culprit_of(o), &p);
-
-	component_of(known ? p.file : nullptr, component);
-	log_printf("\n=== stray access caught: %s by %s ===\n", o->what, component);
-	log_printf("  culprit: component %s, function %s, %s:%u\n", component,
-		   known && p.symbol.name ? p.symbol.name : "?", known && p.file ? p.file : "?", known ? p.line : 0);
+	print_culprit(o->what, "\n=== stray access caught: %s by %s ===\n", o);
 	if (o->has_address) {
 		log_printf("  victim:  ");
 		print_victim(o->address);
@@ -260,31 +280,24 @@ void report_offence(const struct record *r, const struct context *c, const struc
 	backtrace(o->pc, o->frame);
 	arch_report_registers(c);
 	trace_print(cpu_this());
-	log_printf("=== end of report: the fault is contained, the machine goes on ===\n");
+	log_printf("=== end of report: the fault is contained ===\n");
 	log_hold(false);
 }
 
 void report_refused(const char *call, uint64_t pfn)
 {
 	struct record *r = cpu_this()->current;
+	/* What is saved is in the stub that all calls share: the culprit is where it returns to. */
+	struct offence o = {.pc = fault_caller(&r->kernel) - 1, .frame = context_frame(&r->kernel)};
 
-	log_printf("\n=== nucleus call refused: %s ===\n  victim:  ", call);
+	print_culprit(call, "\n=== nucleus call refused: %s by %s ===\n", &o);
+	log_printf("  victim:  ");
 	print_frame(pfn << PAGE_SHIFT);
 	log_printf("\n  thread:  %s[%u] of component %s on CPU %u\n", r->name, r->id,
 		   policy_component_name(r->component), cpu_this()->id);
 	log_hold(true);
-	backtrace(context_pc(&r->kernel), context_frame(&r->kernel));
+	backtrace(o.pc, o.frame);
 	log_printf("=== end of report: the call fails ===\n");
-	log_hold(false);
-}
-
-void report_preemption_held(const struct record *r, uint32_t count)
-{
-	log_printf("\n=== preemption held back too long ===\n  culprit: thread %s[%u] of component %s, count %u\n",
-		   r->name, r->id, policy_component_name(r->component), count);
-	log_hold(true);
-	backtrace(context_pc(&r->kernel), context_frame(&r->kernel));
-	log_printf("=== end of report: the thread is preempted ===\n");
 	log_hold(false);
 }
 

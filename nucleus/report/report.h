@@ -20,7 +20,6 @@ struct offence {
 void report_offence(const struct record *r, const struct context *c, const struct offence *o);
 /* A nucleus call that asked for what its frame's type forbids. */
 void report_refused(const char *call, uint64_t pfn);
-void report_preemption_held(const struct record *r, uint32_t count);
 [[noreturn]] void panic(const struct context *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Registers, and further facts, that only the architecture knows how to print. */

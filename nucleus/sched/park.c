@@ -9,11 +9,12 @@
 #include "time/clock.h"
 #include <abi/errno.h>
 
-/* Preemption may be held back so long before the holder is blamed. */
-enum : uint64_t { HOLD_LIMIT_NS = 2000000000 };
+/* Preemption may be held back so long, and be found held back so often (a busy host makes time pass in between), before
+ * the holder is taken for one that never lets go. */
+enum : uint64_t { HOLD_LIMIT_NS = 2000000000, HOLD_LOOKS = 100 };
 
 /* Whether interrupted lowered (or home-privileged) code may be left now: its thread page's count asks for a delay. */
-bool sched_preemptible(struct cpu *cpu)
+bool sched_preemptible(struct cpu *cpu, bool *overdue)
 {
 	struct record *r = cpu->current;
 	struct thread_page *page = direct_map(r->page_pfn << PAGE_SHIFT);
@@ -23,15 +24,15 @@ bool sched_preemptible(struct cpu *cpu)
 		r->preempt_held_since_ns = 0;
 		return true;
 	}
+	/* Also if nobody waits: the yield that this asks for is what tells one section from the next. */
 	page->resched = 1;
 	now = clock_ns();
 	if (!r->preempt_held_since_ns) {
 		r->preempt_held_since_ns = now;
-	} else if (now - r->preempt_held_since_ns > HOLD_LIMIT_NS) {
-		report_preemption_held(r, page->preempt_count);
+		r->preempt_held_looks = 0;
+	} else if (overdue && ++r->preempt_held_looks > HOLD_LOOKS && now - r->preempt_held_since_ns > HOLD_LIMIT_NS) {
 		r->preempt_held_since_ns = 0;
-		sched_excuse_current(cpu);
-		return true;
+		*overdue = true;
 	}
 	return false;
 }
@@ -41,7 +42,7 @@ long sched_end_call(long result) NO_THREAD_SAFETY
 	struct cpu *cpu = cpu_this();
 	struct record *r = cpu->current;
 
-	if (!cpu->reschedule || !sched_preemptible(cpu)) {
+	if (!cpu->reschedule || !sched_preemptible(cpu, nullptr)) {
 		nucleus_lock_release();
 		return result;
 	}

@@ -127,15 +127,6 @@ static void follow(const struct cpu *cpu, uint64_t running)
 }
 
 /*
- * What the current thread has run is not held against it. It is made to leave although it holds something: whoever
- * waits for that, spinning and yielding, would have to use up as much time first.
- */
-void sched_excuse_current(struct cpu *cpu)
-{
-	cpu->current->fair.virtual_ns = queue_of(cpu)->clock.now - FAIR_CREDIT_NS;
-}
-
-/*
  * The CPU a woken thread goes to: where it was if that is idle, else any that is idle. If none is, it joins its waker,
  * which may well sleep soon, unless more wait there than are where it was. Nothing here looks at each CPU.
  */
@@ -380,7 +371,8 @@ bool sched_quiet_tick(struct cpu *cpu, bool in_process)
 
 	if (r == cpu->idle || cpu->reschedule || log_pending() || (deadline && deadline <= clock_ns()) ||
 	    __atomic_load_n(&q->length, __ATOMIC_ACQUIRE) ||
-	    __atomic_load_n(&queues[q->peer].length, __ATOMIC_RELAXED) || (in_process && r->kicked))
+	    __atomic_load_n(&queues[q->peer].length, __ATOMIC_RELAXED) ||
+	    (in_process ? r->kicked : current_thread_page()->preempt_count != 0))
 		return false;
 	sched_account(r, in_process);
 	q->peer = fair_next_peer(&q->seed, cpu->id, cpu_count);

@@ -54,8 +54,9 @@ struct record {
 	uint64_t user_ns, kernel_ns, start_ns;
 	uint32_t left, preempted; /* times it stopped running by itself, and not */
 	uint64_t slice_start_ns;
-	uint64_t preempt_held_since_ns; /* a preemption is held back since then; 0: none */
-	struct tls_bases tls;		/* of the process context */
+	uint64_t preempt_held_since_ns; /* preemption is held back since then; 0: it is not */
+	uint32_t preempt_held_looks;
+	struct tls_bases tls; /* of the process context */
 	_Alignas(64) unsigned char fpu[];
 };
 
@@ -100,12 +101,10 @@ static inline bool sched_wants_switch(const struct cpu *cpu)
 	return cpu->reschedule;
 }
 void sched_set_affinity(struct record *r, uint64_t mask);
-/* Whether interrupted kernel code lets itself be preempted (its thread page asks for delay, within limits). Kernel
- * view. */
-bool sched_preemptible(struct cpu *cpu);
+/* Whether kernel code lets itself be preempted (its thread page may ask for delay). *overdue, unless nullptr, becomes
+ * true when it has asked for too long. Kernel view. */
+bool sched_preemptible(struct cpu *cpu, bool *overdue);
 void sched_account(struct record *r, bool in_process);
-/* The current thread, which is made to leave while it does not want to, goes on before others. */
-void sched_excuse_current(struct cpu *cpu);
 
 /* The architecture's part of a switch (arch/switch.c). */
 void arch_thread_init(struct record *r);

@@ -52,6 +52,11 @@ static void find_culprit(const struct context *c, struct offence *o)
 		o->pc = caller - 1;
 }
 
+static struct offence offence_of(const struct context *c, const char *what)
+{
+	return (struct offence){.what = what, .pc = context_pc(c) - 1, .sp = context_sp(c), .frame = context_frame(c)};
+}
+
 [[noreturn]] void trap_contain(struct cpu *cpu, struct record *r, struct context *c, struct offence *o) NO_THREAD_SAFETY
 {
 	uint64_t page = WINDOW_BASE + (r->page_pfn << PAGE_SHIFT);
@@ -82,31 +87,13 @@ static void find_culprit(const struct context *c, struct offence *o)
 	account_resume(&r->kernel);
 }
 
-[[noreturn]] void trap_gate_violation(struct cpu *cpu, struct record *r, struct context *c)
-{
-	uint64_t pc = context_pc(c);
-	struct offence o = {.pc = pc - 1, .sp = context_sp(c), .frame = context_frame(c)};
-
-	account_enter(cpu, FROM_LOWERED);
-	trace_add(cpu, TRACE_VIOLATION, pc, 0);
-	if (pc >= ELEVATED_BASE && pc < ELEVATED_END)
-		o.what = "elevation without the right";
-	else
-		o.what = "elevation from an unlisted address";
-	trap_contain(cpu, r, c, &o);
-}
-
 /* The way back to the process when there is something to do first. Interrupts are off, the nucleus stack is fresh. */
-[[noreturn]] void gate_exit_slow(void) NO_THREAD_SAFETY
+[[noreturn]] static void exit_slow(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
 {
-	struct cpu *cpu = cpu_this();
-	struct record *r = cpu->current;
-
 	if (!r->space) {
-		struct offence o = {.what = "return to a process from a thread that has none", .pc = UPCALL_SYSCALL};
+		struct offence o = offence_of(c, "return to a process from a thread that has none");
 
-		fault_none(&r->kernel);
-		trap_contain(cpu, r, &r->kernel, &o);
+		trap_contain(cpu, r, c, &o);
 	}
 	account_enter(cpu, FROM_LOWERED);
 	if (cpu->accounting)
@@ -129,4 +116,46 @@ static void find_culprit(const struct context *c, struct offence *o)
 	arch_enter(cpu, r);
 	nucleus_lock_release();
 	account_resume(&r->process);
+}
+
+[[noreturn]] void trap_gate_violation(struct cpu *cpu, struct record *r, struct context *c)
+{
+	uint64_t pc = context_pc(c);
+	struct offence o = offence_of(c, nullptr);
+
+	if (pc == GATE_EXIT_RETURN || pc == GATE_RESUME_RETURN)
+		exit_slow(cpu, r, c);
+	account_enter(cpu, FROM_LOWERED);
+	trace_add(cpu, TRACE_VIOLATION, pc, 0);
+	if (pc >= ELEVATED_BASE && pc < ELEVATED_END)
+		o.what = "elevation without the right";
+	else
+		o.what = "elevation from an unlisted address";
+	trap_contain(cpu, r, c, &o);
+}
+
+[[noreturn]] void trap_interrupt_done(struct cpu *cpu, struct record *r, struct context *c, bool idle, bool bracket)
+	NO_THREAD_SAFETY
+{
+	bool overdue = false;
+	bool may_leave = c->is_process || idle || (!bracket && r != cpu->idle && sched_preemptible(cpu, &overdue));
+
+	if (overdue) {
+		struct offence o = offence_of(c, "preemption held back for too long");
+
+		o.pc++; /* interrupted, not behind it */
+		fault_none(c);
+		nucleus_lock_release();
+		trap_contain(cpu, r, c, &o);
+	}
+	if (cpu->reschedule && may_leave) {
+		trace_add(cpu, TRACE_SWITCH, context_pc(c), r->id);
+		sched_requeue_current();
+		sched_resume();
+	}
+	nucleus_lock_release();
+	/* x86_64: IRET to an address that is none would fault at ring 0: it is the process's fault. */
+	if (c->is_process && (r->kicked || context_pc(c) >= USER_END))
+		trap_upcall_event(cpu, r, context_pc(c) >= USER_END ? EVENT_PROTECTION : EVENT_PENDING, 0, 0);
+	account_resume(c);
 }

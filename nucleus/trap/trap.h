@@ -20,9 +20,10 @@ void trap_set_pending_event(struct record *r);
 [[noreturn]] void trap_upcall_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address);
 /* Reports what lowered code did and lets its thread go on where the kernel contains faults. Takes the nucleus lock. */
 [[noreturn]] void trap_contain(struct cpu *cpu, struct record *r, struct context *c, struct offence *o);
-/* A gate's instruction at an address that is no gate, or without the right; `c` is behind it. */
+/* A gate's instruction that is not served at once; `c` is behind it: the way back to a process that has something to do
+ * first, or a violation. */
 [[noreturn]] void trap_gate_violation(struct cpu *cpu, struct record *r, struct context *c);
-/* The way back to the process when there is something to do first. Called by entry.S on a fresh nucleus stack. */
-[[noreturn]] void gate_exit_slow(void);
+/* After an interrupt of `c`: go on where it came from, or elsewhere. Releases the nucleus lock. */
+[[noreturn]] void trap_interrupt_done(struct cpu *cpu, struct record *r, struct context *c, bool idle, bool bracket);
 
 #endif

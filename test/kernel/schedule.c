@@ -156,43 +156,6 @@ static void no_preemption_while_disabled(void)
 	EVENTUALLY(nobody_came_in_between());
 }
 
-static uint64_t longest_pause_ns;
-
-/* Holds preemption back for longer than the nucleus puts up with, and finds out for how long it was made to leave. */
-static void hold_too_long(void *)
-{
-	uint64_t last = ktest_now(), end = last + 2500 * MS;
-
-	longest_pause_ns = 0;
-	preempt_disable();
-	while (last < end) {
-		uint64_t now = ktest_now();
-
-		longest_pause_ns = MAX(longest_pause_ns, now - last);
-		last = now;
-	}
-	preempt_enable();
-	store(&share.stop, 1);
-	end_one();
-}
-
-static bool goes_on_soon(void)
-{
-	int cpu = (int)boot_info()->cpu_count - 1;
-
-	reset();
-	if (!start_thread(hold_too_long, nullptr, cpu) || !start_thread(spinning, (void *)0, cpu) ||
-	    !start_thread(spinning, (void *)1, cpu))
-		return false;
-	return EXPECT(WAIT_UNTIL(load(&share.over) == 3)) && longest_pause_ns < 1000 * MS;
-}
-
-/* The others, which have run for less time than it, could be waiting for what it holds. */
-static void who_held_too_long_goes_on_soon(void)
-{
-	EVENTUALLY(goes_on_soon());
-}
-
 static struct thread *urgent_thread(void (*entry)(void *), void *arg, uint64_t cpus)
 {
 	struct thread *t;
@@ -357,7 +320,6 @@ KTEST_SUITE(schedule, KTEST("yielding threads share a CPU", yield_is_fair),
 	    KTEST("threads that never yield share a CPU", preemption_is_fair),
 	    KTEST("nice threads get less", nice_threads_get_less),
 	    KTEST("nobody is preempted who asks not to be", no_preemption_while_disabled),
-	    KTEST("who held preemption back for too long goes on soon", who_held_too_long_goes_on_soon),
 	    KTEST("interrupt threads go first, at once", interrupt_threads_go_first),
 	    KTEST("a preempted interrupt thread keeps its turn", interrupt_threads_keep_their_turn, .min_cpus = 2),
 	    KTEST("pinned threads do not hide others from idle CPUs", pinned_threads_do_not_hide_others, .min_cpus = 2),

@@ -325,12 +325,12 @@ vectors_\name:
 .Lexit_\name:
 	ldr x17, .Lgate_exit_return
 	cmp x16, x17
-	b.ne .Lresume_\name
+	b.ne trap_violation		/* GATE_RESUME_RETURN too: C looks at it */
 	mrs x17, tpidr_el1
 	ldr x18, [x17, #CPU_PROCESS_CONTEXT]
 	ldr w19, [x17, #CPU_EXIT_WORK]
 	str x0, [x18, #CONTEXT_X(0)]
-	cbnz w19, gate_slow
+	cbnz w19, trap_violation	/* C looks at it */
 .if \account
 	account_kernel_time \privileged
 	count_one COUNT_EXIT
@@ -347,12 +347,6 @@ vectors_\name:
 	mov sp, x18
 	msr tpidrro_el0, xzr
 	restore_and_return
-
-.Lresume_\name:
-	ldr x17, .Lgate_resume_return
-	cmp x16, x17
-	b.eq gate_slow
-	b trap_violation
 .endm
 
 /*
@@ -375,8 +369,6 @@ vectors_\name:
 	.quad GATE_CALL_RETURN
 .Lgate_exit_return:
 	.quad GATE_EXIT_RETURN
-.Lgate_resume_return:
-	.quad GATE_RESUME_RETURN
 
 /* x16 and x17 are in the context, SP points to it. */
 trap_violation:
@@ -404,16 +396,6 @@ trap_common:
 	mov x29, xzr
 	mov x30, xzr
 	bl trap_handle		/* does not return */
-	udf #0
-
-/* The way back to the process that has to be looked at: on a fresh nucleus stack. */
-gate_slow:
-	mrs x17, tpidr_el1
-	ldr x17, [x17, #CPU_STACK_TOP]
-	mov sp, x17
-	mov x29, xzr
-	mov x30, xzr
-	bl gate_exit_slow	/* does not return */
 	udf #0
 
 /*

@@ -58,23 +58,6 @@ static bool in_nucleus(const struct context *c, const struct record *r)
 
 /* --- interrupts --- */
 
-/* After an interrupt: go on where it came from, or elsewhere. */
-[[noreturn]] static void interrupt_done(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
-{
-	if (cpu->reschedule &&
-	    (c->is_process || in_idle(c) || (!in_bracket(c) && r != cpu->idle && sched_preemptible(cpu)))) {
-		trace_add(cpu, TRACE_SWITCH, c->pc, r->id);
-		sched_requeue_current();
-		sched_resume();
-	}
-	if (c->is_process && r->kicked) {
-		nucleus_lock_release();
-		trap_upcall_event(cpu, r, EVENT_PENDING, 0, 0);
-	}
-	nucleus_lock_release();
-	account_resume(c);
-}
-
 [[noreturn]] static void interrupt(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
 {
 	struct interrupt i = gic_acknowledge();
@@ -108,7 +91,7 @@ static bool in_nucleus(const struct context *c, const struct record *r)
 		gic_silence(i);
 	/* After a level-triggered line was masked, or it would come again at once. */
 	gic_end(i);
-	interrupt_done(cpu, r, c);
+	trap_interrupt_done(cpu, r, c, in_idle(c), in_bracket(c));
 }
 
 /* --- everything --- */

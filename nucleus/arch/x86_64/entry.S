@@ -221,12 +221,12 @@ entry_syscall_\name:
 	jmp .Lcall_done_\name
 
 .Lexit_\name:
-	movq DATA(CPU_PROCESS_TOP), %rdx
 	cmpq $GATE_EXIT_RETURN, %rcx
-	jne .Lresume_\name
+	jne .Lviolation_\name	/* GATE_RESUME_RETURN too: C looks at it */
+	movq DATA(CPU_PROCESS_TOP), %rdx
 	movq %rax, TOP(CONTEXT_RAX)(%rdx)
 	cmpl $0, DATA(CPU_EXIT_WORK)
-	jne .Lexit_slow_\name
+	jne .Lviolation_\name
 .if \account
 	movq %rdx, %rsi
 	account_kernel_time \privileged
@@ -264,17 +264,8 @@ entry_syscall_\name:
 	swapgs
 	sysretq
 
-.Lresume_\name:
-	cmpq $GATE_RESUME_RETURN, %rcx
-	jne .Lviolation_\name
-.Lexit_slow_\name:
-	movq DATA(CPU_STACK_TOP), %rsp
-	xorl %ebp, %ebp
-	movq $gate_exit_slow, %rax
-	jmpq *%rax		/* does not return */
-
 .Lviolation_\name:
-	/* Save the culprit like an interrupt would: the report and containment need all of it. */
+	/* The slow ways back, too. Save the caller like an interrupt would: a report and containment need all of it. */
 	movq %rsp, DATA(CPU_SCRATCH)
 	movq DATA(CPU_KERNEL_TOP), %rsp
 	pushq $SELECTOR_USER_DATA

@@ -78,24 +78,6 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	apic_eoi();
 }
 
-/* After an interrupt: go on where it came from, or elsewhere. */
-[[noreturn]] static void interrupt_done(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
-{
-	if (cpu->reschedule &&
-	    (c->is_process || in_idle(c) || (!in_bracket(c) && r != cpu->idle && sched_preemptible(cpu)))) {
-		trace_add(cpu, TRACE_SWITCH, c->rip, r->id);
-		sched_requeue_current();
-		sched_resume();
-	}
-	if (c->is_process && (r->kicked || c->rip >= USER_END)) {
-		nucleus_lock_release();
-		/* IRET to an address that is none would fault at ring 0: it is the process's fault. */
-		trap_upcall_event(cpu, r, c->rip >= USER_END ? EVENT_PROTECTION : EVENT_PENDING, 0, 0);
-	}
-	nucleus_lock_release();
-	account_resume(c);
-}
-
 [[noreturn]] void trap_handle(struct context *c) NO_THREAD_SAFETY
 {
 	struct cpu *cpu = c->cpu;
@@ -122,7 +104,7 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 		}
 		nucleus_lock_acquire();
 		handle_interrupt(cpu, c);
-		interrupt_done(cpu, r, c);
+		trap_interrupt_done(cpu, r, c, in_idle(c), in_bracket(c));
 	}
 	trace_add(cpu, TRACE_FAULT, c->rip, fault_number(c));
 	if (c->is_process) {
