@@ -9,10 +9,12 @@
  * often stays down.
  */
 #include "core.h"
+#include "service.h"
 
 #include <abi/errno.h>
 #include <kernel/clock.h>
 #include <kernel/cmdline.h>
+#include <kernel/fault_point.h>
 #include <kernel/guard.h>
 #include <kernel/log.h>
 #include <kernel/text.h>
@@ -27,7 +29,8 @@ constexpr uint32_t ID_MAX = 63;
 
 extern struct component *const __components_start[], *const __components_end[];
 
-static struct thread *manager;
+static void manage(void);
+static struct service manager = {.name = "components", .component = &component_core, .loop = manage};
 
 static uint32_t component_count(void)
 {
@@ -43,8 +46,7 @@ void component_failed(struct component *c)
 {
 	__atomic_fetch_add(&c->faults, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&c->failed, true, __ATOMIC_RELEASE);
-	if (manager != nullptr)
-		thread_unpark(manager);
+	service_wake(&manager);
 }
 
 static long call_start(void *arg)
@@ -103,9 +105,10 @@ static void restart(struct component *c)
 		log_info("%s: restarted after a fault", c->name);
 }
 
-static void manage(void *)
+static void manage(void)
 {
 	for (;;) {
+		FAULT_POINT(components_look);
 		for (uint32_t i = 0; i < component_count(); i++) {
 			struct component *c = __components_start[i];
 
@@ -120,6 +123,8 @@ static const char *state_of(const struct component *c)
 {
 	if (c->down)
 		return "down";
+	if (__atomic_load_n(&c->pausing, __ATOMIC_RELAXED) > 0)
+		return "pausing";
 	return c->start == nullptr ? "passive" : "up";
 }
 
@@ -230,7 +235,7 @@ void component_init(void)
 
 void components_start(void)
 {
-	if (kthread_start(&component_core, "components", manage, nullptr, &manager) < 0)
+	if (service_start(&manager) < 0)
 		log_warn("core: no thread, failed components stay down");
 	for (unsigned stage = 0; stage < STAGE_COUNT; stage++) {
 		for (uint32_t i = 0; i < component_count(); i++) {

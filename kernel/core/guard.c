@@ -6,12 +6,13 @@
  * call area of its page as stack (so nothing here may make a nucleus call that fills the call
  * area): the frames below the guard are dead, those above it untouched. Locks taken since the guard
  * are released, newest first, wait queues are left (waiters are on the dead stack), and the guard
- * yields -EFAULT. Without a guard a process's system call ends with the process, a kernel thread
- * ends alone. So does one that does nothing but fault. Data that the section was changing may be half done: that is the
- * component's to repair in its stop and start.
+ * yields -EFAULT. Without a guard the process code decides what becomes of the process (signal_deliver.c), a service
+ * begins anew (service.h), another kernel thread ends alone. So does one that does nothing but fault. Data that the
+ * section was changing may be half done: that is the component's to repair in its stop and start.
  */
 #include "core.h"
 #include "log.h"
+#include "service.h"
 
 #include <kernel/guard.h>
 #include <kernel/lock.h>
@@ -63,14 +64,15 @@ void kernel_fault_landing(uint32_t cause, uint64_t, uint64_t, uint64_t)
 		t->guards = g->outer;
 		guard_leave(g->context);
 	}
-	if (t->process != nullptr) {
-		log_error("core: %s[%u] is killed: its system call faulted in the kernel", t->process->name,
-			  t->process->pid);
-		/* The call area is a small stack, and nothing on the thread's own is needed any
-		 * more. */
-		call_on_stack(thread_page_current()->kernel_stack, process_fault_exit);
-	}
-	log_error("core: kernel thread %s of %s ends after a fault", t->name, t->component->name);
 	component_failed(t->component);
+	if (t->process != nullptr)
+		process_fault_landed();
+	/* The call area is a small stack, and nothing on the thread's own is needed any more. */
+	if (t->process != nullptr)
+		call_on_stack(thread_page_current()->kernel_stack, process_fault_exit);
+	if (t->service != nullptr)
+		call_on_stack(thread_page_current()->kernel_stack, service_again);
+	if (t->exit_step == 0)
+		log_error("core: kernel thread %s of %s ends after a fault", t->name, t->component->name);
 	thread_exit();
 }

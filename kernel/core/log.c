@@ -10,9 +10,11 @@
  */
 #include "log.h"
 #include "core.h"
+#include "service.h"
 
 #include <kernel/clock.h>
 #include <kernel/cmdline.h>
+#include <kernel/fault_point.h>
 #include <kernel/log.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -38,7 +40,8 @@ static char drain_line[LOG_TEXT_MAX] GUARDED_BY(&drain_lock);
 static size_t drain_length GUARDED_BY(&drain_lock);
 
 struct wait_queue log_readers = WAIT_QUEUE_INIT(log_readers);
-static struct thread *log_thread;
+static void show_records(void);
+static struct service log_service = {.name = "log", .component = &component_core, .loop = show_records};
 
 bool log_get(struct log_cursor *c, struct log_record *out, char *text, size_t size)
 {
@@ -153,7 +156,6 @@ static void print_pending(void)
 
 static void announce(void)
 {
-	struct thread *printer = __atomic_load_n(&log_thread, __ATOMIC_ACQUIRE);
 	bool free = thread_current()->held_count == 0;
 
 	if (console_write == nullptr && thread_page_current()->preempt_count == 0)
@@ -161,8 +163,8 @@ static void announce(void)
 	/* With a lock held the readers' queue may be out of order: the log thread wakes them. */
 	if (free)
 		wait_wake_all(&log_readers);
-	if (printer != nullptr && (!free || console_write != nullptr))
-		thread_unpark(printer);
+	if (!free || console_write != nullptr)
+		service_wake(&log_service);
 }
 
 void log_write(enum log_level level, const char *fmt, ...)
@@ -185,8 +187,8 @@ void log_flush(void)
 {
 	if (console_write == nullptr)
 		print_pending();
-	else if (log_thread != nullptr)
-		thread_unpark(log_thread);
+	else
+		service_wake(&log_service);
 }
 
 static void drain_bytes(const char *bytes, size_t n) REQUIRES(&drain_lock)
@@ -237,10 +239,11 @@ void log_settle(void)
 		console_drain();
 }
 
-static void log_thread_main(void *)
+static void show_records(void)
 {
 	for (;;) {
 		log_drain_nucleus();
+		FAULT_POINT(log_print);
 		print_pending();
 		wait_wake_all(&log_readers);
 		thread_park(0);
@@ -261,14 +264,10 @@ void log_init(void)
 
 void log_start(void)
 {
-	struct thread *t;
-
 	/* What the nucleus said so far comes before what follows. */
 	log_drain_nucleus();
-	if (kthread_start(&component_core, "log", log_thread_main, nullptr, &t) < 0)
+	if (service_start(&log_service) < 0)
 		log_warn("log: no thread, messages from under spinlocks come late");
-	else
-		__atomic_store_n(&log_thread, t, __ATOMIC_RELEASE);
 }
 
 void kernel_bug(const char *file, int line, const char *what)

@@ -7,10 +7,12 @@
  * threads_lock guards these lists and the list of the dead.
  */
 #include "core.h"
+#include "service.h"
 #include "stack.h"
 
 #include <abi/errno.h>
 #include <kernel/clock.h>
+#include <kernel/fault_point.h>
 #include <kernel/lock.h>
 #include <kernel/log.h>
 #include <kernel/page.h>
@@ -22,7 +24,11 @@ constexpr uint64_t REAP_RETRY_LAST_NS = 64'000'000;
 
 static struct spinlock threads_lock = SPINLOCK_INIT(RANK_NONE);
 static struct list dead GUARDED_BY(&threads_lock) = LIST_INIT(dead);
-static struct thread *reaper;
+static struct thread *reaping; /* the reaper's: off the list, not yet freed */
+
+static void reap(void);
+static void mend_reaper(void);
+static struct service reaper = {.name = "reaper", .component = &component_core, .loop = reap, .mend = mend_reaper};
 
 /* gates.S: where a thread of a process begins: it goes on in its process as its record says. */
 [[noreturn]] void gate_resume(void);
@@ -55,11 +61,13 @@ static void list_at_component(struct thread *t)
 	spin_unlock(&threads_lock);
 }
 
-/* Where every kernel thread begins. */
-[[noreturn]] static void kernel_thread_main(void)
+/* Where every thread begins. One of a process has an entry of its own only if it came to nothing. */
+[[noreturn]] static void thread_main(void)
 {
 	struct thread *t = thread_current();
 
+	if (t->entry == nullptr)
+		gate_resume();
 	t->entry(t->arg);
 	thread_exit();
 }
@@ -86,10 +94,9 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 	list_init(&t->process_link);
 	list_init(&t->component_link);
 	list_init(&t->waits);
-	uint64_t start = entry != nullptr ? (uint64_t)kernel_thread_main : (uint64_t)gate_resume;
 	long handle;
 	do {
-		handle = nucleus_thread_create(page_window_pfn(page), start, stack.top, space, c->id);
+		handle = nucleus_thread_create(page_window_pfn(page), (uint64_t)thread_main, stack.top, space, c->id);
 	} while (handle == -ENOMEM && page_relieve_nucleus());
 	if (handle < 0) {
 		error = (int)handle;
@@ -125,20 +132,44 @@ void thread_start(struct thread *t)
 	thread_unpark(t);
 }
 
-void thread_exit(void)
-{
-	struct thread *t = thread_current();
+/* Steps of thread_exit, which is where a thread that faults on its way out goes on. */
+enum exit_step : uint32_t { EXIT_NOT, EXIT_LOCKS, EXIT_LIST, EXIT_LIST_AGAIN, EXIT_LISTED, EXIT_LEAVE };
 
-	locks_release_beyond(0);
+/* From the component's list to that of the dead. */
+static void list_as_dead(struct thread *t)
+{
 	spin_lock(&threads_lock);
+	FAULT_POINT(thread_exit);
 	if (!list_empty(&t->component_link)) {
 		list_remove(&t->component_link);
 		t->component->thread_count--;
 	}
 	list_push_back(&dead, &t->component_link);
+	t->exit_step = EXIT_LISTED;
 	spin_unlock(&threads_lock);
-	if (reaper != nullptr)
-		thread_unpark(reaper);
+}
+
+void thread_exit(void)
+{
+	struct thread *t = thread_current();
+
+	t->guards = nullptr;
+	t->service = nullptr;
+	if (t->exit_step < EXIT_LOCKS) {
+		t->exit_step = EXIT_LOCKS;
+		locks_release_beyond(0);
+	}
+	while (t->exit_step < EXIT_LIST_AGAIN) {
+		t->exit_step++;
+		list_as_dead(t);
+	}
+	if (t->exit_step < EXIT_LISTED)
+		log_error("thread: %s cannot be given to the reaper: its page and stack are lost", t->name);
+	if (t->exit_step < EXIT_LEAVE) {
+		t->exit_step = EXIT_LEAVE;
+		FAULT_POINT(thread_listed);
+		service_wake(&reaper);
+	}
 	(void)nucleus_thread_exit((uint64_t)&t->exited);
 	kernel_bug(__FILE_NAME__, __LINE__, "an ended thread runs");
 }
@@ -189,13 +220,28 @@ void thread_wake_component(struct component *c)
 	spin_unlock(&threads_lock);
 }
 
-static void thread_free(struct thread *t)
+/* Ends with nothing left of `reaping`; may be called again after a fault in it. What a stack or page is that faulted
+ * while it was freed nobody knows: it is not freed again. */
+static void free_reaped(void)
 {
+	struct thread *t = reaping;
+
 	/* The boot thread's page and stack are part of what the nucleus set up. */
-	if (t->stack == nullptr)
-		return;
-	stack_free(t->stack);
-	page_free_kernel(thread_page_of(t), 0);
+	if (t->stack != nullptr && !t->stack_freed) {
+		FAULT_POINT(reaper_stack);
+		t->stack_freed = true;
+		stack_free(t->stack);
+	}
+	FAULT_POINT(reaper_page);
+	reaping = nullptr;
+	if (t->stack != nullptr)
+		page_free_kernel(thread_page_of(t), 0);
+}
+
+static void mend_reaper(void)
+{
+	if (reaping != nullptr)
+		free_reaped();
 }
 
 /* One dead thread that the nucleus has let go of, or nullptr; *left: others are still to come. */
@@ -211,14 +257,17 @@ static struct thread *take_dead(bool *left)
 			break;
 		}
 	}
-	if (found != nullptr)
+	FAULT_POINT(reaper_take);
+	if (found != nullptr) {
 		list_remove(&found->component_link);
+		reaping = found;
+	}
 	*left = !list_empty(&dead);
 	spin_unlock(&threads_lock);
 	return found;
 }
 
-static void reap(void *)
+static void reap(void)
 {
 	uint64_t retry_ns = REAP_RETRY_FIRST_NS;
 	bool left;
@@ -227,7 +276,7 @@ static void reap(void *)
 		struct thread *t = take_dead(&left);
 
 		if (t != nullptr) {
-			thread_free(t);
+			free_reaped();
 			retry_ns = REAP_RETRY_FIRST_NS;
 		} else if (left) {
 			/* It is on its way out of its CPU; the nucleus does not say when it is
@@ -243,6 +292,6 @@ static void reap(void *)
 
 void thread_init(void)
 {
-	if (kthread_start(&component_core, "reaper", reap, nullptr, &reaper) < 0)
+	if (service_start(&reaper) < 0)
 		kernel_bug(__FILE_NAME__, __LINE__, "no memory for the first thread");
 }

@@ -92,25 +92,32 @@ void wait_remove(struct waiter *w)
 {
 	struct wait_queue *q = w->queue;
 
-	/* Only the thread itself enters and leaves queues without a callback. */
+	/* Acquire: who took it out is done with it. */
+	if (__atomic_load_n(&w->queued, __ATOMIC_ACQUIRE)) {
+		spin_lock(&q->lock);
+		list_remove(&w->link);
+		spin_unlock(&q->lock);
+	}
+	/* Last: as long as it is in a queue, containment finds it. Only the thread itself enters and leaves queues
+	 * without a callback. */
 	if (!list_empty(&w->thread_link)) {
 		list_remove(&w->thread_link);
 		w->thread->wait_count--;
 	}
-	/* Acquire: who took it out is done with it. */
-	if (!__atomic_load_n(&w->queued, __ATOMIC_ACQUIRE))
-		return;
-	spin_lock(&q->lock);
-	list_remove(&w->link);
-	spin_unlock(&q->lock);
 }
 
 void waits_release_beyond(uint32_t count)
 {
 	struct thread *t = thread_current();
 
-	while (t->wait_count > count && !list_empty(&t->waits))
-		wait_remove(list_first(&t->waits, struct waiter, thread_link));
+	while (t->wait_count > count && !list_empty(&t->waits)) {
+		struct waiter *w = list_first(&t->waits, struct waiter, thread_link);
+
+		/* Off the record first: if its queue is damaged, the next attempt goes on with the one before it. */
+		list_remove(&w->thread_link);
+		t->wait_count--;
+		wait_remove(w);
+	}
 	t->wait_count = count;
 }
 

@@ -3,13 +3,18 @@
  * New threads and processes: clone(2), clone3(2), unshare(2); fork and vfork are clones (see the
  * architecture's legacy calls).
  *
- * Everything that can fail comes before the thread exists. A fatal signal that arrives while a
+ * What was made is noted in struct clone, step by step, so that an error, and a fault of the kernel itself, takes all
+ * of it away again (undo). A thread that exists already cannot be taken away: it is started and ends by itself.
+ *
+ * A fatal signal that arrives while a
  * process is being copied must not miss the copy: the child is linked in under process_tree_lock,
  * where senders to groups are excluded, and if the parent has a signal by then, the child is born
  * dying ("stillborn") and the call is made again.
  */
 #include "internal.h"
 #include <arch/signal.h>
+#include <kernel/fault_point.h>
+#include <kernel/guard.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <kernel/user.h>
@@ -54,18 +59,21 @@ static int copy_resources(struct process *child, struct process *p, uint64_t fla
 {
 	int error;
 
+	FAULT_POINT(clone_fs);
 	if (flags & CLONE_FS) {
 		fs_context_get(p->fs);
 		child->fs = p->fs;
 	} else if ((error = fs_context_clone(p->fs, &child->fs)) != 0) {
 		return error;
 	}
+	FAULT_POINT(clone_files);
 	if (flags & CLONE_FILES) {
 		file_table_get(p->files);
 		child->files = p->files;
 	} else if ((error = file_table_clone(p->files, &child->files)) != 0) {
 		return error;
 	}
+	FAULT_POINT(clone_signals);
 	if (flags & CLONE_SIGHAND) {
 		signal_state_get(p->signals);
 		child->signals = p->signals;
@@ -76,6 +84,7 @@ static int copy_resources(struct process *child, struct process *p, uint64_t fla
 		if (flags & CLONE_CLEAR_SIGHAND)
 			signal_state_reset(child->signals);
 	}
+	FAULT_POINT(clone_space);
 	if (flags & CLONE_VM) {
 		vm_space_get(p->space);
 		child->space = p->space;
@@ -86,18 +95,23 @@ static int copy_resources(struct process *child, struct process *p, uint64_t fla
 
 static void drop_resources(struct process *child)
 {
-	if (child->space != nullptr)
-		vm_space_put(child->space);
-	if (child->files != nullptr)
-		file_table_put(child->files);
-	if (child->fs != nullptr)
-		fs_context_put(child->fs);
-	if (child->exe != nullptr)
-		exe_end(child->exe);
+	struct vm_space *space = child->space;
+	struct file_table *files = child->files;
+	struct fs_context *fs = child->fs;
+	struct file *exe = child->exe;
+
+	/* What faults while it is given back is not given back a second time. */
 	child->space = nullptr;
+	if (space != nullptr)
+		vm_space_put(space);
 	child->files = nullptr;
+	file_table_put(files);
 	child->fs = nullptr;
+	if (fs != nullptr)
+		fs_context_put(fs);
 	child->exe = nullptr;
+	if (exe != nullptr)
+		exe_end(exe);
 }
 
 static void copy_attributes(struct process *child, struct process *p, const struct clone_request *r)
@@ -109,7 +123,6 @@ static void copy_attributes(struct process *child, struct process *p, const stru
 	memcpy(child->rlimits, p->rlimits, sizeof(child->rlimits));
 	child->personality = p->personality;
 	child->dumpable = p->dumpable;
-	child->dump_filter = p->dump_filter;
 	child->oom_adjustment = p->oom_adjustment;
 	if (p->exe != nullptr) {
 		exe_again(p->exe);
@@ -165,17 +178,17 @@ static void copy_thread_state(struct thread *t, const struct clone_request *r)
 		(void)nucleus_thread_set_affinity(thread_page_of(t)->handle, s->affinity);
 }
 
-static void copy_registers(struct thread *t, const struct clone_request *r)
+static int copy_registers(struct thread *t, const struct clone_request *r)
 {
 	uint32_t handle = thread_page_of(t)->handle;
 	long error = nucleus_regs_clone(handle);
 
 	if (error == 0)
 		error = nucleus_regs_get(handle);
-	KASSERT(error == 0);
+	if (error != 0)
+		return (int)error;
 	arch_regs_fork((struct user_regs *)call_area(), r->stack, r->flags & CLONE_SETTLS, r->tls);
-	error = nucleus_regs_set(handle);
-	KASSERT(error == 0);
+	return (int)nucleus_regs_set(handle);
 }
 
 static void write_tids(struct vm_space *space, const struct clone_request *r, uint32_t tid)
@@ -187,11 +200,30 @@ static void write_tids(struct vm_space *space, const struct clone_request *r, ui
 		(void)!vm_write(space, r->child_tid.value, &tid, sizeof(tid));
 }
 
-static void link_thread(struct process *p, struct thread *t)
+/* A clone in the making: what there is of it, so that it can be undone at any step. */
+struct clone {
+	const struct clone_request *request;
+	struct process *child; /* the caller's own process for CLONE_THREAD */
+	bool fresh;	       /* child is new */
+	struct pid *pid;
+	bool has_id, linked, shares_vfork;
+	struct vfork *vfork;
+	struct thread *thread;
+	bool alive;
+	uint32_t tid;
+};
+
+static void link_thread(struct clone *c)
 {
+	struct process *p = c->child;
+	struct thread *t = c->thread;
+
 	process_get(p);
 	spin_lock(&p->signal_lock);
+	FAULT_POINT(clone_link);
 	process_add_thread(p, t);
+	c->linked = true;
+	FAULT_POINT(clone_linked);
 	if (p->group_exit || p->exec_thread != nullptr) {
 		signal_wake(p, t);
 	} else if (p->stop_signal != 0) {
@@ -202,17 +234,19 @@ static void link_thread(struct process *p, struct thread *t)
 	spin_unlock(&p->signal_lock);
 }
 
-/* Into tree, group and session. False: the parent has a signal, so the child is to die at once. */
-static bool link_process(struct process *child, struct pid *pid, struct thread *t, uint64_t flags)
+/* Into tree, group and session. If the parent has a signal, the child is to die at once. */
+static void link_process(struct clone *c, struct process *p)
 {
-	struct process *p = process_current();
+	uint64_t flags = c->request->flags;
+	struct process *child = c->child;
 
 	mutex_lock(&process_tree_lock);
-	bool alive = !signal_pending_current();
+	FAULT_POINT(clone_link);
+	c->alive = !signal_pending_current();
 	struct process *parent = flags & CLONE_PARENT ? p->parent : p;
 	if (flags & CLONE_PARENT)
 		child->exit_signal = p->exit_signal;
-	pid->process = child;
+	c->pid->process = child;
 	child->parent = parent;
 	__atomic_store_n(&child->parent_pid, parent != nullptr ? parent->pid : 0, __ATOMIC_RELAXED);
 	if (parent != nullptr)
@@ -222,140 +256,239 @@ static bool link_process(struct process *child, struct pid *pid, struct thread *
 	child->tty = p->tty;
 	process_get(child);
 	spin_lock(&child->signal_lock);
-	process_add_thread(child, t);
-	if (!alive) {
+	process_add_thread(child, c->thread);
+	c->linked = true;
+	FAULT_POINT(clone_linked);
+	if (!c->alive) {
 		child->exit_signal = 0;
 		child->stillborn = true;
 		process_group_exit_begin(child, SIGKILL);
 	}
 	spin_unlock(&child->signal_lock);
 	mutex_unlock(&process_tree_lock);
-	return alive;
 }
 
-static int reserve_id(struct process *owner, struct pid **out)
+static int reserve_id(struct clone *c)
 {
-	struct pid *pid = kmalloc(sizeof(*pid));
-
-	if (pid == nullptr)
+	c->pid = kmalloc(sizeof(*c->pid));
+	if (c->pid == nullptr)
 		return -ENOMEM;
 	mutex_lock(&process_tree_lock);
-	int error = pid_allocate(pid);
-	if (error == 0)
-		pid->thread_of = owner;
+	FAULT_POINT(clone_id);
+	int error = pid_allocate(c->pid);
+	if (error == 0) {
+		c->pid->thread_of = c->child;
+		c->has_id = true;
+	}
 	mutex_unlock(&process_tree_lock);
-	if (error != 0)
-		kfree(pid);
-	else
-		*out = pid;
+	FAULT_POINT(clone_id_taken);
 	return error;
 }
 
-static void release_id(struct pid *pid)
+static void release_id(struct clone *c)
 {
+	struct pid *pid = c->pid;
+
+	c->pid = nullptr;
+	if (pid == nullptr)
+		return;
+	if (!c->has_id) {
+		kfree(pid);
+		return;
+	}
 	mutex_lock(&process_tree_lock);
 	pid->thread_of = nullptr;
 	pid_release(pid);
 	mutex_unlock(&process_tree_lock);
 }
 
-static int make_process(struct process *p, const struct clone_request *r, struct process **out)
+static int make_process(struct clone *c, struct process *p)
 {
+	FAULT_POINT(clone_begin);
 	struct process *child = process_create();
 
 	if (child == nullptr)
 		return -ENOMEM;
-	copy_attributes(child, p, r);
-	int error = copy_resources(child, p, r->flags);
-	if (error != 0) {
-		drop_resources(child);
-		process_put(child);
-		return error;
-	}
-	*out = child;
-	return 0;
+	c->child = child;
+	c->fresh = true;
+	copy_attributes(child, p, c->request);
+	FAULT_POINT(clone_attributes);
+	return copy_resources(child, p, c->request->flags);
 }
 
-static long finish_clone(struct thread *t, struct vfork *vfork, uint32_t tid, bool alive)
+static int make_vfork(struct clone *c)
 {
-	if (vfork != nullptr)
-		process_thread_of(t)->vfork = vfork;
-	thread_start(t);
-	if (vfork != nullptr) {
-		(void)wait_event_killable(&vfork->wait, __atomic_load_n(&vfork->done, __ATOMIC_ACQUIRE));
-		vfork_put(vfork);
-	}
-	return alive ? (long)tid : -ERESTARTNOINTR;
-}
-
-static int make_vfork(uint64_t flags, struct vfork **out)
-{
-	*out = nullptr;
-	if (!(flags & CLONE_VFORK))
+	if (!(c->request->flags & CLONE_VFORK))
 		return 0;
 	struct vfork *v = kmalloc(sizeof(*v));
 	if (v == nullptr)
 		return -ENOMEM;
 	v->refs = 2;
 	wait_queue_init(&v->wait);
-	*out = v;
+	c->vfork = v;
 	return 0;
+}
+
+static int make_thread(struct clone *c)
+{
+	struct thread *t;
+	int error = thread_create(thread_current()->name, &component_process, vm_space_handle(c->child->space), nullptr,
+				  nullptr, &t);
+
+	if (error != 0)
+		return error;
+	c->thread = t;
+	c->tid = t->tid = c->pid->id;
+	t->process = c->child;
+	FAULT_POINT(clone_thread);
+	copy_thread_state(t, c->request);
+	process_publish_name(t);
+	FAULT_POINT(clone_registers);
+	return copy_registers(t, c->request);
+}
+
+/* Makes all of it. Not inlined: what it notes in c must be in memory when it faults. */
+[[gnu::noinline]] static long build(struct clone *c, struct process *p)
+{
+	long error = c->request->flags & CLONE_THREAD ? 0 : make_process(c, p);
+
+	if (error == 0)
+		error = make_vfork(c);
+	if (error == 0)
+		error = reserve_id(c);
+	if (error == 0)
+		error = make_thread(c);
+	if (error != 0)
+		return error;
+	FAULT_POINT(clone_tids);
+	write_tids(c->child->space, c->request, c->tid);
+	if (c->request->flags & CLONE_THREAD) {
+		link_thread(c);
+	} else {
+		c->child->pid = c->tid;
+		if (!(c->request->flags & CLONE_VM))
+			vm_space_set_name(c->child->space, c->child->name, c->tid);
+		link_process(c, p);
+		itimer_watch_limit(c->child);
+	}
+	if (c->vfork != nullptr) {
+		process_thread_of(c->thread)->vfork = c->vfork;
+		c->shares_vfork = true;
+	}
+	FAULT_POINT(clone_start);
+	thread_start(c->thread);
+	c->thread = nullptr;
+	return 0;
+}
+
+/* Where a thread begins that belongs to nothing yet: it only takes away what was made for it. */
+static void abandoned(void *arg)
+{
+	struct process *child = arg;
+
+	(void)nucleus_space_use(0);
+	if (child == nullptr)
+		return;
+	drop_resources(child);
+	process_put(child);
+}
+
+/* A process that may have been on its way into the tree. */
+static void leave_tree(struct process *child)
+{
+	mutex_lock(&process_tree_lock);
+	list_remove(&child->sibling);
+	list_remove(&child->all);
+	pid_leave(child);
+	struct pid *pid = pid_lookup(child->pid);
+	if (pid != nullptr && pid->process == child)
+		pid->process = nullptr;
+	mutex_unlock(&process_tree_lock);
+}
+
+/* The thread, and the process if it is new, end by themselves, unheard of. */
+static void abandon_thread(struct clone *c)
+{
+	struct thread *t = c->thread;
+	struct process *child = c->child;
+
+	c->thread = nullptr;
+	if (!c->linked) {
+		t->process = nullptr;
+		t->entry = abandoned;
+		t->arg = c->fresh ? child : nullptr;
+		c->fresh = false;
+	} else if (c->fresh) {
+		mutex_lock(&process_tree_lock);
+		child->exit_signal = 0;
+		child->stillborn = true;
+		mutex_unlock(&process_tree_lock);
+		spin_lock(&child->signal_lock);
+		process_group_exit_begin(child, SIGKILL);
+		spin_unlock(&child->signal_lock);
+		c->fresh = false;
+		c->pid = nullptr;
+	} else {
+		spin_lock(&child->signal_lock);
+		process_thread_of(t)->doomed = true;
+		signal_wake(child, t);
+		spin_unlock(&child->signal_lock);
+		c->pid = nullptr;
+	}
+	thread_start(t);
+}
+
+/* Takes away what there is. Called again after a fault, it goes on with what is left. */
+[[gnu::noinline]] static long undo(struct clone *c)
+{
+	if (c->fresh && !c->linked)
+		leave_tree(c->child);
+	if (c->thread != nullptr)
+		abandon_thread(c);
+	release_id(c);
+	struct vfork *vfork = c->vfork;
+	c->vfork = nullptr;
+	if (c->shares_vfork)
+		vfork_put(vfork);
+	else
+		kfree(vfork);
+	if (c->fresh) {
+		struct process *child = c->child;
+		c->fresh = false;
+		drop_resources(child);
+		process_put(child);
+	}
+	return 0;
+}
+
+/* The parent of a vfork waits until the child no longer needs its memory. */
+static void wait_for_vfork(struct vfork *vfork)
+{
+	(void)wait_event_killable(&vfork->wait, __atomic_load_n(&vfork->done, __ATOMIC_ACQUIRE));
+	vfork_put(vfork);
 }
 
 long process_clone(const struct clone_request *r, uint32_t syscall_number)
 {
-	struct process *p = process_current(), *child = p;
-	struct pid *pid = nullptr;
-	struct vfork *vfork = nullptr;
-	struct thread *t;
-	bool alive = true;
+	enum { UNDO_TRIES = 4 };
+	struct process *p = process_current();
+	struct clone c = {.request = r, .child = p, .alive = true};
 	long error = check_flags(r, syscall_number);
 
 	if (error != 0)
 		return error;
 	if (too_many_threads(p))
 		return -EAGAIN;
-	if (!(r->flags & CLONE_THREAD)) {
-		error = make_process(p, r, &child);
-		if (error != 0)
-			return error;
+	/* A fault of the kernel in here fails the call, like any other error. */
+	error = guard_run(&component_process, build(&c, p));
+	if (error != 0) {
+		for (int i = 0; i < UNDO_TRIES && guard_run(&component_process, undo(&c)) != 0; i++)
+			log_error("process: %s[%u]: a clone that failed cannot be undone", p->name, p->pid);
+		return error;
 	}
-	error = make_vfork(r->flags, &vfork);
-	if (error != 0)
-		goto fail;
-	error = reserve_id(child, &pid);
-	if (error != 0)
-		goto fail;
-	error = thread_create(thread_current()->name, &component_process, vm_space_handle(child->space), nullptr,
-			      nullptr, &t);
-	if (error != 0)
-		goto fail;
-	uint32_t tid = pid->id;
-	t->tid = tid;
-	t->process = child;
-	copy_thread_state(t, r);
-	process_publish_name(t);
-	copy_registers(t, r);
-	write_tids(child->space, r, tid);
-	if (r->flags & CLONE_THREAD) {
-		link_thread(p, t);
-	} else {
-		child->pid = tid;
-		if (!(r->flags & CLONE_VM))
-			vm_space_set_name(child->space, child->name, tid);
-		alive = link_process(child, pid, t, r->flags);
-		itimer_watch_limit(child);
-	}
-	return finish_clone(t, vfork, tid, alive);
-fail:
-	if (pid != nullptr)
-		release_id(pid);
-	kfree(vfork);
-	if (child != p) {
-		drop_resources(child);
-		process_put(child);
-	}
-	return error;
+	if (c.vfork != nullptr)
+		wait_for_vfork(c.vfork);
+	return c.alive ? (long)c.tid : -ERESTARTNOINTR;
 }
 
 struct abi_clone_args {

@@ -7,7 +7,9 @@
 
 /* UPCALL_EVENT. Returns: the resume gate follows. */
 void process_event(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc);
-/* After a contained fault outside any guard. */
+/* After a contained fault outside any guard (fault.c). First, while the stack is as the fault left it: */
+void process_fault_landed(void);
+/* then, on an empty stack: what becomes of the thread. */
 [[noreturn]] void process_fault_exit(void);
 
 #endif

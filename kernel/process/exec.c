@@ -5,13 +5,16 @@
  *
  * The new space is built completely before anything of the caller changes. Then the other threads
  * end, which is the last thing that can fail (by the caller's own death); from there on everything
- * is replaced without failing.
+ * is replaced without failing. Until there it runs under a guard: a fault of the kernel fails the call. Later there is
+ * no program to go back to, and the process dies of it.
  */
 #include "exec.h"
 #include "internal.h"
 #include <abi/fcntl.h>
 #include <arch/gates.h>
 #include <arch/signal.h>
+#include <kernel/fault_point.h>
+#include <kernel/guard.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <kernel/user.h>
@@ -35,21 +38,46 @@ static void exec_init(struct exec *e)
 	exec_strings_init(&e->env);
 }
 
+/* What is given back is forgotten first, so that it can be called again after a fault in it. */
 static void exec_free(struct exec *e)
 {
-	if (e->file != nullptr && e->running)
-		exe_end(e->file);
-	else if (e->file != nullptr)
-		file_put(e->file);
-	if (e->space != nullptr)
-		vm_space_put(e->space);
-	for (unsigned i = 0; i < e->prefix_count; i++)
-		kfree(e->prefix[i]);
+	struct file *file = e->file;
+	struct vm_space *space = e->space;
+	struct signal_state *handlers = e->handlers;
+	struct path path = e->path;
+
+	e->path = (struct path){};
+	if (path.dentry != nullptr)
+		path_put(&path);
+	e->file = nullptr;
+	if (file != nullptr && e->running)
+		exe_end(file);
+	else if (file != nullptr)
+		file_put(file);
+	e->space = nullptr;
+	if (space != nullptr)
+		vm_space_put(space);
+	e->handlers = nullptr;
+	if (handlers != nullptr)
+		signal_state_put(handlers);
+	while (e->prefix_count > 0)
+		kfree(e->prefix[--e->prefix_count]);
 	exec_strings_free(&e->args);
 	exec_strings_free(&e->env);
 	kfree(e->name);
 	kfree(e->head);
 	kfree(e);
+}
+
+/* Gives up what was prepared. */
+static void exec_discard(struct exec *e)
+{
+	struct process *p = process_current();
+
+	if (p->exec_thread == thread_current())
+		__atomic_store_n(&p->exec_thread, nullptr, __ATOMIC_RELEASE);
+	if (!guard_run_void(&component_process, exec_free(e)))
+		log_error("process: %s[%u]: what an exec had prepared is lost", p->name, p->pid);
 }
 
 static bool is_blank(char c)
@@ -156,6 +184,7 @@ static int build(struct exec *e)
 {
 	struct process *p = process_current();
 
+	FAULT_POINT(exec_head);
 	e->head = kmalloc(EXEC_HEAD_BYTES);
 	if (e->head == nullptr)
 		return -ENOMEM;
@@ -167,27 +196,31 @@ static int build(struct exec *e)
 	e->running = true;
 	/* What a process may not read must not leak through its memory either. */
 	e->unreadable = inode_permission(e->file->inode, R_OK, false) != 0;
+	FAULT_POINT(exec_credentials);
 	e->personality = p->personality;
 	e->secure = credentials_exec(&e->cred, &p->cred, e->file, &e->personality);
 	e->randomise = !(e->personality & PERSONALITY_NO_RANDOMISE);
 	error = vm_space_create(&e->space);
 	if (error == 0)
 		error = exec_map_image(e);
+	FAULT_POINT(exec_image);
 	if (error == 0)
 		error = exec_build_stack(e);
+	FAULT_POINT(exec_stack);
 	return error;
 }
 
-static void reset_signals(struct process *p, struct signal_state *fresh)
+static void reset_signals(struct process *p, struct exec *e)
 {
 	struct process_thread *s = process_thread_current();
 	struct signal_state *old = nullptr;
 
 	mutex_lock(&p->lock);
 	spin_lock(&p->signal_lock);
-	if (fresh != nullptr) {
+	if (e->handlers != nullptr) {
 		old = p->signals;
-		p->signals = fresh;
+		p->signals = e->handlers;
+		e->handlers = nullptr;
 	}
 	spin_unlock(&p->signal_lock);
 	mutex_unlock(&p->lock);
@@ -199,7 +232,7 @@ static void reset_signals(struct process *p, struct signal_state *fresh)
 	posix_timers_destroy(p);
 }
 
-static void set_names(struct process *p, const struct exec *e)
+static void set_names(struct process *p, const struct exec *e, struct vm_space *space)
 {
 	const char *base = strrchr(e->name, '/');
 	struct thread *t = thread_current();
@@ -208,16 +241,17 @@ static void set_names(struct process *p, const struct exec *e)
 	process_set_name(p, base);
 	strlcpy(t->name, base, sizeof(t->name));
 	process_publish_name(t);
-	vm_space_set_name(e->space, p->name, p->pid);
+	vm_space_set_name(space, p->name, p->pid);
 }
 
 /* Everything from here on replaces the program; nothing can fail. */
-static void commit(struct exec *e, struct signal_state *fresh)
+static void commit(struct exec *e)
 {
 	struct process *p = process_current();
 	struct process_thread *s = process_thread_current();
 	struct vm_space *old = p->space;
 
+	FAULT_POINT(exec_commit);
 	process_leave_image(p, s);
 	vm_set_exec_info(e->space, &e->info);
 	mutex_lock(&p->lock);
@@ -235,8 +269,11 @@ static void commit(struct exec *e, struct signal_state *fresh)
 	mutex_unlock(&p->lock);
 	vm_space_use(e->space);
 	e->file = nullptr;
-	set_names(p, e);
+	struct vm_space *space = e->space;
 	e->space = nullptr;
+	FAULT_POINT(exec_names);
+	set_names(p, e, space);
+	FAULT_POINT(exec_old_space);
 	if (old != nullptr) {
 		struct vm_stats stats;
 		vm_stats(old, &stats);
@@ -251,7 +288,8 @@ static void commit(struct exec *e, struct signal_state *fresh)
 		p->exit_signal = SIGCHLD;
 	mutex_unlock(&process_tree_lock);
 	file_table_close_on_exec(p->files);
-	reset_signals(p, fresh);
+	FAULT_POINT(exec_signals);
+	reset_signals(p, e);
 	vfork_complete(s);
 }
 
@@ -266,37 +304,41 @@ static void set_registers(uint64_t entry, uint64_t stack)
 		process_group_exit(SIGKILL);
 }
 
-/* e is freed in any case. On success the registers are the new program's. */
-static int exec_run(struct exec *e)
+/* Builds the new program, and makes the caller its process's only thread: the last thing that can fail. */
+static int get_ready(struct exec *e)
 {
 	struct process *p = process_current();
-	struct signal_state *fresh = nullptr;
 	int error = build(e);
 
 	if (error == 0 && __atomic_load_n(&p->signals->refs, __ATOMIC_RELAXED) > 1) {
-		fresh = signal_state_clone(p->signals);
-		if (fresh == nullptr)
+		e->handlers = signal_state_clone(p->signals);
+		if (e->handlers == nullptr)
 			error = -ENOMEM;
 	}
+	FAULT_POINT(exec_threads);
 	if (error == 0)
 		error = process_end_other_threads();
-	if (error != 0) {
-		if (fresh != nullptr)
-			signal_state_put(fresh);
-		exec_free(e);
+	if (error != 0)
 		return error;
-	}
 	/* Only a lone thread may change the table; without memory for one the way back is closed.
 	 */
-	if (file_table_unshare_current() != 0) {
-		exec_free(e);
+	if (file_table_unshare_current() != 0)
 		process_group_exit(SIGKILL);
-	}
-	uint64_t entry = e->image.entry, stack = e->stack_pointer;
-	commit(e, fresh);
-	exec_free(e);
-	set_registers(entry, stack);
 	return 0;
+}
+
+/* The point of no return. The registers are the new program's then; e is freed. */
+static void become_program(struct exec *e)
+{
+	struct process_thread *s = process_thread_current();
+	uint64_t entry = e->image.entry, stack = e->stack_pointer;
+
+	s->no_program = true;
+	commit(e);
+	exec_free(e);
+	FAULT_POINT(exec_registers);
+	set_registers(entry, stack);
+	s->no_program = false;
 }
 
 static int add_strings(struct exec *e, user_addr argv, user_addr envp)
@@ -338,73 +380,96 @@ static int set_exec_name(struct exec *e, int dirfd, user_addr path_at, bool *emp
 	return (int)n;
 }
 
-static long do_execveat(int dirfd, user_addr path_at, user_addr argv, user_addr envp, uint32_t flags, uint32_t number)
+struct exec_request {
+	int dirfd;
+	user_addr path, argv, envp;
+	uint32_t flags;
+};
+
+static int prepare(struct exec *e, const struct exec_request *r)
+{
+	bool empty = false;
+	int error = set_exec_name(e, r->dirfd, r->path, &empty);
+
+	FAULT_POINT(exec_name);
+	if (error == 0)
+		error = path_lookup_user(r->dirfd, r->path,
+					 (r->flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
+						 (r->flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
+					 &e->path);
+	if (error != 0) {
+		e->path = (struct path){};
+		return error;
+	}
+	FAULT_POINT(exec_path);
+	error = file_open_exec(&e->path, &e->file);
+	if (error == 0)
+		error = add_strings(e, r->argv, r->envp);
+	FAULT_POINT(exec_strings);
+	return error == 0 ? get_ready(e) : error;
+}
+
+static long do_execveat(const struct exec_request *r, uint32_t number)
 {
 	struct exec *e = kmalloc(sizeof(*e));
-	struct path path;
-	bool empty = false;
 
-	if (flags & ~(uint32_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
+	if (r->flags & ~(uint32_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
 		kfree(e);
-		return syscall_refuse_flags(number, flags);
+		return syscall_refuse_flags(number, r->flags);
 	}
 	if (e == nullptr)
 		return -ENOMEM;
 	exec_init(e);
-	int error = set_exec_name(e, dirfd, path_at, &empty);
-	if (error == 0)
-		error = path_lookup_user(dirfd, path_at,
-					 (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
-						 (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
-					 &path);
-	if (error == 0) {
-		error = file_open_exec(&path, &e->file);
-		path_put(&path);
-	}
-	if (error == 0)
-		error = add_strings(e, argv, envp);
+	/* A fault of the kernel in here fails the call, like any other error. */
+	long error = guard_run(&component_process, prepare(e, r));
 	if (error != 0) {
-		exec_free(e);
+		exec_discard(e);
 		return error;
 	}
-	error = exec_run(e);
-	if (error != 0)
-		return error;
+	become_program(e);
 	gate_resume();
 }
 
 static long sys_execve(user_addr path, user_addr argv, user_addr envp)
 {
-	return do_execveat(AT_FDCWD, path, argv, envp, 0, NR_execve);
+	return do_execveat(&(struct exec_request){AT_FDCWD, path, argv, envp, 0}, NR_execve);
 }
 SYSCALL(execve);
 
 static long sys_execveat(int dirfd, user_addr path, user_addr argv, user_addr envp, uint32_t flags)
 {
-	return do_execveat(dirfd, path, argv, envp, flags, NR_execveat);
+	return do_execveat(&(struct exec_request){dirfd, path, argv, envp, flags}, NR_execveat);
 }
 SYSCALL(execveat);
 
-int exec_kernel(const char *path, const char *const *argv, const char *const *envp)
+static int prepare_from_kernel(struct exec *e, const char *path, const char *const *argv, const char *const *envp)
 {
-	struct exec *e = kmalloc(sizeof(*e));
 	int error = 0;
 
-	if (e == nullptr)
-		return -ENOMEM;
-	exec_init(e);
 	e->name = kstrdup(path);
 	if (e->name == nullptr)
-		error = -ENOMEM;
+		return -ENOMEM;
 	for (; error == 0 && *argv != nullptr; argv++)
 		error = exec_strings_add(&e->args, *argv, string_limit());
 	for (; error == 0 && *envp != nullptr; envp++)
 		error = exec_strings_add(&e->env, *envp, string_limit());
 	if (error == 0)
 		error = exec_open(path, &e->file);
+	return error == 0 ? get_ready(e) : error;
+}
+
+int exec_kernel(const char *path, const char *const *argv, const char *const *envp)
+{
+	struct exec *e = kmalloc(sizeof(*e));
+
+	if (e == nullptr)
+		return -ENOMEM;
+	exec_init(e);
+	long error = guard_run(&component_process, prepare_from_kernel(e, path, argv, envp));
 	if (error != 0) {
-		exec_free(e);
-		return error;
+		exec_discard(e);
+		return (int)error;
 	}
-	return exec_run(e);
+	become_program(e);
+	return 0;
 }

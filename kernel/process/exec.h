@@ -60,6 +60,8 @@ struct exec {
 	bool secure, randomise, unreadable;
 	uint64_t stack_pointer;
 	struct vm_exec_info info;
+	struct signal_state *handlers; /* if those there are have to be copied */
+	struct path path;	       /* while the program is opened */
 };
 
 /* Maps program and interpreter into e->space. -ENOEXEC, -ENOMEM, -ELIBBAD… */

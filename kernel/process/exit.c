@@ -5,12 +5,14 @@
  *
  * A thread ends in its own context: by exit(2), or in process_deliver_pending when its process is
  * to end. It gives back what user memory knows of it, leaves its process's list, and the last one
- * takes the process down: timers, files, space, terminal, then, under process_tree_lock, children
- * go to the reaper, groups that became orphans are told, and the parent is told. From then on the
- * process is a zombie until it is waited for.
+ * takes the process down: timers, files, space, terminal; children go to the reaper and the parent is told (zombie.c).
+ *
+ * The way there is a list of steps, and the thread notes where it is. A fault of the kernel in one of them leads back
+ * here, with the stack lost: the step is begun anew as often as it allows (each is written such that it can be), then
+ * left out. What could not be given back is counted and said; the parent is told in any case.
  */
-#include "core.h"
 #include "internal.h"
+#include <kernel/fault_point.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <kernel/tty.h>
@@ -23,7 +25,7 @@ void process_group_exit_begin(struct process *p, int32_t status)
 
 	if (p->group_exit)
 		return;
-	p->exit_code = p->dump != nullptr ? p->dump_signal : status;
+	p->exit_code = status;
 	__atomic_store_n(&p->group_exit, true, __ATOMIC_RELEASE);
 	p->stop_signal = 0;
 	p->stop_waiting = 0;
@@ -34,9 +36,6 @@ void process_group_exit_begin(struct process *p, int32_t status)
 		if (s->stopped)
 			thread_unpark(t);
 	}
-	/* A dump in progress gives up. */
-	if (p->dump != nullptr)
-		wait_wake_all(&p->thread_wait);
 }
 
 void process_group_exit(int32_t status)
@@ -95,251 +94,333 @@ void vfork_complete(struct process_thread *s)
 
 	if (v == nullptr)
 		return;
-	s->vfork = nullptr;
 	__atomic_store_n(&v->done, true, __ATOMIC_RELEASE);
 	wait_wake_all(&v->wait);
+	s->vfork = nullptr;
 	vfork_put(v);
 }
 
-/* Children go to the nearest ancestor that asked for them, else to PID 1 (prctl(2),
- * PR_SET_CHILD_SUBREAPER). */
-static struct process *reaper_of(struct process *p) REQUIRES(process_tree_lock)
-{
-	for (struct process *a = p->parent; a != nullptr; a = a->parent) {
-		if (a->child_subreaper && a->state < PROCESS_ZOMBIE)
-			return a;
-	}
-	return init_process;
-}
+/* A step of the end of a thread; some are the last thread's only. */
+struct exit_step {
+	const char *name;
+	void (*run)(struct process *p, struct thread *t);
+	bool of_process; /* the last thread's */
+	uint8_t again;	 /* so often it may be begun anew after a fault in it */
+};
 
-/* Whether the parent does not want to wait for it. */
-static bool parent_ignores(struct process *p) REQUIRES(process_tree_lock)
-{
-	if (p->stillborn || p->parent == nullptr)
-		return true;
-	if (p->exit_signal != SIGCHLD)
-		return false;
-	struct signal_action a = signal_action_get(p->parent, SIGCHLD);
-	return a.handler == SIG_IGN || (a.flags & SA_NOCLDWAIT);
-}
-
-void process_reap_locked(struct process *p)
-{
-	struct process_usage usage = p->dead_usage;
-
-	process_usage_add(&usage, &p->children_usage);
-	if (p->parent != nullptr)
-		process_usage_add(&p->parent->children_usage, &usage);
-	p->state = PROCESS_DEAD;
-	list_remove(&p->sibling);
-	list_remove(&p->all);
-	pid_leave(p);
-	struct pid *pid = pid_lookup(p->pid);
-	if (pid != nullptr) {
-		pid->process = nullptr;
-		pid_release(pid);
-	}
-}
-
-static void notify_exit_locked(struct process *p) REQUIRES(process_tree_lock)
-{
-	bool killed = (p->exit_status & 0x7f) != 0;
-
-	if (!p->stillborn)
-		signal_notify_parent_locked(p,
-					    !killed			     ? CLD_EXITED
-					    : p->exit_status & STATUS_DUMPED ? CLD_DUMPED
-									     : CLD_KILLED,
-					    killed ? p->exit_status & 0x7f : p->exit_status >> 8 & 0xff);
-}
-
-static void send_death_signal(struct process *child)
-{
-	struct thread *t;
-	uint32_t signo = 0;
-
-	spin_lock(&child->signal_lock);
-	list_for_each(t, &child->threads, process_link) {
-		if (process_thread_of(t)->parent_death_signal != 0)
-			signo = process_thread_of(t)->parent_death_signal;
-	}
-	spin_unlock(&child->signal_lock);
-	if (signo != 0)
-		(void)signal_send_process(child, (int)signo);
-}
-
-/* Gives p's children to the reaper; those that nobody will wait for are collected in dead. */
-static void give_children_away(struct process *p, struct list *dead) REQUIRES(process_tree_lock)
-{
-	struct process *reaper = reaper_of(p), *child, *tmp;
-
-	list_for_each_safe(child, tmp, &p->children, sibling) {
-		uint32_t group = child->pgid;
-		list_remove(&child->sibling);
-		child->parent = reaper;
-		__atomic_store_n(&child->parent_pid, reaper != nullptr ? reaper->pid : 0, __ATOMIC_RELAXED);
-		if (reaper != nullptr)
-			list_push_back(&reaper->children, &child->sibling);
-		send_death_signal(child);
-		if (child->state == PROCESS_ZOMBIE) {
-			child->exit_signal = SIGCHLD;
-			bool ignored = parent_ignores(child);
-			notify_exit_locked(child);
-			if (ignored) {
-				process_reap_locked(child);
-				list_push_back(dead, &child->sibling);
-			}
-			continue;
-		}
-		child->exit_signal = child->exit_signal != 0 ? SIGCHLD : 0;
-		if (group != p->pgid && child->sid == p->sid)
-			group_signal_if_orphaned_locked(group);
-	}
-}
-
-static void become_zombie(struct process *p)
-{
-	struct list dead = LIST_INIT(dead);
-	struct process *child, *tmp;
-
-	mutex_lock(&process_tree_lock);
-	give_children_away(p, &dead);
-	uint32_t group = p->pgid;
-	bool was_orphaned = group_orphaned_locked(group, nullptr);
-	p->exit_status = p->exit_code;
-	__atomic_store_n(&p->state, PROCESS_ZOMBIE, __ATOMIC_RELEASE);
-	if (!was_orphaned && p->parent != nullptr && p->parent->pgid != group && p->parent->sid == p->sid)
-		group_signal_if_orphaned_locked(group);
-	bool reap = parent_ignores(p);
-	notify_exit_locked(p);
-	if (reap) {
-		struct process *parent = p->parent;
-		process_reap_locked(p);
-		list_push_back(&dead, &p->sibling);
-		/* wait4 of a parent that ignores SIGCHLD ends when the last child is gone. */
-		if (parent != nullptr)
-			wait_wake_all(&parent->child_wait);
-	}
-	mutex_unlock(&process_tree_lock);
-	list_for_each_safe(child, tmp, &dead, sibling) {
-		list_remove(&child->sibling);
-		process_put(child);
-	}
-}
-
-static void release_resources(struct process *p)
-{
-	mutex_lock(&p->lock);
-	struct file_table *files = p->files;
-	struct vm_space *space = p->space;
-	struct fs_context *fs = p->fs;
-	struct file *exe = p->exe;
-	p->files = nullptr;
-	p->space = nullptr;
-	p->fs = nullptr;
-	p->exe = nullptr;
-	mutex_unlock(&p->lock);
-	if (files != nullptr)
-		file_table_put(files);
-	if (fs != nullptr)
-		fs_context_put(fs);
-	if (exe != nullptr)
-		exe_end(exe);
-	if (space != nullptr)
-		vm_space_put(space);
-}
-
-static void process_end(struct process *p)
-{
-	if (p == init_process) {
-		log_error("process: PID 1 ended with status 0x%x; nothing is left to run", (unsigned)p->exit_code);
-		log_settle();
-		(void)nucleus_power(POWER_OFF);
-	}
-	itimer_stop(p);
-	posix_timers_destroy(p);
-	if (p->space != nullptr) {
-		struct vm_stats stats;
-		vm_stats(p->space, &stats);
-		p->dead_usage.max_resident_pages = MAX(p->dead_usage.max_resident_pages, stats.peak_pages);
-	}
-	release_resources(p);
-	struct tty *tty = p->tty;
-	if (p->sid == p->pid && tty != nullptr)
-		tty_session_end(tty, p->sid, SESSION_LEADER_ENDS);
-	become_zombie(p);
-}
-
-void process_leave_image(struct process *p, struct process_thread *s)
-{
-	user_addr at = USER_ADDR(s->clear_child_tid);
-	uint32_t zero = 0;
-
-	if (p->space != nullptr) {
-		futex_robust_exit(s);
-		/* Nobody waits for it in memory that is going as well; and what was mapped shared keeps its value. */
-		bool others = __atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) > 1 || vm_space_is_shared(p->space);
-		if (at.value != 0 && others && put_user(at, zero) == 0)
-			(void)futex_wake_address(at, 1);
-	}
-	s->clear_child_tid = 0;
-	s->robust_list = 0;
-}
-
-/* What user memory and waiting parents know of the thread. */
-static void settle_user_side(struct process *p, struct process_thread *s)
-{
-	futex_thread_exit(s);
-	process_leave_image(p, s);
-	vfork_complete(s);
-}
-
-static bool leave_process(struct process *p, struct thread *t, int32_t status)
+static void leave_stop(struct process *p, struct thread *t)
 {
 	struct process_thread *s = process_thread_of(t);
-	struct process_usage usage;
 
-	process_thread_usage(t, &usage);
-	spin_lock(&p->signal_lock);
-	process_usage_of_dead(p, &usage);
-	list_remove(&t->process_link);
-	bool last = __atomic_sub_fetch(&p->thread_count, 1, __ATOMIC_ACQ_REL) == 0;
-	signal_flush(p, &s->pending, UINT64_MAX);
-	if (last && !p->group_exit) {
-		p->exit_code = status;
-		p->group_exit = true;
-	}
-	signal_unlock(p);
-	return last;
-}
-
-void process_thread_end(int32_t status)
-{
-	struct thread *t = thread_current();
-	struct process *p = t->process;
-	struct process_thread *s = process_thread_of(t);
-
-	core_thread_ends(p);
 	spin_lock(&p->signal_lock);
 	s->exiting = true;
+	FAULT_POINT(exit_leave_stop);
 	signal_retarget(p, ~s->blocked);
 	bool stopped = signal_stop_thread_leaves(p, t);
 	int stop_signal = p->stop_signal;
 	spin_unlock(&p->signal_lock);
 	if (stopped)
 		signal_notify_stop(p, CLD_STOPPED, stop_signal);
-	settle_user_side(p, s);
+}
+
+static void leave_robust_list(struct process *p, struct process_thread *s)
+{
+	if (p->space != nullptr)
+		futex_robust_exit(s);
+	s->robust_list = 0;
+}
+
+static void clear_tid(struct process *p, struct process_thread *s)
+{
+	user_addr at = USER_ADDR(s->clear_child_tid);
+	uint32_t zero = 0;
+	/* Nobody waits for it in memory that is going as well; and what was mapped shared keeps its value. */
+	bool others = p->space != nullptr &&
+		      (__atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) > 1 || vm_space_is_shared(p->space));
+
+	FAULT_POINT(exit_clear_tid);
+	if (at.value != 0 && others && put_user(at, zero) == 0)
+		(void)futex_wake_address(at, 1);
+	s->clear_child_tid = 0;
+}
+
+void process_leave_image(struct process *p, struct process_thread *s)
+{
+	leave_robust_list(p, s);
+	clear_tid(p, s);
+}
+
+static void leave_futexes(struct process *p, struct thread *t)
+{
+	futex_thread_exit(process_thread_of(t));
+	FAULT_POINT(exit_robust);
+	leave_robust_list(p, process_thread_of(t));
+}
+
+static void leave_id_in_memory(struct process *p, struct thread *t)
+{
+	clear_tid(p, process_thread_of(t));
+}
+
+static void end_vfork(struct process *, struct thread *t)
+{
+	FAULT_POINT(exit_vfork);
+	vfork_complete(process_thread_of(t));
+}
+
+static void leave_space(struct process *, struct thread *)
+{
+	FAULT_POINT(exit_space_use);
 	(void)nucleus_space_use(0);
+}
+
+static void give_id_back(struct process *p, struct thread *t)
+{
 	mutex_lock(&process_tree_lock);
-	pid_thread_gone(t->tid);
+	FAULT_POINT(exit_tid);
+	struct pid *pid = pid_lookup(t->tid);
+	if (pid != nullptr && pid->thread_of == p)
+		pid_thread_gone(t->tid);
 	mutex_unlock(&process_tree_lock);
-	bool last = leave_process(p, t, status);
+}
+
+/* Once for each thread: whether it was the last one is known from here on. */
+static void count_out(struct process *p, struct thread *t) REQUIRES(p -> signal_lock)
+{
+	struct process_thread *s = process_thread_of(t);
+
+	if (s->left)
+		return;
+	s->left = true;
+	list_remove(&t->process_link);
+	s->last = __atomic_sub_fetch(&p->thread_count, 1, __ATOMIC_ACQ_REL) == 0;
+	if (s->last && !p->group_exit) {
+		p->exit_code = s->exit_status;
+		p->group_exit = true;
+	}
+}
+
+static void leave_process(struct process *p, struct thread *t)
+{
+	struct process_thread *s = process_thread_of(t);
+	struct process_usage usage;
+
+	process_thread_usage(t, &usage);
+	spin_lock(&p->signal_lock);
+	FAULT_POINT(exit_leave);
+	if (!s->left)
+		process_usage_of_dead(p, &usage);
+	count_out(p, t);
+	FAULT_POINT(exit_left);
+	signal_flush(p, &s->pending, UINT64_MAX);
+	signal_unlock(p);
+}
+
+/* Where the step before was left out: without this nobody would take the process down. */
+static void leave_anyway(struct process *p, struct thread *t)
+{
+	if (process_thread_of(t)->left)
+		return;
+	spin_lock(&p->signal_lock);
+	count_out(p, t);
+	spin_unlock(&p->signal_lock);
+}
+
+static void wake_threads(struct process *p, struct thread *)
+{
+	FAULT_POINT(exit_wake);
 	wait_wake_all(&p->thread_wait);
-	if (last)
-		process_end(p);
+}
+
+static void end_of_init(struct process *p, struct thread *)
+{
+	if (p != init_process)
+		return;
+	log_error("process: PID 1 ended with status 0x%x; nothing is left to run", (unsigned)p->exit_code);
+	log_settle();
+	(void)nucleus_power(POWER_OFF);
+}
+
+static void stop_timers(struct process *p, struct thread *)
+{
+	FAULT_POINT(exit_timers);
+	itimer_stop(p);
+}
+
+static void end_posix_timers(struct process *p, struct thread *)
+{
+	FAULT_POINT(exit_posix_timers);
+	posix_timers_destroy(p);
+}
+
+static void note_peak(struct process *p, struct thread *)
+{
+	struct vm_stats stats;
+
+	if (p->space == nullptr)
+		return;
+	vm_stats(p->space, &stats);
+	p->dead_usage.max_resident_pages = MAX(p->dead_usage.max_resident_pages, stats.peak_pages);
+}
+
+/* Takes *at from the process. Until it is given back, `what` is lost if that faults. */
+#define TAKE(p, s, at, what)                                                                                           \
+	({                                                                                                             \
+		mutex_lock(&(p)->lock);                                                                                \
+		auto taken_ = (p)->at;                                                                                 \
+		(p)->at = nullptr;                                                                                     \
+		mutex_unlock(&(p)->lock);                                                                              \
+		(s)->losing = taken_ != nullptr ? (what) : nullptr;                                                    \
+		taken_;                                                                                                \
+	})
+
+static void give_files_back(struct process *p, struct thread *t)
+{
+	FAULT_POINT(exit_files);
+	file_table_put(TAKE(p, process_thread_of(t), files, "descriptor table"));
+}
+
+static void give_fs_back(struct process *p, struct thread *t)
+{
+	FAULT_POINT(exit_fs);
+	struct fs_context *fs = TAKE(p, process_thread_of(t), fs, "working directory");
+	if (fs != nullptr)
+		fs_context_put(fs);
+}
+
+static void give_program_back(struct process *p, struct thread *t)
+{
+	FAULT_POINT(exit_exe);
+	struct file *exe = TAKE(p, process_thread_of(t), exe, "program");
+	if (exe != nullptr)
+		exe_end(exe);
+}
+
+static void give_space_back(struct process *p, struct thread *t)
+{
+	FAULT_POINT(exit_space);
+	struct vm_space *space = TAKE(p, process_thread_of(t), space, "address space");
+	if (space != nullptr)
+		vm_space_put(space);
+}
+
+static void end_session(struct process *p, struct thread *)
+{
+	struct tty *tty = p->tty;
+
+	FAULT_POINT(exit_session);
+	if (p->sid == p->pid && tty != nullptr)
+		tty_session_exit(tty, p->sid);
+}
+
+static void give_children(struct process *p, struct thread *)
+{
+	process_give_children_away(p);
+}
+
+static void become_zombie(struct process *p, struct thread *)
+{
+	process_become_zombie(p);
+}
+
+/* What somebody may wait for, where a step that tells of it may have been left out. */
+static void settle(struct process *p, struct thread *t)
+{
+	struct process_thread *s = process_thread_of(t);
+
+	if (!s->exit_faults)
+		return;
+	vfork_complete(s);
+	wait_wake_all(&p->thread_wait);
+	if (!s->last)
+		return;
+	/* Somebody may wait for the end of a pipe. */
+	file_table_put(TAKE(p, s, files, "descriptor table"));
+	process_settle_zombie(p);
+}
+
+static void put_process(struct process *p, struct thread *t)
+{
 	t->process = nullptr;
+	FAULT_POINT(exit_put);
 	process_put(p);
+}
+
+static const struct exit_step steps[] = {
+	{"leaving a stop", leave_stop, false, 1},
+	{"leaving its futexes", leave_futexes, false, 1},
+	{"clearing its id in memory", leave_id_in_memory, false, 1},
+	{"letting the parent of a vfork go on", end_vfork, false, 1},
+	{"leaving its address space", leave_space, false, 1},
+	{"giving its id back", give_id_back, false, 1},
+	{"leaving the process", leave_process, false, 1},
+	{"leaving the process after a fault", leave_anyway, false, 1},
+	{"waking who waits for it", wake_threads, false, 1},
+	{"the end of PID 1", end_of_init, true, 0},
+	{"stopping timers", stop_timers, true, 1},
+	{"freeing POSIX timers", end_posix_timers, true, 1},
+	{"noting its size", note_peak, true, 0},
+	{"closing files", give_files_back, true, 1},
+	{"leaving its directory", give_fs_back, true, 1},
+	{"giving its program back", give_program_back, true, 1},
+	{"freeing memory", give_space_back, true, 1},
+	{"leaving its session", end_session, true, 1},
+	{"giving its children away", give_children, true, 3},
+	{"telling its parent", become_zombie, true, 3},
+	{"telling others after a fault", settle, false, 1},
+	{"letting go of the process", put_process, false, 0},
+};
+
+/* Goes through the steps from where the thread is. Faults come here again. */
+[[noreturn]] static void run_exit_steps(void)
+{
+	struct thread *t = thread_current();
+	struct process_thread *s = process_thread_of(t);
+
+	while (s->exit_step < ARRAY_LEN(steps)) {
+		const struct exit_step *e = &steps[s->exit_step];
+
+		if (!e->of_process || s->last) {
+			if (s->exit_tries <= e->again) {
+				s->exit_tries++;
+				e->run(t->process, t);
+			} else {
+				/* What the step would have taken away may still point to the process: it stays. */
+				if (t->process != nullptr)
+					process_get(t->process);
+				process_exit_loss(t, "faulted and is left out", e->name);
+			}
+		}
+		s->exit_step++;
+		s->exit_tries = 0;
+		s->losing = nullptr;
+	}
 	thread_exit();
+}
+
+void process_exit_goes_on(void)
+{
+	struct thread *t = thread_current();
+	struct process_thread *s = process_thread_of(t);
+	const char *lost = s->losing;
+
+	s->losing = nullptr;
+	s->exit_faults = true;
+	if (lost != nullptr)
+		process_exit_loss(t, "is lost", lost);
+	run_exit_steps();
+}
+
+void process_thread_end(int32_t status)
+{
+	struct thread *t = thread_current();
+	struct process_thread *s = process_thread_of(t);
+
+	/* Whoever guarded the call that ends here is not returned to. */
+	t->guards = nullptr;
+	s->exit_status = status;
+	s->exit_begun = true;
+	run_exit_steps();
 }
 
 static long sys_exit(int code)

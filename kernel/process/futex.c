@@ -176,6 +176,7 @@ static long wait(const struct futex_wait *f)
 	int error = user_word_key(f->at, f->private_word, &w.key);
 	if (error != 0)
 		return error;
+	list_init(&w.link);
 	process_thread_current()->futex = &w;
 	enqueue(&w);
 	error = user_load_u32(f->at, &seen);
@@ -183,17 +184,20 @@ static long wait(const struct futex_wait *f)
 		error = -EAGAIN;
 	if (error == 0)
 		error = sleep_until_woken(&w, f);
+	bool woken = dequeue(&w);
 	process_thread_current()->futex = nullptr;
-	return dequeue(&w) ? 0 : error;
+	return woken ? 0 : error;
 }
 
 /* A fault that was contained left the waiter, which is on the dying thread's stack, in its queue.
  */
 void futex_thread_exit(struct process_thread *s)
 {
-	if (s->futex != nullptr)
-		(void)dequeue(s->futex);
+	struct futex_waiter *w = s->futex;
+
 	s->futex = nullptr;
+	if (w != nullptr && w->bucket != nullptr)
+		(void)dequeue(w);
 }
 
 static long wait_again(struct restart_block *r)

@@ -129,9 +129,21 @@ void process_leave_image(struct process *p, struct process_thread *s);
 void vfork_complete(struct process_thread *s);
 void vfork_put(struct vfork *v);
 bool process_must_end(struct process *p);
+/* The current thread, which faulted on its way out, goes on there. */
+[[noreturn]] void process_exit_goes_on(void);
+/* Counts and says what a fault on the way out cost. */
+void process_exit_loss(struct thread *t, const char *verb, const char *what);
+extern uint32_t process_exit_losses; /* atomic */
+
+/* --- zombie.c --- */
 /* Takes a zombie out of the tree; the caller drops the table's reference (process_put) after
  * unlocking. */
 void process_reap_locked(struct process *p) REQUIRES(process_tree_lock);
+void process_give_children_away(struct process *p);
+/* The process has no thread any more: parent and group are told, and it is reaped if nobody wants to wait for it. */
+void process_become_zombie(struct process *p);
+/* After a fault on the way there: whoever may have to wait for a child looks. */
+void process_settle_zombie(struct process *p);
 
 /* --- group.c --- */
 bool group_orphaned_locked(uint32_t pgid, const struct process *without) REQUIRES(process_tree_lock);
@@ -189,11 +201,6 @@ void signal_set_blocked_current(uint64_t mask);
 void signal_wait_any(void); /* sleeps until a signal is to be handled */
 /* The current thread no longer takes these: signals meant for the process go to another one. */
 void signal_retarget(struct process *p, uint64_t set) REQUIRES(p -> signal_lock);
-
-/* core_name.c */
-
-void core_files_register(void);		       /* in /proc/sys */
-void system_host_name(char *out, size_t size); /* system.c */
 
 /* signal_stop.c */
 void signal_continue(struct process *p) REQUIRES(p -> signal_lock); /* SIGCONT or SIGKILL was sent */
@@ -321,6 +328,11 @@ long signal_file_make(int fd, user_addr mask, size_t size, uint32_t flags);
 
 /* --- system.c --- */
 int process_start(void); /* the component's start function */
+
+/* --- start.c --- */
+/* The calling thread, of PID 1, becomes PID 1's program once more: the kernel faulted such that the one there was is
+ * lost. After a number of times the machine is switched off. */
+[[noreturn]] void process_init_anew(const char *why);
 
 /* --- exec.c --- */
 /* The current process's program becomes path, strings from the kernel; 0: the registers are the new

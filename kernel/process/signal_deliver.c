@@ -4,14 +4,14 @@
  * signals become handler frames, stops or the end, and interrupted system calls are made again
  * (POSIX.1-2017 XSH 2.4.3; Linux signal(7) "Interruption of system calls").
  *
- * process_event and process_fault_exit are called by the upcall entries with nothing held, on the
+ * process_event is called by the upcall entry with nothing held, on the
  * thread's kernel stack. The process's registers are in the nucleus; they are fetched, changed in a
  * copy and set again, because user copies use the call area.
  */
-#include "core.h"
 #include "event.h"
 #include "internal.h"
 #include <arch/signal.h>
+#include <kernel/fault_point.h>
 #include <kernel/log.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
@@ -77,32 +77,33 @@ static void restart_without_handler(struct user_regs *regs)
 	store_regs(regs);
 }
 
+static void run_handler(struct delivery *d, int signo, const struct signal_action *a, const struct signal_info *info)
+{
+	struct arch_signal_delivery frame = {.signo = signo, .action = *a, .info = *info};
+
+	FAULT_POINT(signal_handler);
+	frame.mask_to_restore = d->s->mask_saved ? d->s->saved_mask : d->s->blocked;
+	restart_for_handler(&d->regs, a);
+	if (arch_signal_frame(&d->regs, &frame) != 0) {
+		if (signo == SIGSEGV)
+			process_group_exit(SIGSEGV);
+		signal_force_current(&(struct signal_info){.signo = SIGSEGV, .code = SI_KERNEL});
+		return;
+	}
+	FAULT_POINT(signal_frame);
+	d->s->mask_saved = false;
+	d->handled = true;
+	signal_set_blocked_current(d->s->blocked | a->mask | (a->flags & SA_NODEFER ? 0 : SIGNAL_BIT(signo)));
+	store_regs(&d->regs);
+}
+
 static void die_of(struct delivery *d, int signo, const struct signal_info *info)
 {
 	if (SIGNALS_SYNCHRONOUS & SIGNAL_BIT(signo) && info->code > 0)
 		log_debug("process: %s[%u] dies of signal %d (code %d) at pc 0x%llx address 0x%llx", d->p->name,
 			  d->p->pid, signo, info->code, (unsigned long long)arch_regs_pc(&d->regs),
 			  (unsigned long long)info->fault.address);
-	bool dumped = (SIGNALS_DUMP & SIGNAL_BIT(signo)) && core_dump(d->p, info);
-	process_group_exit(signo | (dumped ? STATUS_DUMPED : 0));
-}
-
-static void run_handler(struct delivery *d, int signo, const struct signal_action *a, const struct signal_info *info)
-{
-	struct arch_signal_delivery frame = {.signo = signo, .action = *a, .info = *info};
-
-	frame.mask_to_restore = d->s->mask_saved ? d->s->saved_mask : d->s->blocked;
-	restart_for_handler(&d->regs, a);
-	if (arch_signal_frame(&d->regs, &frame) != 0) {
-		if (signo == SIGSEGV)
-			die_of(d, signo, info);
-		signal_force_current(&(struct signal_info){.signo = SIGSEGV, .code = SI_KERNEL});
-		return;
-	}
-	d->s->mask_saved = false;
-	d->handled = true;
-	signal_set_blocked_current(d->s->blocked | a->mask | (a->flags & SA_NODEFER ? 0 : SIGNAL_BIT(signo)));
-	store_regs(&d->regs);
+	process_group_exit(signo);
 }
 
 static void act_on(struct delivery *d, int signo, const struct signal_action *a, struct signal_info *info)
@@ -133,7 +134,7 @@ static bool deliver_one(struct delivery *d)
 	struct signal_info info;
 
 	spin_lock(&p->signal_lock);
-	if (process_must_end(p)) {
+	if (process_must_end(p) || d->s->doomed) {
 		int32_t status = p->group_exit ? p->exit_code : 0;
 		spin_unlock(&p->signal_lock);
 		process_thread_end(status);
@@ -143,6 +144,7 @@ static bool deliver_one(struct delivery *d)
 		signal_stop_wait(p);
 		return true;
 	}
+	FAULT_POINT(signal_take);
 	int signo = signal_dequeue(p, d->s->blocked, &info);
 	if (signo == 0) {
 		signal_recalculate_current(p);
@@ -166,6 +168,7 @@ void process_deliver_pending(void)
 {
 	struct delivery d = {.p = process_current(), .s = process_thread_current()};
 
+	FAULT_POINT(signal_pending);
 	fetch_regs(&d.regs);
 	while (signal_pending_current()) {
 		if (!deliver_one(&d))
@@ -214,9 +217,8 @@ static void page_fault(uint64_t code, uint64_t address, uint64_t pc)
 	signal_force_current(&info);
 }
 
-void process_event(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc)
+static void handle_event(struct process_thread *s, uint32_t cause, uint64_t code, uint64_t address, uint64_t pc)
 {
-	struct process_thread *s = process_thread_current();
 	struct process *p = process_current();
 
 	if (cause == EVENT_PAGE_FAULT) {
@@ -237,8 +239,12 @@ void process_event(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc)
 	process_deliver_pending();
 }
 
-/* A fault of the kernel itself was contained while it worked for this process: the process pays. */
-[[noreturn]] void process_fault_exit(void)
+void process_event(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc)
 {
-	process_group_exit(SIGKILL);
+	struct process_thread *s = process_thread_current();
+
+	s->in_event = true;
+	handle_event(s, cause, code, address, pc);
+	s->in_event = false;
+	s->event_faults = 0;
 }

@@ -8,8 +8,8 @@
  * is marked. Marking a thread sets its signal_flag and its kick mark in the nucleus, both under
  * signal_lock.
  */
-#include "core.h"
 #include "internal.h"
+#include <kernel/fault_point.h>
 #include <kernel/slab.h>
 #include <nucleus/calls.h>
 
@@ -57,7 +57,8 @@ bool signal_fatal_current(void)
 void signal_recalculate_current(struct process *p)
 {
 	struct process_thread *s = process_thread_current();
-	bool needed = ((s->pending.set | p->pending.set) & ~s->blocked) != 0 || s->stop_ordered || process_must_end(p);
+	bool needed = ((s->pending.set | p->pending.set) & ~s->blocked) != 0 || s->stop_ordered || s->doomed ||
+		      process_must_end(p);
 
 	if (needed) {
 		signal_wake(p, thread_current());
@@ -172,7 +173,7 @@ static bool deliver_to(struct process *p, struct thread *target, int signo, stru
 {
 	uint64_t bit = SIGNAL_BIT(signo);
 
-	if (list_empty(&p->threads) || p->group_exit || (p->dump != nullptr && signo != SIGKILL))
+	if (list_empty(&p->threads) || p->group_exit)
 		return false;
 	apply_side_effects(p, signo);
 	struct thread *first = target != nullptr ? target : list_first(&p->threads, struct thread, process_link);
@@ -184,14 +185,16 @@ static bool deliver_to(struct process *p, struct thread *target, int signo, stru
 	else if (!wants(target, signo))
 		taker = nullptr;
 	if (taker != nullptr && default_is_fatal(signo) && signal_action_get(p, signo).handler == SIG_DFL &&
-	    !p->unkillable && !(SIGNALS_DUMP & bit)) {
+	    !p->unkillable && !(SIGNALS_SYNCHRONOUS & bit)) {
 		process_group_exit_begin(p, signo);
 		return false;
 	}
-	signal_queue(p, target != nullptr ? &process_thread_of(target)->pending : &p->pending, signo, e);
+	/* First, so that a fault between the two leaves nobody with a signal it does not look for. */
 	if (taker != nullptr)
 		signal_wake(p, taker);
-	else
+	FAULT_POINT(signal_queued);
+	signal_queue(p, target != nullptr ? &process_thread_of(target)->pending : &p->pending, signo, e);
+	if (taker == nullptr)
 		wait_wake_all(&p->signal_wait->queue);
 	return true;
 }
@@ -218,6 +221,7 @@ static int send(struct process *p, uint32_t tid, int signo, const struct signal_
 	if (e == nullptr && signo >= SIGRTMIN && info != nullptr && info->code != SI_USER)
 		return -EAGAIN;
 	spin_lock(&p->signal_lock);
+	FAULT_POINT(signal_send);
 	if (tid != 0) {
 		target = find_thread(p, tid);
 		if (target == nullptr)

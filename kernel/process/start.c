@@ -33,24 +33,47 @@ static void open_console(void)
 	file_put(f);
 }
 
-static void init_main(void *arg)
-{
-	char *path = arg;
-	const char *const argv[] = {path, nullptr};
-	const char *const envp[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", nullptr};
+static const char *init_path;
 
-	open_console();
-	int error = exec_kernel(path, argv, envp);
+[[noreturn]] static void run_init(void)
+{
+	const char *const argv[] = {init_path, nullptr};
+	const char *const envp[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", nullptr};
+	int error = exec_kernel(init_path, argv, envp);
+
 	if (error != 0) {
 		log_error("process: cannot execute %s, the first process (error %d): name another with init= on the "
 			  "kernel command line; the machine is switched off",
-			  path, error);
+			  init_path, error);
 		log_settle();
 		(void)nucleus_power(POWER_OFF);
 		process_group_exit(127 << 8);
 	}
-	kfree(path);
 	gate_resume();
+}
+
+static void init_main(void *arg)
+{
+	(void)arg;
+	open_console();
+	run_init();
+}
+
+void process_init_anew(const char *why)
+{
+	enum { STARTS_MAX = 8 };
+	static uint32_t starts;
+
+	if (++starts > STARTS_MAX) {
+		log_error("process: PID 1 cannot go on (%s) and was started anew %u times; the machine is switched off",
+			  why, STARTS_MAX);
+		log_settle();
+		(void)nucleus_power(POWER_OFF);
+	}
+	log_error("process: PID 1 cannot go on (%s): %s is started anew as PID 1", why, init_path);
+	process_thread_current()->in_event = false;
+	signal_set_blocked_current(0);
+	run_init();
 }
 
 static int give_resources(struct process *p)
@@ -88,21 +111,22 @@ int process_start_init(const char *path)
 {
 	struct process *p = process_create();
 	struct pid *pid = kmalloc(sizeof(*pid));
-	char *own_path = kstrdup(path);
+	init_path = kstrdup(path);
 	struct thread *t;
 	int error = -ENOMEM;
 
-	if (p == nullptr || pid == nullptr || own_path == nullptr)
+	if (p == nullptr || pid == nullptr || init_path == nullptr)
 		goto fail;
 	p->cred.cap_permitted = p->cred.cap_effective = p->cred.cap_bounding = ALL_CAPABILITIES;
 	p->unkillable = true;
 	(void)strlcpy(p->name, "init", sizeof(p->name));
 	error = give_resources(p);
 	if (error == 0)
-		error = thread_create("init", &component_process, 0, init_main, own_path, &t);
+		error = thread_create("init", &component_process, 0, init_main, nullptr, &t);
 	if (error != 0)
 		goto fail;
 	process_thread_state_init(t);
+	process_thread_of(t)->no_program = true;
 	init_process = p;
 	error = link_init(p, pid, t);
 	KASSERT(error == 0 && p->pid == 1);

@@ -7,8 +7,8 @@
  * continues. Children are looked at under process_tree_lock; what is found is taken there and
  * copied out after the lock is dropped.
  */
-#include "core.h"
 #include "internal.h"
+#include <kernel/fault_point.h>
 #include <kernel/user.h>
 #include <lib/string.h>
 
@@ -61,13 +61,10 @@ static bool take_zombie(struct wait_request *r, struct process *child) REQUIRES(
 {
 	if (!(r->options & WEXITED) || child->state != PROCESS_ZOMBIE)
 		return false;
-	found(r, child,
-	      !(child->exit_status & 0x7f)	   ? CLD_EXITED
-	      : child->exit_status & STATUS_DUMPED ? CLD_DUMPED
-						   : CLD_KILLED,
-	      child->exit_status);
+	found(r, child, child->exit_status & 0x7f ? CLD_KILLED : CLD_EXITED, child->exit_status);
 	r->usage = child->dead_usage;
 	process_usage_add(&r->usage, &child->children_usage);
+	FAULT_POINT(wait_take);
 	if (!(r->options & WNOWAIT)) {
 		process_reap_locked(child);
 		r->reaped = child;
@@ -106,6 +103,7 @@ static bool look(struct wait_request *r, long *error)
 	bool any = false;
 
 	mutex_lock(&process_tree_lock);
+	FAULT_POINT(wait_look);
 	list_for_each(child, &p->children, sibling) {
 		if (!matches(r, child))
 			continue;
@@ -130,6 +128,7 @@ static long wait_for(struct wait_request *r)
 		if (interrupted != 0)
 			error = interrupted;
 	}
+	FAULT_POINT(wait_reaped);
 	if (r->reaped != nullptr)
 		process_put(r->reaped);
 	return error;
@@ -163,6 +162,7 @@ static long sys_wait4(int pid, user_addr status_at, uint32_t options, user_addr 
 	long error = wait_for(&r);
 	if (error != 0 || !r.found)
 		return error;
+	FAULT_POINT(wait_copy);
 	if (status_at.value != 0 && put_user(status_at, r.status) != 0)
 		return -EFAULT;
 	if (usage_to_user(usage_at, &r.usage) != 0)
@@ -182,10 +182,10 @@ static int info_to_user(user_addr at, const struct wait_request *r)
 		info.code = r->code;
 		info.child.pid = r->pid;
 		info.child.uid = r->uid;
-		info.child.status = r->code == CLD_EXITED			     ? r->status >> 8 & 0xff
-				    : r->code == CLD_KILLED || r->code == CLD_DUMPED ? r->status & 0x7f
-				    : r->code == CLD_STOPPED			     ? r->status >> 8
-										     : SIGCONT;
+		info.child.status = r->code == CLD_EXITED    ? r->status >> 8 & 0xff
+				    : r->code == CLD_KILLED  ? r->status & 0x7f
+				    : r->code == CLD_STOPPED ? r->status >> 8
+							     : SIGCONT;
 	}
 	/* Linux writes the fields up to si_status and leaves the rest alone. */
 	return copy_to_user(at, &info, offsetof(struct signal_info, child.status) + sizeof(int32_t));

@@ -10,7 +10,12 @@
 #include "table.h"
 #include "table_slots.h"
 
+#include <kernel/fault_point.h>
+#include <kernel/guard.h>
+#include <kernel/log.h>
 #include <kernel/process.h>
+
+DECLARE_COMPONENT(vfs);
 
 int32_t descriptor_ceiling = TABLE_MAX;
 
@@ -73,6 +78,7 @@ void file_table_get(struct file_table *t)
 
 static void close_file(struct file_table *t, struct file *f)
 {
+	FAULT_POINT(exit_close);
 	/* POSIX: closing any descriptor of a file drops the process's record locks on it. */
 	if (f->inode != nullptr)
 		file_locks_release_owner(f->inode, t);
@@ -84,8 +90,11 @@ void file_table_put(struct file_table *t)
 	if (t == nullptr || __atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	struct slots *s = &t->slots;
-	for (size_t n = 0; (n = bitmap_find_set(s->used, s->capacity, n)) < s->capacity; n++)
-		close_file(t, slot_get(s, (uint32_t)n));
+	for (size_t n = 0; (n = bitmap_find_set(s->used, s->capacity, n)) < s->capacity; n++) {
+		/* A fault in one must not keep the others open: somebody may wait for the end of a pipe. */
+		if (!guard_run_void(&component_vfs, close_file(t, slot_get(s, (uint32_t)n))))
+			log_error("vfs: descriptor %u of a table that ends cannot be closed", (unsigned)n);
+	}
 	table_free(t);
 }
 

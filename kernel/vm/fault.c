@@ -13,6 +13,7 @@
  * process. POSIX.1-2017 mmap: beyond a file's end is SIGBUS.
  */
 #include "vm_internal.h"
+#include <kernel/fault_point.h>
 #include <kernel/guard.h>
 
 #include <arch/page_ops.h>
@@ -83,7 +84,9 @@ static int fault_anonymous(struct vm_space *s, struct vm_area *a, const struct f
 	a->cluster = MAX(want, 1u);
 	a->next_fault = f->va + n * PAGE_SIZE;
 	uint32_t prot = prot_of_fault(a->prot, f->exec);
+	FAULT_POINT(fault_page);
 	int error = pages_map(s, f->va, pages, n, prot);
+	FAULT_POINT(fault_map);
 	if (error == 0)
 		return 0;
 	while (n > 1)
@@ -216,6 +219,7 @@ static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault 
 		return -ENOMEM;
 	if (old != vm_zero_page)
 		page_copy(page_address(fresh), page_address(old));
+	FAULT_POINT(fault_copy);
 	do {
 		result = nucleus_space_replace(s->handle, f->va, page_pfn(fresh), prot);
 	} while (result == -ENOMEM && page_relieve_nucleus());
@@ -270,10 +274,12 @@ static int grow_stack(struct vm_space *s, struct vm_area *a, uint64_t va) REQUIR
 
 static int fault_locked(struct vm_space *s, const struct fault *f) NO_THREAD_SAFETY
 {
+	FAULT_POINT(fault_begin);
 	struct vm_area *a = area_find(s, f->va);
 
 	if (!a)
 		return -EFAULT;
+	FAULT_POINT(fault_area);
 	if (unlikely(f->va < area_start(a))) {
 		if (!(a->flags & AREA_GROWS_DOWN))
 			return -EFAULT;

@@ -8,6 +8,8 @@
  */
 #include "vm_internal.h"
 
+#include <kernel/fault_point.h>
+#include <kernel/guard.h>
 #include <kernel/log.h>
 #include <kernel/page_table_walk.h>
 #include <kernel/random.h>
@@ -97,7 +99,12 @@ static int clone_area(struct vm_space *d, struct vm_space *s, struct vm_area *a)
 	area_insert(d, copy);
 	if (a->flags & (AREA_SPECIAL | AREA_WIPE_ON_FORK))
 		return 0;
-	return pages_clone(d, s, a);
+	/* Pages may be mapped that are not yet counted. */
+	d->unsure = true;
+	int error = pages_clone(d, s, a);
+	d->unsure = false;
+	FAULT_POINT(clone_area);
+	return error;
 }
 
 int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
@@ -108,6 +115,8 @@ int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
 	if (error)
 		return error;
 	range_tree_init(&d->areas, USER_MIN);
+	/* From here on whoever made it can give it back, whatever happens. */
+	*out = d;
 	write_lock(&src->lock);
 	d->brk_start = src->brk_start;
 	d->brk = src->brk;
@@ -123,11 +132,10 @@ int vm_space_clone(struct vm_space *src, struct vm_space **out) NO_THREAD_SAFETY
 		publish(d);
 	write_unlock(&src->lock);
 	if (error) {
+		*out = nullptr;
 		vm_space_put(d);
-		return error;
 	}
-	*out = d;
-	return 0;
+	return error;
 }
 
 bool vm_space_is_shared(struct vm_space *s)
@@ -195,8 +203,8 @@ static void retry_zombies(void)
 	spin_unlock(&all_lock);
 }
 
-/* Nobody refers to it any more. */
-static void destroy(struct vm_space *s)
+/* Nobody refers to it any more. After a fault in it it is called again. True: all is gone but the structure itself. */
+static bool destroy_steps(struct vm_space *s)
 {
 	struct list dead = LIST_INIT(dead);
 	struct range_node *n;
@@ -204,25 +212,42 @@ static void destroy(struct vm_space *s)
 	spin_lock(&all_lock);
 	list_remove(&s->all);
 	spin_unlock(&all_lock);
-	write_lock(&s->lock);
-	while ((n = range_last(&s->areas))) {
-		struct vm_area *a = area_of(n);
+	do {
+		write_lock(&s->lock);
+		n = range_last(&s->areas);
+		if (n) {
+			struct vm_area *a = area_of(n);
 
-		pages_unmap(s, a, area_start(a), area_end(a));
-		area_remove(s, a, &dead);
-	}
-	write_unlock(&s->lock);
-	areas_bury(&dead);
+			pages_unmap(s, a, area_start(a), area_end(a));
+			FAULT_POINT(exit_space_pages);
+			area_remove(s, a, &dead);
+		}
+		write_unlock(&s->lock);
+		/* One by one, so that a fault on the way loses one at the most. */
+		areas_bury(&dead);
+	} while (n);
 	/* An exiting thread gives its space up from inside. */
 	if (!vm_current() || vm_current() == s)
 		nucleus_space_use(0);
-	if (destroy_tables(s)) {
+	if (destroy_tables(s))
+		return true;
+	spin_lock(&all_lock);
+	list_push_back(&zombies, &s->all);
+	spin_unlock(&all_lock);
+	return false;
+}
+
+static void destroy(struct vm_space *s)
+{
+	/* Counts that may be wrong are not given back. */
+	long gone = s->unsure ? -EFAULT : guard_run(&component_vm, destroy_steps(s));
+
+	if (gone == -EFAULT && !s->unsure)
+		gone = guard_run(&component_vm, destroy_steps(s));
+	if (gone == -EFAULT)
+		log_error("vm: an address space is lost with %lu resident pages", s->resident);
+	else if (gone != 0)
 		kfree(s);
-	} else {
-		spin_lock(&all_lock);
-		list_push_back(&zombies, &s->all);
-		spin_unlock(&all_lock);
-	}
 }
 
 static struct vm_space *take_orphan(void)
@@ -309,8 +334,6 @@ int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_
 			.shared = a->flags & AREA_SHARED,
 			.locked = a->flags & AREA_LOCKED,
 			.resident_pages = pages_count(s, n->start, n->end),
-			.dont_dump = a->flags & AREA_DONT_DUMP,
-			.special = a->special != nullptr,
 			.file = a->file,
 			.label = label_of(a),
 		};

@@ -13,6 +13,7 @@
 
 #include <abi/errno.h>
 #include <abi/mman.h>
+#include <kernel/component.h>
 #include <kernel/file.h>
 #include <kernel/lock.h>
 #include <kernel/page.h>
@@ -20,6 +21,8 @@
 #include <kernel/vm.h>
 #include <lib/range_tree.h>
 #include <lib/types.h>
+
+DECLARE_COMPONENT(vm);
 
 #define USER_MIN    0x10000ull		   /* nothing is mapped below (vm.mmap_min_addr) */
 #define STACK_GAP   (256ull << PAGE_SHIFT) /* kept free below a growing stack */
@@ -64,6 +67,7 @@ struct vm_space {
 	struct range_tree areas GUARDED_BY(&lock);
 	uint32_t area_count GUARDED_BY(&lock);
 	uint32_t refs; /* atomic */
+	bool unsure;   /* pages may be mapped that are not counted: a copy is being made */
 	uint32_t handle;
 	uint64_t serial;				/* no other space has or had it */
 	uint64_t root;					/* frame of the top-level table */

@@ -2,9 +2,9 @@
 /*
  * Runs the test programs beside it (/test/NAME), all in the order of their names or those named as
  * arguments
- * ("NAME" or "NAME:CASE") or all but some ("-NAME"), as subtests of one KTAP report, and ends with a line of totals.
- * A program during which the kernel complained of the order of its locks has failed.
- * Used as init.run=/test/run. The exit status is 0 when all passed.
+ * ("NAME" or "NAME:CASE") or all but some ("-NAME", and those called alone_ something, which must be named), as
+ * subtests of one KTAP report, and ends with a line of totals. A program during which the kernel complained of the
+ * order of its locks has failed. Used as init.run=/test/run. The exit status is 0 when all passed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -34,7 +34,8 @@ static size_t list_programs(char **names)
 		exit(2);
 	}
 	for (struct dirent *entry; (entry = readdir(dir)) != nullptr;) {
-		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "run") != 0 && count < PROGRAMS_MAX)
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "run") != 0 &&
+		    strncmp(entry->d_name, "alone_", 6) != 0 && count < PROGRAMS_MAX)
 			names[count++] = strdup(entry->d_name);
 	}
 	closedir(dir);

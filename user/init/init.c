@@ -124,10 +124,11 @@ static void console_ended(struct console *console, int status)
 static bool reap(pid_t wanted, int *wanted_status)
 {
 	bool found = false;
+	int tries = 8; /* the kernel faulted in the call */
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid < 0 && errno == EFAULT && tries-- > 0)) {
 		if (pid == wanted) {
 			*wanted_status = status;
 			found = true;

@@ -150,7 +150,7 @@ static int show_stray(struct text_buffer *b, void *)
 }
 
 /* The next word of [*p, end); its length, 0 at the end. */
-static size_t next_word(const char **p, const char *end, const char **word)
+size_t stray_next_word(const char **p, const char *end, const char **word)
 {
 	while (*p < end && (**p == ' ' || **p == '\n'))
 		(*p)++;
@@ -160,7 +160,7 @@ static size_t next_word(const char **p, const char *end, const char **word)
 	return (size_t)(*p - *word);
 }
 
-static bool parse_number(const char *word, size_t length, uint64_t *out)
+bool stray_parse_number(const char *word, size_t length, uint64_t *out)
 {
 	*out = 0;
 	for (size_t i = 0; i < length; i++) {
@@ -176,13 +176,13 @@ static long write_stray(const char *text, size_t n, void *)
 	const char *p = text, *end = text + n, *word, *name;
 	uint64_t seed = 0;
 
-	if (next_word(&p, end, &word) != 4 || memcmp(word, "case", 4) != 0)
+	if (stray_next_word(&p, end, &word) != 4 || memcmp(word, "case", 4) != 0)
 		return -EINVAL;
-	size_t name_length = next_word(&p, end, &name);
-	size_t length = next_word(&p, end, &word);
+	size_t name_length = stray_next_word(&p, end, &name);
+	size_t length = stray_next_word(&p, end, &word);
 	if (length == 4 && memcmp(word, "seed", 4) == 0) {
-		length = next_word(&p, end, &word);
-		if (!parse_number(word, length, &seed))
+		length = stray_next_word(&p, end, &word);
+		if (!stray_parse_number(word, length, &seed))
 			return -EINVAL;
 	} else if (length != 0) {
 		return -EINVAL;
@@ -205,6 +205,7 @@ static const struct proc_file stray_file = {
 static int start_stray(void)
 {
 	proc_register(&stray_file);
+	stray_points_init();
 	return 0;
 }
 

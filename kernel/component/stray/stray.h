@@ -43,6 +43,13 @@ void stray_write_kernel_text(uint64_t address);
 void stray_write_thread_record(uint64_t address);
 void stray_write_entry_page(uint64_t address);
 
+/* stray.c: the next word of [*p, end), its length, 0 at the end; and a word as a number. */
+size_t stray_next_word(const char **p, const char *end, const char **word);
+bool stray_parse_number(const char *word, size_t length, uint64_t *out);
+
+/* points.c */
+void stray_points_init(void);
+
 /* arch: forbidden instructions. The list ends with a case without a name. */
 extern const struct stray_case stray_arch_cases[];
 

@@ -28,6 +28,7 @@ struct component {
 	uint64_t bytes, allocations; /* live, by allocation tag */
 	struct list threads;	     /* its kernel threads; core's */
 	uint32_t thread_count;
+	uint32_t pausing; /* core: threads that faulted and have yet to go on */
 	bool stopping, failed, down;
 };
 enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER, STAGE_LATE, STAGE_COUNT };

@@ -16,6 +16,7 @@
 struct process;
 struct guard;
 struct component;
+struct service;
 
 #define HELD_LOCKS_MAX 16
 
@@ -24,6 +25,7 @@ struct thread {
 	struct component *component; /* home component: carries the right to elevate, pays for allocations */
 	struct guard *guards;	     /* innermost first */
 	bool storm;		     /* nothing but faults: it ends */
+	bool stack_freed;	     /* the reaper's */
 	bool interruptible;	     /* parked so that a signal wakes it; atomic */
 	uint32_t tid;
 	uint32_t reliefs_seen; /* page_relieve_nucleus: of all that gave memory back */
@@ -33,8 +35,9 @@ struct thread {
 	struct list process_link; /* in process->threads */
 	void (*entry)(void *arg); /* kernel threads */
 	void *arg;
-	uint32_t exited; /* set to 1 by the nucleus when the thread can never run again */
-	uint32_t wake_reason;
+	struct service *service;    /* of a thread that a fault does not end (core/service.h) */
+	uint32_t exited;	    /* set to 1 by the nucleus when the thread can never run again */
+	uint32_t exit_step;	    /* of thread_exit: what was begun is not begun again after a fault */
 	struct list component_link; /* kernel threads: in component->threads */
 	struct list waits;	    /* of struct waiter: the wait queues it is in, newest first */
 	uint32_t wait_count;

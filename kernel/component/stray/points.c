@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc/stray_points, in debug builds: the fault points (kernel/fault_point.h), one a line, then what became of the
+ * armed one. Writing `NAME thread COMM pass N faults M` arms a point: the N-th to (N + M - 1)-th passing by threads of
+ * that name fault (both 1 if left out); `none` disarms.
+ */
+#include "stray.h"
+
+#include <abi/errno.h>
+#include <kernel/component.h>
+#include <kernel/fault_point.h>
+#include <kernel/text.h>
+#include <kernel/vfs.h>
+#include <lib/string.h>
+
+DECLARE_COMPONENT(stray);
+
+#if STELLUX_DEBUG
+
+static int show_points(struct text_buffer *b, void *)
+{
+	uint32_t passed, faulted, armed = __atomic_load_n(&fault_point_armed, __ATOMIC_RELAXED);
+
+	for (uint32_t i = FAULT_POINT_NONE + 1; i < FAULT_POINT_END; i++)
+		text_printf(b, "point %s\n", fault_point_name(i));
+	fault_point_counts(&passed, &faulted);
+	text_printf(b, "armed %s passed %u faulted %u\n", armed == FAULT_POINT_NONE ? "none" : fault_point_name(armed),
+		    passed, faulted);
+	return 0;
+}
+
+static uint32_t find_point(const char *name, size_t length)
+{
+	for (uint32_t i = FAULT_POINT_NONE + 1; i < FAULT_POINT_END; i++) {
+		const char *own = fault_point_name(i);
+
+		if (strlen(own) == length && memcmp(own, name, length) == 0)
+			return i;
+	}
+	return FAULT_POINT_NONE;
+}
+
+static bool word_is(const char *word, size_t n, const char *what)
+{
+	return n == strlen(what) && memcmp(word, what, n) == 0;
+}
+
+static long write_points(const char *text, size_t n, void *)
+{
+	const char *p = text, *end = text + n, *word;
+	char thread[16] = "";
+	uint64_t pass = 1, faults = 1;
+	size_t length = stray_next_word(&p, end, &word);
+
+	if (word_is(word, length, "none")) {
+		fault_point_arm(FAULT_POINT_NONE, "", 1, 0);
+		return (long)n;
+	}
+	uint32_t point = find_point(word, length);
+	if (point == FAULT_POINT_NONE)
+		return -EINVAL;
+	while ((length = stray_next_word(&p, end, &word)) != 0) {
+		const char *value;
+		size_t value_length = stray_next_word(&p, end, &value);
+
+		if (word_is(word, length, "thread") && value_length > 0 && value_length < sizeof(thread))
+			memcpy(thread, value, value_length);
+		else if (word_is(word, length, "pass") && stray_parse_number(value, value_length, &pass) && pass > 0)
+			continue;
+		else if (!word_is(word, length, "faults") || !stray_parse_number(value, value_length, &faults))
+			return -EINVAL;
+	}
+	if (thread[0] == '\0')
+		return -EINVAL;
+	fault_point_arm(point, thread, (uint32_t)pass, (uint32_t)faults);
+	return (long)n;
+}
+
+static const struct proc_file points_file = {
+	.component = &component_stray,
+	.name = "stray_points",
+	.mode = 0600,
+	.show = show_points,
+	.write = write_points,
+};
+
+void stray_points_init(void)
+{
+	proc_register(&points_file);
+}
+
+#else
+
+void stray_points_init(void)
+{
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What becomes of a process when the kernel faults while it works for it, outside of any guard.
+ *
+ * The process pays: it is killed, as if by SIGKILL. Not so one that is ending already, whose end goes on with the next
+ * step (exit.c); and not PID 1, which the machine cannot do without: its system call fails with EFAULT, an event
+ * (a page fault, a signal) is tried again, and where neither can be its program is started anew.
+ *
+ * Calls that make something of several parts (clone, exec) run under a guard of their own and fail with EFAULT.
+ */
+#include "event.h"
+#include "internal.h"
+#include <arch/gates.h>
+#include <kernel/log.h>
+
+uint32_t process_exit_losses;
+
+constexpr uint8_t EVENT_TRIES = 3, GROUP_EXIT_TRIES = 2;
+
+void process_exit_loss(struct thread *t, const char *verb, const char *what)
+{
+	__atomic_fetch_add(&process_exit_losses, 1, __ATOMIC_RELAXED);
+	log_error("process: the end of %s, thread %u: %s %s", t->name, t->tid, what, verb);
+}
+
+void process_fault_landed(void)
+{
+	/* Where it waits is noted on the stack that is about to go. */
+	futex_thread_exit(process_thread_current());
+}
+
+/* Returns only to its program. */
+[[noreturn]] static void init_goes_on(struct thread *t)
+{
+	struct process_thread *s = process_thread_of(t);
+	bool storm = t->storm;
+
+	t->storm = false;
+	if (s->no_program || t->process->group_exit)
+		process_init_anew("its program was being replaced");
+	if (storm)
+		process_init_anew("a storm of faults");
+	signal_mask_restore();
+	kick_restore();
+	if (!s->in_event) {
+		log_error("process: a system call of PID 1 fails with EFAULT: the kernel faulted in it");
+		gate_exit(-EFAULT);
+	}
+	if (++s->event_faults > EVENT_TRIES)
+		process_init_anew("the kernel faults whenever it serves it");
+	s->in_event = false;
+	log_error("process: what the kernel did for PID 1 when it faulted is tried again");
+	gate_resume();
+}
+
+void process_fault_exit(void)
+{
+	struct thread *t = thread_current();
+	struct process *p = t->process;
+	struct process_thread *s = process_thread_of(t);
+
+	if (s->exit_begun)
+		process_exit_goes_on();
+	if (p == init_process)
+		init_goes_on(t);
+	log_error("process: %s[%u] is killed: the kernel faulted while it worked for it", p->name, p->pid);
+	if (s->fault_exits++ < GROUP_EXIT_TRIES)
+		process_group_exit(SIGKILL);
+	process_thread_end(SIGKILL);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel's own threads begin anew after a fault, and what waited for them is not lost. */
+#include "ktest.h"
+
+#include <kernel/component.h>
+#include <kernel/fault_point.h>
+#include <kernel/guard.h>
+#include <kernel/lock.h>
+#include <kernel/log.h>
+#include <kernel/timer.h>
+
+DECLARE_COMPONENT(core);
+
+enum { TIMERS = 4 };
+static struct timer timers[TIMERS];
+static uint32_t fired[TIMERS];
+static struct timer bad;
+static uint32_t bad_calls, bad_faults;
+
+/* No constant, so that the compiler does not see what comes. */
+static volatile uint64_t nowhere = 0x10;
+
+static uint32_t load(const uint32_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_SEQ_CST);
+}
+
+static void expire(struct timer *t)
+{
+	__atomic_fetch_add(&fired[t - timers], 1, __ATOMIC_SEQ_CST);
+}
+
+/* Faults in its first calls. */
+static void expire_badly(struct timer *)
+{
+	if (__atomic_fetch_add(&bad_calls, 1, __ATOMIC_SEQ_CST) < load(&bad_faults))
+		*(volatile uint64_t *)nowhere = 1;
+}
+
+static void arm_all(void)
+{
+	uint64_t now = ktest_now();
+
+	for (int i = 0; i < TIMERS; i++) {
+		if (timers[i].expire != nullptr)
+			(void)timer_cancel(&timers[i]);
+		else
+			timer_init(&timers[i], expire);
+		__atomic_store_n(&fired[i], 0, __ATOMIC_SEQ_CST);
+		timer_arm(&timers[i], now + (uint64_t)(i + 1) * MS);
+	}
+}
+
+static bool all_fired(void)
+{
+	for (int i = 0; i < TIMERS; i++)
+		if (load(&fired[i]) == 0)
+			return false;
+	return true;
+}
+
+/* One timer's callback faults `faults` times while others are pending. */
+static void let_a_timer_fault(uint32_t faults)
+{
+	__atomic_store_n(&bad_calls, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&bad_faults, faults, __ATOMIC_SEQ_CST);
+	timer_init(&bad, expire_badly);
+	arm_all();
+	timer_arm(&bad, ktest_now() + MS * 3 / 2);
+	EXPECT(WAIT_UNTIL(all_fired()));
+}
+
+static void timers_go_on(void)
+{
+	uint32_t faults = load(&component_core.faults), restarts = load(&component_core.restarts);
+
+	let_a_timer_fault(1);
+	/* Called once more, since what it had to do may not be done. */
+	EXPECT(WAIT_UNTIL(load(&bad_calls) == 2));
+	EXPECT_EQ(load(&component_core.faults), faults + 1);
+	EXPECT_EQ(load(&component_core.restarts), restarts + 1);
+	/* But not for ever. */
+	let_a_timer_fault(UINT32_MAX);
+	EXPECT(WAIT_UNTIL(load(&bad_calls) == 4));
+	sleep_ns(50 * MS);
+	EXPECT_EQ(load(&bad_calls), 4);
+	/* Who waits for a callback that faulted does not wait for ever. */
+	EXPECT(!timer_cancel(&bad));
+	EXPECT(!component_core.down);
+	arm_all();
+	EXPECT(WAIT_UNTIL(all_fired()));
+}
+
+#if STELLUX_DEBUG
+
+static void nothing(void *)
+{
+}
+
+/* The thread faults at each of its steps; what it had to do is done all the same. */
+static void fault_in(enum fault_point point, const char *thread, void (*work)(void))
+{
+	uint32_t passed = 0, faulted = 0;
+
+	fault_point_arm(point, thread, 1, 1);
+	for (int i = 0; i < 100 && faulted == 0; i++) {
+		work();
+		fault_point_counts(&passed, &faulted);
+	}
+	fault_point_arm(FAULT_POINT_NONE, "", 1, 0);
+	if (!EXPECT_EQ(faulted, 1))
+		log_error("ktest: point %s was passed %u times", fault_point_name(point), passed);
+	EXPECT(!component_core.down);
+	work();
+}
+
+static void use_timers(void)
+{
+	arm_all();
+	EXPECT(WAIT_UNTIL(all_fired()));
+}
+
+/* Threads' pages come back: there are more of them than memory would have room for if they did not. */
+static void end_a_thread(void)
+{
+	struct thread *t = start_thread(nothing, nullptr, -1);
+
+	if (t == nullptr)
+		return;
+	uint32_t h = handle_of(t);
+	EXPECT(WAIT_UNTIL(nucleus_thread_get_times(h) == -ESRCH));
+}
+
+static struct spinlock some_lock = SPINLOCK_INIT(RANK_NONE);
+
+/* With a lock held the log thread has to do the rest. */
+static void say_something(void)
+{
+	spin_lock(&some_lock);
+	log_info("ktest: a line for the log thread");
+	spin_unlock(&some_lock);
+	sleep_ns(MS);
+}
+
+static long fault(void *)
+{
+	*(volatile uint64_t *)nowhere = 1;
+	return 0;
+}
+
+static void fail_a_component(void)
+{
+	EXPECT_EQ(guarded(fault, nullptr), -EFAULT);
+	sleep_ns(MS);
+}
+
+static void each_step(void)
+{
+	fault_in(FAULT_POINT_timer_take, "timer", use_timers);
+	fault_in(FAULT_POINT_timer_expire, "timer", use_timers);
+	fault_in(FAULT_POINT_timer_expired, "timer", use_timers);
+	fault_in(FAULT_POINT_reaper_take, "reaper", end_a_thread);
+	fault_in(FAULT_POINT_reaper_stack, "reaper", end_a_thread);
+	fault_in(FAULT_POINT_reaper_page, "reaper", end_a_thread);
+	fault_in(FAULT_POINT_log_print, "log", say_something);
+	fault_in(FAULT_POINT_components_look, "components", fail_a_component);
+	use_timers();
+}
+
+KTEST_SUITE(services, KTEST("timers fire after one of them faulted", timers_go_on),
+	    KTEST("a fault at each step of the kernel's threads", each_step));
+
+#else
+
+KTEST_SUITE(services, KTEST("timers fire after one of them faulted", timers_go_on));
+
+#endif
