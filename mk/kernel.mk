@@ -58,7 +58,7 @@ define compile-half
 $(B)/$(1)/%.c.o: %.c $(B)/$(1)/flags
 	$$(call say,CC,$(1) $$<)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CLANG) $$(KERNEL_CFLAGS) $(2) -MMD -MP -MJ $$(@:.o=.json) -c $$< -o $$@
+	$$(Q)$$(CLANG) $$(KERNEL_CFLAGS) $(2) $$(LATE_CFLAGS) -MMD -MP -MJ $$(@:.o=.json) -c $$< -o $$@
 
 $(B)/$(1)/%.S.o: %.S $(B)/$(1)/flags
 	$$(call say,AS,$(1) $$<)
@@ -67,6 +67,9 @@ $(B)/$(1)/%.S.o: %.S $(B)/$(1)/flags
 endef
 $(eval $(call compile-half,n,$(NUCLEUS_INCLUDES)))
 $(eval $(call compile-half,k,$(KERNEL_INCLUDES)))
+
+# Of system calls the function that is called is the outermost: dispatch has no frame, and costs none.
+$(B)/k/kernel/core/syscall.c.o: LATE_CFLAGS := -foptimize-sibling-calls
 
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): KERNEL_CFLAGS += $(LIBFDT_INCLUDES)
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): $(LIBFDT)/.version

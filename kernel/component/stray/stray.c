@@ -47,6 +47,8 @@ static const struct stray_case write_cases[] = {
 	STRAY_CASE("write-thread-record", "write to a thread's saved registers", stray_choose_thread_record,
 		   stray_write_thread_record),
 	STRAY_CASE("write-entry-page", "write to a CPU's entry page", stray_choose_entry_page, stray_write_entry_page),
+	STRAY_CASE("write-by-memset", "overwrite an instruction of the nucleus by a shared function",
+		   stray_choose_nucleus_text, stray_write_by_memset),
 	{},
 };
 

@@ -42,6 +42,7 @@ void stray_write_nucleus_text(uint64_t address);
 void stray_write_kernel_text(uint64_t address);
 void stray_write_thread_record(uint64_t address);
 void stray_write_entry_page(uint64_t address);
+void stray_write_by_memset(uint64_t address); /* the report has to name it, not what it calls */
 
 /* stray.c: the next word of [*p, end), its length, 0 at the end; and a word as a number. */
 size_t stray_next_word(const char **p, const char *end, const char **word);

@@ -7,6 +7,7 @@
 #include "stray.h"
 
 #include <kernel/thread.h>
+#include <lib/string.h>
 
 constexpr uint8_t RUBBISH = 0xa5;
 
@@ -47,4 +48,12 @@ constexpr uint8_t RUBBISH = 0xa5;
 [[gnu::noinline]] void stray_write_entry_page(uint64_t address)
 {
 	write_to(address);
+}
+
+[[gnu::noinline]] void stray_write_by_memset(uint64_t address)
+{
+	/* No constant, or the compiler would do without the function. */
+	volatile size_t n = 3;
+
+	memset((void *)address, RUBBISH, n);
 }
