@@ -149,6 +149,7 @@ static const struct {
 	{"oom_score", 0444, ALL},
 	{"oom_score_adj", 0644, ALL},
 	{"coredump_filter", 0644, ALL},
+	{"timers", 0444, ALL},
 	{"timerslack_ns", 0666, ALL},
 	{"cgroup", 0444, ALL},
 	{"loginuid", 0644, ALL},
