@@ -7,8 +7,9 @@ privilege-report: $(B)/stellux.elf ## how much code is privileged, every bracket
 	$(Q)$(PYTHON) tools/privilege-report --arch $(ARCH) --build $(B) --objdump $(OBJDUMP) --symbolizer $(SYMBOLIZER)
 
 .PHONY: mutate
-mutate: need ## breaks the nucleus on purpose, once per patch of test/mutation; each must fail a test
-	$(Q)$(PYTHON) tools/mutate --make '$(MAKE)' --select '$(TEST)' $(TEST_ARCHES:%=--arch %) $(if $(JOBS),--jobs $(JOBS))
+mutate: need ## breaks the kernel on purpose, once per patch of test/mutation; each must fail a test (SAMPLE=n: only n, SEED=n)
+	$(Q)$(PYTHON) tools/mutate --make '$(MAKE)' --select '$(TEST)' $(TEST_ARCHES:%=--arch %) $(if $(JOBS),--jobs $(JOBS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(SAMPLE),--sample $(SAMPLE))
 
 FORMATTED = $(shell git ls-files '*.c' '*.h')
 .PHONY: format format-check

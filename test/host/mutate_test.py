@@ -40,6 +40,8 @@ slow) echo "  FAIL $test 1 passed, 2 FAILED (9.0 s)"; echo "       - 3 tests pla
     echo "       - did not end within 9 s" ;;
 slow-and-fails) echo "  FAIL $test 1 passed, 2 FAILED (9.0 s)"; echo "       - spaces: an overlap is refused"
     echo "       - did not end within 9 s" ;;
+programs) echo "  FAIL $test 0 passed, 1 FAILED (0.1 s)"; [ "$UTEST" = "a b:c" ] || { echo "1 passed, 0 failed"; exit 0; }
+    echo "       - only a and b:c were run" ;;
 stuck) echo "  FAIL $test 1 passed, 1 FAILED (60.0 s)"; echo "       - park: wakes up"
     echo "           # ktest.c:91: not so: the case did not end in time" ;;
 proofs) echo "  FAIL make kernel-ktest"; echo "check-opcodes: cli outside of a bracket" ;;
@@ -67,6 +69,9 @@ CASES = [
     ("not-built", SHARED, "disk", "test: t", {X: (True, "broken"), A: (True, "broken")}),
     ("not-linked", SHARED, "link", "test: t", {X: (True, "broken"), A: (True, "broken")}),
     ("no-test", SHARED, "fails", "why: none", {X: (True, "broken"), A: (True, "broken")}),
+    ("survivor-explained", SHARED, "goodgood", "test: t\nsurvives: it changes nothing", {X: (False, "survived"), A: (False, "survived")}),
+    ("killed-though-explained", SHARED, "fails", "test: t\nsurvives: not so", {X: (True, "killed"), A: (True, "killed")}),
+    ("programs", SHARED, "programs", "test: t\nprograms: a b:c", {X: (False, "killed"), A: (False, "killed")}),
     ("one-arch", "nucleus/arch/x86_64/verdict", "fails", "test: t", {X: (False, "killed")}),
     ("other-arch", "nucleus/arch/aarch64/verdict", "fails", "test: t", {A: (False, "killed")}),
     ("one-arch-says-its-head", SHARED, "fails", "test: t\narch: x86_64", {X: (False, "killed")}),
@@ -100,7 +105,7 @@ def main():
                    "runpy.run_path(sys.argv[0], run_name='__main__')")
         done = subprocess.run([sys.executable, "-c", program, str(TOP / "tools"), "--arch", X, "--arch", A, "--jobs", "2",
                                "--make", str(top / "make"), "--folder", str(top / "build/mutate")],
-                              cwd=top, capture_output=True, text=True, env={k: v for k, v in os.environ.items() if k != "KTEST"})
+                              cwd=top, capture_output=True, text=True, env={k: v for k, v in os.environ.items() if k not in ("KTEST", "UTEST")})
         print("".join(f"# {line}\n" for line in (done.stdout + done.stderr).splitlines()))
         said = {(arch, name): (bool(fault), verdict.strip()) for fault, verdict, arch, name in
                 re.findall(r"\] (FAULT )?(killed|timed out|survived|broken) +(\w+) ([\w-]+):", done.stdout)}
@@ -108,8 +113,14 @@ def main():
             for arch in (X, A):
                 results.append((said.pop((arch, name), None) == expected.get(arch), f"{name} on {arch}"))
         results.append((not said, f"nothing else was run {sorted(said)}"))
-        results.append((done.stdout.endswith("12 killed, 6 timed out, 2 survived, 15 broken\n"), "the last line counts them"))
+        results.append((done.stdout.endswith("16 killed, 6 timed out, 4 survived, 15 broken\n"), "the last line counts them"))
         results.append((done.returncode == 1, "faults make it fail"))
+        page = (top / f"doc/results/mutation-{X}.md").read_text()
+        results.append(("| `killed` | killed | " in page and "21 tried: 9 killed, 3 timed out, 2 survived, 7 broken." in page,
+                        "a page says what became of each"))
+        results.append(("- `survivor-explained`: it changes nothing\n- `survivor`: a fault" in page or
+                        "- `survivor`: a fault of the tests\n- `survivor-explained`: it changes nothing\n" in page,
+                        "and why it survived"))
         sources = [path.read_text() for path in top.glob("build/mutate/*/nucleus/**/verdict")]
         results.append((sources == ["good\n"] * 6, "every change was taken back"))
         calm = subprocess.run([sys.executable, str(TOP / "tools/mutate"), "--arch", X, "--select", "hang-allowed",
