@@ -55,6 +55,7 @@ void table_count(pte_t *entry, int delta);
  * freed. */
 [[nodiscard]] uint64_t table_unlink_empty(uint64_t root_phys, uint64_t va, uint64_t end);
 void table_free_chain(uint64_t chain);
+extern bool tables_remembered; /* some left the tree since the last shoot-down: to free them now is the end */
 /* Translates through the kernel view. false: nothing there. */
 bool kernel_translate(uint64_t va, uint64_t *phys);
 /* The same for addresses that lowered code gave, and only to memory: what reports may read. */

@@ -64,6 +64,7 @@ void shootdown(struct space *s, uint64_t va, uint64_t end)
 	arch_flush_local(s, va, end);
 	if (!CPU_FLUSHES_ALL)
 		ask_others(s);
+	tables_remembered = false;
 }
 
 void shootdown_all_look(void)

@@ -101,9 +101,13 @@ long call_space_destroy(uint32_t handle)
 		/* No thread, so no CPU has it loaded; CPUs that cache it by PCID or ASID see the new birth. */
 		/* Unmapping has pruned; only a map that ran out of tables can have left some. */
 		for (uint64_t i = 0; i <= (USER_END - 1) >> 39; i++)
-			if (pte_present(pte_load(&root[i])))
-				table_free_chain(table_unlink_empty(s->root_phys, i << 39,
-								    MIN((i + 1) << 39, (uint64_t)USER_END)));
+			if (pte_present(pte_load(&root[i]))) {
+				uint64_t end = MIN((i + 1) << 39, (uint64_t)USER_END);
+				uint64_t chain = table_unlink_empty(s->root_phys, i << 39, end);
+
+				shootdown(s, i << 39, end);
+				table_free_chain(chain);
+			}
 		memset(root, 0, PAGE_SIZE);
 		frame_table_free(s->root_phys);
 		frame_table_trim();

@@ -6,6 +6,7 @@
  */
 #include "frame/frames.h"
 #include "mmu/mmu.h"
+#include "report/report.h"
 
 static inline unsigned table_index(uint64_t va, unsigned level)
 {
@@ -62,6 +63,8 @@ void table_count(pte_t *entry, int delta)
 		f->mappings += (uint32_t)delta;
 }
 
+bool tables_remembered;
+
 /*
  * Unlinks the empty table that covers va at `level` and puts it into the chain. A CPU may still have the way to it
  * cached: its first word, which links the chain, must not look like an entry, and a page-aligned address does not.
@@ -81,11 +84,14 @@ static bool unlink_one(uint64_t root_phys, uint64_t va, unsigned level, uint64_t
 	table_count(slot, -1);
 	*(uint64_t *)direct_map(phys) = *chain;
 	*chain = phys;
+	tables_remembered = true;
 	return true;
 }
 
 void table_free_chain(uint64_t chain)
 {
+	if (chain && tables_remembered)
+		panic(nullptr, "page tables are freed before every CPU has forgotten them");
 	while (chain) {
 		uint64_t next = *(uint64_t *)direct_map(chain);
 

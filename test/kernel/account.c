@@ -47,6 +47,49 @@ static void call(void)
 		(void)nucleus_thread_clear_kick();
 }
 
+static struct {
+	uint32_t ready, go, over;
+} counted;
+
+/* Does nothing that would bring it into the nucleus before it counts. */
+static void call_when_told(void *)
+{
+	__atomic_store_n(&counted.ready, 1, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&counted.go, __ATOMIC_SEQ_CST))
+		;
+	call();
+	__atomic_store_n(&counted.over, 1, __ATOMIC_SEQ_CST);
+}
+
+static uint64_t calls_of(uint32_t cpu)
+{
+	struct account_cpu a = {};
+
+	if (EXPECT_EQ(nucleus_account_read(ACCOUNT_CPU, cpu), 0))
+		memcpy(&a, call_area(), sizeof(a));
+	return a.nucleus_call;
+}
+
+/* When the call that switches accounting on has returned, all CPUs count: not only once they are interrupted. */
+static void other_cpus_count_at_once(void)
+{
+	run_on(0);
+	for (int round = 0; round < 10; round++) {
+		counted.ready = counted.go = counted.over = 0;
+		uint64_t before = calls_of(1);
+
+		if (!start_thread(call_when_told, nullptr, 1) ||
+		    !EXPECT(WAIT_UNTIL(__atomic_load_n(&counted.ready, __ATOMIC_SEQ_CST))))
+			return;
+		EXPECT_EQ(nucleus_account_control(1), 0);
+		__atomic_store_n(&counted.go, 1, __ATOMIC_SEQ_CST);
+		while (!__atomic_load_n(&counted.over, __ATOMIC_SEQ_CST))
+			;
+		EXPECT(calls_of(1) - before >= TIMES);
+		EXPECT_EQ(nucleus_account_control(0), 0);
+	}
+}
+
 static void spin(uint64_t ns)
 {
 	uint64_t end = ktest_now() + ns;
@@ -204,7 +247,7 @@ static void rare_events(void)
 	give_kernel_frame(pfn);
 }
 
-KTEST_SUITE(account,
+KTEST_SUITE(account, KTEST("all CPUs count at once", other_cpus_count_at_once, .min_cpus = 2),
 	    KTEST("elevations and nucleus calls count while on", gates_counted_while_on, .modes = IN_FULL | IN_DRIVERS),
 	    KTEST("times advance while on", times_advance_while_on, .modes = IN_FULL | IN_DRIVERS),
 	    KTEST("the times of a CPU add up to the time", times_add_up),

@@ -6,6 +6,7 @@
 #include "bare.h"
 
 #include <abi/errno.h>
+#include <lib/string.h>
 
 static void unknown_numbers(void)
 {
@@ -42,11 +43,53 @@ static void machine_arguments(void)
 	EXPECT(bytes >= 0 && bytes <= CALL_AREA_BYTES);
 }
 
+/* Only the lower half of the register is the number. */
+static void upper_half_of_the_number(void)
+{
+	EXPECT_EQ(bare_call_numbered(NUCLEUS_CALL_space_root | 0xdead00000000), -EBADF);
+	EXPECT_EQ(bare_call_numbered(NUCLEUS_CALL_space_root | 1ull << 63), -EBADF);
+	EXPECT_EQ(bare_call_numbered(NUCLEUS_CALL_COUNT | 1ull << 32), -ENOSYS);
+}
+
 /* A report of some length: kmap refuses the nucleus's frames. */
 static void cause_report(void)
 {
 	EXPECT_EQ(nucleus_log_show(), 0);
 	EXPECT_EQ(nucleus_kmap(KMAP_BASE, find_frame(FRAME_NUCLEUS), 1, MAP_PROT_READ), -EPERM);
+}
+
+static bool log_has(const char *text)
+{
+	static char said[4 * CALL_AREA_BYTES];
+	size_t length = 0;
+	long n;
+
+	while (length + CALL_AREA_BYTES < sizeof(said) && (n = nucleus_log_drain()) > 0) {
+		memcpy(said + length, call_area(), (size_t)n);
+		length += (size_t)n;
+	}
+	said[length] = '\0';
+	return strstr(said, text) != nullptr;
+}
+
+/* The kernel's log may have fetched the text already. */
+static bool report_is_found(void)
+{
+	bool found;
+
+	(void)log_has("");
+	preempt_disable();
+	EXPECT_EQ(nucleus_kmap(KMAP_BASE, find_frame(FRAME_NUCLEUS), 1, MAP_PROT_READ), -EPERM);
+	found = log_has("nucleus call refused: kmap");
+	preempt_enable();
+	while (nucleus_log_show() > 0)
+		;
+	return found;
+}
+
+static void reports_name_the_call(void)
+{
+	EVENTUALLY(report_is_found());
 }
 
 static void reports_come_in_pieces(void)
@@ -96,8 +139,10 @@ static void preserved_registers(void)
 }
 
 KTEST_SUITE(calls, KTEST("unknown numbers are refused", unknown_numbers),
+	    KTEST("the upper half of a number counts not", upper_half_of_the_number),
 	    KTEST("a component registers once", register_component),
 	    KTEST("arguments out of range are refused", machine_arguments),
+	    KTEST("a report names the call", reports_name_the_call),
 	    KTEST("a report is shown in pieces, before what follows", reports_come_in_pieces),
 	    KTEST("a report that nobody shows comes by itself", reports_come_by_themselves),
 	    KTEST("calls preserve what the convention says", preserved_registers));

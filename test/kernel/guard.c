@@ -261,12 +261,26 @@ static void unguarded_threads_end(void)
 	EXPECT(component_ktest.faults >= faults_before);
 }
 
+[[noreturn]] void gate_exit(long result); /* arch/gates.S */
+
+static long leave(void *)
+{
+	gate_exit(0);
+}
+
+/* There is no process to go to. */
+static void exit_gate_of_a_kernel_thread(void)
+{
+	EXPECT_EQ(guarded(leave, nullptr), -EFAULT);
+}
+
 KTEST_SUITE(guard, KTEST("a guard yields the result, or EFAULT", results),
 	    KTEST("codes of the kernel's own are no results", own_codes_do_not_leave),
 	    KTEST("locks taken inside are released, others kept", locks_are_released),
 	    KTEST("more locks than are recorded", more_locks_than_are_recorded),
 	    KTEST("who waits for such a lock goes on", waiters_go_on), KTEST("guards nest", nested),
 	    KTEST("all kinds of fault are contained", kinds_of_fault),
+	    KTEST("the way to a process from a thread that has none", exit_gate_of_a_kernel_thread),
 	    KTEST("many faults are not a storm", many_faults),
 	    KTEST("a storm of faults ends the thread", storms_end_the_thread),
 	    KTEST("a thread without a guard ends alone", unguarded_threads_end));

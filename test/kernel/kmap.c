@@ -151,6 +151,22 @@ static void list(void)
 	give_user_frame(bad);
 }
 
+/* Of what is no memory of the kernel's some is what the firmware's services use while the machine runs. */
+static bool firmware_memory_is_refused(uint64_t va)
+{
+	for (uint64_t pfn = boot_info()->frame_count; pfn-- > 0;) {
+		if (type_of(pfn) != FRAME_NONE)
+			continue;
+		long result = nucleus_device_map(va, pfn << PAGE_SHIFT, 1);
+
+		if (result == -EPERM)
+			return true;
+		if (!EXPECT_EQ(result, 0) || !EXPECT_EQ(nucleus_kunmap(va, 1), 0))
+			break;
+	}
+	return false;
+}
+
 static void device_errors(void)
 {
 	uint64_t va = kmap_reserve(1), pfn = kernel_frame();
@@ -166,6 +182,7 @@ static void device_errors(void)
 		EXPECT_EQ(nucleus_device_map(va, boot_info()->rsdp_phys & ~4095ull, 1), -EPERM);
 	if (boot_info()->dtb_bytes != 0)
 		EXPECT_EQ(nucleus_device_map(va, boot_info()->dtb_phys, 1), -EPERM);
+	EXPECT(firmware_memory_is_refused(va));
 	give_kernel_frame(pfn);
 }
 

@@ -315,6 +315,27 @@ static void used_from_the_start(void)
 	give_user_frame(b);
 }
 
+/* What was done to the original was not done to the copy. */
+static void a_copy_is_unused(void)
+{
+	uint32_t s = (uint32_t)nucleus_space_create(), d = (uint32_t)nucleus_space_create();
+	uint64_t pfn = user_frame();
+
+	for (uint32_t cow = 0; cow < 2; cow++) {
+		EXPECT_EQ(nucleus_space_map(s, VA, pfn, 1, READ_WRITE | MAP_USED), 0);
+		EXPECT_EQ(nucleus_space_clone(d, s, VA, VA + PAGE_SIZE, cow), 0);
+		EXPECT_EQ(pte_list()->entry[0].bits & PTE_WAS_DIRTY, PTE_WAS_DIRTY);
+		EXPECT_EQ(nucleus_space_harvest(d, VA, VA + PAGE_SIZE), 0);
+		EXPECT_EQ(pte_list()->entry[0].bits & (PTE_WAS_ACCESSED | PTE_WAS_DIRTY), 0);
+		EXPECT_EQ(nucleus_space_unmap(d, VA, VA + PAGE_SIZE), 0);
+		EXPECT_EQ(nucleus_space_unmap(s, VA, VA + PAGE_SIZE), 0);
+		EXPECT_EQ(pte_list()->entry[0].bits & PTE_WAS_DIRTY, PTE_WAS_DIRTY);
+	}
+	EXPECT_EQ(nucleus_space_destroy(s), 0);
+	EXPECT_EQ(nucleus_space_destroy(d), 0);
+	give_user_frame(pfn);
+}
+
 KTEST_SUITE(ranges, KTEST("unmap lists what was there and counts it off", unmap_lists),
 	    KTEST("long ranges are unmapped in parts", unmap_in_parts),
 	    KTEST("page tables come with use and go without", tables_come_and_go),
@@ -323,5 +344,6 @@ KTEST_SUITE(ranges, KTEST("unmap lists what was there and counts it off", unmap_
 	    KTEST("clone copy-on-write makes both sides read-only", clone_cow),
 	    KTEST("clone without it shares writable pages", clone_shared),
 	    KTEST("long ranges are cloned in parts", clone_in_parts),
+	    KTEST("a copy of a used page is unused", a_copy_is_unused),
 	    KTEST("harvest of untouched pages finds no bits", harvest_untouched),
 	    KTEST("pages mapped as used are noted so", used_from_the_start));

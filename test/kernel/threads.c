@@ -190,6 +190,50 @@ static void exit_errors(void)
 	give_user_frame(page);
 }
 
+/* The first record is the first CPU's idle thread. */
+static void idle_threads_have_no_handle(void)
+{
+	EXPECT_EQ(nucleus_thread_get_times(1), -ESRCH);
+	EXPECT_EQ(nucleus_thread_set_name(1, 0x61, 0, 1), -ESRCH);
+	EXPECT_EQ(nucleus_thread_set_affinity(1, 1), -ESRCH);
+	EXPECT_EQ(nucleus_unpark(1), -ESRCH);
+}
+
+static uint32_t spinners, spin_no_more;
+
+static void spin_until_told(void *)
+{
+	while (!__atomic_load_n(&spin_no_more, __ATOMIC_SEQ_CST))
+		;
+	__atomic_fetch_add(&spinners, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Of two that share a CPU one waits in its queue, which is that of its class. */
+static void queued_threads_keep_their_class(void)
+{
+	struct thread *t[2];
+	long result = 0;
+
+	__atomic_store_n(&spinners, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&spin_no_more, 0, __ATOMIC_SEQ_CST);
+	run_on(0);
+	for (unsigned i = 0; i < 2; i++) {
+		t[i] = start_thread(spin_until_told, nullptr, 1);
+		if (!t[i])
+			return;
+	}
+	uint64_t end = ktest_now() + WAIT_NS;
+
+	for (unsigned i = 0; result != -EBUSY && ktest_now() < end; i++) {
+		result = nucleus_thread_set_priority(handle_of(t[i % 2]), PRIORITY_INTERRUPT);
+		if (result == 0)
+			(void)nucleus_thread_set_priority(handle_of(t[i % 2]), 0);
+	}
+	EXPECT_EQ(result, -EBUSY);
+	__atomic_store_n(&spin_no_more, 1, __ATOMIC_SEQ_CST);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&spinners, __ATOMIC_SEQ_CST) == 2));
+}
+
 static void priorities(void)
 {
 	EXPECT_EQ(nucleus_thread_set_priority(own_handle(), -21), -EINVAL);
@@ -281,6 +325,8 @@ static void times_asleep(void)
 
 KTEST_SUITE(threads, KTEST("thread_create refuses bad entries, pages, stacks, spaces", create_errors),
 	    KTEST("handles never given are refused by every call", handles_never_given),
+	    KTEST("idle threads have no handle", idle_threads_have_no_handle),
+	    KTEST("a queued thread keeps its class", queued_threads_keep_their_class, .min_cpus = 2),
 	    KTEST("a thread starts, ends and is told of", life),
 	    KTEST("the handle of a thread that is gone names no other", reused_records),
 	    KTEST("thread_exit refuses a bad address", exit_errors), KTEST("priorities have bounds", priorities),

@@ -11,6 +11,8 @@
 #define CALL_NOTHING	1
 #define CALL_FLAGS	2
 #define CALL_SLEEP	3
+#define CALL_SPIN	4
+#define CALL_KICKED	5
 
 .macro test_call operation
 	mov x0, #\operation
@@ -166,6 +168,14 @@ CODE(toucher)
 	test_call CALL_EXIT
 	udf #0
 END(toucher)
+
+/* Spins in the kernel, then asks whether it was kicked. */
+CODE(spinner)
+	test_call CALL_SPIN
+	test_call CALL_KICKED
+	test_call CALL_EXIT
+	udf #0
+END(spinner)
 
 	.text
 /* void bare_call_with(uint64_t values[10], uint64_t number): the nucleus call with our numbers in x19 to x28; values:

@@ -4,6 +4,7 @@
 
 #include <test/kernel/ktest.h>
 
+#include <abi/errno.h>
 #include <kernel/component/measure/measure.h>
 #include <kernel/syscall.h>
 #include <nucleus/calls.h>
@@ -11,9 +12,10 @@
 #define NR_ktest 511
 
 enum : uint64_t { FLAG_CARRY = 1 << 29, FLAG_OVERFLOW = 1 << 28, FLAGS = 0xf0000000 };
-enum : uint64_t { CALL_EXIT, CALL_NOTHING, CALL_FLAGS, CALL_SLEEP };
+enum : uint64_t { CALL_EXIT, CALL_NOTHING, CALL_FLAGS, CALL_SLEEP, CALL_SPIN, CALL_KICKED };
 
 uint64_t bare_call_count, bare_seen_flags;
+uint32_t bare_spins, bare_kicked;
 
 void bare_call_with(uint64_t values[10], uint64_t number); /* bare.S */
 
@@ -26,6 +28,12 @@ static long sys_ktest(uint64_t operation)
 	 * kernel's. */
 	case CALL_FLAGS: bare_seen_flags = thread_page_current() != thread_page_current()->self; break;
 	case CALL_SLEEP: sleep_ns(MS / 4); break;
+	case CALL_KICKED: bare_kicked = nucleus_park(1, PARK_INTERRUPTIBLE) == -EINTR; break;
+	case CALL_SPIN:
+		__atomic_store_n(&bare_spins, 1, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&bare_spins, __ATOMIC_SEQ_CST))
+			;
+		break;
 	}
 	return BARE_RESULT;
 }
@@ -59,6 +67,18 @@ bool bare_call_preserves(void)
 			return false;
 	}
 	return true;
+}
+
+long bare_call_numbered(uint64_t number)
+{
+	register uint64_t x0 __asm__("x0") = 0, x8 __asm__("x8") = number;
+
+	__asm__ volatile("bl nucleus_call_gate"
+			 : "+r"(x0), "+r"(x8)
+			 :
+			 : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
+			   "x16", "x17", "x30", "memory", "cc");
+	return (long)x0;
 }
 
 bool bare_kernel_flags_ok(uint64_t flags)

@@ -4,5 +4,14 @@
 
 #include <stdint.h>
 
-/* SCTLR_EL1 and ID_AA64MMFR1_EL1 of the CPU that the caller is on. */
-void read_control_registers(uint64_t *control, uint64_t *features);
+/* Of the CPU that the caller is on, by their names in the manual. */
+struct control_registers {
+	uint64_t sctlr, tcr, cpacr, mdscr, cntkctl;
+};
+struct feature_registers {
+	uint64_t mmfr1, mmfr2, dfr0;
+};
+struct control_registers read_control_registers(void);
+struct feature_registers read_feature_registers(void);
+/* Only where there are performance counters (ID_AA64DFR0_EL1). */
+uint64_t read_counter_access(void);

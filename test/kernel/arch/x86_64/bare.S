@@ -10,6 +10,8 @@
 #define CALL_NOTHING	1
 #define CALL_FLAGS	2
 #define CALL_SLEEP	3
+#define CALL_SPIN	4
+#define CALL_KICKED	5
 
 .macro test_call operation
 	movl $\operation, %edi
@@ -166,5 +168,13 @@ CODE(toucher)
 	test_call CALL_EXIT
 	ud2
 END(toucher)
+
+/* Spins in the kernel, then asks whether it was kicked. */
+CODE(spinner)
+	test_call CALL_SPIN
+	test_call CALL_KICKED
+	test_call CALL_EXIT
+	ud2
+END(spinner)
 
 	.section .note.GNU-stack, "", @progbits

@@ -4,6 +4,7 @@
 
 #include <test/kernel/ktest.h>
 
+#include <abi/errno.h>
 #include <arch/portio.h>
 #include <kernel/syscall.h>
 #include <nucleus/calls.h>
@@ -19,9 +20,10 @@ enum : uint64_t {
 	FLAG_NESTED = 1 << 14,
 	FLAG_ALIGNMENT = 1 << 18
 };
-enum : uint64_t { CALL_EXIT, CALL_NOTHING, CALL_FLAGS, CALL_SLEEP };
+enum : uint64_t { CALL_EXIT, CALL_NOTHING, CALL_FLAGS, CALL_SLEEP, CALL_SPIN, CALL_KICKED };
 
 uint64_t bare_call_count, bare_seen_flags;
+uint32_t bare_spins, bare_kicked;
 
 static long sys_ktest(uint64_t operation)
 {
@@ -33,6 +35,12 @@ static long sys_ktest(uint64_t operation)
 	case CALL_EXIT: thread_exit();
 	case CALL_FLAGS: bare_seen_flags = flags; break;
 	case CALL_SLEEP: sleep_ns(MS / 4); break;
+	case CALL_KICKED: bare_kicked = nucleus_park(1, PARK_INTERRUPTIBLE) == -EINTR; break;
+	case CALL_SPIN:
+		__atomic_store_n(&bare_spins, 1, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&bare_spins, __ATOMIC_SEQ_CST))
+			;
+		break;
 	}
 	return BARE_RESULT;
 }
@@ -69,6 +77,17 @@ bool bare_call_preserves(void)
 			 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r15",
 			   "memory", "cc");
 	return b == 0x1111 && c == 0x2222 && d == 0x3333 && e == 0x4444;
+}
+
+long bare_call_numbered(uint64_t number)
+{
+	long result;
+
+	__asm__ volatile("call nucleus_call_gate"
+			 : "=a"(result)
+			 : "a"(number), "D"(0ull)
+			 : "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
+	return result;
 }
 
 bool bare_kernel_flags_ok(uint64_t flags)

@@ -116,12 +116,33 @@ static void clone_registers(void)
 	EXPECT_EQ(regs()->rip, 0x5000);
 	EXPECT_EQ(regs()->cs & 3, 3);
 	thread_start(t);
-	/* Not to one that was started already. */
-	struct thread *other = start_thread(unused_entry, nullptr, -1);
+}
 
-	long result = nucleus_regs_clone(handle_of(other));
+static uint32_t parked;
 
-	EXPECT(result == -EBUSY || result == -ESRCH);
+static void sleeper(void *)
+{
+	__atomic_store_n(&parked, 1, __ATOMIC_SEQ_CST);
+	(void)nucleus_park(0, 0);
+	__atomic_store_n(&parked, 0, __ATOMIC_SEQ_CST);
+}
+
+/* It sleeps, but it has run: its registers are its own. */
+static void started_threads_keep_theirs(void)
+{
+	struct thread *t = start_thread(sleeper, nullptr, -1);
+	uint32_t h = handle_of(t);
+
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&parked, __ATOMIC_SEQ_CST)));
+	sleep_ns(2 * MS);
+	memset(regs(), 0, sizeof(struct user_regs));
+	regs()->rdi = PATTERN;
+	EXPECT_EQ(nucleus_regs_set(own_handle()), 0);
+	EXPECT_EQ(nucleus_regs_clone(h), -EBUSY);
+	EXPECT_EQ(nucleus_regs_get(h), 0);
+	EXPECT_EQ(regs()->rdi, 0);
+	EXPECT_EQ(nucleus_unpark(h), 0);
+	EXPECT(WAIT_UNTIL(!__atomic_load_n(&parked, __ATOMIC_SEQ_CST)));
 }
 
 static void thread_locals(void)
@@ -207,5 +228,6 @@ static void bad_fpu_state(void)
 KTEST_SUITE(context, KTEST("selectors and flags are forced", registers_are_forced),
 	    KTEST("addresses beyond a process's are refused", bad_registers),
 	    KTEST("registers are cloned to a thread that never ran", clone_registers),
+	    KTEST("registers are not cloned to a thread that has run", started_threads_keep_theirs),
 	    KTEST("thread-local bases", thread_locals), KTEST("floating-point state goes out and in", fpu_state),
 	    KTEST("malformed floating-point state is refused", bad_fpu_state));

@@ -3,6 +3,7 @@
  * breakpoints. */
 #include "faults.h"
 
+#include <cpuid.h>
 #include <kernel/thread.h>
 
 static long wild_stack(void *)
@@ -58,6 +59,32 @@ static long ktest_software_interrupt(void *)
 	return 0;
 }
 
+static long ktest_read_port(void *)
+{
+	uint8_t value;
+
+	if (thread_page_current()->home_elevated)
+		__builtin_trap();
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"((uint8_t)0x80) : "memory");
+	return value;
+}
+
+/* Where the descriptor tables are ring 3 is not told, if the processor can keep it back. */
+static long ktest_table_address(void *)
+{
+	struct [[gnu::packed]] {
+		uint16_t limit;
+		uint64_t base;
+	} table;
+	uint32_t a, b, c = 0, d;
+
+	(void)__get_cpuid_count(7, 0, &a, &b, &c, &d);
+	if (thread_page_current()->home_elevated || !(c >> 2 & 1))
+		__builtin_trap();
+	__asm__ volatile("sgdt %0" : "=m"(table));
+	return (long)table.base;
+}
+
 static long ktest_elevate_unlisted(void *)
 {
 	/* elevate() is made of this, but stands elsewhere. Where the thread is privileged at home there is nothing to
@@ -69,7 +96,7 @@ static long ktest_elevate_unlisted(void *)
 }
 
 long (*const arch_faults[])(void *arg) = {
-	wild_stack, stack_not_canonical, ktest_wild_thread_register, undefined,
-	divide,	    breakpoint,		 ktest_software_interrupt,   ktest_elevate_unlisted,
+	wild_stack, stack_not_canonical,      ktest_wild_thread_register, undefined,	       divide,
+	breakpoint, ktest_software_interrupt, ktest_elevate_unlisted,	  ktest_table_address, ktest_read_port,
 };
 const unsigned arch_fault_count = sizeof(arch_faults) / sizeof(arch_faults[0]);
