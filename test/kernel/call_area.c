@@ -10,7 +10,7 @@
 #include <kernel/page_table_walk.h>
 #include <lib/string.h>
 
-enum { ROUNDS = 300 };
+enum { ROUNDS = 600 };
 constexpr uint64_t VA = 0x40000000;
 
 static struct {
@@ -68,9 +68,10 @@ static void end_flipper(void)
 }
 
 /* Each refusal is a report on the console, so there are not many. */
-enum { REFUSALS = 12 };
+enum { REFUSALS = 40 };
 
-/* Between a frame of a process and one of ours. The last of a long list changes: there is time between check and use. */
+/* Between a frame of a process and one of ours. The last of a long list changes: there is time between check and use.
+ */
 static void lists_of_pages(void)
 {
 	constexpr uint64_t END = VA + CALL_AREA_WORDS * PAGE_SIZE;

@@ -146,24 +146,6 @@ static void thread_pages_are_pinned(void)
 	EXPECT_EQ(type_of(pfn), FRAME_KERNEL);
 }
 
-static void exhaustion(void)
-{
-	static uint64_t taken[BLOCKS_MAX];
-	unsigned n = 0, again = 0;
-
-	while (n < BLOCKS_MAX && (taken[n] = take_block(FRAME_PAGE)) != 0)
-		n++;
-	EXPECT(n > 4 && n < BLOCKS_MAX);
-	EXPECT_EQ(nucleus_frame_take(FRAME_KERNEL), -ENOMEM);
-	for (unsigned i = 0; i < n; i++)
-		EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
-	while (again < n && (taken[again] = take_block(FRAME_KERNEL)) != 0)
-		again++;
-	EXPECT_EQ(again, n);
-	for (unsigned i = 0; i < again; i++)
-		EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
-}
-
 static uint64_t frames_of_type(enum frame_type type)
 {
 	uint64_t n = 0;
@@ -214,11 +196,34 @@ static void page_tables_are_given_back(void)
 		for (unsigned i = 0; i < 6; i++) {
 			taken[i] = take_block(FRAME_PAGE);
 			for (unsigned k = 0; taken[i] && k < BLOCK_FRAMES; k++)
-				window(taken[i] + k)[1] = ~0ull;
+				window(taken[i] + k)[2] = ~0ull;
 		}
 		for (unsigned i = 0; i < 6; i++)
 			EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
 	}
+}
+
+static void exhaustion(void)
+{
+	static uint64_t taken[BLOCKS_MAX];
+	unsigned n = 0, again = 0;
+
+	while (n < BLOCKS_MAX && (taken[n] = take_block(FRAME_PAGE)) != 0)
+		n++;
+	EXPECT(n > 4 && n < BLOCKS_MAX);
+	EXPECT_EQ(nucleus_frame_take(FRAME_KERNEL), -ENOMEM);
+	for (unsigned i = 0; i < n; i++)
+		EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
+	while (again < n && (taken[again] = take_block(FRAME_KERNEL)) != 0)
+		again++;
+	EXPECT_EQ(again, n);
+	/* Whatever memory is taken for page tables next was written to. */
+	for (unsigned i = 0; i < again; i++) {
+		for (unsigned k = 0; k < BLOCK_FRAMES; k++)
+			window(taken[i] + k)[2] = ~0ull;
+		EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
+	}
+	(void)use_tables(1200);
 }
 
 KTEST_SUITE(frames, KTEST("only kernel and page frames can be taken", take_types),

@@ -154,7 +154,12 @@ static void list(void)
 /* Of what is no memory of the kernel's some is what the firmware's services use while the machine runs. */
 static bool firmware_memory_is_refused(uint64_t va)
 {
-	for (uint64_t pfn = boot_info()->frame_count; pfn-- > 0;) {
+	uint64_t lowest = 0;
+
+	while (type_of(lowest) == FRAME_NONE)
+		lowest++;
+	/* Between the ends of memory: below it an interrupt controller may stand. */
+	for (uint64_t pfn = boot_info()->frame_count; pfn-- > lowest;) {
 		if (type_of(pfn) != FRAME_NONE)
 			continue;
 		long result = nucleus_device_map(va, pfn << PAGE_SHIFT, 1);

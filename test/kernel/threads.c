@@ -53,6 +53,10 @@ static void create_errors(void)
 {
 	uint64_t good = (uint64_t)bare_thread, page = user_frame();
 	struct bare_thread b;
+
+	/* First: what it takes is free no more. */
+	if (!make(&b))
+		return;
 	uint32_t stale = (uint32_t)nucleus_space_create();
 	const uint64_t entries[] = {0,
 				    0x400000,
@@ -70,8 +74,6 @@ static void create_errors(void)
 				  UINT64_MAX >> PAGE_SHIFT,
 				  boot_info()->time_page_pfn};
 
-	if (!make(&b))
-		return;
 	for (size_t i = 0; i < ARRAY_LEN(entries); i++)
 		EXPECT_EQ(nucleus_thread_create(b.page_pfn, entries[i], b.top, 0, component_ktest.id), -EINVAL);
 	for (size_t i = 0; i < ARRAY_LEN(pages); i++)

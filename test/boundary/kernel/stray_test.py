@@ -37,6 +37,18 @@ VICTIMS = {
     "jump-nucleus": r"nucleus text (?P<symbol>\S+)\+(?P<offset>0x[0-9a-f]+)",
 }
 
+# What the report says was done, by case; the others are not looked at.
+DEEDS = {
+    "write-page-table": "write", "write-nucleus-data": "write", "write-kernel-text": "write", "jump-nucleus": "jump",
+    "wrmsr": "privileged instruction wrmsr", "cli": "privileged instruction cli", "out": "privileged instruction out",
+    "mov-cr3": "privileged instruction mov to or from a control register",
+    "msr": "privileged instruction msr", "mrs": "privileged instruction mrs", "daifset": "privileged instruction msr (immediate)",
+    "msr-ttbr": "privileged instruction msr", "tlbi": "privileged instruction tlbi", "at": "privileged instruction at",
+    "dc-ivac": "privileged cache instruction", "eret": "privileged instruction eret", "hvc": "privileged instruction hvc",
+    "smc": "privileged instruction smc", "elevate-unlisted": "elevation from an unlisted address",
+    "elevate-denied": "elevation without the right",
+}
+
 
 class Image:
     """Names of the kernel image, from tools that are not ours."""
@@ -126,6 +138,11 @@ def check_victim(image, report, case, name):
     return []
 
 
+def check_deed(report, case):
+    what = REPORT.match(report).group("what")
+    return [] if what == DEEDS.get(case, what) else [f"the report says `{what}`, not `{DEEDS[case]}`"]
+
+
 def check_backtrace(report, culprit):
     frames = re.findall(r"^    #\d+ (\S+)\+0x[0-9a-f]+ \((\S+):(\d+)\)$", report, re.MULTILINE)
     names = [frame[0] for frame in frames]
@@ -170,7 +187,7 @@ def main():
                 # Cases run one after the other: the first report that is left is this one's.
                 report = reports.pop(0) if reports else ""
                 bad += check_culprit(image, report, culprit) + check_victim(image, report, case, victim) + check_backtrace(report, culprit) \
-                    + check_transitions(report) if report else ["no report"]
+                    + check_transitions(report) + check_deed(report, case) if report else ["no report"]
         for line in bad:
             print(f"# {line}")
         print(f"{'not ok' if bad else 'ok'} {number} - {case} is {outcome}")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How each CPU is set up: what EL0 must not be able to do, and what the nucleus relies on. Most of it has no effect that
- * could be seen before it is too late, so the registers are read (DDI 0487, D17.2).
+ * How each CPU is set up: what EL0 must not be able to do, and what the nucleus relies on. Most of it has no effect
+ * that could be seen before it is too late, so the registers are read (DDI 0487, D17.2).
  */
 #include "registers.h"
 
@@ -10,21 +10,22 @@
 #include <kernel/page_table_walk.h>
 
 enum : uint64_t {
-	SCTLR_UMA = 1 << 9,	/* EL0 masks interrupts */
-	SCTLR_ENDB = 1 << 13,	/* pointer authentication: keys are not switched */
-	SCTLR_UCT = 1 << 15,	/* EL0 reads CTR_EL0 */
-	SCTLR_WXN = 1 << 19,	/* writable is not executable */
-	SCTLR_SPAN = 1 << 23,	/* an exception leaves PAN alone */
+	SCTLR_UMA = 1 << 9,   /* EL0 masks interrupts */
+	SCTLR_ENDB = 1 << 13, /* pointer authentication: keys are not switched */
+	SCTLR_UCT = 1 << 15,  /* EL0 reads CTR_EL0 */
+	SCTLR_WXN = 1 << 19,  /* writable is not executable */
+	SCTLR_SPAN = 1 << 23, /* an exception leaves PAN alone */
 	SCTLR_E0E = 1 << 24,
 	SCTLR_EE = 1 << 25,
-	SCTLR_UCI = 1 << 26,	/* EL0 cleans caches */
+	SCTLR_UCI = 1 << 26, /* EL0 cleans caches */
 	SCTLR_ENDA = 1 << 27,
 	SCTLR_ENIB = 1 << 30,
 	SCTLR_ENIA = 1ull << 31,
 	SCTLR_TAGS_EL0 = 1ull << 42,
 	SCTLR_M_C_I = 1 << 0 | 1 << 2 | 1 << 12,
 	SCTLR_STACKS = 1 << 3 | 1 << 4,
-	SCTLR_CLOSED = SCTLR_UMA | SCTLR_ENDB | SCTLR_ENDA | SCTLR_ENIB | SCTLR_ENIA | SCTLR_E0E | SCTLR_EE | SCTLR_TAGS_EL0,
+	SCTLR_CLOSED =
+		SCTLR_UMA | SCTLR_ENDB | SCTLR_ENDA | SCTLR_ENIB | SCTLR_ENIA | SCTLR_E0E | SCTLR_EE | SCTLR_TAGS_EL0,
 	TCR_EPD = 1 << 7 | 1 << 23,
 	TCR_A1 = 1 << 22,
 	TCR_TBI1 = 1ull << 38,
@@ -59,13 +60,24 @@ static void control_bits(void)
 		/* An exception sets PAN, so what EL0 can access the nucleus cannot, but by its own map. */
 		EXPECT_EQ(has(r.sctlr, SCTLR_SPAN), !pan);
 		EXPECT_EQ(r.tcr & (TCR_EPD | TCR_A1 | TCR_TBI1), 0);
-		/* Brackets and lowered code are EL0's in the upper half: only a kernel that is privileged throughout can
-		 * close it. */
+		/* Brackets and lowered code are EL0's in the upper half: only a kernel that is privileged throughout
+		 * can close it. */
 		EXPECT_EQ(has(r.tcr, TCR_E0PD1), e0pd && boot_info()->mode == MODE_OFF);
 		EXPECT_EQ(r.cpacr & (CPACR_SVE | CPACR_FPU | CPACR_SME | CPACR_TRACE), CPACR_FPU);
 		EXPECT_EQ(r.mdscr & (MDSCR_STEP | MDSCR_TDCC | MDSCR_KDE_MDE), MDSCR_TDCC);
 		EXPECT_EQ(r.cntkctl & CNTKCTL_EL0, CNTKCTL_EL0_VIRTUAL);
 	}
+}
+
+static bool has_pan(void)
+{
+	return read_feature_registers().mmfr1 >> 20 & 15;
+}
+
+/* Privileged kernel code reaches programs' memory by the copy functions only. */
+static void privileged_threads_have_pan(void)
+{
+	EXPECT_EQ(read_pan() >> 22 & 1, 1);
 }
 
 static bool has_counters(void)
@@ -100,5 +112,7 @@ static void pages_of_programs(void)
 }
 
 KTEST_SUITE(control, KTEST("control registers", control_bits),
+	    KTEST("privileged threads do not reach programs' memory", privileged_threads_have_pan, .modes = IN_OFF,
+		  .fits = has_pan),
 	    KTEST("performance counters are closed", counters_are_closed, .fits = has_counters),
 	    KTEST("programs' pages are not executed with privilege", pages_of_programs));

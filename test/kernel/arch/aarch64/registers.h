@@ -13,5 +13,7 @@ struct feature_registers {
 };
 struct control_registers read_control_registers(void);
 struct feature_registers read_feature_registers(void);
+/* PSTATE.PAN of a caller that is privileged at home; only where there is PAN. */
+uint64_t read_pan(void);
 /* Only where there are performance counters (ID_AA64DFR0_EL1). */
 uint64_t read_counter_access(void);

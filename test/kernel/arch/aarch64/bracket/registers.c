@@ -27,6 +27,16 @@ struct feature_registers read_feature_registers(void)
 	return (struct feature_registers){mmfr1, mmfr2, dfr0};
 }
 
+uint64_t read_pan(void)
+{
+	uint64_t pan;
+
+	elevate();
+	__asm__ volatile("mrs %0, s3_0_c4_c2_3" : "=r"(pan));
+	lower();
+	return pan;
+}
+
 uint64_t read_counter_access(void)
 {
 	uint64_t pmuserenr;
