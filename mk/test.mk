@@ -81,3 +81,8 @@ soak: need ## runs the soak test for 500 rounds: nothing in the kernel may grow
 	$(Q)$(MAKE) --no-print-directory kernel boot initramfs user
 	$(Q)STELLUX_ARCH=$(ARCH) STELLUX_BUILD=$(B) STELLUX_CPU=$(CPU) STELLUX_SMP=$(SMP) STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools \
 		SOAK_ROUNDS=$(or $(SOAK_ROUNDS),500) SOAK_LIMIT_S=$(or $(SOAK_LIMIT_S),7200) $(PYTHON) test/soak/soak_test.py
+
+.PHONY: fuzz
+fuzz: need ## calls kernel and nucleus with anything, SECONDS= long (600), from SEED=; results in doc/results
+	$(Q)$(PYTHON) tools/fuzz $(TEST_ARCHES:%=--arch %) --build '$(BUILD)/{arch}-$(MODE)' --make '$(MAKE)' --seconds $(or $(SECONDS),600) \
+		$(if $(SEED),--seed $(SEED))

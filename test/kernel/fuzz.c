@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every nucleus call, from several threads at once, with arguments that are random, near what is valid, or valid: nothing
- * but errors and reports may come of it, and afterwards everything is counted as before.
+ * Every nucleus call, from several threads at once, with arguments that are random, near what is valid, or valid:
+ * nothing but errors and reports may come of it, and afterwards everything is counted as before.
  *
  * On the command line fuzz_seed= chooses the sequence and fuzz_rounds= its length (test/fuzz/ has a longer run of it).
  *
  * What is left out, because lowered code would only hurt itself, which it may: frames that the kernel's own allocators
- * have are neither given back nor retyped, addresses of others in the kmap range not unmapped; power and thread_exit get
- * only arguments that they refuse, console_put no text, component_register no number that is free; park gets deadlines
- * that are near; the threads of others are not named, set or bound.
+ * have are neither given back nor retyped, addresses of others in the kmap range not unmapped; power and thread_exit
+ * get only arguments that they refuse, console_put no text, component_register no number that is free; park gets
+ * deadlines that are near; the threads of others are not named, set or bound.
  */
 #include "ktest.h"
 
@@ -17,8 +17,8 @@
 #include <kernel/kmap.h>
 #include <kernel/log.h>
 #include <kernel/page.h>
-#include <lib/types.h>
 #include <lib/string.h>
+#include <lib/types.h>
 
 enum { THREADS = 3, SPACES = 3, FRAMES = 6, WINDOW_PAGES = 40, MADE_MAX = 4 };
 constexpr uint64_t USER_VA = 0x40000000, ROUNDS = 600;
@@ -58,9 +58,11 @@ static bool rarely(struct fuzz *f)
 static uint64_t garbage(struct fuzz *f)
 {
 	static const uint64_t special[] = {
-		0,	    1,		 2,	      3,	   511,	      512,	 513,	    4095,	 4096,
-		0x7fffffff, 0x80000000,	 UINT32_MAX,  1ull << 32,  1ull << 47, 1ull << 52, 1ull << 63, UINT64_MAX,
-		USER_END,   WINDOW_BASE, DIRECT_BASE, FRAMES_BASE, POOL_BASE,  IMAGE_BASE, GATES_BASE, UINT64_MAX - 4095,
+		0,	     1,		 2,	     3,		  511,
+		512,	     513,	 4095,	     4096,	  0x7fffffff,
+		0x80000000,  UINT32_MAX, 1ull << 32, 1ull << 47,  1ull << 52,
+		1ull << 63,  UINT64_MAX, USER_END,   WINDOW_BASE, DIRECT_BASE,
+		FRAMES_BASE, POOL_BASE,	 IMAGE_BASE, GATES_BASE,  UINT64_MAX - 4095,
 	};
 
 	switch (below(f, 3)) {
@@ -73,7 +75,8 @@ static uint64_t garbage(struct fuzz *f)
 /* Forbidden ones only now and then: each is a report on the console. */
 static uint64_t pfn(struct fuzz *f, bool user)
 {
-	static const enum frame_type forbidden[] = {FRAME_NONE, FRAME_FREE, FRAME_NUCLEUS, FRAME_PAGE_TABLE, FRAME_FIRMWARE};
+	static const enum frame_type forbidden[] = {FRAME_NONE, FRAME_FREE, FRAME_NUCLEUS, FRAME_PAGE_TABLE,
+						    FRAME_FIRMWARE};
 
 	if (rarely(f))
 		return find_frame(forbidden[below(f, sizeof(forbidden) / sizeof(forbidden[0]))]);
@@ -223,9 +226,10 @@ static void call_thread(struct fuzz *f)
 	case 8: (void)nucleus_thread_set_priority(own_thread(f), (int32_t)(below(f, 60) - 30)); break;
 	case 9: (void)nucleus_thread_set_affinity(own_thread(f), garbage(f)); break;
 	case 10: (void)nucleus_thread_get_times(own_or_self(f)); break;
-	default: EXPECT_EQ(nucleus_call_6((uint32_t)(NUCLEUS_CALL_COUNT + below(f, 1u << 30)), garbage(f), garbage(f), garbage(f),
-					  garbage(f), garbage(f), garbage(f)),
-			   -ENOSYS);
+	default:
+		EXPECT_EQ(nucleus_call_6((uint32_t)(NUCLEUS_CALL_COUNT + below(f, 1u << 30)), garbage(f), garbage(f),
+					 garbage(f), garbage(f), garbage(f), garbage(f)),
+			  -ENOSYS);
 	}
 }
 
@@ -307,24 +311,34 @@ static void call_frame(struct fuzz *f)
 static void call_machine(struct fuzz *f)
 {
 	switch (below(f, 9)) {
-	case 0: (void)nucleus_irq_attach(rarely(f) ? (uint32_t)garbage(f) : 100000 + (uint32_t)below(f, 9), (uint32_t)below(f, 9)); break;
+	case 0:
+		(void)nucleus_irq_attach(rarely(f) ? (uint32_t)garbage(f) : 100000 + (uint32_t)below(f, 9),
+					 (uint32_t)below(f, 9));
+		break;
 	case 1: (void)nucleus_irq_done((uint32_t)garbage(f)); break;
 	case 2: (void)nucleus_irq_detach((uint32_t)garbage(f)); break;
 	case 3:
-		EXPECT(nucleus_component_register(rarely(f) ? component_ktest.id : 64 + (uint32_t)below(f, 1u << 30), garbage(f),
-						  garbage(f), (uint32_t)garbage(f)) < 0);
+		EXPECT(nucleus_component_register(rarely(f) ? component_ktest.id : 64 + (uint32_t)below(f, 1u << 30),
+						  garbage(f), garbage(f), (uint32_t)garbage(f)) < 0);
 		break;
 	case 4: (void)nucleus_account_control(rarely(f) ? (uint32_t)below(f, 2) : 2 + (uint32_t)below(f, 99)); break;
-	case 5: (void)nucleus_account_read((uint32_t)below(f, 4), rarely(f) ? (uint32_t)garbage(f) : (uint32_t)below(f, 64)); break;
+	case 5:
+		(void)nucleus_account_read((uint32_t)below(f, 4),
+					   rarely(f) ? (uint32_t)garbage(f) : (uint32_t)below(f, 64));
+		break;
 	case 6: (void)nucleus_log_show(); break;
-	case 7: EXPECT(nucleus_console_put(garbage(f), garbage(f), below(f, 2) ? 0 : 17 + (uint32_t)below(f, 1u << 30)) <= 0); break;
+	case 7:
+		EXPECT(nucleus_console_put(garbage(f), garbage(f),
+					   below(f, 2) ? 0 : 17 + (uint32_t)below(f, 1u << 30)) <= 0);
+		break;
 	default: EXPECT(nucleus_power(2 + (uint32_t)below(f, 1u << 30)) < 0);
 	}
 }
 
 static void fuzz_one(struct fuzz *f)
 {
-	static void (*const groups[])(struct fuzz *) = {call_thread, call_context, call_space, call_space, call_frame, call_machine};
+	static void (*const groups[])(struct fuzz *) = {call_thread, call_context, call_space,
+							call_space,  call_frame,   call_machine};
 
 	groups[below(f, sizeof(groups) / sizeof(groups[0]))](f);
 }
