@@ -100,10 +100,10 @@ static void backtrace(uint64_t pc, uint64_t frame)
 	}
 }
 
-/* Code that many share is not to blame: who called it is. */
+/* Code that many share, the stubs of nucleus calls too, is not to blame: who called it is. */
 static bool is_shared(const char *file)
 {
-	return !file || !strncmp(file, "lib/", 4) || strstr(file, "/include/");
+	return !file || !strncmp(file, "lib/", 4) || !strncmp(file, "nucleus/", 8) || strstr(file, "/include/");
 }
 
 /* Whom the report blames if it is whoever runs at pc: what is inlined from a shared file is its caller's. */
