@@ -39,6 +39,7 @@ static const struct {
 	{"measure", 0600},
 	{"privilege", 0644},
 	{"stray", 0644},
+	{"stray_points", 0600},
 	{"sysrq-trigger", 0200},
 	{"sys/fs/file-max", 0644},
 	{"sys/fs/nr_open", 0644},
