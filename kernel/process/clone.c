@@ -123,6 +123,7 @@ static void copy_attributes(struct process *child, struct process *p, const stru
 	memcpy(child->rlimits, p->rlimits, sizeof(child->rlimits));
 	child->personality = p->personality;
 	child->dumpable = p->dumpable;
+	child->dump_filter = p->dump_filter;
 	child->oom_adjustment = p->oom_adjustment;
 	if (p->exe != nullptr) {
 		exe_again(p->exe);

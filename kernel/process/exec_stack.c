@@ -228,3 +228,31 @@ int exec_build_stack(struct exec *e)
 	};
 	return error;
 }
+
+/* The first address after a list of pointers that ends in a null pointer. */
+static uint64_t skip_pointers(struct vm_space *space, uint64_t at, uint64_t end)
+{
+	uint64_t word = 1;
+
+	while (word != 0 && at < end && vm_read(space, at, &word, sizeof(word)) == 0)
+		at += sizeof(word);
+	return at;
+}
+
+/* The initial stack has argc, argv, null, environment, null, auxiliary vector (System V ABI, process initialization).
+ */
+size_t process_auxv(struct vm_space *space, uint64_t *out, size_t entries)
+{
+	struct vm_exec_info info;
+	size_t n = 0;
+
+	vm_get_exec_info(space, &info);
+	uint64_t at = skip_pointers(space, info.stack_start + sizeof(uint64_t), info.arg_start);
+	at = skip_pointers(space, at, info.arg_start);
+	while (n < entries && vm_read(space, at, &out[2 * n], 2 * sizeof(uint64_t)) == 0) {
+		at += 2 * sizeof(uint64_t);
+		if (out[2 * n++] == AT_NULL)
+			break;
+	}
+	return n * 2 * sizeof(uint64_t);
+}

@@ -11,6 +11,7 @@
  * here, with the stack lost: the step is begun anew as often as it allows (each is written such that it can be), then
  * left out. What could not be given back is counted and said; the parent is told in any case.
  */
+#include "core.h"
 #include "internal.h"
 #include <kernel/fault_point.h>
 #include <kernel/log.h>
@@ -25,7 +26,7 @@ void process_group_exit_begin(struct process *p, int32_t status)
 
 	if (p->group_exit)
 		return;
-	p->exit_code = status;
+	p->exit_code = p->dump != nullptr ? p->dump_signal : status;
 	__atomic_store_n(&p->group_exit, true, __ATOMIC_RELEASE);
 	p->stop_signal = 0;
 	p->stop_waiting = 0;
@@ -36,6 +37,9 @@ void process_group_exit_begin(struct process *p, int32_t status)
 		if (s->stopped)
 			thread_unpark(t);
 	}
+	/* A dump in progress gives up. */
+	if (p->dump != nullptr)
+		wait_wake_all(&p->thread_wait);
 }
 
 void process_group_exit(int32_t status)
@@ -107,6 +111,13 @@ struct exit_step {
 	bool of_process; /* the last thread's */
 	uint8_t again;	 /* so often it may be begun anew after a fault in it */
 };
+
+/* Once only: the dump counts who has arrived. */
+static void join_dump(struct process *p, struct thread *t)
+{
+	(void)t;
+	core_thread_ends(p);
+}
 
 static void leave_stop(struct process *p, struct thread *t)
 {
@@ -310,7 +321,7 @@ static void end_session(struct process *p, struct thread *)
 
 	FAULT_POINT(exit_session);
 	if (p->sid == p->pid && tty != nullptr)
-		tty_session_exit(tty, p->sid);
+		tty_session_end(tty, p->sid, SESSION_LEADER_ENDS);
 }
 
 static void give_children(struct process *p, struct thread *)
@@ -347,6 +358,7 @@ static void put_process(struct process *p, struct thread *t)
 }
 
 static const struct exit_step steps[] = {
+	{"joining a dump", join_dump, false, 0},
 	{"leaving a stop", leave_stop, false, 1},
 	{"leaving its futexes", leave_futexes, false, 1},
 	{"clearing its id in memory", leave_id_in_memory, false, 1},

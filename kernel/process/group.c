@@ -67,17 +67,23 @@ bool process_group_in_session(uint32_t pgid, uint32_t sid)
 	return found;
 }
 
-void session_lost_tty(struct tty *tty, uint32_t sid)
+void session_lost_tty(struct tty *tty, uint32_t sid, enum session_loss how)
 {
 	uint32_t foreground = tty_foreground_group(tty);
 	struct process *p;
 
 	mutex_lock(&process_tree_lock);
-	if (foreground != 0) {
+	if (foreground != 0 && how != SESSION_ROBBED) {
 		(void)signal_send_group_locked(foreground, SIGHUP);
-		(void)signal_send_group_locked(foreground, SIGCONT);
+		if (how != SESSION_LEADER_ENDS)
+			(void)signal_send_group_locked(foreground, SIGCONT);
 	}
 	struct pid *session = pid_lookup(sid);
+	if (session != nullptr && how == SESSION_HUNG_UP && session->process != nullptr &&
+	    session->process->pgid != foreground) {
+		(void)signal_send_process(session->process, SIGHUP);
+		(void)signal_send_process(session->process, SIGCONT);
+	}
 	if (session != nullptr) {
 		list_for_each(p, &session->session, session_link) {
 			if (p->tty == tty)

@@ -202,6 +202,11 @@ void signal_wait_any(void); /* sleeps until a signal is to be handled */
 /* The current thread no longer takes these: signals meant for the process go to another one. */
 void signal_retarget(struct process *p, uint64_t set) REQUIRES(p -> signal_lock);
 
+/* core_name.c */
+
+void core_files_register(void);		       /* in /proc/sys */
+void system_host_name(char *out, size_t size); /* system.c */
+
 /* signal_stop.c */
 void signal_continue(struct process *p) REQUIRES(p -> signal_lock); /* SIGCONT or SIGKILL was sent */
 void signal_stop_deliver(struct process *p, int signo);

@@ -87,6 +87,7 @@ struct process *process_create(void)
 	limits_init(p);
 	p->start_ns = clock_monotonic_ns();
 	p->dumpable = true;
+	p->dump_filter = 0x33;
 	p->exit_signal = SIGCHLD;
 	return p;
 }

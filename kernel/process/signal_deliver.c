@@ -8,6 +8,7 @@
  * thread's kernel stack. The process's registers are in the nucleus; they are fetched, changed in a
  * copy and set again, because user copies use the call area.
  */
+#include "core.h"
 #include "event.h"
 #include "internal.h"
 #include <arch/signal.h>
@@ -77,6 +78,16 @@ static void restart_without_handler(struct user_regs *regs)
 	store_regs(regs);
 }
 
+static void die_of(struct delivery *d, int signo, const struct signal_info *info)
+{
+	if (SIGNALS_SYNCHRONOUS & SIGNAL_BIT(signo) && info->code > 0)
+		log_debug("process: %s[%u] dies of signal %d (code %d) at pc 0x%llx address 0x%llx", d->p->name,
+			  d->p->pid, signo, info->code, (unsigned long long)arch_regs_pc(&d->regs),
+			  (unsigned long long)info->fault.address);
+	bool dumped = (SIGNALS_DUMP & SIGNAL_BIT(signo)) && core_dump(d->p, info);
+	process_group_exit(signo | (dumped ? STATUS_DUMPED : 0));
+}
+
 static void run_handler(struct delivery *d, int signo, const struct signal_action *a, const struct signal_info *info)
 {
 	struct arch_signal_delivery frame = {.signo = signo, .action = *a, .info = *info};
@@ -86,7 +97,7 @@ static void run_handler(struct delivery *d, int signo, const struct signal_actio
 	restart_for_handler(&d->regs, a);
 	if (arch_signal_frame(&d->regs, &frame) != 0) {
 		if (signo == SIGSEGV)
-			process_group_exit(SIGSEGV);
+			die_of(d, signo, info);
 		signal_force_current(&(struct signal_info){.signo = SIGSEGV, .code = SI_KERNEL});
 		return;
 	}
@@ -95,15 +106,6 @@ static void run_handler(struct delivery *d, int signo, const struct signal_actio
 	d->handled = true;
 	signal_set_blocked_current(d->s->blocked | a->mask | (a->flags & SA_NODEFER ? 0 : SIGNAL_BIT(signo)));
 	store_regs(&d->regs);
-}
-
-static void die_of(struct delivery *d, int signo, const struct signal_info *info)
-{
-	if (SIGNALS_SYNCHRONOUS & SIGNAL_BIT(signo) && info->code > 0)
-		log_debug("process: %s[%u] dies of signal %d (code %d) at pc 0x%llx address 0x%llx", d->p->name,
-			  d->p->pid, signo, info->code, (unsigned long long)arch_regs_pc(&d->regs),
-			  (unsigned long long)info->fault.address);
-	process_group_exit(signo);
 }
 
 static void act_on(struct delivery *d, int signo, const struct signal_action *a, struct signal_info *info)

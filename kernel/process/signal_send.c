@@ -8,6 +8,7 @@
  * is marked. Marking a thread sets its signal_flag and its kick mark in the nucleus, both under
  * signal_lock.
  */
+#include "core.h"
 #include "internal.h"
 #include <kernel/fault_point.h>
 #include <kernel/slab.h>
@@ -173,7 +174,7 @@ static bool deliver_to(struct process *p, struct thread *target, int signo, stru
 {
 	uint64_t bit = SIGNAL_BIT(signo);
 
-	if (list_empty(&p->threads) || p->group_exit)
+	if (list_empty(&p->threads) || p->group_exit || (p->dump != nullptr && signo != SIGKILL))
 		return false;
 	apply_side_effects(p, signo);
 	struct thread *first = target != nullptr ? target : list_first(&p->threads, struct thread, process_link);
@@ -185,7 +186,7 @@ static bool deliver_to(struct process *p, struct thread *target, int signo, stru
 	else if (!wants(target, signo))
 		taker = nullptr;
 	if (taker != nullptr && default_is_fatal(signo) && signal_action_get(p, signo).handler == SIG_DFL &&
-	    !p->unkillable && !(SIGNALS_SYNCHRONOUS & bit)) {
+	    !p->unkillable && !(SIGNALS_DUMP & bit)) {
 		process_group_exit_begin(p, signo);
 		return false;
 	}

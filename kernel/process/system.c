@@ -44,6 +44,13 @@ static long sys_uname(user_addr at)
 }
 SYSCALL(uname);
 
+void system_host_name(char *out, size_t size)
+{
+	mutex_lock(&names_lock);
+	strlcpy(out, host_name, size);
+	mutex_unlock(&names_lock);
+}
+
 static long read_new_name(user_addr at, int length, char fresh[UTS_BYTES])
 {
 	if (!capable(CAP_SYS_ADMIN))
@@ -288,6 +295,7 @@ int process_start(void)
 	oom_init();
 	for (unsigned i = 0; i < ARRAY_LEN(files); i++)
 		proc_register(&files[i]);
+	core_files_register();
 	timer_init(&load_timer, load_sampled);
 	timer_arm(&load_timer, clock_monotonic_ns() + LOAD_PERIOD_NS);
 	return 0;

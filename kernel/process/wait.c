@@ -7,6 +7,7 @@
  * continues. Children are looked at under process_tree_lock; what is found is taken there and
  * copied out after the lock is dropped.
  */
+#include "core.h"
 #include "internal.h"
 #include <kernel/fault_point.h>
 #include <kernel/user.h>
@@ -61,7 +62,11 @@ static bool take_zombie(struct wait_request *r, struct process *child) REQUIRES(
 {
 	if (!(r->options & WEXITED) || child->state != PROCESS_ZOMBIE)
 		return false;
-	found(r, child, child->exit_status & 0x7f ? CLD_KILLED : CLD_EXITED, child->exit_status);
+	found(r, child,
+	      !(child->exit_status & 0x7f)	   ? CLD_EXITED
+	      : child->exit_status & STATUS_DUMPED ? CLD_DUMPED
+						   : CLD_KILLED,
+	      child->exit_status);
 	r->usage = child->dead_usage;
 	process_usage_add(&r->usage, &child->children_usage);
 	FAULT_POINT(wait_take);
@@ -182,10 +187,10 @@ static int info_to_user(user_addr at, const struct wait_request *r)
 		info.code = r->code;
 		info.child.pid = r->pid;
 		info.child.uid = r->uid;
-		info.child.status = r->code == CLD_EXITED    ? r->status >> 8 & 0xff
-				    : r->code == CLD_KILLED  ? r->status & 0x7f
-				    : r->code == CLD_STOPPED ? r->status >> 8
-							     : SIGCONT;
+		info.child.status = r->code == CLD_EXITED			     ? r->status >> 8 & 0xff
+				    : r->code == CLD_KILLED || r->code == CLD_DUMPED ? r->status & 0x7f
+				    : r->code == CLD_STOPPED			     ? r->status >> 8
+										     : SIGCONT;
 	}
 	/* Linux writes the fields up to si_status and leaves the rest alone. */
 	return copy_to_user(at, &info, offsetof(struct signal_info, child.status) + sizeof(int32_t));

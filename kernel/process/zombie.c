@@ -8,6 +8,7 @@
  * marked, and what is done twice (leaving a list, waking somebody) does no harm. A process is in its parent's list of
  * children until nothing else is left to do, so that one half reaped is reaped again.
  */
+#include "core.h"
 #include "internal.h"
 #include <kernel/fault_point.h>
 
@@ -60,7 +61,10 @@ static void notify_exit_locked(struct process *p) REQUIRES(process_tree_lock)
 	bool killed = (p->exit_status & 0x7f) != 0;
 
 	if (!p->stillborn)
-		signal_notify_parent_locked(p, killed ? CLD_KILLED : CLD_EXITED,
+		signal_notify_parent_locked(p,
+					    !killed			     ? CLD_EXITED
+					    : p->exit_status & STATUS_DUMPED ? CLD_DUMPED
+									     : CLD_KILLED,
 					    killed ? p->exit_status & 0x7f : p->exit_status >> 8 & 0xff);
 }
 

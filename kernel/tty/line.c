@@ -22,6 +22,12 @@ static bool flag_l(const struct line *l, uint32_t f)
 	return (l->termios.c_lflag & f) != 0;
 }
 
+/* Not so when the terminal's other end edits lines itself and sends what comes of it. */
+static bool by_lines(const struct line *l)
+{
+	return flag_l(l, ICANON) && !flag_l(l, EXTPROC);
+}
+
 /* Whether c is this control character; 0 disables one (_POSIX_VDISABLE). */
 static bool is_cc(const struct line *l, unsigned which, unsigned char c)
 {
@@ -60,12 +66,12 @@ void line_init(struct line *l)
 
 void line_set_termios(struct line *l, const struct termios *t)
 {
-	bool was_canonical = flag_l(l, ICANON);
+	bool was_canonical = by_lines(l);
 
 	l->termios = *t;
 	if (!flag_i(l, IXON))
 		l->stopped = false;
-	if (was_canonical == flag_l(l, ICANON))
+	if (was_canonical == by_lines(l))
 		return;
 	/* What is there can be read at once, in either mode: as one line, should lines begin now.
 	 */
@@ -109,14 +115,14 @@ static void store(struct line *l, unsigned char c, bool ends_line, bool eof)
 	set_bit(l->line_end, l->end, ends_line);
 	set_bit(l->end_of_file, l->end, eof);
 	l->end++;
-	if (ends_line || !flag_l(l, ICANON))
+	if (ends_line || !by_lines(l))
 		l->canon = l->end;
 }
 
 /* In canonical mode one place stays free for the character that ends the line. */
 static bool has_room(const struct line *l)
 {
-	return used(l) < LINE_QUEUE_BYTES - (flag_l(l, ICANON) ? 1 : 0);
+	return used(l) < LINE_QUEUE_BYTES - (by_lines(l) ? 1 : 0);
 }
 
 /* The column after character c, when it was echoed at this column. */
@@ -225,7 +231,7 @@ static void ring_bell(struct line *l)
 /* An ordinary character: echo and keep. */
 static unsigned keep(struct line *l, unsigned char c)
 {
-	bool canonical = flag_l(l, ICANON);
+	bool canonical = by_lines(l);
 
 	if (!has_room(l)) {
 		ring_bell(l);
@@ -335,12 +341,19 @@ static bool special_input(struct line *l, unsigned char c, unsigned *events)
 
 static bool is_literal_next(const struct line *l, unsigned char c)
 {
-	return flag_l(l, ICANON) && flag_l(l, IEXTEN) && is_cc(l, VLNEXT, c);
+	return by_lines(l) && flag_l(l, IEXTEN) && is_cc(l, VLNEXT, c);
 }
 
 unsigned line_input(struct line *l, unsigned char c)
 {
 	unsigned events;
+
+	if (flag_l(l, EXTPROC)) {
+		if (!has_room(l))
+			return 0;
+		store(l, c, false, false);
+		return LINE_READABLE;
+	}
 
 	if (flag_i(l, ISTRIP))
 		c &= 0x7f;
@@ -376,7 +389,7 @@ unsigned line_input(struct line *l, unsigned char c)
 		}
 		return LINE_OUTPUT;
 	}
-	return events | (flag_l(l, ICANON) ? canonical_input(l, c) : keep(l, c));
+	return events | (by_lines(l) ? canonical_input(l, c) : keep(l, c));
 }
 
 unsigned line_break(struct line *l)
@@ -398,7 +411,7 @@ unsigned line_break(struct line *l)
 size_t line_input_room(const struct line *l)
 {
 	/* A line that only grows can be ended only by more input: take it all. */
-	if (flag_l(l, ICANON) && l->canon == l->read)
+	if (by_lines(l) && l->canon == l->read)
 		return SIZE_MAX;
 	uint32_t limit = LINE_QUEUE_BYTES - 1;
 	return used(l) < limit ? limit - used(l) : 0;
@@ -413,14 +426,14 @@ size_t line_input_count(const struct line *l)
 {
 	size_t n = l->canon - l->read;
 
-	for (uint32_t at = l->read; flag_l(l, ICANON) && at != l->canon; at++)
+	for (uint32_t at = l->read; by_lines(l) && at != l->canon; at++)
 		n -= bit(l->end_of_file, at);
 	return n;
 }
 
 size_t line_read(struct line *l, void *bytes, size_t n, bool *done)
 {
-	bool canonical = flag_l(l, ICANON);
+	bool canonical = by_lines(l);
 	unsigned char *p = bytes;
 	size_t got = 0;
 

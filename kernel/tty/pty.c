@@ -28,6 +28,8 @@ struct pty {
 	char path[16]; /* pts/N */
 	unsigned index;
 	struct wait_queue wait;	  /* of the master: output to read, room to write */
+	struct async_list async;  /* the master's */
+	uint32_t announced;	  /* so much output, under the slave's lock */
 	bool in_use, master_open; /* under pool_lock */
 };
 
@@ -39,9 +41,18 @@ static struct pty *pty_of(struct tty *slave)
 	return container_of(slave, struct pty, slave);
 }
 
+/* Only what is new is announced by a signal. */
 static void slave_output(struct tty *slave)
 {
-	wait_wake_all(&pty_of(slave)->wait);
+	struct pty *p = pty_of(slave);
+
+	wait_wake_all(&p->wait);
+	mutex_lock(&slave->lock);
+	bool grew = slave->line.queued != p->announced && line_output_count(&slave->line) > 0;
+	p->announced = slave->line.queued;
+	mutex_unlock(&slave->lock);
+	if (grew)
+		async_notify(&p->async, POLL_IN, FILE_READ | FILE_WRITE);
 }
 
 static unsigned slave_opens(struct pty *p)
@@ -65,7 +76,7 @@ static void slave_closed(struct tty *slave)
 }
 
 static const struct tty_driver slave_driver = {
-	.component = &component_tty, .start_output = slave_output, .last_close = slave_closed};
+	.component = &component_tty, .is_pseudo = true, .start_output = slave_output, .last_close = slave_closed};
 
 static struct pty *create(unsigned index)
 {
@@ -76,6 +87,7 @@ static struct pty *create(unsigned index)
 	p->index = index;
 	snprintf(p->path, sizeof(p->path), "pts/%u", index);
 	wait_queue_init(&p->wait);
+	async_list_init(&p->async);
 	tty_init(&p->slave, p->path, MAJOR_PTS, index, &slave_driver, p);
 	return p;
 }
@@ -89,7 +101,9 @@ static void set_up(struct pty *p)
 	p->slave.size = (struct winsize){};
 	p->slave.session = p->slave.foreground = 0;
 	p->slave.opens = 0;
-	p->slave.exclusive = p->slave.throttled = false;
+	p->slave.exclusive = p->slave.throttled = p->slave.packet = p->slave.write_short = false;
+	p->slave.packet_status = 0;
+	p->announced = p->slave.line.queued;
 	p->slave.generation++;
 	p->slave.locked = true;
 	p->slave.other_closed = p->slave.was_open = false;
@@ -153,32 +167,50 @@ static void release_master(struct file *f)
 	struct tty *t = &p->slave;
 
 	chrdev_unregister(MAJOR_PTS, p->index);
-	mutex_lock(&t->lock);
-	uint32_t session = t->session;
 	__atomic_store_n(&t->other_closed, true, __ATOMIC_RELEASE);
-	mutex_unlock(&t->lock);
-	if (session != 0)
-		tty_session_exit(t, session);
-	else
-		tty_hang_up(t);
+	tty_hang_up_now(t);
 	give_slot(p);
+}
+
+/* Something to read, or a change to be told in packet mode. */
+static bool has_output(struct pty *p)
+{
+	mutex_lock(&p->slave.lock);
+	bool has = (line_output_count(&p->slave.line) > 0 && !p->slave.line.stopped) || p->slave.packet_status != 0;
+	mutex_unlock(&p->slave.lock);
+	return has;
 }
 
 /* Whether a read would end: bytes, or a slave that was closed by all. */
 static bool master_readable(struct pty *p)
 {
+	return has_output(p) || slave_gone(p);
+}
+
+/* In packet mode a read begins with a byte of its own: what changed, and nothing else, or zero before the output.
+ * Bytes of the header in *size. */
+static unsigned char take_header(struct pty *p, size_t *size)
+{
 	mutex_lock(&p->slave.lock);
-	bool has = line_output_count(&p->slave.line) > 0 && !p->slave.line.stopped;
+	unsigned char status = p->slave.packet_status;
+	p->slave.packet_status = 0;
+	*size = p->slave.packet ? 1 : 0;
 	mutex_unlock(&p->slave.lock);
-	return has || slave_gone(p);
+	return status;
 }
 
 static long read_master(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
 {
 	struct pty *p = f->private_data;
 	unsigned char bytes[TTY_CHUNK];
-	size_t got = 0;
+	size_t header, got;
+	unsigned char status = n > 0 ? take_header(p, &header) : 0;
 
+	if (n == 0)
+		return 0;
+	if (status != 0)
+		return io_copy_out(buf, 0, &status, 1) == 1 ? 1 : -EFAULT;
+	got = header;
 	while (got < n) {
 		size_t part = tty_take_output(&p->slave, bytes, MIN(n - got, sizeof(bytes)));
 
@@ -188,8 +220,10 @@ static long read_master(struct file *f, struct io_buffer *buf, size_t n, uint64_
 			got += part;
 			continue;
 		}
-		if (got > 0)
+		if (got > header)
 			break;
+		if (header > 0 && (status = take_header(p, &header)) != 0)
+			return io_copy_out(buf, 0, &status, 1) == 1 ? 1 : -EFAULT;
 		if (slave_gone(p))
 			return -EIO;
 		if ((f->flags & O_NONBLOCK) != 0)
@@ -198,6 +232,8 @@ static long read_master(struct file *f, struct io_buffer *buf, size_t n, uint64_
 		if (error < 0)
 			return error;
 	}
+	if (header > 0 && io_copy_out(buf, 0, &status, 1) < 1)
+		return -EFAULT;
 	return (long)got;
 }
 
@@ -227,14 +263,24 @@ static long write_master(struct file *f, struct io_buffer *buf, size_t n, uint64
 	return sent > 0 ? (long)sent : error;
 }
 
+static bool has_status(struct pty *p)
+{
+	mutex_lock(&p->slave.lock);
+	bool has = p->slave.packet_status != 0;
+	mutex_unlock(&p->slave.lock);
+	return has;
+}
+
 static uint32_t poll_master(struct file *f, struct poll_table *table)
 {
 	struct pty *p = f->private_data;
 	uint32_t ready = 0;
 
 	poll_watch(table, &p->wait);
-	if (master_readable(p))
+	if (has_output(p))
 		ready |= POLLIN | POLLRDNORM;
+	if (has_status(p))
+		ready |= POLLPRI;
 	if (slave_gone(p))
 		ready |= POLLHUP;
 	if (tty_input_room(&p->slave) > 0)
@@ -254,6 +300,54 @@ static long set_lock(struct pty *p, user_addr at)
 	return 0;
 }
 
+static long set_packet(struct pty *p, user_addr at)
+{
+	int32_t on;
+
+	if (get_user(on, at) < 0)
+		return -EFAULT;
+	mutex_lock(&p->slave.lock);
+	if (!p->slave.packet || on == 0)
+		p->slave.packet_status = 0;
+	p->slave.packet = on != 0;
+	mutex_unlock(&p->slave.lock);
+	return 0;
+}
+
+/* A key that the other end recognised. */
+static long send_signal(struct pty *p, uint64_t signo)
+{
+	if (signo != SIGINT && signo != SIGQUIT && signo != SIGTSTP)
+		return -EINVAL;
+	tty_signal_foreground(&p->slave, (int)signo);
+	return 0;
+}
+
+/* The slave by its name under /dev, which the caller need not know. */
+static long open_peer(struct pty *p, uint32_t flags)
+{
+	char path[32];
+	struct file *f;
+
+	if (flags & ~(uint32_t)(O_ACCMODE | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | O_LARGEFILE))
+		return -EINVAL;
+	snprintf(path, sizeof(path), "/dev/%s", p->path);
+	int error = file_open_path(path, flags & ~(uint32_t)O_CLOEXEC, 0, &f);
+	if (error < 0)
+		return error;
+	int fd = file_install(f, (flags & O_CLOEXEC) != 0);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+static struct async_list *async_master(struct file *f)
+{
+	struct pty *p = f->private_data;
+
+	return &p->async;
+}
+
 static long master_ioctl(struct file *f, uint32_t command, uint64_t arg)
 {
 	struct pty *p = f->private_data;
@@ -269,10 +363,17 @@ static long master_ioctl(struct file *f, uint32_t command, uint64_t arg)
 		value = t->locked;
 		mutex_unlock(&t->lock);
 		return put_user(at, value);
+	case TIOCPKT: return set_packet(p, at);
+	case TIOCGPKT:
+		mutex_lock(&t->lock);
+		value = t->packet;
+		mutex_unlock(&t->lock);
+		return put_user(at, value);
+	case TIOCSIG: return send_signal(p, arg);
+	case TIOCGPTPEER: return open_peer(p, (uint32_t)arg);
 	case TIOCGPGRP: value = (int32_t)tty_foreground_group(t); return put_user(at, value);
 	case FIONREAD: /* what is output there is input here */ return tty_settings_ioctl(t, TIOCOUTQ, arg);
-	case TIOCSTI:
-	case TIOCSETD: return -ENOTTY;
+	case TIOCSTI: return -ENOTTY;
 	default: return tty_settings_ioctl(t, command, arg);
 	}
 }
@@ -285,6 +386,8 @@ static const struct file_ops master_ops = {
 	.write = write_master,
 	.poll = poll_master,
 	.ioctl = master_ioctl,
+	.async = async_master,
+	.async_owner = true,
 };
 
 int pty_init(void)

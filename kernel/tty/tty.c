@@ -80,6 +80,7 @@ void tty_init(struct tty *t, const char *name, uint32_t major, uint32_t minor, c
 	t->driver_data = driver_data;
 	wait_queue_init(&t->read_wait);
 	wait_queue_init(&t->write_wait);
+	async_list_init(&t->async);
 	mutex_init(&t->lock, RANK_TTY);
 	mutex_lock(&t->lock);
 	line_init(&t->line);
@@ -155,10 +156,22 @@ void tty_kick_driver(struct tty *t)
 	(void)guard_run_void(t->driver->component, t->driver->start_output(t));
 }
 
+static void tty_announce_input(struct tty *t)
+{
+	wait_wake_all(&t->read_wait);
+	async_notify(&t->async, POLL_IN, FILE_READ | FILE_WRITE);
+}
+
+void tty_packet_note(struct tty *t, unsigned set, unsigned clear)
+{
+	if (t->packet)
+		t->packet_status = (uint8_t)((t->packet_status & ~clear) | set);
+}
+
 void tty_do_events(struct tty *t, unsigned events)
 {
 	if ((events & LINE_READABLE) != 0)
-		wait_wake_all(&t->read_wait);
+		tty_announce_input(t);
 	if ((events & LINE_FLUSHED) != 0)
 		wait_wake_all(&t->write_wait);
 	if ((events & LINE_OUTPUT) != 0)
@@ -181,9 +194,17 @@ void tty_input(struct tty *t, const void *bytes, size_t n)
 		unsigned events = 0;
 
 		mutex_lock(&t->lock);
-		/* Signals at once and one by one: what follows the key belongs after it. */
-		while (done < n && (events & SIGNALS) == 0)
+		bool stopped = t->line.stopped, lines = (t->line.termios.c_lflag & ICANON) != 0;
+		unsigned ends = SIGNALS | (lines ? LINE_READABLE : 0);
+		/* Signals at once and one by one: what follows the key belongs after it. Lines one by one: each is
+		 * announced. */
+		while (done < n && (events & ends) == 0)
 			events |= line_input(&t->line, p[done++]);
+		if (stopped != t->line.stopped)
+			tty_packet_note(t, stopped ? TIOCPKT_START : TIOCPKT_STOP,
+					stopped ? TIOCPKT_STOP : TIOCPKT_START);
+		if ((events & LINE_FLUSHED) != 0)
+			tty_packet_note(t, TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE, 0);
 		mutex_unlock(&t->lock);
 		tty_do_events(t, events);
 	}
@@ -212,11 +233,16 @@ size_t tty_take_output(struct tty *t, void *bytes, size_t max)
 	mutex_lock(&t->lock);
 	size_t n = line_take_output(&t->line, bytes, max);
 	size_t left = line_output_count(&t->line);
+	bool was_short = t->write_short && left < LINE_QUEUE_BYTES / 2;
+	if (was_short)
+		t->write_short = false;
 	mutex_unlock(&t->lock);
 	/* Writers are woken when a good part is free, not for each byte; tcdrain waits for the end.
 	 */
 	if (n > 0 && (left == 0 || (left < LINE_QUEUE_BYTES / 2 && left + n >= LINE_QUEUE_BYTES / 2)))
 		wait_wake_all(&t->write_wait);
+	if (was_short)
+		async_notify(&t->async, POLL_OUT, FILE_READ | FILE_WRITE);
 	return n;
 }
 
@@ -261,6 +287,7 @@ void tty_hang_up(struct tty *t)
 	t->line.stopped = false;
 	__atomic_fetch_add(&t->generation, 1, __ATOMIC_RELEASE);
 	mutex_unlock(&t->lock);
+	async_clear(&t->async);
 	tty_kick_driver(t);
 	wait_wake_all(&t->read_wait);
 	wait_wake_all(&t->write_wait);

@@ -43,7 +43,7 @@ int tty_file_open(struct file *f, struct tty *t, bool is_console)
 		return error;
 	}
 	f->private_data = tf;
-	if ((f->flags & O_NOCTTY) == 0 && !is_console)
+	if ((f->flags & O_NOCTTY) == 0 && (f->mode & FILE_READ) != 0 && !is_console)
 		tty_acquire_on_open(t);
 	return 0;
 }
@@ -72,6 +72,7 @@ static void release_tty(struct file *f)
 struct read_state {
 	size_t minimum;		    /* bytes without which it does not end */
 	uint64_t first_deadline_ns; /* for the first byte; 0: for ever */
+	bool waits_not;		    /* MIN and TIME are zero: what is there, if only nothing */
 	uint64_t between_ns;	    /* after each byte; 0: for ever */
 	bool canonical;
 };
@@ -90,6 +91,7 @@ static void read_rules(struct tty *t, size_t n, struct read_state *s)
 			s->between_ns = time_ns;
 		else
 			s->first_deadline_ns = clock_monotonic_ns() + time_ns;
+		s->waits_not = minimum == 0 && time_ns == 0;
 	}
 	mutex_unlock(&t->lock);
 }
@@ -126,6 +128,8 @@ static int wait_input(struct file *f, struct read_state *s, size_t got)
 
 	if (got > 0 || s->minimum > 0)
 		deadline = got > 0 && s->between_ns > 0 ? clock_monotonic_ns() + s->between_ns : 0;
+	if (s->waits_not)
+		return 1;
 	if ((f->flags & O_NONBLOCK) != 0)
 		return -EAGAIN;
 	if (deadline != 0)
@@ -164,6 +168,9 @@ static long read_tty(struct file *f, struct io_buffer *buf, size_t n, uint64_t *
 		if (got > 0 && (s.canonical || got >= s.minimum))
 			break;
 		error = wait_input(f, &s, got);
+		/* Who comes later finds the end of the file; who slept is told. */
+		if (error == 0 && got == 0 && t->other_closed)
+			error = -EIO;
 		if (error == 0 && got == 0)
 			error = tty_hung_up(tf) ? 0 : tty_check_foreground(t, SIGTTIN);
 	}
@@ -204,6 +211,15 @@ static bool stops_background(struct tty *t)
 	return stops;
 }
 
+/* Who does not wait learns by a signal, if it asked for one, that there is room. */
+static int refuse_write(struct tty *t)
+{
+	mutex_lock(&t->lock);
+	t->write_short = true;
+	mutex_unlock(&t->lock);
+	return -EAGAIN;
+}
+
 static long write_tty(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
 {
 	struct tty_file *tf = tty_file_of(f);
@@ -224,7 +240,7 @@ static long write_tty(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 		else if ((part = put_output(t, bytes, part)) > 0)
 			sent += part;
 		else if ((f->flags & O_NONBLOCK) != 0)
-			error = -EAGAIN;
+			error = refuse_write(t);
 		else
 			error = wait_event_interruptible(&t->write_wait, is_writable(tf, WRITE_ROOM));
 	}
@@ -262,8 +278,17 @@ static uint32_t poll_tty(struct file *f, struct poll_table *table)
 	return ready;
 }
 
+static struct async_list *async_tty(struct file *f)
+{
+	struct tty *t = tty_file_of(f)->tty;
+
+	t->async.group = tty_foreground_group(t);
+	return &t->async;
+}
+
 #define TTY_OPERATIONS                                                                                                 \
-	.release = release_tty, .read = read_tty, .write = write_tty, .poll = poll_tty, .ioctl = tty_ioctl
+	.release = release_tty, .read = read_tty, .write = write_tty, .poll = poll_tty, .ioctl = tty_ioctl,            \
+	.async = async_tty, .async_owner = true
 
 const struct file_ops tty_file_ops = {.component = &component_tty, .open = open_tty, TTY_OPERATIONS};
 

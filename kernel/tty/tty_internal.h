@@ -10,6 +10,7 @@
 
 #include "line.h"
 
+#include <kernel/async.h>
 #include <kernel/file.h>
 #include <kernel/guard.h>
 #include <kernel/lock.h>
@@ -35,10 +36,14 @@ struct tty {
 	uint32_t generation;		       /* counts hang-ups; files of older ones are dead */
 	uint32_t opens GUARDED_BY(&lock);
 	bool exclusive GUARDED_BY(&lock);
-	bool throttled GUARDED_BY(&lock); /* the driver holds input back */
-	bool other_closed;		  /* pty: the other side is gone */
-	bool locked;			  /* pty: not yet to be opened */
-	bool was_open;			  /* pty: by anybody, since the master was opened */
+	bool throttled GUARDED_BY(&lock);	 /* the driver holds input back */
+	bool packet GUARDED_BY(&lock);		 /* pty: TIOCPKT */
+	uint8_t packet_status GUARDED_BY(&lock); /* what the master is to be told; TIOCPKT_* */
+	bool write_short;			 /* a writer that does not wait found no room */
+	struct async_list async;
+	bool other_closed; /* pty: the other side is gone */
+	bool locked;	   /* pty: not yet to be opened */
+	bool was_open;	   /* pty: by anybody, since the master was opened */
 };
 
 /* private_data of an open file. */
@@ -72,6 +77,8 @@ void tty_do_events(struct tty *t, unsigned events);
 void tty_write_kernel(struct tty *t, const char *text, size_t n);
 /* Waits until all output is with the driver. 0 or -ERESTARTSYS. */
 int tty_drain(struct tty *t);
+/* Tells a master in packet mode: bits that are set, others that no longer hold. Kick the driver afterwards. */
+void tty_packet_note(struct tty *t, unsigned set, unsigned clear) REQUIRES(t -> lock);
 /* All open files but the console's are dead from now on. */
 void tty_hang_up(struct tty *t);
 
@@ -80,7 +87,9 @@ void tty_hang_up(struct tty *t);
 int tty_check_foreground(struct tty *t, int signo);
 /* On open: the terminal of a session leader that has none. */
 void tty_acquire_on_open(struct tty *t);
-long tty_job_ioctl(struct tty *t, uint32_t command, uint64_t arg);
+long tty_job_ioctl(struct file *f, struct tty *t, uint32_t command, uint64_t arg);
+/* Hangs up: the session that has it loses it. */
+void tty_hang_up_now(struct tty *t);
 void tty_signal_foreground(struct tty *t, int signo);
 
 /* tty_ioctl.c */

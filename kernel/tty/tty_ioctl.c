@@ -23,6 +23,20 @@ static long get_termios(struct tty *t, user_addr at, bool with_speed)
 	return copy_to_user(at, &copy, with_speed ? sizeof(copy) : sizeof(copy.t));
 }
 
+/* Whether ^S and ^Q are what stops and starts, which a remote terminal may do at its end. */
+static bool usual_flow(const struct termios *s)
+{
+	return (s->c_iflag & IXON) != 0 && s->c_cc[VSTOP] == ('S' & 0x1f) && s->c_cc[VSTART] == ('Q' & 0x1f);
+}
+
+static void note_flow(struct tty *t, const struct termios *before, const struct termios *now) REQUIRES(t -> lock)
+{
+	if (usual_flow(before) != usual_flow(now))
+		tty_packet_note(t, usual_flow(now) ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP, TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
+	if (((before->c_lflag | now->c_lflag) & EXTPROC) != 0)
+		tty_packet_note(t, TIOCPKT_IOCTL, 0);
+}
+
 static long set_termios(struct tty *t, user_addr at, bool with_speed, bool drain, bool flush)
 {
 	struct termios2 copy;
@@ -33,8 +47,11 @@ static long set_termios(struct tty *t, user_addr at, bool with_speed, bool drain
 	if (error < 0)
 		return error;
 	mutex_lock(&t->lock);
-	if (flush)
+	if (flush) {
 		line_flush_input(&t->line);
+		tty_packet_note(t, TIOCPKT_FLUSHREAD, 0);
+	}
+	note_flow(t, &t->line.termios, &copy.t);
 	/* The line runs at one speed; what was asked for is remembered, as a terminal without wires
 	 * does. */
 	line_set_termios(&t->line, &copy.t);
@@ -78,6 +95,8 @@ static long flush(struct tty *t, uint64_t which)
 		line_flush_input(&t->line);
 	if (which != TCIFLUSH)
 		line_flush_output(&t->line);
+	tty_packet_note(t, (which != TCOFLUSH ? TIOCPKT_FLUSHREAD : 0) | (which != TCIFLUSH ? TIOCPKT_FLUSHWRITE : 0),
+			0);
 	mutex_unlock(&t->lock);
 	wait_wake_all(&t->write_wait);
 	tty_kick_driver(t);
@@ -91,9 +110,12 @@ static long control_flow(struct tty *t, uint64_t what)
 	if (what > TCION)
 		return -EINVAL;
 	mutex_lock(&t->lock);
-	if (what == TCOOFF || what == TCOON)
+	if (what == TCOOFF || what == TCOON) {
+		if (t->line.stopped != (what == TCOOFF))
+			tty_packet_note(t, what == TCOOFF ? TIOCPKT_STOP : TIOCPKT_START,
+					what == TCOOFF ? TIOCPKT_START : TIOCPKT_STOP);
 		t->line.stopped = what == TCOOFF;
-	else
+	} else
 		c = t->line.termios.c_cc[what == TCIOFF ? VSTOP : VSTART];
 	if (c != 0) {
 		/* To the other end as it is, not through output processing. */
@@ -145,6 +167,35 @@ static long set_exclusive(struct tty *t, bool on)
 	return 0;
 }
 
+static long get_exclusive(struct tty *t, user_addr at)
+{
+	mutex_lock(&t->lock);
+	int32_t on = t->exclusive;
+	mutex_unlock(&t->lock);
+	return put_user(at, on);
+}
+
+/* The old way to ask for CLOCAL alone. */
+static long get_clocal(struct tty *t, user_addr at)
+{
+	mutex_lock(&t->lock);
+	int32_t on = (t->line.termios.c_cflag & CLOCAL) != 0;
+	mutex_unlock(&t->lock);
+	return put_user(at, on);
+}
+
+static long set_clocal(struct tty *t, user_addr at)
+{
+	int32_t on;
+
+	if (get_user(on, at) < 0)
+		return -EFAULT;
+	mutex_lock(&t->lock);
+	t->line.termios.c_cflag = (t->line.termios.c_cflag & ~(uint32_t)CLOCAL) | (on != 0 ? CLOCAL : 0);
+	mutex_unlock(&t->lock);
+	return 0;
+}
+
 /* Commands that a background process must not give. */
 static bool changes_terminal(uint32_t command)
 {
@@ -177,6 +228,8 @@ static long query_ioctl(struct tty *t, uint32_t command, user_addr at)
 	case FIONREAD: return queue_size(t, at, true);
 	case TIOCOUTQ: return queue_size(t, at, false);
 	case TIOCGETD: return put_user(at, zero);
+	case TIOCGEXCL: return get_exclusive(t, at);
+	case TIOCGSOFTCAR: return get_clocal(t, at);
 	case TIOCGDEV: return put_user(at, device);
 	default: return -ENOTTY;
 	}
@@ -200,8 +253,12 @@ long tty_settings_ioctl(struct tty *t, uint32_t command, uint64_t arg)
 	 * the same. */
 	case TCSBRK:
 	case TCSBRKP: return tty_drain(t);
+	/* Only a pseudo-terminal has nothing that could be broken. */
+	case TIOCSBRK:
+	case TIOCCBRK: return t->driver->is_pseudo ? 0 : -ENOTTY;
 	case TIOCSTI: return simulate_input(t, at);
 	case TIOCSETD: return set_discipline(at);
+	case TIOCSSOFTCAR: return set_clocal(t, at);
 	case TIOCEXCL: return set_exclusive(t, true);
 	case TIOCNXCL: return set_exclusive(t, false);
 	default: return query_ioctl(t, command, at);
@@ -226,11 +283,12 @@ long tty_ioctl(struct file *f, uint32_t command, uint64_t arg)
 	case TIOCNOTTY:
 	case TIOCSPGRP:
 	case TIOCGPGRP:
-	case TIOCGSID: return tty_job_ioctl(t, command, arg);
+	case TIOCGSID: return tty_job_ioctl(f, t, command, arg);
+	case TIOCGPTPEER: return -EIO;
 	case TIOCVHANGUP:
 		if (!capable(CAP_SYS_ADMIN))
 			return -EPERM;
-		tty_hang_up(t);
+		tty_hang_up_now(t);
 		return 0;
 	default: return tty_settings_ioctl(t, command, arg);
 	}

@@ -78,7 +78,7 @@ void tty_acquire_on_open(struct tty *t)
 }
 
 /* TIOCSCTTY; with steal (and the capability) also from another session. */
-static long set_controlling(struct tty *t, bool steal)
+static long set_controlling(struct file *f, struct tty *t, bool steal)
 {
 	struct process *p = process_current();
 	struct tty *own = current_tty();
@@ -88,6 +88,8 @@ static long set_controlling(struct tty *t, bool steal)
 	if (own == t && p->pid == p->sid)
 		return 0;
 	if (p->pid != p->sid || own != nullptr)
+		return -EPERM;
+	if ((f->mode & FILE_READ) == 0 && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	mutex_lock(&t->lock);
 	if (t->session != 0 && t->session != p->sid) {
@@ -100,44 +102,52 @@ static long set_controlling(struct tty *t, bool steal)
 	if (error < 0)
 		return error;
 	if (robbed != 0)
-		session_lost_tty(t, robbed);
+		session_lost_tty(t, robbed, SESSION_ROBBED);
 	mutex_lock(&t->lock);
 	acquire_locked(t);
 	mutex_unlock(&t->lock);
 	return 0;
 }
 
-void tty_session_exit(struct tty *t, uint32_t sid)
+void tty_session_end(struct tty *t, uint32_t sid, enum session_loss how)
 {
+	bool hang_up = how == SESSION_HUNG_UP || (how == SESSION_LEADER_ENDS && !t->driver->is_pseudo);
+
 	mutex_lock(&t->lock);
 	bool owned = t->session == sid;
 	mutex_unlock(&t->lock);
 	if (!owned)
 		return;
 	/* First the signals, while the foreground group is known. */
-	session_lost_tty(t, sid);
+	session_lost_tty(t, sid, how);
 	mutex_lock(&t->lock);
 	if (t->session == sid) {
 		t->session = 0;
 		t->foreground = 0;
 	}
 	mutex_unlock(&t->lock);
-	tty_hang_up(t);
+	/* On a pseudo-terminal those who stay behind may go on to write until its master closes. */
+	if (hang_up)
+		tty_hang_up(t);
+}
+
+void tty_hang_up_now(struct tty *t)
+{
+	mutex_lock(&t->lock);
+	uint32_t session = t->session;
+	mutex_unlock(&t->lock);
+	if (session != 0)
+		tty_session_end(t, session, SESSION_HUNG_UP);
+	else
+		tty_hang_up(t);
 }
 
 void tty_hang_up_current(void)
 {
 	struct tty *t = current_tty();
 
-	if (t == nullptr)
-		return;
-	mutex_lock(&t->lock);
-	uint32_t session = t->session;
-	mutex_unlock(&t->lock);
-	if (session != 0)
-		tty_session_exit(t, session);
-	else
-		tty_hang_up(t);
+	if (t != nullptr)
+		tty_hang_up_now(t);
 }
 
 static long give_up_controlling(struct tty *t)
@@ -147,7 +157,7 @@ static long give_up_controlling(struct tty *t)
 	if (current_tty() != t)
 		return -ENOTTY;
 	if (p->pid == p->sid)
-		tty_session_exit(t, p->sid);
+		tty_session_end(t, p->sid, SESSION_GAVE_UP);
 	else
 		set_current_tty(nullptr);
 	return 0;
@@ -164,8 +174,9 @@ static long set_foreground(struct tty *t, user_addr arg)
 	uint32_t group;
 	int error = tty_check_foreground(t, SIGTTOU);
 
+	/* An orphaned group has nobody who could ever let it have the terminal. */
 	if (error < 0)
-		return error;
+		return error == -EIO ? -ENOTTY : error;
 	if (get_user(group, arg) < 0)
 		return -EFAULT;
 	if (group == 0 || group > INT32_MAX)
@@ -183,13 +194,13 @@ static long set_foreground(struct tty *t, user_addr arg)
 	return 0;
 }
 
-long tty_job_ioctl(struct tty *t, uint32_t command, uint64_t arg)
+long tty_job_ioctl(struct file *f, struct tty *t, uint32_t command, uint64_t arg)
 {
 	user_addr at = USER_ADDR(arg);
 	int32_t value;
 
 	switch (command) {
-	case TIOCSCTTY: return set_controlling(t, arg == 1);
+	case TIOCSCTTY: return set_controlling(f, t, arg == 1);
 	case TIOCNOTTY: return give_up_controlling(t);
 	case TIOCSPGRP: return set_foreground(t, at);
 	case TIOCGPGRP:

@@ -2,6 +2,7 @@
 /*
  * fcntl(2), and ioctl(2) with the commands that every file has.
  */
+#include "async.h"
 #include "internal.h"
 #include "lock.h"
 #include "pipe.h"
@@ -11,7 +12,14 @@
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
-enum : uint32_t { FIONREAD = 0x541b, FIONBIO = 0x5421, FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIOQSIZE = 0x5460 };
+enum : uint32_t {
+	FIONREAD = 0x541b,
+	FIONBIO = 0x5421,
+	FIONCLEX = 0x5450,
+	FIOCLEX = 0x5451,
+	FIOASYNC = 0x5452,
+	FIOQSIZE = 0x5460
+};
 enum : uint32_t { CHANGEABLE = O_APPEND | O_NONBLOCK | O_NOATIME };
 
 static void change_flags(struct file *f, uint32_t clear, uint32_t set)
@@ -21,12 +29,17 @@ static void change_flags(struct file *f, uint32_t clear, uint32_t set)
 	__atomic_fetch_or(&f->flags, set, __ATOMIC_RELAXED);
 }
 
-static long set_status_flags(struct file *f, uint32_t flags)
+static long set_status_flags(int fd, struct file *f, uint32_t flags)
 {
-	if (flags & ~f->flags & (O_ASYNC | O_DIRECT))
+	if (flags & ~f->flags & O_DIRECT)
 		return syscall_refuse_flags(NR_fcntl, flags);
 	if (f->inode != nullptr && (flags & O_NOATIME & ~f->flags) && !inode_owner_or_capable(f->inode))
 		return -EPERM;
+	if ((flags ^ f->flags) & O_ASYNC) {
+		int error = async_set(fd, f, flags & O_ASYNC);
+		if (error != 0)
+			return error;
+	}
 	change_flags(f, CHANGEABLE & ~flags, flags & CHANGEABLE);
 	return 0;
 }
@@ -72,16 +85,19 @@ static long do_fcntl(int fd, struct file *f, uint32_t command, uint64_t arg)
 	if (f->mode & FILE_PATH)
 		return -EBADF;
 	switch (command) {
-	case F_SETFL: return set_status_flags(f, (uint32_t)arg);
+	case F_SETFL: return set_status_flags(fd, f, (uint32_t)arg);
 	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW: return file_lock_command(fd, f, command, USER_ADDR(arg));
-	case F_SETOWN: f->owner_pid = (uint32_t)arg; return 0;
-	case F_GETOWN: return (int32_t)f->owner_pid;
-	case F_GETSIG: return 0;
+	case F_SETOWN:
+	case F_GETOWN:
+	case F_SETOWN_EX:
+	case F_GETOWN_EX:
+	case F_SETSIG:
+	case F_GETSIG: return async_command(f, command, arg);
 	case F_SETPIPE_SZ: return pipe_set_size(f, arg);
 	case F_GETPIPE_SZ: return pipe_get_size(f);
 	case F_ADD_SEALS:
@@ -130,6 +146,12 @@ static long do_ioctl(int fd, struct file *f, uint32_t command, uint64_t arg)
 			return -EFAULT;
 		change_flags(f, on ? 0 : (uint32_t)O_NONBLOCK, on ? (uint32_t)O_NONBLOCK : 0);
 		return 0;
+	case FIOASYNC:
+		if (get_user(on, USER_ADDR(arg)) != 0)
+			return -EFAULT;
+		if ((on != 0) == ((f->flags & O_ASYNC) != 0))
+			return 0;
+		return f->ops->async != nullptr ? async_set(fd, f, on != 0) : -ENOTTY;
 	default:
 		if (f->ops->ioctl != nullptr)
 			return guard_run(f->ops->component, f->ops->ioctl(f, command, arg));

@@ -5,6 +5,7 @@
  * A file's reference count is atomic. The last put may sleep and takes locks from RANK_PAGE_CACHE on, so it must not
  * run under a filesystem's or a directory's lock.
  */
+#include "async.h"
 #include "internal.h"
 #include "pipe.h"
 
@@ -133,6 +134,7 @@ static void file_release(struct file *f)
 {
 	if (!list_empty(&f->watches))
 		epoll_forget_file(f);
+	async_forget(f);
 	if (f->locked)
 		file_locks_release_file(f);
 	if (f->ops->release != nullptr)

@@ -33,6 +33,7 @@ struct pipe *pipe_create(void) NO_THREAD_SAFETY
 	mutex_init(&p->lock, RANK_PIPE);
 	wait_queue_init(&p->readable);
 	wait_queue_init(&p->writable);
+	async_list_init(&p->async);
 	return p;
 }
 
@@ -118,6 +119,7 @@ static int write_piece(struct file *f, struct pipe *p, struct piece *piece)
 		}
 		if (error != -EAGAIN || (f->flags & O_NONBLOCK))
 			return error;
+		async_notify(&p->async, POLL_IN, FILE_READ);
 		error = wait_event_interruptible(&p->writable, writable(p));
 		if (error != 0)
 			return error;
@@ -166,6 +168,8 @@ static long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 	}
 	if (error == -EPIPE)
 		(void)signal_send_process(process_current(), SIGPIPE);
+	if (done > 0)
+		async_notify(&p->async, POLL_IN, FILE_READ);
 	if (done > 0 && f->inode != nullptr)
 		inode_touch(f->inode, ATTR_MTIME);
 	return done > 0 ? (long)done : error;
@@ -316,6 +320,8 @@ static long pipe_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 			/* Writers wait only when the ring is full; poll waits for any room. */
 			if (was_full || p->poll_waiters)
 				wait_wake_all(&p->writable);
+			if (done > 0)
+				async_notify(&p->async, POLL_OUT, FILE_WRITE);
 			return done;
 		}
 		if (load(&p->writers) == 0 && load(&p->used) == 0)
@@ -384,6 +390,10 @@ static void pipe_release(struct file *f)
 		/* Under the lock: when it is free, whoever closes the last file may free the pipe. */
 		wait_wake_all(&p->readable);
 		wait_wake_all(&p->writable);
+		if ((p->readers == 0) != (p->writers == 0)) {
+			async_notify(&p->async, POLL_IN, FILE_READ);
+			async_notify(&p->async, POLL_OUT, FILE_WRITE);
+		}
 	}
 	mutex_unlock(&i->lock);
 	if (last)
@@ -405,6 +415,13 @@ long pipe_wait_room(struct file *f)
 	return used < p->slots ? (long)(p->slots - used) * PAGE_SIZE : PAGE_SIZE;
 }
 
+static struct async_list *pipe_async(struct file *f)
+{
+	struct pipe *p = f->private_data;
+
+	return &p->async;
+}
+
 const struct file_ops pipe_ops = {
 	.component = &component_vfs,
 	.read = pipe_read,
@@ -412,4 +429,5 @@ const struct file_ops pipe_ops = {
 	.poll = pipe_poll,
 	.ioctl = pipe_ioctl,
 	.release = pipe_release,
+	.async = pipe_async,
 };

@@ -3,6 +3,7 @@
 #ifndef KERNEL_VFS_PIPE_RING_H
 #define KERNEL_VFS_PIPE_RING_H
 
+#include <kernel/async.h>
 #include <kernel/page.h>
 #include <kernel/vfs.h>
 
@@ -24,6 +25,7 @@ struct pipe {
 	bool had_writer;		     /* a fifo nobody has written to yet is not hung up */
 	bool poll_waiters;		     /* somebody polled for room */
 	struct wait_queue readable, writable;
+	struct async_list async;
 };
 
 extern const struct file_ops pipe_ops;

@@ -334,6 +334,8 @@ int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_
 			.shared = a->flags & AREA_SHARED,
 			.locked = a->flags & AREA_LOCKED,
 			.resident_pages = pages_count(s, n->start, n->end),
+			.dont_dump = a->flags & AREA_DONT_DUMP,
+			.special = a->special != nullptr,
 			.file = a->file,
 			.label = label_of(a),
 		};

@@ -289,6 +289,8 @@ static void orphaned_body(void)
 				usleep(1000);
 			errno = 0;
 			bool orphan = read(terminal, &c, 1) == -1 && errno == EIO;
+			errno = 0;
+			orphan = orphan && tcsetpgrp(terminal, getpgrp()) == -1 && errno == ENOTTY;
 			EQUAL(write(report[1], orphan ? "y" : "n", 1), 1);
 		});
 		EQUAL(read(report[0], &answer, 1), 1);

@@ -98,6 +98,33 @@ static long write_oom_adjustment(struct process *p, const char *text, size_t n)
 	return error != 0 ? error : (long)n;
 }
 
+static int show_dump_filter(struct text_buffer *b, struct process *p, uint32_t)
+{
+	text_printf(b, "%08x\n", p->dump_filter);
+	return 0;
+}
+
+/* A number as in C: hexadecimal, octal or decimal. */
+static long write_dump_filter(struct process *p, const char *text, size_t n)
+{
+	size_t at = n > 1 && text[0] == '0' ? (text[1] == 'x' || text[1] == 'X' ? 2 : 1) : 0;
+	uint32_t base = at == 2 ? 16 : at == 1 ? 8 : 10, value = 0;
+	size_t first = at == 1 ? 0 : at;
+
+	for (at = first; at < n && text[at] != '\n'; at++) {
+		char c = text[at] | 0x20;
+		uint32_t digit = c >= 'a' ? (uint32_t)(c - 'a') + 10 : (uint32_t)(text[at] - '0');
+
+		if (digit >= base || value > UINT32_MAX / base)
+			return -EINVAL;
+		value = value * base + digit;
+	}
+	if (at == first)
+		return -EINVAL;
+	p->dump_filter = value & 0x1ff;
+	return (long)n;
+}
+
 const struct pid_entry pid_entries[] = {
 	{.name = "task", .mode = S_IFDIR | 0555, .kind = PROC_TASK, .not_in_task = true},
 	{.name = "fd", .mode = S_IFDIR | 0500, .kind = PROC_FD},
@@ -127,6 +154,11 @@ const struct pid_entry pid_entries[] = {
 	 .mode = S_IFREG | 0400,
 	 .show = pid_show_personality,
 	 .inspect = true},
+	{.name = "coredump_filter",
+	 .component = &component_process,
+	 .mode = S_IFREG | 0644,
+	 .show = show_dump_filter,
+	 .write = write_dump_filter},
 	{.name = "limits", .component = &component_process, .mode = S_IFREG | 0444, .show = pid_show_limits},
 	{.name = "mounts", .component = &component_vfs, .mode = S_IFREG | 0444, .show = pid_show_mounts},
 	{.name = "mountinfo", .component = &component_vfs, .mode = S_IFREG | 0444, .show = pid_show_mountinfo},

@@ -67,35 +67,14 @@ int pid_show_environ(struct text_buffer *b, struct process *p, uint32_t)
 	return error;
 }
 
-/* The first address after a list of pointers that ends in a null pointer. */
-static uint64_t skip_pointers(struct vm_space *space, uint64_t at, uint64_t end)
-{
-	uint64_t word = 1;
-
-	while (word != 0 && at < end && vm_read(space, at, &word, sizeof(word)) == 0)
-		at += sizeof(word);
-	return at;
-}
-
-/* The initial stack has argc, argv, null, environment, null, auxiliary vector (System V ABI, process initialization).
- */
 int pid_show_auxv(struct text_buffer *b, struct process *p, uint32_t)
 {
 	struct vm_space *space = process_get_space(p);
-	struct vm_exec_info info;
-	uint64_t entry[2];
+	uint64_t entries[2 * AUXV_MAX];
 
 	if (space == nullptr)
 		return 0;
-	vm_get_exec_info(space, &info);
-	uint64_t at = skip_pointers(space, info.stack_start + sizeof(uint64_t), info.arg_start);
-	at = skip_pointers(space, at, info.arg_start);
-	for (size_t n = 0; n < AUXV_MAX && vm_read(space, at, entry, sizeof(entry)) == 0; n++) {
-		text_append(b, entry, sizeof(entry));
-		at += sizeof(entry);
-		if (entry[0] == 0)
-			break;
-	}
+	text_append(b, entries, process_auxv(space, entries, AUXV_MAX));
 	vm_space_put(space);
 	return 0;
 }

@@ -9,8 +9,10 @@
 #include <kernel/wait.h>
 #include <lib/types.h>
 
+struct async_list;
 struct component;
 struct file;
+struct file_owner;
 struct inode;
 struct dentry;
 struct mount;
@@ -69,6 +71,9 @@ struct file_ops {
 	int (*open)(struct file *f);
 	void (*release)(struct file *f);
 	long (*fsync)(struct file *f);
+	/* Who wants a signal when the file becomes ready (kernel/async.h); nullptr: O_ASYNC has no effect. */
+	struct async_list *(*async)(struct file *f);
+	bool async_owner; /* with O_ASYNC comes an owner, if there is none */
 };
 
 enum : uint32_t {
@@ -85,8 +90,8 @@ struct file {
 	void *private_data;
 	uint32_t flags; /* O_*; O_APPEND, O_NONBLOCK may change */
 	uint32_t refs;
-	uint32_t mode;	    /* FILE_* */
-	uint32_t owner_pid; /* F_SETOWN */
+	uint32_t mode;		  /* FILE_* */
+	struct file_owner *owner; /* F_SETOWN, F_SETSIG, O_ASYNC; made when it is first asked for */
 	struct mutex position_lock;
 	uint64_t position;
 	struct list watches; /* epoll instances that watch it */

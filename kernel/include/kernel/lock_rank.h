@@ -12,6 +12,7 @@ enum lock_rank : unsigned {
 	RANK_EPOLL = 27, /* which files are watched */
 	RANK_PIPE = 30,
 	RANK_TTY = 35,
+	RANK_ASYNC = 40, /* owners of files, which get their signals */
 	RANK_SPACE = 50, /* struct vm_space, read or write */
 	RANK_PAGE_CACHE = 60,
 	RANK_FS = 65,		/* inside one filesystem */

@@ -154,6 +154,7 @@ struct process {
 	uint64_t rlimits[16][2];	 /* soft, hard */
 	struct process_usage dead_usage; /* of threads that ended; under signal_lock */
 	bool dumpable;
+	uint32_t dump_filter;	/* which memory a core dump has: /proc/PID/coredump_filter */
 	int16_t oom_adjustment; /* /proc/PID/oom_score_adj */
 	uint32_t personality;
 
@@ -165,6 +166,8 @@ struct process {
 	struct list signal_garbage GUARDED_BY(&signal_lock); /* entries to free once the lock is dropped */
 	uint32_t queued_signals;			     /* atomic */
 	bool unkillable;				     /* PID 1: default actions do not apply */
+	struct core_dump *dump;				     /* in progress (kernel/process/core.h) */
+	int32_t dump_signal;				     /* of it; the status then */
 	bool group_exit;				     /* all threads are to end with exit_code */
 	bool stop_dequeued;				     /* a stop signal is being acted upon; SIGCONT clears it */
 	bool notify_continued;				     /* the parent is to be told */
@@ -250,6 +253,8 @@ void process_load(uint32_t load[3]);
 [[nodiscard]] int process_start_init(const char *path);
 /* When a sleep of the current thread until then may end: its timer slack (prctl(2)) later at most. 0 (never) stays. */
 uint64_t process_slacken(uint64_t deadline_ns);
+/* The auxiliary vector of the program in a space, from its initial stack; at most so many pairs; bytes. */
+size_t process_auxv(struct vm_space *space, uint64_t *out, size_t entries);
 uint64_t process_rlimit(uint32_t which); /* soft limit of the current process */
 
 /* Whether gid is one of the current process's supplementary groups; p's, as /proc/PID/status shows them. */
@@ -320,6 +325,7 @@ bool process_group_orphaned(uint32_t pgid);
 bool process_group_in_session(uint32_t pgid, uint32_t sid);
 bool signal_current_ignored_or_blocked(int signo);
 /* SIGHUP and SIGCONT to the session's foreground group, and the terminal forgotten by all. */
-void session_lost_tty(struct tty *tty, uint32_t sid);
+enum session_loss : uint8_t;
+void session_lost_tty(struct tty *tty, uint32_t sid, enum session_loss how);
 
 #endif

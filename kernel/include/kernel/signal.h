@@ -63,6 +63,7 @@ enum : int32_t {
 	SI_KERNEL = 0x80,
 	SI_QUEUE = -1,
 	SI_TIMER = -2,
+	SI_SIGIO = -5,
 	SI_TKILL = -6,
 	ILL_ILLOPC = 1,
 	ILL_ILLOPN = 2,
@@ -85,6 +86,7 @@ enum : int32_t {
 	CLD_STOPPED = 5,
 	CLD_CONTINUED = 6,
 	POLL_IN = 1,
+	POLL_OUT = 2,
 	POLL_HUP = 6,
 };
 
@@ -164,6 +166,20 @@ bool signal_fatal_current(void);
 
 /* info == nullptr: SI_KERNEL. 0 or -EAGAIN (queue full; real-time signals only). */
 int signal_send_process_info(struct process *p, int signo, const struct signal_info *info);
+/* Whom the signals of a file go to (kernel/process/sigio.c). The kinds are those of fcntl's F_SETOWN_EX. */
+enum : uint8_t { SIGNAL_OWNER_THREAD = 0, SIGNAL_OWNER_PROCESS = 1, SIGNAL_OWNER_GROUP = 2 };
+struct signal_owner {
+	uint32_t id; /* 0: nobody */
+	uint8_t kind;
+	uint32_t uid, euid; /* of who decided so */
+	uint64_t born_ns;
+};
+/* The current process decides. -ESRCH. */
+[[nodiscard]] int signal_owner_set(struct signal_owner *o, uint32_t kind, uint32_t id);
+/* 0: it is no more. */
+uint32_t signal_owner_id(const struct signal_owner *o);
+/* 0, also if nobody may get it; -EAGAIN: the queue is full. */
+int signal_owner_send(const struct signal_owner *o, int signo, const struct signal_info *info);
 /* Synchronous: the current thread gets it even if blocked or ignored (then the default action). */
 void signal_force_current(const struct signal_info *info);
 

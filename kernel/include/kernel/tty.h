@@ -11,12 +11,21 @@
 
 struct component;
 struct tty;
+
+/* How a session loses its controlling terminal. */
+enum session_loss : uint8_t {
+	SESSION_ROBBED,	     /* TIOCSCTTY of another session: nobody is told */
+	SESSION_GAVE_UP,     /* the leader's TIOCNOTTY: SIGHUP and SIGCONT to the foreground */
+	SESSION_LEADER_ENDS, /* SIGHUP to the foreground */
+	SESSION_HUNG_UP,     /* SIGHUP and SIGCONT to the leader and the foreground */
+};
 struct tty_driver {
 	struct component *component;			/* the driver's: its functions run under its guard */
 	void (*start_output)(struct tty *t);		/* any lowered thread; must not block long: wakes the
 							   driver's thread */
 	void (*set_line)(struct tty *t, uint32_t baud); /* may be nullptr */
 	void (*last_close)(struct tty *t);		/* no file is open any more; may be nullptr */
+	bool is_pseudo;					/* a pty: no line that could be lost */
 	bool (*output_idle)(struct tty *t);		/* all that was taken is sent; nullptr: at once. Then
 							   call tty_output_idle */
 };
@@ -43,7 +52,7 @@ uint64_t tty_device(const struct tty *t);
 uint32_t tty_foreground_group(const struct tty *t);
 /* vhangup(2): the terminal of the current process. */
 void tty_hang_up_current(void);
-/* Called by process exit of a session leader, and by setsid. */
-void tty_session_exit(struct tty *t, uint32_t sid);
+/* A session and its terminal part: who is told, and whether the terminal's files are dead then, depends on how. */
+void tty_session_end(struct tty *t, uint32_t sid, enum session_loss how);
 
 #endif

@@ -60,10 +60,16 @@ struct vm_area_info {
 	uint32_t prot;
 	bool shared, locked;
 	uint64_t resident_pages;
+	bool dont_dump; /* MADV_DONTDUMP */
+	bool special;	/* the vDSO and its like */
 	struct file *file;
 	const char *label;
 };
 int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a), void *ctx);
+
+/* For a core dump: the first page from va on that has content, copied to `to`; its address, or end when there is none.
+ * Pages that nobody has touched have none, but in areas of files. May sleep. */
+uint64_t vm_dump_next(struct vm_space *s, uint64_t va, uint64_t end, void *to);
 
 /* A file was cut: pages from first_page on leave every space that maps them; the next access is
  * SIGBUS. Call after the pages left the cache and the size changed, with the inode's lock held or

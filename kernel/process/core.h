@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Core dumps (core(5)): what a process that dies of certain signals leaves for a debugger. core_dump.c decides and
+ * stops the other threads, core_name.c makes the file's name, core_write.c its content.
+ */
+#ifndef PROCESS_CORE_H
+#define PROCESS_CORE_H
+
+#include "internal.h"
+#include <arch/signal.h>
+
+/* Signals whose default action is to dump. */
+enum : uint64_t {
+	SIGNALS_DUMP = SIGNAL_BIT(SIGQUIT) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGABRT) |
+		       SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGXCPU) |
+		       SIGNAL_BIT(SIGXFSZ) | SIGNAL_BIT(SIGSYS),
+};
+enum : int32_t { STATUS_DUMPED = 0x80 };
+
+struct core_thread {
+	struct list link;
+	uint32_t tid;
+	struct user_regs regs;
+	uint64_t pending, blocked;
+	uint8_t fpu[ARCH_CORE_FPU_BYTES];
+};
+
+/* A dump in progress; on the kernel stack of the thread that makes it. */
+struct core_dump {
+	struct thread *leader;
+	struct list threads; /* under signal_lock until all have arrived: the leader's first */
+	uint32_t arrived;    /* others */
+	struct signal_info info;
+	uint64_t limit; /* bytes */
+};
+
+/* Dumps the current process, which dies of that signal. Whether there is a core file. May sleep. */
+bool core_dump(struct process *p, const struct signal_info *info);
+/* A thread that ends: while its process is being dumped, its registers go there and it waits. */
+void core_thread_ends(struct process *p);
+
+/* The name by core_pattern; false: it is too long or empty. */
+bool core_name(struct process *p, const struct core_dump *d, char *out, size_t size);
+/* Writes it all. False: nothing useful could be written. */
+bool core_write(struct process *p, struct core_dump *d, struct file *f);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whether a process is dumped, and how its threads come to rest for it (core.h). The others are told to end as for an
+ * exec, but wait on their way out, in core_thread_ends, with their registers noted, until the file is written. SIGKILL
+ * ends the dump; no other signal is taken meanwhile.
+ */
+#include "core.h"
+
+#include <abi/fcntl.h>
+#include <abi/stat.h>
+#include <kernel/page.h>
+#include <kernel/slab.h>
+#include <kernel/vfs.h>
+#include <lib/string.h>
+#include <nucleus/calls.h>
+
+static struct core_thread *note_current(void)
+{
+	struct core_thread *r = kmalloc(sizeof(*r));
+	struct process_thread *s = process_thread_current();
+
+	if (r == nullptr)
+		return nullptr;
+	*r = (struct core_thread){.tid = thread_current()->tid, .pending = s->pending.set, .blocked = s->blocked};
+	if (nucleus_regs_get(thread_page_current()->handle) == 0)
+		memcpy(&r->regs, call_area(), sizeof(r->regs));
+	if (nucleus_fpu_get() >= (long)sizeof(r->fpu))
+		memcpy(r->fpu, call_area(), sizeof(r->fpu));
+	return r;
+}
+
+void core_thread_ends(struct process *p)
+{
+	spin_lock(&p->signal_lock);
+	bool joins = p->dump != nullptr && p->dump->leader != thread_current();
+	spin_unlock(&p->signal_lock);
+	if (!joins)
+		return;
+	struct core_thread *r = note_current();
+	spin_lock(&p->signal_lock);
+	/* It stays while a thread that was there when it began has neither arrived nor left. */
+	if (p->dump != nullptr) {
+		if (r != nullptr)
+			list_push_back(&p->dump->threads, &r->link);
+		r = nullptr;
+		__atomic_fetch_add(&p->dump->arrived, 1, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&p->signal_lock);
+	kfree(r);
+	wait_wake_all(&p->thread_wait);
+	wait_event(&p->thread_wait, __atomic_load_n(&p->dump, __ATOMIC_ACQUIRE) == nullptr);
+}
+
+/* False: the process ends already, without a dump. */
+static bool begin(struct process *p, struct core_dump *d)
+{
+	struct thread *t;
+
+	spin_lock(&p->signal_lock);
+	bool begins = !p->group_exit && p->exec_thread == nullptr && p->dump == nullptr;
+	if (begins) {
+		p->dump_signal = d->info.signo;
+		__atomic_store_n(&p->dump, d, __ATOMIC_RELEASE);
+		__atomic_store_n(&p->exec_thread, d->leader, __ATOMIC_RELEASE);
+		list_for_each(t, &p->threads, process_link) {
+			if (t == d->leader)
+				continue;
+			signal_wake(p, t);
+			if (process_thread_of(t)->stopped)
+				thread_unpark(t);
+		}
+	}
+	spin_unlock(&p->signal_lock);
+	return begins;
+}
+
+static bool all_rest(struct process *p, struct core_dump *d)
+{
+	return __atomic_load_n(&d->arrived, __ATOMIC_ACQUIRE) + 1 ==
+		       __atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&p->group_exit, __ATOMIC_ACQUIRE);
+}
+
+static void finish(struct process *p, struct core_dump *d)
+{
+	struct core_thread *r, *next;
+
+	spin_lock(&p->signal_lock);
+	/* From here on the others end by themselves, and none of them may take it for an exec that is over. */
+	process_group_exit_begin(p, p->dump_signal);
+	__atomic_store_n(&p->dump, nullptr, __ATOMIC_RELEASE);
+	__atomic_store_n(&p->exec_thread, nullptr, __ATOMIC_RELEASE);
+	spin_unlock(&p->signal_lock);
+	wait_wake_all(&p->thread_wait);
+	list_for_each_safe(r, next, &d->threads, link) {
+		list_remove(&r->link);
+		kfree(r);
+	}
+}
+
+/* A file that is fit to be overwritten: regular, without other names, one's own. */
+static struct file *open_file(struct process *p, const char *name)
+{
+	struct file *f;
+
+	if (file_open_path(name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0600, &f) < 0)
+		return nullptr;
+	if (f->inode == nullptr || !S_ISREG(f->inode->mode) || f->inode->nlink != 1 || f->inode->uid != p->cred.fsuid ||
+	    inode_truncate(f->inode, 0) < 0) {
+		file_put(f);
+		return nullptr;
+	}
+	return f;
+}
+
+static bool write_file(struct process *p, struct core_dump *d)
+{
+	char name[256];
+
+	if (!core_name(p, d, name, sizeof(name)))
+		return false;
+	struct file *f = open_file(p, name);
+	if (f == nullptr)
+		return false;
+	bool written = core_write(p, d, f);
+	file_put(f);
+	return written;
+}
+
+bool core_dump(struct process *p, const struct signal_info *info)
+{
+	struct core_dump d = {.leader = thread_current(), .info = *info, .limit = process_rlimit(RLIMIT_CORE)};
+	bool dumped = false;
+
+	list_init(&d.threads);
+	if (!p->dumpable || d.limit < PAGE_SIZE || p->space == nullptr || !begin(p, &d))
+		return false;
+	struct core_thread *own = note_current();
+	wait_event(&p->thread_wait, all_rest(p, &d));
+	if (own != nullptr) {
+		spin_lock(&p->signal_lock);
+		list_push_front(&d.threads, &own->link);
+		spin_unlock(&p->signal_lock);
+		dumped = !p->group_exit && write_file(p, &d);
+	}
+	spin_lock(&p->signal_lock);
+	if (dumped && !p->group_exit)
+		p->dump_signal |= STATUS_DUMPED;
+	spin_unlock(&p->signal_lock);
+	finish(p, &d);
+	return dumped;
+}

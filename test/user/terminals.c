@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/* Pseudo-terminals from the master's side, and what is left when one side goes (pty(7), ioctl_tty(2)). */
+#include "ktap.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define OPEN_PEER     0x5441 /* TIOCGPTPEER */
+#define GET_PACKET    0x80045438
+#define GET_EXCLUSIVE 0x80045440
+#define SEND_SIGNAL   0x40045436
+
+static int master, slave;
+
+static void make_pair(void)
+{
+	int unlock = 0;
+
+	master = OK(open("/dev/ptmx", O_RDWR | O_NOCTTY));
+	FAILS(EIO, ioctl(master, OPEN_PEER, O_RDWR | O_NOCTTY));
+	OK(ioctl(master, TIOCSPTLCK, &unlock));
+	slave = OK(ioctl(master, OPEN_PEER, O_RDWR | O_NOCTTY));
+}
+
+static int ready(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT | POLLPRI};
+
+	OK(poll(&p, 1, 0));
+	return p.revents;
+}
+
+static void raw(int minimum, int deciseconds)
+{
+	struct termios t;
+
+	OK(tcgetattr(slave, &t));
+	t.c_lflag &= (tcflag_t) ~(ICANON | ECHO);
+	t.c_cc[VMIN] = (cc_t)minimum;
+	t.c_cc[VTIME] = (cc_t)deciseconds;
+	OK(tcsetattr(slave, TCSANOW, &t));
+}
+
+static void the_peer(void)
+{
+	struct stat mine, named;
+	char name[32] = "/dev/pts/";
+	int number;
+
+	make_pair();
+	OK(ioctl(master, TIOCGPTN, &number));
+	name[9] = (char)('0' + number % 10);
+	OK(fstat(slave, &mine));
+	if (number < 10) {
+		OK(stat(name, &named));
+		EQUAL(mine.st_ino, named.st_ino);
+	}
+	FAILS(EIO, ioctl(slave, OPEN_PEER, O_RDWR));
+	FAILS(EINVAL, ioctl(master, OPEN_PEER, O_RDWR | O_CREAT));
+	int other = OK(ioctl(master, OPEN_PEER, O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+	EQUAL(fcntl(other, F_GETFD), FD_CLOEXEC);
+	CHECK(fcntl(other, F_GETFL) & O_NONBLOCK);
+	FAILS(EBADF, write(other, "x", 1));
+}
+
+static void a_master_without_slaves(void)
+{
+	char buffer[8];
+
+	make_pair();
+	EQUAL(ready(master), POLLOUT);
+	EQUAL(write(slave, "x", 1), 1);
+	OK(close(slave));
+	EQUAL(ready(master), POLLIN | POLLOUT | POLLHUP);
+	EQUAL(read(master, buffer, sizeof(buffer)), 1);
+	EQUAL(ready(master), POLLOUT | POLLHUP);
+	FAILS(EIO, read(master, buffer, sizeof(buffer)));
+	slave = OK(ioctl(master, OPEN_PEER, O_RDWR | O_NOCTTY));
+	EQUAL(ready(master), POLLOUT);
+}
+
+/* Until the process sleeps in the kernel. */
+static void wait_asleep(pid_t pid)
+{
+	char path[32], text[128] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (strstr(text, ") S ") == nullptr) {
+		int stat_file = OK(open(path, O_RDONLY));
+		ssize_t n = OK(read(stat_file, text, sizeof(text) - 1));
+		text[n] = '\0';
+		OK(close(stat_file));
+		usleep(1000);
+	}
+}
+
+/* Who slept is told by an error, who comes later finds the end. */
+static void a_slave_without_a_master(void)
+{
+	int told[2];
+	char c;
+
+	make_pair();
+	OK(pipe(told));
+	pid_t reader = CHILD({
+		OK(close(master));
+		EQUAL(write(told[1], "r", 1), 1);
+		FAILS(EIO, read(slave, &c, 1));
+		EQUAL(read(slave, &c, 1), 0);
+		FAILS(EIO, write(slave, "x", 1));
+	});
+	EQUAL(read(told[0], &c, 1), 1);
+	wait_asleep(reader);
+	OK(close(master));
+	EXITS(reader, 0);
+	EQUAL(ready(slave), POLLIN | POLLOUT | POLLHUP | POLLERR);
+}
+
+static void counts_and_times(void)
+{
+	char buffer[8];
+
+	make_pair();
+	OK(fcntl(slave, F_SETFL, O_RDWR | O_NONBLOCK));
+	raw(0, 0);
+	EQUAL(read(slave, buffer, 8), 0);
+	raw(0, 3);
+	FAILS(EAGAIN, read(slave, buffer, 8));
+	raw(1, 0);
+	FAILS(EAGAIN, read(slave, buffer, 8));
+	raw(3, 0);
+	EQUAL(write(master, "ab", 2), 2);
+	EQUAL(ready(slave), POLLOUT);
+	EQUAL(write(master, "c", 1), 1);
+	EQUAL(ready(slave), POLLIN | POLLOUT);
+	raw(0, 0);
+	EQUAL(read(slave, buffer, 8), 3);
+}
+
+/* Reads in packet mode what there is to be told. */
+static void told(int status)
+{
+	unsigned char byte = 255;
+
+	EQUAL(ready(master), POLLIN | POLLPRI | POLLOUT);
+	EQUAL(read(master, &byte, 1), 1);
+	EQUAL(byte, status);
+	EQUAL(ready(master), POLLOUT);
+}
+
+static void packets(void)
+{
+	int on = 1;
+	char buffer[8];
+	struct termios t;
+
+	make_pair();
+	FAILS(ENOTTY, ioctl(slave, TIOCPKT, &on));
+	FAILS(EFAULT, ioctl(master, TIOCPKT, nullptr));
+	OK(ioctl(master, TIOCPKT, &on));
+	on = 0;
+	OK(ioctl(master, GET_PACKET, &on));
+	EQUAL(on, 1);
+	EQUAL(write(slave, "hello", 5), 5);
+	EQUAL(read(master, buffer, 3), 3);
+	EQUAL(memcmp(buffer, "\0he", 3), 0);
+	EQUAL(read(master, buffer, 8), 4);
+	EQUAL(memcmp(buffer, "\0llo", 4), 0);
+	OK(tcflush(slave, TCIFLUSH));
+	told(TIOCPKT_FLUSHREAD);
+	OK(tcflush(slave, TCOFLUSH));
+	told(TIOCPKT_FLUSHWRITE);
+	OK(tcflow(slave, TCOOFF));
+	told(TIOCPKT_STOP);
+	OK(tcflow(slave, TCOON));
+	told(TIOCPKT_START);
+	OK(tcgetattr(slave, &t));
+	t.c_iflag &= (tcflag_t)~IXON;
+	OK(tcsetattr(slave, TCSANOW, &t));
+	told(TIOCPKT_NOSTOP);
+	t.c_iflag |= IXON;
+	OK(tcsetattr(slave, TCSANOW, &t));
+	told(TIOCPKT_DOSTOP);
+	t.c_lflag |= EXTPROC;
+	t.c_lflag &= (tcflag_t)~ECHO;
+	OK(tcsetattr(slave, TCSANOW, &t));
+	told(TIOCPKT_IOCTL);
+	t.c_lflag &= (tcflag_t)~EXTPROC;
+	OK(tcsetattr(slave, TCSANOW, &t));
+	told(TIOCPKT_IOCTL);
+	EQUAL(write(master, "\003", 1), 1);
+	told(TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE);
+}
+
+static void lines_edited_elsewhere(void)
+{
+	struct termios t;
+	char buffer[8];
+
+	make_pair();
+	OK(tcgetattr(slave, &t));
+	t.c_lflag |= EXTPROC;
+	OK(tcsetattr(slave, TCSANOW, &t));
+	EQUAL(write(master, "ab\177", 3), 3);
+	EQUAL(read(slave, buffer, 8), 3);
+	EQUAL(ready(master), POLLOUT);
+}
+
+static volatile sig_atomic_t seen[65];
+
+static void note(int number)
+{
+	seen[number]++;
+}
+
+static void keys_by_command(void)
+{
+	make_pair();
+	pid_t child = CHILD({
+		signal(SIGINT, note);
+		signal(SIGTSTP, note);
+		signal(SIGWINCH, note);
+		OK(setsid());
+		OK(ioctl(slave, TIOCSCTTY, 0));
+		OK(ioctl(master, SEND_SIGNAL, SIGINT));
+		OK(ioctl(master, SEND_SIGNAL, SIGTSTP));
+		EQUAL(seen[SIGINT], 1);
+		EQUAL(seen[SIGTSTP], 1);
+		FAILS(EINVAL, ioctl(master, SEND_SIGNAL, SIGTERM));
+		FAILS(ENOTTY, ioctl(slave, SEND_SIGNAL, SIGINT));
+		struct winsize w = {.ws_row = 7};
+		OK(ioctl(master, TIOCSWINSZ, &w));
+		EQUAL(seen[SIGWINCH], 1);
+		OK(ioctl(master, TIOCSWINSZ, &w));
+		EQUAL(seen[SIGWINCH], 1);
+	});
+	EXITS(child, 0);
+}
+
+static void exclusive_use(void)
+{
+	int on = -1;
+
+	make_pair();
+	OK(ioctl(slave, TIOCEXCL));
+	OK(ioctl(slave, GET_EXCLUSIVE, &on));
+	EQUAL(on, 1);
+	OK(ioctl(slave, TIOCNXCL));
+	OK(ioctl(slave, GET_EXCLUSIVE, &on));
+	EQUAL(on, 0);
+}
+
+/* Only who may read the terminal gets it as the controlling one. */
+static void who_gets_it(void)
+{
+	make_pair();
+	pid_t child = CHILD({
+		int none = 0;
+		OK(setsid());
+		int out = OK(ioctl(master, OPEN_PEER, O_WRONLY));
+		FAILS(ENXIO, open("/dev/tty", O_RDWR));
+		if (getuid() == 0)
+			OK(setuid(1000));
+		FAILS(EPERM, ioctl(out, TIOCSCTTY, 0));
+		FAILS(ENOTTY, ioctl(slave, TIOCNOTTY));
+		OK(ioctl(slave, TIOCSCTTY, 0));
+		OK(ioctl(slave, TIOCGPGRP, &none));
+		EQUAL(none, getpid());
+	});
+	EXITS(child, 0);
+}
+
+/* A leader that gives it up, or ends, leaves a pseudo-terminal that works. */
+static void the_leader_leaves(void)
+{
+	make_pair();
+	pid_t leader = CHILD({
+		signal(SIGHUP, note);
+		signal(SIGCONT, note);
+		OK(setsid());
+		OK(ioctl(slave, TIOCSCTTY, 0));
+		OK(ioctl(slave, TIOCNOTTY));
+		EQUAL(seen[SIGHUP], 1);
+		EQUAL(seen[SIGCONT], 1);
+		FAILS(ENOTTY, tcgetpgrp(slave));
+		EQUAL(write(slave, "a", 1), 1);
+		OK(ioctl(slave, TIOCSCTTY, 0));
+	});
+	EXITS(leader, 0);
+	EQUAL(write(slave, "b", 1), 1);
+	EQUAL(ready(slave), POLLOUT);
+}
+
+static void a_robbed_session(void)
+{
+	if (getuid() != 0)
+		ktap_skip("needs root");
+	make_pair();
+	pid_t leader = CHILD({
+		signal(SIGHUP, note);
+		OK(setsid());
+		OK(ioctl(slave, TIOCSCTTY, 0));
+		pid_t thief = CHILD({
+			OK(setsid());
+			FAILS(EPERM, ioctl(slave, TIOCSCTTY, 0));
+			OK(ioctl(slave, TIOCSCTTY, 1));
+			EQUAL(tcgetpgrp(slave), getpid());
+		});
+		EXITS(thief, 0);
+		EQUAL(seen[SIGHUP], 0);
+		FAILS(ENXIO, open("/dev/tty", O_RDWR));
+	});
+	EXITS(leader, 0);
+}
+
+/* The leader learns that the terminal is gone though another group has the foreground. */
+static void a_hang_up_reaches_the_leader(void)
+{
+	int ready_ends[2];
+	char c;
+
+	make_pair();
+	OK(pipe(ready_ends));
+	pid_t leader = CHILD({
+		OK(close(master));
+		OK(setsid());
+		OK(ioctl(slave, TIOCSCTTY, 0));
+		pid_t job = CHILD({
+			OK(setpgid(0, 0));
+			signal(SIGTTOU, SIG_IGN);
+			OK(tcsetpgrp(slave, getpid()));
+			EQUAL(write(ready_ends[1], "r", 1), 1);
+			for (;;)
+				pause();
+		});
+		(void)job;
+		for (;;)
+			pause();
+	});
+	EQUAL(read(ready_ends[0], &c, 1), 1);
+	OK(close(master));
+	int status;
+	EQUAL(waitpid(leader, &status, 0), leader);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP);
+}
+
+KTAP_MAIN(CASE(the_peer), CASE(a_master_without_slaves), CASE(a_slave_without_a_master), CASE(counts_and_times),
+	  CASE(packets), CASE(lines_edited_elsewhere), CASE(keys_by_command), CASE(exclusive_use), CASE(who_gets_it),
+	  CASE(the_leader_leaves), CASE(a_robbed_session), CASE(a_hang_up_reaches_the_leader))
