@@ -39,6 +39,7 @@ int vfs_init(void)
 	devfs_register();
 	procfs_register();
 	memory_devices_register();
+	file_locks_init();
 	protect_register();
 	int error = dentry_cache_init();
 	if (error == 0)

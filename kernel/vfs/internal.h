@@ -133,6 +133,7 @@ void epoll_forget_file(struct file *f);
 void file_locks_release_file(struct file *f);
 void file_locks_release_owner(struct inode *i, const void *owner);
 void file_locks_free(struct inode *i);
+void file_locks_init(void); /* /proc/locks */
 
 #define CAP_CHECK(cap) (capable(cap) ? 0 : -EPERM)
 

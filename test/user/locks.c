@@ -7,8 +7,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -205,5 +209,209 @@ static void descriptions_own_locks(void)
 	OK(lock_at(other, F_OFD_SETLK, F_WRLCK, 0, 1));
 }
 
+/* Of one owner's locks the lowest is named, of several owners' the one whose owner came first. */
+static void which_lock_is_named(void)
+{
+	struct flock found;
+
+	prepare();
+	OK(lock_at(file, F_SETLK, F_WRLCK, 60, 5));
+	OK(lock_at(file, F_SETLK, F_RDLCK, 20, 5));
+	OK(lock_at(file, F_SETLK, F_WRLCK, 40, 5));
+	EQUAL(seen(0, 0, &found), F_RDLCK);
+	EQUAL(found.l_start, 20);
+	EQUAL(seen(30, 0, &found), F_WRLCK);
+	EQUAL(found.l_start, 40);
+	OK(lock_at(OK(open("file", O_RDWR)), F_OFD_SETLK, F_WRLCK, 10, 1));
+	EQUAL(seen(0, 0, &found), F_RDLCK);
+	EQUAL(found.l_start, 20);
+	/* One that fills the gap between two of its type joins them. */
+	OK(lock_at(file, F_SETLK, F_RDLCK, 30, 5));
+	OK(lock_at(file, F_SETLK, F_RDLCK, 25, 5));
+	EQUAL(seen(22, 1, &found), F_RDLCK);
+	EQUAL(found.l_start, 20);
+	EQUAL(found.l_len, 15);
+}
+
+static void ranges_and_errors(void)
+{
+	struct flock found;
+	int reader;
+
+	prepare();
+	reader = OK(open("file", O_RDONLY));
+	OK(ftruncate(file, 100));
+	struct flock back = {.l_type = F_WRLCK, .l_whence = SEEK_END, .l_len = -10};
+	OK(fcntl(file, F_SETLK, &back));
+	EQUAL(seen(0, 0, &found), F_WRLCK);
+	EQUAL(found.l_start, 90);
+	EQUAL(found.l_len, 10);
+	FAILS(EINVAL, lock_at(file, F_SETLK, F_WRLCK, 0, -1));
+	FAILS(EINVAL, lock_at(file, F_SETLK, F_WRLCK, -1, 5));
+	FAILS(EINVAL, lock_at(file, F_SETLK, F_WRLCK, -1, INT64_MIN));
+	FAILS(EINVAL, lock_at(file, F_SETLK, F_WRLCK, 5, INT64_MIN));
+	FAILS(EOVERFLOW, lock_at(file, F_SETLK, F_WRLCK, 2, INT64_MAX));
+	FAILS(EINVAL, lock_at(file, F_GETLK, F_UNLCK, 0, 1));
+	FAILS(EINVAL, lock_at(file, F_SETLK, 9, 0, 1));
+	FAILS(EBADF, lock_at(reader, F_SETLK, F_WRLCK, 0, 1));
+	struct flock named = {.l_type = F_WRLCK, .l_pid = 5};
+	FAILS(EINVAL, fcntl(file, F_OFD_SETLK, &named));
+	FAILS(EBADF, fcntl(reader, F_OFD_SETLK, &named));
+	/* The last byte that there can be is the end. */
+	OK(lock_at(file, F_SETLK, F_WRLCK, 1000, INT64_MAX - 999));
+	EQUAL(seen(1000, 0, &found), F_WRLCK);
+	EQUAL(found.l_len, 0);
+}
+
+/* Whether /proc/locks has the line; range nullptr: whatever its range. */
+static bool listed(const char *what, int pid, const char *range)
+{
+	static char text[65536];
+	char line[128];
+	struct stat s;
+
+	OK(fstat(file, &s));
+	snprintf(line, sizeof(line), " %s %d %02x:%02x:%lu %s%s", what, pid, major(s.st_dev), minor(s.st_dev),
+		 (unsigned long)s.st_ino, range != nullptr ? range : "", range != nullptr ? "\n" : "");
+	ktap_read_file("/proc/locks", text, sizeof(text));
+	return strstr(text, line) != nullptr;
+}
+
+/* Each of `count` children holds its byte and waits for the next one's; the parent holds the first and asks for the
+ * second. */
+static int go[2];
+
+/* Holds its byte and, once told by the end of the pipe, asks for another. */
+static void link_of_circle(int own, int next, int ready)
+{
+	char c;
+
+	close(go[1]);
+	OK(lock_at(file, F_SETLK, F_WRLCK, own, 1));
+	EQUAL(write(ready, "x", 1), 1);
+	EQUAL(read(go[0], &c, 1), 0);
+	OK(lock_at(file, F_SETLKW, F_WRLCK, next, 1));
+}
+
+static void circle_of(int count)
+{
+	pid_t children[16];
+	int ready[2];
+	char c;
+
+	prepare();
+	OK(pipe(ready));
+	OK(pipe(go));
+	OK(lock_at(file, F_SETLK, F_WRLCK, 0, 1));
+	for (int i = 1; i <= count; i++) {
+		children[i] = CHILD(link_of_circle(i, i == count ? 0 : i + 1, ready[1]));
+		EQUAL(read(ready[0], &c, 1), 1);
+	}
+	close(go[1]);
+	/* Blocked for good: nobody lets go before the parent. */
+	for (int i = 1; i <= count; i++)
+		while (!listed("-> POSIX  ADVISORY  WRITE", children[i], nullptr))
+			sched_yield();
+	FAILS(EDEADLK, lock_at(file, F_SETLKW, F_WRLCK, 1, 1));
+	OK(lock_at(file, F_SETLK, F_UNLCK, 0, 1));
+	for (int i = 1; i <= count; i++)
+		EXITS(children[i], 0);
+}
+
+static void circle_of_six(void)
+{
+	circle_of(5);
+}
+
+static void circle_of_sixteen(void)
+{
+	circle_of(15);
+}
+
+/* Holds byte 5 until it is told, by the end of the pipe, to let go. */
+static void hold_byte(int ready)
+{
+	char c;
+
+	close(go[1]);
+	OK(lock_at(file, F_SETLK, F_WRLCK, 5, 1));
+	EQUAL(write(ready, "x", 1), 1);
+	EQUAL(read(go[0], &c, 1), 0);
+	OK(lock_at(file, F_SETLK, F_UNLCK, 5, 1));
+}
+
+/* One thread waits for the parent; when the parent waits, too, the other takes what the parent is waiting for. */
+static void close_circle(void)
+{
+	pthread_t thread;
+
+	EQUAL(pthread_create(&thread, nullptr, wait_for_lock, nullptr), 0);
+	while (__atomic_load_n(&waiter, __ATOMIC_ACQUIRE) == 0)
+		sched_yield();
+	ktap_until_thread_state(getpid(), waiter, "S");
+	ktap_until_state(getppid(), "S");
+	OK(lock_at(file, F_SETLK, F_WRLCK, 6, 1));
+	close(go[0]);
+	close(go[1]);
+	pthread_join(thread, nullptr);
+}
+
+static void circle_that_closes_later(void)
+{
+	int ready[2];
+	char c;
+
+	prepare();
+	OK(pipe(ready));
+	OK(pipe(go));
+	OK(lock_at(file, F_SETLK, F_WRLCK, 0, 1));
+	pid_t holder = CHILD(hold_byte(ready[1]));
+	EQUAL(read(ready[0], &c, 1), 1);
+	pid_t other = CHILD(close_circle());
+	close(go[0]);
+	close(go[1]);
+	FAILS(EDEADLK, lock_at(file, F_SETLKW, F_WRLCK, 5, 2));
+	OK(lock_at(file, F_SETLK, F_UNLCK, 0, 1));
+	EXITS(holder, 0);
+	EXITS(other, 0);
+}
+
+/* Two that share and both want it alone: each gives its share up first, so the second gets it. */
+static void conversion(void)
+{
+	prepare();
+	int other = OK(open("file", O_RDONLY));
+	OK(flock(file, LOCK_SH));
+	OK(flock(other, LOCK_SH));
+	FAILS(EWOULDBLOCK, flock(file, LOCK_EX | LOCK_NB));
+	OK(flock(other, LOCK_EX | LOCK_NB));
+	FAILS(EWOULDBLOCK, flock(file, LOCK_SH | LOCK_NB));
+	OK(flock(other, LOCK_SH));
+	OK(flock(file, LOCK_SH | LOCK_NB));
+}
+
+static void listed_in_proc(void)
+{
+	prepare();
+	OK(lock_at(file, F_SETLK, F_RDLCK, 10, 5));
+	OK(lock_at(file, F_SETLK, F_WRLCK, 20, 0));
+	CHECK(listed("POSIX  ADVISORY  READ", getpid(), "10 14"));
+	CHECK(listed("POSIX  ADVISORY  WRITE", getpid(), "20 EOF"));
+	int other = OK(open("file", O_RDWR));
+	OK(lock_at(other, F_OFD_SETLK, F_WRLCK, 0, 1));
+	CHECK(listed("OFDLCK ADVISORY  WRITE", -1, "0 0"));
+	OK(flock(other, LOCK_EX));
+	CHECK(listed("FLOCK  ADVISORY  WRITE", getpid(), "0 EOF"));
+	pid_t child = CHILD(OK(lock_at(file, F_SETLKW, F_WRLCK, 10, 1)));
+	ktap_until_state(child, "S");
+	CHECK(listed("-> POSIX  ADVISORY  WRITE", child, "10 10"));
+	close(other);
+	CHECK(!listed("POSIX  ADVISORY  READ", getpid(), "10 14"));
+	EXITS(child, 0);
+	CHECK(!listed("FLOCK  ADVISORY  WRITE", getpid(), "0 EOF"));
+}
+
 KTAP_MAIN(CASE(ranges_split_and_join), CASE(readers_share), CASE(any_close_releases), CASE(waiting),
-	  CASE(closed_while_waiting), CASE(circles_are_refused), CASE(whole_files), CASE(descriptions_own_locks))
+	  CASE(closed_while_waiting), CASE(circles_are_refused), CASE(whole_files), CASE(descriptions_own_locks),
+	  CASE(which_lock_is_named), CASE(ranges_and_errors), CASE(circle_of_six), STELLUX_CASE(circle_of_sixteen),
+	  CASE(circle_that_closes_later), CASE(conversion), CASE(listed_in_proc))
