@@ -24,7 +24,7 @@
 enum : uint64_t {
 	CLONE_KNOWN = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |
 		      CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED |
-		      CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND,
+		      CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND | CLONE_PIDFD,
 };
 
 void process_publish_name(struct thread *t)
@@ -47,6 +47,9 @@ static long check_flags(const struct clone_request *r, uint32_t number)
 	if ((f & CLONE_SIGHAND) && (!(f & CLONE_VM) || (f & CLONE_CLEAR_SIGHAND)))
 		return -EINVAL;
 	if ((f & CLONE_PARENT) && process_current() == init_process)
+		return -EINVAL;
+	if ((f & CLONE_PIDFD) && ((f & (CLONE_DETACHED | CLONE_THREAD)) ||
+				  ((f & CLONE_PARENT_SETTID) && r->pidfd.value == r->parent_tid.value)))
 		return -EINVAL;
 	if (r->exit_signal > SIGNAL_MAX)
 		return -EINVAL;
@@ -212,6 +215,7 @@ struct clone {
 	struct thread *thread;
 	bool alive;
 	uint32_t tid;
+	int pidfd; /* -1: none */
 };
 
 static void link_thread(struct clone *c)
@@ -357,6 +361,8 @@ static int make_thread(struct clone *c)
 		error = make_vfork(c);
 	if (error == 0)
 		error = reserve_id(c);
+	if (error == 0 && (c->request->flags & CLONE_PIDFD))
+		error = pidfd_give(c->child, c->request->pidfd, &c->pidfd);
 	if (error == 0)
 		error = make_thread(c);
 	if (error != 0)
@@ -447,6 +453,7 @@ static void abandon_thread(struct clone *c)
 	if (c->thread != nullptr)
 		abandon_thread(c);
 	release_id(c);
+	pidfd_take_back(&c->pidfd);
 	struct vfork *vfork = c->vfork;
 	c->vfork = nullptr;
 	if (c->shares_vfork)
@@ -473,7 +480,7 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number)
 {
 	enum { UNDO_TRIES = 4 };
 	struct process *p = process_current();
-	struct clone c = {.request = r, .child = p, .alive = true};
+	struct clone c = {.request = r, .child = p, .alive = true, .pidfd = -1};
 	long error = check_flags(r, syscall_number);
 
 	if (error != 0)
@@ -489,7 +496,10 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number)
 	}
 	if (c.vfork != nullptr)
 		wait_for_vfork(c.vfork);
-	return c.alive ? (long)c.tid : -ERESTARTNOINTR;
+	if (c.alive)
+		return c.tid;
+	pidfd_take_back(&c.pidfd);
+	return -ERESTARTNOINTR;
 }
 
 struct abi_clone_args {
@@ -505,7 +515,7 @@ static long sys_clone3(user_addr at, size_t size)
 	int error = copy_struct_from_user(&a, sizeof(a), CLONE_ARGS_SIZE_VER0, at, size);
 	if (error != 0)
 		return error;
-	/* pidfd and cgroup count only with their flags, which clone_check refuses; C libraries fill pidfd in always. */
+	/* pidfd and cgroup count only with their flags; C libraries fill pidfd in always. */
 	if (a.set_tid_size != 0)
 		return syscall_refuse_flags(NR_clone3, a.flags);
 	if ((a.flags & 0xff) || (a.flags & CLONE_DETACHED) || a.exit_signal > SIGNAL_MAX ||
@@ -520,6 +530,7 @@ static long sys_clone3(user_addr at, size_t size)
 		.exit_signal = (uint32_t)a.exit_signal,
 		.parent_tid = USER_ADDR(a.parent_tid),
 		.child_tid = USER_ADDR(a.child_tid),
+		.pidfd = USER_ADDR(a.pidfd),
 	};
 	return process_clone(&r, NR_clone3);
 }

@@ -95,13 +95,14 @@ void groups_put(struct group_list *g);
 struct clone_request {
 	uint64_t flags, stack, tls;
 	uint32_t exit_signal;
-	user_addr parent_tid, child_tid;
+	user_addr parent_tid, child_tid, pidfd;
 };
 enum : uint64_t {
 	CLONE_VM = 0x100,
 	CLONE_FS = 0x200,
 	CLONE_FILES = 0x400,
 	CLONE_SIGHAND = 0x800,
+	CLONE_PIDFD = 0x1000,
 	CLONE_VFORK = 0x4000,
 	CLONE_PARENT = 0x8000,
 	CLONE_THREAD = 0x10000,
@@ -116,6 +117,15 @@ enum : uint64_t {
 };
 long process_clone(const struct clone_request *r, uint32_t syscall_number);
 void process_publish_name(struct thread *t); /* tells the nucleus, for reports */
+
+/* --- pidfd.c --- */
+/* A descriptor of p, which has its id. */
+[[nodiscard]] long pidfd_create(struct process *p, uint32_t flags);
+/* CLONE_PIDFD: one that the process is told of; *out -1 if that fails. And the way back, which leaves -1. */
+[[nodiscard]] int pidfd_give(struct process *p, user_addr at, int *out);
+void pidfd_take_back(int *fd);
+/* The process of a descriptor, with a reference, and the file's flags. -EBADF: it is none's. */
+[[nodiscard]] int pidfd_process(int fd, struct process **out, uint32_t *flags);
 
 /* --- exit.c --- */
 [[noreturn]] void process_thread_end(int32_t status); /* ends the calling thread; status counts if it is the last */
@@ -188,6 +198,9 @@ void signal_unlock(struct process *p) RELEASE(p -> signal_lock);
 int signal_dequeue(struct process *p, uint64_t excluded, struct signal_info *info) REQUIRES(p -> signal_lock);
 /* Removes a caller-owned entry from wherever it is pending. */
 void signal_entry_cancel(struct process *p, struct signal_entry *e);
+
+/* signal_calls.c: if the current process may; -EPERM */
+int signal_send_checked(struct process *p, int signo, const struct signal_info *info);
 
 /* signal_send.c */
 int signal_send_thread(struct process *p, uint32_t tid, int signo, const struct signal_info *info);

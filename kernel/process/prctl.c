@@ -190,7 +190,7 @@ static long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 }
 SYSCALL(prctl);
 
-enum : uint32_t { ADDR_NO_RANDOMIZE = 0x0040000, PER_QUERY = 0xffffffff };
+enum : uint32_t { PER_QUERY = 0xffffffff };
 
 static long sys_personality(uint32_t persona)
 {
@@ -199,7 +199,7 @@ static long sys_personality(uint32_t persona)
 
 	if (persona == PER_QUERY)
 		return old;
-	if (persona & ~(uint32_t)ADDR_NO_RANDOMIZE)
+	if (persona & ~(uint32_t)(ADDR_NO_RANDOMIZE | READ_IMPLIES_EXEC))
 		return syscall_refuse_flags(NR_personality, persona);
 	p->personality = persona;
 	return old;

@@ -74,6 +74,7 @@ struct process *process_create(void)
 	list_init(&p->group_link);
 	list_init(&p->session_link);
 	wait_queue_init(&p->child_wait);
+	wait_queue_init(&p->exit_wait);
 	mutex_init(&p->lock, RANK_PROCESS);
 	spin_init(&p->signal_lock, RANK_SIGNAL);
 	spin_lock(&p->signal_lock);

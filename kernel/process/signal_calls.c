@@ -24,7 +24,7 @@ static struct signal_info info_of_sender(int signo, int32_t code)
 	return (struct signal_info){.signo = signo, .code = code, .sender = {.pid = self->pid, .uid = self->cred.uid}};
 }
 
-static int send_checked(struct process *p, int signo, const struct signal_info *info)
+int signal_send_checked(struct process *p, int signo, const struct signal_info *info)
 {
 	if (!may_signal(p, signo))
 		return -EPERM;
@@ -39,7 +39,7 @@ static long kill_one(uint32_t pid, int signo, const struct signal_info *info)
 		p = process_find_by_tid(pid);
 	if (p == nullptr)
 		return -ESRCH;
-	long result = send_checked(p, signo, info);
+	long result = signal_send_checked(p, signo, info);
 	process_put(p);
 	return result;
 }
@@ -54,7 +54,7 @@ static long kill_group(uint32_t pgid, int signo, const struct signal_info *info)
 	struct pid *group = pid_lookup(pgid);
 	if (group != nullptr) {
 		list_for_each(p, &group->group, group_link) {
-			long one = send_checked(p, signo, info);
+			long one = signal_send_checked(p, signo, info);
 			if (one == 0)
 				sent = true;
 			else
@@ -74,7 +74,7 @@ static long kill_all(int signo, const struct signal_info *info)
 	list_for_each(p, &process_all, all) {
 		if (p->pid <= 1 || p == self)
 			continue;
-		long one = send_checked(p, signo, info);
+		long one = signal_send_checked(p, signo, info);
 		/* That some may not be signalled is no error: Linux kill(2), "NOTES". */
 		if (result == -ESRCH)
 			result = 0;

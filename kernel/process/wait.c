@@ -9,6 +9,7 @@
  */
 #include "core.h"
 #include "internal.h"
+#include <abi/fcntl.h>
 #include <kernel/fault_point.h>
 #include <kernel/user.h>
 #include <lib/string.h>
@@ -25,11 +26,12 @@ enum : uint32_t {
 	WAIT4_KNOWN = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE,
 	WAITID_KNOWN = WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WNOTHREAD | WALL | WCLONE,
 };
-enum wait_kind : int { P_ALL = 0, P_PID = 1, P_PGID = 2 };
+enum wait_kind : int { P_ALL = 0, P_PID = 1, P_PGID = 2, P_PIDFD = 3 };
 
 struct wait_request {
 	enum wait_kind kind;
 	uint32_t id, options;
+	const struct process *process; /* P_PIDFD */
 	/* what was found */
 	bool found;
 	uint32_t pid, uid;
@@ -45,6 +47,8 @@ static bool matches(const struct wait_request *r, const struct process *child)
 	if (r->kind == P_PID && child->pid != r->id)
 		return false;
 	if (r->kind == P_PGID && child->pgid != r->id)
+		return false;
+	if (r->kind == P_PIDFD && child != r->process)
 		return false;
 	return (r->options & WALL) || (child->exit_signal != SIGCHLD) == !!(r->options & WCLONE);
 }
@@ -139,6 +143,24 @@ static long wait_for(struct wait_request *r)
 	return error;
 }
 
+/* A descriptor that does not block makes the call not block, and says so when there is nothing yet. */
+static long wait_for_descriptor(struct wait_request *r)
+{
+	struct process *p;
+	uint32_t flags;
+
+	long error = pidfd_process((int)r->id, &p, &flags);
+	if (error != 0)
+		return error;
+	bool nonblocking = (flags & O_NONBLOCK) && !(r->options & WNOHANG);
+	if (nonblocking)
+		r->options |= WNOHANG;
+	r->process = p;
+	error = wait_for(r);
+	process_put(p);
+	return error == 0 && nonblocking && !r->found ? -EAGAIN : error;
+}
+
 static int usage_to_user(user_addr at, const struct process_usage *u)
 {
 	struct abi_rusage abi;
@@ -196,25 +218,31 @@ static int info_to_user(user_addr at, const struct wait_request *r)
 	return copy_to_user(at, &info, offsetof(struct signal_info, child.status) + sizeof(int32_t));
 }
 
+static long waitid_request(struct wait_request *r, int kind, int id)
+{
+	if (r->options & ~(uint32_t)WAITID_KNOWN)
+		return syscall_refuse_flags(NR_waitid, r->options & ~(uint32_t)WAITID_KNOWN);
+	if (!(r->options & (WEXITED | WUNTRACED | WCONTINUED)))
+		return -EINVAL;
+	if (kind < P_ALL || kind > P_PIDFD)
+		return syscall_refuse_flags(NR_waitid, (uint64_t)kind);
+	if ((kind == P_PID && id <= 0) || (kind >= P_PGID && id < 0))
+		return -EINVAL;
+	if (kind == P_PGID && id == 0)
+		r->id = process_current()->pgid;
+	return kind == P_PIDFD ? wait_for_descriptor(r) : wait_for(r);
+}
+
+/* The information is written, as zeros, also when the call fails. */
 static long sys_waitid(int kind, int id, user_addr info_at, uint32_t options, user_addr usage_at)
 {
 	struct wait_request r = {.kind = (enum wait_kind)kind, .id = (uint32_t)id, .options = options};
 
-	if (options & ~(uint32_t)WAITID_KNOWN)
-		return syscall_refuse_flags(NR_waitid, options & ~(uint32_t)WAITID_KNOWN);
-	if (!(options & (WEXITED | WUNTRACED | WCONTINUED)))
-		return -EINVAL;
-	if (kind < P_ALL || kind > P_PGID)
-		return syscall_refuse_flags(NR_waitid, (uint64_t)kind);
-	if ((kind == P_PID && id <= 0) || (kind == P_PGID && id < 0))
-		return -EINVAL;
-	if (kind == P_PGID && id == 0)
-		r.id = process_current()->pgid;
-	long error = wait_for(&r);
-	if (error != 0)
+	long error = waitid_request(&r, kind, id);
+	if (error == -ERESTARTSYS)
 		return error;
-	if (info_to_user(info_at, &r) != 0 || (r.found && usage_to_user(usage_at, &r.usage) != 0))
+	if ((r.found && usage_to_user(usage_at, &r.usage) != 0) || info_to_user(info_at, &r) != 0)
 		return -EFAULT;
-	return 0;
+	return error;
 }
 SYSCALL(waitid);

@@ -159,6 +159,7 @@ void process_become_zombie(struct process *p)
 		p->group_was_orphaned = group_orphaned_locked(p->pgid, nullptr);
 		p->exit_status = p->exit_code;
 		__atomic_store_n(&p->state, PROCESS_ZOMBIE, __ATOMIC_RELEASE);
+		wait_wake_all(&p->exit_wait);
 	}
 	FAULT_POINT(exit_state);
 	tell_group(p);
@@ -178,6 +179,7 @@ void process_settle_zombie(struct process *p)
 {
 	mutex_lock(&process_tree_lock);
 	__atomic_store_n(&p->state, MAX(p->state, PROCESS_ZOMBIE), __ATOMIC_RELEASE);
+	wait_wake_all(&p->exit_wait);
 	struct process *parent = p->parent;
 	if (parent != nullptr && !p->told_parent && !p->stillborn) {
 		p->told_parent = true;

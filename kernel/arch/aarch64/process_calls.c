@@ -14,6 +14,7 @@ static long sys_clone(uint64_t flags, uint64_t stack, user_addr parent_tid, uint
 		.exit_signal = flags & 0xff,
 		.stack = stack,
 		.parent_tid = parent_tid,
+		.pidfd = parent_tid,
 		.child_tid = child_tid,
 		.tls = tls,
 	};

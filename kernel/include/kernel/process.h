@@ -142,6 +142,7 @@ struct process {
 	bool told_group, told_parent, group_was_orphaned; /* of its end */
 	int32_t exit_status;				  /* as wait4 reports it, once ZOMBIE */
 	struct wait_queue child_wait;			  /* of the parent's waiters */
+	struct wait_queue exit_wait; /* of who polls a descriptor of it: woken when it has ended */
 	struct process_usage children_usage;
 
 	struct mutex lock;
@@ -156,7 +157,7 @@ struct process {
 	bool dumpable;
 	uint32_t dump_filter;	/* which memory a core dump has: /proc/PID/coredump_filter */
 	int16_t oom_adjustment; /* /proc/PID/oom_score_adj */
-	uint32_t personality;
+	uint32_t personality;	/* ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC */
 
 	struct spinlock signal_lock;
 	struct list threads GUARDED_BY(&signal_lock);
@@ -189,6 +190,8 @@ struct process {
 	struct list posix_timers;
 	uint32_t next_timer_id;
 };
+
+enum : uint32_t { ADDR_NO_RANDOMIZE = 0x0040000, READ_IMPLIES_EXEC = 0x0400000 };
 
 static inline struct process *process_current(void)
 {

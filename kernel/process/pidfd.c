@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors of processes: pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2); clone(2) and waitid(2) use them too. One
+ * holds a reference to its process, whose id may be another's meanwhile: a process that is reaped is ESRCH. It can be
+ * read when the process has ended.
+ */
+#include "internal.h"
+#include <abi/fcntl.h>
+#include <abi/poll.h>
+#include <kernel/file.h>
+#include <kernel/user.h>
+
+static uint32_t pidfd_poll(struct file *f, struct poll_table *table)
+{
+	struct process *p = f->private_data;
+
+	poll_watch(table, &p->exit_wait);
+	return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE) >= PROCESS_ZOMBIE ? POLLIN | POLLRDNORM : 0;
+}
+
+static void pidfd_release(struct file *f)
+{
+	process_put(f->private_data);
+}
+
+static const struct file_ops pidfd_ops = {
+	.component = &component_process, .poll = pidfd_poll, .release = pidfd_release};
+
+long pidfd_create(struct process *p, uint32_t flags)
+{
+	struct file *f;
+
+	int error = file_create(&pidfd_ops, p, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[pidfd]", &f);
+	if (error != 0)
+		return error;
+	process_get(p);
+	int fd = file_install(f, true);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+void pidfd_take_back(int *fd)
+{
+	struct file *f;
+
+	if (*fd >= 0 && file_remove(*fd, &f) == 0)
+		file_put(f);
+	*fd = -1;
+}
+
+int pidfd_give(struct process *p, user_addr at, int *out)
+{
+	long fd = pidfd_create(p, 0);
+
+	*out = -1;
+	if (fd < 0)
+		return (int)fd;
+	int32_t told = (int32_t)fd;
+	*out = told;
+	if (put_user(at, told) == 0)
+		return 0;
+	pidfd_take_back(out);
+	return -EFAULT;
+}
+
+int pidfd_process(int fd, struct process **out, uint32_t *flags)
+{
+	struct file *f;
+
+	int error = file_lookup(fd, &f);
+	if (error != 0)
+		return error;
+	if (f->ops == &pidfd_ops) {
+		*out = f->private_data;
+		*flags = f->flags;
+		process_get(*out);
+	} else {
+		error = -EBADF;
+	}
+	file_put(f);
+	return error;
+}
+
+static bool reaped(struct process *p)
+{
+	return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == PROCESS_DEAD;
+}
+
+static long sys_pidfd_open(int pid, uint32_t flags)
+{
+	if (flags & ~(uint32_t)O_NONBLOCK)
+		return syscall_refuse_flags(NR_pidfd_open, flags);
+	if (pid <= 0)
+		return -EINVAL;
+	struct process *p = process_find((uint32_t)pid);
+	if (p == nullptr) {
+		/* A thread that leads no process. */
+		p = process_find_by_tid((uint32_t)pid);
+		if (p == nullptr)
+			return -ESRCH;
+		process_put(p);
+		return -EINVAL;
+	}
+	long fd = pidfd_create(p, flags);
+	process_put(p);
+	return fd;
+}
+SYSCALL(pidfd_open);
+
+/* As rt_sigqueueinfo: codes that say "the kernel" or "kill" only towards oneself. */
+static int info_from_user(user_addr at, int signo, const struct process *target, struct signal_info *info)
+{
+	if (copy_from_user(info, at, sizeof(*info)) != 0)
+		return -EFAULT;
+	if (info->signo != signo)
+		return -EINVAL;
+	if ((info->code >= 0 || info->code == SI_TKILL) && target != process_current())
+		return -EPERM;
+	if (info->code == SI_TIMER)
+		info->code = SI_QUEUE;
+	return 0;
+}
+
+static long sys_pidfd_send_signal(int fd, int signo, user_addr info_at, uint32_t flags)
+{
+	struct process *p, *self = process_current();
+	struct signal_info info = {
+		.signo = signo, .code = SI_USER, .sender = {.pid = self->pid, .uid = self->cred.uid}};
+	uint32_t file_flags;
+
+	if (flags != 0)
+		return syscall_refuse_flags(NR_pidfd_send_signal, flags);
+	int error = pidfd_process(fd, &p, &file_flags);
+	if (error != 0)
+		return error;
+	if (info_at.value != 0)
+		error = info_from_user(info_at, signo, p, &info);
+	if (error == 0 && (signo < 0 || signo > SIGNAL_MAX))
+		error = -EINVAL;
+	if (error == 0)
+		error = reaped(p) ? -ESRCH : signal_send_checked(p, signo, &info);
+	process_put(p);
+	return error;
+}
+SYSCALL(pidfd_send_signal);
+
+static long take_file(struct process *p, int fd)
+{
+	if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) >= PROCESS_ZOMBIE)
+		return -ESRCH;
+	if (!process_may_inspect(p))
+		return -EPERM;
+	struct file_table *t = process_get_files(p);
+	if (t == nullptr)
+		return -ESRCH;
+	struct file *f = fd >= 0 ? file_table_at(t, fd) : nullptr;
+	file_table_put(t);
+	if (f == nullptr)
+		return -EBADF;
+	int installed = file_install(f, true);
+	if (installed < 0)
+		file_put(f);
+	return installed;
+}
+
+static long sys_pidfd_getfd(int pidfd, int fd, uint32_t flags)
+{
+	struct process *p;
+	uint32_t file_flags;
+
+	if (flags != 0)
+		return syscall_refuse_flags(NR_pidfd_getfd, flags);
+	long result = pidfd_process(pidfd, &p, &file_flags);
+	if (result != 0)
+		return result;
+	result = take_file(p, fd);
+	process_put(p);
+	return result;
+}
+SYSCALL(pidfd_getfd);
