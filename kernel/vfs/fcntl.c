@@ -20,7 +20,7 @@ enum : uint32_t {
 	FIOASYNC = 0x5452,
 	FIOQSIZE = 0x5460
 };
-enum : uint32_t { CHANGEABLE = O_APPEND | O_NONBLOCK | O_NOATIME };
+enum : uint32_t { CHANGEABLE = O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT };
 
 static void change_flags(struct file *f, uint32_t clear, uint32_t set)
 {
@@ -31,7 +31,9 @@ static void change_flags(struct file *f, uint32_t clear, uint32_t set)
 
 static long set_status_flags(int fd, struct file *f, uint32_t flags)
 {
-	if (flags & ~f->flags & O_DIRECT)
+	/* Of a pipe's end: it keeps what it writes apart. */
+	bool fifo = f->inode != nullptr && S_ISFIFO(f->inode->mode);
+	if (!fifo && (flags & ~f->flags & O_DIRECT) != 0)
 		return syscall_refuse_flags(NR_fcntl, flags);
 	if (f->inode != nullptr && (flags & O_NOATIME & ~f->flags) && !inode_owner_or_capable(f->inode))
 		return -EPERM;
@@ -60,6 +62,10 @@ static long seals_command(struct file *f, uint32_t command, uint64_t arg)
 	enum : uint32_t { KNOWN = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE };
 	struct inode *i = f->inode;
 
+	if (command == F_ADD_SEALS && arg > UINT32_MAX)
+		return -EINVAL;
+	if (command == F_ADD_SEALS && !(f->mode & FILE_WRITE))
+		return -EPERM;
 	/* Only memory files carry a label that is a path. */
 	if (i == nullptr || !S_ISREG(i->mode) || f->label == nullptr)
 		return -EINVAL;
@@ -67,8 +73,6 @@ static long seals_command(struct file *f, uint32_t command, uint64_t arg)
 		return i->seals;
 	if (arg & ~(uint64_t)KNOWN)
 		return -EINVAL;
-	if (!(f->mode & FILE_WRITE))
-		return -EPERM;
 	return inode_add_seals(i, (uint32_t)arg);
 }
 
@@ -98,6 +102,8 @@ static long do_fcntl(int fd, struct file *f, uint32_t command, uint64_t arg)
 	case F_GETOWN_EX:
 	case F_SETSIG:
 	case F_GETSIG: return async_command(f, command, arg);
+	/* Nobody can take a lease: F_SETLEASE is EINVAL, as of filesystems that give none. */
+	case F_GETLEASE: return F_UNLCK;
 	case F_SETPIPE_SZ: return pipe_set_size(f, arg);
 	case F_GETPIPE_SZ: return pipe_get_size(f);
 	case F_ADD_SEALS:

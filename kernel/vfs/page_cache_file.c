@@ -174,7 +174,7 @@ long page_cache_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 {
 	if (n == 0)
 		return 0;
-	if (f->flags & O_APPEND)
+	if (io_is_append(f, buf))
 		return append(f->inode, buf, n, pos);
 	long done = write_at(f->inode, buf, n, *pos);
 	if (done > 0)

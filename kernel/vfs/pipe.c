@@ -4,8 +4,10 @@
  *
  * No lock is held while bytes pass from or to a process. A writer first brings at most a page into the kernel (small
  * amounts on its stack, larger ones into a page that then joins the ring as it is), so that whatever is at most
- * PIPE_BUF goes in whole. A reader claims bytes under the lock, holds their page by a reference, and copies afterwards.
- * A drained page is kept for the next writer, so that a message to and fro allocates nothing.
+ * PIPE_BUF goes in whole. What is less than a page joins the newest page if it fits there, so that a pipe holds as many
+ * bytes of small writes as of large ones; a page that somebody else has, too (tee), or that is a packet (O_DIRECT)
+ * takes no more. A reader claims bytes under the lock, holds their page by a reference, and copies afterwards. A
+ * drained page is kept for the next writer, so that a message to and fro allocates nothing.
  */
 #include "pipe_ring.h"
 
@@ -24,12 +26,17 @@ struct pipe *pipe_create(void) NO_THREAD_SAFETY
 
 	if (p == nullptr)
 		return nullptr;
-	p->ring = kmalloc((PIPE_SLOTS + 1) * sizeof(*p->ring));
-	if (p->ring == nullptr) {
+	p->uid = process_current() != nullptr ? process_current()->cred.uid : 0;
+	if (pipe_account_new(p->uid, &p->slots) != 0) {
 		kfree(p);
 		return nullptr;
 	}
-	p->slots = PIPE_SLOTS;
+	p->ring = kmalloc((p->slots + 1) * sizeof(*p->ring));
+	if (p->ring == nullptr) {
+		(void)!pipe_account(p->uid, p->slots, 0);
+		kfree(p);
+		return nullptr;
+	}
 	mutex_init(&p->lock, RANK_PIPE);
 	wait_queue_init(&p->readable);
 	wait_queue_init(&p->writable);
@@ -43,6 +50,7 @@ void pipe_destroy(struct pipe *p) NO_THREAD_SAFETY
 		page_put(p->ring[pipe_place(p, p->tail + n)].page);
 	if (p->spare != nullptr)
 		page_put(p->spare);
+	(void)!pipe_account(p->uid, p->slots, 0);
 	kfree(p->ring);
 	kfree(p);
 }
@@ -57,9 +65,9 @@ static struct pipe_buffer *newest(struct pipe *p) REQUIRES(p -> lock)
 	return p->used > 0 ? &p->ring[pipe_place(p, p->tail + p->used - 1)] : nullptr;
 }
 
-static void push(struct pipe *p, struct page *page, uint32_t length) REQUIRES(p -> lock)
+static void push(struct pipe *p, struct pipe_buffer b) REQUIRES(p -> lock)
 {
-	p->ring[pipe_place(p, p->tail + p->used)] = (struct pipe_buffer){page, 0, length};
+	p->ring[pipe_place(p, p->tail + p->used)] = b;
 	__atomic_store_n(&p->used, p->used + 1, __ATOMIC_RELEASE);
 }
 
@@ -68,6 +76,8 @@ struct piece {
 	const void *bytes;
 	struct page *page;
 	uint32_t length;
+	bool apart;  /* joins nothing, nothing joins it */
+	bool packet; /* that a read ends with */
 };
 
 /* Puts the whole piece in, or nothing. -EAGAIN: no room; -ENOMEM: a page is wanted in piece->page first. */
@@ -77,8 +87,9 @@ static int put_piece(struct pipe *p, struct piece *piece) REQUIRES(p -> lock)
 
 	if (p->readers == 0)
 		return -EPIPE;
-	if (b != nullptr && piece->bytes != nullptr && b->offset + b->length + piece->length <= PAGE_SIZE) {
-		memcpy((char *)page_address(b->page) + b->offset + b->length, piece->bytes, piece->length);
+	if (b != nullptr && b->mergeable && !piece->apart && b->offset + b->length + piece->length <= PAGE_SIZE) {
+		memcpy((char *)page_address(b->page) + b->offset + b->length,
+		       piece->bytes != nullptr ? piece->bytes : page_address(piece->page), piece->length);
 		b->length += piece->length;
 		return 0;
 	}
@@ -92,7 +103,10 @@ static int put_piece(struct pipe *p, struct piece *piece) REQUIRES(p -> lock)
 		return -ENOMEM;
 	if (piece->bytes != nullptr)
 		memcpy(page_address(piece->page), piece->bytes, piece->length);
-	push(p, piece->page, piece->length);
+	push(p, (struct pipe_buffer){.page = piece->page,
+				     .length = piece->length,
+				     .mergeable = !piece->apart,
+				     .packet = piece->packet});
 	piece->page = nullptr;
 	return 0;
 }
@@ -102,8 +116,15 @@ static bool writable(struct pipe *p)
 	return load(&p->used) < p->slots || load(&p->readers) == 0;
 }
 
+int pipe_wait_room(struct file *f, struct pipe *p, bool nowait)
+{
+	if (writable(p))
+		return 0;
+	return nowait || (f->flags & O_NONBLOCK) ? -EAGAIN : wait_event_interruptible(&p->writable, writable(p));
+}
+
 /* Waits for room as the file's flags say. */
-static int write_piece(struct file *f, struct pipe *p, struct piece *piece)
+static int write_piece(struct pipe *p, struct piece *piece, bool may_wait)
 {
 	int error;
 
@@ -117,7 +138,7 @@ static int write_piece(struct file *f, struct pipe *p, struct piece *piece)
 				return -ENOMEM;
 			continue;
 		}
-		if (error != -EAGAIN || (f->flags & O_NONBLOCK))
+		if (error != -EAGAIN || !may_wait)
 			return error;
 		async_notify(&p->async, POLL_IN, FILE_READ);
 		error = wait_event_interruptible(&p->writable, writable(p));
@@ -126,13 +147,28 @@ static int write_piece(struct file *f, struct pipe *p, struct piece *piece)
 	}
 }
 
-/* Brings the next part of the buffer into the kernel. */
-static int fetch_piece(struct piece *piece, void *small, struct io_buffer *buf, size_t done, size_t n)
+/* Of a write that is no multiple of a page the odd part goes first if it fits into the newest page. */
+static size_t first_part(struct pipe *p, size_t n)
 {
-	size_t part = MIN(n - done, (size_t)PAGE_SIZE);
+	size_t odd = n % PAGE_SIZE;
+
+	if (n < PAGE_SIZE || odd == 0)
+		return MIN(n, (size_t)PAGE_SIZE);
+	mutex_lock(&p->lock);
+	const struct pipe_buffer *b = newest(p);
+	bool fits = b != nullptr && b->mergeable && b->offset + b->length + odd <= PAGE_SIZE;
+	mutex_unlock(&p->lock);
+	return fits ? odd : PAGE_SIZE;
+}
+
+/* Brings the next part of the buffer into the kernel. */
+static int fetch_piece(struct piece *piece, void *small, struct io_buffer *buf, size_t done, size_t part)
+{
 	void *to = small;
 
-	*piece = (struct piece){.length = (uint32_t)part};
+	piece->bytes = nullptr;
+	piece->page = nullptr;
+	piece->length = (uint32_t)part;
 	if (part <= SMALL) {
 		piece->bytes = small;
 	} else {
@@ -148,17 +184,18 @@ static long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 {
 	struct pipe *p = f->private_data;
 	unsigned char small[SMALL];
+	struct piece piece = {.packet = pipe_packets(f), .apart = pipe_packets(f) || (buf->how & IO_NO_MERGE)};
 	size_t done = 0;
 	int error = 0;
 
 	while (done < n && error == 0) {
-		struct piece piece;
+		size_t part = done > 0 || piece.apart ? MIN(n - done, (size_t)PAGE_SIZE) : first_part(p, n);
 
-		error = load(&p->readers) == 0 ? -EPIPE : fetch_piece(&piece, small, buf, done, n);
+		error = load(&p->readers) == 0 ? -EPIPE : fetch_piece(&piece, small, buf, done, part);
 		if (error == -EPIPE)
 			break;
 		if (error == 0)
-			error = write_piece(f, p, &piece);
+			error = write_piece(p, &piece, io_may_wait(f, buf));
 		if (piece.page != nullptr)
 			page_put(piece.page);
 		if (error == 0) {
@@ -175,8 +212,9 @@ static long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 	return done > 0 ? (long)done : error;
 }
 
-/* Claims up to n bytes of the oldest buffer: their page with a reference. 0: the pipe is empty. */
-static size_t claim(struct pipe *p, size_t n, struct page **page, uint32_t *offset) REQUIRES(p -> lock)
+/* Claims up to n bytes of the oldest buffer: their page with a reference. 0: the pipe is empty. *packet: they are one,
+ * whose rest is dropped, and the read ends with it. */
+static size_t claim(struct pipe *p, size_t n, struct page **page, uint32_t *offset, bool *packet) REQUIRES(p -> lock)
 {
 	if (p->used == 0)
 		return 0;
@@ -184,9 +222,10 @@ static size_t claim(struct pipe *p, size_t n, struct page **page, uint32_t *offs
 	size_t part = MIN(n, (size_t)b->length);
 	*page = b->page;
 	*offset = b->offset;
+	*packet = b->packet;
 	b->offset += (uint32_t)part;
 	b->length -= (uint32_t)part;
-	if (b->length == 0) {
+	if (b->length == 0 || b->packet) {
 		p->tail = pipe_place(p, p->tail + 1);
 		__atomic_store_n(&p->used, p->used - 1, __ATOMIC_RELEASE);
 	} else {
@@ -218,12 +257,12 @@ static void put_back(struct pipe *p, struct page *page, uint32_t offset, size_t 
 {
 	mutex_lock(&p->lock);
 	struct pipe_buffer *oldest = &p->ring[p->tail];
-	if (p->used > 0 && oldest->page == page && oldest->offset == offset + n) {
+	if (p->used > 0 && !oldest->packet && oldest->page == page && oldest->offset == offset + n) {
 		oldest->offset = offset;
 		oldest->length += (uint32_t)n;
 	} else if (p->used <= p->slots) {
 		p->tail = pipe_place(p, p->tail + p->slots);
-		p->ring[p->tail] = (struct pipe_buffer){page, offset, (uint32_t)n};
+		p->ring[p->tail] = (struct pipe_buffer){.page = page, .offset = offset, .length = (uint32_t)n};
 		__atomic_store_n(&p->used, p->used + 1, __ATOMIC_RELEASE);
 		page = nullptr;
 	}
@@ -248,18 +287,26 @@ static bool readable(struct pipe *p)
 	return load(&p->used) > 0 || load(&p->writers) == 0;
 }
 
+int pipe_wait_bytes(struct file *f, struct pipe *p, bool nowait)
+{
+	if (readable(p))
+		return 0;
+	return nowait || (f->flags & O_NONBLOCK) ? -EAGAIN : wait_event_interruptible(&p->readable, readable(p));
+}
+
 /* A little, the usual case of a message: through the stack, with one visit under the lock. */
 static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *was_full)
 {
 	unsigned char small[SMALL];
 	struct page *drained = nullptr, *page;
+	bool packet = false;
 	size_t done = 0;
 	uint32_t offset;
 
 	mutex_lock(&p->lock);
 	*was_full = p->used >= p->slots;
-	while (done < n) {
-		size_t part = claim(p, n - done, &page, &offset);
+	while (done < n && !packet) {
+		size_t part = claim(p, n - done, &page, &offset, &packet);
 		if (part == 0)
 			break;
 		memcpy(small + done, (char *)page_address(page) + offset, part);
@@ -284,15 +331,16 @@ static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 
 static long read_large(struct pipe *p, struct io_buffer *buf, size_t n, bool *was_full)
 {
+	bool packet = false;
 	size_t done = 0;
 
-	while (done < n) {
+	while (done < n && !packet) {
 		struct page *page;
 		uint32_t offset;
 
 		mutex_lock(&p->lock);
 		*was_full |= p->used >= p->slots;
-		size_t part = claim(p, n - done, &page, &offset);
+		size_t part = claim(p, n - done, &page, &offset, &packet);
 		mutex_unlock(&p->lock);
 		if (part == 0)
 			break;
@@ -326,9 +374,7 @@ static long pipe_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 		}
 		if (load(&p->writers) == 0 && load(&p->used) == 0)
 			return 0;
-		if (f->flags & O_NONBLOCK)
-			return -EAGAIN;
-		int error = wait_event_interruptible(&p->readable, readable(p));
+		int error = pipe_wait_bytes(f, p, buf->how & IO_NOWAIT);
 		if (error != 0)
 			return error;
 	}

@@ -36,6 +36,7 @@ static struct filesystem pipefs = {.name = "pipefs", .component = &component_vfs
 
 int pipe_init(void)
 {
+	pipe_limit_init();
 	pipe_mount = mount_internal(&pipefs);
 	return pipe_mount != nullptr ? 0 : -ENOMEM;
 }
@@ -154,9 +155,9 @@ static int pipe_files(uint32_t flags, struct file *ends[2])
 		return -ENOMEM;
 	i->uid = p->cred.fsuid;
 	i->gid = p->cred.fsgid;
-	int error = create_end(i, O_RDONLY | (flags & O_NONBLOCK), &ends[0]);
+	int error = create_end(i, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)), &ends[0]);
 	if (error == 0) {
-		error = create_end(i, O_WRONLY | (flags & O_NONBLOCK), &ends[1]);
+		error = create_end(i, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), &ends[1]);
 		if (error != 0)
 			file_put(ends[0]);
 	}
@@ -171,8 +172,6 @@ static long sys_pipe2(user_addr at, uint32_t flags)
 
 	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
 		return syscall_refuse_flags(NR_pipe2, flags);
-	if (flags & O_DIRECT)
-		return syscall_refuse_flags(NR_pipe2, O_DIRECT);
 	int error = pipe_files(flags, ends);
 	if (error != 0)
 		return error;
@@ -228,13 +227,23 @@ long pipe_set_size(struct file *f, uint64_t bytes)
 		return -EINVAL;
 	while ((uint64_t)slots * PAGE_SIZE < bytes)
 		slots *= 2;
-	if (slots > PIPE_SLOTS_MAX && !capable(CAP_SYS_RESOURCE))
+	uint32_t before = __atomic_load_n(&p->slots, __ATOMIC_RELAXED);
+	if (slots > before && (uint64_t)slots * PAGE_SIZE > pipe_max_bytes() && !capable(CAP_SYS_RESOURCE))
 		return -EPERM;
 	if (slots > PIPE_SLOTS_ROOT)
 		return -ENOMEM;
 	struct pipe_buffer *ring = kmalloc((slots + 1) * sizeof(*ring));
 	if (ring == nullptr)
 		return -ENOMEM;
+	/* Changes of one pipe's size are made one after the other. */
+	mutex_lock(&f->inode->lock);
+	before = p->slots;
+	int error = pipe_account(p->uid, before, slots);
+	if (error != 0) {
+		mutex_unlock(&f->inode->lock);
+		kfree(ring);
+		return error;
+	}
 	mutex_lock(&p->lock);
 	bool fits = p->used <= slots;
 	if (fits) {
@@ -247,6 +256,9 @@ long pipe_set_size(struct file *f, uint64_t bytes)
 		p->slots = slots;
 	}
 	mutex_unlock(&p->lock);
+	if (!fits)
+		(void)!pipe_account(p->uid, slots, before);
+	mutex_unlock(&f->inode->lock);
 	kfree(ring);
 	if (!fits)
 		return -EBUSY;

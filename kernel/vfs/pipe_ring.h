@@ -4,14 +4,17 @@
 #define KERNEL_VFS_PIPE_RING_H
 
 #include <kernel/async.h>
+#include <abi/fcntl.h>
 #include <kernel/page.h>
 #include <kernel/vfs.h>
 
-enum : uint32_t { PIPE_SLOTS = 16, PIPE_SLOTS_MAX = 256, PIPE_SLOTS_ROOT = 32768 };
+enum : uint32_t { PIPE_SLOTS = 16, PIPE_SLOTS_ROOT = 32768 };
 
 struct pipe_buffer {
 	struct page *page; /* a reference */
 	uint32_t offset, length;
+	bool mergeable; /* later bytes may join it: nobody else has the page */
+	bool packet;	/* read as a whole; what does not fit is lost */
 };
 struct pipe {
 	struct mutex lock;
@@ -22,6 +25,7 @@ struct pipe {
 	uint32_t readers, writers;	     /* open ends; changed under the inode's lock, read freely */
 	uint32_t reader_opens, writer_opens; /* so far: who waits in open(2) for the other end sees them grow */
 	uint32_t files;			     /* under the inode's lock */
+	uint32_t uid;			     /* whose pages they are, by pipe_limit.c */
 	bool had_writer;		     /* a fifo nobody has written to yet is not hung up */
 	bool poll_waiters;		     /* somebody polled for room */
 	struct wait_queue readable, writable;
@@ -31,6 +35,23 @@ struct pipe {
 extern const struct file_ops pipe_ops;
 struct pipe *pipe_create(void); /* nullptr: out of memory */
 void pipe_destroy(struct pipe *p);
+/* Room in slots, or nobody reads; bytes, or nobody writes. Waits for it as the file and the call say (nowait): 0,
+ * -EAGAIN, -ERESTARTSYS. */
+[[nodiscard]] int pipe_wait_room(struct file *f, struct pipe *p, bool nowait);
+[[nodiscard]] int pipe_wait_bytes(struct file *f, struct pipe *p, bool nowait);
+/* Whether the end that wrote keeps its writes apart (O_DIRECT). */
+static inline bool pipe_packets(const struct file *f)
+{
+	return f->flags & O_DIRECT;
+}
+
+/* --- pipe_limit.c: how many pages the pipes of a user may have --- */
+/* From old slots to new ones. -EPERM: beyond the user's share. */
+[[nodiscard]] int pipe_account(uint32_t uid, uint32_t old_slots, uint32_t slots);
+/* The slots that a new pipe of the current process gets, counted for it. -ENFILE: none. */
+[[nodiscard]] int pipe_account_new(uint32_t uid, uint32_t *slots);
+uint64_t pipe_max_bytes(void); /* /proc/sys/fs/pipe-max-size */
+void pipe_limit_init(void);
 
 static inline uint32_t pipe_place(const struct pipe *p, uint32_t n)
 {

@@ -8,13 +8,12 @@
  * claim.
  */
 #include "internal.h"
+#include "io_vector.h"
+#include "pipe_ring.h"
 
 #include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
-#include <nucleus/layout.h>
-
-enum : size_t { IO_MAX = 0x7ffff000, SEGMENTS_MAX = 1024, SEGMENTS_INLINE = 8 };
 
 typedef long (*io_function)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 
@@ -69,7 +68,7 @@ static long io_at_position(struct file *f, io_function op, struct io_buffer *buf
 		return run(f, op, buf, n, &pos);
 	}
 	if (__atomic_load_n(&f->refs, __ATOMIC_RELAXED) > 1 && S_ISREG(f->inode->mode) && f->inode->cache != nullptr &&
-	    !(write && (f->flags & O_APPEND)))
+	    !(write && io_is_append(f, buf)))
 		return io_claimed(f, op, buf, n, write);
 	long result = run(f, op, buf, n, &pos);
 	f->position = pos;
@@ -86,13 +85,6 @@ static inline int check_io(const struct file *f, bool write, io_function *op)
 	return 0;
 }
 
-/* A buffer that reaches beyond the process's half of the address space is refused as a whole, however much of it would
- * be used. */
-static inline bool user_range(user_addr at, uint64_t n)
-{
-	return n <= USER_END && at.value <= USER_END - n;
-}
-
 static inline long io_call(int fd, user_addr at, size_t n, bool write)
 {
 	struct file_ref r;
@@ -102,7 +94,7 @@ static inline long io_call(int fd, user_addr at, size_t n, bool write)
 	if (result != 0)
 		return result;
 	result = check_io(r.file, write, &op);
-	if (result == 0 && !user_range(at, n))
+	if (result == 0 && !io_user_range(at, n))
 		result = -EFAULT;
 	if (result == 0) {
 		struct io_buffer buf = {.is_user = true, .user = at};
@@ -125,16 +117,19 @@ static long sys_write(int fd, user_addr at, size_t n)
 }
 SYSCALL(write);
 
-static long positioned(struct file *f, struct io_buffer *buf, size_t n, uint64_t pos, bool write)
+static long positioned(struct file *f, user_addr at, size_t n, uint64_t pos, bool write)
 {
+	struct io_buffer buf = {.is_user = true, .user = at};
 	io_function op;
 
+	if (!(f->mode & FILE_POSITION))
+		return -ESPIPE;
 	int error = check_io(f, write, &op);
 	if (error != 0)
 		return error;
-	if (!(f->mode & FILE_POSITION))
-		return -ESPIPE;
-	long result = run(f, op, buf, n, &pos);
+	if (!io_user_range(at, n))
+		return -EFAULT;
+	long result = run(f, op, &buf, MIN(n, IO_MAX), &pos);
 	count_io(result, write);
 	return result;
 }
@@ -145,13 +140,10 @@ static long io_positioned(int fd, user_addr at, size_t n, int64_t pos, bool writ
 
 	if (pos < 0)
 		return -EINVAL;
-	if (!user_range(at, n))
-		return -EFAULT;
 	long result = file_ref_get(fd, &r);
 	if (result != 0)
 		return result;
-	struct io_buffer buf = {.is_user = true, .user = at};
-	result = positioned(r.file, &buf, MIN(n, IO_MAX), (uint64_t)pos, write);
+	result = positioned(r.file, at, n, (uint64_t)pos, write);
 	file_ref_put(r);
 	return result;
 }
@@ -168,63 +160,84 @@ static long sys_pwrite64(int fd, user_addr at, size_t n, int64_t pos)
 }
 SYSCALL(pwrite64);
 
-/* A process's vector of buffers. */
-struct vector {
-	struct io_segment *segments;
-	struct io_segment small[SEGMENTS_INLINE];
-	struct io_buffer buffer;
-	size_t total;
+/* What a call asks for by its flags (preadv2(2)), or -EOPNOTSUPP, -EINVAL. HIPRI has nothing to poll, and files that
+ * are in memory alone are as durable as they get once they are written. */
+enum : uint32_t {
+	RWF_HIPRI = 1,
+	RWF_DSYNC = 2,
+	RWF_SYNC = 4,
+	RWF_NOWAIT = 8,
+	RWF_APPEND = 16,
+	RWF_NOAPPEND = 32,
+	RWF_KNOWN = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND,
 };
-static_assert(sizeof(struct io_segment) == 16); /* as struct iovec */
 
-static void vector_free(struct vector *v)
+static int decode_flags(const struct file *f, uint32_t flags, uint32_t *how)
 {
-	if (v->segments != v->small)
-		kfree(v->segments);
-}
-
-static int vector_get(struct vector *v, user_addr at, size_t count)
-{
-	if (count > SEGMENTS_MAX)
+	*how = (flags & RWF_NOWAIT ? IO_NOWAIT : 0) | (flags & RWF_APPEND ? IO_APPEND : 0) |
+	       (flags & RWF_NOAPPEND ? IO_NO_APPEND : 0);
+	if (flags & ~(uint32_t)RWF_KNOWN) {
+		(void)syscall_refuse_flags(NR_preadv2, flags);
+		return -EOPNOTSUPP;
+	}
+	if ((flags & RWF_APPEND) && (flags & RWF_NOAPPEND))
 		return -EINVAL;
-	v->segments = count <= SEGMENTS_INLINE ? v->small : kmalloc(count * sizeof(struct io_segment));
-	if (v->segments == nullptr)
-		return -ENOMEM;
-	v->total = 0;
-	if (copy_from_user(v->segments, at, count * sizeof(struct io_segment)) != 0) {
-		vector_free(v);
-		return -EFAULT;
-	}
-	for (size_t n = 0; n < count; n++) {
-		bool wide = v->segments[n].length > INT64_MAX - v->total;
-
-		if (wide || !user_range(v->segments[n].base, v->segments[n].length)) {
-			vector_free(v);
-			return wide ? -EINVAL : -EFAULT;
-		}
-		v->total += v->segments[n].length;
-	}
-	v->total = MIN(v->total, IO_MAX);
-	v->buffer = (struct io_buffer){.is_user = true, .segments = v->segments, .segment_count = (uint32_t)count};
-	return 0;
+	/* Pipes know how not to wait, regular files never do. */
+	bool knows = f->ops == &pipe_ops || (f->inode != nullptr && S_ISREG(f->inode->mode));
+	return (flags & RWF_NOWAIT) && !knows ? -EOPNOTSUPP : 0;
 }
 
-static long io_vector(int fd, user_addr at, size_t count, bool write)
+static long sync_after(struct file *f, uint32_t flags, long done)
 {
-	struct file_ref r;
-	struct vector v;
+	if (done <= 0 || !(flags & (RWF_DSYNC | RWF_SYNC)) || f->ops->fsync == nullptr)
+		return done;
+	long error = guard_run(f->ops->component, f->ops->fsync(f));
+	return error < 0 ? error : done;
+}
+
+/* A call on a vector: at the file's position, or at *pos. */
+struct vector_call {
+	user_addr at;
+	size_t count;
+	const int64_t *pos;
+	uint32_t flags; /* RWF_* */
+	bool write;
+};
+
+static long run_vector(struct file *f, struct io_vector *v, const struct vector_call *c)
+{
 	io_function op;
 
+	long error = check_io(f, c->write, &op);
+	if (error != 0 || v->total == 0)
+		return error;
+	error = decode_flags(f, c->flags, &v->buffer.how);
+	if (error != 0)
+		return error;
+	uint64_t pos = c->pos != nullptr ? (uint64_t)*c->pos : 0;
+	long done = c->pos != nullptr ? run(f, op, &v->buffer, v->total, &pos)
+				      : io_at_position(f, op, &v->buffer, v->total, c->write);
+	return c->write ? sync_after(f, c->flags, done) : done;
+}
+
+static long io_vectored(int fd, const struct vector_call *c)
+{
+	struct file_ref r;
+	struct io_vector v;
+
+	if (c->pos != nullptr && *c->pos < 0)
+		return -EINVAL;
 	long result = file_ref_get(fd, &r);
 	if (result != 0)
 		return result;
-	result = check_io(r.file, write, &op);
-	if (result == 0)
-		result = vector_get(&v, at, count);
+	if (c->pos != nullptr && !(r.file->mode & FILE_POSITION))
+		result = -ESPIPE;
+	else
+		result = io_vector_get(&v, c->at, c->count);
 	if (result == 0) {
-		result = io_at_position(r.file, op, &v.buffer, v.total, write);
-		count_io(result, write);
-		vector_free(&v);
+		result = run_vector(r.file, &v, c);
+		count_io(result, c->write);
+		io_vector_free(&v);
 	}
 	file_ref_put(r);
 	return result;
@@ -232,65 +245,38 @@ static long io_vector(int fd, user_addr at, size_t count, bool write)
 
 static long sys_readv(int fd, user_addr at, size_t count)
 {
-	return io_vector(fd, at, count, false);
+	return io_vectored(fd, &(struct vector_call){at, count, nullptr, 0, false});
 }
 SYSCALL(readv);
 
 static long sys_writev(int fd, user_addr at, size_t count)
 {
-	return io_vector(fd, at, count, true);
+	return io_vectored(fd, &(struct vector_call){at, count, nullptr, 0, true});
 }
 SYSCALL(writev);
 
-static long io_vector_positioned(int fd, user_addr at, size_t count, int64_t pos, bool write)
-{
-	struct file_ref r;
-	struct vector v;
-
-	if (pos < 0)
-		return -EINVAL;
-	long result = file_ref_get(fd, &r);
-	if (result != 0)
-		return result;
-	result = vector_get(&v, at, count);
-	if (result == 0) {
-		result = positioned(r.file, &v.buffer, v.total, (uint64_t)pos, write);
-		vector_free(&v);
-	}
-	file_ref_put(r);
-	return result;
-}
-
 static long sys_preadv(int fd, user_addr at, size_t count, int64_t pos)
 {
-	return io_vector_positioned(fd, at, count, pos, false);
+	return io_vectored(fd, &(struct vector_call){at, count, &pos, 0, false});
 }
 SYSCALL(preadv);
 
 static long sys_pwritev(int fd, user_addr at, size_t count, int64_t pos)
 {
-	return io_vector_positioned(fd, at, count, pos, true);
+	return io_vectored(fd, &(struct vector_call){at, count, &pos, 0, true});
 }
 SYSCALL(pwritev);
 
 /* The fifth argument is the high half of pos on 32-bit machines and ignored here. */
 static long sys_preadv2(int fd, user_addr at, size_t count, int64_t pos, uint64_t, uint32_t flags)
 {
-	if (flags != 0) {
-		(void)syscall_refuse_flags(NR_preadv2, flags);
-		return -EOPNOTSUPP;
-	}
-	return pos == -1 ? io_vector(fd, at, count, false) : io_vector_positioned(fd, at, count, pos, false);
+	return io_vectored(fd, &(struct vector_call){at, count, pos == -1 ? nullptr : &pos, flags, false});
 }
 SYSCALL(preadv2);
 
 static long sys_pwritev2(int fd, user_addr at, size_t count, int64_t pos, uint64_t, uint32_t flags)
 {
-	if (flags != 0) {
-		(void)syscall_refuse_flags(NR_pwritev2, flags);
-		return -EOPNOTSUPP;
-	}
-	return pos == -1 ? io_vector(fd, at, count, true) : io_vector_positioned(fd, at, count, pos, true);
+	return io_vectored(fd, &(struct vector_call){at, count, pos == -1 ? nullptr : &pos, flags, true});
 }
 SYSCALL(pwritev2);
 
@@ -334,7 +320,9 @@ static long sys_lseek(int fd, int64_t offset, int whence)
 	long result = file_ref_get(fd, &r);
 	if (result != 0)
 		return result;
-	if (r.file->ops->seek == nullptr) {
+	if (whence < SEEK_SET || whence > SEEK_HOLE) {
+		result = -EINVAL;
+	} else if (r.file->ops->seek == nullptr) {
 		result = -ESPIPE;
 	} else {
 		mutex_lock(&r.file->position_lock);
@@ -347,29 +335,24 @@ static long sys_lseek(int fd, int64_t offset, int whence)
 SYSCALL(lseek);
 
 /* Advice: there is nothing to read ahead of a cache that is the only copy; the arguments are checked all the same. */
-static long advise(int fd, bool want_seek)
+static long sys_fadvise64(int fd, int64_t, int64_t length, int advice)
 {
+	enum : int { ADVICE_MAX = 5 };
 	struct file_ref r;
 
 	int error = file_ref_get(fd, &r);
 	if (error != 0)
 		return error;
-	error = r.file->ops->seek == nullptr && want_seek ? -ESPIPE : 0;
+	if (r.file->inode != nullptr && S_ISFIFO(r.file->inode->mode))
+		error = -ESPIPE;
+	else if (length < 0 || advice < 0 || advice > ADVICE_MAX)
+		error = -EINVAL;
 	file_ref_put(r);
 	return error;
 }
-
-static long sys_fadvise64(int fd, int64_t, int64_t, int advice)
-{
-	enum : int { ADVICE_MAX = 5 };
-
-	if (advice < 0 || advice > ADVICE_MAX)
-		return -EINVAL;
-	return advise(fd, true);
-}
 SYSCALL(fadvise64);
 
-static long sys_readahead(int fd, int64_t, size_t)
+static long sys_readahead(int fd, int64_t, int64_t count)
 {
 	struct file_ref r;
 
@@ -378,7 +361,7 @@ static long sys_readahead(int fd, int64_t, size_t)
 		return error;
 	if (!(r.file->mode & FILE_READ))
 		error = -EBADF;
-	else if (r.file->inode == nullptr || !S_ISREG(r.file->inode->mode))
+	else if (r.file->inode == nullptr || !S_ISREG(r.file->inode->mode) || count < 0)
 		error = -EINVAL;
 	file_ref_put(r);
 	return error;

@@ -7,25 +7,26 @@
  */
 #include "internal.h"
 #include "pipe.h"
+#include "pipe_ring.h"
+#include "splice.h"
 
 #include <kernel/guard.h>
 #include <kernel/process.h>
 #include <kernel/syscall.h>
 
 enum : size_t { BOUNCE = 65536, TRANSFER_MAX = 0x7ffff000 };
-enum : uint32_t { SPLICE_F_MOVE = 1, SPLICE_F_NONBLOCK = 2, SPLICE_F_MORE = 4, SPLICE_F_GIFT = 8 };
-
 struct transfer {
 	struct file *from, *to;
 	uint64_t *from_pos, *to_pos; /* never nullptr; moved by what went over */
+	uint32_t how;		     /* IO_* */
 };
 
-static long write_all(struct file *to, const char *bytes, size_t n, uint64_t *pos)
+static long write_all(struct file *to, const char *bytes, size_t n, uint64_t *pos, uint32_t how)
 {
 	size_t done = 0;
 
 	while (done < n) {
-		struct io_buffer buf = {.kernel = (void *)(bytes + done)};
+		struct io_buffer buf = {.kernel = (void *)(bytes + done), .how = how};
 		long part = guard_run(to->ops->component, to->ops->write(to, &buf, n - done, pos));
 
 		if (part <= 0)
@@ -45,7 +46,7 @@ static long transfer(struct transfer *t, size_t n)
 	if (bounce == nullptr)
 		return -ENOMEM;
 	while (done < n) {
-		struct io_buffer buf = {.kernel = bounce};
+		struct io_buffer buf = {.kernel = bounce, .how = t->how};
 		uint64_t pos = *t->from_pos;
 		long room = BOUNCE;
 
@@ -62,7 +63,7 @@ static long transfer(struct transfer *t, size_t n)
 		result = got;
 		if (got <= 0)
 			break;
-		result = write_all(t->to, bounce, (size_t)got, t->to_pos);
+		result = write_all(t->to, bounce, (size_t)got, t->to_pos, t->how & ~(uint32_t)IO_NOWAIT);
 		if (result <= 0)
 			break;
 		*t->from_pos += (uint64_t)result;
@@ -77,15 +78,6 @@ static long transfer(struct transfer *t, size_t n)
 	return done > 0 ? (long)done : result;
 }
 
-static int check_ends(const struct file *from, const struct file *to)
-{
-	if (!(from->mode & FILE_READ) || !(to->mode & FILE_WRITE))
-		return -EBADF;
-	if (from->ops->read == nullptr || to->ops->write == nullptr)
-		return -EINVAL;
-	return 0;
-}
-
 /* A position that the caller gives in memory, or the file's own. */
 static int position_get(struct file *f, user_addr at, uint64_t *out)
 {
@@ -93,11 +85,9 @@ static int position_get(struct file *f, user_addr at, uint64_t *out)
 		*out = f->mode & FILE_POSITION ? f->position : 0;
 		return 0;
 	}
-	if (!(f->mode & FILE_POSITION))
-		return -ESPIPE;
 	if (get_user(*out, at) != 0)
 		return -EFAULT;
-	return (int64_t)*out < 0 ? -EINVAL : 0;
+	return 0;
 }
 
 static int position_put(struct file *f, user_addr at, uint64_t pos)
@@ -109,20 +99,19 @@ static int position_put(struct file *f, user_addr at, uint64_t pos)
 	return 0;
 }
 
-static long move(struct file *from, user_addr from_at, struct file *to, user_addr to_at, size_t n)
+/* A span of a file that calls may be about. */
+static int check_span(uint64_t pos, size_t n)
 {
-	uint64_t from_pos, to_pos;
-	struct transfer t = {from, to, &from_pos, &to_pos};
+	return (int64_t)pos < 0 || n > (uint64_t)INT64_MAX - pos ? -EINVAL : 0;
+}
 
-	int error = position_get(from, from_at, &from_pos);
+static long move(struct transfer *t, user_addr from_at, user_addr to_at, size_t n)
+{
+	long done = transfer(t, MIN(n, TRANSFER_MAX));
+	int error = position_put(t->from, from_at, *t->from_pos);
+
 	if (error == 0)
-		error = position_get(to, to_at, &to_pos);
-	if (error != 0)
-		return error;
-	long done = transfer(&t, MIN(n, TRANSFER_MAX));
-	error = position_put(from, from_at, from_pos);
-	if (error == 0)
-		error = position_put(to, to_at, to_pos);
+		error = position_put(t->to, to_at, *t->to_pos);
 	return error != 0 ? error : done;
 }
 
@@ -137,11 +126,6 @@ static int ends_get(int from, int to, struct ends *e)
 	if (error != 0)
 		return error;
 	error = file_ref_get(to, &e->to);
-	if (error == 0) {
-		error = check_ends(e->from.file, e->to.file);
-		if (error != 0)
-			file_ref_put(e->to);
-	}
 	if (error != 0)
 		file_ref_put(e->from);
 	return error;
@@ -153,84 +137,162 @@ static void ends_put(struct ends *e)
 	file_ref_put(e->from);
 }
 
-static long sys_sendfile(int to, int from, user_addr offset, size_t n)
+static bool is_pipe(struct file *f)
 {
-	struct ends e;
+	return pipe_get_size(f) > 0;
+}
 
-	int error = ends_get(from, to, &e);
+static long send(struct file *from, user_addr offset, int to_fd, size_t n)
+{
+	uint64_t from_pos, to_pos;
+	struct file_ref to;
+
+	if (!(from->mode & FILE_READ))
+		return -EBADF;
+	long error = position_get(from, offset, &from_pos);
+	if (error == 0 && offset.value != 0 && !(from->mode & FILE_POSITION))
+		error = -ESPIPE;
+	if (error == 0)
+		error = check_span(from_pos, MIN(n, TRANSFER_MAX));
+	if (error == 0)
+		error = file_ref_get(to_fd, &to);
 	if (error != 0)
 		return error;
-	long result = -EINVAL;
-	if ((e.from.file->mode & FILE_POSITION) && !(e.to.file->flags & O_APPEND))
-		result = move(e.from.file, offset, e.to.file, USER_ADDR(0), n);
-	ends_put(&e);
+	error = position_get(to.file, USER_ADDR(0), &to_pos);
+	if (!(to.file->mode & FILE_WRITE))
+		error = -EBADF;
+	else if (!(from->mode & FILE_POSITION) || from->ops->read == nullptr || to.file->ops->write == nullptr ||
+		 ((to.file->flags & O_APPEND) && !is_pipe(to.file)))
+		error = -EINVAL;
+	struct transfer t = {from, to.file, &from_pos, &to_pos, 0};
+	if (error == 0)
+		error = move(&t, offset, USER_ADDR(0), n);
+	file_ref_put(to);
+	return error;
+}
+
+static long sys_sendfile(int to, int from, user_addr offset, size_t n)
+{
+	struct file_ref r;
+	uint64_t pos;
+
+	if (offset.value != 0 && get_user(pos, offset) != 0)
+		return -EFAULT;
+	int error = file_ref_get(from, &r);
+	if (error != 0)
+		return error;
+	long result = send(r.file, offset, to, n);
+	file_ref_put(r);
 	return result;
 }
 SYSCALL(sendfile);
 
-static bool regular(const struct file *f)
+static bool of_type(const struct file *f, uint32_t type)
 {
-	return f->inode != nullptr && S_ISREG(f->inode->mode);
+	return f->inode != nullptr && (f->inode->mode & S_IFMT) == type;
 }
 
-static long copy_range(struct ends *e, user_addr from_at, user_addr to_at, size_t n)
+static long copy_range(struct ends *e, user_addr from_at, user_addr to_at, size_t n, uint32_t flags)
 {
 	struct file *from = e->from.file, *to = e->to.file;
 	uint64_t from_pos, to_pos;
 
-	if (!regular(from) || !regular(to))
-		return (from->inode != nullptr && S_ISDIR(from->inode->mode)) ||
-				       (to->inode != nullptr && S_ISDIR(to->inode->mode))
-			       ? -EISDIR
-			       : -EINVAL;
-	if (to->flags & O_APPEND)
-		return -EBADF;
 	int error = position_get(from, from_at, &from_pos);
 	if (error == 0)
 		error = position_get(to, to_at, &to_pos);
 	if (error != 0)
 		return error;
+	if (flags != 0)
+		return syscall_refuse_flags(NR_copy_file_range, flags);
+	if (of_type(from, S_IFDIR) || of_type(to, S_IFDIR))
+		return -EISDIR;
+	if (!of_type(from, S_IFREG) || !of_type(to, S_IFREG))
+		return -EINVAL;
+	if (!(from->mode & FILE_READ) || !(to->mode & FILE_WRITE) || (to->flags & O_APPEND))
+		return -EBADF;
+	if (from_pos + n < from_pos || to_pos + n < to_pos)
+		return -EOVERFLOW;
+	if (from->ops->read == nullptr || to->ops->write == nullptr)
+		return -EINVAL;
+	uint64_t size = from->inode->size;
+	n = from_pos >= size ? 0 : MIN(n, size - from_pos);
+	if (check_span(from_pos, n) != 0 || check_span(to_pos, n) != 0)
+		return -EINVAL;
 	if (from->inode == to->inode && from_pos < to_pos + n && to_pos < from_pos + n)
 		return -EINVAL;
-	return move(from, from_at, to, to_at, n);
+	struct transfer t = {from, to, &from_pos, &to_pos, 0};
+	return n > 0 ? move(&t, from_at, to_at, n) : 0;
 }
 
 static long sys_copy_file_range(int from, user_addr from_at, int to, user_addr to_at, size_t n, uint32_t flags)
 {
 	struct ends e;
 
-	if (flags != 0)
-		return syscall_refuse_flags(NR_copy_file_range, flags);
 	int error = ends_get(from, to, &e);
 	if (error != 0)
 		return error;
-	long result = copy_range(&e, from_at, to_at, n);
+	long result = copy_range(&e, from_at, to_at, n, flags);
 	ends_put(&e);
 	return result;
 }
 SYSCALL(copy_file_range);
 
+/* What splice asks of an end that is no pipe. */
+static int check_far_end(const struct file *f, user_addr at, bool to)
+{
+	if (at.value != 0 && !(f->mode & FILE_POSITION))
+		return -EINVAL;
+	if (to && (f->flags & O_APPEND))
+		return -EINVAL;
+	return (to ? f->ops->write : f->ops->read) == nullptr ? -EINVAL : 0;
+}
+
+static long splice(struct ends *e, user_addr from_at, user_addr to_at, size_t n, uint32_t flags)
+{
+	struct file *from = e->from.file, *to = e->to.file;
+	bool from_pipe = is_pipe(from), to_pipe = is_pipe(to);
+	uint64_t from_pos, to_pos;
+
+	if ((from_pipe && from_at.value != 0) || (to_pipe && to_at.value != 0))
+		return -ESPIPE;
+	int error = position_get(to, to_at, &to_pos);
+	if (error == 0)
+		error = position_get(from, from_at, &from_pos);
+	if (error != 0)
+		return error;
+	if (!(from->mode & FILE_READ) || !(to->mode & FILE_WRITE))
+		return -EBADF;
+	if ((!from_pipe && !to_pipe) || (from_pipe && to_pipe && from->inode == to->inode))
+		return -EINVAL;
+	if (!to_pipe)
+		error = check_far_end(to, to_at, true);
+	if (error == 0 && !from_pipe)
+		error = check_far_end(from, from_at, false);
+	if (error == 0)
+		error = check_span(to_pipe ? from_pos : to_pos, MIN(n, TRANSFER_MAX));
+	if (error != 0)
+		return error;
+	/* What is taken out of one pipe must find room in the other. */
+	if (to_pipe)
+		error = pipe_wait_room(to, to->private_data, flags & SPLICE_F_NONBLOCK);
+	if (error != 0)
+		return error;
+	struct transfer t = {from, to, &from_pos, &to_pos, IO_NO_MERGE | (flags & SPLICE_F_NONBLOCK ? IO_NOWAIT : 0)};
+	return move(&t, from_at, to_at, n);
+}
+
 static long sys_splice(int from, user_addr from_at, int to, user_addr to_at, size_t n, uint32_t flags)
 {
 	struct ends e;
 
-	if (flags & ~(uint32_t)(SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT))
+	if (n == 0)
+		return 0;
+	if (flags & ~(uint32_t)SPLICE_KNOWN)
 		return syscall_refuse_flags(NR_splice, flags);
 	int error = ends_get(from, to, &e);
 	if (error != 0)
 		return error;
-	bool from_pipe = pipe_get_size(e.from.file) > 0, to_pipe = pipe_get_size(e.to.file) > 0;
-	long result;
-	if (!from_pipe && !to_pipe)
-		result = -EINVAL;
-	else if ((from_pipe && from_at.value != 0) || (to_pipe && to_at.value != 0))
-		result = -ESPIPE;
-	else if (from_pipe && to_pipe && e.from.file->inode == e.to.file->inode)
-		result = -EINVAL;
-	else if ((flags & SPLICE_F_NONBLOCK) && from_pipe && !pipe_has_bytes(e.from.file))
-		result = -EAGAIN;
-	else
-		result = move(e.from.file, from_at, e.to.file, to_at, n);
+	long result = splice(&e, from_at, to_at, n, flags);
 	ends_put(&e);
 	return result;
 }

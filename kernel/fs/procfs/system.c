@@ -340,11 +340,6 @@ void proc_system_register(void)
 		PROC_KNOB(component_procfs, "sys/fs/file-max", 0644, &file_max),
 		PROC_KNOB(component_procfs, "sys/fs/nr_open", 0644, &nr_open),
 		{.component = &component_procfs, .name = "sys/fs/file-nr", .mode = 0444, .show = show_file_count},
-		{.component = &component_procfs,
-		 .name = "sys/fs/pipe-max-size",
-		 .mode = 0444,
-		 .show = show_text,
-		 .arg = "1048576"},
 	};
 
 	/* A tenth of memory at a KiB each, as on Linux. */

@@ -35,8 +35,11 @@ struct io_segment {
 	user_addr base;
 	uint64_t length;
 };
+/* What preadv2(2), pwritev2(2) and splice(2) ask of one read or write, whatever the file's flags say. */
+enum : uint32_t { IO_NOWAIT = 1, IO_APPEND = 2, IO_NO_APPEND = 4, IO_NO_MERGE = 8 };
 struct io_buffer {
 	bool is_user;
+	uint32_t how; /* IO_* */
 	user_addr user;
 	void *kernel;
 	const struct io_segment *segments; /* user memory: not nullptr, then `user` is not used */
@@ -46,6 +49,9 @@ struct io_buffer {
 /* Copy n bytes at `offset` of the buffer; bytes done (short = fault). */
 size_t io_copy_in(void *dst, const struct io_buffer *src, size_t offset, size_t n);
 size_t io_copy_out(const struct io_buffer *dst, size_t offset, const void *src, size_t n);
+/* Whether a read or write of f by this buffer may wait; whether it goes to the end. */
+#define io_may_wait(f, buf)  (!((f)->flags & O_NONBLOCK) && !((buf)->how & IO_NOWAIT))
+#define io_is_append(f, buf) (((f)->flags & O_APPEND && !((buf)->how & IO_NO_APPEND)) || ((buf)->how & IO_APPEND))
 size_t io_clear_out(const struct io_buffer *dst, size_t offset, size_t n);
 
 /* name is not terminated; next is the offset that continues after this entry; false from it: stop, the entry was not
