@@ -411,6 +411,20 @@ static long do_wake(const struct futex_call *c, uint32_t bitset)
 	return error != 0 ? error : wake(&key, c->value, bitset);
 }
 
+static bool operation_known(uint32_t operation)
+{
+	switch (operation) {
+	case FUTEX_WAIT:
+	case FUTEX_WAKE:
+	case FUTEX_REQUEUE:
+	case FUTEX_CMP_REQUEUE:
+	case FUTEX_WAKE_OP:
+	case FUTEX_WAIT_BITSET:
+	case FUTEX_WAKE_BITSET: return true;
+	default: return false;
+	}
+}
+
 static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_addr timeout, user_addr at2,
 		      uint32_t value3)
 {
@@ -425,11 +439,18 @@ static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_add
 	};
 	bool realtime = operation & FUTEX_REALTIME;
 
-	if (at.value % sizeof(uint32_t) != 0)
-		return -EINVAL;
+	if (!operation_known(c.operation)) {
+		(void)syscall_refuse_flags(NR_futex, operation);
+		return -ENOSYS;
+	}
 	/* FUTEX_WAIT's timeout is a span, which no date shortens. */
 	if (realtime && c.operation != FUTEX_WAIT_BITSET)
 		return -ENOSYS;
+	if (at.value % sizeof(uint32_t) != 0)
+		return -EINVAL;
+	bool requeue = c.operation == FUTEX_REQUEUE || c.operation == FUTEX_CMP_REQUEUE;
+	if (requeue && ((int32_t)c.value < 0 || (int32_t)c.value2 < 0))
+		return -EINVAL;
 	switch (c.operation) {
 	case FUTEX_WAIT:
 	case FUTEX_WAIT_BITSET: return do_wait(&c, timeout, realtime);
@@ -437,8 +458,7 @@ static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_add
 	case FUTEX_WAKE_BITSET: return do_wake(&c, value3);
 	case FUTEX_REQUEUE: return do_requeue(&c, false);
 	case FUTEX_CMP_REQUEUE: return do_requeue(&c, true);
-	case FUTEX_WAKE_OP: return do_wake_op(&c);
-	default: (void)syscall_refuse_flags(NR_futex, operation); return -ENOSYS;
+	default: return do_wake_op(&c);
 	}
 }
 SYSCALL(futex);

@@ -119,7 +119,7 @@ static long sys_setpgid(int pid, int pgid)
 {
 	struct process *self = process_current();
 
-	if (pgid < 0)
+	if ((pgid == 0 ? pid : pgid) < 0)
 		return -EINVAL;
 	uint32_t id = pid == 0 ? self->pid : (uint32_t)pid;
 	uint32_t group = pgid == 0 ? id : (uint32_t)pgid;

@@ -75,6 +75,8 @@ SYSCALL(prlimit64);
 
 static long sys_getrlimit(uint32_t which, user_addr at)
 {
+	if (which > RLIMIT_RTTIME)
+		return -EINVAL;
 	return at.value == 0 ? -EFAULT : do_prlimit(0, which, USER_ADDR(0), at);
 }
 SYSCALL(getrlimit);

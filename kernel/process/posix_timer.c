@@ -298,10 +298,12 @@ static long sys_timer_settime(int id, int flags, user_addr new_at, user_addr old
 	struct abi_itimerspec spec, old;
 	uint64_t value, interval;
 
-	if (flags & ~TIMER_ABSTIME)
-		return syscall_refuse_flags(NR_timer_settime, (uint64_t)flags);
+	if (new_at.value == 0)
+		return -EINVAL;
 	if (get_user(spec, new_at) != 0)
 		return -EFAULT;
+	if (flags & ~TIMER_ABSTIME)
+		return syscall_refuse_flags(NR_timer_settime, (uint64_t)flags);
 	if (timespec_to_ns(&spec.value, &value) != 0 || timespec_to_ns(&spec.interval, &interval) != 0)
 		return -EINVAL;
 	mutex_lock(&timers_lock);

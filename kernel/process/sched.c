@@ -77,7 +77,7 @@ static long sys_sched_setaffinity(int tid, uint32_t size, user_addr at)
 
 	if (copy_from_user(&mask, at, MIN(size, (uint32_t)sizeof(mask))) != 0)
 		return -EFAULT;
-	return sched_with_thread(tid, apply_affinity, &mask);
+	return tid < 0 ? -ESRCH : sched_with_thread(tid, apply_affinity, &mask);
 }
 SYSCALL(sched_setaffinity);
 
@@ -93,7 +93,7 @@ static long sys_sched_getaffinity(int tid, uint32_t size, user_addr at)
 
 	if (size < sizeof(mask) || size % sizeof(uint64_t) != 0)
 		return -EINVAL;
-	long error = sched_with_thread(tid, read_affinity, &mask);
+	long error = tid < 0 ? -ESRCH : sched_with_thread(tid, read_affinity, &mask);
 	if (error != 0)
 		return error;
 	return put_user(at, mask) != 0 ? -EFAULT : (long)sizeof(mask);
@@ -170,6 +170,9 @@ static long set_policy(uint32_t number, int tid, uint32_t policy, user_addr para
 	if ((policy & ~(uint32_t)SCHED_RESET_ON_FORK) == SCHED_FIFO ||
 	    (policy & ~(uint32_t)SCHED_RESET_ON_FORK) == SCHED_RR)
 		return sched_refuse_realtime(number, tid, policy, c.priority);
+	long found = sched_with_thread(tid, read_policy, nullptr);
+	if (found < 0)
+		return found;
 	if (!sched_policy_exists(policy))
 		return syscall_refuse_flags(number, policy);
 	if (c.priority != 0)
@@ -202,6 +205,9 @@ SYSCALL(sched_setparam);
 static long sys_sched_getparam(int tid, user_addr param)
 {
 	int32_t priority = 0;
+
+	if (param.value == 0)
+		return -EINVAL;
 	long policy = sched_with_thread(tid, read_policy, nullptr);
 
 	return policy < 0 ? policy : put_user(param, priority);

@@ -220,10 +220,10 @@ static long sys_timerfd_settime(int fd, uint32_t flags, user_addr new_at, user_a
 	struct file *f;
 	uint64_t value, interval;
 
-	if (flags & ~(uint32_t)(TFD_ABSTIME | TFD_CANCEL_ON_SET))
-		return syscall_refuse_flags(NR_timerfd_settime, flags);
 	if (get_user(spec, new_at) != 0)
 		return -EFAULT;
+	if (flags & ~(uint32_t)(TFD_ABSTIME | TFD_CANCEL_ON_SET))
+		return syscall_refuse_flags(NR_timerfd_settime, flags);
 	if (timespec_to_ns(&spec.value, &value) != 0 || timespec_to_ns(&spec.interval, &interval) != 0)
 		return -EINVAL;
 	int error = timer_file_of(fd, &f, &t);

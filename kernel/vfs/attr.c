@@ -163,7 +163,7 @@ static long times_at(int dirfd, user_addr text, const struct user_time t[2], uin
 {
 	struct path p;
 
-	if (text.value == 0) {
+	if (text.value == 0 && dirfd != AT_FDCWD) {
 		struct file_ref r;
 		int error = file_ref_get(dirfd, &r);
 		if (error != 0)
@@ -186,10 +186,13 @@ static long sys_utimensat(int dirfd, user_addr text, user_addr times, uint32_t f
 {
 	struct user_time t[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
 
-	if (flags & ~(uint32_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return syscall_refuse_flags(NR_utimensat, flags);
 	if (times.value != 0 && copy_from_user(t, times, sizeof(t)) != 0)
 		return -EFAULT;
+	if (t[0].fraction == UTIME_OMIT && t[1].fraction == UTIME_OMIT)
+		return 0;
+	if ((flags & ~(uint32_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) ||
+	    (text.value == 0 && dirfd != AT_FDCWD && flags != 0))
+		return syscall_refuse_flags(NR_utimensat, flags);
 	return times_at(dirfd, text, t, flags);
 }
 SYSCALL(utimensat);
@@ -284,10 +287,6 @@ SYSCALL(ftruncate);
 
 static int allocate_inode(struct inode *i, uint32_t mode, uint64_t offset, uint64_t length)
 {
-	if (i == nullptr || S_ISFIFO(i->mode))
-		return -ESPIPE;
-	if (!S_ISREG(i->mode))
-		return S_ISDIR(i->mode) ? -EISDIR : -ENODEV;
 	if (i->ops->allocate == nullptr)
 		return -EOPNOTSUPP;
 	mutex_lock(&i->lock);
@@ -296,31 +295,46 @@ static int allocate_inode(struct inode *i, uint32_t mode, uint64_t offset, uint6
 	int error = (writes && (i->seals & F_SEALS_WRITE)) || (grows && (i->seals & F_SEAL_GROW)) ? -EPERM : 0;
 	if (error == 0)
 		error = guard_run(inode_component(i), i->ops->allocate(i, mode, offset, length));
-	if (error == 0) {
-		inode_drop_privilege(i);
+	if (error == 0)
 		inode_touch(i, ATTR_MTIME);
-	}
 	mutex_unlock(&i->lock);
 	return error;
+}
+
+/* Collapsing and inserting ranges are of filesystems with extents. */
+static int check_allocate(const struct file *f, uint32_t mode, int64_t offset, int64_t length)
+{
+	constexpr uint32_t known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+	int64_t end;
+
+	if (offset < 0 || length <= 0)
+		return -EINVAL;
+	bool both = (mode & FALLOC_FL_PUNCH_HOLE) && (mode & FALLOC_FL_ZERO_RANGE);
+	if ((mode & ~known) || both || ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))) {
+		(void)syscall_refuse_flags(NR_fallocate, mode);
+		return -EOPNOTSUPP;
+	}
+	if (!(f->mode & FILE_WRITE))
+		return -EBADF;
+	if (f->inode == nullptr || S_ISFIFO(f->inode->mode))
+		return f->inode != nullptr ? -ESPIPE : -ENODEV;
+	if (!S_ISREG(f->inode->mode))
+		return S_ISDIR(f->inode->mode) ? -EISDIR : -ENODEV;
+	if (__builtin_add_overflow(offset, length, &end))
+		return -EFBIG;
+	return check_size_limit(end);
 }
 
 static long sys_fallocate(int fd, uint32_t mode, int64_t offset, int64_t length)
 {
 	struct file_ref r;
-	int64_t end;
 
-	if (offset < 0 || length <= 0)
-		return -EINVAL;
-	if (__builtin_add_overflow(offset, length, &end))
-		return -EFBIG;
-	int error = check_size_limit(end);
+	int error = file_ref_get(fd, &r);
 	if (error != 0)
 		return error;
-	error = file_ref_get(fd, &r);
-	if (error != 0)
-		return error;
-	error = r.file->mode & FILE_WRITE ? allocate_inode(r.file->inode, mode, (uint64_t)offset, (uint64_t)length)
-					  : -EBADF;
+	error = check_allocate(r.file, mode, offset, length);
+	if (error == 0)
+		error = allocate_inode(r.file->inode, mode, (uint64_t)offset, (uint64_t)length);
 	file_ref_put(r);
 	return error;
 }
@@ -355,9 +369,21 @@ SYSCALL(fdatasync);
 
 static long sys_sync_file_range(int fd, int64_t offset, int64_t bytes, uint32_t flags)
 {
-	if (offset < 0 || bytes < 0 || (flags & ~7u))
-		return -EINVAL;
-	return sync_file(fd) == -EBADF ? -EBADF : 0;
+	struct file_ref r;
+	int64_t end;
+
+	int error = file_ref_get(fd, &r);
+	if (error != 0)
+		return error;
+	const struct inode *i = r.file->inode;
+	if (flags & ~7u)
+		error = (int)syscall_refuse_flags(NR_sync_file_range, flags);
+	else if (offset < 0 || bytes < 0 || __builtin_add_overflow(offset, bytes, &end))
+		error = -EINVAL;
+	else if (i == nullptr || (!S_ISREG(i->mode) && !S_ISBLK(i->mode) && !S_ISDIR(i->mode)))
+		error = -ESPIPE;
+	file_ref_put(r);
+	return error;
 }
 SYSCALL(sync_file_range);
 

@@ -53,6 +53,8 @@ static int make_locked(const struct path *dir, struct dentry *d, uint32_t mode, 
 	int error = check_may_make(dir);
 	if (error != 0)
 		return error;
+	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !capable(CAP_MKNOD))
+		return -EPERM;
 	if (i->ops->make == nullptr)
 		return -EPERM;
 	vfs_fill_request(&r, i, mode);
@@ -146,10 +148,7 @@ static long sys_mknodat(int dirfd, user_addr text, uint32_t mode, uint64_t dev)
 	case S_IFIFO:
 	case S_IFSOCK: dev = 0; break;
 	case S_IFCHR:
-	case S_IFBLK:
-		if (!capable(CAP_MKNOD))
-			return -EPERM;
-		break;
+	case S_IFBLK: break;
 	case S_IFDIR: return -EPERM;
 	default: return -EINVAL;
 	}
@@ -319,40 +318,58 @@ static long sys_rmdir(user_addr text)
 }
 SYSCALL_LEGACY(rmdir);
 
-/* Names inode i (of what path) by the last component of w. */
-static int link_last(struct walk *w, const struct path *what, bool unnamed_ok)
+/* That a name is taken is said before what is wrong with the file that is to have it. */
+static int check_free(struct walk *w)
 {
-	struct inode *dir = w->at.dentry->inode, *i = what->dentry->inode;
-	struct inode *pair[2] = {dir, i};
-	struct dentry *d = nullptr;
+	struct dentry *d;
 
 	if (w->last_kind != LAST_NAME)
 		return -EEXIST;
 	if (w->last.length > NAME_MAX)
 		return -ENAMETOOLONG;
-	if (w->at.mount != what->mount)
-		return -EXDEV;
-	if (S_ISDIR(i->mode) || dir->ops->link == nullptr)
-		return -EPERM;
-	int error = protect_link(i);
+	int error = dentry_lookup(w->at.dentry, &w->last, &d);
+	if (error != 0)
+		return error;
+	if (!dentry_negative(d))
+		error = -EEXIST;
+	else if (w->trailing_slash)
+		error = -ENOENT;
+	dentry_put(d);
+	return error;
+}
+
+/* Names inode i (of what path) by the last component of w. */
+static int link_last(struct walk *w, const struct path *what)
+{
+	struct inode *dir = w->at.dentry->inode, *i = what->dentry->inode;
+	struct inode *pair[2] = {dir, i};
+	struct dentry *d = nullptr;
+
+	int error = check_free(w);
+	if (error == 0 && w->at.mount != what->mount)
+		error = -EXDEV;
+	if (error == 0 && (S_ISDIR(i->mode) || dir->ops->link == nullptr))
+		error = -EPERM;
+	if (error == 0)
+		error = protect_link(i);
 	if (error != 0)
 		return error;
 	inodes_lock(pair, 2);
 	error = dentry_lookup_locked(w->at.dentry, &w->last, &d);
 	if (error == 0 && !dentry_negative(d))
 		error = -EEXIST;
-	else if (error == 0 && w->trailing_slash)
-		error = -ENOENT;
-	else if (error == 0 && i->nlink == 0 && !unnamed_ok)
-		error = -ENOENT;
 	if (error == 0)
 		error = check_may_make(&w->at);
+	/* A file that had a name gets no other when it has lost it. */
+	if (error == 0 && i->nlink == 0 && !i->linkable)
+		error = -ENOENT;
 	if (error == 0) {
 		error = guard_run(inode_component(dir), dir->ops->link(dir, &w->last, i));
 		if (error == -EFAULT)
 			dentry_doubt(d);
 	}
 	if (error == 0) {
+		i->linkable = false;
 		inode_get(i);
 		dentry_instantiate(d, i);
 		inode_touch(dir, ATTR_MTIME);
@@ -373,24 +390,10 @@ int vfs_link_at(const char *old_path, const char *new_path)
 		return error;
 	error = walk_parent(&w, AT_FDCWD, new_path);
 	if (error == 0) {
-		error = link_last(&w, &what, false);
+		error = link_last(&w, &what);
 		walk_end(&w);
 	}
 	path_put(&what);
-	return error;
-}
-
-static int find_link_source(int dirfd, user_addr text, uint32_t flags, struct path *out)
-{
-	uint32_t walk = flags & AT_SYMLINK_FOLLOW ? (uint32_t)WALK_FOLLOW : 0;
-
-	if (flags & AT_EMPTY_PATH)
-		walk |= WALK_EMPTY;
-	int error = path_lookup_user(dirfd, text, walk, out);
-	if (error == 0 && out->dentry->inode->nlink == 0 && (flags & AT_EMPTY_PATH) && !capable(CAP_DAC_READ_SEARCH)) {
-		path_put(out);
-		error = -ENOENT;
-	}
 	return error;
 }
 
@@ -402,15 +405,20 @@ static long sys_linkat(int old_dirfd, user_addr old_text, int new_dirfd, user_ad
 
 	if (flags & ~(uint32_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return syscall_refuse_flags(NR_linkat, flags);
-	int error = find_link_source(old_dirfd, old_text, flags, &what);
+	/* By a descriptor that somebody handed over one could else keep what its directory would not let one reach. */
+	if ((flags & AT_EMPTY_PATH) && !capable(CAP_DAC_READ_SEARCH))
+		return -ENOENT;
+	int error = path_lookup_user(old_dirfd, old_text,
+				     (flags & AT_SYMLINK_FOLLOW ? (uint32_t)WALK_FOLLOW : 0) |
+					     (flags & AT_EMPTY_PATH ? (uint32_t)WALK_EMPTY : 0),
+				     &what);
 	if (error != 0)
 		return error;
 	error = path_text_get(&t, new_text);
 	if (error == 0) {
 		error = walk_parent(&w, new_dirfd, t.text);
 		if (error == 0) {
-			/* O_TMPFILE: through /proc/self/fd or an empty path a file without a name gets its first. */
-			error = link_last(&w, &what, flags & (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH));
+			error = link_last(&w, &what);
 			walk_end(&w);
 		}
 		path_text_free(&t);

@@ -13,6 +13,7 @@
  * handled, and is silently ignored for who may not block that (epoll_ctl(2)). This system never suspends.
  */
 #include "internal.h"
+#include "io_vector.h"
 #include "poll.h"
 
 #include <kernel/clock.h>
@@ -344,41 +345,44 @@ static int control(struct epoll *e, const struct file *own, struct file *f, int 
 }
 
 /* EPOLLEXCLUSIVE: of the instances that watch a file so, an event reaches one that is waited for (epoll_ctl(2)). */
-static bool exclusive_allowed(const struct file *f, uint32_t events)
+static bool exclusive_allowed(const struct file *f, uint32_t operation, uint32_t events)
 {
 	constexpr uint32_t allowed = POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
 
-	return !(events & EPOLLEXCLUSIVE) || (f->ops != &epoll_ops && !(events & ~allowed));
+	if (!(events & EPOLLEXCLUSIVE) || operation == EPOLL_CTL_DEL)
+		return true;
+	return operation != EPOLL_CTL_MOD &&
+	       (operation != EPOLL_CTL_ADD || (f->ops != &epoll_ops && !(events & ~allowed)));
+}
+
+static long control_files(struct file *own, struct file *f, int fd, uint32_t operation, const struct epoll_event *event)
+{
+	if (f->ops->poll == nullptr)
+		return -EPERM;
+	if (f == own || own->ops != &epoll_ops || !exclusive_allowed(f, operation, event->events))
+		return -EINVAL;
+	if (operation < EPOLL_CTL_ADD || operation > EPOLL_CTL_MOD)
+		return -EINVAL;
+	return control(own->private_data, own, f, fd, operation, event);
 }
 
 static long sys_epoll_ctl(int epfd, uint32_t operation, int fd, user_addr event_at)
 {
 	struct file_ref r, target;
 	struct epoll_event event = {};
-	struct epoll *e;
 
-	if (operation < EPOLL_CTL_ADD || operation > EPOLL_CTL_MOD)
-		return -EINVAL;
 	if (operation != EPOLL_CTL_DEL && get_user(event, event_at) != 0)
 		return -EFAULT;
-	if (operation == EPOLL_CTL_MOD && (event.events & EPOLLEXCLUSIVE))
-		return -EINVAL;
-	int error = epoll_of(epfd, &r, &e);
-	if (error != 0)
-		return error;
-	error = file_ref_get(fd, &target);
-	if (error == 0) {
-		struct file *f = target.file;
-		bool pollable = f->ops->poll != nullptr;
-
-		if (f == r.file || !exclusive_allowed(f, event.events))
-			error = -EINVAL;
-		else
-			error = pollable ? control(e, r.file, f, fd, operation, &event) : -EPERM;
+	long result = file_ref_get(epfd, &r);
+	if (result != 0)
+		return result;
+	result = file_ref_get(fd, &target);
+	if (result == 0) {
+		result = control_files(r.file, target.file, fd, operation, &event);
 		file_ref_put(target);
 	}
 	file_ref_put(r);
-	return error;
+	return result;
 }
 SYSCALL(epoll_ctl);
 
@@ -389,6 +393,8 @@ static long epoll_wait_user(int epfd, user_addr at, int max, uint64_t deadline_n
 
 	if (max <= 0 || (uint32_t)max > EVENTS_MAX)
 		return -EINVAL;
+	if (!io_user_range(at, (uint64_t)max * sizeof(struct epoll_event)))
+		return -EFAULT;
 	long result = epoll_of(epfd, &r, &e);
 	if (result != 0)
 		return result;

@@ -3,10 +3,10 @@
  * The table of advisory locks: conflicts, splitting and joining of ranges, waiting, /proc/locks.
  *
  * One mutex guards all of it (locks are rare and short). Of one inode, locks of one owner stand together, in the order
- * of their ranges, and owners in the order in which they came; those of one owner never conflict. Whoever waits is noted
- * with what he wants. Before he sleeps, and again whenever locks of the file change, he looks whether the owners in his
- * way wait for him, directly or through others, however many (EDEADLK): the circle may also close while he waits,
- * when another thread of a waiting process takes the lock.
+ * of their ranges, and owners in the order in which they came; those of one owner never conflict. Whoever waits is
+ * noted with what he wants. Before he sleeps, and again whenever locks of the file change, he looks whether the owners
+ * in his way wait for him, directly or through others, however many (EDEADLK): the circle may also close while he
+ * waits, when another thread of a waiting process takes the lock.
  */
 #include "lock_table.h"
 

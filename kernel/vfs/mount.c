@@ -19,6 +19,19 @@ static struct spinlock table_lock = SPINLOCK_INIT(RANK_MOUNT_TABLE);
 static struct list table GUARDED_BY(&table_lock) = LIST_INIT(table);
 static struct mount *root_mount GUARDED_BY(&table_lock);
 static uint32_t next_id;
+static uint64_t changes; /* atomic */
+struct wait_queue mount_changed = WAIT_QUEUE_INIT(mount_changed);
+
+uint64_t mount_changes(void)
+{
+	return __atomic_load_n(&changes, __ATOMIC_ACQUIRE);
+}
+
+void mount_note_change(void)
+{
+	__atomic_fetch_add(&changes, 1, __ATOMIC_RELEASE);
+	wait_wake_all(&mount_changed);
+}
 
 void mount_get(struct mount *m)
 {
@@ -146,6 +159,7 @@ void mount_attach(struct mount *m, const struct path *at) REQUIRES(mount_change)
 	__atomic_fetch_or(&at->dentry->flags, DENTRY_MOUNTED, __ATOMIC_RELAXED);
 	list_push_back(&table, &m->link);
 	spin_unlock(&table_lock);
+	mount_note_change();
 }
 
 /* Takes m out of the tree and gives back, in `was`, the references it had on the place it covered. */
@@ -165,6 +179,7 @@ static void mount_detach(struct mount *m, struct path *was) REQUIRES(mount_chang
 	if (!still)
 		__atomic_fetch_and(&was->dentry->flags, ~DENTRY_MOUNTED, __ATOMIC_RELAXED);
 	spin_unlock(&table_lock);
+	mount_note_change();
 }
 
 struct mount *mount_child_after(const struct mount *parent, uint32_t id)

@@ -62,12 +62,29 @@ static int do_mount(struct mount_texts *t, struct path *at, uint32_t flags)
 	return mount_at(at, t->type.text, *t->source.text != '\0' ? t->source.text : "none", flags, t->data);
 }
 
-static int mount_with_data(struct mount_texts *t, struct path *at, user_addr data, uint32_t flags)
+/* All that is given has been read by now; the place is looked for before rights and flags are. */
+static int mount_target(struct mount_texts *t, user_addr target, uint64_t flags)
+{
+	struct path at;
+
+	int error = path_lookup_user(AT_FDCWD, target, WALK_FOLLOW, &at);
+	if (error != 0)
+		return error;
+	error = CAP_CHECK(CAP_SYS_ADMIN);
+	if (error == 0 && (flags & ~(uint64_t)MOUNT_KNOWN))
+		error = (int)syscall_refuse_flags(NR_mount, flags);
+	if (error == 0)
+		error = do_mount(t, &at, (uint32_t)flags);
+	path_put(&at);
+	return error;
+}
+
+static int mount_with_data(struct mount_texts *t, user_addr target, user_addr data, uint64_t flags)
 {
 	int error = data_get(&t->data, data);
 
 	if (error == 0)
-		error = do_mount(t, at, flags);
+		error = mount_target(t, target, flags);
 	kfree(t->data);
 	return error;
 }
@@ -75,28 +92,18 @@ static int mount_with_data(struct mount_texts *t, struct path *at, user_addr dat
 static long sys_mount(user_addr source, user_addr target, user_addr type, uint64_t flags, user_addr data)
 {
 	struct mount_texts t;
-	struct path at;
 
 	if ((flags & MAGIC_MASK) == MAGIC)
 		flags &= ~(uint64_t)MAGIC_MASK;
-	if (flags & ~(uint64_t)MOUNT_KNOWN)
-		return syscall_refuse_flags(NR_mount, flags);
-	int error = CAP_CHECK(CAP_SYS_ADMIN);
-	if (error != 0)
-		return error;
-	error = path_lookup_user(AT_FDCWD, target, WALK_FOLLOW, &at);
+	int error = text_get(&t.type, type);
 	if (error != 0)
 		return error;
 	error = text_get(&t.source, source);
 	if (error == 0) {
-		error = text_get(&t.type, type);
-		if (error == 0) {
-			error = mount_with_data(&t, &at, data, (uint32_t)flags);
-			path_text_free(&t.type);
-		}
+		error = mount_with_data(&t, target, data, flags);
 		path_text_free(&t.source);
 	}
-	path_put(&at);
+	path_text_free(&t.type);
 	return error;
 }
 SYSCALL(mount);
@@ -108,13 +115,12 @@ static long sys_umount2(user_addr target, uint32_t flags)
 	/* MNT_FORCE too: no filesystem has requests that could be given up. */
 	if (flags & ~(uint32_t)(MNT_DETACH | UMOUNT_NOFOLLOW))
 		return syscall_refuse_flags(NR_umount2, flags);
-	int error = CAP_CHECK(CAP_SYS_ADMIN);
+	int error = path_lookup_user(AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW, &p);
 	if (error != 0)
 		return error;
-	error = path_lookup_user(AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW, &p);
-	if (error != 0)
-		return error;
-	error = mount_detach_path(&p, flags);
+	error = CAP_CHECK(CAP_SYS_ADMIN);
+	if (error == 0)
+		error = mount_detach_path(&p, flags);
 	path_put(&p);
 	return error;
 }

@@ -82,6 +82,8 @@ int mount_remount(struct path *at, uint32_t flags, bool bind, const char *data)
 		m->flags = (flags & MOUNT_FLAGS) | atime;
 	}
 	mutex_unlock(&mount_change);
+	if (error == 0)
+		mount_note_change();
 	return error;
 }
 
@@ -191,6 +193,7 @@ static int change_tree(const struct path *at, bool recursive, const struct flag_
 	if (error == 0)
 		error = for_tree(at->mount, recursive, apply_change, c);
 	mutex_unlock(&mount_change);
+	mount_note_change();
 	return error;
 }
 

@@ -14,6 +14,7 @@ enum : uint32_t {
 
 extern struct mutex mount_change; /* serialises mounting and unmounting */
 
+void mount_note_change(void); /* to who polls /proc/PID/mounts */
 /* Takes over the caller's share of sb. nullptr: out of memory, nothing taken. */
 struct mount *mount_create(struct superblock *sb, struct dentry *root, const char *source, uint32_t flags);
 /* Makes m cover `at` (its references are taken over); the table takes over m's first reference. */

@@ -15,6 +15,7 @@
 enum : uint32_t {
 	OPEN_KNOWN = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC |
 		     O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE_BIT,
+	OPEN_WITH_PATH = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
 };
 
 /* The last component of w: opens it, or creates it. *again: it was a link that is being followed. */
@@ -108,6 +109,7 @@ static int open_unnamed(const struct path *dir, uint32_t flags, uint32_t mode, s
 	error = guard_run(inode_component(i), i->ops->make_unnamed(i, &r, &made));
 	if (error != 0)
 		return error;
+	made->linkable = !(flags & O_EXCL);
 	char text[24];
 	int n = snprintf(text, sizeof(text), "#%llu", (unsigned long long)made->ino);
 	struct name name = name_make(text, (size_t)n);
@@ -162,16 +164,21 @@ static long open_user(int dirfd, user_addr text, uint32_t flags, uint32_t mode, 
 	return fd;
 }
 
-/* open and openat ignore unknown flags (open(2), NOTES); openat2 refuses them. */
+/* open and openat ignore unknown flags, and with O_PATH most others (open(2), NOTES); openat2 refuses them. */
+static uint32_t open_flags(uint32_t flags)
+{
+	return flags & (flags & O_PATH ? (uint32_t)OPEN_WITH_PATH : (uint32_t)OPEN_KNOWN);
+}
+
 static long sys_openat(int dirfd, user_addr text, uint32_t flags, uint32_t mode)
 {
-	return open_user(dirfd, text, flags & OPEN_KNOWN, mode & S_IALLUGO, 0);
+	return open_user(dirfd, text, open_flags(flags), mode & S_IALLUGO, 0);
 }
 SYSCALL(openat);
 
 static long sys_open(user_addr text, uint32_t flags, uint32_t mode)
 {
-	return open_user(AT_FDCWD, text, flags & OPEN_KNOWN, mode & S_IALLUGO, 0);
+	return open_user(AT_FDCWD, text, open_flags(flags), mode & S_IALLUGO, 0);
 }
 SYSCALL_LEGACY(open);
 
@@ -190,6 +197,7 @@ enum : uint64_t {
 	RESOLVE_NO_SYMLINKS = 4,
 	RESOLVE_BENEATH = 8,
 	RESOLVE_IN_ROOT = 16,
+	RESOLVE_CACHED = 32,
 };
 
 static long sys_openat2(int dirfd, user_addr text, user_addr how_at, size_t size)
@@ -203,7 +211,7 @@ static long sys_openat2(int dirfd, user_addr text, user_addr how_at, size_t size
 		{RESOLVE_IN_ROOT, WALK_IN_ROOT},
 	};
 	struct open_how how;
-	uint64_t known = 0;
+	uint64_t known = RESOLVE_CACHED;
 	uint32_t walk = 0;
 
 	int error = copy_struct_from_user(&how, sizeof(how), sizeof(how), how_at, size);
@@ -218,6 +226,13 @@ static long sys_openat2(int dirfd, user_addr text, user_addr how_at, size_t size
 		return syscall_refuse_flags(NR_openat2, how.flags);
 	if (how.mode != 0 && !(how.flags & (O_CREAT | O_TMPFILE_BIT)))
 		return -EINVAL;
+	if ((how.resolve & RESOLVE_BENEATH) && (how.resolve & RESOLVE_IN_ROOT))
+		return -EINVAL;
+	if ((how.flags & O_PATH) && (how.flags & ~(uint64_t)OPEN_WITH_PATH))
+		return -EINVAL;
+	/* Nothing has to be waited for where all names are in memory; but changes are not made this way. */
+	if ((how.resolve & RESOLVE_CACHED) && (how.flags & (O_CREAT | O_TRUNC | O_TMPFILE_BIT)))
+		return -EAGAIN;
 	return open_user(dirfd, text, (uint32_t)how.flags, (uint32_t)how.mode, walk);
 }
 SYSCALL(openat2);

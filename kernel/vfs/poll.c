@@ -8,6 +8,7 @@
 #include "poll.h"
 
 #include "internal.h"
+#include "io_vector.h"
 
 #include <kernel/clock.h>
 #include <kernel/process.h>
@@ -232,7 +233,8 @@ static long poll_user(user_addr fds, uint32_t count, uint64_t deadline_ns, bool 
 	if (result == 0)
 		result = poll_items(items, count, deadline_ns, dont_wait);
 	if (result >= 0) {
-		int error = items_to_user(fds, count, items);
+		int error =
+			io_user_range(fds, count * sizeof(struct pollfd)) ? items_to_user(fds, count, items) : -EFAULT;
 		result = error != 0 ? error : result;
 	}
 	if (items != few)

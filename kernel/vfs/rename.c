@@ -251,21 +251,38 @@ int vfs_rename_at(int old_dirfd, const char *old_path, int new_dirfd, const char
 	return error;
 }
 
+/* The old name is walked to before the new one is looked at. */
+static int rename_from(struct rename *r, int new_dirfd, user_addr new_text)
+{
+	struct path_text to;
+
+	int error = path_text_get(&to, new_text);
+	if (error != 0)
+		return error;
+	error = walk_parent(&r->to, new_dirfd, to.text);
+	if (error == 0) {
+		error = rename_walked(r);
+		walk_end(&r->to);
+	}
+	path_text_free(&to);
+	return error;
+}
+
 static long rename_user(int old_dirfd, user_addr old_text, int new_dirfd, user_addr new_text, uint32_t flags)
 {
-	struct path_text from, to;
+	struct rename r = {.flags = flags};
+	struct path_text from;
 
 	if ((flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE)) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return syscall_refuse_flags(NR_renameat2, flags);
 	int error = path_text_get(&from, old_text);
 	if (error != 0)
 		return error;
-	error = path_text_get(&to, new_text);
-	if (error != 0)
-		goto free_from;
-	error = vfs_rename_at(old_dirfd, from.text, new_dirfd, to.text, flags);
-	path_text_free(&to);
-free_from:
+	error = walk_parent(&r.from, old_dirfd, from.text);
+	if (error == 0) {
+		error = rename_from(&r, new_dirfd, new_text);
+		walk_end(&r.from);
+	}
 	path_text_free(&from);
 	return error;
 }

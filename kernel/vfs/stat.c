@@ -227,6 +227,10 @@ static long readlink_user(int dirfd, user_addr text, user_addr at, long size)
 	struct inode *i = p.dentry->inode;
 	char *target = nullptr;
 	long n = S_ISLNK(i->mode) ? 0 : -EINVAL;
+	char first = '/';
+	/* What a descriptor names by an empty path is a link, or there is nothing of that name. */
+	if (n != 0 && get_user(first, text) == 0 && first == '\0')
+		n = -ENOENT;
 	if (n == 0) {
 		target = kmalloc(PATH_MAX);
 		n = target == nullptr ? -ENOMEM : 0;

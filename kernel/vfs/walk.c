@@ -161,9 +161,32 @@ static int push_target(struct walk *w, struct inode *link)
 	if (w->flags & WALK_BENEATH)
 		return -EXDEV;
 	need_root(w);
+	if ((w->flags & WALK_NO_MOUNTS) && w->at.mount != w->root.mount)
+		return -EXDEV;
 	path_put(&w->at);
 	w->at = w->root;
 	path_get(&w->at);
+	return 0;
+}
+
+/* A link that is no path (/proc/PID/fd/N): the walk goes on where it leads. */
+static int follow_magic(struct walk *w, struct inode *i)
+{
+	struct path to;
+
+	if (w->flags & WALK_NO_MAGIC)
+		return -ELOOP;
+	if (w->flags & (WALK_BENEATH | WALK_IN_ROOT))
+		return -EXDEV;
+	int error = guard_run(inode_component(i), i->ops->follow(i, &to));
+	if (error != 0)
+		return error;
+	if ((w->flags & WALK_NO_MOUNTS) && to.mount != w->at.mount) {
+		path_put(&to);
+		return -EXDEV;
+	}
+	path_put(&w->at);
+	w->at = to;
 	return 0;
 }
 
@@ -175,15 +198,7 @@ int walk_follow(struct walk *w, struct path *link)
 	if (w->links++ >= LINKS_MAX || (w->flags & WALK_NO_LINKS) || (link->mount->flags & MS_NOSYMFOLLOW)) {
 		error = -ELOOP;
 	} else if (i->ops->follow != nullptr) {
-		struct path to;
-
-		error = w->flags & (WALK_NO_MAGIC | WALK_BENEATH | WALK_IN_ROOT)
-				? -ELOOP
-				: guard_run(inode_component(i), i->ops->follow(i, &to));
-		if (error == 0) {
-			path_put(&w->at);
-			w->at = to;
-		}
+		error = follow_magic(w, i);
 	} else {
 		inode_touch(i, ATTR_ATIME);
 		error = push_target(w, i);

@@ -138,10 +138,13 @@ static long sys_mincore(unsigned long start, unsigned long length, user_addr vec
 	uint64_t bytes = length;
 	unsigned char out[128];
 
-	if (bad_range(start, &bytes))
+	if (start & (PAGE_SIZE - 1))
 		return -EINVAL;
-	if (!range_is_user(start, bytes))
+	if (!range_is_user(start, length) || !range_is_user(start, align_up(length, PAGE_SIZE)))
 		return -ENOMEM;
+	bytes = align_up(length, PAGE_SIZE);
+	if (!range_is_user(vector.value, bytes >> PAGE_SHIFT))
+		return -EFAULT;
 	for (uint64_t done = 0; done < bytes >> PAGE_SHIFT;) {
 		if (signal_fatal_current())
 			return -EINTR;
@@ -149,7 +152,11 @@ static long sys_mincore(unsigned long start, unsigned long length, user_addr vec
 		uint64_t va = start + (done << PAGE_SHIFT);
 
 		read_lock(&s->lock);
-		bool covered = areas_cover(s, va, va + ((uint64_t)n << PAGE_SHIFT));
+		/* As far as there is memory: a vector that is too short shows before a hole behind it. */
+		const struct vm_area *a = area_find(s, va);
+		bool covered = a && area_start(a) <= va;
+		if (covered)
+			n = (unsigned)MIN((uint64_t)n, (area_end(a) - va) >> PAGE_SHIFT);
 		for (unsigned i = 0; covered && i < n; i++)
 			out[i] = is_resident(s, area_find(s, va + ((uint64_t)i << PAGE_SHIFT)),
 					     va + ((uint64_t)i << PAGE_SHIFT));
@@ -172,8 +179,11 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 
 	if ((uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC))
 		return syscall_refuse_flags(NR_msync, (uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC));
-	if (bad_range(start, &bytes) || ((flags & MS_ASYNC) && (flags & MS_SYNC)))
+	if ((start & (PAGE_SIZE - 1)) || ((flags & MS_ASYNC) && (flags & MS_SYNC)))
 		return -EINVAL;
+	bytes = align_up(length, PAGE_SIZE);
+	if (start + bytes < start)
+		return -ENOMEM;
 	for (uint64_t at = start, end = start + bytes; at < end;) {
 		struct file *file = nullptr;
 		long error = 0;
@@ -233,11 +243,12 @@ static long change_lock(unsigned long start, unsigned long length, bool lock, bo
 {
 	struct vm_space *s = vm_current();
 	struct list dead = LIST_INIT(dead);
-	uint64_t from = align_down(start, PAGE_SIZE), end = align_up(start + length, PAGE_SIZE);
+	/* Whole pages from the one that start is in; a length that wraps to none is none. */
+	uint64_t from = align_down(start, PAGE_SIZE), end = from + align_up(length + (start - from), PAGE_SIZE);
 
-	if (start + length < start || end < from)
+	if (end < from)
 		return -EINVAL;
-	if (!length)
+	if (end == from)
 		return 0;
 	if (!range_is_user(from, end - from))
 		return -ENOMEM;

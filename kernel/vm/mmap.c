@@ -10,15 +10,28 @@
 
 #include <abi/fcntl.h>
 #include <abi/stat.h>
+#include <kernel/process.h>
 #include <kernel/syscall.h>
 #include <kernel/vfs.h>
 
 enum : uint32_t {
 	PROT_KNOWN = PROT_READ | PROT_WRITE | PROT_EXEC,
+	PROT_GROWS = 0x03000000, /* down and up, which exclude each other */
 	MAP_IGNORED = MAP_DENYWRITE | MAP_EXECUTABLE | MAP_STACK | MAP_NONBLOCK,
 	MAP_KNOWN = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE |
 		    MAP_POPULATE | MAP_FIXED_NOREPLACE | MAP_IGNORED,
 };
+
+static bool on_noexec(const struct file *file)
+{
+	return file->path.mount && (file->path.mount->flags & MS_NOEXEC);
+}
+
+/* For old programs all that can be read can be executed (personality(2)). */
+static bool read_implies_exec(uint32_t prot)
+{
+	return (prot & PROT_READ) && (process_current()->personality & READ_IMPLIES_EXEC);
+}
 
 /* Checks that the file can be mapped like this; adds to the area's flags. */
 static long check_file(const struct file *file, uint32_t prot, bool shared, uint32_t *area_flags)
@@ -29,8 +42,11 @@ static long check_file(const struct file *file, uint32_t prot, bool shared, uint
 		return -EACCES;
 	if (shared && (prot & PROT_WRITE) && !(file->mode & FILE_WRITE))
 		return -EACCES;
-	if (file->path.mount && (prot & PROT_EXEC) && (file->path.mount->flags & MS_NOEXEC))
-		return -EPERM;
+	if (on_noexec(file)) {
+		if (prot & PROT_EXEC)
+			return -EPERM;
+		*area_flags |= AREA_NO_EXEC;
+	}
 	bool sealed = shared && file->inode && (file->inode->seals & F_SEALS_WRITE);
 	if (sealed && (prot & PROT_WRITE))
 		return -EPERM;
@@ -102,47 +118,70 @@ static long map_anonymous(struct vm_space *s, struct map_request *r, uint32_t fl
 	return at;
 }
 
-static long sys_mmap(unsigned long address, unsigned long length, unsigned long prot, unsigned long flags, int fd,
-		     unsigned long offset)
+/* What is checked whatever is mapped. */
+static long check_request(struct map_request *r, uint64_t length, uint64_t offset, unsigned long prot,
+			  unsigned long flags)
+{
+	if (length == 0)
+		return -EINVAL;
+	if (r->length == 0 || length > USER_END - USER_MIN)
+		return -ENOMEM;
+	if (offset + r->length < offset)
+		return -EOVERFLOW;
+	if ((flags & ~(unsigned long)MAP_KNOWN) || (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM)))
+		return syscall_refuse_flags(NR_mmap, (flags & ~(unsigned long)MAP_KNOWN) |
+							     (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM)));
+	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))) {
+		r->address = align_down(r->address, PAGE_SIZE);
+		return 0;
+	}
+	if (!range_is_user(r->address, r->length))
+		return -ENOMEM;
+	if (r->address & (PAGE_SIZE - 1))
+		return -EINVAL;
+	return r->address < USER_MIN ? -EPERM : 0;
+}
+
+static long map_request(struct map_request *r, uint64_t length, uint64_t offset, unsigned long prot,
+			unsigned long flags)
 {
 	uint32_t type = flags & MAP_TYPE;
 	bool shared = type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
+
+	long error = check_request(r, length, offset, prot, flags);
+	if (error != 0)
+		return error;
+	if (!shared && type != MAP_PRIVATE)
+		return -EINVAL;
+	r->area_flags = area_flags_of((uint32_t)flags, shared);
+	if (read_implies_exec(r->prot) && (r->file == nullptr || !on_noexec(r->file)))
+		r->prot |= PROT_EXEC;
+	return r->file != nullptr ? map_file(vm_current(), r, (uint32_t)flags, shared)
+				  : map_anonymous(vm_current(), r, (uint32_t)flags, shared);
+}
+
+/* A descriptor is looked at before the rest. */
+static long sys_mmap(unsigned long address, unsigned long length, unsigned long prot, unsigned long flags, int fd,
+		     unsigned long offset)
+{
 	struct map_request r = {
 		.address = address,
 		.length = align_up(length, PAGE_SIZE),
 		.prot = prot & PROT_KNOWN,
 		.map_flags = (uint32_t)flags,
-		.area_flags = area_flags_of((uint32_t)flags, shared),
 		.page_offset = offset >> PAGE_SHIFT,
 	};
 	struct file_ref file;
 
-	if (!length || (offset & (PAGE_SIZE - 1)) || (!shared && type != MAP_PRIVATE))
+	if (offset & (PAGE_SIZE - 1))
 		return -EINVAL;
-	if ((flags & ~(unsigned long)MAP_KNOWN) || (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM)))
-		return syscall_refuse_flags(NR_mmap, (flags & ~(unsigned long)MAP_KNOWN) |
-							     (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM)));
-	if (length > USER_END - USER_MIN)
-		return -ENOMEM;
-	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
-		if (address & (PAGE_SIZE - 1))
-			return -EINVAL;
-		if (!range_is_user(address, r.length))
-			return -ENOMEM;
-		if (address < USER_MIN)
-			return -EPERM;
-	} else {
-		r.address = align_down(address, PAGE_SIZE);
-	}
 	if (flags & MAP_ANONYMOUS)
-		return map_anonymous(vm_current(), &r, (uint32_t)flags, shared);
-	if (offset + r.length < offset)
-		return -EOVERFLOW;
+		return map_request(&r, length, offset, prot, flags);
 	int error = file_ref_get(fd, &file);
 	if (error)
 		return error;
 	r.file = file.file;
-	long at = map_file(vm_current(), &r, (uint32_t)flags, shared);
+	long at = map_request(&r, length, offset, prot, flags);
 	file_ref_put(file);
 	return at;
 }
@@ -187,6 +226,8 @@ static long protect_locked(struct vm_space *s, uint64_t start, uint64_t end, uin
 	for (a = area_find(s, start); a && area_start(a) < end; a = area_next(s, a)) {
 		if ((prot & PROT_WRITE) && !(a->flags & AREA_MAY_WRITE))
 			return -EACCES;
+		if ((prot & PROT_EXEC) && (a->flags & AREA_NO_EXEC))
+			return -EACCES;
 		if (!area_is_data(a) && (prot & PROT_WRITE) && map_check_limits(s, 0, prot, a->flags))
 			return -ENOMEM;
 	}
@@ -195,7 +236,8 @@ static long protect_locked(struct vm_space *s, uint64_t start, uint64_t end, uin
 	for (uint64_t at = start; at < end;) {
 		a = area_find(s, at);
 		at = area_end(a);
-		protect_area(s, a, prot);
+		bool exec = read_implies_exec(prot) && !(a->flags & AREA_NO_EXEC);
+		protect_area(s, a, exec ? prot | PROT_EXEC : prot);
 		area_merge(s, a, dead);
 	}
 	return 0;
@@ -206,14 +248,14 @@ static long sys_mprotect(unsigned long address, unsigned long length, unsigned l
 	struct vm_space *s = vm_current();
 	struct list dead = LIST_INIT(dead);
 
-	if (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM))
-		return syscall_refuse_flags(NR_mprotect, prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM));
-	if (address & (PAGE_SIZE - 1))
+	if ((address & (PAGE_SIZE - 1)) || (prot & PROT_GROWS) == PROT_GROWS)
 		return -EINVAL;
 	if (!length)
 		return 0;
 	if (!range_is_user(address, length) || !range_is_user(address, align_up(length, PAGE_SIZE)))
 		return -ENOMEM;
+	if (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM))
+		return syscall_refuse_flags(NR_mprotect, prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM));
 	write_lock(&s->lock);
 	long result = protect_locked(s, address, address + align_up(length, PAGE_SIZE), prot & PROT_KNOWN, &dead);
 	write_unlock(&s->lock);

@@ -41,7 +41,8 @@ enum area_flags : uint32_t {
 	AREA_DONT_FORK = 256,
 	AREA_WIPE_ON_FORK = 512,
 	AREA_DONT_DUMP = 1024,
-	AREA_RANDOM = 2048, /* madvise: no clusters */
+	AREA_RANDOM = 2048,	/* madvise: no clusters */
+	AREA_NO_EXEC = 1 << 16, /* of a file on a noexec mount: mprotect may not add PROT_EXEC */
 };
 
 struct vm_special {

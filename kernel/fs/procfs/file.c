@@ -8,6 +8,7 @@
 #include "procfs.h"
 
 #include <abi/errno.h>
+#include <abi/poll.h>
 #include <kernel/guard.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
@@ -19,6 +20,7 @@ struct snapshot {
 	struct text_buffer text;
 };
 struct open_text {
+	uint64_t changes_seen; /* of the mount table */
 	struct mutex lock;
 	struct snapshot *current; /* under lock */
 	uint64_t space_serial;	  /* whose memory is shown; see proc_space_open */
@@ -146,6 +148,7 @@ static int text_open(struct file *f)
 
 	if (o == nullptr)
 		return -ENOMEM;
+	o->changes_seen = mount_changes();
 	mutex_init(&o->lock, RANK_FS);
 	int error = check_open(proc_inode_of(f->inode), &o->space_serial);
 	if (error != 0)
@@ -238,4 +241,25 @@ const struct file_ops proc_text_ops = {
 	.read = text_read,
 	.write = text_write,
 	.seek = file_seek_generic,
+};
+
+/* Always readable; that mounts have changed since the last look is an exceptional condition (proc(5)). */
+static uint32_t mounts_poll(struct file *f, struct poll_table *table)
+{
+	struct open_text *o = f->private_data;
+
+	poll_watch(table, &mount_changed);
+	uint64_t now = mount_changes();
+	uint64_t seen = __atomic_exchange_n(&o->changes_seen, now, __ATOMIC_RELAXED);
+	return POLLIN | POLLRDNORM | (seen != now ? POLLERR | POLLPRI : 0);
+}
+
+const struct file_ops proc_mounts_ops = {
+	.component = &component_procfs,
+	.open = text_open,
+	.release = text_release,
+	.read = text_read,
+	.write = text_write,
+	.seek = file_seek_generic,
+	.poll = mounts_poll,
 };

@@ -122,6 +122,7 @@ int pid_show_mountinfo(struct text_buffer *b, struct process *p, uint32_t tid);
 
 /* --- text files (file.c) --- */
 extern const struct file_ops proc_text_ops;
+extern const struct file_ops proc_mounts_ops; /* and can be polled for changes of the mount table */
 
 /* --- system-wide entries (system.c) --- */
 void proc_system_register(void);

@@ -159,6 +159,7 @@ struct inode {
 	struct pipe *pipe;	      /* fifo while open */
 	struct file_lock_list *locks; /* nullptr: never locked */
 	uint32_t seals;		      /* memfd */
+	bool linkable;		      /* has no name yet and may get one (O_TMPFILE); under lock */
 	int32_t changers;	      /* shared areas that may be written; -1: sealed against them; atomic */
 	uint32_t writes;	      /* that are under way without the lock; atomic */
 	void *private_data;
@@ -250,6 +251,9 @@ int mount_for_each(int (*emit)(void *ctx, struct mount *m), void *ctx);
 void mount_show_options(struct mount *m, struct text_buffer *b); /* "rw,nosuid,size=1k" */
 void mount_show_flags(struct mount *m, struct text_buffer *b);	 /* "rw,nosuid": the mount's own */
 uint32_t mount_parent_id(struct mount *m);
+/* Counts changes of the mount table and of mounts' flags; who watches the queue is woken at each. */
+uint64_t mount_changes(void);
+extern struct wait_queue mount_changed;
 /* A mount of a filesystem that no path leads to (memfd, pipes). */
 struct mount *mount_internal(struct filesystem *fs);
 
