@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors of processes: pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2); clone(2) and waitid(2) use them too. One
- * holds a reference to its process, whose id may be another's meanwhile: a process that is reaped is ESRCH. It can be
- * read when the process has ended.
+ * Descriptors of processes: pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2); clone(2) and waitid(2) use them too.
+ * One holds a reference to its process, whose id may be another's meanwhile: a process that is reaped is ESRCH. It can
+ * be read when the process has ended.
  */
 #include "internal.h"
 #include <abi/fcntl.h>
 #include <abi/poll.h>
 #include <kernel/file.h>
+#include <kernel/text.h>
 #include <kernel/user.h>
 
 static uint32_t pidfd_poll(struct file *f, struct poll_table *table)
@@ -23,8 +24,21 @@ static void pidfd_release(struct file *f)
 	process_put(f->private_data);
 }
 
+static bool reaped(struct process *p)
+{
+	return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == PROCESS_DEAD;
+}
+
+static void pidfd_show_info(struct file *f, struct text_buffer *b)
+{
+	struct process *p = f->private_data;
+	int pid = reaped(p) ? -1 : (int)p->pid;
+
+	text_printf(b, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+}
+
 static const struct file_ops pidfd_ops = {
-	.component = &component_process, .poll = pidfd_poll, .release = pidfd_release};
+	.component = &component_process, .poll = pidfd_poll, .release = pidfd_release, .show_info = pidfd_show_info};
 
 long pidfd_create(struct process *p, uint32_t flags)
 {
@@ -80,11 +94,6 @@ int pidfd_process(int fd, struct process **out, uint32_t *flags)
 	}
 	file_put(f);
 	return error;
-}
-
-static bool reaped(struct process *p)
-{
-	return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == PROCESS_DEAD;
 }
 
 static long sys_pidfd_open(int pid, uint32_t flags)

@@ -12,7 +12,7 @@
 #include <kernel/syscall.h>
 
 /* Copies buffers, until n bytes or the room are used up. Both are locked. */
-static size_t share(struct pipe *from, struct pipe *to, size_t n) REQUIRES(from->lock, to->lock)
+static size_t share(struct pipe *from, struct pipe *to, size_t n) REQUIRES(from -> lock, to->lock)
 {
 	size_t done = 0;
 

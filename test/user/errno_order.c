@@ -64,28 +64,28 @@ static void reading_and_writing(void)
 	} negative = {AT(page), (size_t)-1}, kernel = {(uintptr_t)-4096, 1}, two[2] = {kernel, negative};
 
 	prepare();
-	CHECK_ROWS(ROW(EBADF, read, CLOSED, -1, -1), ROW(EBADF, read, ends[1], -1, 1), ROW(EBADF, read, path_only, 0, 0),
-		   ROW(EINVAL, pread64, CLOSED, 0, 1, -1), ROW(EBADF, pread64, CLOSED, -1, 1, 0),
-		   ROW(ESPIPE, pread64, ends[1], -1, 1, 0), ROW(EFAULT, pread64, file, -1, 8, 0),
-		   ROW(EBADF, readv, CLOSED, NOWHERE, 5000), ROW(EINVAL, readv, ends[1], NOWHERE, 5000),
-		   ROW(EFAULT, readv, ends[1], NOWHERE, 1), ROW(EINVAL, readv, ends[0], AT(&negative), 1),
-		   ROW(EFAULT, readv, ends[0], AT(&kernel), 1), ROW(EINVAL, readv, ends[0], AT(two), 2),
-		   ROW(EBADF, readv, ends[1], 0, 0), ROW(0, readv, ends[0], 0, 0),
-		   ROW(ESPIPE, preadv, ends[1], NOWHERE, 5000, 0), ROW(EINVAL, preadv, CLOSED, 0, 0, -1),
-		   ROW(ESPIPE, pwritev2, ends[0], NOWHERE, 5000, 0, 0, 0x8000),
+	CHECK_ROWS(ROW(EBADF, read, CLOSED, -1, -1), ROW(EBADF, read, ends[1], -1, 1),
+		   ROW(EBADF, read, path_only, 0, 0), ROW(EINVAL, pread64, CLOSED, 0, 1, -1),
+		   ROW(EBADF, pread64, CLOSED, -1, 1, 0), ROW(ESPIPE, pread64, ends[1], -1, 1, 0),
+		   ROW(EFAULT, pread64, file, -1, 8, 0), ROW(EBADF, readv, CLOSED, NOWHERE, 5000),
+		   ROW(EINVAL, readv, ends[1], NOWHERE, 5000), ROW(EFAULT, readv, ends[1], NOWHERE, 1),
+		   ROW(EINVAL, readv, ends[0], AT(&negative), 1), ROW(EFAULT, readv, ends[0], AT(&kernel), 1),
+		   ROW(EINVAL, readv, ends[0], AT(two), 2), ROW(EBADF, readv, ends[1], 0, 0),
+		   ROW(0, readv, ends[0], 0, 0), ROW(ESPIPE, preadv, ends[1], NOWHERE, 5000, 0),
+		   ROW(EINVAL, preadv, CLOSED, 0, 0, -1), ROW(ESPIPE, pwritev2, ends[0], NOWHERE, 5000, 0, 0, 0x8000),
 		   ROW(EINVAL, pwritev2, CLOSED, 0, 0, -2, 0, 0), ROW(0, pwritev2, file, 0, 0, 0, 0, 0x8000),
-		   ROW(EBADF, lseek, CLOSED, 0, 9), ROW(EINVAL, lseek, ends[0], 0, 9), ROW(ESPIPE, lseek, ends[0], 0, 0),
-		   ROW(EBADF, fadvise64, CLOSED, 0, -1, 9), ROW(ESPIPE, fadvise64, ends[0], 0, -1, 9),
-		   ROW(EINVAL, fadvise64, file, 0, -1, 0), ROW(EINVAL, fadvise64, file, 0, 0, 9),
-		   ROW(0, fadvise64, terminal, 0, 0, 0), ROW(EBADF, readahead, ends[1], 0, -1),
-		   ROW(EINVAL, readahead, file, 0, -1), ROW(EINVAL, readahead, terminal, 0, 1),
-		   ROW(EBADF, sync_file_range, CLOSED, -1, 0, 8), ROW(EINVAL, sync_file_range, ends[0], 0, 0, 8),
-		   ROW(EINVAL, sync_file_range, ends[0], -1, 0, 0), ROW(ESPIPE, sync_file_range, ends[0], 0, 0, 0),
-		   ROW(EINVAL, sync_file_range, file, INT64_MAX, 1, 0), ROW(EBADF, fallocate, CLOSED, 0x80, -1, 0),
-		   ROW(EINVAL, fallocate, ends[0], 0x80, -1, 1), ROW(EOPNOTSUPP, fallocate, ends[0], 0x80, 0, 1),
-		   ROW(EOPNOTSUPP, fallocate, file, 2, 0, 1), ROW(EBADF, fallocate, directory, 0, 0, 1),
-		   ROW(ESPIPE, fallocate, ends[1], 0, 0, 1), ROW(ENODEV, fallocate, terminal, 0, 0, 1),
-		   ROW(EFBIG, fallocate, file, 0, INT64_MAX, INT64_MAX));
+		   ROW(EBADF, lseek, CLOSED, 0, 9), ROW(EINVAL, lseek, ends[0], 0, 9),
+		   ROW(ESPIPE, lseek, ends[0], 0, 0), ROW(EBADF, fadvise64, CLOSED, 0, -1, 9),
+		   ROW(ESPIPE, fadvise64, ends[0], 0, -1, 9), ROW(EINVAL, fadvise64, file, 0, -1, 0),
+		   ROW(EINVAL, fadvise64, file, 0, 0, 9), ROW(0, fadvise64, terminal, 0, 0, 0),
+		   ROW(EBADF, readahead, ends[1], 0, -1), ROW(EINVAL, readahead, file, 0, -1),
+		   ROW(EINVAL, readahead, terminal, 0, 1), ROW(EBADF, sync_file_range, CLOSED, -1, 0, 8),
+		   ROW(EINVAL, sync_file_range, ends[0], 0, 0, 8), ROW(EINVAL, sync_file_range, ends[0], -1, 0, 0),
+		   ROW(ESPIPE, sync_file_range, ends[0], 0, 0, 0), ROW(EINVAL, sync_file_range, file, INT64_MAX, 1, 0),
+		   ROW(EBADF, fallocate, CLOSED, 0x80, -1, 0), ROW(EINVAL, fallocate, ends[0], 0x80, -1, 1),
+		   ROW(EOPNOTSUPP, fallocate, ends[0], 0x80, 0, 1), ROW(EOPNOTSUPP, fallocate, file, 2, 0, 1),
+		   ROW(EBADF, fallocate, directory, 0, 0, 1), ROW(ESPIPE, fallocate, ends[1], 0, 0, 1),
+		   ROW(ENODEV, fallocate, terminal, 0, 0, 1), ROW(EFBIG, fallocate, file, 0, INT64_MAX, INT64_MAX));
 }
 
 static void names(void)
@@ -93,23 +93,25 @@ static void names(void)
 	char empty[] = "", good[] = "file", none[] = "none", up[] = "file/x";
 
 	prepare();
-	CHECK_ROWS(ROW(EINVAL, readlinkat, AT_FDCWD, NOWHERE, AT(page), 0),
-		   ROW(EFAULT, readlinkat, AT_FDCWD, NOWHERE, AT(page), 1),
-		   ROW(ENOENT, readlinkat, AT_FDCWD, AT(empty), AT(page), 9),
-		   ROW(ENOENT, readlinkat, file, AT(empty), AT(page), 9),
-		   ROW(EINVAL, readlinkat, AT_FDCWD, AT(good), NOWHERE, 9),
-		   ROW(EINVAL, renameat2, CLOSED, NOWHERE, CLOSED, NOWHERE, 0x80),
-		   ROW(EFAULT, renameat2, CLOSED, NOWHERE, CLOSED, AT(good), 0),
-		   ROW(EBADF, renameat2, CLOSED, AT(good), AT_FDCWD, NOWHERE, 0),
-		   ROW(ENOENT, renameat2, AT_FDCWD, AT(empty), AT_FDCWD, NOWHERE, 0),
-		   ROW(EFAULT, renameat2, AT_FDCWD, AT(none), AT_FDCWD, NOWHERE, 0),
-		   ROW(ENOENT, linkat, AT_FDCWD, AT(none), AT_FDCWD, NOWHERE, 0),
-		   ROW(EEXIST, mknodat, AT_FDCWD, AT(good), S_IFCHR, 0), ROW(EPERM, mknodat, CLOSED, NOWHERE, S_IFDIR, 0),
-		   ROW(EINVAL, mknodat, CLOSED, NOWHERE, 0170000, 0), ROW(EBADF, openat, CLOSED, AT(good), -1),
-		   ROW(ENOTDIR, openat, file, AT(good), -1), ROW(ENOTDIR, openat, AT_FDCWD, AT(up), O_RDWR | O_CREAT, 0600),
-		   ROW(EFAULT, utimensat, CLOSED, NOWHERE, NOWHERE, -1), ROW(EINVAL, utimensat, CLOSED, NOWHERE, 0, -1),
-		   ROW(EFAULT, utimensat, AT_FDCWD, 0, 0, 0), ROW(EINVAL, utimensat, file, 0, 0, AT_SYMLINK_NOFOLLOW),
-		   ROW(0, utimensat, CLOSED, NOWHERE, AT(((struct timespec[2]){{0, UTIME_OMIT}, {0, UTIME_OMIT}})), -1));
+	CHECK_ROWS(
+		ROW(EINVAL, readlinkat, AT_FDCWD, NOWHERE, AT(page), 0),
+		ROW(EFAULT, readlinkat, AT_FDCWD, NOWHERE, AT(page), 1),
+		ROW(ENOENT, readlinkat, AT_FDCWD, AT(empty), AT(page), 9),
+		ROW(ENOENT, readlinkat, file, AT(empty), AT(page), 9),
+		ROW(EINVAL, readlinkat, AT_FDCWD, AT(good), NOWHERE, 9),
+		ROW(EINVAL, renameat2, CLOSED, NOWHERE, CLOSED, NOWHERE, 0x80),
+		ROW(EFAULT, renameat2, CLOSED, NOWHERE, CLOSED, AT(good), 0),
+		ROW(EBADF, renameat2, CLOSED, AT(good), AT_FDCWD, NOWHERE, 0),
+		ROW(ENOENT, renameat2, AT_FDCWD, AT(empty), AT_FDCWD, NOWHERE, 0),
+		ROW(EFAULT, renameat2, AT_FDCWD, AT(none), AT_FDCWD, NOWHERE, 0),
+		ROW(ENOENT, linkat, AT_FDCWD, AT(none), AT_FDCWD, NOWHERE, 0),
+		ROW(EEXIST, mknodat, AT_FDCWD, AT(good), S_IFCHR, 0), ROW(EPERM, mknodat, CLOSED, NOWHERE, S_IFDIR, 0),
+		ROW(EINVAL, mknodat, CLOSED, NOWHERE, 0170000, 0), ROW(EBADF, openat, CLOSED, AT(good), -1),
+		ROW(ENOTDIR, openat, file, AT(good), -1),
+		ROW(ENOTDIR, openat, AT_FDCWD, AT(up), O_RDWR | O_CREAT, 0600),
+		ROW(EFAULT, utimensat, CLOSED, NOWHERE, NOWHERE, -1), ROW(EINVAL, utimensat, CLOSED, NOWHERE, 0, -1),
+		ROW(EFAULT, utimensat, AT_FDCWD, 0, 0, 0), ROW(EINVAL, utimensat, file, 0, 0, AT_SYMLINK_NOFOLLOW),
+		ROW(0, utimensat, CLOSED, NOWHERE, AT(((struct timespec[2]){{0, UTIME_OMIT}, {0, UTIME_OMIT}})), -1));
 }
 
 static void memory(void)
@@ -125,19 +127,21 @@ static void memory(void)
 		   ROW(ENOMEM, mprotect, AT(at), -1, 0x100), ROW(EINVAL, mprotect, AT(at), 4096, 0x100),
 		   ROW(EINVAL, mincore, AT(at) + 1, -1, NOWHERE), ROW(ENOMEM, mincore, AT(at), -4096, AT(page)),
 		   ROW(EFAULT, mincore, AT(at), 0, -1), ROW(EFAULT, mincore, AT(at), 4096, NOWHERE),
-		   ROW(EINVAL, msync, AT(at), -1, 8), ROW(EINVAL, msync, AT(at) + 1, 1, 4), ROW(0, msync, AT(at), -1, 4),
-		   ROW(0, mlock, AT(at), -1), ROW(ENOMEM, mlock, 8, 0));
+		   ROW(EINVAL, msync, AT(at), -1, 8), ROW(EINVAL, msync, AT(at) + 1, 1, 4),
+		   ROW(0, msync, AT(at), -1, 4), ROW(0, mlock, AT(at), -1), ROW(ENOMEM, mlock, 8, 0));
 }
 
 static void waiting_and_watching(void)
 {
 	prepare();
 	int set = OK((int)syscall(SYS_epoll_create1, 0));
-	CHECK_ROWS(ROW(EFAULT, epoll_ctl, CLOSED, 9, CLOSED, NOWHERE), ROW(EBADF, epoll_ctl, CLOSED, 9, CLOSED, AT(page)),
-		   ROW(EBADF, epoll_ctl, file, 9, CLOSED, AT(page)), ROW(EPERM, epoll_ctl, file, 9, file, AT(page)),
-		   ROW(EINVAL, epoll_ctl, ends[0], 1, ends[0], AT(page)), ROW(EINVAL, epoll_ctl, set, 9, ends[0], AT(page)),
-		   ROW(EINVAL, epoll_ctl, set, 1, set, AT(page)), ROW(ENOENT, epoll_ctl, set, 2, ends[0], NOWHERE),
-		   ROW(EINVAL, epoll_pwait, CLOSED, -1, 0, 0, 0, 8), ROW(EFAULT, epoll_pwait, CLOSED, -1, 1, 0, 0, 8),
+	CHECK_ROWS(ROW(EFAULT, epoll_ctl, CLOSED, 9, CLOSED, NOWHERE),
+		   ROW(EBADF, epoll_ctl, CLOSED, 9, CLOSED, AT(page)), ROW(EBADF, epoll_ctl, file, 9, CLOSED, AT(page)),
+		   ROW(EPERM, epoll_ctl, file, 9, file, AT(page)),
+		   ROW(EINVAL, epoll_ctl, ends[0], 1, ends[0], AT(page)),
+		   ROW(EINVAL, epoll_ctl, set, 9, ends[0], AT(page)), ROW(EINVAL, epoll_ctl, set, 1, set, AT(page)),
+		   ROW(ENOENT, epoll_ctl, set, 2, ends[0], NOWHERE), ROW(EINVAL, epoll_pwait, CLOSED, -1, 0, 0, 0, 8),
+		   ROW(EFAULT, epoll_pwait, CLOSED, -1, 1, 0, 0, 8),
 		   ROW(EBADF, epoll_pwait, CLOSED, NOWHERE, 1, 0, 0, 8), ROW(EFAULT, waitid, 9, 0, NOWHERE, 0, 0),
 		   ROW(EINVAL, waitid, 9, 0, 0, WEXITED, 0), ROW(ECHILD, waitid, P_ALL, 0, AT(page), WEXITED, 0),
 		   ROW(EFAULT, waitid, P_ALL, 0, NOWHERE, WEXITED, 0));
@@ -146,19 +150,20 @@ static void waiting_and_watching(void)
 static void processes(void)
 {
 	prepare();
-	CHECK_ROWS(ROW(EINVAL, sched_getparam, 0, 0), ROW(EINVAL, sched_getparam, -1, AT(page)),
-		   ROW(ESRCH, sched_getparam, 99999, NOWHERE), ROW(EINVAL, sched_setscheduler, 99999, -1, NOWHERE),
-		   ROW(EFAULT, sched_setscheduler, 99999, 77, NOWHERE), ROW(ESRCH, sched_setscheduler, 99999, 77, AT(page)),
-		   ROW(EINVAL, sched_setscheduler, 0, 77, AT(page)), ROW(ESRCH, sched_getaffinity, -1, 128, NOWHERE),
-		   ROW(EINVAL, sched_getaffinity, -1, 7, NOWHERE), ROW(EFAULT, sched_setaffinity, -1, 8, NOWHERE),
-		   ROW(ESRCH, sched_setaffinity, -1, 8, AT(page)), ROW(EINVAL, getrlimit, -1, 0),
-		   ROW(EFAULT, getrlimit, 0, 0), ROW(EINVAL, setpgid, -1, 0), ROW(EINVAL, setpgid, 99999, -1),
-		   ROW(ESRCH, setpgid, 99999, 0), ROW(EINVAL, timer_settime, 99, 0, 0, 0),
-		   ROW(EFAULT, timer_settime, 99, 0, NOWHERE, 0), ROW(ENOSYS, futex, AT(page), 256, 0, 0, 0, 0),
-		   ROW(ENOSYS, futex, AT(page) + 1, 77, 0, 0, 0, 0),
-		   ROW(EINVAL, futex, NOWHERE, 3, -1, 0, AT(page), 0));
-	CHECK_ROWS(ROW(EINVAL, clock_nanosleep, 77, 99, NOWHERE, 0), ROW(EOPNOTSUPP, clock_nanosleep, 4, 99, NOWHERE, 0),
-		   ROW(EFAULT, clock_nanosleep, 1, 0, NOWHERE, 0), ROW(EFAULT, timerfd_settime, CLOSED, 99, NOWHERE, 0),
+	CHECK_ROWS(
+		ROW(EINVAL, sched_getparam, 0, 0), ROW(EINVAL, sched_getparam, -1, AT(page)),
+		ROW(ESRCH, sched_getparam, 99999, NOWHERE), ROW(EINVAL, sched_setscheduler, 99999, -1, NOWHERE),
+		ROW(EFAULT, sched_setscheduler, 99999, 77, NOWHERE),
+		ROW(ESRCH, sched_setscheduler, 99999, 77, AT(page)), ROW(EINVAL, sched_setscheduler, 0, 77, AT(page)),
+		ROW(ESRCH, sched_getaffinity, -1, 128, NOWHERE), ROW(EINVAL, sched_getaffinity, -1, 7, NOWHERE),
+		ROW(EFAULT, sched_setaffinity, -1, 8, NOWHERE), ROW(ESRCH, sched_setaffinity, -1, 8, AT(page)),
+		ROW(EINVAL, getrlimit, -1, 0), ROW(EFAULT, getrlimit, 0, 0), ROW(EINVAL, setpgid, -1, 0),
+		ROW(EINVAL, setpgid, 99999, -1), ROW(ESRCH, setpgid, 99999, 0), ROW(EINVAL, timer_settime, 99, 0, 0, 0),
+		ROW(EFAULT, timer_settime, 99, 0, NOWHERE, 0), ROW(ENOSYS, futex, AT(page), 256, 0, 0, 0, 0),
+		ROW(ENOSYS, futex, AT(page) + 1, 77, 0, 0, 0, 0), ROW(EINVAL, futex, NOWHERE, 3, -1, 0, AT(page), 0));
+	CHECK_ROWS(ROW(EINVAL, clock_nanosleep, 77, 99, NOWHERE, 0),
+		   ROW(EOPNOTSUPP, clock_nanosleep, 4, 99, NOWHERE, 0), ROW(EFAULT, clock_nanosleep, 1, 0, NOWHERE, 0),
+		   ROW(EFAULT, timerfd_settime, CLOSED, 99, NOWHERE, 0),
 		   ROW(EINVAL, timerfd_settime, CLOSED, 99, AT(page), 0),
 		   ROW(EBADF, timerfd_settime, CLOSED, 0, AT(page), 0));
 }

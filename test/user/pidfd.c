@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -159,6 +160,27 @@ static void files_of_others(void)
 	FAILS(ESRCH, syscall(SYS_pidfd_getfd, fd, writer, 0));
 }
 
+static bool info_says(int fd, pid_t pid)
+{
+	char path[64], text[512], line[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(line, sizeof(line), "\nPid:\t%d\n", pid);
+	ktap_read_file(path, text, sizeof(text));
+	return strstr(text, line) != nullptr;
+}
+
+static void named_in_proc(void)
+{
+	pid_t child = CHILD(pause());
+	int fd = OK(open_pid(child, 0));
+
+	CHECK(info_says(fd, child));
+	OK(kill(child, SIGKILL));
+	DIES(child, SIGKILL);
+	CHECK(info_says(fd, -1));
+}
+
 static long clone_three(uint64_t flags, uint64_t pidfd, uint64_t parent_tid)
 {
 	uint64_t arguments[11] = {flags, pidfd, 0, parent_tid, SIGCHLD};
@@ -199,4 +221,4 @@ static void clones(void)
 }
 
 KTAP_MAIN(CASE(signals_and_the_end), CASE(what_has_none), CASE(information), CASE(rights), CASE(epoll_sees_the_end),
-	  CASE(waiting), CASE(files_of_others), CASE(clones))
+	  CASE(waiting), CASE(files_of_others), CASE(clones), CASE(named_in_proc))

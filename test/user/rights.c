@@ -62,11 +62,11 @@ static void what_is_read_may_be_executed(void)
 {
 	OK((int)syscall(SYS_personality, READ_IMPLIES_EXEC));
 	EXITS(CHILD({
-		prepare();
-		OK(mount(nullptr, "m", nullptr, MS_REMOUNT | MS_NOEXEC, nullptr));
-		char *at = OK(map(OK(open("m/file", O_RDONLY)), PROT_READ, MAP_PRIVATE)); /* not there */
-		OK(mprotect(at, PAGE, PROT_READ));
-	}),
+		      prepare();
+		      OK(mount(nullptr, "m", nullptr, MS_REMOUNT | MS_NOEXEC, nullptr));
+		      char *at = OK(map(OK(open("m/file", O_RDONLY)), PROT_READ, MAP_PRIVATE)); /* not there */
+		      OK(mprotect(at, PAGE, PROT_READ));
+	      }),
 	      0);
 	char *at = OK(map(-1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS)), line[256], wanted[64];
 	snprintf(wanted, sizeof(wanted), "%lx-", (unsigned long)at);
@@ -336,13 +336,14 @@ static void mounts_can_be_watched(void)
 	EQUAL(epoll_wait(set, &event, 1, 0), 1);
 	EQUAL(event.events, EPOLLPRI | EPOLLERR);
 	p.events = POLLPRI;
-	pid_t child = CHILD(ktap_until_state(getppid(), "S"); OK(mount(nullptr, "m", nullptr, MS_REMOUNT | MS_NOSUID, nullptr)));
+	pid_t child = CHILD(ktap_until_state(getppid(), "S");
+			    OK(mount(nullptr, "m", nullptr, MS_REMOUNT | MS_NOSUID, nullptr)));
 	EQUAL(poll(&p, 1, -1), 1);
 	EXITS(child, 0);
 	FAILS(EPERM, epoll_ctl(set, EPOLL_CTL_ADD, OK(open("/proc/self/status", O_RDONLY)), &event));
 }
 
 KTAP_MAIN(CASE(noexec_maps_stay_so), CASE(what_is_read_may_be_executed), CASE(writers_keep_a_mount_writable),
-	  CASE(attributes_of_mounts), CASE(seals_and_maps), CASE(names_for_open_files), CASE(descriptors_that_only_name),
-	  CASE(confined_walks), CASE(flags_of_one_write), STELLUX_CASE(one_write_does_not_append),
-	  CASE(mounts_can_be_watched))
+	  CASE(attributes_of_mounts), CASE(seals_and_maps), CASE(names_for_open_files),
+	  CASE(descriptors_that_only_name), CASE(confined_walks), CASE(flags_of_one_write),
+	  STELLUX_CASE(one_write_does_not_append), CASE(mounts_can_be_watched))

@@ -8,6 +8,7 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
+#include <kernel/guard.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
 
@@ -519,6 +520,8 @@ int fdinfo_show(struct text_buffer *b, struct inode *i)
 			    f->path.mount != nullptr ? f->path.mount->id : 0,
 			    f->inode != nullptr ? (unsigned long long)f->inode->ino : 0);
 		file_table_put(t);
+		if (f->ops->show_info != nullptr)
+			(void)guard_run_void(f->ops->component, f->ops->show_info(f, b));
 	}
 	file_put(f);
 	if (p != nullptr)

@@ -17,6 +17,7 @@ struct inode;
 struct dentry;
 struct mount;
 struct page;
+struct text_buffer;
 
 struct path {
 	struct mount *mount;
@@ -80,6 +81,7 @@ struct file_ops {
 	/* Who wants a signal when the file becomes ready (kernel/async.h); nullptr: O_ASYNC has no effect. */
 	struct async_list *(*async)(struct file *f);
 	bool async_owner; /* with O_ASYNC comes an owner, if there is none */
+	void (*show_info)(struct file *f, struct text_buffer *b); /* further lines of /proc/PID/fdinfo/N */
 };
 
 enum : uint32_t {
