@@ -77,7 +77,7 @@ struct piece {
 	struct page *page;
 	uint32_t length;
 	bool apart;  /* joins nothing, nothing joins it */
-	bool packet; /* that a read ends with */
+	bool packet; /* nothing joins it, and a read ends with it */
 };
 
 /* Puts the whole piece in, or nothing. -EAGAIN: no room; -ENOMEM: a page is wanted in piece->page first. */
@@ -105,7 +105,7 @@ static int put_piece(struct pipe *p, struct piece *piece) REQUIRES(p -> lock)
 		memcpy(page_address(piece->page), piece->bytes, piece->length);
 	push(p, (struct pipe_buffer){.page = piece->page,
 				     .length = piece->length,
-				     .mergeable = !piece->apart,
+				     .mergeable = !piece->apart && !piece->packet,
 				     .packet = piece->packet});
 	piece->page = nullptr;
 	return 0;
@@ -184,7 +184,7 @@ static long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 {
 	struct pipe *p = f->private_data;
 	unsigned char small[SMALL];
-	struct piece piece = {.packet = pipe_packets(f), .apart = pipe_packets(f) || (buf->how & IO_NO_MERGE)};
+	struct piece piece = {.packet = pipe_packets(f), .apart = buf->how & IO_NO_MERGE};
 	size_t done = 0;
 	int error = 0;
 

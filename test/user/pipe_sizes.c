@@ -142,6 +142,7 @@ static void packets_by_flag(void)
 
 	prepare(0);
 	EQUAL(write(ends[1], "ab", 2), 2);
+	EQUAL(read(ends[0], in, sizeof(in)), 2);
 	OK(fcntl(ends[1], F_SETFL, O_NONBLOCK | PACKET_FLAG));
 	CHECK(fcntl(ends[1], F_GETFL) & PACKET_FLAG);
 	EQUAL(write(ends[1], "cd", 2), 2);
@@ -149,9 +150,16 @@ static void packets_by_flag(void)
 	OK(fcntl(ends[1], F_SETFL, O_NONBLOCK));
 	EQUAL(write(ends[1], "gh", 2), 2);
 	EQUAL(write(ends[1], "ij", 2), 2);
-	EQUAL(read(ends[0], in, sizeof(in)), 4); /* bytes, then a packet, which ends the read */
+	EQUAL(read(ends[0], in, sizeof(in)), 2);
 	EQUAL(read(ends[0], in, sizeof(in)), 2);
 	EQUAL(read(ends[0], in, sizeof(in)), 4);
+	/* What is written as a packet still joins bytes that wait to be joined. */
+	EQUAL(write(ends[1], "kl", 2), 2);
+	OK(fcntl(ends[1], F_SETFL, O_NONBLOCK | PACKET_FLAG));
+	EQUAL(write(ends[1], "mn", 2), 2);
+	EQUAL(write(ends[1], bytes, PAGE), PAGE);
+	EQUAL(read(ends[0], in, sizeof(in)), 64); /* bytes, then the packet, which ends the read */
+	FAILS(EAGAIN, read(ends[0], in, sizeof(in)));
 }
 
 static void tee_shares(void)

@@ -35,6 +35,12 @@ static void prepare(void)
 	ktap_write_file("m/file", "contents");
 }
 
+/* The machine's own mounts are as they were. */
+static void finish(void)
+{
+	OK(umount2("m", MNT_DETACH));
+}
+
 static void *map(int fd, int prot, int flags)
 {
 	return mmap(nullptr, PAGE, prot, flags, fd, 0);
@@ -56,6 +62,7 @@ static void noexec_maps_stay_so(void)
 		FAILS(EACCES, mprotect(at, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
 	}
 	OK(mprotect(before, PAGE, PROT_READ | PROT_EXEC)); /* mapped when it might */
+	finish();
 }
 
 static void what_is_read_may_be_executed(void)
@@ -109,6 +116,8 @@ static void writers_keep_a_mount_writable(void)
 	FAILS(EROFS, open("m/other", O_RDWR | O_CREAT, 0600));
 	OK(mount(nullptr, "m", nullptr, MS_REMOUNT, nullptr));
 	OK(open("m/file", O_WRONLY));
+	OK(umount2("again", MNT_DETACH));
+	finish();
 }
 
 static int set_attributes(const char *path, unsigned flags, uint64_t set, uint64_t clear)
@@ -142,6 +151,7 @@ static void attributes_of_mounts(void)
 	FAILS(ENOENT, set_attributes("none", 0, RDONLY, 0));
 	OK(set_attributes("m/sub", 0, RDONLY, 0));
 	FAILS(EROFS, open("m/sub/file", O_WRONLY));
+	finish();
 }
 
 static void seals_and_maps(void)
@@ -206,8 +216,8 @@ static void descriptors_that_only_name(void)
 	ktap_enter_dir();
 	ktap_write_file("file", "x");
 	int fd = OK(open("file", O_PATH)), reader = OK(open("file", O_RDONLY));
-	FAILS(EBADF, fchmod(fd, 0777));
-	FAILS(EBADF, fchown(fd, 1, 1));
+	FAILS(EBADF, syscall(SYS_fchmod, fd, 0777));
+	FAILS(EBADF, syscall(SYS_fchown, fd, 1, 1));
 	FAILS(EBADF, ftruncate(fd, 0));
 	FAILS(EINVAL, ftruncate(reader, 0));
 	FAILS(EBADF, ioctl(fd, 0x5421, 0));
@@ -262,6 +272,7 @@ static void confined_walks(void)
 	FAILS(EXDEV, confined(dir, "..", 0, NO_XDEV));
 	FAILS(EAGAIN, confined(dir, "new", O_CREAT | O_RDWR, CACHED));
 	OK(confined(dir, "file", 0, CACHED));
+	finish();
 }
 
 static ssize_t put(int fd, const char *text, off_t at, unsigned flags)
@@ -341,6 +352,7 @@ static void mounts_can_be_watched(void)
 	EQUAL(poll(&p, 1, -1), 1);
 	EXITS(child, 0);
 	FAILS(EPERM, epoll_ctl(set, EPOLL_CTL_ADD, OK(open("/proc/self/status", O_RDONLY)), &event));
+	finish();
 }
 
 KTAP_MAIN(CASE(noexec_maps_stay_so), CASE(what_is_read_may_be_executed), CASE(writers_keep_a_mount_writable),
