@@ -22,6 +22,7 @@ struct blocked { /* on the waiter's stack */
 	struct list link;
 	const struct file_lock *want;
 	uint64_t visited; /* in which search */
+	bool recheck;	  /* what is in the way has grown: it may close a circle now */
 	bool deadlock;
 };
 
@@ -163,6 +164,9 @@ static int apply_locked(const struct file_lock *want, struct file_lock **mine, s
 	*changed = true;
 	if (want->type == F_UNLCK)
 		return 0;
+	struct blocked *b;
+	list_for_each(b, &all_blocked, link)
+		b->recheck |= b->want->inode == want->inode && conflicts(want, b->want);
 	**mine = *want;
 	insert(*mine);
 	*mine = nullptr;
@@ -251,15 +255,18 @@ static bool wait_is_over(struct blocked *b)
 {
 	mutex_lock(&locks_lock);
 	bool over = find_conflict(b->want) == nullptr;
-	if (!over)
+	if (!over && b->recheck) {
+		b->recheck = false;
 		over = b->deadlock = closes_circle(b);
+	}
+	over |= b->deadlock;
 	mutex_unlock(&locks_lock);
 	return over;
 }
 
 static int wait_for_others(const struct file_lock *want)
 {
-	struct blocked b = {.want = want};
+	struct blocked b = {.want = want, .recheck = true};
 
 	mutex_lock(&locks_lock);
 	list_push_back(&all_blocked, &b.link);
