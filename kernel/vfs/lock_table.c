@@ -4,8 +4,8 @@
  *
  * One mutex guards all of it (locks are rare and short). Of one inode, locks of one owner stand together, in the order
  * of their ranges, and owners in the order in which they came; those of one owner never conflict. Whoever waits is
- * noted with what he wants. Before he sleeps, and again whenever locks of the file change, he looks whether the owners
- * in his way wait for him, directly or through others, however many (EDEADLK): the circle may also close while he
+ * noted with what he wants. Before he sleeps, and again when another lock comes in his way, he looks whether the owners
+ * in it wait for him, directly or through others, however many (EDEADLK): the circle may also close while he
  * waits, when another thread of a waiting process takes the lock.
  */
 #include "lock_table.h"

@@ -116,7 +116,7 @@ static bool writable(struct pipe *p)
 	return load(&p->used) < p->slots || load(&p->readers) == 0;
 }
 
-int pipe_wait_room(struct file *f, struct pipe *p, bool nowait)
+int pipe_await_room(struct file *f, struct pipe *p, bool nowait)
 {
 	if (writable(p))
 		return 0;
@@ -287,7 +287,7 @@ static bool readable(struct pipe *p)
 	return load(&p->used) > 0 || load(&p->writers) == 0;
 }
 
-int pipe_wait_bytes(struct file *f, struct pipe *p, bool nowait)
+int pipe_await_bytes(struct file *f, struct pipe *p, bool nowait)
 {
 	if (readable(p))
 		return 0;
@@ -374,7 +374,7 @@ static long pipe_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 		}
 		if (load(&p->writers) == 0 && load(&p->used) == 0)
 			return 0;
-		int error = pipe_wait_bytes(f, p, buf->how & IO_NOWAIT);
+		int error = pipe_await_bytes(f, p, buf->how & IO_NOWAIT);
 		if (error != 0)
 			return error;
 	}
@@ -446,15 +446,13 @@ static void pipe_release(struct file *f)
 		pipe_destroy(p);
 }
 
-long pipe_wait_room(struct file *f)
+long pipe_wait_room(struct file *f, bool nowait)
 {
 	struct pipe *p = f->ops == &pipe_ops ? f->private_data : nullptr;
 
 	if (p == nullptr)
 		return INT32_MAX;
-	if ((f->flags & O_NONBLOCK) && !writable(p))
-		return -EAGAIN;
-	int error = wait_event_interruptible(&p->writable, writable(p));
+	int error = pipe_await_room(f, p, nowait);
 	if (error != 0)
 		return error;
 	uint32_t used = load(&p->used);

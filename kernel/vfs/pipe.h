@@ -10,9 +10,9 @@
 [[nodiscard]] int pipe_path(struct file *f, struct path *out);
 long pipe_get_size(struct file *f); /* -EBADF: not a pipe */
 long pipe_set_size(struct file *f, uint64_t bytes);
-/* Bytes that a write will take at once, after waiting for some as f's flags say; much for what is no pipe. -EAGAIN,
- * -ERESTARTSYS. */
-[[nodiscard]] long pipe_wait_room(struct file *f);
+/* Bytes that a write will take at once, after waiting for some as f's flags and nowait say; much for what is no pipe.
+ * -EAGAIN, -ERESTARTSYS. */
+[[nodiscard]] long pipe_wait_room(struct file *f, bool nowait);
 bool pipe_has_bytes(struct file *f); /* f is a pipe's end */
 
 #endif

@@ -37,8 +37,8 @@ struct pipe *pipe_create(void); /* nullptr: out of memory */
 void pipe_destroy(struct pipe *p);
 /* Room in slots, or nobody reads; bytes, or nobody writes. Waits for it as the file and the call say (nowait): 0,
  * -EAGAIN, -ERESTARTSYS. */
-[[nodiscard]] int pipe_wait_room(struct file *f, struct pipe *p, bool nowait);
-[[nodiscard]] int pipe_wait_bytes(struct file *f, struct pipe *p, bool nowait);
+[[nodiscard]] int pipe_await_room(struct file *f, struct pipe *p, bool nowait);
+[[nodiscard]] int pipe_await_bytes(struct file *f, struct pipe *p, bool nowait);
 /* Whether the end that wrote keeps its writes apart (O_DIRECT). */
 static inline bool pipe_packets(const struct file *f)
 {

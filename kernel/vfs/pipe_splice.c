@@ -48,9 +48,9 @@ static long tee(struct file *in, struct file *out, size_t n, bool nowait)
 
 	nowait |= ((in->flags | out->flags) & O_NONBLOCK) != 0;
 	while (true) {
-		int error = pipe_wait_bytes(in, from, nowait);
+		int error = pipe_await_bytes(in, from, nowait);
 		if (error == 0)
-			error = pipe_wait_room(out, to, nowait);
+			error = pipe_await_room(out, to, nowait);
 		if (error != 0)
 			return error;
 		if (__atomic_load_n(&to->readers, __ATOMIC_ACQUIRE) == 0) {

@@ -7,7 +7,6 @@
  */
 #include "internal.h"
 #include "pipe.h"
-#include "pipe_ring.h"
 #include "splice.h"
 
 #include <kernel/guard.h>
@@ -20,6 +19,11 @@ struct transfer {
 	uint64_t *from_pos, *to_pos; /* never nullptr; moved by what went over */
 	uint32_t how;		     /* IO_* */
 };
+
+static bool is_pipe(struct file *f)
+{
+	return pipe_get_size(f) > 0;
+}
 
 static long write_all(struct file *to, const char *bytes, size_t n, uint64_t *pos, uint32_t how)
 {
@@ -48,11 +52,8 @@ static long transfer(struct transfer *t, size_t n)
 	while (done < n) {
 		struct io_buffer buf = {.kernel = bounce, .how = t->how};
 		uint64_t pos = *t->from_pos;
-		long room = BOUNCE;
-
 		/* What is read of a pipe or terminal is gone: a signal must not end the call before it is written. */
-		if (!(t->from->mode & FILE_POSITION))
-			room = pipe_wait_room(t->to);
+		long room = pipe_wait_room(t->to, t->how & IO_NOWAIT);
 		if (room < 0) {
 			result = room;
 			break;
@@ -70,8 +71,8 @@ static long transfer(struct transfer *t, size_t n)
 		done += (size_t)result;
 		if (result < got || signal_pending_current())
 			break;
-		/* What has no position may have no more at the moment: what came is enough. */
-		if (!(t->from->mode & FILE_POSITION))
+		/* What has no position may have no more at the moment, and a pipe no more room: what came is enough. */
+		if (!(t->from->mode & FILE_POSITION) || is_pipe(t->to))
 			break;
 	}
 	kfree(bounce);
@@ -135,11 +136,6 @@ static void ends_put(struct ends *e)
 {
 	file_ref_put(e->to);
 	file_ref_put(e->from);
-}
-
-static bool is_pipe(struct file *f)
-{
-	return pipe_get_size(f) > 0;
 }
 
 static long send(struct file *from, user_addr offset, int to_fd, size_t n)
@@ -270,11 +266,6 @@ static long splice(struct ends *e, user_addr from_at, user_addr to_at, size_t n,
 		error = check_far_end(from, from_at, false);
 	if (error == 0)
 		error = check_span(to_pipe ? from_pos : to_pos, MIN(n, TRANSFER_MAX));
-	if (error != 0)
-		return error;
-	/* What is taken out of one pipe must find room in the other. */
-	if (to_pipe)
-		error = pipe_wait_room(to, to->private_data, flags & SPLICE_F_NONBLOCK);
 	if (error != 0)
 		return error;
 	struct transfer t = {from, to, &from_pos, &to_pos, IO_NO_MERGE | (flags & SPLICE_F_NONBLOCK ? IO_NOWAIT : 0)};

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -67,21 +68,24 @@ static void noexec_maps_stay_so(void)
 
 static void what_is_read_may_be_executed(void)
 {
+	char line[256], wanted[64];
+	bool found = false;
+
+	prepare();
+	int fd = OK(open("m/file", O_RDONLY));
 	OK((int)syscall(SYS_personality, READ_IMPLIES_EXEC));
-	EXITS(CHILD({
-		      prepare();
-		      OK(mount(nullptr, "m", nullptr, MS_REMOUNT | MS_NOEXEC, nullptr));
-		      char *at = OK(map(OK(open("m/file", O_RDONLY)), PROT_READ, MAP_PRIVATE)); /* not there */
-		      OK(mprotect(at, PAGE, PROT_READ));
-	      }),
-	      0);
-	char *at = OK(map(-1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS)), line[256], wanted[64];
+	char *at = OK(map(-1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS));
 	snprintf(wanted, sizeof(wanted), "%lx-", (unsigned long)at);
 	FILE *maps = fopen("/proc/self/maps", "r");
-	bool found = false;
 	while (!found && fgets(line, sizeof(line), maps))
 		if ((found = strncmp(line, wanted, strlen(wanted)) == 0))
 			CHECK(strstr(line, " rwxp ") != nullptr);
+	fclose(maps);
+	/* But not where nothing is executed. */
+	OK(mount(nullptr, "m", nullptr, MS_REMOUNT | MS_NOEXEC, nullptr));
+	at = OK(map(fd, PROT_READ, MAP_PRIVATE));
+	OK(mprotect(at, PAGE, PROT_READ));
+	finish();
 }
 
 static void writers_keep_a_mount_writable(void)
@@ -228,6 +232,7 @@ static void descriptors_that_only_name(void)
 	OK(chmod("file", 0444));
 	OK(chmod(".", 0755));
 	OK(setresuid(1000, 1000, 1000));
+	OK(prctl(PR_SET_DUMPABLE, 1));
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	FAILS(EACCES, open(path, O_WRONLY));
