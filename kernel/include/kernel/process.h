@@ -142,7 +142,7 @@ struct process {
 	bool told_group, told_parent, group_was_orphaned; /* of its end */
 	int32_t exit_status;				  /* as wait4 reports it, once ZOMBIE */
 	struct wait_queue child_wait;			  /* of the parent's waiters */
-	struct wait_queue exit_wait; /* of who polls a descriptor of it: woken when it has ended */
+	struct wait_queue exit_wait;			  /* of who polls a descriptor of it: woken when it has ended */
 	struct process_usage children_usage;
 
 	struct mutex lock;
