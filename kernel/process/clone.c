@@ -487,6 +487,8 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number)
 		return error;
 	if (too_many_threads(p))
 		return -EAGAIN;
+	if ((r->flags & CLONE_SETTLS) && !arch_tls_allowed(r->tls))
+		return -EPERM;
 	/* A fault of the kernel in here fails the call, like any other error. */
 	error = guard_run(&component_process, build(&c, p));
 	if (error != 0) {

@@ -61,6 +61,12 @@ void arch_regs_leave_syscall(struct user_regs *regs)
 	regs->orig_syscall = NO_SYSCALL;
 }
 
+/* The register is the program's own and may hold anything. */
+bool arch_tls_allowed(uint64_t)
+{
+	return true;
+}
+
 void arch_regs_fork(struct user_regs *regs, uint64_t stack, bool set_tls, uint64_t tls)
 {
 	regs->x[0] = 0;

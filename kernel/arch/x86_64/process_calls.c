@@ -84,8 +84,9 @@ enum : int { ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, A
 
 static long sys_arch_prctl(int option, uint64_t address)
 {
+	struct user_regs *regs = (struct user_regs *)call_area();
 	uint64_t base;
-	long result;
+	long error;
 
 	switch (option) {
 	case ARCH_SET_FS:
@@ -95,10 +96,11 @@ static long sys_arch_prctl(int option, uint64_t address)
 		return nucleus_tls_set(option == ARCH_SET_FS ? TLS_FS : TLS_GS, address);
 	case ARCH_GET_FS:
 	case ARCH_GET_GS:
-		result = nucleus_tls_get(option == ARCH_GET_FS ? TLS_FS : TLS_GS);
-		if (result < 0)
-			return result;
-		base = (uint64_t)result;
+		/* A program may have put any address there by WRFSBASE, so it is no call's result. */
+		error = nucleus_regs_get(thread_page_current()->handle);
+		if (error < 0)
+			return error;
+		base = option == ARCH_GET_FS ? regs->fs_base : regs->gs_base;
 		return put_user(USER_ADDR(address), base);
 	default: return syscall_refuse_flags(NR_arch_prctl, (uint64_t)option);
 	}

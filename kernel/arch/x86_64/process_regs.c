@@ -61,6 +61,12 @@ void arch_regs_leave_syscall(struct user_regs *regs)
 	regs->orig_rax = NO_SYSCALL;
 }
 
+/* As arch_prctl allows; what is not canonical could not be loaded. */
+bool arch_tls_allowed(uint64_t tls)
+{
+	return tls < USER_END;
+}
+
 void arch_regs_fork(struct user_regs *regs, uint64_t stack, bool set_tls, uint64_t tls)
 {
 	regs->rax = 0;

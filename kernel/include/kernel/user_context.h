@@ -30,6 +30,8 @@ void arch_regs_restart_block(struct user_regs *regs);
 /* No system call to restart any more. */
 void arch_regs_leave_syscall(struct user_regs *regs);
 
+/* Whether a thread may be given this thread pointer. */
+bool arch_tls_allowed(uint64_t tls);
 /* A forked thread: result 0, its stack pointer if not 0, its thread pointer if set_tls. */
 void arch_regs_fork(struct user_regs *regs, uint64_t stack, bool set_tls, uint64_t tls);
 /* A fresh program. */

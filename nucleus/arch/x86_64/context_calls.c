@@ -66,9 +66,9 @@ long call_regs_set(uint32_t handle)
 	long result = 0;
 	struct record *r;
 
-	/* Bases only need to be loadable: a process may have given itself any with WRGSBASE, and reaches nothing
-	 * through it. */
-	if (u.rip >= USER_END || !canonical(u.fs_base) || !canonical(u.gs_base))
+	/* A call in the last bytes returns to USER_END, which the way out refuses. Bases only need to be loadable: a
+	 * process may have given itself any with WRGSBASE, and reaches nothing through it. */
+	if (u.rip > USER_END || !canonical(u.fs_base) || !canonical(u.gs_base))
 		return -EINVAL;
 	nucleus_lock_acquire();
 	r = settled_record(handle, &result);
