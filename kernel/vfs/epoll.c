@@ -13,8 +13,8 @@
  * handled, and is silently ignored for who may not block that (epoll_ctl(2)). This system never suspends.
  */
 #include "internal.h"
-#include "io_vector.h"
 #include "poll.h"
+#include <kernel/io_vector.h>
 
 #include <kernel/clock.h>
 #include <kernel/process.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Vectors of buffers (io_vector.h). Lengths are checked before places, as on Linux. */
-#include "io_vector.h"
-
+/* Vectors of buffers (kernel/io_vector.h). Lengths are checked before places, as on Linux. */
 #include "internal.h"
+
+#include <kernel/io_vector.h>
 
 void io_vector_free(struct io_vector *v)
 {
@@ -10,7 +10,7 @@ void io_vector_free(struct io_vector *v)
 		kfree(v->segments);
 }
 
-static int check_segments(struct io_vector *v, size_t count)
+static int check_segments(struct io_vector *v, size_t count, bool own)
 {
 	for (size_t n = 0; n < count; n++) {
 		if (v->segments[n].length > INT64_MAX)
@@ -18,14 +18,14 @@ static int check_segments(struct io_vector *v, size_t count)
 	}
 	v->total = 0;
 	for (size_t n = 0; n < count; n++) {
-		if (!io_user_range(v->segments[n].base, v->segments[n].length))
+		if (own && !io_user_range(v->segments[n].base, v->segments[n].length))
 			return -EFAULT;
 		v->total += MIN(v->segments[n].length, IO_MAX - v->total);
 	}
 	return 0;
 }
 
-int io_vector_get(struct io_vector *v, user_addr at, size_t count)
+int io_vector_get(struct io_vector *v, user_addr at, size_t count, bool own)
 {
 	if (count > SEGMENTS_MAX)
 		return -EINVAL;
@@ -34,7 +34,8 @@ int io_vector_get(struct io_vector *v, user_addr at, size_t count)
 		return -ENOMEM;
 	int error = copy_from_user(v->segments, at, count * sizeof(struct io_segment));
 	if (error == 0)
-		error = check_segments(v, count);
+		error = check_segments(v, count, own);
+	v->count = count;
 	if (error != 0) {
 		io_vector_free(v);
 		return error;

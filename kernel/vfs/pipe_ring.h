@@ -3,8 +3,8 @@
 #ifndef KERNEL_VFS_PIPE_RING_H
 #define KERNEL_VFS_PIPE_RING_H
 
-#include <kernel/async.h>
 #include <abi/fcntl.h>
+#include <kernel/async.h>
 #include <kernel/page.h>
 #include <kernel/vfs.h>
 

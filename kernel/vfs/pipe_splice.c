@@ -4,9 +4,9 @@
  * the second pipe. vmsplice(2): user memory into a pipe and out of it; pages are copied, also those that are a gift.
  */
 #include "internal.h"
-#include "io_vector.h"
 #include "pipe_ring.h"
 #include "splice.h"
+#include <kernel/io_vector.h>
 
 #include <kernel/process.h>
 #include <kernel/syscall.h>
@@ -107,7 +107,7 @@ static long vmsplice(struct file *f, user_addr segments, size_t count, uint32_t 
 
 	if (!(f->mode & (FILE_READ | FILE_WRITE)))
 		return -EBADF;
-	long result = io_vector_get(&v, segments, count);
+	long result = io_vector_get(&v, segments, count, true);
 	if (result != 0)
 		return result;
 	v.buffer.how = IO_NO_MERGE | (flags & SPLICE_F_NONBLOCK ? IO_NOWAIT : 0);

@@ -8,7 +8,7 @@
 #include "poll.h"
 
 #include "internal.h"
-#include "io_vector.h"
+#include <kernel/io_vector.h>
 
 #include <kernel/clock.h>
 #include <kernel/process.h>

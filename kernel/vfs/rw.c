@@ -8,8 +8,8 @@
  * claim.
  */
 #include "internal.h"
-#include "io_vector.h"
 #include "pipe_ring.h"
+#include <kernel/io_vector.h>
 
 #include <kernel/guard.h>
 #include <kernel/process.h>
@@ -233,7 +233,7 @@ static long io_vectored(int fd, const struct vector_call *c)
 	if (c->pos != nullptr && !(r.file->mode & FILE_POSITION))
 		result = -ESPIPE;
 	else
-		result = io_vector_get(&v, c->at, c->count);
+		result = io_vector_get(&v, c->at, c->count, true);
 	if (result == 0) {
 		result = run_vector(r.file, &v, c);
 		count_io(result, c->write);

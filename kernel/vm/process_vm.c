@@ -3,74 +3,78 @@
  * process, through one kernel page. */
 #include "vm_internal.h"
 
+#include <kernel/io_vector.h>
+#include <kernel/signal.h>
 #include <kernel/slab.h>
 #include <kernel/syscall.h>
 #include <kernel/user.h>
 
-enum : unsigned { VECTOR_MAX = 1024 };
-
-struct io_vector {
-	uint64_t base, length;
-};
-
+/* Where in a vector a transfer is. */
 struct cursor {
-	user_addr vector;
-	unsigned long count, index;
-	struct io_vector now; /* what is left of entry `index` */
+	const struct io_vector *vector;
+	size_t index;
+	uint64_t done; /* of segment `index` */
 };
 
-/* The next piece, at most max bytes: its length, 0 at the end, -EFAULT. */
-static long cursor_piece(struct cursor *c, uint64_t max)
+/* The next piece, at most max bytes, not across a page: its address and length, 0 at the end. */
+static size_t cursor_piece(struct cursor *c, size_t max, uint64_t *at)
 {
-	while (c->now.length == 0) {
-		if (c->index == c->count)
-			return 0;
-		if (copy_from_user(&c->now, user_addr_add(c->vector, c->index * sizeof(c->now)), sizeof(c->now)))
-			return -EFAULT;
+	while (c->index < c->vector->count && c->done == c->vector->segments[c->index].length) {
 		c->index++;
+		c->done = 0;
 	}
-	return (long)MIN(c->now.length, max);
+	if (c->index == c->vector->count)
+		return 0;
+	const struct io_segment *s = &c->vector->segments[c->index];
+	*at = s->base.value + c->done;
+	return MIN(MIN(s->length - c->done, max), PAGE_SIZE - (*at & (PAGE_SIZE - 1)));
 }
 
-static void cursor_advance(struct cursor *c, uint64_t bytes)
+/* Another process's memory is reached with the rights that it asked for, not those that come with them. */
+static bool other_allows(struct vm_space *s, uint64_t at, uint32_t prot)
 {
-	c->now.base += bytes;
-	c->now.length -= bytes;
+	read_lock(&s->lock);
+	struct vm_area *a = at < USER_END ? area_find(s, at) : nullptr;
+	bool allowed = a && at >= area_start(a) && (a->prot & prot);
+	read_unlock(&s->lock);
+	return allowed;
 }
 
 static long transfer(struct vm_space *other, struct cursor *local, struct cursor *remote, bool write, char *bounce)
 {
-	long total = 0, n;
+	size_t left = local->vector->total;
+	uint64_t here, there;
+	long total = 0;
 
-	for (;;) {
-		n = cursor_piece(local, PAGE_SIZE);
-		if (n > 0)
-			n = cursor_piece(remote, (uint64_t)n);
-		if (n <= 0)
+	while (left && !signal_fatal_current()) {
+		size_t n = cursor_piece(local, left, &here);
+
+		n = cursor_piece(remote, n, &there);
+		if (!n)
 			break;
-		size_t got = write ? copy_from_user_partial(bounce, USER_ADDR(local->now.base), (size_t)n)
-				   : vm_read_partial(other, remote->now.base, bounce, (size_t)n);
-		size_t put = write ? vm_write_partial(other, remote->now.base, bounce, got)
-				   : copy_to_user_partial(USER_ADDR(local->now.base), bounce, got);
-		total += (long)put;
-		if (put < (size_t)n) {
-			n = -EFAULT;
-			break;
+		size_t got = 0, put;
+		if (write) {
+			got = copy_from_user_partial(bounce, USER_ADDR(here), n);
+			put = other_allows(other, there, PROT_WRITE) ? vm_write_partial(other, there, bounce, got) : 0;
+		} else {
+			if (other_allows(other, there, PROT_READ))
+				got = vm_read_partial(other, there, bounce, n);
+			put = copy_to_user_partial(USER_ADDR(here), bounce, got);
 		}
-		cursor_advance(local, put);
-		cursor_advance(remote, put);
+		total += (long)put;
+		if (put < n)
+			return total ? total : -EFAULT;
+		left -= put;
+		local->done += put;
+		remote->done += put;
 	}
-	return total ? total : n;
+	return total;
 }
 
-static long process_vm(uint32_t number, unsigned long pid, struct cursor *local, struct cursor *remote,
-		       unsigned long flags, bool write)
+static long with_process(uint32_t pid, struct cursor *local, struct cursor *remote, bool write)
 {
-	if (flags)
-		return syscall_refuse_flags(number, flags);
-	if (local->count > VECTOR_MAX || remote->count > VECTOR_MAX)
-		return -EINVAL;
-	struct process *p = process_find((uint32_t)pid);
+	struct process *p = process_find(pid);
+
 	if (!p)
 		return -ESRCH;
 	long result = -EPERM;
@@ -89,20 +93,49 @@ static long process_vm(uint32_t number, unsigned long pid, struct cursor *local,
 	return result;
 }
 
-static long sys_process_vm_readv(unsigned long pid, user_addr local, unsigned long local_count, user_addr remote,
-				 unsigned long remote_count, unsigned long flags)
-{
-	struct cursor l = {.vector = local, .count = local_count}, r = {.vector = remote, .count = remote_count};
+struct process_vm_call {
+	uint32_t number, pid;
+	user_addr local, remote;
+	size_t local_count, remote_count;
+	uint64_t flags;
+	bool write;
+};
 
-	return process_vm(NR_process_vm_readv, pid, &l, &r, flags, false);
+static long process_vm(const struct process_vm_call *c)
+{
+	struct io_vector local, remote;
+
+	if (c->flags)
+		return syscall_refuse_flags(c->number, c->flags);
+	long result = io_vector_get(&local, c->local, c->local_count, true);
+	if (result)
+		return result;
+	if (!local.total)
+		goto put_local;
+	result = io_vector_get(&remote, c->remote, c->remote_count, false);
+	if (result)
+		goto put_local;
+	if (remote.total)
+		result = with_process(c->pid, &(struct cursor){.vector = &local}, &(struct cursor){.vector = &remote},
+				      c->write);
+	io_vector_free(&remote);
+put_local:
+	io_vector_free(&local);
+	return result;
+}
+
+static long sys_process_vm_readv(uint32_t pid, user_addr local, size_t local_count, user_addr remote,
+				 size_t remote_count, uint64_t flags)
+{
+	return process_vm(&(struct process_vm_call){NR_process_vm_readv, pid, local, remote, local_count, remote_count,
+						    flags, false});
 }
 SYSCALL(process_vm_readv);
 
-static long sys_process_vm_writev(unsigned long pid, user_addr local, unsigned long local_count, user_addr remote,
-				  unsigned long remote_count, unsigned long flags)
+static long sys_process_vm_writev(uint32_t pid, user_addr local, size_t local_count, user_addr remote,
+				  size_t remote_count, uint64_t flags)
 {
-	struct cursor l = {.vector = local, .count = local_count}, r = {.vector = remote, .count = remote_count};
-
-	return process_vm(NR_process_vm_writev, pid, &l, &r, flags, true);
+	return process_vm(&(struct process_vm_call){NR_process_vm_writev, pid, local, remote, local_count, remote_count,
+						    flags, true});
 }
 SYSCALL(process_vm_writev);

@@ -80,7 +80,7 @@ struct file_ops {
 	long (*fsync)(struct file *f);
 	/* Who wants a signal when the file becomes ready (kernel/async.h); nullptr: O_ASYNC has no effect. */
 	struct async_list *(*async)(struct file *f);
-	bool async_owner; /* with O_ASYNC comes an owner, if there is none */
+	bool async_owner;					  /* with O_ASYNC comes an owner, if there is none */
 	void (*show_info)(struct file *f, struct text_buffer *b); /* further lines of /proc/PID/fdinfo/N */
 };
 

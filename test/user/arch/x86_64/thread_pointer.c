@@ -51,7 +51,8 @@ static void refused_before_anything_is_made(void)
 	FAILS(ECHILD, wait(nullptr));
 }
 
-/* fork, vfork and an ordinary call by an instruction after which nothing can be: who made it dies, as does the child. */
+/* fork, vfork and an ordinary call by an instruction after which nothing can be: who made it dies, as does the child.
+ */
 static void calls_at_the_end_of_memory(void)
 {
 	static const int numbers[] = {SYS_fork, SYS_vfork, SYS_getpid};
