@@ -12,6 +12,7 @@
 
 #include <abi/errno.h>
 #include <kernel/clock.h>
+#include <kernel/fail.h>
 #include <kernel/fault_point.h>
 #include <kernel/lock.h>
 #include <kernel/log.h>
@@ -82,7 +83,7 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 	if (page == nullptr)
 		return error;
 	memset(page, 0, PAGE_SIZE);
-	error = stack_alloc(&stack);
+	error = fail_injected() ? -ENOMEM : stack_alloc(&stack);
 	if (error < 0)
 		goto free_page;
 	struct thread *t = (struct thread *)page->lowered;
@@ -95,6 +96,10 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 	list_init(&t->component_link);
 	list_init(&t->waits);
 	long handle;
+	if (fail_injected()) {
+		error = -ENOMEM;
+		goto free_stack;
+	}
 	do {
 		handle = nucleus_thread_create(page_window_pfn(page), (uint64_t)thread_main, stack.top, space, c->id);
 	} while (handle == -ENOMEM && page_relieve_nucleus());

@@ -12,6 +12,7 @@
 #include "event.h"
 #include "internal.h"
 #include <arch/signal.h>
+#include <kernel/fail.h>
 #include <kernel/fault_point.h>
 #include <kernel/log.h>
 #include <lib/string.h>
@@ -198,7 +199,10 @@ static void page_fault(uint64_t code, uint64_t address, uint64_t pc)
 	struct process *p = process_current();
 	struct process_thread *s = process_thread_current();
 	struct signal_info info = {.signo = SIGSEGV, .code = SEGV_MAPERR, .fault.address = address};
+	bool paused = fail_pause();
 	int result = vm_fault(p->space, address, (uint32_t)code);
+
+	fail_resume(paused);
 
 	if (result == 0) {
 		s->usage.minor_faults++;

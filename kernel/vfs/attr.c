@@ -301,6 +301,11 @@ static int allocate_inode(struct inode *i, uint32_t mode, uint64_t offset, uint6
 	return error;
 }
 
+int file_punch(struct file *f, uint64_t offset, uint64_t length)
+{
+	return allocate_inode(f->inode, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
 /* Collapsing and inserting ranges are of filesystems with extents. */
 static int check_allocate(const struct file *f, uint32_t mode, int64_t offset, int64_t length)
 {

@@ -78,8 +78,20 @@ static long check_write(struct inode *i, uint64_t pos, size_t n)
 	return (long)MIN(MIN(n, limit - pos), FILE_SIZE_MAX - pos);
 }
 
-static void extend_locked(struct inode *i, uint64_t end) REQUIRES(i -> lock)
+/* The file is about to have bytes up to `from`: what mappings wrote beyond its end, in its last page, is none of them.
+ */
+static void forget_tail(struct inode *i, uint64_t from)
 {
+	uint64_t offset = i->size % PAGE_SIZE, index = i->size / PAGE_SIZE;
+
+	if (from > i->size && offset != 0)
+		page_cache_zero(i, index, offset, MIN(from - index * PAGE_SIZE, PAGE_SIZE));
+}
+
+/* Bytes from `from` to `end` have been written. */
+static void extend_locked(struct inode *i, uint64_t from, uint64_t end) REQUIRES(i -> lock)
+{
+	forget_tail(i, from);
 	if (end > i->size)
 		__atomic_store_n(&i->size, end, __ATOMIC_RELEASE);
 	if (i->mode & (S_ISUID | S_ISGID))
@@ -125,7 +137,7 @@ static long write_at(struct inode *i, struct io_buffer *buf, size_t n, uint64_t 
 		if ((i->seals & F_SEAL_GROW) && pos + (uint64_t)done > i->size)
 			done = pos < i->size ? (long)(i->size - pos) : -EPERM;
 		if (done > 0)
-			extend_locked(i, pos + (uint64_t)done);
+			extend_locked(i, pos, pos + (uint64_t)done);
 		mutex_unlock(&i->lock);
 	}
 	inode_write_end(i);
@@ -143,7 +155,7 @@ static long append_chunk(struct inode *i, void *bounce, size_t n, uint64_t *pos)
 		done = copy_into_pages(i, &chunk, 0, (size_t)done, *pos);
 	if (done > 0) {
 		*pos += (uint64_t)done;
-		extend_locked(i, *pos);
+		extend_locked(i, *pos - (uint64_t)done, *pos);
 	}
 	mutex_unlock(&i->lock);
 	return done;
@@ -221,6 +233,7 @@ int page_cache_truncate(struct inode *i, uint64_t size)
 
 	if (size > FILE_SIZE_MAX)
 		return -EFBIG;
+	forget_tail(i, size);
 	__atomic_store_n(&i->size, size, __ATOMIC_RELEASE);
 	if (size < old) {
 		/* Faults that saw the old size end before the pages are unmapped and what they brought in is dropped.

@@ -47,7 +47,8 @@ static int check_advice(const struct vm_area *a, uint32_t advice)
 		return -EINVAL;
 	if ((advice == MADV_WIPEONFORK || advice == MADV_FREE) && !private_anonymous)
 		return -EINVAL;
-	if ((advice == MADV_DONTNEED || advice == MADV_FREE) && (a->flags & AREA_LOCKED))
+	if ((advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_COLD || advice == MADV_PAGEOUT) &&
+	    (a->flags & AREA_LOCKED))
 		return -EINVAL;
 	return 0;
 }
@@ -82,6 +83,56 @@ static long advise_locked(struct vm_space *s, uint64_t start, uint64_t end, uint
 	return hole ? -ENOMEM : 0;
 }
 
+/* The file behind the area at `at`, if what it holds there may be dropped, with a reference; *end becomes the area's,
+ * *offset where in the file it is. 1: nothing is mapped before *end. */
+static int removable_at(struct vm_space *s, uint64_t at, uint64_t *end, struct file **file, uint64_t *offset)
+	REQUIRES_SHARED(s->lock)
+{
+	struct vm_area *a = area_find(s, at);
+
+	if (!a || area_start(a) > at) {
+		*end = a ? MIN(*end, area_start(a)) : *end;
+		return 1;
+	}
+	*end = MIN(*end, area_end(a));
+	if ((a->flags & AREA_LOCKED) || !a->file || !a->file->inode)
+		return -EINVAL;
+	if (!(a->flags & AREA_SHARED) || !(a->flags & AREA_MAY_WRITE))
+		return -EACCES;
+	*offset = area_index(a, at) << PAGE_SHIFT;
+	*file = a->file;
+	file_get(a->file);
+	return 0;
+}
+
+/* MADV_REMOVE: a hole in the file, for all who map it. */
+static long remove_range(struct vm_space *s, uint64_t start, uint64_t bytes)
+{
+	bool hole = false;
+
+	if (!range_is_user(start, bytes))
+		return -ENOMEM;
+	for (uint64_t at = start, end = start + bytes; at < end; end = start + bytes) {
+		struct file *file;
+		uint64_t offset;
+
+		read_lock(&s->lock);
+		int error = removable_at(s, at, &end, &file, &offset);
+		read_unlock(&s->lock);
+		if (error < 0)
+			return error;
+		hole |= error;
+		if (error == 0) {
+			error = file_punch(file, offset, end - at);
+			file_put(file);
+			if (error)
+				return error;
+		}
+		at = end;
+	}
+	return hole ? -ENOMEM : 0;
+}
+
 static long sys_madvise(unsigned long start, unsigned long length, int advice_)
 {
 	struct vm_space *s = vm_current();
@@ -92,6 +143,7 @@ static long sys_madvise(unsigned long start, unsigned long length, int advice_)
 	if (bad_range(start, &bytes))
 		return -EINVAL;
 	switch (advice) {
+	case MADV_REMOVE: return bytes ? remove_range(s, start, bytes) : 0;
 	case MADV_DONTNEED:
 	case MADV_FREE:
 	case MADV_WILLNEED: /* hints that change nothing without swap */
@@ -181,8 +233,7 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 		return syscall_refuse_flags(NR_msync, (uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC));
 	if ((start & (PAGE_SIZE - 1)) || ((flags & MS_ASYNC) && (flags & MS_SYNC)))
 		return -EINVAL;
-	bytes = align_up(length, PAGE_SIZE);
-	if (start + bytes < start)
+	if (bad_range(start, &bytes))
 		return -ENOMEM;
 	for (uint64_t at = start, end = start + bytes; at < end;) {
 		struct file *file = nullptr;
@@ -215,21 +266,43 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 }
 SYSCALL(msync);
 
-/* Sets or clears AREA_LOCKED on [start, end), which areas must cover. */
+/* Pages of [start, end) that are locked already. */
+static uint64_t count_locked(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES_SHARED(s->lock)
+{
+	uint64_t pages = 0;
+
+	for (struct vm_area *a = area_find(s, start); a && area_start(a) < end; a = area_next(s, a))
+		if (a->flags & AREA_LOCKED)
+			pages += (MIN(area_end(a), end) - MAX(area_start(a), start)) >> PAGE_SHIFT;
+	return pages;
+}
+
+static long check_lock_limit(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES_SHARED(s->lock)
+{
+	uint64_t limit = process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+
+	if (capable(CAP_IPC_LOCK))
+		return 0;
+	if (!process_rlimit(RLIMIT_MEMLOCK))
+		return -EPERM;
+	return s->locked_pages + ((end - start) >> PAGE_SHIFT) - count_locked(s, start, end) > limit ? -ENOMEM : 0;
+}
+
+/* Sets or clears AREA_LOCKED on [start, end), up to the first hole. */
 static long lock_range(struct vm_space *s, uint64_t start, uint64_t end, bool lock, struct list *dead)
 	REQUIRES(s -> lock)
 {
-	uint64_t more = (end - start) >> PAGE_SHIFT;
+	long error = lock ? check_lock_limit(s, start, end) : 0;
 
-	if (!areas_cover(s, start, end))
-		return -ENOMEM;
-	if (lock && s->locked_pages + more > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT && !capable(CAP_IPC_LOCK))
-		return process_rlimit(RLIMIT_MEMLOCK) ? -ENOMEM : -EPERM;
+	if (error)
+		return error;
 	if (areas_isolate(s, start, end))
 		return -ENOMEM;
 	for (uint64_t at = start; at < end;) {
 		struct vm_area *a = area_find(s, at);
 
+		if (!a || area_start(a) > at)
+			return -ENOMEM;
 		at = area_end(a);
 		if (a->special)
 			continue;
@@ -246,6 +319,8 @@ static long change_lock(unsigned long start, unsigned long length, bool lock, bo
 	/* Whole pages from the one that start is in; a length that wraps to none is none. */
 	uint64_t from = align_down(start, PAGE_SIZE), end = from + align_up(length + (start - from), PAGE_SIZE);
 
+	if (lock && !process_rlimit(RLIMIT_MEMLOCK) && !capable(CAP_IPC_LOCK))
+		return -EPERM;
 	if (end < from)
 		return -EINVAL;
 	if (end == from)
@@ -256,9 +331,10 @@ static long change_lock(unsigned long start, unsigned long length, bool lock, bo
 	long result = lock_range(s, from, end, lock, &dead);
 	write_unlock(&s->lock);
 	areas_bury(&dead);
-	if (result == 0 && populate && vm_populate(s, from, end, true))
-		return -ENOMEM;
-	return result;
+	if (result || !populate)
+		return result;
+	int error = vm_populate(s, from, end, true);
+	return !error || error == -EINTR ? error : error == -ENOMEM ? -EAGAIN : -ENOMEM;
 }
 
 static long sys_mlock(unsigned long start, unsigned long length)

@@ -61,6 +61,8 @@ static void count_pages(struct vm_space *s, const struct vm_area *a, int64_t pag
 		s->data_pages += (uint64_t)pages;
 	if (a->flags & AREA_LOCKED)
 		s->locked_pages += (uint64_t)pages;
+	if (a->flags & AREA_PROMISED)
+		commit_count(pages);
 }
 
 /* A mapping through which its file can be written, now or after mprotect. */

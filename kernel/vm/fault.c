@@ -13,6 +13,7 @@
  * process. POSIX.1-2017 mmap: beyond a file's end is SIGBUS.
  */
 #include "vm_internal.h"
+#include <kernel/fail.h>
 #include <kernel/fault_point.h>
 #include <kernel/guard.h>
 
@@ -220,6 +221,10 @@ static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault 
 	if (old != vm_zero_page)
 		page_copy(page_address(fresh), page_address(old));
 	FAULT_POINT(fault_copy);
+	if (fail_injected()) {
+		page_put(fresh);
+		return -ENOMEM;
+	}
 	do {
 		result = nucleus_space_replace(s->handle, f->va, page_pfn(fresh), prot);
 	} while (result == -ENOMEM && page_relieve_nucleus());

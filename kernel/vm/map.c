@@ -15,27 +15,22 @@ bool range_is_user(uint64_t start, uint64_t length)
 	return length <= USER_END && start <= USER_END - length;
 }
 
-int map_check_limits(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t area_flags)
+int map_check_data(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t area_flags)
 {
 	struct vm_area probe = {.prot = prot, .flags = area_flags};
-	static uint64_t ram_pages;
 
+	return area_is_data(&probe) && s->data_pages + pages > process_rlimit(RLIMIT_DATA) >> PAGE_SHIFT ? -ENOMEM : 0;
+}
+
+int map_check_limits(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t area_flags)
+{
 	if (!process_current())
 		return 0;
 	if (s->total_pages + pages > process_rlimit(RLIMIT_AS) >> PAGE_SHIFT)
 		return -ENOMEM;
-	if (!area_is_data(&probe))
-		return 0;
-	if (s->data_pages + pages > process_rlimit(RLIMIT_DATA) >> PAGE_SHIFT)
+	if (commit_counts(prot, area_flags) && commit_check(s, pages))
 		return -ENOMEM;
-	if (!ram_pages) {
-		struct memory_stats stats;
-
-		page_stats(&stats);
-		ram_pages = stats.total_pages;
-	}
-	/* Promises may exceed memory in sum, but not one by one. */
-	return pages > ram_pages && !(area_flags & AREA_NO_RESERVE) ? -ENOMEM : 0;
+	return map_check_data(s, pages, prot, area_flags);
 }
 
 uint64_t map_find_place(struct vm_space *s, uint64_t hint, uint64_t length, uint64_t high)
@@ -101,7 +96,7 @@ long map_locked(struct vm_space *s, const struct map_request *r, struct list *de
 	int error = map_check_limits(s, r->length >> PAGE_SHIFT, r->prot, r->area_flags);
 	if (error)
 		return error;
-	a = area_create(0, 0, r->prot, r->area_flags);
+	a = area_create(0, 0, r->prot, r->area_flags | (commit_counts(r->prot, r->area_flags) ? AREA_PROMISED : 0));
 	if (!a)
 		return -ENOMEM;
 	long at = choose_place(s, r, dead);

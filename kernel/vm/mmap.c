@@ -36,17 +36,19 @@ static bool read_implies_exec(uint32_t prot)
 /* Checks that the file can be mapped like this; adds to the area's flags. */
 static long check_file(const struct file *file, uint32_t prot, bool shared, uint32_t *area_flags)
 {
-	if (!file->ops->get_page)
-		return -ENODEV;
-	if (!(file->mode & FILE_READ))
-		return -EACCES;
 	if (shared && (prot & PROT_WRITE) && !(file->mode & FILE_WRITE))
+		return -EACCES;
+	if (!(file->mode & FILE_READ))
 		return -EACCES;
 	if (on_noexec(file)) {
 		if (prot & PROT_EXEC)
 			return -EPERM;
 		*area_flags |= AREA_NO_EXEC;
 	}
+	if (!file->ops->get_page)
+		return -ENODEV;
+	if (*area_flags & AREA_GROWS_DOWN)
+		return -EINVAL;
 	bool sealed = shared && file->inode && (file->inode->seals & F_SEALS_WRITE);
 	if (sealed && (prot & PROT_WRITE))
 		return -EPERM;
@@ -57,9 +59,11 @@ static long check_file(const struct file *file, uint32_t prot, bool shared, uint
 
 static int check_lock_limit(struct vm_space *s, uint64_t pages) REQUIRES_SHARED(s->lock)
 {
-	if (s->locked_pages + pages > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT && !capable(CAP_IPC_LOCK))
-		return -EAGAIN;
-	return 0;
+	if (s->locked_pages + pages <= process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT && process_rlimit(RLIMIT_MEMLOCK))
+		return 0;
+	if (capable(CAP_IPC_LOCK))
+		return 0;
+	return process_rlimit(RLIMIT_MEMLOCK) ? -EAGAIN : -EPERM;
 }
 
 /* Maps, then brings pages in if that was asked for. */
@@ -101,7 +105,18 @@ static long map_file(struct vm_space *s, struct map_request *r, uint32_t flags, 
 static uint32_t area_flags_of(uint32_t map_flags, bool shared)
 {
 	return (shared ? AREA_SHARED : 0) | (map_flags & MAP_GROWSDOWN ? AREA_GROWS_DOWN : 0) |
-	       (map_flags & MAP_NORESERVE ? AREA_NO_RESERVE : 0);
+	       ((map_flags & MAP_NORESERVE) && commit_believes() ? AREA_NO_RESERVE : 0);
+}
+
+/* The memory is the file's, which may be given to others: one that exceeds all memory is not made. */
+static int commit_check_shared(struct vm_space *s, const struct map_request *r)
+{
+	if (r->area_flags & AREA_NO_RESERVE)
+		return 0;
+	read_lock(&s->lock);
+	int error = commit_check(s, r->length >> PAGE_SHIFT);
+	read_unlock(&s->lock);
+	return error;
 }
 
 static long map_anonymous(struct vm_space *s, struct map_request *r, uint32_t flags, bool shared)
@@ -110,7 +125,12 @@ static long map_anonymous(struct vm_space *s, struct map_request *r, uint32_t fl
 	r->page_offset = 0;
 	if (!shared)
 		return map_and_populate(s, r, flags);
-	int error = file_create_memory("zero", r->length, &r->file);
+	if (r->area_flags & AREA_GROWS_DOWN)
+		return -EINVAL;
+	int error = commit_check_shared(s, r);
+	if (error)
+		return error;
+	error = file_create_memory("zero", r->length, &r->file);
 	if (error)
 		return error;
 	long at = map_and_populate(s, r, flags);
@@ -153,6 +173,9 @@ static long map_request(struct map_request *r, uint64_t length, uint64_t offset,
 		return error;
 	if (!shared && type != MAP_PRIVATE)
 		return -EINVAL;
+	bool regular = r->file != nullptr && r->file->inode != nullptr && S_ISREG(r->file->inode->mode);
+	if (regular && (r->length > INT64_MAX || offset > INT64_MAX - r->length))
+		return -EOVERFLOW;
 	r->area_flags = area_flags_of((uint32_t)flags, shared);
 	if (read_implies_exec(r->prot) && (r->file == nullptr || !on_noexec(r->file)))
 		r->prot |= PROT_EXEC;
@@ -208,6 +231,9 @@ static void protect_area(struct vm_space *s, struct vm_area *a, uint32_t prot) R
 	uint32_t old = a->prot;
 
 	area_set_prot(s, a, prot);
+	/* Once promised, always: what was written stays. */
+	if (commit_counts(prot, a->flags))
+		area_set_flags(s, a, AREA_PROMISED, 0);
 	/* Private pages that become writable do so when they are written (copy-on-write): nothing
 	 * to change now. */
 	bool only_adds_write =
@@ -224,11 +250,15 @@ static long protect_locked(struct vm_space *s, uint64_t start, uint64_t end, uin
 	if (!areas_cover(s, start, end))
 		return -ENOMEM;
 	for (a = area_find(s, start); a && area_start(a) < end; a = area_next(s, a)) {
+		uint64_t pages = (MIN(area_end(a), end) - MAX(area_start(a), start)) >> PAGE_SHIFT;
+
 		if ((prot & PROT_WRITE) && !(a->flags & AREA_MAY_WRITE))
 			return -EACCES;
 		if ((prot & PROT_EXEC) && (a->flags & AREA_NO_EXEC))
 			return -EACCES;
-		if (!area_is_data(a) && (prot & PROT_WRITE) && map_check_limits(s, 0, prot, a->flags))
+		if (!area_is_data(a) && (prot & PROT_WRITE) && map_check_data(s, pages, prot, a->flags))
+			return -ENOMEM;
+		if (!(a->flags & AREA_PROMISED) && commit_counts(prot, a->flags) && commit_check(s, pages))
 			return -ENOMEM;
 	}
 	if (areas_isolate(s, start, end))

@@ -11,6 +11,7 @@
 #include <arch/page_ops.h>
 #include <kernel/clock.h>
 #include <kernel/component.h>
+#include <kernel/fail.h>
 #include <kernel/log.h>
 #include <kernel/process.h>
 #include <lib/string.h>
@@ -200,6 +201,8 @@ unsigned page_alloc_user_batch(struct page **out, unsigned want, bool zero)
 {
 	unsigned n;
 
+	if (fail_injected())
+		return 0;
 	want = MIN(want, (unsigned)PAGE_CACHE_BATCH);
 	for (unsigned attempt = 0; !(n = take_pages(KIND_USER, out, want)); attempt++)
 		if (!out_of_memory(KIND_USER, 0, attempt))
@@ -256,6 +259,8 @@ void *page_alloc_kernel(unsigned order)
 	struct component *component = thread_current()->component;
 	struct page *page = nullptr;
 
+	if (fail_injected())
+		return nullptr;
 	for (unsigned attempt = 0;; attempt++) {
 		if (order == 0) {
 			if (take_pages(KIND_KERNEL, &page, 1))

@@ -6,6 +6,7 @@
  */
 #include "vm_internal.h"
 
+#include <kernel/fail.h>
 #include <kernel/page_table_walk.h>
 #include <nucleus/calls.h>
 
@@ -27,6 +28,8 @@ int pages_map(struct vm_space *s, uint64_t va, struct page *const *pages, unsign
 {
 	long result;
 
+	if (fail_injected())
+		return -ENOMEM;
 	do {
 		if (n == 1) {
 			result = nucleus_space_map(s->handle, va, page_pfn(pages[0]), 1, prot);
@@ -136,6 +139,8 @@ int pages_move(struct vm_space *s, const struct vm_area *a, uint64_t from, uint6
 	bool writable = false;
 
 	while (va < end) {
+		if (fail_injected())
+			return -ENOMEM;
 		va = page_table_skip(s->root, va, end);
 		unsigned n = collect_run(s, &va, end, &writable);
 		if (n == 0)
@@ -169,6 +174,8 @@ int pages_clone(struct vm_space *dst, struct vm_space *src, const struct vm_area
 	uint64_t va = area_start(a), end = area_end(a);
 	uint32_t cow = !(a->flags & AREA_SHARED);
 
+	if (fail_injected())
+		return -ENOMEM;
 	while (va < end) {
 		long result = nucleus_space_clone(dst->handle, src->handle, va, end, cow);
 

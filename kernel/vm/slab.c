@@ -13,6 +13,7 @@
  */
 #include <arch/page_ops.h>
 #include <kernel/component.h>
+#include <kernel/fail.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <kernel/vm.h>
@@ -307,6 +308,8 @@ static void *large_alloc(size_t bytes)
 
 void *kmalloc(size_t bytes)
 {
+	if (fail_injected())
+		return nullptr;
 	if (bytes > LARGEST)
 		return bytes > (PAGE_SIZE << (BUDDY_ORDERS - 1)) ? nullptr : large_alloc(bytes);
 	unsigned n = class_of(bytes);

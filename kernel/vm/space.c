@@ -8,6 +8,7 @@
  */
 #include "vm_internal.h"
 
+#include <kernel/fail.h>
 #include <kernel/fault_point.h>
 #include <kernel/guard.h>
 #include <kernel/log.h>
@@ -34,6 +35,7 @@ int vm_init(const struct boot_info *boot)
 
 	if (error)
 		return error;
+	vm_register_knobs();
 	vm_zero_page = page_alloc_user(true);
 	return vm_zero_page ? vdso_init(boot->time_page_pfn) : -ENOMEM;
 }
@@ -45,6 +47,10 @@ static int create(struct vm_space **out)
 
 	if (!s)
 		return -ENOMEM;
+	if (fail_injected()) {
+		kfree(s);
+		return -ENOMEM;
+	}
 	do {
 		handle = nucleus_space_create();
 	} while (handle == -ENOMEM && page_relieve_nucleus());
@@ -87,6 +93,8 @@ static int clone_area(struct vm_space *d, struct vm_space *s, struct vm_area *a)
 {
 	if (a->flags & AREA_DONT_FORK)
 		return 0;
+	if ((a->flags & AREA_PROMISED) && commit_check(d, (area_end(a) - area_start(a)) >> PAGE_SHIFT))
+		return -ENOMEM;
 	/* Locks on memory are not inherited (mlock(2)). */
 	struct vm_area *copy = area_create(area_start(a), area_end(a), a->prot, a->flags & ~(uint32_t)AREA_LOCKED);
 	if (!copy)
@@ -430,6 +438,44 @@ void vm_get_exec_info(struct vm_space *s, struct vm_exec_info *info)
 	read_unlock(&s->lock);
 }
 
+static uint64_t locked_in(struct vm_space *s)
+{
+	uint64_t count = 0;
+
+	read_lock(&s->lock);
+	for (struct range_node *n = range_first(&s->areas); n && s->locked_pages; n = range_next(&s->areas, n))
+		if (area_of(n)->flags & AREA_LOCKED)
+			count += pages_count(s, n->start, n->end);
+	read_unlock(&s->lock);
+	return count;
+}
+
+/* The space after `previous` in the list of all, with a reference; that on `previous` keeps its place meanwhile, and is
+ * given back. */
+static struct vm_space *next_space(struct vm_space *previous)
+{
+	struct vm_space *s = nullptr;
+
+	spin_lock(&all_lock);
+	struct list *at = previous ? previous->all.next : all_spaces.next;
+	for (; at != &all_spaces && !s; at = at->next)
+		if (try_get(list_entry(at, struct vm_space, all)))
+			s = list_entry(at, struct vm_space, all);
+	spin_unlock(&all_lock);
+	if (previous)
+		put_later(previous);
+	return s;
+}
+
+uint64_t vm_locked_pages(void)
+{
+	uint64_t count = 0;
+
+	for (struct vm_space *s = next_space(nullptr); s; s = next_space(s))
+		count += locked_in(s);
+	return count;
+}
+
 static void unmap_file_in(struct vm_space *s, const struct inode *inode, uint64_t first_page)
 {
 	write_lock(&s->lock);
@@ -447,25 +493,8 @@ static void unmap_file_in(struct vm_space *s, const struct inode *inode, uint64_
 
 void vm_unmap_file(struct inode *inode, uint64_t first_page)
 {
-	struct vm_space *previous = nullptr;
-
 	if (!area_inode_may_be_mapped(inode))
 		return;
-	/* The reference on `previous` keeps its place in the list while the lock is dropped. */
-	for (;;) {
-		struct vm_space *s = nullptr;
-
-		spin_lock(&all_lock);
-		struct list *at = previous ? previous->all.next : all_spaces.next;
-		for (; at != &all_spaces && !s; at = at->next)
-			if (try_get(list_entry(at, struct vm_space, all)))
-				s = list_entry(at, struct vm_space, all);
-		spin_unlock(&all_lock);
-		if (previous)
-			put_later(previous);
-		if (!s)
-			return;
+	for (struct vm_space *s = next_space(nullptr); s; s = next_space(s))
 		unmap_file_in(s, inode, first_page);
-		previous = s;
-	}
 }

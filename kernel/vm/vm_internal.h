@@ -43,6 +43,7 @@ enum area_flags : uint32_t {
 	AREA_DONT_DUMP = 1024,
 	AREA_RANDOM = 2048,	/* madvise: no clusters */
 	AREA_NO_EXEC = 1 << 16, /* of a file on a noexec mount: mprotect may not add PROT_EXEC */
+	AREA_PROMISED = 4096,	/* its pages count as promised (commit.c) */
 };
 
 struct vm_special {
@@ -184,9 +185,21 @@ long map_locked(struct vm_space *s, const struct map_request *r, struct list *de
 [[nodiscard]] int unmap_locked(struct vm_space *s, uint64_t start, uint64_t end, struct list *dead) REQUIRES(s -> lock);
 /* A free place, or 0. */
 uint64_t map_find_place(struct vm_space *s, uint64_t hint, uint64_t length, uint64_t high) REQUIRES_SHARED(s->lock);
+/* RLIMIT_DATA alone; and all that bounds a new mapping: RLIMIT_AS, RLIMIT_DATA, promises. -ENOMEM. */
+[[nodiscard]] int map_check_data(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t area_flags)
+	REQUIRES_SHARED(s->lock);
 [[nodiscard]] int map_check_limits(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t area_flags)
 	REQUIRES_SHARED(s->lock);
 bool range_is_user(uint64_t start, uint64_t length);
+
+/* --- commit.c: what was promised to programs --- */
+/* Whether memory with these attributes is a promise: pages of its own that may be written. */
+bool commit_counts(uint32_t prot, uint32_t area_flags);
+/* Whether that many pages more may be promised to this space. -ENOMEM. */
+[[nodiscard]] int commit_check(const struct vm_space *s, uint64_t pages);
+void commit_count(int64_t pages);
+/* MAP_NORESERVE is believed. */
+bool commit_believes(void);
 
 /* --- fault.c --- */
 /* Faults in all pages of [start, end) that their areas allow. First error. */

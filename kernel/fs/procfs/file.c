@@ -9,6 +9,7 @@
 
 #include <abi/errno.h>
 #include <abi/poll.h>
+#include <kernel/fail.h>
 #include <kernel/guard.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
@@ -166,7 +167,15 @@ static void text_release(struct file *f)
 	kfree(o);
 }
 
-static long text_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
+/* The file that orders failures must not fail by them. */
+static bool never_fails(const struct file *f)
+{
+	const struct proc_inode *p = proc_inode_of(f->inode);
+
+	return p->kind == PROC_ENTRY && p->entry->never_fails;
+}
+
+static long read_text(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
 {
 	struct snapshot *s = nullptr;
 	size_t done = 0;
@@ -194,6 +203,16 @@ static long text_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 	return fault ? -EFAULT : (long)done;
 }
 
+static long text_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
+{
+	if (!never_fails(f))
+		return read_text(f, buf, n, pos);
+	bool paused = fail_pause();
+	long result = read_text(f, buf, n, pos);
+	fail_resume(paused);
+	return result;
+}
+
 static long write_entry(const struct proc_inode *p, const char *text, size_t n)
 {
 	struct process *process = proc_inode_process(p);
@@ -212,7 +231,7 @@ static long write_node(const struct proc_file *file, const char *text, size_t n)
 	return file->write != nullptr ? guard_run(file->component, file->write(text, n, file->arg)) : -EINVAL;
 }
 
-static long text_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
+static long write_text(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
 {
 	const struct proc_inode *p = proc_inode_of(f->inode);
 	long result = -EINVAL;
@@ -231,6 +250,16 @@ static long text_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 	kfree(text);
 	if (result > 0)
 		*pos += (uint64_t)result;
+	return result;
+}
+
+static long text_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
+{
+	if (!never_fails(f))
+		return write_text(f, buf, n, pos);
+	bool paused = fail_pause();
+	long result = write_text(f, buf, n, pos);
+	fail_resume(paused);
 	return result;
 }
 

@@ -8,6 +8,7 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
+#include <kernel/fail.h>
 #include <kernel/guard.h>
 #include <kernel/slab.h>
 #include <lib/string.h>
@@ -125,8 +126,39 @@ static long write_dump_filter(struct process *p, const char *text, size_t n)
 	p->dump_filter = value & 0x1ff;
 	return (long)n;
 }
+#if STELLUX_DEBUG
+/* Of the thread that asks, which must be of the process. */
+static int show_fail_nth(struct text_buffer *b, struct process *p, uint32_t)
+{
+	if (p != process_current())
+		return -EPERM;
+	text_printf(b, "%u\n", fail_armed());
+	return 0;
+}
+
+static long write_fail_nth(struct process *p, const char *text, size_t n)
+{
+	int64_t nth;
+	int error = proc_knob_parse(text, n, &nth);
+
+	if (p != process_current() || !capable(CAP_SYS_RESOURCE))
+		return -EPERM;
+	if (error != 0 || nth < 0 || nth > INT32_MAX)
+		return -EINVAL;
+	fail_arm((uint32_t)nth);
+	return (long)n;
+}
+#endif
 
 const struct pid_entry pid_entries[] = {
+#if STELLUX_DEBUG
+	{.name = "fail-nth",
+	 .component = &component_process,
+	 .mode = S_IFREG | 0644,
+	 .never_fails = true,
+	 .show = show_fail_nth,
+	 .write = write_fail_nth},
+#endif
 	{.name = "task", .mode = S_IFDIR | 0555, .kind = PROC_TASK, .not_in_task = true},
 	{.name = "fd", .mode = S_IFDIR | 0500, .kind = PROC_FD},
 	{.name = "fdinfo", .mode = S_IFDIR | 0555, .kind = PROC_FDINFO},

@@ -36,9 +36,11 @@ static void show_kib(struct text_buffer *b, const char *name, uint64_t pages)
 
 static int show_meminfo(struct text_buffer *b, void *)
 {
+	uint64_t limit, promised, locked = vm_locked_pages();
 	struct memory_stats m;
 
 	page_stats(&m);
+	vm_commit_stats(&limit, &promised);
 	uint64_t anonymous = m.user_pages > m.cache_pages ? m.user_pages - m.cache_pages : 0;
 	uint64_t reclaimable = MIN(dentry_cache_bytes() / PAGE_SIZE, m.slab_pages);
 	show_kib(b, "MemTotal", m.total_pages);
@@ -49,6 +51,8 @@ static int show_meminfo(struct text_buffer *b, void *)
 	show_kib(b, "SwapCached", 0);
 	show_kib(b, "Active", m.user_pages);
 	show_kib(b, "Inactive", 0);
+	show_kib(b, "Unevictable", locked);
+	show_kib(b, "Mlocked", locked);
 	show_kib(b, "SwapTotal", 0);
 	show_kib(b, "SwapFree", 0);
 	show_kib(b, "Dirty", 0);
@@ -59,6 +63,8 @@ static int show_meminfo(struct text_buffer *b, void *)
 	show_kib(b, "Slab", m.slab_pages);
 	show_kib(b, "SReclaimable", reclaimable);
 	show_kib(b, "SUnreclaim", m.slab_pages - reclaimable);
+	show_kib(b, "CommitLimit", limit);
+	show_kib(b, "Committed_AS", promised);
 	show_kib(b, "KernelMemory", m.kernel_pages);
 	show_kib(b, "NucleusMemory", m.nucleus_pages);
 	return 0;
@@ -328,11 +334,6 @@ void proc_system_register(void)
 		 .mode = 0444,
 		 .show = show_text,
 		 .arg = "256"},
-		{.component = &component_procfs,
-		 .name = "sys/vm/overcommit_memory",
-		 .mode = 0444,
-		 .show = show_text,
-		 .arg = "1"},
 		{.component = &component_procfs,
 		 .name = "sys/vm/drop_caches",
 		 .mode = 0200,

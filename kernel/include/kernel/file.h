@@ -115,6 +115,8 @@ void file_put(struct file *f); /* the last one releases; may sleep; no spinlock 
 /* A regular file in memory without a name (shared anonymous memory, memfd), O_RDWR, of that size. One reference.
  * kernel/fs/tmpfs. */
 [[nodiscard]] int file_create_memory(const char *label, uint64_t size, struct file **out);
+/* A hole in a regular file (fallocate(2)). -ESPIPE, -EISDIR, -ENODEV, -EOPNOTSUPP, -EPERM if sealed. May sleep. */
+[[nodiscard]] int file_punch(struct file *f, uint64_t offset, uint64_t length);
 /* Opens by path for the kernel itself (exec). */
 [[nodiscard]] int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file **out);
 /* Opens what path names, following no more links; permissions as the current process's. */

@@ -25,8 +25,10 @@ struct thread {
 	struct component *component; /* home component: carries the right to elevate, pays for allocations */
 	struct guard *guards;	     /* innermost first */
 	bool storm;		     /* nothing but faults: it ends */
-	bool stack_freed;	     /* the reaper's */
-	bool interruptible;	     /* parked so that a signal wakes it; atomic */
+	bool fail_paused;
+	bool stack_freed;   /* the reaper's */
+	uint32_t fail_nth;  /* which request for memory fails: kernel/fail.h */
+	bool interruptible; /* parked so that a signal wakes it; atomic */
 	uint32_t tid;
 	uint32_t reliefs_seen; /* page_relieve_nucleus: of all that gave memory back */
 	uint32_t held_count;   /* locks held; those beyond HELD_LOCKS_MAX are counted only */

@@ -46,6 +46,10 @@ size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n);
  */
 [[nodiscard]] int vm_fault(struct vm_space *s, uint64_t address, uint32_t fault_bits);
 
+/* What was promised to programs and how much may be (overcommit_memory 2), in pages; /proc/sys/vm. */
+void vm_commit_stats(uint64_t *limit_pages, uint64_t *promised_pages);
+void vm_register_knobs(void);
+
 struct vm_stats {
 	uint64_t virtual_bytes, resident_pages, data_bytes, stack_bytes, text_bytes, locked_pages;
 	uint64_t peak_bytes, peak_pages;   /* the most that virtual_bytes and resident_pages were */
@@ -66,6 +70,8 @@ struct vm_area_info {
 	const char *label;
 };
 int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a), void *ctx);
+/* Pages of all spaces that are locked in memory (mlock(2)) and there. */
+uint64_t vm_locked_pages(void);
 
 /* For a core dump: the first page from va on that has content, copied to `to`; its address, or end when there is none.
  * Pages that nobody has touched have none, but in areas of files. May sleep. */
