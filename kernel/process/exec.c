@@ -13,6 +13,7 @@
 #include <abi/fcntl.h>
 #include <arch/gates.h>
 #include <arch/signal.h>
+#include <kernel/fail.h>
 #include <kernel/fault_point.h>
 #include <kernel/guard.h>
 #include <kernel/log.h>
@@ -324,6 +325,7 @@ static int get_ready(struct exec *e)
 	 */
 	if (file_table_unshare_current() != 0)
 		process_group_exit(SIGKILL);
+	fail_arm(0);
 	return 0;
 }
 

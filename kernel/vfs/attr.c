@@ -295,8 +295,10 @@ static int allocate_inode(struct inode *i, uint32_t mode, uint64_t offset, uint6
 	int error = (writes && (i->seals & F_SEALS_WRITE)) || (grows && (i->seals & F_SEAL_GROW)) ? -EPERM : 0;
 	if (error == 0)
 		error = guard_run(inode_component(i), i->ops->allocate(i, mode, offset, length));
-	if (error == 0)
+	if (error == 0) {
 		inode_touch(i, ATTR_MTIME);
+		inode_drop_privilege(i);
+	}
 	mutex_unlock(&i->lock);
 	return error;
 }

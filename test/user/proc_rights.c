@@ -44,6 +44,8 @@ static const struct {
 	{"sys/fs/file-max", 0644},
 	{"sys/fs/nr_open", 0644},
 	{"sys/fs/pipe-max-size", 0644},
+	{"sys/fs/pipe-user-pages-hard", 0644},
+	{"sys/fs/pipe-user-pages-soft", 0644},
 	{"sys/fs/protected_fifos", 0600},
 	{"sys/fs/protected_hardlinks", 0600},
 	{"sys/fs/protected_regular", 0600},
@@ -54,8 +56,11 @@ static const struct {
 	{"sys/kernel/domainname", 0644},
 	{"sys/kernel/hostname", 0644},
 	{"sys/vm/drop_caches", 0200},
+	{"sys/vm/admin_reserve_kbytes", 0644},
+	{"sys/vm/overcommit_kbytes", 0644},
 	{"sys/vm/overcommit_memory", 0644},
 	{"sys/vm/overcommit_ratio", 0644},
+	{"sys/vm/user_reserve_kbytes", 0644},
 };
 
 /* What a file may be, besides readable by all. */

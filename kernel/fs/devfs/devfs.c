@@ -116,7 +116,14 @@ int chrdev_register(const char *name, uint32_t major, uint32_t minor, uint32_t m
 		return -EEXIST;
 	}
 	struct make_request r = {.mode = S_IFCHR | mode, .rdev = make_dev(major, minor)};
-	return change_node(name, &r);
+	int error = change_node(name, &r);
+	if (error != 0) {
+		mutex_lock(&table_lock);
+		list_remove(&d->link);
+		mutex_unlock(&table_lock);
+		kfree(d);
+	}
+	return error;
 }
 
 void chrdev_unregister(uint32_t major, uint32_t minor)
