@@ -137,6 +137,7 @@ static const struct {
 	{"stat", 0444, ALL},
 	{"statm", 0444, ALL},
 	{"status", 0444, ALL},
+	{"fail-nth", 0644, ALL},
 	{"comm", 0644, ALL},
 	{"cmdline", 0444, ALL},
 	{"environ", 0400, INSPECTOR},
