@@ -233,7 +233,8 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 		return syscall_refuse_flags(NR_msync, (uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC));
 	if ((start & (PAGE_SIZE - 1)) || ((flags & MS_ASYNC) && (flags & MS_SYNC)))
 		return -EINVAL;
-	if (bad_range(start, &bytes))
+	bytes = align_up(length, PAGE_SIZE);
+	if (start + bytes < start)
 		return -ENOMEM;
 	for (uint64_t at = start, end = start + bytes; at < end;) {
 		struct file *file = nullptr;

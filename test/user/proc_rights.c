@@ -50,6 +50,7 @@ static const struct {
 	{"sys/fs/protected_hardlinks", 0600},
 	{"sys/fs/protected_regular", 0600},
 	{"sys/fs/protected_symlinks", 0600},
+	{"sys/fs/suid_dumpable", 0644},
 	{"sys/kernel/core_pattern", 0644},
 	{"sys/kernel/core_uses_pid", 0644},
 	{"sys/kernel/dmesg_restrict", 0644},
