@@ -140,7 +140,7 @@ static uint64_t *word_of_pc(uint32_t handle)
 	for (unsigned i = 0; i < sizeof(struct user_regs) / 8; i++) {
 		memset(call_area(), 0, sizeof(struct user_regs));
 		call_area()[i] = IMAGE_BASE;
-		if (nucleus_regs_set(handle) == -EINVAL && (call_area()[i] = USER_END) != 0 &&
+		if (nucleus_regs_set(handle) == -EINVAL && (call_area()[i] = USER_END + 1) != 0 &&
 		    nucleus_regs_set(handle) == -EINVAL)
 			return &call_area()[i];
 	}
