@@ -57,8 +57,11 @@ static long sleep_until(int32_t clock, uint64_t when_ns)
 	long result = 0;
 	struct waiter w;
 
-	/* Whoever sets the clock wakes this queue, and the deadline is computed anew. */
-	wait_add(&clock_set_queue, &w);
+	/* Whoever sets the clock wakes this queue, and the deadline is computed anew. Other clocks are not set, and
+	 * their sleepers are left alone for as long as they allow. */
+	bool follows = clock_is_realtime(clock);
+	if (follows)
+		wait_add(&clock_set_queue, &w);
 	while (clock_read(clock, &now) == 0 && now < when_ns) {
 		if (signal_pending_current()) {
 			result = -ERESTARTSYS;
@@ -66,7 +69,8 @@ static long sleep_until(int32_t clock, uint64_t when_ns)
 		}
 		(void)thread_park_interruptible(process_slacken(clock_deadline(clock, when_ns)));
 	}
-	wait_remove(&w);
+	if (follows)
+		wait_remove(&w);
 	return result;
 }
 

@@ -380,12 +380,17 @@ static void adjustments_are_kept(void)
 	FAILS(EFAULT, syscall(SYS_adjtimex, (void *)1));
 }
 
-/* How much the date gained on the machine's clock meanwhile, at the most: the machine's is read last and first. */
+/* How far the date is ahead of the machine's clock. What comes between the two reads makes it less, so the most of many
+ * is taken. */
 static int64_t lead(void)
 {
-	int64_t date = now_ns(CLOCK_REALTIME);
+	int64_t most = INT64_MIN;
 
-	return date - now_ns(CLOCK_MONOTONIC_RAW);
+	for (int n = 0; n < 50; n++) {
+		int64_t date = now_ns(CLOCK_REALTIME), lead = date - now_ns(CLOCK_MONOTONIC_RAW);
+		most = lead > most ? lead : most;
+	}
+	return most;
 }
 
 static void the_clock_runs_as_adjusted(void)
