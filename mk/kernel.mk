@@ -128,7 +128,7 @@ layout = $$(echo $(1) | $(CLANG) -target $(KERNEL_TARGET) -E -P $(NUCLEUS_INCLUD
 	-include nucleus/layout.h -D__ASSEMBLER__=1 -x c - | tail -1 | tr -d '()')
 
 EXEMPT := test/opcodes.exempt
-CHECKS := tools/check-includes tools/check-opcodes $(EXEMPT)
+CHECKS := tools/check-includes tools/check-layers kernel/floors.txt tools/check-opcodes $(EXEMPT)
 
 # What an image's lowered half is linked from.
 link-objects = $(filter-out $(KERNEL_LIB),$(1)) --start-lib $(KERNEL_LIB) --end-lib
@@ -155,6 +155,7 @@ $(B)/$(1)-unchecked.elf: $(B)/$(1)-pass1.elf $(B)/$(1)-symtab.o
 $(B)/$(1).elf: $(B)/$(1)-unchecked.elf $$(CHECKS)
 	$$(call say,CHECK,$$@)
 	$$(Q)$$(PYTHON) tools/check-includes $$(B)
+	$$(Q)$$(PYTHON) tools/check-layers --nm $$(NM) $$(B)
 	$$(Q)$$(PYTHON) tools/check-opcodes --arch $$(ARCH) --objdump $$(OBJDUMP) --nucleus-end $$(call layout,GATES_BASE) \
 		--brackets-base $$(call layout,BRACKETS_BASE) --exempt $$(EXEMPT) $$<
 	$$(Q)cp $$< $$@
