@@ -100,37 +100,32 @@ static void nucleus_write(const char *text, size_t n)
 	}
 }
 
-/* What a process chose (a name, a line for /dev/kmsg) must not command the terminal. */
-static void write_printable(void (*write)(const char *text, size_t n), const char *text, size_t n)
+/* A record as it is printed: with its stamp, and in one piece, so that no program's output comes between. What a
+ * process chose (a name, a line for /dev/kmsg) must not command the terminal. */
+static size_t format_line(char *out, size_t size, const struct log_record *record, const char *text, const char *end)
 {
-	char escape[8];
-	size_t plain = 0;
+	size_t n = (size_t)log_format_stamp(out, size, record->ns);
 
-	for (size_t k = 0; k < n; k++) {
+	for (size_t k = 0; k < record->length; k++) {
 		if ((!log_is_control(text[k]) && (unsigned char)text[k] < 0x7f) || text[k] == '\t')
-			continue;
-		write(text + plain, k - plain);
-		write(escape, (size_t)scnprintf(escape, sizeof(escape), "\\x%02x", (unsigned char)text[k]));
-		plain = k + 1;
+			out[n++] = text[k];
+		else
+			n += (size_t)scnprintf(out + n, size - n, "\\x%02x", (unsigned char)text[k]);
 	}
-	write(text + plain, n - plain);
+	return n + (size_t)scnprintf(out + n, size - n, "%s", end);
 }
 
-static void print_record(const struct log_record *record, const char *text)
+static void print_record(const struct log_record *record, const char *text) REQUIRES(console_lock)
 {
+	constexpr size_t STAMP_MAX = 40, ESCAPE_BYTES = 4;
+	static char line[STAMP_MAX + LOG_TEXT_MAX * ESCAPE_BYTES + sizeof("\r\n")] GUARDED_BY(&console_lock);
 	auto write = console_write != nullptr ? console_write : nucleus_write;
-	char stamp[40];
-	int n = log_format_stamp(stamp, sizeof(stamp), record->ns);
+	size_t n = format_line(line, sizeof(line), record, text, write == nucleus_write ? "\r\n" : "\n");
 
 	/* The nucleus's words come first, and whole. */
 	while (nucleus_log_show() > 0)
 		;
-	write(stamp, (size_t)n);
-	write_printable(write, text, record->length);
-	if (write == nucleus_write)
-		write("\r\n", 2);
-	else
-		write("\n", 1);
+	write(line, n);
 }
 
 static bool console_pending(void) NO_THREAD_SAFETY

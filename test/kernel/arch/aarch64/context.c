@@ -65,7 +65,9 @@ static void registers_are_forced(void)
 
 static void bad_registers(void)
 {
-	static const uint64_t bad[] = {USER_END, 1ull << 48, UINT64_MAX, IMAGE_BASE, GATES_BASE, 0xfffeffffffffffff};
+	/* A call in the last word of a process returns to USER_END itself. */
+	static const uint64_t bad[] = {USER_END + 4, 1ull << 48, UINT64_MAX,
+				       IMAGE_BASE,   GATES_BASE, 0xfffeffffffffffff};
 	struct thread *t = thread_that_ends();
 	uint32_t h = handle_of(t);
 
