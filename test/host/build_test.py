@@ -40,6 +40,7 @@ GOOD = {
     "nucleus/mmu/one.c": "#include <lib/add.h>\n#include \"private.h\"\nextern char nucleus_end[];\nvoid nucleus_entry(void);\n"
                          "int nucleus_private(void) { return add(1, *nucleus_end); }\n"
                          "void nucleus_entry(void) { nucleus_private(); }\n",
+    "kernel/floors.txt": "base kernel/core/\nprocess kernel/process/\n",
     "kernel/include/kernel/two.h": "int kernel_two(void);\n",
     "kernel/core/two.c": "#include <kernel/two.h>\n#include <lib/add.h>\n#include <nucleus/layout.h>\n"
                          "int kernel_two(void) { return add(2, 2); }\n",
@@ -70,6 +71,9 @@ VARIANTS = [
      ".stray"),
     ("privileged instruction in the kernel",
      {"kernel/core/x.c": "void x(void);\nvoid x(void) { __asm__ volatile(\"cli\"); }\n"}, "privileged instruction outside a bracket"),
+    ("a climb to a higher floor", {"kernel/core/x.c": "int above(void);\nint x(void);\nint x(void) { return above(); }\n",
+                                   "kernel/process/y.c": "int above(void);\nint above(void) { return 1; }\n"},
+     "kernel/core/x.c (base) climbs to kernel/process/y.c (process) for above"),
     ("the date in the image", {"kernel/core/x.c": "const char *x = __DATE__;\n"}, "date-time"),
 ]
 
