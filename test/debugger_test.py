@@ -35,7 +35,7 @@ STOPS = [
     ("process_event", "a process's fault", ["process_event", "upcall_event"]),
 ]
 # What lowered-backtrace must show in the nucleus call.
-CALLER = re.compile(r"#0 +\S+ in nucleus_call_gate at \./kernel/arch/.*\n(?:#\d+ .*\n)*#\d+ +\S+ in init_main at .*\n#\d+ +\S+ in kernel_thread_main at "
+CALLER = re.compile(r"#0 +\S+ in nucleus_call_gate at \./kernel/arch/.*\n(?:#\d+ .*\n)*#\d+ +\S+ in init_main at .*\n#\d+ +\S+ in thread_main at "
                     r"\./kernel/core/thread.c:\d+\n(?!#)")
 FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]+ in )?(\S+) \(", re.MULTILINE)
 
@@ -118,7 +118,7 @@ def main():
         wrong = reason or complaint(text, name, wanted)
         failed |= bool(wrong)
         print(f"{'not ok' if wrong else 'ok'} {number} - {name}: {what}" + (f"\n# {wrong}" if wrong else ""), flush=True)
-    caller = reason or not CALLER.search(text) and "lowered-backtrace does not lead from nucleus_call_gate to kernel_thread_main"
+    caller = reason or not CALLER.search(text) and "lowered-backtrace does not lead from nucleus_call_gate to thread_main"
     failed |= bool(caller)
     print(f"{'not ok' if caller else 'ok'} {len(STOPS) + 1} - who made the nucleus call" + (f"\n# {caller}" if caller else ""), flush=True)
     if failed:
