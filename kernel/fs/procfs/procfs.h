@@ -94,7 +94,7 @@ long fd_readlink(struct inode *i, char *out, size_t size);
 [[nodiscard]] int fd_follow(struct inode *i, struct path *out);
 [[nodiscard]] int fdinfo_show(struct text_buffer *b, struct inode *i);
 bool pid_valid(const struct proc_inode *p);
-/* The serial number of the space that a file about a process's memory is opened for now (0: it has none any more).
+/* The serial number of the space that a file about a process's memory is being opened for (0: it has none any more).
  * -EACCES: the caller may not look into it; -ESRCH. */
 [[nodiscard]] int proc_space_open(const struct proc_inode *p, uint64_t *serial);
 /* The process's space with a reference if it is still that one, else nullptr. */
