@@ -318,14 +318,11 @@ static long adjust(uint32_t number, user_addr at)
 		return result;
 	spin_lock(&lock);
 	if (t.modes & ADJ_ADJTIME) {
-		int64_t left = a.slew_us + a.slewing_us;
+		/* What this second makes up for is no longer part of it, and is not taken back. */
+		int64_t left = a.slew_us;
 
-		if (!(t.modes & ADJ_NANO)) {
-			/* What this second makes up for already is taken back with the rest. */
+		if (!(t.modes & ADJ_NANO))
 			a.slew_us = clamp(t.offset, -INT64_MAX / 2000, INT64_MAX / 2000);
-			a.slewing_us = 0;
-			set_rate();
-		}
 		t.offset = left;
 	} else if (t.modes != 0) {
 		change(&t);
