@@ -9,6 +9,7 @@
 #include "absent.h"
 #include "core.h"
 
+#include <abi/errno_limits.h>
 #include <kernel/log.h>
 #include <kernel/syscall.h>
 #include <kernel/text.h>
@@ -84,15 +85,26 @@ static const char *name_of(uint32_t number)
 	return "?";
 }
 
+long syscall_value(long value)
+{
+	thread_current()->value_result = value <= -ERRNO_OWN && value >= -ERRNO_LAST;
+	return value;
+}
+
 /*
  * What gates.S asks before a result of -ERRNO_OWN and below leaves: its register must not reach the process as it is.
  * The codes that make a call again are resolved by process_deliver_pending, which the thread is sent to: who ended the
- * sleep may have taken its signal to another thread, and then nobody else does. Any other number is a bug.
+ * sleep may have taken its signal to another thread, and then nobody else does. So are the numbers that syscall_value()
+ * let through, so that it forgets the call. Any other number is a bug.
  */
 long syscall_own_code(long result)
 {
 	uint32_t self = thread_page_current()->handle;
 
+	if (thread_current()->value_result) {
+		(void)nucleus_thread_kick(self);
+		return result;
+	}
 	switch (-result) {
 	case ERESTARTSYS:
 	case ERESTARTNOINTR:

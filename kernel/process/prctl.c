@@ -147,7 +147,7 @@ static long get_number(int option, uint64_t a, uint64_t others)
 	case PR_GET_KEEPCAPS: return (p->cred.securebits & SECURE_KEEP_CAPS) != 0;
 	case PR_GET_SECUREBITS: return p->cred.securebits;
 	case PR_GET_NO_NEW_PRIVS: return a != 0 || others != 0 ? -EINVAL : p->cred.no_new_privs;
-	case PR_GET_TIMERSLACK: return (long)s->timer_slack_ns;
+	case PR_GET_TIMERSLACK: return syscall_value((long)s->timer_slack_ns);
 	case PR_CAPBSET_READ: return a > CAP_LAST ? -EINVAL : (long)(p->cred.cap_bounding >> a & 1);
 	case PR_GET_TIMING:
 	case PR_GET_SECCOMP: return 0;

@@ -173,6 +173,12 @@ void process_deliver_pending(void)
 
 	FAULT_POINT(signal_pending);
 	fetch_regs(&d.regs);
+	if (thread_current()->value_result) {
+		/* What the call returned is no wish to be called again. */
+		thread_current()->value_result = false;
+		arch_regs_leave_syscall(&d.regs);
+		store_regs(&d.regs);
+	}
 	while (signal_pending_current()) {
 		if (!deliver_one(&d))
 			break;

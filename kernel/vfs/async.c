@@ -10,6 +10,7 @@
 #include <abi/poll.h>
 #include <kernel/process.h>
 #include <kernel/signal.h>
+#include <kernel/syscall.h>
 
 /* Guards owners and lists. Signals are sent under it. */
 static struct mutex async_lock = MUTEX_INIT(async_lock, RANK_ASYNC);
@@ -206,7 +207,7 @@ long async_command(struct file *f, uint32_t command, uint64_t arg)
 		if (id == INT32_MIN)
 			return -EINVAL;
 		return set_owner(f, id < 0 ? SIGNAL_OWNER_GROUP : SIGNAL_OWNER_PROCESS, (uint32_t)(id < 0 ? -id : id));
-	case F_GETOWN: ex = get_owner(f); return ex.type == SIGNAL_OWNER_GROUP ? -ex.pid : ex.pid;
+	case F_GETOWN: ex = get_owner(f); return syscall_value(ex.type == SIGNAL_OWNER_GROUP ? -ex.pid : ex.pid);
 	case F_SETOWN_EX: return set_owner_ex(f, USER_ADDR(arg));
 	case F_GETOWN_EX: ex = get_owner(f); return put_user(USER_ADDR(arg), ex);
 	case F_SETSIG: return set_signal(f, arg);

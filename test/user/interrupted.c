@@ -17,11 +17,13 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -620,5 +622,47 @@ static void ignored_signals_end_no_sleep(void)
 	try_all(IGNORED);
 }
 
+/* Some results are numbers of the program's own choosing: those that look like the kernel's codes for calls to be made
+ * again are delivered like any others, and no bug, with and without a signal on the way. */
+static void values_that_look_like_codes(void)
+{
+	static const long values[] = {-1, -511, -512, -513, -514, -516, -520, -4095, -4096};
+
+	handle(SIGALRM, on_finish, SA_RESTART);
+	for (size_t n = 0; n < sizeof(values) / sizeof(*values); n++) {
+		long wanted = values[n], result;
+
+		OK(prctl(PR_SET_TIMERSLACK, wanted));
+		OK(setitimer(ITIMER_REAL, &(struct itimerval){{0, 500}, {0, 500}}, nullptr));
+		for (int k = 0; k < 200; k++) {
+			errno = 0;
+			result = syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0);
+			EQUAL(result == -1 ? -errno : result, wanted);
+		}
+		OK(setitimer(ITIMER_REAL, &(struct itimerval){}, nullptr));
+	}
+}
+
+/* So is the owner of a file: a group, as a negative number. */
+static void groups_that_look_like_codes(void)
+{
+	pid_t child;
+
+	do {
+		child = CHILD(if (getpid() >= 512) pause());
+		if (child < 512)
+			EXITS(child, 0);
+	} while (child < 512);
+	if (child > 4095)
+		ktap_skip("the ids that look so are past");
+	OK(setpgid(child, child));
+	OK(pipe(ends));
+	OK(fcntl(ends[0], F_SETOWN, -child));
+	FAILS(child, syscall(SYS_fcntl, ends[0], F_GETOWN));
+	OK(kill(child, SIGKILL));
+	DIES(child, SIGKILL);
+}
+
 KTAP_MAIN(CASE(a_handler_ends_every_sleep), CASE(some_calls_are_made_again_after_a_handler),
-	  CASE(a_stop_ends_few_sleeps), CASE(ignored_signals_end_no_sleep))
+	  CASE(a_stop_ends_few_sleeps), CASE(ignored_signals_end_no_sleep), CASE(values_that_look_like_codes),
+	  CASE(groups_that_look_like_codes))

@@ -27,6 +27,10 @@ struct syscall_entry {
 /* Counts a refused flag or option for /proc/syscalls and returns -EINVAL. */
 long syscall_refuse_flags(uint32_t number, uint64_t flags);
 
+/* For a call whose result is a number of the process's own choosing (a timer slack, a group's id): what looks like one
+ * of the kernel's codes reaches the process all the same. The call returns it at once. */
+long syscall_value(long value);
+
 /* A result of -ERRNO_OWN and below, on its way out (gates.S): what its register may hold until signals are delivered.
  */
 long syscall_own_code(long result);

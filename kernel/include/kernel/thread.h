@@ -26,6 +26,7 @@ struct thread {
 	struct guard *guards;	     /* innermost first */
 	bool storm;		     /* nothing but faults: it ends */
 	bool fail_paused;
+	bool value_result;  /* its system call ends with a number that only looks like a code: syscall_value() */
 	bool stack_freed;   /* the reaper's */
 	uint32_t fail_nth;  /* which request for memory fails: kernel/fail.h */
 	bool interruptible; /* parked so that a signal wakes it; atomic */
