@@ -64,7 +64,9 @@ static int copy_resources(struct process *child, struct process *p, uint64_t fla
 
 	FAULT_POINT(clone_fs);
 	if (flags & CLONE_FS) {
-		fs_context_get(p->fs);
+		error = fs_context_join(p->fs);
+		if (error != 0)
+			return error;
 		child->fs = p->fs;
 	} else if ((error = fs_context_clone(p->fs, &child->fs)) != 0) {
 		return error;
@@ -111,7 +113,7 @@ static void drop_resources(struct process *child)
 	file_table_put(files);
 	child->fs = nullptr;
 	if (fs != nullptr)
-		fs_context_put(fs);
+		fs_context_leave(fs);
 	child->exe = nullptr;
 	if (exe != nullptr)
 		exe_end(exe);
@@ -579,7 +581,7 @@ static long sys_unshare(uint64_t flags)
 		fs = old;
 	}
 	if (fs != nullptr)
-		fs_context_put(fs);
+		fs_context_leave(fs);
 	return error;
 }
 SYSCALL(unshare);

@@ -75,7 +75,8 @@ static bool take_file_ids(struct credentials *c, const struct file *f)
 	return user || group;
 }
 
-bool credentials_exec(struct credentials *c, const struct credentials *old, const struct file *f, uint32_t *personality)
+bool credentials_exec(struct credentials *c, const struct credentials *old, const struct file *f, bool watched,
+		      uint32_t *personality)
 {
 	bool effective = false;
 
@@ -88,10 +89,13 @@ bool credentials_exec(struct credentials *c, const struct credentials *old, cons
 		effective = c->euid == 0;
 	}
 	bool other_ids = c->euid != old->uid || c->egid != old->gid;
-	/* Nobody gains who promised not to; who may set ids keeps those that he has set. */
-	if (c->no_new_privs && (other_ids || (c->cap_permitted & ~old->cap_permitted))) {
-		c->euid = c->uid;
-		c->egid = c->gid;
+	/* Nobody gains who promised not to, or whom others have a hold on; in the second case who may set ids keeps
+	 * those of the file. */
+	if ((c->no_new_privs || watched) && (other_ids || (c->cap_permitted & ~old->cap_permitted))) {
+		if (c->no_new_privs || !(old->cap_effective & CAP_BIT(CAP_SETUID))) {
+			c->euid = c->uid;
+			c->egid = c->gid;
+		}
 		c->cap_permitted &= old->cap_permitted;
 	}
 	c->suid = c->fsuid = c->euid;

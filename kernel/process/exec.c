@@ -46,7 +46,11 @@ static void exec_free(struct exec *e)
 	struct vm_space *space = e->space;
 	struct signal_state *handlers = e->handlers;
 	struct path path = e->path;
+	struct fs_context *held_fs = e->held_fs;
 
+	e->held_fs = nullptr;
+	if (held_fs != nullptr)
+		fs_context_release(held_fs);
 	e->path = (struct path){};
 	if (path.dentry != nullptr)
 		path_put(&path);
@@ -199,7 +203,10 @@ static int build(struct exec *e)
 	e->unreadable = inode_permission(e->file->inode, R_OK, false) != 0;
 	FAULT_POINT(exec_credentials);
 	e->personality = p->personality;
-	e->secure = credentials_exec(&e->cred, &p->cred, e->file, &e->personality);
+	/* Whoever shares the working directory could lead a program with more rights than his astray. */
+	if (fs_context_hold(p->fs))
+		e->held_fs = p->fs;
+	e->secure = credentials_exec(&e->cred, &p->cred, e->file, e->held_fs == nullptr, &e->personality);
 	e->randomise = !(e->personality & PERSONALITY_NO_RANDOMISE);
 	error = vm_space_create(&e->space);
 	if (error == 0)

@@ -62,6 +62,7 @@ struct exec {
 	struct vm_exec_info info;
 	struct signal_state *handlers; /* if those there are have to be copied */
 	struct path path;	       /* while the program is opened */
+	struct fs_context *held_fs;    /* nobody else has it */
 };
 
 /* Maps program and interpreter into e->space. -ENOEXEC, -ENOMEM, -ELIBBAD… */

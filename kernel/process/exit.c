@@ -296,7 +296,7 @@ static void give_fs_back(struct process *p, struct thread *t)
 	FAULT_POINT(exit_fs);
 	struct fs_context *fs = TAKE(p, process_thread_of(t), fs, "working directory");
 	if (fs != nullptr)
-		fs_context_put(fs);
+		fs_context_leave(fs);
 }
 
 static void give_program_back(struct process *p, struct thread *t)

@@ -82,9 +82,10 @@ void credentials_fsuid_changed(struct credentials *c, uint32_t old);
 bool credentials_hide(const struct credentials *c, const struct credentials *old);
 /* p, whose lock is held and whose thread the caller is, was `old` before. */
 void credentials_after_change(struct process *p, const struct credentials *old);
-/* What the program f makes of old, and of the personality. True: it must not trust its environment (AT_SECURE). */
+/* What the program f makes of old, and of the personality; watched: another process shares what it rests on. True: it
+ * must not trust its environment (AT_SECURE). */
 [[nodiscard]] bool credentials_exec(struct credentials *c, const struct credentials *old, const struct file *f,
-				    uint32_t *personality);
+				    bool watched, uint32_t *personality);
 void credentials_exec_secure(struct process *p); /* such a program is now that of the current process; lock held */
 
 /* --- groups.c --- */

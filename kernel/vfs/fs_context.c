@@ -11,8 +11,9 @@
 extern uint32_t rename_count; /* dentry.c */
 
 struct fs_context {
-	uint32_t refs;
+	uint32_t refs; /* of processes, of who holds it, of readers of /proc */
 	struct spinlock lock;
+	uint32_t processes GUARDED_BY(&lock), holds GUARDED_BY(&lock);
 	struct path root GUARDED_BY(&lock);
 	struct path cwd GUARDED_BY(&lock);
 	uint32_t umask; /* one word: read and written whole */
@@ -27,6 +28,7 @@ static struct fs_context *context_new(struct path root, struct path cwd, uint32_
 	c->refs = 1;
 	spin_init(&c->lock, RANK_FS_CONTEXT);
 	spin_lock(&c->lock);
+	c->processes = 1;
 	c->root = root;
 	c->cwd = cwd;
 	spin_unlock(&c->lock);
@@ -76,6 +78,47 @@ void fs_context_put(struct fs_context *c)
 	path_put(&root);
 	path_put(&cwd);
 	kfree(c);
+}
+
+int fs_context_join(struct fs_context *c)
+{
+	spin_lock(&c->lock);
+	bool held = c->holds > 0;
+	if (!held)
+		c->processes++;
+	spin_unlock(&c->lock);
+	if (held)
+		return -EAGAIN;
+	fs_context_get(c);
+	return 0;
+}
+
+void fs_context_leave(struct fs_context *c)
+{
+	spin_lock(&c->lock);
+	c->processes--;
+	spin_unlock(&c->lock);
+	fs_context_put(c);
+}
+
+bool fs_context_hold(struct fs_context *c)
+{
+	spin_lock(&c->lock);
+	bool alone = c->processes == 1;
+	if (alone)
+		c->holds++;
+	spin_unlock(&c->lock);
+	if (alone)
+		fs_context_get(c);
+	return alone;
+}
+
+void fs_context_release(struct fs_context *c)
+{
+	spin_lock(&c->lock);
+	c->holds--;
+	spin_unlock(&c->lock);
+	fs_context_put(c);
 }
 
 void fs_context_paths(struct fs_context *c, struct path *root, struct path *cwd)

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Limits and rights that a program meets when it is executed or runs too long: RLIMIT_CPU, programs
- * that may be executed and not read, programs that are open for writing.
+ * that may be executed and not read, programs that are open for writing, set-id programs and who shares with them.
  */
 #include "ktap.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,15 +95,63 @@ static void programs_open_for_writing(void)
 	OK(close(OK(open("program", O_WRONLY))));
 }
 
+/* Runs the set-user-id program as 1000: the user id that it finds itself with. */
+static int effective_id(void)
+{
+	int status;
+	pid_t child = CHILD({
+		OK(setgid(1000));
+		OK(setuid(1000));
+		execl("set/program", "program", "@euid", nullptr);
+		_exit(1);
+	});
+
+	EQUAL(OK(waitpid(child, &status, 0)), child);
+	CHECK(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* A set-id program must not have a working directory that somebody else can change under it. */
+static void set_id_and_a_shared_directory(void)
+{
+	ktap_enter_dir();
+	OK(chmod(".", 0755));
+	OK(mkdir("set", 0755));
+	OK(mount("set", "set", "tmpfs", 0, "mode=755"));
+	copy_self("set/program", 04755);
+	EQUAL(effective_id(), 20);
+	pid_t sharer = OK((pid_t)syscall(SYS_clone, CLONE_FS | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+	if (sharer == 0) {
+		pause();
+		_exit(1);
+	}
+	/* Who is forked here has a directory of his own. */
+	EQUAL(effective_id(), 20);
+	pid_t child = OK((pid_t)syscall(SYS_clone, CLONE_FS | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+	if (child == 0) {
+		OK(setgid(1000));
+		OK(setuid(1000));
+		execl("set/program", "program", "@euid", nullptr);
+		_exit(1);
+	}
+	EXITS(child, 21);
+	OK(kill(sharer, SIGKILL));
+	OK(waitpid(sharer, nullptr, 0));
+	OK(umount("set"));
+}
+
 static const struct ktap_case cases[] = {
 	CASE(cpu_time_limit),
 	CASE(execute_only_programs),
 	CASE(programs_open_for_writing),
+	CASE(set_id_and_a_shared_directory),
 };
 
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "@dumpable") == 0)
 		return 20 + prctl(PR_GET_DUMPABLE);
+	if (argc > 1 && strcmp(argv[1], "@euid") == 0)
+		return geteuid() == 0 ? 20 : 21;
 	return ktap_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));
 }
