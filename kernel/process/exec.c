@@ -401,6 +401,10 @@ static int prepare(struct exec *e, const struct exec_request *r)
 	int error = set_exec_name(e, r->dirfd, r->path, &empty);
 
 	FAULT_POINT(exec_name);
+	/* Arguments that cannot be read are told before a program that is not there. */
+	if (error == 0)
+		error = add_strings(e, r->argv, r->envp);
+	FAULT_POINT(exec_strings);
 	if (error == 0)
 		error = path_lookup_user(r->dirfd, r->path,
 					 (r->flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
@@ -412,9 +416,6 @@ static int prepare(struct exec *e, const struct exec_request *r)
 	}
 	FAULT_POINT(exec_path);
 	error = file_open_exec(&e->path, &e->file);
-	if (error == 0)
-		error = add_strings(e, r->argv, r->envp);
-	FAULT_POINT(exec_strings);
 	return error == 0 ? get_ready(e) : error;
 }
 

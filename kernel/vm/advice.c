@@ -133,6 +133,32 @@ static long remove_range(struct vm_space *s, uint64_t start, uint64_t bytes)
 	return hole ? -ENOMEM : 0;
 }
 
+/* MADV_POPULATE_*: area by area, with the rights that each asked for, not those that come with them. */
+static long populate_range(struct vm_space *s, uint64_t start, uint64_t bytes, bool write)
+{
+	uint64_t end = start + bytes;
+
+	if (!range_is_user(start, bytes))
+		return -ENOMEM;
+	for (uint64_t at = start, next; at < end; at = next) {
+		read_lock(&s->lock);
+		struct vm_area *a = area_find(s, at);
+		bool there = a && area_start(a) <= at;
+		bool allowed = there && !a->special && (a->prot & (write ? PROT_WRITE : PROT_READ));
+		next = there ? MIN(area_end(a), end) : end;
+		read_unlock(&s->lock);
+		if (!allowed)
+			return there ? -EINVAL : -ENOMEM;
+		int error = vm_populate(s, at, next, write);
+		if (error)
+			return error == -EACCES	  ? -EINVAL
+			       : error == -EFAULT ? -ENOMEM
+			       : error == -EIO	  ? -EFAULT
+						  : error;
+	}
+	return 0;
+}
+
 static long sys_madvise(unsigned long start, unsigned long length, int advice_)
 {
 	struct vm_space *s = vm_current();
@@ -150,11 +176,7 @@ static long sys_madvise(unsigned long start, unsigned long length, int advice_)
 	case MADV_COLD:
 	case MADV_PAGEOUT: break;
 	case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE:
-		if (!range_is_user(start, bytes))
-			return -ENOMEM;
-		int error = vm_populate(s, start, start + bytes, advice == MADV_POPULATE_WRITE);
-		return error == -EACCES ? -EINVAL : error == -EFAULT ? -ENOMEM : error == -EIO ? -EFAULT : error;
+	case MADV_POPULATE_WRITE: return populate_range(s, start, bytes, advice == MADV_POPULATE_WRITE);
 	default:
 		if (!advice_flags(advice, &set, &clear))
 			return syscall_refuse_flags(NR_madvise, advice);

@@ -109,6 +109,8 @@ static void names(void)
 		ROW(EINVAL, mknodat, CLOSED, NOWHERE, 0170000, 0), ROW(EBADF, openat, CLOSED, AT(good), -1),
 		ROW(ENOTDIR, openat, file, AT(good), -1),
 		ROW(ENOTDIR, openat, AT_FDCWD, AT(up), O_RDWR | O_CREAT, 0600),
+		ROW(EFAULT, execve, AT(none), NOWHERE, 0), ROW(EFAULT, execve, AT(none), 0, NOWHERE),
+		ROW(ENOENT, execve, AT(none), 0, 0), ROW(EFAULT, execve, NOWHERE, NOWHERE, 0),
 		ROW(EFAULT, utimensat, CLOSED, NOWHERE, NOWHERE, -1), ROW(EINVAL, utimensat, CLOSED, NOWHERE, 0, -1),
 		ROW(EFAULT, utimensat, AT_FDCWD, 0, 0, 0), ROW(EINVAL, utimensat, file, 0, 0, AT_SYMLINK_NOFOLLOW),
 		ROW(0, utimensat, CLOSED, NOWHERE, AT(((struct timespec[2]){{0, UTIME_OMIT}, {0, UTIME_OMIT}})), -1));

@@ -191,4 +191,29 @@ static void futex_words_without_memory(void)
 	FAILS(EFAULT, syscall(SYS_futex, at, FUTEX_WAKE, 1, nullptr, nullptr, 0));
 }
 
-KTAP_MAIN(CASE(each_right), CASE(kill_while_pages_vanish), CASE(futex_words_without_memory))
+/* Populating asks for the right by name: what may be written may be read, but does not say so. */
+static void populating_needs_its_right(void)
+{
+	enum { POPULATE_READ = 22, POPULATE_WRITE = 23 };
+	static const struct {
+		int rights, read, write;
+	} rows[] = {{PROT_READ, 0, EINVAL},
+		    {PROT_WRITE, EINVAL, 0},
+		    {PROT_READ | PROT_WRITE, 0, 0},
+		    {PROT_EXEC, EINVAL, EINVAL},
+		    {PROT_NONE, EINVAL, EINVAL}};
+
+	for (size_t n = 0; n < sizeof(rows) / sizeof(*rows); n++) {
+		char *at = OK(mmap(nullptr, PAGE, rows[n].rights, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+		errno = 0;
+		(void)!madvise(at, PAGE, POPULATE_READ);
+		EQUAL(errno, rows[n].read);
+		errno = 0;
+		(void)!madvise(at, PAGE, POPULATE_WRITE);
+		EQUAL(errno, rows[n].write);
+	}
+}
+
+KTAP_MAIN(CASE(each_right), CASE(populating_needs_its_right), CASE(kill_while_pages_vanish),
+	  CASE(futex_words_without_memory))
