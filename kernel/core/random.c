@@ -6,15 +6,17 @@
  * the block function of the current key over the input gives the next key.
  *
  * Seeds: what the loader collected, the CPU's instruction where there is one, and timing. With
- * neither of the first two the generator counts as seeded once a thread has gathered enough timing
+ * neither of the first two the generator counts as seeded once a service has gathered enough timing
  * jitter: the time of memory walks and yields in counter ticks, one bit of credit for every
  * OVERSAMPLE samples that differ from their neighbours.
  */
 #include "chacha20.h"
 #include "core.h"
+#include "service.h"
 
 #include <arch/counter.h>
 #include <arch/random.h>
+#include <kernel/fault_point.h>
 #include <kernel/log.h>
 #include <kernel/random.h>
 #include <kernel/syscall.h>
@@ -118,11 +120,13 @@ static uint64_t jitter_sample(void)
 	return counter_read() - start;
 }
 
-static void gather_jitter(void *)
+/* After a fault it begins again: what was mixed in stays, and is counted anew. */
+static void gather_jitter(void)
 {
 	uint64_t before = 0, change = 0;
 	unsigned credit = 0;
 
+	FAULT_POINT(entropy_gather);
 	while (credit < JITTER_BITS * OVERSAMPLE) {
 		uint64_t sample = jitter_sample();
 		uint64_t new_change = sample - before;
@@ -133,7 +137,15 @@ static void gather_jitter(void *)
 		before = sample;
 		change = new_change;
 	}
+	FAULT_POINT(entropy_gathered);
 	set_seeded("timing jitter");
+}
+
+static struct service gatherer = {.name = "entropy", .component = &component_core, .loop = gather_jitter};
+
+int random_gather(void)
+{
+	return service_start(&gatherer);
 }
 
 void random_init(const struct boot_info *boot)
@@ -153,7 +165,7 @@ void random_init(const struct boot_info *boot)
 		set_seeded("the loader");
 	else if (instruction_works)
 		set_seeded("the processor");
-	else if (kthread_start(&component_core, "entropy", gather_jitter, nullptr, nullptr) < 0)
+	else if (random_gather() < 0)
 		log_error("random: no thread to gather timing jitter");
 }
 

@@ -36,7 +36,10 @@ void process_fault_landed(void)
 	bool storm = t->storm;
 
 	t->storm = false;
-	if (s->no_program || t->process->group_exit)
+	/* Its end, and with it the machine's, was ordered before. */
+	if (t->process->group_exit)
+		process_thread_end(t->process->exit_code);
+	if (s->no_program)
 		process_init_anew("its program was being replaced");
 	if (storm)
 		process_init_anew("a storm of faults");

@@ -4,8 +4,10 @@
  * its program as any process would, and then goes on in the program.
  */
 #include "internal.h"
+#include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <arch/gates.h>
+#include <kernel/clock.h>
 #include <kernel/log.h>
 #include <kernel/slab.h>
 #include <kernel/tty.h>
@@ -41,6 +43,8 @@ static const char *init_path;
 	const char *const envp[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", nullptr};
 	int error = exec_kernel(init_path, argv, envp);
 
+	if (error == -EFAULT)
+		process_init_anew("the kernel faulted while it loaded its program");
 	if (error != 0) {
 		log_error("process: cannot execute %s, the first process (error %d): name another with init= on the "
 			  "kernel command line; the machine is switched off",
@@ -62,10 +66,17 @@ static void init_main(void *arg)
 void process_init_anew(const char *why)
 {
 	enum { STARTS_MAX = 8 };
+	/* Who ran for so long does not fail for good. */
+	constexpr uint64_t CALM_NS = 200'000'000;
 	static uint32_t starts;
+	static uint64_t last_ns;
+	uint64_t now = clock_monotonic_ns();
 
-	if (++starts > STARTS_MAX) {
-		log_error("process: PID 1 cannot go on (%s) and was started anew %u times; the machine is switched off",
+	starts = now - last_ns > CALM_NS ? 1 : starts + 1;
+	last_ns = now;
+	if (starts > STARTS_MAX) {
+		log_error("process: PID 1 cannot go on (%s) and was started anew %u times in a row; the machine is "
+			  "switched off",
 			  why, STARTS_MAX);
 		log_settle();
 		(void)nucleus_power(POWER_OFF);

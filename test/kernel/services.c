@@ -7,6 +7,7 @@
 #include <kernel/guard.h>
 #include <kernel/lock.h>
 #include <kernel/log.h>
+#include <kernel/random.h>
 #include <kernel/timer.h>
 
 DECLARE_COMPONENT(core);
@@ -154,6 +155,25 @@ static void fail_a_component(void)
 	sleep_ns(MS);
 }
 
+/* It runs only where nothing else seeds the generator, and ends. */
+static void gather(void)
+{
+	EXPECT_EQ(random_gather(), 0);
+	sleep_ns(MS);
+}
+
+/* An end that comes after a fault: who waits for random numbers is served. */
+static void entropy_goes_on(void)
+{
+	uint32_t restarts = load(&component_core.restarts), threads = load(&component_core.thread_count);
+
+	fault_in(FAULT_POINT_entropy_gather, "entropy", gather);
+	fault_in(FAULT_POINT_entropy_gathered, "entropy", gather);
+	EXPECT(load(&component_core.restarts) >= restarts + 2);
+	EXPECT(WAIT_UNTIL(load(&component_core.thread_count) <= threads));
+	EXPECT(random_seeded());
+}
+
 static void each_step(void)
 {
 	fault_in(FAULT_POINT_timer_take, "timer", use_timers);
@@ -168,7 +188,8 @@ static void each_step(void)
 }
 
 KTEST_SUITE(services, KTEST("timers fire after one of them faulted", timers_go_on),
-	    KTEST("a fault at each step of the kernel's threads", each_step));
+	    KTEST("a fault at each step of the kernel's threads", each_step),
+	    KTEST("a fault while timing jitter is gathered", entropy_goes_on));
 
 #else
 

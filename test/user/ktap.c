@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 constexpr unsigned int WATCHDOG_S = 240;
@@ -54,6 +55,8 @@ static void put_line(const char *prefix, const char *format, va_list args)
 	va_start(args, format);
 	put_line("", format, args);
 	va_end(args);
+	/* On the console what comes next may bring a report of the nucleus, which writes to it at once. */
+	(void)tcdrain(STDOUT_FILENO);
 }
 
 void ktap_note(const char *format, ...)

@@ -5,7 +5,8 @@
  * Mounts the kernel's filesystems, then keeps a root login shell running on every console that the
  * kernel command line names (`console=ttyS0,115200`), reaps orphans, and answers the signals that
  * BusyBox's applets send: TERM = reboot, USR1 = halt, USR2 = power off (INT, from Ctrl-Alt-Del,
- * reboots as well).
+ * reboots as well), and QUIT, at which it starts its own program anew. A shell that runs already, since PID 1 was
+ * started anew, goes on.
  *
  * `init.run="/path arguments"` on the command line runs that program in place of the shells, with
  * its output on the first console, prints its status and powers the machine off: the way tests run.
@@ -35,6 +36,7 @@ struct console {
 	time_t started_s; /* CLOCK_MONOTONIC */
 };
 
+static const char *own_path;
 static struct init_options options;
 static struct console consoles[INIT_MAX_CONSOLES];
 static sigset_t answered;
@@ -85,6 +87,11 @@ static time_t now_s(void)
 static void console_start(struct console *console)
 {
 	console->started_s = now_s();
+	console->pid = init_find_child(console->name, nullptr);
+	if (console->pid != 0) {
+		init_say("%s: process %d goes on", console->name, console->pid);
+		return;
+	}
 	console->pid = fork();
 	if (console->pid == 0)
 		become(console->name, "/bin/sh", (char *[]){"-sh", nullptr});
@@ -148,6 +155,10 @@ static void answer(int signal)
 	case SIGINT: init_shutdown(RB_AUTOBOOT);
 	case SIGUSR1: init_shutdown(RB_HALT_SYSTEM);
 	case SIGUSR2: init_shutdown(RB_POWER_OFF);
+	case SIGQUIT:
+		execv(own_path, (char *[]){(char *)own_path, nullptr});
+		init_say("cannot run %s: %s", own_path, strerror(errno));
+		break;
 	default: break;
 	}
 }
@@ -155,8 +166,12 @@ static void answer(int signal)
 [[noreturn]] static void run_and_power_off(void)
 {
 	int status = 0;
-	pid_t pid = fork();
+	pid_t pid = init_find_child(nullptr, options.run[0]);
 
+	if (pid != 0)
+		init_say("process %d, %s, goes on", pid, options.run[0]);
+	else
+		pid = fork();
 	if (pid == 0)
 		become(options.consoles[0], options.run[0], options.run);
 	if (pid < 0)
@@ -177,8 +192,8 @@ static void answer(int signal)
 	for (;;) {
 		int unused;
 
-		answer(sigwaitinfo(&answered, nullptr));
 		reap(0, &unused);
+		answer(sigwaitinfo(&answered, nullptr));
 	}
 }
 
@@ -228,15 +243,16 @@ static void set_host_name(void)
 		close(fd);
 }
 
-int main(void)
+int main(int, char **argv)
 {
+	own_path = argv[0];
 	if (getpid() != 1) {
 		init_say("this is the first process's program; it does nothing as process %d", getpid());
 		return 1;
 	}
 	sigemptyset(&answered);
-	for (size_t i = 0; i < 5; i++)
-		sigaddset(&answered, (int[]){SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2}[i]);
+	for (size_t i = 0; i < 6; i++)
+		sigaddset(&answered, (int[]){SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2}[i]);
 	sigprocmask(SIG_BLOCK, &answered, nullptr);
 
 	ensure_streams();

@@ -33,6 +33,10 @@ void init_options_read(struct init_options *options);
 /* Mounts proc, sysfs, /dev and /tmp as far as the kernel has them, saying what failed. */
 void init_mount_all(void);
 
+/* A program that runs already since an init before this one started it, or 0: the leader of the session of the terminal
+ * `console`, or, where that is nullptr, the one that was started as `program`. */
+[[nodiscard]] pid_t init_find_child(const char *console, const char *program);
+
 /* Makes the device `name` the calling process's session's terminal and its standard streams.
  * Returns 0 or -errno. To be called in a fresh child. */
 [[nodiscard]] int init_open_console(const char *name);

@@ -32,8 +32,24 @@ struct mount_point {
 	bool required;
 };
 
+/* PID 1 may have been started anew: a second tmpfs would hide what is in the first. */
+static bool is_mounted(const char *path)
+{
+	char line[512], where[256] = "";
+	FILE *f = fopen("/proc/mounts", "re");
+
+	while (f != nullptr && strcmp(where, path) != 0 && fgets(line, sizeof(line), f) != nullptr)
+		if (sscanf(line, "%*s %255s", where) != 1)
+			where[0] = '\0';
+	if (f != nullptr)
+		fclose(f);
+	return strcmp(where, path) == 0;
+}
+
 static int try_mount(const struct mount_point *point)
 {
+	if (is_mounted(point->path))
+		return 0;
 	if (mkdir(point->path, point->mode) != 0 && errno != EEXIST)
 		return -errno;
 	if (mount(point->type, point->path, point->type, point->flags, point->data) != 0)
