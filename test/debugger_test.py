@@ -36,7 +36,7 @@ STOPS = [
 ]
 # What lowered-backtrace must show in the nucleus call.
 CALLER = re.compile(r"#0 +\S+ in nucleus_call_gate at \./kernel/arch/.*\n(?:#\d+ .*\n)*#\d+ +\S+ in init_main at .*\n#\d+ +\S+ in thread_main at "
-                    r"\./kernel/core/thread.c:\d+\n(?!#)")
+                    r"\./kernel/thread/thread.c:\d+\n(?!#)")
 FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]+ in )?(\S+) \(", re.MULTILINE)
 
 

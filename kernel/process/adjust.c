@@ -8,10 +8,10 @@
  * leap second is near, a timer looks at each second of the clock. CLOCK_MONOTONIC keeps the machine's rate.
  */
 #include "internal.h"
-#include <kernel/clock.h>
-#include <kernel/timer.h>
-#include <kernel/user.h>
-#include <kernel/vdso.h>
+#include <kernel/base/clock.h>
+#include <kernel/thread/timer.h>
+#include <kernel/vm/user.h>
+#include <kernel/vm/vdso.h>
 
 struct abi_timex {
 	uint32_t modes, padding;

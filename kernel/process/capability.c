@@ -2,7 +2,7 @@
 /* capget(2) and capset(2): capability sets of processes, versions 1 to 3 of the header (Linux
  * capabilities(7)). */
 #include "internal.h"
-#include <kernel/user.h>
+#include <kernel/vm/user.h>
 
 enum : uint32_t { VERSION_1 = 0x19980330, VERSION_2 = 0x20071026, VERSION_3 = 0x20080522 };
 struct abi_cap_header {

@@ -5,9 +5,9 @@
  * adjtimex(2): adjust.c.
  */
 #include "internal.h"
-#include <kernel/clock.h>
-#include <kernel/user.h>
-#include <kernel/wait.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/wait.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

@@ -13,11 +13,11 @@
  */
 #include "internal.h"
 #include <arch/signal.h>
-#include <kernel/fault_point.h>
-#include <kernel/guard.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
-#include <kernel/user.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

@@ -8,9 +8,9 @@
 
 #include <abi/fcntl.h>
 #include <abi/stat.h>
-#include <kernel/page.h>
-#include <kernel/slab.h>
-#include <kernel/vfs.h>
+#include <kernel/mem/page.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

@@ -2,11 +2,11 @@
 /* /proc/sys/kernel/core_pattern and core_uses_pid (core(5), "Naming of core dump files"), and what they make. */
 #include "core.h"
 
-#include <kernel/clock.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
-#include <kernel/text.h>
-#include <kernel/vfs.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <kernel/base/text.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 
 constexpr size_t PATTERN_BYTES = 128, PATH_BYTES = 4096;

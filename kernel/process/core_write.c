@@ -7,10 +7,10 @@
 #include "core.h"
 
 #include <abi/mman.h>
-#include <kernel/page.h>
-#include <kernel/slab.h>
-#include <kernel/vfs.h>
-#include <kernel/vm.h>
+#include <kernel/mem/page.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vfs/vfs.h>
+#include <kernel/vm/vm.h>
 #include <lib/core_file.h>
 #include <lib/elf.h>
 #include <lib/string.h>

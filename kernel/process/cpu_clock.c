@@ -7,7 +7,7 @@
  * A clock that was opened may be read by any thread, the timer thread among them. It holds a reference to its process.
  */
 #include "internal.h"
-#include <kernel/clock.h>
+#include <kernel/base/clock.h>
 
 enum : int32_t { WHICH_MASK = 3, WHICH_USER = 1, WHICH_FILE = 3, PER_THREAD = 4 };
 

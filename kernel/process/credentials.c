@@ -5,7 +5,7 @@
  * their own here: there are no extended attributes.
  */
 #include "internal.h"
-#include <kernel/vfs.h>
+#include <kernel/vfs/vfs.h>
 
 enum : uint32_t { SETUID_BIT = 04000, SETGID_BIT = 02000, GROUP_EXEC = 010 };
 enum : uint32_t { PERSONALITY_CLEARED = 0x0740000 }; /* of set-id programs: no randomising, zero page, exec-by-read */

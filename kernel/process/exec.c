@@ -13,13 +13,13 @@
 #include <abi/fcntl.h>
 #include <arch/gates.h>
 #include <arch/signal.h>
-#include <kernel/fail.h>
-#include <kernel/fault_point.h>
-#include <kernel/guard.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
-#include <kernel/user.h>
-#include <kernel/vfs.h>
+#include <kernel/base/fail.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
+#include <kernel/vfs/vfs.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

@@ -7,7 +7,7 @@
 #ifndef PROCESS_EXEC_H
 #define PROCESS_EXEC_H
 
-#include <kernel/process.h>
+#include <kernel/process/process.h>
 #include <lib/list.h>
 
 enum : size_t {

@@ -11,9 +11,9 @@
 #include "internal.h"
 #include <abi/fcntl.h>
 #include <arch/signal.h>
-#include <kernel/random.h>
-#include <kernel/slab.h>
-#include <kernel/vfs.h>
+#include <kernel/base/random.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/elf.h>
 #include <lib/string.h>
 #include <nucleus/layout.h>

@@ -8,8 +8,8 @@
 #include "exec.h"
 #include "internal.h"
 #include <arch/signal.h>
-#include <kernel/init.h>
-#include <kernel/random.h>
+#include <kernel/base/init.h>
+#include <kernel/base/random.h>
 #include <lib/string.h>
 #include <nucleus/layout.h>
 

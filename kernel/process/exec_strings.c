@@ -6,8 +6,8 @@
  */
 #include "exec.h"
 #include "internal.h"
-#include <kernel/slab.h>
-#include <kernel/user.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <nucleus/layout.h>
 

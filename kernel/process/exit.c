@@ -13,11 +13,11 @@
  */
 #include "core.h"
 #include "internal.h"
-#include <kernel/fault_point.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
-#include <kernel/tty.h>
-#include <kernel/user.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/tty/tty.h>
+#include <kernel/vm/user.h>
 #include <nucleus/calls.h>
 
 void process_group_exit_begin(struct process *p, int32_t status)

@@ -11,7 +11,7 @@
 #include "event.h"
 #include "internal.h"
 #include <arch/gates.h>
-#include <kernel/log.h>
+#include <kernel/base/log.h>
 
 uint32_t process_exit_losses;
 

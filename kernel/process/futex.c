@@ -10,8 +10,8 @@
  * waiter leaves only after it held that lock.
  */
 #include "internal.h"
-#include <kernel/clock.h>
-#include <kernel/user.h>
+#include <kernel/base/clock.h>
+#include <kernel/vm/user.h>
 
 enum : uint32_t { BUCKETS = 256, BITSET_ALL = UINT32_MAX };
 enum futex_operation : uint32_t {

@@ -7,7 +7,7 @@
  * left who could continue it, so when it has stopped members it gets SIGHUP and SIGCONT.
  */
 #include "internal.h"
-#include <kernel/tty.h>
+#include <kernel/tty/tty.h>
 
 bool group_orphaned_locked(uint32_t pgid, const struct process *without)
 {

@@ -6,8 +6,8 @@
  * shows it on Linux, and searched by halving. Who looks holds process->lock, because another thread may replace it.
  */
 #include "internal.h"
-#include <kernel/slab.h>
-#include <kernel/user.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vm/user.h>
 
 struct group_list {
 	uint32_t refs, count;

@@ -7,7 +7,7 @@
  * process->lock. What that does to capabilities is in credentials.c.
  */
 #include "internal.h"
-#include <kernel/user.h>
+#include <kernel/vm/user.h>
 
 enum : uint32_t { UNCHANGED = UINT32_MAX };
 

@@ -8,10 +8,10 @@
 #ifndef PROCESS_INTERNAL_H
 #define PROCESS_INTERNAL_H
 
-#include <kernel/component.h>
-#include <kernel/process.h>
-#include <kernel/signal.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/process/signal.h>
+#include <kernel/thread/component.h>
 #include <nucleus/upcall.h>
 
 DECLARE_COMPONENT(process);

@@ -9,8 +9,8 @@
  * take it.
  */
 #include "internal.h"
-#include <kernel/clock.h>
-#include <kernel/user.h>
+#include <kernel/base/clock.h>
+#include <kernel/vm/user.h>
 
 enum : uint64_t { SAMPLE_NS = 4000000, NS_PER_S = 1000000000, SHORTEST_NS = 100000 };
 enum itimer_kind : int { ITIMER_REAL = 0, ITIMER_VIRTUAL = 1, ITIMER_PROF = 2 };

@@ -2,8 +2,8 @@
 /* Resource limits and usage: getrlimit(2), setrlimit(2), prlimit64(2), getrusage(2), times(2)
  * (POSIX.1-2017 getrlimit(), times()). */
 #include "internal.h"
-#include <kernel/clock.h>
-#include <kernel/user.h>
+#include <kernel/base/clock.h>
+#include <kernel/vm/user.h>
 
 enum : uint32_t { LIMITS = 16 };
 enum : uint64_t { NS_PER_TICK = 10000000 };

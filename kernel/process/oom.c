@@ -8,8 +8,8 @@
  * is allocated. While a victim is still dying no other one is chosen.
  */
 #include "internal.h"
-#include <kernel/log.h>
-#include <kernel/page.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/page.h>
 
 static uint64_t total_pages;
 

@@ -8,9 +8,9 @@
  * process_tree_lock could end in the out-of-memory killer, which needs that lock.
  */
 #include "internal.h"
-#include <kernel/log.h>
-#include <kernel/page.h>
-#include <kernel/slab.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/page.h>
+#include <kernel/mem/slab.h>
 
 enum : uint32_t { BUCKETS = 1024, FIRST_AFTER_WRAP = 300 };
 

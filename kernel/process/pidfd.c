@@ -7,9 +7,9 @@
 #include "internal.h"
 #include <abi/fcntl.h>
 #include <abi/poll.h>
-#include <kernel/file.h>
-#include <kernel/text.h>
-#include <kernel/user.h>
+#include <kernel/base/text.h>
+#include <kernel/vfs/file.h>
+#include <kernel/vm/user.h>
 
 static uint32_t pidfd_poll(struct file *f, struct poll_table *table)
 {

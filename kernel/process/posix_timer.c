@@ -9,10 +9,10 @@
  * timer_cancel waits for a running callback, so it is called without the locks that one takes.
  */
 #include "internal.h"
-#include <kernel/clock.h>
-#include <kernel/slab.h>
-#include <kernel/text.h>
-#include <kernel/user.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/text.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vm/user.h>
 
 enum : uint32_t { TIMERS_MAX = 1024, DELAY_MAX = INT32_MAX };
 /* SIGEV_THREAD is the C library's to do; to the kernel it is a signal. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* prctl(2) as far as it applies here, and personality(2). What is unknown is EINVAL and counted. */
 #include "internal.h"
-#include <kernel/user.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

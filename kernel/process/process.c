@@ -7,10 +7,10 @@
  * gone when the process is a zombie.
  */
 #include "internal.h"
-#include <kernel/clock.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
-#include <kernel/vfs.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

@@ -8,7 +8,7 @@
  * limited.
  */
 #include "internal.h"
-#include <kernel/user.h>
+#include <kernel/vm/user.h>
 
 enum : uint32_t {
 	OWNER_DIED = 0x40000000,

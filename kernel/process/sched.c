@@ -8,8 +8,8 @@
  */
 #include "sched.h"
 #include "internal.h"
-#include <kernel/init.h>
-#include <kernel/user.h>
+#include <kernel/base/init.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

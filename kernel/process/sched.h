@@ -3,7 +3,7 @@
 #ifndef PROCESS_SCHED_H
 #define PROCESS_SCHED_H
 
-#include <kernel/process.h>
+#include <kernel/process/process.h>
 
 enum : uint32_t {
 	SCHED_OTHER = 0,

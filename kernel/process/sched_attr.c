@@ -2,8 +2,8 @@
 /* sched_setattr(2), sched_getattr(2): policy and nice value of a thread in one structure that may grow. */
 #include "internal.h"
 #include "sched.h"
-#include <kernel/page.h>
-#include <kernel/user.h>
+#include <kernel/mem/page.h>
+#include <kernel/vm/user.h>
 
 struct abi_sched_attr {
 	uint32_t size, policy;

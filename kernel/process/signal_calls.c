@@ -4,7 +4,7 @@
  * rt_tgsigqueueinfo(2), and whom one may signal (POSIX.1-2017 kill(); Linux credentials(7)).
  */
 #include "internal.h"
-#include <kernel/user.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 
 static bool may_signal(struct process *target, int signo)

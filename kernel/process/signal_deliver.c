@@ -12,9 +12,9 @@
 #include "event.h"
 #include "internal.h"
 #include <arch/signal.h>
-#include <kernel/fail.h>
-#include <kernel/fault_point.h>
-#include <kernel/log.h>
+#include <kernel/base/fail.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/base/log.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

@@ -6,8 +6,8 @@
  * A thread's mask is changed by the thread itself alone, under signal_lock because senders read it.
  */
 #include "internal.h"
-#include <kernel/clock.h>
-#include <kernel/user.h>
+#include <kernel/base/clock.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 
 void signal_mask_set_temporary(uint64_t mask)

@@ -8,7 +8,7 @@
  * because the allocator may sleep; until then removed ones wait in signal_garbage.
  */
 #include "internal.h"
-#include <kernel/slab.h>
+#include <kernel/mem/slab.h>
 
 void signal_pending_init(struct signal_pending *s)
 {

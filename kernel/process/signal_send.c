@@ -10,8 +10,8 @@
  */
 #include "core.h"
 #include "internal.h"
-#include <kernel/fault_point.h>
-#include <kernel/slab.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/mem/slab.h>
 #include <nucleus/calls.h>
 
 /*

@@ -4,8 +4,8 @@
 
 #include "internal.h"
 #include <arch/signal.h>
-#include <kernel/syscall.h>
-#include <kernel/user.h>
+#include <kernel/base/syscall.h>
+#include <kernel/vm/user.h>
 #include <nucleus/calls.h>
 
 enum : uint32_t { SS_ONSTACK = 1, SS_DISABLE = 2, SS_AUTODISARM = 0x80000000 };

@@ -3,7 +3,7 @@
 #ifndef PROCESS_SIGNAL_STACK_H
 #define PROCESS_SIGNAL_STACK_H
 
-#include <kernel/signal.h>
+#include <kernel/process/signal.h>
 
 /* stack_t */
 struct signal_stack {

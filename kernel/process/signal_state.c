@@ -7,8 +7,8 @@
  * only at exec, when the process has one thread, under both p->lock and p->signal_lock.
  */
 #include "internal.h"
-#include <kernel/slab.h>
-#include <kernel/user.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 
 struct signal_state *signal_state_create(void)

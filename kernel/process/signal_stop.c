@@ -9,7 +9,7 @@
  * that was dequeued loses against a SIGCONT that comes before it is acted upon (stop_dequeued).
  */
 #include "internal.h"
-#include <kernel/log.h>
+#include <kernel/base/log.h>
 
 void signal_continue(struct process *p)
 {

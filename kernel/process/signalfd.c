@@ -8,9 +8,9 @@
 #include "internal.h"
 #include <abi/fcntl.h>
 #include <abi/poll.h>
-#include <kernel/file.h>
-#include <kernel/slab.h>
-#include <kernel/user.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vfs/file.h>
+#include <kernel/vm/user.h>
 
 struct signal_file {
 	uint64_t mask;

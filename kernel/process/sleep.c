@@ -5,8 +5,8 @@
  * is set).
  */
 #include "internal.h"
-#include <kernel/clock.h>
-#include <kernel/user.h>
+#include <kernel/base/clock.h>
+#include <kernel/vm/user.h>
 
 /* However much is allowed, nobody is to think that the sleeper hangs. */
 enum : uint64_t { SLACK_MAX_NS = 100'000'000 };

@@ -7,10 +7,10 @@
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <arch/gates.h>
-#include <kernel/clock.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
-#include <kernel/tty.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/tty/tty.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

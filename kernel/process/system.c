@@ -7,12 +7,12 @@
  */
 #include "internal.h"
 #include <arch/signal.h>
-#include <kernel/clock.h>
-#include <kernel/log.h>
-#include <kernel/page.h>
-#include <kernel/text.h>
-#include <kernel/user.h>
-#include <kernel/vfs.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <kernel/base/text.h>
+#include <kernel/mem/page.h>
+#include <kernel/vfs/vfs.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

@@ -10,8 +10,8 @@
 #include "core.h"
 #include "internal.h"
 #include <abi/fcntl.h>
-#include <kernel/fault_point.h>
-#include <kernel/user.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 
 enum : uint32_t {

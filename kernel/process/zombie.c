@@ -10,7 +10,7 @@
  */
 #include "core.h"
 #include "internal.h"
-#include <kernel/fault_point.h>
+#include <kernel/base/fault_point.h>
 
 /* Children go to the nearest ancestor that asked for them, else to PID 1. */
 static struct process *reaper_of(struct process *p) REQUIRES(process_tree_lock)

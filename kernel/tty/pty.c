@@ -13,10 +13,10 @@
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/poll.h>
-#include <kernel/process.h>
-#include <kernel/slab.h>
-#include <kernel/user.h>
-#include <kernel/vfs.h>
+#include <kernel/mem/slab.h>
+#include <kernel/process/process.h>
+#include <kernel/vfs/vfs.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <lib/types.h>
 

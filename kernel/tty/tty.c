@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Terminals between a driver and the line discipline (kernel/tty.h): creation, input, output, the
+ * Terminals between a driver and the line discipline (kernel/tty/tty.h): creation, input, output, the
  * console.
  *
  * A driver's thread calls tty_input and tty_take_output; start_output only wakes it. Input is held
@@ -10,13 +10,13 @@
 #include "tty_internal.h"
 
 #include <abi/errno.h>
-#include <kernel/clock.h>
-#include <kernel/cmdline.h>
-#include <kernel/guard.h>
-#include <kernel/log.h>
-#include <kernel/process.h>
-#include <kernel/slab.h>
-#include <kernel/vfs.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/cmdline.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 
 constexpr uint16_t ROWS_DEFAULT = 24, COLUMNS_DEFAULT = 80;

@@ -2,18 +2,18 @@
 /*
  * Terminals as files: open, read, write, poll, and the special files /dev/tty and /dev/console.
  * Reads follow POSIX.1-2017 XBD 11.1.5–11.1.7 (canonical, and the four cases of MIN and TIME).
- * A fault in one of these operations fails it with EFAULT (kernel/guard.h).
+ * A fault in one of these operations fails it with EFAULT (kernel/thread/guard.h).
  */
 #include "tty_internal.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/poll.h>
-#include <kernel/clock.h>
-#include <kernel/log.h>
-#include <kernel/process.h>
-#include <kernel/slab.h>
-#include <kernel/vfs.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/process/process.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/types.h>
 
 constexpr uint64_t DECISECOND_NS = 100'000'000;

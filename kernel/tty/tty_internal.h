@@ -10,12 +10,12 @@
 
 #include "line.h"
 
-#include <kernel/async.h>
-#include <kernel/file.h>
-#include <kernel/guard.h>
-#include <kernel/lock.h>
-#include <kernel/tty.h>
-#include <kernel/wait.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/wait.h>
+#include <kernel/thread/guard.h>
+#include <kernel/tty/tty.h>
+#include <kernel/vfs/async.h>
+#include <kernel/vfs/file.h>
 
 DECLARE_COMPONENT(tty);
 

@@ -7,8 +7,8 @@
 #include "tty_internal.h"
 
 #include <abi/errno.h>
-#include <kernel/process.h>
-#include <kernel/user.h>
+#include <kernel/process/process.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 
 constexpr uint32_t SPEED_OF_LINE = 115200;

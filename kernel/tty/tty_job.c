@@ -7,8 +7,8 @@
 #include "tty_internal.h"
 
 #include <abi/errno.h>
-#include <kernel/process.h>
-#include <kernel/user.h>
+#include <kernel/process/process.h>
+#include <kernel/vm/user.h>
 
 void tty_signal_foreground(struct tty *t, int signo)
 {

@@ -8,9 +8,9 @@
 #include "internal.h"
 
 #include <abi/poll.h>
-#include <kernel/process.h>
-#include <kernel/signal.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/process/signal.h>
 
 /* Guards owners and lists. Signals are sent under it. */
 static struct mutex async_lock = MUTEX_INIT(async_lock, RANK_ASYNC);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Owners of files (kernel/async.h): the part of fcntl(2) and ioctl(2), and of the last close. */
+/* Owners of files (kernel/vfs/async.h): the part of fcntl(2) and ioctl(2), and of the last close. */
 #ifndef KERNEL_VFS_ASYNC_H
 #define KERNEL_VFS_ASYNC_H
 
-#include <kernel/async.h>
-#include <kernel/file.h>
+#include <kernel/vfs/async.h>
+#include <kernel/vfs/file.h>
 
 /* O_ASYNC on or off, asked for through descriptor fd. A file that cannot tell stays without it. -ENOMEM. */
 [[nodiscard]] int async_set(int fd, struct file *f, bool on);

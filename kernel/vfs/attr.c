@@ -5,9 +5,9 @@
 #include "internal.h"
 #include "super.h"
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 static int change_path(const struct path *p, const struct attributes *a)
 {

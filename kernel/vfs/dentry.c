@@ -10,8 +10,8 @@
  */
 #include "internal.h"
 
-#include <kernel/guard.h>
-#include <kernel/page.h>
+#include <kernel/mem/page.h>
+#include <kernel/thread/guard.h>
 
 struct chain {
 	struct spinlock lock;

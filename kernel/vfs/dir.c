@@ -9,9 +9,9 @@
  */
 #include "internal.h"
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 static int check_may_make(const struct path *dir)
 {

@@ -14,11 +14,11 @@
  */
 #include "internal.h"
 #include "poll.h"
-#include <kernel/io_vector.h>
+#include <kernel/vfs/io_vector.h>
 
-#include <kernel/clock.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
 
 enum : uint32_t { DEPTH_MAX = 5, EVENTS_MAX = INT32_MAX / sizeof(struct epoll_event), BATCH = 16 };
 enum : uint32_t { ALWAYS = POLLERR | POLLHUP, PRIVATE_BITS = EPOLLEXCLUSIVE | EPOLLWAKEUP | EPOLLONESHOT | EPOLLET };

@@ -3,7 +3,7 @@
 #include "internal.h"
 #include "poll.h"
 
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
 
 enum : uint32_t { EFD_SEMAPHORE = 1 };
 enum : uint64_t { COUNT_MAX = UINT64_MAX - 1 };

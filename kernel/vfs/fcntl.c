@@ -8,9 +8,9 @@
 #include "pipe.h"
 #include "table.h"
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 enum : uint32_t {
 	FIONREAD = 0x541b,

@@ -5,8 +5,8 @@
  */
 #include "internal.h"
 
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
 
 extern uint32_t rename_count; /* dentry.c */
 

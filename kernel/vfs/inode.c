@@ -10,10 +10,10 @@
 
 #include "page_cache.h"
 
-#include <kernel/clock.h>
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/wait.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/wait.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 enum : int64_t { RELATIVE_ATIME_NS = 86400ll * 1000000000ll };
 

@@ -8,10 +8,10 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
-#include <kernel/component.h>
-#include <kernel/slab.h>
-#include <kernel/user.h>
-#include <kernel/vfs.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/component.h>
+#include <kernel/vfs/vfs.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 
 DECLARE_COMPONENT(vfs);

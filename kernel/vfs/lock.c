@@ -9,8 +9,8 @@
 #include "lock_table.h"
 #include "table.h"
 
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
 
 /* The range of a struct flock, relative to the file's position or end. */
 static int range_of(struct file *f, const struct flock *user, struct file_lock *out)

@@ -12,7 +12,7 @@
 
 #include "internal.h"
 
-#include <kernel/text.h>
+#include <kernel/base/text.h>
 
 struct file_lock_list {
 	struct list locks;

@@ -3,7 +3,7 @@
 #ifndef KERNEL_VFS_LOCK_TABLE_H
 #define KERNEL_VFS_LOCK_TABLE_H
 
-#include <kernel/vfs.h>
+#include <kernel/vfs/vfs.h>
 
 #define LOCK_TO_THE_END ((uint64_t)INT64_MAX) /* the last byte that there can be */
 

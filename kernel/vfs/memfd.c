@@ -3,9 +3,9 @@
 #include "internal.h"
 #include "super.h"
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 static struct mutex memfd_lock = MUTEX_INIT(memfd_lock, RANK_MOUNT - 1);
 static struct mount *memfd_mount GUARDED_BY(&memfd_lock);

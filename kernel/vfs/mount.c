@@ -11,8 +11,8 @@
 #include "mount_table.h"
 #include "super.h"
 
-#include <kernel/guard.h>
-#include <kernel/text.h>
+#include <kernel/base/text.h>
+#include <kernel/thread/guard.h>
 
 struct mutex mount_change = MUTEX_INIT(mount_change, RANK_MOUNT);
 static struct spinlock table_lock = SPINLOCK_INIT(RANK_MOUNT_TABLE);

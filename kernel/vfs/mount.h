@@ -3,7 +3,7 @@
 #ifndef KERNEL_VFS_MOUNT_H
 #define KERNEL_VFS_MOUNT_H
 
-#include <kernel/vfs.h>
+#include <kernel/vfs/vfs.h>
 
 [[nodiscard]] int mount_root(const char *type, const char *data);
 [[nodiscard]] int mount_at(struct path *at, const char *type, const char *source, uint32_t flags, const char *data);

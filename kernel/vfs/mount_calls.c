@@ -3,10 +3,10 @@
 #include "internal.h"
 #include "mount.h"
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
-#include <kernel/text.h>
+#include <kernel/base/syscall.h>
+#include <kernel/base/text.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 enum : uint32_t {
 	/* They allow what is done anyway: to say little, and to keep times in memory. */

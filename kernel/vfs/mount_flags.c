@@ -10,10 +10,10 @@
 #include "mount.h"
 #include "mount_table.h"
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
-#include <kernel/thread.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
+#include <kernel/thread/thread.h>
 
 static bool held(const bool *flag)
 {

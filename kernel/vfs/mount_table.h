@@ -3,7 +3,7 @@
 #ifndef KERNEL_VFS_MOUNT_TABLE_H
 #define KERNEL_VFS_MOUNT_TABLE_H
 
-#include <kernel/vfs.h>
+#include <kernel/vfs/vfs.h>
 
 /* What a mount keeps of mount(2)'s flags, and what the superblock. */
 enum : uint32_t {

@@ -8,9 +8,9 @@
 #include "internal.h"
 #include "table.h"
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 enum : uint32_t {
 	OPEN_KNOWN = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC |

@@ -7,7 +7,7 @@
  * threads never read the same page from a disk. Tree nodes are allocated before the lock is taken.
  */
 #include "page_cache.h"
-#include <kernel/guard.h>
+#include <kernel/thread/guard.h>
 
 #include "internal.h"
 

@@ -9,8 +9,8 @@
 #ifndef KERNEL_VFS_PAGE_CACHE_H
 #define KERNEL_VFS_PAGE_CACHE_H
 
-#include <kernel/page.h>
-#include <kernel/vfs.h>
+#include <kernel/mem/page.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/radix.h>
 
 struct page_cache_ops {

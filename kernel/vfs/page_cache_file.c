@@ -9,8 +9,8 @@
 #include "internal.h"
 #include "page_cache.h"
 
-#include <kernel/process.h>
-#include <kernel/vm.h>
+#include <kernel/process/process.h>
+#include <kernel/vm/vm.h>
 
 enum : size_t { APPEND_CHUNK = 65536 };
 enum : uint64_t { FILE_SIZE_MAX = INT64_MAX };

@@ -15,7 +15,7 @@
 #include "pipe.h"
 
 #include <abi/poll.h>
-#include <kernel/process.h>
+#include <kernel/process/process.h>
 
 enum : size_t { SMALL = 256 };
 

@@ -3,7 +3,7 @@
 #ifndef KERNEL_VFS_PIPE_H
 #define KERNEL_VFS_PIPE_H
 
-#include <kernel/vfs.h>
+#include <kernel/vfs/vfs.h>
 
 [[nodiscard]] int pipe_init(void);
 /* A path that leads to an anonymous pipe, for /proc/PID/fd. -ENXIO: not a pipe. */

@@ -7,8 +7,8 @@
 #include "internal.h"
 #include "pipe_ring.h"
 
-#include <kernel/process.h>
-#include <kernel/text.h>
+#include <kernel/base/text.h>
+#include <kernel/process/process.h>
 
 enum : uint32_t { SLOTS_SMALL = 2 };
 

@@ -11,8 +11,8 @@
 #include "pipe_ring.h"
 #include "table.h"
 
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
 
 static struct mount *pipe_mount; /* set at boot */
 static const struct inode_ops no_inode_ops = {};

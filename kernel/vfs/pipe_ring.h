@@ -4,9 +4,9 @@
 #define KERNEL_VFS_PIPE_RING_H
 
 #include <abi/fcntl.h>
-#include <kernel/async.h>
-#include <kernel/page.h>
-#include <kernel/vfs.h>
+#include <kernel/mem/page.h>
+#include <kernel/vfs/async.h>
+#include <kernel/vfs/vfs.h>
 
 enum : uint32_t { PIPE_SLOTS = 16, PIPE_SLOTS_ROOT = 32768 };
 

@@ -6,10 +6,10 @@
 #include "internal.h"
 #include "pipe_ring.h"
 #include "splice.h"
-#include <kernel/io_vector.h>
+#include <kernel/vfs/io_vector.h>
 
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
 
 /* Copies buffers, until n bytes or the room are used up. Both are locked. */
 static size_t share(struct pipe *from, struct pipe *to, size_t n) REQUIRES(from -> lock, to->lock)

@@ -8,11 +8,11 @@
 #include "poll.h"
 
 #include "internal.h"
-#include <kernel/io_vector.h>
+#include <kernel/vfs/io_vector.h>
 
-#include <kernel/clock.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
 
 enum : uint32_t { WAITERS_INLINE = 4, WAITERS_MORE = 32, ITEMS_INLINE = 4 };
 enum : int64_t { NS_PER_S = 1000000000 };

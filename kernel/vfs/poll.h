@@ -4,8 +4,8 @@
 #define KERNEL_VFS_POLL_H
 
 #include <abi/poll.h>
-#include <kernel/file.h>
-#include <kernel/guard.h>
+#include <kernel/thread/guard.h>
+#include <kernel/vfs/file.h>
 
 struct poll_table {
 	void (*watch)(struct poll_table *table, struct wait_queue *q);

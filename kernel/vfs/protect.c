@@ -5,7 +5,7 @@
  */
 #include "internal.h"
 
-#include <kernel/process.h>
+#include <kernel/process/process.h>
 
 static int32_t symlinks = 1, hardlinks = 1, fifos, regular;
 

@@ -5,8 +5,8 @@
  */
 #include "internal.h"
 
-#include <kernel/guard.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/thread/guard.h>
 
 enum : size_t { BUFFER_MAX = 32768 };
 

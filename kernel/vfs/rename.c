@@ -8,9 +8,9 @@
  */
 #include "internal.h"
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 static struct mutex rename_lock = MUTEX_INIT(rename_lock, RANK_RENAME);
 

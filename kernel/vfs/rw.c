@@ -9,11 +9,11 @@
  */
 #include "internal.h"
 #include "pipe_ring.h"
-#include <kernel/io_vector.h>
+#include <kernel/vfs/io_vector.h>
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 typedef long (*io_function)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 

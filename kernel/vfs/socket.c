@@ -8,8 +8,8 @@
  */
 #include "internal.h"
 
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
 #include <nucleus/layout.h>
 
 enum : uint32_t {

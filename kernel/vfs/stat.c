@@ -7,9 +7,9 @@
 #include "internal.h"
 #include "super.h"
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 /* Files without an inode (eventfd, epoll): one anonymous inode for all, as elsewhere. */
 static void fill_anonymous(struct stat *out)

@@ -5,8 +5,8 @@
  */
 #include "super.h"
 #include "internal.h"
-#include <kernel/guard.h>
-#include <kernel/log.h>
+#include <kernel/base/log.h>
+#include <kernel/thread/guard.h>
 
 static struct mutex super_lock = MUTEX_INIT(super_lock, RANK_MOUNT + 1);
 static struct list filesystems GUARDED_BY(&super_lock) = LIST_INIT(filesystems);

@@ -3,7 +3,7 @@
 #ifndef KERNEL_VFS_SUPER_H
 #define KERNEL_VFS_SUPER_H
 
-#include <kernel/vfs.h>
+#include <kernel/vfs/vfs.h>
 
 struct filesystem *filesystem_find(const char *name); /* nullptr: unknown */
 /* A superblock with one mount counted: a new one, or the only one of a `single` type. */

@@ -10,10 +10,10 @@
 #include "table.h"
 #include "table_slots.h"
 
-#include <kernel/fault_point.h>
-#include <kernel/guard.h>
-#include <kernel/log.h>
-#include <kernel/process.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/base/log.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 DECLARE_COMPONENT(vfs);
 

@@ -3,7 +3,7 @@
 #ifndef KERNEL_VFS_TABLE_H
 #define KERNEL_VFS_TABLE_H
 
-#include <kernel/file.h>
+#include <kernel/vfs/file.h>
 
 int file_close(int fd); /* -EBADF */
 /* Puts f (its reference is taken over) at fd; what was there comes out, for file_close_replaced. Descriptor or error.

@@ -8,7 +8,7 @@
  * which is left in `last`.
  */
 #include "internal.h"
-#include <kernel/guard.h>
+#include <kernel/thread/guard.h>
 
 enum : uint32_t { LINKS_MAX = 40 };
 

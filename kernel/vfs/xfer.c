@@ -9,9 +9,9 @@
 #include "pipe.h"
 #include "splice.h"
 
-#include <kernel/guard.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
 
 enum : size_t { BOUNCE = 65536, TRANSFER_MAX = 0x7ffff000 };
 struct transfer {

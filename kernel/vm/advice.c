@@ -6,10 +6,10 @@
  */
 #include "vm_internal.h"
 
-#include <kernel/guard.h>
-#include <kernel/page_table_walk.h>
-#include <kernel/syscall.h>
-#include <kernel/user.h>
+#include <kernel/base/syscall.h>
+#include <kernel/thread/guard.h>
+#include <kernel/vm/page_table_walk.h>
+#include <kernel/vm/user.h>
 
 static bool bad_range(uint64_t start, uint64_t *length)
 {

@@ -7,9 +7,9 @@
  */
 #include "vm_internal.h"
 
-#include <kernel/log.h>
-#include <kernel/slab.h>
-#include <kernel/vfs.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vfs/vfs.h>
 
 /* How many areas exist for inodes that hash to a slot: tells cheaply that an inode is not mapped.
  */

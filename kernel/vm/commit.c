@@ -8,8 +8,8 @@
  */
 #include "vm_internal.h"
 
-#include <kernel/component.h>
-#include <kernel/vfs.h>
+#include <kernel/thread/component.h>
+#include <kernel/vfs/vfs.h>
 
 DECLARE_COMPONENT(vm);
 

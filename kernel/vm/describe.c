@@ -4,13 +4,13 @@
  * page table, page array. Reads only the frame table, struct pages that exist and tags; takes no
  * lock, so it may be used while anything is broken.
  */
-#include <kernel/slab.h>
-#include <kernel/vm.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vm/vm.h>
 #include <lib/string.h>
 #include <nucleus/frame.h>
 #include <nucleus/layout.h>
 
-#include "page_pool.h"
+#include "kernel/mem/page_pool.h"
 
 static size_t describe_kernel_frame(uint64_t pfn, uint64_t address, char *out, size_t size)
 {

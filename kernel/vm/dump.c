@@ -2,7 +2,7 @@
 /* Memory as a core dump sees it: what was touched, without touching the rest. */
 #include "vm_internal.h"
 
-#include <kernel/page_table_walk.h>
+#include <kernel/vm/page_table_walk.h>
 #include <lib/string.h>
 
 /* The page at va is there: its bytes. */

@@ -13,12 +13,12 @@
  * process. POSIX.1-2017 mmap: beyond a file's end is SIGBUS.
  */
 #include "vm_internal.h"
-#include <kernel/fail.h>
-#include <kernel/fault_point.h>
-#include <kernel/guard.h>
+#include <kernel/base/fail.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/thread/guard.h>
 
 #include <arch/page_ops.h>
-#include <kernel/page_table_walk.h>
+#include <kernel/vm/page_table_walk.h>
 #include <nucleus/calls.h>
 
 struct page *vm_zero_page;

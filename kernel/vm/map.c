@@ -5,7 +5,7 @@
  */
 #include "vm_internal.h"
 
-#include <kernel/slab.h>
+#include <kernel/mem/slab.h>
 #include <lib/string.h>
 
 constexpr uint64_t STACK_INITIAL = 32ull << PAGE_SHIFT;

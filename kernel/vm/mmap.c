@@ -10,9 +10,9 @@
 
 #include <abi/fcntl.h>
 #include <abi/stat.h>
-#include <kernel/process.h>
-#include <kernel/syscall.h>
-#include <kernel/vfs.h>
+#include <kernel/base/syscall.h>
+#include <kernel/process/process.h>
+#include <kernel/vfs/vfs.h>
 
 enum : uint32_t {
 	PROT_KNOWN = PROT_READ | PROT_WRITE | PROT_EXEC,

@@ -5,8 +5,8 @@
  */
 #include "vm_internal.h"
 
-#include <kernel/slab.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
+#include <kernel/mem/slab.h>
 
 struct move {
 	uint64_t old, old_length, new, new_length; /* page-aligned */

@@ -6,8 +6,8 @@
  */
 #include "vm_internal.h"
 
-#include <kernel/fail.h>
-#include <kernel/page_table_walk.h>
+#include <kernel/base/fail.h>
+#include <kernel/vm/page_table_walk.h>
 #include <nucleus/calls.h>
 
 enum : uint64_t { WORTH_LOOKING = 32 * PAGE_SIZE };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces as a whole: create, copy (fork), destroy, describe. Interface: kernel/vm.h; locks:
+ * Address spaces as a whole: create, copy (fork), destroy, describe. Interface: kernel/vm/vm.h; locks:
  * vm_internal.h.
  *
  * All spaces stand in one list so that truncating a file can find its mappings; the list holds no
@@ -8,14 +8,14 @@
  */
 #include "vm_internal.h"
 
-#include <kernel/fail.h>
-#include <kernel/fault_point.h>
-#include <kernel/guard.h>
-#include <kernel/log.h>
-#include <kernel/page_table_walk.h>
-#include <kernel/random.h>
-#include <kernel/slab.h>
-#include <kernel/vdso.h>
+#include <kernel/base/fail.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/base/log.h>
+#include <kernel/base/random.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
+#include <kernel/vm/page_table_walk.h>
+#include <kernel/vm/vdso.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

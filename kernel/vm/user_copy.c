@@ -3,15 +3,15 @@
  * Copies between the kernel and a process's memory, by software translation: walk the page table
  * under the space's read lock, copy through the window, and when a page is absent or may not be
  * written, drop the lock and call the fault code. The lock keeps the page: nothing is unmapped,
- * replaced or freed while it is held for reading. Interface: kernel/user.h.
+ * replaced or freed while it is held for reading. Interface: kernel/vm/user.h.
  */
 #include "vm_internal.h"
 
-#include <kernel/vfs.h>
+#include <kernel/vfs/vfs.h>
 
 #include <arch/page_ops.h>
-#include <kernel/page_table_walk.h>
-#include <kernel/user.h>
+#include <kernel/vm/page_table_walk.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 
 enum direction { FROM_USER, TO_USER, CLEAR_USER };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Structures of the user ABI that grow with time: the one way to read them (kernel/user.h). */
+/* Structures of the user ABI that grow with time: the one way to read them (kernel/vm/user.h). */
 #include <abi/errno.h>
-#include <kernel/page.h>
-#include <kernel/user.h>
+#include <kernel/mem/page.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 
 /* Whether n bytes are zero: 0, -E2BIG at the first that is not, -EFAULT at the first that cannot be read. */

@@ -6,8 +6,8 @@
  */
 #include "vm_internal.h"
 
-#include <kernel/random.h>
-#include <kernel/vdso.h>
+#include <kernel/base/random.h>
+#include <kernel/vm/vdso.h>
 #include <lib/string.h>
 
 static const unsigned char image[] = {

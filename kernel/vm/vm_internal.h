@@ -13,12 +13,12 @@
 
 #include <abi/errno.h>
 #include <abi/mman.h>
-#include <kernel/component.h>
-#include <kernel/file.h>
-#include <kernel/lock.h>
-#include <kernel/page.h>
-#include <kernel/process.h>
-#include <kernel/vm.h>
+#include <kernel/base/lock.h>
+#include <kernel/mem/page.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/component.h>
+#include <kernel/vfs/file.h>
+#include <kernel/vm/vm.h>
 #include <lib/range_tree.h>
 #include <lib/types.h>
 

@@ -12,9 +12,9 @@ FLAGS = (f"{TARGET} -std=c23 -ffreestanding -mgeneral-regs-only -Wall -Wextra "
          f"-Inucleus/arch/{ARCH}/include -I. -DSTELLUX_DEBUG=1 -fsyntax-only -x c -").split()
 HEADER = """
 #include <arch/privilege.h>
-#include <kernel/lock.h>
-#include <kernel/slab.h>
-#include <kernel/user.h>
+#include <kernel/base/lock.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vm/user.h>
 #include <nucleus/calls.h>
 void privileged_helper(void) REQUIRES(privilege);
 void may_sleep(void) EXCLUDES(privilege);

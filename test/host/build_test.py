@@ -40,9 +40,9 @@ GOOD = {
     "nucleus/mmu/one.c": "#include <lib/add.h>\n#include \"private.h\"\nextern char nucleus_end[];\nvoid nucleus_entry(void);\n"
                          "int nucleus_private(void) { return add(1, *nucleus_end); }\n"
                          "void nucleus_entry(void) { nucleus_private(); }\n",
-    "kernel/floors.txt": "base kernel/core/\nprocess kernel/process/\n",
+    "kernel/floors.txt": "base kernel/base/\nprocess kernel/process/\n",
     "kernel/include/kernel/two.h": "int kernel_two(void);\n",
-    "kernel/core/two.c": "#include <kernel/two.h>\n#include <lib/add.h>\n#include <nucleus/layout.h>\n"
+    "kernel/base/two.c": "#include <kernel/two.h>\n#include <lib/add.h>\n#include <nucleus/layout.h>\n"
                          "int kernel_two(void) { return add(2, 2); }\n",
     "lib/add.h": "int add(int a, int b);\n",
     "lib/add.c": "#include <lib/add.h>\nint add(int a, int b) { return a + b; }\n",
@@ -57,24 +57,24 @@ VARIANTS = [
      {"nucleus/mmu/x.c": "[[gnu::weak]] extern int kernel_two(void);\nint x(void);\nint x(void) { return kernel_two ? 1 : 0; }\n"},
      "the nucleus needs `kernel_two`"),
     ("kernel calls an unlisted nucleus function",
-     {"kernel/core/x.c": "int nucleus_private(void);\nint x(void);\nint x(void) { return nucleus_private(); }\n"},
+     {"kernel/base/x.c": "int nucleus_private(void);\nint x(void);\nint x(void) { return nucleus_private(); }\n"},
      "undefined symbol: nucleus_private"),
-    ("kernel includes a private nucleus header", {"kernel/core/x.c": "#include <nucleus/mmu/private.h>\nint x;\n"},
+    ("kernel includes a private nucleus header", {"kernel/base/x.c": "#include <nucleus/mmu/private.h>\nint x;\n"},
      "only nucleus/include/ is public"),
-    ("kernel includes one by a path upwards", {"kernel/core/x.c": "#include \"../../nucleus/mmu/private.h\"\nint x;\n"},
+    ("kernel includes one by a path upwards", {"kernel/base/x.c": "#include \"../../nucleus/mmu/private.h\"\nint x;\n"},
      "only nucleus/include/ is public"),
     ("nucleus includes a kernel header", {"nucleus/mmu/x.c": "#include <kernel/include/kernel/two.h>\nint x;\n"},
      "the nucleus includes nothing of kernel/"),
     ("lib includes a nucleus header", {"lib/add.c": "#include <lib/add.h>\n#include <nucleus/layout.h>\nint add(int a, int b) { return a + b; }\n"},
      "lib/ stands alone"),
-    ("a section that the script does not place", {"kernel/core/x.c": "[[gnu::section(\".stray\")]] int x = 1;\n"},
+    ("a section that the script does not place", {"kernel/base/x.c": "[[gnu::section(\".stray\")]] int x = 1;\n"},
      ".stray"),
     ("privileged instruction in the kernel",
-     {"kernel/core/x.c": "void x(void);\nvoid x(void) { __asm__ volatile(\"cli\"); }\n"}, "privileged instruction outside a bracket"),
-    ("a climb to a higher floor", {"kernel/core/x.c": "int above(void);\nint x(void);\nint x(void) { return above(); }\n",
+     {"kernel/base/x.c": "void x(void);\nvoid x(void) { __asm__ volatile(\"cli\"); }\n"}, "privileged instruction outside a bracket"),
+    ("a climb to a higher floor", {"kernel/base/x.c": "int above(void);\nint x(void);\nint x(void) { return above(); }\n",
                                    "kernel/process/y.c": "int above(void);\nint above(void) { return 1; }\n"},
-     "kernel/core/x.c (base) climbs to kernel/process/y.c (process) for above"),
-    ("the date in the image", {"kernel/core/x.c": "const char *x = __DATE__;\n"}, "date-time"),
+     "kernel/base/x.c (base) climbs to kernel/process/y.c (process) for above"),
+    ("the date in the image", {"kernel/base/x.c": "const char *x = __DATE__;\n"}, "date-time"),
 ]
 
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include <kernel/core/chacha20.c>
+#include <kernel/base/chacha20.c>
 
 static void test_rfc8439_block(void **)
 {

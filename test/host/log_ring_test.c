@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include <kernel/core/log_ring.c>
+#include <kernel/base/log_ring.c>
 
 static unsigned char store[256];
 

@@ -6,8 +6,8 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/kmap.h>
-#include <kernel/page_table_walk.h>
+#include <kernel/base/kmap.h>
+#include <kernel/vm/page_table_walk.h>
 #include <lib/string.h>
 
 enum { ROUNDS = 600 };

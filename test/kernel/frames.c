@@ -4,7 +4,7 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/kmap.h>
+#include <kernel/base/kmap.h>
 
 constexpr unsigned BLOCKS_MAX = 2048;
 

@@ -13,10 +13,10 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/cmdline.h>
-#include <kernel/kmap.h>
-#include <kernel/log.h>
-#include <kernel/page.h>
+#include <kernel/base/cmdline.h>
+#include <kernel/base/kmap.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/page.h>
 #include <lib/string.h>
 #include <lib/types.h>
 

@@ -5,11 +5,11 @@
 #include "faults.h"
 
 #include <abi/errno.h>
-#include <kernel/guard.h>
-#include <kernel/lock.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
-#include <kernel/syscall.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/log.h>
+#include <kernel/base/syscall.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
 
 static struct mutex outer_mutex = MUTEX_INIT(outer_mutex, RANK_NONE), inner_mutex = MUTEX_INIT(inner_mutex, RANK_NONE);
 static struct rwlock inner_rwlock = RWLOCK_INIT(inner_rwlock, RANK_NONE),

@@ -3,9 +3,9 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/clock.h>
-#include <kernel/guard.h>
-#include <kernel/page.h>
+#include <kernel/base/clock.h>
+#include <kernel/mem/page.h>
+#include <kernel/thread/guard.h>
 
 uint64_t ktest_now(void)
 {

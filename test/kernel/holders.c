@@ -4,10 +4,10 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/guard.h>
-#include <kernel/init.h>
-#include <kernel/lock.h>
-#include <kernel/log.h>
+#include <kernel/base/init.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/log.h>
+#include <kernel/thread/guard.h>
 
 static struct spinlock held_for_ever = SPINLOCK_INIT(RANK_NONE);
 static struct mutex outer = MUTEX_INIT(outer, RANK_NONE);

@@ -6,11 +6,11 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/clock.h>
-#include <kernel/cmdline.h>
-#include <kernel/guard.h>
-#include <kernel/lock.h>
-#include <kernel/log.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/cmdline.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/log.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 #include <stdarg.h>
 

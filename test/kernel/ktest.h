@@ -10,9 +10,9 @@
 #ifndef KTEST_H
 #define KTEST_H
 
-#include <kernel/component.h>
-#include <kernel/init.h>
-#include <kernel/thread.h>
+#include <kernel/base/init.h>
+#include <kernel/thread/component.h>
+#include <kernel/thread/thread.h>
 #include <nucleus/calls.h>
 #include <nucleus/frame.h>
 #include <nucleus/upcall.h>

@@ -2,12 +2,12 @@
 /* Locks and wait queues of the lowered kernel, with several threads at them. */
 #include "ktest.h"
 
-#include <kernel/lock.h>
-#include <kernel/wait.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/wait.h>
 #include <lib/annotate.h>
 #include <lib/string.h>
 
-#include "../../kernel/core/log.h"
+#include "kernel/base/log_read.h"
 
 enum { WORKERS = 6, ROUNDS = 400 };
 

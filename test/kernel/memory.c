@@ -4,8 +4,8 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/page.h>
-#include <kernel/slab.h>
+#include <kernel/mem/page.h>
+#include <kernel/mem/slab.h>
 #include <lib/string.h>
 #include <lib/types.h>
 

@@ -9,7 +9,7 @@
 #include "bare.h"
 
 #include <abi/errno.h>
-#include <kernel/page.h>
+#include <kernel/mem/page.h>
 #include <lib/string.h>
 #include <lib/types.h>
 

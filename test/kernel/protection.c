@@ -9,8 +9,8 @@
 #include "bare.h"
 
 #include <abi/errno.h>
-#include <kernel/guard.h>
-#include <kernel/kmap.h>
+#include <kernel/base/kmap.h>
+#include <kernel/thread/guard.h>
 
 DECLARE_COMPONENT(core);
 

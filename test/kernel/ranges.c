@@ -3,7 +3,7 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/page_table_walk.h>
+#include <kernel/vm/page_table_walk.h>
 
 constexpr uint64_t VA = 0x40000000;
 constexpr uint32_t READ_WRITE = MAP_PROT_READ | MAP_PROT_WRITE;

@@ -2,13 +2,13 @@
 /* The kernel's own threads begin anew after a fault, and what waited for them is not lost. */
 #include "ktest.h"
 
-#include <kernel/component.h>
-#include <kernel/fault_point.h>
-#include <kernel/guard.h>
-#include <kernel/lock.h>
-#include <kernel/log.h>
-#include <kernel/random.h>
-#include <kernel/timer.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/log.h>
+#include <kernel/base/random.h>
+#include <kernel/thread/component.h>
+#include <kernel/thread/guard.h>
+#include <kernel/thread/timer.h>
 
 DECLARE_COMPONENT(core);
 

@@ -3,7 +3,7 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/page.h>
+#include <kernel/mem/page.h>
 #include <lib/string.h>
 
 extern const char nucleus_text_start[], nucleus_data_start[], lowered_text_end[];

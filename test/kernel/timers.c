@@ -2,8 +2,8 @@
 /* One-shot timers and the clocks. */
 #include "ktest.h"
 
-#include <kernel/clock.h>
-#include <kernel/timer.h>
+#include <kernel/base/clock.h>
+#include <kernel/thread/timer.h>
 #include <lib/annotate.h>
 
 enum { TIMERS = 5 };

@@ -5,10 +5,10 @@
 
 #include <abi/errno.h>
 #include <abi/mman.h>
-#include <kernel/process.h>
-#include <kernel/slab.h>
-#include <kernel/user.h>
-#include <kernel/vm.h>
+#include <kernel/mem/slab.h>
+#include <kernel/process/process.h>
+#include <kernel/vm/user.h>
+#include <kernel/vm/vm.h>
 #include <lib/string.h>
 
 constexpr uint64_t BASE = 0x100000, PAGES = 3, READ_ONLY = 0x200000;

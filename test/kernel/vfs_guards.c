@@ -10,9 +10,9 @@
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/poll.h>
-#include <kernel/lock.h>
-#include <kernel/text.h>
-#include <kernel/vfs.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/text.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 
 #include "../../kernel/fs/procfs/procfs.h"

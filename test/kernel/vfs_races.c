@@ -7,7 +7,7 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
-#include <kernel/vfs.h>
+#include <kernel/vfs/vfs.h>
 
 #include "../../kernel/vfs/internal.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The non-local exit under guards (kernel/core/guard.c). What the procedure call standard lets a function change is not
+ * The non-local exit under guards (kernel/thread/guard.c). What the procedure call standard lets a function change is not
  * saved (AAPCS64, 6.1.1). The lowered kernel has no floating-point state. Hint 34 is BTI C: a call may land here.
  */
 

@@ -6,8 +6,8 @@
  */
 #include "../../fs/procfs/cpuinfo.h"
 
-#include <kernel/init.h>
-#include <kernel/page.h>
+#include <kernel/base/init.h>
+#include <kernel/mem/page.h>
 #include <nucleus/upcall.h>
 
 static const char *const capabilities[64] = {

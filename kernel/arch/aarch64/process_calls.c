@@ -3,9 +3,9 @@
  * Process calls whose arguments arm64's Linux ABI orders its own way: clone(2), with the thread pointer before the
  * child's thread id.
  */
+#include <kernel/base/syscall.h>
 #include <kernel/process/internal.h>
-#include <kernel/syscall.h>
-#include <kernel/user.h>
+#include <kernel/vm/user.h>
 
 static long sys_clone(uint64_t flags, uint64_t stack, user_addr parent_tid, uint64_t tls, user_addr child_tid)
 {

@@ -7,7 +7,7 @@
  * si_codes: asm-generic/siginfo.h of linux-libc-dev; exceptions: Arm ARM (DDI 0487), D1.4 and the ESR_ELx encodings.
  */
 #include <arch/signal.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
 #include <nucleus/layout.h>
 
 enum : uint64_t { SYSCALL_BYTES = 4, NO_SYSCALL = UINT64_MAX };

@@ -14,12 +14,12 @@
 #include <arch/gates.h>
 #include <arch/signal.h>
 #include <arch/vdso.h>
-#include <kernel/process.h>
+#include <kernel/base/syscall.h>
+#include <kernel/mem/slab.h>
 #include <kernel/process/internal.h>
+#include <kernel/process/process.h>
 #include <kernel/process/signal_stack.h>
-#include <kernel/slab.h>
-#include <kernel/syscall.h>
-#include <kernel/user.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 #include <nucleus/layout.h>

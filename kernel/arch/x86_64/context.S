@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The non-local exit under guards (kernel/core/guard.c). What the calling convention lets a function change is not
+ * The non-local exit under guards (kernel/thread/guard.c). What the calling convention lets a function change is not
  * saved (System V ABI for x86-64, 3.2.1). The lowered kernel has no FPU state.
  */
 

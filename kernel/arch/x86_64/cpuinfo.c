@@ -5,8 +5,8 @@
  */
 #include "../../fs/procfs/cpuinfo.h"
 
-#include <kernel/init.h>
-#include <kernel/page.h>
+#include <kernel/base/init.h>
+#include <kernel/mem/page.h>
 #include <lib/string.h>
 #include <nucleus/upcall.h>
 

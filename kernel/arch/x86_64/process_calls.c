@@ -4,9 +4,9 @@
  * thread pointer last), fork(2), vfork(2), pause(2), alarm(2), time(2), getpgrp(2), signalfd(2),
  * arch_prctl(2). The others have replaced them by newer calls.
  */
-#include <kernel/clock.h>
+#include <kernel/base/clock.h>
 #include <kernel/process/internal.h>
-#include <kernel/user.h>
+#include <kernel/vm/user.h>
 #include <nucleus/calls.h>
 #include <nucleus/layout.h>
 

@@ -8,7 +8,7 @@
  * APM 2, 8.2.
  */
 #include <arch/signal.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
 #include <nucleus/layout.h>
 
 enum : uint64_t { NO_SYSCALL = UINT64_MAX, SYSCALL_BYTES = 2, RFLAGS_FIXED = 0x202 };

@@ -8,11 +8,11 @@
 
 #include <abi/errno.h>
 #include <arch/marker.h>
-#include <kernel/component.h>
-#include <kernel/lock.h>
-#include <kernel/text.h>
-#include <kernel/vfs.h>
-#include <kernel/wait.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/text.h>
+#include <kernel/base/wait.h>
+#include <kernel/thread/component.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

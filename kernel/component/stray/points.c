@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/stray_points, in debug builds: the fault points (kernel/fault_point.h), one a line, then what became of the
- * armed one. Writing `NAME thread COMM pass N faults M` arms a point: the N-th to (N + M - 1)-th passing by threads of
- * that name fault (both 1 if left out); `none` disarms.
+ * /proc/stray_points, in debug builds: the fault points (kernel/base/fault_point.h), one a line, then what became of
+ * the armed one. Writing `NAME thread COMM pass N faults M` arms a point: the N-th to (N + M - 1)-th passing by threads
+ * of that name fault (both 1 if left out); `none` disarms.
  */
 #include "stray.h"
 
 #include <abi/errno.h>
-#include <kernel/component.h>
-#include <kernel/fault_point.h>
-#include <kernel/text.h>
-#include <kernel/vfs.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/base/text.h>
+#include <kernel/thread/component.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 
 DECLARE_COMPONENT(stray);

@@ -12,15 +12,15 @@
 #include "stray.h"
 
 #include <abi/errno.h>
-#include <kernel/clock.h>
-#include <kernel/component.h>
-#include <kernel/guard.h>
-#include <kernel/init.h>
-#include <kernel/lock.h>
-#include <kernel/log.h>
-#include <kernel/text.h>
-#include <kernel/vfs.h>
-#include <kernel/wait.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/init.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/log.h>
+#include <kernel/base/text.h>
+#include <kernel/base/wait.h>
+#include <kernel/thread/component.h>
+#include <kernel/thread/guard.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/annotate.h>
 #include <lib/string.h>
 

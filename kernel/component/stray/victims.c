@@ -8,8 +8,8 @@
 
 #include <abi/errno.h>
 #include <arch/stray_victims.h>
-#include <kernel/init.h>
-#include <kernel/page.h>
+#include <kernel/base/init.h>
+#include <kernel/mem/page.h>
 #include <lib/string.h>
 
 /* The linker script's. */

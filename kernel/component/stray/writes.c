@@ -6,7 +6,7 @@
  */
 #include "stray.h"
 
-#include <kernel/thread.h>
+#include <kernel/thread/thread.h>
 #include <lib/string.h>
 
 constexpr uint8_t RUBBISH = 0xa5;

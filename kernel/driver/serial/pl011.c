@@ -7,9 +7,9 @@
 #include "pl011_regs.h"
 #include "serial.h"
 
-#include <kernel/init.h>
-#include <kernel/kmap.h>
-#include <kernel/log.h>
+#include <kernel/base/init.h>
+#include <kernel/base/kmap.h>
+#include <kernel/base/log.h>
 #include <nucleus/calls.h>
 #include <nucleus/layout.h>
 

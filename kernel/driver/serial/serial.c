@@ -11,11 +11,11 @@
 
 #include <abi/errno.h>
 #include <arch/serial.h>
-#include <kernel/clock.h>
-#include <kernel/component.h>
-#include <kernel/log.h>
-#include <kernel/tty.h>
-#include <kernel/wait.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <kernel/base/wait.h>
+#include <kernel/thread/component.h>
+#include <kernel/tty/tty.h>
 #include <lib/string.h>
 #include <lib/types.h>
 #include <nucleus/calls.h>

@@ -10,9 +10,9 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
-#include <kernel/guard.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 
 DEFINE_COMPONENT(devfs, .stage = STAGE_FS);

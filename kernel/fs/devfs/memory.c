@@ -7,10 +7,10 @@
 
 #include <abi/errno.h>
 #include <abi/poll.h>
-#include <kernel/log.h>
-#include <kernel/page.h>
-#include <kernel/random.h>
-#include <kernel/vfs.h>
+#include <kernel/base/log.h>
+#include <kernel/base/random.h>
+#include <kernel/mem/page.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 
 static long null_read(struct file *, struct io_buffer *, size_t, uint64_t *)

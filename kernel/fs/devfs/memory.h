@@ -3,7 +3,7 @@
 #ifndef KERNEL_FS_DEVFS_MEMORY_H
 #define KERNEL_FS_DEVFS_MEMORY_H
 
-#include <kernel/component.h>
+#include <kernel/thread/component.h>
 
 DECLARE_COMPONENT(devfs);
 

@@ -9,9 +9,9 @@
 
 #include <abi/errno.h>
 #include <abi/poll.h>
-#include <kernel/fail.h>
-#include <kernel/guard.h>
-#include <kernel/slab.h>
+#include <kernel/base/fail.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 
 enum : size_t { WRITE_MAX = 4096 };

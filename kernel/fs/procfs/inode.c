@@ -6,10 +6,10 @@
 #include "procfs.h"
 
 #include <abi/errno.h>
-#include <kernel/component.h>
-#include <kernel/guard.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/component.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 
 DEFINE_COMPONENT(procfs, .stage = STAGE_FS);

@@ -8,7 +8,7 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
-#include <kernel/slab.h>
+#include <kernel/mem/slab.h>
 #include <nucleus/layout.h>
 
 struct open_mem {

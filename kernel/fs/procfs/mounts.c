@@ -3,8 +3,8 @@
 #include "procfs.h"
 
 #include <abi/errno.h>
-#include <kernel/guard.h>
-#include <kernel/slab.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 
 enum : size_t { PATH_SIZE = 4096 };

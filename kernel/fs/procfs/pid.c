@@ -8,9 +8,9 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
-#include <kernel/fail.h>
-#include <kernel/guard.h>
-#include <kernel/slab.h>
+#include <kernel/base/fail.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 
 enum : uint64_t { FIRST = 2, FIRST_PID = 1u << 16 };

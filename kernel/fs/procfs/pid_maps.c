@@ -5,7 +5,7 @@
 #include "procfs.h"
 
 #include <abi/errno.h>
-#include <kernel/slab.h>
+#include <kernel/mem/slab.h>
 #include <lib/string.h>
 #include <nucleus/layout.h>
 

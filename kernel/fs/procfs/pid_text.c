@@ -7,8 +7,8 @@
 #include "procfs.h"
 
 #include <abi/errno.h>
-#include <kernel/init.h>
-#include <kernel/tty.h>
+#include <kernel/base/init.h>
+#include <kernel/tty/tty.h>
 #include <lib/string.h>
 #include <nucleus/layout.h>
 

@@ -3,7 +3,7 @@
  * its sleeps end. */
 #include "procfs.h"
 
-#include <kernel/signal.h>
+#include <kernel/process/signal.h>
 
 int pid_show_timers(struct text_buffer *b, struct process *p, uint32_t)
 {

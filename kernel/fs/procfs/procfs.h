@@ -8,10 +8,10 @@
 #ifndef KERNEL_FS_PROCFS_H
 #define KERNEL_FS_PROCFS_H
 
-#include <kernel/component.h>
-#include <kernel/process.h>
-#include <kernel/text.h>
-#include <kernel/vfs.h>
+#include <kernel/base/text.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/component.h>
+#include <kernel/vfs/vfs.h>
 
 DECLARE_COMPONENT(procfs);
 
@@ -76,7 +76,7 @@ struct pid_entry {
 	bool not_in_task;
 	bool space;   /* shows its memory: opens for who may look into the process, and is about the memory of then */
 	bool inspect; /* each read is for who may look into the process */
-	bool never_fails;	    /* reads and writes are not failed on order (kernel/fail.h) */
+	bool never_fails;	    /* reads and writes are not failed on order (kernel/base/fail.h) */
 	enum proc_kind kind;	    /* of directories */
 	const struct file_ops *ops; /* nullptr: text */
 	int (*show)(struct text_buffer *b, struct process *p, uint32_t tid);

@@ -8,11 +8,11 @@
 #include "cpuinfo.h"
 
 #include <abi/errno.h>
-#include <kernel/clock.h>
-#include <kernel/cmdline.h>
-#include <kernel/init.h>
-#include <kernel/page.h>
-#include <kernel/random.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/cmdline.h>
+#include <kernel/base/init.h>
+#include <kernel/base/random.h>
+#include <kernel/mem/page.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

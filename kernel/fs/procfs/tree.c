@@ -6,8 +6,8 @@
 #include "procfs.h"
 
 #include <abi/errno.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
 #include <lib/string.h>
 
 struct proc_node proc_root = {.children = LIST_INIT(proc_root.children), .parent = &proc_root, .ino = 1};

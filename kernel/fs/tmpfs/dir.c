@@ -9,8 +9,8 @@
 #include "tmpfs.h"
 
 #include <abi/errno.h>
-#include <kernel/log.h>
-#include <kernel/slab.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
 #include <lib/string.h>
 
 enum : uint32_t { HASH_FROM = 16, ENTRY_SIZE = 20, FIRST_COOKIE = 2 };

@@ -9,8 +9,8 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
-#include <kernel/process.h>
-#include <kernel/slab.h>
+#include <kernel/mem/slab.h>
+#include <kernel/process/process.h>
 #include <lib/string.h>
 
 static struct tmpfs_super *super_of(struct superblock *sb)

@@ -8,10 +8,10 @@
 #include "../../vfs/page_cache.h"
 
 #include <abi/errno.h>
-#include <kernel/component.h>
-#include <kernel/process.h>
-#include <kernel/slab.h>
-#include <kernel/text.h>
+#include <kernel/base/text.h>
+#include <kernel/mem/slab.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/component.h>
 #include <lib/string.h>
 
 enum : int64_t { TMPFS_MAGIC = 0x01021994 };

@@ -3,8 +3,8 @@
 #ifndef KERNEL_FS_TMPFS_H
 #define KERNEL_FS_TMPFS_H
 
-#include <kernel/component.h>
-#include <kernel/vfs.h>
+#include <kernel/thread/component.h>
+#include <kernel/vfs/vfs.h>
 #include <lib/list.h>
 
 DECLARE_COMPONENT(tmpfs);

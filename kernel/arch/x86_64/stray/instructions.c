@@ -8,9 +8,9 @@
 
 #include <abi/errno.h>
 #include <arch/portio.h>
-#include <kernel/clock.h>
-#include <kernel/init.h>
-#include <kernel/thread.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/init.h>
+#include <kernel/thread/thread.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 #include <nucleus/layout.h>

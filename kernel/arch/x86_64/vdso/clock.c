@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The vDSO of x86_64 (vdso(7)): the names that C libraries look for, around kernel/vdso_clock.h. */
+/* The vDSO of x86_64 (vdso(7)): the names that C libraries look for, around kernel/vm/vdso_clock.h. */
 #include <arch/syscall_numbers.h>
-#include <kernel/vdso_clock.h>
+#include <kernel/vm/vdso_clock.h>
 
 int __vdso_clock_gettime(int clock, struct timespec *out);
 int __vdso_clock_getres(int clock, struct timespec *out);

@@ -5,8 +5,8 @@
 #include <test/kernel/ktest.h>
 
 #include <abi/errno.h>
+#include <kernel/base/syscall.h>
 #include <kernel/component/measure/measure.h>
-#include <kernel/syscall.h>
 #include <nucleus/calls.h>
 
 #define NR_ktest 511

@@ -7,7 +7,7 @@
 
 #include <test/kernel/ktest.h>
 
-#include <kernel/page_table_walk.h>
+#include <kernel/vm/page_table_walk.h>
 
 enum : uint64_t {
 	SCTLR_UMA = 1 << 9,   /* EL0 masks interrupts */

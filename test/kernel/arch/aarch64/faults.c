@@ -3,7 +3,7 @@
  * breakpoints, misaligned branches, atomic accesses out of line. */
 #include "faults.h"
 
-#include <kernel/thread.h>
+#include <kernel/thread/thread.h>
 
 static long wild_stack(void *)
 {

@@ -7,8 +7,8 @@
 
 #include "irq_devices.h"
 #include <abi/errno.h>
-#include <kernel/kmap.h>
-#include <kernel/page.h>
+#include <kernel/base/kmap.h>
+#include <kernel/mem/page.h>
 #include <lib/devicetree.h>
 #include <lib/types.h>
 

@@ -6,7 +6,7 @@
 
 #include <abi/errno.h>
 #include <arch/portio.h>
-#include <kernel/syscall.h>
+#include <kernel/base/syscall.h>
 #include <nucleus/calls.h>
 
 #define NR_ktest 511

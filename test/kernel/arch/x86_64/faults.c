@@ -4,7 +4,7 @@
 #include "faults.h"
 
 #include <cpuid.h>
-#include <kernel/thread.h>
+#include <kernel/thread/thread.h>
 
 static long wild_stack(void *)
 {

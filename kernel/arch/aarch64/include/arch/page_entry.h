@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Entries of a process's page tables on aarch64 (DDI 0487, D8.3), as the nucleus makes them: kernel/page_table_walk.h.
+/* Entries of a process's page tables on aarch64 (DDI 0487, D8.3), as the nucleus makes them:
+ * kernel/vm/page_table_walk.h.
  */
 #ifndef ARCH_PAGE_ENTRY_H
 #define ARCH_PAGE_ENTRY_H

@@ -3,7 +3,7 @@
 #ifndef ARCH_SYSCALL_NUMBERS_H
 #define ARCH_SYSCALL_NUMBERS_H
 
-/* Calls that newer ones replaced have no number here (kernel/syscall.h). */
+/* Calls that newer ones replaced have no number here (kernel/base/syscall.h). */
 #define SYSCALL_LEGACY(name_) [[maybe_unused]] static void *const syscall_unused_##name_ = (void *)sys_##name_
 
 enum {

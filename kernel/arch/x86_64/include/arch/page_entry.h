@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Entries of a process's page tables on x86_64 (Intel SDM vol. 3, 4.5), as the nucleus makes them:
- * kernel/page_table_walk.h. */
+ * kernel/vm/page_table_walk.h. */
 #ifndef ARCH_PAGE_ENTRY_H
 #define ARCH_PAGE_ENTRY_H
 

@@ -3,7 +3,7 @@
 #ifndef ARCH_SYSCALL_NUMBERS_H
 #define ARCH_SYSCALL_NUMBERS_H
 
-/* Calls that newer ones replaced keep their numbers here (kernel/syscall.h). */
+/* Calls that newer ones replaced keep their numbers here (kernel/base/syscall.h). */
 #define SYSCALL_LEGACY(name_) SYSCALL(name_)
 
 enum {

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spinlocks (kernel/base/lock.h): preemption is off while one is held, interrupts never are. The count
+ * that turns preemption off is advice with a deadline, so a holder may lose its CPU all the same;
+ * who spins for long gives its own CPU away.
+ */
+#include "held.h"
+
+#include <arch/cpu_relax.h>
+#include <nucleus/calls.h>
+
+constexpr unsigned SPINS_BEFORE_YIELD = 1000;
+
+void spin_init(struct spinlock *l, uint32_t rank)
+{
+	*l = (struct spinlock)SPINLOCK_INIT(rank);
+}
+
+static inline bool take(struct spinlock *l)
+{
+	/* Acquire: nothing of the section moves before it. */
+	return __atomic_exchange_n(&l->word, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+static void spin(struct spinlock *l)
+{
+	for (unsigned n = 1; !take(l); n++) {
+		while (__atomic_load_n(&l->word, __ATOMIC_RELAXED) != 0 && n % SPINS_BEFORE_YIELD != 0) {
+			cpu_relax();
+			n++;
+		}
+		if (n % SPINS_BEFORE_YIELD == 0) {
+			preempt_enable();
+			(void)nucleus_yield();
+			preempt_disable();
+		}
+	}
+}
+
+void spin_lock(struct spinlock *l) NO_THREAD_SAFETY
+{
+	held_check_order(l, l->rank, LOCK_SPIN, __builtin_return_address(0));
+	preempt_disable();
+	if (unlikely(!take(l)))
+		spin(l);
+	l->owner = thread_current();
+	held_push(l, LOCK_SPIN);
+}
+
+bool spin_try_lock(struct spinlock *l) NO_THREAD_SAFETY
+{
+	preempt_disable();
+	if (!take(l)) {
+		preempt_enable();
+		return false;
+	}
+	l->owner = thread_current();
+	held_push(l, LOCK_SPIN);
+	return true;
+}
+
+void spin_unlock(struct spinlock *l) NO_THREAD_SAFETY
+{
+	held_pop(l, LOCK_SPIN);
+	l->owner = nullptr;
+	/* Release: all of the section is visible to the next holder. */
+	__atomic_store_n(&l->word, 0, __ATOMIC_RELEASE);
+	preempt_enable();
+}

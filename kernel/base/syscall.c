@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System-call dispatch (kernel/base/syscall.h): the entries that SYSCALL() scattered over the kernel
+ * become an array by number. gates.S calls syscall_dispatch for each UPCALL_SYSCALL. Numbers
+ * without an entry are counted, so are the flags that a call refused; /proc/syscalls shows both, and
+ * why a call of the ABI is not there (absent.c). On the way back gates.S calls syscall_own_code for the few results
+ * that are the kernel's own. No locks: counters are atomic.
+ */
+#include "absent.h"
+#include "core.h"
+
+#include <abi/errno_limits.h>
+#include <kernel/base/log.h>
+#include <kernel/base/syscall.h>
+#include <kernel/base/text.h>
+#include <kernel/process/user_context.h>
+#include <kernel/vfs/vfs.h>
+#include <nucleus/calls.h>
+
+constexpr uint32_t NUMBERS_MAX = 512;
+constexpr unsigned REFUSED_MAX = 64;
+
+/* Six arguments are the call's; the number follows for those that serve several. */
+typedef long (*syscall_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+
+extern const struct syscall_entry __syscalls_start[], __syscalls_end[];
+
+static syscall_function table[NUMBERS_MAX];
+static uint32_t unknown[NUMBERS_MAX];
+static uint32_t unknown_beyond;
+
+/* A number and flags that were refused; key = number + 1 while the slot is taken. */
+static struct refusal {
+	uint32_t key;
+	uint32_t count;
+	uint64_t flags;
+} refusals[REFUSED_MAX];
+static uint32_t refusals_lost;
+
+long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t number);
+
+/* Stands in the table for what has no entry. */
+static long no_such_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t number)
+{
+	__atomic_fetch_add(number < NUMBERS_MAX ? &unknown[number] : &unknown_beyond, 1, __ATOMIC_RELAXED);
+	return -ENOSYS;
+}
+
+long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t number)
+{
+	if (likely(number < NUMBERS_MAX))
+		return table[number](a0, a1, a2, a3, a4, a5, number);
+	return no_such_call(a0, a1, a2, a3, a4, a5, number);
+}
+
+static bool claim(struct refusal *r, uint32_t key, uint64_t flags)
+{
+	uint32_t empty = 0;
+
+	if (__atomic_compare_exchange_n(&r->key, &empty, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		__atomic_store_n(&r->flags, flags, __ATOMIC_RELEASE);
+		return true;
+	}
+	return empty == key && __atomic_load_n(&r->flags, __ATOMIC_ACQUIRE) == flags;
+}
+
+long syscall_refuse_flags(uint32_t number, uint64_t flags)
+{
+	for (unsigned i = 0; i < REFUSED_MAX; i++) {
+		if (claim(&refusals[i], number + 1, flags)) {
+			__atomic_fetch_add(&refusals[i].count, 1, __ATOMIC_RELAXED);
+			return -EINVAL;
+		}
+	}
+	__atomic_fetch_add(&refusals_lost, 1, __ATOMIC_RELAXED);
+	return -EINVAL;
+}
+
+static const char *name_of(uint32_t number)
+{
+	for (const struct syscall_entry *e = __syscalls_start; e < __syscalls_end; e++) {
+		if (e->number == number)
+			return e->name;
+	}
+	return "?";
+}
+
+long syscall_value(long value)
+{
+	thread_current()->value_result = value <= -ERRNO_OWN && value >= -ERRNO_LAST;
+	return value;
+}
+
+/*
+ * What gates.S asks before a result of -ERRNO_OWN and below leaves: its register must not reach the process as it is.
+ * The codes that make a call again are resolved by process_deliver_pending, which the thread is sent to: who ended the
+ * sleep may have taken its signal to another thread, and then nobody else does. So are the numbers that syscall_value()
+ * let through, so that it forgets the call. Any other number is a bug.
+ */
+long syscall_own_code(long result)
+{
+	uint32_t self = thread_page_current()->handle;
+
+	if (thread_current()->value_result) {
+		(void)nucleus_thread_kick(self);
+		return result;
+	}
+	switch (-result) {
+	case ERESTARTSYS:
+	case ERESTARTNOINTR:
+	case ERESTARTNOHAND:
+	case ERESTART_RESTARTBLOCK: (void)nucleus_thread_kick(self); return result;
+	default: break;
+	}
+	const char *name =
+		nucleus_regs_get(self) == 0 ? name_of(arch_regs_syscall((const struct user_regs *)call_area())) : "?";
+	if (STELLUX_DEBUG)
+		kernel_bug(__FILE_NAME__, __LINE__, name);
+	log_error("syscalls: %s returned %ld, which no program may see", name, result);
+	return -EINTR;
+}
+
+static int show_syscalls(struct text_buffer *b, void *)
+{
+	text_printf(b, "# known %lu\n", (unsigned long)(__syscalls_end - __syscalls_start));
+	for (uint32_t i = 0; i < NUMBERS_MAX; i++) {
+		if (unknown[i] > 0)
+			text_printf(b, "unknown %u count %u\n", i, unknown[i]);
+	}
+	if (unknown_beyond > 0)
+		text_printf(b, "unknown %u+ count %u\n", NUMBERS_MAX, unknown_beyond);
+	for (unsigned i = 0; i < REFUSED_MAX; i++) {
+		const struct refusal *r = &refusals[i];
+
+		if (r->count > 0)
+			text_printf(b, "refused %u %s flags %#lx count %u\n", r->key - 1, name_of(r->key - 1), r->flags,
+				    r->count);
+	}
+	if (refusals_lost > 0)
+		text_printf(b, "refused others count %u\n", refusals_lost);
+	absent_show(b);
+	return 0;
+}
+
+static const struct proc_file syscalls_file = {
+	.component = &component_core, .name = "syscalls", .mode = 0444, .show = show_syscalls};
+
+void syscall_init(void)
+{
+	for (uint32_t i = 0; i < NUMBERS_MAX; i++)
+		table[i] = no_such_call;
+	for (const struct syscall_entry *e = __syscalls_start; e < __syscalls_end; e++) {
+		if (e->number >= NUMBERS_MAX || table[e->number] != no_such_call)
+			kernel_bug(__FILE_NAME__, __LINE__, e->name);
+		table[e->number] = (syscall_function)e->function;
+	}
+	proc_register(&syscalls_file);
+}

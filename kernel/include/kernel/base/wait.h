@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wait queues: threads that wait for a condition under whatever lock protects it. poll(2) uses the
+ *same queues.
+ *
+ *	wait_event_interruptible(&q, cond)   evaluates cond, sleeps, evaluates again …; 0 or
+ *-ERESTARTSYS wait_add/wait_remove                 by hand, when a lock must be dropped around the
+ *sleep
+ */
+#ifndef KERNEL_WAIT_H
+#define KERNEL_WAIT_H
+
+#include <kernel/base/lock.h>
+
+struct wait_queue {
+	struct spinlock lock;
+	struct list waiters;
+};
+struct waiter {
+	struct list link;
+	struct list thread_link; /* in thread->waits, newest first, so that containment can take it
+				    out; not with a callback */
+	struct thread *thread;
+	struct wait_queue *queue;
+	bool once;	/* who wakes it takes it out of the queue */
+	bool queued;	/* atomic: false once it was taken out so */
+	bool exclusive; /* of these one is enough: wait_wake_one, and with a callback wait_wake_all, stop there */
+	/* Called in place of waking the thread, with the queue's spinlock held: must not sleep. Returns whether
+	 * somebody was waiting there. nullptr: unpark. */
+	bool (*wake)(struct waiter *w);
+};
+/* A queue that outlives the object whose events it announces: for what watches with a callback and may go later. */
+struct shared_wait {
+	uint32_t refs; /* atomic */
+	struct wait_queue queue;
+};
+struct shared_wait *shared_wait_create(void); /* one reference; nullptr: out of memory */
+void shared_wait_get(struct shared_wait *w);
+void shared_wait_put(struct shared_wait *w);
+#define WAIT_QUEUE_INIT(name) {.lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters)}
+void wait_queue_init(struct wait_queue *q);
+void wait_add(struct wait_queue *q, struct waiter *w); /* w->thread = current */
+/* The same for one wake: before each sleep wait_requeue() puts it back if it was woken, and says true if so: then the
+ * condition is to be looked at again. */
+void wait_add_once(struct wait_queue *q, struct waiter *w);
+[[nodiscard]] bool wait_requeue(struct waiter *w);
+void wait_add_callback(struct wait_queue *q, struct waiter *w, bool exclusive, bool (*wake)(struct waiter *w));
+void wait_remove(struct waiter *w);
+/* Takes the current thread out of all queues but the `count` it entered first (containment). */
+void waits_release_beyond(uint32_t count);
+void wait_wake_all(struct wait_queue *q);
+void wait_wake_one(struct wait_queue *q);
+
+/* Whether the current thread has a signal (or kill) to handle; defined with signals. Kernel
+ * threads: false. */
+bool signal_pending_current(void);
+
+#define WAIT_EVENT_(q, cond, deadline_ns, interruptible)                                                               \
+	({                                                                                                             \
+		int wait_result_ = 0;                                                                                  \
+		if (!(cond)) {                                                                                         \
+			struct waiter waiter_;                                                                         \
+			wait_add_once((q), &waiter_);                                                                  \
+			while (!(cond)) {                                                                              \
+				if ((interruptible) && signal_pending_current()) {                                     \
+					wait_result_ = -ERESTARTSYS;                                                   \
+					break;                                                                         \
+				}                                                                                      \
+				if (wait_requeue(&waiter_))                                                            \
+					continue;                                                                      \
+				int park_ = (interruptible) ? thread_park_interruptible(deadline_ns)                   \
+							    : thread_park(deadline_ns);                                \
+				if (park_ == -ETIMEDOUT) {                                                             \
+					wait_result_ = (cond) ? 0 : -ETIMEDOUT;                                        \
+					break;                                                                         \
+				}                                                                                      \
+			}                                                                                              \
+			wait_remove(&waiter_);                                                                         \
+		}                                                                                                      \
+		wait_result_;                                                                                          \
+	})
+#define wait_event(q, cond)			      ((void)WAIT_EVENT_(q, cond, 0, false))
+#define wait_event_interruptible(q, cond)	      WAIT_EVENT_(q, cond, 0, true)
+#define wait_event_deadline(q, cond, deadline_ns)     WAIT_EVENT_(q, cond, deadline_ns, false)
+#define wait_event_interruptible_deadline(q, cond, d) WAIT_EVENT_(q, cond, d, true)
+
+#endif

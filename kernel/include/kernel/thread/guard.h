@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guards: what a component's fault is contained in.
+ *
+ * Whoever calls into another component's operations does so through guard_run(): the file system switch for every
+ * operation of files, inodes, superblocks and page caches, the terminal for its driver, the component thread for start
+ * and stop. A fault inside unwinds to the innermost guard, which yields -EFAULT: locks taken inside are released, wait
+ * queues entered inside are left, preemption is as it was. References and memory that the dead part held stay lost;
+ * data it was changing may be half done. Works in any lowered thread and nests; costs about fifty instructions.
+ */
+#ifndef KERNEL_GUARD_H
+#define KERNEL_GUARD_H
+
+#include <abi/errno.h>
+#include <kernel/thread/component.h>
+
+struct guard {
+	struct guard *outer;
+	struct component *component;
+	uint32_t held_count, wait_count;
+	uint32_t preempt_count;
+	uint64_t context[13]; /* callee-saved registers, stack pointer, program counter (arch context.S) */
+};
+
+/* Arch: saves the caller's registers and returns 0; after guard_leave(context) it returns once more, with 1. The caller
+ * must not have returned meanwhile. */
+[[gnu::returns_twice]] int guard_save(uint64_t *context);
+
+static inline void guard_push(struct guard *g, struct component *c)
+{
+	struct thread *t = thread_current();
+
+	g->outer = t->guards;
+	g->component = c;
+	g->held_count = t->held_count;
+	g->wait_count = t->wait_count;
+	g->preempt_count = thread_page_current()->preempt_count;
+	t->guards = g;
+}
+static inline void guard_pop(const struct guard *g)
+{
+	thread_current()->guards = g->outer;
+}
+
+/*
+ * Evaluates `call` (a call that yields an integer) inside a guard of component c, which must not be nullptr. Its value,
+ * or -EFAULT if it faulted; the report is out by then. What `call` names must not be changed by it except through
+ * pointers.
+ */
+#define guard_run(c, call)                                                                                             \
+	({                                                                                                             \
+		struct guard guard_;                                                                                   \
+		long guarded_ = -EFAULT;                                                                               \
+		guard_push(&guard_, (c));                                                                              \
+		if (guard_save(guard_.context) == 0) {                                                                 \
+			long result_ = (long)(call);                                                                   \
+			guard_pop(&guard_);                                                                            \
+			guarded_ = result_;                                                                            \
+		}                                                                                                      \
+		guarded_;                                                                                              \
+	})
+/* The same for a call without a value: false if it faulted. */
+#define guard_run_void(c, call) (guard_run(c, ((call), 0)) == 0)
+
+/* guard_run(c, fn(arg)), as a function. */
+long guard_call(struct component *c, long (*fn)(void *arg), void *arg);
+
+#endif

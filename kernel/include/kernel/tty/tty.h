@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Terminals: line discipline (termios N_TTY) between a driver and files. A driver creates a tty,
+ * feeds input with tty_input, and supplies start_output, which is called when there is something to
+ * fetch with tty_take_output.
+ */
+#ifndef KERNEL_TTY_H
+#define KERNEL_TTY_H
+
+#include <kernel/vfs/file.h>
+
+struct component;
+struct tty;
+
+/* How a session loses its controlling terminal. */
+enum session_loss : uint8_t {
+	SESSION_ROBBED,	     /* TIOCSCTTY of another session: nobody is told */
+	SESSION_GAVE_UP,     /* the leader's TIOCNOTTY: SIGHUP and SIGCONT to the foreground */
+	SESSION_LEADER_ENDS, /* SIGHUP to the foreground */
+	SESSION_HUNG_UP,     /* SIGHUP and SIGCONT to the leader and the foreground */
+};
+struct tty_driver {
+	struct component *component;			/* the driver's: its functions run under its guard */
+	void (*start_output)(struct tty *t);		/* any lowered thread; must not block long: wakes the
+							   driver's thread */
+	void (*set_line)(struct tty *t, uint32_t baud); /* may be nullptr */
+	void (*last_close)(struct tty *t);		/* no file is open any more; may be nullptr */
+	bool is_pseudo;					/* a pty: no line that could be lost */
+	bool (*output_idle)(struct tty *t);		/* all that was taken is sent; nullptr: at once. Then
+							   call tty_output_idle */
+};
+[[nodiscard]] int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
+			     void *driver_data, struct tty **out);
+void *tty_driver_data(struct tty *t);
+void tty_input(struct tty *t, const void *bytes, size_t n); /* driver thread context; may take locks */
+/* A break on the wire. */
+void tty_input_break(struct tty *t);
+/* How many bytes tty_input can take now without losing one. After 0 start_output is called once
+ * there is room. */
+size_t tty_input_room(struct tty *t);
+size_t tty_take_output(struct tty *t, void *bytes, size_t max);
+void tty_output_idle(struct tty *t);
+/* The tty that /dev/console is. tty_create does it for the one that the last console= names, or the
+ * first one made. */
+void tty_set_console(struct tty *t);
+/* If there is no console because console= names none: says so on every terminal and takes the first by name. May sleep.
+ */
+void tty_require_console(void);
+/* Device number for /proc/PID/stat. */
+uint64_t tty_device(const struct tty *t);
+/* A session leader opened it without O_NOCTTY, or TIOCSCTTY. */
+uint32_t tty_foreground_group(const struct tty *t);
+/* vhangup(2): the terminal of the current process. */
+void tty_hang_up_current(void);
+/* A session and its terminal part: who is told, and whether the terminal's files are dead then, depends on how. */
+void tty_session_end(struct tty *t, uint32_t sid, enum session_loss how);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces of processes: areas (what may be where) over the nucleus's page tables (what is
+ * there). `space->lock` is held for reading by faults and copies, for writing by changes of areas.
+ */
+#ifndef KERNEL_VM_H
+#define KERNEL_VM_H
+
+#include <kernel/base/lock.h>
+#include <lib/types.h>
+#include <nucleus/upcall.h>
+
+struct file;
+struct vm_area;
+struct vm_space;
+
+/* Boot, first of all: page allocator (page_init), heap, vDSO. */
+[[nodiscard]] int vm_init(const struct boot_info *boot);
+[[nodiscard]] int vm_space_create(struct vm_space **out); /* one reference */
+/* fork: all areas, copy-on-write. */
+[[nodiscard]] int vm_space_clone(struct vm_space *src, struct vm_space **out);
+void vm_space_get(struct vm_space *s);
+bool vm_space_is_shared(struct vm_space *s); /* somebody besides the caller has a reference */
+void vm_space_put(struct vm_space *s);	     /* the last one unmaps everything; may sleep */
+uint32_t vm_space_handle(const struct vm_space *s);
+uint64_t vm_space_serial(const struct vm_space *s); /* never 0; no other space has or had it */
+void vm_space_set_name(struct vm_space *s, const char *name, uint32_t pid);
+/* Makes the current thread's process context run in s (exec, vfork's end). */
+void vm_space_use(struct vm_space *s);
+
+/* For exec: maps [va, va+len) of file at offset (file == nullptr: demand-zero); private; fixed
+ * address. -ENOMEM, -EINVAL, -EEXIST. */
+[[nodiscard]] int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, struct file *file,
+			       uint64_t offset);
+[[nodiscard]] int vm_map_stack(struct vm_space *s, uint64_t top, uint64_t max_bytes); /* grows down on demand */
+[[nodiscard]] int vm_map_vdso(struct vm_space *s, uint64_t *vdso_base);
+void vm_set_brk(struct vm_space *s, uint64_t start);
+/* Copies into a space that is not the current one (arguments and environment at exec, tracing). */
+[[nodiscard]] int vm_write(struct vm_space *s, uint64_t va, const void *data, size_t n);
+[[nodiscard]] int vm_read(struct vm_space *s, uint64_t va, void *data, size_t n);
+size_t vm_write_partial(struct vm_space *s, uint64_t va, const void *data, size_t n); /* bytes done */
+size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n);
+
+/* A process's fault: 0 = handled, retry; -EFAULT = no such area (SEGV_MAPERR), -EACCES = not
+ * allowed (SEGV_ACCERR), -ENOMEM = out of memory, -EIO = beyond the file's end (SIGBUS). May sleep.
+ */
+[[nodiscard]] int vm_fault(struct vm_space *s, uint64_t address, uint32_t fault_bits);
+
+/* What was promised to programs and how much may be (overcommit_memory 2), in pages; /proc/sys/vm. */
+void vm_commit_stats(uint64_t *limit_pages, uint64_t *promised_pages);
+void vm_register_knobs(void);
+
+struct vm_stats {
+	uint64_t virtual_bytes, resident_pages, data_bytes, stack_bytes, text_bytes, locked_pages;
+	uint64_t peak_bytes, peak_pages;   /* the most that virtual_bytes and resident_pages were */
+	uint64_t file_pages, shared_pages; /* resident ones of files, and of memory shared without one */
+	uint64_t table_bytes;		   /* page tables that resident pages need at least */
+};
+void vm_stats(struct vm_space *s, struct vm_stats *out);
+uint64_t vm_resident_pages(const struct vm_space *s); /* no lock is taken: for the out-of-memory killer */
+/* For /proc/PID/maps: calls emit for each area in order. */
+struct vm_area_info {
+	uint64_t start, end, offset;
+	uint32_t prot;
+	bool shared, locked;
+	uint64_t resident_pages;
+	bool dont_dump; /* MADV_DONTDUMP */
+	bool special;	/* the vDSO and its like */
+	struct file *file;
+	const char *label;
+};
+int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a), void *ctx);
+/* Pages of all spaces that are locked in memory (mlock(2)) and there. */
+uint64_t vm_locked_pages(void);
+
+/* For a core dump: the first page from va on that has content, copied to `to`; its address, or end when there is none.
+ * Pages that nobody has touched have none, but in areas of files. May sleep. */
+uint64_t vm_dump_next(struct vm_space *s, uint64_t va, uint64_t end, void *to);
+
+/* A file was cut: pages from first_page on leave every space that maps them; the next access is
+ * SIGBUS. Call after the pages left the cache and the size changed, with the inode's lock held or
+ * not. May sleep. */
+struct inode;
+void vm_unmap_file(struct inode *inode, uint64_t first_page);
+
+/* What exec laid out, for /proc/PID/{cmdline,environ,auxv,stat} and for signal frames. */
+struct vm_exec_info {
+	uint64_t arg_start, arg_end, env_start, env_end, stack_start, code_start, code_end, vdso;
+};
+void vm_set_exec_info(struct vm_space *s, const struct vm_exec_info *info);
+void vm_get_exec_info(struct vm_space *s, struct vm_exec_info *info);
+
+/* Says in words what is at a kernel address ("freed 64-byte object of tmpfs, offset 8"), for fault
+ * reports. Takes no lock, never faults. Result: the length. */
+size_t vm_describe_address(uint64_t address, char *out, size_t size);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guards and the landing of contained faults (kernel/thread/guard.h).
+ *
+ * The nucleus reports a lowered fault and lets the thread go on in kernel_fault_landing, with the
+ * call area of its page as stack (so nothing here may make a nucleus call that fills the call
+ * area): the frames below the guard are dead, those above it untouched. Locks taken since the guard
+ * are released, newest first, wait queues are left (waiters are on the dead stack), and the guard
+ * yields -EFAULT. Without a guard the process code decides what becomes of the process (signal_deliver.c), a service
+ * begins anew (service.h), another kernel thread ends alone. So does one that does nothing but fault. Data that the
+ * section was changing may be half done: that is the component's to repair in its stop and start.
+ */
+#include "kernel/base/core.h"
+#include "kernel/base/log_read.h"
+#include "service.h"
+
+#include <kernel/base/lock.h>
+#include <kernel/base/log.h>
+#include <kernel/base/wait.h>
+#include <kernel/process/event.h>
+#include <kernel/process/process.h>
+#include <kernel/thread/guard.h>
+#include <nucleus/calls.h>
+
+void kernel_fault_landing(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc);
+
+long guard_call(struct component *c, long (*fn)(void *arg), void *arg)
+{
+	return guard_run(c, fn(arg));
+}
+
+static void restore_preemption(uint32_t count)
+{
+	struct thread_page *page = thread_page_current();
+
+	page->preempt_count = count;
+	if (count == 0 && page->resched != 0)
+		preempt_yield();
+}
+
+void kernel_fault_landing(uint32_t cause, uint64_t, uint64_t, uint64_t)
+{
+	struct thread *t = thread_current();
+	struct guard *g = t->guards;
+
+	/* Guards help against a fault, not against nothing but faults: such a thread ends. On its way out they count
+	 * again. */
+	if (cause == EVENT_STORM && !t->storm) {
+		t->storm = true;
+		t->guards = g = nullptr;
+	}
+
+	/* The rest of the report. */
+	while (nucleus_log_show() > 0)
+		;
+	locks_release_beyond(g != nullptr ? g->held_count : 0);
+	waits_release_beyond(g != nullptr ? g->wait_count : 0);
+	restore_preemption(g != nullptr ? g->preempt_count : 0);
+	if (g != nullptr) {
+		component_failed(g->component);
+		log_flush();
+		/* The guard is off the list before it is used: a fault on the way out must not come
+		 * back here. */
+		t->guards = g->outer;
+		guard_leave(g->context);
+	}
+	component_failed(t->component);
+	if (t->process != nullptr)
+		process_fault_landed();
+	/* The call area is a small stack, and nothing on the thread's own is needed any more. */
+	if (t->process != nullptr)
+		call_on_stack(thread_page_current()->kernel_stack, process_fault_exit);
+	if (t->service != nullptr)
+		call_on_stack(thread_page_current()->kernel_stack, service_again);
+	if (t->exit_step == 0)
+		log_error("core: kernel thread %s of %s ends after a fault", t->name, t->component->name);
+	thread_exit();
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Services (service.h). What happens after a fault is itself such that it may fault: it counts first, so that the limit
+ * is reached, and pauses, by which the nucleus knows that this is no storm, before it touches anything else.
+ */
+#include "service.h"
+
+#include "kernel/base/core.h"
+
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <lib/types.h>
+
+constexpr uint64_t PAUSE_FIRST_NS = 1'000'000, PAUSE_LAST_NS = 1'000'000'000;
+/* A fault that comes so long after the last one begins a new row. */
+constexpr uint64_t CALM_NS = 10'000'000'000;
+
+static void run(void *arg)
+{
+	((struct service *)arg)->loop();
+}
+
+int service_start(struct service *s)
+{
+	struct thread *t;
+	int error = thread_create(s->name, s->component, 0, run, s, &t);
+
+	if (error < 0)
+		return error;
+	t->service = s;
+	__atomic_store_n(&s->thread, t, __ATOMIC_RELEASE);
+	thread_start(t);
+	return 0;
+}
+
+void service_wake(struct service *s)
+{
+	struct thread *t = __atomic_load_n(&s->thread, __ATOMIC_ACQUIRE);
+
+	if (t != nullptr)
+		thread_unpark(t);
+}
+
+/* It is woken, and never ends: others keep its thread. */
+[[noreturn]] static void stay_down(void)
+{
+	for (;;)
+		thread_park(0);
+}
+
+static void pause_before_restart(struct service *s)
+{
+	uint64_t pause = PAUSE_FIRST_NS << MIN(s->faults_in_row - 1, 10u), now = clock_monotonic_ns();
+	uint64_t until = now + MIN(pause, PAUSE_LAST_NS);
+
+	__atomic_fetch_add(&s->component->pausing, 1, __ATOMIC_RELAXED);
+	while (clock_monotonic_ns() < until)
+		thread_park(until);
+	__atomic_fetch_sub(&s->component->pausing, 1, __ATOMIC_RELAXED);
+	/* A wake-up may have come meanwhile; the loop looks for its work before it parks. */
+}
+
+void service_again(void)
+{
+	struct service *s = thread_current()->service;
+	uint64_t now = clock_monotonic_ns();
+
+	if (s->down)
+		stay_down();
+	s->faults_in_row = now - s->last_fault_ns > CALM_NS ? 1 : s->faults_in_row + 1;
+	s->last_fault_ns = now;
+	if (s->faults_in_row >= SERVICE_FAULTS_MAX) {
+		s->down = true;
+		s->component->down = true;
+		log_error("%s: the %s thread faulted %u times in a row and stays down", s->component->name, s->name,
+			  s->faults_in_row);
+		stay_down();
+	}
+	pause_before_restart(s);
+	if (s->mend != nullptr)
+		s->mend();
+	__atomic_fetch_add(&s->component->restarts, 1, __ATOMIC_RELAXED);
+	log_error("%s: the %s thread goes on after a fault (%u in a row)", s->component->name, s->name,
+		  s->faults_in_row);
+	s->loop();
+	thread_exit();
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Services: threads of the kernel itself that others depend on (timers, the reaper, the log, the component thread).
+ *
+ * A fault in one does not end it: the thread begins anew on its empty stack, after a pause that grows with each fault
+ * in a row. So the loop must be able to begin at whatever step the fault left, for which `mend` puts right what a
+ * half-done step left behind. A service that faults SERVICE_FAULTS_MAX times in a row stays down, which is said, and
+ * which /proc/components shows.
+ */
+#ifndef CORE_SERVICE_H
+#define CORE_SERVICE_H
+
+#include <kernel/thread/component.h>
+
+constexpr uint32_t SERVICE_FAULTS_MAX = 16;
+
+struct service {
+	const char *name;
+	struct component *component;
+	void (*loop)(void); /* the work; its return ends the thread */
+	void (*mend)(void); /* before the loop begins again; may be nullptr, may fault */
+	/* the service's own */
+	struct thread *thread;
+	uint32_t faults_in_row;
+	uint64_t last_fault_ns;
+	bool down;
+};
+
+/* Starts its thread. -ENOMEM. */
+[[nodiscard]] int service_start(struct service *s);
+/* From here on it may be woken: service_wake does nothing before it was started. Any context. */
+void service_wake(struct service *s);
+/* Where the landing of a fault goes on with a service's thread. */
+[[noreturn]] void service_again(void);
+
+#endif
