@@ -346,10 +346,13 @@ SYSCALL(adjtimex);
 
 static long sys_clock_adjtime(int id, user_addr at)
 {
+	struct abi_timex t;
 	uint64_t ns;
 
 	if (id == CLOCK_REALTIME)
 		return adjust(NR_clock_adjtime, at);
+	if (get_user(t, at) != 0)
+		return -EFAULT;
 	/* Other clocks are there, but cannot be adjusted. */
 	return clock_read(id, &ns) == 0 || (id < 0 && (id & 7) != 3) ? -EOPNOTSUPP : -EINVAL;
 }

@@ -51,8 +51,6 @@ static long check_flags(const struct clone_request *r, uint32_t number)
 	if ((f & CLONE_PIDFD) && ((f & (CLONE_DETACHED | CLONE_THREAD)) ||
 				  ((f & CLONE_PARENT_SETTID) && r->pidfd.value == r->parent_tid.value)))
 		return -EINVAL;
-	if (r->exit_signal > SIGNAL_MAX)
-		return -EINVAL;
 	return 0;
 }
 

@@ -364,7 +364,7 @@ static int add_strings(struct exec *e, user_addr argv, user_addr envp)
 }
 
 /* The name that scripts and AT_EXECFN see. */
-static int set_exec_name(struct exec *e, int dirfd, user_addr path_at, bool *empty)
+static int set_exec_name(struct exec *e, int dirfd, user_addr path_at, bool may_be_empty)
 {
 	enum : size_t { ROOM = 4096 };
 	char *path = kmalloc(ROOM + 32);
@@ -372,8 +372,9 @@ static int set_exec_name(struct exec *e, int dirfd, user_addr path_at, bool *emp
 	if (path == nullptr)
 		return -ENOMEM;
 	long n = copy_string_from_user(path, path_at, ROOM);
+	if (n == 0 && !may_be_empty)
+		n = -ENOENT;
 	if (n >= 0) {
-		*empty = n == 0;
 		if (n == 0 && dirfd != AT_FDCWD) {
 			(void)snprintf(path, ROOM, "/dev/fd/%d", dirfd);
 		} else if (path[0] != '/' && dirfd != AT_FDCWD) {
@@ -395,16 +396,21 @@ struct exec_request {
 	uint32_t flags;
 };
 
-static int prepare(struct exec *e, const struct exec_request *r)
+/* The name and the strings come first, then the flags, and the file last: Linux's order. */
+static int prepare(struct exec *e, const struct exec_request *r, uint32_t number)
 {
-	bool empty = false;
-	int error = set_exec_name(e, r->dirfd, r->path, &empty);
+	int error = set_exec_name(e, r->dirfd, r->path, r->flags & AT_EMPTY_PATH);
 
 	FAULT_POINT(exec_name);
 	/* Arguments that cannot be read are told before a program that is not there. */
 	if (error == 0)
 		error = add_strings(e, r->argv, r->envp);
 	FAULT_POINT(exec_strings);
+	if (error == 0)
+		error = add_strings(e, r->argv, r->envp);
+	FAULT_POINT(exec_strings);
+	if (error == 0 && (r->flags & ~(uint32_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)))
+		error = (int)syscall_refuse_flags(number, r->flags);
 	if (error == 0)
 		error = path_lookup_user(r->dirfd, r->path,
 					 (r->flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
@@ -423,15 +429,11 @@ static long do_execveat(const struct exec_request *r, uint32_t number)
 {
 	struct exec *e = kmalloc(sizeof(*e));
 
-	if (r->flags & ~(uint32_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
-		kfree(e);
-		return syscall_refuse_flags(number, r->flags);
-	}
 	if (e == nullptr)
 		return -ENOMEM;
 	exec_init(e);
 	/* A fault of the kernel in here fails the call, like any other error. */
-	long error = guard_run(&component_process, prepare(e, r));
+	long error = guard_run(&component_process, prepare(e, r, number));
 	if (error != 0) {
 		exec_discard(e);
 		return error;

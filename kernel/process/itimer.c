@@ -199,10 +199,10 @@ static long sys_setitimer(int which, user_addr new_at, user_addr old_at)
 	uint64_t value = 0, interval = 0, old_left, old_interval;
 	struct abi_itimerval v = {};
 
-	if (which < ITIMER_REAL || which > ITIMER_PROF)
-		return -EINVAL;
 	if (new_at.value != 0 && get_user(v, new_at) != 0)
 		return -EFAULT;
+	if (which < ITIMER_REAL || which > ITIMER_PROF)
+		return -EINVAL;
 	if (!from_timeval(&v.value, &value) || !from_timeval(&v.interval, &interval))
 		return -EINVAL;
 	itimer_change(which, value, interval, &old_left, &old_interval);

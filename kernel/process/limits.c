@@ -39,28 +39,31 @@ static long change_limit(struct process *p, uint32_t which, const uint64_t fresh
 	return error;
 }
 
-static long do_prlimit(uint32_t pid, uint32_t which, user_addr new_at, user_addr old_at)
+/* The values come first, then the process, whether one may, and last which limit is meant: Linux's order. */
+static long do_prlimit(int pid, uint32_t which, user_addr new_at, user_addr old_at)
 {
 	struct process *p = process_current();
-	uint64_t fresh[2], old[2];
+	uint64_t fresh[2], old[2] = {};
 	long error = 0;
 
-	if (which >= LIMITS)
-		return -EINVAL;
 	if (new_at.value != 0 && copy_from_user(fresh, new_at, sizeof(fresh)) != 0)
 		return -EFAULT;
-	if (pid == 0 || pid == p->pid)
+	if (pid == 0 || pid == (int)p->pid)
 		process_get(p);
 	else
-		p = process_find_by_tid(pid);
+		p = pid < 0 ? nullptr : process_find_by_tid((uint32_t)pid);
 	if (p == nullptr)
 		return -ESRCH;
-	old[0] = p->rlimits[which][0];
-	old[1] = p->rlimits[which][1];
-	if (!may_change_limits(p))
+	if (!may_change_limits(p)) {
 		error = -EPERM;
-	else if (new_at.value != 0)
-		error = change_limit(p, which, fresh);
+	} else if (which >= LIMITS) {
+		error = -EINVAL;
+	} else {
+		old[0] = p->rlimits[which][0];
+		old[1] = p->rlimits[which][1];
+		if (new_at.value != 0)
+			error = change_limit(p, which, fresh);
+	}
 	process_put(p);
 	if (error == 0 && old_at.value != 0 && copy_to_user(old_at, old, sizeof(old)) != 0)
 		error = -EFAULT;
@@ -69,7 +72,7 @@ static long do_prlimit(uint32_t pid, uint32_t which, user_addr new_at, user_addr
 
 static long sys_prlimit64(int pid, uint32_t which, user_addr new_at, user_addr old_at)
 {
-	return pid < 0 ? -ESRCH : do_prlimit((uint32_t)pid, which, new_at, old_at);
+	return do_prlimit(pid, which, new_at, old_at);
 }
 SYSCALL(prlimit64);
 

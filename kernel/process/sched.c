@@ -194,11 +194,14 @@ SYSCALL(sched_getscheduler);
 
 static long sys_sched_setparam(int tid, user_addr param)
 {
-	long policy = sched_with_thread(tid, read_policy, nullptr);
+	int32_t priority;
 
-	return tid < 0 || param.value == 0 ? -EINVAL
-	       : policy < 0		   ? policy
-					   : set_policy(NR_sched_setparam, tid, (uint32_t)policy, param);
+	if (tid < 0 || param.value == 0)
+		return -EINVAL;
+	if (get_user(priority, param) != 0)
+		return -EFAULT;
+	long policy = sched_with_thread(tid, read_policy, nullptr);
+	return policy < 0 ? policy : set_policy(NR_sched_setparam, tid, (uint32_t)policy, param);
 }
 SYSCALL(sched_setparam);
 

@@ -7,14 +7,17 @@
 #include <kernel/vm/user.h>
 #include <lib/string.h>
 
-static bool may_signal(struct process *target, int signo)
+/* Asked once the target is known, as Linux does: no such process comes before no such signal. */
+static int check_signal(struct process *target, int signo)
 {
 	struct process *self = process_current();
 	const struct credentials *c = &self->cred, *t = &target->cred;
 
+	if (signo < 0 || signo > SIGNAL_MAX)
+		return -EINVAL;
 	if (c->euid == t->uid || c->euid == t->suid || c->uid == t->uid || c->uid == t->suid || capable(CAP_KILL))
-		return true;
-	return signo == SIGCONT && self->sid == target->sid;
+		return 0;
+	return signo == SIGCONT && self->sid == target->sid ? 0 : -EPERM;
 }
 
 static struct signal_info info_of_sender(int signo, int32_t code)
@@ -26,9 +29,9 @@ static struct signal_info info_of_sender(int signo, int32_t code)
 
 int signal_send_checked(struct process *p, int signo, const struct signal_info *info)
 {
-	if (!may_signal(p, signo))
-		return -EPERM;
-	return signal_send_process_info(p, signo, info);
+	int error = check_signal(p, signo);
+
+	return error != 0 ? error : signal_send_process_info(p, signo, info);
 }
 
 static long kill_one(uint32_t pid, int signo, const struct signal_info *info)
@@ -89,8 +92,6 @@ static long sys_kill(int pid, int signo)
 {
 	struct signal_info info = info_of_sender(signo, SI_USER);
 
-	if (signo < 0 || signo > SIGNAL_MAX)
-		return -EINVAL;
 	if (pid > 0)
 		return kill_one((uint32_t)pid, signo, &info);
 	if (pid == 0)
@@ -103,19 +104,23 @@ static long sys_kill(int pid, int signo)
 }
 SYSCALL(kill);
 
-/* tgid 0: whatever process has the thread. */
+/* tgid 0: whatever process has the thread. A first thread that has ended can be named until its process is reaped. */
 static long send_to_thread(int tgid, int tid, int signo, const struct signal_info *info)
 {
 	struct process *p = process_find_by_tid((uint32_t)tid);
 	long result = -ESRCH;
 
 	if (p == nullptr)
+		p = process_find((uint32_t)tid);
+	if (p == nullptr)
 		return -ESRCH;
 	if (tgid == 0 || p->pid == (uint32_t)tgid) {
-		if (!may_signal(p, signo))
-			result = -EPERM;
-		else
+		result = check_signal(p, signo);
+		if (result == 0)
 			result = signal_send_thread(p, (uint32_t)tid, signo, info);
+		/* It ended meanwhile, or before: nobody is there to take the signal, which is no error. */
+		if (result == -ESRCH)
+			result = 0;
 	}
 	process_put(p);
 	return result;
@@ -125,7 +130,7 @@ static long sys_tkill(int tid, int signo)
 {
 	struct signal_info info = info_of_sender(signo, SI_TKILL);
 
-	if (tid <= 0 || signo < 0 || signo > SIGNAL_MAX)
+	if (tid <= 0)
 		return -EINVAL;
 	return send_to_thread(0, tid, signo, &info);
 }
@@ -135,19 +140,24 @@ static long sys_tgkill(int tgid, int tid, int signo)
 {
 	struct signal_info info = info_of_sender(signo, SI_TKILL);
 
-	if (tid <= 0 || tgid <= 0 || signo < 0 || signo > SIGNAL_MAX)
+	if (tid <= 0 || tgid <= 0)
 		return -EINVAL;
 	return send_to_thread(tgid, tid, signo, &info);
 }
 SYSCALL(tgkill);
 
-/* Codes that say "the kernel" or "kill" may be claimed only towards oneself. */
-static long fetch_info(user_addr at, int signo, uint32_t target_pid, struct signal_info *info)
+static long fetch_info(user_addr at, int signo, struct signal_info *info)
 {
 	if (copy_from_user(info, at, sizeof(*info)) != 0)
 		return -EFAULT;
 	info->signo = signo;
-	if ((info->code >= 0 || info->code == SI_TKILL) && target_pid != process_current()->pid)
+	return 0;
+}
+
+/* Codes that say "the kernel" or "kill" may be claimed only towards oneself, the calling thread. */
+static long check_code(struct signal_info *info, int target)
+{
+	if ((info->code >= 0 || info->code == SI_TKILL) && (uint32_t)target != thread_current()->tid)
 		return -EPERM;
 	/* SI_TIMER would be taken for one of the kernel's own entries. */
 	if (info->code == SI_TIMER)
@@ -158,12 +168,12 @@ static long fetch_info(user_addr at, int signo, uint32_t target_pid, struct sign
 static long sys_rt_sigqueueinfo(int pid, int signo, user_addr at)
 {
 	struct signal_info info;
-	long result = fetch_info(at, signo, (uint32_t)pid, &info);
+	long result = fetch_info(at, signo, &info);
 
+	if (result == 0)
+		result = check_code(&info, pid);
 	if (result != 0)
 		return result;
-	if (signo < 0 || signo > SIGNAL_MAX)
-		return -EINVAL;
 	return pid <= 0 ? -ESRCH : kill_one((uint32_t)pid, signo, &info);
 }
 SYSCALL(rt_sigqueueinfo);
@@ -172,13 +182,11 @@ static long sys_rt_tgsigqueueinfo(int tgid, int tid, int signo, user_addr at)
 {
 	struct signal_info info;
 
-	if (tid <= 0 || tgid <= 0)
-		return -EINVAL;
-	long result = fetch_info(at, signo, (uint32_t)tgid, &info);
+	long result = fetch_info(at, signo, &info);
+	if (result == 0)
+		result = tid <= 0 || tgid <= 0 ? -EINVAL : check_code(&info, tid);
 	if (result != 0)
 		return result;
-	if (signo < 0 || signo > SIGNAL_MAX)
-		return -EINVAL;
 	return send_to_thread(tgid, tid, signo, &info);
 }
 SYSCALL(rt_tgsigqueueinfo);

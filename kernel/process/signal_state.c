@@ -96,11 +96,13 @@ static long sys_rt_sigaction(int signo, user_addr new_action, user_addr old_acti
 	struct process *p = process_current();
 	struct signal_action a, old;
 
-	if (set_size != sizeof(uint64_t) || signo < 1 || signo > SIGNAL_MAX)
+	if (set_size != sizeof(uint64_t))
+		return -EINVAL;
+	if (new_action.value != 0 && copy_from_user(&a, new_action, sizeof(a)) != 0)
+		return -EFAULT;
+	if (signo < 1 || signo > SIGNAL_MAX)
 		return -EINVAL;
 	if (new_action.value != 0) {
-		if (copy_from_user(&a, new_action, sizeof(a)) != 0)
-			return -EFAULT;
 		if (SIGNALS_UNBLOCKABLE & SIGNAL_BIT(signo))
 			return -EINVAL;
 		/* Unknown flags are cleared in what is stored, which is how programs probe for them

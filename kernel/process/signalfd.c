@@ -121,10 +121,10 @@ long signal_file_make(int fd, user_addr mask_at, size_t size, uint32_t flags)
 
 	if (size != sizeof(mask))
 		return -EINVAL;
-	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK))
-		return syscall_refuse_flags(NR_signalfd4, flags);
 	if (get_user(mask, mask_at) != 0)
 		return -EFAULT;
+	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK))
+		return syscall_refuse_flags(NR_signalfd4, flags);
 	mask &= ~(uint64_t)SIGNALS_UNBLOCKABLE;
 	if (fd != -1)
 		return change_mask(fd, mask);

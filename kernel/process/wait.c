@@ -116,7 +116,8 @@ static bool look(struct wait_request *r, long *error)
 	list_for_each(child, &p->children, sibling) {
 		if (!matches(r, child))
 			continue;
-		any = true;
+		/* Nothing but its end can still be told of a process that has ended. */
+		any |= child->state < PROCESS_ZOMBIE || (r->options & WEXITED);
 		if (take_zombie(r, child) || take_stopped(r, child))
 			break;
 	}

@@ -288,9 +288,10 @@ int file_check_exec(struct file *f)
 		return -EACCES;
 	if (f->path.mount != nullptr && (f->path.mount->flags & MS_NOEXEC))
 		return -EACCES;
-	if (__atomic_load_n(&f->inode->writers, __ATOMIC_RELAXED) > 0)
-		return -ETXTBSY;
-	return inode_permission(f->inode, X_OK, false);
+	int error = inode_permission(f->inode, X_OK, false);
+	if (error == 0 && __atomic_load_n(&f->inode->writers, __ATOMIC_RELAXED) > 0)
+		error = -ETXTBSY;
+	return error;
 }
 
 long file_describe(struct file *f, char *out, size_t size)

@@ -176,7 +176,7 @@ static long sys_madvise(unsigned long start, unsigned long length, int advice_)
 	case MADV_COLD:
 	case MADV_PAGEOUT: break;
 	case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE: return populate_range(s, start, bytes, advice == MADV_POPULATE_WRITE);
+	case MADV_POPULATE_WRITE: return bytes ? populate_range(s, start, bytes, advice == MADV_POPULATE_WRITE) : 0;
 	default:
 		if (!advice_flags(advice, &set, &clear))
 			return syscall_refuse_flags(NR_madvise, advice);
@@ -209,14 +209,13 @@ static bool is_resident(struct vm_space *s, struct vm_area *a, uint64_t va) REQU
 static long sys_mincore(unsigned long start, unsigned long length, user_addr vector)
 {
 	struct vm_space *s = vm_current();
-	uint64_t bytes = length;
+	uint64_t bytes = align_up(length, PAGE_SIZE);
 	unsigned char out[128];
 
 	if (start & (PAGE_SIZE - 1))
 		return -EINVAL;
-	if (!range_is_user(start, length) || !range_is_user(start, align_up(length, PAGE_SIZE)))
+	if (!range_is_user(start, length) || !range_is_user(start, bytes))
 		return -ENOMEM;
-	bytes = align_up(length, PAGE_SIZE);
 	if (!range_is_user(vector.value, bytes >> PAGE_SHIFT))
 		return -EFAULT;
 	for (uint64_t done = 0; done < bytes >> PAGE_SHIFT;) {
@@ -248,14 +247,13 @@ SYSCALL(mincore);
 static long sys_msync(unsigned long start, unsigned long length, int flags)
 {
 	struct vm_space *s = vm_current();
-	uint64_t bytes = length;
+	uint64_t bytes = align_up(length, PAGE_SIZE);
 	bool hole = false;
 
 	if ((uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC))
 		return syscall_refuse_flags(NR_msync, (uint32_t)flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC));
 	if ((start & (PAGE_SIZE - 1)) || ((flags & MS_ASYNC) && (flags & MS_SYNC)))
 		return -EINVAL;
-	bytes = align_up(length, PAGE_SIZE);
 	if (start + bytes < start)
 		return -ENOMEM;
 	for (uint64_t at = start, end = start + bytes; at < end;) {

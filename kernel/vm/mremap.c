@@ -164,12 +164,12 @@ static long check_request(const struct move *m)
 	/* As for a range of which only the beginning is mapped. */
 	if (!range_is_user(m->old, m->old_length))
 		return -EFAULT;
-	if (flags & MREMAP_FIXED) {
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
 		if ((m->new &(PAGE_SIZE - 1)) || !range_is_user(m->new, m->new_length))
 			return -EINVAL;
 		if (m->new < m->old + m->old_length && m->old < m->new + m->new_length)
 			return -EINVAL;
-		if (m->new < USER_MIN)
+		if ((flags & MREMAP_FIXED) && m->new < USER_MIN)
 			return -EPERM;
 	}
 	return 0;

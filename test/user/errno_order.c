@@ -4,7 +4,9 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -128,7 +130,9 @@ static void memory(void)
 		   ROW(EINVAL, mprotect, AT(at) + 1, 0, -1), ROW(0, mprotect, AT(at), 0, 0x100),
 		   ROW(ENOMEM, mprotect, AT(at), -1, 0x100), ROW(EINVAL, mprotect, AT(at), 4096, 0x100),
 		   ROW(EINVAL, mincore, AT(at) + 1, -1, NOWHERE), ROW(ENOMEM, mincore, AT(at), -4096, AT(page)),
-		   ROW(EFAULT, mincore, AT(at), 0, -1), ROW(EFAULT, mincore, AT(at), 4096, NOWHERE),
+		   ROW(EFAULT, mincore, AT(at), 0, -1), ROW(0, madvise, AT(at), 0, 22), ROW(0, madvise, 0, 0, 23),
+		   ROW(EINVAL, madvise, 0, 0, 0x7777), ROW(EINVAL, mremap, AT(at), 4096, 4096, 5, 1),
+		   ROW(EINVAL, mremap, AT(at), 4096, 4096, 5, AT(at)), ROW(EFAULT, mincore, AT(at), 4096, NOWHERE),
 		   ROW(EINVAL, msync, AT(at), -1, 8), ROW(EINVAL, msync, AT(at) + 1, 1, 4),
 		   ROW(0, msync, AT(at), -1, 4), ROW(0, mlock, AT(at), -1), ROW(ENOMEM, mlock, 8, 0));
 }
@@ -149,6 +153,88 @@ static void waiting_and_watching(void)
 		   ROW(EFAULT, waitid, P_ALL, 0, NOWHERE, WEXITED, 0));
 }
 
+static void signals(void)
+{
+	char info[128] = {}, action[64] = {};
+	siginfo_t from_kernel = {.si_code = SI_KERNEL};
+
+	prepare();
+	pid_t dead = OK(fork());
+	if (dead == 0)
+		_exit(0);
+	siginfo_t ended;
+	OK(waitid(P_PID, dead, &ended, WEXITED | WNOWAIT));
+	from_kernel.si_signo = SIGWINCH;
+	CHECK_ROWS(ROW(ESRCH, kill, 99999, 65), ROW(ESRCH, kill, -99999, -1), ROW(ESRCH, kill, INT32_MIN, 65),
+		   ROW(EINVAL, kill, getpid(), 65), ROW(EINVAL, kill, dead, 65), ROW(0, kill, dead, SIGTERM),
+		   ROW(ESRCH, tkill, 99999, 65), ROW(EINVAL, tkill, 0, 65), ROW(0, tkill, dead, SIGTERM),
+		   ROW(EINVAL, tkill, dead, 65), ROW(ESRCH, tgkill, dead, getpid(), 65),
+		   ROW(EINVAL, tgkill, getpid(), getpid(), -1), ROW(0, tgkill, dead, dead, 0),
+		   ROW(EFAULT, rt_sigqueueinfo, -1, 65, NOWHERE),
+		   ROW(ESRCH, rt_sigqueueinfo, 99999, 65, AT(&(siginfo_t){.si_code = SI_QUEUE})),
+		   ROW(EPERM, rt_sigqueueinfo, 99999, 65, AT(info)),
+		   ROW(EFAULT, rt_tgsigqueueinfo, -1, -1, 65, NOWHERE),
+		   ROW(EINVAL, rt_tgsigqueueinfo, 0, 1, 65, AT(info)),
+		   ROW(EPERM, rt_tgsigqueueinfo, getpid(), dead, 65, AT(info)),
+		   ROW(EPERM, rt_sigqueueinfo, dead, SIGWINCH, AT(&from_kernel)),
+		   ROW(0, rt_sigqueueinfo, getpid(), SIGWINCH, AT(&from_kernel)));
+	CHECK_ROWS(ROW(EFAULT, rt_sigaction, 65, NOWHERE, 0, 8), ROW(EINVAL, rt_sigaction, 65, NOWHERE, 0, 7),
+		   ROW(EFAULT, rt_sigaction, SIGKILL, NOWHERE, 0, 8),
+		   ROW(EINVAL, rt_sigaction, SIGKILL, AT(action), NOWHERE, 8),
+		   ROW(EINVAL, signalfd4, -2, NOWHERE, 7, -1), ROW(EFAULT, signalfd4, -2, NOWHERE, 8, -1),
+		   ROW(EINVAL, signalfd4, -2, AT(page), 8, -1), ROW(EBADF, signalfd4, -2, AT(page), 8, 0));
+	/* Of a process that has ended there is only its end to wait for. */
+	CHECK_ROWS(ROW(ECHILD, waitid, P_ALL, 0, AT(page), WCONTINUED, 0),
+		   ROW(ECHILD, waitid, P_PID, dead, 0, WSTOPPED | WNOHANG, 0),
+		   ROW(ECHILD, waitid, P_PID, dead, 0, WSTOPPED | WCONTINUED | WNOWAIT, 0),
+		   ROW(0, waitid, P_PID, dead, 0, WEXITED | WSTOPPED, 0));
+}
+
+/* Which of the values that a process gives its limits and its next program is wrong first. */
+static void limits_and_programs(void)
+{
+	uint64_t upside_down[2] = {2, 1};
+	char empty[] = "", none[] = "none", plain[] = "file", dir[] = ".";
+	char *words[] = {plain, nullptr}, *bad_words[] = {(char *)NOWHERE, nullptr};
+	enum : int { LIMITS = 16 };
+
+	prepare();
+	CHECK_ROWS(ROW(EFAULT, prlimit64, -1, -1, NOWHERE, 0), ROW(ESRCH, prlimit64, -1, -1, 0, 0),
+		   ROW(ESRCH, prlimit64, 99999, LIMITS, 0, 0), ROW(EINVAL, prlimit64, 0, LIMITS, 0, NOWHERE),
+		   ROW(EINVAL, prlimit64, 0, RLIMIT_CPU, AT(upside_down), NOWHERE),
+		   ROW(EFAULT, prlimit64, 0, RLIMIT_CPU, 0, NOWHERE), ROW(EFAULT, setrlimit, LIMITS, NOWHERE),
+		   ROW(EINVAL, setrlimit, LIMITS, AT(upside_down)));
+	CHECK_ROWS(ROW(EFAULT, execve, NOWHERE, NOWHERE, 0), ROW(ENOENT, execve, AT(empty), NOWHERE, 0),
+		   ROW(EFAULT, execve, AT(none), NOWHERE, 0), ROW(EFAULT, execve, AT(none), AT(words), NOWHERE),
+		   ROW(EFAULT, execve, AT(dir), AT(bad_words), 0), ROW(EACCES, execve, AT(dir), AT(words), 0),
+		   ROW(EACCES, execve, AT(plain), AT(words), 0), ROW(EFAULT, execveat, CLOSED, NOWHERE, NOWHERE, 0, -1),
+		   ROW(ENOENT, execveat, CLOSED, AT(empty), AT(words), 0, 1),
+		   ROW(EFAULT, execveat, CLOSED, AT(none), NOWHERE, 0, -1),
+		   ROW(EINVAL, execveat, CLOSED, AT(none), AT(words), 0, 1),
+		   ROW(EBADF, execveat, CLOSED, AT(empty), AT(words), 0, AT_EMPTY_PATH),
+		   ROW(EBADF, execveat, CLOSED, AT(none), AT(words), 0, 0));
+	/* It is open for writing, which shows only where it may be run. */
+	OK(chmod("file", 0755));
+	CHECK_ROWS(ROW(ETXTBSY, execve, AT(plain), AT(words), 0));
+}
+
+/* A child may announce its end by a signal that does not exist: then it announces nothing. */
+static void no_such_end_signal(void)
+{
+	struct {
+		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, rest[3];
+	} modern = {.exit_signal = 65};
+	int status;
+
+	prepare();
+	CHECK_ROWS(ROW(EINVAL, clone3, AT(&modern), sizeof(modern)));
+	pid_t child = OK((pid_t)syscall(SYS_clone, 0xff, 0, 0, 0, 0));
+	if (child == 0)
+		_exit(7);
+	FAILS(ECHILD, waitpid(child, &status, 0));
+	CHECK(OK(waitpid(child, &status, __WALL)) == child && WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
 static void processes(void)
 {
 	prepare();
@@ -159,6 +245,9 @@ static void processes(void)
 		ROW(ESRCH, sched_setscheduler, 99999, 77, AT(page)), ROW(EINVAL, sched_setscheduler, 0, 77, AT(page)),
 		ROW(ESRCH, sched_getaffinity, -1, 128, NOWHERE), ROW(EINVAL, sched_getaffinity, -1, 7, NOWHERE),
 		ROW(EFAULT, sched_setaffinity, -1, 8, NOWHERE), ROW(ESRCH, sched_setaffinity, -1, 8, AT(page)),
+		ROW(EFAULT, sched_setparam, 99999, NOWHERE), ROW(ESRCH, sched_setparam, 99999, AT(page)),
+		ROW(EFAULT, setitimer, 9, NOWHERE, 0), ROW(EINVAL, setitimer, 9, AT(page), 0),
+		ROW(EFAULT, clock_adjtime, 77, NOWHERE), ROW(EOPNOTSUPP, clock_adjtime, 1, AT(page)),
 		ROW(EINVAL, getrlimit, -1, 0), ROW(EFAULT, getrlimit, 0, 0), ROW(EINVAL, setpgid, -1, 0),
 		ROW(EINVAL, setpgid, 99999, -1), ROW(ESRCH, setpgid, 99999, 0), ROW(EINVAL, timer_settime, 99, 0, 0, 0),
 		ROW(EFAULT, timer_settime, 99, 0, NOWHERE, 0), ROW(ENOSYS, futex, AT(page), 256, 0, 0, 0, 0),
@@ -185,5 +274,5 @@ static void mounting(void)
 		   ROW(ENOENT, umount2, AT(none), 0), ROW(EPERM, umount2, AT(here), 0));
 }
 
-KTAP_MAIN(CASE(reading_and_writing), CASE(names), CASE(memory), CASE(waiting_and_watching), CASE(processes),
-	  CASE(mounting))
+KTAP_MAIN(CASE(reading_and_writing), CASE(names), CASE(memory), CASE(waiting_and_watching), CASE(signals),
+	  CASE(limits_and_programs), CASE(no_such_end_signal), CASE(processes), CASE(mounting))
