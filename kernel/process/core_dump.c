@@ -8,8 +8,10 @@
 
 #include <abi/fcntl.h>
 #include <abi/stat.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/mem/page.h>
 #include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
@@ -76,7 +78,8 @@ static bool begin(struct process *p, struct core_dump *d)
 
 static bool all_rest(struct process *p, struct core_dump *d)
 {
-	return __atomic_load_n(&d->arrived, __ATOMIC_ACQUIRE) + 1 ==
+	/* Or more, where one that had arrived faulted and is gone. */
+	return __atomic_load_n(&d->arrived, __ATOMIC_ACQUIRE) + 1 >=
 		       __atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) ||
 	       __atomic_load_n(&p->group_exit, __ATOMIC_ACQUIRE);
 }
@@ -127,22 +130,30 @@ static bool write_file(struct process *p, struct core_dump *d)
 	return written;
 }
 
+static bool make_dump(struct process *p, struct core_dump *d)
+{
+	struct core_thread *own = note_current();
+
+	FAULT_POINT(core_threads);
+	wait_event(&p->thread_wait, all_rest(p, d));
+	if (own == nullptr)
+		return false;
+	spin_lock(&p->signal_lock);
+	list_push_front(&d->threads, &own->link);
+	spin_unlock(&p->signal_lock);
+	FAULT_POINT(core_write);
+	return !p->group_exit && write_file(p, d);
+}
+
 bool core_dump(struct process *p, const struct signal_info *info)
 {
 	struct core_dump d = {.leader = thread_current(), .info = *info, .limit = process_rlimit(RLIMIT_CORE)};
-	bool dumped = false;
 
 	list_init(&d.threads);
 	if (!p->dumpable || d.limit < PAGE_SIZE || p->space == nullptr || !begin(p, &d))
 		return false;
-	struct core_thread *own = note_current();
-	wait_event(&p->thread_wait, all_rest(p, &d));
-	if (own != nullptr) {
-		spin_lock(&p->signal_lock);
-		list_push_front(&d.threads, &own->link);
-		spin_unlock(&p->signal_lock);
-		dumped = !p->group_exit && write_file(p, &d);
-	}
+	/* The others wait for what is on this stack: a fault must not lead past the end of it. */
+	bool dumped = guard_run(&component_process, make_dump(p, &d)) == true;
 	spin_lock(&p->signal_lock);
 	if (dumped && !p->group_exit)
 		p->dump_signal |= STATUS_DUMPED;

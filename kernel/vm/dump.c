@@ -2,6 +2,9 @@
 /* Memory as a core dump sees it: what was touched, without touching the rest. */
 #include "vm_internal.h"
 
+#include <abi/stat.h>
+#include <kernel/process/signal.h>
+#include <kernel/vfs/vfs.h>
 #include <kernel/vm/page_table_walk.h>
 #include <lib/string.h>
 
@@ -16,9 +19,21 @@ static bool copy_present(struct vm_space *s, const struct vm_area *a, uint64_t v
 	return true;
 }
 
+/* Whether what nobody has touched at va has content: what comes from a file has, as far as the file reaches. */
+static bool has_source(const struct vm_area *a, uint64_t va)
+{
+	const struct inode *i = a->file ? a->file->inode : nullptr;
+
+	if (a->special)
+		return true;
+	return a->file && (!i || !S_ISREG(i->mode) ||
+			   area_index(a, va) << PAGE_SHIFT < __atomic_load_n(&i->size, __ATOMIC_ACQUIRE));
+}
+
 uint64_t vm_dump_next(struct vm_space *s, uint64_t va, uint64_t end, void *to)
 {
-	while (va < end) {
+	/* Areas may be larger than anybody waits for. */
+	while (va < end && !signal_fatal_current()) {
 		bool found = false, read_it = false;
 
 		read_lock(&s->lock);
@@ -28,10 +43,9 @@ uint64_t vm_dump_next(struct vm_space *s, uint64_t va, uint64_t end, void *to)
 			return end;
 		}
 		found = copy_present(s, a, va, to);
-		read_it = !found && (a->file != nullptr || a->special);
+		read_it = !found && has_source(a, va);
 		uint64_t next = read_it ? va : MIN(page_table_skip(s->root, va + PAGE_SIZE, end), area_end(a));
 		read_unlock(&s->lock);
-		/* What comes from a file has content though nobody has looked at it. */
 		if (found || (read_it && vm_read_partial(s, va, to, PAGE_SIZE) == PAGE_SIZE))
 			return va;
 		va = read_it ? va + PAGE_SIZE : next;

@@ -21,6 +21,7 @@
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -84,6 +85,29 @@ static void use_program(void)
 		(void)waitpid(pid, nullptr, 0);
 }
 
+static void *thread_that_stays(void *)
+{
+	for (;;)
+		pause();
+}
+
+/* A child that dies with a core dump, of which one of its two threads has to be told. */
+static void leave_core(void)
+{
+	pthread_t t;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)!chdir("/tmp");
+		(void)setrlimit(RLIMIT_CORE, &(struct rlimit){1 << 20, 1 << 20});
+		(void)pthread_create(&t, nullptr, thread_that_stays, nullptr);
+		abort();
+	}
+	if (pid > 0)
+		(void)waitpid(pid, nullptr, 0);
+	(void)unlink("/tmp/core");
+}
+
 /* A child that ends while it has a child. */
 static void leave_orphan(void)
 {
@@ -135,6 +159,7 @@ static void ignore_child(void)
 	use_program();
 	use_thread();
 	leave_orphan();
+	leave_core();
 	ignore_child();
 	exit(0);
 }

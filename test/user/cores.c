@@ -339,4 +339,24 @@ static void names(void)
 	tidy();
 }
 
-KTAP_MAIN(CASE(signals_that_dump), CASE(without_permission), CASE(what_is_in_it), CASE(limits_and_filters), CASE(names))
+/* Where a mapping is far longer than its file nothing is looked for page by page. */
+static void mappings_without_end(void)
+{
+	prepare();
+	pid_t child = CHILD({
+		int file = OK(open("short", O_RDWR | O_CREAT | O_EXCL, 0600));
+
+		OK(unlink("short"));
+		OK(ftruncate(file, PAGE));
+		char *at = OK(
+			mmap(nullptr, (size_t)1 << 40, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0));
+		at[1] = 1;
+		die(SIGABRT);
+	});
+	EQUAL(status_of(child), SIGABRT | 0x80);
+	OK(unlink("core"));
+	tidy();
+}
+
+KTAP_MAIN(CASE(signals_that_dump), CASE(without_permission), CASE(what_is_in_it), CASE(limits_and_filters), CASE(names),
+	  STELLUX_CASE(mappings_without_end))
