@@ -53,7 +53,7 @@ void vm_commit_stats(uint64_t *limit_pages, uint64_t *promised_pages)
 	*promised_pages = __atomic_load_n(&promised, __ATOMIC_RELAXED);
 }
 
-int commit_check(const struct vm_space *s, uint64_t pages)
+int commit_check(const struct vm_space *s, uint64_t pages, uint64_t before)
 {
 	switch (__atomic_load_n(&mode, __ATOMIC_RELAXED)) {
 	case ALWAYS: return 0;
@@ -63,7 +63,9 @@ int commit_check(const struct vm_space *s, uint64_t pages)
 	uint64_t kept = MIN(s->total_pages / 32, (uint64_t)user_kbytes >> KIB_SHIFT), allowed = limit();
 	if (!capable(CAP_SYS_ADMIN))
 		kept += (uint64_t)admin_kbytes >> KIB_SHIFT;
-	return pages > allowed || __atomic_load_n(&promised, __ATOMIC_RELAXED) + pages + kept > allowed ? -ENOMEM : 0;
+	return pages > allowed || __atomic_load_n(&promised, __ATOMIC_RELAXED) + before + pages + kept > allowed
+		       ? -ENOMEM
+		       : 0;
 }
 
 void commit_count(int64_t pages)

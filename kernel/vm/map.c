@@ -28,7 +28,7 @@ int map_check_limits(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t
 		return 0;
 	if (s->total_pages + pages > process_rlimit(RLIMIT_AS) >> PAGE_SHIFT)
 		return -ENOMEM;
-	if (commit_counts(prot, area_flags) && commit_check(s, pages))
+	if (commit_counts(prot, area_flags) && commit_check(s, pages, 0))
 		return -ENOMEM;
 	return map_check_data(s, pages, prot, area_flags);
 }

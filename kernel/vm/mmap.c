@@ -114,7 +114,7 @@ static int commit_check_shared(struct vm_space *s, const struct map_request *r)
 	if (r->area_flags & AREA_NO_RESERVE)
 		return 0;
 	read_lock(&s->lock);
-	int error = commit_check(s, r->length >> PAGE_SHIFT);
+	int error = commit_check(s, r->length >> PAGE_SHIFT, 0);
 	read_unlock(&s->lock);
 	return error;
 }
@@ -245,6 +245,7 @@ static void protect_area(struct vm_space *s, struct vm_area *a, uint32_t prot) R
 static long protect_locked(struct vm_space *s, uint64_t start, uint64_t end, uint32_t prot, struct list *dead)
 	REQUIRES(s -> lock)
 {
+	uint64_t more_data = 0, more_promised = 0;
 	struct vm_area *a;
 
 	if (!areas_cover(s, start, end))
@@ -256,10 +257,16 @@ static long protect_locked(struct vm_space *s, uint64_t start, uint64_t end, uin
 			return -EACCES;
 		if ((prot & PROT_EXEC) && (a->flags & AREA_NO_EXEC))
 			return -EACCES;
-		if (!area_is_data(a) && (prot & PROT_WRITE) && map_check_data(s, pages, prot, a->flags))
+		/* In sum, since none is changed before all are checked. */
+		if (!area_is_data(a) && (prot & PROT_WRITE))
+			more_data += pages;
+		if (map_check_data(s, more_data, prot, a->flags))
 			return -ENOMEM;
-		if (!(a->flags & AREA_PROMISED) && commit_counts(prot, a->flags) && commit_check(s, pages))
-			return -ENOMEM;
+		if (!(a->flags & AREA_PROMISED) && commit_counts(prot, a->flags)) {
+			if (commit_check(s, pages, more_promised))
+				return -ENOMEM;
+			more_promised += pages;
+		}
 	}
 	if (areas_isolate(s, start, end))
 		return -ENOMEM;

@@ -22,8 +22,6 @@
 constexpr uint64_t MMAP_TOP = 0x00007ff000000000;  /* the space above is for stacks and the vDSO */
 constexpr uint64_t MMAP_RANDOM_PAGES = 1ull << 26; /* 256 GiB of places */
 
-enum : uint64_t { TABLES_LOOKED_AT = 4096 }; /* of one area, which may be as large as the address space */
-
 static uint64_t last_serial;				    /* atomic */
 static struct spinlock all_lock = SPINLOCK_INIT(RANK_NONE); /* leaf */
 static struct list all_spaces GUARDED_BY(&all_lock) = LIST_INIT(all_spaces);
@@ -93,7 +91,7 @@ static int clone_area(struct vm_space *d, struct vm_space *s, struct vm_area *a)
 {
 	if (a->flags & AREA_DONT_FORK)
 		return 0;
-	if ((a->flags & AREA_PROMISED) && commit_check(d, (area_end(a) - area_start(a)) >> PAGE_SHIFT))
+	if ((a->flags & AREA_PROMISED) && commit_check(d, (area_end(a) - area_start(a)) >> PAGE_SHIFT, 0))
 		return -ENOMEM;
 	/* Locks on memory are not inherited (mlock(2)). */
 	struct vm_area *copy = area_create(area_start(a), area_end(a), a->prot, a->flags & ~(uint32_t)AREA_LOCKED);
@@ -360,10 +358,13 @@ static uint64_t table_bytes(struct vm_space *s) REQUIRES_SHARED(s->lock)
 	uint64_t tables = 1, done = 0;
 
 	for (struct range_node *n = range_first(&s->areas); n; n = range_next(&s->areas, n)) {
-		uint64_t first = MAX(n->start / PAGE_TABLE_SPAN, done), end = (n->end - 1) / PAGE_TABLE_SPAN + 1;
+		uint64_t end = align_up(n->end, PAGE_TABLE_SPAN), at = MAX(align_down(n->start, PAGE_TABLE_SPAN), done);
 
-		for (uint64_t span = first; span < end && span - first < TABLES_LOOKED_AT; span++)
-			tables += page_table_leaf(s->root, span * PAGE_TABLE_SPAN) != nullptr;
+		/* Where upper tables are missing it goes on behind them, however large the area is. */
+		while ((at = page_table_skip(s->root, at, end)) < end) {
+			tables++;
+			at = align_down(at, PAGE_TABLE_SPAN) + PAGE_TABLE_SPAN;
+		}
 		done = end;
 	}
 	return tables * PAGE_SIZE;

@@ -195,8 +195,9 @@ bool range_is_user(uint64_t start, uint64_t length);
 /* --- commit.c: what was promised to programs --- */
 /* Whether memory with these attributes is a promise: pages of its own that may be written. */
 bool commit_counts(uint32_t prot, uint32_t area_flags);
-/* Whether that many pages more may be promised to this space. -ENOMEM. */
-[[nodiscard]] int commit_check(const struct vm_space *s, uint64_t pages);
+/* Whether that many pages more may be promised to this space, besides those that the caller is about to promise
+ * `before` them. -ENOMEM. */
+[[nodiscard]] int commit_check(const struct vm_space *s, uint64_t pages, uint64_t before);
 void commit_count(int64_t pages);
 /* MAP_NORESERVE is believed. */
 bool commit_believes(void);

@@ -263,6 +263,20 @@ static void locks_are_limited(void)
 	FAILS(EPERM, syscall(SYS_mmap, 0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0));
 }
 
+/* What one call makes writable counts in sum, in however many pieces it lies. */
+static void limits_of_a_whole_call(void)
+{
+	constexpr size_t half = 64 * PAGE;
+	char *at = OK(map(2 * half, PROT_NONE, MAP_PRIVATE));
+
+	OK(madvise(at, half, MADV_DONTFORK));
+	rlim_t most = (rlim_t)number_in("/proc/self/status", "VmData:") * 1024 + half + half / 2;
+	OK(setrlimit(RLIMIT_DATA, &(struct rlimit){most, most}));
+	FAILS(ENOMEM, mprotect(at, 2 * half, PROT_READ | PROT_WRITE));
+	OK(mprotect(at, half, PROT_READ | PROT_WRITE));
+	FAILS(ENOMEM, mprotect(at + half, half, PROT_READ | PROT_WRITE));
+}
+
 KTAP_MAIN(CASE(more_than_all_memory), CASE(promises_are_counted), CASE(settings), CASE(remap_of_nothing),
 	  CASE(remap_that_leaves), CASE(remap_errors), CASE(offsets_beyond_files), CASE(removed_pages),
-	  CASE(locks_are_counted), CASE(locks_are_limited))
+	  CASE(locks_are_counted), CASE(locks_are_limited), CASE(limits_of_a_whole_call))
