@@ -158,13 +158,18 @@ static long take_file(struct process *p, int fd)
 {
 	if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) >= PROCESS_ZOMBIE)
 		return -ESRCH;
-	if (!process_may_inspect(p))
+	if (!process_may_inspect_really(p))
 		return -EPERM;
 	struct file_table *t = process_get_files(p);
 	if (t == nullptr)
 		return -ESRCH;
 	struct file *f = fd >= 0 ? file_table_at(t, fd) : nullptr;
 	file_table_put(t);
+	/* A set-id program may have been executed in between, and the file be its. */
+	if (!process_may_inspect_really(p)) {
+		file_put(f);
+		return -EPERM;
+	}
 	if (f == nullptr)
 		return -EBADF;
 	int installed = file_install(f, true);
