@@ -74,7 +74,9 @@ int mount_remount(struct path *at, uint32_t flags, bool bind, const char *data)
 	struct mount_options o = {.source = m->source, .data = data, .flags = flags & SUPER_FLAGS};
 	mutex_lock(&mount_change);
 	int error = bind ? 0 : remount_super(m->sb, &o);
-	if (error == 0 && (flags & MS_RDONLY))
+	/* Where the superblock is read-only nobody writes through its mounts either; who is about to be told so counts
+	 * himself for a moment, which is nothing to fail for. */
+	if (error == 0 && bind && (flags & MS_RDONLY))
 		error = mount_make_read_only(m);
 	if (error == 0) {
 		uint32_t atime =
@@ -159,11 +161,25 @@ static int decode(const struct abi_mount_attr *a, struct flag_change *out)
 static int for_tree(struct mount *m, bool recursive, int (*fn)(struct mount *m, const struct flag_change *c),
 		    const struct flag_change *c) REQUIRES(mount_change)
 {
-	struct mount *child;
+	struct mount *at = m;
 	int error = fn(m, c);
+	uint32_t id = 0;
 
-	for (uint32_t id = 0; recursive && error == 0 && (child = mount_child_after(m, id)) != nullptr; id = child->id)
-		error = for_tree(child, true, fn, c);
+	/* Without recursion: mounts may lie deeper in each other than the stack is. */
+	while (recursive && error == 0) {
+		struct mount *child = mount_child_after(at, id);
+
+		if (child != nullptr) {
+			at = child;
+			id = 0;
+			error = fn(child, c);
+		} else if (at == m) {
+			break;
+		} else {
+			id = at->id;
+			at = at->parent;
+		}
+	}
 	return error;
 }
 

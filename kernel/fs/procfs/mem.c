@@ -9,6 +9,7 @@
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <kernel/mem/slab.h>
+#include <kernel/process/signal.h>
 #include <nucleus/layout.h>
 
 struct open_mem {
@@ -71,7 +72,7 @@ static long transfer(struct file *f, struct io_buffer *buf, size_t n, uint64_t *
 		vm_space_put(space);
 		return -ENOMEM;
 	}
-	while (done < n && moved > 0) {
+	while (done < n && moved > 0 && !(done > 0 && signal_fatal_current())) {
 		uint64_t at = *pos + done;
 		size_t part = MIN(n - done, (size_t)(PAGE_SIZE - at % PAGE_SIZE));
 
