@@ -75,11 +75,13 @@ test: need ## runs all tests, or those that TEST=name selects
 test-list: ## names the suites, or those that TEST=name selects
 	$(Q)$(RUN_TESTS) --list --select '$(TEST)'
 
-# Long: some minutes. SOAK_ROUNDS= is how many rounds, of ARCH=.
-.PHONY: soak
-soak: need ## runs the soak test for 500 rounds: nothing in the kernel may grow
+# Long: a quarter of an hour for each architecture. SOAK_ROUNDS= is how many rounds.
+.PHONY: soak soak-one
+soak: need ## runs the soak test for 500 rounds: nothing in the kernel may grow; results in doc/results
+	$(Q)$(foreach arch,$(TEST_ARCHES),$(MAKE) --no-print-directory ARCH=$(arch) soak-one &&) true
+soak-one:
 	$(Q)$(MAKE) --no-print-directory kernel boot initramfs user
-	$(Q)STELLUX_ARCH=$(ARCH) STELLUX_BUILD=$(B) STELLUX_CPU=$(CPU) STELLUX_SMP=$(SMP) STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools \
+	$(Q)STELLUX_ARCH=$(ARCH) STELLUX_BUILD=$(B) STELLUX_CPU=$(CPU) STELLUX_SMP=$(SMP) STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools SOAK_RESULTS=1 \
 		SOAK_ROUNDS=$(or $(SOAK_ROUNDS),500) SOAK_LIMIT_S=$(or $(SOAK_LIMIT_S),7200) $(PYTHON) test/soak/soak_test.py
 
 .PHONY: fuzz

@@ -4,29 +4,32 @@
 where it was when the system had warmed up. Prints TAP.
 
 usage: soak_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
-SOAK_ROUNDS= in the environment says how many rounds; SOAK_LIMIT_S= when the machine hangs.
+SOAK_ROUNDS= in the environment says how many rounds; SOAK_LIMIT_S= when the machine hangs. With SOAK_RESULTS= what came of it
+is a line more of doc/results/soak-ARCH.md.
 
 Objects of the kernel are compared one by one. Memory is held back for later by every CPU, and slabs are not given back while one
 object of theirs is in use, so pages may differ by SLACK_KIB, whatever the number of rounds.
 
 needs: kernel boot initramfs user
 """
+import datetime
 import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
+import time
 
 from machine import Machine
 
 HERE = pathlib.Path(__file__).parent
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "60"))
 LIMIT_S = int(os.environ.get("SOAK_LIMIT_S", "550"))
-# From here on nothing is done for the first time: the last program of a round changes over eight.
-WARM = 9
+# From here on nothing is done for the first time.
+WARM = 4
 SLACK_KIB = 192
-# Programs of the test image, of which each round runs the next.
+# Programs of the test image, of which every third round runs the next.
 PROGRAMS = dict(enumerate(("signals", "sessions", "memory", "locks", "mounts", "threads", "epoll", "pipes")))
 # Of /proc/meminfo: what is not a sum of pages in use.
 FIXED = {"MemTotal", "Buffers", "SwapCached", "SwapTotal", "SwapFree"}
@@ -66,27 +69,43 @@ def differs(name, before, after):
     return after < before - SLACK_KIB if name in ("meminfo MemFree", "meminfo MemAvailable") else after > before + SLACK_KIB
 
 
+def write_result(machine, seconds, what):
+    page = pathlib.Path(f"doc/results/soak-{machine.arch}.md")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    if not page.exists():
+        page.write_text(f"# Soaking on {machine.arch}\n\nWritten by `make soak`: one line for each machine.\n\n"
+                        "| date | rounds | seconds | processor | CPUs | memory | what came of it |\n|---|---|---|---|---|---|---|\n")
+    with open(page, "a") as out:
+        out.write(f"| {datetime.date.today().isoformat()} | {ROUNDS} | {seconds:.0f} | {machine.cpu} | {machine.smp} | {machine.mem} | {what} |\n")
+
+
 def main():
     machine = Machine.from_environment()
     make_archive(machine.build)
     with tempfile.TemporaryDirectory() as folder:
         console = machine.facts["console"]
         image = machine.make_image(pathlib.Path(folder) / "soak.img", "soak", f'console={console} init.run="/soak/soak.sh {ROUNDS} {WARM}"')
+        began = time.monotonic()
         try:
             done = subprocess.run(machine.command(image), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_S)
             output, hung = done.stdout, False
         except subprocess.TimeoutExpired as error:
             output, hung = error.stdout or b"", True
+        seconds = time.monotonic() - began
     text = output.decode("utf-8", "replace").replace("\r", "")
     print("1..2")
     before, after = read_counters(text, "before"), read_counters(text, "after")
     if hung or before is None or after is None:
+        if "SOAK_RESULTS" in os.environ:
+            write_result(machine, seconds, "it hung" if hung else "it ended early")
         print("".join(f"# {line}\n" for line in text.splitlines()[-30:]), end="")
         print(f"not ok 1 - {ROUNDS} rounds end{' (they hung)' if hung else ''}\nnot ok 2 - every counter is back")
         return 1
     print(f"ok 1 - {ROUNDS} rounds end")
-    moved = [f"# {name}: {before[name]} before, {after.get(name)} after" for name in before if name not in after or differs(name, before[name], after[name])]
-    print(*moved, sep="\n", end="\n" if moved else "")
+    moved = [f"{name}: {before[name]} before, {after.get(name)} after" for name in before if name not in after or differs(name, before[name], after[name])]
+    print("".join(f"# {line}\n" for line in moved), end="")
+    if "SOAK_RESULTS" in os.environ:
+        write_result(machine, seconds, "; ".join(moved) or f"all {len(before)} counters are back")
     print(f"{'not ' if moved else ''}ok 2 - every counter is back ({len(before)} of them)")
     return 1 if moved else 0
 
