@@ -87,38 +87,47 @@ static bool grew(const uint32_t *counter, uint32_t from)
 	return __atomic_load_n(counter, __ATOMIC_ACQUIRE) != from;
 }
 
+/* What an opener found when it came: the other end may come and go while it is still on its way. */
+struct arrival {
+	bool met; /* the other end was open */
+	uint32_t reader_opens, writer_opens;
+};
+
 /* Waits until the other end has been opened, even if it is closed again by then. */
-static int wait_for_other(struct file *f, struct pipe *p, uint32_t readers_seen, uint32_t writers_seen)
+static int wait_for_other(struct file *f, struct pipe *p, const struct arrival *a)
 {
 	/* An anonymous pipe, opened through /proc, may have lost its other end for good. */
-	if (f->inode->sb == pipe_mount->sb || (f->mode & (FILE_READ | FILE_WRITE)) == (FILE_READ | FILE_WRITE))
+	if (a->met || f->inode->sb == pipe_mount->sb ||
+	    (f->mode & (FILE_READ | FILE_WRITE)) == (FILE_READ | FILE_WRITE))
 		return 0;
 	if (f->mode & FILE_READ) {
-		if ((f->flags & O_NONBLOCK) || __atomic_load_n(&p->writers, __ATOMIC_ACQUIRE) > 0)
+		if (f->flags & O_NONBLOCK)
 			return 0;
-		return wait_event_interruptible(&p->readable, grew(&p->writer_opens, writers_seen));
+		return wait_event_interruptible(&p->readable, grew(&p->writer_opens, a->writer_opens));
 	}
-	if (__atomic_load_n(&p->readers, __ATOMIC_ACQUIRE) > 0)
-		return 0;
 	if (f->flags & O_NONBLOCK)
 		return -ENXIO;
-	return wait_event_interruptible(&p->writable, grew(&p->reader_opens, readers_seen));
+	return wait_event_interruptible(&p->writable, grew(&p->reader_opens, a->reader_opens));
 }
 
 static int fifo_open(struct file *f)
 {
 	struct inode *i = f->inode;
+	struct arrival a = {};
 
 	mutex_lock(&i->lock);
 	int error = attach(f, i);
 	struct pipe *p = i->pipe;
-	uint32_t readers_seen = p != nullptr ? p->reader_opens : 0, writers_seen = p != nullptr ? p->writer_opens : 0;
+	if (error == 0)
+		a = (struct arrival){.met = (f->mode & FILE_READ ? p->writers : p->readers) > 0,
+				     .reader_opens = p->reader_opens,
+				     .writer_opens = p->writer_opens};
 	mutex_unlock(&i->lock);
 	if (error != 0)
 		return error;
 	wait_wake_all(&p->readable);
 	wait_wake_all(&p->writable);
-	error = wait_for_other(f, p, readers_seen, writers_seen);
+	error = wait_for_other(f, p, &a);
 	if (error != 0)
 		pipe_ops.release(f);
 	else

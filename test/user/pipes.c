@@ -7,12 +7,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void bytes_go_through(void)
@@ -245,7 +247,37 @@ static void fifos(void)
 	EQUAL(read(fd, &c, 1), 1);
 }
 
+/* On one CPU, and after much computing, whoever is woken goes first: here it has opened its end, closed it and is gone
+ * before the open that woke it goes on. */
+static void fifo_ends_that_leave_at_once(void)
+{
+	constexpr int64_t busy_ns = 20'000'000;
+	cpu_set_t all, one;
+
+	ktap_enter_dir();
+	OK(mkfifo("fifo", 0600));
+	OK(sched_getaffinity(0, sizeof(all), &all));
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	OK(sched_setaffinity(0, sizeof(one), &one));
+	for (int turn = 0; turn < 4; turn++) {
+		int mine = turn % 2 == 0 ? O_RDONLY : O_WRONLY;
+		pid_t child = CHILD(OK(close(OK(open("fifo", mine == O_RDONLY ? O_WRONLY : O_RDONLY)))));
+		struct timespec begin, now;
+
+		ktap_until_state(child, "S");
+		OK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin));
+		do
+			OK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now));
+		while ((now.tv_sec - begin.tv_sec) * 1'000'000'000 + now.tv_nsec - begin.tv_nsec < busy_ns);
+		int fd = OK(open("fifo", mine));
+		EXITS(child, 0);
+		OK(close(fd));
+	}
+	OK(sched_setaffinity(0, sizeof(all), &all));
+}
+
 KTAP_MAIN(CASE(bytes_go_through), CASE(end_of_file_when_writers_are_gone), CASE(broken_pipe),
 	  CASE(reader_leaving_wakes_writer), CASE(nonblocking), CASE(small_writes_are_atomic),
 	  CASE(large_writes_block_and_finish), CASE(readers_share), CASE(how_much_is_waiting),
-	  CASE(pipes_are_not_files), CASE(vectors), CASE(fifos))
+	  CASE(pipes_are_not_files), CASE(vectors), CASE(fifos), CASE(fifo_ends_that_leave_at_once))
