@@ -11,10 +11,10 @@
 
 #include <abi/errno_limits.h>
 #include <kernel/base/log.h>
+#include <kernel/base/node.h>
 #include <kernel/base/syscall.h>
 #include <kernel/base/text.h>
 #include <kernel/process/user_context.h>
-#include <kernel/vfs/vfs.h>
 #include <nucleus/calls.h>
 
 constexpr uint32_t NUMBERS_MAX = 512;
@@ -142,8 +142,7 @@ static int show_syscalls(struct text_buffer *b, void *)
 	return 0;
 }
 
-static const struct proc_file syscalls_file = {
-	.component = &component_core, .name = "syscalls", .mode = 0444, .show = show_syscalls};
+PROC_FILE(syscalls, .component = &component_core, .name = "syscalls", .mode = 0444, .show = show_syscalls);
 
 void syscall_init(void)
 {
@@ -154,5 +153,4 @@ void syscall_init(void)
 			kernel_bug(__FILE_NAME__, __LINE__, e->name);
 		table[e->number] = (syscall_function)e->function;
 	}
-	proc_register(&syscalls_file);
 }

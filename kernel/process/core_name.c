@@ -4,6 +4,7 @@
 
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
+#include <kernel/base/node.h>
 #include <kernel/base/text.h>
 #include <kernel/mem/slab.h>
 #include <kernel/vfs/vfs.h>
@@ -137,21 +138,7 @@ static long write_pattern(const char *text, size_t n, void *)
 }
 
 static int32_t set_id_programs; /* are not dumped */
-static struct proc_knob uses_pid_knob = {.value = &uses_pid, .least = 0, .most = 1};
-static struct proc_knob set_id_knob = {.value = &set_id_programs, .least = 0, .most = 0};
-
-static const struct proc_file files[] = {
-	{.component = &component_process,
-	 .name = "sys/kernel/core_pattern",
-	 .mode = 0644,
-	 .show = show_pattern,
-	 .write = write_pattern},
-	PROC_KNOB(component_process, "sys/kernel/core_uses_pid", 0644, &uses_pid_knob),
-	PROC_KNOB(component_process, "sys/fs/suid_dumpable", 0644, &set_id_knob),
-};
-
-void core_files_register(void)
-{
-	for (unsigned n = 0; n < ARRAY_LEN(files); n++)
-		proc_register(&files[n]);
-}
+PROC_FILE(core_pattern, .component = &component_process, .name = "sys/kernel/core_pattern", .mode = 0644,
+	  .show = show_pattern, .write = write_pattern);
+PROC_KNOB(core_uses_pid, component_process, "sys/kernel/core_uses_pid", 0644, &uses_pid, 0, 1, 0);
+PROC_KNOB(suid_dumpable, component_process, "sys/fs/suid_dumpable", 0644, &set_id_programs, 0, 0, 0);

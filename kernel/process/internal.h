@@ -218,7 +218,6 @@ void signal_retarget(struct process *p, uint64_t set) REQUIRES(p -> signal_lock)
 
 /* core_name.c */
 
-void core_files_register(void);		       /* in /proc/sys */
 void system_host_name(char *out, size_t size); /* system.c */
 
 /* signal_stop.c */

@@ -9,6 +9,7 @@
 #include <arch/signal.h>
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
+#include <kernel/base/node.h>
 #include <kernel/base/text.h>
 #include <kernel/mem/page.h>
 #include <kernel/vfs/vfs.h>
@@ -250,42 +251,24 @@ static int show_number(struct text_buffer *b, void *arg)
 	return 0;
 }
 
-static const struct proc_file files[] = {
-	{.component = &component_process,
-	 .name = "sys/kernel/hostname",
-	 .mode = 0644,
-	 .show = show_host_name,
-	 .write = write_host_name},
-	{.component = &component_process, .name = "sys/kernel/domainname", .mode = 0444, .show = show_domain_name},
-	{.component = &component_process,
-	 .name = "sys/kernel/ostype",
-	 .mode = 0444,
-	 .show = show_text,
-	 .arg = UTS_SYSNAME},
-	{.component = &component_process,
-	 .name = "sys/kernel/osrelease",
-	 .mode = 0444,
-	 .show = show_text,
-	 .arg = UTS_RELEASE},
-	{.component = &component_process,
-	 .name = "sys/kernel/version",
-	 .mode = 0444,
-	 .show = show_text,
-	 .arg = UTS_VERSION},
-	{.component = &component_process, .name = "version", .mode = 0444, .show = show_version},
-	{.component = &component_process,
-	 .name = "sys/kernel/ngroups_max",
-	 .mode = 0444,
-	 .show = show_number,
-	 .arg = &groups_max},
-	{.component = &component_process,
-	 .name = "sys/kernel/cap_last_cap",
-	 .mode = 0444,
-	 .show = show_number,
-	 .arg = &capability_last},
-	{.component = &component_process, .name = "sys/kernel/pid_max", .mode = 0444, .show = show_pid_max},
-	{.component = &component_process, .name = "sys/kernel/threads-max", .mode = 0444, .show = show_threads_max},
-};
+PROC_FILE(hostname, .component = &component_process, .name = "sys/kernel/hostname", .mode = 0644,
+	  .show = show_host_name, .write = write_host_name);
+PROC_FILE(domainname, .component = &component_process, .name = "sys/kernel/domainname", .mode = 0444,
+	  .show = show_domain_name);
+PROC_FILE(ostype, .component = &component_process, .name = "sys/kernel/ostype", .mode = 0444, .show = show_text,
+	  .arg = UTS_SYSNAME);
+PROC_FILE(osrelease, .component = &component_process, .name = "sys/kernel/osrelease", .mode = 0444, .show = show_text,
+	  .arg = UTS_RELEASE);
+PROC_FILE(sources_version, .component = &component_process, .name = "sys/kernel/version", .mode = 0444,
+	  .show = show_text, .arg = UTS_VERSION);
+PROC_FILE(version, .component = &component_process, .name = "version", .mode = 0444, .show = show_version);
+PROC_FILE(ngroups_max, .component = &component_process, .name = "sys/kernel/ngroups_max", .mode = 0444,
+	  .show = show_number, .arg = &groups_max);
+PROC_FILE(cap_last_cap, .component = &component_process, .name = "sys/kernel/cap_last_cap", .mode = 0444,
+	  .show = show_number, .arg = &capability_last);
+PROC_FILE(pid_max, .component = &component_process, .name = "sys/kernel/pid_max", .mode = 0444, .show = show_pid_max);
+PROC_FILE(threads_max, .component = &component_process, .name = "sys/kernel/threads-max", .mode = 0444,
+	  .show = show_threads_max);
 
 int process_start(void)
 {
@@ -293,9 +276,6 @@ int process_start(void)
 	futex_init();
 	pid_init();
 	oom_init();
-	for (unsigned i = 0; i < ARRAY_LEN(files); i++)
-		proc_register(&files[i]);
-	core_files_register();
 	timer_init(&load_timer, load_sampled);
 	timer_arm(&load_timer, clock_monotonic_ns() + LOAD_PERIOD_NS);
 	return 0;

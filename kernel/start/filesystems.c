@@ -16,8 +16,6 @@
 #include <kernel/mem/page.h>
 #include <kernel/thread/component.h>
 
-DEFINE_COMPONENT(vfs, .stage = STAGE_FS);
-
 static void unpack_boot_archive(void)
 {
 	const struct boot_info *boot = boot_info();
@@ -39,8 +37,6 @@ int vfs_init(void)
 	devfs_register();
 	procfs_register();
 	memory_devices_register();
-	file_locks_init();
-	protect_register();
 	int error = dentry_cache_init();
 	if (error == 0)
 		error = (step++, pipe_init());

@@ -11,6 +11,7 @@
 #include <abi/fcntl.h>
 #include <abi/poll.h>
 #include <kernel/base/log.h>
+#include <kernel/base/node.h>
 #include <kernel/base/syscall.h>
 #include <kernel/mem/slab.h>
 #include <kernel/process/process.h>
@@ -393,12 +394,9 @@ static const struct file_ops kmsg_ops = {
 	.seek = kmsg_seek,
 };
 
+PROC_KNOB(dmesg_restrict, component_core, "sys/kernel/dmesg_restrict", 0644, &dmesg_restrict, 0, 1, CAP_SYS_ADMIN);
+
 int log_file_init(void)
 {
-	static struct proc_knob restrict_knob = {&dmesg_restrict, 0, 1, CAP_SYS_ADMIN};
-	static const struct proc_file restrict_file =
-		PROC_KNOB(component_core, "sys/kernel/dmesg_restrict", 0644, &restrict_knob);
-
-	proc_register(&restrict_file);
 	return chrdev_register("kmsg", MAJOR_MEM, MINOR_KMSG, 0644, &kmsg_ops, nullptr);
 }

@@ -11,6 +11,7 @@
 #include <abi/errno.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
+#include <kernel/base/node.h>
 #include <kernel/base/text.h>
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>
@@ -108,13 +109,8 @@ static long write_privilege(const char *text, size_t n, void *)
 	return error < 0 ? error : (long)n;
 }
 
-static const struct proc_file privilege_file = {
-	.component = &component_core,
-	.name = "privilege",
-	.mode = 0644,
-	.show = show_privilege,
-	.write = write_privilege,
-};
+PROC_FILE(privilege, .component = &component_core, .name = "privilege", .mode = 0644, .show = show_privilege,
+	  .write = write_privilege);
 
 /* What a log must say for it to be told from another's: the mode, and what the nucleus granted. */
 static void log_policy(void)
@@ -133,5 +129,4 @@ static void log_policy(void)
 void privilege_init(void)
 {
 	log_policy();
-	proc_register(&privilege_file);
 }

@@ -16,6 +16,7 @@
 #include <kernel/base/cmdline.h>
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
+#include <kernel/base/node.h>
 #include <kernel/base/text.h>
 #include <kernel/thread/guard.h>
 #include <kernel/vfs/vfs.h>
@@ -142,8 +143,7 @@ static int show_components(struct text_buffer *b, void *)
 	return 0;
 }
 
-static const struct proc_file components_file = {
-	.component = &component_core, .name = "components", .mode = 0444, .show = show_components};
+PROC_FILE(components, .component = &component_core, .name = "components", .mode = 0444, .show = show_components);
 
 static void announce(struct component *c)
 {
@@ -230,7 +230,6 @@ void component_init(void)
 		if (__components_start[i]->id == 0)
 			announce(__components_start[i]);
 	check_elevate_option(option);
-	proc_register(&components_file);
 }
 
 void components_start(void)

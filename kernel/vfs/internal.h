@@ -112,7 +112,6 @@ void fs_context_replace(struct fs_context *c, const struct path *from, const str
 [[nodiscard]] int protect_follow(const struct inode *dir, const struct inode *link); /* a link at the end of a path */
 [[nodiscard]] int protect_link(struct inode *i);				     /* i gets a further name */
 [[nodiscard]] int protect_create(const struct inode *dir, const struct inode *i);    /* O_CREAT found i in dir */
-void protect_register(void);
 
 /* --- dir.c --- */
 /* Mode (type and permissions in `mode`), owner and group of something new in dir. */
@@ -133,7 +132,6 @@ void epoll_forget_file(struct file *f);
 void file_locks_release_file(struct file *f);
 void file_locks_release_owner(struct inode *i, const void *owner);
 void file_locks_free(struct inode *i);
-void file_locks_init(void); /* /proc/locks */
 
 #define CAP_CHECK(cap) (capable(cap) ? 0 : -EPERM)
 

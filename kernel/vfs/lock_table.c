@@ -12,6 +12,7 @@
 
 #include "internal.h"
 
+#include <kernel/base/node.h>
 #include <kernel/base/text.h>
 
 struct file_lock_list {
@@ -370,10 +371,4 @@ static int show_locks(struct text_buffer *out, void *)
 	return 0;
 }
 
-static const struct proc_file locks_file = {
-	.component = &component_vfs, .name = "locks", .mode = 0444, .show = show_locks};
-
-void file_locks_init(void)
-{
-	proc_register(&locks_file);
-}
+PROC_FILE(locks, .component = &component_vfs, .name = "locks", .mode = 0444, .show = show_locks);

@@ -7,6 +7,7 @@
 #include "internal.h"
 #include "pipe_ring.h"
 
+#include <kernel/base/node.h>
 #include <kernel/base/text.h>
 #include <kernel/process/process.h>
 
@@ -147,29 +148,9 @@ static long write_max(const char *text, size_t n, void *arg)
 	return (long)n;
 }
 
-void pipe_limit_init(void)
-{
-	static const struct proc_file files[] = {
-		{.component = &component_vfs,
-		 .name = "sys/fs/pipe-max-size",
-		 .mode = 0644,
-		 .show = show_number,
-		 .write = write_max,
-		 .arg = &max_bytes},
-		{.component = &component_vfs,
-		 .name = "sys/fs/pipe-user-pages-soft",
-		 .mode = 0644,
-		 .show = show_number,
-		 .write = write_number,
-		 .arg = &user_soft},
-		{.component = &component_vfs,
-		 .name = "sys/fs/pipe-user-pages-hard",
-		 .mode = 0644,
-		 .show = show_number,
-		 .write = write_number,
-		 .arg = &user_hard},
-	};
-
-	for (size_t n = 0; n < ARRAY_LEN(files); n++)
-		proc_register(&files[n]);
-}
+PROC_FILE(pipe_max_size, .component = &component_vfs, .name = "sys/fs/pipe-max-size", .mode = 0644, .show = show_number,
+	  .write = write_max, .arg = &max_bytes);
+PROC_FILE(pipe_user_pages_soft, .component = &component_vfs, .name = "sys/fs/pipe-user-pages-soft", .mode = 0644,
+	  .show = show_number, .write = write_number, .arg = &user_soft);
+PROC_FILE(pipe_user_pages_hard, .component = &component_vfs, .name = "sys/fs/pipe-user-pages-hard", .mode = 0644,
+	  .show = show_number, .write = write_number, .arg = &user_hard);

@@ -36,7 +36,6 @@ static struct filesystem pipefs = {.name = "pipefs", .component = &component_vfs
 
 int pipe_init(void)
 {
-	pipe_limit_init();
 	pipe_mount = mount_internal(&pipefs);
 	return pipe_mount != nullptr ? 0 : -ENOMEM;
 }

@@ -51,7 +51,6 @@ static inline bool pipe_packets(const struct file *f)
 /* The slots that a new pipe of the current process gets, counted for it. -ENFILE: none. */
 [[nodiscard]] int pipe_account_new(uint32_t uid, uint32_t *slots);
 uint64_t pipe_max_bytes(void); /* /proc/sys/fs/pipe-max-size */
-void pipe_limit_init(void);
 
 static inline uint32_t pipe_place(const struct pipe *p, uint32_t n)
 {

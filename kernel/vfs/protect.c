@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 
+#include <kernel/base/node.h>
 #include <kernel/process/process.h>
 
 static int32_t symlinks = 1, hardlinks = 1, fifos, regular;
@@ -47,17 +48,7 @@ int protect_create(const struct inode *dir, const struct inode *i)
 	return (dir->mode & S_IWOTH) || (level >= 2 && (dir->mode & S_IWGRP)) ? -EACCES : 0;
 }
 
-void protect_register(void)
-{
-	static struct proc_knob knobs[] = {
-		{&symlinks, 0, 1, 0}, {&hardlinks, 0, 1, 0}, {&fifos, 0, 2, 0}, {&regular, 0, 2, 0}};
-	static const struct proc_file files[] = {
-		PROC_KNOB(component_vfs, "sys/fs/protected_symlinks", 0600, &knobs[0]),
-		PROC_KNOB(component_vfs, "sys/fs/protected_hardlinks", 0600, &knobs[1]),
-		PROC_KNOB(component_vfs, "sys/fs/protected_fifos", 0600, &knobs[2]),
-		PROC_KNOB(component_vfs, "sys/fs/protected_regular", 0600, &knobs[3]),
-	};
-
-	for (size_t n = 0; n < ARRAY_LEN(files); n++)
-		proc_register(&files[n]);
-}
+PROC_KNOB(protected_symlinks, component_vfs, "sys/fs/protected_symlinks", 0600, &symlinks, 0, 1, 0);
+PROC_KNOB(protected_hardlinks, component_vfs, "sys/fs/protected_hardlinks", 0600, &hardlinks, 0, 1, 0);
+PROC_KNOB(protected_fifos, component_vfs, "sys/fs/protected_fifos", 0600, &fifos, 0, 2, 0);
+PROC_KNOB(protected_regular, component_vfs, "sys/fs/protected_regular", 0600, &regular, 0, 2, 0);

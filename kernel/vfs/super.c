@@ -6,7 +6,10 @@
 #include "super.h"
 #include "internal.h"
 #include <kernel/base/log.h>
+#include <kernel/thread/component.h>
 #include <kernel/thread/guard.h>
+
+DEFINE_COMPONENT(vfs, .stage = STAGE_FS);
 
 static struct mutex super_lock = MUTEX_INIT(super_lock, RANK_MOUNT + 1);
 static struct list filesystems GUARDED_BY(&super_lock) = LIST_INIT(filesystems);

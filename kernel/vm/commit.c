@@ -8,8 +8,8 @@
  */
 #include "vm_internal.h"
 
+#include <kernel/base/node.h>
 #include <kernel/thread/component.h>
-#include <kernel/vfs/vfs.h>
 
 DECLARE_COMPONENT(vm);
 
@@ -73,23 +73,8 @@ void commit_count(int64_t pages)
 	__atomic_fetch_add(&promised, (uint64_t)pages, __ATOMIC_RELAXED);
 }
 
-void vm_register_knobs(void)
-{
-	static struct proc_knob knobs[] = {
-		{.value = &mode, .least = HEURISTIC, .most = NEVER},
-		{.value = &ratio, .least = 0, .most = INT32_MAX},
-		{.value = &limit_kbytes, .least = 0, .most = INT32_MAX},
-		{.value = &admin_kbytes, .least = 0, .most = INT32_MAX},
-		{.value = &user_kbytes, .least = 0, .most = INT32_MAX},
-	};
-	static const struct proc_file files[] = {
-		PROC_KNOB(component_vm, "sys/vm/overcommit_memory", 0644, &knobs[0]),
-		PROC_KNOB(component_vm, "sys/vm/overcommit_ratio", 0644, &knobs[1]),
-		PROC_KNOB(component_vm, "sys/vm/overcommit_kbytes", 0644, &knobs[2]),
-		PROC_KNOB(component_vm, "sys/vm/admin_reserve_kbytes", 0644, &knobs[3]),
-		PROC_KNOB(component_vm, "sys/vm/user_reserve_kbytes", 0644, &knobs[4]),
-	};
-
-	for (size_t n = 0; n < ARRAY_LEN(files); n++)
-		proc_register(&files[n]);
-}
+PROC_KNOB(overcommit_memory, component_vm, "sys/vm/overcommit_memory", 0644, &mode, HEURISTIC, NEVER, 0);
+PROC_KNOB(overcommit_ratio, component_vm, "sys/vm/overcommit_ratio", 0644, &ratio, 0, INT32_MAX, 0);
+PROC_KNOB(overcommit_kbytes, component_vm, "sys/vm/overcommit_kbytes", 0644, &limit_kbytes, 0, INT32_MAX, 0);
+PROC_KNOB(admin_kbytes, component_vm, "sys/vm/admin_reserve_kbytes", 0644, &admin_kbytes, 0, INT32_MAX, 0);
+PROC_KNOB(user_kbytes, component_vm, "sys/vm/user_reserve_kbytes", 0644, &user_kbytes, 0, INT32_MAX, 0);

@@ -33,7 +33,6 @@ int vm_init(const struct boot_info *boot)
 
 	if (error)
 		return error;
-	vm_register_knobs();
 	vm_zero_page = page_alloc_user(true);
 	return vm_zero_page ? vdso_init(boot->time_page_pfn) : -ENOMEM;
 }

@@ -9,6 +9,7 @@
 #include <abi/errno.h>
 #include <arch/marker.h>
 #include <kernel/base/lock.h>
+#include <kernel/base/node.h>
 #include <kernel/base/text.h>
 #include <kernel/base/wait.h>
 #include <kernel/thread/component.h>
@@ -112,13 +113,7 @@ static int show_measure(struct text_buffer *b, void *arg)
 	return 0;
 }
 
-static const struct proc_file measure_file = {
-	.component = &component_measure, .name = "measure", .mode = 0600, .show = show_measure, .write = write_measure};
+PROC_FILE(measure, .component = &component_measure, .name = "measure", .mode = 0600, .show = show_measure,
+	  .write = write_measure);
 
-static int start_measure(void)
-{
-	proc_register(&measure_file);
-	return 0;
-}
-
-DEFINE_COMPONENT(measure, .asks_elevate = true, .start = start_measure, .stage = STAGE_LATE);
+DEFINE_COMPONENT(measure, .asks_elevate = true, .stage = STAGE_LATE);

@@ -8,6 +8,7 @@
 
 #include <abi/errno.h>
 #include <kernel/base/fault_point.h>
+#include <kernel/base/node.h>
 #include <kernel/base/text.h>
 #include <kernel/thread/component.h>
 #include <kernel/vfs/vfs.h>
@@ -76,23 +77,7 @@ static long write_points(const char *text, size_t n, void *)
 	return (long)n;
 }
 
-static const struct proc_file points_file = {
-	.component = &component_stray,
-	.name = "stray_points",
-	.mode = 0600,
-	.show = show_points,
-	.write = write_points,
-};
-
-void stray_points_init(void)
-{
-	proc_register(&points_file);
-}
-
-#else
-
-void stray_points_init(void)
-{
-}
+PROC_FILE(stray_points, .component = &component_stray, .name = "stray_points", .mode = 0600, .show = show_points,
+	  .write = write_points);
 
 #endif

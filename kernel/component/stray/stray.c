@@ -16,6 +16,7 @@
 #include <kernel/base/init.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
+#include <kernel/base/node.h>
 #include <kernel/base/text.h>
 #include <kernel/base/wait.h>
 #include <kernel/thread/component.h>
@@ -196,19 +197,7 @@ static long write_stray(const char *text, size_t n, void *)
 	return error < 0 ? error : (long)n;
 }
 
-static const struct proc_file stray_file = {
-	.component = &component_stray,
-	.name = "stray",
-	.mode = 0644,
-	.show = show_stray,
-	.write = write_stray,
-};
+PROC_FILE(stray, .component = &component_stray, .name = "stray", .mode = 0644, .show = show_stray,
+	  .write = write_stray);
 
-static int start_stray(void)
-{
-	proc_register(&stray_file);
-	stray_points_init();
-	return 0;
-}
-
-DEFINE_COMPONENT(stray, .stage = STAGE_LATE, .start = start_stray);
+DEFINE_COMPONENT(stray, .stage = STAGE_LATE);

@@ -48,9 +48,6 @@ void stray_write_by_memset(uint64_t address); /* the report has to name it, not 
 size_t stray_next_word(const char **p, const char *end, const char **word);
 bool stray_parse_number(const char *word, size_t length, uint64_t *out);
 
-/* points.c */
-void stray_points_init(void);
-
 /* arch: forbidden instructions. The list ends with a case without a name. */
 extern const struct stray_case stray_arch_cases[];
 

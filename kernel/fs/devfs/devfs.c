@@ -2,8 +2,7 @@
 /*
  * devfs ("devtmpfs" to mount(2)): one tmpfs for the whole system in which every registered character device has a node.
  *
- * Drivers call chrdev_register at any time after vfs_init; the table of numbers serves device nodes anywhere, also such
- * as mknod made on other filesystems. Opening a node finds the driver by number and gives the file its operations.
+ * The table of devices is kernel/vfs/chrdev.c's, which says here what came and went.
  */
 #include "devfs.h"
 #include "../tmpfs/tmpfs.h"
@@ -17,27 +16,7 @@
 
 DEFINE_COMPONENT(devfs, .stage = STAGE_FS);
 
-struct chrdev {
-	struct list link;
-	struct chrdev_info info;
-	const struct file_ops *ops;
-	void *private_data;
-};
-
-static struct mutex table_lock = MUTEX_INIT(table_lock, RANK_FS);
-static struct list table GUARDED_BY(&table_lock) = LIST_INIT(table);
 static struct superblock *instance; /* set once, before any driver registers */
-
-static struct chrdev *find_device(uint32_t major, uint32_t minor) REQUIRES(table_lock)
-{
-	struct chrdev *d;
-
-	list_for_each(d, &table, link) {
-		if (d->info.major == major && d->info.minor == minor)
-			return d;
-	}
-	return nullptr;
-}
 
 /* The directory that holds the last component of name, made if need be; *last is that component. */
 static int find_parent(const char *name, struct inode **out, const char **last)
@@ -98,78 +77,12 @@ static int change_node(const char *name, const struct make_request *r)
 	return error;
 }
 
-int chrdev_register(const char *name, uint32_t major, uint32_t minor, uint32_t mode, const struct file_ops *ops,
-		    void *private_data)
+/* A device has come or gone: see chrdev_set_nodes. */
+static int change_device(const struct chrdev_info *d, bool there)
 {
-	KASSERT(ops->component != nullptr);
-	struct chrdev *d = kmalloc(sizeof(*d));
-	if (d == nullptr)
-		return -ENOMEM;
-	*d = (struct chrdev){.info = {name, major, minor, mode}, .ops = ops, .private_data = private_data};
-	mutex_lock(&table_lock);
-	bool taken = find_device(major, minor) != nullptr;
-	if (!taken)
-		list_push_back(&table, &d->link);
-	mutex_unlock(&table_lock);
-	if (taken) {
-		kfree(d);
-		return -EEXIST;
-	}
-	struct make_request r = {.mode = S_IFCHR | mode, .rdev = make_dev(major, minor)};
-	int error = change_node(name, &r);
-	if (error != 0) {
-		mutex_lock(&table_lock);
-		list_remove(&d->link);
-		mutex_unlock(&table_lock);
-		kfree(d);
-	}
-	return error;
-}
+	struct make_request r = {.mode = S_IFCHR | d->mode, .rdev = make_dev(d->major, d->minor)};
 
-void chrdev_unregister(uint32_t major, uint32_t minor)
-{
-	mutex_lock(&table_lock);
-	struct chrdev *d = find_device(major, minor);
-	if (d != nullptr)
-		list_remove(&d->link);
-	mutex_unlock(&table_lock);
-	if (d == nullptr)
-		return;
-	(void)change_node(d->info.name, nullptr);
-	kfree(d);
-}
-
-bool chrdev_at(uint32_t index, struct chrdev_info *out)
-{
-	struct chrdev *d;
-	bool found = false;
-
-	mutex_lock(&table_lock);
-	list_for_each(d, &table, link) {
-		if (index-- == 0) {
-			*out = d->info;
-			found = true;
-			break;
-		}
-	}
-	mutex_unlock(&table_lock);
-	return found;
-}
-
-int chrdev_open(struct file *f)
-{
-	uint64_t dev = f->inode->rdev;
-
-	mutex_lock(&table_lock);
-	struct chrdev *d = find_device(dev_major(dev), dev_minor(dev));
-	const struct file_ops *ops = d != nullptr ? d->ops : nullptr;
-	void *private_data = d != nullptr ? d->private_data : nullptr;
-	mutex_unlock(&table_lock);
-	if (ops == nullptr)
-		return -ENXIO;
-	f->ops = ops;
-	f->private_data = private_data;
-	return ops->open != nullptr ? guard_run(ops->component, ops->open(f)) : 0;
+	return change_node(d->name, there ? &r : nullptr);
 }
 
 int devfs_add_link(const char *name, const char *target)
@@ -216,10 +129,8 @@ static int devfs_fill(struct superblock *sb, const struct mount_options *o)
 	sb->behaviour |= SB_NO_NEGATIVE | SB_VALIDATE;
 	instance = sb;
 	error = populate();
-	for (uint32_t n = 0; error == 0 && chrdev_at(n, &info); n++) {
-		struct make_request r = {.mode = S_IFCHR | info.mode, .rdev = make_dev(info.major, info.minor)};
-		error = change_node(info.name, &r);
-	}
+	for (uint32_t n = 0; error == 0 && chrdev_at(n, &info); n++)
+		error = change_device(&info, true);
 	return error;
 }
 
@@ -229,4 +140,5 @@ static struct filesystem devfs = {
 void devfs_register(void)
 {
 	filesystem_register(&devfs);
+	chrdev_set_nodes(change_device);
 }

@@ -75,6 +75,8 @@ static int show_entry(struct text_buffer *b, const struct proc_inode *p, uint64_
 
 static int show_node(struct text_buffer *b, const struct proc_file *file)
 {
+	if (file->knob != nullptr)
+		return (int)guard_run(file->component, proc_knob_show(b, file->knob));
 	return file->show != nullptr ? (int)guard_run(file->component, file->show(b, file->arg)) : -EINVAL;
 }
 
@@ -228,6 +230,8 @@ static long write_entry(const struct proc_inode *p, const char *text, size_t n)
 
 static long write_node(const struct proc_file *file, const char *text, size_t n)
 {
+	if (file->knob != nullptr)
+		return guard_run(file->component, proc_knob_write(text, n, file->knob));
 	return file->write != nullptr ? guard_run(file->component, file->write(text, n, file->arg)) : -EINVAL;
 }
 

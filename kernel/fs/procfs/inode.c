@@ -320,5 +320,6 @@ void procfs_register(void)
 		error = proc_node_add_link(&proc_root, "mounts", "self/mounts");
 	if (error != 0)
 		log_error("procfs: error %d", -error);
-	proc_system_register();
+	proc_tree_init();
+	proc_system_init();
 }

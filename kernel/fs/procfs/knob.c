@@ -4,10 +4,8 @@
 
 #include <abi/errno.h>
 
-int proc_knob_show(struct text_buffer *b, void *arg)
+int proc_knob_show(struct text_buffer *b, const struct proc_knob *k)
 {
-	const struct proc_knob *k = arg;
-
 	text_printf(b, "%d\n", __atomic_load_n(k->value, __ATOMIC_RELAXED));
 	return 0;
 }
@@ -40,9 +38,8 @@ int proc_knob_parse(const char *text, size_t n, int64_t *out)
 	return 0;
 }
 
-long proc_knob_write(const char *text, size_t n, void *arg)
+long proc_knob_write(const char *text, size_t n, const struct proc_knob *k)
 {
-	const struct proc_knob *k = arg;
 	int64_t value;
 
 	if (k->capability != 0 && !capable(k->capability))

@@ -8,6 +8,7 @@
 #ifndef KERNEL_FS_PROCFS_H
 #define KERNEL_FS_PROCFS_H
 
+#include <kernel/base/node.h>
 #include <kernel/base/text.h>
 #include <kernel/process/process.h>
 #include <kernel/thread/component.h>
@@ -18,6 +19,10 @@ DECLARE_COMPONENT(procfs);
 void procfs_register(void); /* the types "proc" and "sysfs" */
 
 /* --- static entries (tree.c) --- */
+/* Makes the tree of what PROC_FILE declared all over the kernel. Once, at boot. */
+void proc_tree_init(void);
+/* One more; p stays owned by the caller and must live on. */
+void proc_register(const struct proc_file *p);
 struct proc_node {
 	struct list link;     /* in the parent's children */
 	struct list children; /* directories */
@@ -122,10 +127,15 @@ int pid_show_mounts(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_mountinfo(struct text_buffer *b, struct process *p, uint32_t tid);
 
 /* --- text files (file.c) --- */
+/* A number in decimal, white space around it. -EINVAL. (knob.c) */
+[[nodiscard]] int proc_knob_parse(const char *text, size_t n, int64_t *out);
+int proc_knob_show(struct text_buffer *b, const struct proc_knob *k);
+/* Bytes taken, -EINVAL, -EPERM. */
+long proc_knob_write(const char *text, size_t n, const struct proc_knob *k);
 extern const struct file_ops proc_text_ops;
 extern const struct file_ops proc_mounts_ops; /* and can be polled for changes of the mount table */
 
 /* --- system-wide entries (system.c) --- */
-void proc_system_register(void);
+void proc_system_init(void); /* what its files show that is found out once */
 
 #endif

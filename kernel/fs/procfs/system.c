@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system-wide files of /proc that belong to no one part of the kernel (proc(5)). Others register theirs with
- * proc_register.
+ * The system-wide files of /proc that belong to no one part of the kernel (proc(5)). Others declare theirs
+ * where they stand.
  */
 #include "procfs.h"
 
@@ -304,49 +304,34 @@ static int show_file_count(struct text_buffer *b, void *)
 	return 0;
 }
 
-void proc_system_register(void)
-{
-	static struct proc_knob file_max = {&file_ceiling, 0, INT32_MAX, 0};
-	static struct proc_knob nr_open = {&descriptor_ceiling, 64, 1 << 20, 0};
-	static const struct proc_file files[] = {
-		{.component = &component_procfs, .name = "filesystems", .mode = 0444, .show = show_filesystems},
-		{.component = &component_procfs, .name = "meminfo", .mode = 0444, .show = show_meminfo},
-		{.component = &component_procfs, .name = "vmstat", .mode = 0444, .show = show_vmstat},
-		{.component = &component_procfs, .name = "stat", .mode = 0444, .show = show_stat},
-		{.component = &component_procfs, .name = "uptime", .mode = 0444, .show = show_uptime},
-		{.component = &component_procfs, .name = "loadavg", .mode = 0444, .show = show_loadavg},
-		{.component = &component_procfs, .name = "cmdline", .mode = 0444, .show = show_cmdline},
-		{.component = &component_procfs, .name = "cpuinfo", .mode = 0444, .show = show_cpuinfo},
-		{.component = &component_procfs, .name = "devices", .mode = 0444, .show = show_devices},
-		{.component = &component_procfs, .name = "partitions", .mode = 0444, .show = show_partitions},
-		{.component = &component_procfs, .name = "swaps", .mode = 0444, .show = show_swaps},
-		{.component = &component_procfs, .name = "sys/kernel/random/uuid", .mode = 0444, .show = show_new_uuid},
-		{.component = &component_procfs,
-		 .name = "sys/kernel/random/boot_id",
-		 .mode = 0444,
-		 .show = show_boot_id},
-		{.component = &component_procfs,
-		 .name = "sys/kernel/random/entropy_avail",
-		 .mode = 0444,
-		 .show = show_entropy},
-		{.component = &component_procfs,
-		 .name = "sys/kernel/random/poolsize",
-		 .mode = 0444,
-		 .show = show_text,
-		 .arg = "256"},
-		{.component = &component_procfs,
-		 .name = "sys/vm/drop_caches",
-		 .mode = 0200,
-		 .write = write_drop_caches},
-		PROC_KNOB(component_procfs, "sys/fs/file-max", 0644, &file_max),
-		PROC_KNOB(component_procfs, "sys/fs/nr_open", 0644, &nr_open),
-		{.component = &component_procfs, .name = "sys/fs/file-nr", .mode = 0444, .show = show_file_count},
-	};
+PROC_FILE(filesystems, .component = &component_procfs, .name = "filesystems", .mode = 0444, .show = show_filesystems);
+PROC_FILE(meminfo, .component = &component_procfs, .name = "meminfo", .mode = 0444, .show = show_meminfo);
+PROC_FILE(vmstat, .component = &component_procfs, .name = "vmstat", .mode = 0444, .show = show_vmstat);
+PROC_FILE(stat, .component = &component_procfs, .name = "stat", .mode = 0444, .show = show_stat);
+PROC_FILE(uptime, .component = &component_procfs, .name = "uptime", .mode = 0444, .show = show_uptime);
+PROC_FILE(loadavg, .component = &component_procfs, .name = "loadavg", .mode = 0444, .show = show_loadavg);
+PROC_FILE(cmdline, .component = &component_procfs, .name = "cmdline", .mode = 0444, .show = show_cmdline);
+PROC_FILE(cpuinfo, .component = &component_procfs, .name = "cpuinfo", .mode = 0444, .show = show_cpuinfo);
+PROC_FILE(devices, .component = &component_procfs, .name = "devices", .mode = 0444, .show = show_devices);
+PROC_FILE(partitions, .component = &component_procfs, .name = "partitions", .mode = 0444, .show = show_partitions);
+PROC_FILE(swaps, .component = &component_procfs, .name = "swaps", .mode = 0444, .show = show_swaps);
+PROC_FILE(uuid, .component = &component_procfs, .name = "sys/kernel/random/uuid", .mode = 0444, .show = show_new_uuid);
+PROC_FILE(boot_id, .component = &component_procfs, .name = "sys/kernel/random/boot_id", .mode = 0444,
+	  .show = show_boot_id);
+PROC_FILE(entropy_avail, .component = &component_procfs, .name = "sys/kernel/random/entropy_avail", .mode = 0444,
+	  .show = show_entropy);
+PROC_FILE(poolsize, .component = &component_procfs, .name = "sys/kernel/random/poolsize", .mode = 0444,
+	  .show = show_text, .arg = "256");
+PROC_FILE(drop_caches, .component = &component_procfs, .name = "sys/vm/drop_caches", .mode = 0200,
+	  .write = write_drop_caches);
+PROC_KNOB(file_max, component_procfs, "sys/fs/file-max", 0644, &file_ceiling, 0, INT32_MAX, 0);
+PROC_KNOB(nr_open, component_procfs, "sys/fs/nr_open", 0644, &descriptor_ceiling, 64, 1 << 20, 0);
+PROC_FILE(file_nr, .component = &component_procfs, .name = "sys/fs/file-nr", .mode = 0444, .show = show_file_count);
 
+void proc_system_init(void)
+{
 	/* A tenth of memory at a KiB each, as on Linux. */
 	struct memory_stats m;
 	page_stats(&m);
 	file_ceiling = (int32_t)MAX(MIN(m.total_pages * (PAGE_SIZE / 1024) / 10, (uint64_t)INT32_MAX), UINT64_C(8192));
-	for (size_t n = 0; n < ARRAY_LEN(files); n++)
-		proc_register(&files[n]);
 }

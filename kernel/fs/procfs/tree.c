@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The static part of /proc (and all of /sys): a tree of named entries that only grows. proc_register may be called
- * before anything is mounted; directories come to be by the names below them.
+ * The static part of /proc (and all of /sys): a tree of named entries that only grows. It is made once, of the records
+ * that PROC_FILE (kernel/base/node.h) left in a section; directories come to be by the names below them.
  */
 #include "procfs.h"
 
@@ -9,6 +9,8 @@
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
 #include <lib/string.h>
+
+extern const struct proc_file __proc_files_start[], __proc_files_end[]; /* the linker script's */
 
 struct proc_node proc_root = {.children = LIST_INIT(proc_root.children), .parent = &proc_root, .ino = 1};
 struct proc_node sysfs_root = {.children = LIST_INIT(sysfs_root.children), .parent = &sysfs_root, .ino = 1};
@@ -108,6 +110,12 @@ void proc_register(const struct proc_file *p)
 		log_error("procfs: cannot add %s: error %d", p->name, -error);
 	else
 		node->file = p;
+}
+
+void proc_tree_init(void)
+{
+	for (const struct proc_file *p = __proc_files_start; p < __proc_files_end; p++)
+		proc_register(p);
 }
 
 int proc_node_add_directory(struct proc_node *root, const char *name)

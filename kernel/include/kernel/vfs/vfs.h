@@ -290,38 +290,11 @@ struct chrdev_info {
 	uint32_t major, minor, mode;
 };
 bool chrdev_at(uint32_t index, struct chrdev_info *out); /* for /proc/devices */
+/* Who keeps nodes is called for each device that comes and goes; one, at boot. */
+void chrdev_set_nodes(int (*change)(const struct chrdev_info *d, bool there));
 /* Symbolic link or directory in devfs, made at boot. */
 [[nodiscard]] int devfs_add_link(const char *name, const char *target);
 
-/* Text files under /proc and so on: show fills a growing buffer; write (or nullptr) gets what a process wrote. Both run
- * under the guard of the component whose functions they are. */
-struct proc_file {
-	struct component *component;
-	const char *name; /* below /proc, may contain '/' */
-	uint32_t mode;
-	int (*show)(struct text_buffer *b, void *arg);
-	long (*write)(const char *text, size_t n, void *arg);
-	void *arg;
-};
-/* Static entries; p stays owned by the caller and must live on. Safe before procfs is mounted. */
-void proc_register(const struct proc_file *p);
-/* A number below /proc/sys, read and set there; bounds included. capability: CAP_* that setting asks for besides the
- * file's mode, 0 for none. */
-struct proc_knob {
-	int32_t *value; /* atomic */
-	int32_t least, most;
-	unsigned capability;
-};
-int proc_knob_show(struct text_buffer *b, void *knob);
-long proc_knob_write(const char *text, size_t n, void *knob);
-[[nodiscard]] int proc_knob_parse(const char *text, size_t n, int64_t *out); /* -EINVAL */
-#define PROC_KNOB(of, file_name, file_mode, knob)                                                                      \
-	{.component = &(of),                                                                                           \
-	 .name = (file_name),                                                                                          \
-	 .mode = (file_mode),                                                                                          \
-	 .show = proc_knob_show,                                                                                       \
-	 .write = proc_knob_write,                                                                                     \
-	 .arg = (knob)}
 /* /proc/PID entries are made by procfs from kernel/process/process.h. */
 
 #endif

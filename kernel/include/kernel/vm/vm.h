@@ -48,7 +48,6 @@ size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n);
 
 /* What was promised to programs and how much may be (overcommit_memory 2), in pages; /proc/sys/vm. */
 void vm_commit_stats(uint64_t *limit_pages, uint64_t *promised_pages);
-void vm_register_knobs(void);
 
 struct vm_stats {
 	uint64_t virtual_bytes, resident_pages, data_bytes, stack_bytes, text_bytes, locked_pages;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text files below /proc. Who has one says so where its functions are: PROC_FILE puts a record into a section of the
+ * image, from which procfs makes its tree (kernel/fs/procfs/tree.c); nobody calls procfs. show fills a growing buffer;
+ * write (or nullptr) gets what a process wrote. Both run under the guard of the component whose functions they are, and
+ * may sleep.
+ */
+#ifndef KERNEL_NODE_H
+#define KERNEL_NODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct component;
+struct text_buffer;
+
+/* A number that is read and set; bounds included. capability: CAP_* that setting asks for besides the file's mode, 0
+ * for none. */
+struct proc_knob {
+	int32_t *value; /* atomic */
+	int32_t least, most;
+	unsigned capability;
+};
+
+struct proc_file {
+	struct component *component;
+	const char *name; /* below /proc, may contain '/' */
+	uint32_t mode;
+	int (*show)(struct text_buffer *b, void *arg);
+	long (*write)(const char *text, size_t n, void *arg);
+	void *arg;
+	const struct proc_knob *knob; /* instead of show and write */
+};
+
+#define PROC_FILE(ident, ...)                                                                                          \
+	static const struct proc_file proc_file_##ident __attribute__((section(".proc_files"), used)) = {__VA_ARGS__}
+/* The knob's bounds, its value and its capability follow the mode. */
+#define PROC_KNOB(ident, of, file_name, file_mode, ...)                                                                \
+	static const struct proc_knob proc_knob_##ident = {__VA_ARGS__};                                               \
+	PROC_FILE(ident, .component = &(of), .name = (file_name), .mode = (file_mode), .knob = &proc_knob_##ident)
+
+#endif
