@@ -402,10 +402,6 @@ static int prepare(struct exec *e, const struct exec_request *r, uint32_t number
 	int error = set_exec_name(e, r->dirfd, r->path, r->flags & AT_EMPTY_PATH);
 
 	FAULT_POINT(exec_name);
-	/* Arguments that cannot be read are told before a program that is not there. */
-	if (error == 0)
-		error = add_strings(e, r->argv, r->envp);
-	FAULT_POINT(exec_strings);
 	if (error == 0)
 		error = add_strings(e, r->argv, r->envp);
 	FAULT_POINT(exec_strings);
