@@ -10,8 +10,14 @@
 DECLARE_COMPONENT(core);
 
 /* thread.c */
+extern struct thread *thread_boot;
 void thread_init_boot(void); /* the record of the thread that boots */
-void thread_init(void);	     /* starts the reaper */
+/* thread_note.c: whether the thread's page is as it should be; and what becomes of one that is not: its struct thread
+ * is made anew. */
+bool thread_is_whole(const struct thread *t);
+void thread_make_whole(struct thread *t);
+void thread_relist(struct thread *t); /* it is where it was in its component's list */
+void thread_init(void);		      /* starts the reaper */
 /* Unparks every thread of the component, so that thread_should_stop() is asked. */
 void thread_wake_component(struct component *c);
 

@@ -16,6 +16,7 @@ uint32_t fault_point_armed;
 volatile uint8_t *fault_point_victim = nucleus_text_start;
 
 static char wanted_thread[16];
+static bool smashing;
 static uint32_t first_fault, last_fault, passes, hits;
 
 static const char *const names[] = {
@@ -47,7 +48,14 @@ bool fault_point_due(void)
 	if (pass < first_fault || pass > last_fault)
 		return false;
 	__atomic_add_fetch(&hits, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&smashing, __ATOMIC_SEQ_CST))
+		memset(thread_page_current(), 0xa5, sizeof(struct thread_page));
 	return true;
+}
+
+void fault_point_smash(bool on)
+{
+	__atomic_store_n(&smashing, on, __ATOMIC_SEQ_CST);
 }
 
 void fault_point_counts(uint32_t *passed, uint32_t *faulted)

@@ -79,6 +79,7 @@ int process_end_other_threads(void)
 		pid_thread_gone(self->tid);
 		pid_lookup(p->pid)->thread_of = p;
 		self->tid = p->pid;
+		thread_note(self);
 		mutex_unlock(&process_tree_lock);
 		process_publish_name(self);
 	}
@@ -353,6 +354,7 @@ static void settle(struct process *p, struct thread *t)
 static void put_process(struct process *p, struct thread *t)
 {
 	t->process = nullptr;
+	thread_note(t);
 	FAULT_POINT(exit_put);
 	process_put(p);
 }

@@ -11,7 +11,9 @@
 #include "event.h"
 #include "internal.h"
 #include <arch/gates.h>
+#include <kernel/base/lock.h>
 #include <kernel/base/log.h>
+#include <lib/string.h>
 
 uint32_t process_exit_losses;
 
@@ -56,12 +58,37 @@ void process_fault_landed(void)
 	gate_resume();
 }
 
+/* The page of the thread was overwritten, and with it what is this folder's. The locks that its steps take are found
+ * by their owner. */
+static void rebuild(struct process *p, struct thread *t)
+{
+	struct process_thread *s = process_thread_of(t);
+
+	process_thread_state_init(t);
+	s->rebuilt = true;
+	s->no_program = p == init_process;
+	spin_let_go(&p->signal_lock);
+	mutex_let_go(&p->lock);
+	mutex_let_go(&process_tree_lock);
+	if (p->space != nullptr)
+		vm_space_let_go(p->space);
+	spin_lock(&p->signal_lock);
+	thread_relink(&p->threads, &t->process_link);
+	/* Its end had come so far. */
+	s->left = s->exit_begun = list_empty(&t->process_link);
+	s->last = s->left && p->thread_count == 0;
+	spin_unlock(&p->signal_lock);
+	strlcpy(t->name, p->name, sizeof(t->name));
+}
+
 void process_fault_exit(void)
 {
 	struct thread *t = thread_current();
 	struct process *p = t->process;
 	struct process_thread *s = process_thread_of(t);
 
+	if (t->rebuilt && !s->rebuilt)
+		rebuild(p, t);
 	if (s->exit_begun)
 		process_exit_goes_on();
 	if (p == init_process)

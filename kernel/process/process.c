@@ -108,6 +108,7 @@ void process_thread_state_init(struct thread *t)
 void process_add_thread(struct process *p, struct thread *t)
 {
 	t->process = p;
+	thread_note(t);
 	list_push_back(&p->threads, &t->process_link);
 	p->thread_count++;
 }

@@ -41,8 +41,10 @@ static void restore_preemption(uint32_t count)
 void kernel_fault_landing(uint32_t cause, uint64_t, uint64_t, uint64_t)
 {
 	struct thread *t = thread_current();
-	struct guard *g = t->guards;
 
+	if (!thread_is_whole(t))
+		thread_make_whole(t);
+	struct guard *g = t->guards;
 	/* Guards help against a fault, not against nothing but faults: such a thread ends. On its way out they count
 	 * again. */
 	if (cause == EVENT_STORM && !t->storm) {

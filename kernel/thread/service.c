@@ -28,6 +28,7 @@ int service_start(struct service *s)
 	if (error < 0)
 		return error;
 	t->service = s;
+	thread_note(t);
 	__atomic_store_n(&s->thread, t, __ATOMIC_RELEASE);
 	thread_start(t);
 	return 0;

@@ -43,9 +43,11 @@ static void set_name(struct thread *t, const char *name)
 	(void)nucleus_thread_set_name(thread_page_of(t)->handle, words[0], words[1], t->tid);
 }
 
+struct thread *thread_boot;
+
 void thread_init_boot(void)
 {
-	struct thread *t = thread_current();
+	struct thread *t = thread_boot = thread_current();
 
 	t->component = &component_core;
 	list_init(&t->process_link);
@@ -59,6 +61,14 @@ static void list_at_component(struct thread *t)
 	spin_lock(&threads_lock);
 	list_push_back(&t->component->threads, &t->component_link);
 	t->component->thread_count++;
+	spin_unlock(&threads_lock);
+}
+
+void thread_relist(struct thread *t)
+{
+	spin_let_go(&threads_lock);
+	spin_lock(&threads_lock);
+	thread_relink(&t->component->threads, &t->component_link);
 	spin_unlock(&threads_lock);
 }
 
@@ -88,6 +98,7 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 		goto free_page;
 	struct thread *t = (struct thread *)page->lowered;
 	page->self = page;
+	t->seal = t->last_seal = THREAD_SEAL;
 	t->component = c;
 	t->stack = (void *)stack.base;
 	t->entry = entry;
@@ -95,6 +106,7 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 	list_init(&t->process_link);
 	list_init(&t->component_link);
 	list_init(&t->waits);
+	thread_note(t);
 	long handle;
 	if (fail_injected()) {
 		error = -ENOMEM;
@@ -160,6 +172,7 @@ void thread_exit(void)
 
 	t->guards = nullptr;
 	t->service = nullptr;
+	thread_note(t);
 	if (t->exit_step < EXIT_LOCKS) {
 		t->exit_step = EXIT_LOCKS;
 		locks_release_beyond(0);

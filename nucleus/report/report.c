@@ -135,7 +135,10 @@ static void print_culprit(const char *what, const char *format, const struct off
 		pc = ret - 1;
 		frame = next > frame ? next : 1;
 	}
-	component_of(p.file, component);
+	if (o->page_broken)
+		strlcpy(component, policy_component_name(cpu_this()->current->component), sizeof(component));
+	else
+		component_of(p.file, component);
 	log_printf(format, what, component);
 	log_printf("  culprit: component %s, function %s, %s:%u\n", component, p.symbol.name ? p.symbol.name : "?",
 		   p.file ? p.file : "?", p.line);
@@ -267,7 +270,10 @@ static void print_victim(uint64_t va)
 void report_offence(const struct record *r, const struct context *c, const struct offence *o)
 {
 	print_culprit(o->what, "\n=== stray access caught: %s by %s ===\n", o);
-	if (o->has_address) {
+	if (o->page_broken) {
+		log_printf("  victim:  page of thread %s[%u], overwritten before; noticed at 0x%lx\n", r->name, r->id,
+			   o->address);
+	} else if (o->has_address) {
 		log_printf("  victim:  ");
 		print_victim(o->address);
 		log_printf(" at 0x%lx\n", o->address);

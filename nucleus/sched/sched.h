@@ -73,6 +73,8 @@ struct record *record_create(void);
 void record_free(struct record *r);
 struct record *record_from_handle(uint64_t handle); /* nullptr: stale or never given */
 uint32_t record_handle(const struct record *r);
+/* Writes what is the nucleus's in its thread page. Whether that was there. */
+bool thread_page_write(const struct record *r);
 struct record *record_at(uint32_t index); /* nullptr: past the last ever made */
 uint64_t record_stride(void);
 

@@ -19,6 +19,20 @@ static bool lowered_text(uint64_t address)
 	return image_range_has(image_header()->lowered_text, address);
 }
 
+bool thread_page_write(const struct record *r)
+{
+	struct thread_page *page = direct_map(r->page_pfn << PAGE_SHIFT);
+	struct thread_page *self = (struct thread_page *)(WINDOW_BASE + (r->page_pfn << PAGE_SHIFT));
+	uint32_t handle = record_handle(r);
+	bool right = page->self == self && page->handle == handle && page->kernel_stack == r->stack;
+
+	page->self = self;
+	page->handle = handle;
+	page->home_elevated = r->home_elevated;
+	page->kernel_stack = r->stack;
+	return right;
+}
+
 long call_thread_create(uint64_t page_pfn, uint64_t entry, uint64_t stack, uint32_t space_handle_, uint32_t component)
 {
 	struct space *s = nullptr;
@@ -37,8 +51,6 @@ long call_thread_create(uint64_t page_pfn, uint64_t entry, uint64_t stack, uint3
 		nucleus_lock_release();
 		return -ENOMEM;
 	}
-	struct thread_page *page = direct_map(page_pfn << PAGE_SHIFT);
-
 	r->page_pfn = page_pfn;
 	r->stack = stack;
 	r->component = (uint8_t)component;
@@ -48,13 +60,10 @@ long call_thread_create(uint64_t page_pfn, uint64_t entry, uint64_t stack, uint3
 	r->home_elevated = privilege_mode == MODE_OFF || (privilege_mode == MODE_DRIVERS && s);
 	/* The frame may be neither retyped nor given back while the nucleus writes to it. */
 	frames[page_pfn].mappings++;
-	page->self = (struct thread_page *)(WINDOW_BASE + (page_pfn << PAGE_SHIFT));
-	page->handle = record_handle(r);
-	page->home_elevated = r->home_elevated;
-	page->kernel_stack = stack;
+	(void)thread_page_write(r);
 	r->page_cpu = UINT32_MAX;
 	arch_thread_init(r);
-	arch_set_upcall(r, entry, stack, (uint64_t)page->self, 0, 0, 0);
+	arch_set_upcall(r, entry, stack, WINDOW_BASE + (page_pfn << PAGE_SHIFT), 0, 0, 0);
 	nucleus_lock_release();
 	return record_handle(r);
 }

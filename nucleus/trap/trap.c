@@ -65,6 +65,8 @@ static struct offence offence_of(const struct context *c, const char *what)
 	cpu->counts.fault++;
 	policy_account(r->component)->fault++;
 	find_culprit(c, o);
+	/* What the lowered kernel is told must be right: the landing begins with it. */
+	o->page_broken = !thread_page_write(r);
 	report_offence(r, c, o);
 	r->in_process = false;
 	bool storm = ++r->fault_depth > FAULT_DEPTH_MAX;

@@ -247,7 +247,9 @@ static const char *what_fails(void)
 	return bad;
 }
 
-/* Lets an actor go through everything with the point armed. Returns how often it faulted. */
+enum { SMASH = 0 };
+/* Lets an actor go through everything with the point armed, faults == SMASH: to lose its thread's page there. Returns
+ * how often it faulted. */
 static int run_actor(const char *point, int pass, int faults, int *passed)
 {
 	long end = now_ms() + LIMIT_MS / 4;
@@ -257,7 +259,10 @@ static int run_actor(const char *point, int pass, int faults, int *passed)
 	if (pid == 0) {
 		setpgid(0, 0);
 		prctl(PR_SET_NAME, "actor");
-		arm(point, "actor", pass, faults);
+		if (faults == SMASH)
+			arm_smash(point, "actor");
+		else
+			arm(point, "actor", pass, faults);
 		act();
 	}
 	while (ended == 0 && now_ms() < end) {
@@ -284,6 +289,19 @@ static void check_machine(const char *point)
 		ktap_fail(__FILE__, __LINE__, "%s: the machine no longer does %s", point, bad);
 }
 
+/* Of all components. */
+static long component_faults(void)
+{
+	static char text[8192];
+	char *save, *line;
+	long sum = 0, n;
+
+	ktap_read_file("/proc/components", text, sizeof(text));
+	for (line = strtok_r(text, "\n", &save); line != nullptr; line = strtok_r(nullptr, "\n", &save))
+		sum += sscanf(line, "%*s %*s %*s %*s %*s %ld", &n) == 1 ? n : 0;
+	return sum;
+}
+
 static void prepare(void)
 {
 	read_points();
@@ -305,6 +323,25 @@ static void each_step_of_a_process(void)
 			ktap_fail(__FILE__, __LINE__, "%s: passed %d times, faulted %d times", points[i], passed,
 				  faulted);
 		check_machine(points[i]);
+	}
+}
+
+/* The thread ends with one report, and everything else goes on. At steps where it holds no lock but those of its
+ * process: of others only its page knew. */
+static void a_thread_page_is_lost(void)
+{
+	static const char *const names[] = {"clone_begin", "clone_thread", "exit_tid",	    "exit_leave",
+					    "exit_zombie", "wait_look",	   "signal_pending"};
+	int passed;
+
+	prepare();
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		long before = component_faults();
+
+		if (run_actor(names[i], 1, SMASH, &passed) != 1)
+			ktap_fail(__FILE__, __LINE__, "%s: passed %d times", names[i], passed);
+		check_machine(names[i]);
+		EQUAL(component_faults() - before, 1);
 	}
 }
 
@@ -386,7 +423,8 @@ static void list_losses(void)
 		ktap_note("%.*s", (int)strcspn(line, "\n"), line);
 }
 
-static const struct ktap_case cases[] = {CASE(each_step_of_a_process), CASE(a_later_passing), CASE(every_passing),
+static const struct ktap_case cases[] = {CASE(each_step_of_a_process),	CASE(a_later_passing),
+					 CASE(every_passing),		CASE(a_thread_page_is_lost),
 					 CASE(the_kernels_own_threads), CASE(list_losses)};
 
 int main(int argc, char **argv)

@@ -62,6 +62,15 @@ static inline void arm(const char *point, const char *thread, int pass, int faul
 	points_command(text);
 }
 
+/* The same, and the thread's own page is overwritten first. */
+static inline void arm_smash(const char *point, const char *thread)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s thread %s smash", point, thread);
+	points_command(text);
+}
+
 static inline void disarm(void)
 {
 	points_command("none");

@@ -9,6 +9,7 @@
 #include <kernel/thread/component.h>
 #include <kernel/thread/guard.h>
 #include <kernel/thread/timer.h>
+#include <lib/string.h>
 
 DECLARE_COMPONENT(core);
 
@@ -169,9 +170,41 @@ static void entropy_goes_on(void)
 
 	fault_in(FAULT_POINT_entropy_gather, "entropy", gather);
 	fault_in(FAULT_POINT_entropy_gathered, "entropy", gather);
-	EXPECT(load(&component_core.restarts) >= restarts + 2);
+	EXPECT(WAIT_UNTIL(load(&component_core.restarts) >= restarts + 2));
 	EXPECT(WAIT_UNTIL(load(&component_core.thread_count) <= threads));
 	EXPECT(random_seeded());
+}
+
+static struct {
+	size_t from;
+	int byte;
+} lost;
+
+static void lose_page(void *)
+{
+	unsigned char *page = (unsigned char *)thread_page_current();
+
+	memset(page + lost.from, lost.byte, sizeof(struct thread_page) - lost.from);
+	*(volatile uint64_t *)nowhere = 1;
+}
+
+/* A thread that overwrites its own page ends, with one report. */
+static void pages_are_lost(void)
+{
+	static const int bytes[] = {0, 0xa5, 0xff};
+
+	for (size_t i = 0; i < 6; i++) {
+		uint32_t faults = load(&component_ktest.faults), threads = load(&component_ktest.thread_count);
+
+		lost.from = i % 2 == 0 ? 0 : offsetof(struct thread_page, lowered);
+		lost.byte = bytes[i / 2];
+		struct thread *t = start_thread(lose_page, nullptr, -1);
+		if (t == nullptr)
+			return;
+		EXPECT(WAIT_UNTIL(load(&component_ktest.faults) != faults));
+		EXPECT(WAIT_UNTIL(load(&component_ktest.thread_count) == threads));
+		EXPECT_EQ(load(&component_ktest.faults), faults + 1);
+	}
 }
 
 static void each_step(void)
@@ -189,6 +222,7 @@ static void each_step(void)
 
 KTEST_SUITE(services, KTEST("timers fire after one of them faulted", timers_go_on),
 	    KTEST("a fault at each step of the kernel's threads", each_step),
+	    KTEST("a thread that loses its page", pages_are_lost),
 	    KTEST("a fault while timing jitter is gathered", entropy_goes_on));
 
 #else

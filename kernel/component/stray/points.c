@@ -2,7 +2,8 @@
 /*
  * /proc/stray_points, in debug builds: the fault points (kernel/base/fault_point.h), one a line, then what became of
  * the armed one. Writing `NAME thread COMM pass N faults M` arms a point: the N-th to (N + M - 1)-th passing by threads
- * of that name fault (both 1 if left out); `none` disarms.
+ * of that name fault (both 1 if left out); `none` disarms. `smash` after that: a thread's own page is overwritten
+ * first.
  */
 #include "stray.h"
 
@@ -51,6 +52,7 @@ static long write_points(const char *text, size_t n, void *)
 	const char *p = text, *end = text + n, *word;
 	char thread[16] = "";
 	uint64_t pass = 1, faults = 1;
+	bool smash = false;
 	size_t length = stray_next_word(&p, end, &word);
 
 	if (word_is(word, length, "none")) {
@@ -62,6 +64,11 @@ static long write_points(const char *text, size_t n, void *)
 		return -EINVAL;
 	while ((length = stray_next_word(&p, end, &word)) != 0) {
 		const char *value;
+
+		if (word_is(word, length, "smash")) {
+			smash = true;
+			continue;
+		}
 		size_t value_length = stray_next_word(&p, end, &value);
 
 		if (word_is(word, length, "thread") && value_length > 0 && value_length < sizeof(thread))
@@ -73,6 +80,8 @@ static long write_points(const char *text, size_t n, void *)
 	}
 	if (thread[0] == '\0')
 		return -EINVAL;
+	fault_point_arm(FAULT_POINT_NONE, "", 1, 0);
+	fault_point_smash(smash);
 	fault_point_arm(point, thread, (uint32_t)pass, (uint32_t)faults);
 	return (long)n;
 }

@@ -42,6 +42,8 @@ const char *fault_point_name(uint32_t point);
 /* Arms a point for the times-th passing and the repeat - 1 after it, by threads of that name; FAULT_POINT_NONE: none.
  */
 void fault_point_arm(uint32_t point, const char *thread_name, uint32_t times, uint32_t repeat);
+/* Whether from now on a due point overwrites the thread's own page first. */
+void fault_point_smash(bool on);
 /* How often the armed point was passed, and faulted, since it was armed. */
 void fault_point_counts(uint32_t *passed, uint32_t *faulted);
 

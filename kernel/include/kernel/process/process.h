@@ -90,6 +90,7 @@ struct process_thread {
 	uint8_t event_faults, fault_exits; /* kernel/process/fault.c */
 	bool doomed;			   /* its clone failed: it ends alone */
 	bool exit_begun, exit_faults, left, last;
+	bool rebuilt; /* after its page was overwritten */
 	uint8_t exit_step, exit_tries;
 	int32_t exit_status;
 	const char *losing; /* what is lost if the step faults now */

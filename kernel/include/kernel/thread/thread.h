@@ -20,14 +20,19 @@ struct service;
 
 #define HELD_LOCKS_MAX 16
 
+/* At both ends of a struct thread: what overwrites it is noticed (kernel/thread/thread_note.c). */
+constexpr uint64_t THREAD_SEAL = 0x7468726561642070;
+
 struct thread {
+	uint64_t seal;
 	struct process *process;     /* nullptr for kernel threads */
 	struct component *component; /* home component: carries the right to elevate, pays for allocations */
 	struct guard *guards;	     /* innermost first */
 	bool storm;		     /* nothing but faults: it ends */
 	bool fail_paused;
-	bool value_result;  /* its system call ends with a number that only looks like a code: syscall_value() */
-	bool stack_freed;   /* the reaper's */
+	bool value_result; /* its system call ends with a number that only looks like a code: syscall_value() */
+	bool stack_freed;  /* the reaper's */
+	bool rebuilt; /* its page was overwritten: what was known of locks, waits and its process's state is lost */
 	uint32_t fail_nth;  /* which request for memory fails: kernel/base/fail.h */
 	bool interruptible; /* parked so that a signal wakes it; atomic */
 	uint32_t tid;
@@ -48,6 +53,7 @@ struct thread {
 	/* Process-related state (signals, futex, exit) belongs to kernel/process/process.h, which places it
 	 * here. */
 	unsigned char process_state[640] __attribute__((aligned(16)));
+	uint64_t last_seal;
 };
 static_assert(sizeof(struct thread) <= THREAD_PAGE_LOWERED);
 
@@ -63,6 +69,13 @@ static inline uint64_t *call_area(void)
 {
 	return thread_page_current()->call;
 }
+
+/* Notes elsewhere who t is, for the case that its page is overwritten: after every change of its component, service,
+ * process or tid. Any context. */
+void thread_note(struct thread *t);
+/* The node of a list whose own pointers were lost is part of it again, or of none, as it was before. The list's lock is
+ * held. */
+void thread_relink(struct list *head, struct list *node);
 
 /* Creates and starts a kernel thread of a component. -ENOMEM. The thread ends when entry returns.
  */

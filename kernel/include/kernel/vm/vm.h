@@ -22,6 +22,7 @@ struct vm_space;
 void vm_space_get(struct vm_space *s);
 bool vm_space_is_shared(struct vm_space *s); /* somebody besides the caller has a reference */
 void vm_space_put(struct vm_space *s);	     /* the last one unmaps everything; may sleep */
+void vm_space_let_go(struct vm_space *s);    /* its lock, as write_let_go */
 uint32_t vm_space_handle(const struct vm_space *s);
 uint64_t vm_space_serial(const struct vm_space *s); /* never 0; no other space has or had it */
 void vm_space_set_name(struct vm_space *s, const char *name, uint32_t pid);
