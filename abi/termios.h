@@ -25,6 +25,14 @@ struct termios2 {
 };
 static_assert(sizeof(struct termios2) == 44);
 
+/* TCGETA and its relatives, of System V. */
+struct termio {
+	uint16_t c_iflag, c_oflag, c_cflag, c_lflag;
+	uint8_t c_line;
+	uint8_t c_cc[8];
+};
+static_assert(sizeof(struct termio) == 18);
+
 struct winsize {
 	uint16_t ws_row, ws_col, ws_xpixel, ws_ypixel;
 };
@@ -107,7 +115,11 @@ enum : uint32_t {
 	TCSETS,
 	TCSETSW,
 	TCSETSF,
-	TCSBRK = 0x5409,
+	TCGETA,
+	TCSETA,
+	TCSETAW,
+	TCSETAF,
+	TCSBRK,
 	TCXONC,
 	TCFLSH,
 	TIOCEXCL,
@@ -131,6 +143,8 @@ enum : uint32_t {
 	TIOCSBRK = 0x5427,
 	TIOCCBRK,
 	TIOCGSID,
+	TIOCGLCKTRMIOS = 0x5456,
+	TIOCSLCKTRMIOS,
 	TCGETS2 = 0x802c542a,
 	TCSETS2 = 0x402c542b,
 	TCSETSW2 = 0x402c542c,

@@ -20,7 +20,6 @@
 #include <lib/string.h>
 #include <lib/types.h>
 
-constexpr unsigned PTYS_MAX = 256;
 constexpr uint32_t MAJOR_PTS = 136, MAJOR_PTMX = 5, MINOR_PTMX = 2;
 
 struct pty {
@@ -34,7 +33,7 @@ struct pty {
 };
 
 static struct mutex pool_lock = MUTEX_INIT(pool_lock, RANK_TTY - 1);
-static struct pty *pool[PTYS_MAX] GUARDED_BY(&pool_lock);
+static struct pty *pool[TTY_PTYS_MAX] GUARDED_BY(&pool_lock);
 
 static struct pty *pty_of(struct tty *slave)
 {
@@ -99,6 +98,7 @@ static void set_up(struct pty *p)
 	line_init(&p->slave.line);
 	p->slave.line.termios.c_cflag = B38400 | CS8 | CREAD;
 	p->slave.size = (struct winsize){};
+	p->slave.locked_settings = (struct termios){};
 	p->slave.session = p->slave.foreground = 0;
 	p->slave.opens = 0;
 	p->slave.exclusive = p->slave.throttled = p->slave.packet = p->slave.write_short = false;
@@ -111,13 +111,24 @@ static void set_up(struct pty *p)
 	p->in_use = p->master_open = true;
 }
 
+unsigned tty_count_ptys(void)
+{
+	unsigned n = 0;
+
+	mutex_lock(&pool_lock);
+	for (unsigned i = 0; i < TTY_PTYS_MAX; i++)
+		n += pool[i] != nullptr && pool[i]->in_use;
+	mutex_unlock(&pool_lock);
+	return n;
+}
+
 /* A free slot, set up. nullptr: none left, or no memory. */
 static struct pty *take_slot(void)
 {
 	struct pty *p = nullptr;
 
 	mutex_lock(&pool_lock);
-	for (unsigned i = 0; i < PTYS_MAX && p == nullptr; i++) {
+	for (unsigned i = 0; i < TTY_PTYS_MAX && p == nullptr; i++) {
 		if (pool[i] != nullptr && pool[i]->in_use)
 			continue;
 		if (pool[i] == nullptr)

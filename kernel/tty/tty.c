@@ -25,6 +25,19 @@ constexpr uint64_t DRAIN_LIMIT_NS = 2'000'000'000;
 static struct tty *console;
 static struct tty *terminals; /* only ever grows; atomic */
 
+bool tty_at(uint32_t index, struct tty_name *out)
+{
+	const struct tty *t = __atomic_load_n(&terminals, __ATOMIC_ACQUIRE);
+
+	while (t != nullptr && index-- > 0)
+		t = t->next;
+	if (t == nullptr)
+		return false;
+	*out = (struct tty_name){.major = t->major, .minor = t->minor};
+	strlcpy(out->name, t->name, sizeof(out->name));
+	return true;
+}
+
 struct tty *tty_console(void)
 {
 	return __atomic_load_n(&console, __ATOMIC_ACQUIRE);

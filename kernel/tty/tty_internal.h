@@ -31,9 +31,10 @@ struct tty {
 	struct mutex lock;
 	struct line line GUARDED_BY(&lock);
 	struct winsize size GUARDED_BY(&lock);
-	uint32_t session GUARDED_BY(&lock);    /* 0: nobody's controlling terminal */
-	uint32_t foreground GUARDED_BY(&lock); /* process group; 0: none */
-	uint32_t generation;		       /* counts hang-ups; files of older ones are dead */
+	struct termios locked_settings GUARDED_BY(&lock); /* the bits that nobody changes but who unlocks them */
+	uint32_t session GUARDED_BY(&lock);		  /* 0: nobody's controlling terminal */
+	uint32_t foreground GUARDED_BY(&lock);		  /* process group; 0: none */
+	uint32_t generation;				  /* counts hang-ups; files of older ones are dead */
 	uint32_t opens GUARDED_BY(&lock);
 	bool exclusive GUARDED_BY(&lock);
 	bool throttled GUARDED_BY(&lock);	 /* the driver holds input back */
@@ -96,6 +97,9 @@ void tty_signal_foreground(struct tty *t, int signo);
 long tty_ioctl(struct file *f, uint32_t command, uint64_t arg);
 /* The commands that need no open file: settings, sizes, queues. -ENOTTY: not one of them. */
 long tty_settings_ioctl(struct tty *t, uint32_t command, uint64_t arg);
+
+/* tty_termios.c: tcgetattr and tcsetattr; -ENOTTY for other commands. */
+long tty_termios_ioctl(struct tty *t, uint32_t command, user_addr at);
 
 /* pty.c */
 [[nodiscard]] int pty_init(void);

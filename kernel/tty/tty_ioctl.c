@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Terminal control: tcgetattr and tcsetattr, window size, flushing, flow, queue sizes (Linux
- * ioctl_tty(2)). Commands that change something stop a background process first. User memory is
- * copied with nothing held.
+ * Terminal control: window size, flushing, flow, queue sizes (Linux ioctl_tty(2)); tty_termios.c has tcgetattr and
+ * tcsetattr. Commands that change something stop a background process first. User memory is copied with nothing held.
  */
 #include "tty_internal.h"
 
@@ -11,57 +10,7 @@
 #include <kernel/vm/user.h>
 #include <lib/string.h>
 
-constexpr uint32_t SPEED_OF_LINE = 115200;
-
-static long get_termios(struct tty *t, user_addr at, bool with_speed)
-{
-	struct termios2 copy = {.c_ispeed = SPEED_OF_LINE, .c_ospeed = SPEED_OF_LINE};
-
-	mutex_lock(&t->lock);
-	copy.t = t->line.termios;
-	mutex_unlock(&t->lock);
-	return copy_to_user(at, &copy, with_speed ? sizeof(copy) : sizeof(copy.t));
-}
-
-/* Whether ^S and ^Q are what stops and starts, which a remote terminal may do at its end. */
-static bool usual_flow(const struct termios *s)
-{
-	return (s->c_iflag & IXON) != 0 && s->c_cc[VSTOP] == ('S' & 0x1f) && s->c_cc[VSTART] == ('Q' & 0x1f);
-}
-
-static void note_flow(struct tty *t, const struct termios *before, const struct termios *now) REQUIRES(t -> lock)
-{
-	if (usual_flow(before) != usual_flow(now))
-		tty_packet_note(t, usual_flow(now) ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP, TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
-	if (((before->c_lflag | now->c_lflag) & EXTPROC) != 0)
-		tty_packet_note(t, TIOCPKT_IOCTL, 0);
-}
-
-static long set_termios(struct tty *t, user_addr at, bool with_speed, bool drain, bool flush)
-{
-	struct termios2 copy;
-	int error = copy_from_user(&copy, at, with_speed ? sizeof(copy) : sizeof(copy.t));
-
-	if (error == 0 && drain)
-		error = tty_drain(t);
-	if (error < 0)
-		return error;
-	mutex_lock(&t->lock);
-	if (flush) {
-		line_flush_input(&t->line);
-		tty_packet_note(t, TIOCPKT_FLUSHREAD, 0);
-	}
-	note_flow(t, &t->line.termios, &copy.t);
-	/* The line runs at one speed; what was asked for is remembered, as a terminal without wires
-	 * does. */
-	line_set_termios(&t->line, &copy.t);
-	mutex_unlock(&t->lock);
-	/* Waiting readers and writers look at the new rules; output may have been resumed. */
-	wait_wake_all(&t->read_wait);
-	wait_wake_all(&t->write_wait);
-	tty_kick_driver(t);
-	return 0;
-}
+int32_t tty_users_simulate = 1;
 
 static long get_size(struct tty *t, user_addr at)
 {
@@ -142,6 +91,8 @@ static long simulate_input(struct tty *t, user_addr at)
 {
 	unsigned char c;
 
+	if (__atomic_load_n(&tty_users_simulate, __ATOMIC_RELAXED) == 0 && !capable(CAP_SYS_ADMIN))
+		return -EIO;
 	if (process_current()->tty != t && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (get_user(c, at) < 0)
@@ -206,6 +157,9 @@ static bool changes_terminal(uint32_t command)
 	case TCSETS2:
 	case TCSETSW2:
 	case TCSETSF2:
+	case TCSETA:
+	case TCSETAW:
+	case TCSETAF:
 	case TCSBRK:
 	case TCSBRKP:
 	case TCXONC:
@@ -222,8 +176,6 @@ static long query_ioctl(struct tty *t, uint32_t command, user_addr at)
 	uint32_t device = (uint32_t)tty_device(t);
 
 	switch (command) {
-	case TCGETS: return get_termios(t, at, false);
-	case TCGETS2: return get_termios(t, at, true);
 	case TIOCGWINSZ: return get_size(t, at);
 	case FIONREAD: return queue_size(t, at, true);
 	case TIOCOUTQ: return queue_size(t, at, false);
@@ -231,7 +183,7 @@ static long query_ioctl(struct tty *t, uint32_t command, user_addr at)
 	case TIOCGEXCL: return get_exclusive(t, at);
 	case TIOCGSOFTCAR: return get_clocal(t, at);
 	case TIOCGDEV: return put_user(at, device);
-	default: return -ENOTTY;
+	default: return tty_termios_ioctl(t, command, at);
 	}
 }
 
@@ -240,12 +192,6 @@ long tty_settings_ioctl(struct tty *t, uint32_t command, uint64_t arg)
 	user_addr at = USER_ADDR(arg);
 
 	switch (command) {
-	case TCSETS: return set_termios(t, at, false, false, false);
-	case TCSETSW: return set_termios(t, at, false, true, false);
-	case TCSETSF: return set_termios(t, at, false, true, true);
-	case TCSETS2: return set_termios(t, at, true, false, false);
-	case TCSETSW2: return set_termios(t, at, true, true, false);
-	case TCSETSF2: return set_termios(t, at, true, true, true);
 	case TIOCSWINSZ: return set_size(t, at);
 	case TCFLSH: return flush(t, arg);
 	case TCXONC: return control_flow(t, arg);

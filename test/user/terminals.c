@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -258,6 +259,120 @@ static void exclusive_use(void)
 	EQUAL(on, 0);
 }
 
+/* System V's calls see the lower half of each word and eight characters, and leave the rest. */
+static void short_settings(void)
+{
+	struct {
+		uint16_t iflag, oflag, cflag, lflag;
+		uint8_t line, cc[8];
+	} old;
+	struct termios now;
+
+	make_pair();
+	OK(tcgetattr(slave, &now));
+	now.c_lflag |= 1u << 20;
+	now.c_cc[VSUSP] = 'z';
+	OK(tcsetattr(slave, TCSANOW, &now));
+	OK(ioctl(slave, TCGETA, &old));
+	EQUAL(old.cflag, now.c_cflag & 0xffff);
+	CHECK(old.lflag & ECHO);
+	EQUAL(old.cc[VINTR], 3);
+	old.lflag &= (uint16_t)~ECHO;
+	old.cc[VINTR] = 'x';
+	OK(ioctl(slave, TCSETA, &old));
+	OK(tcgetattr(master, &now));
+	CHECK(!(now.c_lflag & ECHO) && (now.c_lflag & 1u << 20));
+	EQUAL(now.c_cc[VINTR], 'x');
+	EQUAL(now.c_cc[VSUSP], 'z');
+	OK((int)write(master, "lost\n", 5));
+	OK(ioctl(slave, TCSETAW, &old));
+	OK(ioctl(slave, TCSETAF, &old));
+	int left = -1;
+	OK(ioctl(slave, FIONREAD, &left));
+	EQUAL(left, 0);
+	FAILS(EFAULT, ioctl(slave, TCGETA, (void *)8));
+	FAILS(EFAULT, ioctl(slave, TCSETAW, (void *)8));
+}
+
+/* What root has locked stays, whoever sets it; the next terminal of this number begins unlocked. */
+static void locked_settings(void)
+{
+	struct termios now, locked = {.c_lflag = ECHO};
+
+	make_pair();
+	locked.c_cc[VINTR] = 1;
+	OK(ioctl(slave, TIOCSLCKTRMIOS, &locked));
+	OK(tcgetattr(slave, &now));
+	now.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+	now.c_cc[VINTR] = 'x';
+	now.c_cc[VQUIT] = 'y';
+	OK(tcsetattr(slave, TCSANOW, &now));
+	OK(tcgetattr(slave, &now));
+	CHECK((now.c_lflag & ECHO) && !(now.c_lflag & ICANON));
+	EQUAL(now.c_cc[VINTR], 3);
+	EQUAL(now.c_cc[VQUIT], 'y');
+	memset(&locked, 0, sizeof(locked));
+	OK(ioctl(master, TIOCGLCKTRMIOS, &locked));
+	CHECK(locked.c_lflag == ECHO && locked.c_cc[VINTR] == 1 && locked.c_iflag == 0);
+	pid_t child = CHILD({
+		OK(setuid(1000));
+		FAILS(EPERM, ioctl(slave, TIOCSLCKTRMIOS, (void *)8));
+		OK(ioctl(slave, TIOCGLCKTRMIOS, &locked));
+	});
+	EXITS(child, 0);
+	FAILS(EFAULT, ioctl(slave, TIOCSLCKTRMIOS, (void *)8));
+	OK(close(slave));
+	OK(close(master));
+	make_pair();
+	OK(ioctl(slave, TIOCGLCKTRMIOS, &locked));
+	EQUAL(locked.c_lflag, 0);
+}
+
+static void read_proc(const char *path, char *out, size_t size)
+{
+	int fd = OK(open(path, O_RDONLY));
+	ssize_t n = OK((int)read(fd, out, size - 1));
+
+	out[n] = '\0';
+	OK(close(fd));
+}
+
+static void what_proc_tells(void)
+{
+	char text[1024];
+
+	read_proc("/proc/tty/drivers", text, sizeof(text));
+	CHECK(strncmp(text, "/dev/tty             /dev/tty        5       0 system:/dev/tty\n", 62) == 0);
+	CHECK(strstr(text, " serial\n") != nullptr && strstr(text, "/dev/pts      136 0-") != nullptr);
+	read_proc("/proc/tty/ldiscs", text, sizeof(text));
+	CHECK(strncmp(text, "n_tty ", 6) == 0);
+	read_proc("/proc/sys/kernel/pty/nr", text, sizeof(text));
+	int before = atoi(text);
+	make_pair();
+	read_proc("/proc/sys/kernel/pty/nr", text, sizeof(text));
+	CHECK(atoi(text) > before);
+}
+
+/* Feeding a terminal is root's alone once the knob says so. */
+static void feeding_is_for_root(void)
+{
+	int knob = OK(open("/proc/sys/dev/tty/legacy_tiocsti", O_RDWR));
+
+	make_pair();
+	OK((int)write(knob, "0", 1));
+	pid_t child = CHILD({
+		OK(setsid());
+		OK(ioctl(slave, TIOCSCTTY, 0));
+		OK(ioctl(slave, TIOCSTI, "a"));
+		OK(setuid(1000));
+		FAILS(EIO, ioctl(slave, TIOCSTI, "a"));
+	});
+	EXITS(child, 0);
+	OK((int)pwrite(knob, "1", 1, 0));
+	FAILS(EINVAL, pwrite(knob, "2", 1, 0));
+	OK(close(knob));
+}
+
 /* Only who may read the terminal gets it as the controlling one. */
 static void who_gets_it(void)
 {
@@ -353,5 +468,6 @@ static void a_hang_up_reaches_the_leader(void)
 }
 
 KTAP_MAIN(CASE(the_peer), CASE(a_master_without_slaves), CASE(a_slave_without_a_master), CASE(counts_and_times),
-	  CASE(packets), CASE(lines_edited_elsewhere), CASE(keys_by_command), CASE(exclusive_use), CASE(who_gets_it),
+	  CASE(packets), CASE(lines_edited_elsewhere), CASE(keys_by_command), CASE(exclusive_use), CASE(short_settings),
+	  CASE(locked_settings), CASE(what_proc_tells), CASE(feeding_is_for_root), CASE(who_gets_it),
 	  CASE(the_leader_leaves), CASE(a_robbed_session), CASE(a_hang_up_reaches_the_leader))

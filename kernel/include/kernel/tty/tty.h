@@ -46,6 +46,17 @@ void tty_set_console(struct tty *t);
 /* If there is no console because console= names none: says so on every terminal and takes the first by name. May sleep.
  */
 void tty_require_console(void);
+/* For /proc: the terminals of drivers, by index; false: there are no more. */
+struct tty_name {
+	char name[16]; /* below /dev */
+	uint32_t major, minor;
+};
+bool tty_at(uint32_t index, struct tty_name *out);
+/* The most pseudo-terminals at a time, and how many are in use now. */
+constexpr unsigned TTY_PTYS_MAX = 256;
+unsigned tty_count_ptys(void);
+/* Whether TIOCSTI is for users, too, on their own terminal: 0 or 1. Atomic. */
+extern int32_t tty_users_simulate;
 /* Device number for /proc/PID/stat. */
 uint64_t tty_device(const struct tty *t);
 /* A session leader opened it without O_NOCTTY, or TIOCSCTTY. */
