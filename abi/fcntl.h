@@ -64,7 +64,14 @@ enum : uint32_t {
 	F_GET_SEALS = 1034,
 };
 enum : uint32_t { FD_CLOEXEC = 1 };
-enum : uint32_t { F_SEAL_SEAL = 1, F_SEAL_SHRINK = 2, F_SEAL_GROW = 4, F_SEAL_WRITE = 8, F_SEAL_FUTURE_WRITE = 16 };
+enum : uint32_t {
+	F_SEAL_SEAL = 1,
+	F_SEAL_SHRINK = 2,
+	F_SEAL_GROW = 4,
+	F_SEAL_WRITE = 8,
+	F_SEAL_FUTURE_WRITE = 16,
+	F_SEAL_EXEC = 32
+};
 enum : int16_t { F_RDLCK = 0, F_WRLCK = 1, F_UNLCK = 2 };
 enum : uint32_t { LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8 };
 

@@ -59,7 +59,9 @@ static long duplicate(struct file *f, uint64_t lowest, bool close_on_exec)
 
 static long seals_command(struct file *f, uint32_t command, uint64_t arg)
 {
-	enum : uint32_t { KNOWN = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE };
+	enum : uint32_t {
+		KNOWN = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC
+	};
 	struct inode *i = f->inode;
 
 	if (command == F_ADD_SEALS && arg > UINT32_MAX)

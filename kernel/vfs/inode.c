@@ -151,6 +151,8 @@ static int setattr_check(const struct inode *i, const struct attributes *a)
 		return -EPERM;
 	if ((a->mask & ATTR_MODE) && !inode_owner_or_capable(i))
 		return -EPERM;
+	if ((a->mask & ATTR_MODE) && (i->seals & F_SEAL_EXEC) && ((a->mode ^ i->mode) & S_IXUGO))
+		return -EPERM;
 	return 0;
 }
 
@@ -311,6 +313,9 @@ static int add_seals(struct inode *i, uint32_t seals) REQUIRES(i -> lock)
 int inode_add_seals(struct inode *i, uint32_t seals)
 {
 	mutex_lock(&i->lock);
+	/* What stays executable is not to change either. */
+	if ((seals & F_SEAL_EXEC) && (i->mode & S_IXUGO))
+		seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEALS_WRITE;
 	int error = add_seals(i, seals & ~(uint32_t)F_SEAL_SEAL);
 	mutex_unlock(&i->lock);
 	/* Outside the lock, which a write needs to end. */

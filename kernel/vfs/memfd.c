@@ -74,12 +74,17 @@ static long sys_memfd_create(user_addr name_at, uint32_t flags)
 
 	if (flags & ~(uint32_t)(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC))
 		return syscall_refuse_flags(NR_memfd_create, flags);
+	if ((flags & MFD_NOEXEC_SEAL) && (flags & MFD_EXEC))
+		return -EINVAL;
 	memcpy(name, prefix, PREFIX);
 	long length = copy_string_from_user(name + PREFIX, name_at, MEMFD_NAME_MAX + 1);
 	if (length < 0)
 		return length == -ENAMETOOLONG ? -EINVAL : length;
 	int error = create(name, PREFIX + (size_t)length, flags & MFD_NOEXEC_SEAL ? 0666 : 0777,
-			   flags & MFD_ALLOW_SEALING ? 0 : (uint32_t)F_SEAL_SEAL, &f);
+			   flags & MFD_NOEXEC_SEAL     ? F_SEAL_EXEC
+			   : flags & MFD_ALLOW_SEALING ? 0u
+						       : (uint32_t)F_SEAL_SEAL,
+			   &f);
 	if (error != 0)
 		return error;
 	int fd = file_install(f, flags & MFD_CLOEXEC);

@@ -360,7 +360,27 @@ static void mounts_can_be_watched(void)
 	finish();
 }
 
+/* A file that is sealed against execution, or as executable as it is, stays so. */
+static void executable_or_not_for_good(void)
+{
+	enum { NOEXEC_SEAL = 8, EXEC = 16, SEAL_EXEC = 32, SEAL_CHANGES = 0x1e };
+	int plain = OK(memfd_create("plain", MFD_ALLOW_SEALING));
+	int fd = memfd_create("data", NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		ktap_skip("older than memfds that are not executable");
+	EQUAL(fcntl(fd, F_GET_SEALS), SEAL_EXEC);
+	FAILS(EPERM, fchmod(fd, 0700));
+	OK(fchmod(fd, 0600));
+	OK(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW));
+	FAILS(EINVAL, memfd_create("both", NOEXEC_SEAL | EXEC));
+	OK(fcntl(plain, F_ADD_SEALS, SEAL_EXEC));
+	EQUAL(fcntl(plain, F_GET_SEALS), SEAL_EXEC | SEAL_CHANGES);
+	FAILS(EPERM, fchmod(plain, 0600));
+	FAILS(EPERM, write(plain, "x", 1));
+}
+
 KTAP_MAIN(CASE(noexec_maps_stay_so), CASE(what_is_read_may_be_executed), CASE(writers_keep_a_mount_writable),
 	  CASE(attributes_of_mounts), CASE(seals_and_maps), CASE(names_for_open_files),
 	  CASE(descriptors_that_only_name), CASE(confined_walks), CASE(flags_of_one_write),
-	  STELLUX_CASE(one_write_does_not_append), CASE(mounts_can_be_watched))
+	  STELLUX_CASE(one_write_does_not_append), CASE(mounts_can_be_watched), CASE(executable_or_not_for_good))
