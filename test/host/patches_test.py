@@ -13,9 +13,9 @@ def problem(patch):
     start = text.find("\n--- ")
     if start < 0:
         return "has no diff"
-    done = subprocess.run(["patch", "-p1", "--dry-run", "--fuzz=0", "--batch", "--quiet"], cwd=TOP, input=text[start + 1:],
+    done = subprocess.run(["patch", "-p1", "--dry-run", "--fuzz=0", "--force", "--quiet"], cwd=TOP, input=text[start + 1:],
                           capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode else ""
+    return (done.stdout.strip() or "does not apply") if done.returncode else ""
 
 
 def main():
