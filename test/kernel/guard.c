@@ -8,6 +8,7 @@
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/base/syscall.h>
+#include <kernel/base/wait.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/guard.h>
 
@@ -90,6 +91,47 @@ static void locks_are_released(void) NO_THREAD_SAFETY
 	mutex_unlock(&inner_mutex);
 	write_lock(&read_rwlock);
 	write_unlock(&read_rwlock);
+}
+
+static struct wait_queue outer_queue, inner_queues[3];
+
+static long wait_and_fault(void *)
+{
+	struct waiter one, once, last;
+
+	wait_add(&inner_queues[0], &one);
+	wait_add_once(&inner_queues[1], &once);
+	wait_add(&inner_queues[2], &last);
+	wait_remove(&last);
+	return fault(nullptr);
+}
+
+static bool awaited(struct wait_queue *q)
+{
+	spin_lock(&q->lock);
+	bool some = !list_empty(&q->waiters);
+	spin_unlock(&q->lock);
+	return some;
+}
+
+/* They are on a stack that is used for something else afterwards. */
+static void waits_are_given_up(void)
+{
+	uint32_t before = thread_current()->wait_count;
+	struct waiter outer;
+
+	wait_queue_init(&outer_queue);
+	for (unsigned i = 0; i < ARRAY_LEN(inner_queues); i++)
+		wait_queue_init(&inner_queues[i]);
+	wait_add(&outer_queue, &outer);
+	EXPECT_EQ(guarded(wait_and_fault, nullptr), -EFAULT);
+	EXPECT_EQ(thread_current()->wait_count, before + 1);
+	for (unsigned i = 0; i < ARRAY_LEN(inner_queues); i++)
+		EXPECT(!awaited(&inner_queues[i]));
+	EXPECT(awaited(&outer_queue));
+	wait_remove(&outer);
+	EXPECT(!awaited(&outer_queue));
+	EXPECT_EQ(thread_current()->wait_count, before);
 }
 
 static struct mutex many[HELD_LOCKS_MAX + 1], taken_last = MUTEX_INIT(taken_last, RANK_NONE);
@@ -277,6 +319,7 @@ static void exit_gate_of_a_kernel_thread(void)
 KTEST_SUITE(guard, KTEST("a guard yields the result, or EFAULT", results),
 	    KTEST("codes of the kernel's own are no results", own_codes_do_not_leave),
 	    KTEST("locks taken inside are released, others kept", locks_are_released),
+	    KTEST("queues entered inside are left, others kept", waits_are_given_up),
 	    KTEST("more locks than are recorded", more_locks_than_are_recorded),
 	    KTEST("who waits for such a lock goes on", waiters_go_on), KTEST("guards nest", nested),
 	    KTEST("all kinds of fault are contained", kinds_of_fault),

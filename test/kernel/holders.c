@@ -89,13 +89,26 @@ static void its_lock_is_released(void)
 	EXPECT_EQ(held_for_ever.word, 0);
 }
 
-/* Nobody else wants its CPU, so nothing but the clock's ticks finds it. */
-static void preemption_alone(void)
+static void preemption(void)
 {
 	reset();
 	if (!start_thread(hold_guarded, hold_preemption, (int)boot_info()->cpu_count - 1))
 		return;
 	EXPECT(WAIT_UNTIL(load(&holder_result) == EFAULT));
+}
+
+/* Nobody sleeps, wakes or waits for a CPU meanwhile, so nothing but the ticks of its CPU finds the holder. */
+static void preemption_alone(void)
+{
+	uint64_t end = ktest_now() + WAIT_NS;
+
+	reset();
+	run_on(0);
+	if (!start_thread(hold_guarded, hold_preemption, (int)boot_info()->cpu_count - 1))
+		return;
+	while (load(&holder_result) != EFAULT && ktest_now() < end)
+		;
+	EXPECT_EQ(load(&holder_result), EFAULT);
 }
 
 static void without_a_guard(void)
@@ -113,5 +126,6 @@ static void without_a_guard(void)
 }
 
 KTEST_SUITE(holders, KTEST("who holds a spinlock for ever loses it", its_lock_is_released),
-	    KTEST("who holds preemption back for ever is ended", preemption_alone),
+	    KTEST("who holds preemption back for ever is ended", preemption),
+	    KTEST("so is who does on a CPU that nobody else wants", preemption_alone, .min_cpus = 2),
 	    KTEST("without a guard the holder's thread ends", without_a_guard));

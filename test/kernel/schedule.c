@@ -24,6 +24,11 @@ static void end_one(void)
 	__atomic_fetch_add(&share.over, 1, __ATOMIC_SEQ_CST);
 }
 
+static void end_at_once(void *)
+{
+	end_one();
+}
+
 static void yielding(void *arg)
 {
 	uint64_t i = (uint64_t)arg;
@@ -196,11 +201,15 @@ static void interrupt_threads_go_first(void)
 	EVENTUALLY(first_once_allowed());
 }
 
-static uint64_t order[2];
+static uint32_t order[2], preempted[2], numbers;
 
+/* The number is there before the end is told. */
 static void take_number(void *arg)
 {
-	order[(uint64_t)arg] = (uint64_t)__atomic_add_fetch(&share.over, 1, __ATOMIC_SEQ_CST);
+	store(&order[(uint64_t)arg], __atomic_add_fetch(&numbers, 1, __ATOMIC_SEQ_CST));
+	if (EXPECT_EQ(nucleus_thread_get_times(own_handle()), 0))
+		store(&preempted[(uint64_t)arg], ((struct thread_times *)call_area())->preempted);
+	end_one();
 }
 
 /* Is asked to move while it does not want to be preempted; when it does, it may stay after all. */
@@ -214,23 +223,36 @@ static void hold_back(void *arg)
 	take_number(arg);
 }
 
-/* Within its slice: on a busy host it may be over by then. */
+static bool wants_to_leave(struct thread *t)
+{
+	return ((volatile struct thread_page *)thread_page_of(t))->resched;
+}
+
+/* Within its slice: on a busy host it may be over by then. That it was asked to leave is waited for: otherwise it would
+ * be first whatever becomes of those who are. And it is not first because the other had to leave before it took its
+ * number. */
 static bool preempted_goes_on_first(void)
 {
 	struct thread *first = urgent_thread(hold_back, (void *)0, 2),
 		      *second = urgent_thread(take_number, (void *)1, 2);
+	uint64_t end = ktest_now() + WAIT_NS;
 
 	reset();
+	store(&numbers, 0);
 	if (!first || !second)
 		return false;
 	thread_start(first);
-	EXPECT(WAIT_UNTIL(load(&share.go)));
+	while (!load(&share.go) && ktest_now() < end)
+		;
 	thread_start(second);
 	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(first), 1), 0);
+	while (!wants_to_leave(first) && ktest_now() < end)
+		;
+	EXPECT(wants_to_leave(first));
 	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(first), 2), 0);
 	store(&share.stop, 1);
 	EXPECT(WAIT_UNTIL(load(&share.over) == 2));
-	return order[0] < order[1];
+	return load(&order[0]) < load(&order[1]) && load(&preempted[1]) == 0;
 }
 
 static void interrupt_threads_keep_their_turn(void)
@@ -241,10 +263,8 @@ static void interrupt_threads_keep_their_turn(void)
 
 static uint32_t moved_to;
 
-static void sleep_and_tell(void *)
+static void tell(void *)
 {
-	store(&share.go, 1);
-	(void)thread_park(0);
 	moved_to = ((volatile struct thread_page *)thread_page_current())->cpu;
 	end_one();
 }
@@ -261,33 +281,35 @@ static void keep_cpu(void *)
 }
 
 /*
- * CPU 1 has a thread that keeps it, one that waits and may run nowhere else, and behind that one which may come here
- * but is placed there: a queue of one more is not long enough for it to move when it wakes. This CPU is busy until
- * then, and idle afterwards. All is well below the time after which the kept CPU is taken away.
+ * CPU 1 has a thread that keeps it, some that wait and may run nowhere else, and behind them one which may come here:
+ * it was put there when it might not. Only this CPU can take it, as soon as there is nothing to do here. All is well
+ * below the time after which the kept CPU is taken away.
  */
-static bool idle_cpu_looks_behind(void)
+static bool idle_cpu_looks_behind(bool urgent)
 {
+	enum { PINNED = 3 };
 	struct thread *mover, *pinned;
 
 	reset();
 	moved_to = UINT32_MAX;
-	if (!(mover = start_thread(sleep_and_tell, nullptr, 1)))
-		return false;
-	EXPECT(WAIT_UNTIL(load(&share.go) == 1));
-	sleep_ns(5 * MS);
 	(void)start_thread(keep_cpu, nullptr, 1);
 	EXPECT(WAIT_UNTIL(load(&share.go) == 2));
-	if (!(pinned = urgent_thread(mark, nullptr, 2)))
+	for (int i = 0; i < PINNED; i++) {
+		pinned = urgent ? urgent_thread(end_at_once, nullptr, 2) : start_thread(end_at_once, nullptr, 1);
+		if (!pinned)
+			return false;
+		if (urgent)
+			thread_start(pinned);
+	}
+	if (!(mover = start_thread(tell, nullptr, 1)))
 		return false;
-	thread_start(pinned);
 	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(mover), 3), 0);
-	thread_unpark(mover);
 	for (int i = 0; i < 100 && !load(&share.over); i++)
 		sleep_ns(10 * MS);
 	bool moved = load(&share.over) == 1 && moved_to == 0;
 
 	store(&share.stop, 1);
-	EXPECT(WAIT_UNTIL(load(&share.over) == 3));
+	EXPECT(WAIT_UNTIL(load(&share.over) == PINNED + 2));
 	return moved;
 }
 
@@ -295,7 +317,13 @@ static void pinned_threads_do_not_hide_others(void)
 {
 	run_on(0);
 	/* Twice, for a host that stands still for seconds. */
-	EXPECT(idle_cpu_looks_behind() || idle_cpu_looks_behind());
+	EXPECT(idle_cpu_looks_behind(false) || idle_cpu_looks_behind(false));
+}
+
+static void pinned_interrupt_threads_do_not_hide_others(void)
+{
+	run_on(0);
+	EXPECT(idle_cpu_looks_behind(true) || idle_cpu_looks_behind(true));
 }
 
 static bool both_run(void)
@@ -323,4 +351,6 @@ KTEST_SUITE(schedule, KTEST("yielding threads share a CPU", yield_is_fair),
 	    KTEST("interrupt threads go first, at once", interrupt_threads_go_first),
 	    KTEST("a preempted interrupt thread keeps its turn", interrupt_threads_keep_their_turn, .min_cpus = 2),
 	    KTEST("pinned threads do not hide others from idle CPUs", pinned_threads_do_not_hide_others, .min_cpus = 2),
+	    KTEST("pinned interrupt threads hide no others either", pinned_interrupt_threads_do_not_hide_others,
+		  .min_cpus = 2),
 	    KTEST("CPUs with nothing to do take work", idle_cpus_take_work, .min_cpus = 2));
