@@ -144,6 +144,11 @@ static void attributes_and_rights(void)
 	FAILS(EPERM, setxattr("sticky", "user.a", "v", 1, 0));
 	FAILS(EPERM, setxattr("file", "trusted.a", "v", 1, 0));
 	FAILS(ENODATA, getxattr("file", "trusted.a", value, sizeof(value)));
+	FAILS(EPERM, lsetxattr("file", "trusted.a", "v", 1, 0));
+	FAILS(EPERM, removexattr("file", "trusted.a"));
+	FAILS(EPERM, lremovexattr("file", "trusted.a"));
+	FAILS(EPERM, setxattr("file", "security.a", "v", 1, 0));
+	FAILS(EPERM, removexattr("file", "security.a"));
 }
 
 static void nobody_is_traced(void)

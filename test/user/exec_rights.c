@@ -6,6 +6,7 @@
 #include "ktap.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -140,7 +141,48 @@ static void set_id_and_a_shared_directory(void)
 	OK(umount("set"));
 }
 
+static int run_as_user(const char *program)
+{
+	pid_t child = CHILD({
+		OK(setgroups(0, nullptr));
+		OK(setresgid(1000, 1000, 1000));
+		OK(setresuid(1000, 1000, 1000));
+		execl(program, program, "@ids", nullptr);
+		_exit(99);
+	});
+
+	return ktap_wait(child) >> 8;
+}
+
+/* What the bits of a file give: not where the mount, the file's owner or a promise says otherwise. */
+static void set_id_programs(void)
+{
+	ktap_enter_dir();
+	OK(chmod(".", 0755));
+	OK(mkdir("m", 0755));
+	OK(mount("none", "m", "tmpfs", 0, nullptr));
+	copy_self("m/user", 04755);
+	copy_self("m/group", 02755);
+	copy_self("m/no-group", 02745);
+	EQUAL(run_as_user("m/user"), 31);
+	EQUAL(run_as_user("m/group"), 32);
+	EQUAL(run_as_user("m/no-group"), 30);
+	OK(mount(nullptr, "m", nullptr, MS_REMOUNT | MS_NOSUID, nullptr));
+	EQUAL(run_as_user("m/user"), 30);
+	EQUAL(run_as_user("m/group"), 30);
+	OK(mount(nullptr, "m", nullptr, MS_REMOUNT, nullptr));
+	EQUAL(run_as_user("m/user"), 31);
+	pid_t child = CHILD({
+		OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+		EQUAL(run_as_user("m/user"), 30);
+		EQUAL(run_as_user("m/group"), 30);
+	});
+	EXITS(child, 0);
+	OK(umount("m"));
+}
+
 static const struct ktap_case cases[] = {
+	CASE(set_id_programs),
 	CASE(cpu_time_limit),
 	CASE(execute_only_programs),
 	CASE(programs_open_for_writing),
@@ -153,5 +195,7 @@ int main(int argc, char **argv)
 		return 20 + prctl(PR_GET_DUMPABLE);
 	if (argc > 1 && strcmp(argv[1], "@euid") == 0)
 		return geteuid() == 0 ? 20 : 21;
+	if (argc > 1 && strcmp(argv[1], "@ids") == 0)
+		return 30 + (geteuid() == 0) + 2 * (getegid() == 0);
 	return ktap_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));
 }

@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, MANY = 200, NOISE_ROUNDS = 12 };
+enum { PAGE = 4096, MANY = 200, NOISE_ROUNDS = 12, PIDFD_FLAG = 0x1000 /* CLONE_PIDFD */ };
 
 static int order, some_pipe[2], some_file, some_epoll;
 static char *memory, text[65536];
@@ -57,6 +57,19 @@ static long do_fork(void)
 
 	if (pid == 0)
 		_exit(0);
+	return pid;
+}
+
+/* Its descriptor is made before the thread. */
+static long do_fork_with_descriptor(void)
+{
+	int fd = -1;
+	long pid = syscall(SYS_clone, SIGCHLD | PIDFD_FLAG, 0, &fd, 0, 0);
+
+	if (pid == 0)
+		_exit(0);
+	if (pid > 0)
+		close(fd);
 	return pid;
 }
 
@@ -406,6 +419,7 @@ static long do_readdir(void)
 
 static const struct call calls[] = {
 	{"fork", do_fork, reap},
+	{"fork-descriptor", do_fork_with_descriptor, reap},
 	{"vfork", do_vfork, reap},
 	{"exec", do_exec, nothing},
 	{"pipe", do_pipe, close_it},

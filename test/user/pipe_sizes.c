@@ -111,6 +111,31 @@ static void limits_of_users(void)
 	FAILS(EPERM, fcntl(ends[0], F_SETPIPE_SZ, 1 << 20));
 }
 
+/* A change that is refused, because the pipe is too full or the share used up, leaves the user's sum as it was. */
+static void refused_changes_count_nothing(void)
+{
+	static char much[1 << 20];
+	int last[2];
+
+	OK(setresuid(1002, 1002, 1002));
+	prepare(0);
+	EQUAL(fcntl(ends[0], F_SETPIPE_SZ, 1 << 20), 1 << 20);
+	EQUAL(write(ends[1], much, sizeof(much)), sizeof(much));
+	for (int n = 0; n < 100; n++)
+		FAILS(EBUSY, fcntl(ends[0], F_SETPIPE_SZ, PAGE));
+	for (int n = 1; n < 64; n++) {
+		OK(pipe(ends));
+		EQUAL(fcntl(ends[0], F_SETPIPE_SZ, 1 << 20), 1 << 20);
+	}
+	OK(pipe(last));
+	EQUAL(fcntl(last[0], F_GETPIPE_SZ), 2 * PAGE);
+	for (int n = 0; n < 100; n++)
+		FAILS(EPERM, fcntl(last[0], F_SETPIPE_SZ, 1 << 20));
+	OK(close(ends[0]));
+	OK(close(ends[1]));
+	EQUAL(fcntl(last[0], F_SETPIPE_SZ, 1 << 20), 1 << 20);
+}
+
 static void packets(void)
 {
 	char in[2 * PAGE];
@@ -238,5 +263,6 @@ static void splicing_and_appending(void)
 	FAILS(EINVAL, copy_file_range(from, nullptr, from, nullptr, 1, 1));
 }
 
-KTAP_MAIN(CASE(pieces_share_pages), CASE(large_after_small), CASE(sizes_change), CASE(limits_of_users), CASE(packets),
-	  CASE(packets_by_flag), CASE(tee_shares), CASE(memory_into_pipes), CASE(splicing_and_appending))
+KTAP_MAIN(CASE(pieces_share_pages), CASE(large_after_small), CASE(sizes_change), CASE(limits_of_users),
+	  CASE(refused_changes_count_nothing), CASE(packets), CASE(packets_by_flag), CASE(tee_shares),
+	  CASE(memory_into_pipes), CASE(splicing_and_appending))

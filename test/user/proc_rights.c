@@ -332,6 +332,41 @@ static void memory_of_a_process(void)
 	EQUAL(pread(fd, seen, 8, (off_t)(uintptr_t)word), 0);
 }
 
+/* Descriptors that only name files were got while everything was allowed; they are no way around the question. */
+static void named_before_it_was_hidden(void)
+{
+	static const char *const names[] = {"fdinfo/0", "maps", "mem", "environ", "auxv"};
+	enum { NAMES = sizeof(names) / sizeof(*names) };
+	int hide[2], fds[NAMES];
+	char path[64], c;
+
+	OK(pipe(hide));
+	become(OWNER);
+	OK(prctl(PR_SET_DUMPABLE, 1));
+	pid_t child = CHILD({
+		EQUAL(read(hide[0], &c, 1), 1);
+		OK(prctl(PR_SET_DUMPABLE, 0));
+		pause();
+	});
+	for (int n = 0; n < NAMES; n++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", child, names[n]);
+		fds[n] = OK(open(path, O_PATH));
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[n]);
+		OK(close(OK(open(path, O_RDONLY))));
+	}
+	ktap_until_state(child, "S");
+	EQUAL(write(hide[1], "x", 1), 1);
+	snprintf(path, sizeof(path), "/proc/%d/environ", child);
+	for (int fd; (fd = open(path, O_RDONLY)) >= 0; usleep(1000))
+		OK(close(fd));
+	for (int n = 0; n < NAMES; n++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[n]);
+		FAILS(EACCES, open(path, O_RDONLY));
+	}
+	OK(kill(child, SIGKILL));
+	DIES(child, SIGKILL);
+}
+
 static void the_log(void)
 {
 	static char text[1 << 16];
@@ -346,13 +381,10 @@ static void the_log(void)
 }
 
 static const struct ktap_case cases[] = {
-	STELLUX_CASE(files_of_the_system),
-	CASE(files_of_a_process),
-	CASE(files_of_a_hidden_process),
-	CASE(own_files_of_a_hidden_process),
-	CASE(opened_before_exec),
-	CASE(memory_of_a_process),
-	CASE(the_log),
+	STELLUX_CASE(files_of_the_system), CASE(files_of_a_process),
+	CASE(files_of_a_hidden_process),   CASE(own_files_of_a_hidden_process),
+	CASE(opened_before_exec),	   CASE(memory_of_a_process),
+	CASE(named_before_it_was_hidden),  CASE(the_log),
 };
 
 int main(int argc, char **argv)

@@ -103,6 +103,35 @@ static void wait_asleep(pid_t pid)
 	}
 }
 
+/* Who sleeps at the master is told when the last has closed the other side, and not before. */
+static void the_last_slave_wakes_the_master(void)
+{
+	struct pollfd p;
+	char c;
+
+	make_pair();
+	int second = OK(dup(slave));
+	pid_t reader = CHILD({
+		OK(close(slave));
+		OK(close(second));
+		FAILS(EIO, read(master, &c, 1));
+	});
+	pid_t poller = CHILD({
+		OK(close(slave));
+		OK(close(second));
+		p = (struct pollfd){.fd = master, .events = POLLIN};
+		EQUAL(poll(&p, 1, -1), 1);
+		CHECK(p.revents & POLLHUP);
+	});
+	wait_asleep(reader);
+	wait_asleep(poller);
+	OK(close(second));
+	wait_asleep(reader);
+	OK(close(slave));
+	EXITS(reader, 0);
+	EXITS(poller, 0);
+}
+
 /* Who slept is told by an error, who comes later finds the end. */
 static void a_slave_without_a_master(void)
 {
@@ -393,6 +422,35 @@ static void who_gets_it(void)
 	EXITS(child, 0);
 }
 
+/* Another session's terminal is taken by root alone. */
+static void nobody_else_takes_it(void)
+{
+	int told[2];
+	char c;
+
+	make_pair();
+	OK(pipe(told));
+	pid_t owner = CHILD({
+		OK(setsid());
+		OK(ioctl(slave, TIOCSCTTY, 0));
+		EQUAL(write(told[1], "t", 1), 1);
+		for (;;)
+			pause();
+	});
+	EQUAL(read(told[0], &c, 1), 1);
+	pid_t thief = CHILD({
+		OK(setsid());
+		if (getuid() == 0)
+			OK(setuid(1000));
+		FAILS(EPERM, ioctl(slave, TIOCSCTTY, 0));
+		FAILS(EPERM, ioctl(slave, TIOCSCTTY, 1));
+		FAILS(ENXIO, open("/dev/tty", O_RDWR));
+	});
+	EXITS(thief, 0);
+	OK(kill(owner, SIGKILL));
+	DIES(owner, SIGKILL);
+}
+
 /* A leader that gives it up, or ends, leaves a pseudo-terminal that works. */
 static void the_leader_leaves(void)
 {
@@ -467,7 +525,8 @@ static void a_hang_up_reaches_the_leader(void)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP);
 }
 
-KTAP_MAIN(CASE(the_peer), CASE(a_master_without_slaves), CASE(a_slave_without_a_master), CASE(counts_and_times),
-	  CASE(packets), CASE(lines_edited_elsewhere), CASE(keys_by_command), CASE(exclusive_use), CASE(short_settings),
-	  CASE(locked_settings), CASE(what_proc_tells), CASE(feeding_is_for_root), CASE(who_gets_it),
+KTAP_MAIN(CASE(the_peer), CASE(a_master_without_slaves), CASE(the_last_slave_wakes_the_master),
+	  CASE(a_slave_without_a_master), CASE(counts_and_times), CASE(packets), CASE(lines_edited_elsewhere),
+	  CASE(keys_by_command), CASE(exclusive_use), CASE(short_settings), CASE(locked_settings),
+	  CASE(what_proc_tells), CASE(feeding_is_for_root), CASE(who_gets_it), CASE(nobody_else_takes_it),
 	  CASE(the_leader_leaves), CASE(a_robbed_session), CASE(a_hang_up_reaches_the_leader))

@@ -228,6 +228,32 @@ static void posix_timers(void)
 	FAILS(EINVAL, syscall(SYS_timer_delete, (int)(intptr_t)timer));
 }
 
+/* Periods that pass while the signal is blocked are counted; the timer says the same of the last signal, until it is
+ * set anew. */
+static void missed_periods_are_counted(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
+	struct itimerspec often = {.it_value.tv_nsec = 1'000'000, .it_interval.tv_nsec = 1'000'000};
+	struct itimerspec once = {.it_value.tv_nsec = 1};
+	sigset_t usr2;
+	siginfo_t info;
+	timer_t timer;
+
+	sigemptyset(&usr2);
+	sigaddset(&usr2, SIGUSR2);
+	OK(sigprocmask(SIG_BLOCK, &usr2, nullptr));
+	OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
+	OK(timer_settime(timer, 0, &often, nullptr));
+	OK(usleep(12'000));
+	EQUAL(sigwaitinfo(&usr2, &info), SIGUSR2);
+	CHECK(info.si_overrun >= 10);
+	EQUAL(timer_getoverrun(timer), info.si_overrun);
+	OK(timer_settime(timer, 0, &once, nullptr));
+	EQUAL(timer_getoverrun(timer), 0);
+	EQUAL(sigwaitinfo(&usr2, &info), SIGUSR2);
+	OK(timer_delete(timer));
+}
+
 static void setting_the_clock(void)
 {
 	pid_t child = CHILD({
@@ -265,4 +291,5 @@ static void timer_slack(void)
 KTAP_MAIN(STELLUX_CASE(timer_slack), CASE(monotonic_never_goes_back), CASE(call_and_vdso_agree),
 	  CASE(processes_agree_on_the_time), CASE(the_clocks_there_are), CASE(cpu_time_is_counted),
 	  CASE(sleeping_lasts_at_least_as_long), CASE(sleeping_until), CASE(an_interrupted_sleep_tells_what_is_left),
-	  CASE(sleepers_wake_in_order), CASE(timeouts_of_poll_and_select), CASE(posix_timers), CASE(setting_the_clock))
+	  CASE(sleepers_wake_in_order), CASE(timeouts_of_poll_and_select), CASE(posix_timers),
+	  CASE(missed_periods_are_counted), CASE(setting_the_clock))
