@@ -237,8 +237,59 @@ static void wait_queues(void)
 	EXPECT(list_empty(&queue.waiters));
 }
 
+static uint32_t numbers, writer_number, reader_number;
+
+static void numbered_writer(void *)
+{
+	write_lock(&rwlock);
+	store(&writer_number, __atomic_add_fetch(&numbers, 1, __ATOMIC_SEQ_CST));
+	write_unlock(&rwlock);
+	end_one();
+}
+
+static void numbered_reader(void *)
+{
+	read_lock(&rwlock);
+	store(&reader_number, __atomic_add_fetch(&numbers, 1, __ATOMIC_SEQ_CST));
+	read_unlock(&rwlock);
+	end_one();
+}
+
+/* It sleeps, or has got what it wanted. */
+static bool sleeps(struct thread *t, const uint32_t *number)
+{
+	const struct thread_times *times = (const struct thread_times *)call_area();
+
+	return __atomic_load_n(number, __ATOMIC_SEQ_CST) != 0 ||
+	       (EXPECT_EQ(nucleus_thread_get_times(handle_of(t)), 0) && !times->running && times->left > 0);
+}
+
+/* Who comes to read while a writer waits waits behind it, though others read still. */
+static void writers_are_not_overtaken(void)
+{
+	struct thread *writer, *later;
+
+	store(&over, 0);
+	store(&numbers, 0);
+	store(&writer_number, 0);
+	store(&reader_number, 0);
+	read_lock(&rwlock);
+	writer = start_thread(numbered_writer, nullptr, -1);
+	EXPECT(writer && WAIT_UNTIL(sleeps(writer, &writer_number)));
+	later = start_thread(numbered_reader, nullptr, -1);
+	EXPECT(later && WAIT_UNTIL(sleeps(later, &reader_number)));
+	EXPECT_EQ(load(&numbers), 0);
+	read_unlock(&rwlock);
+	EXPECT(WAIT_UNTIL(load(&over) == 2));
+	EXPECT_EQ(load(&writer_number), 1);
+	EXPECT_EQ(load(&reader_number), 2);
+	EXPECT_EQ(rwlock.state, 0);
+}
+
 KTEST_SUITE(locks, KTEST("a mutex excludes", mutex_excludes), KTEST("a spinlock excludes", spinlock_excludes),
 	    KTEST("a writer excludes all", rwlock_excludes_writers), KTEST("try_lock tells", try_locks),
-	    KTEST("readers share", readers_share), KTEST("more locks than are recorded", many_locks_at_once),
+	    KTEST("readers share", readers_share),
+	    KTEST("a writer that waits is not overtaken", writers_are_not_overtaken),
+	    KTEST("more locks than are recorded", many_locks_at_once),
 	    KTEST("a broken order is told", broken_orders_are_told, .fits = is_checked),
 	    KTEST("wait queues wake, and only on the condition", wait_queues));

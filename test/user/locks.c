@@ -175,6 +175,77 @@ static void closed_while_waiting(void)
 	EXITS(CHILD(OK(lock_at(other, F_SETLK, F_WRLCK, 0, 10))), 0);
 }
 
+enum kind { RECORD, DESCRIPTION, WHOLE, KINDS };
+enum ending { UNLOCKS, CLOSES, ENDS, IS_KILLED, SHARES, ENDINGS };
+
+static int take(enum kind kind, int fd, bool shared)
+{
+	if (kind == WHOLE)
+		return flock(fd, shared ? LOCK_SH : LOCK_EX);
+	return lock_at(fd, kind == RECORD ? F_SETLKW : F_OFD_SETLKW, shared ? F_RDLCK : F_WRLCK, 0, 10);
+}
+
+static void hold_until(enum kind kind, enum ending how, int told, int go)
+{
+	int fd = OK(open("file", O_RDWR));
+	char c;
+
+	OK(take(kind, fd, false));
+	EQUAL(write(told, "t", 1), 1);
+	EQUAL(read(go, &c, 1), 1);
+	if (how == ENDS)
+		return;
+	if (how == CLOSES)
+		OK(close(fd));
+	else if (how == SHARES)
+		OK(take(kind, fd, true));
+	else if (how == UNLOCKS && kind == WHOLE)
+		OK(flock(fd, LOCK_UN));
+	else if (how == UNLOCKS)
+		OK(lock_at(fd, kind == RECORD ? F_SETLK : F_OFD_SETLK, F_UNLCK, 0, 10));
+	for (;;)
+		pause();
+}
+
+/* However a lock goes, who waits for it goes on. */
+static void each_ending_wakes(enum kind kind)
+{
+	int told[2], go[2];
+	char c;
+
+	prepare();
+	OK(pipe(told));
+	OK(pipe(go));
+	for (enum ending how = 0; how < ENDINGS; how++) {
+		pid_t holder = CHILD(hold_until(kind, how, told[1], go[0]));
+		EQUAL(read(told[0], &c, 1), 1);
+		pid_t waiter = CHILD(OK(take(kind, OK(open("file", O_RDWR)), how == SHARES)));
+		ktap_until_state(waiter, "S");
+		if (how != IS_KILLED)
+			EQUAL(write(go[1], "g", 1), 1);
+		else
+			OK(kill(holder, SIGKILL));
+		EXITS(waiter, 0);
+		(void)kill(holder, SIGKILL);
+		CHECK(ktap_wait(holder) == (how == ENDS ? 0 : SIGKILL));
+	}
+}
+
+static void each_end_of_a_record_lock(void)
+{
+	each_ending_wakes(RECORD);
+}
+
+static void each_end_of_a_lock_of_a_description(void)
+{
+	each_ending_wakes(DESCRIPTION);
+}
+
+static void each_end_of_a_lock_of_a_file(void)
+{
+	each_ending_wakes(WHOLE);
+}
+
 static void whole_files(void)
 {
 	prepare();
@@ -411,6 +482,7 @@ static void listed_in_proc(void)
 }
 
 KTAP_MAIN(CASE(ranges_split_and_join), CASE(readers_share), CASE(any_close_releases), CASE(waiting),
-	  CASE(closed_while_waiting), CASE(circles_are_refused), CASE(whole_files), CASE(descriptions_own_locks),
+	  CASE(closed_while_waiting), CASE(circles_are_refused), CASE(whole_files), CASE(each_end_of_a_record_lock),
+	  CASE(each_end_of_a_lock_of_a_description), CASE(each_end_of_a_lock_of_a_file), CASE(descriptions_own_locks),
 	  CASE(which_lock_is_named), CASE(ranges_and_errors), CASE(circle_of_six), STELLUX_CASE(circle_of_sixteen),
 	  CASE(circle_that_closes_later), CASE(conversion), CASE(listed_in_proc))

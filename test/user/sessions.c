@@ -305,6 +305,63 @@ static void orphaned_groups(void)
 	on_terminal(orphaned_body);
 }
 
+static int heard;
+
+static void tell(int signal_number)
+{
+	char c = signal_number == SIGHUP ? 'h' : 'c';
+
+	(void)!write(heard, &c, 1);
+}
+
+/* In a group of its own: stopped, or not, when its parent, the last of the session who could continue it, ends. */
+static void member(int report, int go, bool stops)
+{
+	char c;
+
+	heard = report;
+	OK(sigaction(SIGHUP, &(struct sigaction){.sa_handler = tell, .sa_flags = SA_RESTART}, nullptr));
+	OK(sigaction(SIGCONT, &(struct sigaction){.sa_handler = tell, .sa_flags = SA_RESTART}, nullptr));
+	OK(setpgid(0, 0));
+	EQUAL(write(report, "r", 1), 1);
+	if (stops)
+		OK(raise(SIGSTOP));
+	EQUAL(read(go, &c, 1), 1);
+	EQUAL(write(report, "e", 1), 1);
+}
+
+static void left_alone_body(void)
+{
+	int report[2], go[2];
+	char c;
+
+	OK(pipe(report));
+	OK(pipe(go));
+	for (int stops = 0; stops < 2; stops++) {
+		pid_t parent = CHILD({
+			pid_t child = CHILD(member(report[1], go[0], stops));
+			EQUAL(read(report[0], &c, 1), 1);
+			ktap_until_state(child, stops ? "T" : "S");
+		});
+		EXITS(parent, 0);
+		if (stops) {
+			char both[2];
+			EQUAL(read(report[0], &both[0], 1), 1);
+			EQUAL(read(report[0], &both[1], 1), 1);
+			CHECK(both[0] != both[1] && (both[0] == 'h' || both[1] == 'h'));
+		}
+		EQUAL(write(go[1], "g", 1), 1);
+		EQUAL(read(report[0], &c, 1), 1);
+		EQUAL(c, 'e');
+	}
+}
+
+/* A stopped group that nobody can continue any more is hung up and continued; one that runs is told nothing. */
+static void groups_left_alone(void)
+{
+	on_terminal(left_alone_body);
+}
+
 static volatile sig_atomic_t seen;
 
 static void note(int signal_number)
@@ -556,6 +613,7 @@ static const struct ktap_case cases[] = {
 	CASE(background_use_stops),
 	CASE(background_use_ignoring_the_signal),
 	CASE(orphaned_groups),
+	CASE(groups_left_alone),
 	CASE(window_sizes),
 	CASE(attributes),
 	CASE(lines_are_edited),
