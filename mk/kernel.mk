@@ -91,11 +91,15 @@ LINK_SCRIPT := nucleus/image.lds.S
 # Where the script was before: dependency files of older builds still name it.
 nucleus/arch/%/image.lds.S: ;
 
-$(B)/image.lds: $(LINK_SCRIPT) $(B)/n/flags
+$(B)/components.lds.h: kernel/components.txt tools/mkcomponents
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON) tools/mkcomponents --arch $(ARCH) -o $@
+
+$(B)/image.lds: $(LINK_SCRIPT) $(B)/components.lds.h $(B)/n/flags
 	$(call say,LDS,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -target $(KERNEL_TARGET) -E -P -x c -undef -D__ASSEMBLER__=1 -D__LINKER__=1 \
-		$(NUCLEUS_INCLUDES) -MMD -MP -MT $@ -MF $@.d $< -o $@
+		-I$(B) $(NUCLEUS_INCLUDES) -MMD -MP -MT $@ -MF $@.d $< -o $@
 
 $(B)/entry.syms: $(wildcard nucleus/entry.syms nucleus/arch/$(ARCH)/entry.syms) $(B)/objects
 	@mkdir -p $(@D)
@@ -128,7 +132,7 @@ layout = $$(echo $(1) | $(CLANG) -target $(KERNEL_TARGET) -E -P $(NUCLEUS_INCLUD
 	-include nucleus/layout.h -D__ASSEMBLER__=1 -x c - | tail -1 | tr -d '()')
 
 EXEMPT := test/opcodes.exempt
-CHECKS := tools/check-includes tools/check-layers kernel/floors.txt tools/check-opcodes $(EXEMPT)
+CHECKS := tools/check-includes tools/check-layers kernel/floors.txt tools/mkcomponents tools/check-opcodes $(EXEMPT)
 
 # What an image's lowered half is linked from.
 link-objects = $(filter-out $(KERNEL_LIB),$(1)) --start-lib $(KERNEL_LIB) --end-lib
@@ -156,6 +160,7 @@ $(B)/$(1).elf: $(B)/$(1)-unchecked.elf $$(CHECKS)
 	$$(call say,CHECK,$$@)
 	$$(Q)$$(PYTHON) tools/check-includes $$(B)
 	$$(Q)$$(PYTHON) tools/check-layers --nm $$(NM) $$(B)
+	$$(Q)$$(PYTHON) tools/mkcomponents --arch $$(ARCH) --nm $$(NM) --check $$(B)
 	$$(Q)$$(PYTHON) tools/check-opcodes --arch $$(ARCH) --objdump $$(OBJDUMP) --nucleus-end $$(call layout,GATES_BASE) \
 		--brackets-base $$(call layout,BRACKETS_BASE) --exempt $$(EXEMPT) $$<
 	$$(Q)cp $$< $$@

@@ -3,9 +3,11 @@
  * The image, on every architecture: nucleus half, then lowered half, each with its own text, constants and data; page
  * permissions follow the segments. What no line here places is an error. Addresses that the nucleus needs from the lowered
  * half are constants of arch/layout.h; everything else it reads from the image header, since its object may have no
- * undefined symbol.
+ * undefined symbol. In the lowered half every component has a range of each kind; what is shared comes last.
  */
 #include <arch/layout.h>
+
+#include "components.lds.h" /* tools/mkcomponents */
 
 #define NUCLEUS *nucleus.o
 #define LOWERED *[/]k[/]*.o
@@ -35,6 +37,7 @@ SECTIONS {
 		QUAD(lowered_data_start) QUAD(lowered_data_end)
 		QUAD(symtab_start) QUAD(symtab_end) QUAD(symtab_used_end)
 		QUAD(lower_sites_start) QUAD(lower_sites_end)
+		QUAD(__component_bodies_start) QUAD(__component_bodies_end)
 	} :header
 
 	. = IMAGE_BASE + 0x1000;
@@ -77,17 +80,19 @@ SECTIONS {
 	ASSERT(. <= ELEVATED_END, ".elevated is full: raise ELEVATED_END")
 	. = LOWERED_TEXT_BASE;
 	.text : {
+		COMPONENTS_TEXT
 		LOWERED(.text .text.*)
 		. = ALIGN(4096);
 		lowered_text_end = .;
 	} :text
 	.rodata : {
 		lowered_rodata_start = .;
+		COMPONENTS_RODATA
 		LOWERED(.rodata .rodata.*)
 		. = ALIGN(8);
 		__syscalls_start = .; KEEP(LOWERED(.syscalls)) __syscalls_end = .;
 		. = ALIGN(8);
-		__components_start = .; KEEP(LOWERED(.components)) __components_end = .;
+		__component_bodies_start = .; COMPONENT_TABLE __component_bodies_end = .;
 		. = ALIGN(8);
 		__proc_files_start = .; KEEP(LOWERED(.proc_files)) __proc_files_end = .;
 		. = ALIGN(8);
@@ -99,9 +104,12 @@ SECTIONS {
 	} :rodata
 	.data : {
 		lowered_data_start = .;
+		KEEP(LOWERED(.components))
+		COMPONENTS_DATA
 		LOWERED(.data .data.*)
 	} :data
 	.bss (NOLOAD) : {
+		COMPONENTS_BSS
 		LOWERED(.bss .bss.* COMMON)
 		. = ALIGN(4096);
 		lowered_data_end = .;

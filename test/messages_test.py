@@ -37,9 +37,10 @@ TWO_LINES = ARCH == "x86_64"
 # Name, command line, kernel, whether with a second serial line, what the first line must say, what the second.
 CASES = [
     ("a component that is none, and one that does not ask, in elevate=", f"elevate=nosuch,core,serial {RUN}", "stellux", False,
-     [rf"elevate=nosuch: no component is called that; .*all, off.* {ASKS}", r"elevate=core: that component does not ask", "powering off"], []),
-    ("nothing but a wrong name in elevate=: the default holds", f"elevate=nosuch {RUN}", "stellux", False,
-     [r"elevate=nosuch names no component; using all", "/bin/true exited with status 0", "powering off"], []),
+     [rf"elevate=nosuch: no component is called that, so .*all, off.* {ASKS}", r"elevate=core: that component does not ask", "powering off"], []),
+    ("nothing but a wrong name in elevate=: nobody elevates", f"elevate=nosuch {RUN}", "stellux", False,
+     [rf"elevate=nosuch: no component is called that, so nobody gets the right by it; .*all, off.* {ASKS}", *OFF_WORDS,
+      "privilege: mode full, elevation for no component", "powering off"], []),
     ("nobody in elevate= who asks: nobody elevates", 'elevate=core init.run="/bin/cat /proc/components"', "stellux", False,
      [r"elevate=core: that component does not ask", *NOBODY_WORDS, "powering off"], []),
     ("elevate=off: a serial line that ports are needed for says why it falls silent", f"elevate=off {RUN}", "stellux", False,

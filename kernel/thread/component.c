@@ -3,8 +3,8 @@
  * The list of components: their start, stage by stage, and restart after a fault
  * (kernel/thread/component.h).
  *
- * Ids are given in the order of the linked list and announced to the nucleus, which answers whether
- * the component's threads may elevate. A failed component is restarted by the component thread: its
+ * A component's number is its place in the image's table. elevate= is read here, once: who may elevate is said to the
+ * nucleus before any component starts, for good. A failed component is restarted by the component thread: its
  * threads are asked to end, then stop and start run, each under a guard. A component that fails too
  * often stays down.
  */
@@ -22,26 +22,31 @@
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
+#include <nucleus/component.h>
 
 constexpr uint32_t RESTARTS_MAX = 16;
 constexpr uint64_t STOP_TIMEOUT_NS = 2'000'000'000;
 constexpr uint64_t STOP_POLL_NS = 1'000'000;
-constexpr uint32_t ID_MAX = 63;
 
-extern struct component *const __components_start[], *const __components_end[];
+extern const struct component_body __component_bodies_start[], __component_bodies_end[];
 
 static void manage(void);
 static struct service manager = {.name = "components", .component = &component_core, .loop = manage};
 
-static uint32_t component_count(void)
+uint32_t component_count(void)
 {
-	return (uint32_t)(__components_end - __components_start);
+	return (uint32_t)(__component_bodies_end - __component_bodies_start);
 }
 
-struct component *component_at(uint32_t index)
+struct component *component_at(uint32_t id)
 {
-	return index < component_count() ? __components_start[index] : nullptr;
+	return id > 0 && id <= component_count() ? __component_bodies_start[id - 1].manifest : nullptr;
 }
+
+/* For every component of this image, in the order of their numbers. */
+#define for_each_component(c)                                                                                          \
+	for (uint32_t id_##c = 1; id_##c <= component_count(); id_##c++)                                               \
+		if (((c) = component_at(id_##c)) != nullptr)
 
 void component_failed(struct component *c)
 {
@@ -110,9 +115,9 @@ static void manage(void)
 {
 	for (;;) {
 		FAULT_POINT(components_look);
-		for (uint32_t i = 0; i < component_count(); i++) {
-			struct component *c = __components_start[i];
+		struct component *c;
 
+		for_each_component(c) {
 			if (__atomic_exchange_n(&c->failed, false, __ATOMIC_ACQ_REL))
 				restart(c);
 		}
@@ -133,8 +138,9 @@ static int show_components(struct text_buffer *b, void *)
 {
 	text_printf(b, "%-15s %2s %-8s %-7s %7s %6s %8s %11s %10s\n", "name", "id", "elevate", "state", "threads",
 		    "faults", "restarts", "allocations", "bytes");
-	for (uint32_t i = 0; i < component_count(); i++) {
-		const struct component *c = __components_start[i];
+	const struct component *c;
+
+	for_each_component(c) {
 		const char *right = !c->asks_elevate ? "no" : c->may_elevate ? "granted" : "refused";
 
 		text_printf(b, "%-15s %2u %-8s %-7s %7u %6u %8u %11lu %10lu\n", c->name, c->id, right, state_of(c),
@@ -145,27 +151,14 @@ static int show_components(struct text_buffer *b, void *)
 
 PROC_FILE(components, .component = &component_core, .name = "components", .mode = 0444, .show = show_components);
 
-static void announce(struct component *c)
-{
-	uint64_t words[2] = {};
-	uint32_t id = 1;
-
-	while (__components_start[id - 1] != c)
-		id++;
-	c->id = id;
-	list_init(&c->threads);
-	memcpy(words, c->name, strnlen(c->name, 15));
-	long granted = nucleus_component_register(id, words[0], words[1], c->asks_elevate);
-	if (granted < 0)
-		log_error("%s: the nucleus refuses the component: %ld", c->name, granted);
-	c->may_elevate = granted == 1;
-}
-
 static struct component *find(const char *name, size_t n)
 {
-	for (uint32_t i = 0; i < component_count(); i++)
-		if (strlen(__components_start[i]->name) == n && memcmp(__components_start[i]->name, name, n) == 0)
-			return __components_start[i];
+	struct component *c;
+
+	for_each_component(c) {
+		if (strlen(c->name) == n && memcmp(c->name, name, n) == 0)
+			return c;
+	}
 	return nullptr;
 }
 
@@ -180,56 +173,59 @@ static size_t next_word(const char **list, const char **word)
 	return n;
 }
 
-/* The nucleus grants by name and never learns which names there are: a wrong one would only be noticed by what does not
- * work. */
-static void check_elevate_option(const char *option)
+static void name_those_who_ask(char *text, size_t size)
+{
+	const struct component *c;
+
+	for_each_component(c) {
+		if (c->asks_elevate)
+			scnprintf(text + strlen(text), size - strlen(text), " %s", c->name);
+	}
+}
+
+/* Grants the right to those of a list who ask for it. A slip of the keyboard grants less, never more, and is named. */
+static void grant_listed(const char *list)
 {
 	char asking[256] = "";
-	const char *word, *list = option;
-	bool somebody = false;
+	const char *word;
 
-	if (strcmp(option, "all") == 0 || strcmp(option, "off") == 0)
-		return;
-	for (uint32_t i = 0; i < component_count(); i++)
-		if (__components_start[i]->asks_elevate)
-			scnprintf(asking + strlen(asking), sizeof(asking) - strlen(asking), " %s",
-				  __components_start[i]->name);
+	name_those_who_ask(asking, sizeof(asking));
 	while (*list != '\0') {
 		size_t n = next_word(&list, &word);
-		const struct component *c = find(word, n);
+		struct component *c = find(word, n);
 
-		somebody |= c != nullptr;
-		if (c == nullptr || !c->asks_elevate)
-			log_warn("core: elevate=%.*s: %s; give all, off, or some of:%s", (int)n, word,
+		if (c != nullptr && c->asks_elevate)
+			c->may_elevate = true;
+		else
+			log_warn("core: elevate=%.*s: %s, so nobody gets the right by it; give all, off, or some of:%s",
+				 (int)n, word,
 				 c == nullptr ? "no component is called that"
 					      : "that component does not ask to elevate",
 				 asking);
 	}
-	if (!somebody)
-		log_warn("core: elevate=%s names no component; using all", option);
 }
 
 void component_init(void)
 {
 	char option[256];
-	const char *word, *list = option;
+	uint64_t may_elevate = 0;
+	struct component *c;
 
-	if (component_count() > ID_MAX)
-		kernel_bug(__FILE_NAME__, __LINE__, "more components than ids");
-	if (cmdline_get("elevate", option, sizeof(option)) == nullptr)
-		strlcpy(option, "all", sizeof(option));
-	/* First whom the option names: only then the nucleus knows that it names somebody. */
-	while (*list != '\0') {
-		size_t n = next_word(&list, &word);
-		struct component *c = find(word, n);
-
-		if (c != nullptr && c->id == 0)
-			announce(c);
+	for_each_component(c) {
+		c->id = id_c;
+		list_init(&c->threads);
 	}
-	for (uint32_t i = 0; i < component_count(); i++)
-		if (__components_start[i]->id == 0)
-			announce(__components_start[i]);
-	check_elevate_option(option);
+	const char *elevate = cmdline_get("elevate", option, sizeof(option));
+	if (elevate == nullptr || strcmp(elevate, "all") == 0) {
+		for_each_component(c)
+			c->may_elevate = c->asks_elevate;
+	} else if (strcmp(elevate, "off") != 0) {
+		grant_listed(elevate);
+	}
+	for_each_component(c)
+		may_elevate |= (uint64_t)c->may_elevate << c->id;
+	if (nucleus_components_seal(may_elevate) != 0)
+		kernel_bug(__FILE_NAME__, __LINE__, "somebody has said already who may elevate");
 }
 
 void components_start(void)
@@ -237,9 +233,9 @@ void components_start(void)
 	if (service_start(&manager) < 0)
 		log_warn("core: no thread, failed components stay down");
 	for (unsigned stage = 0; stage < STAGE_COUNT; stage++) {
-		for (uint32_t i = 0; i < component_count(); i++) {
-			struct component *c = __components_start[i];
+		struct component *c;
 
+		for_each_component(c) {
 			if (c->stage == stage && c->start != nullptr)
 				start(c);
 		}

@@ -217,7 +217,6 @@ static void change_direct_map(void)
 	limine_check();
 	arch_detect_cpu();
 	read_mode(limine_cmdline());
-	policy_init(limine_cmdline());
 	sched_init();
 	take_memory();
 

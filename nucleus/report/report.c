@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Blame reports and panics. The culprit is the function, file and line at the program counter, or of the call to the
- * bracket that it is in; its component is the innermost folder of that file. The victim is looked up in the image's
+ * bracket that it is in; its component is the one in whose body that code is. The victim is looked up in the image's
  * symbols, the pool, the frame table and the address layout. The backtrace follows frame pointers through lowered
  * memory by software translation.
  */
@@ -36,23 +36,6 @@ static bool lookup(uint64_t address, struct symtab_place *place)
 	const void *blob = symtab(&size);
 
 	return symtab_lookup(blob, size, address, place);
-}
-
-/* The innermost folder of a path: "kernel/fs/tmpfs/inode.c" is tmpfs's. */
-static void component_of(const char *file, char out[16])
-{
-	const char *end = file ? strrchr(file, '/') : nullptr, *start = end;
-
-	if (!end) {
-		strlcpy(out, "?", 16);
-		return;
-	}
-	while (start > file && start[-1] != '/')
-		start--;
-	size_t n = MIN((size_t)(end - start), (size_t)15);
-
-	memcpy(out, start, n);
-	out[n] = '\0';
 }
 
 /* "name+0x12 (file:line)" */
@@ -100,48 +83,71 @@ static void backtrace(uint64_t pc, uint64_t frame)
 	}
 }
 
-/* Code that many share, the stubs of nucleus calls too, is not to blame: who called it is. */
+/* What a header gives, and lib/, runs in the name of who uses it. */
 static bool is_shared(const char *file)
 {
-	return !file || !strncmp(file, "lib/", 4) || !strncmp(file, "nucleus/", 8) || strstr(file, "/include/");
+	const char *end = file ? strrchr(file, '.') : nullptr;
+
+	return !end || !strcmp(end, ".h") || !strncmp(file, "lib/", 4);
 }
 
-/* Whom the report blames if it is whoever runs at pc: what is inlined from a shared file is its caller's. */
+/* Whom the report blames if it is whoever runs at pc: neither brackets nor code that is no component's. What is inlined
+ * from a header is its user's. */
 static bool blame(uint64_t pc, struct symtab_place *p)
 {
 	struct symtab_inline chain[8];
 	size_t size;
 	const void *blob = symtab(&size);
 
-	if ((pc >= ELEVATED_BASE && pc < ELEVATED_END) || !lookup(pc, p))
+	if (!policy_component_at(pc) || !lookup(pc, p))
 		return false;
 	size_t n = symtab_inlined(blob, size, pc, chain, ARRAY_LEN(chain));
 	for (size_t i = 0; i < n && is_shared(p->file); i++) {
 		p->file = chain[i].call_file;
 		p->line = chain[i].call_line;
 	}
-	return !is_shared(p->file);
+	return true;
 }
 
-/* "culprit: ": a bracket, and shared code, is its caller's tool, so it is the first outside of these. */
-static void print_culprit(const char *what, const char *format, const struct offence *o)
+/* The functions that the compiler inlined at pc, innermost first, each with the line that it was at. */
+static void print_inlined(uint64_t pc)
+{
+	struct symtab_inline chain[8];
+	struct symtab_place p;
+	size_t size;
+	const void *blob = symtab(&size);
+
+	if (!lookup(pc, &p))
+		return;
+	size_t n = symtab_inlined(blob, size, pc, chain, ARRAY_LEN(chain));
+	for (size_t i = 0; i < n; i++) {
+		log_printf("  inlined: %s (%s:%u)\n", chain[i].name, p.file ? p.file : "?", p.line);
+		p.file = chain[i].call_file;
+		p.line = chain[i].call_line;
+	}
+}
+
+/* "culprit: ": a bracket, and shared code, is its caller's tool, so it is the first outside of these. If there is none,
+ * the stack is no witness: the thread's own component answers for it. */
+static void print_culprit(const struct record *r, const char *what, const char *format, const struct offence *o)
 {
 	uint64_t pc = o->pc, frame = o->frame, next, ret;
 	struct symtab_place p = {};
-	char component[16];
+	bool found;
 
-	while (!blame(pc, &p) && read_lowered(frame, &next) && read_lowered(frame + 8, &ret) &&
+	while (!(found = blame(pc, &p)) && read_lowered(frame, &next) && read_lowered(frame + 8, &ret) &&
 	       image_range_has(image_header()->lowered_text, ret)) {
 		pc = ret - 1;
 		frame = next > frame ? next : 1;
 	}
-	if (o->page_broken)
-		strlcpy(component, policy_component_name(cpu_this()->current->component), sizeof(component));
-	else
-		component_of(p.file, component);
+	/* A thread whose page was overwritten only noticed it. */
+	bool own = found && !o->page_broken;
+	const char *component = policy_component_name(own ? policy_component_at(pc) : r->component);
 	log_printf(format, what, component);
 	log_printf("  culprit: component %s, function %s, %s:%u\n", component, p.symbol.name ? p.symbol.name : "?",
 		   p.file ? p.file : "?", p.line);
+	if (own)
+		print_inlined(pc);
 }
 
 static void print_space(uint32_t index)
@@ -269,7 +275,7 @@ static void print_victim(uint64_t va)
 
 void report_offence(const struct record *r, const struct context *c, const struct offence *o)
 {
-	print_culprit(o->what, "\n=== stray access caught: %s by %s ===\n", o);
+	print_culprit(r, o->what, "\n=== stray access caught: %s by %s ===\n", o);
 	if (o->page_broken) {
 		log_printf("  victim:  page of thread %s[%u], overwritten before; noticed at 0x%lx\n", r->name, r->id,
 			   o->address);
@@ -296,7 +302,7 @@ void report_refused(const char *call, uint64_t pfn)
 	/* What is saved is in the stub that all calls share: the culprit is where it returns to. */
 	struct offence o = {.pc = fault_caller(&r->kernel) - 1, .frame = context_frame(&r->kernel)};
 
-	print_culprit(call, "\n=== nucleus call refused: %s by %s ===\n", &o);
+	print_culprit(r, call, "\n=== nucleus call refused: %s by %s ===\n", &o);
 	log_printf("  victim:  ");
 	print_frame(pfn << PAGE_SHIFT);
 	log_printf("\n  thread:  %s[%u] of component %s on CPU %u\n", r->name, r->id,

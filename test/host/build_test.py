@@ -41,6 +41,7 @@ GOOD = {
                          "int nucleus_private(void) { return add(1, *nucleus_end); }\n"
                          "void nucleus_entry(void) { nucleus_private(); }\n",
     "kernel/floors.txt": "base kernel/base/\nprocess kernel/process/\n",
+    "kernel/components.txt": "core kernel/base/\nprocess kernel/process/\n",
     "kernel/include/kernel/two.h": "int kernel_two(void);\n",
     "kernel/base/two.c": "#include <kernel/two.h>\n#include <lib/add.h>\n#include <nucleus/layout.h>\n"
                          "int kernel_two(void) { return add(2, 2); }\n",
@@ -74,6 +75,14 @@ VARIANTS = [
     ("a climb to a higher floor", {"kernel/base/x.c": "int above(void);\nint x(void);\nint x(void) { return above(); }\n",
                                    "kernel/process/y.c": "int above(void);\nint above(void) { return 1; }\n"},
      "kernel/base/x.c (base) climbs to kernel/process/y.c (process) for above"),
+    ("a file of no component", {"kernel/driver/x.c": "int x;\n", "kernel/floors.txt": "base kernel/base/\ndriver kernel/driver/\n"},
+     "kernel/driver/x.c is of no component"),
+    ("a manifest in another's body", {"kernel/base/x.c": "int component_process = 1;\n"},
+     "kernel/base/x.c has the manifest of process, but is of core"),
+    ("a manifest without a body", {"kernel/base/x.c": "int component_ghost = 1;\n"},
+     "kernel/base/x.c has the manifest of ghost, but is of core"),
+    ("two components of one path", {"kernel/components.txt": "core kernel/base/\nprocess kernel/base/one/\n"},
+     "kernel/base/one/ is of process and of core"),
     ("the date in the image", {"kernel/base/x.c": "const char *x = __DATE__;\n"}, "date-time"),
 ]
 

@@ -15,16 +15,12 @@ static void unknown_numbers(void)
 	EXPECT_EQ(nucleus_call_0(0x80000000), -ENOSYS);
 }
 
-static void register_component(void)
+/* Who may elevate is said once, at boot: nobody is talked into more, or out of it, later. */
+static void rights_are_sealed(void)
 {
-	EXPECT_EQ(nucleus_component_register(0, 0x78, 0, 0), -EINVAL);
-	EXPECT_EQ(nucleus_component_register(64, 0x78, 0, 0), -EINVAL);
-	EXPECT_EQ(nucleus_component_register(UINT32_MAX, 0x78, 0, 0), -EINVAL);
-	/* Name and right, once given, stay. */
-	EXPECT_EQ(nucleus_component_register(component_ktest.id, 0x78, 0, 1), -EEXIST);
-	EXPECT_EQ(nucleus_component_register(63, 0x78, 0, 0), 0);
-	EXPECT_EQ(nucleus_component_register(63, 0x78, 0, 1), -EEXIST);
-	EXPECT_EQ(nucleus_component_register(62, 0x78, 0, 1), 1);
+	EXPECT_EQ(nucleus_components_seal(UINT64_MAX), -EPERM);
+	EXPECT_EQ(nucleus_components_seal(0), -EPERM);
+	EXPECT_EQ(nucleus_components_seal(UINT64_C(1) << component_ktest.id), -EPERM);
 }
 
 static void machine_arguments(void)
@@ -140,7 +136,7 @@ static void preserved_registers(void)
 
 KTEST_SUITE(calls, KTEST("unknown numbers are refused", unknown_numbers),
 	    KTEST("the upper half of a number counts not", upper_half_of_the_number),
-	    KTEST("a component registers once", register_component),
+	    KTEST("a component registers once", rights_are_sealed),
 	    KTEST("arguments out of range are refused", machine_arguments),
 	    KTEST("a report names the call", reports_name_the_call),
 	    KTEST("a report is shown in pieces, before what follows", reports_come_in_pieces),

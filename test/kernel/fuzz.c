@@ -7,7 +7,7 @@
  *
  * What is left out, because lowered code would only hurt itself, which it may: frames that the kernel's own allocators
  * have are neither given back nor retyped, addresses of others in the kmap range not unmapped; power and thread_exit
- * get only arguments that they refuse, console_put no text, component_register no number that is free; park gets
+ * get only arguments that they refuse, console_put no text, park gets
  * deadlines that are near; the threads of others are not named, set or bound.
  */
 #include "ktest.h"
@@ -317,10 +317,7 @@ static void call_machine(struct fuzz *f)
 		break;
 	case 1: (void)nucleus_irq_done((uint32_t)garbage(f)); break;
 	case 2: (void)nucleus_irq_detach((uint32_t)garbage(f)); break;
-	case 3:
-		EXPECT(nucleus_component_register(rarely(f) ? component_ktest.id : 64 + (uint32_t)below(f, 1u << 30),
-						  garbage(f), garbage(f), (uint32_t)garbage(f)) < 0);
-		break;
+	case 3: EXPECT_EQ(nucleus_components_seal(garbage(f)), -EPERM); break;
 	case 4: (void)nucleus_account_control(rarely(f) ? (uint32_t)below(f, 2) : 2 + (uint32_t)below(f, 99)); break;
 	case 5:
 		(void)nucleus_account_read((uint32_t)below(f, 4),

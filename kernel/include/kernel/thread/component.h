@@ -3,9 +3,10 @@
  * Components: named parts of the lowered kernel, the unit of blame, containment, accounting and
  * policy.
  *
- * A component is one folder with one DEFINE_COMPONENT; blame names the folder of the guilty
- * function. Threads and allocations belong to a component. Entry points that others call are
- * called under a guard (kernel/thread/guard.h).
+ * A component has a body (kernel/components.txt says which files; <nucleus/component.h> is the image's table of them)
+ * and, in one of these files, a manifest: DEFINE_COMPONENT. Blame names the component in whose text the guilty code is.
+ * Threads and allocations belong to a component. Entry points that others call are called under a guard
+ * (kernel/thread/guard.h). What is known at run time is not of the body: the link script keeps manifests apart.
  */
 #ifndef KERNEL_COMPONENT_H
 #define KERNEL_COMPONENT_H
@@ -14,7 +15,7 @@
 #include <lib/list.h>
 
 struct component {
-	const char *name;   /* at most 15 characters; the folder's name */
+	const char *name;   /* as in kernel/components.txt */
 	bool asks_elevate;  /* manifest: its threads use brackets */
 	int (*start)(void); /* called at boot, stage by stage, and on restart; guarded; nullptr:
 			       passive */
@@ -34,13 +35,12 @@ struct component {
 enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER, STAGE_LATE, STAGE_COUNT };
 
 #define DEFINE_COMPONENT(ident, ...)                                                                                   \
-	struct component component_##ident = {.name = #ident, __VA_ARGS__};                                            \
-	static struct component *const component_pointer_##ident __attribute__((section(".components"), used)) =       \
-		&component_##ident
+	struct component component_##ident __attribute__((section(".components"))) = {.name = #ident, __VA_ARGS__}
 #define DECLARE_COMPONENT(ident) extern struct component component_##ident
 
-/* All components, for /proc. */
-struct component *component_at(uint32_t index); /* nullptr past the last */
+/* The component of a number (from 1, in the order of the image's table); nullptr: not in this image, or no number. */
+struct component *component_at(uint32_t id);
+uint32_t component_count(void); /* the highest number */
 
 /* Counts a fault of the component and has it restarted by the component thread. Any context. */
 void component_failed(struct component *c);
