@@ -15,6 +15,7 @@
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/page.h>
+#include <kernel/thread/thread.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
@@ -153,6 +154,21 @@ static void unmap_stacks(struct frames *list)
 	}
 }
 
+/* Up to `count` of the stacks that are kept; nullptr: there are none. */
+static struct frames *cut(unsigned count) REQUIRES(lock)
+{
+	struct frames *first = cache, *last = nullptr;
+
+	for (; count > 0 && cache != nullptr; count--) {
+		last = cache;
+		cache = last->next;
+		cached--;
+	}
+	if (last != nullptr)
+		last->next = nullptr;
+	return last != nullptr ? first : nullptr;
+}
+
 void stack_free(void *stack)
 {
 	struct frames *f = frames_of((uint64_t)stack), *surplus = nullptr;
@@ -161,17 +177,22 @@ void stack_free(void *stack)
 	f->next = cache;
 	cache = f;
 	cached++;
-	if (cached > CACHED_MAX) {
-		struct frames *last = cache;
-
-		for (unsigned i = 1; i < UNMAPPED_AT_ONCE; i++)
-			last = last->next;
-		surplus = cache;
-		cache = last->next;
-		last->next = nullptr;
-		cached -= UNMAPPED_AT_ONCE;
-	}
+	if (cached > CACHED_MAX)
+		surplus = cut(UNMAPPED_AT_ONCE);
 	spin_unlock(&lock);
 	if (surplus != nullptr)
 		unmap_stacks(surplus);
+}
+
+void thread_stacks_drop(void)
+{
+	struct frames *idle;
+
+	do {
+		spin_lock(&lock);
+		idle = cut(UNMAPPED_AT_ONCE);
+		spin_unlock(&lock);
+		if (idle != nullptr)
+			unmap_stacks(idle);
+	} while (idle != nullptr);
 }

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -346,15 +347,60 @@ static void privilege_counts_move(void)
 	CHECK(after >= before + 1000);
 }
 
+static long kernel_memory(void)
+{
+	int fd = OK(open("/proc/sys/vm/drop_caches", O_WRONLY));
+
+	EQUAL(write(fd, "2", 1), 1);
+	OK(close(fd));
+	file("/proc/meminfo");
+	return value_of("KernelMemory");
+}
+
+static void *wait_for_end(void *lock)
+{
+	pthread_mutex_lock(lock);
+	pthread_mutex_unlock(lock);
+	return nullptr;
+}
+
+/* Each thread has 16 KiB of it, which are kept for the next one; and a page, which is not. */
+static void dropped_caches_are_free(void)
+{
+	enum { THREADS = 48, STACKS_KIB = THREADS * 16 };
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_t threads[THREADS];
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < THREADS; i++)
+		EQUAL(pthread_create(&threads[i], nullptr, wait_for_end, &lock), 0);
+	long most = kernel_memory();
+	pthread_mutex_unlock(&lock);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], nullptr);
+	/* They are taken apart by another thread. */
+	while (kernel_memory() > most - STACKS_KIB)
+		OK(usleep(5000));
+}
+
 static const struct ktap_case cases[] = {
-	CASE(stat_of_a_process),      CASE(status_of_a_process),
-	CASE(command_lines),	      CASE(links_of_a_process),
-	CASE(descriptors_are_listed), CASE(processes_are_listed),
-	CASE(maps_show_mappings),     CASE(memory_is_accounted),
-	CASE(used_memory_shows),      CASE(mounts_are_listed),
-	CASE(system_statistics),      CASE(cpu_time_grows),
-	CASE(proc_is_read_only),      CASE(small_reads),
-	CASE(kernel_settings),	      STELLUX_CASE(privilege_counts_move),
+	CASE(stat_of_a_process),
+	CASE(status_of_a_process),
+	CASE(command_lines),
+	CASE(links_of_a_process),
+	CASE(descriptors_are_listed),
+	CASE(processes_are_listed),
+	CASE(maps_show_mappings),
+	CASE(memory_is_accounted),
+	CASE(used_memory_shows),
+	CASE(mounts_are_listed),
+	CASE(system_statistics),
+	CASE(cpu_time_grows),
+	CASE(proc_is_read_only),
+	CASE(small_reads),
+	CASE(kernel_settings),
+	STELLUX_CASE(privilege_counts_move),
+	STELLUX_CASE(dropped_caches_are_free),
 };
 
 int main(int argc, char **argv)

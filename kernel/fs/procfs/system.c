@@ -13,6 +13,7 @@
 #include <kernel/base/init.h>
 #include <kernel/base/random.h>
 #include <kernel/mem/page.h>
+#include <kernel/thread/thread.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
@@ -292,8 +293,10 @@ static long write_drop_caches(const char *text, size_t n, void *)
 		error = -EINVAL;
 	if (error != 0)
 		return error;
-	if (what & 2)
+	if (what & 2) {
 		dentry_cache_drop();
+		thread_stacks_drop();
+	}
 	return (long)n;
 }
 

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Makes some sixty calls, the same ones for the same seed, as that user, in the working directory, and exits; or blocks,
- * or dies of them. For a process of its own; it becomes a session. */
+/* Makes some sixty calls, the same ones for the same seed, as that user, in the working directory, and exits; or
+ * blocks, or dies of them. For a process of its own; it becomes a session. */
 [[noreturn]] void sequence(uint64_t seed, uid_t user);
 
 #endif

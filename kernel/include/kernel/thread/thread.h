@@ -87,6 +87,8 @@ void thread_relink(struct list *head, struct list *node);
 [[nodiscard]] int thread_create(const char *name, struct component *c, uint32_t space, void (*entry)(void *), void *arg,
 				struct thread **out);
 void thread_start(struct thread *t);
+/* Stacks of ended threads are kept for others: gives all of them back. No lock held. */
+void thread_stacks_drop(void) NOT_ELEVATED;
 /* The page and stack are freed once the nucleus has let go of it. Does not return. */
 [[noreturn]] void thread_exit(void);
 
