@@ -17,6 +17,7 @@
 #include <kernel/base/log.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
+#include <nucleus/frame.h>
 
 struct delivery {
 	struct process *p;
@@ -200,6 +201,31 @@ static void die_out_of_memory(uint64_t address)
 	process_group_exit(SIGKILL);
 }
 
+/*
+ * Whether the instruction at pc can never do what it tries: a page is never writable and executable at once, so one
+ * that writes into the page that it is in turns the page from the one to the other and back, for ever. It shows by
+ * faults of the same instruction at the same page, a fetch and a write by turns. Who only writes where others execute
+ * fetches from elsewhere.
+ */
+static bool turns_for_ever(struct process_thread *s, uint64_t code, uint64_t address, uint64_t pc)
+{
+	enum : uint8_t { TURNS_MAX = 8 };
+	uint64_t page = align_down(address, PAGE_SIZE);
+	bool same = pc == s->turn.pc && page == s->turn.page;
+
+	if (code & FAULT_EXEC) {
+		s->turn.fetched = same;
+		return false;
+	}
+	if (!(code & FAULT_WRITE))
+		return false;
+	s->turn.count = same && s->turn.fetched ? s->turn.count + 1 : 0;
+	s->turn.fetched = false;
+	s->turn.pc = pc;
+	s->turn.page = page;
+	return s->turn.count >= TURNS_MAX;
+}
+
 static void page_fault(uint64_t code, uint64_t address, uint64_t pc)
 {
 	struct process *p = process_current();
@@ -210,6 +236,16 @@ static void page_fault(uint64_t code, uint64_t address, uint64_t pc)
 
 	fail_resume(paused);
 
+	if (result == 0 && turns_for_ever(s, code, address, pc)) {
+		/* Once: its handler may go on trying. */
+		if (!s->turn.told)
+			log_warn(
+				"process: %s[%u]: the instruction at 0x%llx writes into its own page, which is never writable "
+				"and executable at once: SIGSEGV",
+				p->name, p->pid, (unsigned long long)pc);
+		s->turn.told = true;
+		result = -EACCES;
+	}
 	if (result == 0) {
 		s->usage.minor_faults++;
 		return;

@@ -9,8 +9,8 @@
  * answered with clusters that double up to CLUSTER_MAX pages; faults on files map the neighbours
  * that the page cache has already. A page that may be both written and executed is mapped one way
  * at a time and turned over by the next fault, because the nucleus refuses both at once; an
- * instruction that writes into its own page would turn it for ever, which costs only its own
- * process. POSIX.1-2017 mmap: beyond a file's end is SIGBUS.
+ * instruction that writes into its own page would turn it for ever, and gets a signal (signal_deliver.c).
+ * POSIX.1-2017 mmap: beyond a file's end is SIGBUS.
  */
 #include "vm_internal.h"
 #include <kernel/base/fail.h>

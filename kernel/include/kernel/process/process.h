@@ -100,6 +100,11 @@ struct process_thread {
 	uint32_t altstack_flags;
 	uint32_t trap_number;
 	uint64_t trap_error, trap_address; /* of the last fault, for signal frames */
+	struct {
+		uint64_t pc, page; /* of the last fault of a write */
+		uint8_t count;	   /* in a row, with fetches between */
+		bool fetched, told;
+	} turn; /* signal_deliver.c */
 	uint64_t clear_child_tid, robust_list;
 	struct vfork *vfork;
 	struct futex_waiter *futex; /* while it waits, on its kernel stack */
