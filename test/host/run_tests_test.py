@@ -32,12 +32,29 @@ def errors_of(text, folder):
     return suite.errors
 
 
+def errors_after(seconds, silence_s, folder):
+    """Of a machine that passes, then says no more for so long."""
+    suite = run_tests.Suite("x86_64", "machine", ["sh", "-c", f"printf '1..1\\nok 1 - a\\n'; exec sleep {seconds}"], 60, [])
+    suite.silence_s = silence_s
+    suite.run(pathlib.Path(folder))
+    return suite.errors
+
+
+# How long it is silent, how long it may be, the expected errors.
+SILENCES = [(2, 0, []), (1, 30, []), (30, 1, ["did not end in time: silent for 1 s"])]
+
+
 def main():
-    print(f"1..{len(CASES)}")
+    print(f"1..{len(CASES) + len(SILENCES)}")
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, text, expected) in enumerate(CASES, 1):
             found = errors_of(text, folder)
             print(f"{'ok' if found == expected else 'not ok'} {number} {name}")
+            if found != expected:
+                print(f"# expected {expected}, found {found}")
+        for number, (seconds, silence_s, expected) in enumerate(SILENCES, len(CASES) + 1):
+            found = errors_after(seconds, silence_s, folder)
+            print(f"{'ok' if found == expected else 'not ok'} {number} silent for {seconds} s of {silence_s}")
             if found != expected:
                 print(f"# expected {expected}, found {found}")
 
