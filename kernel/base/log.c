@@ -241,7 +241,8 @@ static void show_records(void)
 		FAULT_POINT(log_print);
 		print_pending();
 		wait_wake_all(&log_readers);
-		thread_park(0);
+		if (service_park(0))
+			return;
 	}
 }
 

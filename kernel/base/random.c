@@ -141,7 +141,7 @@ static void gather_jitter(void)
 	set_seeded("timing jitter");
 }
 
-static struct service gatherer = {.name = "entropy", .component = &component_core, .loop = gather_jitter};
+static struct service gatherer = {.name = "entropy", .component = &component_core, .loop = gather_jitter, .ends = true};
 
 int random_gather(void)
 {

@@ -5,8 +5,9 @@
  *
  * A component's number is its place in the image's table. elevate= is read here, once: who may elevate is said to the
  * nucleus before any component starts, for good. A failed component is restarted by the component thread: its
- * threads are asked to end, then stop and start run, each under a guard. A component that fails too
- * often stays down.
+ * threads are asked to end, then stop and start run, each under a guard. Each failure in a row has a longer pause
+ * before it; a component that fails too often stays down until somebody asks for it (echo restart NAME >
+ * /proc/components).
  */
 #include "kernel/base/core.h"
 #include "service.h"
@@ -24,9 +25,13 @@
 #include <nucleus/calls.h>
 #include <nucleus/component.h>
 
-constexpr uint32_t RESTARTS_MAX = 16;
+constexpr uint32_t FAILURES_MAX = 16; /* in a row */
+constexpr uint64_t PAUSE_FIRST_NS = 1'000'000, PAUSE_LAST_NS = 1'000'000'000;
+/* A failure that comes so long after the last one begins a new row. */
+constexpr uint64_t CALM_NS = 10'000'000'000;
 constexpr uint64_t STOP_TIMEOUT_NS = 2'000'000'000;
 constexpr uint64_t STOP_POLL_NS = 1'000'000;
+constexpr uint64_t RESTART_TIMEOUT_NS = 10'000'000'000;
 
 extern const struct component_body __component_bodies_start[], __component_bodies_end[];
 
@@ -94,42 +99,74 @@ static bool stop(struct component *c)
 	return true;
 }
 
-static void restart(struct component *c)
+static bool can_restart(const struct component *c)
 {
-	if (c->start == nullptr || c->stop == nullptr || c->down)
+	return c->start != nullptr && c->stop != nullptr;
+}
+
+/* It failed: sets when it is to begin anew. */
+static void plan(struct component *c)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (!can_restart(c) || c->down)
 		return;
-	if (c->restarts >= RESTARTS_MAX) {
-		log_error("%s: failed %u times, stays down", c->name, c->faults);
+	c->failures_in_row = now - c->last_failure_ns > CALM_NS ? 1 : c->failures_in_row + 1;
+	c->last_failure_ns = now;
+	if (c->failures_in_row > FAILURES_MAX) {
+		log_error("%s: failed %u times in a row, stays down until it is asked for", c->name,
+			  c->failures_in_row);
 		c->down = true;
 		return;
 	}
+	c->restart_at_ns = now + MIN(PAUSE_FIRST_NS << MIN(c->failures_in_row - 1, 10u), PAUSE_LAST_NS);
+}
+
+static void restart(struct component *c, const char *why)
+{
+	c->restart_at_ns = 0;
 	if (!stop(c))
 		return;
 	c->restarts++;
 	start(c);
 	if (!c->down)
-		log_info("%s: restarted after a fault", c->name);
+		log_info("%s: restarted %s", c->name, why);
+}
+
+/* What failed or is asked for. The time at which to look again; 0: when woken. */
+static uint64_t look_at_all(void)
+{
+	uint64_t next = 0;
+	struct component *c;
+
+	for_each_component(c) {
+		if (__atomic_load_n(&c->asked, __ATOMIC_ACQUIRE)) {
+			c->failures_in_row = 0;
+			restart(c, "as asked");
+			__atomic_store_n(&c->asked, false, __ATOMIC_RELEASE);
+		}
+		if (__atomic_exchange_n(&c->failed, false, __ATOMIC_ACQ_REL))
+			plan(c);
+		if (c->restart_at_ns != 0 && c->restart_at_ns <= clock_monotonic_ns())
+			restart(c, "after a fault");
+		if (c->restart_at_ns != 0 && (next == 0 || c->restart_at_ns < next))
+			next = c->restart_at_ns;
+	}
+	return next;
 }
 
 static void manage(void)
 {
-	for (;;) {
+	do
 		FAULT_POINT(components_look);
-		struct component *c;
-
-		for_each_component(c) {
-			if (__atomic_exchange_n(&c->failed, false, __ATOMIC_ACQ_REL))
-				restart(c);
-		}
-		thread_park(0);
-	}
+	while (!service_park(look_at_all()));
 }
 
 static const char *state_of(const struct component *c)
 {
 	if (c->down)
 		return "down";
-	if (__atomic_load_n(&c->pausing, __ATOMIC_RELAXED) > 0)
+	if (__atomic_load_n(&c->pausing, __ATOMIC_RELAXED) > 0 || c->restart_at_ns != 0)
 		return "pausing";
 	return c->start == nullptr ? "passive" : "up";
 }
@@ -149,8 +186,6 @@ static int show_components(struct text_buffer *b, void *)
 	return 0;
 }
 
-PROC_FILE(components, .component = &component_core, .name = "components", .mode = 0444, .show = show_components);
-
 static struct component *find(const char *name, size_t n)
 {
 	struct component *c;
@@ -161,6 +196,45 @@ static struct component *find(const char *name, size_t n)
 	}
 	return nullptr;
 }
+
+/* Has a component begin anew, and waits for that. */
+static int ask_to_restart(struct component *c)
+{
+	uint64_t deadline = clock_monotonic_ns() + RESTART_TIMEOUT_NS;
+
+	if (can_restart(c)) {
+		__atomic_store_n(&c->asked, true, __ATOMIC_RELEASE);
+		service_wake(&manager);
+	} else if (services_restart(c) == 0) {
+		return -EOPNOTSUPP;
+	}
+	while (__atomic_load_n(&c->asked, __ATOMIC_ACQUIRE) || services_restarting(c)) {
+		uint64_t now = clock_monotonic_ns();
+
+		if (now > deadline)
+			return -ETIMEDOUT;
+		if (thread_park_interruptible(now + STOP_POLL_NS) == -EINTR)
+			return -EINTR;
+	}
+	return c->down ? -EIO : 0;
+}
+
+/* "restart NAME" */
+static long write_components(const char *text, size_t n, void *)
+{
+	static const char verb[] = "restart ";
+	constexpr size_t verb_length = sizeof(verb) - 1;
+	size_t length = n > 0 && text[n - 1] == '\n' ? n - 1 : n;
+
+	if (length < verb_length || memcmp(text, verb, verb_length) != 0)
+		return -EINVAL;
+	struct component *c = find(text + verb_length, length - verb_length);
+	int error = c != nullptr ? ask_to_restart(c) : -ENOENT;
+	return error != 0 ? error : (long)n;
+}
+
+PROC_FILE(components, .component = &component_core, .name = "components", .mode = 0644, .show = show_components,
+	  .write = write_components);
 
 /* The next word of a list of names, whose end is *list then; its length. */
 static size_t next_word(const char **list, const char **word)

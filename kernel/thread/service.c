@@ -15,9 +15,35 @@ constexpr uint64_t PAUSE_FIRST_NS = 1'000'000, PAUSE_LAST_NS = 1'000'000'000;
 /* A fault that comes so long after the last one begins a new row. */
 constexpr uint64_t CALM_NS = 10'000'000'000;
 
+static struct service *all; /* atomic; services are never taken out */
+
+static bool is_asked(const struct service *s)
+{
+	return __atomic_load_n(&s->again, __ATOMIC_ACQUIRE);
+}
+
+/* The loop, as often as it is asked to begin anew. */
 static void run(void *arg)
 {
-	((struct service *)arg)->loop();
+	struct service *s = arg;
+
+	for (s->loop(); is_asked(s); s->loop()) {
+		if (s->mend != nullptr)
+			s->mend();
+		__atomic_fetch_add(&s->component->restarts, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&s->again, false, __ATOMIC_RELEASE);
+	}
+}
+
+static void enlist(struct service *s)
+{
+	for (const struct service *known = __atomic_load_n(&all, __ATOMIC_ACQUIRE); known != nullptr;
+	     known = known->next)
+		if (known == s)
+			return;
+	s->next = __atomic_load_n(&all, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&all, &s->next, s, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
 }
 
 int service_start(struct service *s)
@@ -30,6 +56,7 @@ int service_start(struct service *s)
 	t->service = s;
 	thread_note(t);
 	__atomic_store_n(&s->thread, t, __ATOMIC_RELEASE);
+	enlist(s);
 	thread_start(t);
 	return 0;
 }
@@ -42,11 +69,45 @@ void service_wake(struct service *s)
 		thread_unpark(t);
 }
 
-/* It is woken, and never ends: others keep its thread. */
-[[noreturn]] static void stay_down(void)
+bool service_park(uint64_t deadline_ns)
 {
-	for (;;)
+	const struct service *s = thread_current()->service;
+
+	if (!is_asked(s))
+		thread_park(deadline_ns);
+	return is_asked(s);
+}
+
+uint32_t services_restart(struct component *c)
+{
+	uint32_t asked = 0;
+
+	for (struct service *s = __atomic_load_n(&all, __ATOMIC_ACQUIRE); s != nullptr; s = s->next) {
+		if (s->component != c || s->ends)
+			continue;
+		__atomic_store_n(&s->again, true, __ATOMIC_RELEASE);
+		service_wake(s);
+		asked++;
+	}
+	return asked;
+}
+
+bool services_restarting(const struct component *c)
+{
+	for (const struct service *s = __atomic_load_n(&all, __ATOMIC_ACQUIRE); s != nullptr; s = s->next)
+		if (s->component == c && is_asked(s))
+			return true;
+	return false;
+}
+
+/* It is woken, and does not end: others keep its thread. Returns when it is asked to begin anew. */
+static void stay_down(struct service *s)
+{
+	while (!is_asked(s))
 		thread_park(0);
+	s->down = false;
+	s->faults_in_row = 0;
+	s->component->down = false;
 }
 
 static void pause_before_restart(struct service *s)
@@ -67,7 +128,7 @@ void service_again(void)
 	uint64_t now = clock_monotonic_ns();
 
 	if (s->down)
-		stay_down();
+		stay_down(s);
 	s->faults_in_row = now - s->last_fault_ns > CALM_NS ? 1 : s->faults_in_row + 1;
 	s->last_fault_ns = now;
 	if (s->faults_in_row >= SERVICE_FAULTS_MAX) {
@@ -75,14 +136,16 @@ void service_again(void)
 		s->component->down = true;
 		log_error("%s: the %s thread faulted %u times in a row and stays down", s->component->name, s->name,
 			  s->faults_in_row);
-		stay_down();
+		stay_down(s);
+	} else {
+		pause_before_restart(s);
 	}
-	pause_before_restart(s);
 	if (s->mend != nullptr)
 		s->mend();
 	__atomic_fetch_add(&s->component->restarts, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->again, false, __ATOMIC_RELEASE);
 	log_error("%s: the %s thread goes on after a fault (%u in a row)", s->component->name, s->name,
 		  s->faults_in_row);
-	s->loop();
+	run(s);
 	thread_exit();
 }

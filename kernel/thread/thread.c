@@ -299,10 +299,12 @@ static void reap(void)
 		} else if (left) {
 			/* It is on its way out of its CPU; the nucleus does not say when it is
 			 * through. */
-			thread_park(clock_monotonic_ns() + retry_ns);
+			if (service_park(clock_monotonic_ns() + retry_ns))
+				return;
 			retry_ns = retry_ns < REAP_RETRY_LAST_NS ? retry_ns * 2 : REAP_RETRY_LAST_NS;
 		} else {
-			thread_park(0);
+			if (service_park(0))
+				return;
 			retry_ns = REAP_RETRY_FIRST_NS;
 		}
 	}

@@ -136,7 +136,8 @@ static void run_timers(void)
 			t->expire(t);
 			FAULT_POINT(timer_expired);
 		} else {
-			thread_park(deadline);
+			if (service_park(deadline))
+				return;
 		}
 	}
 }

@@ -31,6 +31,10 @@ struct component {
 	uint32_t thread_count;
 	uint32_t pausing; /* core: threads that faulted and have yet to go on */
 	bool stopping, failed, down;
+	bool asked; /* atomic: somebody waits for it to begin anew */
+	/* the component thread's */
+	uint32_t failures_in_row;
+	uint64_t last_failure_ns, restart_at_ns; /* 0: no restart is due */
 };
 enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER, STAGE_LATE, STAGE_COUNT };
 
