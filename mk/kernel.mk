@@ -69,7 +69,7 @@ $(eval $(call compile-half,n,$(NUCLEUS_INCLUDES)))
 $(eval $(call compile-half,k,$(KERNEL_INCLUDES)))
 
 # Of system calls the function that is called is the outermost: dispatch has no frame, and costs none.
-$(B)/k/kernel/base/syscall.c.o: LATE_CFLAGS := -foptimize-sibling-calls
+$(B)/k/kernel/process/dispatch.c.o: LATE_CFLAGS := -foptimize-sibling-calls
 
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): KERNEL_CFLAGS += $(LIBFDT_INCLUDES)
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): $(LIBFDT)/.version

@@ -66,7 +66,15 @@ SECTIONS {
 	ASSERT(nucleus_data_end <= GATES_BASE, "the nucleus half overlaps the lowered half")
 
 	. = GATES_BASE;
-	.gates : { KEEP(LOWERED(.gates)) } :text
+	.gates : {
+		KEEP(LOWERED(.gates.start))
+		. = GATE_CALL_RETURN - GATE_BYTES;
+		KEEP(LOWERED(.gates.call))
+		. = GATE_RESUME_RETURN - GATE_BYTES;
+		KEEP(LOWERED(.gates.resume))
+		. = UPCALL_SYSCALL;
+		KEEP(LOWERED(.gates.upcall))
+	} :text
 	ASSERT(SIZEOF(.gates) <= 4096, ".gates is more than its page")
 	. = ELEVATED_BASE;
 	.elevated : {

@@ -2,7 +2,7 @@
 /*
  * Clocks (kernel/base/clock.h). The monotonic clock is computed from the machine's counter and the
  * parameters in the nucleus's time page, which is a seqlock: the nucleus writes it, everyone may
- * read it. The real-time clock is a line over the monotonic one (kernel/vm/vdso.h), a seqlock too; its writers take a
+ * read it. The real-time clock is a line over the monotonic one (kernel/base/vdso.h), a seqlock too; its writers take a
  * spinlock. Reading takes no lock and no nucleus call, in any context.
  */
 #include "core.h"
@@ -11,12 +11,13 @@
 #include <kernel/base/clock.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
-#include <kernel/vm/vdso.h>
+#include <kernel/base/vdso.h>
 #include <nucleus/layout.h>
 
 static const struct time_page *time_page;
 static struct spinlock date_lock = SPINLOCK_INIT(RANK_NONE);
 static struct vdso_data date;
+static void (*publisher)(const struct vdso_clock *c) GUARDED_BY(&date_lock);
 
 void clock_init(const struct boot_info *boot)
 {
@@ -54,7 +55,16 @@ int64_t clock_realtime_ns(void)
 static void publish(const struct vdso_clock *c) REQUIRES(date_lock)
 {
 	vdso_clock_write(&date, c);
-	vdso_publish_clock(c);
+	if (publisher != nullptr)
+		publisher(c);
+}
+
+void clock_set_publisher(void (*write)(const struct vdso_clock *c))
+{
+	spin_lock(&date_lock);
+	publisher = write;
+	publisher(&date.clock);
+	spin_unlock(&date_lock);
 }
 
 /* The line begins anew here and now. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's command line (kernel/base/cmdline.h): words separated by blanks, `name` or `name=value`;
- * double quotes keep blanks in a value. Words before a bare `--` are the kernel's; what follows
- * belongs to init. Read-only after boot: no locks, any context.
+ * What the nucleus told at the start, and of it the kernel's command line (kernel/base/cmdline.h): words separated by
+ * blanks, `name` or `name=value`; double quotes keep blanks in a value. Words before a bare `--` are the kernel's; what
+ * follows belongs to init. Read-only after boot: no locks, any context.
  */
 #include "core.h"
 
@@ -10,6 +10,18 @@
 #include <kernel/base/cmdline.h>
 #include <kernel/base/log.h>
 #include <lib/string.h>
+
+static const struct boot_info *boot;
+
+void boot_info_set(const struct boot_info *info)
+{
+	boot = info;
+}
+
+const struct boot_info *boot_info(void)
+{
+	return boot;
+}
 
 const char *cmdline_text(void)
 {

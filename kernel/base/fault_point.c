@@ -7,7 +7,7 @@
 
 #if STELLUX_DEBUG
 
-#include <kernel/thread/thread.h>
+#include <kernel/base/thread.h>
 #include <lib/string.h>
 
 extern uint8_t nucleus_text_start[]; /* the linker script's */

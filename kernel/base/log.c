@@ -4,17 +4,15 @@
  * they are printed.
  *
  * Printing: until log_set_console() every writer prints what is pending at once through the
- * nucleus's polled console, unless it runs with preemption off; afterwards the log thread prints.
- * One thread prints at a time, in order, since it holds console_lock, which is only ever tried. The
- * nucleus keeps a log of its own and prints that itself; here it is only fetched into the ring.
+ * nucleus's polled console, unless it runs with preemption off; afterwards the log thread (kernel/thread/log_thread.c)
+ * prints. One thread prints at a time, in order, since it holds console_lock, which is only ever tried. The nucleus
+ * keeps a log of its own and prints that itself; here it is only fetched into the ring.
  */
 #include "core.h"
-#include "kernel/thread/service.h"
 #include "log_read.h"
 
 #include <kernel/base/clock.h>
 #include <kernel/base/cmdline.h>
-#include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -40,8 +38,7 @@ static char drain_line[LOG_TEXT_MAX] GUARDED_BY(&drain_lock);
 static size_t drain_length GUARDED_BY(&drain_lock);
 
 struct wait_queue log_readers = WAIT_QUEUE_INIT(log_readers);
-static void show_records(void);
-static struct service log_service = {.name = "log", .component = &component_core, .loop = show_records};
+static void (*wake_printer)(void); /* atomic; nullptr: there is no thread yet */
 
 bool log_get(struct log_cursor *c, struct log_record *out, char *text, size_t size)
 {
@@ -135,7 +132,7 @@ static bool console_pending(void) NO_THREAD_SAFETY
 
 /* Prints until nothing is left. Who loses the try is served by the winner, which looks again after
  * letting go. */
-static void print_pending(void)
+void log_print_pending(void)
 {
 	struct log_record record;
 	char text[LOG_TEXT_MAX];
@@ -149,17 +146,30 @@ static void print_pending(void)
 	}
 }
 
+static void wake_log_thread(void)
+{
+	void (*wake)(void) = __atomic_load_n(&wake_printer, __ATOMIC_ACQUIRE);
+
+	if (wake != nullptr)
+		wake();
+}
+
+void log_set_printer(void (*wake)(void))
+{
+	__atomic_store_n(&wake_printer, wake, __ATOMIC_RELEASE);
+}
+
 static void announce(void)
 {
 	bool free = thread_current()->held_count == 0;
 
 	if (console_write == nullptr && thread_page_current()->preempt_count == 0)
-		print_pending();
+		log_print_pending();
 	/* With a lock held the readers' queue may be out of order: the log thread wakes them. */
 	if (free)
 		wait_wake_all(&log_readers);
 	if (!free || console_write != nullptr)
-		service_wake(&log_service);
+		wake_log_thread();
 }
 
 void log_write(enum log_level level, const char *fmt, ...)
@@ -181,9 +191,9 @@ void log_write(enum log_level level, const char *fmt, ...)
 void log_flush(void)
 {
 	if (console_write == nullptr)
-		print_pending();
+		log_print_pending();
 	else
-		service_wake(&log_service);
+		wake_log_thread();
 }
 
 static void drain_bytes(const char *bytes, size_t n) REQUIRES(&drain_lock)
@@ -234,18 +244,6 @@ void log_settle(void)
 		console_drain();
 }
 
-static void show_records(void)
-{
-	for (;;) {
-		log_drain_nucleus();
-		FAULT_POINT(log_print);
-		print_pending();
-		wait_wake_all(&log_readers);
-		if (service_park(0))
-			return;
-	}
-}
-
 void log_init(void)
 {
 	char value[8];
@@ -258,14 +256,6 @@ void log_init(void)
 		log_console_level = (uint32_t)(value[0] - '0');
 }
 
-void log_start(void)
-{
-	/* What the nucleus said so far comes before what follows. */
-	log_drain_nucleus();
-	if (service_start(&log_service) < 0)
-		log_warn("log: no thread, messages from under spinlocks come late");
-}
-
 void kernel_bug(const char *file, int line, const char *what)
 {
 	char text[160];
@@ -273,7 +263,7 @@ void kernel_bug(const char *file, int line, const char *what)
 
 	put_record(LOG_ERROR, text, (size_t)n);
 	if (console_write == nullptr && thread_page_current()->preempt_count == 0) {
-		print_pending();
+		log_print_pending();
 	} else {
 		nucleus_write(text, (size_t)n);
 		nucleus_write("\r\n", 2);

@@ -22,6 +22,10 @@ struct log_cursor log_newest(void);
 void log_drain_nucleus(void);
 /* "[    0.123456] " for a record; returns the length. */
 int log_format_stamp(char *out, size_t size, uint64_t ns);
+/* Prints what is pending, if nobody else does. */
+void log_print_pending(void);
+/* Whom to wake when there is something that its writer cannot print; any context. Once, at boot. */
+void log_set_printer(void (*wake)(void));
 /* Before containment ends the thread: what was logged so far reaches the console now. */
 void log_flush(void);
 

@@ -9,35 +9,12 @@
  * one that is waking them still holds.
  */
 #include <kernel/base/wait.h>
-#include <kernel/mem/slab.h>
 #include <nucleus/calls.h>
 
 void wait_queue_init(struct wait_queue *q)
 {
 	spin_init(&q->lock, RANK_WAIT);
 	list_init(&q->waiters);
-}
-
-struct shared_wait *shared_wait_create(void)
-{
-	struct shared_wait *w = kmalloc(sizeof(*w));
-
-	if (w == nullptr)
-		return nullptr;
-	w->refs = 1;
-	wait_queue_init(&w->queue);
-	return w;
-}
-
-void shared_wait_get(struct shared_wait *w)
-{
-	__atomic_fetch_add(&w->refs, 1, __ATOMIC_RELAXED);
-}
-
-void shared_wait_put(struct shared_wait *w)
-{
-	if (__atomic_sub_fetch(&w->refs, 1, __ATOMIC_ACQ_REL) == 0)
-		kfree(w);
 }
 
 static void enter(struct waiter *w)

@@ -9,9 +9,9 @@
  */
 #include "internal.h"
 #include <kernel/base/clock.h>
+#include <kernel/base/vdso.h>
 #include <kernel/thread/timer.h>
 #include <kernel/vm/user.h>
-#include <kernel/vm/vdso.h>
 
 struct abi_timex {
 	uint32_t modes, padding;

@@ -5,8 +5,8 @@
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
 #include <kernel/base/node.h>
-#include <kernel/base/text.h>
 #include <kernel/mem/slab.h>
+#include <kernel/mem/text.h>
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 

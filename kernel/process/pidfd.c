@@ -7,7 +7,7 @@
 #include "internal.h"
 #include <abi/fcntl.h>
 #include <abi/poll.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/vfs/file.h>
 #include <kernel/vm/user.h>
 

@@ -10,8 +10,8 @@
  */
 #include "internal.h"
 #include <kernel/base/clock.h>
-#include <kernel/base/text.h>
 #include <kernel/mem/slab.h>
+#include <kernel/mem/text.h>
 #include <kernel/vm/user.h>
 
 enum : uint32_t { TIMERS_MAX = 1024, DELAY_MAX = INT32_MAX };

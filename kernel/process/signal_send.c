@@ -24,7 +24,7 @@
  */
 void signal_wake(struct process *p, struct thread *t)
 {
-	uint32_t *flag = &process_thread_of(t)->signal_flag;
+	uint32_t *flag = &t->signal_flag;
 
 	bool ending = p->group_exit || p->exec_thread != nullptr;
 
@@ -32,13 +32,6 @@ void signal_wake(struct process *p, struct thread *t)
 		return;
 	(void)nucleus_thread_kick(thread_page_of(t)->handle);
 	__atomic_store_n(flag, 1, __ATOMIC_RELEASE);
-}
-
-bool signal_pending_current(void)
-{
-	struct thread *t = thread_current();
-
-	return t->process != nullptr && __atomic_load_n(&process_thread_of(t)->signal_flag, __ATOMIC_ACQUIRE) != 0;
 }
 
 bool process_must_end(struct process *p)
@@ -63,8 +56,8 @@ void signal_recalculate_current(struct process *p)
 
 	if (needed) {
 		signal_wake(p, thread_current());
-	} else if (s->signal_flag != 0) {
-		__atomic_store_n(&s->signal_flag, 0, __ATOMIC_RELEASE);
+	} else if (thread_current()->signal_flag != 0) {
+		__atomic_store_n(&thread_current()->signal_flag, 0, __ATOMIC_RELEASE);
 		(void)nucleus_thread_clear_kick();
 	}
 }

@@ -5,13 +5,15 @@
  *
  * The release has the form that C libraries parse for a minimum version.
  */
+#include "event.h"
 #include "internal.h"
 #include <arch/signal.h>
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
 #include <kernel/base/node.h>
-#include <kernel/base/text.h>
 #include <kernel/mem/page.h>
+#include <kernel/mem/text.h>
+#include <kernel/thread/guard.h>
 #include <kernel/vfs/vfs.h>
 #include <kernel/vm/user.h>
 #include <lib/string.h>
@@ -272,6 +274,9 @@ PROC_FILE(threads_max, .component = &component_process, .name = "sys/kernel/thre
 
 int process_start(void)
 {
+	static const struct fault_hooks hooks = {.landed = process_fault_landed, .leave = process_fault_exit};
+
+	guard_set_hooks(&hooks);
 	adjust_init();
 	futex_init();
 	pid_init();

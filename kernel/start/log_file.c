@@ -4,8 +4,9 @@
  * adds a record) and syslog(2), whose actions are numbered as in its manual page. Lowered; copies
  * to users hold no lock.
  */
-#include "kernel/base/core.h"
 #include "kernel/base/log_read.h"
+#include "kernel/thread/core.h"
+#include "start.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>

@@ -6,13 +6,14 @@
  * value…`; privtop(1) reads them. `-`: not counted now. Interrupts, faults, invalidations and
  * idleness always are.
  */
-#include "kernel/base/core.h"
+#include "kernel/thread/core.h"
+#include "start.h"
 
 #include <abi/errno.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/base/node.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>

@@ -9,7 +9,7 @@
  * before it; a component that fails too often stays down until somebody asks for it (echo restart NAME >
  * /proc/components).
  */
-#include "kernel/base/core.h"
+#include "core.h"
 #include "service.h"
 
 #include <abi/errno.h>
@@ -18,10 +18,10 @@
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/base/node.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/thread/guard.h>
-#include <kernel/vfs/vfs.h>
 #include <lib/string.h>
+#include <lib/types.h>
 #include <nucleus/calls.h>
 #include <nucleus/component.h>
 

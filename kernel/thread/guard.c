@@ -10,19 +10,24 @@
  * begins anew (service.h), another kernel thread ends alone. So does one that does nothing but fault. Data that the
  * section was changing may be half done: that is the component's to repair in its stop and start.
  */
-#include "kernel/base/core.h"
+#include "core.h"
 #include "kernel/base/log_read.h"
 #include "service.h"
 
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/base/wait.h>
-#include <kernel/process/event.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 #include <nucleus/calls.h>
 
 void kernel_fault_landing(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc);
+
+static const struct fault_hooks *hooks; /* before there is a process */
+
+void guard_set_hooks(const struct fault_hooks *h)
+{
+	hooks = h;
+}
 
 long guard_call(struct component *c, long (*fn)(void *arg), void *arg)
 {
@@ -68,10 +73,10 @@ void kernel_fault_landing(uint32_t cause, uint64_t, uint64_t, uint64_t)
 	}
 	component_failed(t->component);
 	if (t->process != nullptr)
-		process_fault_landed();
+		hooks->landed();
 	/* The call area is a small stack, and nothing on the thread's own is needed any more. */
 	if (t->process != nullptr)
-		call_on_stack(thread_page_current()->kernel_stack, process_fault_exit);
+		call_on_stack(thread_page_current()->kernel_stack, hooks->leave);
 	if (t->service != nullptr)
 		call_on_stack(thread_page_current()->kernel_stack, service_again);
 	if (t->exit_step == 0)

@@ -5,7 +5,7 @@
  */
 #include "service.h"
 
-#include "kernel/base/core.h"
+#include "core.h"
 
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>

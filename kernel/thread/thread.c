@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kernel threads (kernel/thread/thread.h): making them, parking, ending and reaping.
+ * Kernel threads (kernel/thread/thread.h): making them, ending and reaping.
  *
  * A thread's page and record stay the nucleus's after thread_exit() until it sets `exited`; the
  * reaper then frees them. Kernel threads are listed at their component, so that it can be stopped.
  * threads_lock guards these lists and the list of the dead.
  */
-#include "kernel/base/core.h"
+#include "core.h"
 #include "service.h"
 #include "stack.h"
 
@@ -19,6 +19,8 @@
 #include <kernel/mem/page.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
+
+DEFINE_COMPONENT(core, .stage = STAGE_CORE);
 
 constexpr uint64_t REAP_RETRY_FIRST_NS = 1'000'000;
 constexpr uint64_t REAP_RETRY_LAST_NS = 64'000'000;
@@ -190,37 +192,6 @@ void thread_exit(void)
 	}
 	(void)nucleus_thread_exit((uint64_t)&t->exited);
 	kernel_bug(__FILE_NAME__, __LINE__, "an ended thread runs");
-}
-
-int thread_park(uint64_t deadline_ns)
-{
-	return (int)nucleus_park(deadline_ns, 0);
-}
-
-int thread_park_interruptible(uint64_t deadline_ns)
-{
-	struct thread *t = thread_current();
-
-	__atomic_store_n(&t->interruptible, true, __ATOMIC_RELAXED);
-	int result = (int)nucleus_park(deadline_ns, PARK_INTERRUPTIBLE);
-	__atomic_store_n(&t->interruptible, false, __ATOMIC_RELAXED);
-	return result;
-}
-
-void thread_unpark(struct thread *t)
-{
-	(void)nucleus_unpark(thread_page_of(t)->handle);
-}
-
-void thread_yield(void)
-{
-	(void)nucleus_yield();
-}
-
-void preempt_yield(void)
-{
-	thread_page_current()->resched = 0;
-	(void)nucleus_yield();
 }
 
 bool thread_should_stop(void)

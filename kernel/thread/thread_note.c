@@ -8,7 +8,7 @@
  * if not makes the struct thread anew. What only the page knew is lost: locks held, queues waited in, guards. So the
  * thread ends, and its page and stack stay allocated: others may have pointers into them.
  */
-#include "kernel/base/core.h"
+#include "core.h"
 
 #include <kernel/base/log.h>
 #include <kernel/mem/page.h>

@@ -8,7 +8,7 @@
  * The thread is a service: after a fault it begins anew. A callback that faulted is called again, since it may not have
  * armed its timer anew, but not for ever.
  */
-#include "kernel/base/core.h"
+#include "core.h"
 #include "service.h"
 
 #include <kernel/base/clock.h>

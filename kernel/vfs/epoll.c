@@ -14,6 +14,7 @@
  */
 #include "internal.h"
 #include "poll.h"
+#include <kernel/mem/shared_wait.h>
 #include <kernel/vfs/io_vector.h>
 
 #include <kernel/base/clock.h>

@@ -13,7 +13,7 @@
 #include "internal.h"
 
 #include <kernel/base/node.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 
 struct file_lock_list {
 	struct list locks;

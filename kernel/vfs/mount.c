@@ -11,7 +11,7 @@
 #include "mount_table.h"
 #include "super.h"
 
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/thread/guard.h>
 
 struct mutex mount_change = MUTEX_INIT(mount_change, RANK_MOUNT);

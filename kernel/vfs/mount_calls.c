@@ -4,7 +4,7 @@
 #include "mount.h"
 
 #include <kernel/base/syscall.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 

@@ -8,7 +8,7 @@
 #include "pipe_ring.h"
 
 #include <kernel/base/node.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/process/process.h>
 
 enum : uint32_t { SLOTS_SMALL = 2 };

@@ -12,10 +12,10 @@
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/base/random.h>
+#include <kernel/base/vdso.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/guard.h>
 #include <kernel/vm/page_table_walk.h>
-#include <kernel/vm/vdso.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

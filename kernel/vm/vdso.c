@@ -6,8 +6,9 @@
  */
 #include "vm_internal.h"
 
+#include <kernel/base/clock.h>
 #include <kernel/base/random.h>
-#include <kernel/vm/vdso.h>
+#include <kernel/base/vdso.h>
 #include <lib/string.h>
 
 static const unsigned char image[] = {
@@ -21,7 +22,11 @@ static uint64_t image_pfns[IMAGE_PAGES];
 static const struct vm_special data_special = {.label = "[vvar]", .pages = VDSO_DATA_PAGES, .pfns = data_pfns};
 static const struct vm_special image_special = {.label = "[vdso]", .pages = IMAGE_PAGES, .pfns = image_pfns};
 static struct vdso_data *data;
-static struct vdso_clock clock_now;
+
+static void publish_clock(const struct vdso_clock *c)
+{
+	vdso_clock_write(data, c);
+}
 
 int vdso_init(uint64_t time_page_pfn)
 {
@@ -41,15 +46,8 @@ int vdso_init(uint64_t time_page_pfn)
 		       MIN(sizeof(image) - i * PAGE_SIZE, (size_t)PAGE_SIZE));
 	}
 	data = page_address(page);
-	vdso_publish_clock(&clock_now);
+	clock_set_publisher(publish_clock);
 	return 0;
-}
-
-void vdso_publish_clock(const struct vdso_clock *c)
-{
-	clock_now = *c;
-	if (data)
-		vdso_clock_write(data, c);
 }
 
 int vm_map_vdso(struct vm_space *s, uint64_t *vdso_base)

@@ -214,4 +214,7 @@ static inline struct vm_space *vm_current(void)
 	return p ? p->space : nullptr;
 }
 
+/* Prepares the pages that vm_map_vdso maps; after page_init. -ENOMEM. */
+[[nodiscard]] int vdso_init(uint64_t time_page_pfn);
+
 #endif

@@ -30,7 +30,7 @@ print("1..%d" % (2 * len(ARCHES)))
 for index, arch in enumerate(ARCHES):
     numbers = set(names(f"arch/{arch}/include/arch/syscall_numbers.h", "include/kernel/base/syscall_numbers.h",
                         pattern=r"\bNR_([a-z_]\w*) ="))
-    absent = names("base/absent.c", f"arch/{arch}/include/arch/absent_calls.h", pattern=r"ABSENT\((\w+), ")
+    absent = names("process/absent.c", f"arch/{arch}/include/arch/absent_calls.h", pattern=r"ABSENT\((\w+), ")
     absent = [n for n in absent if n != "name_"]
     answered = calls(arch)
     unanswered = sorted(numbers - set(absent) - set(answered))

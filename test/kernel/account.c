@@ -5,7 +5,7 @@
 #include "bare.h"
 
 #include <abi/errno.h>
-#include <kernel/base/kmap.h>
+#include <kernel/mem/kmap.h>
 #include <lib/string.h>
 
 constexpr uint64_t TIMES = 50;

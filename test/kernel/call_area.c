@@ -6,7 +6,7 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/base/kmap.h>
+#include <kernel/mem/kmap.h>
 #include <kernel/vm/page_table_walk.h>
 #include <lib/string.h>
 

@@ -4,7 +4,7 @@
 #include "ktest.h"
 
 #include <abi/errno.h>
-#include <kernel/base/kmap.h>
+#include <kernel/mem/kmap.h>
 
 constexpr unsigned BLOCKS_MAX = 2048;
 

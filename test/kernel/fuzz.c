@@ -14,8 +14,8 @@
 
 #include <abi/errno.h>
 #include <kernel/base/cmdline.h>
-#include <kernel/base/kmap.h>
 #include <kernel/base/log.h>
+#include <kernel/mem/kmap.h>
 #include <kernel/mem/page.h>
 #include <lib/string.h>
 #include <lib/types.h>

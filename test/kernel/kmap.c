@@ -5,7 +5,7 @@
 #include "bare.h"
 
 #include <abi/errno.h>
-#include <kernel/base/kmap.h>
+#include <kernel/mem/kmap.h>
 
 constexpr uint32_t READ_WRITE = MAP_PROT_READ | MAP_PROT_WRITE;
 

@@ -9,7 +9,7 @@
 #include "bare.h"
 
 #include <abi/errno.h>
-#include <kernel/base/kmap.h>
+#include <kernel/mem/kmap.h>
 #include <kernel/thread/guard.h>
 
 DECLARE_COMPONENT(core);

@@ -2,6 +2,8 @@
 /* The kernel's own threads begin anew after a fault, and what waited for them is not lost. */
 #include "ktest.h"
 
+#include "../../kernel/thread/core.h"
+
 #include <kernel/base/fault_point.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
@@ -10,8 +12,6 @@
 #include <kernel/thread/guard.h>
 #include <kernel/thread/timer.h>
 #include <lib/string.h>
-
-DECLARE_COMPONENT(core);
 
 enum { TIMERS = 4 };
 static struct timer timers[TIMERS];

@@ -8,7 +8,7 @@
 #include "bare.h"
 
 #include <abi/errno.h>
-#include <kernel/base/kmap.h>
+#include <kernel/mem/kmap.h>
 
 constexpr uint32_t READ_WRITE = MAP_PROT_READ | MAP_PROT_WRITE;
 constexpr uint64_t RANGE_VA = 0xa00000;

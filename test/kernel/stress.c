@@ -6,7 +6,7 @@
 #include "bare.h"
 
 #include <abi/errno.h>
-#include <kernel/base/kmap.h>
+#include <kernel/mem/kmap.h>
 
 enum { WORKERS = 12, ROUNDS = 40, MAPPERS = 4, MAP_ROUNDS = 20, PROCESSES = 4 };
 static struct thread *workers[WORKERS];

@@ -11,7 +11,7 @@
 #include <abi/fcntl.h>
 #include <abi/poll.h>
 #include <kernel/base/lock.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gates page: the SVC instructions by which lowered code turns to the nucleus, and the places where the nucleus enters lowered code. The
+ * The gates page, from UPCALL_SYSCALL on: the places where the nucleus enters lowered code for a process, and the gate that ends a system call. The
  * nucleus tells the gates apart by the return address, so each stands at its fixed place (arch/layout.h); .org makes
  * the assembler refuse code that grew past it. No landing pads: nothing comes here by an indirect branch.
  */
 #include <abi/errno_limits.h>
 #include <arch/layout.h>
 
-#define AT(address) .org (address) - GATES_BASE, 0
+#define AT(address) .org (address) - UPCALL_SYSCALL, 0
 
 /* Where the nucleus enters, nothing is above, which debuggers should know. */
 .macro outermost
@@ -16,34 +16,7 @@
 .endm
 
 	.cfi_sections .debug_frame
-	.section .gates, "ax", @progbits
-
-	AT(GATE_START)
-gate_start:
-	outermost
-	bl kernel_main
-	udf #0
-	.cfi_endproc
-
-	/* long nucleus_call_gate: number in w8, arguments as in arch/nucleus_call.h */
-	AT(GATE_CALL_RETURN - 4)
-	.globl nucleus_call_gate
-	.type nucleus_call_gate, @function
-nucleus_call_gate:
-	.cfi_startproc
-	svc #0
-	ret
-	.cfi_endproc
-
-	/* [[noreturn]] void gate_resume(void) */
-	AT(GATE_RESUME_RETURN - 4)
-	.globl gate_resume
-	.type gate_resume, @function
-gate_resume:
-	.cfi_startproc
-	svc #0
-	udf #0
-	.cfi_endproc
+	.section .gates.upcall, "ax", @progbits
 
 	/*
 	 * The process's registers are untouched: arguments in x0 to x5, the number in x8. The seventh of syscall_dispatch is the number. The exit

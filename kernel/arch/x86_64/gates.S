@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gates page: the SYSCALL instructions by which lowered code turns to the nucleus, and the places where the nucleus enters lowered code. The
+ * The gates page, from UPCALL_SYSCALL on: the places where the nucleus enters lowered code for a process, and the gate that ends a system call. The
  * nucleus tells the gates apart by the return address, so each stands at its fixed place (arch/layout.h); .org makes
  * the assembler refuse code that grew past it.
  */
 #include <abi/errno_limits.h>
 #include <arch/layout.h>
 
-#define AT(address) .org (address) - GATES_BASE, 0xcc
+#define AT(address) .org (address) - UPCALL_SYSCALL, 0xcc
 
 /* Where the nucleus enters, nothing is above, which debuggers should know. */
 .macro outermost
@@ -16,35 +16,7 @@
 .endm
 
 	.cfi_sections .debug_frame
-	.section .gates, "ax", @progbits
-
-	AT(GATE_START)
-gate_start:
-	outermost
-	xorl %ebp, %ebp
-	call kernel_main
-	ud2
-	.cfi_endproc
-
-	/* long nucleus_call_gate: number in %eax, arguments as in arch/nucleus_call.h */
-	AT(GATE_CALL_RETURN - 2)
-	.globl nucleus_call_gate
-	.type nucleus_call_gate, @function
-nucleus_call_gate:
-	.cfi_startproc
-	syscall
-	ret
-	.cfi_endproc
-
-	/* [[noreturn]] void gate_resume(void) */
-	AT(GATE_RESUME_RETURN - 2)
-	.globl gate_resume
-	.type gate_resume, @function
-gate_resume:
-	.cfi_startproc
-	syscall
-	ud2
-	.cfi_endproc
+	.section .gates.upcall, "ax", @progbits
 
 	/*
 	 * The process's registers are untouched: number in %rax, the fourth argument in %r10. The seventh of syscall_dispatch is the number. The
@@ -60,7 +32,7 @@ upcall_syscall:
 	call syscall_dispatch
 	cmpq $-ERRNO_LAST, %rax
 	jae 1f
-	.org (GATE_EXIT_RETURN - 2) - GATES_BASE, 0x90
+	.org (GATE_EXIT_RETURN - 2) - UPCALL_SYSCALL, 0x90
 	.globl gate_exit
 gate_exit:
 	syscall

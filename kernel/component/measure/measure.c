@@ -10,8 +10,8 @@
 #include <arch/marker.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/node.h>
-#include <kernel/base/text.h>
 #include <kernel/base/wait.h>
+#include <kernel/mem/text.h>
 #include <kernel/thread/component.h>
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>

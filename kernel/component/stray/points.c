@@ -10,7 +10,7 @@
 #include <abi/errno.h>
 #include <kernel/base/fault_point.h>
 #include <kernel/base/node.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/thread/component.h>
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>

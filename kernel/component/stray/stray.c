@@ -17,8 +17,8 @@
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/base/node.h>
-#include <kernel/base/text.h>
 #include <kernel/base/wait.h>
+#include <kernel/mem/text.h>
 #include <kernel/thread/component.h>
 #include <kernel/thread/guard.h>
 #include <kernel/vfs/vfs.h>

@@ -8,8 +8,8 @@
 #include "serial.h"
 
 #include <kernel/base/init.h>
-#include <kernel/base/kmap.h>
 #include <kernel/base/log.h>
+#include <kernel/mem/kmap.h>
 #include <nucleus/calls.h>
 #include <nucleus/layout.h>
 

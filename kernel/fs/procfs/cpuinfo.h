@@ -3,7 +3,7 @@
 #ifndef KERNEL_FS_PROCFS_CPUINFO_H
 #define KERNEL_FS_PROCFS_CPUINFO_H
 
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <stdint.h>
 
 void cpuinfo_show(struct text_buffer *b, uint32_t cpu); /* kernel/arch/ARCH/cpuinfo.c */

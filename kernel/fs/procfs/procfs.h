@@ -9,7 +9,7 @@
 #define KERNEL_FS_PROCFS_H
 
 #include <kernel/base/node.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/process/process.h>
 #include <kernel/thread/component.h>
 #include <kernel/vfs/vfs.h>

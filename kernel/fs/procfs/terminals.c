@@ -6,7 +6,7 @@
  */
 #include "procfs.h"
 
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/process/process.h>
 #include <kernel/tty/tty.h>
 #include <kernel/vfs/vfs.h>

@@ -8,8 +8,8 @@
 #include "../../vfs/page_cache.h"
 
 #include <abi/errno.h>
-#include <kernel/base/text.h>
 #include <kernel/mem/slab.h>
+#include <kernel/mem/text.h>
 #include <kernel/process/process.h>
 #include <kernel/thread/component.h>
 #include <lib/string.h>

@@ -22,4 +22,9 @@ void clock_zone(int32_t *minutes_west, int32_t *dst_time);
 
 struct timer; /* kernel/thread/timer.h: callbacks run in the timer thread */
 
+/* The page that processes read the date from: write is called at once and at each change, one caller at a time, with a
+ * spinlock held. Once, at boot. */
+struct vdso_clock;
+void clock_set_publisher(void (*write)(const struct vdso_clock *c));
+
 #endif

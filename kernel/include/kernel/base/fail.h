@@ -3,7 +3,7 @@
 #ifndef KERNEL_FAIL_H
 #define KERNEL_FAIL_H
 
-#include <kernel/thread/thread.h>
+#include <kernel/base/thread.h>
 
 /* Counts a request for memory; true: it is the one that must fail. */
 bool fail_this_one(void);

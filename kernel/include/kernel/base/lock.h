@@ -12,7 +12,7 @@
 #define KERNEL_LOCK_H
 
 #include <abi/errno.h>
-#include <kernel/thread/thread.h>
+#include <kernel/base/thread.h>
 #include <lib/annotate.h>
 #include <lib/list.h>
 #include <nucleus/privilege.h>

@@ -11,7 +11,7 @@ bool random_seeded(void);
 [[nodiscard]] int random_wait_seeded(void);
 void random_bytes(void *out, size_t n);	     /* never waits */
 void random_mix(const void *data, size_t n); /* adds input */
-/* Starts a thread that gathers timing jitter, after which the generator counts as seeded. -ENOMEM. */
-[[nodiscard]] int random_gather(void);
+/* Enough input was mixed in: it says where from. */
+void random_set_seeded(const char *from);
 
 #endif

@@ -27,6 +27,15 @@ struct syscall_entry {
 /* Counts a refused flag or option for /proc/syscalls and returns -EINVAL. */
 long syscall_refuse_flags(uint32_t number, uint64_t flags);
 
+/* The refusals counted so far, for /proc/syscalls: slots, of which those that count 0 are empty; false past the last.
+ * And how many found no slot. */
+struct syscall_refusal {
+	uint32_t number, count;
+	uint64_t flags;
+};
+bool syscall_refusal_at(unsigned index, struct syscall_refusal *out);
+uint32_t syscall_refusals_lost(void);
+
 /* For a call whose result is a number of the process's own choosing (a timer slack, a group's id): what looks like one
  * of the kernel's codes reaches the process all the same. The call returns it at once. */
 long syscall_value(long value);

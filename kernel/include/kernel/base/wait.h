@@ -29,14 +29,6 @@ struct waiter {
 	 * somebody was waiting there. nullptr: unpark. */
 	bool (*wake)(struct waiter *w);
 };
-/* A queue that outlives the object whose events it announces: for what watches with a callback and may go later. */
-struct shared_wait {
-	uint32_t refs; /* atomic */
-	struct wait_queue queue;
-};
-struct shared_wait *shared_wait_create(void); /* one reference; nullptr: out of memory */
-void shared_wait_get(struct shared_wait *w);
-void shared_wait_put(struct shared_wait *w);
 #define WAIT_QUEUE_INIT(name) {.lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters)}
 void wait_queue_init(struct wait_queue *q);
 void wait_add(struct wait_queue *q, struct waiter *w); /* w->thread = current */
@@ -51,9 +43,11 @@ void waits_release_beyond(uint32_t count);
 void wait_wake_all(struct wait_queue *q);
 void wait_wake_one(struct wait_queue *q);
 
-/* Whether the current thread has a signal (or kill) to handle; defined with signals. Kernel
- * threads: false. */
-bool signal_pending_current(void);
+/* Whether the current thread has a signal (or its end) to handle. Kernel threads: false. */
+static inline bool signal_pending_current(void)
+{
+	return __atomic_load_n(&thread_current()->signal_flag, __ATOMIC_ACQUIRE) != 0;
+}
 
 #define WAIT_EVENT_(q, cond, deadline_ns, interruptible)                                                               \
 	({                                                                                                             \

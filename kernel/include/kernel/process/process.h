@@ -12,7 +12,8 @@
 #define KERNEL_PROCESS_H
 
 #include <kernel/base/lock.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/shared_wait.h>
+#include <kernel/mem/text.h>
 #include <kernel/process/signal.h>
 #include <kernel/thread/thread.h>
 #include <kernel/thread/timer.h>
@@ -79,7 +80,6 @@ struct restart_block {
 
 /* The process's part of a thread, in thread->process_state. */
 struct process_thread {
-	uint32_t signal_flag;	    /* atomic: signal or end to handle; see kernel/process/signal.h */
 	bool stop_ordered, stopped; /* group stop: to come; in it */
 	bool mask_saved;	    /* saved_mask is to be restored */
 	bool exiting;

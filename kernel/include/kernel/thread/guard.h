@@ -65,4 +65,12 @@ static inline void guard_pop(const struct guard *g)
 /* guard_run(c, fn(arg)), as a function. */
 long guard_call(struct component *c, long (*fn)(void *arg), void *arg);
 
+/* What becomes of a process's thread after a contained fault outside any guard: `landed` comes first, while the stack
+ * is as the fault left it, then `leave`, on an empty stack. Who makes processes says it before the first. */
+struct fault_hooks {
+	void (*landed)(void);
+	void (*leave)(void); /* does not return */
+};
+void guard_set_hooks(const struct fault_hooks *h);
+
 #endif

@@ -1,74 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Kernel threads as the lowered kernel sees them. A struct thread lives in its thread page
- * (nucleus/thread_page.h), so `thread_current()` is one load. The nucleus schedules; this side
- * names, owns and ends threads. Page: struct thread_page; struct thread is its `lowered` part.
- */
+/* Threads made and ended. The nucleus schedules; this side names, owns and ends them. Their record, and how they wait:
+ * kernel/base/thread.h. */
 #ifndef KERNEL_THREAD_H
 #define KERNEL_THREAD_H
 
-#include <arch/current.h>
-#include <lib/list.h>
-#include <nucleus/privilege.h>
-#include <nucleus/thread_page.h>
-#include <stdint.h>
+#include <kernel/base/thread.h>
 
-struct process;
-struct guard;
-struct component;
-struct service;
-
-#define HELD_LOCKS_MAX 16
-
-/* At both ends of a struct thread: what overwrites it is noticed (kernel/thread/thread_note.c). */
-constexpr uint64_t THREAD_SEAL = 0x7468726561642070;
-
-struct thread {
-	uint64_t seal;
-	struct process *process;     /* nullptr for kernel threads */
-	struct component *component; /* home component: carries the right to elevate, pays for allocations */
-	struct guard *guards;	     /* innermost first */
-	bool storm;		     /* nothing but faults: it ends */
-	bool fail_paused;
-	bool value_result; /* its system call ends with a number that only looks like a code: syscall_value() */
-	bool stack_freed;  /* the reaper's */
-	bool rebuilt; /* its page was overwritten: what was known of locks, waits and its process's state is lost */
-	uint32_t fail_nth;  /* which request for memory fails: kernel/base/fail.h */
-	bool interruptible; /* parked so that a signal wakes it; atomic */
-	uint32_t tid;
-	uint32_t reliefs_seen; /* page_relieve_nucleus: of all that gave memory back */
-	uint32_t held_count;   /* locks held; those beyond HELD_LOCKS_MAX are counted only */
-	char name[16];
-	void *stack;		  /* kernel stack, lowest address */
-	struct list process_link; /* in process->threads */
-	void (*entry)(void *arg); /* kernel threads */
-	void *arg;
-	struct service *service;    /* of a thread that a fault does not end (core/service.h) */
-	uint32_t exited;	    /* set to 1 by the nucleus when the thread can never run again */
-	uint32_t exit_step;	    /* of thread_exit: what was begun is not begun again after a fault */
-	struct list component_link; /* kernel threads: in component->threads */
-	struct list waits;	    /* of struct waiter: the wait queues it is in, newest first */
-	uint32_t wait_count;
-	uint64_t held[HELD_LOCKS_MAX]; /* oldest first: address of the lock | enum lock_kind */
-	/* Process-related state (signals, futex, exit) belongs to kernel/process/process.h, which places it
-	 * here. */
-	unsigned char process_state[640] __attribute__((aligned(16)));
-	uint64_t last_seal;
-};
-static_assert(sizeof(struct thread) <= THREAD_PAGE_LOWERED);
-
-static inline struct thread_page *thread_page_of(struct thread *t)
-{
-	return container_of((unsigned char(*)[THREAD_PAGE_LOWERED])t, struct thread_page, lowered);
-}
-static inline struct thread *thread_current(void)
-{
-	return (struct thread *)thread_page_current()->lowered;
-}
-static inline uint64_t *call_area(void)
-{
-	return thread_page_current()->call;
-}
+/* Notes elsewhere who t is, for the case that its page is overwritten: after every change of its component, service,
+ * process or tid. Any context. */
+void thread_note(struct thread *t);
+/* The node of a list whose own pointers were lost is part of it again, or of none, as it was before. The list's lock is
+ * held. */
+void thread_relink(struct list *head, struct list *node);
 
 /* Notes elsewhere who t is, for the case that its page is overwritten: after every change of its component, service,
  * process or tid. Any context. */
@@ -92,31 +35,8 @@ void thread_stacks_drop(void) NOT_ELEVATED;
 /* The page and stack are freed once the nucleus has let go of it. Does not return. */
 [[noreturn]] void thread_exit(void);
 
-/* Sleep until unparked; the permit is sticky. deadline_ns on the monotonic clock, 0 = never.
- * 0, -ETIMEDOUT, or (interruptible) -EINTR. Spurious returns happen: always re-check the condition.
- * May sleep; no spinlock held. */
-int thread_park(uint64_t deadline_ns) NOT_ELEVATED;
-int thread_park_interruptible(uint64_t deadline_ns) NOT_ELEVATED;
-/* Any context, also with a spinlock held. The thread must not be freed meanwhile. */
-void thread_unpark(struct thread *t) NOT_ELEVATED;
-void thread_yield(void) NOT_ELEVATED;
 /* Kernel threads ask between two pieces of work whether their component is being stopped, and if so
  * return from entry. They are unparked when that begins. */
 bool thread_should_stop(void);
-
-/* Short sections without preemption (spinlocks use them). */
-static inline void preempt_disable(void)
-{
-	thread_page_current()->preempt_count++;
-	__asm__ volatile("" ::: "memory");
-}
-void preempt_yield(void) NOT_ELEVATED;
-static inline void preempt_enable(void)
-{
-	__asm__ volatile("" ::: "memory");
-	struct thread_page *p = thread_page_current();
-	if (--p->preempt_count == 0 && __builtin_expect(p->resched, 0))
-		preempt_yield();
-}
 
 #endif

@@ -25,6 +25,7 @@ struct path {
 };
 
 /* Called by poll for each queue that wakes this file; defined with poll(2). */
+struct shared_wait;
 struct poll_table;
 void poll_watch(struct poll_table *table, struct wait_queue *q); /* table may be nullptr */
 /* The same for a queue that is not the file's own and may go before it: who watches on keeps it. */

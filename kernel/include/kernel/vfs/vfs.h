@@ -18,7 +18,7 @@ struct page_cache;
 struct page_cache_ops;
 struct pipe;
 struct file_lock_list;
-struct text_buffer; /* kernel/base/text.h */
+struct text_buffer; /* kernel/mem/text.h */
 
 /* --- device numbers, in the encoding of the user ABI --- */
 static inline uint64_t make_dev(uint32_t major, uint32_t minor)

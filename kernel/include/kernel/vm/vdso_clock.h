@@ -9,7 +9,7 @@
 #define KERNEL_VDSO_CLOCK_H
 
 #include <arch/counter.h>
-#include <kernel/vm/vdso.h>
+#include <kernel/base/vdso.h>
 
 struct timespec {
 	int64_t seconds, nanoseconds;

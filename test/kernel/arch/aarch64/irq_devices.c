@@ -7,7 +7,7 @@
 
 #include "irq_devices.h"
 #include <abi/errno.h>
-#include <kernel/base/kmap.h>
+#include <kernel/mem/kmap.h>
 #include <kernel/mem/page.h>
 #include <lib/devicetree.h>
 #include <lib/types.h>

@@ -5,7 +5,7 @@
 #include "irq_devices.h"
 #include <abi/errno.h>
 #include <arch/portio.h>
-#include <kernel/base/kmap.h>
+#include <kernel/mem/kmap.h>
 
 /* 8254: control word, channel 0; divisor for 1 kHz of 1.193182 MHz. */
 enum : uint16_t { PIT_CHANNEL_0 = 0x40, PIT_CONTROL = 0x43 };

@@ -31,6 +31,7 @@
 
 /* Fixed places in the gates page. *_RETURN is the return address that SVC writes there. */
 #define GATE_START	   (GATES_BASE + 0x000) /* first lowered thread */
+#define GATE_BYTES	   4			/* the instruction before a gate's return address */
 #define GATE_CALL_RETURN   (GATES_BASE + 0x040) /* nucleus call */
 #define GATE_RESUME_RETURN (GATES_BASE + 0x080) /* go on in the process with its record as it is */
 #define UPCALL_SYSCALL	   (GATES_BASE + 0x100)

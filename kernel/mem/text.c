@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Growing text buffers (kernel/base/text.h), for files whose content is made when they are read.
+ * Growing text buffers (kernel/mem/text.h), for files whose content is made when they are read.
  * Lowered; allocates, so it may sleep; the caller serialises.
  */
-#include <kernel/base/text.h>
 #include <kernel/mem/slab.h>
+#include <kernel/mem/text.h>
 #include <lib/string.h>
 #include <lib/types.h>
 #include <stdarg.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses of the kernel mapping range (kernel/base/kmap.h). Thread stacks use fixed slots in the lower
+ * Addresses of the kernel mapping range (kernel/mem/kmap.h). Thread stacks use fixed slots in the lower
  * half (stack.c); the upper half, up to the page array, is handed out once and for all, with one
  * unmapped page behind each run to catch overruns.
  */
-#include <kernel/base/kmap.h>
+#include <kernel/mem/kmap.h>
 #include <kernel/mem/page.h>
 #include <nucleus/layout.h>
 

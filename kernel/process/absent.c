@@ -13,7 +13,7 @@
 
 #include <arch/absent_calls.h>
 #include <kernel/base/syscall.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 
 #define ABSENT(name_, why_) {NR_##name_, #name_, why_}
 

@@ -65,9 +65,4 @@ static inline void vdso_clock_write(struct vdso_data *d, const struct vdso_clock
 	__atomic_store_n(&d->seq, d->seq + 1, __ATOMIC_RELEASE);
 }
 
-/* Prepares the pages that vm_map_vdso maps; after page_init. -ENOMEM. */
-[[nodiscard]] int vdso_init(uint64_t time_page_pfn);
-/* For kernel/base/clock.c, one caller at a time; may come before vdso_init, which asks for the clock again. */
-void vdso_publish_clock(const struct vdso_clock *c);
-
 #endif

@@ -2,23 +2,23 @@
 /*
  * System-call dispatch (kernel/base/syscall.h): the entries that SYSCALL() scattered over the kernel
  * become an array by number. gates.S calls syscall_dispatch for each UPCALL_SYSCALL. Numbers
- * without an entry are counted, so are the flags that a call refused; /proc/syscalls shows both, and
- * why a call of the ABI is not there (absent.c). On the way back gates.S calls syscall_own_code for the few results
- * that are the kernel's own. No locks: counters are atomic.
+ * without an entry are counted, so are the flags that a call refused (kernel/base/refused.c); /proc/syscalls shows
+ * both, and why a call of the ABI is not there (absent.c). On the way back gates.S calls syscall_own_code for the few
+ * results that are the kernel's own. No locks: counters are atomic.
  */
+#include "dispatch.h"
 #include "absent.h"
-#include "core.h"
+#include "kernel/thread/core.h"
 
 #include <abi/errno_limits.h>
 #include <kernel/base/log.h>
 #include <kernel/base/node.h>
 #include <kernel/base/syscall.h>
-#include <kernel/base/text.h>
+#include <kernel/mem/text.h>
 #include <kernel/process/user_context.h>
 #include <nucleus/calls.h>
 
 constexpr uint32_t NUMBERS_MAX = 512;
-constexpr unsigned REFUSED_MAX = 64;
 
 /* Six arguments are the call's; the number follows for those that serve several. */
 typedef long (*syscall_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
@@ -28,14 +28,6 @@ extern const struct syscall_entry __syscalls_start[], __syscalls_end[];
 static syscall_function table[NUMBERS_MAX];
 static uint32_t unknown[NUMBERS_MAX];
 static uint32_t unknown_beyond;
-
-/* A number and flags that were refused; key = number + 1 while the slot is taken. */
-static struct refusal {
-	uint32_t key;
-	uint32_t count;
-	uint64_t flags;
-} refusals[REFUSED_MAX];
-static uint32_t refusals_lost;
 
 long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t number);
 
@@ -53,29 +45,6 @@ long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64
 	return no_such_call(a0, a1, a2, a3, a4, a5, number);
 }
 
-static bool claim(struct refusal *r, uint32_t key, uint64_t flags)
-{
-	uint32_t empty = 0;
-
-	if (__atomic_compare_exchange_n(&r->key, &empty, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-		__atomic_store_n(&r->flags, flags, __ATOMIC_RELEASE);
-		return true;
-	}
-	return empty == key && __atomic_load_n(&r->flags, __ATOMIC_ACQUIRE) == flags;
-}
-
-long syscall_refuse_flags(uint32_t number, uint64_t flags)
-{
-	for (unsigned i = 0; i < REFUSED_MAX; i++) {
-		if (claim(&refusals[i], number + 1, flags)) {
-			__atomic_fetch_add(&refusals[i].count, 1, __ATOMIC_RELAXED);
-			return -EINVAL;
-		}
-	}
-	__atomic_fetch_add(&refusals_lost, 1, __ATOMIC_RELAXED);
-	return -EINVAL;
-}
-
 static const char *name_of(uint32_t number)
 {
 	for (const struct syscall_entry *e = __syscalls_start; e < __syscalls_end; e++) {
@@ -83,12 +52,6 @@ static const char *name_of(uint32_t number)
 			return e->name;
 	}
 	return "?";
-}
-
-long syscall_value(long value)
-{
-	thread_current()->value_result = value <= -ERRNO_OWN && value >= -ERRNO_LAST;
-	return value;
 }
 
 /*
@@ -122,6 +85,8 @@ long syscall_own_code(long result)
 
 static int show_syscalls(struct text_buffer *b, void *)
 {
+	struct syscall_refusal r;
+
 	text_printf(b, "# known %lu\n", (unsigned long)(__syscalls_end - __syscalls_start));
 	for (uint32_t i = 0; i < NUMBERS_MAX; i++) {
 		if (unknown[i] > 0)
@@ -129,15 +94,13 @@ static int show_syscalls(struct text_buffer *b, void *)
 	}
 	if (unknown_beyond > 0)
 		text_printf(b, "unknown %u+ count %u\n", NUMBERS_MAX, unknown_beyond);
-	for (unsigned i = 0; i < REFUSED_MAX; i++) {
-		const struct refusal *r = &refusals[i];
-
-		if (r->count > 0)
-			text_printf(b, "refused %u %s flags %#lx count %u\n", r->key - 1, name_of(r->key - 1), r->flags,
-				    r->count);
+	for (unsigned i = 0; syscall_refusal_at(i, &r); i++) {
+		if (r.count > 0)
+			text_printf(b, "refused %u %s flags %#lx count %u\n", r.number, name_of(r.number), r.flags,
+				    r.count);
 	}
-	if (refusals_lost > 0)
-		text_printf(b, "refused others count %u\n", refusals_lost);
+	if (syscall_refusals_lost() > 0)
+		text_printf(b, "refused others count %u\n", syscall_refusals_lost());
 	absent_show(b);
 	return 0;
 }

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this floor share. */
+#ifndef START_START_H
+#define START_START_H
+
+int log_file_init(void); /* needs devfs */
+void privilege_init(void);
+
+#endif
