@@ -12,7 +12,8 @@
 #include <kernel/base/clock.h>
 #include <kernel/base/fail.h>
 #include <kernel/base/log.h>
-#include <kernel/process/process.h>
+#include <kernel/base/subject.h>
+#include <kernel/mem/page.h>
 #include <kernel/thread/component.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -181,6 +182,13 @@ void page_cpu_drain(void)
 	page_cpu_unclaim(c);
 }
 
+static bool (*killer)(void); /* atomic */
+
+void page_set_killer(bool (*kill)(void))
+{
+	__atomic_store_n(&killer, kill, __ATOMIC_RELEASE);
+}
+
 /* Memory is short: frames from somewhere, or the killer. False: the caller must do without. */
 static bool out_of_memory(enum page_kind kind, unsigned order, unsigned attempt)
 {
@@ -192,7 +200,9 @@ static bool out_of_memory(enum page_kind kind, unsigned order, unsigned attempt)
 	if (order > ORDER_WORTH_KILLING || attempt >= OOM_TRIES || signal_fatal_current())
 		return false;
 	/* Whether it found somebody or could not look just now: memory may come meanwhile. */
-	(void)oom_kill();
+	bool (*kill)(void) = __atomic_load_n(&killer, __ATOMIC_ACQUIRE);
+	if (kill != nullptr)
+		(void)kill();
 	thread_park(clock_monotonic_ns() + OOM_WAIT_NS);
 	return true;
 }

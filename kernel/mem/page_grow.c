@@ -10,8 +10,8 @@
  */
 #include <arch/page_ops.h>
 #include <kernel/base/log.h>
+#include <kernel/base/subject.h>
 #include <kernel/mem/page.h>
-#include <kernel/process/signal.h>
 #include <lib/string.h>
 #include <lib/types.h>
 #include <nucleus/calls.h>
@@ -35,6 +35,7 @@ static_assert(ARRAY_PAGES == 1 << ARRAY_ORDER);
 static struct mutex grow_lock = MUTEX_INIT(grow_lock, RANK_NONE);
 static uint64_t *array_present GUARDED_BY(&grow_lock); /* bit per block: the page array has memory there */
 uint64_t page_frame_limit;
+uint64_t page_cache_count;
 static struct list shrinkers = LIST_INIT(shrinkers);
 
 static bool array_is_present(uint64_t pfn) REQUIRES(grow_lock)

@@ -14,9 +14,9 @@
 #include <arch/page_ops.h>
 #include <kernel/base/fail.h>
 #include <kernel/base/log.h>
+#include <kernel/mem/page.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/component.h>
-#include <kernel/vm/vm.h>
 #include <lib/string.h>
 #include <lib/types.h>
 

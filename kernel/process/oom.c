@@ -19,6 +19,7 @@ void oom_init(void)
 
 	page_stats(&memory);
 	total_pages = memory.total_pages;
+	page_set_killer(oom_kill);
 }
 
 /* Pages resident, as the adjustment makes them seem; 0: spared. */

@@ -225,22 +225,6 @@ void exe_end(struct file *f)
 	file_put(f);
 }
 
-uint64_t process_rlimit(uint32_t which)
-{
-	struct process *p = process_current();
-
-	if (p == nullptr || which >= ARRAY_LEN(p->rlimits))
-		return RLIM_INFINITY;
-	return __atomic_load_n(&p->rlimits[which][0], __ATOMIC_RELAXED);
-}
-
-bool capable(unsigned capability)
-{
-	struct process *p = process_current();
-
-	return p == nullptr || (p->cred.cap_effective >> capability & 1);
-}
-
 /* ptrace(2), "Ptrace access mode checking". */
 static bool may_look(struct process *p, bool real)
 {

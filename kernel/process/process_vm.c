@@ -2,6 +2,7 @@
 /* System calls process_vm_readv(2) and process_vm_writev(2): copies between the caller and another
  * process, through one kernel page. */
 #include "kernel/vm/vm_internal.h"
+#include <kernel/process/process.h>
 
 #include <kernel/base/syscall.h>
 #include <kernel/mem/slab.h>

@@ -36,16 +36,7 @@ void signal_wake(struct process *p, struct thread *t)
 
 bool process_must_end(struct process *p)
 {
-	struct thread *exec = __atomic_load_n(&p->exec_thread, __ATOMIC_ACQUIRE);
-
-	return __atomic_load_n(&p->group_exit, __ATOMIC_ACQUIRE) || (exec != nullptr && exec != thread_current());
-}
-
-bool signal_fatal_current(void)
-{
-	struct thread *t = thread_current();
-
-	return t->process != nullptr && process_must_end(t->process);
+	return subject_must_end(&p->subject);
 }
 
 void signal_recalculate_current(struct process *p)

@@ -13,8 +13,6 @@
 
 enum : uint64_t { SLOT_DIRTY = 1, SLOT_FILLING = 2, SLOT_FLAGS = 3 };
 
-uint64_t page_cache_count;
-
 static struct page *slot_page(uint64_t slot)
 {
 	return (struct page *)(uintptr_t)(slot & ~SLOT_FLAGS);

@@ -24,7 +24,7 @@ int map_check_data(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t a
 
 int map_check_limits(struct vm_space *s, uint64_t pages, uint32_t prot, uint32_t area_flags)
 {
-	if (!process_current())
+	if (!subject_current())
 		return 0;
 	if (s->total_pages + pages > process_rlimit(RLIMIT_AS) >> PAGE_SHIFT)
 		return -ENOMEM;

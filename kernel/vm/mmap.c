@@ -10,8 +10,8 @@
 
 #include <abi/fcntl.h>
 #include <abi/stat.h>
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/vfs/vfs.h>
 
 enum : uint32_t {
@@ -30,7 +30,7 @@ static bool on_noexec(const struct file *file)
 /* For old programs all that can be read can be executed (personality(2)). */
 static bool read_implies_exec(uint32_t prot)
 {
-	return (prot & PROT_READ) && (process_current()->personality & READ_IMPLIES_EXEC);
+	return (prot & PROT_READ) && (subject_current()->personality & READ_IMPLIES_EXEC);
 }
 
 /* Checks that the file can be mapped like this; adds to the area's flags. */

@@ -14,8 +14,8 @@
 #include <abi/errno.h>
 #include <abi/mman.h>
 #include <kernel/base/lock.h>
+#include <kernel/base/subject.h>
 #include <kernel/mem/page.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/component.h>
 #include <kernel/vfs/file.h>
 #include <kernel/vm/vm.h>
@@ -209,7 +209,7 @@ extern struct page *vm_zero_page; /* one user page of zeros, mapped read-only; o
 
 static inline struct vm_space *vm_current(void)
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 
 	return p ? p->space : nullptr;
 }

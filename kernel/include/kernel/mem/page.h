@@ -111,4 +111,12 @@ void page_stats(struct memory_stats *out);
 extern uint64_t page_cache_count; /* pages held by page caches; the page cache keeps it (atomic) */
 extern uint64_t page_slab_count;  /* kept by the slab allocator (atomic) */
 
+/* Who is asked when no memory is left: ends a process and says whether there was one. Any lock may be held. Once, at
+ * boot. */
+void page_set_killer(bool (*kill)(void));
+
+/* Says in words what is at a kernel address ("freed 64-byte object of tmpfs, offset 8"), for fault
+ * reports. Takes no lock, never faults. Result: the length. */
+size_t vm_describe_address(uint64_t address, char *out, size_t size);
+
 #endif

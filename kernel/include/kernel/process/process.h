@@ -12,6 +12,7 @@
 #define KERNEL_PROCESS_H
 
 #include <kernel/base/lock.h>
+#include <kernel/base/subject.h>
 #include <kernel/mem/shared_wait.h>
 #include <kernel/mem/text.h>
 #include <kernel/process/signal.h>
@@ -19,42 +20,11 @@
 #include <kernel/thread/timer.h>
 #include <kernel/vfs/file.h>
 #include <kernel/vm/vm.h>
+#include <stddef.h>
 
 struct tty;
 
-#define GROUPS_MAX 65536
-struct group_list;
-struct credentials {
-	uint32_t uid, euid, suid, fsuid;
-	uint32_t gid, egid, sgid, fsgid;
-	struct group_list *groups; /* nullptr: none; looked at under the process's lock */
-	uint64_t cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
-	uint8_t securebits; /* SECURE_* of kernel/process/internal.h */
-	bool no_new_privs;
-};
-
 enum process_state : uint8_t { PROCESS_RUNNING, PROCESS_STOPPED, PROCESS_ZOMBIE, PROCESS_DEAD };
-
-enum rlimit : uint32_t {
-	RLIMIT_CPU,
-	RLIMIT_FSIZE,
-	RLIMIT_DATA,
-	RLIMIT_STACK,
-	RLIMIT_CORE,
-	RLIMIT_RSS,
-	RLIMIT_NPROC,
-	RLIMIT_NOFILE,
-	RLIMIT_MEMLOCK,
-	RLIMIT_AS,
-	RLIMIT_LOCKS,
-	RLIMIT_SIGPENDING,
-	RLIMIT_MSGQUEUE,
-	RLIMIT_NICE,
-	RLIMIT_RTPRIO,
-	RLIMIT_RTTIME,
-};
-static_assert(RLIMIT_RTTIME == 15);
-#define RLIM_INFINITY UINT64_MAX
 
 /* Times in nanoseconds and counts of getrusage(2). */
 struct process_usage {
@@ -131,8 +101,13 @@ static inline struct process_thread *process_thread_current(void)
 extern struct mutex process_tree_lock;
 
 struct process {
-	uint32_t pid, refs;
-	struct credentials cred; /* changed under lock; read freely by the process itself */
+	union {
+		struct subject subject; /* first: what lower floors see of it */
+		struct {
+			SUBJECT_FIELDS
+		};
+	};
+	uint32_t refs;
 
 	/* Guarded by process_tree_lock; parent_pid, pgid and sid may be read freely. */
 	struct process *parent;
@@ -151,23 +126,16 @@ struct process {
 	struct wait_queue exit_wait;			  /* of who polls a descriptor of it: woken when it has ended */
 	struct process_usage children_usage;
 
-	struct mutex lock;
-	struct vm_space *space;
-	struct file_table *files;
-	struct fs_context *fs;
 	struct file *exe;
 	char name[16]; /* comm */
 	uint64_t start_ns;
-	uint64_t rlimits[16][2];	 /* soft, hard */
 	struct process_usage dead_usage; /* of threads that ended; under signal_lock */
 	bool dumpable;
 	uint32_t dump_filter;	/* which memory a core dump has: /proc/PID/coredump_filter */
 	int16_t oom_adjustment; /* /proc/PID/oom_score_adj */
-	uint32_t personality;	/* ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC */
 
 	struct spinlock signal_lock;
 	struct list threads GUARDED_BY(&signal_lock);
-	uint32_t thread_count; /* changed under signal_lock */
 	struct signal_state *signals;
 	struct signal_pending pending GUARDED_BY(&signal_lock);
 	struct list signal_garbage GUARDED_BY(&signal_lock); /* entries to free once the lock is dropped */
@@ -175,7 +143,6 @@ struct process {
 	bool unkillable;				     /* PID 1: default actions do not apply */
 	struct core_dump *dump;				     /* in progress (kernel/process/core.h) */
 	int32_t dump_signal;				     /* of it; the status then */
-	bool group_exit;				     /* all threads are to end with exit_code */
 	bool stop_dequeued;				     /* a stop signal is being acted upon; SIGCONT clears it */
 	bool notify_continued;				     /* the parent is to be told */
 	bool report_continued;				     /* for wait */
@@ -183,7 +150,6 @@ struct process {
 	int32_t stop_signal;				     /* of the stop in progress or complete; 0: none */
 	int32_t report_stop;				     /* stop signal that wait has not yet reported; 0: none */
 	uint32_t stop_waiting;				     /* threads that have yet to stop */
-	struct thread *exec_thread;			     /* others are to end */
 	struct wait_queue thread_wait;			     /* woken when a thread has left */
 	struct shared_wait *signal_wait; /* an epoll of another process may watch it longer than this one lives */
 
@@ -197,7 +163,7 @@ struct process {
 	uint32_t next_timer_id;
 };
 
-enum : uint32_t { ADDR_NO_RANDOMIZE = 0x0040000, READ_IMPLIES_EXEC = 0x0400000 };
+static_assert(offsetof(struct process, subject) == 0);
 
 static inline struct process *process_current(void)
 {
@@ -264,54 +230,11 @@ void process_load(uint32_t load[3]);
 uint64_t process_slacken(uint64_t deadline_ns);
 /* The auxiliary vector of the program in a space, from its initial stack; at most so many pairs; bytes. */
 size_t process_auxv(struct vm_space *space, uint64_t *out, size_t entries);
-uint64_t process_rlimit(uint32_t which); /* soft limit of the current process */
 
 /* Whether gid is one of the current process's supplementary groups; p's, as /proc/PID/status shows them. */
 bool process_in_group(uint32_t gid);
 void process_show_groups(struct process *p, struct text_buffer *b);
 
-/* Superuser checks of the current process. */
-bool capable(unsigned capability); /* CAP_* of capabilities(7) */
-enum : unsigned {
-	CAP_CHOWN = 0,
-	CAP_DAC_OVERRIDE,
-	CAP_DAC_READ_SEARCH,
-	CAP_FOWNER,
-	CAP_FSETID,
-	CAP_KILL,
-	CAP_SETGID,
-	CAP_SETUID,
-	CAP_SETPCAP,
-	CAP_LINUX_IMMUTABLE,
-	CAP_NET_BIND_SERVICE,
-	CAP_NET_BROADCAST,
-	CAP_NET_ADMIN,
-	CAP_NET_RAW,
-	CAP_IPC_LOCK,
-	CAP_IPC_OWNER,
-	CAP_SYS_MODULE,
-	CAP_SYS_RAWIO,
-	CAP_SYS_CHROOT,
-	CAP_SYS_PTRACE,
-	CAP_SYS_PACCT,
-	CAP_SYS_ADMIN,
-	CAP_SYS_BOOT,
-	CAP_SYS_NICE,
-	CAP_SYS_RESOURCE,
-	CAP_SYS_TIME,
-	CAP_SYS_TTY_CONFIG,
-	CAP_MKNOD,
-	CAP_LEASE,
-	CAP_AUDIT_WRITE,
-	CAP_AUDIT_CONTROL,
-	CAP_SETFCAP,
-	CAP_MAC_OVERRIDE,
-	CAP_MAC_ADMIN,
-	CAP_SYSLOG,
-	CAP_WAKE_ALARM,
-	CAP_LAST = 40,
-};
-#define CAP_BIT(capability) (UINT64_C(1) << (capability))
 /* Whether the current process may look into p (ptrace access; /proc/PID/{environ,fd,maps…}). */
 bool process_may_inspect(struct process *p);
 bool process_may_inspect_really(struct process *p); /* by its real ids: system calls, not files */

@@ -161,8 +161,6 @@ struct process;
 struct thread;
 
 /* Whether the current thread has a signal (or its end) to handle: signal_pending_current(), kernel/base/wait.h. */
-/* Whether it is about to die: waits that no ordinary signal may end are left on this. */
-bool signal_fatal_current(void);
 
 /* info == nullptr: SI_KERNEL. 0 or -EAGAIN (queue full; real-time signals only). */
 int signal_send_process_info(struct process *p, int signo, const struct signal_info *info);

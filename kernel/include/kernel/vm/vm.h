@@ -90,8 +90,4 @@ struct vm_exec_info {
 void vm_set_exec_info(struct vm_space *s, const struct vm_exec_info *info);
 void vm_get_exec_info(struct vm_space *s, struct vm_exec_info *info);
 
-/* Says in words what is at a kernel address ("freed 64-byte object of tmpfs, offset 8"), for fault
- * reports. Takes no lock, never faults. Result: the length. */
-size_t vm_describe_address(uint64_t address, char *out, size_t size);
-
 #endif

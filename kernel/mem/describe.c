@@ -5,12 +5,11 @@
  * lock, so it may be used while anything is broken.
  */
 #include <kernel/mem/slab.h>
-#include <kernel/vm/vm.h>
 #include <lib/string.h>
 #include <nucleus/frame.h>
 #include <nucleus/layout.h>
 
-#include "kernel/mem/page_pool.h"
+#include "page_pool.h"
 
 static size_t describe_kernel_frame(uint64_t pfn, uint64_t address, char *out, size_t size)
 {

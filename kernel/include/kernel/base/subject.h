@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * On whose behalf a thread runs: what every floor may ask of the process, which itself is kernel/process's. Its rights
+ * and limits, what its system calls work on, and whether it is ending. A struct process begins with these fields.
+ */
+#ifndef KERNEL_SUBJECT_H
+#define KERNEL_SUBJECT_H
+
+#include <kernel/base/lock.h>
+
+#define GROUPS_MAX 65536
+struct group_list;
+struct credentials {
+	uint32_t uid, euid, suid, fsuid;
+	uint32_t gid, egid, sgid, fsgid;
+	struct group_list *groups; /* nullptr: none; looked at under the process's lock */
+	uint64_t cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
+	uint8_t securebits; /* SECURE_* of kernel/process/internal.h */
+	bool no_new_privs;
+};
+
+enum rlimit : uint32_t {
+	RLIMIT_CPU,
+	RLIMIT_FSIZE,
+	RLIMIT_DATA,
+	RLIMIT_STACK,
+	RLIMIT_CORE,
+	RLIMIT_RSS,
+	RLIMIT_NPROC,
+	RLIMIT_NOFILE,
+	RLIMIT_MEMLOCK,
+	RLIMIT_AS,
+	RLIMIT_LOCKS,
+	RLIMIT_SIGPENDING,
+	RLIMIT_MSGQUEUE,
+	RLIMIT_NICE,
+	RLIMIT_RTPRIO,
+	RLIMIT_RTTIME,
+};
+static_assert(RLIMIT_RTTIME == 15);
+#define RLIM_INFINITY UINT64_MAX
+
+enum : unsigned {
+	CAP_CHOWN = 0,
+	CAP_DAC_OVERRIDE,
+	CAP_DAC_READ_SEARCH,
+	CAP_FOWNER,
+	CAP_FSETID,
+	CAP_KILL,
+	CAP_SETGID,
+	CAP_SETUID,
+	CAP_SETPCAP,
+	CAP_LINUX_IMMUTABLE,
+	CAP_NET_BIND_SERVICE,
+	CAP_NET_BROADCAST,
+	CAP_NET_ADMIN,
+	CAP_NET_RAW,
+	CAP_IPC_LOCK,
+	CAP_IPC_OWNER,
+	CAP_SYS_MODULE,
+	CAP_SYS_RAWIO,
+	CAP_SYS_CHROOT,
+	CAP_SYS_PTRACE,
+	CAP_SYS_PACCT,
+	CAP_SYS_ADMIN,
+	CAP_SYS_BOOT,
+	CAP_SYS_NICE,
+	CAP_SYS_RESOURCE,
+	CAP_SYS_TIME,
+	CAP_SYS_TTY_CONFIG,
+	CAP_MKNOD,
+	CAP_LEASE,
+	CAP_AUDIT_WRITE,
+	CAP_AUDIT_CONTROL,
+	CAP_SETFCAP,
+	CAP_MAC_OVERRIDE,
+	CAP_MAC_ADMIN,
+	CAP_SYSLOG,
+	CAP_WAKE_ALARM,
+	CAP_LAST = 40,
+};
+#define CAP_BIT(capability) (UINT64_C(1) << (capability))
+enum : uint32_t { ADDR_NO_RANDOMIZE = 0x0040000, READ_IMPLIES_EXEC = 0x0400000 };
+
+struct vm_space;
+struct file_table;
+struct fs_context;
+
+/* pid stays; cred, space, files, fs and rlimits change under lock, and the process itself reads them freely;
+ * thread_count, group_exit and exec_thread change under its signal_lock. rlimits: soft, hard. personality:
+ * ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC. group_exit: all threads are to end; exec_thread: all others are. */
+#define SUBJECT_FIELDS                                                                                                 \
+	uint32_t pid;                                                                                                  \
+	uint32_t thread_count;                                                                                         \
+	struct credentials cred;                                                                                       \
+	struct mutex lock;                                                                                             \
+	struct vm_space *space;                                                                                        \
+	struct file_table *files;                                                                                      \
+	struct fs_context *fs;                                                                                         \
+	uint64_t rlimits[16][2];                                                                                       \
+	uint32_t personality;                                                                                          \
+	bool group_exit;                                                                                               \
+	struct thread *exec_thread;
+struct subject {
+	SUBJECT_FIELDS
+};
+
+/* Of the current thread; nullptr: a thread of the kernel. */
+static inline struct subject *subject_current(void)
+{
+	return (struct subject *)thread_current()->process;
+}
+
+/* Soft limit of the current process; none for threads of the kernel. */
+uint64_t process_rlimit(uint32_t which);
+/* Whether the current process has CAP_* of capabilities(7); threads of the kernel do. */
+bool capable(unsigned capability);
+/* Whether s has begun to end, as the current thread sees it. */
+bool subject_must_end(const struct subject *s);
+/* Whether the current thread is about to die: waits that no ordinary signal may end are left on this. */
+bool signal_fatal_current(void);
+
+#endif
