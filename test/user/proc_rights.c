@@ -37,10 +37,12 @@ static const struct {
 } special[] = {
 	{"kmsg", 0400},
 	{"measure", 0600},
+	{"components", 0644},
 	{"privilege", 0644},
 	{"stray", 0644},
 	{"stray_points", 0600},
 	{"sysrq-trigger", 0200},
+	{"sys/dev/tty/legacy_tiocsti", 0644},
 	{"sys/fs/file-max", 0644},
 	{"sys/fs/nr_open", 0644},
 	{"sys/fs/pipe-max-size", 0644},
