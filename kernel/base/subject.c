@@ -32,3 +32,30 @@ bool signal_fatal_current(void)
 
 	return s != nullptr && subject_must_end(s);
 }
+
+static bool contains(const struct group_list *g, uint32_t id)
+{
+	uint32_t low = 0, high = g != nullptr ? g->count : 0;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (g->ids[middle] == id)
+			return true;
+		if (g->ids[middle] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+bool process_in_group(uint32_t gid)
+{
+	struct subject *p = subject_current();
+
+	mutex_lock(&p->lock);
+	bool found = contains(p->cred.groups, gid);
+	mutex_unlock(&p->lock);
+	return found;
+}

@@ -16,7 +16,6 @@
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
-#include <kernel/tty/tty.h>
 #include <kernel/vm/user.h>
 #include <nucleus/calls.h>
 
@@ -318,11 +317,9 @@ static void give_space_back(struct process *p, struct thread *t)
 
 static void end_session(struct process *p, struct thread *)
 {
-	struct tty *tty = p->tty;
-
 	FAULT_POINT(exit_session);
-	if (p->sid == p->pid && tty != nullptr)
-		tty_session_end(tty, p->sid, SESSION_LEADER_ENDS);
+	if (p->sid == p->pid)
+		session_ends(p);
 }
 
 static void give_children(struct process *p, struct thread *)

@@ -7,7 +7,6 @@
  * left who could continue it, so when it has stopped members it gets SIGHUP and SIGCONT.
  */
 #include "internal.h"
-#include <kernel/tty/tty.h>
 
 bool group_orphaned_locked(uint32_t pgid, const struct process *without)
 {
@@ -67,9 +66,21 @@ bool process_group_in_session(uint32_t pgid, uint32_t sid)
 	return found;
 }
 
-void session_lost_tty(struct tty *tty, uint32_t sid, enum session_loss how)
+static void (*session_end)(struct tty *tty, uint32_t sid, enum session_loss how); /* set at boot */
+
+void session_set_end(void (*end)(struct tty *tty, uint32_t sid, enum session_loss how))
 {
-	uint32_t foreground = tty_foreground_group(tty);
+	session_end = end;
+}
+
+void session_ends(struct process *leader)
+{
+	if (session_end != nullptr && leader->tty != nullptr)
+		session_end(leader->tty, leader->sid, SESSION_LEADER_ENDS);
+}
+
+void session_lost_tty(struct tty *tty, uint32_t sid, uint32_t foreground, enum session_loss how)
+{
 	struct process *p;
 
 	mutex_lock(&process_tree_lock);

@@ -9,11 +9,6 @@
 #include <kernel/mem/slab.h>
 #include <kernel/vm/user.h>
 
-struct group_list {
-	uint32_t refs, count;
-	uint32_t ids[];
-};
-
 struct group_list *groups_get(struct group_list *g)
 {
 	if (g != nullptr)
@@ -55,33 +50,6 @@ static void sort(uint32_t *ids, uint32_t count)
 		swap(&ids[0], &ids[--left]);
 		sift_down(ids, 0, left);
 	}
-}
-
-static bool contains(const struct group_list *g, uint32_t id)
-{
-	uint32_t low = 0, high = g != nullptr ? g->count : 0;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (g->ids[middle] == id)
-			return true;
-		if (g->ids[middle] < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
-}
-
-bool process_in_group(uint32_t gid)
-{
-	struct process *p = process_current();
-
-	mutex_lock(&p->lock);
-	bool found = contains(p->cred.groups, gid);
-	mutex_unlock(&p->lock);
-	return found;
 }
 
 void process_show_groups(struct process *p, struct text_buffer *b)

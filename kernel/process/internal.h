@@ -357,4 +357,7 @@ int process_start(void); /* the component's start function */
  * program's, go on with gate_resume. */
 [[nodiscard]] int exec_kernel(const char *path, const char *const *argv, const char *const *envp);
 
+/* A session's leader ends: its terminal, if it has one, hears of it. */
+void session_ends(struct process *leader);
+
 #endif

@@ -10,7 +10,6 @@
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
-#include <kernel/tty/tty.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
@@ -20,7 +19,6 @@ static void open_console(void)
 {
 	struct file *f;
 
-	tty_require_console();
 	int error = file_open_path("/dev/console", O_RDWR, 0, &f);
 
 	if (error != 0) {

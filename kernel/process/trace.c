@@ -4,7 +4,6 @@
  * namespace of each kind: nobody becomes a tracer or a tracee, and no descriptor is a namespace's. And vhangup(2).
  */
 #include "internal.h"
-#include <kernel/tty/tty.h>
 #include <kernel/vfs/file.h>
 
 enum : uint64_t { PTRACE_TRACEME = 0, PTRACE_ATTACH = 16, PTRACE_SEIZE = 0x4206 };
@@ -35,12 +34,3 @@ static long sys_setns(int fd)
 	return -EINVAL;
 }
 SYSCALL(setns);
-
-static long sys_vhangup(void)
-{
-	if (!capable(CAP_SYS_TTY_CONFIG))
-		return -EPERM;
-	tty_hang_up_current();
-	return 0;
-}
-SYSCALL(vhangup);

@@ -10,6 +10,7 @@
 #include <kernel/mem/page.h>
 #include <kernel/process/process.h>
 #include <kernel/thread/component.h>
+#include <kernel/tty/tty.h>
 #include <kernel/vfs/vfs.h>
 #include <kernel/vm/vm.h>
 #include <nucleus/calls.h>
@@ -42,6 +43,7 @@
 	path = cmdline_get("init", buffer, sizeof(buffer));
 	if (!path)
 		path = "/sbin/init";
+	tty_require_console();
 	error = process_start_init(path);
 	if (error) {
 		log_error("kernel: cannot start %s", path);

@@ -316,6 +316,7 @@ static int start_tty(void)
 {
 	int error = chrdev_register("tty", MAJOR_TTYAUX, MINOR_TTY, 0666, &controlling_ops, nullptr);
 
+	session_set_end(tty_session_end);
 	if (error == 0)
 		error = chrdev_register("console", MAJOR_TTYAUX, MINOR_CONSOLE, 0600, &console_ops, nullptr);
 	return error < 0 ? error : pty_init();

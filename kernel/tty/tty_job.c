@@ -7,6 +7,7 @@
 #include "tty_internal.h"
 
 #include <abi/errno.h>
+#include <kernel/base/syscall.h>
 #include <kernel/process/process.h>
 #include <kernel/vm/user.h>
 
@@ -102,7 +103,7 @@ static long set_controlling(struct file *f, struct tty *t, bool steal)
 	if (error < 0)
 		return error;
 	if (robbed != 0)
-		session_lost_tty(t, robbed, SESSION_ROBBED);
+		session_lost_tty(t, robbed, 0, SESSION_ROBBED);
 	mutex_lock(&t->lock);
 	acquire_locked(t);
 	mutex_unlock(&t->lock);
@@ -119,7 +120,7 @@ void tty_session_end(struct tty *t, uint32_t sid, enum session_loss how)
 	if (!owned)
 		return;
 	/* First the signals, while the foreground group is known. */
-	session_lost_tty(t, sid, how);
+	session_lost_tty(t, sid, tty_foreground_group(t), how);
 	mutex_lock(&t->lock);
 	if (t->session == sid) {
 		t->session = 0;
@@ -214,3 +215,12 @@ long tty_job_ioctl(struct file *f, struct tty *t, uint32_t command, uint64_t arg
 	default: return -ENOTTY;
 	}
 }
+
+static long sys_vhangup(void)
+{
+	if (!capable(CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	tty_hang_up_current();
+	return 0;
+}
+SYSCALL(vhangup);

@@ -3,7 +3,7 @@
 #include "vm_internal.h"
 
 #include <abi/stat.h>
-#include <kernel/process/signal.h>
+#include <kernel/base/subject.h>
 #include <kernel/vfs/vfs.h>
 #include <kernel/vm/page_table_walk.h>
 #include <lib/string.h>

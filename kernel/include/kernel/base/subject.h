@@ -9,7 +9,11 @@
 #include <kernel/base/lock.h>
 
 #define GROUPS_MAX 65536
-struct group_list;
+/* Sorted, and never changed, only replaced (kernel/process/groups.c). */
+struct group_list {
+	uint32_t refs, count;
+	uint32_t ids[];
+};
 struct credentials {
 	uint32_t uid, euid, suid, fsuid;
 	uint32_t gid, egid, sgid, fsgid;
@@ -115,6 +119,8 @@ static inline struct subject *subject_current(void)
 uint64_t process_rlimit(uint32_t which);
 /* Whether the current process has CAP_* of capabilities(7); threads of the kernel do. */
 bool capable(unsigned capability);
+/* Whether gid is one of the current process's supplementary groups. */
+bool process_in_group(uint32_t gid);
 /* Whether s has begun to end, as the current thread sees it. */
 bool subject_must_end(const struct subject *s);
 /* Whether the current thread is about to die: waits that no ordinary signal may end are left on this. */

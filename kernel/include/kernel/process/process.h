@@ -231,8 +231,7 @@ uint64_t process_slacken(uint64_t deadline_ns);
 /* The auxiliary vector of the program in a space, from its initial stack; at most so many pairs; bytes. */
 size_t process_auxv(struct vm_space *space, uint64_t *out, size_t entries);
 
-/* Whether gid is one of the current process's supplementary groups; p's, as /proc/PID/status shows them. */
-bool process_in_group(uint32_t gid);
+/* Supplementary groups, as /proc/PID/status shows them. */
 void process_show_groups(struct process *p, struct text_buffer *b);
 
 /* Whether the current process may look into p (ptrace access; /proc/PID/{environ,fd,maps…}). */
@@ -256,8 +255,16 @@ void signal_send_current_fault(int signo, int code, uint64_t address); /* synchr
 bool process_group_orphaned(uint32_t pgid);
 bool process_group_in_session(uint32_t pgid, uint32_t sid);
 bool signal_current_ignored_or_blocked(int signo);
+/* How a session loses its controlling terminal. */
+enum session_loss : uint8_t {
+	SESSION_ROBBED,	     /* TIOCSCTTY of another session: nobody is told */
+	SESSION_GAVE_UP,     /* the leader's TIOCNOTTY: SIGHUP and SIGCONT to the foreground */
+	SESSION_LEADER_ENDS, /* SIGHUP to the foreground */
+	SESSION_HUNG_UP,     /* SIGHUP and SIGCONT to the leader and the foreground */
+};
 /* SIGHUP and SIGCONT to the session's foreground group, and the terminal forgotten by all. */
-enum session_loss : uint8_t;
-void session_lost_tty(struct tty *tty, uint32_t sid, enum session_loss how);
+void session_lost_tty(struct tty *tty, uint32_t sid, uint32_t foreground, enum session_loss how);
+/* Who is told when a session's leader ends, in process context: the terminals, once, at boot. */
+void session_set_end(void (*end)(struct tty *tty, uint32_t sid, enum session_loss how));
 
 #endif

@@ -7,18 +7,12 @@
 #ifndef KERNEL_TTY_H
 #define KERNEL_TTY_H
 
+#include <kernel/process/process.h>
 #include <kernel/vfs/file.h>
 
 struct component;
 struct tty;
 
-/* How a session loses its controlling terminal. */
-enum session_loss : uint8_t {
-	SESSION_ROBBED,	     /* TIOCSCTTY of another session: nobody is told */
-	SESSION_GAVE_UP,     /* the leader's TIOCNOTTY: SIGHUP and SIGCONT to the foreground */
-	SESSION_LEADER_ENDS, /* SIGHUP to the foreground */
-	SESSION_HUNG_UP,     /* SIGHUP and SIGCONT to the leader and the foreground */
-};
 struct tty_driver {
 	struct component *component;			/* the driver's: its functions run under its guard */
 	void (*start_output)(struct tty *t);		/* any lowered thread; must not block long: wakes the
