@@ -83,16 +83,16 @@ static void backtrace(uint64_t pc, uint64_t frame)
 	}
 }
 
-/* What a header gives, and lib/, runs in the name of who uses it. */
+/* What a header or a list gives, and lib/, runs in the name of who uses it. */
 static bool is_shared(const char *file)
 {
-	const char *end = file ? strrchr(file, '.') : nullptr;
+	const char *end = strrchr(file, '.');
 
-	return !end || !strcmp(end, ".h") || !strncmp(file, "lib/", 4);
+	return !end || (strcmp(end, ".c") && strcmp(end, ".S")) || !strncmp(file, "lib/", 4);
 }
 
 /* Whom the report blames if it is whoever runs at pc: neither brackets nor code that is no component's. What is inlined
- * from a header is its user's. */
+ * from a header is its user's, and what is called there its caller's. */
 static bool blame(uint64_t pc, struct symtab_place *p)
 {
 	struct symtab_inline chain[8];
@@ -102,11 +102,11 @@ static bool blame(uint64_t pc, struct symtab_place *p)
 	if (!policy_component_at(pc) || !lookup(pc, p))
 		return false;
 	size_t n = symtab_inlined(blob, size, pc, chain, ARRAY_LEN(chain));
-	for (size_t i = 0; i < n && is_shared(p->file); i++) {
+	for (size_t i = 0; i < n && p->file && is_shared(p->file); i++) {
 		p->file = chain[i].call_file;
 		p->line = chain[i].call_line;
 	}
-	return true;
+	return !p->file || !is_shared(p->file);
 }
 
 /* The functions that the compiler inlined at pc, innermost first, each with the line that it was at. */
@@ -127,19 +127,29 @@ static void print_inlined(uint64_t pc)
 	}
 }
 
-/* "culprit: ": a bracket, and shared code, is its caller's tool, so it is the first outside of these. If there is none,
- * the stack is no witness: the thread's own component answers for it. */
+/* The first on the stack that can be blamed; component: 0, or only if it is of that one. */
+static bool find_blamed(const struct offence *o, uint32_t component, uint64_t *pc, struct symtab_place *p)
+{
+	uint64_t frame = o->frame, next, ret;
+
+	for (*pc = o->pc;; *pc = ret - 1, frame = next > frame ? next : 1) {
+		if (blame(*pc, p) && (!component || policy_component_at(*pc) == component))
+			return true;
+		if (!read_lowered(frame, &next) || !read_lowered(frame + 8, &ret) ||
+		    !image_range_has(image_header()->lowered_text, ret))
+			return false;
+	}
+}
+
+/* "culprit: ": a bracket, and shared code, is its caller's tool, so it is the first outside of these. Who returned to
+ * nowhere is not on the stack any more: somebody of the thread's component is asked first. If there is none, the stack
+ * is no witness, and that component answers for it. */
 static void print_culprit(const struct record *r, const char *what, const char *format, const struct offence *o)
 {
-	uint64_t pc = o->pc, frame = o->frame, next, ret;
 	struct symtab_place p = {};
-	bool found;
+	uint64_t pc;
+	bool found = (o->returned && find_blamed(o, r->component, &pc, &p)) || find_blamed(o, 0, &pc, &p);
 
-	while (!(found = blame(pc, &p)) && read_lowered(frame, &next) && read_lowered(frame + 8, &ret) &&
-	       image_range_has(image_header()->lowered_text, ret)) {
-		pc = ret - 1;
-		frame = next > frame ? next : 1;
-	}
 	/* A thread whose page was overwritten only noticed it. */
 	bool own = found && !o->page_broken;
 	const char *component = policy_component_name(own ? policy_component_at(pc) : r->component);

@@ -13,6 +13,7 @@
 struct offence {
 	const char *what; /* "write", "instruction", "elevation from an unlisted address", … */
 	bool has_address;
+	bool returned;	  /* to where it is: the return address was overwritten */
 	bool page_broken; /* the thread's page was overwritten before: what was caught came of that */
 	uint64_t address; /* the victim */
 	uint64_t pc, sp, frame;

@@ -40,14 +40,18 @@ void trap_set_pending_event(struct record *r)
 	account_resume(&r->kernel);
 }
 
-/* A jump out of the lowered text says nothing about who jumped: the caller does, if there is a return address. */
+/* A jump out of the lowered text, or a gate that all use, says nothing about who jumped: the caller does, if there is a
+ * return address. */
 static void find_culprit(const struct context *c, struct offence *o)
 {
-	uint64_t caller;
+	uint64_t pc = context_pc(c), caller = fault_caller(c);
+	bool gate = pc - GATES_BASE < PAGE_SIZE;
 
-	if (image_range_has(image_header()->lowered_text, context_pc(c)))
+	if (image_range_has(image_header()->lowered_text, pc) && !gate)
 		return;
-	caller = fault_caller(c);
+	o->returned = !gate && fault_returned(c);
+	if (o->returned)
+		return;
 	if (image_range_has(image_header()->lowered_text, caller))
 		o->pc = caller - 1;
 }

@@ -20,6 +20,8 @@ struct stray_case {
 	int (*choose)(uint64_t seed, struct stray_victim *v);
 	/* Misbehaves. Returns only if it was not stopped. */
 	void (*run)(uint64_t address);
+	/* In place of run: a nucleus call that has to be refused with -EPERM. */
+	long (*call)(uint64_t address);
 	/* Would do real damage where nothing stops it: not run by a privileged thread. */
 	bool needs_lowered;
 };
@@ -34,6 +36,8 @@ int stray_choose_nucleus_text(uint64_t seed, struct stray_victim *v);
 int stray_choose_kernel_text(uint64_t seed, struct stray_victim *v);
 int stray_choose_thread_record(uint64_t seed, struct stray_victim *v);
 int stray_choose_entry_page(uint64_t seed, struct stray_victim *v);
+int stray_choose_nucleus_frame(uint64_t seed, struct stray_victim *v); /* its number */
+int stray_choose_number(uint64_t seed, struct stray_victim *v);	       /* any */
 
 /* writes.c: each writes to the byte at the address. */
 void stray_write_page_table(uint64_t address);
@@ -43,6 +47,9 @@ void stray_write_kernel_text(uint64_t address);
 void stray_write_thread_record(uint64_t address);
 void stray_write_entry_page(uint64_t address);
 void stray_write_by_memset(uint64_t address); /* the report has to name it, not what it calls */
+
+/* paths.c: acts in disguise. */
+extern const struct stray_case stray_path_cases[];
 
 /* stray.c: the next word of [*p, end), its length, 0 at the end; and a word as a number. */
 size_t stray_next_word(const char **p, const char *end, const char **word);

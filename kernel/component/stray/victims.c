@@ -91,3 +91,26 @@ int stray_choose_entry_page(uint64_t seed, struct stray_victim *v)
 	snprintf(v->name, sizeof(v->name), "entry-page-of-cpu-%lu+%#lx", cpu, offset - CPU_DATA_OFFSET);
 	return 0;
 }
+
+int stray_choose_nucleus_frame(uint64_t seed, struct stray_victim *v)
+{
+	uint64_t count = boot_info()->frame_count, start = next_random(&seed) % count;
+
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t pfn = (start + i) % count;
+
+		if (frame_entry(pfn)->type != FRAME_NUCLEUS)
+			continue;
+		v->address = pfn;
+		snprintf(v->name, sizeof(v->name), "nucleus-frame-%#lx", pfn);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int stray_choose_number(uint64_t seed, struct stray_victim *v)
+{
+	v->address = next_random(&seed) | 1;
+	snprintf(v->name, sizeof(v->name), "number-%#lx", v->address);
+	return 0;
+}

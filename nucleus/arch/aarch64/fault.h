@@ -21,6 +21,11 @@ static inline uint64_t fault_caller(const struct context *c)
 {
 	return c->x[30];
 }
+/* Whether a return led to where it is. */
+static inline bool fault_returned(const struct context *c)
+{
+	return c->x[30] == c->pc;
+}
 static inline uint32_t fault_number(const struct context *c)
 {
 	return (uint32_t)(c->syndrome >> ESR_EC_SHIFT) & ESR_EC_MASK;

@@ -68,12 +68,23 @@ uint64_t fault_other_code(const struct context *c)
 	}
 }
 
-/* A call has pushed its return address last. */
-uint64_t fault_caller(const struct context *c)
+static uint64_t stack_word(uint64_t at)
 {
 	uint64_t phys;
 
-	return !(c->rsp & 7) && lowered_translate(c->rsp, &phys) ? *(uint64_t *)direct_map(phys) : 0;
+	return !(at & 7) && lowered_translate(at, &phys) ? *(uint64_t *)direct_map(phys) : 0;
+}
+
+/* A call has pushed its return address last. */
+uint64_t fault_caller(const struct context *c)
+{
+	return stack_word(c->rsp);
+}
+
+/* What a return has popped is still below the stack pointer. */
+bool fault_returned(const struct context *c)
+{
+	return c->rip && stack_word(c->rsp - 8) == c->rip;
 }
 
 /* Bytes at pc, to name a privileged instruction. */

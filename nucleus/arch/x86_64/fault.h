@@ -33,6 +33,8 @@ const char *fault_name(const struct context *c);
 void fault_describe(const struct context *c, struct offence *o);
 /* Who seems to have called what runs; 0: nobody. */
 uint64_t fault_caller(const struct context *c);
+/* Whether a return led to where it is. */
+bool fault_returned(const struct context *c);
 
 static inline uint32_t fault_number(const struct context *c)
 {

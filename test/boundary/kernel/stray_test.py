@@ -22,7 +22,8 @@ LIMIT_S = 200
 SEED = os.environ.get("SEED", "7")
 HERE = pathlib.Path("test/boundary/kernel")
 MODES = ("full", "drivers", "off")
-REPORT = re.compile(r"\n=== stray access caught: (?P<what>.*?) by (?P<by>\S+) ===\n(?P<body>.*?)=== end of report[^\n]*===\n", re.DOTALL)
+REPORT = re.compile(r"\n=== (?:stray access caught|nucleus call refused): (?P<what>.*?) by (?P<by>\S+) ===\n(?P<body>.*?)=== end of report[^\n]*===\n",
+                    re.DOTALL)
 RESULT = re.compile(r"^(\S+) \(seed \d+\): trying to [^\n]*\n\s+(caught|survived|refused) victim=(\S+) culprit=(\S+)$", re.MULTILINE)
 TRANSITION = re.compile(r" +\d+ us ago, pc [0-9a-f]{16}: (?:fault, (?:vector \d+|exception class 0x[0-9a-f]+)|violation at a gate"
                         r"|upcall to the kernel, [a-z][a-z ]+|switch away from thread \d+)")
@@ -34,7 +35,9 @@ VICTIMS = {
     "write-kernel-text": r"kernel text (?P<symbol>\S+)\+(?P<offset>0x[0-9a-f]+)",
     "write-thread-record": r"record of thread \d+ \(.+\)",
     "write-entry-page": r"entry data page of CPU (?P<cpu>\d+)",
-    "jump-nucleus": r"nucleus text (?P<symbol>\S+)\+(?P<offset>0x[0-9a-f]+)",
+    **dict.fromkeys(("write-by-memset", "list-remove", "inline", "inline-by-address", "callback", "jump-nucleus", "smash-return", "smash-stack"),
+                    r"nucleus text (?P<symbol>\S+)\+(?P<offset>0x[0-9a-f]+)"),
+    "call-refused": r"nucleus frame (?P<frame>0x[0-9a-f]+)",
 }
 
 # What the report says was done, by case; the others are not looked at.
@@ -47,7 +50,23 @@ DEEDS = {
     "dc-ivac": "privileged cache instruction", "eret": "privileged instruction eret", "hvc": "privileged instruction hvc",
     "smc": "privileged instruction smc", "elevate-unlisted": "elevation from an unlisted address",
     "elevate-denied": "elevation without the right",
+    "call-refused": "kmap", "exit-gate": "return to a process from a thread that has none",
+    "smash-return": "jump", "smash-stack": "jump",
 }
+
+# Reports that no exception caused: they have no registers and no transitions.
+CALLS = {"call-refused"}
+# Cases whose culprit is not on the stack any more.
+SMASHED = {"smash-return", "smash-stack"}
+
+
+def bodies(arch):
+    """{path: component} of kernel/components.txt."""
+    out = {}
+    for line in pathlib.Path("kernel/components.txt").read_text().splitlines():
+        name, *paths = line.split("#")[0].split() or [None]
+        out.update((path.replace("*", arch), name) for path in paths)
+    return out
 
 
 class Image:
@@ -67,11 +86,12 @@ class Image:
         return any(start <= address < start + size for start, size in self.extents)
 
     def place(self, address):
-        """(function that the address is in, file, line of the instruction)"""
+        """(function that the address is in, file and line of the instruction: of what is inlined from a header, where)"""
         out = subprocess.run([os.environ.get("SYMBOLIZER", "llvm-symbolizer-19"), "--obj=" + self.path, hex(address)], check=True,
                              capture_output=True, text=True).stdout.strip().splitlines()
-        file, line = re.match(r"(.*):(\d+):\d+$", out[1]).groups()
-        return out[-2], file.removeprefix("./"), int(line)
+        places = [re.match(r"(?:\./)?(.*):(\d+):\d+$", place).groups() for place in out[1::2]]
+        file, line = next((place for place in places if place[0].endswith((".c", ".S"))), places[-1])
+        return out[-2], file, int(line)
 
 
 def boot(machine, mode):
@@ -88,37 +108,50 @@ def boot(machine, mode):
     return text, ended
 
 
-def check_culprit(image, report, culprit):
+def check_culprit(image, arch, report, case, culprit):
     """Complaints about the report's culprit."""
     match = re.search(r"^  culprit: component (\S+), function (\S+), (\S+):(\d+)$", report, re.MULTILINE)
     if not match:
         return ["the report names no culprit"]
-    component, function, file, line = match.group(1), match.group(2), match.group(3), int(match.group(4))
+    component, function, file, line = match.group(1), match.group(2), match.group(3).removeprefix("./"), int(match.group(4))
     bad = []
     if function != culprit:
         bad.append(f"the culprit is {function}, not {culprit}")
-    if pathlib.PurePath(file).parent.name != component:
-        bad.append(f"component {component} of a function in {file}")
-    rip = int(re.search(r"registers: (?:rip|pc) ([0-9a-f]+)", report).group(1), 16)
-    known = image.place(rip)
-    if known[0] != "??" and known[0] == culprit:
-        # An elevation is reported at its instruction, which is before the address that was saved.
-        places = {known[1:], image.place(rip - 1)[1:]}
-        if (file.removeprefix("./"), line) not in places:
-            bad.append(f"the culprit is at {file}:{line}, not at {places}")
-    elif image.place(image.symbols[culprit][0])[1] != file.removeprefix("./"):
-        bad.append(f"{culprit} is not in {file}")
+    if component != "stray":
+        bad.append(f"the component is {component}")
+    if culprit == "?":
+        return bad
+    owner = next((name for path, name in bodies(arch).items() if file == path or path.endswith("/") and file.startswith(path)), None)
+    if component != owner:
+        bad.append(f"component {component} of a function in {file}, which is of {owner}")
+    # Where the backtrace has the culprit: the first is where it is, the others are where they return to.
+    places = set()
+    for number, name, offset in re.findall(r"^    #(\d+) (\S+)\+(0x[0-9a-f]+) ", report, re.MULTILINE):
+        if name == culprit and not places:
+            address = [start + int(offset, 16) - (number != "0") for start in image.symbols[name]]
+            places = {place[1:] for place in map(image.place, address) if place[0] == culprit}
+    if (file, line) not in places:
+        bad.append(f"the culprit is at {file}:{line}, not at {places or 'what the backtrace shows'}")
     return bad
+
+
+def check_registers(report, arch, case, name):
+    """The gate's user is recognised by what it called the gate with."""
+    if case != "exit-gate":
+        return []
+    number = int(name.removeprefix("number-"), 16)
+    found = re.search({"x86_64": r" rdi ([0-9a-f]{16})", "aarch64": r"^    x0  ([0-9a-f]{16})"}[arch], report, re.MULTILINE)
+    return [] if found and int(found.group(1), 16) == number else [f"the argument was {number:#x}, and the registers do not show it"]
 
 
 def check_victim(image, report, case, name):
     wanted = VICTIMS.get(case)
-    match = re.search(r"^  victim:  (.*) at (0x[0-9a-f]+)$", report, re.MULTILINE)
+    match = re.search(r"^  victim:  (.*?)(?: at (0x[0-9a-f]+))?$", report, re.MULTILINE)
     if wanted is None:
         return []
-    if not match:
+    if not match or (match.group(2) is None) != (case in CALLS):
         return ["the report names no victim"]
-    text, address = match.group(1), int(match.group(2), 16)
+    text, address = match.group(1), int(match.group(2) or "0", 16)
     unnamed = re.fullmatch(r"(?:nucleus|kernel) (?:variable|text) without a name, behind (\S+) \(\+(0x[0-9a-f]+)\)", text)
     if unnamed:
         if image.names(address):
@@ -131,6 +164,8 @@ def check_victim(image, report, case, name):
     fact = found.groupdict()
     if "symbol" in fact and address - int(fact["offset"], 16) not in image.symbols.get(fact["symbol"], []):
         return [f"{fact['symbol']} is not at {address:#x} less {fact['offset']}"]
+    if "frame" in fact and f"nucleus-frame-{fact['frame']}" != name:
+        return [f"frame {fact['frame']} was not the victim, but {name}"]
     if "level" in fact and f"-level-{fact['level']}-entry-{fact['entry']}" not in name:
         return [f"level {fact['level']}, entry {fact['entry']} was not the victim, but {name}"]
     if "cpu" in fact and f"cpu-{fact['cpu']}+" not in name:
@@ -143,10 +178,14 @@ def check_deed(report, case):
     return [] if what == DEEDS.get(case, what) else [f"the report says `{what}`, not `{DEEDS[case]}`"]
 
 
-def check_backtrace(report, culprit):
+def check_backtrace(report, case, culprit):
     frames = re.findall(r"^    #\d+ (\S+)\+0x[0-9a-f]+ \((\S+):(\d+)\)$", report, re.MULTILINE)
     names = [frame[0] for frame in frames]
-    bad = [] if names and names[0] == culprit or culprit in names[:2] else [f"the backtrace begins with {names[:2]}"]
+    if case == "smash-stack":
+        return []
+    # What faulted may be a tool of the culprit, but a gate is nobody's frame.
+    first = names[:1] if case in CALLS or case == "exit-gate" else names[:2]
+    bad = [] if case in SMASHED or culprit in first else [f"the backtrace begins with {names[:2]}"]
     # The way from the thread's beginning to the culprit; the last call may have been a jump.
     return bad + [f"{name} is not in the backtrace" for name in ("guard_call", "run_thread") if name not in names]
 
@@ -186,8 +225,9 @@ def main():
             if got == "caught":
                 # Cases run one after the other: the first report that is left is this one's.
                 report = reports.pop(0) if reports else ""
-                bad += check_culprit(image, report, culprit) + check_victim(image, report, case, victim) + check_backtrace(report, culprit) \
-                    + check_transitions(report) + check_deed(report, case) if report else ["no report"]
+                bad += check_culprit(image, machine.arch, report, case, culprit) + check_victim(image, report, case, victim) \
+                    + check_backtrace(report, case, culprit) + check_registers(report, machine.arch, case, victim) \
+                    + ([] if case in CALLS else check_transitions(report)) + check_deed(report, case) if report else ["no report"]
         for line in bad:
             print(f"# {line}")
         print(f"{'not ok' if bad else 'ok'} {number} - {case} is {outcome}")
