@@ -242,5 +242,27 @@ static void terminals_tell(void)
 	CHECK(!(fcntl(slave, F_GETFL) & O_ASYNC));
 }
 
+/* A group is a negative number, which may look like an error, or like a code of the kernel's own: it is neither. Early
+ * in the suite, where the next ids still look so. */
+static void groups_that_look_like_codes(void)
+{
+	int ends[2];
+	pid_t child;
+
+	do {
+		child = CHILD(if (getpid() >= 512) pause());
+		if (child < 512)
+			EXITS(child, 0);
+	} while (child < 512);
+	if (child > 4095)
+		ktap_skip("the ids that look so are past");
+	OK(setpgid(child, child));
+	OK(pipe(ends));
+	OK(fcntl(ends[0], F_SETOWN, -child));
+	FAILS(child, syscall(SYS_fcntl, ends[0], F_GETOWN));
+	OK(kill(child, SIGKILL));
+	DIES(child, SIGKILL);
+}
+
 KTAP_MAIN(CASE(owners), CASE(an_owner_that_ended), CASE(pipes_tell), CASE(a_fifo_tells), CASE(only_what_can_tell),
-	  CASE(foreign_processes_are_left_alone), CASE(terminals_tell))
+	  CASE(foreign_processes_are_left_alone), CASE(terminals_tell), CASE(groups_that_look_like_codes))

@@ -643,26 +643,5 @@ static void values_that_look_like_codes(void)
 	}
 }
 
-/* So is the owner of a file: a group, as a negative number. */
-static void groups_that_look_like_codes(void)
-{
-	pid_t child;
-
-	do {
-		child = CHILD(if (getpid() >= 512) pause());
-		if (child < 512)
-			EXITS(child, 0);
-	} while (child < 512);
-	if (child > 4095)
-		ktap_skip("the ids that look so are past");
-	OK(setpgid(child, child));
-	OK(pipe(ends));
-	OK(fcntl(ends[0], F_SETOWN, -child));
-	FAILS(child, syscall(SYS_fcntl, ends[0], F_GETOWN));
-	OK(kill(child, SIGKILL));
-	DIES(child, SIGKILL);
-}
-
 KTAP_MAIN(CASE(a_handler_ends_every_sleep), CASE(some_calls_are_made_again_after_a_handler),
-	  CASE(a_stop_ends_few_sleeps), CASE(ignored_signals_end_no_sleep), CASE(values_that_look_like_codes),
-	  CASE(groups_that_look_like_codes))
+	  CASE(a_stop_ends_few_sleeps), CASE(ignored_signals_end_no_sleep), CASE(values_that_look_like_codes))
