@@ -29,6 +29,8 @@ OFF_WORDS = {"x86_64": [r"serial: .*elevate= refuses: there is no serial console
              "aarch64": ["/bin/true exited with status 0"]}[ARCH]
 NOBODY_WORDS = {"x86_64": OFF_WORDS, "aarch64": [r"(?m)^.*measure.*refused"]}[ARCH]
 GRANTED = {"x86_64": "serial, measure", "aarch64": "measure"}[ARCH]
+# Those that ask, but for the component `measure`.
+OTHERS = {"x86_64": "serial", "aarch64": "off"}[ARCH]
 # What becomes of an option that one architecture knows; cortex-a72 has numbers of 16 bits.
 ASID_WORDS = {"x86_64": [r"nobody knows the option asid_bits=9 "], "aarch64": [r"asid_bits=9 is none of 8, 16; using 16"]}[ARCH]
 NO_ASID_WORDS = {"x86_64": [r"nobody knows the option asid_bits= "], "aarch64": [r"asid_bits= is none of 8, 16; using 16"]}[ARCH]
@@ -45,6 +47,9 @@ CASES = [
      [r"elevate=core: that component does not ask", *NOBODY_WORDS, "powering off"], []),
     ("elevate=off: a serial line that ports are needed for says why it falls silent", f"elevate=off {RUN}", "stellux", False,
      [*OFF_WORDS, "privilege: mode full, elevation for no component", "powering off"], []),
+    ("one that elevates without the right is reported, and who asked it to is told",
+     f"elevate={OTHERS} init.run=/bin/sh -c echo$IFS'elevate'$IFS'1'>/proc/measure", "stellux", False,
+     [r"stray access caught: elevation without the right by measure", r"/bin/sh exited with status 1", "powering off"], []),
     ("a mode that is none in dynpriv=", f"dynpriv=wrong {RUN}", "stellux", False,
      [r"dynpriv=wrong is none of full, drivers, off; using full", "powering off"], []),
     ("an option that nobody knows", f"dynprv=off {RUN}", "stellux", False,

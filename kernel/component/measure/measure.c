@@ -12,8 +12,7 @@
 #include <kernel/base/node.h>
 #include <kernel/base/wait.h>
 #include <kernel/mem/text.h>
-#include <kernel/thread/component.h>
-#include <kernel/vfs/vfs.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
@@ -52,16 +51,26 @@ static struct wait_queue done = WAIT_QUEUE_INIT(done);
 static struct job {
 	const struct operation *operation;
 	unsigned count;
+	long result;
 	uint32_t finished;
 } job GUARDED_BY(&job_lock);
 
 extern struct component component_measure;
 
+static long run_operation(void *arg)
+{
+	const struct job *j = arg;
+
+	j->operation->run(j->count);
+	return 0;
+}
+
+/* Whatever becomes of the operation, the writer is told. */
 static void run_job(void *arg)
 {
 	struct job *j = arg;
 
-	j->operation->run(j->count);
+	j->result = guard_call(&component_measure, run_operation, j);
 	__atomic_store_n(&j->finished, 1, __ATOMIC_RELEASE);
 	wait_wake_all(&done);
 }
@@ -99,8 +108,10 @@ static long write_measure(const char *text, size_t n, void *arg)
 	struct job *j = &job;
 
 	error = kthread_start(&component_measure, "measure", run_job, j, &t);
-	if (!error)
+	if (!error) {
 		wait_event(&done, __atomic_load_n(&j->finished, __ATOMIC_ACQUIRE));
+		error = (int)j->result;
+	}
 	mutex_unlock(&job_lock);
 	return error ? error : (long)n;
 }
