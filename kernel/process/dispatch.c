@@ -18,6 +18,8 @@
 #include <kernel/process/user_context.h>
 #include <nucleus/calls.h>
 
+DECLARE_COMPONENT(process);
+
 constexpr uint32_t NUMBERS_MAX = 512;
 
 /* Six arguments are the call's; the number follows for those that serve several. */
@@ -105,7 +107,7 @@ static int show_syscalls(struct text_buffer *b, void *)
 	return 0;
 }
 
-PROC_FILE(syscalls, .component = &component_core, .name = "syscalls", .mode = 0444, .show = show_syscalls);
+PROC_FILE(syscalls, .component = &component_process, .name = "syscalls", .mode = 0444, .show = show_syscalls);
 
 void syscall_init(void)
 {
