@@ -12,6 +12,7 @@
 #include "stack.h"
 
 #include <abi/errno.h>
+#include <kernel/base/fail.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/page.h>
@@ -99,6 +100,8 @@ static int map_pages(uint64_t base)
 			goto fail;
 		pfn[n] = page_window_pfn(page);
 	}
+	if (fail_injected())
+		goto fail;
 	do {
 		memcpy(call_area(), pfn, sizeof(pfn));
 		error = nucleus_kmap(base, PFN_LIST, STACK_PAGES, MAP_PROT_READ | MAP_PROT_WRITE);
@@ -114,6 +117,9 @@ fail:
 
 int stack_alloc(struct kernel_stack *out)
 {
+	/* Which request fails is not to depend on what is kept. */
+	if (STELLUX_DEBUG && fail_armed() != 0)
+		thread_stacks_drop();
 	spin_lock(&lock);
 	struct frames *f = cache;
 	if (f != nullptr) {

@@ -95,7 +95,7 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 	if (page == nullptr)
 		return error;
 	memset(page, 0, PAGE_SIZE);
-	error = fail_injected() ? -ENOMEM : stack_alloc(&stack);
+	error = stack_alloc(&stack);
 	if (error < 0)
 		goto free_page;
 	struct thread *t = (struct thread *)page->lowered;

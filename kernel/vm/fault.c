@@ -161,6 +161,8 @@ static int fault_special(struct vm_space *s, struct vm_area *a, const struct fau
 	uint64_t pfn = a->special->pfns[area_index(a, f->va)];
 	long error;
 
+	if (fail_injected())
+		return -ENOMEM;
 	do {
 		error = nucleus_space_map(s->handle, f->va, pfn, 1, prot_of_fault(a->prot, f->exec));
 	} while (error == -ENOMEM && page_relieve_nucleus());

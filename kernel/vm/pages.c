@@ -174,9 +174,9 @@ int pages_clone(struct vm_space *dst, struct vm_space *src, const struct vm_area
 	uint64_t va = area_start(a), end = area_end(a);
 	uint32_t cow = !(a->flags & AREA_SHARED);
 
-	if (fail_injected())
-		return -ENOMEM;
 	while (va < end) {
+		if (fail_injected())
+			return -ENOMEM;
 		long result = nucleus_space_clone(dst->handle, src->handle, va, end, cow);
 
 		if (result && result != -ENOMEM)

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Calls that run out of memory at each of their allocations in turn (/proc/self/fail-nth): each ends with an error that
- * says so, and nothing is left behind in the kernel's counters. Release kernels cannot fail on order.
- */
-#include "ktap.h"
+/* Memory that fails (failures.h) in calls on processes, memory, names and descriptors. */
+#include "failures.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,26 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, MANY = 200, NOISE_ROUNDS = 12, PIDFD_FLAG = 0x1000 /* CLONE_PIDFD */ };
+enum { PIDFD_FLAG = 0x1000 /* CLONE_PIDFD */ };
 
-static int order, some_pipe[2], some_file, some_epoll;
-static char *memory, text[65536];
-
-/* A call to make: -1 and errno, or not. What it made is undone by the second. */
-struct call {
-	const char *name;
-	long (*make)(void);
-	void (*undo)(long result);
-};
-
-static void close_it(long fd)
-{
-	close((int)fd);
-}
-
-static void nothing(long)
-{
-}
+static int some_pipe[2], some_file, some_epoll;
+static char *memory;
 
 static void reap(long pid)
 {
@@ -85,22 +66,28 @@ static long do_vfork(void)
 	return clone(leave, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
 }
 
+/* Takes the order back, to be given to somebody else. */
+static void take_order(char number[16])
+{
+	lseek(order, 0, SEEK_SET);
+	ssize_t n = read(order, number, 15);
+	number[n > 0 ? n : 0] = '\0';
+	(void)!write(order, "0", 1);
+}
+
 /* Where exec fails the child says with which errno. */
-static long do_exec(void)
+static long exec_with(char *const arguments[], char *const environment[])
 {
 	char number[16];
 	int error = 0;
 
 	/* The order is the child's, for its exec alone. */
-	lseek(order, 0, SEEK_SET);
-	ssize_t n = read(order, number, sizeof(number) - 1);
-	number[n > 0 ? n : 0] = '\0';
-	(void)!write(order, "0", 1);
+	take_order(number);
 	pid_t pid = vfork();
 	if (pid == 0) {
 		close(STDOUT_FILENO);
 		(void)!write(order, number, strlen(number));
-		execl("/proc/self/exe", "failures", "-l", nullptr);
+		execve("/proc/self/exe", arguments, environment);
 		error = errno;
 		_exit(error);
 	}
@@ -113,6 +100,48 @@ static long do_exec(void)
 	errno = WEXITSTATUS(status);
 	(void)!write(order, errno ? "0" : "1000", errno ? 1 : 4);
 	return errno ? -1 : 0;
+}
+
+static long do_exec(void)
+{
+	return exec_with((char *[]){"failures", "-l", nullptr}, (char *[]){nullptr});
+}
+
+/* Strings of some pages. */
+static long do_exec_many(void)
+{
+	static char word[100], *arguments[200] = {"failures", "-l"}, *environment[200];
+
+	memset(word, 'w', sizeof(word) - 1);
+	for (size_t n = 0; n < 199; n++) {
+		environment[n] = word;
+		if (n >= 2)
+			arguments[n] = word;
+	}
+	return exec_with(arguments, environment);
+}
+
+/* A child that dumps its core. Whether it had memory for that is seen in the end only. */
+static long do_core(void)
+{
+	char number[16];
+	int status = 0;
+
+	take_order(number);
+	pid_t pid = fork();
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
+		(void)!write(order, number, strlen(number));
+		raise(SIGQUIT);
+		_exit(1);
+	}
+	waitpid(pid, &status, 0);
+	bool made = WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT && WCOREDUMP(status);
+	if (made)
+		(void)!write(order, "1000", 4);
+	unlink("core");
+	errno = WIFSIGNALED(status) ? ENOMEM : EIO;
+	return made ? 0 : -1;
 }
 
 static long do_pipe(void)
@@ -340,17 +369,6 @@ static long do_dup_high(void)
 	return fcntl(some_file, F_DUPFD, 700);
 }
 
-static long do_lock(void)
-{
-	return fcntl(some_file, F_SETLK,
-		     &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 5, .l_len = 7});
-}
-
-static void undo_lock(long)
-{
-	OK(fcntl(some_file, F_SETLK, &(struct flock){.l_type = F_UNLCK, .l_whence = SEEK_SET}));
-}
-
 static long do_pipe_write(void)
 {
 	return write(some_pipe[1], memory, 2 * PAGE);
@@ -387,34 +405,26 @@ static long do_proc_read(void)
 	return n;
 }
 
-static long do_poll(void)
+/* Its memory is the caller's. */
+static int thread_main(void *)
 {
-	struct pollfd fds[64];
-
-	for (size_t n = 0; n < 64; n++)
-		fds[n] = (struct pollfd){some_pipe[0], POLLIN, 0};
-	return poll(fds, 64, 1);
+	syscall(SYS_exit, 0);
+	return 0;
 }
 
-static long do_readv(void)
+static long do_thread(void)
 {
-	struct iovec many[64];
+	static char stack[16384] __attribute__((aligned(16)));
+	static pid_t gone;
 
-	for (size_t n = 0; n < 64; n++)
-		many[n] = (struct iovec){memory + n, 1};
-	return preadv(some_file, many, 64, 0);
-}
-
-static long do_readdir(void)
-{
-	int fd = open(".", O_RDONLY | O_DIRECTORY);
-	if (fd < 0)
-		return -1;
-	long n = syscall(SYS_getdents64, fd, text, sizeof(text));
-	int error = errno;
-	close(fd);
-	errno = error;
-	return n;
+	gone = 1;
+	long tid = clone(thread_main, stack + sizeof(stack),
+			 CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+				 CLONE_CHILD_CLEARTID,
+			 nullptr, nullptr, nullptr, &gone);
+	while (tid != -1 && __atomic_load_n(&gone, __ATOMIC_ACQUIRE) != 0)
+		sched_yield();
+	return tid;
 }
 
 static const struct call calls[] = {
@@ -422,6 +432,9 @@ static const struct call calls[] = {
 	{"fork-descriptor", do_fork_with_descriptor, reap},
 	{"vfork", do_vfork, reap},
 	{"exec", do_exec, nothing},
+	{"exec-many-strings", do_exec_many, nothing},
+	{"core-dump", do_core, nothing},
+	{"thread", do_thread, nothing},
 	{"pipe", do_pipe, close_it},
 	{"open", do_open, undo_open},
 	{"write", do_write_file, undo_write_file},
@@ -448,82 +461,10 @@ static const struct call calls[] = {
 	{"bind", do_bind, undo_mount},
 	{"pty", do_pty, close_it},
 	{"dup", do_dup_high, close_it},
-	{"lock", do_lock, undo_lock},
 	{"pipe-write", do_pipe_write, undo_pipe_write},
 	{"signal", do_queue_signal, undo_queue_signal},
 	{"proc", do_proc_read, nothing},
-	{"poll", do_poll, nothing},
-	{"preadv", do_readv, nothing},
-	{"readdir", do_readdir, nothing},
 };
-
-static long arm(int nth)
-{
-	char number[16];
-	int n = snprintf(number, sizeof(number), "%d", nth);
-
-	return write(order, number, (size_t)n);
-}
-
-/* Whether the ordered failure has not come; none is ordered from here on. */
-static bool was_left(void)
-{
-	char number[16] = "";
-
-	EQUAL(lseek(order, 0, SEEK_SET), 0);
-	CHECK(read(order, number, sizeof(number) - 1) > 0);
-	EQUAL(arm(0), 1);
-	return atoi(number) != 0;
-}
-
-static bool is_memory_error(int error)
-{
-	return error == ENOMEM || error == EAGAIN || error == ENFILE || error == EMFILE || error == ENOSPC ||
-	       error == EFAULT;
-}
-
-/* A call fails at each of its allocations, then succeeds. */
-static void fail_each(const struct call *c)
-{
-	for (int nth = 1;; nth++) {
-		if (nth > MANY)
-			ktap_fail(__FILE__, __LINE__, "%s: never without a failure", c->name);
-		arm(nth);
-		long result = c->make();
-		int error = errno;
-		bool left = was_left();
-		if (result != -1)
-			c->undo(result);
-		else if (left || !is_memory_error(error))
-			ktap_fail(__FILE__, __LINE__, "%s: errno %d at allocation %d%s", c->name, error, nth,
-				  left ? ", which succeeded" : "");
-		if (left)
-			return;
-	}
-}
-
-/* What a call that failed must not leave: allocations of all components, threads, descriptors, promised memory. */
-static long count(void)
-{
-	long sum = 0, threads = 0, promised = 0;
-	char *save, *line;
-
-	ktap_read_file("/proc/components", text, sizeof(text));
-	for (line = strtok_r(text, "\n", &save); line != nullptr; line = strtok_r(nullptr, "\n", &save)) {
-		long allocations;
-		if (sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %ld", &allocations) == 1)
-			sum += allocations;
-	}
-	CHECK(sum > 0);
-	ktap_read_file("/proc/loadavg", text, sizeof(text));
-	CHECK(sscanf(text, "%*s %*s %*s %*d/%ld", &threads) == 1);
-	ktap_read_file("/proc/meminfo", text, sizeof(text));
-	line = strstr(text, "Committed_AS:");
-	CHECK(line != nullptr && sscanf(line, "Committed_AS: %ld", &promised) == 1);
-	for (int fd = 0; fd < 1024; fd++)
-		sum += fcntl(fd, F_GETFD) != -1;
-	return sum + threads + promised;
-}
 
 static void prepare(void)
 {
@@ -543,30 +484,10 @@ static void prepare(void)
 	OK(sigprocmask(SIG_BLOCK, &set, nullptr));
 }
 
-/* The first round fills caches; a leak grows by something with each later one. */
 static void nothing_is_left_behind(void)
 {
 	prepare();
-	for (size_t n = 0; n < sizeof(calls) / sizeof(*calls); n++) {
-		long before = 0, grown = 0;
-
-		for (int round = 0; round < 3; round++) {
-			fail_each(&calls[n]);
-			usleep(20000); /* ended threads are taken apart a little later */
-			long now = count();
-			if (round > 0 && now > before)
-				grown++;
-			if (round > 0 && round == 2 && grown == 2) {
-				/* Others allocate as well: once more, to be sure. */
-				fail_each(&calls[n]);
-				usleep(200000);
-				if (count() > now)
-					ktap_fail(__FILE__, __LINE__, "%s: something is left behind each time",
-						  calls[n].name);
-			}
-			before = now;
-		}
-	}
+	fail_calls(calls, sizeof(calls) / sizeof(*calls));
 }
 
 KTAP_MAIN(STELLUX_CASE(nothing_is_left_behind))
