@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Checks the references of doc/*.md: `file:line` followed by `symbol` means that the symbol stands
-on that line of that file. With --fix the lines are corrected (to the first line that has the symbol)."""
+on that line of that file. With --fix the lines are corrected (to the first line that has the symbol). Pages that lead
+through the tree (WALKS) must have references, and every page of that kind a link from where newcomers look."""
 import pathlib
 import re
 import sys
@@ -9,12 +10,24 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = re.compile(r"`([\w./-]+\.[\w]+):(\d+)`(\s+)`([^`]+)`")
 
+# Pages that lead through the tree, and who must link to them.
+WALKS = {"syscall-walk*.md": "README.md", "add-a-*.md": "CONTRIBUTING.md"}
+
 
 def find(path, symbol):
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if symbol in line:
             return number
     return 0
+
+
+def check_walk(doc):
+    """A case for a page that leads through the tree: (whether it does and is linked to, name); none for others."""
+    for pattern, index in WALKS.items():
+        if doc.match(pattern):
+            good = REFERENCE.search(doc.read_text()) and f"(doc/{doc.name})" in (TOP / index).read_text()
+            return [(bool(good), f"{doc.name}: names lines, and {index} links to it")]
+    return []
 
 
 def main():
@@ -34,6 +47,7 @@ def main():
         changed = REFERENCE.sub(replace, text)
         if fix and changed != text:
             doc.write_text(changed)
+        cases += check_walk(doc)
     print("TAP version 14")
     print(f"1..{len(cases)}")
     for number, (good, name) in enumerate(cases, 1):

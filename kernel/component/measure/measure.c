@@ -3,6 +3,7 @@
  * Operations of the kernel itself for the benchmark, which no process can do: /proc/measure. Writing `elevate N` or
  * `call N` makes a thread of this component do the operation N times between markers (arch/marker.h); reading names
  * what there is. The component asks for the right to elevate; it has no other use for it than an empty bracket.
+ * Without that right (elevate=) it is a violation, which ends the operation under its guard: the write is EFAULT.
  */
 #include "measure.h"
 
