@@ -8,7 +8,7 @@ help: ## this menu
 	@sed -n 's/^\([a-zA-Z0-9_-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort -u | expand -t 36
 	@echo
 	@echo 'Variables:'
-	@echo '  ARCH=$(ARCH)  V=1 shows commands  DEBUG=1 (default) or RELEASE=1'
-	@echo '  BUILD=folder (default build)  APPEND="..." kernel command line  SMP=, MEM=, CPU= size the machine  TEST=name selects tests'
+	@echo '  ARCH=x86_64 (default) or aarch64  V=1 shows commands  DEBUG=1 (default) or RELEASE=1'
+	@echo '  BUILD=folder (default build)  APPEND="..." kernel command line  SMP= (2), MEM= (512M), CPU= (max) size the machine  TEST=name selects tests, KTEST= and UTEST= parts of the kernel and user suites'
 	@echo '  GDB_PORT=number (default 1234) where debugger and machine meet'
 	@echo '  QEMU_EXTRA="..." more options for QEMU  GDB_EXTRA="..." for gdb'

@@ -59,8 +59,8 @@ $(ARCHES:%=run-qemu-%-debug-headless): run-qemu-%-debug-headless: need
 	$(Q)$(MAKE) --no-print-directory ARCH=$* run-headless QEMU_EXTRA='-S -gdb tcp:127.0.0.1:$(GDB_PORT) $(QEMU_EXTRA)'
 
 .PHONY: connect-gdb $(ARCHES:%=connect-gdb-%)
-connect-gdb-x86_64: ## gdb with the symbols of both halves, attached to it
-connect-gdb-aarch64: ## the same for the other architecture
+connect-gdb-x86_64: ## gdb with the symbols of both halves, at the machine that run-qemu-x86_64-debug started
+connect-gdb-aarch64: ## gdb with the symbols of both halves, at the machine that run-qemu-aarch64-debug started
 $(ARCHES:%=connect-gdb-%): connect-gdb-%: need
 	$(Q)$(MAKE) --no-print-directory ARCH=$* connect-gdb
 connect-gdb: $(GDB_ENTRY)

@@ -278,7 +278,7 @@ int main(int argc, char **argv)
 	long count = INT32_MAX;
 	int interval_ms = 1000;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		fputs(usage, stdout);
 		return 0;
 	}
