@@ -3,8 +3,9 @@
  * Promises: pages that programs may still come to need for themselves, which is what private writable memory counts
  * for from the moment it may be written. /proc/sys/vm/overcommit_memory says how many are made (proc_sys_vm(5)):
  * 0, none that exceeds all memory by itself; 1, any; 2, no more in sum than overcommit_ratio per cent of memory (or
- * overcommit_kbytes), of which a process without CAP_SYS_ADMIN leaves admin_reserve_kbytes, and each leaves 1/32 of its
- * own size or user_reserve_kbytes. The count is exact; two checks at once may together go a little over the limit.
+ * overcommit_kbytes: setting one makes the other 0), of which a process without CAP_SYS_ADMIN leaves
+ * admin_reserve_kbytes, and each leaves 1/32 of its own size or user_reserve_kbytes. The count is exact; two checks at
+ * once may together go a little over the limit.
  */
 #include "vm_internal.h"
 
@@ -74,7 +75,8 @@ void commit_count(int64_t pages)
 }
 
 PROC_KNOB(overcommit_memory, component_vm, "sys/vm/overcommit_memory", 0644, &mode, HEURISTIC, NEVER, 0);
-PROC_KNOB(overcommit_ratio, component_vm, "sys/vm/overcommit_ratio", 0644, &ratio, 0, INT32_MAX, 0);
-PROC_KNOB(overcommit_kbytes, component_vm, "sys/vm/overcommit_kbytes", 0644, &limit_kbytes, 0, INT32_MAX, 0);
+PROC_KNOB(overcommit_ratio, component_vm, "sys/vm/overcommit_ratio", 0644, &ratio, 0, INT32_MAX, 0,
+	  .excludes = &limit_kbytes);
+PROC_KNOB(overcommit_kbytes, component_vm, "sys/vm/overcommit_kbytes", 0644, &limit_kbytes, 0, INT32_MAX, 0, &ratio);
 PROC_KNOB(admin_kbytes, component_vm, "sys/vm/admin_reserve_kbytes", 0644, &admin_kbytes, 0, INT32_MAX, 0);
 PROC_KNOB(user_kbytes, component_vm, "sys/vm/user_reserve_kbytes", 0644, &user_kbytes, 0, INT32_MAX, 0);

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, USER = 4321, DONTUNMAP = 4 };
@@ -91,6 +92,73 @@ static void settings(void)
 	CHECK(labs(total / 2 - limit) <= PAGE);
 	int file = OK(open("/proc/sys/vm/overcommit_memory", O_WRONLY));
 	FAILS(EINVAL, write(file, "3", 1));
+}
+
+static void set(const char *name, long value)
+{
+	char path[64], text[24];
+
+	snprintf(path, sizeof(path), "/proc/sys/vm/%s", name);
+	snprintf(text, sizeof(text), "%ld", value);
+	ktap_write_file(path, text);
+}
+
+/* Mode 1: whatever is asked for is promised. */
+static void try_always(void)
+{
+	set("overcommit_memory", 1);
+	char *huge = OK(map(HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+	huge[HUGE_SIZE / 2] = 1;
+	EXITS(CHILD(CHECK(huge[HUGE_SIZE / 2] == 1)), 0);
+	OK(munmap(huge, HUGE_SIZE));
+	char *none = OK(map(HUGE_SIZE, PROT_NONE, MAP_PRIVATE));
+	OK(mprotect(none, HUGE_SIZE, PROT_READ | PROT_WRITE));
+	OK(munmap(none, HUGE_SIZE));
+}
+
+/* Mode 2: no more than the limit in sum, however it comes to be writable. What others may promise meanwhile is small.
+ */
+static void try_never(void)
+{
+	enum : long { ROOM = 64l << 20, SMALL = 16l << 20, LARGE = 128l << 20 };
+
+	set("overcommit_kbytes", promised() + ROOM / 1024);
+	set("overcommit_memory", 2);
+	CHECK(labs(number_in("/proc/meminfo", "CommitLimit:") - promised() - ROOM / 1024) < SMALL / 1024);
+	char *small = OK(map(SMALL, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+	FAILS(ENOMEM, (long)map(LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+	FAILS(ENOMEM, (long)map(LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE));
+	FAILS(ENOMEM, (long)mremap(small, SMALL, LARGE, MREMAP_MAYMOVE));
+	long end = syscall(SYS_brk, 0);
+	EQUAL(syscall(SYS_brk, end + LARGE), end);
+	char *none = OK(map(LARGE, PROT_NONE, MAP_PRIVATE));
+	FAILS(ENOMEM, mprotect(none, LARGE, PROT_READ | PROT_WRITE));
+	OK(mprotect(none, 2l * SMALL, PROT_READ | PROT_WRITE));
+	/* A child would need as much again. */
+	FAILS(ENOMEM, fork());
+	OK(munmap(none, LARGE));
+	OK(munmap(small, SMALL));
+}
+
+/* The settings are put back whatever comes of it. */
+static void the_other_modes(void)
+{
+	pid_t child = CHILD(try_always(););
+	int always, never;
+
+	OK(waitpid(child, &always, 0));
+	set("overcommit_memory", 0);
+	child = CHILD(try_never(););
+	OK(waitpid(child, &never, 0));
+	set("overcommit_memory", 0);
+	set("overcommit_ratio", 50);
+	EQUAL(always, 0);
+	EQUAL(never, 0);
+	EQUAL(number_in("/proc/sys/vm/overcommit_kbytes", ""), 0);
+	/* One of the two is in force. */
+	set("overcommit_kbytes", 1000);
+	EQUAL(number_in("/proc/sys/vm/overcommit_ratio", ""), 0);
+	set("overcommit_ratio", 50);
 }
 
 static void remap_of_nothing(void)
@@ -277,6 +345,6 @@ static void limits_of_a_whole_call(void)
 	FAILS(ENOMEM, mprotect(at + half, half, PROT_READ | PROT_WRITE));
 }
 
-KTAP_MAIN(CASE(more_than_all_memory), CASE(promises_are_counted), CASE(settings), CASE(remap_of_nothing),
-	  CASE(remap_that_leaves), CASE(remap_errors), CASE(offsets_beyond_files), CASE(removed_pages),
-	  CASE(locks_are_counted), CASE(locks_are_limited), CASE(limits_of_a_whole_call))
+KTAP_MAIN(CASE(more_than_all_memory), CASE(promises_are_counted), CASE(settings), CASE(the_other_modes),
+	  CASE(remap_of_nothing), CASE(remap_that_leaves), CASE(remap_errors), CASE(offsets_beyond_files),
+	  CASE(removed_pages), CASE(locks_are_counted), CASE(locks_are_limited), CASE(limits_of_a_whole_call))

@@ -50,5 +50,7 @@ long proc_knob_write(const char *text, size_t n, const struct proc_knob *k)
 	if (error != 0)
 		return error;
 	__atomic_store_n(k->value, (int32_t)value, __ATOMIC_RELAXED);
+	if (k->excludes != nullptr)
+		__atomic_store_n(k->excludes, 0, __ATOMIC_RELAXED);
 	return (long)n;
 }

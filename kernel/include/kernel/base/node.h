@@ -20,6 +20,7 @@ struct proc_knob {
 	int32_t *value; /* atomic */
 	int32_t least, most;
 	unsigned capability;
+	int32_t *excludes; /* another number, of which setting this one makes 0; nullptr: none */
 };
 
 struct proc_file {
@@ -34,9 +35,10 @@ struct proc_file {
 
 #define PROC_FILE(ident, ...)                                                                                          \
 	static const struct proc_file proc_file_##ident __attribute__((section(".proc_files"), used)) = {__VA_ARGS__}
-/* The knob's bounds, its value and its capability follow the mode. */
-#define PROC_KNOB(ident, of, file_name, file_mode, ...)                                                                \
-	static const struct proc_knob proc_knob_##ident = {__VA_ARGS__};                                               \
+/* What a knob's file and mode are, then its number, bounds and capability, and whatever else of struct proc_knob. */
+#define PROC_KNOB(ident, of, file_name, file_mode, at, low, high, right, ...)                                          \
+	static const struct proc_knob proc_knob_##ident = {                                                            \
+		.value = (at), .least = (low), .most = (high), .capability = (right), __VA_ARGS__};                    \
 	PROC_FILE(ident, .component = &(of), .name = (file_name), .mode = (file_mode), .knob = &proc_knob_##ident)
 
 #endif
