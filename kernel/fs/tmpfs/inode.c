@@ -60,6 +60,7 @@ static bool special_valid(struct inode *i)
 
 static const struct inode_ops special_inode_ops = {.valid = special_valid};
 
+/* Not empty; it may reach beyond the file's end, where pages may have been made in advance. */
 static void zero_range(struct inode *i, uint64_t from, uint64_t end)
 {
 	uint64_t first = (from + PAGE_SIZE - 1) / PAGE_SIZE, last = end / PAGE_SIZE;
@@ -84,13 +85,13 @@ static int file_allocate(struct inode *i, uint32_t mode, uint64_t offset, uint64
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
 		if (!(mode & FALLOC_FL_KEEP_SIZE))
 			return -EOPNOTSUPP;
-		zero_range(i, offset, MIN(end, i->size));
+		zero_range(i, offset, end);
 		return 0;
 	}
 	if (mode & ~(uint32_t)(FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
 	if (mode & FALLOC_FL_ZERO_RANGE)
-		zero_range(i, offset, MIN(end, i->size));
+		zero_range(i, offset, end);
 	for (uint64_t index = offset / PAGE_SIZE; index < (end + PAGE_SIZE - 1) / PAGE_SIZE; index++) {
 		struct page *page;
 
