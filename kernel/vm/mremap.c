@@ -20,7 +20,8 @@ static bool free_between(struct vm_space *s, uint64_t start, uint64_t end) REQUI
 	return end <= USER_END && (!a || area_start(a) >= end);
 }
 
-/* The area at the new place, without pages yet; its address in *to. */
+/* The area at the new place, without pages yet. a is still there when it is made: its file cannot be sealed meanwhile.
+ */
 static int make_area(struct vm_space *s, struct vm_area *a, const struct move *m, struct vm_area **out,
 		     struct list *dead) REQUIRES(s -> lock)
 {
@@ -31,6 +32,10 @@ static int make_area(struct vm_space *s, struct vm_area *a, const struct move *m
 		error = unmap_locked(s, to, to + m->new_length, dead);
 		if (error)
 			return error;
+		/* What is to be mapped once more may have stood there, or been cut. */
+		a = area_find(s, m->old);
+		if (!a || area_start(a) > m->old)
+			return -EFAULT;
 	} else {
 		to = map_find_place(s, m->flags & MREMAP_DONTUNMAP ? align_down(to, PAGE_SIZE) : 0, m->new_length,
 				    USER_END);

@@ -345,6 +345,29 @@ static void limits_of_a_whole_call(void)
 	FAILS(ENOMEM, mprotect(at + half, half, PROT_READ | PROT_WRITE));
 }
 
+/* Where the second mapping is to be the first one goes first, and what is gone is not mapped again. */
+static void remap_of_nothing_over_itself(void)
+{
+	constexpr int both = MREMAP_MAYMOVE | MREMAP_FIXED;
+	int fd = OK((int)syscall(SYS_memfd_create, "sealed later", 2 /* MFD_ALLOW_SEALING */));
+	OK(ftruncate(fd, 4 * PAGE));
+	char *at = OK(mmap(nullptr, 8 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+	OK(mmap(at, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0));
+	at[PAGE] = 1;
+	CHECK(mremap(at + PAGE, 0, PAGE, both, at) == at);
+	EQUAL(at[0], 1);
+	CHECK(mremap(at + PAGE, 0, 2 * PAGE, both, at + 2 * PAGE) == at + 2 * PAGE);
+	EQUAL(at[2 * PAGE], 1);
+	FAILS(EFAULT, mremap(at + PAGE, 0, PAGE, both, at + PAGE));
+	FAILS(EFAULT, mremap(at, 0, 4 * PAGE, both, at));
+	/* Nothing can write to it any more. */
+	OK(fcntl(fd, 1033 /* F_ADD_SEALS */, 8 /* F_SEAL_WRITE */));
+	munmap(at, 8 * PAGE);
+	close(fd);
+}
+
 KTAP_MAIN(CASE(more_than_all_memory), CASE(promises_are_counted), CASE(settings), CASE(the_other_modes),
-	  CASE(remap_of_nothing), CASE(remap_that_leaves), CASE(remap_errors), CASE(offsets_beyond_files),
-	  CASE(removed_pages), CASE(locks_are_counted), CASE(locks_are_limited), CASE(limits_of_a_whole_call))
+	  CASE(remap_of_nothing), CASE(remap_of_nothing_over_itself), CASE(remap_that_leaves), CASE(remap_errors),
+	  CASE(offsets_beyond_files), CASE(removed_pages), CASE(locks_are_counted), CASE(locks_are_limited),
+	  CASE(limits_of_a_whole_call))
