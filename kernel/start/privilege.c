@@ -90,9 +90,8 @@ static int show_privilege(struct text_buffer *b, void *)
 		    on ? "on" : "off");
 	for (uint32_t cpu = 0; cpu < boot_info()->cpu_count; cpu++)
 		show_cpu(b, cpu, on);
-	for (uint32_t id = 1; id <= component_count(); id++)
-		if ((c = component_at(id)) != nullptr)
-			show_component(b, c, on);
+	for_each_component(c)
+		show_component(b, c, on);
 	return 0;
 }
 
@@ -120,11 +119,10 @@ static void log_policy(void)
 	const struct component *c;
 	char granted[256] = "";
 
-	for (uint32_t id = 1; id <= component_count(); id++)
-		if ((c = component_at(id)) != nullptr)
-			if (c->may_elevate)
-				scnprintf(granted + strlen(granted), sizeof(granted) - strlen(granted), "%s%s",
-					  granted[0] == '\0' ? "" : ", ", c->name);
+	for_each_component(c)
+		if (c->may_elevate)
+			scnprintf(granted + strlen(granted), sizeof(granted) - strlen(granted), "%s%s",
+				  granted[0] == '\0' ? "" : ", ", c->name);
 	log_info("privilege: mode %s, elevation for %s", mode_name(boot_info()->mode),
 		 granted[0] == '\0' ? "no component" : granted);
 }

@@ -25,10 +25,6 @@
 #include <nucleus/calls.h>
 #include <nucleus/component.h>
 
-constexpr uint32_t FAILURES_MAX = 16; /* in a row */
-constexpr uint64_t PAUSE_FIRST_NS = 1'000'000, PAUSE_LAST_NS = 1'000'000'000;
-/* A failure that comes so long after the last one begins a new row. */
-constexpr uint64_t CALM_NS = 10'000'000'000;
 constexpr uint64_t STOP_TIMEOUT_NS = 2'000'000'000;
 constexpr uint64_t STOP_POLL_NS = 1'000'000;
 constexpr uint64_t RESTART_TIMEOUT_NS = 10'000'000'000;
@@ -47,11 +43,6 @@ struct component *component_at(uint32_t id)
 {
 	return id > 0 && id <= component_count() ? __component_bodies_start[id - 1].manifest : nullptr;
 }
-
-/* For every component of this image, in the order of their numbers. */
-#define for_each_component(c)                                                                                          \
-	for (uint32_t id_##c = 1; id_##c <= component_count(); id_##c++)                                               \
-		if (((c) = component_at(id_##c)) != nullptr)
 
 void component_failed(struct component *c)
 {
@@ -111,15 +102,13 @@ static void plan(struct component *c)
 
 	if (!can_restart(c) || c->down)
 		return;
-	c->failures_in_row = now - c->last_failure_ns > CALM_NS ? 1 : c->failures_in_row + 1;
-	c->last_failure_ns = now;
-	if (c->failures_in_row > FAILURES_MAX) {
-		log_error("%s: failed %u times in a row, stays down until it is asked for", c->name,
-			  c->failures_in_row);
+	fault_row_add(&c->row, now);
+	if (c->row.count > FAULTS_IN_ROW_MAX) {
+		log_error("%s: failed %u times in a row, stays down until it is asked for", c->name, c->row.count);
 		c->down = true;
 		return;
 	}
-	c->restart_at_ns = now + MIN(PAUSE_FIRST_NS << MIN(c->failures_in_row - 1, 10u), PAUSE_LAST_NS);
+	c->restart_at_ns = now + fault_row_pause(&c->row);
 }
 
 static void restart(struct component *c, const char *why)
@@ -141,7 +130,7 @@ static uint64_t look_at_all(void)
 
 	for_each_component(c) {
 		if (__atomic_load_n(&c->asked, __ATOMIC_ACQUIRE)) {
-			c->failures_in_row = 0;
+			c->row.count = 0;
 			restart(c, "as asked");
 			__atomic_store_n(&c->asked, false, __ATOMIC_RELEASE);
 		}

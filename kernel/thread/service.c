@@ -11,10 +11,6 @@
 #include <kernel/base/log.h>
 #include <lib/types.h>
 
-constexpr uint64_t PAUSE_FIRST_NS = 1'000'000, PAUSE_LAST_NS = 1'000'000'000;
-/* A fault that comes so long after the last one begins a new row. */
-constexpr uint64_t CALM_NS = 10'000'000'000;
-
 static struct service *all; /* atomic; services are never taken out */
 
 static bool is_asked(const struct service *s)
@@ -106,14 +102,13 @@ static void stay_down(struct service *s)
 	while (!is_asked(s))
 		thread_park(0);
 	s->down = false;
-	s->faults_in_row = 0;
+	s->row.count = 0;
 	s->component->down = false;
 }
 
 static void pause_before_restart(struct service *s)
 {
-	uint64_t pause = PAUSE_FIRST_NS << MIN(s->faults_in_row - 1, 10u), now = clock_monotonic_ns();
-	uint64_t until = now + MIN(pause, PAUSE_LAST_NS);
+	uint64_t until = clock_monotonic_ns() + fault_row_pause(&s->row);
 
 	__atomic_fetch_add(&s->component->pausing, 1, __ATOMIC_RELAXED);
 	while (clock_monotonic_ns() < until)
@@ -125,17 +120,15 @@ static void pause_before_restart(struct service *s)
 void service_again(void)
 {
 	struct service *s = thread_current()->service;
-	uint64_t now = clock_monotonic_ns();
 
 	if (s->down)
 		stay_down(s);
-	s->faults_in_row = now - s->last_fault_ns > CALM_NS ? 1 : s->faults_in_row + 1;
-	s->last_fault_ns = now;
-	if (s->faults_in_row >= SERVICE_FAULTS_MAX) {
+	fault_row_add(&s->row, clock_monotonic_ns());
+	if (s->row.count >= FAULTS_IN_ROW_MAX) {
 		s->down = true;
 		s->component->down = true;
 		log_error("%s: the %s thread faulted %u times in a row and stays down", s->component->name, s->name,
-			  s->faults_in_row);
+			  s->row.count);
 		stay_down(s);
 	} else {
 		pause_before_restart(s);
@@ -144,8 +137,7 @@ void service_again(void)
 		s->mend();
 	__atomic_fetch_add(&s->component->restarts, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->again, false, __ATOMIC_RELEASE);
-	log_error("%s: the %s thread goes on after a fault (%u in a row)", s->component->name, s->name,
-		  s->faults_in_row);
+	log_error("%s: the %s thread goes on after a fault (%u in a row)", s->component->name, s->name, s->row.count);
 	run(s);
 	thread_exit();
 }

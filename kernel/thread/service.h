@@ -4,7 +4,7 @@
  *
  * A fault in one does not end it: the thread begins anew on its empty stack, after a pause that grows with each fault
  * in a row. So the loop must be able to begin at whatever step the fault left, for which `mend` puts right what a
- * half-done step left behind. A service that faults SERVICE_FAULTS_MAX times in a row stays down, which is said, and
+ * half-done step left behind. A service that faults FAULTS_IN_ROW_MAX times in a row stays down, which is said, and
  * which /proc/components shows. Whoever is asked to (echo restart core > /proc/components) begins anew at once, one
  * that stays down, too.
  */
@@ -12,8 +12,6 @@
 #define CORE_SERVICE_H
 
 #include <kernel/thread/component.h>
-
-constexpr uint32_t SERVICE_FAULTS_MAX = 16;
 
 struct service {
 	const char *name;
@@ -23,8 +21,7 @@ struct service {
 	bool ends;	    /* its work is done some time: it is not asked to begin anew */
 	/* the service's own */
 	struct thread *thread;
-	uint32_t faults_in_row;
-	uint64_t last_fault_ns;
+	struct fault_row row;
 	bool down, again;     /* again, atomic: it is asked to begin anew */
 	struct service *next; /* of all that were started */
 };

@@ -11,6 +11,7 @@
 #ifndef KERNEL_COMPONENT_H
 #define KERNEL_COMPONENT_H
 
+#include <kernel/base/fault_row.h>
 #include <kernel/thread/thread.h>
 #include <lib/list.h>
 
@@ -33,8 +34,8 @@ struct component {
 	bool stopping, failed, down;
 	bool asked; /* atomic: somebody waits for it to begin anew */
 	/* the component thread's */
-	uint32_t failures_in_row;
-	uint64_t last_failure_ns, restart_at_ns; /* 0: no restart is due */
+	struct fault_row row;
+	uint64_t restart_at_ns; /* 0: no restart is due */
 };
 enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER, STAGE_LATE, STAGE_COUNT };
 
@@ -45,6 +46,11 @@ enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER,
 /* The component of a number (from 1, in the order of the image's table); nullptr: not in this image, or no number. */
 struct component *component_at(uint32_t id);
 uint32_t component_count(void); /* the highest number */
+
+/* For every component of this image, in the order of their numbers. */
+#define for_each_component(c)                                                                                          \
+	for (uint32_t id_##c = 1; id_##c <= component_count(); id_##c++)                                               \
+		if (((c) = component_at(id_##c)) != nullptr)
 
 /* Counts a fault of the component and has it restarted by the component thread. Any context. */
 void component_failed(struct component *c);
