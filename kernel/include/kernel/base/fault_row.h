@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faults in a row: how long whoever faulted waits before it begins anew, and when it is given up. Components and services
- * count theirs by this; a structure of zeros has none. No locks: the owner's own.
+ * Faults in a row: how long whoever faulted waits before it begins anew, and when it is given up. Components and
+ * services count theirs by this; a structure of zeros has none. No locks: the owner's own.
  */
 #ifndef KERNEL_FAULT_ROW_H
 #define KERNEL_FAULT_ROW_H
