@@ -11,9 +11,9 @@
 #pragma once
 
 #include <boot/efi.h>
+#include <boot/limine_protocol.h>
 #include <lib/elf.h>
 #include <lib/limine_conf.h>
-#include <nucleus/limine.h>
 
 constexpr uint64_t PAGE = 4096;
 constexpr uint64_t LARGE_PAGE = 2ull << 20;

@@ -5,7 +5,7 @@
 BOOT_SRC := $(sort $(filter-out %_test.c,$(wildcard boot/*.c) \
 	$(shell find boot/arch/$(ARCH) \( -name '*.c' -o -name '*.S' \) 2>/dev/null)) $(LIB_ALL))
 BOOT_OBJ := $(BOOT_SRC:%=$(B)/boot/%.obj)
-BOOT_INCLUDES := -Iboot -Iboot/arch/$(ARCH) -Iboot/arch/$(ARCH)/include -Inucleus/include -I.
+BOOT_INCLUDES := -Iboot -Iboot/arch/$(ARCH) -Iboot/arch/$(ARCH)/include -I.
 BOOT_CFLAGS := -target $(BOOT_TARGET) $(BOOT_ARCH_CFLAGS) -std=c23 -ffreestanding -fshort-wchar \
 	-fno-stack-protector -fno-strict-aliasing -fwrapv -ffunction-sections \
 	-fno-asynchronous-unwind-tables $(WARNINGS) $(REPRODUCIBLE) -O2

@@ -75,7 +75,7 @@ $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): KERNEL_CFLAGS += $(LIBFD
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): $(LIBFDT)/.version
 
 # What uname(1) shows: the system's version, and which sources it was built from.
-SOURCES_ID := $(shell find nucleus kernel lib abi -name '*.[chS]' -o -name '*.def' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)
+SOURCES_ID := $(shell find nucleus kernel lib abi boot/limine_protocol.h mk/image.lds.S -name '*.[chS]' -o -name '*.def' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)
 STELLUX_VERSION := $(shell sed -n 's/^VERSION_ID=//p' user/etc/os-release)-$(SOURCES_ID)
 $(eval $(call flags-file,$(B)/version,$(STELLUX_VERSION)))
 $(B)/k/kernel/process/system.c.o $(B)/tidy/k/kernel/process/system.c.ok: KERNEL_CFLAGS += -DSTELLUX_VERSION='"$(STELLUX_VERSION)"'
@@ -86,10 +86,10 @@ $(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ))
 
 # In the script write *[/]bracket[/]*.o: the preprocessor takes a slash before a
 # star for a comment.
-LINK_SCRIPT := nucleus/image.lds.S
+LINK_SCRIPT := mk/image.lds.S
 
 # Where the script was before: dependency files of older builds still name it.
-nucleus/arch/%/image.lds.S: ;
+nucleus/image.lds.S: ;
 
 $(B)/components.lds.h: kernel/components.txt tools/mkcomponents
 	@mkdir -p $(@D)
@@ -107,7 +107,7 @@ $(B)/entry.syms: $(wildcard nucleus/entry.syms nucleus/arch/$(ARCH)/entry.syms) 
 
 $(B)/nucleus.o: $(NUCLEUS_OBJ) $(B)/entry.syms $(B)/image.lds tools/check-closed
 	$(call say,LD -r,$@)
-	$(Q)$(LD) -r -o $@.tmp $(filter-out $(NUCLEUS_LIB),$(NUCLEUS_OBJ)) --start-lib $(NUCLEUS_LIB) --end-lib
+	$(Q)$(LD) -r --trace -o $@.tmp $(filter-out $(NUCLEUS_LIB),$(NUCLEUS_OBJ)) --start-lib $(NUCLEUS_LIB) --end-lib >$(B)/nucleus.linked
 	$(Q)$(OBJCOPY) --keep-global-symbols=$(B)/entry.syms $@.tmp
 	$(Q)$(PYTHON) tools/check-closed --nm $(NM) --script $(B)/image.lds $@.tmp
 	$(Q)mv $@.tmp $@

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The image header: what the linker script tells the nucleus about the image (see image.lds.S). */
+/* The image header: what the linker script tells the nucleus about the image (see mk/image.lds.S). */
 #ifndef NUCLEUS_BOOT_IMAGE_H
 #define NUCLEUS_BOOT_IMAGE_H
 

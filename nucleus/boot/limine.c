@@ -10,9 +10,9 @@
 #include "mp.h"
 #include "regs.h"
 #include "report/log.h"
+#include <boot/limine_protocol.h>
 #include <lib/devicetree.h>
 #include <lib/string.h>
-#include <nucleus/limine.h>
 
 #define REQUEST(name, kind, ...)                                                                                       \
 	[[gnu::used,                                                                                                   \

@@ -7,7 +7,7 @@
 #include <nucleus/upcall.h>
 
 void limine_check(void); /* halts with a clear word when something indispensable is missing */
-/* The index-th entry of the memory map; 0 when there are no more. type as in nucleus/limine.h. */
+/* The index-th entry of the memory map; 0 when there are no more. type as in boot/limine_protocol.h. */
 unsigned limine_memory(unsigned index, struct memory_range *range, uint64_t *type);
 const char *limine_cmdline(void);
 /* What the loader says of the machine; nullptr, 0: nothing. Through, and below, its direct map. */

@@ -18,8 +18,8 @@
 #include "sched/sched.h"
 #include "sched/smp.h"
 #include "time/clock.h"
+#include <boot/limine_protocol.h>
 #include <lib/string.h>
-#include <nucleus/limine.h>
 #include <stdarg.h>
 
 enum { RANGES_MAX = 128, BOOT_STACK_PAGES = 8 };

@@ -32,12 +32,12 @@ SECTIONS {
 }
 """
 GOOD = {
-    "nucleus/image.lds.S": SCRIPT,
+    "mk/image.lds.S": SCRIPT,
     "nucleus/entry.syms": "nucleus_entry\n",
     "nucleus/include/nucleus/layout.h": "#define IMAGE_BASE 0xffffffff80000000\n#define GATES_BASE 0xffffffff80800000\n"
                                         "#define BRACKETS_BASE 0xffffffff80802000\n",
     "nucleus/mmu/private.h": "int nucleus_private(void);\n",
-    "nucleus/mmu/one.c": "#include <lib/add.h>\n#include \"private.h\"\nextern char nucleus_end[];\nvoid nucleus_entry(void);\n"
+    "nucleus/mmu/one.c": "#include <boot/limine_protocol.h>\n#include <lib/add.h>\n#include \"private.h\"\nextern char nucleus_end[];\nvoid nucleus_entry(void);\n"
                          "int nucleus_private(void) { return add(1, *nucleus_end); }\n"
                          "void nucleus_entry(void) { nucleus_private(); }\n",
     "kernel/floors.txt": "base kernel/base/\nprocess kernel/process/\n",
@@ -45,6 +45,8 @@ GOOD = {
     "kernel/include/kernel/two.h": "int kernel_two(void);\n",
     "kernel/base/two.c": "#include <kernel/two.h>\n#include <lib/add.h>\n#include <nucleus/layout.h>\n"
                          "int kernel_two(void) { return add(2, 2); }\n",
+    "boot/limine_protocol.h": "#define PROTOCOL 1\n",
+    "boot/boot.h": "#define BOOT 1\n",
     "lib/add.h": "int add(int a, int b);\n",
     "lib/add.c": "#include <lib/add.h>\nint add(int a, int b) { return a + b; }\n",
     "test/opcodes.exempt": "",
@@ -66,6 +68,10 @@ VARIANTS = [
      "only nucleus/include/ is public"),
     ("nucleus includes a kernel header", {"nucleus/mmu/x.c": "#include <kernel/include/kernel/two.h>\nint x;\n"},
      "the nucleus includes nothing of kernel/"),
+    ("nucleus includes more of the loader than the protocol", {"nucleus/mmu/x.c": "#include <boot/boot.h>\nint x;\n"},
+     "of boot/ the nucleus includes boot/limine_protocol.h"),
+    ("kernel includes the boot protocol", {"kernel/base/x.c": "#include <boot/limine_protocol.h>\nint x;\n"},
+     "and the kernel nothing"),
     ("lib includes a nucleus header", {"lib/add.c": "#include <lib/add.h>\n#include <nucleus/layout.h>\nint add(int a, int b) { return a + b; }\n"},
      "lib/ stands alone"),
     ("a section that the script does not place", {"kernel/base/x.c": "[[gnu::section(\".stray\")]] int x = 1;\n"},

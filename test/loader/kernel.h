@@ -6,8 +6,8 @@
  */
 #pragma once
 
+#include <boot/limine_protocol.h>
 #include <machine.h>
-#include <nucleus/limine.h>
 
 constexpr uint64_t STACK_SIZE = 128 << 10;
 constexpr unsigned OTHER_CPUS = 64;

@@ -75,7 +75,7 @@ def run(*command):
 def build_kernel():
     clang, ld = os.environ.get("CLANG", "clang-19"), os.environ.get("LD", "ld.lld-19")
     flags = f"{COMPILE} -std=c23 -ffreestanding -fno-builtin -fno-pic -mgeneral-regs-only -fno-stack-protector -O2 " \
-        f"-Wall -Wextra -Werror -Inucleus/include -I{SOURCE}/arch/{ARCH} -I.".split()
+        f"-Wall -Wextra -Werror -I{SOURCE}/arch/{ARCH} -I.".split()
     objects = []
     for name in (f"arch/{ARCH}/entry.S", f"arch/{ARCH}/machine.c", "kernel.c"):
         objects.append(str(WORK / (pathlib.Path(name).name + ".o")))

@@ -20,7 +20,7 @@
 #include "report/log.h"
 #include "sched/smp.h"
 #include "time/clock.h"
-#include <nucleus/limine.h>
+#include <boot/limine_protocol.h>
 
 enum : uint64_t { PATIENCE_NS = 2000000000 };
 

@@ -23,8 +23,8 @@
 #include "switch.h"
 #include "time/clock.h"
 #include "timer.h"
+#include <boot/limine_protocol.h>
 #include <lib/string.h>
-#include <nucleus/limine.h>
 
 extern const char vectors_full[], vectors_full_account[], vectors_privileged[], vectors_privileged_account[];
 extern const char idle_loop[], view_first_switch_physical[];

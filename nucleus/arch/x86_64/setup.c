@@ -19,8 +19,8 @@
 #include "sched/smp.h"
 #include "switch.h"
 #include "time/clock.h"
+#include <boot/limine_protocol.h>
 #include <lib/string.h>
-#include <nucleus/limine.h>
 
 extern const char entry_template[], entry_template_end[], entry_compatibility[], trap_stubs[], idle_loop[];
 extern const char entry_syscall_full[], entry_syscall_full_account[], entry_syscall_privileged[],

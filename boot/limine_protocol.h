@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * limine.h - the structures of the Limine boot protocol, base revision 2.
+ * limine_protocol.h - the structures of the Limine boot protocol, base revision 2.
  *
  * Written from the protocol's specification (PROTOCOL.md of Limine 8.x); used by the kernel, which
  * places the requests, and by boot/, which answers them. A kernel's requests stand between the
