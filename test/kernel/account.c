@@ -98,12 +98,9 @@ static void spin(uint64_t ns)
 		;
 }
 
-/* Where a thread is privileged at home its brackets and calls do not go through the gate of lowered code in the same
- * way: full only. */
-static void gates_counted_while_on(void)
+/* Of the CPU's count others may have a part: as many as they do on a host that stood still. */
+static bool gates_counted_exactly(void)
 {
-	run_on(0);
-	control(1);
 	struct account_cpu before = cpu_account();
 	struct account_component mine = component_account();
 
@@ -111,17 +108,28 @@ static void gates_counted_while_on(void)
 	call();
 	struct account_cpu after = cpu_account();
 	struct account_component mine_after = component_account();
+	uint64_t calls = after.nucleus_call - before.nucleus_call;
 
-	EXPECT_EQ(after.elevate - before.elevate, TIMES);
-	EXPECT(after.nucleus_call - before.nucleus_call >= TIMES &&
-	       after.nucleus_call - before.nucleus_call < 2 * TIMES);
+	EXPECT(calls >= TIMES && after.elevate - before.elevate >= TIMES);
 	EXPECT_EQ(mine_after.elevate - mine.elevate, TIMES);
 	EXPECT(mine_after.nucleus_call - mine.nucleus_call >= TIMES);
+	return after.elevate - before.elevate == TIMES && calls < 2 * TIMES;
+}
+
+/* Where a thread is privileged at home its brackets and calls do not go through the gate of lowered code in the same
+ * way: full only. */
+static void gates_counted_while_on(void)
+{
+	run_on(0);
+	control(1);
+	EVENTUALLY(gates_counted_exactly());
 	control(0);
-	before = cpu_account();
+	struct account_cpu before = cpu_account();
+
 	elevate();
 	call();
-	after = cpu_account();
+	struct account_cpu after = cpu_account();
+
 	EXPECT_EQ(after.elevate, before.elevate);
 	EXPECT_EQ(after.nucleus_call, before.nucleus_call);
 }

@@ -88,23 +88,41 @@ static void reports_name_the_call(void)
 	EVENTUALLY(report_is_found());
 }
 
-static void reports_come_in_pieces(void)
+/* The timers of all CPUs show some, too: many at once when the host stood still. */
+static bool comes_in_pieces(void)
 {
+	bool good = true;
 	long left, last;
 
 	cause_report();
 	/* No thread switch in between, or the timer would show some. */
 	preempt_disable();
 	for (last = nucleus_log_show(); (left = nucleus_log_show()) > 0; last = left)
-		EXPECT(left < last && last - left <= 64);
+		good = good && left < last && last - left <= 64;
 	preempt_enable();
-	EXPECT(last > 0 && last <= 64);
-	/* What others have to say waits until it is over. */
+	return good && last > 0 && last <= 64;
+}
+
+static void reports_come_in_pieces(void)
+{
+	EVENTUALLY(comes_in_pieces());
+}
+
+/* What others have to say waits until it is over. */
+static bool comes_before_others(void)
+{
 	cause_report();
-	EXPECT_EQ(nucleus_console_put(0x0a20, 0, 2), 0);
+	long put = nucleus_console_put(0x0a20, 0, 2);
+
 	while (nucleus_log_show() > 0)
 		;
 	EXPECT_EQ(nucleus_console_put(0x0a20, 0, 2), 2);
+	return put == 0;
+}
+
+static void reports_come_first(void)
+{
+	EVENTUALLY(comes_before_others());
 }
 
 /* Who asks shows a piece. The second time nobody does but once after each sleep, and each sleep ends with the timer,
@@ -139,6 +157,7 @@ KTEST_SUITE(calls, KTEST("unknown numbers are refused", unknown_numbers),
 	    KTEST("a component registers once", rights_are_sealed),
 	    KTEST("arguments out of range are refused", machine_arguments),
 	    KTEST("a report names the call", reports_name_the_call),
-	    KTEST("a report is shown in pieces, before what follows", reports_come_in_pieces),
+	    KTEST("a report is shown in pieces", reports_come_in_pieces),
+	    KTEST("a report is shown before what follows", reports_come_first),
 	    KTEST("a report that nobody shows comes by itself", reports_come_by_themselves),
 	    KTEST("calls preserve what the convention says", preserved_registers));

@@ -223,6 +223,14 @@ static void busy_cpus_share_by_weight(void)
 	EVENTUALLY(weights_count());
 }
 
+static bool all_ran(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (load(&state.seen[i]) == 0)
+			return false;
+	return true;
+}
+
 /* CPU 0 has one thread, the last CPU two, which may not go elsewhere however long they wait. */
 static void affinity_is_kept(void)
 {
@@ -230,6 +238,7 @@ static void affinity_is_kept(void)
 	(void)start_runner(0, 1, 0);
 	(void)start_runner(1, 1ull << last_cpu, 0);
 	(void)start_runner(2, 1ull << last_cpu, 0);
+	EXPECT(WAIT_UNTIL(all_ran(3)));
 	sleep_ns(150 * MS);
 	EXPECT(stop_runners(3));
 	EXPECT_EQ(load(&state.seen[0]), 1);

@@ -173,8 +173,9 @@ static void wait_for_mutex(void *)
 static long lock_wait_fault(void *) NO_THREAD_SAFETY
 {
 	mutex_lock(&inner_mutex);
-	(void)start_thread(wait_for_mutex, nullptr, -1);
-	sleep_ns(10 * MS);
+	struct thread *t = start_thread(wait_for_mutex, nullptr, -1);
+
+	EXPECT(t && WAIT_UNTIL(is_parked(handle_of(t))));
 	EXPECT_EQ(__atomic_load_n(&waiter_had_it, __ATOMIC_SEQ_CST), 0);
 	return fault(nullptr);
 }

@@ -32,6 +32,13 @@ struct thread *start_thread(void (*entry)(void *), void *arg, int cpu)
 	return t;
 }
 
+bool is_parked(uint32_t handle)
+{
+	const struct thread_times *t = (const struct thread_times *)call_area();
+
+	return nucleus_thread_get_times(handle) == 0 && !t->running && t->left > 0;
+}
+
 void run_on(uint32_t cpu)
 {
 	EXPECT_EQ(nucleus_thread_set_affinity(own_handle(), 1ull << cpu), 0);

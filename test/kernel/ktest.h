@@ -99,6 +99,8 @@ static inline uint32_t own_handle(void)
 {
 	return thread_page_current()->handle;
 }
+/* Whether the thread has parked, and nobody has woken it. */
+bool is_parked(uint32_t handle);
 /* Moves the calling thread there. */
 void run_on(uint32_t cpu);
 /* Whether an access of lowered code faults; the report goes to the console, this thread goes on. */

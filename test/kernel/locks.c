@@ -258,10 +258,7 @@ static void numbered_reader(void *)
 /* It sleeps, or has got what it wanted. */
 static bool sleeps(struct thread *t, const uint32_t *number)
 {
-	const struct thread_times *times = (const struct thread_times *)call_area();
-
-	return __atomic_load_n(number, __ATOMIC_SEQ_CST) != 0 ||
-	       (EXPECT_EQ(nucleus_thread_get_times(handle_of(t)), 0) && !times->running && times->left > 0);
+	return __atomic_load_n(number, __ATOMIC_SEQ_CST) != 0 || is_parked(handle_of(t));
 }
 
 /* Who comes to read while a writer waits waits behind it, though others read still. */

@@ -122,8 +122,8 @@ static struct thread *start_parking(uint32_t flags)
 	other.deadline = 0;
 	struct thread *t = start_thread(parking_thread, nullptr, -1);
 
-	if (t && EXPECT(WAIT_UNTIL(load(&other.ready))))
-		sleep_ns(5 * MS);
+	if (t)
+		EXPECT(WAIT_UNTIL(load(&other.ready)) && WAIT_UNTIL(is_parked(handle_of(t))));
 	return t;
 }
 

@@ -207,7 +207,8 @@ static void pages_are_lost(void)
 		if (t == nullptr)
 			return;
 		EXPECT(WAIT_UNTIL(load(&component_ktest.faults) != faults));
-		EXPECT(WAIT_UNTIL(load(&component_ktest.thread_count) == threads));
+		/* One of an earlier case may only now be through. */
+		EXPECT(WAIT_UNTIL(load(&component_ktest.thread_count) <= threads));
 		EXPECT_EQ(load(&component_ktest.faults), faults + 1);
 	}
 }

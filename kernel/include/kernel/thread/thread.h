@@ -13,13 +13,6 @@ void thread_note(struct thread *t);
  * held. */
 void thread_relink(struct list *head, struct list *node);
 
-/* Notes elsewhere who t is, for the case that its page is overwritten: after every change of its component, service,
- * process or tid. Any context. */
-void thread_note(struct thread *t);
-/* The node of a list whose own pointers were lost is part of it again, or of none, as it was before. The list's lock is
- * held. */
-void thread_relink(struct list *head, struct list *node);
-
 /* Creates and starts a kernel thread of a component. -ENOMEM. The thread ends when entry returns.
  */
 [[nodiscard]] int kthread_start(struct component *c, const char *name, void (*entry)(void *), void *arg,

@@ -136,7 +136,7 @@ static void started_threads_keep_theirs(void)
 	uint32_t h = handle_of(t);
 
 	EXPECT(WAIT_UNTIL(__atomic_load_n(&parked, __ATOMIC_SEQ_CST)));
-	sleep_ns(2 * MS);
+	EXPECT(WAIT_UNTIL(is_parked(h)));
 	memset(regs(), 0, sizeof(struct user_regs));
 	regs()->rdi = PATTERN;
 	EXPECT_EQ(nucleus_regs_set(own_handle()), 0);
