@@ -13,6 +13,7 @@ enum lock_rank : unsigned {
 	RANK_PIPE = 30,
 	RANK_TTY = 35,
 	RANK_ASYNC = 40, /* owners of files, which get their signals */
+	RANK_DISKS = 45, /* which disks and partitions there are, and who has them open */
 	RANK_SPACE = 50, /* struct vm_space, read or write */
 	RANK_PAGE_CACHE = 60,
 	RANK_FS = 65,		/* inside one filesystem */
@@ -27,6 +28,7 @@ enum lock_rank : unsigned {
 	RANK_MOUNT_TABLE = 84, /* which mount covers which dentry (spin) */
 	RANK_SIGNAL = 85,
 	RANK_FUTEX = 87,
+	RANK_BLOCK = 88, /* a queue of a disk (spin) */
 	RANK_WAIT = 90,	 /* wait queues */
 	RANK_TIMER = 92, /* pending timers */
 	RANK_SLAB = 94,

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the block floor share: a disk with its queues and requests, and the block devices on it (the whole
+ * disk and its partitions), which have numbers, nodes and page caches.
+ */
+#ifndef KERNEL_BLOCK_BLOCK_H
+#define KERNEL_BLOCK_BLOCK_H
+
+#include <kernel/base/lock.h>
+#include <kernel/base/wait.h>
+#include <kernel/block/disk.h>
+#include <kernel/thread/component.h>
+#include <kernel/thread/timer.h>
+
+DECLARE_COMPONENT(block);
+
+struct blkdev;
+
+/* --- stats.c: what /proc/diskstats tells; atomic, of a disk and of each partition --- */
+struct disk_stats {
+	uint64_t done[4], merged[4], sectors[4], ns[4]; /* by enum bio_kind */
+	uint32_t under_way;
+	uint64_t busy_since_ns, busy_ns; /* while at least one was under way */
+};
+void stats_begin(struct disk_stats *s, uint64_t now_ns);
+void stats_end(struct disk_stats *s, const struct bio *b, uint64_t sectors, uint64_t now_ns);
+
+/* --- request.c: requests are made of bios; the queue's lock is held --- */
+/* What the driver is given. It belongs to its queue for ever, so that a driver that is confused finds no memory of
+ * others there. */
+struct request {
+	struct bio bio; /* what the driver sees */
+	struct list link;
+	struct block_queue *queue;
+	bool flying; /* with the driver */
+	uint64_t given_ns;
+	uint32_t bytes;
+	/* Where the first of the bios began, should the request be taken apart. */
+	uint32_t first_given, first_piece, first_piece_used;
+	uint32_t bio_count;
+	struct bio *bios[DISK_PIECES_MAX];
+	struct bio_piece pieces[DISK_PIECES_MAX];
+};
+
+/* Why a bio is to be given again when none of its parts is with the driver any more. */
+enum bio_redo : uint8_t {
+	REDO_NOT,
+	REDO_ALONE,  /* a request that it was part of failed: perhaps for another's sake */
+	REDO_BROKEN, /* the driver broke */
+};
+
+struct block_queue {
+	struct disk *disk;
+	unsigned number;
+	struct spinlock lock;
+	struct list waiting GUARDED_BY(&lock); /* bios of which not all has been given */
+	struct list flying GUARDED_BY(&lock);  /* requests with the driver, the oldest first */
+	struct list idle GUARDED_BY(&lock);    /* requests that are free */
+	uint32_t rooms GUARDED_BY(&lock);      /* how often there was room anew */
+	bool full GUARDED_BY(&lock);	       /* submit said so, and no room came since */
+	bool dispatching GUARDED_BY(&lock);    /* a thread hands over requests */
+	struct request *requests;
+	uint32_t request_count;
+};
+
+void request_insert(struct block_queue *q, struct bio *b) REQUIRES(q -> lock);
+/* The next request, made of what waits first and its neighbours; nullptr: nothing waits, or all requests are out. */
+struct request *request_next(struct block_queue *q) REQUIRES(q -> lock);
+/* r was not taken: its bios wait as before, in front. */
+void request_return(struct block_queue *q, struct request *r, struct list *finished) REQUIRES(q -> lock);
+/* r has ended: with an error (0: none), or to be given again. Bios that ended go to `finished`. */
+void request_end(struct block_queue *q, struct request *r, int error, enum bio_redo redo, struct list *finished)
+	REQUIRES(q -> lock);
+
+/* --- queue.c --- */
+/* Hands over what waits, as long as the driver takes it. */
+void queue_dispatch(struct block_queue *q);
+/* Takes all requests of the queue back. error 0: they are kept to be given again; else all that waits ends with it. */
+void queue_take_back(struct block_queue *q, int error);
+/* No thread hands over requests. */
+bool queue_is_quiet(struct block_queue *q);
+
+/* --- disk.c --- */
+struct disk {
+	struct list link;
+	uint32_t refs;	/* atomic */
+	uint32_t state; /* enum disk_state; atomic */
+	char name[32];
+	char prefix[16];
+	uint32_t index;		       /* of its letters */
+	struct disk_geometry geometry; /* of the first registration */
+	/* What the driver said when it registered last; changed only while no request can be given. */
+	const struct disk_ops *ops;
+	struct device *dev;
+	uint32_t pieces_max, bytes_max, discard_blocks_max, driver_queues;
+
+	struct block_queue *queues;
+	uint32_t queue_count;
+	struct wait_queue quiet; /* dispatchers that left */
+	struct timer timer;
+	bool timer_on; /* atomic */
+	uint64_t timeout_ns;
+	struct disk_stats stats;
+	uint64_t strays; /* atomic: disk_done for what the driver did not have */
+	struct blkdev *whole;
+};
+
+/* The driver is broken: nothing more is given to it, and the device core hears of it. Any thread; does not sleep. */
+void disk_break(struct disk *d, const char *why);
+/* A request is handed over, at given_ns: it is watched. */
+void disk_watch(struct disk *d, uint64_t given_ns);
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way of a bio: checked, put into a queue of the CPU it was submitted on, handed to the driver in a request,
+ * finished.
+ *
+ * Whoever finds work hands it over: a submitter, or the driver's thread when it finished a request. One thread at a
+ * time does so for each queue (`dispatching`); what others add meanwhile it sees before it leaves. The driver's submit
+ * runs under the driver's guard and without any lock.
+ */
+#include "block.h"
+
+#include <abi/errno.h>
+#include <kernel/base/clock.h>
+#include <kernel/thread/guard.h>
+#include <lib/string.h>
+
+/* By address of the bio: bios have no queue of their own, since the waiter may free one as soon as it is finished. */
+static struct wait_queue waits[16] = {
+	WAIT_QUEUE_INIT(waits[0]),  WAIT_QUEUE_INIT(waits[1]),	WAIT_QUEUE_INIT(waits[2]),  WAIT_QUEUE_INIT(waits[3]),
+	WAIT_QUEUE_INIT(waits[4]),  WAIT_QUEUE_INIT(waits[5]),	WAIT_QUEUE_INIT(waits[6]),  WAIT_QUEUE_INIT(waits[7]),
+	WAIT_QUEUE_INIT(waits[8]),  WAIT_QUEUE_INIT(waits[9]),	WAIT_QUEUE_INIT(waits[10]), WAIT_QUEUE_INIT(waits[11]),
+	WAIT_QUEUE_INIT(waits[12]), WAIT_QUEUE_INIT(waits[13]), WAIT_QUEUE_INIT(waits[14]), WAIT_QUEUE_INIT(waits[15]),
+};
+
+static struct wait_queue *wait_of(const struct bio *b)
+{
+	return &waits[((uintptr_t)b / 64) % ARRAY_LEN(waits)];
+}
+
+static void finish(struct disk *d, struct bio *b)
+{
+	uint64_t sectors = (uint64_t)b->blocks * (d->geometry.block_bytes / DISK_SECTOR);
+	uint64_t now = clock_monotonic_ns();
+
+	stats_end(&d->stats, b, sectors, now);
+	if (b->stats != nullptr)
+		stats_end(b->stats, b, sectors, now);
+	if (b->done != nullptr) {
+		b->done(b);
+		return;
+	}
+	struct wait_queue *w = wait_of(b);
+	__atomic_store_n(&b->finished, 1, __ATOMIC_RELEASE);
+	wait_wake_all(w);
+}
+
+static void finish_all(struct disk *d, struct list *finished)
+{
+	while (!list_empty(finished)) {
+		struct bio *b = list_first(finished, struct bio, link);
+
+		list_remove(&b->link);
+		finish(d, b);
+	}
+}
+
+int bio_wait(struct bio *b)
+{
+	wait_event(wait_of(b), __atomic_load_n(&b->finished, __ATOMIC_ACQUIRE) != 0);
+	return b->error;
+}
+
+static bool pieces_fit(const struct disk *d, const struct bio *b)
+{
+	uint32_t block = d->geometry.block_bytes;
+	uint64_t bytes = 0;
+
+	for (uint32_t n = 0; n < b->piece_count; n++) {
+		const struct bio_piece *p = &b->pieces[n];
+
+		if (p->length == 0 || p->length % block != 0 || p->length > PAGE_SIZE || p->offset % 4 != 0 ||
+		    p->offset > PAGE_SIZE - p->length)
+			return false;
+		bytes += p->length;
+	}
+	return bytes == (uint64_t)b->blocks * block;
+}
+
+static int check(const struct disk *d, const struct bio *b)
+{
+	const struct disk_geometry *g = &d->geometry;
+
+	if (b->kind == BIO_FLUSH)
+		return b->blocks == 0 ? 0 : -EINVAL;
+	if (b->blocks == 0 || b->block >= g->blocks || b->blocks > g->blocks - b->block)
+		return -EINVAL;
+	if (b->kind != BIO_READ && g->read_only)
+		return -EROFS;
+	if (b->kind == BIO_DISCARD)
+		return g->has_discard ? 0 : -EOPNOTSUPP;
+	return pieces_fit(d, b) ? 0 : -EINVAL;
+}
+
+static void prepare(struct disk *d, struct bio *b, uint64_t now)
+{
+	list_init(&b->link);
+	b->given = b->parts = b->piece = b->piece_used = 0;
+	b->tries = b->redo = 0;
+	b->alone = b->merged = false;
+	b->finished = 0;
+	b->began_ns = now;
+	b->error = check(d, b);
+	stats_begin(&d->stats, now);
+	if (b->stats != nullptr)
+		stats_begin(b->stats, now);
+}
+
+static enum disk_state state_of(const struct disk *d)
+{
+	return (enum disk_state)__atomic_load_n(&d->state, __ATOMIC_ACQUIRE);
+}
+
+void bio_submit_all(struct disk *d, struct list *bios)
+{
+	struct block_queue *q = &d->queues[thread_page_current()->cpu % d->queue_count];
+	struct list finished = LIST_INIT(finished);
+	uint64_t now = clock_monotonic_ns();
+
+	while (!list_empty(bios)) {
+		struct bio *b = list_first(bios, struct bio, link);
+
+		list_remove(&b->link);
+		prepare(d, b, now);
+		spin_lock(&q->lock);
+		if (b->error == 0 && state_of(d) == DISK_GONE)
+			b->error = -ENODEV;
+		/* What a disk without a cache of its own has finished is on its medium. */
+		if (b->error == 0 && (b->kind != BIO_FLUSH || d->geometry.has_flush))
+			request_insert(q, b);
+		else
+			list_push_back(&finished, &b->link);
+		spin_unlock(&q->lock);
+	}
+	finish_all(d, &finished);
+	queue_dispatch(q);
+}
+
+void bio_submit(struct disk *d, struct bio *b)
+{
+	struct list one = LIST_INIT(one);
+
+	list_init(&b->link);
+	list_push_back(&one, &b->link);
+	bio_submit_all(d, &one);
+}
+
+int disk_flush(struct disk *d)
+{
+	struct bio b = {.kind = BIO_FLUSH};
+
+	bio_submit(d, &b);
+	return bio_wait(&b);
+}
+
+/* What became of handing r over. False: the driver takes no more for now. */
+static bool handed_over(struct block_queue *q, struct request *r, int error, uint32_t rooms, struct list *finished)
+	REQUIRES(q -> lock)
+{
+	/* 0, or the driver finished it already, whatever it says about that. After a fault it may be with the device.
+	 */
+	if (error == 0 || error == -EFAULT || !r->flying)
+		return error != -EFAULT;
+	if (error != -EBUSY) {
+		request_end(q, r, error, REDO_NOT, finished);
+		return true;
+	}
+	request_return(q, r, finished);
+	q->full = q->rooms == rooms;
+	return !q->full;
+}
+
+void queue_dispatch(struct block_queue *q)
+{
+	struct disk *d = q->disk;
+	struct list finished = LIST_INIT(finished);
+	struct request *r;
+
+	spin_lock(&q->lock);
+	if (q->dispatching) {
+		spin_unlock(&q->lock);
+		return;
+	}
+	q->dispatching = true;
+	while (state_of(d) == DISK_RUNS && !q->full && (r = request_next(q)) != nullptr) {
+		uint32_t rooms = q->rooms;
+		uint64_t now = clock_monotonic_ns();
+
+		r->given_ns = now;
+		spin_unlock(&q->lock);
+		disk_watch(d, now);
+		int error = (int)guard_run(d->ops->component,
+					   d->ops->submit(d->dev, q->number % d->driver_queues, &r->bio));
+		if (error == -EFAULT)
+			disk_break(d, "a fault in submit");
+		spin_lock(&q->lock);
+		(void)handed_over(q, r, error, rooms, &finished);
+		if (!list_empty(&finished)) {
+			spin_unlock(&q->lock);
+			finish_all(d, &finished);
+			spin_lock(&q->lock);
+		}
+	}
+	q->dispatching = false;
+	spin_unlock(&q->lock);
+	if (state_of(d) != DISK_RUNS)
+		wait_wake_all(&d->quiet);
+}
+
+bool queue_is_quiet(struct block_queue *q)
+{
+	spin_lock(&q->lock);
+	bool quiet = !q->dispatching;
+	spin_unlock(&q->lock);
+	return quiet;
+}
+
+/* There is room in one of the driver's queues, which several of ours may lead to. */
+static void make_room(struct disk *d, unsigned driver_queue)
+{
+	for (uint32_t n = driver_queue; n < d->queue_count; n += d->driver_queues) {
+		struct block_queue *q = &d->queues[n];
+
+		spin_lock(&q->lock);
+		q->rooms++;
+		q->full = false;
+		bool work = !list_empty(&q->waiting) && !q->dispatching;
+		spin_unlock(&q->lock);
+		if (work)
+			queue_dispatch(q);
+	}
+}
+
+void disk_room(struct disk *d, unsigned queue)
+{
+	if (state_of(d) == DISK_RUNS && queue < d->driver_queues)
+		make_room(d, queue);
+}
+
+/* The request of which the driver has b; nullptr: it is none of this disk's. */
+static struct request *request_of(struct disk *d, const struct bio *b)
+{
+	for (uint32_t n = 0; n < d->queue_count; n++) {
+		const struct block_queue *q = &d->queues[n];
+		uintptr_t offset = (uintptr_t)b - (uintptr_t)&q->requests[0].bio;
+
+		if (offset < q->request_count * sizeof(struct request))
+			return offset % sizeof(struct request) == 0 ? &q->requests[offset / sizeof(struct request)]
+								    : nullptr;
+	}
+	return nullptr;
+}
+
+void disk_done(struct disk *d, struct bio *b, int error)
+{
+	struct request *r = request_of(d, b);
+	struct list finished = LIST_INIT(finished);
+
+	if (r == nullptr) {
+		__atomic_fetch_add(&d->strays, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	struct block_queue *q = r->queue;
+	spin_lock(&q->lock);
+	bool mine = r->flying && state_of(d) == DISK_RUNS;
+	if (mine)
+		request_end(q, r, error > 0 ? -EIO : error, REDO_NOT, &finished);
+	spin_unlock(&q->lock);
+	if (!mine) {
+		__atomic_fetch_add(&d->strays, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	finish_all(d, &finished);
+	make_room(d, q->number % d->driver_queues);
+}
+
+void queue_take_back(struct block_queue *q, int error)
+{
+	struct list finished = LIST_INIT(finished);
+
+	spin_lock(&q->lock);
+	/* The newest first, since each goes before all that waits. */
+	while (!list_empty(&q->flying)) {
+		struct request *r = list_entry(q->flying.prev, struct request, link);
+		request_end(q, r, 0, REDO_BROKEN, &finished);
+	}
+	q->full = false;
+	while (error != 0 && !list_empty(&q->waiting)) {
+		struct bio *b = list_first(&q->waiting, struct bio, link);
+
+		b->error = error;
+		list_remove(&b->link);
+		list_push_back(&finished, &b->link);
+	}
+	spin_unlock(&q->lock);
+	finish_all(q->disk, &finished);
+}

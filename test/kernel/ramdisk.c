@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* The disk in memory of the tests of the block floor (ramdisk.h). */
+#include "ramdisk.h"
+
+#include <abi/errno.h>
+#include <kernel/mem/slab.h>
+#include <lib/string.h>
+
+/* No constant, so that the compiler does not see what comes. */
+static volatile uint64_t nowhere = 0x18;
+
+/* The one that registers: submit has no other way to it than its device, and there is none. */
+static struct ramdisk *only;
+
+static bool obeys_rules(const struct ramdisk *r, const struct bio *b)
+{
+	uint64_t bytes = 0;
+
+	if (b->kind == BIO_FLUSH)
+		return b->blocks == 0;
+	if (b->blocks == 0 || b->block + b->blocks > r->geometry.blocks)
+		return false;
+	if (b->kind == BIO_DISCARD)
+		return r->geometry.discard_blocks_max == 0 || b->blocks <= r->geometry.discard_blocks_max;
+	for (uint32_t n = 0; n < b->piece_count; n++) {
+		const struct bio_piece *p = &b->pieces[n];
+
+		if (p->length == 0 || p->length % r->block_bytes != 0 || p->offset + p->length > PAGE_SIZE ||
+		    (n > 0 && p->offset != 0) || (n + 1 < b->piece_count && p->offset + p->length != PAGE_SIZE))
+			return false;
+		bytes += p->length;
+	}
+	if ((r->geometry.pieces_max != 0 && b->piece_count > r->geometry.pieces_max) ||
+	    (r->geometry.bytes_max != 0 && bytes > r->geometry.bytes_max))
+		return false;
+	return bytes == (uint64_t)b->blocks * r->block_bytes;
+}
+
+static void transfer(struct ramdisk *r, const struct bio *b)
+{
+	unsigned char *at = r->data + b->block * r->block_bytes;
+
+	if (b->kind == BIO_DISCARD)
+		memset(at, 0, (size_t)b->blocks * r->block_bytes);
+	for (uint32_t n = 0; n < b->piece_count; n++) {
+		const struct bio_piece *p = &b->pieces[n];
+		unsigned char *memory = (unsigned char *)page_address(p->page) + p->offset;
+
+		if (b->kind == BIO_READ)
+			memcpy(memory, at, p->length);
+		else
+			memcpy(at, memory, p->length);
+		at += p->length;
+	}
+}
+
+static void finish(struct ramdisk *r, struct bio *b, int error)
+{
+	if (error == 0 && b->kind != BIO_FLUSH && r->bad_block - b->block < b->blocks)
+		error = r->bad_error;
+	if (error == 0)
+		transfer(r, b);
+	disk_done(r->disk, b, error);
+}
+
+static int note(struct ramdisk *r, struct bio *b, bool *hold)
+{
+	spin_lock(&r->lock);
+	*hold = r->hold;
+	r->submits++;
+	int result = r->refuse;
+	if (result == 0 && r->held_count >= MIN(r->room, (uint32_t)RAM_HELD_MAX))
+		result = -EBUSY;
+	if (result == 0) {
+		r->taken++;
+		r->flushes += b->kind == BIO_FLUSH;
+		r->discards += b->kind == BIO_DISCARD;
+		r->most_blocks = MAX(r->most_blocks, b->blocks);
+		r->broke_rules |= !obeys_rules(r, b);
+		if (r->hold)
+			r->held[r->held_count++] = b;
+	}
+	spin_unlock(&r->lock);
+	return result;
+}
+
+static bool is_due(struct ramdisk *r, enum ram_stray when)
+{
+	spin_lock(&r->lock);
+	bool due = r->stray == when && r->strays > 0;
+	if (due)
+		r->strays--;
+	spin_unlock(&r->lock);
+	return due;
+}
+
+static int submit(struct device *, unsigned, struct bio *b)
+{
+	struct ramdisk *r = only;
+
+	if (is_due(r, STRAY_BEFORE))
+		*(volatile uint64_t *)nowhere = 1;
+	bool hold;
+	int error = note(r, b, &hold);
+	if (is_due(r, STRAY_AFTER))
+		*(volatile uint64_t *)nowhere = 1;
+	if (error == 0 && !hold)
+		finish(r, b, 0);
+	return error;
+}
+
+static const struct disk_ops ram_ops = {.component = &component_ktest, .submit = submit};
+
+bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks)
+{
+	*r = (struct ramdisk){
+		.block_bytes = block_bytes, .room = RAM_HELD_MAX, .bad_block = UINT64_MAX, .bad_error = -EIO};
+	r->geometry = (struct disk_geometry){.block_bytes = block_bytes,
+					     .blocks = blocks,
+					     .has_flush = true,
+					     .has_discard = true,
+					     .serial = "ram",
+					     .address = "test:0"};
+	spin_init(&r->lock, RANK_NONE);
+	r->data = kmalloc(blocks * block_bytes);
+	only = r;
+	return EXPECT(r->data != nullptr);
+}
+
+int ram_register(struct ramdisk *r)
+{
+	struct disk *d = nullptr;
+
+	int error = disk_register(nullptr, "ram", &ram_ops, &r->geometry, &d);
+	if (error == 0)
+		r->disk = d;
+	return error;
+}
+
+void ram_finish(struct ramdisk *r, uint32_t index, int error)
+{
+	spin_lock(&r->lock);
+	struct bio *b = r->held[index];
+	r->held_count--;
+	for (uint32_t n = index; n < r->held_count; n++)
+		r->held[n] = r->held[n + 1];
+	spin_unlock(&r->lock);
+	finish(r, b, error);
+}
+
+void ram_finish_all(struct ramdisk *r)
+{
+	while (r->held_count > 0)
+		ram_finish(r, 0, 0);
+}
+
+void ram_reset(struct ramdisk *r)
+{
+	spin_lock(&r->lock);
+	r->held_count = 0;
+	r->hold = false;
+	r->room = RAM_HELD_MAX;
+	r->refuse = 0;
+	r->strays = 0;
+	spin_unlock(&r->lock);
+}
+
+void ram_destroy(struct ramdisk *r)
+{
+	EXPECT(!r->broke_rules);
+	if (r->disk != nullptr)
+		disk_gone(r->disk);
+	kfree(r->data);
+	only = nullptr;
+}
+
+static void count_end(struct bio *b)
+{
+	__atomic_fetch_add(&((struct ram_io *)b->owner)->ended, 1, __ATOMIC_RELEASE);
+}
+
+bool ram_io_create(struct ram_io *io, const struct ramdisk *r, enum bio_kind kind, uint64_t block, uint32_t blocks)
+{
+	*io = (struct ram_io){.bytes = page_alloc_kernel(0)};
+	if (!EXPECT(io->bytes != nullptr))
+		return false;
+	memset(io->bytes, 0, PAGE_SIZE);
+	io->piece = (struct bio_piece){page_of(page_window_pfn(io->bytes)), 0, blocks * r->block_bytes};
+	io->bio = (struct bio){.kind = kind,
+			       .block = block,
+			       .blocks = blocks,
+			       .pieces = &io->piece,
+			       .piece_count = 1,
+			       .done = count_end};
+	io->bio.owner = io;
+	if (kind == BIO_WRITE)
+		ram_pattern(io->bytes, block, blocks, r->block_bytes, 0);
+	return true;
+}
+
+void ram_io_destroy(struct ram_io *io)
+{
+	if (io->bytes != nullptr)
+		page_free_kernel(io->bytes, 0);
+}
+
+void ram_pattern(unsigned char *bytes, uint64_t block, uint32_t blocks, uint32_t block_bytes, unsigned char salt)
+{
+	for (size_t n = 0; n < (size_t)blocks * block_bytes; n++)
+		bytes[n] = (unsigned char)(n * 7 + (block + n / block_bytes) * 31 + salt);
+}

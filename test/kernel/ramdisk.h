@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A disk in memory whose driver does what a test says: it keeps requests until the test finishes them, in any order,
+ * with any error; it says that it is full, loses requests, or strays in submit.
+ */
+#ifndef RAMDISK_H
+#define RAMDISK_H
+
+#include "ktest.h"
+
+#include <kernel/base/lock.h>
+#include <kernel/block/disk.h>
+
+enum : uint32_t { RAM_BLOCK = 512, RAM_HELD_MAX = 64 };
+
+enum ram_stray { STRAY_NOT, STRAY_BEFORE, STRAY_AFTER }; /* before or after it has noted the request */
+
+struct ramdisk {
+	struct disk *disk;
+	struct disk_geometry geometry;
+	uint32_t block_bytes;
+	unsigned char *data; /* geometry.blocks × block_bytes */
+	struct spinlock lock;
+	/* What the test sets. */
+	bool hold;	    /* requests stay in `held`; else submit finishes them */
+	uint32_t room;	    /* how many are held at most; then -EBUSY */
+	uint64_t bad_block; /* a request that has it fails; UINT64_MAX: none */
+	int bad_error;
+	int refuse;	 /* what submit says instead of taking a request; 0: nothing */
+	uint32_t strays; /* so many calls of submit stray */
+	enum ram_stray stray;
+	/* What the test looks at. */
+	struct bio *held[RAM_HELD_MAX];
+	uint32_t held_count;
+	uint32_t submits, taken, flushes, discards;
+	uint32_t most_blocks; /* of one request */
+	bool broke_rules;     /* a request that a driver must never see */
+};
+
+/* A disk of so many blocks that is not yet registered. False: no memory, which is recorded. */
+bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks);
+/* With r->geometry; the disk is r->disk. */
+int ram_register(struct ramdisk *r);
+/* Finishes the index-th held request, with r->bad_error if it has the bad block, else as given. */
+void ram_finish(struct ramdisk *r, uint32_t index, int error);
+void ram_finish_all(struct ramdisk *r);
+/* As after a reset of the device: it has no request any more, and does as it should. */
+void ram_reset(struct ramdisk *r);
+/* The disk is gone, its memory free. */
+void ram_destroy(struct ramdisk *r);
+
+/* A bio over a buffer of its own; `blocks` at most a page. */
+struct ram_io {
+	struct bio bio;
+	struct bio_piece piece;
+	unsigned char *bytes;
+	uint32_t ended; /* atomic: how often `done` was called */
+};
+bool ram_io_create(struct ram_io *io, const struct ramdisk *r, enum bio_kind kind, uint64_t block, uint32_t blocks);
+void ram_io_destroy(struct ram_io *io);
+/* Bytes that tell blocks apart. */
+void ram_pattern(unsigned char *bytes, uint64_t block, uint32_t blocks, uint32_t block_bytes, unsigned char salt);
+
+#endif
