@@ -10,11 +10,11 @@
  */
 #include <arch/page_ops.h>
 #include <kernel/base/clock.h>
+#include <kernel/base/component.h>
 #include <kernel/base/fail.h>
 #include <kernel/base/log.h>
 #include <kernel/base/subject.h>
 #include <kernel/mem/page.h>
-#include <kernel/thread/component.h>
 #include <lib/string.h>
 #include <lib/types.h>
 

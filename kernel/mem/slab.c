@@ -12,11 +12,11 @@
  * (RANK_SLAB); page allocation is outside.
  */
 #include <arch/page_ops.h>
+#include <kernel/base/component.h>
 #include <kernel/base/fail.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/page.h>
 #include <kernel/mem/slab.h>
-#include <kernel/thread/component.h>
 #include <lib/string.h>
 #include <lib/types.h>
 

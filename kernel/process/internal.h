@@ -265,6 +265,9 @@ void posix_timers_destroy(struct process *p);
  * held. */
 void posix_timer_delivered(struct process *p, struct signal_info *info);
 
+/* --- sigio.c --- */
+void sigio_init(void); /* the signals of files are sent from here on */
+
 /* --- usage.c --- */
 struct abi_rusage {
 	struct abi_timeval user, system;

@@ -4,6 +4,7 @@
  * the same number by when it began. Permission is that of whoever set the owner, as it was then.
  */
 #include "internal.h"
+#include <kernel/vfs/async.h>
 
 static struct process *find(const struct signal_owner *o) REQUIRES(process_tree_lock)
 {
@@ -26,7 +27,7 @@ static bool group_exists(uint32_t id) REQUIRES(process_tree_lock)
 	return entry != nullptr && !list_empty(&entry->group);
 }
 
-int signal_owner_set(struct signal_owner *o, uint32_t kind, uint32_t id)
+static int set_owner(struct signal_owner *o, uint32_t kind, uint32_t id)
 {
 	const struct credentials *c = &process_current()->cred;
 	int error = 0;
@@ -46,7 +47,7 @@ int signal_owner_set(struct signal_owner *o, uint32_t kind, uint32_t id)
 	return error;
 }
 
-uint32_t signal_owner_id(const struct signal_owner *o)
+static uint32_t owner_id(const struct signal_owner *o)
 {
 	mutex_lock(&process_tree_lock);
 	bool lives = o->id != 0 && (o->kind == SIGNAL_OWNER_GROUP ? group_exists(o->id) : find(o) != nullptr);
@@ -65,7 +66,7 @@ static int send_one(const struct signal_owner *o, struct process *p, int signo, 
 	return signal_send_process_info(p, signo, info);
 }
 
-int signal_owner_send(const struct signal_owner *o, int signo, const struct signal_info *info)
+static int send_to_owner(const struct signal_owner *o, int signo, const struct signal_info *info)
 {
 	int result = 0;
 
@@ -88,4 +89,11 @@ int signal_owner_send(const struct signal_owner *o, int signo, const struct sign
 	}
 	mutex_unlock(&process_tree_lock);
 	return result;
+}
+
+void sigio_init(void)
+{
+	static const struct async_signals signals = {.set = set_owner, .id = owner_id, .send = send_to_owner};
+
+	async_set_signals(&signals);
 }

@@ -8,19 +8,6 @@
 #include <kernel/base/clock.h>
 #include <kernel/vm/user.h>
 
-/* However much is allowed, nobody is to think that the sleeper hangs. */
-enum : uint64_t { SLACK_MAX_NS = 100'000'000 };
-
-uint64_t process_slacken(uint64_t deadline_ns)
-{
-	uint64_t slack = MIN(process_thread_current()->timer_slack_ns, (uint64_t)SLACK_MAX_NS);
-
-	if (deadline_ns == 0 || slack <= 1 || deadline_ns > INT64_MAX - slack)
-		return deadline_ns;
-	/* Multiples, so that sleepers who allow it wake together. */
-	return (deadline_ns + slack - 1) / slack * slack;
-}
-
 static struct process_thread *first_thread(struct process *p) REQUIRES(p -> signal_lock)
 {
 	struct thread *t;

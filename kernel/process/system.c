@@ -272,11 +272,23 @@ PROC_FILE(pid_max, .component = &component_process, .name = "sys/kernel/pid_max"
 PROC_FILE(threads_max, .component = &component_process, .name = "sys/kernel/threads-max", .mode = 0444,
 	  .show = show_threads_max);
 
+static int raise_in_current(int signo)
+{
+	return signal_send_process(process_current(), signo);
+}
+
 int process_start(void)
 {
 	static const struct fault_hooks hooks = {.landed = process_fault_landed, .leave = process_fault_exit};
+	static const struct subject_signals signals = {
+		.raise = raise_in_current,
+		.mask_set_temporary = signal_mask_set_temporary,
+		.mask_restore = signal_mask_restore,
+	};
 
 	guard_set_hooks(&hooks);
+	subject_set_signals(&signals);
+	sigio_init();
 	adjust_init();
 	futex_init();
 	pid_init();

@@ -19,16 +19,17 @@ void process_usage_add(struct process_usage *to, const struct process_usage *fro
 	to->major_faults += from->major_faults;
 	to->voluntary += from->voluntary;
 	to->involuntary += from->involuntary;
-	to->read_bytes += from->read_bytes;
-	to->written_bytes += from->written_bytes;
-	to->reads += from->reads;
-	to->writes += from->writes;
+	to->io.read_bytes += from->io.read_bytes;
+	to->io.written_bytes += from->io.written_bytes;
+	to->io.reads += from->io.reads;
+	to->io.writes += from->io.writes;
 	to->max_resident_pages = MAX(to->max_resident_pages, from->max_resident_pages);
 }
 
 void process_thread_usage(struct thread *t, struct process_usage *out)
 {
 	*out = process_thread_of(t)->usage;
+	out->io = process_thread_of(t)->io;
 	if (nucleus_thread_get_times(thread_page_of(t)->handle) == 0) {
 		const struct thread_times *times = (const struct thread_times *)call_area();
 		out->user_ns = times->user_ns;

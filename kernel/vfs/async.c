@@ -8,9 +8,9 @@
 #include "internal.h"
 
 #include <abi/poll.h>
+#include <abi/signal.h>
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
-#include <kernel/process/signal.h>
 
 /* Guards owners and lists. Signals are sent under it. */
 static struct mutex async_lock = MUTEX_INIT(async_lock, RANK_ASYNC);
@@ -27,6 +27,13 @@ struct file_owner {
 struct owner_ex {
 	int32_t type, pid;
 };
+
+static const struct async_signals *signals;
+
+void async_set_signals(const struct async_signals *s)
+{
+	signals = s;
+}
 
 void async_list_init(struct async_list *l)
 {
@@ -45,8 +52,8 @@ static void send(const struct file_owner *o, int code)
 	if (o->signo != 0 && (own_codes & SIGNAL_BIT(o->signo)))
 		info.code = SI_SIGIO;
 	/* A queue that is full must not hide that there is something: SIGIO says so. */
-	if (o->signo == 0 || signal_owner_send(&o->who, o->signo, &info) == -EAGAIN)
-		(void)signal_owner_send(&o->who, SIGIO, nullptr);
+	if (o->signo == 0 || signals->send(&o->who, o->signo, &info) == -EAGAIN)
+		(void)signals->send(&o->who, SIGIO, nullptr);
 }
 
 void async_notify(struct async_list *l, int code, uint32_t modes)
@@ -119,8 +126,8 @@ int async_set(int fd, struct file *f, bool on)
 		__atomic_fetch_or(&f->flags, (uint32_t)O_ASYNC, __ATOMIC_RELAXED);
 		/* A terminal's files have an owner from the first. */
 		if (f->ops->async_owner && o->who.id == 0)
-			(void)signal_owner_set(&o->who, l->group != 0 ? SIGNAL_OWNER_GROUP : SIGNAL_OWNER_PROCESS,
-					       l->group != 0 ? l->group : process_current()->pid);
+			(void)signals->set(&o->who, l->group != 0 ? SIGNAL_OWNER_GROUP : SIGNAL_OWNER_PROCESS,
+					   l->group != 0 ? l->group : subject_current()->pid);
 	}
 	mutex_unlock(&async_lock);
 	return 0;
@@ -145,7 +152,7 @@ static long set_owner(struct file *f, uint32_t kind, uint32_t id)
 	struct signal_owner who = {};
 
 	if (id != 0) {
-		int error = signal_owner_set(&who, kind, id);
+		int error = signals->set(&who, kind, id);
 		if (error != 0)
 			return error;
 	}
@@ -168,7 +175,7 @@ static struct owner_ex get_owner(struct file *f)
 	mutex_lock(&async_lock);
 	struct signal_owner who = f->owner->who;
 	mutex_unlock(&async_lock);
-	ex.pid = (int32_t)signal_owner_id(&who);
+	ex.pid = (int32_t)signals->id(&who);
 	ex.type = who.kind;
 	return ex;
 }

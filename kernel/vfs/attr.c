@@ -5,8 +5,9 @@
 #include "internal.h"
 #include "super.h"
 
+#include <abi/signal.h>
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 static int change_path(const struct path *p, const struct attributes *a)
@@ -241,7 +242,7 @@ static int check_size_limit(int64_t length)
 		return -EINVAL;
 	if ((uint64_t)length <= process_rlimit(RLIMIT_FSIZE))
 		return 0;
-	(void)signal_send_process(process_current(), SIGXFSZ);
+	(void)subject_raise(SIGXFSZ);
 	return -EFBIG;
 }
 

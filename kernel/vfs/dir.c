@@ -9,8 +9,8 @@
  */
 #include "internal.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 static int check_may_make(const struct path *dir)
@@ -28,7 +28,7 @@ static int check_may_make(const struct path *dir)
  * program of somebody who is not of that group. */
 void vfs_fill_request(struct make_request *r, const struct inode *dir, uint32_t mode)
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 	uint32_t umask = p != nullptr && p->fs != nullptr ? fs_context_umask(p->fs) : 0;
 
 	r->mode = S_ISLNK(mode) ? mode : mode & ~umask;
@@ -184,7 +184,7 @@ SYSCALL_LEGACY(symlink);
 int vfs_check_delete(const struct path *dir, const struct inode *victim)
 {
 	struct inode *i = dir->dentry->inode;
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 
 	int error = mount_check_write(dir->mount);
 	if (error == 0)

@@ -18,8 +18,8 @@
 #include <kernel/vfs/io_vector.h>
 
 #include <kernel/base/clock.h>
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 
 enum : uint32_t { DEPTH_MAX = 5, EVENTS_MAX = INT32_MAX / sizeof(struct epoll_event), BATCH = 16 };
 enum : uint32_t { ALWAYS = POLLERR | POLLHUP, PRIVATE_BITS = EPOLLEXCLUSIVE | EPOLLWAKEUP | EPOLLONESHOT | EPOLLET };

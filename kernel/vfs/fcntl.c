@@ -8,8 +8,8 @@
 #include "pipe.h"
 #include "table.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 enum : uint32_t {

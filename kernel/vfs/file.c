@@ -10,7 +10,7 @@
 #include "pipe.h"
 
 #include <kernel/base/log.h>
-#include <kernel/process/process.h>
+#include <kernel/base/subject.h>
 #include <kernel/thread/guard.h>
 
 static size_t copy_segments(void *kernel, const struct io_buffer *b, size_t offset, size_t n, int direction)

@@ -5,8 +5,8 @@
  */
 #include "internal.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 
 extern uint32_t rename_count; /* dentry.c */
 
@@ -142,7 +142,7 @@ uint32_t fs_context_umask(struct fs_context *c)
 
 void fs_context_current_paths(struct path *root, struct path *cwd)
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 
 	if (p != nullptr && p->fs != nullptr) {
 		fs_context_paths(p->fs, root, cwd);
@@ -196,7 +196,7 @@ static long sys_chdir(user_addr text)
 		return error;
 	error = check_directory(&p);
 	if (error == 0)
-		context_set(process_current()->fs, p, false);
+		context_set(subject_current()->fs, p, false);
 	else
 		path_put(&p);
 	return error;
@@ -213,7 +213,7 @@ static long sys_fchdir(int fd)
 	error = r.file->path.dentry != nullptr ? check_directory(&r.file->path) : -ENOTDIR;
 	if (error == 0) {
 		path_get(&r.file->path);
-		context_set(process_current()->fs, r.file->path, false);
+		context_set(subject_current()->fs, r.file->path, false);
 	}
 	file_ref_put(r);
 	return error;
@@ -231,7 +231,7 @@ static long sys_chroot(user_addr text)
 	if (error == 0)
 		error = CAP_CHECK(CAP_SYS_CHROOT);
 	if (error == 0)
-		context_set(process_current()->fs, p, true);
+		context_set(subject_current()->fs, p, true);
 	else
 		path_put(&p);
 	return error;
@@ -240,7 +240,7 @@ SYSCALL(chroot);
 
 static long sys_umask(uint32_t mask)
 {
-	return __atomic_exchange_n(&process_current()->fs->umask, mask & 0777, __ATOMIC_RELAXED);
+	return __atomic_exchange_n(&subject_current()->fs->umask, mask & 0777, __ATOMIC_RELAXED);
 }
 SYSCALL(umask);
 

@@ -5,8 +5,8 @@
  */
 #include "internal.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 
 enum : uint32_t { HANDLE_BYTES_MAX = 128 };
 

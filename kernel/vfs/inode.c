@@ -11,8 +11,8 @@
 #include "page_cache.h"
 
 #include <kernel/base/clock.h>
+#include <kernel/base/subject.h>
 #include <kernel/base/wait.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 enum : int64_t { RELATIVE_ATIME_NS = 86400ll * 1000000000ll };
@@ -84,7 +84,7 @@ static bool in_group(const struct credentials *c, uint32_t gid, bool real)
 
 bool inode_group_or_capable(uint32_t gid)
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 
 	return p == nullptr || in_group(&p->cred, gid, false) || capable(CAP_FSETID);
 }
@@ -104,7 +104,7 @@ static bool may_override(const struct inode *i, uint32_t mask, bool real, const 
 
 int inode_permission(struct inode *i, uint32_t mask, bool real)
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 	uint32_t mode = i->mode;
 
 	if ((mask & W_OK) && (i->sb->flags & MS_RDONLY) && (S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode)))
@@ -129,14 +129,14 @@ int inode_permission(struct inode *i, uint32_t mask, bool real)
 
 bool inode_owner_or_capable(const struct inode *i)
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 
 	return p == nullptr || p->cred.fsuid == i->uid || capable(CAP_FOWNER);
 }
 
 static int setattr_check(const struct inode *i, const struct attributes *a)
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 
 	if (i->sb->flags & MS_RDONLY)
 		return -EROFS;
@@ -168,14 +168,14 @@ void inode_drop_privilege(struct inode *i)
 {
 	uint32_t mode = mode_without_privilege(i->mode, i->gid);
 
-	if (mode != i->mode && process_current() != nullptr && S_ISREG(mode) && !capable(CAP_FSETID))
+	if (mode != i->mode && subject_current() != nullptr && S_ISREG(mode) && !capable(CAP_FSETID))
 		i->mode = mode;
 }
 
 /* The mode after the change: who gives a file away loses its set-id bits; setgid is for members of the group only. */
 static uint32_t setattr_mode(const struct inode *i, const struct attributes *a)
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 	uint32_t mode = i->mode;
 
 	if (a->mask & ATTR_MODE)

@@ -9,8 +9,8 @@
 #include "lock_table.h"
 #include "table.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 
 /* The range of a struct flock, relative to the file's position or end. */
 static int range_of(struct file *f, const struct flock *user, struct file_lock *out)
@@ -47,7 +47,7 @@ static int decode(struct file *f, const struct flock *user, bool description, st
 	*out = (struct file_lock){
 		.inode = f->inode,
 		.owner = description ? (const void *)f : file_lock_owner(),
-		.pid = description ? -1 : (int32_t)process_current()->pid,
+		.pid = description ? -1 : (int32_t)subject_current()->pid,
 		.type = user->l_type,
 	};
 	int error = range_of(f, user, out);
@@ -135,7 +135,7 @@ static long sys_flock(int fd, uint32_t operation)
 		return error;
 	want.owner = r.file;
 	want.inode = r.file->inode;
-	want.pid = (int32_t)process_current()->pid;
+	want.pid = (int32_t)subject_current()->pid;
 	if (r.file->inode == nullptr) {
 		error = -EBADF;
 	} else {

@@ -3,8 +3,8 @@
 #include "internal.h"
 #include "super.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 static struct mutex memfd_lock = MUTEX_INIT(memfd_lock, RANK_MOUNT - 1);
@@ -26,7 +26,7 @@ static struct mount *memfd_filesystem(void)
 static int create(const char *name, size_t length, uint32_t mode, uint32_t seals, struct file **out)
 {
 	struct mount *m = memfd_filesystem();
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 	struct inode *i;
 
 	if (m == nullptr)

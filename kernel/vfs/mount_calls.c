@@ -3,9 +3,9 @@
 #include "internal.h"
 #include "mount.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
 #include <kernel/mem/text.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 enum : uint32_t {

@@ -10,8 +10,8 @@
 #include "mount.h"
 #include "mount_table.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 #include <kernel/thread/thread.h>
 

@@ -8,8 +8,8 @@
 #include "internal.h"
 #include "table.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 enum : uint32_t {
@@ -254,7 +254,7 @@ static long sys_close_range(uint32_t first, uint32_t last, uint32_t flags)
 		if (error != 0)
 			return error;
 	}
-	struct file_table *t = process_current()->files;
+	struct file_table *t = subject_current()->files;
 	for (int fd = (int)MIN(first, (uint32_t)INT32_MAX); (fd = file_table_next(t, fd)) >= 0 && (uint32_t)fd <= last;
 	     fd++) {
 		if (flags & CLOSE_RANGE_CLOEXEC)

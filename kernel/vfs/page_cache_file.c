@@ -9,7 +9,8 @@
 #include "internal.h"
 #include "page_cache.h"
 
-#include <kernel/process/process.h>
+#include <abi/signal.h>
+#include <kernel/base/subject.h>
 #include <kernel/vm/vm.h>
 
 enum : size_t { APPEND_CHUNK = 65536 };
@@ -59,8 +60,7 @@ long page_cache_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *
 /* What a write of n bytes at pos may be: the limits of the process and of memory files. */
 static long check_write(struct inode *i, uint64_t pos, size_t n)
 {
-	struct process *p = process_current();
-	uint64_t limit = p != nullptr ? process_rlimit(RLIMIT_FSIZE) : RLIM_INFINITY;
+	uint64_t limit = process_rlimit(RLIMIT_FSIZE);
 
 	if (i->seals & F_SEALS_WRITE)
 		return -EPERM;
@@ -72,7 +72,7 @@ static long check_write(struct inode *i, uint64_t pos, size_t n)
 	if (pos >= FILE_SIZE_MAX)
 		return -EFBIG;
 	if (pos >= limit) {
-		(void)signal_send_process(p, SIGXFSZ);
+		(void)subject_raise(SIGXFSZ);
 		return -EFBIG;
 	}
 	return (long)MIN(MIN(n, limit - pos), FILE_SIZE_MAX - pos);

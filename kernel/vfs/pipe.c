@@ -15,7 +15,8 @@
 #include "pipe.h"
 
 #include <abi/poll.h>
-#include <kernel/process/process.h>
+#include <abi/signal.h>
+#include <kernel/base/subject.h>
 
 enum : size_t { SMALL = 256 };
 
@@ -26,7 +27,7 @@ struct pipe *pipe_create(void) NO_THREAD_SAFETY
 
 	if (p == nullptr)
 		return nullptr;
-	p->uid = process_current() != nullptr ? process_current()->cred.uid : 0;
+	p->uid = subject_current() != nullptr ? subject_current()->cred.uid : 0;
 	if (pipe_account_new(p->uid, &p->slots) != 0) {
 		kfree(p);
 		return nullptr;
@@ -204,7 +205,7 @@ static long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 		}
 	}
 	if (error == -EPIPE)
-		(void)signal_send_process(process_current(), SIGPIPE);
+		(void)subject_raise(SIGPIPE);
 	if (done > 0)
 		async_notify(&p->async, POLL_IN, FILE_READ);
 	if (done > 0 && f->inode != nullptr)

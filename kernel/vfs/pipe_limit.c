@@ -8,8 +8,8 @@
 #include "pipe_ring.h"
 
 #include <kernel/base/node.h>
+#include <kernel/base/subject.h>
 #include <kernel/mem/text.h>
-#include <kernel/process/process.h>
 
 enum : uint32_t { SLOTS_SMALL = 2 };
 
@@ -27,7 +27,7 @@ static uint64_t max_bytes = UINT64_C(1) << 20, user_soft = 16384, user_hard;
 
 static bool unprivileged(void)
 {
-	return process_current() != nullptr && !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN);
+	return subject_current() != nullptr && !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN);
 }
 
 uint64_t pipe_max_bytes(void)
@@ -87,7 +87,7 @@ int pipe_account(uint32_t uid, uint32_t old_slots, uint32_t slots)
 int pipe_account_new(uint32_t uid, uint32_t *slots)
 {
 	*slots = PIPE_SLOTS;
-	if (*slots * PAGE_SIZE > pipe_max_bytes() && process_current() != nullptr && !capable(CAP_SYS_RESOURCE))
+	if (*slots * PAGE_SIZE > pipe_max_bytes() && subject_current() != nullptr && !capable(CAP_SYS_RESOURCE))
 		*slots = (uint32_t)(pipe_max_bytes() / PAGE_SIZE);
 	uint64_t sum = add(uid, 0, *slots);
 	if (!unprivileged())

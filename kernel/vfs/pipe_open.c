@@ -11,8 +11,8 @@
 #include "pipe_ring.h"
 #include "table.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 
 static struct mount *pipe_mount; /* set at boot */
 static const struct inode_ops no_inode_ops = {};
@@ -156,7 +156,7 @@ static int create_end(struct inode *i, uint32_t flags, struct file **out)
 
 static int pipe_files(uint32_t flags, struct file *ends[2])
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 	struct inode *i = inode_create(pipe_mount->sb, S_IFIFO | 0600, &no_inode_ops, nullptr);
 
 	if (i == nullptr)

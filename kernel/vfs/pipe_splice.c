@@ -6,10 +6,11 @@
 #include "internal.h"
 #include "pipe_ring.h"
 #include "splice.h"
+#include <abi/signal.h>
+#include <kernel/base/subject.h>
 #include <kernel/vfs/io_vector.h>
 
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 
 /* Copies buffers, until n bytes or the room are used up. Both are locked. */
 static size_t share(struct pipe *from, struct pipe *to, size_t n) REQUIRES(from -> lock, to->lock)
@@ -54,7 +55,7 @@ static long tee(struct file *in, struct file *out, size_t n, bool nowait)
 		if (error != 0)
 			return error;
 		if (__atomic_load_n(&to->readers, __ATOMIC_ACQUIRE) == 0) {
-			(void)signal_send_process(process_current(), SIGPIPE);
+			(void)subject_raise(SIGPIPE);
 			return -EPIPE;
 		}
 		size_t done = share_locked(from, to, n);

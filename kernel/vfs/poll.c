@@ -11,8 +11,9 @@
 #include <kernel/vfs/io_vector.h>
 
 #include <kernel/base/clock.h>
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
+#include <kernel/mem/shared_wait.h>
 
 enum : uint32_t { WAITERS_INLINE = 4, WAITERS_MORE = 32, ITEMS_INLINE = 4 };
 enum : int64_t { NS_PER_S = 1000000000 };
@@ -172,7 +173,7 @@ int poll_mask_set(user_addr mask, size_t size)
 		return -EINVAL;
 	if (get_user(value, mask) != 0)
 		return -EFAULT;
-	signal_mask_set_temporary(value);
+	subject_mask_set_temporary(value);
 	return 0;
 }
 
@@ -180,7 +181,7 @@ int poll_mask_set(user_addr mask, size_t size)
 void poll_mask_restore(long result)
 {
 	if (result != -EINTR && result != -ERESTARTNOHAND && result != -ERESTARTSYS)
-		signal_mask_restore();
+		subject_mask_restore();
 }
 
 static void remaining_time(uint64_t deadline_ns, struct user_timespec *t)
@@ -255,7 +256,7 @@ static long poll_restartable(user_addr fds, uint32_t count, uint64_t deadline_ns
 
 	if (result != -EINTR)
 		return result;
-	process_thread_current()->restart =
+	subject_thread_current()->restart =
 		(struct restart_block){.again = poll_again, .words = {fds.value, count, deadline_ns}};
 	return -ERESTART_RESTARTBLOCK;
 }
@@ -387,7 +388,7 @@ static long select_user(uint32_t nfds, struct select_sets *s, uint64_t deadline_
 {
 	if ((int32_t)nfds < 0)
 		return -EINVAL;
-	nfds = MIN(nfds, file_table_capacity(process_current()->files));
+	nfds = MIN(nfds, file_table_capacity(subject_current()->files));
 	long result = sets_get(s, (nfds + 63) / 64);
 	if (result == 0) {
 		/* Bits of the last word beyond nfds are not asked about. */

@@ -6,13 +6,13 @@
 #include "internal.h"
 
 #include <kernel/base/node.h>
-#include <kernel/process/process.h>
+#include <kernel/base/subject.h>
 
 static int32_t symlinks = 1, hardlinks = 1, fifos, regular;
 
 static bool is_mine(const struct inode *i)
 {
-	return process_current()->cred.fsuid == i->uid;
+	return subject_current()->cred.fsuid == i->uid;
 }
 
 /* Sticky, and others than the owner of it and of what is in it may put names there. */
@@ -23,7 +23,7 @@ static bool all_write(const struct inode *dir)
 
 int protect_follow(const struct inode *dir, const struct inode *link)
 {
-	if (!__atomic_load_n(&symlinks, __ATOMIC_RELAXED) || process_current() == nullptr)
+	if (!__atomic_load_n(&symlinks, __ATOMIC_RELAXED) || subject_current() == nullptr)
 		return 0;
 	return is_mine(link) || !all_write(dir) || dir->uid == link->uid ? 0 : -EACCES;
 }
@@ -43,7 +43,7 @@ int protect_create(const struct inode *dir, const struct inode *i)
 			: S_ISREG(i->mode) ? __atomic_load_n(&regular, __ATOMIC_RELAXED)
 					   : 0;
 
-	if (level == 0 || process_current() == nullptr || !(dir->mode & S_ISVTX) || i->uid == dir->uid || is_mine(i))
+	if (level == 0 || subject_current() == nullptr || !(dir->mode & S_ISVTX) || i->uid == dir->uid || is_mine(i))
 		return 0;
 	return (dir->mode & S_IWOTH) || (level >= 2 && (dir->mode & S_IWGRP)) ? -EACCES : 0;
 }

@@ -8,8 +8,8 @@
  */
 #include "internal.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 static struct mutex rename_lock = MUTEX_INIT(rename_lock, RANK_RENAME);

@@ -11,8 +11,8 @@
 #include "pipe_ring.h"
 #include <kernel/vfs/io_vector.h>
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 typedef long (*io_function)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
@@ -48,7 +48,7 @@ static long io_claimed(struct file *f, io_function op, struct io_buffer *buf, si
 /* /proc/PID/io: a call counts, whatever comes of it. */
 static inline void count_io(long result, bool write)
 {
-	struct process_usage *u = &process_thread_current()->usage;
+	struct io_usage *u = &subject_thread_current()->io;
 
 	if (write) {
 		u->writes++;

@@ -9,7 +9,6 @@
 #include "internal.h"
 
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <nucleus/layout.h>
 
 enum : uint32_t {

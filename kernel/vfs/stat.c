@@ -8,7 +8,6 @@
 #include "super.h"
 
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 /* Files without an inode (eventfd, epoll): one anonymous inode for all, as elsewhere. */

@@ -12,7 +12,7 @@
 
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
-#include <kernel/process/process.h>
+#include <kernel/base/subject.h>
 #include <kernel/thread/guard.h>
 
 DECLARE_COMPONENT(vfs);
@@ -124,14 +124,14 @@ void file_table_close_on_exec(struct file_table *t)
 
 static struct file_table *table_current(void)
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 
 	return p != nullptr ? p->files : nullptr;
 }
 
 static inline bool table_private(const struct file_table *t)
 {
-	return __atomic_load_n(&t->refs, __ATOMIC_RELAXED) == 1 && process_current()->thread_count == 1;
+	return __atomic_load_n(&t->refs, __ATOMIC_RELAXED) == 1 && subject_current()->thread_count == 1;
 }
 
 int file_ref_get_any(int fd, struct file_ref *out)
@@ -405,7 +405,7 @@ const void *file_lock_owner(void)
 
 int file_table_unshare_current(void)
 {
-	struct process *p = process_current();
+	struct subject *p = subject_current();
 	struct file_table *mine;
 
 	if (__atomic_load_n(&p->files->refs, __ATOMIC_RELAXED) == 1)

@@ -5,8 +5,8 @@
  */
 #include "internal.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 
 enum : uint32_t { XATTR_CREATE = 1, XATTR_REPLACE = 2 };
 enum : size_t { XATTR_NAME_SIZE = 256, XATTR_SIZE_MAX = 65536 };

@@ -10,7 +10,6 @@
 #include "splice.h"
 
 #include <kernel/base/syscall.h>
-#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 
 enum : size_t { BOUNCE = 65536, TRANSFER_MAX = 0x7ffff000 };

@@ -275,8 +275,8 @@ int pid_show_io(struct text_buffer *b, struct process *p, uint32_t tid)
 	struct process_usage u;
 
 	usage_of(p, tid, &u);
-	text_printf(b, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\n", (ull)u.read_bytes, (ull)u.written_bytes,
-		    (ull)u.reads, (ull)u.writes);
+	text_printf(b, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\n", (ull)u.io.read_bytes,
+		    (ull)u.io.written_bytes, (ull)u.io.reads, (ull)u.io.writes);
 	text_printf(b, "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
 	return 0;
 }

@@ -109,10 +109,34 @@ struct subject {
 	SUBJECT_FIELDS
 };
 
+/* What restart_syscall(2) calls after an interrupted sleep. */
+struct restart_block {
+	long (*again)(struct restart_block *r);
+	uint64_t words[6];
+};
+/* Reads and writes by system calls, of any file. */
+struct io_usage {
+	uint64_t read_bytes, written_bytes, reads, writes;
+};
+/* What is so of one of its threads: the process's part of a thread begins with these fields. io is written by the
+ * thread alone. default_slack_ns: its creator's. */
+#define SUBJECT_THREAD_FIELDS                                                                                          \
+	struct restart_block restart;                                                                                  \
+	struct io_usage io;                                                                                            \
+	uint64_t timer_slack_ns, default_slack_ns;
+struct subject_thread {
+	SUBJECT_THREAD_FIELDS
+};
+
 /* Of the current thread; nullptr: a thread of the kernel. */
 static inline struct subject *subject_current(void)
 {
 	return (struct subject *)thread_current()->process;
+}
+/* Of a thread of the kernel it is zeros. */
+static inline struct subject_thread *subject_thread_current(void)
+{
+	return (struct subject_thread *)thread_current()->process_state;
 }
 
 /* Soft limit of the current process; none for threads of the kernel. */
@@ -125,5 +149,22 @@ bool process_in_group(uint32_t gid);
 bool subject_must_end(const struct subject *s);
 /* Whether the current thread is about to die: waits that no ordinary signal may end are left on this. */
 bool signal_fatal_current(void);
+/* When a sleep of the current thread until then may end: its timer slack (prctl(2)) later at most. 0 (never) stays. */
+uint64_t process_slacken(uint64_t deadline_ns);
+
+/* What signals do, of which the floor of processes knows; set once, at boot. */
+struct subject_signals {
+	int (*raise)(int signo);
+	void (*mask_set_temporary)(uint64_t mask);
+	void (*mask_restore)(void);
+};
+void subject_set_signals(const struct subject_signals *s);
+/* A signal to the current process, from the kernel: 0. Nothing happens to a thread of the kernel. Allocates; no
+ * spinlock held. */
+int subject_raise(int signo);
+/* ppoll, pselect, epoll_pwait: sets the current thread's mask until the call ends; restored after the handler ran, or
+ * by mask_restore. Of a process's threads only. */
+void subject_mask_set_temporary(uint64_t mask);
+void subject_mask_restore(void);
 
 #endif

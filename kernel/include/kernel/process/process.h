@@ -31,8 +31,8 @@ struct process_usage {
 	uint64_t user_ns, system_ns;
 	uint64_t minor_faults, major_faults;
 	uint64_t max_resident_pages;
-	uint64_t voluntary, involuntary;		   /* context switches */
-	uint64_t read_bytes, written_bytes, reads, writes; /* by system calls, of any file */
+	uint64_t voluntary, involuntary; /* context switches */
+	struct io_usage io;
 };
 
 /* A vfork parent waits on it; one reference each for parent and child. */
@@ -42,14 +42,14 @@ struct vfork {
 	struct wait_queue wait;
 };
 
-/* What restart_syscall calls after an interrupted sleep. */
-struct restart_block {
-	long (*again)(struct restart_block *r);
-	uint64_t words[6];
-};
-
 /* The process's part of a thread, in thread->process_state. */
 struct process_thread {
+	union {
+		struct subject_thread subject; /* first: what lower floors see of it */
+		struct {
+			SUBJECT_THREAD_FIELDS
+		};
+	};
 	bool stop_ordered, stopped; /* group stop: to come; in it */
 	bool mask_saved;	    /* saved_mask is to be restored */
 	bool exiting;
@@ -78,14 +78,12 @@ struct process_thread {
 	uint64_t clear_child_tid, robust_list;
 	struct vfork *vfork;
 	struct futex_waiter *futex; /* while it waits, on its kernel stack */
-	struct restart_block restart;
-	struct process_usage usage; /* faults only; times are the nucleus's */
+	struct process_usage usage; /* faults only; times are the nucleus's, io is the subject's */
 	uint64_t affinity;
 	int32_t nice;
 	uint32_t policy;
 	uint32_t parent_death_signal;
 	uint16_t io_priority;
-	uint64_t timer_slack_ns, default_slack_ns; /* the second: its creator's */
 };
 static_assert(sizeof(struct process_thread) <= sizeof(((struct thread *)nullptr)->process_state));
 
@@ -226,8 +224,6 @@ void process_load(uint32_t load[3]);
 
 /* Starts PID 1 from the path with stdin/out/err on /dev/console. */
 [[nodiscard]] int process_start_init(const char *path);
-/* When a sleep of the current thread until then may end: its timer slack (prctl(2)) later at most. 0 (never) stays. */
-uint64_t process_slacken(uint64_t deadline_ns);
 /* The auxiliary vector of the program in a space, from its initial stack; at most so many pairs; bytes. */
 size_t process_auxv(struct vm_space *space, uint64_t *out, size_t entries);
 

@@ -11,37 +11,8 @@
 #ifndef KERNEL_COMPONENT_H
 #define KERNEL_COMPONENT_H
 
-#include <kernel/base/fault_row.h>
+#include <kernel/base/component.h>
 #include <kernel/thread/thread.h>
-#include <lib/list.h>
-
-struct component {
-	const char *name;   /* as in kernel/components.txt */
-	bool asks_elevate;  /* manifest: its threads use brackets */
-	int (*start)(void); /* called at boot, stage by stage, and on restart; guarded; nullptr:
-			       passive */
-	void (*stop)(void); /* before a restart, after its threads are gone; guarded; nullptr:
-			       cannot restart */
-	unsigned stage;	    /* enum component_stage */
-	/* filled at run time */
-	uint32_t id;
-	bool may_elevate;
-	uint32_t faults, restarts;
-	uint64_t bytes, allocations; /* live, by allocation tag */
-	struct list threads;	     /* its kernel threads; core's */
-	uint32_t thread_count;
-	uint32_t pausing; /* core: threads that faulted and have yet to go on */
-	bool stopping, failed, down;
-	bool asked; /* atomic: somebody waits for it to begin anew */
-	/* the component thread's */
-	struct fault_row row;
-	uint64_t restart_at_ns; /* 0: no restart is due */
-};
-enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER, STAGE_LATE, STAGE_COUNT };
-
-#define DEFINE_COMPONENT(ident, ...)                                                                                   \
-	struct component component_##ident __attribute__((section(".components"))) = {.name = #ident, __VA_ARGS__}
-#define DECLARE_COMPONENT(ident) extern struct component component_##ident
 
 /* The component of a number (from 1, in the order of the image's table); nullptr: not in this image, or no number. */
 struct component *component_at(uint32_t id);

@@ -13,6 +13,26 @@
 #include <lib/types.h>
 
 struct file;
+struct signal_info;
+
+/* Whom the signals of a file go to. The kinds are those of fcntl's F_SETOWN_EX. */
+enum : uint8_t { SIGNAL_OWNER_THREAD = 0, SIGNAL_OWNER_PROCESS = 1, SIGNAL_OWNER_GROUP = 2 };
+struct signal_owner {
+	uint32_t id; /* 0: nobody */
+	uint8_t kind;
+	uint32_t uid, euid; /* of who decided so */
+	uint64_t born_ns;
+};
+/* Who finds and signals them: the floor of processes, set once, at boot. */
+struct async_signals {
+	/* The current process decides. -ESRCH. */
+	int (*set)(struct signal_owner *o, uint32_t kind, uint32_t id);
+	/* 0: it is no more. */
+	uint32_t (*id)(const struct signal_owner *o);
+	/* 0, also if nobody may get it; -EAGAIN: the queue is full. info == nullptr: SI_KERNEL. */
+	int (*send)(const struct signal_owner *o, int signo, const struct signal_info *info);
+};
+void async_set_signals(const struct async_signals *s);
 
 struct async_list {
 	struct list files;
