@@ -102,6 +102,8 @@ SECTIONS {
 		. = ALIGN(8);
 		__component_bodies_start = .; COMPONENT_TABLE __component_bodies_end = .;
 		. = ALIGN(8);
+		__component_starts_start = .; KEEP(LOWERED(.component_starts)) __component_starts_end = .;
+		. = ALIGN(8);
 		__proc_files_start = .; KEEP(LOWERED(.proc_files)) __proc_files_end = .;
 		. = ALIGN(8);
 		__ktest_suites_start = .; KEEP(LOWERED(.ktest_suites)) __ktest_suites_end = .;

@@ -27,15 +27,6 @@ enum : uint64_t {
 		      CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND | CLONE_PIDFD,
 };
 
-void process_publish_name(struct thread *t)
-{
-	uint64_t words[2];
-
-	memcpy(words, t->name, sizeof(words));
-	string_make_printable((char *)words, sizeof(words));
-	(void)nucleus_thread_set_name(thread_page_of(t)->handle, words[0], words[1], t->tid);
-}
-
 static long check_flags(const struct clone_request *r, uint32_t number)
 {
 	uint64_t f = r->flags;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Core dumps (core(5)): what a process that dies of certain signals leaves for a debugger. core_dump.c decides and
- * stops the other threads, core_name.c makes the file's name, core_write.c its content.
+ * stops the other threads, core_thread.c is their part, core_name.c makes the file's name, core_write.c its content.
  */
 #ifndef PROCESS_CORE_H
 #define PROCESS_CORE_H
@@ -36,6 +36,8 @@ struct core_dump {
 
 /* Dumps the current process, which dies of that signal. Whether there is a core file. May sleep. */
 bool core_dump(struct process *p, const struct signal_info *info);
+/* What the dump has of the current thread. nullptr: out of memory. kfree() by the caller. */
+struct core_thread *core_note_current(void);
 /* A thread that ends: while its process is being dumped, its registers go there and it waits. */
 void core_thread_ends(struct process *p);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whether a process is dumped, and how its threads come to rest for it (core.h). The others are told to end as for an
- * exec, but wait on their way out, in core_thread_ends, with their registers noted, until the file is written. SIGKILL
- * ends the dump; no other signal is taken meanwhile.
+ * exec, but wait on their way out, in core_thread_ends (core_thread.c), with their registers noted, until the file is
+ * written. SIGKILL ends the dump; no other signal is taken meanwhile.
  */
 #include "core.h"
 
@@ -15,43 +15,6 @@
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
-
-static struct core_thread *note_current(void)
-{
-	struct core_thread *r = kmalloc(sizeof(*r));
-	struct process_thread *s = process_thread_current();
-
-	if (r == nullptr)
-		return nullptr;
-	*r = (struct core_thread){.tid = thread_current()->tid, .pending = s->pending.set, .blocked = s->blocked};
-	if (nucleus_regs_get(thread_page_current()->handle) == 0)
-		memcpy(&r->regs, call_area(), sizeof(r->regs));
-	if (nucleus_fpu_get() >= (long)sizeof(r->fpu))
-		memcpy(r->fpu, call_area(), sizeof(r->fpu));
-	return r;
-}
-
-void core_thread_ends(struct process *p)
-{
-	spin_lock(&p->signal_lock);
-	bool joins = p->dump != nullptr && p->dump->leader != thread_current();
-	spin_unlock(&p->signal_lock);
-	if (!joins)
-		return;
-	struct core_thread *r = note_current();
-	spin_lock(&p->signal_lock);
-	/* It stays while a thread that was there when it began has neither arrived nor left. */
-	if (p->dump != nullptr) {
-		if (r != nullptr)
-			list_push_back(&p->dump->threads, &r->link);
-		r = nullptr;
-		__atomic_fetch_add(&p->dump->arrived, 1, __ATOMIC_RELEASE);
-	}
-	spin_unlock(&p->signal_lock);
-	kfree(r);
-	wait_wake_all(&p->thread_wait);
-	wait_event(&p->thread_wait, __atomic_load_n(&p->dump, __ATOMIC_ACQUIRE) == nullptr);
-}
 
 /* False: the process ends already, without a dump. */
 static bool begin(struct process *p, struct core_dump *d)
@@ -132,7 +95,7 @@ static bool write_file(struct process *p, struct core_dump *d)
 
 static bool make_dump(struct process *p, struct core_dump *d)
 {
-	struct core_thread *own = note_current();
+	struct core_thread *own = core_note_current();
 
 	FAULT_POINT(core_threads);
 	wait_event(&p->thread_wait, all_rest(p, d));

@@ -19,6 +19,8 @@
 #include <kernel/vm/user.h>
 #include <nucleus/calls.h>
 
+uint32_t process_exit_losses;
+
 void process_group_exit_begin(struct process *p, int32_t status)
 {
 	struct thread *t;
@@ -382,6 +384,13 @@ static const struct exit_step steps[] = {
 	{"letting go of the process", put_process, false, 0},
 };
 
+/* Counts and says what a fault on the way out cost. */
+static void note_loss(struct thread *t, const char *verb, const char *what)
+{
+	__atomic_fetch_add(&process_exit_losses, 1, __ATOMIC_RELAXED);
+	log_error("process: the end of %s, thread %u: %s %s", t->name, t->tid, what, verb);
+}
+
 /* Goes through the steps from where the thread is. Faults come here again. */
 [[noreturn]] static void run_exit_steps(void)
 {
@@ -399,7 +408,7 @@ static const struct exit_step steps[] = {
 				/* What the step would have taken away may still point to the process: it stays. */
 				if (t->process != nullptr)
 					process_get(t->process);
-				process_exit_loss(t, "faulted and is left out", e->name);
+				note_loss(t, "faulted and is left out", e->name);
 			}
 		}
 		s->exit_step++;
@@ -418,7 +427,7 @@ void process_exit_goes_on(void)
 	s->losing = nullptr;
 	s->exit_faults = true;
 	if (lost != nullptr)
-		process_exit_loss(t, "is lost", lost);
+		note_loss(t, "is lost", lost);
 	run_exit_steps();
 }
 

@@ -15,15 +15,7 @@
 #include <kernel/base/log.h>
 #include <lib/string.h>
 
-uint32_t process_exit_losses;
-
 constexpr uint8_t EVENT_TRIES = 3, GROUP_EXIT_TRIES = 2;
-
-void process_exit_loss(struct thread *t, const char *verb, const char *what)
-{
-	__atomic_fetch_add(&process_exit_losses, 1, __ATOMIC_RELAXED);
-	log_error("process: the end of %s, thread %u: %s %s", t->name, t->tid, what, verb);
-}
 
 void process_fault_landed(void)
 {

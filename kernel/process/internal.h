@@ -54,6 +54,7 @@ void process_set_name(struct process *p, const char *name);
 /* Adds a thread; its id is set already. The caller has taken a reference for it. */
 void process_add_thread(struct process *p, struct thread *t) REQUIRES(p -> signal_lock);
 void process_thread_state_init(struct thread *t);
+void process_publish_name(struct thread *t); /* tells the nucleus, for reports */
 /* A process executes f: nobody may open it for writing meanwhile. begin: -ETXTBSY; again: for one
  * more, f is executed already. */
 [[nodiscard]] int exe_begin(struct file *f);
@@ -117,7 +118,6 @@ enum : uint64_t {
 	CLONE_CLEAR_SIGHAND = 0x100000000,
 };
 long process_clone(const struct clone_request *r, uint32_t syscall_number);
-void process_publish_name(struct thread *t); /* tells the nucleus, for reports */
 
 /* --- pidfd.c --- */
 /* A descriptor of p, which has its id. */
@@ -142,9 +142,7 @@ void vfork_put(struct vfork *v);
 bool process_must_end(struct process *p);
 /* The current thread, which faulted on its way out, goes on there. */
 [[noreturn]] void process_exit_goes_on(void);
-/* Counts and says what a fault on the way out cost. */
-void process_exit_loss(struct thread *t, const char *verb, const char *what);
-extern uint32_t process_exit_losses; /* atomic */
+extern uint32_t process_exit_losses; /* atomic: what faults on the way out cost */
 
 /* --- zombie.c --- */
 /* Takes a zombie out of the tree; the caller drops the table's reference (process_put) after
@@ -346,9 +344,6 @@ uint64_t cpu_clock_next_look(const struct cpu_clock *c, uint64_t now, uint64_t w
 
 /* --- signalfd.c --- */
 long signal_file_make(int fd, user_addr mask, size_t size, uint32_t flags);
-
-/* --- system.c --- */
-int process_start(void); /* the component's start function */
 
 /* --- start.c --- */
 /* The calling thread, of PID 1, becomes PID 1's program once more: the kernel faulted such that the one there was is

@@ -14,7 +14,7 @@
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
-DEFINE_COMPONENT(process, .stage = STAGE_CORE, .start = process_start);
+DEFINE_COMPONENT(process, .stage = STAGE_CORE);
 
 struct mutex process_tree_lock = MUTEX_INIT(process_tree_lock, RANK_PROCESS_TREE);
 struct list process_all = LIST_INIT(process_all);
@@ -118,6 +118,15 @@ void process_set_name(struct process *p, const char *name)
 	mutex_lock(&p->lock);
 	strlcpy(p->name, name, sizeof(p->name));
 	mutex_unlock(&p->lock);
+}
+
+void process_publish_name(struct thread *t)
+{
+	uint64_t words[2];
+
+	memcpy(words, t->name, sizeof(words));
+	string_make_printable((char *)words, sizeof(words));
+	(void)nucleus_thread_set_name(thread_page_of(t)->handle, words[0], words[1], t->tid);
 }
 
 struct process *process_parent_get(struct process *p)

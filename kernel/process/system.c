@@ -277,7 +277,7 @@ static int raise_in_current(int signo)
 	return signal_send_process(process_current(), signo);
 }
 
-int process_start(void)
+static int process_start(void)
 {
 	static const struct fault_hooks hooks = {.landed = process_fault_landed, .leave = process_fault_exit};
 	static const struct subject_signals signals = {
@@ -297,3 +297,4 @@ int process_start(void)
 	timer_arm(&load_timer, clock_monotonic_ns() + LOAD_PERIOD_NS);
 	return 0;
 }
+COMPONENT_START(process, process_start);

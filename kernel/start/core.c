@@ -28,5 +28,4 @@ void core_init(void)
 	if (!random_seeded() && random_gather() < 0)
 		log_error("random: no thread to gather timing jitter");
 	privilege_init();
-	component_core.start = log_file_init;
 }

@@ -6,7 +6,6 @@
  */
 #include "kernel/base/log_read.h"
 #include "kernel/thread/core.h"
-#include "start.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -397,7 +396,8 @@ static const struct file_ops kmsg_ops = {
 
 PROC_KNOB(dmesg_restrict, component_core, "sys/kernel/dmesg_restrict", 0644, &dmesg_restrict, 0, 1, CAP_SYS_ADMIN);
 
-int log_file_init(void)
+static int log_file_init(void)
 {
 	return chrdev_register("kmsg", MAJOR_MEM, MINOR_KMSG, 0644, &kmsg_ops, nullptr);
 }
+COMPONENT_START(core, log_file_init); /* needs devfs */

@@ -3,7 +3,6 @@
 #ifndef START_START_H
 #define START_START_H
 
-int log_file_init(void); /* needs devfs */
 void privilege_init(void);
 
 #endif

@@ -30,6 +30,7 @@ constexpr uint64_t STOP_POLL_NS = 1'000'000;
 constexpr uint64_t RESTART_TIMEOUT_NS = 10'000'000'000;
 
 extern const struct component_body __component_bodies_start[], __component_bodies_end[];
+extern const struct component_start __component_starts_start[], __component_starts_end[];
 
 static void manage(void);
 static struct service manager = {.name = "components", .component = &component_core, .loop = manage};
@@ -278,6 +279,8 @@ void component_init(void)
 		c->id = id_c;
 		list_init(&c->threads);
 	}
+	for (const struct component_start *s = __component_starts_start; s < __component_starts_end; s++)
+		s->component->start = s->start;
 	const char *elevate = cmdline_get("elevate", option, sizeof(option));
 	if (elevate == nullptr || strcmp(elevate, "all") == 0) {
 		for_each_component(c)

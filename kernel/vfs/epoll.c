@@ -422,7 +422,7 @@ static long sys_epoll_pwait(int epfd, user_addr at, int max, int timeout_ms, use
 	if (error != 0)
 		return error;
 	long result = epoll_wait_user(epfd, at, max, deadline_of_ms(timeout_ms), timeout_ms == 0);
-	poll_mask_restore(result);
+	poll_mask_restore(mask, result);
 	return result;
 }
 SYSCALL(epoll_pwait);
@@ -438,7 +438,7 @@ static long sys_epoll_pwait2(int epfd, user_addr at, int max, user_addr timeout,
 	if (error != 0)
 		return error;
 	long result = epoll_wait_user(epfd, at, max, deadline_ns, zero);
-	poll_mask_restore(result);
+	poll_mask_restore(mask, result);
 	return result;
 }
 SYSCALL(epoll_pwait2);

@@ -178,9 +178,9 @@ int poll_mask_set(user_addr mask, size_t size)
 }
 
 /* An interrupted call leaves the mask to the delivery of the signal, which restores it after the handler. */
-void poll_mask_restore(long result)
+void poll_mask_restore(user_addr mask, long result)
 {
-	if (result != -EINTR && result != -ERESTARTNOHAND && result != -ERESTARTSYS)
+	if (mask.value != 0 && result != -EINTR && result != -ERESTARTNOHAND && result != -ERESTARTSYS)
 		subject_mask_restore();
 }
 
@@ -284,7 +284,7 @@ static long sys_ppoll(user_addr fds, uint32_t count, user_addr timeout, user_add
 	long result = poll_user(fds, count, deadline_ns, zero);
 	if (result == -EINTR)
 		result = -ERESTARTNOHAND;
-	poll_mask_restore(result);
+	poll_mask_restore(mask, result);
 	if (timeout.value != 0) {
 		struct user_timespec left;
 		remaining_time(deadline_ns, &left);
@@ -446,7 +446,7 @@ static long sys_pselect6(uint32_t nfds, user_addr in, user_addr out, user_addr e
 	if (error != 0)
 		return error;
 	long result = select_user(nfds, &s, deadline_ns, zero);
-	poll_mask_restore(result);
+	poll_mask_restore(USER_ADDR(mask[0]), result);
 	if (timeout.value != 0) {
 		struct user_timespec left;
 		remaining_time(deadline_ns, &left);

@@ -28,8 +28,8 @@ struct user_timespec {
 /* Relative time at `at` (0: none) to a deadline on the monotonic clock (0: never). *zero: do not wait at all. */
 [[nodiscard]] int poll_deadline(user_addr at, uint64_t *deadline_ns, bool *zero);
 [[nodiscard]] int poll_deadline_of(int64_t seconds, int64_t ns, uint64_t *deadline_ns);
-/* A mask that holds until the call ends. */
+/* A mask (0: none) that holds until the call ends. */
 [[nodiscard]] int poll_mask_set(user_addr mask, size_t size);
-void poll_mask_restore(long result);
+void poll_mask_restore(user_addr mask, long result);
 
 #endif

@@ -37,4 +37,14 @@ enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER,
 	struct component component_##ident __attribute__((section(".components"))) = {.name = #ident, __VA_ARGS__}
 #define DECLARE_COMPONENT(ident) extern struct component component_##ident
 
+/* The start function of a component whose manifest stands in another file, which needs nothing of what starts it then;
+ * at most one a component. */
+struct component_start {
+	struct component *component;
+	int (*start)(void);
+};
+#define COMPONENT_START(ident, function)                                                                               \
+	static const struct component_start component_start_##ident                                                    \
+		__attribute__((section(".component_starts"), used)) = {&component_##ident, function}
+
 #endif
