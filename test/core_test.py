@@ -15,9 +15,8 @@ import subprocess
 import sys
 import tempfile
 
-from machine import Machine
+from machine import LIMIT_S, Machine
 
-LIMIT_S = 120
 PROGRAM = "test/alone_crash"
 LINE = re.compile(r"core: (?:skip (\d+)|([0-9a-f]+))\s*$", re.MULTILINE)
 CHUNK = 32

@@ -19,9 +19,10 @@ import subprocess
 import sys
 import time
 
+from machine import LIMIT_S
+
 ARCH = os.environ["STELLUX_ARCH"]
 BUILD = pathlib.Path(os.environ["STELLUX_BUILD"])
-LIMIT_S = 120
 
 GATE = {"x86_64": "entry_syscall_full", "aarch64": "vectors_full"}[ARCH]
 # Breakpoint, what it shows, functions that must be in the backtrace in this order, the last of them at its end.
@@ -74,7 +75,7 @@ def debug(port, commands):
     script.write_text(commands)
     gdb = make(f"connect-gdb-{ARCH}", f"GDB_PORT={port}", f"GDB_EXTRA=-batch -x {shlex.quote(str(script))}", stdin=subprocess.DEVNULL)
     try:
-        return gdb.communicate(timeout=LIMIT_S)[0], gdb.returncode
+        return gdb.communicate(timeout=2 * LIMIT_S)[0], gdb.returncode
     except subprocess.TimeoutExpired:
         end(gdb)
         return gdb.communicate()[0], None

@@ -15,9 +15,8 @@ import struct
 import subprocess
 import sys
 
-from machine import Machine
+from machine import LIMIT_S, Machine
 
-LIMIT_S = 60
 # The request for the memory map, as the Limine protocol numbers it (PROTOCOL.md, Memory Map Feature).
 MEMORY_MAP_ID = struct.pack("<2Q", 0x67cf3d9d378a806f, 0xe304acdfc50c3c62)
 RUN = "init.run=/bin/true"

@@ -21,7 +21,6 @@ import gdbstub
 from elf import Elf
 from machine import Machine
 
-LIMIT_S = 120
 # What runs, by mode. privtop switches accounting on: the gates that count are other code. Programs at the same time make
 # both CPUs change between threads of drivers and those of processes, which see different tables.
 RUNS = {"full": "/bin/privtop -b -n 2", "drivers": "/bin/xargs -P 3 -n 1 -a /etc/passwd /bin/ls"}
@@ -148,7 +147,7 @@ def watch(machine, writes, mode):
     cmdline = f"console={machine.facts['console']} dynpriv={mode} init.run=\"{RUNS[mode]}\""
     folder = machine.build / "results"
     image = machine.make_image(folder / f"view-order-{mode}.img", "initramfs", cmdline)
-    stub, options = gdbstub.attach(LIMIT_S)
+    stub, options = gdbstub.attach()
     log = folder / f"view-order-{mode}.log"
     with open(log, "wb") as out:
         qemu = subprocess.Popen(machine.command(image, options), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,

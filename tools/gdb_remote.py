@@ -13,6 +13,8 @@ import socket
 import tempfile
 import time
 
+from machine import LIMIT_S
+
 
 class Stub:
     def __init__(self):
@@ -21,7 +23,7 @@ class Stub:
         self.options = ["-chardev", f"socket,id=gdb,path={self.path},server=on,wait=off", "-gdb", "chardev:gdb", "-S"]
         self.socket, self.buffer, self.thread = None, b"", None
 
-    def connect(self, limit_s=20, answer_s=30):
+    def connect(self, limit_s=LIMIT_S, answer_s=LIMIT_S):
         end = time.monotonic() + limit_s
         while self.socket is None:
             try:

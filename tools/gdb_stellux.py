@@ -92,6 +92,7 @@ def connect():
     port = int(gdb.parse_and_eval("$gdb_port"))
     try:
         gdb.execute("set tcp auto-retry off")
+        gdb.execute("set remotetimeout 120")    # a busy host stops QEMU for seconds
         gdb.execute(f"target remote 127.0.0.1:{port}")
     except gdb.error as error:
         print(f"connect-gdb: no machine waits for a debugger on port {port} ({error}).\n"

@@ -15,12 +15,14 @@ The machine waits until go_on(), and whenever it has stopped, all of its CPUs do
 import socket
 import struct
 
+from machine import LIMIT_S
+
 
 class StubError(Exception):
     pass
 
 
-def attach(limit_s=60):
+def attach(limit_s=LIMIT_S):
     """(stub, QEMU's options): the machine gets one end of a pair of sockets."""
     ours, theirs = socket.socketpair()
     ours.settimeout(limit_s)

@@ -25,6 +25,11 @@ ARCHITECTURES = {
 }
 
 
+# How long a script waits for one answer of a machine, or for a short boot: only what hangs takes so long. One that shares two
+# cores with several others takes ten times what it needs alone.
+LIMIT_S = 240
+
+
 class MachineError(Exception):
     pass
 

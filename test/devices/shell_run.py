@@ -7,8 +7,8 @@ import subprocess
 import time
 
 from gdb_remote import Stub
+from machine import LIMIT_S
 
-LIMIT_S = 60
 PROMPT = b"# \x1b[6n"      # the shell asks the terminal where the cursor is when it has printed its prompt
 
 

@@ -32,16 +32,19 @@ def errors_of(text, folder):
     return suite.errors
 
 
-def errors_after(seconds, silence_s, folder):
-    """Of a machine that passes, then says no more for so long."""
-    suite = run_tests.Suite("x86_64", "machine", ["sh", "-c", f"printf '1..1\\nok 1 - a\\n'; exec sleep {seconds}"], 60, [])
-    suite.silence_s = silence_s
+def errors_after(script, limit_s, silence_s, folder):
+    """Of a machine that passes and then does something more."""
+    suite = run_tests.Suite("x86_64", "machine", ["sh", "-c", f"printf '1..1\\nok 1 - a\\n'; {script}"], limit_s, [])
+    suite.silence_s = silence_s or limit_s
     suite.run(pathlib.Path(folder))
     return suite.errors
 
 
-# How long it is silent, how long it may be, the expected errors.
-SILENCES = [(2, 0, []), (1, 30, []), (30, 1, ["did not end in time: silent for 1 s"])]
+# What it does, its limit, how long it may say nothing if that is less, the expected errors.
+SILENCES = [("sleep 1", 30, 0, []),
+            ("sleep 60", 1, 0, ["did not end in time: silent for 1 s"]),
+            ("sleep 60", 30, 1, ["did not end in time: silent for 1 s"]),
+            ("while :; do echo '#'; sleep 0.1; done", 1, 60, ["did not end within 4 s"])]
 
 
 def main():
@@ -52,9 +55,9 @@ def main():
             print(f"{'ok' if found == expected else 'not ok'} {number} {name}")
             if found != expected:
                 print(f"# expected {expected}, found {found}")
-        for number, (seconds, silence_s, expected) in enumerate(SILENCES, len(CASES) + 1):
-            found = errors_after(seconds, silence_s, folder)
-            print(f"{'ok' if found == expected else 'not ok'} {number} silent for {seconds} s of {silence_s}")
+        for number, (script, limit_s, silence_s, expected) in enumerate(SILENCES, len(CASES) + 1):
+            found = errors_after(script, limit_s, silence_s, folder)
+            print(f"{'ok' if found == expected else 'not ok'} {number} {script}, with {limit_s} s, silent for {silence_s or limit_s} s")
             if found != expected:
                 print(f"# expected {expected}, found {found}")
 

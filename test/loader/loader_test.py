@@ -18,6 +18,7 @@ import time
 
 import machine
 from gdb_remote import Stub
+from machine import LIMIT_S
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "spin_table"))
 import spin_table  # noqa: E402
@@ -26,7 +27,6 @@ ARCH = os.environ.get("STELLUX_ARCH", "x86_64")
 BUILD = pathlib.Path(os.environ.get("STELLUX_BUILD", f"build/{ARCH}-debug"))
 WORK = BUILD / "test" / "loader"
 SOURCE = pathlib.Path("test/loader")
-LIMIT_S = 60
 FIRST, SECOND = b"the first one.\n", bytes(i * i % 251 for i in range(3_000_001))
 
 # name, CPU, -smp, memory, further options, what the kernel is to find

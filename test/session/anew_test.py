@@ -12,11 +12,17 @@ import re
 import sys
 
 import consoles
-from machine import Machine
+from machine import LIMIT_S, Machine
 from session import at_prompt
 
-LIMIT_S = 120
 FAULTS = "echo exec_commit thread init pass 1 faults 3 >/proc/stray_points; kill -QUIT 1"
+SAID = "dmesg | grep -c 'is started anew as PID 1'"
+ORPHANS = "ps | grep -c '[s]leep 0$'"
+
+
+def until(command, wanted):
+    """A line for the shell: waits for what the command prints, which comes when the machine gets to it, and prints it."""
+    return f"n=0; while [ $n -lt 500 ] && [ $({command}) != {wanted} ]; do sleep 0.1; n=$((n+1)); done; {command}"
 
 
 def type_line(console, line):
@@ -36,7 +42,7 @@ def main():
     try:
         console.collect(at_prompt, LIMIT_S)
         type_line(console, "kept=before")
-        text = type_line(console, FAULTS + "; sleep 0.5; dmesg | grep -c 'is started anew as PID 1'")
+        text = type_line(console, f"{FAULTS}; {until(SAID, 3)}")
         results = [(bool(re.search(r"(?m)^3\r?$", text)), "PID 1 was started anew after each fault")]
         text = type_line(console, "echo answer $((6 * 7)) $kept $(cat /proc/1/comm)")
         results.append(("answer 42 before init" in text, "its shell goes on"))
@@ -44,7 +50,7 @@ def main():
         console.collect(at_prompt, LIMIT_S)
         text = type_line(console, "echo answer $((6 * 8)) ${kept-new}")
         results.append(("answer 48 new" in text, "a new shell comes when it ends"))
-        text = type_line(console, "(sleep 0 & :); sleep 0.5; ps | grep -c '[s]leep 0$'")
+        text = type_line(console, f"(sleep 0 & :); {until(ORPHANS, 0)}")
         results.append((bool(re.search(r"(?m)^0\r?$", text)), "orphans are reaped"))
         for number, (good, name) in enumerate(results, 1):
             print(f"{'ok' if good else 'not ok'} {number} - {name}", flush=True)

@@ -70,7 +70,7 @@ class Console:
         except OSError:
             data = b""
         if not data:
-            raise ConsoleError(f"{self.name} has ended")
+            raise ConsoleError(f"{self.name} has ended; it said: {self.log[-600:]!r}")
         self.log += data
         return data
 

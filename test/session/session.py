@@ -35,13 +35,12 @@ import subprocess
 import sys
 
 import consoles
-from machine import Machine
+from machine import LIMIT_S, Machine
 
 HERE = pathlib.Path(__file__).parent
 # The shell asks the terminal where the cursor is when it has printed its prompt: then it reads.
 PROMPT = re.compile(rb"(?:^|[\r\n])[^\r\n]*[#$] \x1b\[6n$")
 QUIET_S = 0.05
-HERE_LIMIT_S, PROMPT_LIMIT_S, KEY_LIMIT_S, BOOT_LIMIT_S = 30, 90, 20, 120
 APPLETS_PER_STEP = 10
 
 
@@ -125,7 +124,7 @@ def record_golden(console, sections):
         for step in steps:
             console.send(step.data)
             if step.kind == "$":
-                step.golden, done = console.collect(at_prompt, HERE_LIMIT_S)
+                step.golden, done = console.collect(at_prompt, LIMIT_S)
                 if not done:
                     sys.exit(f"Bail out! on this machine there was no prompt after: {step.text}\n# {step.golden[-300:]!r}")
             else:
@@ -136,9 +135,9 @@ def replay(console, step):
     """Returns whether the step ended as it did on this machine."""
     console.send(step.data)
     if step.kind == "$":
-        step.actual, done = console.collect(at_prompt, PROMPT_LIMIT_S)
+        step.actual, done = console.collect(at_prompt, LIMIT_S)
     else:
-        step.actual, done = console.collect(lambda data: len(data) >= len(step.golden), KEY_LIMIT_S)
+        step.actual, done = console.collect(lambda data: len(data) >= len(step.golden), LIMIT_S)
     return done
 
 
@@ -146,7 +145,7 @@ def recover(console):
     """Tries to come back to a prompt after a step that went wrong."""
     for key in (b"\x03", b"\x1b", b"\x1b:q!\r", b"\x03\r"):
         console.send(key)
-        _, done = console.collect(at_prompt, 5)
+        _, done = console.collect(at_prompt, 30)
         if done:
             return True
     return False
@@ -215,7 +214,7 @@ def main():
         if args.only:
             sections = {name: steps for name, steps in sections.items() if args.only in name}
         greeting = Step("$", "(the first prompt)", b"")
-        greeting.golden = first_prompt(host, 30)
+        greeting.golden = first_prompt(host, LIMIT_S)
         record_golden(host, sections)
         for mine, theirs in translations(here, machine.arch) if foreign else ():
             for step in (step for steps in sections.values() for step in steps):
@@ -225,7 +224,7 @@ def main():
                                os.environ.get("STELLUX_CMDLINE", f"console={machine.facts['console']}")))
         target = consoles.open_machine(command)
         print(f"KTAP version 1\n1..{len(sections)}", flush=True)
-        greeting.actual = first_prompt(target, BOOT_LIMIT_S)
+        greeting.actual = first_prompt(target, LIMIT_S)
         failed = compare(target, sections, filters)
         if greeting.golden != greeting.actual:
             describe(greeting, True, filters)

@@ -25,7 +25,7 @@ from machine import Machine
 
 HERE = pathlib.Path(__file__).parent
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "60"))
-LIMIT_S = int(os.environ.get("SOAK_LIMIT_S", "550"))
+LIMIT_S = int(os.environ.get("SOAK_LIMIT_S", "1500"))
 # From here on nothing is done for the first time.
 WARM = 4
 SLACK_KIB = 192
