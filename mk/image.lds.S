@@ -106,6 +106,8 @@ SECTIONS {
 		. = ALIGN(8);
 		__proc_files_start = .; KEEP(LOWERED(.proc_files)) __proc_files_end = .;
 		. = ALIGN(8);
+		__drivers_start = .; KEEP(LOWERED(.drivers)) __drivers_end = .;
+		. = ALIGN(8);
 		__ktest_suites_start = .; KEEP(LOWERED(.ktest_suites)) __ktest_suites_end = .;
 		. = ALIGN(8);
 		lower_sites_start = .; KEEP(LOWERED(.lower_sites)) lower_sites_end = .;

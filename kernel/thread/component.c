@@ -35,6 +35,13 @@ extern const struct component_start __component_starts_start[], __component_star
 static void manage(void);
 static struct service manager = {.name = "components", .component = &component_core, .loop = manage};
 
+static const struct component_parts *parts; /* atomic */
+
+void component_set_parts(const struct component_parts *p)
+{
+	__atomic_store_n(&parts, p, __ATOMIC_RELEASE);
+}
+
 uint32_t component_count(void)
 {
 	return (uint32_t)(__component_bodies_end - __component_bodies_start);
@@ -187,6 +194,21 @@ static struct component *find(const char *name, size_t n)
 	return nullptr;
 }
 
+/* Asks the services of a component and its other parts to begin anew; how many there are. */
+static uint32_t restart_parts(struct component *c)
+{
+	const struct component_parts *p = __atomic_load_n(&parts, __ATOMIC_ACQUIRE);
+
+	return services_restart(c) + (p != nullptr ? p->restart(c) : 0);
+}
+
+static bool parts_restarting(const struct component *c)
+{
+	const struct component_parts *p = __atomic_load_n(&parts, __ATOMIC_ACQUIRE);
+
+	return services_restarting(c) || (p != nullptr && p->restarting(c));
+}
+
 /* Has a component begin anew, and waits for that. */
 static int ask_to_restart(struct component *c)
 {
@@ -195,10 +217,10 @@ static int ask_to_restart(struct component *c)
 	if (can_restart(c)) {
 		__atomic_store_n(&c->asked, true, __ATOMIC_RELEASE);
 		service_wake(&manager);
-	} else if (services_restart(c) == 0) {
+	} else if (restart_parts(c) == 0) {
 		return -EOPNOTSUPP;
 	}
-	while (__atomic_load_n(&c->asked, __ATOMIC_ACQUIRE) || services_restarting(c)) {
+	while (__atomic_load_n(&c->asked, __ATOMIC_ACQUIRE) || parts_restarting(c)) {
 		uint64_t now = clock_monotonic_ns();
 
 		if (now > deadline)

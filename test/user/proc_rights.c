@@ -38,6 +38,7 @@ static const struct {
 	{"kmsg", 0400},
 	{"measure", 0600},
 	{"components", 0644},
+	{"hardware", 0644},
 	{"privilege", 0644},
 	{"stray", 0644},
 	{"stray_points", 0600},

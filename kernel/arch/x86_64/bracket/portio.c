@@ -39,6 +39,23 @@ void portio_write8_burst(uint16_t port, uint64_t bytes, uint32_t count)
 	lower();
 }
 
+uint16_t portio_read16(uint16_t port)
+{
+	uint16_t value;
+
+	elevate();
+	__asm__ volatile("inw %1, %0" : "=a"(value) : "d"(port));
+	lower();
+	return value;
+}
+
+void portio_write16(uint16_t port, uint16_t value)
+{
+	elevate();
+	__asm__ volatile("outw %0, %1" : : "a"(value), "d"(port));
+	lower();
+}
+
 uint32_t portio_read32(uint16_t port)
 {
 	uint32_t value;

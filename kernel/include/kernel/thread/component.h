@@ -23,6 +23,15 @@ uint32_t component_count(void); /* the highest number */
 	for (uint32_t id_##c = 1; id_##c <= component_count(); id_##c++)                                               \
 		if (((c) = component_at(id_##c)) != nullptr)
 
+/* Parts of components that have a life of their own, which the floors above know of (the devices of a driver).
+ * `restart` has those of a component begin anew, and says how many; `restarting`: whether one of them has yet to. Said
+ * once. */
+struct component_parts {
+	uint32_t (*restart)(struct component *c);
+	bool (*restarting)(const struct component *c);
+};
+void component_set_parts(const struct component_parts *p);
+
 /* Counts a fault of the component and has it restarted by the component thread. Any context. */
 void component_failed(struct component *c);
 

@@ -9,10 +9,14 @@
 
 #include <stdint.h>
 
+constexpr bool ARCH_HAS_PORTS = true;
+
 uint8_t portio_read8(uint16_t port);
 void portio_write8(uint16_t port, uint8_t value);
 /* Writes the low `count` (at most 8) bytes of `bytes` to one port, lowest first, in one bracket. */
 void portio_write8_burst(uint16_t port, uint64_t bytes, uint32_t count);
+uint16_t portio_read16(uint16_t port);
+void portio_write16(uint16_t port, uint16_t value);
 uint32_t portio_read32(uint16_t port);
 void portio_write32(uint16_t port, uint32_t value);
 

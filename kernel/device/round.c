@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device's thread: round after round (kernel/device/device.h). It is a service (kernel/thread/service.h): should this
+ * file itself fault, or the thread do nothing but fault, it begins anew in live(), which first gives back what the
+ * round left. So each step notes that it is done before it begins what may fault.
+ */
+#include "device_internal.h"
+
+#include <abi/errno.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
+
+static void set_state(struct device *dev, enum device_state state)
+{
+	__atomic_store_n(&dev->state, state, __ATOMIC_RELEASE);
+	wait_wake_all(&device_changes);
+}
+
+static enum device_state state_of(const struct device *dev)
+{
+	return __atomic_load_n(&dev->state, __ATOMIC_ACQUIRE);
+}
+
+static const char *failing(const struct device *dev)
+{
+	return __atomic_load_n(&dev->failing, __ATOMIC_ACQUIRE);
+}
+
+bool device_is_gone(const struct device *dev)
+{
+	return device_flag(&dev->gone);
+}
+
+bool device_stopping(const struct device *dev)
+{
+	return device_is_gone(dev) || device_flag(&dev->asked) || failing(dev) != nullptr;
+}
+
+void device_wake(struct device *dev)
+{
+	spin_lock(&dev->lock);
+	if (dev->thread != nullptr)
+		thread_unpark(dev->thread);
+	spin_unlock(&dev->lock);
+}
+
+int device_wait(struct device *dev, uint64_t deadline_ns)
+{
+	if (device_stopping(dev))
+		return -ECANCELED;
+	int result = thread_park(deadline_ns);
+	return device_stopping(dev) ? -ECANCELED : result;
+}
+
+void device_fail(struct device *dev, const char *why)
+{
+	const char *none = nullptr;
+
+	if (__atomic_compare_exchange_n(&dev->failing, &none, why, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		device_wake(dev);
+}
+
+int device_restart(struct device *dev)
+{
+	if (dev->driver == nullptr || device_is_gone(dev))
+		return -ENODEV;
+	__atomic_store_n(&dev->asked, true, __ATOMIC_RELEASE);
+	device_wake(dev);
+	return 0;
+}
+
+/* Yields its value, or -EFAULT, and then is not on the way to a storm any more. */
+static int guarded(struct device *dev, struct component *c, int (*fn)(struct device *dev))
+{
+	long result = guard_run(c, fn(dev));
+
+	if (result == -EFAULT)
+		(void)thread_park(1);
+	return result > 0 ? 0 : (int)result;
+}
+
+static int guarded_void(struct device *dev, struct component *c, void (*fn)(struct device *dev))
+{
+	if (guard_run_void(c, fn(dev)))
+		return 0;
+	(void)thread_park(1);
+	return -EFAULT;
+}
+
+static int attach(struct device *dev)
+{
+	const struct driver *driver = dev->driver;
+
+	if (driver->private_bytes > 0 && (dev->private = kmalloc(driver->private_bytes)) == nullptr)
+		return -ENOMEM;
+	device_open(dev, true);
+	dev->enabled = true;
+	int error = dev->bus->enable != nullptr ? guarded(dev, dev->bus->component, dev->bus->enable) : 0;
+	if (error == 0)
+		error = guarded(dev, driver->component, driver->attach);
+	dev->attached = error == 0;
+	return error;
+}
+
+static int serve(struct device *dev)
+{
+	if (dev->driver->serve != nullptr)
+		return guarded_void(dev, dev->driver->component, dev->driver->serve);
+	while (device_wait(dev, 0) != -ECANCELED)
+		;
+	return 0;
+}
+
+/* Everything of the round is given back; what was done already is not done again. */
+static void end_round(struct device *dev)
+{
+	if (!dev->dirty)
+		return;
+	set_state(dev, DEVICE_ENDING);
+	device_open(dev, false);
+	device_suspend_all(dev);
+	if (dev->attached) {
+		dev->attached = false;
+		if (dev->driver->detach != nullptr)
+			(void)guarded_void(dev, dev->driver->component, dev->driver->detach);
+	}
+	if (dev->enabled) {
+		dev->enabled = false;
+		if (dev->bus->silence != nullptr)
+			(void)guarded_void(dev, dev->bus->component, dev->bus->silence);
+	}
+	device_release_all(dev);
+	kfree(dev->private);
+	dev->private = nullptr;
+	dev->dirty = false;
+}
+
+/* Why it ended that is not as asked; nullptr: as asked. */
+static const char *run_round(struct device *dev)
+{
+	__atomic_store_n(&dev->failing, nullptr, __ATOMIC_RELEASE);
+	set_state(dev, DEVICE_ATTACHING);
+	__atomic_store_n(&dev->asked, false, __ATOMIC_RELEASE);
+	dev->dirty = true;
+	int error = dev->error = attach(dev);
+	if (error == 0)
+		set_state(dev, DEVICE_UP);
+	__atomic_store_n(&dev->tried, true, __ATOMIC_RELEASE);
+	wait_wake_all(&device_changes);
+	if (error < 0) {
+		const char *why = failing(dev);
+
+		end_round(dev);
+		return why != nullptr ? why : error == -EFAULT ? "fault in attach" : "attach failed";
+	}
+	error = serve(dev);
+	bool asked = device_stopping(dev);
+	end_round(dev);
+	if (error < 0)
+		return "fault";
+	return failing(dev) != nullptr ? failing(dev) : asked ? nullptr : "serve returned";
+}
+
+/* After a round that ended otherwise than asked: when there is to be another. */
+static void plan(struct device *dev, const char *why)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (dev->error == -ENODEV || dev->error == -EPERM) {
+		set_state(dev, DEVICE_ABSENT);
+		return;
+	}
+	dev->faults++;
+	fault_row_add(&dev->row, now);
+	if (dev->row.count > FAULTS_IN_ROW_MAX) {
+		log_error("device: %s: %s (%d); %u times in a row, stays down until it is asked for", dev->name, why,
+			  dev->error, dev->row.count);
+		device_gone_all(dev);
+		set_state(dev, DEVICE_DOWN);
+		return;
+	}
+	dev->retry_at_ns = now + fault_row_pause(&dev->row);
+	log_error("device: %s: %s (%d); %s is attached anew (%u in a row)", dev->name, why, dev->error,
+		  dev->driver->name, dev->row.count);
+	set_state(dev, DEVICE_PAUSING);
+}
+
+/* Sleeps until there is to be a round. False: there is to be none, the device is gone. */
+static bool wait_for_round(struct device *dev)
+{
+	while (!device_is_gone(dev) && !device_flag(&dev->asked)) {
+		enum device_state state = state_of(dev);
+
+		if (state == DEVICE_PAUSING && clock_monotonic_ns() >= dev->retry_at_ns)
+			break;
+		if (state == DEVICE_PAUSING)
+			(void)thread_park(dev->retry_at_ns);
+		else if (state == DEVICE_ABSENT || state == DEVICE_DOWN)
+			(void)thread_park(0);
+		else
+			break;
+	}
+	if (device_flag(&dev->asked))
+		dev->row.count = 0;
+	return !device_is_gone(dev);
+}
+
+/* The thread's work, which the end of the device ends. */
+static void live(void)
+{
+	struct device *dev = container_of(thread_current()->service, struct device, service);
+
+	end_round(dev);
+	while (wait_for_round(dev)) {
+		if (device_flag(&dev->tried))
+			dev->restarts++;
+		const char *why = run_round(dev);
+
+		if (why != nullptr && !device_is_gone(dev))
+			plan(dev, why);
+	}
+	device_gone_all(dev);
+	set_state(dev, DEVICE_GONE);
+	/* From here on nothing of the device's is the thread's; who waits for that is told while there is a device. */
+	struct thread *t = thread_current();
+	t->service = nullptr;
+	thread_note(t);
+	spin_lock(&dev->lock);
+	bool abandoned = dev->abandoned;
+	dev->thread = nullptr;
+	spin_unlock(&dev->lock);
+	wait_wake_all(&device_changes);
+	if (abandoned)
+		device_put(dev);
+	thread_exit();
+}
+
+static void begin(void *)
+{
+	live();
+}
+
+int device_start(struct device *dev)
+{
+	struct thread *t;
+
+	dev->service = (struct service){.name = dev->name, .component = dev->driver->component, .loop = live};
+	int error = thread_create(dev->name, dev->driver->component, 0, begin, dev, &t);
+	if (error < 0)
+		return error;
+	t->service = &dev->service;
+	thread_note(t);
+	spin_lock(&dev->lock);
+	dev->thread = dev->service.thread = t;
+	spin_unlock(&dev->lock);
+	(void)device_get(dev);
+	thread_start(t);
+	return 0;
+}
