@@ -71,10 +71,10 @@ static int add_segment(void *context, const struct vm_area_info *a)
 		.shared = a->shared,
 		.omitted = a->dont_dump || (a->special && strcmp(a->label, "[vdso]") != 0),
 		.is_vdso = a->special,
-		.file = a->file,
+		.file = file_of_object(a->object),
 	};
-	if (a->file != nullptr)
-		file_get(a->file);
+	if (w->segments[w->count - 1].file != nullptr)
+		vm_object_get(a->object);
 	return 0;
 }
 

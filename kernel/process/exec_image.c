@@ -91,7 +91,7 @@ static int map_segment(struct vm_space *space, struct file *f, const struct elf_
 		return -ENOEXEC;
 	if (s->file_size > 0) {
 		mapped_end = align_up(file_end, PAGE_SIZE);
-		error = vm_map_fixed(space, page, mapped_end - page, protection(s->flags), f,
+		error = vm_map_fixed(space, page, mapped_end - page, protection(s->flags), &f->object,
 				     align_down(s->offset, PAGE_SIZE));
 		if (error != 0)
 			return error;

@@ -304,9 +304,13 @@ static int allocate_inode(struct inode *i, uint32_t mode, uint64_t offset, uint6
 	return error;
 }
 
-int file_punch(struct file *f, uint64_t offset, uint64_t length)
+int file_object_punch(struct vm_object *o, uint64_t offset, uint64_t length)
 {
-	return allocate_inode(f->inode, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+	struct inode *i = container_of(o, struct file, object)->inode;
+
+	if (i == nullptr)
+		return -EINVAL;
+	return allocate_inode(i, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
 /* Collapsing and inserting ranges are of filesystems with extents. */

@@ -98,7 +98,7 @@ static int file_new(uint32_t flags, struct file **out)
 		__atomic_fetch_sub(&file_total, 1, __ATOMIC_RELAXED);
 		return -ENOMEM;
 	}
-	f->refs = 1;
+	f->object.refs = 1;
 	f->flags = flags;
 	if (flags & O_PATH)
 		f->mode = FILE_PATH;
@@ -121,16 +121,18 @@ int file_create(const struct file_ops *ops, void *private_data, uint32_t flags, 
 	f->ops = ops;
 	f->private_data = private_data;
 	f->label = label;
+	f->object.ops = ops->object;
+	f->object.unnamed = label != nullptr;
 	*out = f;
 	return 0;
 }
 
 void file_get(struct file *f)
 {
-	__atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
+	vm_object_get(&f->object);
 }
 
-static void file_release(struct file *f)
+void file_release(struct file *f)
 {
 	if (!list_empty(&f->watches))
 		epoll_forget_file(f);
@@ -152,7 +154,7 @@ static void file_release(struct file *f)
 
 void file_put(struct file *f)
 {
-	if (f != nullptr && __atomic_fetch_sub(&f->refs, 1, __ATOMIC_ACQ_REL) == 1)
+	if (f != nullptr && __atomic_fetch_sub(&f->object.refs, 1, __ATOMIC_ACQ_REL) == 1)
 		file_release(f);
 }
 
@@ -213,6 +215,8 @@ static int open_inode(struct file *f, struct inode *i)
 	}
 	if (f->ops->seek != nullptr)
 		f->mode |= FILE_POSITION;
+	f->object.ops = f->ops->object;
+	f->object.memory = i->serial;
 	return 0;
 }
 

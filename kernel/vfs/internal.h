@@ -103,6 +103,7 @@ void fs_context_current_paths(struct path *root, struct path *cwd); /* either ma
 void fs_context_replace(struct fs_context *c, const struct path *from, const struct path *to); /* pivot_root */
 
 /* --- file.c, open.c --- */
+void file_release(struct file *f); /* nobody has it any more */
 /* checked: permission was given when the file was created just now. */
 [[nodiscard]] int file_open_inode(const struct path *p, uint32_t flags, bool checked, struct file **out);
 [[nodiscard]] int file_open_flags(int dirfd, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags,

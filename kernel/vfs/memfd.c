@@ -45,8 +45,10 @@ static int create(const char *name, size_t length, uint32_t mode, uint32_t seals
 		return -ENOMEM;
 	}
 	error = file_open_inode(&path, O_RDWR, true, out);
-	if (error == 0)
+	if (error == 0) {
 		(*out)->label = path.dentry->name;
+		(*out)->object.unnamed = true;
+	}
 	dentry_put(path.dentry);
 	return error;
 }

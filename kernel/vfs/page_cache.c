@@ -69,18 +69,18 @@ struct page *page_cache_find(struct page_cache *c, uint64_t index)
 	return slot != 0 && !(slot & SLOT_FILLING) ? slot_page(slot) : nullptr;
 }
 
-unsigned page_cache_get_cached(struct file *f, uint64_t index, unsigned n, struct page **out)
+unsigned page_cache_find_some(struct inode *i, uint64_t index, unsigned n, struct page **out)
 {
-	struct page_cache *c = f->inode->cache;
-	uint64_t end = (__atomic_load_n(&f->inode->size, __ATOMIC_ACQUIRE) + PAGE_SIZE - 1) / PAGE_SIZE;
+	struct page_cache *c = i->cache;
+	uint64_t end = (__atomic_load_n(&i->size, __ATOMIC_ACQUIRE) + PAGE_SIZE - 1) / PAGE_SIZE;
 	unsigned found = 0;
 
 	spin_lock(&c->lock);
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t slot = index + i < end ? slot_load(c, index + i, 0) : 0;
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t slot = index + k < end ? slot_load(c, index + k, 0) : 0;
 
-		out[i] = slot != 0 && !(slot & SLOT_FILLING) ? slot_page(slot) : nullptr;
-		found += out[i] != nullptr;
+		out[k] = slot != 0 && !(slot & SLOT_FILLING) ? slot_page(slot) : nullptr;
+		found += out[k] != nullptr;
 	}
 	spin_unlock(&c->lock);
 	return found;

@@ -30,7 +30,9 @@ struct page_cache {
 void page_cache_init(struct page_cache *c, const struct page_cache_ops *ops);
 /* The page with a reference, nullptr if it is not there. */
 struct page *page_cache_find(struct page_cache *c, uint64_t index);
-/* The same, made and filled if it is not there. dirty: it will be written to. -ENOMEM, -ENOSPC, fill's error. */
+/* Those of n pages below the file's end that are there, with references, nullptr for the others; how many. */
+unsigned page_cache_find_some(struct inode *i, uint64_t index, unsigned n, struct page **out);
+/* The page, made and filled if it is not there. dirty: it will be written to. -ENOMEM, -ENOSPC, fill's error. */
 [[nodiscard]] int page_cache_get(struct inode *i, uint64_t index, bool dirty, struct page **out);
 /* Drops pages from first to last inclusive, whole pages only; they live on while mapped. */
 void page_cache_drop(struct inode *i, uint64_t first, uint64_t last);
@@ -46,8 +48,7 @@ uint64_t page_cache_seek(struct page_cache *c, uint64_t from, uint64_t end, bool
 /* file_ops of regular files with a page cache. */
 long page_cache_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 long page_cache_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
-long page_cache_get_page(struct file *f, uint64_t index, bool for_write, struct page **out);
-unsigned page_cache_get_cached(struct file *f, uint64_t index, unsigned n, struct page **out);
+extern const struct vm_object_ops page_cache_object;		       /* what mmap shows */
 long page_cache_seek_file(struct file *f, int64_t offset, int whence); /* with SEEK_DATA and SEEK_HOLE */
 long page_cache_fsync(struct file *f);
 /* inode_ops.truncate: the inode's lock is held. */

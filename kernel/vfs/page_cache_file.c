@@ -194,9 +194,9 @@ long page_cache_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 	return done;
 }
 
-long page_cache_get_page(struct file *f, uint64_t index, bool for_write, struct page **out)
+static long get_page(struct vm_object *o, uint64_t index, bool for_write, struct page **out)
 {
-	struct inode *i = f->inode;
+	struct inode *i = container_of(o, struct file, object)->inode;
 
 	if (index >= (i->size + PAGE_SIZE - 1) / PAGE_SIZE)
 		return -ENXIO;
@@ -205,6 +205,14 @@ long page_cache_get_page(struct file *f, uint64_t index, bool for_write, struct 
 		inode_touch(i, ATTR_MTIME);
 	return error;
 }
+
+static unsigned find_cached(struct vm_object *o, uint64_t index, unsigned n, struct page **out)
+{
+	return page_cache_find_some(container_of(o, struct file, object)->inode, index, n, out);
+}
+
+const struct vm_object_ops page_cache_object = {
+	.component = &component_vfs, .get_page = get_page, .find_cached = find_cached, FILE_OBJECT_OPS};
 
 long page_cache_seek_file(struct file *f, int64_t offset, int whence)
 {
@@ -238,7 +246,7 @@ int page_cache_truncate(struct inode *i, uint64_t size)
 	if (size < old) {
 		/* Faults that saw the old size end before the pages are unmapped and what they brought in is dropped.
 		 */
-		vm_unmap_file(i, (size + PAGE_SIZE - 1) / PAGE_SIZE);
+		vm_unmap_memory(i->serial, (size + PAGE_SIZE - 1) / PAGE_SIZE);
 		if (size % PAGE_SIZE != 0)
 			page_cache_zero(i, size / PAGE_SIZE, size % PAGE_SIZE, PAGE_SIZE);
 		page_cache_drop(i, (size + PAGE_SIZE - 1) / PAGE_SIZE, UINT64_MAX);

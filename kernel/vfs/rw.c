@@ -67,8 +67,8 @@ static long io_at_position(struct file *f, io_function op, struct io_buffer *buf
 		pos = 0;
 		return run(f, op, buf, n, &pos);
 	}
-	if (__atomic_load_n(&f->refs, __ATOMIC_RELAXED) > 1 && S_ISREG(f->inode->mode) && f->inode->cache != nullptr &&
-	    !(write && io_is_append(f, buf)))
+	if (__atomic_load_n(&f->object.refs, __ATOMIC_RELAXED) > 1 && S_ISREG(f->inode->mode) &&
+	    f->inode->cache != nullptr && !(write && io_is_append(f, buf)))
 		return io_claimed(f, op, buf, n, write);
 	long result = run(f, op, buf, n, &pos);
 	f->position = pos;

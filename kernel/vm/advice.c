@@ -41,7 +41,7 @@ static bool advice_flags(uint32_t advice, uint32_t *set, uint32_t *clear)
 
 static int check_advice(const struct vm_area *a, uint32_t advice)
 {
-	bool private_anonymous = !a->file && !a->special && !(a->flags & AREA_SHARED);
+	bool private_anonymous = !a->object && !a->special && !(a->flags & AREA_SHARED);
 
 	if (a->special)
 		return -EINVAL;
@@ -83,9 +83,9 @@ static long advise_locked(struct vm_space *s, uint64_t start, uint64_t end, uint
 	return hole ? -ENOMEM : 0;
 }
 
-/* The file behind the area at `at`, if what it holds there may be dropped, with a reference; *end becomes the area's,
- * *offset where in the file it is. 1: nothing is mapped before *end. */
-static int removable_at(struct vm_space *s, uint64_t at, uint64_t *end, struct file **file, uint64_t *offset)
+/* The object behind the area at `at`, if what it holds there may be dropped, with a reference; *end becomes the area's,
+ * *offset where in the object it is. 1: nothing is mapped before *end. */
+static int removable_at(struct vm_space *s, uint64_t at, uint64_t *end, struct vm_object **object, uint64_t *offset)
 	REQUIRES_SHARED(s->lock)
 {
 	struct vm_area *a = area_find(s, at);
@@ -95,17 +95,17 @@ static int removable_at(struct vm_space *s, uint64_t at, uint64_t *end, struct f
 		return 1;
 	}
 	*end = MIN(*end, area_end(a));
-	if ((a->flags & AREA_LOCKED) || !a->file || !a->file->inode)
+	if ((a->flags & AREA_LOCKED) || !a->object || !a->object->ops->punch)
 		return -EINVAL;
 	if (!(a->flags & AREA_SHARED) || !(a->flags & AREA_MAY_WRITE))
 		return -EACCES;
 	*offset = area_index(a, at) << PAGE_SHIFT;
-	*file = a->file;
-	file_get(a->file);
+	*object = a->object;
+	vm_object_get(a->object);
 	return 0;
 }
 
-/* MADV_REMOVE: a hole in the file, for all who map it. */
+/* MADV_REMOVE: a hole in the object, for all who map it. */
 static long remove_range(struct vm_space *s, uint64_t start, uint64_t bytes)
 {
 	bool hole = false;
@@ -113,18 +113,18 @@ static long remove_range(struct vm_space *s, uint64_t start, uint64_t bytes)
 	if (!range_is_user(start, bytes))
 		return -ENOMEM;
 	for (uint64_t at = start, end = start + bytes; at < end; end = start + bytes) {
-		struct file *file;
+		struct vm_object *object;
 		uint64_t offset;
 
 		read_lock(&s->lock);
-		int error = removable_at(s, at, &end, &file, &offset);
+		int error = removable_at(s, at, &end, &object, &offset);
 		read_unlock(&s->lock);
 		if (error < 0)
 			return error;
 		hole |= error;
 		if (error == 0) {
-			error = file_punch(file, offset, end - at);
-			file_put(file);
+			error = object->ops->punch(object, offset, end - at);
+			vm_object_put(object);
 			if (error)
 				return error;
 		}
@@ -199,8 +199,7 @@ static bool is_resident(struct vm_space *s, struct vm_area *a, uint64_t va) REQU
 
 	if (page_entry_used(page_table_lookup(s->root, va)))
 		return true;
-	if (!a->file || !a->file->ops->get_cached ||
-	    !(guard_run(a->file->ops->component, a->file->ops->get_cached(a->file, area_index(a, va), 1, &page)) > 0))
+	if (!a->object || !object_find_cached(a->object, area_index(a, va), 1, &page))
 		return false;
 	page_put(page);
 	return true;
@@ -257,7 +256,8 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 	if (start + bytes < start)
 		return -ENOMEM;
 	for (uint64_t at = start, end = start + bytes; at < end;) {
-		struct file *file = nullptr;
+		struct vm_object *object = nullptr;
+		uint64_t first = 0, last = 0;
 		long error = 0;
 
 		read_lock(&s->lock);
@@ -267,18 +267,21 @@ static long sys_msync(unsigned long start, unsigned long length, int flags)
 			return -ENOMEM;
 		}
 		hole |= area_start(a) > at;
-		at = area_end(a);
+		at = MAX(at, area_start(a));
 		if ((flags & MS_INVALIDATE) && (a->flags & AREA_LOCKED))
 			error = -EBUSY;
-		if ((flags & MS_SYNC) && (a->flags & AREA_SHARED) && a->file && a->file->ops->fsync) {
-			file = a->file;
-			file_get(file);
+		if ((flags & MS_SYNC) && (a->flags & AREA_SHARED) && a->object && a->object->ops->sync) {
+			object = a->object;
+			first = area_index(a, at);
+			last = area_index(a, MIN(area_end(a), end) - 1);
+			vm_object_get(object);
 		}
+		at = area_end(a);
 		read_unlock(&s->lock);
-		if (file) {
+		if (object) {
 			if (!error)
-				error = guard_run(file->ops->component, file->ops->fsync(file));
-			file_put(file);
+				error = object->ops->sync(object, first, last);
+			vm_object_put(object);
 		}
 		if (error)
 			return error;
@@ -407,7 +410,7 @@ static long sys_mlockall(int flags)
 	write_unlock(&s->lock);
 	if ((flags & (MCL_CURRENT | MCL_ONFAULT)) != MCL_CURRENT)
 		return 0;
-	/* Area by area; those that cannot be brought in (PROT_NONE, beyond a file's end) are left.
+	/* Area by area; those that cannot be brought in (PROT_NONE, beyond an object's end) are left.
 	 */
 	for (uint64_t at = 0;;) {
 		read_lock(&s->lock);

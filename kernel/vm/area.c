@@ -2,27 +2,25 @@
 /*
  * Areas of an address space: look up, insert, split, merge. Pages are not touched here (pages.c).
  *
- * Anonymous private areas carry no offset, so neighbours with equal attributes always join; file
- * areas join when their offsets continue. Locks and rules: vm_internal.h.
+ * Anonymous private areas carry no offset, so neighbours with equal attributes always join; those of
+ * objects join when their offsets continue. Locks and rules: vm_internal.h.
  */
 #include "vm_internal.h"
 
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
-#include <kernel/vfs/vfs.h>
 
-/* How many areas exist for inodes that hash to a slot: tells cheaply that an inode is not mapped.
- */
-static uint32_t inode_slots[1024];
+/* How many areas exist for memory whose number hashes to a slot: tells cheaply that some is not mapped. */
+static uint32_t memory_slots[1024];
 
-static uint32_t *inode_slot(const struct inode *inode)
+static uint32_t *memory_slot(uint64_t memory)
 {
-	return &inode_slots[((uint64_t)inode >> 6 ^ (uint64_t)inode >> 16) % ARRAY_LEN(inode_slots)];
+	return &memory_slots[memory % ARRAY_LEN(memory_slots)];
 }
 
-bool area_inode_may_be_mapped(const struct inode *inode)
+bool area_memory_may_be_mapped(uint64_t memory)
 {
-	return __atomic_load_n(inode_slot(inode), __ATOMIC_ACQUIRE) != 0;
+	return __atomic_load_n(memory_slot(memory), __ATOMIC_ACQUIRE) != 0;
 }
 
 struct vm_area *area_find(struct vm_space *s, uint64_t va)
@@ -65,10 +63,10 @@ static void count_pages(struct vm_space *s, const struct vm_area *a, int64_t pag
 		commit_count(pages);
 }
 
-/* A mapping through which its file can be written, now or after mprotect. */
-static bool writes_file(const struct vm_area *a)
+/* A mapping through which its object can be written, now or after mprotect, and is asked whether it may. */
+static bool writes_object(const struct vm_area *a)
 {
-	return a->file && a->file->inode && (a->flags & AREA_SHARED) && (a->flags & AREA_MAY_WRITE);
+	return a->object && (a->flags & AREA_SHARED) && (a->flags & AREA_MAY_WRITE) && a->object->ops->writer_get;
 }
 
 static int64_t pages_of(const struct vm_area *a)
@@ -81,11 +79,11 @@ void area_insert(struct vm_space *s, struct vm_area *a) NO_THREAD_SAFETY
 	range_insert(&s->areas, &a->range);
 	s->area_count++;
 	count_pages(s, a, pages_of(a));
-	if (a->file && a->file->inode)
-		__atomic_fetch_add(inode_slot(a->file->inode), 1, __ATOMIC_RELEASE);
-	/* It is a part or a copy of one that there is, or mmap keeps the file unsealed meanwhile. */
-	if (writes_file(a) && !inode_writable_get(a->file->inode))
-		KASSERT(!"a sealed file is mapped for writing");
+	if (a->object)
+		__atomic_fetch_add(memory_slot(a->object->memory), 1, __ATOMIC_RELEASE);
+	/* It is a part or a copy of one that there is, or mmap keeps the object unsealed meanwhile. */
+	if (writes_object(a) && !a->object->ops->writer_get(a->object))
+		KASSERT(!"sealed memory is mapped for writing");
 }
 
 void area_remove(struct vm_space *s, struct vm_area *a, struct list *dead)
@@ -94,10 +92,10 @@ void area_remove(struct vm_space *s, struct vm_area *a, struct list *dead)
 	s->area_count--;
 	s->recent = nullptr;
 	count_pages(s, a, -pages_of(a));
-	if (a->file && a->file->inode)
-		__atomic_fetch_sub(inode_slot(a->file->inode), 1, __ATOMIC_RELEASE);
-	if (writes_file(a))
-		inode_writable_put(a->file->inode);
+	if (a->object)
+		__atomic_fetch_sub(memory_slot(a->object->memory), 1, __ATOMIC_RELEASE);
+	if (writes_object(a))
+		a->object->ops->writer_put(a->object);
 	list_push_back(dead, &a->dead);
 }
 
@@ -107,8 +105,8 @@ void areas_bury(struct list *dead)
 
 	list_for_each_safe(a, next, dead, dead) {
 		list_remove(&a->dead);
-		if (a->file)
-			file_put(a->file);
+		if (a->object)
+			vm_object_put(a->object);
 		kfree(a);
 	}
 }
@@ -140,11 +138,11 @@ struct vm_area *area_split(struct vm_space *s, struct vm_area *a, uint64_t at)
 
 	if (!upper)
 		return nullptr;
-	upper->file = a->file;
+	upper->object = a->object;
 	upper->special = a->special;
-	upper->page_offset = a->file || a->special ? area_index(a, at) : 0;
-	if (upper->file)
-		file_get(upper->file);
+	upper->page_offset = a->object || a->special ? area_index(a, at) : 0;
+	if (upper->object)
+		vm_object_get(upper->object);
 	area_resize(s, a, area_start(a), at);
 	area_insert(s, upper);
 	return upper;
@@ -153,11 +151,11 @@ struct vm_area *area_split(struct vm_space *s, struct vm_area *a, uint64_t at)
 static bool can_join(const struct vm_area *low, const struct vm_area *high)
 {
 	if (area_end(low) != area_start(high) || low->prot != high->prot || low->flags != high->flags ||
-	    low->file != high->file)
+	    low->object != high->object)
 		return false;
 	if (low->special || low->flags & (AREA_STACK | AREA_GROWS_DOWN))
 		return false;
-	return !low->file || area_index(low, area_start(high)) == high->page_offset;
+	return !low->object || area_index(low, area_start(high)) == high->page_offset;
 }
 
 struct vm_area *area_merge(struct vm_space *s, struct vm_area *a, struct list *dead)

@@ -2,9 +2,7 @@
 /* Memory as a core dump sees it: what was touched, without touching the rest. */
 #include "vm_internal.h"
 
-#include <abi/stat.h>
 #include <kernel/base/subject.h>
-#include <kernel/vfs/vfs.h>
 #include <kernel/vm/page_table_walk.h>
 #include <lib/string.h>
 
@@ -19,15 +17,12 @@ static bool copy_present(struct vm_space *s, const struct vm_area *a, uint64_t v
 	return true;
 }
 
-/* Whether what nobody has touched at va has content: what comes from a file has, as far as the file reaches. */
+/* Whether what nobody has touched at va has content: what comes from an object has, as far as the object reaches. */
 static bool has_source(const struct vm_area *a, uint64_t va)
 {
-	const struct inode *i = a->file ? a->file->inode : nullptr;
-
 	if (a->special)
 		return true;
-	return a->file && (!i || !S_ISREG(i->mode) ||
-			   area_index(a, va) << PAGE_SHIFT < __atomic_load_n(&i->size, __ATOMIC_ACQUIRE));
+	return a->object && area_index(a, va) < a->object->ops->pages(a->object);
 }
 
 uint64_t vm_dump_next(struct vm_space *s, uint64_t va, uint64_t end, void *to)

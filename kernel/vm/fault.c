@@ -6,11 +6,11 @@
  * A page that is absent is added under the read lock; losing a race shows as -EEXIST and is
  * success. Replacing a page (copy-on-write), changing its rights and growing the stack need the
  * write lock: handlers that find so return NEED_WRITER. Sequential touching of anonymous memory is
- * answered with clusters that double up to CLUSTER_MAX pages; faults on files map the neighbours
- * that the page cache has already. A page that may be both written and executed is mapped one way
+ * answered with clusters that double up to CLUSTER_MAX pages; faults on objects map the neighbours
+ * that are there already. A page that may be both written and executed is mapped one way
  * at a time and turned over by the next fault, because the nucleus refuses both at once; an
  * instruction that writes into its own page would turn it for ever, and gets a signal (signal_deliver.c).
- * POSIX.1-2017 mmap: beyond a file's end is SIGBUS.
+ * POSIX.1-2017 mmap: beyond an object's end is SIGBUS.
  */
 #include "vm_internal.h"
 #include <kernel/base/fail.h>
@@ -99,6 +99,13 @@ static int fault_anonymous(struct vm_space *s, struct vm_area *a, const struct f
 	return map_or_lose(s, f->va, pages[0], prot);
 }
 
+unsigned object_find_cached(struct vm_object *o, uint64_t index, unsigned n, struct page **out)
+{
+	long found = o->ops->find_cached ? guard_run(o->ops->component, o->ops->find_cached(o, index, n, out)) : 0;
+
+	return found > 0 ? (unsigned)found : 0;
+}
+
 /* Maps pages that the cache has around va, read-only; failure does not matter. */
 static void fault_around(struct vm_space *s, struct vm_area *a, uint64_t va, uint32_t prot) REQUIRES_SHARED(s->lock)
 {
@@ -108,9 +115,7 @@ static void fault_around(struct vm_space *s, struct vm_area *a, uint64_t va, uin
 	unsigned n = (unsigned)((end - start) >> PAGE_SHIFT);
 	struct page *pages[CLUSTER_MAX];
 
-	if (!leaf || n < 2 ||
-	    !(guard_run(a->file->ops->component, a->file->ops->get_cached(a->file, area_index(a, start), n, pages)) >
-	      0))
+	if (!leaf || n < 2 || !object_find_cached(a->object, area_index(a, start), n, pages))
 		return;
 	for (unsigned i = 0; i < n;) {
 		unsigned run = 0;
@@ -126,14 +131,14 @@ static void fault_around(struct vm_space *s, struct vm_area *a, uint64_t va, uin
 	}
 }
 
-static int fault_file(struct vm_space *s, struct vm_area *a, const struct fault *f) REQUIRES_SHARED(s->lock)
+static int fault_object(struct vm_space *s, struct vm_area *a, const struct fault *f) REQUIRES_SHARED(s->lock)
 {
 	bool shared = a->flags & AREA_SHARED;
 	struct page *page;
 	long error;
 
-	error = guard_run(a->file->ops->component,
-			  a->file->ops->get_page(a->file, area_index(a, f->va), shared && f->write, &page));
+	error = guard_run(a->object->ops->component,
+			  a->object->ops->get_page(a->object, area_index(a, f->va), shared && f->write, &page));
 	if (error)
 		return error == -ENXIO ? -EIO : (int)error;
 	uint32_t prot = a->prot;
@@ -151,7 +156,7 @@ static int fault_file(struct vm_space *s, struct vm_area *a, const struct fault 
 	}
 	prot = prot_of_fault(prot, f->exec);
 	error = map_or_lose(s, f->va, page, prot);
-	if (error == 0 && !f->write && a->file->ops->get_cached && !(a->flags & AREA_RANDOM))
+	if (error == 0 && !f->write && a->object->ops->find_cached && !(a->flags & AREA_RANDOM))
 		fault_around(s, a, f->va, prot);
 	return (int)error;
 }
@@ -205,10 +210,10 @@ static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault 
 	bool shared = a->flags & AREA_SHARED;
 	long result;
 
-	if (shared && a->file) {
-		/* Tells the file that the page is about to change. */
-		result = guard_run(a->file->ops->component,
-				   a->file->ops->get_page(a->file, area_index(a, f->va), true, &fresh));
+	if (shared && a->object) {
+		/* Tells the object that the page is about to change. */
+		result = guard_run(a->object->ops->component,
+				   a->object->ops->get_page(a->object, area_index(a, f->va), true, &fresh));
 		if (result)
 			return result == -ENXIO ? -EIO : (int)result;
 		page_put(fresh);
@@ -301,8 +306,8 @@ static int fault_locked(struct vm_space *s, const struct fault *f) NO_THREAD_SAF
 	uint64_t entry = page_table_lookup(s->root, f->va);
 	if (page_entry_used(entry))
 		return fault_present(s, a, f, entry);
-	if (a->file)
-		return fault_file(s, a, f);
+	if (a->object)
+		return fault_object(s, a, f);
 	if (a->special)
 		return fault_special(s, a, f);
 	return fault_anonymous(s, a, f);

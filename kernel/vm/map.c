@@ -106,11 +106,11 @@ long map_locked(struct vm_space *s, const struct map_request *r, struct list *de
 	}
 	a->range.start = (uint64_t)at;
 	a->range.end = (uint64_t)at + r->length;
-	a->file = r->file;
+	a->object = r->object;
 	a->page_offset = r->page_offset;
 	a->special = r->special;
-	if (a->file)
-		file_get(a->file);
+	if (a->object)
+		vm_object_get(a->object);
 	area_insert(s, a);
 	area_merge(s, a, dead);
 	return at;
@@ -127,7 +127,8 @@ static int map_request_into(struct vm_space *s, const struct map_request *r)
 	return at < 0 ? (int)at : 0;
 }
 
-int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, struct file *file, uint64_t offset)
+int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, struct vm_object *object,
+		 uint64_t offset)
 {
 	struct map_request r = {
 		.address = va,
@@ -135,14 +136,14 @@ int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, s
 		.prot = prot,
 		.map_flags = MAP_FIXED_NOREPLACE,
 		.area_flags = AREA_MAY_WRITE,
-		.file = file,
+		.object = object,
 		.page_offset = offset >> PAGE_SHIFT,
 	};
 
 	if (!len || ((va | offset) & (PAGE_SIZE - 1)) || va < PAGE_SIZE || len > USER_END ||
 	    !range_is_user(va, r.length))
 		return -EINVAL;
-	if (file && !file->ops->get_page)
+	if (object && !object->ops)
 		return -ENODEV;
 	return map_request_into(s, &r);
 }

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls mmap, munmap, mprotect and brk (POSIX.1-2017 and the man pages of the same names).
+ * mmap without its descriptors (kernel/vfs/mmap.c has them), and system calls munmap, mprotect and brk (POSIX.1-2017
+ * and the man pages of the same names).
  *
  * PROT_WRITE with PROT_EXEC is accepted, because just-in-time compilers ask for it; fault.c maps
- * such pages one way at a time. Anonymous shared memory is an unnamed file in memory, so fork
- * shares it like any file.
+ * such pages one way at a time.
  */
 #include "vm_internal.h"
 
-#include <abi/fcntl.h>
-#include <abi/stat.h>
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
-#include <kernel/vfs/vfs.h>
 
 enum : uint32_t {
 	PROT_KNOWN = PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -22,39 +19,10 @@ enum : uint32_t {
 		    MAP_POPULATE | MAP_FIXED_NOREPLACE | MAP_IGNORED,
 };
 
-static bool on_noexec(const struct file *file)
-{
-	return file->path.mount && (file->path.mount->flags & MS_NOEXEC);
-}
-
 /* For old programs all that can be read can be executed (personality(2)). */
 static bool read_implies_exec(uint32_t prot)
 {
 	return (prot & PROT_READ) && (subject_current()->personality & READ_IMPLIES_EXEC);
-}
-
-/* Checks that the file can be mapped like this; adds to the area's flags. */
-static long check_file(const struct file *file, uint32_t prot, bool shared, uint32_t *area_flags)
-{
-	if (shared && (prot & PROT_WRITE) && !(file->mode & FILE_WRITE))
-		return -EACCES;
-	if (!(file->mode & FILE_READ))
-		return -EACCES;
-	if (on_noexec(file)) {
-		if (prot & PROT_EXEC)
-			return -EPERM;
-		*area_flags |= AREA_NO_EXEC;
-	}
-	if (!file->ops->get_page)
-		return -ENODEV;
-	if (*area_flags & AREA_GROWS_DOWN)
-		return -EINVAL;
-	bool sealed = shared && file->inode && (file->inode->seals & F_SEALS_WRITE);
-	if (sealed && (prot & PROT_WRITE))
-		return -EPERM;
-	if (!shared || ((file->mode & FILE_WRITE) && !sealed))
-		*area_flags |= AREA_MAY_WRITE;
-	return 0;
 }
 
 static int check_lock_limit(struct vm_space *s, uint64_t pages) REQUIRES_SHARED(s->lock)
@@ -87,128 +55,83 @@ static long map_and_populate(struct vm_space *s, struct map_request *r, uint32_t
 	return at;
 }
 
-static long map_file(struct vm_space *s, struct map_request *r, uint32_t flags, bool shared)
-{
-	long at = check_file(r->file, r->prot, shared, &r->area_flags);
-
-	if (at != 0)
-		return at;
-	struct inode *i = shared && (r->area_flags & AREA_MAY_WRITE) ? r->file->inode : nullptr;
-	if (i && !inode_writable_get(i))
-		return -EPERM; /* sealed since the check */
-	at = map_and_populate(s, r, flags);
-	if (i)
-		inode_writable_put(i);
-	return at;
-}
-
 static uint32_t area_flags_of(uint32_t map_flags, bool shared)
 {
 	return (shared ? AREA_SHARED : 0) | (map_flags & MAP_GROWSDOWN ? AREA_GROWS_DOWN : 0) |
 	       ((map_flags & MAP_NORESERVE) && commit_believes() ? AREA_NO_RESERVE : 0);
 }
 
-/* The memory is the file's, which may be given to others: one that exceeds all memory is not made. */
-static int commit_check_shared(struct vm_space *s, const struct map_request *r)
+/* The memory may be given to others: a piece that exceeds all memory is not made. */
+static int commit_check_shared(struct vm_space *s, uint64_t length, uint32_t area_flags)
 {
-	if (r->area_flags & AREA_NO_RESERVE)
+	if (area_flags & AREA_NO_RESERVE)
 		return 0;
 	read_lock(&s->lock);
-	int error = commit_check(s, r->length >> PAGE_SHIFT, 0);
+	int error = commit_check(s, length >> PAGE_SHIFT, 0);
 	read_unlock(&s->lock);
 	return error;
 }
 
-static long map_anonymous(struct vm_space *s, struct map_request *r, uint32_t flags, bool shared)
+/* Of a fixed address; others are hints. */
+static long check_address(uint64_t address, uint64_t length)
 {
-	r->area_flags |= AREA_MAY_WRITE;
-	r->page_offset = 0;
-	if (!shared)
-		return map_and_populate(s, r, flags);
-	if (r->area_flags & AREA_GROWS_DOWN)
+	if (!range_is_user(address, length))
+		return -ENOMEM;
+	if (address & (PAGE_SIZE - 1))
 		return -EINVAL;
-	int error = commit_check_shared(s, r);
-	if (error)
-		return error;
-	error = file_create_memory("zero", r->length, &r->file);
-	if (error)
-		return error;
-	long at = map_and_populate(s, r, flags);
-	file_put(r->file);
-	return at;
+	return address < USER_MIN ? -EPERM : 0;
 }
 
-/* What is checked whatever is mapped. */
-static long check_request(struct map_request *r, uint64_t length, uint64_t offset, unsigned long prot,
-			  unsigned long flags)
+long vm_mmap_check(struct vm_mmap *m)
 {
-	if (length == 0)
+	uint64_t length = align_up(m->length, PAGE_SIZE);
+	unsigned long unknown_flags = m->flags & ~(unsigned long)MAP_KNOWN;
+	unsigned long unknown_prot = m->prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM);
+	uint32_t type = m->flags & MAP_TYPE;
+
+	if (m->length == 0)
 		return -EINVAL;
-	if (r->length == 0 || length > USER_END - USER_MIN)
+	if (length == 0 || m->length > USER_END - USER_MIN)
 		return -ENOMEM;
-	if (offset + r->length < offset)
+	if (m->offset + length < m->offset)
 		return -EOVERFLOW;
-	if ((flags & ~(unsigned long)MAP_KNOWN) || (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM)))
-		return syscall_refuse_flags(NR_mmap, (flags & ~(unsigned long)MAP_KNOWN) |
-							     (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM)));
-	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))) {
-		r->address = align_down(r->address, PAGE_SIZE);
-		return 0;
+	if (unknown_flags || unknown_prot)
+		return syscall_refuse_flags(NR_mmap, unknown_flags | unknown_prot);
+	if (m->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+		long error = check_address(m->address, length);
+		if (error != 0)
+			return error;
 	}
-	if (!range_is_user(r->address, r->length))
-		return -ENOMEM;
-	if (r->address & (PAGE_SIZE - 1))
+	if (type != MAP_SHARED && type != MAP_SHARED_VALIDATE && type != MAP_PRIVATE)
 		return -EINVAL;
-	return r->address < USER_MIN ? -EPERM : 0;
-}
-
-static long map_request(struct map_request *r, uint64_t length, uint64_t offset, unsigned long prot,
-			unsigned long flags)
-{
-	uint32_t type = flags & MAP_TYPE;
-	bool shared = type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
-
-	long error = check_request(r, length, offset, prot, flags);
-	if (error != 0)
-		return error;
-	if (!shared && type != MAP_PRIVATE)
-		return -EINVAL;
-	bool regular = r->file != nullptr && r->file->inode != nullptr && S_ISREG(r->file->inode->mode);
-	if (regular && (r->length > INT64_MAX || offset > INT64_MAX - r->length))
+	if (m->is_file && (length > INT64_MAX || m->offset > INT64_MAX - length))
 		return -EOVERFLOW;
-	r->area_flags = area_flags_of((uint32_t)flags, shared);
-	if (read_implies_exec(r->prot) && (r->file == nullptr || !on_noexec(r->file)))
-		r->prot |= PROT_EXEC;
-	return r->file != nullptr ? map_file(vm_current(), r, (uint32_t)flags, shared)
-				  : map_anonymous(vm_current(), r, (uint32_t)flags, shared);
-}
-
-/* A descriptor is looked at before the rest. */
-static long sys_mmap(unsigned long address, unsigned long length, unsigned long prot, unsigned long flags, int fd,
-		     unsigned long offset)
-{
-	struct map_request r = {
-		.address = address,
-		.length = align_up(length, PAGE_SIZE),
-		.prot = prot & PROT_KNOWN,
-		.map_flags = (uint32_t)flags,
-		.page_offset = offset >> PAGE_SHIFT,
-	};
-	struct file_ref file;
-
-	if (offset & (PAGE_SIZE - 1))
+	m->prot &= PROT_KNOWN;
+	if (read_implies_exec((uint32_t)m->prot) && !m->no_exec)
+		m->prot |= PROT_EXEC;
+	if (!(m->flags & MAP_ANONYMOUS) || type == MAP_PRIVATE)
+		return 0;
+	if (m->flags & MAP_GROWSDOWN)
 		return -EINVAL;
-	if (flags & MAP_ANONYMOUS)
-		return map_request(&r, length, offset, prot, flags);
-	int error = file_ref_get(fd, &file);
-	if (error)
-		return error;
-	r.file = file.file;
-	long at = map_request(&r, length, offset, prot, flags);
-	file_ref_put(file);
-	return at;
+	return commit_check_shared(vm_current(), length, area_flags_of((uint32_t)m->flags, true));
 }
-SYSCALL(mmap);
+
+long vm_mmap(const struct vm_mmap *m)
+{
+	bool fixed = m->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+	struct map_request r = {
+		.address = fixed ? m->address : align_down(m->address, PAGE_SIZE),
+		.length = align_up(m->length, PAGE_SIZE),
+		.prot = (uint32_t)m->prot,
+		.map_flags = (uint32_t)m->flags,
+		.area_flags = area_flags_of((uint32_t)m->flags, vm_mmap_is_shared(m)) |
+			      (m->may_write ? AREA_MAY_WRITE : 0) | (m->no_exec ? AREA_NO_EXEC : 0),
+		.object = m->object,
+		.page_offset = m->flags & MAP_ANONYMOUS ? 0 : m->offset >> PAGE_SHIFT,
+	};
+
+	return map_and_populate(vm_current(), &r, (uint32_t)m->flags);
+}
 
 static long sys_munmap(unsigned long address, unsigned long length)
 {

@@ -20,7 +20,8 @@ static bool free_between(struct vm_space *s, uint64_t start, uint64_t end) REQUI
 	return end <= USER_END && (!a || area_start(a) >= end);
 }
 
-/* The area at the new place, without pages yet. a is still there when it is made: its file cannot be sealed meanwhile.
+/* The area at the new place, without pages yet. a is still there when it is made: its object cannot be sealed
+ * meanwhile.
  */
 static int make_area(struct vm_space *s, struct vm_area *a, const struct move *m, struct vm_area **out,
 		     struct list *dead) REQUIRES(s -> lock)
@@ -46,10 +47,10 @@ static int make_area(struct vm_space *s, struct vm_area *a, const struct move *m
 					a->flags & ~(uint32_t)(AREA_GROWS_DOWN | AREA_STACK | AREA_HEAP));
 	if (!b)
 		return -ENOMEM;
-	b->file = a->file;
-	b->page_offset = a->file ? area_index(a, m->old) : 0;
-	if (b->file)
-		file_get(b->file);
+	b->object = a->object;
+	b->page_offset = a->object ? area_index(a, m->old) : 0;
+	if (b->object)
+		vm_object_get(b->object);
 	area_insert(s, b);
 	*out = b;
 	return 0;
@@ -90,7 +91,7 @@ static int check_growth(struct vm_space *s, const struct vm_area *a, const struc
 {
 	uint64_t more = (m->new_length - m->old_length) >> PAGE_SHIFT;
 
-	if (a->file && (area_index(a, m->old) << PAGE_SHIFT) + m->new_length > INT64_MAX)
+	if (a->object && (area_index(a, m->old) << PAGE_SHIFT) + m->new_length > INT64_MAX)
 		return -EINVAL;
 	if ((a->flags & AREA_LOCKED) && s->locked_pages + more > process_rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT &&
 	    !capable(CAP_IPC_LOCK))

@@ -3,7 +3,7 @@
  * Address spaces as a whole: create, copy (fork), destroy, describe. Interface: kernel/vm/vm.h; locks:
  * vm_internal.h.
  *
- * All spaces stand in one list so that truncating a file can find its mappings; the list holds no
+ * All spaces stand in one list so that cutting memory can find its mappings; the list holds no
  * references, so whoever walks it takes one that is refused once the last is gone.
  */
 #include "vm_internal.h"
@@ -96,11 +96,11 @@ static int clone_area(struct vm_space *d, struct vm_space *s, struct vm_area *a)
 	struct vm_area *copy = area_create(area_start(a), area_end(a), a->prot, a->flags & ~(uint32_t)AREA_LOCKED);
 	if (!copy)
 		return -ENOMEM;
-	copy->file = a->file;
+	copy->object = a->object;
 	copy->page_offset = a->page_offset;
 	copy->special = a->special;
-	if (copy->file)
-		file_get(copy->file);
+	if (copy->object)
+		vm_object_get(copy->object);
 	area_insert(d, copy);
 	if (a->flags & (AREA_SPECIAL | AREA_WIPE_ON_FORK))
 		return 0;
@@ -169,7 +169,7 @@ static bool destroy_tables(struct vm_space *s)
 	return nucleus_space_destroy(s->handle) != -EBUSY;
 }
 
-/* Spaces whose last user ended while a holder of locks looked at them (vm_unmap_file); ended by
+/* Spaces whose last user ended while a holder of locks looked at them (vm_unmap_memory); ended by
  * whoever comes next without. */
 static struct list orphans GUARDED_BY(&all_lock) = LIST_INIT(orphans);
 
@@ -339,14 +339,14 @@ int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_
 		struct vm_area_info info = {
 			.start = n->start,
 			.end = n->end,
-			.offset = a->file ? a->page_offset << PAGE_SHIFT : 0,
+			.offset = a->object ? a->page_offset << PAGE_SHIFT : 0,
 			.prot = a->prot,
 			.shared = a->flags & AREA_SHARED,
 			.locked = a->flags & AREA_LOCKED,
 			.resident_pages = pages_count(s, n->start, n->end),
 			.dont_dump = a->flags & AREA_DONT_DUMP,
 			.special = a->special != nullptr,
-			.file = a->file,
+			.object = a->object,
 			.label = label_of(a),
 		};
 
@@ -397,12 +397,11 @@ static void add_area_stats(struct vm_space *s, const struct vm_area *a, uint64_t
 		out->stack_bytes += bytes;
 	else if (area_is_data(a))
 		out->data_bytes += bytes;
-	if ((a->prot & PROT_EXEC) && a->file)
+	if ((a->prot & PROT_EXEC) && a->object)
 		out->text_bytes += bytes;
-	if (!a->file)
+	if (!a->object)
 		return;
-	/* Shared memory without a file is one without a path. */
-	if ((a->flags & AREA_SHARED) && a->file->label != nullptr)
+	if ((a->flags & AREA_SHARED) && a->object->unnamed)
 		out->shared_pages += pages_count(s, start, end);
 	else
 		out->file_pages += pages_count(s, start, end);
@@ -481,14 +480,14 @@ uint64_t vm_locked_pages(void)
 	return count;
 }
 
-static void unmap_file_in(struct vm_space *s, const struct inode *inode, uint64_t first_page)
+static void unmap_memory_in(struct vm_space *s, uint64_t memory, uint64_t first_page)
 {
 	write_lock(&s->lock);
 	for (struct range_node *n = range_first(&s->areas); n; n = range_next(&s->areas, n)) {
 		struct vm_area *a = area_of(n);
 		uint64_t pages = (n->end - n->start) >> PAGE_SHIFT;
 
-		if (!a->file || a->file->inode != inode || a->page_offset + pages <= first_page)
+		if (!a->object || a->object->memory != memory || a->page_offset + pages <= first_page)
 			continue;
 		uint64_t skip = first_page > a->page_offset ? first_page - a->page_offset : 0;
 		pages_unmap(s, a, n->start + (skip << PAGE_SHIFT), n->end);
@@ -496,10 +495,10 @@ static void unmap_file_in(struct vm_space *s, const struct inode *inode, uint64_
 	write_unlock(&s->lock);
 }
 
-void vm_unmap_file(struct inode *inode, uint64_t first_page)
+void vm_unmap_memory(uint64_t memory, uint64_t first_page)
 {
-	if (!area_inode_may_be_mapped(inode))
+	if (!area_memory_may_be_mapped(memory))
 		return;
 	for (struct vm_space *s = next_space(nullptr); s; s = next_space(s))
-		unmap_file_in(s, inode, first_page);
+		unmap_memory_in(s, memory, first_page);
 }

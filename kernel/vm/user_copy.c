@@ -7,8 +7,6 @@
  */
 #include "vm_internal.h"
 
-#include <kernel/vfs/vfs.h>
-
 #include <arch/page_ops.h>
 #include <kernel/vm/page_table_walk.h>
 #include <kernel/vm/user.h>
@@ -245,7 +243,7 @@ int user_word_key(user_addr at, bool private_mapping, struct user_key *out)
 	*out = (struct user_key){(uint64_t)s, at.value};
 	if (private_mapping)
 		return 0;
-	/* A word that cannot be reached (PROT_NONE, beyond the file's end) names no memory. */
+	/* A word that cannot be reached (PROT_NONE, beyond the object's end) names no memory. */
 	error = user_load_u32(at, &unused);
 	if (error)
 		return error;
@@ -253,11 +251,11 @@ int user_word_key(user_addr at, bool private_mapping, struct user_key *out)
 	struct vm_area *a = area_find(s, at.value);
 	if (!a || at.value < area_start(a) || !(a->prot & (PROT_READ | PROT_WRITE)))
 		error = -EFAULT;
-	else if (!a->file && !a->special && !(a->prot & PROT_WRITE))
+	else if (!a->object && !a->special && !(a->prot & PROT_WRITE))
 		error = -EFAULT; /* whose it will be when somebody writes is not known yet */
-	else if ((a->flags & AREA_SHARED) && a->file && a->file->inode)
-		/* Not its address: the key may outlive the mapping and the inode. */
-		*out = (struct user_key){a->file->inode->serial,
+	else if ((a->flags & AREA_SHARED) && a->object && a->object->memory)
+		/* Not its address: the key may outlive the mapping and the object. */
+		*out = (struct user_key){a->object->memory,
 					 (area_index(a, at.value) << PAGE_SHIFT) + (at.value & (PAGE_SIZE - 1))};
 	read_unlock(&s->lock);
 	return error;

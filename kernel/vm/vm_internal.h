@@ -4,7 +4,7 @@
  *
  * space->lock: held for reading by what only adds pages where none are (faults, user copies); for
  * writing by what changes areas, takes pages away or replaces them (unmap, protect, copy-on-write,
- * fork). So under the read lock a page that was seen stays, and page tables stay. Files are put
+ * fork). So under the read lock a page that was seen stays, and page tables stay. Objects are put
  * only after the lock is dropped (area lists called `dead`), because that may take inode locks. An
  * area's `sequence` fields are hints, written without exclusion.
  */
@@ -17,7 +17,7 @@
 #include <kernel/base/subject.h>
 #include <kernel/mem/page.h>
 #include <kernel/thread/component.h>
-#include <kernel/vfs/file.h>
+#include <kernel/vm/object.h>
 #include <kernel/vm/vm.h>
 #include <lib/range_tree.h>
 #include <lib/types.h>
@@ -37,12 +37,12 @@ enum area_flags : uint32_t {
 	AREA_LOCKED = 16,
 	AREA_NO_RESERVE = 32,
 	AREA_SPECIAL = 64,    /* pages of the vDSO: fixed frames, no references, not inherited page by page */
-	AREA_MAY_WRITE = 128, /* mprotect may add PROT_WRITE (shared: the file is open for writing) */
+	AREA_MAY_WRITE = 128, /* mprotect may add PROT_WRITE (shared: so may the object) */
 	AREA_DONT_FORK = 256,
 	AREA_WIPE_ON_FORK = 512,
 	AREA_DONT_DUMP = 1024,
 	AREA_RANDOM = 2048,	/* madvise: no clusters */
-	AREA_NO_EXEC = 1 << 16, /* of a file on a noexec mount: mprotect may not add PROT_EXEC */
+	AREA_NO_EXEC = 1 << 16, /* nothing of it may be executed: mprotect may not add PROT_EXEC */
 	AREA_PROMISED = 4096,	/* its pages count as promised (commit.c) */
 };
 
@@ -53,11 +53,11 @@ struct vm_special {
 };
 
 struct vm_area {
-	struct range_node range; /* page-aligned addresses */
-	uint32_t prot;		 /* PROT_* */
-	uint32_t flags;		 /* AREA_* */
-	struct file *file;	 /* with a reference; nullptr: anonymous */
-	uint64_t page_offset;	 /* file page of range.start; special: index */
+	struct range_node range;  /* page-aligned addresses */
+	uint32_t prot;		  /* PROT_* */
+	uint32_t flags;		  /* AREA_* */
+	struct vm_object *object; /* with a reference; nullptr: anonymous */
+	uint64_t page_offset;	  /* page of the object at range.start; special: index */
 	const struct vm_special *special;
 	uint64_t next_fault; /* where a sequential toucher faults next */
 	uint32_t cluster;
@@ -128,14 +128,14 @@ void area_resize(struct vm_space *s, struct vm_area *a, uint64_t start, uint64_t
 struct vm_area *area_merge(struct vm_space *s, struct vm_area *a, struct list *dead) REQUIRES(s -> lock);
 void area_set_prot(struct vm_space *s, struct vm_area *a, uint32_t prot) REQUIRES(s -> lock);
 void area_set_flags(struct vm_space *s, struct vm_area *a, uint32_t set, uint32_t clear) REQUIRES(s -> lock);
-/* Frees areas and puts their files; no lock held. */
+/* Frees areas and puts their objects; no lock held. */
 void areas_bury(struct list *dead);
 /* Splits at both ends so that whole areas cover [start, end) as far as anything does. -ENOMEM. */
 [[nodiscard]] int areas_isolate(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES(s -> lock);
 /* Whether areas cover [start, end) without a hole. */
 bool areas_cover(struct vm_space *s, uint64_t start, uint64_t end) REQUIRES_SHARED(s->lock);
-/* Whether an area of this inode may exist anywhere; may say yes wrongly. */
-bool area_inode_may_be_mapped(const struct inode *inode);
+/* Whether an area of this memory (struct vm_object) may exist anywhere; may say yes wrongly. */
+bool area_memory_may_be_mapped(uint64_t memory);
 
 /* --- pages.c: pages in the page tables --- */
 /* Maps n user pages from va on (references are given away on success). 0, -EEXIST (nothing was
@@ -175,7 +175,7 @@ struct map_request {
 	uint32_t prot;
 	uint32_t map_flags; /* MAP_FIXED, MAP_FIXED_NOREPLACE */
 	uint32_t area_flags;
-	struct file *file; /* borrowed */
+	struct vm_object *object; /* borrowed */
 	uint64_t page_offset;
 	const struct vm_special *special;
 };
@@ -205,6 +205,8 @@ bool commit_believes(void);
 /* --- fault.c --- */
 /* Faults in all pages of [start, end) that their areas allow. First error. */
 int vm_populate(struct vm_space *s, uint64_t start, uint64_t end, bool write);
+/* The object's operation under its guard; 0 where it has none. */
+unsigned object_find_cached(struct vm_object *o, uint64_t index, unsigned n, struct page **out);
 extern struct page *vm_zero_page; /* one user page of zeros, mapped read-only; one reference is its own */
 
 static inline struct vm_space *vm_current(void)

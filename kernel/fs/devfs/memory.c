@@ -47,11 +47,14 @@ static long zero_read(struct file *, struct io_buffer *buf, size_t n, uint64_t *
 	return (long)done;
 }
 
-static long zero_get_page(struct file *, uint64_t, bool, struct page **out)
+static long zero_get_page(struct vm_object *, uint64_t, bool, struct page **out)
 {
 	*out = page_alloc_user(true);
 	return *out != nullptr ? 0 : -ENOMEM;
 }
+
+static const struct vm_object_ops zero_object = {
+	.component = &component_devfs, .get_page = zero_get_page, FILE_OBJECT_OPS};
 
 static long full_write(struct file *, struct io_buffer *, size_t n, uint64_t *)
 {
@@ -112,7 +115,7 @@ static const struct file_ops zero_ops = {.component = &component_devfs,
 					 .read = zero_read,
 					 .write = null_write,
 					 .seek = device_seek,
-					 .get_page = zero_get_page};
+					 .object = &zero_object};
 static const struct file_ops full_ops = {
 	.component = &component_devfs, .read = zero_read, .write = full_write, .seek = device_seek};
 static const struct file_ops random_ops = {

@@ -88,7 +88,8 @@ struct maps_context {
 static int show_area(void *ctx, const struct vm_area_info *a)
 {
 	struct maps_context *m = ctx;
-	const struct inode *i = a->file != nullptr ? a->file->inode : nullptr;
+	struct file *f = file_of_object(a->object);
+	const struct inode *i = f != nullptr ? f->inode : nullptr;
 	const char *label = a->label;
 	size_t before = m->b->length;
 
@@ -97,7 +98,7 @@ static int show_area(void *ctx, const struct vm_area_info *a)
 		    a->prot & MAP_PROT_EXEC ? 'x' : '-', a->shared ? 's' : 'p', (ull)a->offset,
 		    i != nullptr ? dev_major(i->sb->dev) : 0, i != nullptr ? dev_minor(i->sb->dev) : 0,
 		    i != nullptr ? (ull)i->ino : 0);
-	if (a->file != nullptr && file_describe(a->file, m->path, PATH_SIZE) >= 0)
+	if (f != nullptr && file_describe(f, m->path, PATH_SIZE) >= 0)
 		label = m->path;
 	if (label != nullptr && label[0] != '\0') {
 		size_t column = m->b->length - before;

@@ -117,8 +117,7 @@ const struct file_ops tmpfs_file_ops = {
 	.read = page_cache_read,
 	.write = page_cache_write,
 	.seek = page_cache_seek_file,
-	.get_page = page_cache_get_page,
-	.get_cached = page_cache_get_cached,
+	.object = &page_cache_object,
 	.fsync = page_cache_fsync,
 };
 

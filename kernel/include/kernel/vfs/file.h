@@ -7,6 +7,7 @@
 
 #include <kernel/base/lock.h>
 #include <kernel/base/wait.h>
+#include <kernel/vm/object.h>
 #include <lib/types.h>
 
 struct async_list;
@@ -69,13 +70,7 @@ struct file_ops {
 			 struct poll_table *table); /* POLL* mask; nullptr: always readable and writable */
 	long (*ioctl)(struct file *f, uint32_t command, uint64_t arg); /* nullptr: ENOTTY */
 	long (*readdir)(struct file *f, readdir_emit emit, void *ctx); /* from f->position, which it advances */
-	/* The page at index, for mmap: a reference on *out. -ENXIO beyond the end. nullptr: cannot be mapped (ENODEV).
-	 */
-	long (*get_page)(struct file *f, uint64_t index, bool for_write, struct page **out);
-	/* Fault-around: those of the pages index … index + n - 1 that are cached, a reference on each, nullptr for the
-	 * others. Result: how many were found. Does not wait for I/O. nullptr: none. Both are called with a space's
-	 * lock held (RANK_SPACE). */
-	unsigned (*get_cached)(struct file *f, uint64_t index, unsigned n, struct page **out);
+	const struct vm_object_ops *object; /* what mmap shows (FILE_OBJECT_OPS below); nullptr: cannot be mapped */
 	int (*open)(struct file *f);
 	void (*release)(struct file *f);
 	long (*fsync)(struct file *f);
@@ -93,12 +88,12 @@ enum : uint32_t {
 };
 
 struct file {
+	struct vm_object object; /* its count of references is the file's */
 	const struct file_ops *ops;
 	struct path path;    /* dentry nullptr for pipes and the like */
 	struct inode *inode; /* borrowed from the dentry, or a reference of its own */
 	void *private_data;
-	uint32_t flags; /* O_*; O_APPEND, O_NONBLOCK may change */
-	uint32_t refs;
+	uint32_t flags;		  /* O_*; O_APPEND, O_NONBLOCK may change */
 	uint32_t mode;		  /* FILE_* */
 	struct file_owner *owner; /* F_SETOWN, F_SETSIG, O_ASYNC; made when it is first asked for */
 	struct mutex position_lock;
@@ -108,6 +103,19 @@ struct file {
 	const char *label;   /* /proc/PID/fd of a file without a path: "pipe", "anon_inode:[eventpoll]" */
 };
 
+/* What is the same for the objects of all files; get_page and find_cached are the file's own. */
+#define FILE_OBJECT_OPS                                                                                                \
+	.pages = file_object_pages, .writer_get = file_object_writer_get, .writer_put = file_object_writer_put,        \
+	.sync = file_object_sync, .punch = file_object_punch, .release = file_object_release
+uint64_t file_object_pages(const struct vm_object *o);
+bool file_object_writer_get(struct vm_object *o);
+void file_object_writer_put(struct vm_object *o);
+long file_object_sync(struct vm_object *o, uint64_t first, uint64_t last);
+int file_object_punch(struct vm_object *o, uint64_t offset, uint64_t bytes);
+void file_object_release(struct vm_object *o);
+/* The file whose object it is, borrowed; nullptr: it is not one of a file. */
+struct file *file_of_object(struct vm_object *o);
+
 void file_get(struct file *f);
 void file_put(struct file *f); /* the last one releases; may sleep; no spinlock held */
 /* A file without a path: ops, private_data; inode may be nullptr. One reference. -ENOMEM, -ENFILE. */
@@ -116,8 +124,6 @@ void file_put(struct file *f); /* the last one releases; may sleep; no spinlock 
 /* A regular file in memory without a name (shared anonymous memory, memfd), O_RDWR, of that size. One reference.
  * kernel/fs/tmpfs. */
 [[nodiscard]] int file_create_memory(const char *label, uint64_t size, struct file **out);
-/* A hole in a regular file (fallocate(2)). -ESPIPE, -EISDIR, -ENODEV, -EOPNOTSUPP, -EPERM if sealed. May sleep. */
-[[nodiscard]] int file_punch(struct file *f, uint64_t offset, uint64_t length);
 /* Opens by path for the kernel itself (exec). */
 [[nodiscard]] int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file **out);
 /* Opens what path names, following no more links; permissions as the current process's. */

@@ -6,11 +6,12 @@
 #ifndef KERNEL_VM_H
 #define KERNEL_VM_H
 
+#include <abi/mman.h>
 #include <kernel/base/lock.h>
 #include <lib/types.h>
 #include <nucleus/upcall.h>
 
-struct file;
+struct vm_object;
 struct vm_area;
 struct vm_space;
 
@@ -29,9 +30,9 @@ void vm_space_set_name(struct vm_space *s, const char *name, uint32_t pid);
 /* Makes the current thread's process context run in s (exec, vfork's end). */
 void vm_space_use(struct vm_space *s);
 
-/* For exec: maps [va, va+len) of file at offset (file == nullptr: demand-zero); private; fixed
+/* For exec: maps [va, va+len) of object at offset (nullptr: demand-zero); private; fixed
  * address. -ENOMEM, -EINVAL, -EEXIST. */
-[[nodiscard]] int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, struct file *file,
+[[nodiscard]] int vm_map_fixed(struct vm_space *s, uint64_t va, uint64_t len, uint32_t prot, struct vm_object *object,
 			       uint64_t offset);
 [[nodiscard]] int vm_map_stack(struct vm_space *s, uint64_t top, uint64_t max_bytes); /* grows down on demand */
 [[nodiscard]] int vm_map_vdso(struct vm_space *s, uint64_t *vdso_base);
@@ -43,7 +44,7 @@ size_t vm_write_partial(struct vm_space *s, uint64_t va, const void *data, size_
 size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n);
 
 /* A process's fault: 0 = handled, retry; -EFAULT = no such area (SEGV_MAPERR), -EACCES = not
- * allowed (SEGV_ACCERR), -ENOMEM = out of memory, -EIO = beyond the file's end (SIGBUS). May sleep.
+ * allowed (SEGV_ACCERR), -ENOMEM = out of memory, -EIO = beyond the object's end (SIGBUS). May sleep.
  */
 [[nodiscard]] int vm_fault(struct vm_space *s, uint64_t address, uint32_t fault_bits);
 
@@ -66,7 +67,7 @@ struct vm_area_info {
 	uint64_t resident_pages;
 	bool dont_dump; /* MADV_DONTDUMP */
 	bool special;	/* the vDSO and its like */
-	struct file *file;
+	struct vm_object *object;
 	const char *label;
 };
 int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_area_info *a), void *ctx);
@@ -74,14 +75,32 @@ int vm_for_each_area(struct vm_space *s, int (*emit)(void *ctx, const struct vm_
 uint64_t vm_locked_pages(void);
 
 /* For a core dump: the first page from va on that has content, copied to `to`; its address, or end when there is none.
- * Pages that nobody has touched have none, but in areas of files. May sleep. */
+ * Pages that nobody has touched have none, but in areas of objects. May sleep. */
 uint64_t vm_dump_next(struct vm_space *s, uint64_t va, uint64_t end, void *to);
 
-/* A file was cut: pages from first_page on leave every space that maps them; the next access is
- * SIGBUS. Call after the pages left the cache and the size changed, with the inode's lock held or
- * not. May sleep. */
-struct inode;
-void vm_unmap_file(struct inode *inode, uint64_t first_page);
+/* Memory (struct vm_object) was cut: pages from first_page on leave every space that maps them; the next access is
+ * SIGBUS. Call after the size changed, with the lock that its operations take held or not. May sleep. */
+void vm_unmap_memory(uint64_t memory, uint64_t first_page);
+
+/*
+ * mmap(2) in two steps, for who knows what descriptors are: what holds for all memory is checked (and the protection
+ * adapted, personality(2)); then who called says what the object allows; then it is mapped. Result of the second: the
+ * address or an error.
+ */
+struct vm_mmap {
+	uint64_t address, length, offset; /* as the program gave them */
+	unsigned long prot, flags;
+	struct vm_object *object; /* borrowed; nullptr: memory of its own */
+	bool is_file;		  /* offsets are at most INT64_MAX */
+	bool no_exec;		  /* nothing of it may be executed, now or after mprotect */
+	bool may_write;		  /* it may be written, now or after mprotect; always where it is private */
+};
+[[nodiscard]] long vm_mmap_check(struct vm_mmap *m);
+[[nodiscard]] long vm_mmap(const struct vm_mmap *m);
+static inline bool vm_mmap_is_shared(const struct vm_mmap *m)
+{
+	return (m->flags & MAP_TYPE) != MAP_PRIVATE;
+}
 
 /* What exec laid out, for /proc/PID/{cmdline,environ,auxv,stat} and for signal frames. */
 struct vm_exec_info {
