@@ -121,7 +121,7 @@ static bool nucleus_can_spare(enum page_kind kind) REQUIRES(grow_lock)
 static bool take_kernel_block(void) REQUIRES(grow_lock)
 {
 	while (nucleus_can_spare(KIND_KERNEL)) {
-		long got = nucleus_frame_take(FRAME_KERNEL);
+		long got = nucleus_frame_take(FRAME_KERNEL, 0, 0);
 
 		if (got < 0)
 			return false;
@@ -167,7 +167,7 @@ static bool take_user_block(void) REQUIRES(grow_lock)
 {
 	if (!nucleus_can_spare(KIND_USER))
 		return false;
-	long got = nucleus_frame_take(FRAME_PAGE);
+	long got = nucleus_frame_take(FRAME_PAGE, 0, 0);
 
 	if (got < 0)
 		return false;
@@ -335,7 +335,7 @@ int page_init(uint64_t frame_count)
 		return -1;
 	page_frame_limit = frame_count;
 	for (;;) {
-		long got = nucleus_frame_take(FRAME_KERNEL);
+		long got = nucleus_frame_take(FRAME_KERNEL, 0, 0);
 
 		if (got < 0)
 			return (int)got;

@@ -143,14 +143,12 @@ int frame_init(const struct memory_range *usable, unsigned count, uint64_t highe
 	return 0;
 }
 
-/* A whole free block, or -1. */
-static int64_t block_find(void)
+/* A whole free block among the first `limit`, or -1. */
+static int64_t block_find(uint64_t limit)
 {
-	for (uint64_t n = 0; n < block_count; n++) {
-		uint64_t b = block_hint + n;
+	for (uint64_t n = 0; n < limit; n++) {
+		uint64_t b = (block_hint + n) % limit;
 
-		if (b >= block_count)
-			b -= block_count;
 		if (blocks[b] == BLOCK_FREE) {
 			block_hint = b + 1;
 			return (int64_t)b;
@@ -169,7 +167,7 @@ static uint64_t nucleus_block(void)
 		memset(direct_map(boot_memory.end), 0, BLOCK_SIZE);
 		return boot_memory.end;
 	}
-	b = block_find();
+	b = block_find(block_count);
 	if (b < 0)
 		return 0;
 	blocks[b] = BLOCK_TAKEN;
@@ -332,25 +330,45 @@ static long take_range(uint64_t start, uint64_t end, enum frame_type type)
 	return (long)((start >> PAGE_SHIFT) << 10 | (end - start) >> PAGE_SHIFT);
 }
 
-long call_frame_take(uint32_t type)
+/* In no window: who maps it chooses where. What devices change behind the caches is in the direct map neither, since
+ * one frame with two attributes is read from either. */
+static long take_dma(uint64_t below, bool uncached)
+{
+	int64_t b = block_find(below ? MIN(below >> BLOCK_SHIFT, block_count) : block_count);
+	uint64_t start = (uint64_t)b << BLOCK_SHIFT;
+
+	if (b < 0)
+		return -ENOMEM;
+	if (uncached)
+		kernel_view_unmap(DIRECT_BASE + start, BLOCK_FRAMES);
+	for (uint64_t i = 0; i < BLOCK_FRAMES; i++)
+		frames[(start >> PAGE_SHIFT) + i] = (struct frame){.type = FRAME_DMA, .level = uncached};
+	blocks[b] = BLOCK_TAKEN;
+	return (long)((start >> PAGE_SHIFT) << 10 | BLOCK_FRAMES);
+}
+
+long call_frame_take(uint32_t type, uint64_t below, uint32_t uncached)
 {
 	long result = -ENOMEM;
 
-	if (type != FRAME_KERNEL && type != FRAME_PAGE)
+	if ((type != FRAME_KERNEL && type != FRAME_PAGE && type != FRAME_DMA) || uncached > 1 ||
+	    (type != FRAME_DMA && (below || uncached)))
 		return -EINVAL;
 	nucleus_lock_acquire();
 	if (!frame_table_reserve(4)) {
 		nucleus_lock_release();
 		return -ENOMEM;
 	}
-	if (piece_count) {
+	if (type == FRAME_DMA) {
+		result = take_dma(below, uncached);
+	} else if (piece_count) {
 		struct memory_range r = pieces[piece_count - 1];
 
 		result = take_range(r.start, r.end, (enum frame_type)type);
 		if (result > 0)
 			piece_count--;
 	} else {
-		int64_t b = block_find();
+		int64_t b = block_find(block_count);
 
 		if (b >= 0) {
 			result = take_range((uint64_t)b << BLOCK_SHIFT, (uint64_t)(b + 1) << BLOCK_SHIFT,
@@ -389,11 +407,13 @@ long call_frame_give(uint64_t pfn, uint64_t count)
 	if (pfn % BLOCK_FRAMES || count != BLOCK_FRAMES)
 		return -EINVAL;
 	nucleus_lock_acquire();
-	if (!run_unused(pfn, count)) {
+	if (!run_unused(pfn, count) && !frame_run_is(pfn, count, FRAME_DMA)) {
 		result = -EPERM;
 	} else if (run_mapped(pfn, count)) {
 		result = -EBUSY;
 	} else {
+		if (frames[pfn].type == FRAME_DMA && frames[pfn].level) /* the table for it was never taken away */
+			(void)kernel_view_map_block(DIRECT_BASE + start, start, PTE_NUCLEUS_DIRECT);
 		kernel_view_unmap(WINDOW_BASE + start, count);
 		frame_set_type(start, start + BLOCK_SIZE, FRAME_FREE);
 		blocks[start >> BLOCK_SHIFT] = BLOCK_FREE;

@@ -104,7 +104,7 @@ long call_kmap(uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
 	for (uint64_t i = 0; i < count && !result; i++) {
 		uint64_t one = pfn == PFN_LIST ? list[i] : pfn + i;
 
-		if (!frame_valid(one) || frames[one].type != FRAME_KERNEL) {
+		if (!frame_valid(one) || (frames[one].type != FRAME_KERNEL && frames[one].type != FRAME_DMA)) {
 			report_refused("kmap", one);
 			result = -EPERM;
 		}
@@ -116,9 +116,11 @@ long call_kmap(uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
 	if (!result)
 		for (uint64_t i = 0; i < count; i++) {
 			uint64_t one = pfn == PFN_LIST ? list[i] : pfn + i;
+			enum pte_kind kind = prot & MAP_PROT_WRITE ? PTE_LOWERED_DATA : PTE_LOWERED_RODATA;
 
-			(void)kernel_view_map(va + (i << PAGE_SHIFT), one << PAGE_SHIFT, 1,
-					      prot & MAP_PROT_WRITE ? PTE_LOWERED_DATA : PTE_LOWERED_RODATA);
+			if (frames[one].type == FRAME_DMA && frames[one].level) /* never another way beside it */
+				kind = PTE_LOWERED_UNCACHED;
+			(void)kernel_view_map(va + (i << PAGE_SHIFT), one << PAGE_SHIFT, 1, kind);
 			frames[one].mappings++;
 		}
 	nucleus_lock_release();
@@ -149,7 +151,7 @@ static void kunmap_all(const uint64_t *va, uint64_t n, uint64_t count)
 	}
 	shootdown(nullptr, low, high);
 	for (uint64_t i = 0; i < found; i++)
-		if (frame_valid(pfns[i]) && frames[pfns[i]].type == FRAME_KERNEL)
+		if (frame_valid(pfns[i]) && (frames[pfns[i]].type == FRAME_KERNEL || frames[pfns[i]].type == FRAME_DMA))
 			frames[pfns[i]].mappings--;
 	nucleus_lock_release();
 }

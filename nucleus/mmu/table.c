@@ -131,7 +131,7 @@ bool lowered_translate(uint64_t va, uint64_t *phys)
 	if (!region || !kernel_translate(va, phys) || !frame_valid(*phys >> PAGE_SHIFT))
 		return false;
 	type = frames[*phys >> PAGE_SHIFT].type;
-	return type != FRAME_NONE && type != FRAME_DEVICE;
+	return type != FRAME_NONE && type != FRAME_DEVICE && type != FRAME_DMA;
 }
 
 bool kernel_translate(uint64_t va, uint64_t *phys)

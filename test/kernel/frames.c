@@ -13,7 +13,7 @@ constexpr unsigned BLOCKS_MAX = 2048;
 static uint64_t take_block(enum frame_type type)
 {
 	for (;;) {
-		long taken = nucleus_frame_take(type);
+		long taken = nucleus_frame_take(type, 0, 0);
 
 		if (taken < 0) {
 			EXPECT_EQ(taken, -ENOMEM);
@@ -34,10 +34,69 @@ static bool run_is(uint64_t pfn, uint64_t count, enum frame_type type)
 
 static void take_types(void)
 {
-	for (uint32_t type = 0; type < FRAME_TYPES + 2; type++)
-		if (type != FRAME_KERNEL && type != FRAME_PAGE)
-			EXPECT_EQ(nucleus_frame_take(type), -EINVAL);
-	EXPECT_EQ(nucleus_frame_take(UINT32_MAX), -EINVAL);
+	for (uint32_t type = 0; type < FRAME_TYPES + 2; type++) {
+		if (type != FRAME_KERNEL && type != FRAME_PAGE && type != FRAME_DMA)
+			EXPECT_EQ(nucleus_frame_take(type, 0, 0), -EINVAL);
+		if (type != FRAME_DMA) {
+			EXPECT_EQ(nucleus_frame_take(type, BLOCK_SIZE, 0), -EINVAL);
+			EXPECT_EQ(nucleus_frame_take(type, 0, 1), -EINVAL);
+		}
+	}
+	EXPECT_EQ(nucleus_frame_take(UINT32_MAX, 0, 0), -EINVAL);
+	EXPECT_EQ(nucleus_frame_take(FRAME_DMA, 0, 2), -EINVAL);
+}
+
+static void dma_limits(void)
+{
+	uint64_t highest = boot_info()->frame_count << PAGE_SHIFT;
+
+	/* No block ends that low. */
+	EXPECT_EQ(nucleus_frame_take(FRAME_DMA, 1, 0), -ENOMEM);
+	EXPECT_EQ(nucleus_frame_take(FRAME_DMA, BLOCK_SIZE - 1, 1), -ENOMEM);
+	for (uint64_t below = highest; below > BLOCK_SIZE; below -= below / 8) {
+		long taken = nucleus_frame_take(FRAME_DMA, below, 0);
+
+		if (taken == -ENOMEM)
+			break;
+		EXPECT_EQ(taken & 1023, BLOCK_FRAMES);
+		EXPECT((uint64_t)taken >> 10 << PAGE_SHIFT <= below - BLOCK_SIZE);
+		EXPECT_EQ(nucleus_frame_give((uint64_t)taken >> 10, BLOCK_FRAMES), 0);
+	}
+}
+
+/* A frame of a device's is reached by the way that was made for it, and becomes nothing else. */
+static void dma_frames(void)
+{
+	for (uint32_t uncached = 0; uncached < 2; uncached++) {
+		long taken = nucleus_frame_take(FRAME_DMA, 0, uncached), space = nucleus_space_create();
+		uint64_t pfn = (uint64_t)taken >> 10, va = kmap_reserve(BLOCK_FRAMES);
+		volatile uint64_t *word = (volatile uint64_t *)va;
+
+		if (!EXPECT(taken > 0) || !EXPECT(space > 0))
+			return;
+		EXPECT_EQ(pfn % BLOCK_FRAMES, 0);
+		EXPECT(run_is(pfn, BLOCK_FRAMES, FRAME_DMA));
+		EXPECT(faults(ACCESS_READ, (uint64_t)window(pfn)));
+		EXPECT(faults(ACCESS_WRITE, (uint64_t)window(pfn + BLOCK_FRAMES - 1)));
+		EXPECT_EQ(nucleus_space_map((uint32_t)space, 0x10000, pfn, 1, MAP_PROT_READ), -EPERM);
+		EXPECT_EQ(nucleus_frame_retype(pfn, BLOCK_FRAMES, FRAME_PAGE), -EPERM);
+		EXPECT_EQ(nucleus_frame_retype(pfn, 1, FRAME_KERNEL), -EPERM);
+		EXPECT(nucleus_thread_create(pfn, (uint64_t)dma_frames, va, 0, 0) < 0);
+		EXPECT_EQ(nucleus_kmap(va, pfn, BLOCK_FRAMES, MAP_PROT_READ | MAP_PROT_WRITE), 0);
+		for (unsigned i = 0; i < BLOCK_FRAMES; i++)
+			word[i * 512 + 5] = pfn + i;
+		for (unsigned i = 0; i < BLOCK_FRAMES; i++)
+			EXPECT_EQ(word[i * 512 + 5], pfn + i);
+		EXPECT_EQ(mappings(pfn + 5), 1);
+		EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES), -EBUSY);
+		EXPECT(run_is(pfn, BLOCK_FRAMES, FRAME_DMA));
+		EXPECT_EQ(nucleus_kunmap(va, BLOCK_FRAMES), 0);
+		EXPECT_EQ(mappings(pfn + 5), 0);
+		EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES - 1), -EINVAL);
+		EXPECT_EQ(nucleus_frame_give(pfn, BLOCK_FRAMES), 0);
+		EXPECT(run_is(pfn, BLOCK_FRAMES, FRAME_FREE));
+		EXPECT_EQ(nucleus_space_destroy((uint32_t)space), 0);
+	}
 }
 
 static void take_and_give(void)
@@ -207,16 +266,25 @@ static void exhaustion(void)
 {
 	static uint64_t taken[BLOCKS_MAX];
 	unsigned n = 0, again = 0;
+	long dma;
 
+	/* All of it for devices that do not look into caches: the nucleus has no way to any of it meanwhile, and needs
+	 * one to all of it below. */
+	while (n < BLOCKS_MAX && (dma = nucleus_frame_take(FRAME_DMA, 0, 1)) > 0)
+		taken[n++] = (uint64_t)dma >> 10;
+	EXPECT(n > 4 && n < BLOCKS_MAX);
+	while (n > 0)
+		EXPECT_EQ(nucleus_frame_give(taken[--n], BLOCK_FRAMES), 0);
 	while (n < BLOCKS_MAX && (taken[n] = take_block(FRAME_PAGE)) != 0)
 		n++;
 	EXPECT(n > 4 && n < BLOCKS_MAX);
-	EXPECT_EQ(nucleus_frame_take(FRAME_KERNEL), -ENOMEM);
+	EXPECT_EQ(nucleus_frame_take(FRAME_KERNEL, 0, 0), -ENOMEM);
 	for (unsigned i = 0; i < n; i++)
 		EXPECT_EQ(nucleus_frame_give(taken[i], BLOCK_FRAMES), 0);
 	while (again < n && (taken[again] = take_block(FRAME_KERNEL)) != 0)
 		again++;
 	EXPECT_EQ(again, n);
+	EXPECT_EQ(nucleus_frame_take(FRAME_DMA, 0, 0), -ENOMEM);
 	/* Whatever memory is taken for page tables next was written to. */
 	for (unsigned i = 0; i < again; i++) {
 		for (unsigned k = 0; k < BLOCK_FRAMES; k++)
@@ -226,7 +294,9 @@ static void exhaustion(void)
 	(void)use_tables(1200);
 }
 
-KTEST_SUITE(frames, KTEST("only kernel and page frames can be taken", take_types),
+KTEST_SUITE(frames, KTEST("only kernel, page and dma frames can be taken", take_types),
+	    KTEST("dma frames lie below what the device can name", dma_limits),
+	    KTEST("dma frames are in no window and no process, and stay what they are", dma_frames),
 	    KTEST("take and give a block", take_and_give),
 	    KTEST("given frames leave the window", given_frames_leave_the_window),
 	    KTEST("give refuses what is not a whole block of ours", give_errors),

@@ -283,11 +283,15 @@ static void call_space(struct fuzz *f)
 static void call_frame(struct fuzz *f)
 {
 	uint64_t va = kmap_va(f), n = kmap_count(f, va), own = f->kernel[below(f, FRAMES)];
+	uint32_t uncached;
 	long taken;
 
 	switch (below(f, 8)) {
 	case 0:
-		taken = nucleus_frame_take(rarely(f) ? FRAME_KERNEL : (uint32_t)garbage(f));
+		/* Of dma frames some with limits, which may be none or nonsense. */
+		uncached = rarely(f) ? (uint32_t)below(f, 3) : 0;
+		taken = nucleus_frame_take(rarely(f) ? FRAME_KERNEL + 2 * (uint32_t)below(f, 2) : (uint32_t)garbage(f),
+					   below(f, 2) ? garbage(f) : 0, uncached);
 		if (taken > 0 && (taken & 1023) == BLOCK_FRAMES)
 			EXPECT_EQ(nucleus_frame_give((uint64_t)taken >> 10, BLOCK_FRAMES), 0);
 		break;
@@ -434,7 +438,7 @@ static void take_pieces(void)
 	long taken;
 
 	do {
-		taken = nucleus_frame_take(FRAME_PAGE);
+		taken = nucleus_frame_take(FRAME_PAGE, 0, 0);
 	} while (taken > 0 && (taken & 1023) != BLOCK_FRAMES);
 	if (taken > 0)
 		EXPECT_EQ(nucleus_frame_give((uint64_t)taken >> 10, BLOCK_FRAMES), 0);

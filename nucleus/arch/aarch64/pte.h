@@ -19,9 +19,10 @@ typedef uint64_t pte_t;
 
 enum : uint64_t {
 	ARM_VALID = 1ull << 0,
-	ARM_TABLE = 1ull << 1,	/* a table, or at the last level a page; clear: a block */
-	ARM_DEVICE = 1ull << 2, /* index 1 of MAIR_EL1; 0: normal memory */
-	ARM_EL0 = 1ull << 6,	/* AP[1] */
+	ARM_TABLE = 1ull << 1,	  /* a table, or at the last level a page; clear: a block */
+	ARM_DEVICE = 1ull << 2,	  /* index 1 of MAIR_EL1; 0: normal memory */
+	ARM_UNCACHED = 2ull << 2, /* index 2: normal memory past the caches */
+	ARM_EL0 = 1ull << 6,	  /* AP[1] */
 	ARM_READ_ONLY = 1ull << 7,
 	ARM_INNER_SHAREABLE = 3ull << 8,
 	ARM_ACCESSED = 1ull << 10,
@@ -52,6 +53,7 @@ enum pte_kind : uint8_t {
 	PTE_LOWERED_RODATA,
 	PTE_LOWERED_DATA,
 	PTE_LOWERED_DEVICE,
+	PTE_LOWERED_UNCACHED, /* memory, for devices that do not look into caches */
 };
 
 extern uint64_t pte_guarded; /* ARM_GUARDED if the CPU has BTI */
@@ -75,6 +77,7 @@ static inline pte_t pte_leaf(uint64_t phys, enum pte_kind kind, bool large)
 		[PTE_LOWERED_RODATA] = LOWERED | ARM_READ_ONLY | NO_EXECUTE,
 		[PTE_LOWERED_DATA] = LOWERED | NO_EXECUTE,
 		[PTE_LOWERED_DEVICE] = LOWERED | NO_EXECUTE | ARM_DEVICE,
+		[PTE_LOWERED_UNCACHED] = LOWERED | NO_EXECUTE | ARM_UNCACHED,
 	};
 	bool text = kind == PTE_NUCLEUS_TEXT || kind == PTE_LOWERED_TEXT || kind == PTE_LOWERED_BRACKETS;
 	uint64_t extra = text ? pte_guarded : 0;

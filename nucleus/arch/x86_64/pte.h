@@ -37,6 +37,7 @@ enum pte_kind : uint8_t {
 	PTE_LOWERED_RODATA,
 	PTE_LOWERED_DATA,
 	PTE_LOWERED_DEVICE,
+	PTE_LOWERED_UNCACHED, /* memory, for devices that do not look into caches */
 };
 
 static inline pte_t pte_leaf(uint64_t phys, enum pte_kind kind, bool large)
@@ -52,6 +53,8 @@ static inline pte_t pte_leaf(uint64_t phys, enum pte_kind kind, bool large)
 		[PTE_LOWERED_RODATA] = X86_USER | X86_NO_EXECUTE,
 		[PTE_LOWERED_DATA] = X86_USER | X86_NO_EXECUTE | X86_WRITABLE,
 		[PTE_LOWERED_DEVICE] = X86_USER | X86_NO_EXECUTE | X86_WRITABLE | X86_CACHE_DISABLE | X86_WRITE_THROUGH,
+		[PTE_LOWERED_UNCACHED] =
+			X86_USER | X86_NO_EXECUTE | X86_WRITABLE | X86_CACHE_DISABLE | X86_WRITE_THROUGH,
 	};
 
 	return phys | X86_PRESENT | X86_ACCESSED | bits[kind] | (bits[kind] & X86_WRITABLE ? X86_DIRTY : 0) |

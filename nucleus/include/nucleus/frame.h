@@ -16,7 +16,7 @@ enum frame_type : uint8_t {
 	FRAME_PAGE_TABLE, /* lowered code may read it */
 	FRAME_KERNEL,	  /* lowered kernel's own; never mapped into a process */
 	FRAME_PAGE,	  /* user memory and page cache */
-	FRAME_DMA,
+	FRAME_DMA,	  /* devices write here; neither in the window nor in a process */
 	FRAME_DEVICE,
 	FRAME_SHARED,	/* nucleus writes; anyone may map it read-only */
 	FRAME_FIRMWARE, /* ACPI tables and the like: lowered code may read */
@@ -25,9 +25,9 @@ enum frame_type : uint8_t {
 
 struct frame {
 	enum frame_type type;
-	uint8_t level;	   /* page table: 1 (leaf) … 4 */
+	uint8_t level;	   /* page table: 1 (leaf) … 4; dma: 1 if it is reached past the caches */
 	uint16_t owner;	   /* page table: address-space index */
-	uint32_t mappings; /* process mappings (type page), kmap mappings (type kernel), used entries (page table) */
+	uint32_t mappings; /* process mappings (type page), kmap mappings (kernel, dma), used entries (page table) */
 };
 static_assert(sizeof(struct frame) == 8);
 

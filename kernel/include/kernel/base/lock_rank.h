@@ -32,6 +32,7 @@ enum lock_rank : unsigned {
 	RANK_WAIT = 90,	 /* wait queues */
 	RANK_TIMER = 92, /* pending timers */
 	RANK_SLAB = 94,
+	RANK_DMA = 95,	/* blocks of DMA memory (spin) */
 	RANK_PAGE = 96, /* page allocator */
 	RANK_LOG = 98,
 };
