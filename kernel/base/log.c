@@ -21,7 +21,9 @@
 
 constexpr uint32_t CONSOLE_LEVEL_DEFAULT = 7;
 constexpr uint32_t CONSOLE_LEVEL_QUIET = 4;
+/* It is not waited for any longer after that, and so many looks: a host that stops a virtual machine takes no looks. */
 constexpr uint64_t SETTLE_LIMIT_NS = 1'000'000'000, SETTLE_POLL_NS = 1'000'000;
+constexpr uint32_t SETTLE_POLLS = 200;
 
 static unsigned char store[LOG_RING_BYTES];
 static struct spinlock ring_lock = SPINLOCK_INIT(RANK_LOG);
@@ -235,7 +237,7 @@ void log_settle(void)
 	uint64_t deadline = clock_monotonic_ns() + SETTLE_LIMIT_NS;
 
 	log_flush();
-	while (console_pending() && clock_monotonic_ns() < deadline)
+	for (uint32_t n = 0; console_pending() && (n < SETTLE_POLLS || clock_monotonic_ns() < deadline); n++)
 		thread_park(clock_monotonic_ns() + SETTLE_POLL_NS);
 	/* The last record is taken before it is written. */
 	mutex_lock(&console_lock);

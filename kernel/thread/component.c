@@ -25,9 +25,11 @@
 #include <nucleus/calls.h>
 #include <nucleus/component.h>
 
-constexpr uint64_t STOP_TIMEOUT_NS = 2'000'000'000;
+/* What takes so long is given up, if it was looked at so often: a host that stops a virtual machine takes time from it,
+ * but no looks. */
+constexpr uint64_t STOP_TIMEOUT_NS = 2'000'000'000, RESTART_TIMEOUT_NS = 10'000'000'000;
 constexpr uint64_t STOP_POLL_NS = 1'000'000;
-constexpr uint64_t RESTART_TIMEOUT_NS = 10'000'000'000;
+constexpr uint32_t STOP_POLLS = 500, RESTART_POLLS = 2000;
 
 extern const struct component_body __component_bodies_start[], __component_bodies_end[];
 extern const struct component_start __component_starts_start[], __component_starts_end[];
@@ -82,10 +84,11 @@ static void start(struct component *c)
 static bool stop(struct component *c)
 {
 	uint64_t deadline = clock_monotonic_ns() + STOP_TIMEOUT_NS;
+	uint32_t polls = 0;
 
 	__atomic_store_n(&c->stopping, true, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&c->thread_count, __ATOMIC_ACQUIRE) > 0) {
-		if (clock_monotonic_ns() > deadline) {
+		if (++polls > STOP_POLLS && clock_monotonic_ns() > deadline) {
 			log_error("%s: %u threads do not end, no restart", c->name, c->thread_count);
 			c->down = true;
 			return false;
@@ -213,6 +216,7 @@ static bool parts_restarting(const struct component *c)
 static int ask_to_restart(struct component *c)
 {
 	uint64_t deadline = clock_monotonic_ns() + RESTART_TIMEOUT_NS;
+	uint32_t polls = 0;
 
 	if (can_restart(c)) {
 		__atomic_store_n(&c->asked, true, __ATOMIC_RELEASE);
@@ -223,7 +227,7 @@ static int ask_to_restart(struct component *c)
 	while (__atomic_load_n(&c->asked, __ATOMIC_ACQUIRE) || parts_restarting(c)) {
 		uint64_t now = clock_monotonic_ns();
 
-		if (now > deadline)
+		if (++polls > RESTART_POLLS && now > deadline)
 			return -ETIMEDOUT;
 		if (thread_park_interruptible(now + STOP_POLL_NS) == -EINTR)
 			return -EINTR;

@@ -61,7 +61,7 @@ static void drain_console(void)
 {
 	struct tty *t = tty_console();
 
-	(void)wait_event_deadline(&t->write_wait, is_drained(t), clock_monotonic_ns() + DRAIN_LIMIT_NS);
+	(void)wait_event_patiently(&t->write_wait, is_drained(t), DRAIN_LIMIT_NS);
 }
 
 void tty_set_console(struct tty *t)

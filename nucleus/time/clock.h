@@ -21,6 +21,21 @@ static inline uint64_t clock_counter_by(const struct time_page *t, uint64_t ns)
 	return t->base + seconds * t->counter_hz + since % 1000000000 * t->counter_hz / 1000000000;
 }
 uint64_t clock_counter_at(uint64_t ns);
+/* For those who wait for another CPU: two seconds, and so many looks. A host that stops a virtual machine for long
+ * takes time from it, but no looks. */
+enum : uint64_t { PATIENCE_NS = 2000000000, PATIENCE_LOOKS = 1000000 };
+struct patience {
+	uint64_t begin_ns, looks;
+};
+static inline struct patience patience_begin(void)
+{
+	return (struct patience){.begin_ns = clock_ns()};
+}
+/* After each look in vain: whether that is enough. */
+static inline bool patience_over(struct patience *p)
+{
+	return ++p->looks > PATIENCE_LOOKS && clock_ns() - p->begin_ns > PATIENCE_NS;
+}
 /* Boot: the counter runs at hz; now is 0. */
 void clock_init(uint64_t hz);
 

@@ -156,12 +156,13 @@ static bool arrived(const struct cpu *cpu)
 
 void arch_mp_start(struct boot *boot)
 {
-	/* As long as a busy host may keep a virtual CPU from running. */
-	constexpr uint64_t patience_us = 5'000'000;
+	/* As long as a busy host may keep a virtual CPU from running; and so many looks, since one that stops the whole
+	 * machine takes time from it, but no looks. */
+	constexpr uint64_t patience_us = 5'000'000, looks = 500'000;
 	const struct limine_mp_request *request = (void *)boot->request[REQUEST_MP];
 	struct limine_mp_response_aarch64 *response;
 	struct limine_mp_info_aarch64 **pointers;
-	uint64_t asked = arch_ticks();
+	uint64_t asked = arch_ticks(), looked = 0;
 
 	if (request == nullptr)
 		return;
@@ -174,8 +175,9 @@ void arch_mp_start(struct boot *boot)
 	for (uint64_t i = 0; i < cpu_count; i++) {
 		struct cpu *cpu = &cpus[i];
 
-		while (cpu->page != nullptr && cpu->asked && !arrived(cpu) && !has_passed(asked, patience_us))
-			;
+		while (cpu->page != nullptr && cpu->asked && !arrived(cpu) &&
+		       (!has_passed(asked, patience_us) || looked < looks))
+			looked++;
 		/* Also one that the firmware did not start: it may have misunderstood. */
 		if (cpu->page == nullptr || arrived(cpu) || !trampoline_abandon(cpu->page))
 			pointers[response->cpu_count++] = to_hhdm(cpu->info);

@@ -129,7 +129,7 @@ static int run_case(const struct stray_case *c, uint64_t seed)
 		error = kthread_start(&component_stray, "stray", run_thread, r, nullptr);
 	if (error == 0) {
 		run_count++;
-		if (wait_event_deadline(&over, is_over(r), clock_monotonic_ns() + RUN_LIMIT_NS) < 0)
+		if (wait_event_patiently(&over, is_over(r), RUN_LIMIT_NS) < 0)
 			r->outcome = OUTCOME_HUNG;
 	}
 	mutex_unlock(&lock);

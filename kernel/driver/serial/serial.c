@@ -202,7 +202,7 @@ int serial_add(struct serial_port *u)
 		return error;
 	__atomic_store_n(&p->thread, t, __ATOMIC_RELEASE);
 	thread_start(t);
-	(void)wait_event_deadline(&probe_queue, p->state != PORT_PROBING, clock_monotonic_ns() + PROBE_LIMIT_NS);
+	(void)wait_event_patiently(&probe_queue, p->state != PORT_PROBING, PROBE_LIMIT_NS);
 	return 0;
 }
 

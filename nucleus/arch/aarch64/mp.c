@@ -22,8 +22,6 @@
 #include "time/clock.h"
 #include <boot/limine_protocol.h>
 
-enum : uint64_t { PATIENCE_NS = 2000000000 };
-
 void nucleus_entry_ap(struct limine_mp_info_aarch64 *info);
 
 enum caller_state : uint32_t {
@@ -118,21 +116,21 @@ static void call_all(void)
 	send_event();
 }
 
-static bool came(const struct caller *caller, uint64_t until)
+static bool came(const struct caller *caller, struct patience *patience)
 {
 	while (state_of(caller) != CALLER_WAITING) {
-		if (clock_ns() > until)
+		if (patience_over(patience))
 			return false;
 		cpu_relax();
 	}
 	return true;
 }
 
-static bool admit(struct caller *caller, uint64_t mpidr, uint64_t until)
+static bool admit(struct caller *caller, uint64_t mpidr, struct patience *patience)
 {
 	const char *lacking;
 
-	if (!came(caller, until)) {
+	if (!came(caller, patience)) {
 		log_printf("boot: the CPU with MPIDR %lx does not answer: the system goes on without it\n", mpidr);
 		return false;
 	}
@@ -147,12 +145,12 @@ static bool admit(struct caller *caller, uint64_t mpidr, uint64_t until)
 
 void mp_admit_cpus(void)
 {
-	uint64_t until = clock_ns() + PATIENCE_NS;
+	struct patience patience = patience_begin();
 	uint32_t admitted = 1;
 
 	call_all();
 	for (uint32_t i = 1; i < boot_state.cpu_count; i++)
-		if (admit(&callers[i], boot_state.cpus[i].hardware_id, until))
+		if (admit(&callers[i], boot_state.cpus[i].hardware_id, &patience))
 			boot_state.cpus[admitted++] = boot_state.cpus[i];
 	if (admitted < boot_state.cpu_count)
 		boot_state.cpus_left = true;
@@ -161,8 +159,8 @@ void mp_admit_cpus(void)
 
 static bool wait_online(const struct cpu *cpu)
 {
-	for (uint64_t until = clock_ns() + PATIENCE_NS; !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
-		if (clock_ns() > until)
+	for (struct patience patience = patience_begin(); !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
+		if (patience_over(&patience))
 			return false;
 		cpu_relax();
 	}

@@ -456,8 +456,8 @@ static bool give_up(const struct cpu *cpu)
 
 static bool come_online(const struct cpu *cpu)
 {
-	for (uint64_t until = clock_ns() + 2000000000; !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
-		if (clock_ns() > until)
+	for (struct patience patience = patience_begin(); !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
+		if (patience_over(&patience))
 			return !give_up(cpu);
 		cpu_relax();
 	}

@@ -10,6 +10,8 @@
 #ifndef KERNEL_WAIT_H
 #define KERNEL_WAIT_H
 
+#include <abi/errno.h>
+#include <kernel/base/clock.h>
 #include <kernel/base/lock.h>
 
 struct wait_queue {
@@ -77,5 +79,16 @@ static inline bool signal_pending_current(void)
 #define wait_event_interruptible(q, cond)	      WAIT_EVENT_(q, cond, 0, true)
 #define wait_event_deadline(q, cond, deadline_ns)     WAIT_EVENT_(q, cond, deadline_ns, false)
 #define wait_event_interruptible_deadline(q, cond, d) WAIT_EVENT_(q, cond, d, true)
+
+/* For what is given up when it takes too long: a row of short deadlines. A host that stops a virtual machine for long
+ * uses up only one of them. 0, or -ETIMEDOUT after about `ns` of them in all. */
+#define wait_event_patiently(q, cond, ns)                                                                              \
+	({                                                                                                             \
+		constexpr uint64_t part_ns_ = (ns) / 10;                                                               \
+		int result_ = -ETIMEDOUT;                                                                              \
+		for (int part_ = 0; part_ < 10 && result_ == -ETIMEDOUT; part_++)                                      \
+			result_ = wait_event_deadline(q, cond, clock_monotonic_ns() + part_ns_);                       \
+		result_;                                                                                               \
+	})
 
 #endif
