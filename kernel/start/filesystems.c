@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Boot of the filesystems: the root tmpfs, the initramfs in it, devfs on /dev.
+ * Boot of the filesystems: their types, the root tmpfs, the initramfs in it, devfs on /dev.
  */
 #include "kernel/vfs/internal.h"
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/pipe.h"
-
-#include "kernel/fs/devfs/devfs.h"
-#include "kernel/fs/devfs/memory.h"
-#include "kernel/fs/procfs/procfs.h"
-#include "kernel/fs/tmpfs/tmpfs.h"
+#include "kernel/vfs/super.h"
 
 #include <kernel/base/init.h>
 #include <kernel/base/log.h>
@@ -33,10 +29,7 @@ int vfs_init(void)
 	static const char *const steps[] = {"dentry cache", "pipes", "root", "devfs"};
 	int step = 0;
 
-	tmpfs_register();
-	devfs_register();
-	procfs_register();
-	memory_devices_register();
+	filesystems_init();
 	int error = dentry_cache_init();
 	if (error == 0)
 		error = (step++, pipe_init());

@@ -14,6 +14,7 @@ DEFINE_COMPONENT(vfs, .stage = STAGE_FS);
 static struct mutex super_lock = MUTEX_INIT(super_lock, RANK_MOUNT + 1);
 static struct list filesystems GUARDED_BY(&super_lock) = LIST_INIT(filesystems);
 static struct list superblocks GUARDED_BY(&super_lock) = LIST_INIT(superblocks);
+extern struct filesystem *const __filesystems_start[], *const __filesystems_end[]; /* the linker script's */
 static uint32_t next_device; /* atomic; minor numbers of filesystems without a device */
 
 void filesystem_register(struct filesystem *fs)
@@ -22,6 +23,19 @@ void filesystem_register(struct filesystem *fs)
 	mutex_lock(&super_lock);
 	list_push_back(&filesystems, &fs->link);
 	mutex_unlock(&super_lock);
+}
+
+void filesystems_init(void)
+{
+	for (struct filesystem *const *f = __filesystems_start; f < __filesystems_end; f++) {
+		struct filesystem *fs = *f;
+		long error = fs->init != nullptr ? guard_run(fs->component, fs->init()) : 0;
+
+		if (error == 0)
+			filesystem_register(fs);
+		else
+			log_error("%s: there is none: error %ld", fs->name, -error);
+	}
 }
 
 struct filesystem *filesystem_at(uint32_t index)

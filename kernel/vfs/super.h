@@ -5,6 +5,7 @@
 
 #include <kernel/vfs/vfs.h>
 
+void filesystems_init(void);			      /* those of the image; once, at boot */
 struct filesystem *filesystem_find(const char *name); /* nullptr: unknown */
 /* A superblock with one mount counted: a new one, or the only one of a `single` type. */
 [[nodiscard]] int superblock_get(struct filesystem *fs, const struct mount_options *o, struct superblock **out);

@@ -4,8 +4,8 @@
  *
  * The table of devices is kernel/vfs/chrdev.c's, which says here what came and went.
  */
-#include "devfs.h"
 #include "../tmpfs/tmpfs.h"
+#include "memory.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -134,11 +134,12 @@ static int devfs_fill(struct superblock *sb, const struct mount_options *o)
 	return error;
 }
 
-static struct filesystem devfs = {
-	.name = "devtmpfs", .component = &component_devfs, .fill = devfs_fill, .single = true};
-
-void devfs_register(void)
+static int devfs_init(void)
 {
-	filesystem_register(&devfs);
 	chrdev_set_nodes(change_device);
+	memory_devices_register();
+	return 0;
 }
+
+FILESYSTEM(devfs, .name = "devtmpfs", .component = &component_devfs, .init = devfs_init, .fill = devfs_fill,
+	   .single = true);

@@ -6,7 +6,6 @@
 #include "procfs.h"
 
 #include <abi/errno.h>
-#include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/component.h>
 #include <kernel/thread/guard.h>
@@ -301,10 +300,7 @@ static int sysfs_fill(struct superblock *sb, const struct mount_options *)
 	return fill(sb, &sysfs_root);
 }
 
-static struct filesystem proc = {.name = "proc", .component = &component_procfs, .fill = proc_fill, .single = true};
-static struct filesystem sysfs = {.name = "sysfs", .component = &component_procfs, .fill = sysfs_fill, .single = true};
-
-void procfs_register(void)
+static int procfs_init(void)
 {
 	static const char *const skeleton[] = {
 		"block",    "bus", "class",  "dev/block", "dev/char", "devices/system/cpu",
@@ -312,14 +308,17 @@ void procfs_register(void)
 	};
 	int error = 0;
 
-	filesystem_register(&proc);
-	filesystem_register(&sysfs);
 	for (size_t n = 0; error == 0 && n < ARRAY_LEN(skeleton); n++)
 		error = proc_node_add_directory(&sysfs_root, skeleton[n]);
 	if (error == 0)
 		error = proc_node_add_link(&proc_root, "mounts", "self/mounts");
 	if (error != 0)
-		log_error("procfs: error %d", -error);
+		return error;
 	proc_tree_init();
 	proc_system_init();
+	return 0;
 }
+
+FILESYSTEM(proc, .name = "proc", .component = &component_procfs, .init = procfs_init, .fill = proc_fill,
+	   .single = true);
+FILESYSTEM(sysfs, .name = "sysfs", .component = &component_procfs, .fill = sysfs_fill, .single = true);

@@ -16,8 +16,6 @@
 
 DECLARE_COMPONENT(procfs);
 
-void procfs_register(void); /* the types "proc" and "sysfs" */
-
 /* --- static entries (tree.c) --- */
 /* Makes the tree of what PROC_FILE declared all over the kernel. Once, at boot. */
 void proc_tree_init(void);

@@ -205,9 +205,4 @@ int tmpfs_fill(struct superblock *sb, const struct mount_options *o)
 	return error;
 }
 
-static struct filesystem tmpfs = {.name = "tmpfs", .component = &component_tmpfs, .fill = tmpfs_fill};
-
-void tmpfs_register(void)
-{
-	filesystem_register(&tmpfs);
-}
+FILESYSTEM(tmpfs, .name = "tmpfs", .component = &component_tmpfs, .fill = tmpfs_fill);

@@ -29,7 +29,6 @@ struct tmpfs_super {
 	uint32_t root_mode, uid, gid;
 };
 
-void tmpfs_register(void);
 [[nodiscard]] int tmpfs_fill(struct superblock *sb, const struct mount_options *o);
 
 /* dir.c; the directory's lock is held */

@@ -86,11 +86,18 @@ struct filesystem {
 	const char *name;
 	struct component *component;					   /* its operations run under its guard */
 	int (*fill)(struct superblock *sb, const struct mount_options *o); /* sets ops, root … */
-	bool needs_device;						   /* /proc/filesystems: no "nodev" */
-	bool single;							   /* every mount shows the one superblock */
-	struct superblock *instance;					   /* of a single one */
+	int (*init)(void); /* once, at boot, before any mount; an error: there is no such type. May be nullptr */
+	bool needs_device; /* /proc/filesystems: no "nodev" */
+	bool single;	   /* every mount shows the one superblock */
+	struct superblock *instance; /* of a single one */
 	struct list link;
 };
+/* Puts a type into the image's table, from which boot registers it. */
+#define FILESYSTEM(ident, ...)                                                                                         \
+	static struct filesystem filesystem_##ident = {__VA_ARGS__};                                                   \
+	static struct filesystem *const filesystem_record_##ident __attribute__((section(".filesystems"), used)) =     \
+		&filesystem_##ident
+/* One more; fs stays the caller's and must live on. */
 void filesystem_register(struct filesystem *fs);
 struct filesystem *filesystem_at(uint32_t index); /* nullptr past the last */
 uint64_t superblock_new_ino(struct superblock *sb);
