@@ -54,6 +54,11 @@ struct arm_platform {
 	char why[ARM_PLATFORM_WHY_MAX]; /* what was missing, when a reader returns false */
 };
 
+struct devicetree_interrupt;
+/* What an interrupt of a device tree is to the GIC. false: it is another controller's, or none that there can be. */
+[[nodiscard]] bool arm_platform_interrupt(const void *fdt, const struct devicetree_interrupt *in,
+					  struct arm_interrupt *out);
+
 /* The readers': notes what is not to be given away. */
 static inline void arm_platform_guard(struct arm_platform *p, struct arm_region r)
 {

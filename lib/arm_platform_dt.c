@@ -48,6 +48,12 @@ static bool gic_interrupt(const struct devicetree_interrupt *in, struct arm_inte
 	return true;
 }
 
+bool arm_platform_interrupt(const void *fdt, const struct devicetree_interrupt *in, struct arm_interrupt *out)
+{
+	return (devicetree_is(fdt, in->controller, gic_v2_names) || devicetree_is(fdt, in->controller, gic_v3_names)) &&
+	       gic_interrupt(in, out);
+}
+
 static bool region(const void *fdt, int node, unsigned index, struct arm_region *out)
 {
 	return devicetree_reg(fdt, node, index, &out->phys, &out->size) && out->size;
@@ -180,9 +186,7 @@ static bool take_uart(const void *fdt, int node, struct arm_platform *p)
 	p->console.register_bytes = (uint8_t)width;
 	p->console.clock_hz = uart_clock(fdt, node);
 	if (!devicetree_interrupt(fdt, node, 0, &interrupt) ||
-	    !(devicetree_is(fdt, interrupt.controller, gic_v2_names) ||
-	      devicetree_is(fdt, interrupt.controller, gic_v3_names)) ||
-	    !gic_interrupt(&interrupt, &p->console.interrupt))
+	    !arm_platform_interrupt(fdt, &interrupt, &p->console.interrupt))
 		p->console.interrupt = (struct arm_interrupt){};
 	return true;
 }

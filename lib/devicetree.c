@@ -27,6 +27,18 @@ bool devicetree_is(const void *fdt, int node, const char *const *names)
 	return false;
 }
 
+int devicetree_next(const void *fdt, int after)
+{
+	return fdt_next_node(fdt, after, nullptr);
+}
+
+const char *devicetree_name(const void *fdt, int node)
+{
+	const char *name = fdt_get_name(fdt, node, nullptr);
+
+	return name ? name : "";
+}
+
 int devicetree_find_any(const void *fdt, int after, const char *const *names)
 {
 	int node = after;

@@ -23,6 +23,10 @@ size_t devicetree_used(const void *fdt);
  * libfdt.) */
 void devicetree_copy(void *to, const void *fdt);
 
+/* The next node after `after` (-1: the root), parents before their children; negative: no more. Its name with the
+ * unit's address, as the tree has it. */
+int devicetree_next(const void *fdt, int after);
+const char *devicetree_name(const void *fdt, int node);
 /* The next node after `after` (-1: from the start) that is compatible with one of the nullptr-ended names and whose
  * status does not say otherwise; negative: no more. */
 int devicetree_find(const void *fdt, int after, const char *const *names);

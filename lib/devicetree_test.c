@@ -38,6 +38,23 @@ static void assert_reg(const void *fdt, int node, unsigned index, uint64_t phys,
 	assert_int_equal(found_size, size);
 }
 
+/* Each node once, the root first. */
+static void all_nodes(void **state)
+{
+	int gic = compatible(plain, "arm,cortex-a15-gic"), seen = 0;
+
+	(void)state;
+	assert_int_equal(devicetree_next(plain, -1), 0);
+	assert_string_equal(devicetree_name(plain, 0), "");
+	for (int node = -1, last = -1; (node = devicetree_next(plain, node)) >= 0; last = node) {
+		assert_true(node > last);
+		seen += node == gic;
+	}
+	assert_int_equal(seen, 1);
+	assert_memory_equal(devicetree_name(plain, gic), "interrupt-controller@8000000", 28);
+	assert_string_equal(devicetree_name(plain, gic + 1), "");
+}
+
 static void addresses_without_buses(void **state)
 {
 	int gic = compatible(plain, "arm,cortex-a15-gic");
@@ -199,6 +216,7 @@ static void copies_without_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_nodes),
 		cmocka_unit_test(addresses_without_buses),
 		cmocka_unit_test(addresses_through_buses),
 		cmocka_unit_test(interrupts),

@@ -35,12 +35,9 @@ static const struct resource_ops interrupt_ops = {
 
 static int attach_line(struct device *dev, struct interrupt *i)
 {
-	const struct bus *bus = dev->bus;
-	struct device_line line = {};
+	struct device_line line;
+	int error = device_line(dev, i->index, &line);
 
-	if (bus->line == nullptr)
-		return -ENOENT;
-	int error = (int)guard_run(bus->component, bus->line(dev, i->index, &line));
 	if (error < 0)
 		return error;
 	long handle = nucleus_irq_attach(line.gsi, line.flags);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The drivers of the image (DRIVER, kernel/device/device.h), and which is for a device. */
+/* The drivers of the image (DRIVER, kernel/device/device.h), which is for a device, and what a bus tells of one. */
 #include "device_internal.h"
 
 #include <abi/errno.h>
@@ -16,6 +16,22 @@ const struct driver *driver_find(const struct device *dev)
 			return d;
 	}
 	return nullptr;
+}
+
+int device_range(struct device *dev, unsigned index, struct device_range *out)
+{
+	const struct bus *bus = dev->bus;
+
+	*out = (struct device_range){};
+	return bus->range != nullptr ? (int)guard_run(bus->component, bus->range(dev, index, out)) : -ENOENT;
+}
+
+int device_line(struct device *dev, unsigned index, struct device_line *out)
+{
+	const struct bus *bus = dev->bus;
+
+	*out = (struct device_line){};
+	return bus->line != nullptr ? (int)guard_run(bus->component, bus->line(dev, index, out)) : -ENOENT;
 }
 
 int device_may(const struct device *dev, uint32_t wants)

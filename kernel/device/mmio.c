@@ -7,7 +7,6 @@
 #include <kernel/device/mmio.h>
 #include <kernel/mem/kmap.h>
 #include <kernel/mem/slab.h>
-#include <kernel/thread/guard.h>
 #include <lib/string.h>
 #include <lib/types.h>
 #include <nucleus/calls.h>
@@ -76,13 +75,10 @@ static int map_memory(struct mapping *m, const struct device_range *range, struc
 
 int mmio_map(struct device *dev, unsigned index, struct mmio *m)
 {
-	const struct bus *bus = dev->bus;
-	struct device_range range = {};
+	struct device_range range;
 
 	*m = (struct mmio){};
-	if (bus->range == nullptr)
-		return -ENOENT;
-	int error = (int)guard_run(bus->component, bus->range(dev, index, &range));
+	int error = device_range(dev, index, &range);
 	if (error < 0)
 		return error;
 	bool ports = range.kind == RANGE_PORTS;

@@ -126,6 +126,10 @@ struct device *device_parent(const struct device *dev); /* borrowed; nullptr: at
 const struct bus *device_bus(const struct device *dev);
 const struct driver *device_driver(const struct device *dev); /* nullptr: no driver of the image is for it */
 
+/* As the bus tells: see struct bus. What it says is not yet believed. May sleep. */
+[[nodiscard]] int device_range(struct device *dev, unsigned index, struct device_range *out);
+[[nodiscard]] int device_line(struct device *dev, unsigned index, struct device_line *out);
+
 enum device_state : uint32_t {
 	DEVICE_UNBOUND,	  /* no driver */
 	DEVICE_ATTACHING, /* a round begins */
