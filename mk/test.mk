@@ -71,6 +71,11 @@ RUN_TESTS = $(PYTHON) tools/run-tests $(TEST_ARCHES:%=--arch %) --build '$(BUILD
 test: need ## runs all tests, or those that TEST=name selects
 	$(Q)MAKEFLAGS='$(filter-out -j% --jobserver%,$(MAKEFLAGS))' $(RUN_TESTS) --make '$(MAKE)' --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS))
 
+# A failure that only this shows is of a test or a limit that depends on time. SEED= chooses when machines stand still.
+.PHONY: test-stalled
+test-stalled: need ## runs the tests that TEST=name selects while their machines stand still now and then, as on a busy host
+	$(Q)MAKEFLAGS='$(filter-out -j% --jobserver%,$(MAKEFLAGS))' $(PYTHON) tools/stalled $(if $(SEED),--seed $(SEED)) $(RUN_TESTS) --make '$(MAKE)' --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS))
+
 .PHONY: test-list
 test-list: ## names the suites, or those that TEST=name selects
 	$(Q)$(RUN_TESTS) --list --select '$(TEST)'

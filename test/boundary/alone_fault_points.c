@@ -53,8 +53,10 @@ static void use_thread(void)
 
 	if (pthread_create(&t, nullptr, thread_body, &ran) != 0)
 		return;
-	for (int i = 0; i < 200 && !__atomic_load_n(&ran, __ATOMIC_SEQ_CST); i++)
-		pause_ms(1);
+	FOR_MS(200) {
+		if (__atomic_load_n(&ran, __ATOMIC_SEQ_CST))
+			break;
+	}
 	/* Not joined: what says that it has ended may be what faulted. */
 	pause_ms(2);
 }
@@ -169,7 +171,7 @@ static void ignore_child(void)
 /* Every child is gone, the orphans that came here included. */
 static bool all_reaped(void)
 {
-	for (long end = now_ms() + LIMIT_MS; now_ms() < end; pause_ms(1)) {
+	FOR_MS(LIMIT_MS) {
 		pid_t pid;
 
 		while ((pid = waitpid(-1, nullptr, WNOHANG)) > 0)
@@ -212,14 +214,16 @@ static const char *timers_fire(void)
 	handled = 0;
 	signal(SIGALRM, on_signal);
 	setitimer(ITIMER_REAL, &once, nullptr);
-	for (long end = now_ms() + LIMIT_MS; !handled && now_ms() < end;)
-		pause_ms(1);
+	FOR_MS(LIMIT_MS) {
+		if (handled)
+			break;
+	}
 	if (!handled)
 		return "an interval timer";
 	timerfd_settime(fd, 0, &twice, nullptr);
 	/* A callback that is called again sends its signal again. */
-	for (long end = now_ms() + LIMIT_MS; total < 2 && now_ms() < end;) {
-		if (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, LIMIT_MS) == 1)
+	for (int turn = 0; total < 2 && turn < 8; turn++) {
+		if (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, LIMIT_MS / 4) == 1)
 			total += read(fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
 	}
 	close(fd);
@@ -252,7 +256,6 @@ enum { SMASH = 0 };
  * how often it faulted. */
 static int run_actor(const char *point, int pass, int faults, int *passed)
 {
-	long end = now_ms() + LIMIT_MS / 4;
 	int faulted;
 	pid_t pid = OK(fork()), ended = 0;
 
@@ -265,10 +268,10 @@ static int run_actor(const char *point, int pass, int faults, int *passed)
 			arm(point, "actor", pass, faults);
 		act();
 	}
-	while (ended == 0 && now_ms() < end) {
+	FOR_MS(LIMIT_MS / 4) {
 		ended = waitpid(pid, nullptr, WNOHANG);
-		if (ended == 0)
-			pause_ms(1);
+		if (ended != 0)
+			break;
 	}
 	counts(passed, &faulted);
 	disarm();
@@ -405,7 +408,7 @@ static void the_kernels_own_threads(void)
 			continue;
 		for (int faults = 1; thread != nullptr && faults <= 3; faults += 2) {
 			arm(points[i], thread, 1, faults);
-			for (long end = now_ms() + LIMIT_MS; faulted < faults && now_ms() < end;) {
+			for (int turn = 0; faulted < faults && turn < 100; turn++) {
 				check_machine(points[i]);
 				/* Something for the component thread, and with that for the log. */
 				run_stray();

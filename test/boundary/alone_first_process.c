@@ -45,7 +45,9 @@ static bool orphan_is_reaped(bool patient)
 	ssize_t n = read(ends[0], &orphan, sizeof(orphan));
 	close(ends[0]);
 	OK(waitpid(pid, nullptr, 0));
-	for (long end = now_ms() + (patient ? LIMIT_MS / 4 : 100); n == sizeof(orphan) && now_ms() < end; pause_ms(1)) {
+	if (n != sizeof(orphan))
+		return false;
+	FOR_MS(patient ? LIMIT_MS / 4 : 100) {
 		if (kill(orphan, 0) != 0)
 			return true;
 	}

@@ -32,18 +32,13 @@ static inline const char *kernel_thread_of(const char *point)
 					      : nullptr;
 }
 
-static inline long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static inline void pause_ms(long ms)
 {
 	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, nullptr);
 }
+
+/* Up to about so many milliseconds, in as many turns: a busy host may take the time, but not the turns. */
+#define FOR_MS(ms) for (int turn_ = 0; turn_ < (ms); turn_++, pause_ms(1))
 
 static inline void points_command(const char *text)
 {

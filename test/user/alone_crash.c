@@ -15,11 +15,13 @@
 #include <unistd.h>
 
 static pthread_barrier_t both;
+static volatile int left; /* the barrier, by the other one */
 volatile int crash_kept = 4711;
 
 [[gnu::noinline]] static void *crash_waits(void *)
 {
 	pthread_barrier_wait(&both);
+	left = 1;
 	while (crash_kept != 0)
 		;
 	return nullptr;
@@ -45,8 +47,8 @@ volatile int crash_kept = 4711;
 	if (pthread_create(&other, nullptr, crash_waits, nullptr) != 0)
 		_exit(1);
 	pthread_barrier_wait(&both);
-	/* The other one has left the barrier by then. */
-	usleep(50000);
+	while (!left)
+		usleep(1000);
 	crash_calls(41);
 	_exit(2);
 }

@@ -356,7 +356,7 @@ static void leaves_nothing(const struct call *c)
 	long before, grown;
 
 	fail_once(c);
-	for (int attempt = 0; attempt < 4; attempt++) {
+	for (int attempt = 0; attempt < 100; attempt++) {
 		before = count();
 		for (int i = 0; i < TIMES; i++)
 			fail_once(c);
