@@ -35,9 +35,8 @@ SECTIONS {
 		QUAD(GATES_BASE) QUAD(lowered_text_end)
 		QUAD(lowered_rodata_start) QUAD(lowered_rodata_end)
 		QUAD(lowered_data_start) QUAD(lowered_data_end)
-		QUAD(symtab_start) QUAD(symtab_end) QUAD(symtab_used_end)
+		QUAD(symtab_start) QUAD(symtab_end)
 		QUAD(lower_sites_start) QUAD(lower_sites_end)
-		QUAD(__component_bodies_start) QUAD(__component_bodies_end)
 	} :header
 
 	. = IMAGE_BASE + 0x1000;

@@ -85,15 +85,14 @@ int log_format_stamp(char *out, size_t size, uint64_t ns)
 	return scnprintf(out, size, "[%5lu.%06lu] ", ns / 1'000'000'000, ns / 1000 % 1'000'000);
 }
 
-static void nucleus_write(const char *text, size_t n)
+void log_write_polled(const char *text, size_t n)
 {
 	while (n > 0) {
 		uint64_t words[2] = {};
 		size_t part = MIN(n, sizeof(words));
 
 		memcpy(words, text, part);
-		while (nucleus_console_put(words[0], words[1], (uint32_t)part) == 0)
-			;
+		(void)nucleus_console_put(words[0], words[1], (uint32_t)part);
 		text += part;
 		n -= part;
 	}
@@ -118,12 +117,9 @@ static void print_record(const struct log_record *record, const char *text) REQU
 {
 	constexpr size_t STAMP_MAX = 40, ESCAPE_BYTES = 4;
 	static char line[STAMP_MAX + LOG_TEXT_MAX * ESCAPE_BYTES + sizeof("\r\n")] GUARDED_BY(&console_lock);
-	auto write = console_write != nullptr ? console_write : nucleus_write;
-	size_t n = format_line(line, sizeof(line), record, text, write == nucleus_write ? "\r\n" : "\n");
+	auto write = console_write != nullptr ? console_write : log_write_polled;
+	size_t n = format_line(line, sizeof(line), record, text, write == log_write_polled ? "\r\n" : "\n");
 
-	/* The nucleus's words come first, and whole. */
-	while (nucleus_log_show() > 0)
-		;
 	write(line, n);
 }
 
@@ -161,7 +157,7 @@ void log_set_printer(void (*wake)(void))
 	__atomic_store_n(&wake_printer, wake, __ATOMIC_RELEASE);
 }
 
-static void announce(void)
+void log_announce(void)
 {
 	bool free = thread_current()->held_count == 0;
 
@@ -187,7 +183,12 @@ void log_write(enum log_level level, const char *fmt, ...)
 	while (n > 0 && text[n - 1] == '\n')
 		n--;
 	put_record((uint8_t)level, text, (size_t)n);
-	announce();
+	log_announce();
+}
+
+void log_put_nucleus(const char *line, size_t n)
+{
+	put_record(LOG_LEVEL_NUCLEUS, line, MIN(n, LOG_TEXT_MAX));
 }
 
 void log_flush(void)
@@ -267,8 +268,8 @@ void kernel_bug(const char *file, int line, const char *what)
 	if (console_write == nullptr && thread_page_current()->preempt_count == 0) {
 		log_print_pending();
 	} else {
-		nucleus_write(text, (size_t)n);
-		nucleus_write("\r\n", 2);
+		log_write_polled(text, (size_t)n);
+		log_write_polled("\r\n", 2);
 	}
 	/* An undefined instruction: the nucleus reports it with the backtrace, and containment
 	 * applies. */

@@ -2,18 +2,21 @@
 /*
  * Guards and the landing of contained faults (kernel/thread/guard.h).
  *
- * The nucleus reports a lowered fault and lets the thread go on in kernel_fault_landing, with the
- * call area of its page as stack (so nothing here may make a nucleus call that fills the call
+ * The nucleus keeps a record of a lowered fault and lets the thread go on in kernel_fault_landing, with the
+ * call area of its page as stack (so nothing there may make a nucleus call that fills the call
  * area): the frames below the guard are dead, those above it untouched. Locks taken since the guard
- * are released, newest first, wait queues are left (waiters are on the dead stack), and the guard
+ * are released, newest first, wait queues are left (waiters are on the dead stack). From there on it is on the
+ * dead part of the thread's own stack, where the record is rendered (report.c) before anything else, and the guard
  * yields -EFAULT. Without a guard the process code decides what becomes of the process (signal_deliver.c), a service
  * begins anew (service.h), another kernel thread ends alone. So does one that does nothing but fault. Data that the
  * section was changing may be half done: that is the component's to repair in its stop and start.
  */
 #include "core.h"
 #include "kernel/base/log_read.h"
+#include "report_text.h"
 #include "service.h"
 
+#include <arch/guard.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/base/wait.h>
@@ -43,6 +46,31 @@ static void restore_preemption(uint32_t count)
 		preempt_yield();
 }
 
+/* The second half of a landing, on the part of the thread's stack that is dead: the call area is free again. */
+[[noreturn]] static void land(void)
+{
+	struct thread *t = thread_current();
+	struct guard *g = t->guards;
+
+	(void)report_render(false);
+	if (g != nullptr) {
+		component_failed(g->component);
+		log_flush();
+		/* The guard is off the list before it is used: a fault on the way out must not come
+		 * back here. */
+		t->guards = g->outer;
+		guard_leave(g->context);
+	}
+	component_failed(t->component);
+	if (t->process != nullptr)
+		call_on_stack(thread_page_current()->kernel_stack, hooks->leave);
+	if (t->service != nullptr)
+		call_on_stack(thread_page_current()->kernel_stack, service_again);
+	if (t->exit_step == 0)
+		log_error("core: kernel thread %s of %s ends after a fault", t->name, t->component->name);
+	thread_exit();
+}
+
 void kernel_fault_landing(uint32_t cause, uint64_t, uint64_t, uint64_t)
 {
 	struct thread *t = thread_current();
@@ -57,29 +85,11 @@ void kernel_fault_landing(uint32_t cause, uint64_t, uint64_t, uint64_t)
 		t->guards = g = nullptr;
 	}
 
-	/* The rest of the report. */
-	while (nucleus_log_show() > 0)
-		;
 	locks_release_beyond(g != nullptr ? g->held_count : 0);
 	waits_release_beyond(g != nullptr ? g->wait_count : 0);
 	restore_preemption(g != nullptr ? g->preempt_count : 0);
-	if (g != nullptr) {
-		component_failed(g->component);
-		log_flush();
-		/* The guard is off the list before it is used: a fault on the way out must not come
-		 * back here. */
-		t->guards = g->outer;
-		guard_leave(g->context);
-	}
-	component_failed(t->component);
-	if (t->process != nullptr)
+	if (g == nullptr && t->process != nullptr)
 		hooks->landed();
-	/* The call area is a small stack, and nothing on the thread's own is needed any more. */
-	if (t->process != nullptr)
-		call_on_stack(thread_page_current()->kernel_stack, hooks->leave);
-	if (t->service != nullptr)
-		call_on_stack(thread_page_current()->kernel_stack, service_again);
-	if (t->exit_step == 0)
-		log_error("core: kernel thread %s of %s ends after a fault", t->name, t->component->name);
-	thread_exit();
+	/* The call area is a small stack, and is wanted for calls; nothing below the guard is needed any more. */
+	call_on_stack(g != nullptr ? g->context[GUARD_STACK] : thread_page_current()->kernel_stack, land);
 }

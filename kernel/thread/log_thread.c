@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread that prints the log (kernel/base/log.c) where its writers cannot, and wakes its readers. */
+/* The thread that prints the log (kernel/base/log.c) where its writers cannot, wakes its readers, and renders the
+ * reports of refused calls (report.c). */
 #include "core.h"
 #include "kernel/base/log_read.h"
+#include "report_text.h"
 #include "service.h"
 
 #include <kernel/base/fault_point.h>
@@ -10,6 +12,8 @@
 static void show_records(void)
 {
 	for (;;) {
+		while (report_render(true))
+			;
 		log_drain_nucleus();
 		FAULT_POINT(log_print);
 		log_print_pending();

@@ -13,9 +13,7 @@ struct image_header {
 	struct image_range nucleus_text, nucleus_rodata, nucleus_data;
 	struct image_range lowered_text, lowered_rodata, lowered_data;
 	struct image_range symtab;
-	uint64_t symtab_used_end;
 	struct image_range lower_sites; /* of struct lower_site */
-	struct image_range components;	/* of struct component_body */
 };
 
 /* A lower() in the image: the instruction to patch, and where it goes when privileged threads may run it, or when gates

@@ -116,7 +116,7 @@ static void map_image(void)
 	map_image_part((struct image_range){ELEVATED_END, h->lowered_text.end}, PTE_LOWERED_TEXT);
 	map_image_part(h->lowered_rodata, PTE_LOWERED_RODATA);
 	map_image_part(h->lowered_data, PTE_LOWERED_DATA);
-	map_image_part(h->symtab, PTE_NUCLEUS_RODATA);
+	map_image_part(h->symtab, PTE_LOWERED_RODATA);
 }
 
 /* All RAM for the nucleus, and only RAM: a cacheable mapping of a device may be read ahead of use. Blocks where they

@@ -40,16 +40,6 @@ static uint32_t idle_table_blocks;
 static uint64_t pool_next = POOL_BASE, pool_mapped = POOL_BASE;
 enum : uint64_t { POOL_LIMIT = POOL_BASE + 0x40000000 };
 
-static const char *const type_names[FRAME_TYPES] = {
-	"no memory", "free frame", "nucleus frame", "page table",  "kernel frame",
-	"user page", "DMA buffer", "device",	    "shared page", "firmware",
-};
-
-const char *frame_type_name(enum frame_type t)
-{
-	return t < FRAME_TYPES ? type_names[t] : "?";
-}
-
 uint64_t frame_boot_alloc(uint64_t bytes)
 {
 	uint64_t phys = boot_memory.start;

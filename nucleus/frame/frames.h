@@ -49,6 +49,5 @@ static inline bool frame_valid(uint64_t pfn)
 {
 	return pfn < frame_count;
 }
-const char *frame_type_name(enum frame_type t);
 
 #endif

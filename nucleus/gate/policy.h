@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Elevation policy. Lowered code reads the manifests and elevate= and says once which components may elevate; until
- * then none may, and after that nothing changes it. Names and code ranges are the image's (<nucleus/component.h>).
+ * then none may, and after that nothing changes it.
  */
 #ifndef NUCLEUS_POLICY_H
 #define NUCLEUS_POLICY_H
@@ -12,8 +12,6 @@
 enum { COMPONENTS_MAX = 64 };
 
 bool policy_may_elevate(uint32_t component);
-const char *policy_component_name(uint32_t component);
-uint32_t policy_component_at(uint64_t pc); /* whose code it is; 0: shared code, or none */
 struct account_component *policy_account(uint32_t component);
 
 #endif

@@ -105,7 +105,7 @@ long call_kmap(uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
 		uint64_t one = pfn == PFN_LIST ? list[i] : pfn + i;
 
 		if (!frame_valid(one) || (frames[one].type != FRAME_KERNEL && frames[one].type != FRAME_DMA)) {
-			report_refused("kmap", one);
+			report_refused(NUCLEUS_CALL_kmap, one);
 			result = -EPERM;
 		}
 	}
@@ -194,7 +194,7 @@ long call_device_map(uint64_t va, uint64_t phys, uint64_t count)
 
 		if ((frame_valid(pfn) && frames[pfn].type != FRAME_NONE && frames[pfn].type != FRAME_DEVICE) ||
 		    irq_owns_registers(pfn << PAGE_SHIFT) || boot_firmware_owns(pfn << PAGE_SHIFT)) {
-			report_refused("device_map", pfn);
+			report_refused(NUCLEUS_CALL_device_map, pfn);
 			result = -EPERM;
 		}
 	}

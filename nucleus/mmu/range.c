@@ -28,7 +28,7 @@ static bool prot_ok(uint32_t prot)
 }
 
 /* Whether the frame may stand in a process view with this protection; says so if not. */
-static bool frame_mappable(uint64_t pfn, uint32_t prot, const char *call)
+static bool frame_mappable(uint64_t pfn, uint32_t prot, enum nucleus_call_number call)
 {
 	if (frame_valid(pfn) && frames[pfn].mappings < MAPPINGS_MAX) {
 		if (frames[pfn].type == FRAME_PAGE)
@@ -98,7 +98,7 @@ long call_space_map(uint32_t handle, uint64_t va, uint64_t pfn, uint64_t count, 
 	for (uint64_t i = 0; i < count && !result; i++) {
 		pte_t *e;
 
-		if (!frame_mappable(list[i], prot, "space_map"))
+		if (!frame_mappable(list[i], prot, NUCLEUS_CALL_space_map))
 			result = -EPERM;
 		else if ((e = table_find(s->root_phys, va + (i << PAGE_SHIFT), 1)) && pte_used(pte_load(e)))
 			result = -EEXIST;
@@ -141,7 +141,7 @@ long call_space_replace(uint32_t handle, uint64_t va, uint64_t pfn, uint32_t pro
 	s = space_from_handle(handle);
 	if (!s)
 		result = -EBADF;
-	else if (!frame_mappable(pfn, prot, "space_replace"))
+	else if (!frame_mappable(pfn, prot, NUCLEUS_CALL_space_replace))
 		result = -EPERM;
 	else if (!frame_table_reserve(4))
 		result = -ENOMEM;
@@ -247,7 +247,7 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 			for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++)
 				if (pte_used(pte_load(e)) &&
 				    frames[pte_phys(pte_load(e)) >> PAGE_SHIFT].type != FRAME_PAGE) {
-					report_refused("space_protect", pte_phys(pte_load(e)) >> PAGE_SHIFT);
+					report_refused(NUCLEUS_CALL_space_protect, pte_phys(pte_load(e)) >> PAGE_SHIFT);
 					nucleus_lock_release();
 					return -EPERM;
 				}

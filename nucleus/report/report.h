@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blame reports: what was attempted, by whom, on what, and how it came there; and the panic of the nucleus itself.
- * Everything is found out by reading, through software translation, so a report cannot fault on what it reports about.
+ * Records of faults, violations and refused calls (<nucleus/report.h>), which lowered code renders, and the panic of
+ * the nucleus itself. All is found out by reading, through software translation, so that it cannot fault on what it is
+ * about. Lock: the nucleus lock.
  */
 #ifndef NUCLEUS_REPORT_H
 #define NUCLEUS_REPORT_H
 
 #include "sched/sched.h"
+#include <nucleus/call_number.h>
+#include <nucleus/report.h>
 #include <stdint.h>
 
 /* What lowered code did. */
 struct offence {
-	const char *what; /* "write", "instruction", "elevation from an unlisted address", … */
-	bool has_address;
-	bool returned;	  /* to where it is: the return address was overwritten */
+	enum report_kind kind;
 	bool page_broken; /* the thread's page was overwritten before: what was caught came of that */
-	uint64_t address; /* the victim */
-	uint64_t pc, sp, frame;
-	uint64_t code;
+	uint32_t fault;	  /* the processor's number */
+	uint64_t code, address;
+	uint64_t pc;
 };
-void report_offence(const struct record *r, const struct context *c, const struct offence *o);
+/* Files a record, which the thread is to render before it goes on; if it was on its way to render one, both are printed
+ * in hex instead. */
+void report_offence(struct record *r, const struct context *c, const struct offence *o);
 /* A nucleus call that asked for what its frame's type forbids. */
-void report_refused(const char *call, uint64_t pfn);
+void report_refused(enum nucleus_call_number call, uint64_t pfn);
+/* What a thread that is no more had to render is printed in hex. */
+void report_thread_gone(struct record *r);
 [[noreturn]] void panic(const struct context *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Registers, and further facts, that only the architecture knows how to print. */
-void arch_panic_prepare(void); /* makes the symbol table and the kernel view readable */
-void arch_report_registers(const struct context *c);
+void arch_panic_prepare(void); /* stops the others and makes the kernel view readable */
+/* All of enum report_register. */
+void arch_report_registers(const struct context *c, uint64_t *out);
 
 #endif

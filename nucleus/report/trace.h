@@ -4,16 +4,11 @@
 #define NUCLEUS_TRACE_H
 
 #include "cpu.h"
+#include <nucleus/report.h>
 
-enum trace_kind : uint8_t {
-	TRACE_NONE,
-	TRACE_FAULT,	 /* detail: the processor's number of it */
-	TRACE_VIOLATION, /* a gate's instruction from where none is; detail: 0 */
-	TRACE_UPCALL,	 /* detail: enum event */
-	TRACE_SWITCH	 /* detail: the thread that was left, which an interrupt found at pc */
-};
 /* Per CPU, interrupts off, no lock. */
 void trace_add(struct cpu *cpu, enum trace_kind kind, uint64_t pc, uint32_t detail);
-void trace_print(struct cpu *cpu);
+/* The last REPORT_TRANSITIONS of them, newest first. */
+void trace_copy(struct cpu *cpu, struct report_transition *out);
 
 #endif

@@ -57,7 +57,9 @@ long call_park(uint64_t deadline_ns, uint32_t flags) NO_THREAD_SAFETY
 	struct record *r = cpu_this()->current;
 
 	nucleus_lock_acquire();
-	r->fault_depth = 0;
+	/* Who waits for its turn to render a report is not past its fault. */
+	if (!r->reporting)
+		r->fault_depth = 0;
 	if (r->permit) {
 		r->permit = false;
 		nucleus_lock_release();

@@ -12,15 +12,10 @@
 #include "gate/calls.h"
 #include "gate/lock.h"
 #include "mmu/mmu.h"
-#include "report/log.h"
 #include "sched/smp.h"
 #include "time/clock.h"
 #include "trap/trap.h"
 #include <abi/errno.h>
-
-enum : uint64_t {
-	SHOW_NS = 2000000
-}; /* between two pieces of text for the console: 16 bytes at 115200 baud, and some */
 
 struct queue {
 	struct list interrupt_threads;
@@ -332,8 +327,6 @@ static void arm_timer(struct cpu *cpu)
 
 	if (cpu->current != cpu->idle && (!at || now + FAIR_SLICE_NS < at))
 		at = now + FAIR_SLICE_NS;
-	if (log_pending() && (!at || at > now + SHOW_NS))
-		at = now + SHOW_NS;
 	if (at == cpu->tick_at && at)
 		return;
 	cpu->tick_at = at;
@@ -369,7 +362,7 @@ bool sched_quiet_tick(struct cpu *cpu, bool in_process)
 	struct queue *q = queue_of(cpu);
 	uint64_t deadline = __atomic_load_n(&q->next_deadline, __ATOMIC_ACQUIRE);
 
-	if (r == cpu->idle || cpu->reschedule || log_pending() || (deadline && deadline <= clock_ns()) ||
+	if (r == cpu->idle || cpu->reschedule || (deadline && deadline <= clock_ns()) ||
 	    __atomic_load_n(&q->length, __ATOMIC_ACQUIRE) ||
 	    __atomic_load_n(&queues[q->peer].length, __ATOMIC_RELAXED) ||
 	    (in_process ? r->kicked : current_thread_page()->preempt_count != 0))
@@ -389,7 +382,6 @@ void sched_tick(struct cpu *cpu, bool in_process)
 
 	if (r && r != cpu->idle)
 		sched_account(r, in_process);
-	log_show(LOG_PIECE);
 	now = clock_ns();
 	while (q->timers.root && q->timers.root->key <= now) {
 		struct record *late = heap_entry(q->timers.root, struct record, timer_node);

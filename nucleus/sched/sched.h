@@ -35,6 +35,7 @@ struct record {
 	struct cpu *fpu_cpu; /* where its FPU state was loaded last */
 	uint8_t component;
 	uint8_t fault_depth; /* contained faults since it last parked or returned to its process */
+	bool reporting;	     /* it faulted, and the record of that waits for it */
 	bool interrupt_thread;
 	uint32_t id; /* given by the kernel, for reports */
 	char name[16];

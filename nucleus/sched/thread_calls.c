@@ -80,6 +80,7 @@ void sched_end_current(void)
 		if (cpu_by_id(i)->fpu_owner == r)
 			cpu_by_id(i)->fpu_owner = nullptr;
 	irq_forget_thread(r);
+	report_thread_gone(r);
 }
 
 long call_thread_exit(uint64_t done) NO_THREAD_SAFETY

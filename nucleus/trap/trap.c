@@ -40,25 +40,10 @@ void trap_set_pending_event(struct record *r)
 	account_resume(&r->kernel);
 }
 
-/* A jump out of the lowered text, or a gate that all use, says nothing about who jumped: the caller does, if there is a
- * return address. */
-static void find_culprit(const struct context *c, struct offence *o)
+/* No exception; the context is behind the instruction. */
+static struct offence offence_of(const struct context *c, enum report_kind kind)
 {
-	uint64_t pc = context_pc(c), caller = fault_caller(c);
-	bool gate = pc - GATES_BASE < PAGE_SIZE;
-
-	if (image_range_has(image_header()->lowered_text, pc) && !gate)
-		return;
-	o->returned = !gate && fault_returned(c);
-	if (o->returned)
-		return;
-	if (image_range_has(image_header()->lowered_text, caller))
-		o->pc = caller - 1;
-}
-
-static struct offence offence_of(const struct context *c, const char *what)
-{
-	return (struct offence){.what = what, .pc = context_pc(c) - 1, .sp = context_sp(c), .frame = context_frame(c)};
+	return (struct offence){.kind = kind, .pc = context_pc(c) - 1};
 }
 
 [[noreturn]] void trap_contain(struct cpu *cpu, struct record *r, struct context *c, struct offence *o) NO_THREAD_SAFETY
@@ -68,7 +53,6 @@ static struct offence offence_of(const struct context *c, const char *what)
 	nucleus_lock_acquire();
 	cpu->counts.fault++;
 	policy_account(r->component)->fault++;
-	find_culprit(c, o);
 	/* What the lowered kernel is told must be right: the landing begins with it. */
 	o->page_broken = !thread_page_write(r);
 	report_offence(r, c, o);
@@ -97,7 +81,7 @@ static struct offence offence_of(const struct context *c, const char *what)
 [[noreturn]] static void exit_slow(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
 {
 	if (!r->space) {
-		struct offence o = offence_of(c, "return to a process from a thread that has none");
+		struct offence o = offence_of(c, REPORT_NO_PROCESS);
 
 		trap_contain(cpu, r, c, &o);
 	}
@@ -127,16 +111,13 @@ static struct offence offence_of(const struct context *c, const char *what)
 [[noreturn]] void trap_gate_violation(struct cpu *cpu, struct record *r, struct context *c)
 {
 	uint64_t pc = context_pc(c);
-	struct offence o = offence_of(c, nullptr);
+	bool listed = pc >= ELEVATED_BASE && pc < ELEVATED_END;
+	struct offence o = offence_of(c, listed ? REPORT_ELEVATE_DENIED : REPORT_ELEVATE_UNLISTED);
 
 	if (pc == GATE_EXIT_RETURN || pc == GATE_RESUME_RETURN)
 		exit_slow(cpu, r, c);
 	account_enter(cpu, FROM_LOWERED);
 	trace_add(cpu, TRACE_VIOLATION, pc, 0);
-	if (pc >= ELEVATED_BASE && pc < ELEVATED_END)
-		o.what = "elevation without the right";
-	else
-		o.what = "elevation from an unlisted address";
 	trap_contain(cpu, r, c, &o);
 }
 
@@ -147,7 +128,7 @@ static struct offence offence_of(const struct context *c, const char *what)
 	bool may_leave = c->is_process || idle || (!bracket && r != cpu->idle && sched_preemptible(cpu, &overdue));
 
 	if (overdue) {
-		struct offence o = offence_of(c, "preemption held back for too long");
+		struct offence o = offence_of(c, REPORT_PREEMPTION);
 
 		o.pc++; /* interrupted, not behind it */
 		fault_none(c);

@@ -29,6 +29,7 @@ static inline const char *kernel_thread_of(const char *point)
 	       : begins(point, "log_")	      ? "log"
 	       : begins(point, "components_") ? "components"
 	       : begins(point, "entropy_")    ? "entropy"
+	       : begins(point, "report_")     ? "stray"
 					      : nullptr;
 }
 

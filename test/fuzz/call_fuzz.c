@@ -126,8 +126,9 @@ static struct counts count_all(void)
 /* What the log says that nothing a process does may cause. */
 static bool log_is_clean(void)
 {
-	static const char *const bad[] = {"stray access caught", "kernel bug",	 "kernel panic",      "nucleus panic",
-					  "order is broken",	 "call refused", "held back too long"};
+	static const char *const bad[] = {"stray access caught", "=== report ",	      "kernel bug",
+					  "kernel panic",	 "nucleus panic",     "order is broken",
+					  "call refused",	 "held back too long"};
 	static char text[1 << 18];
 	bool clean = true;
 	int n = klogctl(3, text, sizeof(text) - 1);

@@ -327,7 +327,7 @@ static void call_machine(struct fuzz *f)
 		(void)nucleus_account_read((uint32_t)below(f, 4),
 					   rarely(f) ? (uint32_t)garbage(f) : (uint32_t)below(f, 64));
 		break;
-	case 6: (void)nucleus_log_show(); break;
+	case 6: (void)(below(f, 2) ? nucleus_report_take(false) : nucleus_report_done()); break;
 	case 7:
 		EXPECT(nucleus_console_put(garbage(f), garbage(f),
 					   below(f, 2) ? 0 : 17 + (uint32_t)below(f, 1u << 30)) <= 0);

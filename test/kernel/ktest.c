@@ -11,6 +11,7 @@
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/thread/guard.h>
+#include <kernel/thread/report.h>
 #include <lib/string.h>
 #include <stdarg.h>
 
@@ -37,8 +38,7 @@ static uint32_t failures; /* of the running case; atomic */
 		uint32_t count = n - i < 16 ? (uint32_t)(n - i) : 16;
 
 		memcpy(word, line + i, count);
-		while (nucleus_console_put(word[0], word[1], count) == 0)
-			;
+		(void)nucleus_console_put(word[0], word[1], count);
 	}
 }
 
@@ -112,6 +112,8 @@ static bool run_case(const struct ktest_case *c)
 		}
 		thread_park(clock_monotonic_ns() + 200 * MS);
 	}
+	/* Results are whole lines: reports of the case come first. */
+	report_show();
 	return !ktest_failed();
 }
 

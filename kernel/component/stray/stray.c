@@ -21,6 +21,7 @@
 #include <kernel/mem/text.h>
 #include <kernel/thread/component.h>
 #include <kernel/thread/guard.h>
+#include <kernel/thread/report.h>
 #include <kernel/vfs/vfs.h>
 #include <lib/annotate.h>
 #include <lib/string.h>
@@ -89,8 +90,7 @@ static long misbehave(void *arg)
 		long result = r->which->call(r->victim.address);
 
 		/* A fault's report is out before its thread goes on; so is this one's. */
-		while (nucleus_log_show() > 0)
-			;
+		report_show();
 		return result;
 	}
 	r->which->run(r->victim.address);

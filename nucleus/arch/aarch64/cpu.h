@@ -47,10 +47,6 @@ static inline uint64_t context_pc(const struct context *c)
 {
 	return c->pc;
 }
-static inline uint64_t context_sp(const struct context *c)
-{
-	return c->sp;
-}
 static inline uint64_t context_frame(const struct context *c)
 {
 	return c->x[29];
@@ -107,9 +103,6 @@ static_assert(offsetof(struct cpu, exit_work) == CPU_EXIT_WORK && offsetof(struc
 static_assert(offsetof(struct cpu, stamp) == CPU_STAMP && offsetof(struct cpu, counts) == CPU_COUNTS);
 static_assert(offsetof(struct cpu, scratch) == CPU_SCRATCH && offsetof(struct cpu, fatal) == CPU_FATAL);
 static_assert(sizeof(struct cpu) <= 0x2000);
-
-/* What a report calls a fault's number (DDI 0487, ESR_EL1.EC). */
-#define FAULT_NUMBER "exception class 0x%x"
 
 /* Whether arch_flush_local reaches all CPUs. */
 enum { CPU_FLUSHES_ALL = 1 };

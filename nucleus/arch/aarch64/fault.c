@@ -5,7 +5,7 @@
 #include "gate/lock.h"
 #include "mmu/mmu.h"
 #include "regs.h"
-#include "report/report.h"
+#include "sched/sched.h"
 #include "switch.h"
 #include <lib/types.h>
 #include <nucleus/upcall.h>
@@ -27,38 +27,6 @@ static bool is_write(const struct context *c)
 static bool is_translation(const struct context *c)
 {
 	return is_abort(c) && (c->syndrome & ESR_FSC_MASK) < 0x10;
-}
-
-static const char *abort_name(const struct context *c)
-{
-	if (is_translation(c))
-		return "page fault";
-	return (c->syndrome & ESR_FSC_MASK) == FSC_ALIGNMENT ? "misaligned access" : "external abort";
-}
-
-const char *fault_name(const struct context *c)
-{
-	if (is_abort(c))
-		return abort_name(c);
-	switch (fault_number(c)) {
-	case EC_UNKNOWN: return "undefined instruction";
-	case EC_FPU_ACCESS: return "FPU access";
-	case EC_SVE_ACCESS: return "SVE access";
-	case EC_BRANCH_TARGET: return "branch to what is no landing pad";
-	case EC_ILLEGAL_STATE: return "illegal execution state";
-	case EC_SVC64: return "supervisor call";
-	case EC_SYSTEM_REGISTER: return "system register access";
-	case EC_POINTER_AUTH: return "pointer authentication";
-	case EC_PC_ALIGNMENT: return "misaligned program counter";
-	case EC_SP_ALIGNMENT: return "misaligned stack pointer";
-	case EC_FPU_EXCEPTION: return "FPU exception";
-	case EC_SERROR: return "SError";
-	case EC_BREAKPOINT_EL0:
-	case EC_BRK: return "breakpoint";
-	case EC_STEP_EL0: return "single step";
-	case EC_WATCHPOINT_EL0: return "watchpoint";
-	default: return "exception";
-	}
 }
 
 uint32_t fault_event(const struct context *c)
@@ -102,60 +70,6 @@ uint64_t fault_address(const struct context *c)
 	if (!is_abort(c) || c->syndrome & ESR_FNV)
 		return 0;
 	return c->fault & UPPER ? c->fault : c->fault & ~TAG;
-}
-
-/* --- privileged instructions, by their encoding (DDI 0487, C4.1.6) --- */
-
-static const char *system_instruction(uint32_t word)
-{
-	uint32_t op1 = word >> 16 & 7, crn = word >> 12 & 15, crm = word >> 8 & 15;
-
-	switch (word >> 19 & 3) {
-	case 0: return crn == 4 ? "privileged instruction msr (immediate)" : "privileged system instruction";
-	case 1:
-		if (crn == 8)
-			return "privileged instruction tlbi";
-		if (crn == 7 && crm == 8)
-			return "privileged instruction at";
-		return crn == 7 && op1 != 3 ? "privileged cache instruction" : "privileged system instruction";
-	default: return word >> 21 & 1 ? "privileged instruction mrs" : "privileged instruction msr";
-	}
-}
-
-static const char *privileged_instruction(const struct context *c)
-{
-	uint64_t phys;
-	uint32_t word;
-
-	if (c->pc & 3 || !lowered_translate(c->pc, &phys))
-		return fault_name(c);
-	word = *(uint32_t *)direct_map(phys);
-	if ((word & 0xffc00000) == 0xd5000000)
-		return system_instruction(word);
-	if (word == 0xd69f03e0)
-		return "privileged instruction eret";
-	switch (word & 0xffe0001f) {
-	case 0xd4000002: return "privileged instruction hvc";
-	case 0xd4000003: return "privileged instruction smc";
-	default: return fault_name(c);
-	}
-}
-
-void fault_describe(const struct context *c, struct offence *o)
-{
-	*o = (struct offence){.pc = c->pc, .sp = c->sp, .frame = c->x[29], .code = c->syndrome, .what = fault_name(c)};
-	if (is_abort(c)) {
-		o->has_address = !(c->syndrome & ESR_FNV);
-		o->address = c->fault;
-		if (is_translation(c))
-			o->what = is_fetch(c) ? "jump" : is_write(c) ? "write" : "read";
-	} else if (fault_number(c) == EC_UNKNOWN || fault_number(c) == EC_SYSTEM_REGISTER) {
-		o->what = privileged_instruction(c);
-	} else if (fault_number(c) == EC_PC_ALIGNMENT) {
-		o->has_address = true;
-		o->address = c->pc;
-		o->what = "jump";
-	}
 }
 
 /* --- first touches --- */

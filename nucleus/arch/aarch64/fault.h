@@ -8,14 +8,11 @@
 #include "regs.h"
 #include <stdint.h>
 
-struct offence;
 struct record;
 
 uint32_t fault_event(const struct context *c);	 /* enum event */
 uint64_t fault_code(const struct context *c);	 /* FAULT_* bits, or the syndrome */
 uint64_t fault_address(const struct context *c); /* 0: none */
-const char *fault_name(const struct context *c);
-void fault_describe(const struct context *c, struct offence *o);
 /* Who seems to have called what runs. */
 static inline uint64_t fault_caller(const struct context *c)
 {

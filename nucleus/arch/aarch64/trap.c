@@ -17,12 +17,12 @@
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "regs.h"
-#include "report/log.h"
 #include "report/report.h"
 #include "report/trace.h"
 #include "sched/sched.h"
 #include "switch.h"
 #include "time/clock.h"
+#include <lib/string.h>
 #include <nucleus/upcall.h>
 
 extern const char idle_loop[], idle_loop_end[];
@@ -107,7 +107,7 @@ static bool in_nucleus(const struct context *c, const struct record *r)
 	if (c->kind > KIND_INTERRUPT)
 		panic(c, "%s, syndrome 0x%lx", c->kind == KIND_ERROR ? "SError" : "FIQ", c->syndrome);
 	if (c->kind == KIND_SYNCHRONOUS && in_nucleus(c, r))
-		panic(c, "%s in the nucleus, syndrome 0x%lx, address 0x%lx", fault_name(c), c->syndrome, c->fault);
+		panic(c, "exception in the nucleus, syndrome 0x%lx, address 0x%lx", c->syndrome, c->fault);
 	account_enter(cpu, c->is_process   ? FROM_PROCESS
 			   : in_idle(c)	   ? FROM_IDLE
 			   : in_bracket(c) ? FROM_BRACKET
@@ -127,14 +127,14 @@ static bool in_nucleus(const struct context *c, const struct record *r)
 	if (c->is_process)
 		trap_upcall_event(cpu, r, fault_event(c), fault_code(c), fault_address(c));
 	if (in_bracket(c))
-		panic(c, "%s in a bracket, syndrome 0x%lx, address 0x%lx", fault_name(c), c->syndrome, c->fault);
-	fault_describe(c, &o);
+		panic(c, "exception in a bracket, syndrome 0x%lx, address 0x%lx", c->syndrome, c->fault);
+	o = (struct offence){.pc = c->pc, .fault = fault_number(c), .code = c->syndrome, .address = c->fault};
 	trap_contain(cpu, r, c, &o);
 }
 
 [[noreturn]] void trap_fatal(struct context *c)
 {
-	panic(c, "%s in the nucleus, syndrome 0x%lx, address 0x%lx", fault_name(c), c->syndrome, c->fault);
+	panic(c, "exception in the nucleus, syndrome 0x%lx, address 0x%lx", c->syndrome, c->fault);
 }
 
 void arch_panic_prepare(void)
@@ -143,12 +143,12 @@ void arch_panic_prepare(void)
 	gic_stop_others();
 }
 
-void arch_report_registers(const struct context *c)
+static_assert(offsetof(struct context, pstate) / 8 == REPORT_PSTATE);
+void arch_report_registers(const struct context *c, uint64_t *out)
 {
-	log_printf("  registers: pc %016lx sp %016lx pstate %08lx esr %08lx far %016lx\n", c->pc, c->sp, c->pstate,
-		   c->syndrome, c->fault);
-	for (int i = 0; i < 30; i += 5)
-		log_printf("    x%-2d %016lx %016lx %016lx %016lx %016lx\n", i, c->x[i], c->x[i + 1], c->x[i + 2],
-			   c->x[i + 3], c->x[i + 4]);
-	log_printf("    x30 %016lx ttbr0 %lx ttbr1 %lx\n", c->x[30], sysreg_read(ttbr0_el1), sysreg_read(ttbr1_el1));
+	memcpy(out, c, REPORT_ESR * sizeof(*out));
+	out[REPORT_ESR] = c->syndrome;
+	out[REPORT_FAR] = c->fault;
+	out[REPORT_TTBR0] = sysreg_read(ttbr0_el1);
+	out[REPORT_TTBR1] = sysreg_read(ttbr1_el1);
 }

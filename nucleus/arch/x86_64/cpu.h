@@ -37,10 +37,6 @@ static inline uint64_t context_pc(const struct context *c)
 {
 	return c->rip;
 }
-static inline uint64_t context_sp(const struct context *c)
-{
-	return c->rsp;
-}
 static inline uint64_t context_frame(const struct context *c)
 {
 	return c->rbp;
@@ -117,9 +113,6 @@ static_assert(offsetof(struct cpu, kernel_cr3) == CPU_KERNEL_CR3 &&
 static_assert(offsetof(struct cpu, exit_work) == CPU_EXIT_WORK && offsetof(struct cpu, component) == CPU_COMPONENT);
 static_assert(offsetof(struct cpu, stamp) == CPU_STAMP && offsetof(struct cpu, counts) == CPU_COUNTS);
 static_assert(offsetof(struct cpu, tss) == CPU_TSS && sizeof(struct cpu) <= 0x2000);
-
-/* What a report calls a fault's number (Intel SDM vol. 3, 6.3). */
-#define FAULT_NUMBER "vector %u"
 
 /* Whether arch_flush_local reaches all CPUs. */
 enum { CPU_FLUSHES_ALL = 0 };

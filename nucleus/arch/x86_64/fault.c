@@ -3,38 +3,7 @@
 #include "fault.h"
 #include "mmu/mmu.h"
 #include "regs.h"
-#include "report/report.h"
 #include <nucleus/upcall.h>
-
-const char *fault_name(const struct context *c)
-{
-	static const char *const names[32] = {
-		"divide error",
-		"debug exception",
-		"NMI",
-		"breakpoint",
-		"overflow",
-		"bound exceeded",
-		"undefined instruction",
-		"FPU access",
-		"double fault",
-		"coprocessor overrun",
-		"invalid TSS",
-		"absent segment",
-		"stack segment fault",
-		"general protection",
-		"page fault",
-		"exception 15",
-		"x87 error",
-		"misaligned access",
-		"machine check",
-		"SIMD error",
-		"virtualisation exception",
-		"control protection",
-	};
-
-	return c->vector < 32 && names[c->vector] ? names[c->vector] : "exception";
-}
 
 uint32_t fault_other_event(const struct context *c)
 {
@@ -85,65 +54,4 @@ uint64_t fault_caller(const struct context *c)
 bool fault_returned(const struct context *c)
 {
 	return c->rip && stack_word(c->rsp - 8) == c->rip;
-}
-
-/* Bytes at pc, to name a privileged instruction. */
-static bool instruction_byte(uint64_t pc, unsigned i, uint8_t *out)
-{
-	uint64_t phys;
-
-	if (!lowered_translate(pc + i, &phys))
-		return false;
-	*out = *(uint8_t *)direct_map(phys);
-	return true;
-}
-
-static const char *privileged_instruction(uint64_t pc)
-{
-	uint8_t a = 0, b = 0;
-
-	if (!instruction_byte(pc, 0, &a))
-		return "general protection";
-	(void)instruction_byte(pc, 1, &b);
-	if (a == 0x66 || (a & 0xf0) == 0x40) {
-		a = b;
-		(void)instruction_byte(pc, 2, &b);
-	}
-	switch (a) {
-	case 0xfa: return "privileged instruction cli";
-	case 0xfb: return "privileged instruction sti";
-	case 0xf4: return "privileged instruction hlt";
-	case 0xe4:
-	case 0xe5:
-	case 0xec:
-	case 0xed: return "privileged instruction in";
-	case 0xe6:
-	case 0xe7:
-	case 0xee:
-	case 0xef: return "privileged instruction out";
-	case 0x0f:
-		switch (b) {
-		case 0x30: return "privileged instruction wrmsr";
-		case 0x32: return "privileged instruction rdmsr";
-		case 0x20:
-		case 0x22: return "privileged instruction mov to or from a control register";
-		case 0x21:
-		case 0x23: return "privileged instruction mov to or from a debug register";
-		case 0x01: return "privileged system instruction";
-		default: return "general protection";
-		}
-	default: return "general protection";
-	}
-}
-
-void fault_describe(const struct context *c, struct offence *o)
-{
-	*o = (struct offence){.pc = c->rip, .sp = c->rsp, .frame = c->rbp, .code = c->error, .what = fault_name(c)};
-	if (c->vector == VECTOR_PAGE_FAULT) {
-		o->has_address = true;
-		o->address = fault_address(c);
-		o->what = c->error & FAULT_EXEC ? "jump" : c->error & FAULT_WRITE ? "write" : "read";
-	} else if (c->vector == 13) {
-		o->what = privileged_instruction(c->rip);
-	}
 }

@@ -8,8 +8,6 @@
 #include <nucleus/upcall.h>
 #include <stdint.h>
 
-struct offence;
-
 enum { VECTOR_PAGE_FAULT = 14 };
 
 /* enum event. Page faults, of this and the next two, are what processes have by the thousand. */
@@ -29,8 +27,6 @@ static inline uint64_t fault_address(const struct context *c)
 {
 	return c->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0;
 }
-const char *fault_name(const struct context *c);
-void fault_describe(const struct context *c, struct offence *o);
 /* Who seems to have called what runs; 0: nobody. */
 uint64_t fault_caller(const struct context *c);
 /* Whether a return led to where it is. */

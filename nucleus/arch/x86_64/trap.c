@@ -16,11 +16,11 @@
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "regs.h"
-#include "report/log.h"
 #include "report/report.h"
 #include "report/trace.h"
 #include "sched/sched.h"
 #include "time/clock.h"
+#include <lib/string.h>
 #include <nucleus/upcall.h>
 
 extern const char idle_loop[], idle_loop_end[];
@@ -85,7 +85,7 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	struct offence o;
 
 	if (in_nucleus(c, r) && !in_idle(c))
-		panic(c, "%s in the nucleus, error 0x%lx, address 0x%lx", fault_name(c), c->error, cr2_read());
+		panic(c, "exception %lu in the nucleus, error 0x%lx, address 0x%lx", c->vector, c->error, cr2_read());
 	account_enter(cpu, c->is_process   ? FROM_PROCESS
 			   : in_idle(c)	   ? FROM_IDLE
 			   : in_bracket(c) ? FROM_BRACKET
@@ -119,8 +119,8 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 				  fault_address(c));
 	}
 	if (in_bracket(c))
-		panic(c, "%s in a bracket, error 0x%lx, address 0x%lx", fault_name(c), c->error, cr2_read());
-	fault_describe(c, &o);
+		panic(c, "exception %lu in a bracket, error 0x%lx, address 0x%lx", c->vector, c->error, cr2_read());
+	o = (struct offence){.pc = c->rip, .fault = fault_number(c), .code = c->error, .address = fault_address(c)};
 	trap_contain(cpu, r, c, &o);
 }
 
@@ -131,7 +131,7 @@ static bool stopping;
 	/* Another CPU powers the machine off, or has the panic. */
 	if (c->vector == VECTOR_STOP && __atomic_load_n(&stopping, __ATOMIC_SEQ_CST))
 		cpu_halt_forever();
-	panic(c, "%s, error 0x%lx", fault_name(c), c->error);
+	panic(c, "exception %lu, error 0x%lx", c->vector, c->error);
 }
 
 void arch_panic_prepare(void)
@@ -141,12 +141,9 @@ void arch_panic_prepare(void)
 	apic_stop_others();
 }
 
-void arch_report_registers(const struct context *c)
+static_assert(offsetof(struct context, rdi) / 8 == REPORT_RDI && offsetof(struct context, rsp) / 8 == REPORT_RSP);
+void arch_report_registers(const struct context *c, uint64_t *out)
 {
-	log_printf("  registers: rip %016lx cs %04lx rflags %08lx rsp %016lx cr3 %lx\n", c->rip, c->cs, c->rflags,
-		   c->rsp, cr3_read());
-	log_printf("    rax %016lx rbx %016lx rcx %016lx rdx %016lx\n    rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n",
-		   c->rax, c->rbx, c->rcx, c->rdx, c->rsi, c->rdi, c->rbp, c->r8);
-	log_printf("    r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n    r13 %016lx r14 %016lx r15 %016lx\n", c->r9,
-		   c->r10, c->r11, c->r12, c->r13, c->r14, c->r15);
+	memcpy(out, c, REPORT_CR3 * sizeof(*out));
+	out[REPORT_CR3] = cr3_read();
 }

@@ -3,18 +3,10 @@
 #ifndef NUCLEUS_CALLS_H
 #define NUCLEUS_CALLS_H
 
+#include <arch/nucleus_call.h>
+#include <nucleus/call_number.h>
 #include <nucleus/privilege.h>
 #include <nucleus/thread_page.h>
-#include <stdint.h>
-
-enum nucleus_call_number : uint32_t {
-#define CALL(name, result, parameters, arguments) NUCLEUS_CALL_##name,
-#include "../../calls.def"
-#undef CALL
-	NUCLEUS_CALL_COUNT
-};
-
-#include <arch/nucleus_call.h>
 
 /* nucleus_call_<number of arguments>(call, arguments…) */
 #define NUC_COUNT_(call, a, b, c, d, e, f, n, ...) n

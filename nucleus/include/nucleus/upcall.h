@@ -6,8 +6,8 @@
  *   thread's kernel stack. End with the exit gate (result) or the resume gate.
  * UPCALL_EVENT(cause, code, address, pc): a process faulted (cause = enum event) or has pending work. End with
  *   the resume gate.
- * UPCALL_FAULT(cause, code, address, pc): a lowered fault was reported; registers other than these are undefined; the
- *   stack pointer is the thread's emergency stack (the top of its kernel stack page range): unwind to a guard.
+ * UPCALL_FAULT(cause, code, address, pc): a lowered fault was recorded (report_take); registers other than these are
+ *   undefined; the stack is the call area of the thread's page: unwind to a guard, and render the report.
  */
 #ifndef NUCLEUS_UPCALL_H
 #define NUCLEUS_UPCALL_H

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Reports: what the nucleus keeps of faults and refused calls, and who renders it. */
+#include "ktest.h"
+
+#include "faults.h"
+#include "kernel/base/log_read.h"
+
+#include <abi/errno.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/thread/report.h>
+#include <lib/string.h>
+#include <lib/types.h>
+#include <nucleus/report.h>
+
+/* The nucleus keeps no more of refused calls. */
+enum { REFUSED_KEPT = 4 };
+
+static volatile uint64_t nowhere = 0x10;
+
+static long fault(void *)
+{
+	*(volatile uint64_t *)nowhere = 1;
+	return 0;
+}
+
+/* kmap refuses the nucleus's frames. */
+[[gnu::noinline]] static void be_refused(void)
+{
+	EXPECT_EQ(nucleus_kmap(KMAP_BASE, find_frame(FRAME_NUCLEUS), 1, MAP_PROT_READ), -EPERM);
+}
+
+/* How many lines of the kernel's log from there on begin with the words; *sum: of the numbers behind them. */
+static unsigned count_lines(struct log_cursor from, const char *words, unsigned *sum)
+{
+	struct log_record record;
+	char text[LOG_TEXT_MAX];
+	unsigned found = 0;
+
+	while (log_get(&from, &record, text, sizeof(text))) {
+		text[MIN(record.length, sizeof(text) - 1)] = '\0';
+		if (strncmp(text, words, strlen(words)) != 0)
+			continue;
+		found++;
+		unsigned number = 0;
+
+		for (const char *p = text + strlen(words); *p >= '0' && *p <= '9'; p++)
+			number = number * 10 + (unsigned)(*p - '0');
+		if (sum != nullptr)
+			*sum += number;
+	}
+	return found;
+}
+
+static const char refused_words[] = "=== nucleus call refused: kmap by ktest ===";
+
+/* The log's thread is woken for it. */
+static void refused_calls_come_by_themselves(void)
+{
+	struct log_cursor from = log_newest();
+
+	be_refused();
+	EXPECT(WAIT_UNTIL(count_lines(from, refused_words, nullptr) == 1));
+	EXPECT(WAIT_UNTIL(count_lines(from, "  culprit: component ktest, function be_refused, test/kernel/reports.c:",
+				      nullptr) == 1));
+	EXPECT(WAIT_UNTIL(count_lines(from, "  victim:  nucleus frame 0x", nullptr) == 1));
+}
+
+/* What there is no room for is counted, and the next report says it. */
+static void lost_ones_are_counted(void)
+{
+	struct log_cursor from = log_newest();
+	unsigned lost = 0;
+
+	report_show();
+	/* Taken and not given back, its place stays in use. */
+	be_refused();
+	preempt_disable();
+	for (unsigned i = 0; i < 4 * REFUSED_KEPT; i++)
+		be_refused();
+	preempt_enable();
+	report_show();
+	be_refused();
+	report_show();
+	unsigned told = count_lines(from, refused_words, nullptr);
+
+	(void)count_lines(from, "  lost:    ", &lost);
+	EXPECT_EQ(told + lost, 4 * REFUSED_KEPT + 2);
+}
+
+/* A record is its thread's own, until that says that it is rendered. */
+static void records_are_taken_once(void)
+{
+	const struct report *r = (const struct report *)call_area();
+
+	report_show();
+	preempt_disable();
+	be_refused();
+	long number = nucleus_report_take(false);
+
+	/* The log's thread may have been faster, on another CPU. */
+	if (number > 0) {
+		EXPECT_EQ(r->number, number);
+		EXPECT(r->kind == REPORT_REFUSED && r->fault == NUCLEUS_CALL_kmap &&
+		       r->component == component_ktest.id);
+		EXPECT(r->victim.kind == VICTIM_FRAME && r->victim.type == FRAME_NUCLEUS);
+		EXPECT(r->returns_count > 0);
+		EXPECT_EQ(nucleus_report_take(false), number);
+		EXPECT_EQ(nucleus_report_done(), 0);
+		EXPECT(nucleus_report_take(false) != number);
+		EXPECT_EQ(nucleus_report_done(), 0);
+	}
+	preempt_enable();
+}
+
+static void faults_are_told_before_the_guard_yields(void)
+{
+	struct log_cursor from = log_newest();
+
+	EXPECT_EQ(guarded(fault, nullptr), -EFAULT);
+	EXPECT_EQ(count_lines(from, "=== stray access caught: write by ktest ===", nullptr), 1);
+	EXPECT_EQ(count_lines(from, "  culprit: component ktest, function fault, test/kernel/reports.c:", nullptr), 1);
+	EXPECT_EQ(count_lines(from, "  victim:  null pointer + 0x10 at 0x10", nullptr), 1);
+	EXPECT_EQ(count_lines(from, "=== end of report: the fault is contained ===", nullptr), 1);
+	EXPECT_EQ(count_lines(from, "=== report ", nullptr), 0);
+}
+
+#if STELLUX_DEBUG
+
+/* Then the nucleus tells of both faults, in hex, and the guard yields all the same. */
+static void a_fault_in_the_rendering(void)
+{
+	struct log_cursor from = log_newest();
+	uint32_t passed, faulted;
+
+	fault_point_arm(FAULT_POINT_report_render, thread_current()->name, 1, 1);
+	EXPECT_EQ(guarded(fault, nullptr), -EFAULT);
+	fault_point_counts(&passed, &faulted);
+	fault_point_arm(FAULT_POINT_NONE, "", 1, 0);
+	EXPECT_EQ(faulted, 1);
+	log_drain_nucleus();
+	EXPECT(WAIT_UNTIL(count_lines(from, "=== report ", nullptr) == 2));
+	EXPECT(WAIT_UNTIL(count_lines(from, "=== end of hex ===", nullptr) == 2));
+	EXPECT_EQ(count_lines(from, "=== stray access caught", nullptr), 0);
+	/* The next one is rendered again. */
+	sleep_ns(FAULT_PAUSE_NS);
+	faults_are_told_before_the_guard_yields();
+}
+
+static bool is_debug(void)
+{
+	return true;
+}
+#else
+static void a_fault_in_the_rendering(void)
+{
+}
+
+static bool is_debug(void)
+{
+	return false;
+}
+#endif
+
+KTEST_SUITE(reports, KTEST("a refused call is told by itself", refused_calls_come_by_themselves),
+	    KTEST("what there is no room for is counted", lost_ones_are_counted),
+	    KTEST("a record is its thread's until it is given back", records_are_taken_once),
+	    KTEST("a fault is told before its guard yields", faults_are_told_before_the_guard_yields),
+	    KTEST("a fault in the rendering leaves hex", a_fault_in_the_rendering, .fits = is_debug));
