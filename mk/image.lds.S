@@ -105,6 +105,8 @@ SECTIONS {
 		. = ALIGN(8);
 		__filesystems_start = .; KEEP(LOWERED(.filesystems)) __filesystems_end = .;
 		. = ALIGN(8);
+		__sys_files_start = .; KEEP(LOWERED(.sys_files)) __sys_files_end = .;
+		. = ALIGN(8);
 		__proc_files_start = .; KEEP(LOWERED(.proc_files)) __proc_files_end = .;
 		. = ALIGN(8);
 		__drivers_start = .; KEEP(LOWERED(.drivers)) __drivers_end = .;

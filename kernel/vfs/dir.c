@@ -56,7 +56,7 @@ static int make_locked(const struct path *dir, struct dentry *d, uint32_t mode, 
 	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !capable(CAP_MKNOD))
 		return -EPERM;
 	if (i->ops->make == nullptr)
-		return -EPERM;
+		return S_ISREG(mode) ? -EACCES : -EPERM;
 	vfs_fill_request(&r, i, mode);
 	error = guard_run(inode_component(i), i->ops->make(i, &n, &r, &made));
 	if (error == -EFAULT)

@@ -320,7 +320,7 @@ static long bad_text_write(const char *, size_t, void *)
 /* A text that another component registered: the fault is counted there, and procfs goes on. */
 static void texts(void)
 {
-	static const struct proc_file bad_text = {.component = &component_ktest,
+	static const struct node_file bad_text = {.component = &component_ktest,
 						  .name = "guards",
 						  .mode = 0666,
 						  .show = bad_show,
@@ -330,7 +330,7 @@ static void texts(void)
 	struct file *f = nullptr;
 	char byte = 0;
 
-	proc_register(&bad_text);
+	EXPECT_EQ(tree_add_file(proc_tree, &bad_text, nullptr), 0);
 	if (!EXPECT_EQ(vfs_make_at("/guards_proc", S_IFDIR | 0755, 0, nullptr), 0) ||
 	    !EXPECT_EQ(mount_filesystem("proc", "none", "/guards_proc", 0, ""), 0) ||
 	    !EXPECT_EQ(file_open_path("/guards_proc/guards", O_RDWR, 0, &f), 0))

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text files of procfs. A read at position 0 makes the text anew; later reads continue in the same text, so that what a
- * program reads in pieces fits together. The text is shared by reference: no lock is held while it is made or copied.
- * The functions of a registered file, and those of an entry of a process, run under the guard of the component whose
- * data they show: their faults are its, not procfs's.
+ * Text files of processes. Each makes its text when it is read (kernel/vfs/text_file.h). The functions of an entry run
+ * under the guard of the component whose data they show: their faults are its, not procfs's.
  */
 #include "procfs.h"
 
@@ -14,26 +12,11 @@
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
 
-enum : size_t { WRITE_MAX = 4096 };
-
-struct snapshot {
-	uint32_t refs;
-	struct text_buffer text;
-};
 struct open_text {
+	struct text_file text;
 	uint64_t changes_seen; /* of the mount table */
-	struct mutex lock;
-	struct snapshot *current; /* under lock */
-	uint64_t space_serial;	  /* whose memory is shown; see proc_space_open */
+	uint64_t space_serial; /* whose memory is shown; see proc_space_open */
 };
-
-static void snapshot_put(struct snapshot *s)
-{
-	if (s == nullptr || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) != 0)
-		return;
-	text_free(&s->text);
-	kfree(s);
-}
 
 /* Shows the memory that was there when the file was opened; of a program executed since, or of a process that ended,
  * nothing. */
@@ -73,61 +56,14 @@ static int show_entry(struct text_buffer *b, const struct proc_inode *p, uint64_
 	return error;
 }
 
-static int show_node(struct text_buffer *b, const struct proc_file *file)
+static int show(struct text_buffer *b, struct file *f)
 {
-	if (file->knob != nullptr)
-		return (int)guard_run(file->component, proc_knob_show(b, file->knob));
-	return file->show != nullptr ? (int)guard_run(file->component, file->show(b, file->arg)) : -EINVAL;
-}
-
-static int show(struct text_buffer *b, struct inode *i, uint64_t serial)
-{
-	const struct proc_inode *p = proc_inode_of(i);
-
-	switch (p->kind) {
-	case PROC_NODE: return show_node(b, p->node->file);
-	case PROC_ENTRY: return p->entry->show != nullptr ? show_entry(b, p, serial) : -EINVAL;
-	case PROC_FDINFO_FILE: return fdinfo_show(b, i);
-	default: return -EINVAL;
-	}
-}
-
-/* A new text with one reference. */
-static int make_snapshot(const struct file *f, struct snapshot **out)
-{
+	const struct proc_inode *p = proc_inode_of(f->inode);
 	const struct open_text *o = f->private_data;
-	struct snapshot *s = kmalloc(sizeof(*s));
 
-	if (s == nullptr)
-		return -ENOMEM;
-	s->refs = 1;
-	int error = show(&s->text, f->inode, o->space_serial);
-	if (error == 0 && s->text.failed)
-		error = -ENOMEM;
-	if (error != 0) {
-		snapshot_put(s);
-		return error;
-	}
-	*out = s;
-	return 0;
-}
-
-/* Takes over the reference to s; gives one on what is current. */
-static struct snapshot *snapshot_exchange(struct open_text *o, struct snapshot *s)
-{
-	struct snapshot *old = nullptr;
-
-	mutex_lock(&o->lock);
-	if (s != nullptr) {
-		old = o->current;
-		o->current = s;
-	}
-	struct snapshot *now = o->current;
-	if (now != nullptr)
-		__atomic_fetch_add(&now->refs, 1, __ATOMIC_RELAXED);
-	mutex_unlock(&o->lock);
-	snapshot_put(old);
-	return now;
+	if (p->kind == PROC_FDINFO_FILE)
+		return fdinfo_show(b, f->inode);
+	return p->entry->show != nullptr ? show_entry(b, p, o->space_serial) : -EINVAL;
 }
 
 /* What is asked once, beyond the file's mode. */
@@ -152,7 +88,7 @@ static int text_open(struct file *f)
 	if (o == nullptr)
 		return -ENOMEM;
 	o->changes_seen = mount_changes();
-	mutex_init(&o->lock, RANK_FS);
+	text_file_init(&o->text);
 	int error = check_open(proc_inode_of(f->inode), &o->space_serial);
 	if (error != 0)
 		kfree(o);
@@ -165,7 +101,7 @@ static void text_release(struct file *f)
 {
 	struct open_text *o = f->private_data;
 
-	snapshot_put(o->current);
+	text_file_end(&o->text);
 	kfree(o);
 }
 
@@ -179,30 +115,9 @@ static bool never_fails(const struct file *f)
 
 static long read_text(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
 {
-	struct snapshot *s = nullptr;
-	size_t done = 0;
+	struct open_text *o = f->private_data;
 
-	if (*pos == 0) {
-		int error = make_snapshot(f, &s);
-		if (error != 0)
-			return error;
-	}
-	s = snapshot_exchange(f->private_data, s);
-	if (s == nullptr) {
-		/* pread in the middle of a file nobody has begun to read */
-		int error = make_snapshot(f, &s);
-		if (error != 0)
-			return error;
-	}
-	bool fault = false;
-	if (*pos < s->text.length) {
-		n = MIN(n, s->text.length - *pos);
-		done = io_copy_out(buf, 0, s->text.data + *pos, n);
-		fault = done == 0 && n > 0;
-		*pos += done;
-	}
-	snapshot_put(s);
-	return fault ? -EFAULT : (long)done;
+	return text_file_read(&o->text, show, f, buf, n, pos);
 }
 
 static long text_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
@@ -228,41 +143,19 @@ static long write_entry(const struct proc_inode *p, const char *text, size_t n)
 	return result;
 }
 
-static long write_node(const struct proc_file *file, const char *text, size_t n)
-{
-	if (file->knob != nullptr)
-		return guard_run(file->component, proc_knob_write(text, n, file->knob));
-	return file->write != nullptr ? guard_run(file->component, file->write(text, n, file->arg)) : -EINVAL;
-}
-
-static long write_text(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
+static long take(const char *text, size_t n, struct file *f)
 {
 	const struct proc_inode *p = proc_inode_of(f->inode);
-	long result = -EINVAL;
 
-	if (n > WRITE_MAX)
-		return -EINVAL;
-	char *text = kmalloc(n + 1);
-	if (text == nullptr)
-		return -ENOMEM;
-	if (io_copy_in(text, buf, 0, n) != n)
-		result = -EFAULT;
-	else if (p->kind == PROC_NODE)
-		result = write_node(p->node->file, text, n);
-	else if (p->kind == PROC_ENTRY)
-		result = write_entry(p, text, n);
-	kfree(text);
-	if (result > 0)
-		*pos += (uint64_t)result;
-	return result;
+	return p->kind == PROC_ENTRY ? write_entry(p, text, n) : -EINVAL;
 }
 
 static long text_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
 {
 	if (!never_fails(f))
-		return write_text(f, buf, n, pos);
+		return text_file_write(take, f, buf, n, pos);
 	bool paused = fail_pause();
-	long result = write_text(f, buf, n, pos);
+	long result = text_file_write(take, f, buf, n, pos);
 	fail_resume(paused);
 	return result;
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Inodes, directories and superblocks of procfs, and sysfs, which is a tree of static entries only (an empty skeleton,
- * so that what mounts it finds it).
- */
+/* Inodes, directories and superblocks of procfs. */
 #include "procfs.h"
 
 #include <abi/errno.h>
@@ -13,10 +10,13 @@
 
 DEFINE_COMPONENT(procfs, .stage = STAGE_FS);
 
-enum : uint64_t { FIRST_STATIC = 2, FIRST_PID = 1u << 16 };
-enum : int64_t { PROC_MAGIC = 0x9fa0, SYSFS_MAGIC = 0x62656572 };
+enum : int64_t { PROC_MAGIC = 0x9fa0 };
 
-static const struct inode_ops proc_node_ops;
+extern const struct node_file __proc_files_start[], __proc_files_end[]; /* the linker script's */
+
+struct tree_node *proc_tree;
+
+static const struct inode_ops proc_self_ops;
 static const struct inode_ops proc_inode_ops;
 static const struct inode_ops proc_fd_link_ops;
 static const struct inode_ops proc_entry_link_ops;
@@ -38,7 +38,6 @@ static uint64_t number_of(const struct proc_inode *p)
 	uint64_t of_process = ((uint64_t)p->pid << 32) + ((uint64_t)(p->tid & 0xffff) << 16);
 
 	switch (p->kind) {
-	case PROC_NODE: return p->node->ino;
 	case PROC_ENTRY:
 	case PROC_TASK:
 	case PROC_FD:
@@ -59,7 +58,7 @@ int proc_inode_create(struct superblock *sb, const struct proc_inode *p, uint32_
 		return -ENOMEM;
 	*copy = *p;
 	if (p->kind <= PROC_THREAD_SELF)
-		ops = &proc_node_ops;
+		ops = &proc_self_ops;
 	else if (p->kind == PROC_FD_LINK)
 		ops = &proc_fd_link_ops;
 	else if (p->kind == PROC_ENTRY && S_ISLNK(mode))
@@ -84,26 +83,9 @@ int proc_inode_create(struct superblock *sb, const struct proc_inode *p, uint32_
 	return 0;
 }
 
-static int create_node(struct superblock *sb, const struct proc_node *node, struct inode **out)
+/* What the root has besides its tree. */
+static int root_lookup(struct inode *dir, const struct name *n, struct inode **out)
 {
-	uint32_t mode = S_IFDIR | 0555;
-
-	if (node->target != nullptr)
-		mode = S_IFLNK | S_IRWXUGO;
-	else if (node->file != nullptr)
-		mode = S_IFREG | node->file->mode;
-	return proc_inode_create(sb, &(struct proc_inode){.kind = PROC_NODE, .node = node}, mode, out);
-}
-
-static int lookup_node(struct inode *dir, const struct name *n, struct inode **out)
-{
-	const struct proc_node *parent = proc_inode_of(dir)->node;
-	const struct proc_node *node = proc_node_find(parent, n);
-
-	if (node != nullptr)
-		return create_node(dir->sb, node, out);
-	if (parent != &proc_root)
-		return -ENOENT;
 	if (n->length == 4 && memcmp(n->text, "self", 4) == 0)
 		return proc_inode_create(dir->sb, &(struct proc_inode){.kind = PROC_SELF}, S_IFLNK | S_IRWXUGO, out);
 	if (n->length == 11 && memcmp(n->text, "thread-self", 11) == 0)
@@ -112,30 +94,20 @@ static int lookup_node(struct inode *dir, const struct name *n, struct inode **o
 	return proc_root_lookup_pid(dir, n, out);
 }
 
-static int proc_lookup(struct inode *dir, const struct name *n, struct inode **out)
-{
-	return proc_inode_of(dir)->kind == PROC_NODE ? lookup_node(dir, n, out) : proc_pid_lookup(dir, n, out);
-}
-
 static long proc_readlink(struct inode *i, char *out, size_t size)
 {
 	const struct proc_inode *p = proc_inode_of(i);
 	struct process *self = process_current();
 	char text[48];
-	const char *target = text;
 
-	if (p->kind == PROC_NODE) {
-		target = p->node->target;
-	} else {
-		if (self == nullptr)
-			return -ENOENT;
-		if (p->kind == PROC_SELF)
-			snprintf(text, sizeof(text), "%u", self->pid);
-		else
-			snprintf(text, sizeof(text), "%u/task/%u", self->pid, thread_current()->tid);
-	}
-	size_t n = MIN(strlen(target), size);
-	memcpy(out, target, n);
+	if (self == nullptr)
+		return -ENOENT;
+	if (p->kind == PROC_SELF)
+		snprintf(text, sizeof(text), "%u", self->pid);
+	else
+		snprintf(text, sizeof(text), "%u/task/%u", self->pid, thread_current()->tid);
+	size_t n = MIN(strlen(text), size);
+	memcpy(out, text, n);
 	return (long)n;
 }
 
@@ -189,13 +161,10 @@ static int entry_follow(struct inode *i, struct path *out)
 	return error;
 }
 
-/* What is always there, and self and thread-self. */
-static const struct inode_ops proc_node_ops = {
-	.lookup = proc_lookup,
-	.readlink = proc_readlink,
-};
+/* self and thread-self, which are always there. */
+static const struct inode_ops proc_self_ops = {.readlink = proc_readlink};
 static const struct inode_ops proc_inode_ops = {
-	.lookup = proc_lookup,
+	.lookup = proc_pid_lookup,
 	.valid = proc_valid,
 	.refresh = proc_refresh,
 	.allowed = proc_allowed,
@@ -212,44 +181,9 @@ static const struct inode_ops proc_fd_link_ops = {
 	.refresh = proc_refresh,
 };
 
-static bool emit_dots(struct file *f, readdir_emit emit, void *ctx)
-{
-	if (f->position == 0) {
-		if (!emit(ctx, ".", 1, f->inode->ino, DT_DIR, 1))
-			return false;
-		f->position = 1;
-	}
-	if (f->position == 1) {
-		if (!emit(ctx, "..", 2, f->path.dentry->parent->inode->ino, DT_DIR, FIRST_STATIC))
-			return false;
-		f->position = FIRST_STATIC;
-	}
-	return true;
-}
-
-static uint8_t type_of(const struct proc_node *node)
-{
-	return node->target != nullptr ? DT_LNK : node->file != nullptr ? DT_REG : DT_DIR;
-}
-
-static long readdir_node(struct file *f, readdir_emit emit, void *ctx)
-{
-	const struct proc_node *dir = proc_inode_of(f->inode)->node, *node;
-
-	while (f->position < FIRST_PID &&
-	       (node = proc_node_next(dir, (uint32_t)(f->position - FIRST_STATIC))) != nullptr) {
-		if (!emit(ctx, node->name, node->length, node->ino, type_of(node), FIRST_STATIC + node->number + 1))
-			return 0;
-		f->position = FIRST_STATIC + node->number + 1;
-	}
-	return dir == &proc_root ? proc_root_readdir_pids(f, emit, ctx) : 0;
-}
-
 static long proc_readdir(struct file *f, readdir_emit emit, void *ctx)
 {
-	if (!emit_dots(f, emit, ctx))
-		return 0;
-	return proc_inode_of(f->inode)->kind == PROC_NODE ? readdir_node(f, emit, ctx) : proc_pid_readdir(f, emit, ctx);
+	return tree_emit_dots(f, emit, ctx) ? proc_pid_readdir(f, emit, ctx) : 0;
 }
 
 static int dir_open(struct file *f)
@@ -271,54 +205,38 @@ static const struct file_ops proc_dir_ops = {
 
 static void proc_evict(struct inode *i)
 {
-	kfree(i->private_data);
+	if (tree_owns(i))
+		tree_evict(i);
+	else
+		kfree(i->private_data);
 }
 
-static int proc_statfs(struct superblock *sb, struct statfs *out)
+static int proc_statfs(struct superblock *, struct statfs *out)
 {
-	out->type = sb->private_data == &proc_root ? PROC_MAGIC : SYSFS_MAGIC;
+	out->type = PROC_MAGIC;
 	return 0;
 }
 
 static const struct super_ops proc_super_ops = {.evict = proc_evict, .statfs = proc_statfs};
 
-static int fill(struct superblock *sb, struct proc_node *root)
-{
-	sb->ops = &proc_super_ops;
-	sb->private_data = root;
-	sb->behaviour = SB_NO_NEGATIVE | SB_VALIDATE | SB_TRANSIENT;
-	return create_node(sb, root, &sb->root);
-}
-
 static int proc_fill(struct superblock *sb, const struct mount_options *)
 {
-	return fill(sb, &proc_root);
-}
-
-static int sysfs_fill(struct superblock *sb, const struct mount_options *)
-{
-	return fill(sb, &sysfs_root);
+	sb->ops = &proc_super_ops;
+	sb->behaviour = TREE_BEHAVIOUR;
+	return tree_root_inode(sb, proc_tree, &sb->root);
 }
 
 static int procfs_init(void)
 {
-	static const char *const skeleton[] = {
-		"block",    "bus", "class",  "dev/block", "dev/char", "devices/system/cpu",
-		"firmware", "fs",  "kernel", "module",	  "power",
-	};
-	int error = 0;
+	static const struct tree_more processes = {.lookup = root_lookup, .readdir = proc_root_readdir_pids};
 
-	for (size_t n = 0; error == 0 && n < ARRAY_LEN(skeleton); n++)
-		error = proc_node_add_directory(&sysfs_root, skeleton[n]);
-	if (error == 0)
-		error = proc_node_add_link(&proc_root, "mounts", "self/mounts");
-	if (error != 0)
-		return error;
-	proc_tree_init();
+	proc_tree = tree_create(&processes);
+	if (proc_tree == nullptr)
+		return -ENOMEM;
+	tree_add_records(proc_tree, __proc_files_start, __proc_files_end);
 	proc_system_init();
-	return 0;
+	return tree_add_text_link(proc_tree, "mounts", "self/mounts");
 }
 
 FILESYSTEM(proc, .name = "proc", .component = &component_procfs, .init = procfs_init, .fill = proc_fill,
 	   .single = true);
-FILESYSTEM(sysfs, .name = "sysfs", .component = &component_procfs, .fill = sysfs_fill, .single = true);

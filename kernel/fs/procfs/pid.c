@@ -137,7 +137,7 @@ static int show_fail_nth(struct text_buffer *b, struct process *, uint32_t)
 static long write_fail_nth(struct process *, const char *text, size_t n)
 {
 	int64_t nth;
-	int error = proc_knob_parse(text, n, &nth);
+	int error = knob_parse(text, n, &nth);
 
 	if (!capable(CAP_SYS_RESOURCE))
 		return -EPERM;
@@ -406,7 +406,7 @@ static int emit_process(void *ctx, struct process *p)
 	return 0;
 }
 
-int proc_root_readdir_pids(struct file *f, readdir_emit emit, void *ctx)
+long proc_root_readdir_pids(struct file *f, readdir_emit emit, void *ctx)
 {
 	struct pid_emit e = {f, emit, ctx};
 

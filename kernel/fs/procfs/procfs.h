@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * procfs from the inside: the tree of static entries, the table of per-process entries, and text files.
+ * procfs from the inside: what stands below the numbers of processes. All else is a tree (kernel/vfs/tree.h).
  *
  * An inode of procfs only says what it stands for (struct proc_inode); processes are found by number each time and
  * compared by their start, so that no inode keeps a process and a number that was used again is not mistaken.
@@ -12,36 +12,17 @@
 #include <kernel/mem/text.h>
 #include <kernel/process/process.h>
 #include <kernel/thread/component.h>
+#include <kernel/vfs/text_file.h>
+#include <kernel/vfs/tree.h>
 #include <kernel/vfs/vfs.h>
 
 DECLARE_COMPONENT(procfs);
 
-/* --- static entries (tree.c) --- */
-/* Makes the tree of what PROC_FILE declared all over the kernel. Once, at boot. */
-void proc_tree_init(void);
-/* One more; p stays owned by the caller and must live on. */
-void proc_register(const struct proc_file *p);
-struct proc_node {
-	struct list link;     /* in the parent's children */
-	struct list children; /* directories */
-	struct proc_node *parent;
-	const char *name; /* not terminated */
-	uint32_t length;
-	uint32_t number; /* position in the directory; the inode's number comes from it */
-	uint32_t ino;
-	const struct proc_file *file; /* nullptr: a directory */
-	const char *target;	      /* a symbolic link */
-};
-extern struct proc_node proc_root, sysfs_root;
-const struct proc_node *proc_node_find(const struct proc_node *dir, const struct name *n);
-/* The first child at or after position `from`; nullptr: none. */
-const struct proc_node *proc_node_next(const struct proc_node *dir, uint32_t from);
-[[nodiscard]] int proc_node_add_directory(struct proc_node *root, const char *name);
-[[nodiscard]] int proc_node_add_link(struct proc_node *root, const char *name, const char *target);
+/* What PROC_FILE declared all over the kernel, and what is added later. */
+extern struct tree_node *proc_tree;
 
 /* --- what an inode stands for --- */
 enum proc_kind : uint8_t {
-	PROC_NODE, /* static entry */
 	PROC_SELF,
 	PROC_THREAD_SELF,
 	PROC_PID, /* /proc/N and /proc/N/task/T */
@@ -55,7 +36,6 @@ enum proc_kind : uint8_t {
 struct pid_entry;
 struct proc_inode {
 	enum proc_kind kind;
-	const struct proc_node *node;
 	const struct pid_entry *entry;
 	uint32_t pid, tid; /* tid 0: the process as a whole */
 	uint64_t start_ns;
@@ -92,7 +72,7 @@ extern const uint32_t pid_entry_count;
 [[nodiscard]] int proc_pid_lookup(struct inode *dir, const struct name *n, struct inode **out);
 long proc_pid_readdir(struct file *f, readdir_emit emit, void *ctx);
 [[nodiscard]] int proc_root_lookup_pid(struct inode *dir, const struct name *n, struct inode **out);
-[[nodiscard]] int proc_root_readdir_pids(struct file *f, readdir_emit emit, void *ctx);
+long proc_root_readdir_pids(struct file *f, readdir_emit emit, void *ctx);
 long fd_readlink(struct inode *i, char *out, size_t size);
 [[nodiscard]] int fd_follow(struct inode *i, struct path *out);
 [[nodiscard]] int fdinfo_show(struct text_buffer *b, struct inode *i);
@@ -124,12 +104,7 @@ long pid_write_timer_slack(struct process *p, const char *text, size_t n);
 int pid_show_mounts(struct text_buffer *b, struct process *p, uint32_t tid);
 int pid_show_mountinfo(struct text_buffer *b, struct process *p, uint32_t tid);
 
-/* --- text files (file.c) --- */
-/* A number in decimal, white space around it. -EINVAL. (knob.c) */
-[[nodiscard]] int proc_knob_parse(const char *text, size_t n, int64_t *out);
-int proc_knob_show(struct text_buffer *b, const struct proc_knob *k);
-/* Bytes taken, -EINVAL, -EPERM. */
-long proc_knob_write(const char *text, size_t n, const struct proc_knob *k);
+/* --- text files of processes (file.c) --- */
 extern const struct file_ops proc_text_ops;
 extern const struct file_ops proc_mounts_ops; /* and can be polled for changes of the mount table */
 

@@ -287,7 +287,7 @@ static int show_text(struct text_buffer *b, void *arg)
 static long write_drop_caches(const char *text, size_t n, void *)
 {
 	int64_t what;
-	int error = proc_knob_parse(text, n, &what);
+	int error = knob_parse(text, n, &what);
 
 	if (error == 0 && (what < 1 || what > 7))
 		error = -EINVAL;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Numbers that are read and set below /proc/sys (proc(5)): decimal, within bounds, white space around. */
-#include "procfs.h"
-
 #include <abi/errno.h>
+#include <kernel/base/subject.h>
+#include <kernel/vfs/text_file.h>
 
-int proc_knob_show(struct text_buffer *b, const struct proc_knob *k)
+int knob_show(struct text_buffer *b, const struct proc_knob *k)
 {
 	text_printf(b, "%d\n", __atomic_load_n(k->value, __ATOMIC_RELAXED));
 	return 0;
@@ -15,7 +15,7 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\0';
 }
 
-int proc_knob_parse(const char *text, size_t n, int64_t *out)
+int knob_parse(const char *text, size_t n, int64_t *out)
 {
 	size_t at = 0;
 	int64_t value = 0;
@@ -38,13 +38,13 @@ int proc_knob_parse(const char *text, size_t n, int64_t *out)
 	return 0;
 }
 
-long proc_knob_write(const char *text, size_t n, const struct proc_knob *k)
+long knob_write(const char *text, size_t n, const struct proc_knob *k)
 {
 	int64_t value;
 
 	if (k->capability != 0 && !capable(k->capability))
 		return -EPERM;
-	int error = proc_knob_parse(text, n, &value);
+	int error = knob_parse(text, n, &value);
 	if (error == 0 && (value < k->least || value > k->most))
 		error = -EINVAL;
 	if (error != 0)
