@@ -8,13 +8,13 @@
 
 #include <kernel/base/lock.h>
 #include <kernel/base/wait.h>
+#include <kernel/block/blkdev.h>
 #include <kernel/block/disk.h>
 #include <kernel/thread/component.h>
 #include <kernel/thread/timer.h>
+#include <kernel/vfs/vfs.h>
 
 DECLARE_COMPONENT(block);
-
-struct blkdev;
 
 /* --- stats.c: what /proc/diskstats tells; atomic, of a disk and of each partition --- */
 struct disk_stats {
@@ -101,13 +101,93 @@ struct disk {
 	bool timer_on; /* atomic */
 	uint64_t timeout_ns;
 	struct disk_stats stats;
-	uint64_t strays; /* atomic: disk_done for what the driver did not have */
-	struct blkdev *whole;
+	uint64_t strays;   /* atomic: disk_done for what the driver did not have */
+	uint64_t sequence; /* no other disk has or had it */
+	bool scanning;	   /* atomic */
 };
 
 /* The driver is broken: nothing more is given to it, and the device core hears of it. Any thread; does not sleep. */
 void disk_break(struct disk *d, const char *why);
 /* A request is handed over, at given_ns: it is watched. */
 void disk_watch(struct disk *d, uint64_t given_ns);
+
+/* --- blkdev.c --- */
+/* A disk as a whole (number 0), or a partition of it. */
+struct blkdev {
+	struct list link; /* of all, a disk before its partitions; devices_lock */
+	uint32_t refs;	  /* atomic: the list, and whoever has it open */
+	struct disk *disk;
+	uint32_t number;
+	uint64_t serial;	/* in the order in which they came */
+	uint64_t first, blocks; /* in the disk's */
+	struct blkdev_info info;
+	bool fixed_read_only, read_only; /* by the disk or the table; by BLKROSET */
+	uint32_t block_bytes;		 /* BLKBSZSET */
+	uint32_t read_ahead;		 /* BLKRASET, sectors */
+	uint32_t opens;			 /* devices_lock */
+	const struct file *holder;	 /* opened with O_EXCL; devices_lock */
+	struct inode *inode;		 /* its page cache hangs on it; programs never see it */
+	struct disk_stats own_stats;	 /* of a partition */
+};
+/* Walks all devices: the one after `after` (whose reference it takes), or the first for nullptr, with a reference for
+ * the caller; nullptr: there are no more. */
+struct blkdev *blkdev_each(struct blkdev *after);
+void blkdev_put(struct blkdev *b); /* may sleep */
+/* A new device with its node. -ENOMEM; -EBUSY: there is one of that number. May sleep. */
+[[nodiscard]] int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks, bool read_only);
+/* Takes partitions of d (number 0: all of them) from the list and from /dev. -EBUSY: one is open, and nothing was done;
+ * -ENXIO: there is none of that number. May sleep. */
+[[nodiscard]] int blkdev_remove_partitions(struct disk *d, uint32_t number);
+void blkdev_remove_all(struct disk *d); /* open or not */
+/* Whether a partition of d has some of these blocks. */
+bool blkdev_overlaps(const struct disk *d, uint64_t first, uint64_t blocks);
+/* file_ops.open and release of every node. */
+int blkdev_open(struct file *f);
+void blkdev_close(struct file *f);
+static inline struct blkdev *blkdev_of(const struct file *f)
+{
+	return f->private_data;
+}
+static inline bool blkdev_is_read_only(const struct blkdev *b)
+{
+	return b->fixed_read_only || __atomic_load_n(&b->read_only, __ATOMIC_RELAXED);
+}
+static inline uint64_t blkdev_bytes(const struct blkdev *b)
+{
+	return b->blocks * b->disk->geometry.block_bytes;
+}
+static inline struct disk_stats *blkdev_stats(struct blkdev *b)
+{
+	return b->number == 0 ? &b->disk->stats : &b->own_stats;
+}
+/* Reads or writes whole blocks of b from byte `at` on; waits. Memory is pieces. */
+[[nodiscard]] int blkdev_transfer(struct blkdev *b, enum bio_kind kind, uint64_t at, const struct bio_piece *pieces,
+				  uint32_t count);
+/* Whole blocks; waits. */
+[[nodiscard]] int blkdev_discard(struct blkdev *b, uint64_t at, uint64_t bytes);
+
+/* --- cache.c --- */
+/* The inode of a device, with a page cache that is filled from it. nullptr: out of memory. */
+struct inode *cache_create(struct blkdev *b);
+/* Writes what is dirty; a flush of the disk's own cache is not part of it. */
+[[nodiscard]] int cache_write_back(struct blkdev *b);
+/* Gives back what is cached and clean. Nobody has the device open. */
+void cache_drop(struct blkdev *b);
+/* Bytes were written past the cache: what it has of them is made the same. */
+void cache_update(struct blkdev *b, uint64_t at, const void *bytes, size_t n);
+/* Whole pages of the range are not cached any more, dirty or not; what is mapped of them is another thing then. */
+void cache_forget(struct blkdev *b, uint64_t at, uint64_t n);
+
+/* --- file.c, direct.c, ioctl.c --- */
+extern const struct file_ops blkdev_file_ops;
+long direct_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
+long direct_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
+long blkdev_ioctl(struct file *f, uint32_t command, uint64_t arg);
+
+/* --- scan.c --- */
+/* Reads the table of partitions in a thread of its own. */
+void scan_start(struct disk *d);
+/* Reads it anew. -EBUSY: partitions are open, or it is being read. May sleep. */
+[[nodiscard]] int scan_again(struct disk *d);
 
 #endif

@@ -5,8 +5,8 @@
  *	RUNS ──(a fault, or time is up: disk_break)──> BROKEN ──(disk_suspend)──> SUSPENDED ──(disk_register)──> RUNS
  *	RUNS ──(disk_suspend)──> SUSPENDED             any ──(disk_gone)──> GONE
  *
- * While a disk is broken its requests stay where they are: the device may still write into their memory. They are taken
- * back when the device core has silenced it and says so.
+ * While a disk is broken or suspended its requests stay where they are: the device may still write into their memory.
+ * They are taken back when it is resumed or gone, before which the device core has silenced the device.
  */
 #include "block.h"
 
@@ -19,9 +19,8 @@
 
 constexpr uint32_t DEPTH_DEFAULT = 64, REQUESTS_MAX = 128;
 
-DEFINE_COMPONENT(block, .stage = STAGE_FS);
-
 static struct mutex disks_lock = MUTEX_INIT(disks_lock, RANK_DISKS);
+static uint64_t last_sequence; /* atomic */
 static struct list disks GUARDED_BY(&disks_lock) = LIST_INIT(disks);
 
 const char *disk_name(const struct disk *d)
@@ -146,6 +145,7 @@ static struct disk *disk_create(const char *prefix, const struct disk_geometry *
 	d->refs = 1;
 	d->geometry = *g;
 	d->timeout_ns = DISK_TIMEOUT_NS;
+	d->sequence = __atomic_add_fetch(&last_sequence, 1, __ATOMIC_RELAXED);
 	strlcpy(d->prefix, prefix, sizeof(d->prefix));
 	list_init(&d->link);
 	wait_queue_init(&d->quiet);
@@ -283,10 +283,26 @@ static void run(struct disk *d)
 		queue_dispatch(&d->queues[n]);
 }
 
+static bool is_quiet(struct disk *d)
+{
+	for (uint32_t n = 0; n < d->queue_count; n++)
+		if (!queue_is_quiet(&d->queues[n]))
+			return false;
+	return true;
+}
+
+/* The driver has none of the disk's requests any more: its device is silent. */
+static void take_back(struct disk *d, int error)
+{
+	for (uint32_t n = 0; n < d->queue_count; n++)
+		queue_take_back(&d->queues[n], error);
+}
+
 static int resume(struct disk *d, struct device *dev, const struct disk_ops *ops, const struct disk_geometry *g)
 {
 	if (disk_state(d) != DISK_SUSPENDED)
 		return -EEXIST;
+	take_back(d, 0);
 	take_driver(d, dev, ops, g);
 	log_info("%s: resumed", d->name);
 	run(d);
@@ -328,26 +344,17 @@ int disk_register(struct device *dev, const char *name_prefix, const struct disk
 		disk_put(d);
 		return error;
 	}
+	error = blkdev_add(d, 0, 0, g.blocks, false);
+	if (error != 0) {
+		disk_gone(d);
+		return error;
+	}
 	log_info("%s: %llu blocks of %u bytes%s", d->name, (unsigned long long)g.blocks, g.block_bytes,
 		 g.read_only ? ", read-only" : "");
+	if (!g.no_partitions)
+		scan_start(d);
 	*out = d;
 	return 0;
-}
-
-static bool is_quiet(struct disk *d)
-{
-	for (uint32_t n = 0; n < d->queue_count; n++)
-		if (!queue_is_quiet(&d->queues[n]))
-			return false;
-	return true;
-}
-
-/* No thread is in the driver for this disk, and the driver has none of its requests. */
-static void take_back(struct disk *d, int error)
-{
-	wait_event(&d->quiet, is_quiet(d));
-	for (uint32_t n = 0; n < d->queue_count; n++)
-		queue_take_back(&d->queues[n], error);
 }
 
 void disk_suspend(struct disk *d)
@@ -359,7 +366,7 @@ void disk_suspend(struct disk *d)
 			return;
 	} while (!__atomic_compare_exchange_n(&d->state, &state, DISK_SUSPENDED, false, __ATOMIC_ACQ_REL,
 					      __ATOMIC_ACQUIRE));
-	take_back(d, 0);
+	wait_event(&d->quiet, is_quiet(d));
 	log_info("%s: suspended", d->name);
 }
 
@@ -370,7 +377,9 @@ void disk_gone(struct disk *d)
 	mutex_lock(&disks_lock);
 	list_remove(&d->link);
 	mutex_unlock(&disks_lock);
+	wait_event(&d->quiet, is_quiet(d));
 	take_back(d, -ENODEV);
+	blkdev_remove_all(d);
 	log_info("%s: gone", d->name);
 	disk_put(d);
 }

@@ -38,8 +38,8 @@ static long change_descriptor(int fd, const struct attributes *a)
 		return error;
 	if (r.file->path.dentry != nullptr)
 		error = change_path(&r.file->path, a);
-	else if (r.file->inode != nullptr)
-		error = inode_setattr(r.file->inode, a);
+	else if (file_node(r.file) != nullptr)
+		error = inode_setattr(file_node(r.file), a);
 	else
 		error = -EINVAL;
 	file_ref_put(r);

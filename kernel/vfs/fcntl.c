@@ -31,11 +31,11 @@ static void change_flags(struct file *f, uint32_t clear, uint32_t set)
 
 static long set_status_flags(int fd, struct file *f, uint32_t flags)
 {
-	/* Of a pipe's end: it keeps what it writes apart. */
-	bool fifo = f->inode != nullptr && S_ISFIFO(f->inode->mode);
-	if (!fifo && (flags & ~f->flags & O_DIRECT) != 0)
+	/* A pipe's end keeps what it writes apart; a block device goes past its cache. */
+	bool knows = f->inode != nullptr && (S_ISFIFO(f->inode->mode) || S_ISBLK(f->inode->mode));
+	if (!knows && (flags & ~f->flags & O_DIRECT) != 0)
 		return syscall_refuse_flags(NR_fcntl, flags);
-	if (f->inode != nullptr && (flags & O_NOATIME & ~f->flags) && !inode_owner_or_capable(f->inode))
+	if (f->inode != nullptr && (flags & O_NOATIME & ~f->flags) && !inode_owner_or_capable(file_node(f)))
 		return -EPERM;
 	if ((flags ^ f->flags) & O_ASYNC) {
 		int error = async_set(fd, f, flags & O_ASYNC);

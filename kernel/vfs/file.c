@@ -239,7 +239,9 @@ int file_open_inode(const struct path *p, uint32_t flags, bool checked, struct f
 	if (error != 0)
 		return error;
 	struct file *f;
-	error = file_new(flags & ~(uint32_t)(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC), &f);
+	/* Block devices know O_EXCL: only one has it open so. */
+	uint32_t exclusive = S_ISBLK(i->mode) ? 0 : (uint32_t)O_EXCL;
+	error = file_new(flags & ~(O_CREAT | O_TRUNC | O_CLOEXEC | exclusive), &f);
 	if (error != 0)
 		return error;
 	f->path = *p;
@@ -250,7 +252,7 @@ int file_open_inode(const struct path *p, uint32_t flags, bool checked, struct f
 		error = open_inode(f, i);
 		if (error == 0 && (flags & O_TRUNC) && S_ISREG(i->mode) && i->size != 0)
 			error = inode_truncate(i, 0);
-		f->flags &= ~(uint32_t)O_NOCTTY;
+		f->flags &= ~(uint32_t)(O_NOCTTY | O_EXCL);
 	}
 	if (error != 0) {
 		file_put(f);

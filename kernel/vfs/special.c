@@ -2,10 +2,19 @@
 /* What opening a device node or socket does, whatever filesystem it is on: the operations come from elsewhere. */
 #include "internal.h"
 
+static int (*open_block)(struct file *f); /* the block floor's; set once, at boot */
+
+void special_set_block_open(int (*open)(struct file *f))
+{
+	open_block = open;
+}
+
 static int special_open(struct file *f)
 {
 	if (S_ISCHR(f->inode->mode))
 		return chrdev_open(f);
+	if (S_ISBLK(f->inode->mode) && open_block != nullptr)
+		return open_block(f);
 	return -ENXIO;
 }
 

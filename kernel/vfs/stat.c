@@ -18,8 +18,10 @@ static void fill_anonymous(struct stat *out)
 
 static void file_fill_stat(struct file *f, struct stat *out)
 {
-	if (f->inode != nullptr)
-		inode_fill_stat(f->inode, out);
+	struct inode *i = file_node(f);
+
+	if (i != nullptr)
+		inode_fill_stat(i, out);
 	else
 		fill_anonymous(out);
 }

@@ -119,6 +119,7 @@ bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks)
 					     .blocks = blocks,
 					     .has_flush = true,
 					     .has_discard = true,
+					     .no_partitions = true,
 					     .serial = "ram",
 					     .address = "test:0"};
 	spin_init(&r->lock, RANK_NONE);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * devfs ("devtmpfs" to mount(2)): one tmpfs for the whole system in which every registered character device has a node.
+ * devfs ("devtmpfs" to mount(2)): one tmpfs for the whole system in which every device has a node.
  *
- * The table of devices is kernel/vfs/chrdev.c's, which says here what came and went.
+ * The tables of devices are kernel/vfs/chrdev.c's and kernel/block/blkdev.c's, which say here what came and went.
  */
 #include "../tmpfs/tmpfs.h"
 #include "memory.h"
@@ -10,6 +10,7 @@
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <kernel/base/log.h>
+#include <kernel/block/blkdev.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
@@ -85,6 +86,14 @@ static int change_device(const struct chrdev_info *d, bool there)
 	return change_node(d->name, there ? &r : nullptr);
 }
 
+/* The same of a block device. */
+static int change_block_device(const struct blkdev_info *d, bool there)
+{
+	struct make_request r = {.mode = S_IFBLK | 0600, .rdev = make_dev(d->major, d->minor)};
+
+	return change_node(d->name, there ? &r : nullptr);
+}
+
 int devfs_add_link(const char *name, const char *target)
 {
 	struct make_request r = {.mode = S_IFLNK | S_IRWXUGO, .target = target};
@@ -120,6 +129,7 @@ static int populate(void)
 static int devfs_fill(struct superblock *sb, const struct mount_options *o)
 {
 	struct mount_options mine = {.source = o->source, .data = "mode=755", .flags = o->flags};
+	struct blkdev_info block;
 	struct chrdev_info info;
 
 	int error = tmpfs_fill(sb, &mine);
@@ -131,12 +141,15 @@ static int devfs_fill(struct superblock *sb, const struct mount_options *o)
 	error = populate();
 	for (uint32_t n = 0; error == 0 && chrdev_at(n, &info); n++)
 		error = change_device(&info, true);
+	for (uint32_t n = 0; error == 0 && blkdev_at(n, &block); n++)
+		error = change_block_device(&block, true);
 	return error;
 }
 
 static int devfs_init(void)
 {
 	chrdev_set_nodes(change_device);
+	blkdev_set_nodes(change_block_device);
 	memory_devices_register();
 	return 0;
 }

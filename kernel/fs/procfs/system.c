@@ -12,6 +12,7 @@
 #include <kernel/base/cmdline.h>
 #include <kernel/base/init.h>
 #include <kernel/base/random.h>
+#include <kernel/block/blkdev.h>
 #include <kernel/mem/page.h>
 #include <kernel/thread/thread.h>
 #include <lib/string.h>
@@ -202,6 +203,7 @@ static int show_devices(struct text_buffer *b, void *)
 {
 	struct chrdev_info info;
 	uint32_t last = UINT32_MAX;
+	const char *name;
 
 	text_printf(b, "Character devices:\n");
 	for (uint32_t n = 0; chrdev_at(n, &info); n++) {
@@ -216,12 +218,8 @@ static int show_devices(struct text_buffer *b, void *)
 		text_printf(b, "%3u %.*s\n", info.major, (int)length, info.major == 1 ? "mem" : info.name);
 	}
 	text_printf(b, "\nBlock devices:\n");
-	return 0;
-}
-
-static int show_partitions(struct text_buffer *b, void *)
-{
-	text_printf(b, "major minor  #blocks  name\n\n");
+	for (uint32_t n = 0; blkdev_major_at(n, &last, &name); n++)
+		text_printf(b, "%3u %s\n", last, name);
 	return 0;
 }
 
@@ -316,7 +314,6 @@ PROC_FILE(loadavg, .component = &component_procfs, .name = "loadavg", .mode = 04
 PROC_FILE(cmdline, .component = &component_procfs, .name = "cmdline", .mode = 0444, .show = show_cmdline);
 PROC_FILE(cpuinfo, .component = &component_procfs, .name = "cpuinfo", .mode = 0444, .show = show_cpuinfo);
 PROC_FILE(devices, .component = &component_procfs, .name = "devices", .mode = 0444, .show = show_devices);
-PROC_FILE(partitions, .component = &component_procfs, .name = "partitions", .mode = 0444, .show = show_partitions);
 PROC_FILE(swaps, .component = &component_procfs, .name = "swaps", .mode = 0444, .show = show_swaps);
 PROC_FILE(uuid, .component = &component_procfs, .name = "sys/kernel/random/uuid", .mode = 0444, .show = show_new_uuid);
 PROC_FILE(boot_id, .component = &component_procfs, .name = "sys/kernel/random/boot_id", .mode = 0444,

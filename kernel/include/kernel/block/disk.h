@@ -4,15 +4,14 @@
  *
  * A disk is an object of this floor and outlives its driver. A driver is given requests through `submit` and says by
  * disk_done() that one is finished. When it breaks (a fault in submit, a request that is not finished in time), the
- *disk takes nothing more from it and tells the device core (device_fail), which silences the device; disk_suspend()
- *takes all requests back. A driver that registers a disk with the same identity (address, serial number, size) resumes
- *the suspended one: open files go on, and requests that were under way are given again, each as a whole. One that was
- *given too often ends with -EIO, and disk_gone() ends all with -ENODEV.
+ * disk gives it nothing more and tells the device core (device_fail), which calls disk_suspend() and silences the
+ * device. A driver that registers a disk with the same identity (address, serial number, size) resumes the suspended
+ * one: open files go on, and requests that were under way are given again, each as a whole. One of which
+ * DISK_TRIES_MAX attempts failed ends with -EIO; disk_gone() ends all with -ENODEV.
  *
  *	submitter:  struct bio b = {.kind = BIO_READ, .block = …, .blocks = …, .pieces = …, .piece_count = …};
  *	            bio_submit(d, &b); error = bio_wait(&b);          or with b.done set, and no wait
- *	driver:     attach: disk_register()    submit: put it into a ring    serve: disk_done() for what the device
- *finished
+ *	driver:     attach: disk_register()     submit: into a ring     serve: disk_done() for what is finished
  *
  * A request that the driver sees is one of this floor's own: it is made of one or several neighbouring bios of the same
  * kind, or of a part of one, and never exceeds the geometry's limits. Its pieces all begin at the start of a page but
@@ -85,8 +84,9 @@ struct disk_geometry {
 	uint32_t queues;	     /* that submit knows, from 0; 0: one */
 	uint32_t depth;		     /* requests of one queue that the driver takes at a time; 0: 64 */
 	bool read_only, has_flush, has_discard, rotational;
-	char serial[64];  /* empty: none. Not to be believed further than to tell disks apart */
-	char address[64]; /* where it is: the device's address, of a namespace with its number. Empty: the device's */
+	bool no_partitions; /* none are looked for */
+	char serial[64];    /* empty: none. Not to be believed further than to tell disks apart */
+	char address[64];   /* where it is: the device's address, of a namespace with its number. Empty: the device's */
 };
 
 struct disk_ops {
@@ -113,11 +113,11 @@ struct disk_ops {
 void disk_done(struct disk *d, struct bio *b, int error);
 /* By the driver, after submit said -EBUSY: it may be called again for the queue. As disk_done. */
 void disk_room(struct disk *d, unsigned queue);
-/* By the device core, once the device is silent and no thread of the driver is inside: all requests are taken back and
- * kept. Those of which DISK_TRIES_MAX attempts failed end with -EIO. May sleep; not in submit. */
+/* By the device core: no thread is inside submit any more, and none enters it. Requests stay as they are until the disk
+ * is resumed or gone, which is after the device was silenced. May sleep; not in submit. */
 void disk_suspend(struct disk *d);
-/* The same for good: the disk leaves /dev and all requests end with -ENODEV, those to come too. The caller's pointer is
- * no longer valid. */
+/* By the device core, for good, once the device is silent: the disk leaves /dev and all requests end with -ENODEV,
+ * those to come too. The caller's pointer is no longer valid. May sleep. */
 void disk_gone(struct disk *d);
 
 /* Any thread; does not sleep, allocates nothing. Errors come through the bio. */

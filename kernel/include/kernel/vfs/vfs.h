@@ -228,6 +228,12 @@ struct dentry {
 	char inline_name[DENTRY_INLINE_NAME];
 	struct spinlock lock; /* parent and name, which change in a rename */
 };
+/* Whose attributes an open file has: the inode that its path names. f->inode is what it reads and writes, which of a
+ * block device is another one. nullptr: none. */
+static inline struct inode *file_node(const struct file *f)
+{
+	return f->path.dentry != nullptr ? f->path.dentry->inode : f->inode;
+}
 void dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d); /* may sleep */
 size_t dentry_cache_bytes(void);   /* what all dentries take, those in use too */
@@ -299,6 +305,9 @@ struct chrdev_info {
 bool chrdev_at(uint32_t index, struct chrdev_info *out); /* for /proc/devices */
 /* Who keeps nodes is called for each device that comes and goes; one, at boot. */
 void chrdev_set_nodes(int (*change)(const struct chrdev_info *d, bool there));
+/* What opening a block device's node calls; it may give the file other operations and another inode (what is cached of
+ * the device), and puts the node's back in release. Once, at boot. */
+void special_set_block_open(int (*open)(struct file *f));
 /* Symbolic link or directory in devfs, made at boot. */
 [[nodiscard]] int devfs_add_link(const char *name, const char *target);
 

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Block devices: the list of disks and partitions, their numbers, and who has them open.
+ *
+ * An open file's inode is the device's own, on which the page cache hangs, so that all nodes of one number show the
+ * same bytes; its path goes on naming the node. The last close writes back what is dirty and gives back the cache:
+ * until it has, the device counts as open. A device that leaves the list lives on for those who have it open.
+ */
+#include "block.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
+#include <lib/string.h>
+
+constexpr uint32_t MINORS = 16;			    /* of a disk, where the major is its driver's */
+constexpr uint32_t MAJOR_EXTENDED = 259;	    /* for all else, numbered as they come */
+constexpr uint32_t INDEX_MAX = (1u << 20) / MINORS; /* minors have 20 bits */
+constexpr uint32_t READ_AHEAD = 256;
+
+/* In the order of the numbers; 254 is the first that Linux gives to a driver that asks for any. */
+static const struct {
+	const char *prefix, *name;
+	uint32_t major;
+} majors[] = {{"sd", "sd", 8}, {"vd", "virtblk", 254}, {"", "blkext", MAJOR_EXTENDED}};
+
+static struct mutex devices_lock = MUTEX_INIT(devices_lock, RANK_DISKS);
+static struct list devices GUARDED_BY(&devices_lock) = LIST_INIT(devices);
+static uint64_t last_serial GUARDED_BY(&devices_lock);
+static int (*change_node)(const struct blkdev_info *d, bool there); /* devfs's; set once, at boot */
+
+void blkdev_set_nodes(int (*change)(const struct blkdev_info *d, bool there))
+{
+	change_node = change;
+}
+
+bool blkdev_major_at(uint32_t index, uint32_t *major, const char **name)
+{
+	if (index >= ARRAY_LEN(majors))
+		return false;
+	*major = majors[index].major;
+	*name = majors[index].name;
+	return true;
+}
+
+bool blkdev_at(uint32_t index, struct blkdev_info *out)
+{
+	const struct blkdev *b;
+	bool found = false;
+
+	mutex_lock(&devices_lock);
+	list_for_each(b, &devices, link) {
+		if (index-- == 0) {
+			*out = b->info;
+			found = true;
+			break;
+		}
+	}
+	mutex_unlock(&devices_lock);
+	return found;
+}
+
+/* By the order in which they came, since `after` may have left the list. */
+struct blkdev *blkdev_each(struct blkdev *after)
+{
+	struct blkdev *b, *found = nullptr;
+
+	mutex_lock(&devices_lock);
+	list_for_each(b, &devices, link) {
+		if ((after == nullptr || b->serial > after->serial) && (found == nullptr || b->serial < found->serial))
+			found = b;
+	}
+	if (found != nullptr)
+		__atomic_fetch_add(&found->refs, 1, __ATOMIC_RELAXED);
+	mutex_unlock(&devices_lock);
+	if (after != nullptr)
+		blkdev_put(after);
+	return found;
+}
+
+static struct blkdev *find_locked(uint32_t major, uint32_t minor) REQUIRES(&devices_lock)
+{
+	struct blkdev *b;
+
+	list_for_each(b, &devices, link) {
+		if (b->info.major == major && b->info.minor == minor)
+			return b;
+	}
+	return nullptr;
+}
+
+static struct blkdev *find(uint64_t dev)
+{
+	mutex_lock(&devices_lock);
+	struct blkdev *b = find_locked(dev_major(dev), dev_minor(dev));
+	if (b != nullptr)
+		__atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED);
+	mutex_unlock(&devices_lock);
+	return b;
+}
+
+void blkdev_put(struct blkdev *b)
+{
+	if (__atomic_fetch_sub(&b->refs, 1, __ATOMIC_ACQ_REL) != 1)
+		return;
+	if (b->inode != nullptr)
+		inode_put(b->inode);
+	disk_put(b->disk);
+	kfree(b);
+}
+
+/* --- they come and go --- */
+
+static void choose_number(struct blkdev *b) REQUIRES(&devices_lock)
+{
+	const struct disk *d = b->disk;
+
+	b->info.minor = 0;
+	for (size_t n = 0; n < ARRAY_LEN(majors); n++) {
+		b->info.major = majors[n].major;
+		if (strcmp(d->prefix, majors[n].prefix) == 0 && b->number < MINORS && d->index < INDEX_MAX) {
+			b->info.minor = d->index * MINORS + b->number;
+			return;
+		}
+	}
+	while (find_locked(b->info.major, b->info.minor) != nullptr)
+		b->info.minor++;
+}
+
+static void choose_name(struct blkdev *b)
+{
+	const char *disk = b->disk->name;
+	char last = disk[strlen(disk) - 1];
+
+	if (b->number == 0)
+		strlcpy(b->info.name, disk, sizeof(b->info.name));
+	else
+		snprintf(b->info.name, sizeof(b->info.name), "%s%s%u", disk, last >= '0' && last <= '9' ? "p" : "",
+			 b->number);
+}
+
+/* A partition goes behind the others of its disk. */
+static bool list_device(struct blkdev *b)
+{
+	struct blkdev *other;
+	bool taken = false;
+
+	mutex_lock(&devices_lock);
+	struct list *at = devices.prev;
+	list_for_each(other, &devices, link) {
+		if (other->disk != b->disk)
+			continue;
+		taken |= other->number == b->number;
+		at = &other->link;
+	}
+	/* What comes after blkdev_remove_all would stay. */
+	taken |= disk_state(b->disk) == DISK_GONE;
+	if (!taken) {
+		choose_number(b);
+		b->serial = ++last_serial;
+		list_insert_after(at, &b->link);
+	}
+	mutex_unlock(&devices_lock);
+	return !taken;
+}
+
+static void show_node(const struct blkdev *b, bool there)
+{
+	int error = change_node != nullptr ? change_node(&b->info, there) : 0;
+
+	if (error != 0)
+		log_error("%s: its node cannot be %s: error %d", b->info.name, there ? "made" : "removed", -error);
+}
+
+/* If the device left the list meanwhile, its node was not yet there to be removed. */
+static void show_new_node(const struct blkdev *b)
+{
+	show_node(b, true);
+	mutex_lock(&devices_lock);
+	bool listed = !list_empty(&b->link);
+	mutex_unlock(&devices_lock);
+	if (!listed)
+		show_node(b, false);
+}
+
+int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks, bool read_only)
+{
+	struct blkdev *b = kmalloc(sizeof(*b));
+
+	if (b == nullptr)
+		return -ENOMEM;
+	b->refs = 2; /* the list's and this function's */
+	b->disk = d;
+	disk_get(d);
+	b->number = number;
+	b->first = first;
+	b->blocks = blocks;
+	b->info.sectors = blocks * (d->geometry.block_bytes / DISK_SECTOR);
+	b->fixed_read_only = read_only || d->geometry.read_only;
+	b->read_ahead = READ_AHEAD;
+	choose_name(b);
+	list_init(&b->link);
+	b->inode = cache_create(b);
+	bool listed = b->inode != nullptr && list_device(b);
+	if (listed)
+		show_new_node(b);
+	int error = b->inode == nullptr ? -ENOMEM : listed ? 0 : -EBUSY;
+	if (!listed)
+		blkdev_put(b);
+	blkdev_put(b);
+	return error;
+}
+
+/* Moves what `is_meant` into `out`; the list's references go with them. */
+static void unlist(struct list *out, const struct disk *d, uint32_t from, uint32_t to) REQUIRES(&devices_lock)
+{
+	struct blkdev *b, *next;
+
+	list_for_each_safe(b, next, &devices, link) {
+		if (b->disk == d && b->number >= from && b->number <= to) {
+			list_remove(&b->link);
+			list_push_back(out, &b->link);
+		}
+	}
+}
+
+static void drop_listed(struct list *removed)
+{
+	while (!list_empty(removed)) {
+		struct blkdev *b = list_first(removed, struct blkdev, link);
+
+		list_remove(&b->link);
+		show_node(b, false);
+		blkdev_put(b);
+	}
+}
+
+int blkdev_remove_partitions(struct disk *d, uint32_t number)
+{
+	uint32_t from = number == 0 ? 1 : number, to = number == 0 ? UINT32_MAX : number;
+	struct list removed = LIST_INIT(removed);
+	const struct blkdev *b;
+	bool busy = false, found = number == 0;
+
+	mutex_lock(&devices_lock);
+	list_for_each(b, &devices, link) {
+		if (b->disk == d && b->number >= from && b->number <= to) {
+			found = true;
+			busy |= b->opens > 0;
+		}
+	}
+	if (!busy)
+		unlist(&removed, d, from, to);
+	mutex_unlock(&devices_lock);
+	drop_listed(&removed);
+	return busy ? -EBUSY : found ? 0 : -ENXIO;
+}
+
+void blkdev_remove_all(struct disk *d)
+{
+	struct list removed = LIST_INIT(removed);
+
+	mutex_lock(&devices_lock);
+	unlist(&removed, d, 0, UINT32_MAX);
+	mutex_unlock(&devices_lock);
+	drop_listed(&removed);
+}
+
+bool blkdev_overlaps(const struct disk *d, uint64_t first, uint64_t blocks)
+{
+	const struct blkdev *b;
+	bool found = false;
+
+	mutex_lock(&devices_lock);
+	list_for_each(b, &devices, link)
+		found |= b->disk == d && b->number != 0 && first < b->first + b->blocks && b->first < first + blocks;
+	mutex_unlock(&devices_lock);
+	return found;
+}
+
+/* --- open and close --- */
+
+/* O_EXCL: nobody else who says so has it, the disk it is on, or a partition of it. */
+static bool can_claim(const struct blkdev *b) REQUIRES(&devices_lock)
+{
+	const struct blkdev *other;
+
+	list_for_each(other, &devices, link) {
+		bool related = other == b || (other->disk == b->disk && (b->number == 0 || other->number == 0));
+		if (related && other->holder != nullptr)
+			return false;
+	}
+	return true;
+}
+
+int blkdev_open(struct file *f)
+{
+	struct blkdev *b = find(f->inode->rdev);
+
+	if (b == nullptr)
+		return -ENXIO;
+	int error = disk_state(b->disk) == DISK_GONE ? -ENXIO : 0;
+	mutex_lock(&devices_lock);
+	if (error == 0 && (f->flags & O_EXCL) && !can_claim(b))
+		error = -EBUSY;
+	if (error == 0) {
+		b->opens++;
+		if (f->flags & O_EXCL)
+			b->holder = f;
+	}
+	mutex_unlock(&devices_lock);
+	if (error != 0) {
+		blkdev_put(b);
+		return error;
+	}
+	f->private_data = b;
+	f->inode = b->inode;
+	f->ops = &blkdev_file_ops;
+	return 0;
+}
+
+void blkdev_close(struct file *f)
+{
+	struct blkdev *b = blkdev_of(f);
+
+	f->inode = f->path.dentry->inode;
+	mutex_lock(&devices_lock);
+	bool last = b->opens == 1;
+	mutex_unlock(&devices_lock);
+	if (last) {
+		int error = (int)guard_run(&component_block, cache_write_back(b));
+		if (error != 0 && error != -ENODEV)
+			log_error("%s: what was written last is lost: error %d", b->info.name, -error);
+	}
+	mutex_lock(&devices_lock);
+	if (b->holder == f)
+		b->holder = nullptr;
+	if (--b->opens == 0)
+		cache_drop(b);
+	mutex_unlock(&devices_lock);
+	blkdev_put(b);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open block devices: reading, writing and mapping through the page cache, or past it with O_DIRECT, by the bounce of
+ * direct.c; what fsync(2) promises.
+ */
+#include "block.h"
+
+#include "../vfs/page_cache.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <lib/string.h>
+
+static struct bio bio_for(struct blkdev *b, enum bio_kind kind, uint64_t at, uint64_t bytes)
+{
+	uint32_t block = b->disk->geometry.block_bytes;
+
+	return (struct bio){.kind = kind,
+			    .block = b->first + at / block,
+			    .blocks = (uint32_t)(bytes / block),
+			    .stats = b->number != 0 ? &b->own_stats : nullptr};
+}
+
+int blkdev_transfer(struct blkdev *b, enum bio_kind kind, uint64_t at, const struct bio_piece *pieces, uint32_t count)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t n = 0; n < count; n++)
+		bytes += pieces[n].length;
+	if (at > blkdev_bytes(b) || bytes > blkdev_bytes(b) - at)
+		return -EINVAL;
+	struct bio bio = bio_for(b, kind, at, bytes);
+	bio.pieces = pieces;
+	bio.piece_count = count;
+	bio_submit(b->disk, &bio);
+	return bio_wait(&bio);
+}
+
+int blkdev_discard(struct blkdev *b, uint64_t at, uint64_t bytes)
+{
+	uint64_t most = (uint64_t)UINT32_MAX * b->disk->geometry.block_bytes;
+	int error = 0;
+
+	while (bytes > 0 && error == 0) {
+		uint64_t part = MIN(bytes, most);
+		struct bio bio = bio_for(b, BIO_DISCARD, at, part);
+
+		bio_submit(b->disk, &bio);
+		error = bio_wait(&bio);
+		at += part;
+		bytes -= part;
+	}
+	return error;
+}
+
+static long blkdev_fsync(struct file *f)
+{
+	struct blkdev *b = blkdev_of(f);
+	int error = cache_write_back(b);
+
+	return error != 0 ? error : disk_flush(b->disk);
+}
+
+static long blkdev_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
+{
+	return f->flags & O_DIRECT ? direct_read(f, buf, n, pos) : page_cache_read(f, buf, n, pos);
+}
+
+static long blkdev_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
+{
+	struct blkdev *b = blkdev_of(f);
+	uint64_t size = blkdev_bytes(b);
+
+	if (blkdev_is_read_only(b))
+		return -EPERM;
+	if (n == 0)
+		return 0;
+	/* It does not grow. */
+	if (*pos >= size || io_is_append(f, buf))
+		return -ENOSPC;
+	n = MIN(n, size - *pos);
+	long done = f->flags & O_DIRECT ? direct_write(f, buf, n, pos) : page_cache_write(f, buf, n, pos);
+	if (done > 0 && (f->flags & (O_SYNC | O_DSYNC))) {
+		long error = blkdev_fsync(f);
+		if (error != 0)
+			return error;
+	}
+	return done;
+}
+
+static long blkdev_seek(struct file *f, int64_t offset, int whence)
+{
+	uint64_t before = f->position;
+	long result = file_seek_generic(f, offset, whence);
+
+	if (result > 0 && (uint64_t)result > blkdev_bytes(blkdev_of(f))) {
+		f->position = before;
+		return -EINVAL;
+	}
+	return result;
+}
+
+const struct file_ops blkdev_file_ops = {
+	.component = &component_block,
+	.read = blkdev_read,
+	.write = blkdev_write,
+	.seek = blkdev_seek,
+	.get_page = page_cache_get_page,
+	.get_cached = page_cache_get_cached,
+	.ioctl = blkdev_ioctl,
+	.release = blkdev_close,
+	.fsync = blkdev_fsync,
+};

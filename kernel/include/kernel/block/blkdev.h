@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Block devices: disks and their partitions as programs see them, by number and by name. Their nodes are devfs's, which
+ * hears of each that comes and goes.
+ */
+#ifndef KERNEL_BLOCK_BLKDEV_H
+#define KERNEL_BLOCK_BLKDEV_H
+
+#include <stdint.h>
+
+struct blkdev_info {
+	char name[40];
+	uint32_t major, minor;
+	uint64_t sectors; /* of 512 bytes */
+};
+/* The index-th device, in the order they came, a disk before its partitions. False past the last. */
+bool blkdev_at(uint32_t index, struct blkdev_info *out);
+/* Who keeps nodes is called for each device that comes and goes; one, at boot, before the first. */
+void blkdev_set_nodes(int (*change)(const struct blkdev_info *d, bool there));
+/* The index-th major number that has a name, in ascending order, for /proc/devices. False past the last. */
+bool blkdev_major_at(uint32_t index, uint32_t *major, const char **name);
+/* Waits until the partitions of every disk that is there have been read, at most until deadline_ns (monotonic). */
+void blkdev_settle(uint64_t deadline_ns);
+
+#endif
