@@ -10,6 +10,7 @@
 #include <kernel/base/wait.h>
 #include <kernel/block/blkdev.h>
 #include <kernel/block/disk.h>
+#include <kernel/device/device.h>
 #include <kernel/thread/component.h>
 #include <kernel/thread/timer.h>
 #include <kernel/vfs/vfs.h>
@@ -91,7 +92,8 @@ struct disk {
 	struct disk_geometry geometry; /* of the first registration */
 	/* What the driver said when it registered last; changed only while no request can be given. */
 	const struct disk_ops *ops;
-	struct device *dev;
+	struct device *dev;	  /* a reference, or nullptr */
+	struct resource resource; /* the device's, while there is one */
 	uint32_t pieces_max, bytes_max, discard_blocks_max, driver_queues;
 
 	struct block_queue *queues;
@@ -106,6 +108,13 @@ struct disk {
 	bool scanning;	   /* atomic */
 };
 
+/* One that has no driver yet, with one reference. nullptr: out of memory. */
+struct disk *disk_create(const char *prefix, const struct disk_geometry *g);
+/* Who is asked from now on; no request is under way. */
+void disk_take_driver(struct disk *d, const struct disk_ops *ops, const struct disk_geometry *g);
+/* A suspended one goes on. */
+void disk_resume(struct disk *d, const struct disk_ops *ops, const struct disk_geometry *g);
+void disk_unlist(struct disk *d); /* register.c: its name is free */
 /* The driver is broken: nothing more is given to it, and the device core hears of it. Any thread; does not sleep. */
 void disk_break(struct disk *d, const char *why);
 /* A request is handed over, at given_ns: it is watched. */

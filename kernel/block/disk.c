@@ -17,11 +17,9 @@
 #include <kernel/mem/slab.h>
 #include <lib/string.h>
 
-constexpr uint32_t DEPTH_DEFAULT = 64, REQUESTS_MAX = 128;
+constexpr uint32_t REQUESTS_MAX = 128;
 
-static struct mutex disks_lock = MUTEX_INIT(disks_lock, RANK_DISKS);
 static uint64_t last_sequence; /* atomic */
-static struct list disks GUARDED_BY(&disks_lock) = LIST_INIT(disks);
 
 const char *disk_name(const struct disk *d)
 {
@@ -90,6 +88,8 @@ void disk_break(struct disk *d, const char *why)
 	if (!__atomic_compare_exchange_n(&d->state, &runs, DISK_BROKEN, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return;
 	log_error("%s: %s: its driver is broken, requests are kept", d->name, why);
+	if (d->dev != nullptr)
+		device_fail(d->dev, why);
 }
 
 /* --- memory --- */
@@ -112,6 +112,7 @@ void disk_put(struct disk *d)
 	if (__atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
 	(void)timer_cancel(&d->timer);
+	device_put(d->dev);
 	disk_free(d);
 }
 
@@ -136,7 +137,7 @@ static bool queue_init(struct disk *d, uint32_t number, uint32_t depth) NO_THREA
 	return true;
 }
 
-static struct disk *disk_create(const char *prefix, const struct disk_geometry *g)
+struct disk *disk_create(const char *prefix, const struct disk_geometry *g)
 {
 	struct disk *d = kmalloc(sizeof(*d));
 
@@ -148,6 +149,7 @@ static struct disk *disk_create(const char *prefix, const struct disk_geometry *
 	d->sequence = __atomic_add_fetch(&last_sequence, 1, __ATOMIC_RELAXED);
 	strlcpy(d->prefix, prefix, sizeof(d->prefix));
 	list_init(&d->link);
+	list_init(&d->resource.link);
 	wait_queue_init(&d->quiet);
 	timer_init(&d->timer, look_at_requests);
 	d->queue_count = MIN(MIN(g->queues, boot_info()->cpu_count), DISK_QUEUES_MAX);
@@ -162,125 +164,15 @@ static struct disk *disk_create(const char *prefix, const struct disk_geometry *
 	return d;
 }
 
-/* --- who is who --- */
+/* --- it runs, stops, and goes --- */
 
-/* A copy that is complete and can be believed; false: it describes no disk. */
-static bool read_geometry(const struct disk_geometry *g, struct disk_geometry *out)
+void disk_take_driver(struct disk *d, const struct disk_ops *ops, const struct disk_geometry *g)
 {
-	*out = *g;
-	out->serial[sizeof(out->serial) - 1] = '\0';
-	out->address[sizeof(out->address) - 1] = '\0';
-	uint32_t block = out->block_bytes;
-	if (block < DISK_BLOCK_MIN || block > DISK_BLOCK_MAX || (block & (block - 1)) != 0)
-		return false;
-	if (out->blocks == 0 || out->blocks > INT64_MAX / block || (out->bytes_max != 0 && out->bytes_max < block))
-		return false;
-	if (out->physical_bytes < block || (out->physical_bytes & (out->physical_bytes - 1)) != 0)
-		out->physical_bytes = block;
-	out->pieces_max = out->pieces_max == 0 ? DISK_PIECES_MAX : MIN(out->pieces_max, DISK_PIECES_MAX);
-	uint32_t most = out->pieces_max * (uint32_t)PAGE_SIZE;
-	out->bytes_max = out->bytes_max == 0 ? most : MIN(out->bytes_max, most);
-	if (out->discard_blocks_max == 0)
-		out->discard_blocks_max = UINT32_MAX;
-	out->queues = MAX(out->queues, 1u);
-	out->depth = out->depth == 0 ? DEPTH_DEFAULT : MIN(out->depth, DEPTH_DEFAULT);
-	return true;
-}
-
-static bool same_place(const struct disk *d, const char *prefix, const struct disk_geometry *g)
-{
-	return strcmp(d->prefix, prefix) == 0 && strcmp(d->geometry.address, g->address) == 0;
-}
-
-static bool same_disk(const struct disk *d, const struct disk_geometry *g)
-{
-	return strcmp(d->geometry.serial, g->serial) == 0 && d->geometry.blocks == g->blocks &&
-	       d->geometry.block_bytes == g->block_bytes && d->geometry.read_only == g->read_only;
-}
-
-/* The disk that was at this place, or with the same serial number where places have no names; with a reference. */
-static struct disk *find_disk(const char *prefix, const struct disk_geometry *g)
-{
-	struct disk *d, *found = nullptr;
-
-	mutex_lock(&disks_lock);
-	list_for_each(d, &disks, link) {
-		if (same_place(d, prefix, g) && (g->address[0] != '\0' || same_disk(d, g))) {
-			disk_get(d);
-			found = d;
-			break;
-		}
-	}
-	mutex_unlock(&disks_lock);
-	return found;
-}
-
-static bool name_is_free(const char *name) REQUIRES(&disks_lock)
-{
-	const struct disk *d;
-
-	list_for_each(d, &disks, link) {
-		if (strcmp(d->name, name) == 0)
-			return false;
-	}
-	return true;
-}
-
-/* a … z, aa … zz and so on: the number-th such word behind the prefix. */
-static void name_by_letters(char *out, size_t size, const char *prefix, uint32_t number)
-{
-	char letters[8];
-	size_t at = sizeof(letters) - 1;
-
-	letters[at] = '\0';
-	do {
-		letters[--at] = (char)('a' + number % 26);
-		number /= 26;
-	} while (number-- > 0 && at > 0);
-	snprintf(out, size, "%s%s", prefix, &letters[at]);
-}
-
-/* Gives it a name that no other disk has, and a place in the list. */
-static int disk_list(struct disk *d)
-{
-	size_t length = strlen(d->prefix);
-	bool whole = length > 0 && d->prefix[length - 1] >= '0' && d->prefix[length - 1] <= '9';
-	uint32_t number = 0;
-	int error = 0;
-
-	mutex_lock(&disks_lock);
-	if (whole) {
-		strlcpy(d->name, d->prefix, sizeof(d->name));
-		error = name_is_free(d->name) ? 0 : -EEXIST;
-	} else {
-		do
-			name_by_letters(d->name, sizeof(d->name), d->prefix, number++);
-		while (!name_is_free(d->name));
-		d->index = number - 1;
-	}
-	if (error == 0)
-		list_push_back(&disks, &d->link);
-	mutex_unlock(&disks_lock);
-	return error;
-}
-
-/* --- the driver's calls, and the device core's --- */
-
-static void take_driver(struct disk *d, struct device *dev, const struct disk_ops *ops, const struct disk_geometry *g)
-{
-	d->dev = dev;
 	d->ops = ops;
 	d->pieces_max = g->pieces_max;
 	d->bytes_max = g->bytes_max;
 	d->discard_blocks_max = g->discard_blocks_max;
 	d->driver_queues = g->queues;
-}
-
-static void run(struct disk *d)
-{
-	__atomic_store_n(&d->state, DISK_RUNS, __ATOMIC_RELEASE);
-	for (uint32_t n = 0; n < d->queue_count; n++)
-		queue_dispatch(&d->queues[n]);
 }
 
 static bool is_quiet(struct disk *d)
@@ -298,63 +190,13 @@ static void take_back(struct disk *d, int error)
 		queue_take_back(&d->queues[n], error);
 }
 
-static int resume(struct disk *d, struct device *dev, const struct disk_ops *ops, const struct disk_geometry *g)
+void disk_resume(struct disk *d, const struct disk_ops *ops, const struct disk_geometry *g)
 {
-	if (disk_state(d) != DISK_SUSPENDED)
-		return -EEXIST;
 	take_back(d, 0);
-	take_driver(d, dev, ops, g);
-	log_info("%s: resumed", d->name);
-	run(d);
-	return 0;
-}
-
-int disk_register(struct device *dev, const char *name_prefix, const struct disk_ops *ops,
-		  const struct disk_geometry *given, struct disk **out)
-{
-	struct disk_geometry g;
-
-	if (!read_geometry(given, &g) || strlen(name_prefix) >= sizeof((*out)->prefix))
-		return -EINVAL;
-	struct disk *d = find_disk(name_prefix, &g);
-	if (d != nullptr && same_disk(d, &g)) {
-		int error = resume(d, dev, ops, &g);
-		disk_put(d); /* its first registration has a reference */
-		if (error == 0)
-			*out = d;
-		return error;
-	}
-	if (d != nullptr) {
-		bool runs = disk_state(d) == DISK_RUNS;
-
-		if (!runs) {
-			log_warn("%s: another disk is in its place", d->name);
-			disk_gone(d);
-		}
-		disk_put(d);
-		if (runs)
-			return -EEXIST;
-	}
-	d = disk_create(name_prefix, &g);
-	if (d == nullptr)
-		return -ENOMEM;
-	take_driver(d, dev, ops, &g);
-	int error = disk_list(d);
-	if (error != 0) {
-		disk_put(d);
-		return error;
-	}
-	error = blkdev_add(d, 0, 0, g.blocks, false);
-	if (error != 0) {
-		disk_gone(d);
-		return error;
-	}
-	log_info("%s: %llu blocks of %u bytes%s", d->name, (unsigned long long)g.blocks, g.block_bytes,
-		 g.read_only ? ", read-only" : "");
-	if (!g.no_partitions)
-		scan_start(d);
-	*out = d;
-	return 0;
+	disk_take_driver(d, ops, g);
+	__atomic_store_n(&d->state, DISK_RUNS, __ATOMIC_RELEASE);
+	for (uint32_t n = 0; n < d->queue_count; n++)
+		queue_dispatch(&d->queues[n]);
 }
 
 void disk_suspend(struct disk *d)
@@ -374,9 +216,7 @@ void disk_gone(struct disk *d)
 {
 	if (__atomic_exchange_n(&d->state, DISK_GONE, __ATOMIC_ACQ_REL) == DISK_GONE)
 		return;
-	mutex_lock(&disks_lock);
-	list_remove(&d->link);
-	mutex_unlock(&disks_lock);
+	disk_unlist(d);
 	wait_event(&d->quiet, is_quiet(d));
 	take_back(d, -ENODEV);
 	blkdev_remove_all(d);

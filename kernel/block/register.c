@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registration: what a driver says of its disk is checked, then it is found out which disk that is: one that was
+ * suspended and goes on, or a new one, which gets a name. The device that it is on owns it through all its rounds.
+ */
+#include "block.h"
+
+#include <abi/errno.h>
+#include <kernel/base/log.h>
+#include <lib/string.h>
+
+constexpr uint32_t DEPTH_DEFAULT = 64;
+
+static struct mutex disks_lock = MUTEX_INIT(disks_lock, RANK_DISKS);
+static struct list disks GUARDED_BY(&disks_lock) = LIST_INIT(disks);
+
+/* A copy that is complete and can be believed; false: it describes no disk. */
+static bool read_geometry(const struct disk_geometry *g, const struct device *dev, struct disk_geometry *out)
+{
+	*out = *g;
+	out->serial[sizeof(out->serial) - 1] = '\0';
+	out->address[sizeof(out->address) - 1] = '\0';
+	if (out->address[0] == '\0' && dev != nullptr)
+		strlcpy(out->address, device_name(dev), sizeof(out->address));
+	uint32_t block = out->block_bytes;
+	if (block < DISK_BLOCK_MIN || block > DISK_BLOCK_MAX || (block & (block - 1)) != 0)
+		return false;
+	if (out->blocks == 0 || out->blocks > INT64_MAX / block || (out->bytes_max != 0 && out->bytes_max < block))
+		return false;
+	if (out->physical_bytes < block || (out->physical_bytes & (out->physical_bytes - 1)) != 0)
+		out->physical_bytes = block;
+	out->pieces_max = out->pieces_max == 0 ? DISK_PIECES_MAX : MIN(out->pieces_max, DISK_PIECES_MAX);
+	uint32_t most = out->pieces_max * (uint32_t)PAGE_SIZE;
+	out->bytes_max = out->bytes_max == 0 ? most : MIN(out->bytes_max, most);
+	if (out->discard_blocks_max == 0)
+		out->discard_blocks_max = UINT32_MAX;
+	out->queues = MAX(out->queues, 1u);
+	out->depth = out->depth == 0 ? DEPTH_DEFAULT : MIN(out->depth, DEPTH_DEFAULT);
+	return true;
+}
+
+static bool same_place(const struct disk *d, const char *prefix, const struct disk_geometry *g)
+{
+	return strcmp(d->prefix, prefix) == 0 && strcmp(d->geometry.address, g->address) == 0;
+}
+
+static bool same_disk(const struct disk *d, const struct disk_geometry *g)
+{
+	return strcmp(d->geometry.serial, g->serial) == 0 && d->geometry.blocks == g->blocks &&
+	       d->geometry.block_bytes == g->block_bytes && d->geometry.read_only == g->read_only;
+}
+
+/* The disk that was at this place, or with the same serial number where places have no names; with a reference. */
+static struct disk *find_disk(const char *prefix, const struct disk_geometry *g)
+{
+	struct disk *d, *found = nullptr;
+
+	mutex_lock(&disks_lock);
+	list_for_each(d, &disks, link) {
+		if (same_place(d, prefix, g) && (g->address[0] != '\0' || same_disk(d, g))) {
+			disk_get(d);
+			found = d;
+			break;
+		}
+	}
+	mutex_unlock(&disks_lock);
+	return found;
+}
+
+static bool name_is_free(const char *name) REQUIRES(&disks_lock)
+{
+	const struct disk *d;
+
+	list_for_each(d, &disks, link) {
+		if (strcmp(d->name, name) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* a … z, aa … zz and so on: the number-th such word behind the prefix. */
+static void name_by_letters(char *out, size_t size, const char *prefix, uint32_t number)
+{
+	char letters[8];
+	size_t at = sizeof(letters) - 1;
+
+	letters[at] = '\0';
+	do {
+		letters[--at] = (char)('a' + number % 26);
+		number /= 26;
+	} while (number-- > 0 && at > 0);
+	snprintf(out, size, "%s%s", prefix, &letters[at]);
+}
+
+/* Gives it a name that no other disk has, and a place in the list. */
+static int disk_list(struct disk *d)
+{
+	size_t length = strlen(d->prefix);
+	bool whole = length > 0 && d->prefix[length - 1] >= '0' && d->prefix[length - 1] <= '9';
+	uint32_t number = 0;
+	int error = 0;
+
+	mutex_lock(&disks_lock);
+	if (whole) {
+		strlcpy(d->name, d->prefix, sizeof(d->name));
+		error = name_is_free(d->name) ? 0 : -EEXIST;
+	} else {
+		do
+			name_by_letters(d->name, sizeof(d->name), d->prefix, number++);
+		while (!name_is_free(d->name));
+		d->index = number - 1;
+	}
+	if (error == 0)
+		list_push_back(&disks, &d->link);
+	mutex_unlock(&disks_lock);
+	return error;
+}
+
+void disk_unlist(struct disk *d)
+{
+	mutex_lock(&disks_lock);
+	list_remove(&d->link);
+	mutex_unlock(&disks_lock);
+}
+
+static struct disk *disk_of(struct resource *r)
+{
+	return container_of(r, struct disk, resource);
+}
+
+static void suspend_resource(struct resource *r)
+{
+	disk_suspend(disk_of(r));
+}
+
+static void end_resource(struct resource *r)
+{
+	disk_gone(disk_of(r));
+}
+
+/* Kept from one round of the device to the next; gone when there is none. */
+static const struct resource_ops disk_resource = {.name = "disk",
+						  .component = &component_block,
+						  .suspend = suspend_resource,
+						  .release = end_resource,
+						  .gone = end_resource};
+
+static int own(struct disk *d, struct device *dev)
+{
+	d->dev = device_get(dev);
+	return device_own(dev, &d->resource, &disk_resource);
+}
+
+static void disown(struct disk *d)
+{
+	if (d->dev != nullptr)
+		(void)device_disown(&d->resource);
+}
+
+static int resume(struct disk *d, const struct device *dev, const struct disk_ops *ops, const struct disk_geometry *g)
+{
+	if (disk_state(d) != DISK_SUSPENDED || d->dev != dev)
+		return -EEXIST;
+	log_info("%s: resumed", d->name);
+	disk_resume(d, ops, g);
+	return 0;
+}
+
+int disk_register(struct device *dev, const char *name_prefix, const struct disk_ops *ops,
+		  const struct disk_geometry *given, struct disk **out)
+{
+	struct disk_geometry g;
+
+	if (!read_geometry(given, dev, &g) || strlen(name_prefix) >= sizeof((*out)->prefix))
+		return -EINVAL;
+	struct disk *d = find_disk(name_prefix, &g);
+	if (d != nullptr && same_disk(d, &g)) {
+		int error = resume(d, dev, ops, &g);
+		disk_put(d); /* its first registration has a reference */
+		if (error == 0)
+			*out = d;
+		return error;
+	}
+	if (d != nullptr) {
+		bool runs = disk_state(d) == DISK_RUNS;
+
+		if (!runs) {
+			log_warn("%s: another disk is in its place", d->name);
+			disown(d);
+			disk_gone(d);
+		}
+		disk_put(d);
+		if (runs)
+			return -EEXIST;
+	}
+	d = disk_create(name_prefix, &g);
+	if (d == nullptr)
+		return -ENOMEM;
+	disk_take_driver(d, ops, &g);
+	int error = dev != nullptr ? own(d, dev) : 0;
+	if (error == 0)
+		error = disk_list(d);
+	if (error != 0) {
+		disown(d);
+		disk_put(d);
+		return error;
+	}
+	error = blkdev_add(d, 0, 0, g.blocks, false);
+	if (error != 0) {
+		disown(d);
+		disk_gone(d);
+		return error;
+	}
+	log_info("%s: %llu blocks of %u bytes%s", d->name, (unsigned long long)g.blocks, g.block_bytes,
+		 g.read_only ? ", read-only" : "");
+	if (!g.no_partitions)
+		scan_start(d);
+	*out = d;
+	return 0;
+}
