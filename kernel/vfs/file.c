@@ -216,7 +216,7 @@ static int open_inode(struct file *f, struct inode *i)
 	if (f->ops->seek != nullptr)
 		f->mode |= FILE_POSITION;
 	f->object.ops = f->ops->object;
-	f->object.memory = i->serial;
+	f->object.memory = f->inode->serial; /* of a block device, not its node's */
 	return 0;
 }
 

@@ -14,7 +14,7 @@ uint64_t file_object_pages(const struct vm_object *o)
 {
 	const struct inode *i = container_of(o, const struct file, object)->inode;
 
-	if (i == nullptr || !S_ISREG(i->mode))
+	if (i == nullptr || (!S_ISREG(i->mode) && !S_ISBLK(i->mode)))
 		return UINT64_MAX;
 	return (__atomic_load_n(&i->size, __ATOMIC_ACQUIRE) + PAGE_SIZE - 1) / PAGE_SIZE;
 }

@@ -89,7 +89,7 @@ static int show_area(void *ctx, const struct vm_area_info *a)
 {
 	struct maps_context *m = ctx;
 	struct file *f = file_of_object(a->object);
-	const struct inode *i = f != nullptr ? f->inode : nullptr;
+	const struct inode *i = f != nullptr ? file_node(f) : nullptr;
 	const char *label = a->label;
 	size_t before = m->b->length;
 
