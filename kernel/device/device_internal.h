@@ -14,6 +14,7 @@
 #include <kernel/base/lock.h>
 #include <kernel/base/wait.h>
 #include <kernel/device/device.h>
+#include <kernel/mem/dma.h>
 #include <kernel/thread/component.h>
 
 DECLARE_COMPONENT(device);
@@ -47,6 +48,8 @@ struct device {
 	bool dirty;    /* a round has begun and is not given back */
 	bool enabled;  /* the bus was asked to enable it */
 	bool attached; /* attach succeeded, detach is due */
+	bool loud;     /* it may still write to memory: device_not_silent */
+	struct dma_rules dma;
 	int error;
 	uint32_t faults, restarts, lost; /* read by others */
 };

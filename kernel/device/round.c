@@ -62,6 +62,11 @@ void device_fail(struct device *dev, const char *why)
 		device_wake(dev);
 }
 
+void device_not_silent(struct device *dev)
+{
+	dev->loud = true;
+}
+
 int device_restart(struct device *dev)
 {
 	if (dev->driver == nullptr || device_is_gone(dev))
@@ -96,6 +101,10 @@ static int attach(struct device *dev)
 	if (driver->private_bytes > 0 && (dev->private = kmalloc(driver->private_bytes)) == nullptr)
 		return -ENOMEM;
 	device_open(dev, true);
+	dev->loud = false;
+	dev->dma = dev->parent != nullptr ? dev->parent->dma : (struct dma_rules){};
+	if (dev->bus->dma != nullptr)
+		(void)guard_run_void(dev->bus->component, dev->bus->dma(dev, &dev->dma));
 	dev->enabled = true;
 	int error = dev->bus->enable != nullptr ? guarded(dev, dev->bus->component, dev->bus->enable) : 0;
 	if (error == 0)

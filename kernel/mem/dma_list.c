@@ -38,7 +38,7 @@ static bool join(struct dma_list *list, struct page *page, uint64_t address, uin
 {
 	struct dma_segment *last = list->count > 0 ? &list->segments[list->count - 1] : nullptr;
 
-	if (last == nullptr || last->copy.at != nullptr || last->address + last->length != address ||
+	if (last == nullptr || last->copy != nullptr || last->address + last->length != address ||
 	    last->length > list->length_max - MIN(length, list->length_max))
 		return false;
 	/* A page that the segment reached already is held. */
@@ -76,8 +76,12 @@ int dma_list_add(struct dma_list *list, struct page *page, uint32_t offset, uint
 	if (list->count == list->max)
 		return -E2BIG;
 	hold(page);
-	list->segments[list->count++] = (struct dma_segment){
-		.address = address, .length = length, .offset = offset, .page = page, .copy = copy};
+	list->segments[list->count++] = (struct dma_segment){.address = address,
+							     .length = length,
+							     .offset = offset,
+							     .page = page,
+							     .copy = copy.at,
+							     .block = copy.block};
 	return 0;
 }
 
@@ -97,12 +101,18 @@ void dma_list_ready(struct dma_list *list)
 	for (unsigned i = 0; i < list->count; i++) {
 		struct dma_segment *s = &list->segments[i];
 
-		if (s->copy.at != nullptr && list->direction & DMA_TO_DEVICE)
-			bulk_copy(s->copy.at, segment_at(s), s->length);
+		if (s->copy != nullptr && list->direction & DMA_TO_DEVICE)
+			bulk_copy(s->copy, segment_at(s), s->length);
 		/* Written back for a device that reads; and nothing dirty may be written over what it writes. */
-		else if (s->copy.at == nullptr && list->rules.incoherent)
+		else if (s->copy == nullptr && list->rules.incoherent)
 			dma_cache_flush(segment_at(s), s->length);
 	}
+}
+
+static struct dma_buffer copy_of(const struct dma_segment *s)
+{
+	return (struct dma_buffer){
+		.at = s->copy, .address = s->address, .bytes = align_up(s->length, PAGE_SIZE), .block = s->block};
 }
 
 static void let_go(struct dma_segment *s)
@@ -119,10 +129,11 @@ void dma_list_end(struct dma_list *list)
 	for (unsigned i = 0; i < list->count; i++) {
 		struct dma_segment *s = &list->segments[i];
 
-		if (s->copy.at != nullptr) {
+		if (s->copy != nullptr) {
 			if (list->direction & DMA_FROM_DEVICE)
-				bulk_copy(segment_at(s), s->copy.at, s->length);
-			dma_give_now(&s->copy);
+				bulk_copy(segment_at(s), s->copy, s->length);
+			struct dma_buffer copy = copy_of(s);
+			dma_give_now(&copy);
 		} else if (list->rules.incoherent && list->direction & DMA_FROM_DEVICE) {
 			/* What was read ahead meanwhile is old. */
 			dma_cache_flush(segment_at(s), s->length);
@@ -137,8 +148,9 @@ void dma_list_quarantine(struct dma_list *list)
 	for (unsigned i = 0; i < list->count; i++) {
 		struct dma_segment *s = &list->segments[i];
 
-		if (s->copy.at != nullptr) {
-			dma_quarantine(&s->copy);
+		if (s->copy != nullptr) {
+			struct dma_buffer copy = copy_of(s);
+			dma_quarantine(&copy);
 			let_go(s); /* the device never knew of the page */
 			continue;
 		}

@@ -230,8 +230,8 @@ static void copies(void)
 	EXPECT_EQ(page->refs, 3);
 	dma_list_ready(&list);
 	/* The device reads what was there, and writes. */
-	EXPECT_EQ(((unsigned char *)segments[0].copy.at)[99], 7);
-	memset(segments[0].copy.at, 9, 100);
+	EXPECT_EQ(((unsigned char *)segments[0].copy)[99], 7);
+	memset(segments[0].copy, 9, 100);
 	dma_list_end(&list);
 	EXPECT_EQ(at[0], 7);
 	EXPECT_EQ(at[1], 9);
@@ -275,8 +275,8 @@ static void far_pages_are_copied(void)
 	EXPECT_EQ(dma_list_add(&list, far, 0, PAGE_SIZE), 0);
 	dma_list_ready(&list);
 	EXPECT(segment.address + segment.length <= 1 << 27);
-	EXPECT_EQ(((unsigned char *)segment.copy.at)[4095], 5);
-	((unsigned char *)segment.copy.at)[4095] = 6;
+	EXPECT_EQ(((unsigned char *)segment.copy)[4095], 5);
+	((unsigned char *)segment.copy)[4095] = 6;
 	dma_list_end(&list);
 	EXPECT_EQ(((unsigned char *)page_address(far))[4095], 6);
 	while (n > 0)

@@ -30,6 +30,7 @@
 
 struct component;
 struct device; /* counted; made by device_add */
+struct dma_rules;
 struct driver;
 
 constexpr size_t DEVICE_NAME_MAX = 32; /* with the end */
@@ -61,8 +62,11 @@ struct bus {
 	/* Before each attach: power, decoding of addresses. An error is one of attach. May be nullptr. */
 	int (*enable)(struct device *dev);
 	/* After detach, before anything is given back: from here on the device reaches no memory and raises no
-	 * interrupt. Also after a failed attach. May be nullptr. */
+	 * interrupt; where that cannot be proved, device_not_silent(). Also after a failed attach. May be nullptr. */
 	void (*silence)(struct device *dev);
+	/* What the device can do by DMA, before each attach; *rules is what its parent can (nothing less than all at
+	 * the root). nullptr: just that. */
+	void (*dma)(struct device *dev, struct dma_rules *rules);
 	/* The last reference to the device is gone: frees bus_data. Any thread. May be nullptr. */
 	void (*release)(struct device *dev, void *bus_data);
 };
@@ -109,6 +113,9 @@ struct driver {
  */
 void device_remove(struct device *dev) NOT_ELEVATED;
 void *device_bus_data(const struct device *dev);
+/* By the bus's silence: the device may go on writing to memory. What it was given is quarantined (kernel/device/dma.h)
+ * when it is given back at the end of this round. */
+void device_not_silent(struct device *dev);
 /* Waits until every device that was added before has had its first attach (or long enough: a minute). May sleep. */
 void devices_settle(void) NOT_ELEVATED;
 

@@ -33,7 +33,9 @@ struct dma_buffer {
 	void *at;	  /* for the driver; nullptr: no buffer */
 	uint64_t address; /* for the device */
 	size_t bytes;	  /* whole pages */
+	/* The allocator's, and the device core's. */
 	struct dma_block *block;
+	void *record;
 };
 
 constexpr size_t DMA_BUFFER_MAX = 2 << 20;
@@ -56,7 +58,8 @@ struct dma_segment {
 	/* The allocator's: where it begins, and the copy that the device sees instead, if the rules demand one. */
 	uint32_t offset;
 	struct page *page;
-	struct dma_buffer copy;
+	void *copy;
+	struct dma_block *block; /* of the copy */
 };
 
 struct dma_list {
