@@ -28,9 +28,10 @@ enum lock_rank : unsigned {
 	RANK_MOUNT_TABLE = 84, /* which mount covers which dentry (spin) */
 	RANK_SIGNAL = 85,
 	RANK_FUTEX = 87,
-	RANK_BLOCK = 88, /* a queue of a disk (spin) */
-	RANK_WAIT = 90,	 /* wait queues */
-	RANK_TIMER = 92, /* pending timers */
+	RANK_BLOCK = 88,  /* a queue of a disk (spin) */
+	RANK_WAIT = 90,	  /* wait queues */
+	RANK_TIMER = 92,  /* pending timers */
+	RANK_VIRTIO = 93, /* a virtio queue (spin) */
 	RANK_SLAB = 94,
 	RANK_DMA = 95,	/* blocks of DMA memory (spin) */
 	RANK_PAGE = 96, /* page allocator */

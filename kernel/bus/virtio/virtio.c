@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The virtio bus (kernel/bus/virtio.h): names, matching, interrupts by way of the transport's bus; reset, features and
+ * configuration (Virtual I/O Device 1.2, 2.1 to 2.5 and 3.1). A device's registers are used by its own thread only, but
+ * for notifications.
+ */
+#include "transport.h"
+
+#include <abi/errno.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <lib/string.h>
+#include <lib/types.h>
+#include <nucleus/calls.h>
+
+DEFINE_COMPONENT(virtio);
+
+/* How long a reset may take: a device of a host that is busy with others is slow, one that is broken never does it. */
+constexpr uint64_t RESET_NS = 30'000'000'000, RESET_LOOK_NS = 200'000;
+constexpr unsigned CONFIG_TRIES = 1000;
+constexpr uint64_t RING_FEATURES =
+	VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM;
+
+static bool matches(const struct device *dev, const struct driver *driver)
+{
+	const uint32_t *types = driver->match;
+
+	for (; *types != VIRTIO_TYPE_NONE; types++)
+		if (*types == virtio_transport_of(dev)->type)
+			return true;
+	return false;
+}
+
+/* Interrupts are the transport's: its index-th wakes the thread that asks, which is the virtio device's. */
+static int attach_irq(struct device *dev, unsigned index, uint32_t *handle)
+{
+	struct device *carrier = device_parent(dev);
+	const struct bus *bus = device_bus(carrier);
+	struct device_line line = {};
+
+	if (bus->attach_irq != nullptr)
+		return bus->attach_irq(carrier, index, handle);
+	int error = bus->line != nullptr ? bus->line(carrier, index, &line) : -ENOENT;
+	if (error < 0)
+		return error;
+	long result = nucleus_irq_attach(line.gsi, line.flags);
+	if (result < 0)
+		return (int)result;
+	*handle = (uint32_t)result;
+	return 0;
+}
+
+static void release_irq(struct device *dev, unsigned index, uint32_t handle)
+{
+	const struct bus *bus = device_bus(device_parent(dev));
+
+	if (bus->attach_irq != nullptr)
+		bus->release_irq(device_parent(dev), index, handle);
+	else
+		(void)nucleus_irq_detach(handle);
+}
+
+bool virtio_reset(struct device *dev)
+{
+	const struct virtio_transport *t = virtio_transport_of(dev);
+	uint64_t deadline = clock_monotonic_ns() + RESET_NS, now;
+	bool permit = false, done;
+
+	t->ops->set_status(t, 0);
+	while (!(done = t->ops->status(t) == 0) && (now = clock_monotonic_ns()) < deadline)
+		permit |= thread_park(now + RESET_LOOK_NS) == 0;
+	if (permit)
+		thread_unpark(thread_current());
+	return done;
+}
+
+static void silence(struct device *dev)
+{
+	const struct virtio_transport *t = virtio_transport_of(dev);
+
+	if (virtio_reset(dev) || (t->ops->cut_off != nullptr && t->ops->cut_off(t)))
+		return;
+	log_error("virtio: %s does not reset: what it was given is not used again", device_name(dev));
+	device_not_silent(dev);
+}
+
+static void release(struct device *, void *bus_data)
+{
+	kfree(bus_data);
+}
+
+const struct bus virtio_bus = {
+	.name = "virtio",
+	.component = &component_virtio,
+	.matches = matches,
+	.attach_irq = attach_irq,
+	.release_irq = release_irq,
+	.silence = silence,
+	.release = release,
+};
+
+int virtio_add(struct device *parent, struct virtio_transport *t, struct device **out)
+{
+	char name[DEVICE_NAME_MAX];
+	int error = -EEXIST;
+
+	/* The lowest number that is free: the same device has the same name when its transport comes back. */
+	for (unsigned n = 0; error == -EEXIST && n < 1000; n++) {
+		scnprintf(name, sizeof(name), "virtio%u", n);
+		error = device_add(parent, &virtio_bus, name, t, out);
+	}
+	return error;
+}
+
+static void add_status(const struct virtio_transport *t, uint8_t bits)
+{
+	t->ops->set_status(t, t->ops->status(t) | bits);
+}
+
+int virtio_begin(struct device *dev, uint64_t wanted, uint64_t *accepted)
+{
+	const struct virtio_transport *t = virtio_transport_of(dev);
+	uint64_t offered;
+
+	*accepted = 0;
+	if (!virtio_reset(dev))
+		return -EIO;
+	add_status(t, VIRTIO_STATUS_ACKNOWLEDGE);
+	add_status(t, VIRTIO_STATUS_DRIVER);
+	offered = t->ops->features(t);
+	if (!t->legacy && !(offered & VIRTIO_F_VERSION_1)) {
+		log_error("virtio: %s offers features %llx, which are none of version 1", device_name(dev),
+			  (unsigned long long)offered);
+		add_status(t, VIRTIO_STATUS_FAILED);
+		return -ENODEV;
+	}
+	offered &= (wanted | RING_FEATURES) & (t->legacy ? UINT32_MAX : UINT64_MAX);
+	t->ops->set_features(t, offered);
+	if (!t->legacy) {
+		add_status(t, VIRTIO_STATUS_FEATURES_OK);
+		if (!(t->ops->status(t) & VIRTIO_STATUS_FEATURES_OK)) {
+			log_error("virtio: %s does not agree to features %llx", device_name(dev),
+				  (unsigned long long)offered);
+			add_status(t, VIRTIO_STATUS_FAILED);
+			return -ENODEV;
+		}
+	}
+	*accepted = offered;
+	return 0;
+}
+
+void virtio_ready(struct device *dev)
+{
+	add_status(virtio_transport_of(dev), VIRTIO_STATUS_DRIVER_OK);
+}
+
+static void read_field(const struct virtio_transport *t, const struct virtio_field *f, unsigned char *out, size_t bytes)
+{
+	size_t end = (size_t)f->offset + f->bytes;
+
+	if (end > t->config_bytes || end > bytes)
+		return;
+	for (unsigned done = 0; done < f->bytes;) {
+		unsigned part = MIN(f->bytes - done, 4u);
+		uint32_t value = t->ops->config(t, f->offset + done, part);
+
+		memcpy(out + f->offset + done, &value, part);
+		done += part;
+	}
+}
+
+int virtio_config_read(struct device *dev, const struct virtio_field *fields, unsigned count, unsigned char *out,
+		       size_t bytes)
+{
+	const struct virtio_transport *t = virtio_transport_of(dev);
+
+	for (unsigned tries = 0; tries < CONFIG_TRIES; tries++) {
+		uint32_t before = t->ops->generation(t);
+
+		memset(out, 0, bytes);
+		for (unsigned i = 0; i < count; i++)
+			read_field(t, &fields[i], out, bytes);
+		if (t->ops->generation(t) == before)
+			return 0;
+	}
+	return -EIO;
+}
+
+uint32_t virtio_interrupts(struct device *dev)
+{
+	const struct virtio_transport *t = virtio_transport_of(dev);
+	uint32_t why = t->ops->interrupts(t);
+
+	/* A device that wants to be reset says so by an interrupt for its configuration (2.1.2). */
+	if (why & VIRTIO_INTERRUPT_CONFIG && t->ops->status(t) & VIRTIO_STATUS_NEEDS_RESET)
+		device_fail(dev, "the device asks for a reset");
+	return why;
+}
