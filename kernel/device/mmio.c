@@ -45,7 +45,7 @@ static int check_ports(const struct device *dev, const struct device_range *rang
 	if (range->start >= PORTS_END || range->bytes > PORTS_END - range->start)
 		return -EINVAL;
 	if (!c->may_elevate) {
-		log_warn("%s: %s has ports, which need the right to elevate%s", c->name, dev->name,
+		log_warn("%s: the ports of %s need the right to elevate%s", c->name, dev->name,
 			 c->asks_elevate ? ", which elevate= refuses" : "");
 		return -EPERM;
 	}

@@ -172,14 +172,14 @@ static const char *run_round(struct device *dev)
 	return failing(dev) != nullptr ? failing(dev) : asked ? nullptr : "serve returned";
 }
 
-/* After a round that ended otherwise than asked: when there is to be another. */
-static void plan(struct device *dev, const char *why)
+/* After a round that ended otherwise than asked: when there is to be another. False: not by itself. */
+static bool plan(struct device *dev, const char *why)
 {
 	uint64_t now = clock_monotonic_ns();
 
 	if (dev->error == -ENODEV || dev->error == -EPERM) {
 		set_state(dev, DEVICE_ABSENT);
-		return;
+		return false;
 	}
 	dev->faults++;
 	fault_row_add(&dev->row, now);
@@ -188,12 +188,13 @@ static void plan(struct device *dev, const char *why)
 			  dev->error, dev->row.count);
 		device_gone_all(dev);
 		set_state(dev, DEVICE_DOWN);
-		return;
+		return false;
 	}
 	dev->retry_at_ns = now + fault_row_pause(&dev->row);
 	log_error("device: %s: %s (%d); %s is attached anew (%u in a row)", dev->name, why, dev->error,
 		  dev->driver->name, dev->row.count);
 	set_state(dev, DEVICE_PAUSING);
+	return true;
 }
 
 /* Sleeps until there is to be a round. False: there is to be none, the device is gone. */
@@ -221,14 +222,18 @@ static void live(void)
 {
 	struct device *dev = container_of(thread_current()->service, struct device, service);
 
+	bool faulted = false;
+
 	end_round(dev);
 	while (wait_for_round(dev)) {
 		if (device_flag(&dev->tried))
 			dev->restarts++;
+		/* Of those that somebody asked for, who asked the component counts one. */
+		if (faulted)
+			__atomic_fetch_add(&dev->driver->component->restarts, 1, __ATOMIC_RELAXED);
 		const char *why = run_round(dev);
 
-		if (why != nullptr && !device_is_gone(dev))
-			plan(dev, why);
+		faulted = why != nullptr && !device_is_gone(dev) && plan(dev, why);
 	}
 	device_gone_all(dev);
 	set_state(dev, DEVICE_GONE);

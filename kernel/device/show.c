@@ -101,6 +101,8 @@ static uint32_t restart_component(struct component *c)
 
 	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
 		asked += dev->driver != nullptr && dev->driver->component == c && device_restart(dev) == 0;
+	if (asked > 0)
+		__atomic_fetch_add(&c->restarts, 1, __ATOMIC_RELAXED);
 	return asked;
 }
 

@@ -168,7 +168,7 @@ static const char *state_of(const struct component *c)
 		return "down";
 	if (__atomic_load_n(&c->pausing, __ATOMIC_RELAXED) > 0 || c->restart_at_ns != 0)
 		return "pausing";
-	return c->start == nullptr ? "passive" : "up";
+	return c->start == nullptr && c->thread_count == 0 ? "passive" : "up";
 }
 
 static int show_components(struct text_buffer *b, void *)

@@ -139,8 +139,7 @@ void tty_require_console(void)
 			first = t;
 	}
 	if (first == nullptr) {
-		log_error("tty: no terminal was found: the first process runs without a console, and nothing that it "
-			  "or a shell says is seen");
+		polled_create();
 		return;
 	}
 	if (cmdline_get("console", option, sizeof(option)) == nullptr)
@@ -152,6 +151,32 @@ void tty_require_console(void)
 			tty_write_kernel(t, line, (size_t)n);
 	tty_set_console(first);
 	log_warn("%.*s", n - 1, line);
+}
+
+void tty_gone(struct tty *t)
+{
+	chrdev_unregister(t->major, t->minor);
+	mutex_lock(&t->lock);
+	__atomic_store_n(&t->other_closed, true, __ATOMIC_RELEASE);
+	line_flush_output(&t->line);
+	mutex_unlock(&t->lock);
+	tty_hang_up_now(t);
+	/* Who writes to it gives up by now. */
+	if (t == tty_console())
+		log_set_console(nullptr, nullptr);
+}
+
+int tty_back(struct tty *t)
+{
+	if (!__atomic_load_n(&t->other_closed, __ATOMIC_ACQUIRE))
+		return 0;
+	int error = chrdev_register(t->name, t->major, t->minor, 0620, &tty_file_ops, t);
+	if (error < 0)
+		return error;
+	__atomic_store_n(&t->other_closed, false, __ATOMIC_RELEASE);
+	if (t == tty_console())
+		tty_set_console(t);
+	return 0;
 }
 
 void *tty_driver_data(struct tty *t)
@@ -269,7 +294,7 @@ static bool has_room(struct tty *t, size_t n)
 
 void tty_write_kernel(struct tty *t, const char *text, size_t n)
 {
-	while (n > 0) {
+	while (n > 0 && !__atomic_load_n(&t->other_closed, __ATOMIC_ACQUIRE)) {
 		mutex_lock(&t->lock);
 		size_t done = line_write(&t->line, text, n);
 		mutex_unlock(&t->lock);
@@ -277,7 +302,8 @@ void tty_write_kernel(struct tty *t, const char *text, size_t n)
 		text += done;
 		n -= done;
 		if (n > 0)
-			wait_event(&t->write_wait, has_room(t, LINE_QUEUE_BYTES / 2));
+			wait_event(&t->write_wait, has_room(t, LINE_QUEUE_BYTES / 2) ||
+							   __atomic_load_n(&t->other_closed, __ATOMIC_ACQUIRE));
 	}
 }
 

@@ -80,8 +80,14 @@ void tty_write_kernel(struct tty *t, const char *text, size_t n);
 int tty_drain(struct tty *t);
 /* Tells a master in packet mode: bits that are set, others that no longer hold. Kick the driver afterwards. */
 void tty_packet_note(struct tty *t, unsigned set, unsigned clear) REQUIRES(t -> lock);
+/* The device behind it is gone: no node any more, open files are dead. And there is one again; -ENOMEM, -EEXIST. */
+void tty_gone(struct tty *t);
+[[nodiscard]] int tty_back(struct tty *t);
 /* All open files but the console's are dead from now on. */
 void tty_hang_up(struct tty *t);
+
+/* polled.c: for a machine without any terminal: one that the nucleus writes for. */
+void polled_create(void);
 
 /* tty_job.c */
 /* 0: go on; -ERESTARTSYS after a SIGTTIN or SIGTTOU; -EIO. */

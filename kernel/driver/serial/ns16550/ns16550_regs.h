@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Registers of the 16550A UART (National Semiconductor PC16550D data sheet, 8.0 "Registers"); byte
  * offsets from the base. */
-#ifndef SERIAL_UART16550_H
-#define SERIAL_UART16550_H
+#ifndef SERIAL_NS16550_REGS_H
+#define SERIAL_NS16550_REGS_H
 
 #include <stdint.h>
 

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Serial ports (kernel/tty/serial.h): one terminal for each UART, and the work of its device's thread.
+ *
+ * That thread does all register accesses, is the interrupt's target, and is woken by the terminal when there is output.
+ * It works until the UART has nothing more for it before it sleeps: where the interrupt is edge-triggered nothing may
+ * be left pending. Input is read until the FIFO is empty; while the terminal is full it is left there, and the receive
+ * interrupt off.
+ *
+ * A port is the device's as long as there is one (struct resource, kept), and lives for ever, since a terminal does; a
+ * device that comes later and has its index gets it.
+ */
+#include "tty_internal.h"
+
+#include <abi/errno.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <kernel/tty/serial.h>
+#include <lib/string.h>
+#include <lib/types.h>
+#include <nucleus/calls.h>
+
+constexpr unsigned INDEX_MAX = 31;
+constexpr uint64_t POLL_NS = 10'000'000;     /* without an interrupt */
+constexpr uint64_t IDLE_POLL_NS = 1'000'000; /* for the last character to leave the shift register */
+
+struct serial_port {
+	struct resource resource;
+	struct list link; /* of all; ports_lock */
+	const struct serial_ops *ops;
+	unsigned index;
+	struct tty *tty; /* once there is one, for ever */
+	struct spinlock lock;
+	struct device *device GUARDED_BY(&lock); /* counted; nullptr: none has it */
+	/* The thread's, in a round. */
+	const void *uart;
+	bool idle; /* atomic: all output is on the wire */
+	bool interrupts_known, for_received, for_room;
+};
+
+static struct mutex ports_lock = MUTEX_INIT(ports_lock, RANK_NONE);
+static struct list ports GUARDED_BY(&ports_lock) = LIST_INIT(ports);
+
+static void set_interrupts(struct serial_port *p, bool received, bool room)
+{
+	if (p->interrupts_known && p->for_received == received && p->for_room == room)
+		return;
+	p->interrupts_known = true;
+	p->for_received = received;
+	p->for_room = room;
+	p->ops->set_interrupts(p->uart, received, room);
+}
+
+/* Moves what the UART has received to the terminal. False: the terminal is full, the rest stays. */
+static bool receive(struct serial_port *p)
+{
+	unsigned char bytes[128];
+	size_t n = 0, room = tty_input_room(p->tty);
+
+	while (n < room) {
+		int c = p->ops->receive(p->uart);
+
+		if (c == SERIAL_NOTHING)
+			break;
+		if (c != SERIAL_BREAK)
+			bytes[n++] = (unsigned char)c;
+		/* What came before a break is before it for the terminal, too. */
+		if (n == sizeof(bytes) || c == SERIAL_BREAK) {
+			tty_input(p->tty, bytes, n);
+			n = 0;
+			if (c == SERIAL_BREAK)
+				tty_input_break(p->tty);
+			room = tty_input_room(p->tty);
+		}
+	}
+	if (n > 0)
+		tty_input(p->tty, bytes, n);
+	return room > 0;
+}
+
+/* Sends while the UART takes bytes. True: it is full and there is (or may be) more. */
+static bool transmit(struct serial_port *p)
+{
+	for (;;) {
+		unsigned char bytes[SERIAL_BURST_MAX];
+		size_t room = p->ops->room(p->uart);
+
+		if (room == 0)
+			return true;
+		size_t n = tty_take_output(p->tty, bytes, MIN(room, sizeof(bytes)));
+		if (n == 0)
+			return false;
+		p->idle = false;
+		p->ops->send(p->uart, bytes, n);
+	}
+}
+
+/* One round of work; the time until which to sleep (0: until woken). */
+static uint64_t work(struct serial_port *p, bool polls)
+{
+	bool room = receive(p);
+	bool full = transmit(p);
+
+	set_interrupts(p, room, full);
+	p->ops->acknowledge(p->uart);
+	uint32_t status = p->ops->status(p->uart);
+	/* What came between the work and switching the interrupt on has no edge of its own. */
+	if ((room && (status & SERIAL_HAS_DATA) != 0) || (full && (status & SERIAL_HAS_ROOM) != 0))
+		thread_unpark(thread_current());
+	if (p->idle || full)
+		return polls ? clock_monotonic_ns() + POLL_NS : 0;
+	if ((status & SERIAL_IDLE) == 0)
+		return clock_monotonic_ns() + IDLE_POLL_NS;
+	p->idle = true;
+	tty_output_idle(p->tty);
+	return polls ? clock_monotonic_ns() + POLL_NS : 0;
+}
+
+void serial_serve(struct serial_port *p, struct irq *irq)
+{
+	bool polls = irq->handle == 0;
+
+	(void)nucleus_thread_set_priority(thread_page_current()->handle, PRIORITY_INTERRUPT);
+	for (uint64_t deadline = work(p, polls);; deadline = work(p, polls)) {
+		irq_done(irq);
+		if (irq_wait(irq, deadline) == -ECANCELED)
+			return;
+	}
+}
+
+struct tty *serial_terminal(const struct serial_port *p)
+{
+	return p->tty;
+}
+
+static void start_output(struct tty *t)
+{
+	struct serial_port *p = tty_driver_data(t);
+
+	spin_lock(&p->lock);
+	struct device *dev = p->device != nullptr ? device_get(p->device) : nullptr;
+	spin_unlock(&p->lock);
+	if (dev != nullptr)
+		device_wake(dev);
+	device_put(dev);
+}
+
+static bool output_idle(struct tty *t)
+{
+	return __atomic_load_n(&((struct serial_port *)tty_driver_data(t))->idle, __ATOMIC_ACQUIRE);
+}
+
+static const struct tty_driver driver = {
+	.component = &component_tty, .start_output = start_output, .output_idle = output_idle};
+
+static void set_device(struct serial_port *p, struct device *dev)
+{
+	spin_lock(&p->lock);
+	struct device *before = p->device;
+	p->device = dev != nullptr ? device_get(dev) : nullptr;
+	spin_unlock(&p->lock);
+	device_put(before);
+}
+
+/* What was on the wire is not waited for: it is out, or lost with the UART. */
+static void suspend_port(struct resource *r)
+{
+	struct serial_port *p = container_of(r, struct serial_port, resource);
+
+	p->uart = nullptr;
+	__atomic_store_n(&p->idle, true, __ATOMIC_RELEASE);
+	if (p->tty != nullptr)
+		tty_output_idle(p->tty);
+}
+
+static void port_gone(struct resource *r)
+{
+	struct serial_port *p = container_of(r, struct serial_port, resource);
+
+	if (p->tty != nullptr)
+		tty_gone(p->tty);
+	set_device(p, nullptr);
+}
+
+static const struct resource_ops port_ops = {
+	.name = "serial port", .component = &component_tty, .suspend = suspend_port, .gone = port_gone};
+
+static struct serial_port *find_port(const char *prefix, unsigned index) REQUIRES(ports_lock)
+{
+	struct serial_port *p;
+
+	list_for_each(p, &ports, link) {
+		if (p->index == index && strcmp(p->ops->prefix, prefix) == 0)
+			return p;
+	}
+	return nullptr;
+}
+
+static bool is_free(struct serial_port *p)
+{
+	spin_lock(&p->lock);
+	bool free = p->device == nullptr;
+	spin_unlock(&p->lock);
+	return free;
+}
+
+static int make_port(const struct serial_ops *ops, unsigned index, struct serial_port **out) REQUIRES(ports_lock)
+{
+	struct serial_port *p = kmalloc(sizeof(*p));
+
+	if (p == nullptr)
+		return -ENOMEM;
+	p->ops = ops;
+	p->index = index;
+	spin_init(&p->lock, RANK_NONE);
+	list_init(&p->resource.link);
+	list_push_back(&ports, &p->link);
+	*out = p;
+	return 0;
+}
+
+/* A port that no device has, with the index that is asked for, which is the device's then. */
+static int take_port(struct device *dev, const struct serial_ops *ops, unsigned index, bool fixed,
+		     struct serial_port **out)
+{
+	int error = fixed ? -EEXIST : -ENOSPC;
+
+	mutex_lock(&ports_lock);
+	for (unsigned i = index; i <= (fixed ? index : INDEX_MAX); i++) {
+		struct serial_port *p = find_port(ops->prefix, i);
+
+		if (p != nullptr && !is_free(p))
+			continue;
+		error = p != nullptr ? 0 : make_port(ops, i, &p);
+		if (error == 0) {
+			set_device(p, dev);
+			*out = p;
+		}
+		break;
+	}
+	mutex_unlock(&ports_lock);
+	return error;
+}
+
+/* The terminal, which is made once, and comes back with a device. */
+static int make_terminal(struct serial_port *p)
+{
+	char name[16];
+
+	if (p->tty != nullptr)
+		return tty_back(p->tty);
+	snprintf(name, sizeof(name), "%s%u", p->ops->prefix, p->index);
+	return tty_create(name, p->ops->major, p->ops->first_minor + p->index, &driver, p, &p->tty);
+}
+
+static void announce(struct device *dev, const struct serial_port *p)
+{
+	struct device_range range;
+	struct device_line line;
+	char irq[16] = "none";
+
+	if (device_range(dev, 0, &range) < 0)
+		return;
+	if (device_line(dev, 0, &line) == 0)
+		snprintf(irq, sizeof(irq), "%u", line.gsi);
+	log_info("serial: %s%u is a %s at %#lx, irq %s", p->ops->prefix, p->index, p->ops->kind, range.start, irq);
+}
+
+int serial_register(struct device *dev, const struct serial_ops *ops, unsigned index, bool fixed,
+		    struct serial_port **out)
+{
+	struct resource *kept = device_kept(dev, &port_ops, nullptr);
+	struct serial_port *p;
+	int error = 0;
+
+	if (kept != nullptr) {
+		p = container_of(kept, struct serial_port, resource);
+	} else {
+		error = take_port(dev, ops, index, fixed, &p);
+		if (error < 0)
+			return error;
+		error = device_own(dev, &p->resource, &port_ops);
+		if (error < 0) {
+			set_device(p, nullptr);
+			return error;
+		}
+	}
+	p->ops = ops;
+	p->uart = device_private(dev);
+	p->idle = true;
+	p->interrupts_known = false;
+	error = make_terminal(p);
+	if (error < 0)
+		return error;
+	announce(dev, p);
+	*out = p;
+	return 0;
+}
