@@ -24,7 +24,7 @@ from machine import LIMIT_S
 ARCH = os.environ["STELLUX_ARCH"]
 BUILD = pathlib.Path(os.environ["STELLUX_BUILD"])
 
-GATE = {"x86_64": "entry_syscall_full", "aarch64": "vectors_full"}[ARCH]
+GATE = {"x86_64": "entry_syscall_full", "aarch64": "gates_full"}[ARCH]
 # Breakpoint, what it shows, functions that must be in the backtrace in this order, the last of them at its end.
 STOPS = [
     ("nucleus_entry", "the nucleus's first instruction", ["nucleus_entry"]),

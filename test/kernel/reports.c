@@ -87,6 +87,16 @@ static void lost_ones_are_counted(void)
 	EXPECT_EQ(told + lost, 4 * REFUSED_KEPT + 2);
 }
 
+static long other_number;
+static bool other_is_done;
+
+static void take_another(void *)
+{
+	other_number = nucleus_report_take(false);
+	(void)nucleus_report_done();
+	__atomic_store_n(&other_is_done, true, __ATOMIC_RELEASE);
+}
+
 /* A record is its thread's own, until that says that it is rendered. */
 static void records_are_taken_once(void)
 {
@@ -105,6 +115,13 @@ static void records_are_taken_once(void)
 		EXPECT(r->victim.kind == VICTIM_FRAME && r->victim.type == FRAME_NUCLEUS);
 		EXPECT(r->returns_count > 0);
 		EXPECT_EQ(nucleus_report_take(false), number);
+		preempt_enable();
+		__atomic_store_n(&other_is_done, false, __ATOMIC_RELAXED);
+		if (EXPECT(start_thread(take_another, nullptr, -1) != nullptr)) {
+			EXPECT(WAIT_UNTIL(__atomic_load_n(&other_is_done, __ATOMIC_ACQUIRE)));
+			EXPECT(other_number != number);
+		}
+		preempt_disable();
 		EXPECT_EQ(nucleus_report_done(), 0);
 		EXPECT(nucleus_report_take(false) != number);
 		EXPECT_EQ(nucleus_report_done(), 0);

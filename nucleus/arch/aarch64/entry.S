@@ -219,6 +219,9 @@ vectors_\name:
 	.endr
 	.balign 128
 
+	/* Behind all the tables: they are aligned, and the room between them would be lost. */
+	.subsection 1
+gates_\name:
 .if \account
 .Lelevate_\name:
 	account_kernel_time \privileged
@@ -347,6 +350,7 @@ vectors_\name:
 	mov sp, x18
 	msr tpidrro_el0, xzr
 	restore_and_return
+	.subsection 0
 .endm
 
 /*
@@ -362,6 +366,7 @@ vectors_\name:
 	entry_code privileged, 1, 0
 	entry_code privileged_account, 1, 1
 
+	.subsection 1
 	.balign 8
 .Lupcall_syscall:
 	.quad UPCALL_SYSCALL
