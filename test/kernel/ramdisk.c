@@ -132,7 +132,7 @@ int ram_register(struct ramdisk *r)
 {
 	struct disk *d = nullptr;
 
-	int error = disk_register(nullptr, "ram", &ram_ops, &r->geometry, &d);
+	int error = disk_register(r->device, "ram", &ram_ops, &r->geometry, &d);
 	if (error == 0)
 		r->disk = d;
 	return error;

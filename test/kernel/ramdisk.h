@@ -17,6 +17,7 @@ enum ram_stray { STRAY_NOT, STRAY_BEFORE, STRAY_AFTER }; /* before or after it h
 
 struct ramdisk {
 	struct disk *disk;
+	struct device *device; /* nullptr: the disk has none */
 	struct disk_geometry geometry;
 	uint32_t block_bytes;
 	unsigned char *data; /* geometry.blocks × block_bytes */

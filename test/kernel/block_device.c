@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A disk on a device, whose core restarts the driver by itself: while its node is being read the driver strays, loses
+ * requests, is restarted, and is unplugged. The disk is the one in memory (ramdisk.h), the bus has nothing else.
+ */
+#include "ramdisk.h"
+
+#include <abi/errno.h>
+#include <abi/fcntl.h>
+#include <kernel/device/device.h>
+#include <kernel/mem/slab.h>
+#include <kernel/vfs/vfs.h>
+#include <lib/string.h>
+
+enum : uint32_t { BLOCKS = 8 * 64, BYTES = BLOCKS * RAM_BLOCK };
+
+static struct ramdisk ram;
+static struct device *device;
+static struct file *file;
+static unsigned char *buffer;
+static uint32_t strays_left; /* of the rounds to come: each strays once */
+static uint64_t allocations;
+
+static bool fits(const struct device *, const struct driver *)
+{
+	return true;
+}
+
+static const struct bus ram_bus = {.name = "ram", .component = &component_ktest, .matches = fits};
+
+static int attach(struct device *dev)
+{
+	ram_reset(&ram);
+	ram.device = dev;
+	if (strays_left > 0) {
+		strays_left--;
+		ram.strays = 1;
+	}
+	return ram_register(&ram);
+}
+
+DRIVER(ram_disk, .component = &component_ktest, .bus = &ram_bus, .attach = attach);
+
+static bool begin(void)
+{
+	allocations = component_ktest.allocations;
+	strays_left = 0;
+	if (!ram_create(&ram, RAM_BLOCK, BLOCKS))
+		return false;
+	ram.geometry.address[0] = '\0'; /* the device's */
+	ram.stray = STRAY_AFTER;
+	ram_pattern(ram.data, 0, BLOCKS, RAM_BLOCK, 0);
+	buffer = kmalloc(BYTES);
+	if (!EXPECT(buffer != nullptr) || !EXPECT_EQ(device_add(nullptr, &ram_bus, "ram0", nullptr, &device), 0))
+		return false;
+	devices_settle();
+	return EXPECT_EQ(file_open_path("/dev/rama", O_RDONLY, 0, &file), 0);
+}
+
+static void end(void)
+{
+	file_put(file);
+	if (device != nullptr)
+		device_remove(device);
+	device = nullptr;
+	ram.disk = nullptr;
+	ram.device = nullptr;
+	kfree(buffer);
+	ram_destroy(&ram);
+	/* The name is cached until somebody finds that it is not there. */
+	EXPECT_EQ(file_open_path("/dev/rama", O_RDONLY, 0, &file), -ENOENT);
+	EXPECT(WAIT_UNTIL(component_ktest.allocations == allocations));
+}
+
+static struct device_info info(void)
+{
+	struct device_info i;
+
+	device_get_info(device, &i);
+	return i;
+}
+
+static void expect_read(void)
+{
+	memset(buffer, 0, BYTES);
+	EXPECT_EQ(file_read_at(file, buffer, BYTES, 0), BYTES);
+	EXPECT(memcmp(buffer, ram.data, BYTES) == 0);
+}
+
+static long read_result;
+static uint32_t reading;
+
+static void read_all(void *)
+{
+	read_result = file_read_at(file, buffer, BYTES, 0);
+	__atomic_store_n(&reading, 0, __ATOMIC_RELEASE);
+}
+
+static bool start_reader(void)
+{
+	__atomic_store_n(&reading, 1, __ATOMIC_RELEASE);
+	return start_thread(read_all, nullptr, -1) != nullptr &&
+	       EXPECT(WAIT_UNTIL(__atomic_load_n(&ram.held_count, __ATOMIC_ACQUIRE) > 0));
+}
+
+static bool reader_ended(void)
+{
+	return EXPECT(WAIT_UNTIL(__atomic_load_n(&reading, __ATOMIC_ACQUIRE) == 0));
+}
+
+static void stray(void)
+{
+	if (!begin())
+		return;
+	sleep_ns(FAULT_PAUSE_NS);
+	ram.strays = 1;
+	expect_read();
+	EXPECT_EQ(info().restarts, 1);
+	end();
+}
+
+/* In each round until the block floor has given the request up; then the driver works again. */
+static void stray_always(void)
+{
+	if (!begin())
+		return;
+	strays_left = DISK_TRIES_MAX - 1;
+	sleep_ns(FAULT_PAUSE_NS);
+	ram.strays = 1;
+	EXPECT_EQ(file_read_at(file, buffer, 1, 0), -EIO);
+	expect_read();
+	EXPECT_EQ(info().restarts, DISK_TRIES_MAX);
+	end();
+}
+
+static void lost(void)
+{
+	if (!begin())
+		return;
+	ram.hold = true;
+	disk_set_timeout(ram.disk, MS);
+	if (!start_reader() || !EXPECT(WAIT_UNTIL(info().restarts > 0)))
+		return;
+	disk_set_timeout(ram.disk, DISK_TIMEOUT_NS);
+	if (!reader_ended())
+		return;
+	EXPECT_EQ(read_result, BYTES);
+	EXPECT(memcmp(buffer, ram.data, BYTES) == 0);
+	end();
+}
+
+static void restarted(void)
+{
+	if (!begin())
+		return;
+	ram.hold = true;
+	if (!start_reader())
+		return;
+	EXPECT_EQ(device_restart(device), 0);
+	if (!reader_ended())
+		return;
+	EXPECT_EQ(read_result, BYTES);
+	EXPECT(memcmp(buffer, ram.data, BYTES) == 0);
+	end();
+}
+
+static void unplugged(void)
+{
+	struct file *other = nullptr;
+
+	if (!begin())
+		return;
+	ram.hold = true;
+	if (!start_reader())
+		return;
+	device_remove(device);
+	device = nullptr;
+	if (!reader_ended())
+		return;
+	EXPECT_EQ(read_result, -ENODEV);
+	EXPECT_EQ(file_read_at(file, buffer, 1, BYTES - 1), -ENODEV);
+	EXPECT_EQ(file_open_path("/dev/rama", O_RDONLY, 0, &other), -ENOENT);
+	end();
+}
+
+/* It comes back with another medium: who had the old one open has nothing, who opens it now has the new one. */
+static void exchanged(void)
+{
+	if (!begin())
+		return;
+	ram.geometry.blocks /= 2;
+	EXPECT_EQ(device_restart(device), 0);
+	EXPECT(WAIT_UNTIL(info().restarts > 0 && info().state == DEVICE_UP));
+	EXPECT_EQ(file_read_at(file, buffer, 1, 0), -ENODEV);
+	file_put(file);
+	if (!EXPECT_EQ(file_open_path("/dev/rama", O_RDONLY, 0, &file), 0))
+		return;
+	EXPECT_EQ(file_read_at(file, buffer, BYTES, 0), BYTES / 2);
+	end();
+}
+
+KTEST_SUITE(block_device, KTEST("a stray write in the middle of a read", stray),
+	    KTEST("a driver that strays each time", stray_always), KTEST("a driver that loses a request", lost),
+	    KTEST("a restart in the middle of a read", restarted),
+	    KTEST("unplugged in the middle of a read", unplugged), KTEST("another medium", exchanged));
