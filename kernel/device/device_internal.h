@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the device core share: tree.c (devices and their names), match.c (drivers), round.c (a device's
- * thread), resource.c (what it owns), mmio.c, irq.c, show.c.
+ * thread), resource.c (what it owns), mmio.c, irq.c, show.c, sys.c and class.c (/sys).
  *
  * The flags by which others ask the device's thread for something are atomic, and it looks at them before each sleep.
  * What is only its own has no lock. devices_lock and a device's lock are leaves.
@@ -28,6 +28,10 @@ struct device {
 	void *bus_data;
 	struct device *parent; /* counted */
 	struct list link;      /* devices_lock */
+	/* in /sys; the first stays until the device is freed */
+	struct tree_node *directory;
+	bool linked;
+	bool bound; /* to its driver; atomic */
 	/* atomic */
 	bool gone, unlisted;
 	bool asked;	     /* for a restart */
@@ -67,6 +71,12 @@ void device_open(struct device *dev, bool open);
 void device_suspend_all(struct device *dev);
 void device_release_all(struct device *dev);
 void device_gone_all(struct device *dev);
+
+/* sys.c: the device in /sys, before others can find it; the driver has it, or has it no more, said by its thread or
+ * when that has ended; and the device is no longer there: returns when nobody reads in it. */
+[[nodiscard]] int device_show(struct device *dev);
+void device_show_bound(struct device *dev, bool bound);
+void device_hide(struct device *dev);
 
 /* show.c */
 extern const struct component_parts device_component_parts;

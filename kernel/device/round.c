@@ -154,8 +154,10 @@ static const char *run_round(struct device *dev)
 	__atomic_store_n(&dev->asked, false, __ATOMIC_RELEASE);
 	dev->dirty = true;
 	int error = dev->error = attach(dev);
-	if (error == 0)
+	if (error == 0) {
+		device_show_bound(dev, true);
 		set_state(dev, DEVICE_UP);
+	}
 	__atomic_store_n(&dev->tried, true, __ATOMIC_RELEASE);
 	wait_wake_all(&device_changes);
 	if (error < 0) {
@@ -178,6 +180,7 @@ static bool plan(struct device *dev, const char *why)
 	uint64_t now = clock_monotonic_ns();
 
 	if (dev->error == -ENODEV || dev->error == -EPERM) {
+		device_show_bound(dev, false);
 		set_state(dev, DEVICE_ABSENT);
 		return false;
 	}
@@ -187,6 +190,7 @@ static bool plan(struct device *dev, const char *why)
 		log_error("device: %s: %s (%d); %u times in a row, stays down until it is asked for", dev->name, why,
 			  dev->error, dev->row.count);
 		device_gone_all(dev);
+		device_show_bound(dev, false);
 		set_state(dev, DEVICE_DOWN);
 		return false;
 	}

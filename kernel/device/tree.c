@@ -11,6 +11,7 @@
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/tree.h>
 #include <lib/string.h>
 
 /* What does not end by then is left behind: far beyond what a busy host takes. */
@@ -36,6 +37,7 @@ void device_put(struct device *dev)
 	while (dev != nullptr && __atomic_sub_fetch(&dev->references, 1, __ATOMIC_ACQ_REL) == 0) {
 		struct device *parent = dev->parent;
 
+		tree_put(dev->directory);
 		if (dev->bus->release != nullptr)
 			(void)guard_run_void(dev->bus->component, dev->bus->release(dev, dev->bus_data));
 		kfree(dev);
@@ -100,13 +102,16 @@ int device_add(struct device *parent, const struct bus *bus, const char *name, v
 	list_init(&dev->resources);
 	dev->driver = driver_find(dev);
 	dev->state = dev->driver != nullptr ? DEVICE_ATTACHING : DEVICE_UNBOUND;
-	int error = list_device(dev);
+	int error = device_show(dev);
+	if (error == 0)
+		error = list_device(dev);
 	if (error == 0 && dev->driver != nullptr) {
 		error = device_start(dev);
 		if (error < 0)
 			unlist(dev);
 	}
 	if (error < 0) {
+		device_hide(dev);
 		/* Somebody who walked by may have a reference, but the bus data stay the caller's. */
 		dev->bus = &no_bus;
 		device_put(dev);
@@ -173,6 +178,7 @@ void device_remove(struct device *dev)
 		else
 			device_put(dev);
 	}
+	device_hide(dev);
 	unlist(dev);
 	device_put(dev);
 }

@@ -151,25 +151,38 @@ static int add(struct tree_node *dir, struct tree_node *n)
 	return error;
 }
 
-/* The directory of that name below dir, which stays as long as dir. -ENOTDIR: something else has it. */
+/* The directory of that name below dir. -ENOENT; -ENOTDIR: something else has it, or what does not stay as long as dir.
+ */
+static int find_directory_locked(struct tree_node *dir, const char *name, size_t length, struct tree_node **out)
+	REQUIRES(tree_lock)
+{
+	*out = find_locked(dir, name, length);
+	if (*out == nullptr)
+		return -ENOENT;
+	return (*out)->for_good == dir->for_good && tree_is_directory(*out) ? 0 : -ENOTDIR;
+}
+
+/* The same, made if need be. What is there needs no memory. */
 static int directory_of(struct tree_node *dir, const char *name, size_t length, struct tree_node **out)
 {
+	mutex_lock(&tree_lock);
+	int error = find_directory_locked(dir, name, length, out);
+	mutex_unlock(&tree_lock);
+	if (error != -ENOENT)
+		return error;
 	struct tree_node *fresh = create(name, length);
-	int error = 0;
-
 	if (fresh == nullptr)
 		return -ENOMEM;
 	fresh->for_good = dir->for_good;
 	mutex_lock(&tree_lock);
-	struct tree_node *n = find_locked(dir, name, length);
-	if (n == nullptr)
+	error = find_directory_locked(dir, name, length, out);
+	if (error == -ENOENT) {
+		*out = fresh;
 		error = add_locked(dir, fresh);
-	else if (n->for_good != dir->for_good || !tree_is_directory(n))
-		error = -ENOTDIR;
-	*out = n != nullptr ? n : fresh;
+		fresh = error == 0 ? nullptr : fresh;
+	}
 	mutex_unlock(&tree_lock);
-	if (n != nullptr || error != 0)
-		tree_put(fresh);
+	tree_put(fresh);
 	return error;
 }
 
@@ -315,7 +328,6 @@ void tree_remove(struct tree_node *dir)
 		take_out_locked(dir, &taken);
 	mutex_unlock(&tree_lock);
 	wait_and_forget(&taken);
-	tree_put(dir);
 }
 
 void tree_remove_name(struct tree_node *dir, const char *name)

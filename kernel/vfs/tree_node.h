@@ -40,7 +40,6 @@ static inline bool tree_is_gone(const struct tree_node *n)
 }
 
 void tree_get(struct tree_node *n);
-void tree_put(struct tree_node *n); /* may sleep */
 /* Around each function of n's file: false, and no leave, when n was removed. */
 [[nodiscard]] bool tree_enter(struct tree_node *n);
 void tree_leave(struct tree_node *n);

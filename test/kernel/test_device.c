@@ -5,6 +5,8 @@
 #include "irq_devices.h"
 #include <abi/errno.h>
 #include <kernel/mem/slab.h>
+#include <kernel/mem/text.h>
+#include <kernel/vfs/tree.h>
 #include <lib/string.h>
 
 /* Nothing is there, and nothing is touched. */
@@ -61,6 +63,33 @@ static int enable(struct device *dev)
 	return 0;
 }
 
+static int show_letter(struct text_buffer *b, void *arg)
+{
+	text_printf(b, "%s\n", device_name(arg));
+	return 0;
+}
+static int show_fault(struct text_buffer *, void *)
+{
+	sleep_ns(FAULT_PAUSE_NS);
+	return (int)*(volatile uint64_t *)nowhere;
+}
+
+static int entries(struct device *dev, struct tree_node *directory)
+{
+	static const struct node_file files[] = {
+		{.component = &component_ktest, .name = "title", .mode = 0444, .show = show_letter},
+		{.component = &component_ktest, .name = "fault", .mode = 0444, .show = show_fault},
+		{},
+	};
+
+	return tree_add_files(directory, files, dev);
+}
+
+static void uevent(struct device *, struct text_buffer *b)
+{
+	text_printf(b, "MODALIAS=test:\n");
+}
+
 static void silence(struct device *dev)
 {
 	note(script_of(dev), PLACE_SILENCE);
@@ -80,6 +109,8 @@ const struct bus test_bus = {
 	.enable = enable,
 	.silence = silence,
 	.release = release,
+	.entries = entries,
+	.uevent = uevent,
 };
 
 struct thing {

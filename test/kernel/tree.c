@@ -132,6 +132,7 @@ static void values(void)
 	EXPECT_EQ(file_write_at(f, text, 4, 100), -EFBIG);
 	file_put(f);
 	tree_remove(dir);
+	tree_put(dir);
 }
 
 /* Who has it open is told so, and its name is gone, cached or not. */
@@ -151,6 +152,7 @@ static void removed_while_open(void)
 	EXPECT_EQ(file_read_at(value, &byte, 1, 0), 1);
 	EXPECT_EQ(found("/tree_sys/kernel/test/other/to/value"), 0);
 	tree_remove(dir);
+	tree_put(dir);
 	EXPECT_EQ(file_read_at(value, &byte, 1, 0), -ENODEV);
 	EXPECT_EQ(file_write_at(value, &byte, 1, 0), -ENODEV);
 	EXPECT_EQ(file_read_at(bytes, &byte, 1, 0), -ENODEV);
@@ -170,7 +172,9 @@ static void removed_while_open(void)
 	file_put(bytes);
 	file_put(deeper);
 	tree_remove(dir);
+	tree_put(dir);
 	tree_remove(other);
+	tree_put(other);
 }
 
 static uint32_t remover_done, reader_done;
@@ -179,6 +183,7 @@ static long read_result;
 static void remove_it(void *dir)
 {
 	tree_remove(dir);
+	tree_put(dir);
 	__atomic_store_n(&remover_done, 1, __ATOMIC_SEQ_CST);
 }
 static void read_it(void *file)
@@ -225,6 +230,7 @@ static void faults_of_owners(void)
 	EXPECT_EQ(file_read_at(f, &byte, 1, 0), -EFAULT);
 	EXPECT_EQ(component_ktest.faults, before + 1);
 	tree_remove(dir);
+	tree_put(dir);
 	EXPECT_EQ(file_read_at(f, &byte, 1, 0), -ENODEV);
 	EXPECT_EQ(component_ktest.faults, before + 1);
 	file_put(f);
@@ -252,17 +258,19 @@ static void ways_of_links(void)
 	EXPECT_EQ(tree_add_link(b, "up", tree_path(&sys_tree, "kernel")), 0);
 	EXPECT_EQ(tree_add_link(b, "far", tree_path(&sys_tree, "bus")), 0);
 	EXPECT_EQ(tree_add_link(a, "beside", b), 0);
-	EXPECT_EQ(tree_add_link(tree_path(&sys_tree, "bus"), "test", b), 0);
+	EXPECT_EQ(tree_add_link(tree_path(&sys_tree, "bus"), "tree_test", b), 0);
 	same_link("/tree_sys/kernel/test/a/b/up", "../../..");
 	same_link("/tree_sys/kernel/test/a/b/far", "../../../../bus");
 	same_link("/tree_sys/kernel/test/a/beside", "b");
-	same_link("/tree_sys/bus/test", "../kernel/test/a/b");
-	EXPECT_EQ(found("/tree_sys/bus/test/up/test/a/value"), 0);
-	tree_remove_name(tree_path(&sys_tree, "bus"), "test");
+	same_link("/tree_sys/bus/tree_test", "../kernel/test/a/b");
+	EXPECT_EQ(found("/tree_sys/bus/tree_test/up/test/a/value"), 0);
+	tree_remove_name(tree_path(&sys_tree, "bus"), "tree_test");
 	tree_remove(a);
-	/* It went with the directory that it was in; its last reference goes now. */
+	/* It went with the directory that it was in. */
 	EXPECT_EQ(tree_add_link(b, "late", a), -ENODEV);
 	tree_remove(b);
+	tree_put(a);
+	tree_put(b);
 }
 
 KTEST_SUITE(tree, KTEST("values, bytes, and directories below", values),

@@ -32,6 +32,8 @@ struct component;
 struct device; /* counted; made by device_add */
 struct dma_rules;
 struct driver;
+struct text_buffer;
+struct tree_node; /* kernel/vfs/tree.h */
 
 constexpr size_t DEVICE_NAME_MAX = 32; /* with the end */
 
@@ -69,6 +71,12 @@ struct bus {
 	void (*dma)(struct device *dev, struct dma_rules *rules);
 	/* The last reference to the device is gone: frees bus_data. Any thread. May be nullptr. */
 	void (*release)(struct device *dev, void *bus_data);
+	/* In /sys (class.h), all may be nullptr: where a device without a parent is, below devices/ (the bus's name);
+	 * adds to a device's directory, by tree_add_files(directory, …, dev), what the bus knows, which is called only
+	 * while the device is there; and to its file `uevent`, lines of NAME=VALUE. */
+	const char *root;
+	int (*entries)(struct device *dev, struct tree_node *directory);
+	void (*uevent)(struct device *dev, struct text_buffer *b);
 };
 
 /* What a driver's component needs of its devices; what is not named here is refused with -EPERM. */

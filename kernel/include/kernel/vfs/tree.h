@@ -6,7 +6,7 @@
  *
  *	tree_add_directory(parent, "0000:00:03.0", &dir); tree_add_files(dir, attributes, device);
  *	tree_add_link(drivers, "0000:00:03.0", dir); …
- *	tree_remove_name(drivers, "0000:00:03.0"); tree_remove(dir); free what `device` pointed to
+ *	tree_remove_name(drivers, "0000:00:03.0"); tree_remove(dir); free what `device` pointed to; tree_put(dir)
  *
  * When tree_remove and tree_remove_name return, no function of what was removed runs or will: they wait for those that
  * do. So they must not be called by such a function, nor with a lock that one takes. What was opened before gives
@@ -28,7 +28,8 @@ extern struct tree_node sys_tree;
 /* The directory of a path ("bus/pci/devices"), made with those above it if need be, for good. nullptr: out of memory,
  * or something else has the name. May sleep, as all below. */
 struct tree_node *tree_path(struct tree_node *from, const char *path);
-/* *out has a reference, which tree_remove takes. -EEXIST, -ENOMEM, -ENODEV: parent was removed. The name is copied. */
+/* *out has a reference, to be given back by tree_put. -EEXIST, -ENOMEM, -ENODEV: parent was removed. The name is
+ * copied. */
 [[nodiscard]] int tree_add_directory(struct tree_node *parent, const char *name, struct tree_node **out);
 /* Below dir, or deeper where the name has slashes: those directories stay as long as dir. f must live on as long as the
  * file. Errors as above; -ENOTDIR. */
@@ -39,9 +40,9 @@ struct tree_node *tree_path(struct tree_node *from, const char *path);
 [[nodiscard]] int tree_add_link(struct tree_node *dir, const char *name, struct tree_node *target);
 /* One with a text of its own, which is borrowed and must live on. */
 [[nodiscard]] int tree_add_text_link(struct tree_node *dir, const char *name, const char *text);
-/* A directory with all below it; what is below may be removed by itself before or, to give its reference back, after.
- * nullptr is fine. */
+/* A directory with all below it; again is fine, nullptr too. */
 void tree_remove(struct tree_node *dir);
+void tree_put(struct tree_node *dir); /* nullptr is fine */
 /* What has that name there, with all below; nothing if there is none. */
 void tree_remove_name(struct tree_node *dir, const char *name);
 
