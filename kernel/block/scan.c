@@ -17,14 +17,14 @@ static struct wait_queue all_read = WAIT_QUEUE_INIT(all_read);
 
 struct scan {
 	struct disk *disk;
-	unsigned char *block; /* a page, which the disk writes into */
+	struct page *page; /* which the disk writes into */
 	uint32_t count;
 };
 
 static int read_block(void *context, uint64_t number, void *)
 {
 	struct scan *s = context;
-	struct bio_piece piece = {page_of(page_window_pfn(s->block)), 0, s->disk->geometry.block_bytes};
+	struct bio_piece piece = {s->page, 0, s->disk->geometry.block_bytes};
 	struct bio b = {.kind = BIO_READ, .block = number, .blocks = 1, .pieces = &piece, .piece_count = 1};
 
 	bio_submit(s->disk, &b);
@@ -42,18 +42,18 @@ static int add_partition(void *context, const struct partition *p)
 
 static int read_table(struct disk *d)
 {
-	struct scan s = {.disk = d, .block = page_alloc_kernel(0)};
+	struct scan s = {.disk = d, .page = page_alloc_user(false)};
 	struct partition_result result;
 
-	if (s.block == nullptr)
+	if (s.page == nullptr)
 		return -ENOMEM;
 	struct partition_disk disk = {.read = read_block,
 				      .context = &s,
 				      .block_bytes = d->geometry.block_bytes,
 				      .blocks = d->geometry.blocks,
-				      .block = s.block};
+				      .block = page_address(s.page)};
 	int error = partition_read(&disk, add_partition, &s, &result);
-	page_free_kernel(s.block, 0);
+	page_put(s.page);
 	if (error != 0) {
 		log_warn("%s: its partitions cannot be read: error %d", d->name, -error);
 		return error;

@@ -38,7 +38,8 @@ constexpr uint32_t DISK_PIECES_MAX = 128; /* of one request */
 constexpr uint32_t DISK_TRIES_MAX = 5;	  /* how often a bio is given to a driver that breaks */
 constexpr uint64_t DISK_TIMEOUT_NS = 30'000'000'000;
 
-/* A piece of memory of one page: a page of the page cache, of a process, or of a kernel buffer (page_of). */
+/* A piece of memory of one page: of the page cache, of a process, or one that page_alloc_user gave. Devices are lent no
+ * frames of the heap. */
 struct bio_piece {
 	struct page *page;
 	uint32_t offset, length; /* bytes; within the page */
