@@ -9,6 +9,7 @@
 
 #include <kernel/base/thread.h>
 #include <lib/string.h>
+#include <nucleus/layout.h>
 
 extern uint8_t nucleus_text_start[]; /* the linker script's */
 
@@ -56,6 +57,12 @@ bool fault_point_due(void)
 void fault_point_smash(bool on)
 {
 	__atomic_store_n(&smashing, on, __ATOMIC_SEQ_CST);
+}
+
+void fault_point_wild(bool on)
+{
+	/* Neither a process's address nor one that the kernel ever maps. */
+	fault_point_victim = on ? (volatile uint8_t *)(KMAP_END + 0x123000) : nucleus_text_start;
 }
 
 void fault_point_counts(uint32_t *passed, uint32_t *faulted)

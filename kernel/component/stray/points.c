@@ -3,7 +3,7 @@
  * /proc/stray_points, in debug builds: the fault points (kernel/base/fault_point.h), one a line, then what became of
  * the armed one. Writing `NAME thread COMM pass N faults M` arms a point: the N-th to (N + M - 1)-th passing by threads
  * of that name fault (both 1 if left out); `none` disarms. `smash` after that: a thread's own page is overwritten
- * first.
+ * first; `wild`: the pointer points nowhere.
  */
 #include "stray.h"
 
@@ -52,7 +52,7 @@ static long write_points(const char *text, size_t n, void *)
 	const char *p = text, *end = text + n, *word;
 	char thread[16] = "";
 	uint64_t pass = 1, faults = 1;
-	bool smash = false;
+	bool smash = false, wild = false;
 	size_t length = stray_next_word(&p, end, &word);
 
 	if (word_is(word, length, "none")) {
@@ -69,6 +69,10 @@ static long write_points(const char *text, size_t n, void *)
 			smash = true;
 			continue;
 		}
+		if (word_is(word, length, "wild")) {
+			wild = true;
+			continue;
+		}
 		size_t value_length = stray_next_word(&p, end, &value);
 
 		if (word_is(word, length, "thread") && value_length > 0 && value_length < sizeof(thread))
@@ -82,6 +86,7 @@ static long write_points(const char *text, size_t n, void *)
 		return -EINVAL;
 	fault_point_arm(FAULT_POINT_NONE, "", 1, 0);
 	fault_point_smash(smash);
+	fault_point_wild(wild);
 	fault_point_arm(point, thread, (uint32_t)pass, (uint32_t)faults);
 	return (long)n;
 }

@@ -37,6 +37,10 @@ bool fault_point_due(void);
 		}                                                                                                      \
 	} while (0)
 
+/* Whether something is to go wrong here that is no fault: a message lost, a device that stays silent. */
+#define FAULT_POINT_DUE(name)                                                                                          \
+	(unlikely(__atomic_load_n(&fault_point_armed, __ATOMIC_RELAXED) == FAULT_POINT_##name) && fault_point_due())
+
 /* The name of a point, nullptr past the last; they count from FAULT_POINT_NONE + 1. */
 const char *fault_point_name(uint32_t point);
 /* Arms a point for the times-th passing and the repeat - 1 after it, by threads of that name; FAULT_POINT_NONE: none.
@@ -44,11 +48,14 @@ const char *fault_point_name(uint32_t point);
 void fault_point_arm(uint32_t point, const char *thread_name, uint32_t times, uint32_t repeat);
 /* Whether from now on a due point overwrites the thread's own page first. */
 void fault_point_smash(bool on);
+/* Whether from now on a due point writes through a pointer that points nowhere, instead of to the nucleus's text. */
+void fault_point_wild(bool on);
 /* How often the armed point was passed, and faulted, since it was armed. */
 void fault_point_counts(uint32_t *passed, uint32_t *faulted);
 
 #else
-#define FAULT_POINT(name) ((void)0)
+#define FAULT_POINT(name)     ((void)0)
+#define FAULT_POINT_DUE(name) false
 #endif
 
 #endif

@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Disks that nobody here formatted, behind each virtio transport of the machine: programs read what the host wrote and write what
+the host finds, partitions are where their tables say, errors and slowness of the device come out as such, and a driver that is
+broken in the middle of a checksum comes back, and the checksum is right. Prints KTAP.
+
+usage: disk_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
+
+needs: kernel boot initramfs
+"""
+import hashlib
+import json
+import os
+import pathlib
+import re
+import sys
+
+HERE = pathlib.Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "session")]
+import consoles     # noqa: E402
+import disk_images  # noqa: E402
+from machine import LIMIT_S, Machine  # noqa: E402
+from session import at_prompt  # noqa: E402
+
+MIB = 1 << 20
+MMIO = ["-machine", "acpi=off", "-global"]
+# name, QEMU's options, the device
+TRANSPORTS = {
+    "aarch64": [("virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=false"], "virtio-blk-device"),
+                ("legacy virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=true"], "virtio-blk-device")],
+    "x86_64": [],
+}
+GPT_PARTS = [(2048, 20480, "first"), (22528, 40001, "odd")]
+MBR_PARTS = {1: (2048, 4096), 5: (8193, 2048), 6: (10243, 4099)}
+BAD_READ, BAD_WRITE = 2051, 4099    # sectors
+COPIED = 3 * MIB + 512
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+class Disks:
+    """The images of one boot, and QEMU's options for them: vda GPT, vdb MBR, vdc to be written, vdd with errors, vde slow. No two
+    have the same size: the machine may find them in another order."""
+
+    def __init__(self, place, device):
+        place.mkdir(parents=True, exist_ok=True)
+        self.gpt = bytes(disk_images.gpt(7, 64 * MIB, GPT_PARTS))
+        self.mbr = bytes(disk_images.mbr(8, 16 * MIB, MBR_PARTS[1], (8192, 8192), [MBR_PARTS[5], MBR_PARTS[6]]))
+        self.bad = bytes(disk_images.content(9, 5 * MIB))
+        self.slow = bytes(disk_images.content(10, 6 * MIB))
+        self.place, self.device, self.options, self.paths, self.blocks = place, device, [], [], {}
+        self.add("a", self.gpt)
+        self.add("b", self.mbr)
+        self.add("c", bytes(4 * MIB))
+        self.add("d", self.bad, "blkdebug", {"image": None, "inject-error": [
+            {"event": "read_aio", "errno": 5, "sector": BAD_READ, "once": False},
+            {"event": "write_aio", "errno": 5, "sector": BAD_WRITE, "once": False}]})
+        self.options += ["-object", "throttle-group,id=slow,x-iops-total=100"]
+        self.add("e", self.slow, "throttle", {"throttle-group": "slow", "file": None})
+
+    def add(self, letter, data, driver=None, options=None):
+        path = self.place / f"disk-{letter}.raw"
+        path.write_bytes(data)
+        self.paths.append(path)
+        self.blocks[len(data) // 1024] = letter
+        node = {"driver": "file", "filename": str(path)}
+        if driver:
+            node = {"driver": driver, **{key: node if value is None else value for key, value in options.items()}}
+        self.options += ["-blockdev", json.dumps({"node-name": letter, "driver": "raw", "file": node}), "-device",
+                         f"{self.device},drive={letter},serial=disk-{letter},id=device-{letter}"]
+
+    def discard(self):
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+
+
+class Shell:
+    """The machine's shell, for which and by which disks are called as above, whatever the machine calls them."""
+
+    def __init__(self, machine, name, options, disks):
+        image = machine.make_image(machine.build / "results" / "devices" / f"disk-{machine.arch}.img", "initramfs",
+                                   f"console={machine.facts['console']}")
+        self.console = consoles.open_machine(machine.command(image, options))
+        self.name, self.ours, self.theirs = name, {}, {}
+        self.collect()
+        for blocks, disk in re.findall(r"^ *\d+ +\d+ +(\d+) (vd[a-z])$", self.type("cat /proc/partitions"), re.MULTILINE):
+            if int(blocks) in disks.blocks:
+                self.ours[disk] = f"vd{disks.blocks[int(blocks)]}"
+        self.theirs = {ours: disk for disk, ours in self.ours.items()}
+
+    @staticmethod
+    def translate(text, names):
+        return re.sub(r"\bvd[a-z](?=\d*\b)", lambda found: names.get(found[0], found[0]), text)
+
+    def collect(self):
+        data, done = self.console.collect(at_prompt, LIMIT_S)
+        if not done:
+            raise consoles.ConsoleError(f"{self.name}: no prompt within {LIMIT_S} s; the last was {data[-300:]!r}")
+        text = re.sub(r"\x1b\[[0-9;?=]*[a-zA-Z]", "", data.decode(errors="replace").replace("\r", ""))
+        return self.translate(text, self.ours)
+
+    def type(self, line):
+        self.console.send(self.translate(line, self.theirs).encode() + b"\r")
+        return self.collect()
+
+    def device_of_first(self):
+        """The device whose thread finishes vda's requests, or None."""
+        text = self.type("for d in $(awk '$4 == \"virtio_blk\" {print $1}' /proc/hardware); do "
+                         "echo driver_virtio_blk_finish thread $d pass 1000000 >/proc/stray_points; "
+                         "dd if=/dev/vda bs=512 count=1 of=/dev/null 2>&-; "
+                         "grep -q 'passed [1-9]' /proc/stray_points && echo first $d; done")
+        found = re.search(r"^first (\w+)$", text, re.MULTILINE)
+        return found[1] if found else None
+
+
+def wants(text, *patterns):
+    """The first pattern that is not found, with what was there; or nothing."""
+    for pattern in patterns:
+        if not re.search(pattern, text, re.MULTILINE):
+            return f"not found: {pattern}\n{text}"
+    return None
+
+
+def part(image, first, count):
+    return image[first * 512:(first + count) * 512]
+
+
+def whole(shell, disks):
+    return wants(shell.type("sha256sum /dev/vda /dev/vdb"), f"^{sha(disks.gpt)}  /dev/vda$", f"^{sha(disks.mbr)}  /dev/vdb$")
+
+
+def partitions(shell, disks):
+    parts = {**{f"vda{n}": part(disks.gpt, first, count) for n, (first, count, _) in enumerate(GPT_PARTS, 1)},
+             **{f"vdb{n}": part(disks.mbr, *place) for n, place in MBR_PARTS.items()}}
+    return wants(shell.type("sha256sum " + " ".join(f"/dev/{name}" for name in parts)),
+                 *(f"^{sha(data)}  /dev/{name}$" for name, data in parts.items()))
+
+
+def odd_pieces(shell, disks):
+    text = shell.type("dd if=/dev/vda bs=3001 skip=7 count=1000 2>&- | sha256sum; "
+                      "dd if=/dev/vda bs=4608 skip=5 count=300 2>&- | sha256sum; "
+                      "dd if=/dev/vda2 bs=512 skip=40000 count=9 2>&- | sha256sum")
+    return wants(text, *(f"^{sha(data)}  -$" for data in (disks.gpt[7 * 3001:1007 * 3001], disks.gpt[5 * 4608:305 * 4608],
+                                                           part(disks.gpt, 22528 + 40000, 1))))
+
+
+def hexdump(shell, disks):
+    at, lines = 1234560, []
+    for offset in range(at, at + 64, 16):
+        row = disks.gpt[offset:offset + 16]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+        lines.append(f"{offset:08x}  {row[:8].hex(' ')}  {row[8:].hex(' ')}  |{text}|")
+    return wants(shell.type(f"hexdump -C -s {at} -n 64 /dev/vda"), *(f"^{re.escape(line)}$" for line in lines))
+
+
+def tables(shell, _):
+    """This fdisk knows no GPT and prints the table that protects it."""
+    return wants(shell.type("fdisk -l /dev/vda"), r"^/dev/vda1 .* 1 +131071 +131071 .* ee EFI GPT$") or \
+        wants(shell.type("fdisk -l /dev/vdb"), r"^/dev/vdb1 .* 2048 +6143 +4096 ", r"^/dev/vdb2 .* 8192 +16383 +8192 .*Extended",
+              r"^/dev/vdb5 .* 8193 +10240 +2048 ", r"^/dev/vdb6 .* 10243 +14341 +4099 ")
+
+
+def sizes(shell, _):
+    text = shell.type("for d in vda vda2 vdb6; do echo $d $(blockdev --getsize64 /dev/$d) $(blockdev --getsz /dev/$d) "
+                      "$(blockdev --getss /dev/$d) $(blockdev --getro /dev/$d); done")
+    return wants(text, f"^vda {64 * MIB} {64 * MIB // 512} 512 0$", f"^vda2 {40001 * 512} 40001 512 0$",
+                 f"^vdb6 {4099 * 512} 4099 512 0$")
+
+
+def written(shell, disks):
+    """Whole blocks, direct ones, and a few bytes across two sectors; what was flushed is the host's to see."""
+    count = COPIED // 512
+    text = shell.type(f"dd if=/dev/vda of=/dev/vdc bs=512 count={count} conv=fsync; "
+                      "dd if=/dev/vda2 of=/dev/vdc bs=64k count=2 seek=4 conv=fsync; "
+                      "printf 'across two' | dd of=/dev/vdc bs=1 seek=5115 conv=fsync; sync; sha256sum /dev/vdc")
+    image = bytearray(4 * MIB)
+    image[:COPIED] = disks.gpt[:COPIED]
+    image[4 * 65536:6 * 65536] = part(disks.gpt, 22528, 256)
+    image[5115:5125] = b"across two"
+    there = disks.paths[2].read_bytes()
+    return wants(text, f"^{sha(image)}  /dev/vdc$") or (None if there == image else "the host finds another content of vdc")
+
+
+def errors(shell, disks):
+    """The page with the sector that cannot be read, or written, and no other: alone, and where it is one of many."""
+    def page(sector):
+        return [str(n) for n in range(sector // 8 * 8, sector // 8 * 8 + 8)]
+
+    text = shell.type(f"for s in $(seq {BAD_READ - 19} {BAD_READ + 19}); do dd if=/dev/vdd bs=512 skip=$s count=1 "
+                      "2>&1 >/dev/null | grep -q 'put/output error' && echo bad $s; done")
+    bad = re.findall(r"^bad (\d+)$", text, re.MULTILINE)
+    if bad != page(BAD_READ):
+        return f"sectors that cannot be read: {bad}"
+    before = BAD_READ // 8 * 4096
+    text = shell.type(f"cat /dev/vdd >/tmp/read; echo cat $? $(wc -c </tmp/read); head -c {before} /dev/vdd | sha256sum; "
+                      f"dd if=/dev/vdd bs=4k skip={BAD_READ // 8 + 1} 2>&- | sha256sum; rm /tmp/read")
+    complaint = wants(text, rf"^cat 1 {before}$", f"^{sha(disks.bad[:before])}  -$", f"^{sha(disks.bad[before + 4096:])}  -$")
+    if complaint:
+        return complaint
+    text = shell.type(f"for s in $(seq {BAD_WRITE - 11} {BAD_WRITE + 11}); do dd if=/dev/zero of=/dev/vdd bs=512 seek=$s count=1 "
+                      "conv=fsync 2>&1 | grep -q 'put/output error' && echo bad $s; done")
+    bad = re.findall(r"^bad (\d+)$", text, re.MULTILINE)
+    return None if bad == page(BAD_WRITE) else f"sectors that cannot be written: {bad}"
+
+
+def slow(shell, disks):
+    return wants(shell.type("dd if=/dev/vde bs=4k count=200 2>&- | sha256sum"), f"^{sha(disks.slow[:200 * 4096])}  -$")
+
+
+def broken(shell, disks, point, thread, how, command, said):
+    """Arms a fault point and runs a checksum of vda through it: the driver is attached anew, and the sum is right."""
+    if not thread:
+        return "no device is vda's"
+    before = re.search(r"^(\d+)$", shell.type("dmesg | grep -c resumed"), re.MULTILINE)[1]
+    text = shell.type(f"echo {point} thread {thread} pass 20 faults 1 {how} >/proc/stray_points; {command}")
+    text += shell.type("grep ^armed /proc/stray_points; echo none >/proc/stray_points; cat /proc/dma_memory; echo resumed "
+                       "$(dmesg | grep -c resumed)")
+    return wants(text, f"^{sha(disks.gpt)}  ", *said, r"is attached anew", r"vda: resumed", rf"^armed {point} passed \d+ faulted 1$",
+                 r"^Lent: +0 kB$", r"^Quarantined: +0 kB$", rf"^resumed {int(before) + 1}$")
+
+
+BLAME = [r"=== stray access caught: write by virtio_blk ===", r"culprit: component virtio_blk, function \w+, kernel/driver/block/virtio_blk/"]
+DD = "dd if=/dev/vda bs=1M 2>&- | sha256sum"
+
+
+def stray_write(shell, disks):
+    return broken(shell, disks, "driver_virtio_blk_submit", "sha256sum", "", "sha256sum /dev/vda",
+                  [*BLAME, r"victim:  nucleus text", r"vda: a fault in submit"])
+
+
+def wild_pointer(shell, disks):
+    return broken(shell, disks, "driver_virtio_blk_finish", shell.device_of_first(), "wild", DD,
+                  [*BLAME, r"victim:  nothing: no mapping"])
+
+
+def lost_interrupt(shell, disks):
+    return broken(shell, disks, "driver_virtio_blk_interrupt", shell.device_of_first(), "", DD,
+                  [r"vda: a request was not finished in time"])
+
+
+def nothing_left(shell, _):
+    return wants(shell.type("cat /proc/dma_memory; awk '$3 == \"virtio\"' /proc/hardware"), r"^Lent: +0 kB$", r"^Quarantined: +0 kB$",
+                 r" up +3 +3 ")
+
+
+STEPS = [("whole disks have the host's checksums", whole), ("partitions of GPT and MBR, extended ones too", partitions),
+         ("pieces of any size and place", odd_pieces), ("hexdump prints what is there", hexdump), ("fdisk -l", tables),
+         ("blockdev tells sizes", sizes), ("what is written is on the host's disk", written),
+         ("errors of the device are EIO, there and nowhere else", errors), ("a slow device is waited for", slow),
+         ("a stray write in submit: the driver comes back", stray_write),
+         ("a wild pointer in the device's thread: the driver comes back", wild_pointer),
+         ("a lost interrupt: the driver comes back", lost_interrupt), ("nothing is left lent or lost", nothing_left)]
+
+
+def boot(machine, name, options, device):
+    """Runs the steps on one machine: (name, complaint) of each."""
+    disks = Disks(machine.build / "results" / "devices", device)
+    shell = None
+    try:
+        shell = Shell(machine, name, [*options, *disks.options], disks)
+        for title, step in STEPS:
+            yield f"{name}: {title}", step(shell, disks)
+    except (consoles.ConsoleError, OSError) as error:
+        yield f"{name}: the machine goes on", str(error)
+    finally:
+        if shell:
+            consoles.discard(shell.console)
+        disks.discard()
+
+
+def main():
+    machine = Machine.from_environment()
+    transports = TRANSPORTS[machine.arch]
+    planned, number, failed = len(transports) * len(STEPS), 0, False
+    print(f"TAP version 14\n1..{planned}", flush=True)
+    for name, options, device in transports:
+        for title, complaint in boot(machine, name, options, device):
+            number += 1
+            failed |= bool(complaint)
+            print(f"{'not ok' if complaint else 'ok'} {number} - {title}", flush=True)
+            if complaint:
+                print("".join(f"# {line}\n" for line in complaint.splitlines()), end="", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
