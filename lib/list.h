@@ -36,7 +36,11 @@ static inline void list_push_front(struct list *head, struct list *node)
 }
 static inline void list_push_back(struct list *head, struct list *node)
 {
-	list_insert_after(head->prev, node);
+	/* Nothing is read of what stands before it: that may be lost (kernel/thread/thread_note.c). */
+	node->next = head;
+	node->prev = head->prev;
+	head->prev->next = node;
+	head->prev = node;
 }
 static inline void list_remove(struct list *node)
 {

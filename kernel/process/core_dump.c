@@ -27,7 +27,7 @@ static bool begin(struct process *p, struct core_dump *d)
 		p->dump_signal = d->info.signo;
 		__atomic_store_n(&p->dump, d, __ATOMIC_RELEASE);
 		__atomic_store_n(&p->exec_thread, d->leader, __ATOMIC_RELEASE);
-		list_for_each(t, &p->threads, process_link) {
+		for_each_thread(t, p) {
 			if (t == d->leader)
 				continue;
 			signal_wake(p, t);

@@ -31,7 +31,7 @@ void process_group_exit_begin(struct process *p, int32_t status)
 	__atomic_store_n(&p->group_exit, true, __ATOMIC_RELEASE);
 	p->stop_signal = 0;
 	p->stop_waiting = 0;
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		struct process_thread *s = process_thread_of(t);
 		s->stop_ordered = false;
 		signal_wake(p, t);
@@ -65,7 +65,7 @@ int process_end_other_threads(void)
 		return -EINTR;
 	}
 	__atomic_store_n(&p->exec_thread, self, __ATOMIC_RELEASE);
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		if (t == self)
 			continue;
 		signal_wake(p, t);

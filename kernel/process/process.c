@@ -113,6 +113,14 @@ void process_add_thread(struct process *p, struct thread *t)
 	p->thread_count++;
 }
 
+struct thread *process_thread_behind(struct process *p, struct thread *t)
+{
+	do {
+		t = thread_behind(&p->threads, t, offsetof(struct thread, process_link));
+	} while (t != nullptr && t->rebuilt && !process_thread_of(t)->rebuilt);
+	return t;
+}
+
 void process_set_name(struct process *p, const char *name)
 {
 	mutex_lock(&p->lock);
@@ -306,7 +314,7 @@ char process_state_letter(struct process *p)
 	/* The last one is on its way out: a zombie is what can be waited for. */
 	if (list_empty(&p->threads))
 		letter = 'R';
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		if (t->tid == p->pid)
 			letter = thread_letter(t);
 	}
@@ -320,7 +328,7 @@ uint32_t process_next_tid(struct process *p, uint32_t after)
 	struct thread *t;
 
 	spin_lock(&p->signal_lock);
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		if (t->tid > after && (best == 0 || t->tid < best))
 			best = t->tid;
 	}
@@ -334,7 +342,7 @@ int process_thread_info(struct process *p, uint32_t tid, struct process_thread_i
 	struct thread *t;
 
 	spin_lock(&p->signal_lock);
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		if (t->tid != tid)
 			continue;
 		struct process_thread *s = process_thread_of(t);
@@ -367,7 +375,7 @@ static void count_one(struct process *p, uint32_t *threads, uint32_t *running)
 	struct thread *t;
 
 	spin_lock(&p->signal_lock);
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		++*threads;
 		if (running != nullptr && thread_letter(t) == 'R')
 			++*running;

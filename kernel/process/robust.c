@@ -95,7 +95,7 @@ static long sys_get_robust_list(int tid, user_addr head_at, user_addr size_at)
 		long error = process_may_inspect_really(p) ? -ESRCH : -EPERM;
 		struct thread *t;
 		spin_lock(&p->signal_lock);
-		list_for_each(t, &p->threads, process_link) {
+		for_each_thread(t, p) {
 			if (t->tid == (uint32_t)tid && error == -ESRCH) {
 				head = process_thread_of(t)->robust_list;
 				error = 0;

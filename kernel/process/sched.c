@@ -27,7 +27,7 @@ long sched_with_thread(int tid, long (*fn)(struct process *p, struct thread *t, 
 	if (p == nullptr)
 		return -ESRCH;
 	spin_lock(&p->signal_lock);
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		if (t->tid == id) {
 			result = fn(p, t, ctx);
 			break;
@@ -263,7 +263,7 @@ static void nice_of_process(struct process *p, struct nice_request *r, uint32_t 
 	bool may_raise = capable(CAP_SYS_NICE);
 	int64_t floor = sched_nice_floor(p);
 	spin_lock(&p->signal_lock);
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		struct process_thread *s = process_thread_of(t);
 		if (only_tid != 0 && t->tid != only_tid)
 			continue;

@@ -168,7 +168,7 @@ void signal_entry_cancel(struct process *p, struct signal_entry *e)
 		int signo = e->info.signo;
 		if (!has_other(&p->pending, signo))
 			p->pending.set &= ~SIGNAL_BIT(signo);
-		list_for_each(t, &p->threads, process_link) {
+		for_each_thread(t, p) {
 			struct signal_pending *s = &process_thread_of(t)->pending;
 			if (!has_other(s, signo))
 				s->set &= ~SIGNAL_BIT(signo);

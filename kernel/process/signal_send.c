@@ -71,7 +71,7 @@ void signal_retarget(struct process *p, uint64_t set)
 	set &= p->pending.set;
 	if (set == 0)
 		return;
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		struct process_thread *s = process_thread_of(t);
 		if (t != self && !s->exiting && (set & ~s->blocked))
 			signal_wake(p, t);
@@ -120,7 +120,7 @@ static struct thread *choose_thread(struct process *p, int signo) REQUIRES(p -> 
 {
 	struct thread *t, *self = thread_current(), *found = nullptr;
 
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		if (!wants(t, signo))
 			continue;
 		if (t == self)
@@ -147,7 +147,7 @@ static void apply_side_effects(struct process *p, int signo) REQUIRES(p -> signa
 	if (flush == 0)
 		return;
 	signal_flush(p, &p->pending, flush);
-	list_for_each(t, &p->threads, process_link)
+	for_each_thread(t, p)
 		signal_flush(p, &process_thread_of(t)->pending, flush);
 }
 
@@ -161,8 +161,8 @@ static bool deliver_to(struct process *p, struct thread *target, int signo, stru
 	if (list_empty(&p->threads) || p->group_exit || (p->dump != nullptr && signo != SIGKILL))
 		return false;
 	apply_side_effects(p, signo);
-	struct thread *first = target != nullptr ? target : list_first(&p->threads, struct thread, process_link);
-	if (!(process_thread_of(first)->blocked & bit) && is_ignored(p, signo))
+	struct thread *first = target != nullptr ? target : process_thread_behind(p, nullptr);
+	if (first == nullptr || (!(process_thread_of(first)->blocked & bit) && is_ignored(p, signo)))
 		return false;
 	struct thread *taker = target;
 	if (taker == nullptr)
@@ -188,7 +188,7 @@ static struct thread *find_thread(struct process *p, uint32_t tid) REQUIRES(p ->
 {
 	struct thread *t;
 
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		if (t->tid == tid)
 			return t;
 	}

@@ -85,7 +85,7 @@ static void discard_if_ignored(struct process *p, int signo, const struct signal
 	if (a->handler != SIG_IGN && !(a->handler == SIG_DFL && (SIGNALS_DEFAULT_IGNORE & bit)))
 		return;
 	signal_flush(p, &p->pending, bit);
-	list_for_each(t, &p->threads, process_link)
+	for_each_thread(t, p)
 		signal_flush(p, &process_thread_of(t)->pending, bit);
 }
 

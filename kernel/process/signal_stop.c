@@ -26,7 +26,7 @@ void signal_continue(struct process *p)
 	p->report_stop = 0;
 	p->stop_signal = 0;
 	p->stop_waiting = 0;
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		struct process_thread *s = process_thread_of(t);
 		s->stop_ordered = false;
 		if (s->stopped) {
@@ -45,7 +45,7 @@ static void order_stop(struct process *p, int signo) REQUIRES(p -> signal_lock)
 	p->stop_signal = signo;
 	p->stop_waiting = 0;
 	p->report_continued = false;
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		struct process_thread *s = process_thread_of(t);
 		if (s->exiting)
 			continue;

@@ -12,7 +12,7 @@ static struct process_thread *first_thread(struct process *p) REQUIRES(p -> sign
 {
 	struct thread *t;
 
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		if (t->tid == p->pid)
 			return process_thread_of(t);
 	}

@@ -46,7 +46,7 @@ void process_usage_of_threads(struct process *p, struct process_usage *out)
 
 	spin_lock(&p->signal_lock);
 	*out = p->dead_usage;
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		struct process_usage one;
 		process_thread_usage(t, &one);
 		process_usage_add(out, &one);
@@ -67,7 +67,7 @@ static void add_living(struct process *p, struct process_usage *out)
 	struct thread *t;
 
 	spin_lock(&p->signal_lock);
-	list_for_each(t, &p->threads, process_link) {
+	for_each_thread(t, p) {
 		struct process_usage one;
 		process_thread_usage(t, &one);
 		process_usage_add(out, &one);

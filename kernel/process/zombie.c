@@ -74,7 +74,7 @@ static void send_death_signal(struct process *child)
 	uint32_t signo = 0;
 
 	spin_lock(&child->signal_lock);
-	list_for_each(t, &child->threads, process_link) {
+	for_each_thread(t, child) {
 		if (process_thread_of(t)->parent_death_signal != 0)
 			signo = process_thread_of(t)->parent_death_signal;
 	}

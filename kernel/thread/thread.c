@@ -204,7 +204,7 @@ void thread_wake_component(struct component *c)
 	struct thread *t;
 
 	spin_lock(&threads_lock);
-	list_for_each(t, &c->threads, component_link)
+	for (t = nullptr; (t = thread_behind(&c->threads, t, offsetof(struct thread, component_link))) != nullptr;)
 		thread_unpark(t);
 	spin_unlock(&threads_lock);
 }

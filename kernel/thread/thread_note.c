@@ -6,13 +6,15 @@
  * there, and would only fault again. So what decides about a thread's end (component, service, process, tid) is noted
  * in the struct page of its page as well; the landing looks whether the two agree, and whether the seals are whole, and
  * if not makes the struct thread anew. What only the page knew is lost: locks held, queues waited in, guards. So the
- * thread ends, and its page and stack stay allocated: others may have pointers into them.
+ * thread ends, and its page and stack stay allocated: others may have pointers into them. Its neighbours in lists still
+ * know where it belongs: who walks past it before it has landed passes it over.
  */
 #include "core.h"
 
 #include <kernel/base/log.h>
 #include <kernel/mem/page.h>
 #include <lib/string.h>
+#include <nucleus/upcall.h>
 
 /* What no thread holds: the record is made of rubbish. */
 constexpr uint32_t COUNT_LIMIT = 1 << 20;
@@ -69,18 +71,46 @@ bool thread_is_whole(const struct thread *t)
 	       t->held_count < COUNT_LIMIT && t->wait_count < COUNT_LIMIT;
 }
 
+/* Where a link may point to. What overwrote it may be anything, but hardly an address of another one. */
+static bool is_link(const struct list *l)
+{
+	return ((uint64_t)l & 7) == 0 && (uint64_t)l - WINDOW_BASE < boot_info()->frame_count << PAGE_SHIFT;
+}
+
 void thread_relink(struct list *head, struct list *node)
 {
 	struct list *before = head, *after = head;
 
-	while (before->next != node && before->next != head)
+	while (before->next != node && before->next != head && is_link(before->next))
 		before = before->next;
-	while (after->prev != node && after->prev != head)
+	while (after->prev != node && after->prev != head && is_link(after->prev))
 		after = after->prev;
 	if (before->next == node && after->prev == node)
 		*node = (struct list){.next = after, .prev = before};
 	else
 		list_init(node);
+}
+
+struct thread *thread_behind(struct list *head, struct thread *t, size_t link)
+{
+	struct list *node = t != nullptr ? (struct list *)((char *)t + link) : head;
+
+	for (;;) {
+		struct list *next = __atomic_load_n(&node->next, __ATOMIC_RELAXED);
+
+		/* Also nowhere: it has begun to mend itself. */
+		if (node != head && next != head && (next == node || !is_link(next))) {
+			thread_relink(head, node);
+			next = __atomic_load_n(&node->next, __ATOMIC_RELAXED);
+		}
+		if (next == head || next == node || !is_link(next))
+			return nullptr;
+		struct thread *behind = (struct thread *)((char *)next - link);
+
+		if (behind->seal == THREAD_SEAL && behind->last_seal == THREAD_SEAL)
+			return behind;
+		node = next;
+	}
 }
 
 void thread_make_whole(struct thread *t)

@@ -21,9 +21,9 @@ static inline uint64_t clock_counter_by(const struct time_page *t, uint64_t ns)
 	return t->base + seconds * t->counter_hz + since % 1000000000 * t->counter_hz / 1000000000;
 }
 uint64_t clock_counter_at(uint64_t ns);
-/* For those who wait for another CPU: two seconds, and so many looks. A host that stops a virtual machine for long
- * takes time from it, but no looks. */
-enum : uint64_t { PATIENCE_NS = 2000000000, PATIENCE_LOOKS = 1000000 };
+/* For those who wait for another CPU: as long as a busy host may keep a virtual CPU from running, and so many looks. A
+ * host that stops the whole machine for long takes time from it, but no looks. */
+enum : uint64_t { PATIENCE_NS = 10000000000, PATIENCE_LOOKS = 1000000 };
 struct patience {
 	uint64_t begin_ns, looks;
 };

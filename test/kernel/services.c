@@ -8,6 +8,7 @@
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/base/random.h>
+#include <kernel/mem/slab.h>
 #include <kernel/thread/component.h>
 #include <kernel/thread/guard.h>
 #include <kernel/thread/timer.h>
@@ -213,6 +214,46 @@ static void pages_are_lost(void)
 	}
 }
 
+/* Who walks past a thread whose page is lost neither faults nor goes round and round; the thread is passed over and,
+ * when it comes to mend itself, where it was. */
+static void lost_threads_are_passed_over(void)
+{
+	enum { THREADS = 4 };
+	static const int bytes[] = {0, 0xa5, 0xff};
+	/* Where pages of threads are, too. */
+	struct thread *threads = kmalloc(THREADS * sizeof(struct thread));
+	struct list head = LIST_INIT(head);
+	constexpr size_t link = offsetof(struct thread, process_link);
+
+	if (!EXPECT(threads != nullptr))
+		return;
+	for (unsigned n = 0; n < THREADS * ARRAY_LEN(bytes); n++) {
+		struct thread *lost = &threads[n % THREADS], *t = nullptr;
+		struct list copies[THREADS];
+
+		list_init(&head);
+		for (unsigned i = 0; i < THREADS; i++) {
+			threads[i].seal = threads[i].last_seal = THREAD_SEAL;
+			list_push_back(&head, &threads[i].process_link);
+		}
+		for (unsigned i = 0; i < THREADS; i++)
+			copies[i] = threads[i].process_link;
+		memset(lost, bytes[n / THREADS], sizeof(*lost));
+		for (unsigned i = 0; i < THREADS; i++)
+			if (&threads[i] != lost)
+				EXPECT((t = thread_behind(&head, t, link)) == &threads[i]);
+		EXPECT(thread_behind(&head, t, link) == nullptr);
+		/* It has begun to mend itself while somebody stands on it. */
+		lost->seal = lost->last_seal = THREAD_SEAL;
+		list_init(&lost->process_link);
+		t = thread_behind(&head, lost, link);
+		EXPECT(t == (n % THREADS == THREADS - 1 ? nullptr : lost + 1));
+		for (unsigned i = 0; i < THREADS; i++)
+			EXPECT(memcmp(&threads[i].process_link, &copies[i], sizeof(copies[i])) == 0);
+	}
+	kfree(threads);
+}
+
 static void each_step(void)
 {
 	fault_in(FAULT_POINT_timer_take, "timer", use_timers);
@@ -229,6 +270,7 @@ static void each_step(void)
 KTEST_SUITE(services, KTEST("timers fire after one of them faulted", timers_go_on),
 	    KTEST("a fault at each step of the kernel's threads", each_step),
 	    KTEST("a thread that loses its page", pages_are_lost),
+	    KTEST("who walks past a thread that lost its page", lost_threads_are_passed_over),
 	    KTEST("a fault while timing jitter is gathered", entropy_goes_on));
 
 #else

@@ -161,6 +161,12 @@ struct process {
 	uint32_t next_timer_id;
 };
 
+/* process.c: the thread of the process behind t, the first one for nullptr; nullptr: there are no more. Not one whose
+ * page was overwritten and which has not come to mend it yet: it is about to end. The process's signal_lock is held. */
+struct thread *process_thread_behind(struct process *p, struct thread *t) REQUIRES(p -> signal_lock);
+#define for_each_thread(t, p)                                                                                          \
+	for ((t) = process_thread_behind((p), nullptr); (t) != nullptr; (t) = process_thread_behind((p), (t)))
+
 static_assert(offsetof(struct process, subject) == 0);
 
 static inline struct process *process_current(void)

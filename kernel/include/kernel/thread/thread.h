@@ -12,6 +12,10 @@ void thread_note(struct thread *t);
 /* The node of a list whose own pointers were lost is part of it again, or of none, as it was before. The list's lock is
  * held. */
 void thread_relink(struct list *head, struct list *node);
+/* The thread behind t in a list of threads by the link at this offset; t nullptr: the first. nullptr: there are no
+ * more. One whose page was overwritten, and that has not come to mend it yet, is passed over, and its link mended. The
+ * list's lock is held. */
+struct thread *thread_behind(struct list *head, struct thread *t, size_t link);
 
 /* Creates and starts a kernel thread of a component. -ENOMEM. The thread ends when entry returns.
  */
