@@ -182,8 +182,8 @@ struct inode *cache_create(struct blkdev *b);
 [[nodiscard]] int cache_write_back(struct blkdev *b);
 /* Gives back what is cached and clean. Nobody has the device open. */
 void cache_drop(struct blkdev *b);
-/* Bytes were written past the cache: what it has of them is made the same. */
-void cache_update(struct blkdev *b, uint64_t at, const void *bytes, size_t n);
+/* Bytes (nullptr: zeros) were written past the cache: what it has of them is made the same. */
+void cache_update(struct blkdev *b, uint64_t at, const void *from, uint64_t n);
 /* Whole pages of the range are not cached any more, dirty or not; what is mapped of them is another thing then. */
 void cache_forget(struct blkdev *b, uint64_t at, uint64_t n);
 

@@ -105,9 +105,10 @@ void cache_drop(struct blkdev *b)
 	page_cache_drop(b->inode, 0, UINT64_MAX);
 }
 
-/* Calls fn for the part of each page that the range has and the cache, too. */
-static void update(struct blkdev *b, uint64_t at, const unsigned char *bytes, uint64_t n)
+void cache_update(struct blkdev *b, uint64_t at, const void *from, uint64_t n)
 {
+	const unsigned char *bytes = from;
+
 	while (n > 0) {
 		uint64_t index = at / PAGE_SIZE;
 		uint32_t offset = (uint32_t)(at % PAGE_SIZE), part = (uint32_t)MIN(n, PAGE_SIZE - offset);
@@ -125,11 +126,6 @@ static void update(struct blkdev *b, uint64_t at, const unsigned char *bytes, ui
 		n -= part;
 		bytes = bytes != nullptr ? bytes + part : nullptr;
 	}
-}
-
-void cache_update(struct blkdev *b, uint64_t at, const void *bytes, size_t n)
-{
-	update(b, at, bytes, n);
 }
 
 void cache_forget(struct blkdev *b, uint64_t at, uint64_t n)

@@ -181,7 +181,7 @@ static long zero_out(struct file *f, user_addr from)
 		error = write_zeros(b, range[0], range[1], zeros);
 	page_put(zeros);
 	if (error == 0)
-		cache_forget(b, range[0], range[1]);
+		cache_update(b, range[0], nullptr, range[1]);
 	return error;
 }
 
