@@ -8,7 +8,7 @@
  * condition holds: a thousand threads that one event wakes would all wait for the lock which the
  * one that is waking them still holds.
  */
-#include <kernel/base/wait.h>
+#include <kernel/base/killable.h>
 #include <nucleus/calls.h>
 
 void wait_queue_init(struct wait_queue *q)
@@ -157,4 +157,15 @@ void wait_wake_one(struct wait_queue *q)
 		break;
 	}
 	spin_unlock(&q->lock);
+}
+
+void kick_forget(void)
+{
+	(void)nucleus_thread_clear_kick();
+}
+
+void kick_restore(void)
+{
+	if (signal_pending_current())
+		(void)nucleus_thread_kick(thread_page_current()->handle);
 }

@@ -101,14 +101,20 @@ static struct blkdev *find(uint64_t dev)
 	return b;
 }
 
+void blkdev_free(struct blkdev *b)
+{
+	disk_put(b->disk);
+	kfree(b);
+}
+
 void blkdev_put(struct blkdev *b)
 {
 	if (__atomic_fetch_sub(&b->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
 	if (b->inode != nullptr)
 		inode_put(b->inode);
-	disk_put(b->disk);
-	kfree(b);
+	else
+		blkdev_free(b);
 }
 
 /* --- they come and go --- */

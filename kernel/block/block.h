@@ -141,7 +141,8 @@ struct blkdev {
 /* Walks all devices: the one after `after` (whose reference it takes), or the first for nullptr, with a reference for
  * the caller; nullptr: there are no more. */
 struct blkdev *blkdev_each(struct blkdev *after);
-void blkdev_put(struct blkdev *b); /* may sleep */
+void blkdev_put(struct blkdev *b);  /* may sleep */
+void blkdev_free(struct blkdev *b); /* by its inode's end */
 /* A new device with its node. -ENOMEM; -EBUSY: there is one of that number. May sleep. */
 [[nodiscard]] int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks, bool read_only);
 /* Takes partitions of d (number 0: all of them) from the list and from /dev. -EBUSY: one is open, and nothing was done;
@@ -169,6 +170,8 @@ static inline struct disk_stats *blkdev_stats(struct blkdev *b)
 {
 	return b->number == 0 ? &b->disk->stats : &b->own_stats;
 }
+/* A bio of b's blocks from byte `at` on, without memory. */
+struct bio blkdev_bio(struct blkdev *b, enum bio_kind kind, uint64_t at, uint64_t bytes);
 /* Reads or writes whole blocks of b from byte `at` on; waits. Memory is pieces. */
 [[nodiscard]] int blkdev_transfer(struct blkdev *b, enum bio_kind kind, uint64_t at, const struct bio_piece *pieces,
 				  uint32_t count);

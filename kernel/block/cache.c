@@ -5,11 +5,10 @@
  */
 #include "block.h"
 
-#include "../vfs/page_cache.h"
-
 #include <abi/errno.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
+#include <kernel/vfs/page_cache.h>
 #include <lib/string.h>
 
 static struct mount *bdev_mount; /* set at boot */
@@ -26,29 +25,61 @@ static uint32_t bytes_at(const struct inode *i, uint64_t index)
 	return (uint32_t)MIN(i->size - index * PAGE_SIZE, PAGE_SIZE);
 }
 
-static int fill(struct inode *i, uint64_t index, struct page *page)
-{
-	struct bio_piece piece = {page, 0, bytes_at(i, index)};
+/* What a range of pages is to the disk; it stands in the range. */
+struct transfer {
+	struct bio bio;
+	struct bio_piece pieces[PAGE_RANGE_MAX];
+};
+static_assert(sizeof(struct transfer) <= PAGE_RANGE_STORE);
 
-	memset((char *)page_address(page) + piece.length, 0, PAGE_SIZE - piece.length);
-	return blkdev_transfer(device_of(i), BIO_READ, index * PAGE_SIZE, &piece, 1);
+static void transfer_done(struct bio *b)
+{
+	if (b->kind == BIO_READ)
+		page_cache_filled(b->owner, b->error);
+	else
+		page_cache_written(b->owner, b->error);
 }
 
-static int write_back(struct inode *i, uint64_t index, struct page *page)
+static int begin(struct page_range *r, enum bio_kind kind)
 {
-	struct bio_piece piece = {page, 0, bytes_at(i, index)};
+	struct transfer *t = (struct transfer *)r->store;
+	struct blkdev *b = device_of(r->inode);
+	uint64_t bytes = 0;
 
-	return blkdev_transfer(device_of(i), BIO_WRITE, index * PAGE_SIZE, &piece, 1);
+	for (uint32_t k = 0; k < r->count; k++) {
+		t->pieces[k] = (struct bio_piece){r->pages[k], 0, bytes_at(r->inode, r->first + k)};
+		bytes += t->pieces[k].length;
+	}
+	t->bio = blkdev_bio(b, kind, r->first * PAGE_SIZE, bytes);
+	t->bio.pieces = t->pieces;
+	t->bio.piece_count = r->count;
+	t->bio.done = transfer_done;
+	t->bio.owner = r;
+	bio_submit(b->disk, &t->bio);
+	return 0;
 }
 
-static const struct page_cache_ops cache_ops = {.fill = fill, .write_back = write_back};
+static int fill(struct page_range *r)
+{
+	return begin(r, BIO_READ);
+}
 
+static int write(struct page_range *r)
+{
+	return begin(r, BIO_WRITE);
+}
+
+static const struct page_cache_ops cache_ops = {.fill = fill, .write = write};
+
+/* The device goes with its inode, which the list of dirty caches may keep for a while. */
 static void bdev_evict(struct inode *i)
 {
 	if (i->cache != nullptr) {
-		page_cache_drop(i, 0, UINT64_MAX);
+		page_cache_end(i);
 		kfree(i->cache);
 	}
+	if (i->private_data != nullptr)
+		blkdev_free(i->private_data);
 }
 
 /* sync(2) */
@@ -88,7 +119,7 @@ struct inode *cache_create(struct blkdev *b)
 		inode_put(i);
 		return nullptr;
 	}
-	page_cache_init(i->cache, &cache_ops);
+	page_cache_init(i, &cache_ops);
 	i->private_data = b;
 	i->size = blkdev_bytes(b);
 	i->rdev = make_dev(b->info.major, b->info.minor);
@@ -97,7 +128,11 @@ struct inode *cache_create(struct blkdev *b)
 
 int cache_write_back(struct blkdev *b)
 {
-	return page_cache_write_back(b->inode);
+	const uint64_t *errors = &b->inode->cache->error;
+	uint64_t before = __atomic_load_n(errors, __ATOMIC_ACQUIRE);
+	int error = page_cache_write_all(b->inode, 0, UINT64_MAX, true);
+
+	return error != 0 ? error : __atomic_load_n(errors, __ATOMIC_ACQUIRE) != before ? -EIO : 0;
 }
 
 void cache_drop(struct blkdev *b)

@@ -5,13 +5,12 @@
  */
 #include "block.h"
 
-#include "../vfs/page_cache.h"
-
 #include <abi/errno.h>
 #include <abi/fcntl.h>
+#include <kernel/vfs/page_cache.h>
 #include <lib/string.h>
 
-static struct bio bio_for(struct blkdev *b, enum bio_kind kind, uint64_t at, uint64_t bytes)
+struct bio blkdev_bio(struct blkdev *b, enum bio_kind kind, uint64_t at, uint64_t bytes)
 {
 	uint32_t block = b->disk->geometry.block_bytes;
 
@@ -29,7 +28,7 @@ int blkdev_transfer(struct blkdev *b, enum bio_kind kind, uint64_t at, const str
 		bytes += pieces[n].length;
 	if (at > blkdev_bytes(b) || bytes > blkdev_bytes(b) - at)
 		return -EINVAL;
-	struct bio bio = bio_for(b, kind, at, bytes);
+	struct bio bio = blkdev_bio(b, kind, at, bytes);
 	bio.pieces = pieces;
 	bio.piece_count = count;
 	bio_submit(b->disk, &bio);
@@ -43,7 +42,7 @@ int blkdev_discard(struct blkdev *b, uint64_t at, uint64_t bytes)
 
 	while (bytes > 0 && error == 0) {
 		uint64_t part = MIN(bytes, most);
-		struct bio bio = bio_for(b, BIO_DISCARD, at, part);
+		struct bio bio = blkdev_bio(b, BIO_DISCARD, at, part);
 
 		bio_submit(b->disk, &bio);
 		error = bio_wait(&bio);
@@ -55,10 +54,9 @@ int blkdev_discard(struct blkdev *b, uint64_t at, uint64_t bytes)
 
 static long blkdev_fsync(struct file *f)
 {
-	struct blkdev *b = blkdev_of(f);
-	int error = cache_write_back(b);
+	long error = page_cache_fsync(f);
 
-	return error != 0 ? error : disk_flush(b->disk);
+	return error != 0 ? error : disk_flush(blkdev_of(f)->disk);
 }
 
 static long blkdev_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)

@@ -35,7 +35,7 @@ static_assert(ARRAY_PAGES == 1 << ARRAY_ORDER);
 static struct mutex grow_lock = MUTEX_INIT(grow_lock, RANK_NONE);
 static uint64_t *array_present GUARDED_BY(&grow_lock); /* bit per block: the page array has memory there */
 uint64_t page_frame_limit;
-uint64_t page_cache_count;
+uint64_t page_cache_count, page_stored_count, page_dirty_count, page_writing_count;
 static struct list shrinkers = LIST_INIT(shrinkers);
 
 static bool array_is_present(uint64_t pfn) REQUIRES(grow_lock)

@@ -8,6 +8,7 @@
 #ifndef PROCESS_INTERNAL_H
 #define PROCESS_INTERNAL_H
 
+#include <kernel/base/killable.h>
 #include <kernel/base/syscall.h>
 #include <kernel/process/process.h>
 #include <kernel/process/signal.h>
@@ -228,29 +229,6 @@ void signal_notify_stop(struct process *p, int code, int status);
 
 /* Everything that waits before a return to the process: signals, stop, end. */
 void process_deliver_pending(void);
-
-/* --- killable waits --- */
-/* For a loop that parks interruptibly and is left only on signal_fatal_current(): forgets /
- * restores the kick mark. */
-void kick_forget(void);
-void kick_restore(void);
-#define wait_event_killable(q, cond)                                                                                   \
-	({                                                                                                             \
-		struct waiter waiter_;                                                                                 \
-		int result_ = 0;                                                                                       \
-		wait_add((q), &waiter_);                                                                               \
-		while (!(cond)) {                                                                                      \
-			if (signal_fatal_current()) {                                                                  \
-				result_ = -EINTR;                                                                      \
-				break;                                                                                 \
-			}                                                                                              \
-			if (thread_park_interruptible(0) == -EINTR)                                                    \
-				kick_forget();                                                                         \
-		}                                                                                                      \
-		wait_remove(&waiter_);                                                                                 \
-		kick_restore();                                                                                        \
-		result_;                                                                                               \
-	})
 
 /* --- timers of a process --- */
 void itimer_init(struct process *p);

@@ -250,6 +250,8 @@ static void page_fault(uint64_t code, uint64_t address, uint64_t pc)
 		s->usage.minor_faults++;
 		return;
 	}
+	if (result == -EINTR)
+		return;
 	if (result == -ENOMEM)
 		die_out_of_memory(address);
 	if (result == -EACCES)

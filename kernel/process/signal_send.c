@@ -53,17 +53,6 @@ void signal_recalculate_current(struct process *p)
 	}
 }
 
-void kick_forget(void)
-{
-	(void)nucleus_thread_clear_kick();
-}
-
-void kick_restore(void)
-{
-	if (signal_pending_current())
-		(void)nucleus_thread_kick(thread_page_current()->handle);
-}
-
 void signal_retarget(struct process *p, uint64_t set)
 {
 	struct thread *t, *self = thread_current();

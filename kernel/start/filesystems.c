@@ -11,6 +11,7 @@
 #include <kernel/base/log.h>
 #include <kernel/mem/page.h>
 #include <kernel/thread/component.h>
+#include <kernel/vfs/page_cache.h>
 
 static void unpack_boot_archive(void)
 {
@@ -26,13 +27,15 @@ static void unpack_boot_archive(void)
 
 int vfs_init(void)
 {
-	static const char *const steps[] = {"dentry cache", "pipes", "root", "devfs"};
+	static const char *const steps[] = {"dentry cache", "pipes", "flusher", "root", "devfs"};
 	int step = 0;
 
 	filesystems_init();
 	int error = dentry_cache_init();
 	if (error == 0)
 		error = (step++, pipe_init());
+	if (error == 0)
+		error = (step++, flusher_init());
 	if (error == 0)
 		error = (step++, mount_root("tmpfs", "mode=755"));
 	if (error == 0) {

@@ -6,7 +6,7 @@
  * run under a filesystem's or a directory's lock.
  */
 #include "async.h"
-#include "internal.h"
+#include "page_cache_internal.h"
 #include "pipe.h"
 
 #include <kernel/base/log.h>
@@ -217,6 +217,8 @@ static int open_inode(struct file *f, struct inode *i)
 		f->mode |= FILE_POSITION;
 	f->object.ops = f->ops->object;
 	f->object.memory = f->inode->serial; /* of a block device, not its node's */
+	page_cache_note_errors(f);
+	f->super_errors_seen = __atomic_load_n(&f->inode->sb->write_errors, __ATOMIC_RELAXED);
 	return 0;
 }
 

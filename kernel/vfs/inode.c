@@ -8,7 +8,7 @@
  */
 #include "internal.h"
 
-#include "page_cache.h"
+#include "page_cache_internal.h"
 
 #include <kernel/base/clock.h>
 #include <kernel/base/subject.h>
@@ -52,8 +52,16 @@ void inode_get(struct inode *i)
 
 void inode_put(struct inode *i)
 {
-	if (i == nullptr || __atomic_fetch_sub(&i->refs, 1, __ATOMIC_ACQ_REL) != 1)
+	if (i == nullptr)
 		return;
+	/* Nobody can come to it any more: the list of dirty caches (flusher.c) need not keep it. */
+	bool deleted = i->cache != nullptr && i->nlink == 0 && __atomic_load_n(&i->cache->listed, __ATOMIC_RELAXED);
+	uint32_t before = __atomic_fetch_sub(&i->refs, 1, __ATOMIC_ACQ_REL);
+	if (before != 1) {
+		if (before == 2 && deleted)
+			dirty_forget();
+		return;
+	}
 	if (i->sb->ops->evict != nullptr)
 		(void)guard_run_void(i->sb->type->component, i->sb->ops->evict(i));
 	file_locks_free(i);

@@ -1,31 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The page cache: a radix tree of pages for each regular file (interface in page_cache.h).
- *
- * A slot holds the address of a struct page with flags in its low bits. A page that its filesystem still fills is
- * marked SLOT_FILLING; who meets it waits on the cache's queue. The mark belongs to the thread that inserted it, so two
- * threads never read the same page from a disk. Tree nodes are allocated before the lock is taken.
+ * The page cache: a radix tree of pages for each inode that has one (interface in kernel/vfs/page_cache.h). Tree nodes
+ * are allocated before the lock is taken.
  */
-#include "page_cache.h"
+#include "page_cache_internal.h"
+
 #include <kernel/thread/guard.h>
+#include <kernel/vm/vm.h>
 
-#include "internal.h"
-
-enum : uint64_t { SLOT_DIRTY = 1, SLOT_FILLING = 2, SLOT_FLAGS = 3 };
-
-static struct page *slot_page(uint64_t slot)
+void page_cache_init(struct inode *i, const struct page_cache_ops *ops) NO_THREAD_SAFETY
 {
-	return (struct page *)(uintptr_t)(slot & ~SLOT_FLAGS);
-}
+	struct page_cache *c = i->cache;
 
-void page_cache_init(struct page_cache *c, const struct page_cache_ops *ops)
-{
 	spin_init(&c->lock, RANK_PAGE_CACHE);
-	wait_queue_init(&c->filled);
+	wait_queue_init(&c->settled);
 	c->ops = ops;
+	c->inode = i;
+	c->recent = ops->fill != nullptr ? SLOT_RECENT : 0;
+	list_init(&c->writing);
+	list_init(&c->dirty_link);
+	if (ops->fill != nullptr)
+		evict_add(c);
 }
 
-static void spares_free(struct radix_spares *spares)
+/* Looked at under the lock: who ends the last range leaves the cache alone once the lock is free. */
+static bool is_quiet(struct page_cache *c)
+{
+	spin_lock(&c->lock);
+	bool quiet = c->under_way == 0;
+	spin_unlock(&c->lock);
+	return quiet;
+}
+
+void page_cache_end(struct inode *i)
+{
+	wait_event(&i->cache->settled, is_quiet(i->cache));
+	page_cache_drop(i, 0, UINT64_MAX);
+	if (i->cache->ops->fill != nullptr)
+		evict_remove(i->cache);
+}
+
+void spares_free(struct radix_spares *spares)
 {
 	while (spares->first != nullptr) {
 		struct radix_node *node = spares->first;
@@ -48,58 +63,62 @@ static int spares_fill(struct radix_spares *spares, unsigned want)
 	return 0;
 }
 
-static uint64_t slot_load(struct page_cache *c, uint64_t index, uint64_t set) REQUIRES(c -> lock)
+static uint64_t slot_get_locked(struct page_cache *c, uint64_t index) REQUIRES(c -> lock)
 {
 	uint64_t *place = radix_find(&c->tree, index);
 
 	if (place == nullptr || *place == 0)
 		return 0;
-	if (!(*place & SLOT_FILLING)) {
-		*place |= set;
-		page_get(slot_page(*place));
-	}
+	if (c->recent != 0)
+		*place |= c->recent;
+	page_get(slot_page(*place));
 	return *place;
+}
+
+uint64_t slot_get(struct page_cache *c, uint64_t index)
+{
+	spin_lock(&c->lock);
+	uint64_t slot = slot_get_locked(c, index);
+	spin_unlock(&c->lock);
+	return slot;
 }
 
 struct page *page_cache_find(struct page_cache *c, uint64_t index)
 {
-	spin_lock(&c->lock);
-	uint64_t slot = slot_load(c, index, 0);
-	spin_unlock(&c->lock);
-	return slot != 0 && !(slot & SLOT_FILLING) ? slot_page(slot) : nullptr;
+	uint64_t slot = slot_get(c, index);
+
+	if (unlikely(slot & SLOT_FILLING)) {
+		page_put(slot_page(slot));
+		return nullptr;
+	}
+	return slot_page(slot);
 }
 
 unsigned page_cache_find_some(struct inode *i, uint64_t index, unsigned n, struct page **out)
 {
 	struct page_cache *c = i->cache;
-	uint64_t end = (__atomic_load_n(&i->size, __ATOMIC_ACQUIRE) + PAGE_SIZE - 1) / PAGE_SIZE;
+	uint64_t end = inode_pages(i);
 	unsigned found = 0;
 
 	spin_lock(&c->lock);
 	for (unsigned k = 0; k < n; k++) {
-		uint64_t slot = index + k < end ? slot_load(c, index + k, 0) : 0;
+		uint64_t *place = index + k < end ? radix_find(&c->tree, index + k) : nullptr;
 
-		out[k] = slot != 0 && !(slot & SLOT_FILLING) ? slot_page(slot) : nullptr;
-		found += out[k] != nullptr;
+		out[k] = nullptr;
+		if (place == nullptr || *place == 0 || (*place & SLOT_FILLING))
+			continue;
+		out[k] = slot_page(*place);
+		page_get(out[k]);
+		found++;
 	}
 	spin_unlock(&c->lock);
 	return found;
 }
 
-static bool slot_settled(struct page_cache *c, uint64_t index)
-{
-	spin_lock(&c->lock);
-	uint64_t *place = radix_find(&c->tree, index);
-	bool settled = place == nullptr || !(*place & SLOT_FILLING);
-	spin_unlock(&c->lock);
-	return settled;
-}
-
-/* Puts page where nothing is; the tree takes a reference. 1: somebody was faster. */
-static int slot_insert(struct page_cache *c, uint64_t index, uint64_t slot)
+int slot_insert(struct page_cache *c, uint64_t index, struct page *page, uint64_t flags, bool beyond)
 {
 	struct radix_spares spares = {};
-	int result;
+	int result = 1;
 
 	while (true) {
 		spin_lock(&c->lock);
@@ -113,11 +132,9 @@ static int slot_insert(struct page_cache *c, uint64_t index, uint64_t slot)
 		}
 	}
 	uint64_t *place = radix_find(&c->tree, index);
-	if (place != nullptr && *place != 0) {
-		result = 1;
-	} else {
-		*radix_place(&c->tree, index, &spares) = slot;
-		page_get(slot_page(slot));
+	if ((place == nullptr || *place == 0) && !(beyond && index < inode_pages(c->inode))) {
+		*radix_place(&c->tree, index, &spares) = (uintptr_t)page | flags;
+		page_get(page);
 		c->pages++;
 		result = 0;
 	}
@@ -126,13 +143,13 @@ static int slot_insert(struct page_cache *c, uint64_t index, uint64_t slot)
 	return result;
 }
 
-static uint64_t slot_remove_locked(struct page_cache *c, uint64_t index, struct radix_spares *spares)
-	REQUIRES(c -> lock)
+uint64_t slot_remove_locked(struct page_cache *c, uint64_t index, struct radix_spares *spares)
 {
 	uint64_t slot = radix_remove(&c->tree, index, spares);
 
 	if (slot != 0)
 		c->pages--;
+	slot_clean_locked(c, &slot);
 	return slot;
 }
 
@@ -147,79 +164,52 @@ static uint64_t slot_remove(struct page_cache *c, uint64_t index)
 	return slot;
 }
 
-static int fill_page(struct inode *i, uint64_t index, struct page *page)
-{
-	struct page_cache *c = i->cache;
-	int error = guard_run(inode_component(i), c->ops->fill(i, index, page));
-
-	if (error != 0) {
-		(void)slot_remove(c, index);
-		page_put(page);
-	} else {
-		spin_lock(&c->lock);
-		uint64_t *place = radix_find(&c->tree, index);
-		if (place != nullptr)
-			*place &= ~SLOT_FILLING;
-		spin_unlock(&c->lock);
-	}
-	wait_wake_all(&c->filled);
-	return error;
-}
-
-static void account(struct inode *i, int64_t pages)
+void page_cache_count_pages(bool stored, int64_t pages)
 {
 	__atomic_fetch_add(&page_cache_count, (uint64_t)pages, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&i->blocks, (uint64_t)(pages * (PAGE_SIZE / 512)), __ATOMIC_RELAXED);
+	if (stored)
+		__atomic_fetch_add(&page_stored_count, (uint64_t)pages, __ATOMIC_RELAXED);
 }
 
-/* A new page at index, in *out with a reference for the caller. 1: somebody was faster. */
-static int add_page(struct inode *i, uint64_t index, uint64_t flags, struct page **out)
+void page_cache_account(struct inode *i, int64_t pages)
+{
+	page_cache_count_pages(i->cache->ops->fill != nullptr, pages);
+	/* A store knows by itself what it has. */
+	if (i->cache->ops->fill == nullptr)
+		__atomic_fetch_add(&i->blocks, (uint64_t)(pages * (PAGE_SIZE / 512)), __ATOMIC_RELAXED);
+}
+
+/* A new page of zeros at index, of which there is no other copy. 1: somebody was faster. */
+static int add_page(struct inode *i, uint64_t index, struct page **out)
 {
 	struct page_cache *c = i->cache;
 
 	int error = c->ops->reserve != nullptr ? guard_run(inode_component(i), c->ops->reserve(i, 1)) : 0;
 	if (error != 0)
 		return error;
-	struct page *page = page_alloc_user(c->ops->fill == nullptr);
-	error = page == nullptr ? -ENOMEM : 0;
-	if (error == 0)
-		error = slot_insert(c, index, (uintptr_t)page | flags | (c->ops->fill != nullptr ? SLOT_FILLING : 0));
+	struct page *page = page_alloc_user(true);
+	error = page == nullptr ? -ENOMEM : slot_insert(c, index, page, 0, false);
 	if (error == 0) {
-		account(i, 1);
-		if (c->ops->fill != nullptr)
-			error = fill_page(i, index, page);
-		if (error != 0)
-			account(i, -1);
+		page_cache_account(i, 1);
+		*out = page;
+		return 0;
 	}
-	if (error != 0) {
-		if (page != nullptr)
-			page_put(page);
-		if (c->ops->release != nullptr)
-			(void)guard_run_void(inode_component(i), c->ops->release(i, 1));
-		return error;
-	}
-	*out = page;
-	return 0;
+	if (page != nullptr)
+		page_put(page);
+	if (c->ops->release != nullptr)
+		(void)guard_run_void(inode_component(i), c->ops->release(i, 1));
+	return error;
 }
 
-int page_cache_get(struct inode *i, uint64_t index, bool dirty, struct page **out)
+int page_cache_get(struct inode *i, uint64_t index, struct page **out)
 {
-	struct page_cache *c = i->cache;
-	uint64_t flags = dirty ? SLOT_DIRTY : 0;
-
+	if (i->cache->ops->fill != nullptr)
+		return page_cache_get_stored(i, index, out);
 	while (true) {
-		spin_lock(&c->lock);
-		uint64_t slot = slot_load(c, index, flags);
-		spin_unlock(&c->lock);
-		if (slot != 0 && !(slot & SLOT_FILLING)) {
-			*out = slot_page(slot);
+		*out = page_cache_find(i->cache, index);
+		if (*out != nullptr)
 			return 0;
-		}
-		if (slot != 0) {
-			wait_event(&c->filled, slot_settled(c, index));
-			continue;
-		}
-		int result = add_page(i, index, flags, out);
+		int result = add_page(i, index, out);
 		if (result <= 0)
 			return result;
 	}
@@ -237,7 +227,13 @@ void page_cache_drop(struct inode *i, uint64_t first, uint64_t last)
 		spin_unlock(&c->lock);
 		if (place == nullptr || index > last)
 			break;
+		/* What it is stored on may be used for something else afterwards. */
+		if (c->recent != 0)
+			page_cache_wait_page(c, index);
 		uint64_t slot = slot_remove(c, index);
+		/* Who waits for it is told. */
+		if (slot & SLOT_FILLING)
+			wait_wake_all(&c->settled);
 		if (slot != 0) {
 			page_put(slot_page(slot));
 			dropped++;
@@ -246,7 +242,9 @@ void page_cache_drop(struct inode *i, uint64_t first, uint64_t last)
 		if (first == 0)
 			break;
 	}
-	account(i, -dropped);
+	page_cache_account(i, -dropped);
+	if (__atomic_load_n(&c->listed, __ATOMIC_RELAXED))
+		dirty_list_check(c);
 	if (dropped > 0 && c->ops->release != nullptr)
 		(void)guard_run_void(inode_component(i), c->ops->release(i, (uint64_t)dropped));
 }
@@ -270,7 +268,7 @@ static bool punch_next(struct inode *i, uint64_t *at, uint64_t last)
 	spares_free(&spares);
 	if (slot != 0) {
 		page_put(slot_page(slot));
-		account(i, -1);
+		page_cache_account(i, -1);
 		if (c->ops->release != nullptr)
 			(void)guard_run_void(inode_component(i), c->ops->release(i, 1));
 	}
@@ -281,6 +279,11 @@ static bool punch_next(struct inode *i, uint64_t *at, uint64_t last)
 
 void page_cache_punch(struct inode *i, uint64_t first, uint64_t last)
 {
+	if (i->cache->ops->fill != nullptr) {
+		vm_unmap_memory(i->serial, first);
+		page_cache_drop(i, first, last);
+		return;
+	}
 	for (; first <= last && punch_next(i, &first, last); first++)
 		;
 }
@@ -293,34 +296,6 @@ void page_cache_zero(struct inode *i, uint64_t index, size_t from, size_t to)
 		return;
 	memset((char *)page_address(page) + from, 0, to - from);
 	page_put(page);
-}
-
-int page_cache_write_back(struct inode *i)
-{
-	struct page_cache *c = i->cache;
-	int result = 0;
-
-	if (c->ops->write_back == nullptr)
-		return 0;
-	for (uint64_t at = 0;; at++) {
-		struct page *page = nullptr;
-
-		spin_lock(&c->lock);
-		uint64_t *place = radix_next(&c->tree, at, &at);
-		if (place != nullptr && (*place & SLOT_FLAGS) == SLOT_DIRTY) {
-			*place &= ~SLOT_DIRTY;
-			page = slot_page(*place);
-			page_get(page);
-		}
-		spin_unlock(&c->lock);
-		if (place == nullptr || at == UINT64_MAX)
-			return result;
-		if (page != nullptr) {
-			int error = guard_run(inode_component(i), c->ops->write_back(i, at, page));
-			result = result != 0 ? result : error;
-			page_put(page);
-		}
-	}
 }
 
 uint64_t page_cache_seek(struct page_cache *c, uint64_t from, uint64_t end, bool data)

@@ -6,15 +6,26 @@
  * becomes part of the file (size) under the inode's lock afterwards. Appending needs the size before: its bytes are
  * brought into the kernel first, then appended whole under the lock, so that appends of several processes do not mix.
  */
-#include "internal.h"
-#include "page_cache.h"
+#include "page_cache_internal.h"
 
 #include <abi/signal.h>
 #include <kernel/base/subject.h>
+#include <kernel/thread/guard.h>
 #include <kernel/vm/vm.h>
 
-enum : size_t { APPEND_CHUNK = 65536 };
+enum : size_t { APPEND_CHUNK = 65536, STORED_PIECE = 524288 };
 enum : uint64_t { FILE_SIZE_MAX = INT64_MAX };
+
+/* The page that a reader comes to; nullptr: a hole. */
+static int find_to_read(struct file *f, uint64_t index, uint64_t more, struct page **out)
+{
+	struct inode *i = f->inode;
+
+	if (i->cache->recent != 0)
+		return page_cache_read_page(f, i, index, more, out);
+	*out = page_cache_find(i->cache, index);
+	return 0;
+}
 
 long page_cache_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
 {
@@ -28,16 +39,16 @@ long page_cache_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *
 	while (done < n && !(done > 0 && signal_fatal_current())) {
 		uint64_t at = *pos + done;
 		size_t offset = at % PAGE_SIZE, part = MIN(n - done, PAGE_SIZE - offset), moved;
-		struct page *page = page_cache_find(i->cache, at / PAGE_SIZE);
+		struct page *page;
 
-		if (page == nullptr && i->cache->ops->fill != nullptr) {
-			int error = page_cache_get(i, at / PAGE_SIZE, false, &page);
-			if (error != 0) {
-				if (done == 0)
-					return error;
-				break;
-			}
+		int error = find_to_read(f, at / PAGE_SIZE, (offset + n - done + PAGE_SIZE - 1) / PAGE_SIZE, &page);
+		if (error != 0) {
+			/* It was cut meanwhile. */
+			if (done == 0 && error != -ENXIO)
+				return error;
+			break;
 		}
+
 		if (page != nullptr) {
 			moved = io_copy_out(buf, done, (char *)page_address(page) + offset, part);
 			page_put(page);
@@ -80,41 +91,107 @@ static long check_write(struct inode *i, uint64_t pos, size_t n)
 
 /* The file is about to have bytes up to `from`: what mappings wrote beyond its end, in its last page, is none of them.
  */
-static void forget_tail(struct inode *i, uint64_t from)
+static int forget_tail(struct inode *i, uint64_t from)
 {
 	uint64_t offset = i->size % PAGE_SIZE, index = i->size / PAGE_SIZE;
+	struct page *page;
 
-	if (from > i->size && offset != 0)
-		page_cache_zero(i, index, offset, MIN(from - index * PAGE_SIZE, PAGE_SIZE));
+	if (from <= i->size || offset == 0)
+		return 0;
+	if (i->cache->ops->fill != nullptr) {
+		/* They may have got as far as the store. */
+		int error = page_cache_get(i, index, &page);
+		if (error != 0)
+			return error;
+		memset((char *)page_address(page) + offset, 0, MIN(from - index * PAGE_SIZE, PAGE_SIZE) - offset);
+		page_cache_mark_dirty(i, index, page);
+		page_put(page);
+		return 0;
+	}
+	page_cache_zero(i, index, offset, MIN(from - index * PAGE_SIZE, PAGE_SIZE));
+	return 0;
 }
 
 /* Bytes from `from` to `end` have been written. */
-static void extend_locked(struct inode *i, uint64_t from, uint64_t end) REQUIRES(i -> lock)
+static int extend_locked(struct inode *i, uint64_t from, uint64_t end) REQUIRES(i -> lock)
 {
-	forget_tail(i, from);
+	int error = forget_tail(i, from);
+
+	if (error != 0)
+		return error;
 	if (end > i->size)
 		__atomic_store_n(&i->size, end, __ATOMIC_RELEASE);
 	if (i->mode & (S_ISUID | S_ISGID))
 		inode_drop_privilege(i);
 	inode_touch(i, ATTR_MTIME);
+	return 0;
+}
+
+/* The page that is about to be written to; its place in the store is there. */
+static int get_to_write(struct inode *i, uint64_t index, struct page **out)
+{
+	const struct page_cache_ops *ops = i->cache->ops;
+	int error = ops->prepare != nullptr ? (int)guard_run(inode_component(i), ops->prepare(i, index, 1)) : 0;
+
+	return error != 0 ? error : page_cache_get(i, index, out);
+}
+
+/*
+ * A page that is overwritten as a whole is not read first: its bytes are brought into a new page, which becomes the
+ * cache's where that has none. Nobody sees it before it is full, so a copy that ends in the middle does no harm. 1: not
+ * so; to be written to the usual way.
+ */
+static int replace_page(struct inode *i, struct io_buffer *buf, size_t from, uint64_t index)
+{
+	const struct page_cache_ops *ops = i->cache->ops;
+	struct page *page = page_cache_find(i->cache, index);
+
+	if (page != nullptr) {
+		page_put(page);
+		return 1;
+	}
+	int error = ops->prepare != nullptr ? (int)guard_run(inode_component(i), ops->prepare(i, index, 1)) : 0;
+	if (error != 0)
+		return error;
+	page = page_alloc_user(false);
+	if (page == nullptr)
+		return -ENOMEM;
+	error = 1;
+	if (io_copy_in(page_address(page), buf, from, PAGE_SIZE) == PAGE_SIZE)
+		error = slot_insert(i->cache, index, page, SLOT_RECENT, false);
+	if (error == 0) {
+		page_cache_account(i, 1);
+		page_cache_mark_dirty(i, index, page);
+	}
+	page_put(page);
+	return error;
 }
 
 /* Copies into pages; bytes done, or the error if none was. */
 static long copy_into_pages(struct inode *i, struct io_buffer *buf, size_t from, size_t n, uint64_t pos)
 {
+	bool stored = i->cache->ops->fill != nullptr;
 	size_t done = 0;
 
 	while (done < n) {
-		uint64_t at = pos + done;
+		uint64_t at = pos + done, index = at / PAGE_SIZE;
 		size_t offset = at % PAGE_SIZE, part = MIN(n - done, PAGE_SIZE - offset);
 		struct page *page;
 
 		if (signal_fatal_current())
 			return done > 0 ? (long)done : -EINTR;
-		int error = page_cache_get(i, at / PAGE_SIZE, true, &page);
+		int error = stored && part == PAGE_SIZE ? replace_page(i, buf, from + done, index) : 1;
+		if (error == 0) {
+			done += part;
+			continue;
+		}
+		if (error > 0)
+			error = get_to_write(i, index, &page);
 		if (error != 0)
 			return done > 0 ? (long)done : error;
 		size_t moved = io_copy_in((char *)page_address(page) + offset, buf, from + done, part);
+		if (stored && moved > 0)
+			page_cache_mark_dirty(i, index, page);
 		page_put(page);
 		done += moved;
 		if (moved < part)
@@ -123,25 +200,48 @@ static long copy_into_pages(struct inode *i, struct io_buffer *buf, size_t from,
 	return (long)done;
 }
 
-static long write_at(struct inode *i, struct io_buffer *buf, size_t n, uint64_t pos)
+static long write_at(struct inode *i, struct io_buffer *buf, size_t from, size_t n, uint64_t pos)
 {
 	/* No lock is held while pages change, but what has been sealed must not: who seals waits for the end. */
 	if (!inode_write_begin(i))
 		return -EPERM;
 	long done = check_write(i, pos, n);
 	if (done > 0)
-		done = copy_into_pages(i, buf, 0, (size_t)done, pos);
+		done = copy_into_pages(i, buf, from, (size_t)done, pos);
 	if (done > 0) {
 		mutex_lock(&i->lock);
 		/* Its size may have been sealed since the check. */
 		if ((i->seals & F_SEAL_GROW) && pos + (uint64_t)done > i->size)
 			done = pos < i->size ? (long)(i->size - pos) : -EPERM;
-		if (done > 0)
-			extend_locked(i, pos, pos + (uint64_t)done);
+		if (done > 0) {
+			int error = extend_locked(i, pos, pos + (uint64_t)done);
+			if (error != 0)
+				done = error;
+		}
 		mutex_unlock(&i->lock);
 	}
 	inode_write_end(i);
 	return done;
+}
+
+/* In pieces, of which each becomes part of the file before the writer is held back: what lies beyond its end is not
+ * written, and could not make room. */
+static long write_stored(struct inode *i, struct io_buffer *buf, size_t n, uint64_t pos)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		size_t piece = MIN(n - done, STORED_PIECE);
+		long moved = dirty_throttle();
+		if (moved == 0)
+			moved = write_at(i, buf, done, piece, pos + done);
+		if (moved < 0)
+			return done > 0 ? (long)done : moved;
+		done += (size_t)moved;
+		if ((size_t)moved < piece)
+			break;
+	}
+	return (long)done;
 }
 
 static long append_chunk(struct inode *i, void *bounce, size_t n, uint64_t *pos)
@@ -154,8 +254,11 @@ static long append_chunk(struct inode *i, void *bounce, size_t n, uint64_t *pos)
 	if (done > 0)
 		done = copy_into_pages(i, &chunk, 0, (size_t)done, *pos);
 	if (done > 0) {
-		*pos += (uint64_t)done;
-		extend_locked(i, *pos - (uint64_t)done, *pos);
+		int error = extend_locked(i, *pos, *pos + (uint64_t)done);
+		if (error != 0)
+			done = error;
+		else
+			*pos += (uint64_t)done;
 	}
 	mutex_unlock(&i->lock);
 	return done;
@@ -171,6 +274,10 @@ static long append(struct inode *i, struct io_buffer *buf, size_t n, uint64_t *p
 		return -ENOMEM;
 	while (done < n && !(done > 0 && signal_fatal_current())) {
 		size_t part = MIN(n - done, APPEND_CHUNK);
+
+		result = i->cache->recent != 0 ? dirty_throttle() : 0;
+		if (result < 0)
+			break;
 		size_t got = io_copy_in(bounce, buf, done, part);
 		result = got > 0 ? append_chunk(i, bounce, got, pos) : -EFAULT;
 		if (result > 0)
@@ -188,22 +295,64 @@ long page_cache_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 		return 0;
 	if (io_is_append(f, buf))
 		return append(f->inode, buf, n, pos);
-	long done = write_at(f->inode, buf, n, *pos);
+	long done = f->inode->cache->recent != 0 ? write_stored(f->inode, buf, n, *pos)
+						 : write_at(f->inode, buf, 0, n, *pos);
 	if (done > 0)
 		*pos += (uint64_t)done;
 	return done;
+}
+
+/* Of a store: only what is there already, and may be written to without asking it. */
+static long get_stored(struct inode *i, uint64_t index, bool for_write, struct page **out)
+{
+	uint64_t slot = slot_get(i->cache, index);
+
+	if (slot == 0)
+		return OBJECT_WAIT;
+	if ((slot & SLOT_FILLING) ||
+	    (for_write && !(slot & SLOT_DIRTY) && (i->cache->ops->prepare != nullptr || dirty_is_full()))) {
+		page_put(slot_page(slot));
+		return OBJECT_WAIT;
+	}
+	*out = slot_page(slot);
+	/* Who writes pages back takes the right to write away from this mapping afterwards, and waits for the space's
+	 * lock. */
+	if (for_write)
+		page_cache_mark_dirty(i, index, *out);
+	return 0;
 }
 
 static long get_page(struct vm_object *o, uint64_t index, bool for_write, struct page **out)
 {
 	struct inode *i = container_of(o, struct file, object)->inode;
 
-	if (index >= (i->size + PAGE_SIZE - 1) / PAGE_SIZE)
+	if (index >= inode_pages(i))
 		return -ENXIO;
-	int error = page_cache_get(i, index, for_write, out);
+	long error = i->cache->recent != 0 ? get_stored(i, index, for_write, out) : page_cache_get(i, index, out);
 	if (error == 0 && for_write)
 		inode_touch(i, ATTR_MTIME);
 	return error;
+}
+
+static long bring_in(struct vm_object *o, uint64_t index, bool for_write, struct page **out)
+{
+	struct file *f = container_of(o, struct file, object);
+	struct inode *i = f->inode;
+	const struct page_cache_ops *ops = i->cache->ops;
+
+	int error = for_write ? dirty_throttle() : 0;
+	if (error == 0)
+		error = page_cache_read_page(f, i, index, 1, out);
+	if (error != 0 || !for_write)
+		return error;
+	error = ops->prepare != nullptr ? (int)guard_run(inode_component(i), ops->prepare(i, index, 1)) : 0;
+	if (error != 0) {
+		page_put(*out);
+		*out = nullptr;
+		return error;
+	}
+	page_cache_mark_dirty(i, index, *out);
+	return 0;
 }
 
 static unsigned find_cached(struct vm_object *o, uint64_t index, unsigned n, struct page **out)
@@ -211,8 +360,11 @@ static unsigned find_cached(struct vm_object *o, uint64_t index, unsigned n, str
 	return page_cache_find_some(container_of(o, struct file, object)->inode, index, n, out);
 }
 
-const struct vm_object_ops page_cache_object = {
-	.component = &component_vfs, .get_page = get_page, .find_cached = find_cached, FILE_OBJECT_OPS};
+const struct vm_object_ops page_cache_object = {.component = &component_vfs,
+						.get_page = get_page,
+						.bring_in = bring_in,
+						.find_cached = find_cached,
+						FILE_OBJECT_OPS};
 
 long page_cache_seek_file(struct file *f, int64_t offset, int whence)
 {
@@ -232,7 +384,30 @@ long page_cache_seek_file(struct file *f, int64_t offset, int whence)
 
 long page_cache_fsync(struct file *f)
 {
-	return page_cache_write_back(f->inode);
+	int error = page_cache_write_back(f->inode, 0, UINT64_MAX);
+
+	return error != 0 ? error : page_cache_take_error(f);
+}
+
+/* The part of the last page that is cut off becomes zeros in the store, too. */
+static int clear_end(struct inode *i, uint64_t size)
+{
+	size_t offset = size % PAGE_SIZE;
+	struct page *page;
+
+	if (offset == 0)
+		return 0;
+	if (i->cache->ops->fill == nullptr) {
+		page_cache_zero(i, size / PAGE_SIZE, offset, PAGE_SIZE);
+		return 0;
+	}
+	int error = page_cache_get(i, size / PAGE_SIZE, &page);
+	if (error != 0)
+		return error;
+	memset((char *)page_address(page) + offset, 0, PAGE_SIZE - offset);
+	page_cache_mark_dirty(i, size / PAGE_SIZE, page);
+	page_put(page);
+	return 0;
 }
 
 int page_cache_truncate(struct inode *i, uint64_t size)
@@ -241,15 +416,20 @@ int page_cache_truncate(struct inode *i, uint64_t size)
 
 	if (size > FILE_SIZE_MAX)
 		return -EFBIG;
-	forget_tail(i, size);
+	int error = forget_tail(i, size);
+	/* What has to be read for it is, while the old size can stay. */
+	if (error == 0 && size < old && i->cache->ops->fill != nullptr)
+		error = clear_end(i, size);
+	if (error != 0)
+		return error;
 	__atomic_store_n(&i->size, size, __ATOMIC_RELEASE);
 	if (size < old) {
 		/* Faults that saw the old size end before the pages are unmapped and what they brought in is dropped.
 		 */
-		vm_unmap_memory(i->serial, (size + PAGE_SIZE - 1) / PAGE_SIZE);
-		if (size % PAGE_SIZE != 0)
-			page_cache_zero(i, size / PAGE_SIZE, size % PAGE_SIZE, PAGE_SIZE);
-		page_cache_drop(i, (size + PAGE_SIZE - 1) / PAGE_SIZE, UINT64_MAX);
+		vm_unmap_memory(i->serial, pages_of_size(size));
+		if (i->cache->ops->fill == nullptr)
+			(void)clear_end(i, size);
+		page_cache_drop(i, pages_of_size(size), UINT64_MAX);
 	}
 	return 0;
 }

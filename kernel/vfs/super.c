@@ -4,7 +4,7 @@
  * one or more mounts, and ends with the last of them. Both lists change under `super_lock`.
  */
 #include "super.h"
-#include "internal.h"
+#include "page_cache_internal.h"
 #include <kernel/base/log.h>
 #include <kernel/thread/component.h>
 #include <kernel/thread/guard.h>
@@ -158,6 +158,8 @@ void superblock_put(struct superblock *sb)
 	mutex_unlock(&super_lock);
 	if (!last)
 		return;
+	/* Files that nobody has open any more are kept by the list of those that are dirty. */
+	(void)dirty_sync(sb, true);
 	dentry_forget_superblock(sb);
 	dentry_put(sb->root_dentry);
 	superblock_free(sb);

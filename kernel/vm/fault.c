@@ -5,7 +5,8 @@
  *
  * A page that is absent is added under the read lock; losing a race shows as -EEXIST and is
  * success. Replacing a page (copy-on-write), changing its rights and growing the stack need the
- * write lock: handlers that find so return NEED_WRITER. Sequential touching of anonymous memory is
+ * write lock: handlers that find so return NEED_WRITER. What takes I/O (NEED_PAGE) is waited for without the lock, and
+ * everything is looked at anew. Sequential touching of anonymous memory is
  * answered with clusters that double up to CLUSTER_MAX pages; faults on objects map the neighbours
  * that are there already. A page that may be both written and executed is mapped one way
  * at a time and turned over by the next fault, because the nucleus refuses both at once; an
@@ -23,12 +24,17 @@
 
 struct page *vm_zero_page;
 
-enum : int { NEED_WRITER = -513 }; /* no errno value */
+enum : int { NEED_WRITER = -513, NEED_PAGE = -514 }; /* no errno values */
 
 struct fault {
 	uint64_t va; /* page-aligned */
 	bool write, exec;
 	bool writer; /* the space's lock is held for writing */
+	/* NEED_PAGE: of what, with a reference */
+	struct vm_object *object;
+	uint64_t index;
+	bool change;
+	struct page *pinned; /* what was brought in stays until it is mapped */
 };
 
 static int map_or_lose(struct vm_space *s, uint64_t va, struct page *page, uint32_t prot) REQUIRES_SHARED(s->lock)
@@ -131,16 +137,50 @@ static void fault_around(struct vm_space *s, struct vm_area *a, uint64_t va, uin
 	}
 }
 
-static int fault_object(struct vm_space *s, struct vm_area *a, const struct fault *f) REQUIRES_SHARED(s->lock)
+/* The object's page for the fault; NEED_PAGE, or an error. */
+static int object_page(struct vm_area *a, struct fault *f, bool change, struct page **out)
+{
+	struct vm_object *o = a->object;
+	uint64_t index = area_index(a, f->va);
+	long result = guard_run(o->ops->component, o->ops->get_page(o, index, change, out));
+
+	if (likely(result == 0))
+		return 0;
+	if (result == OBJECT_WAIT) {
+		vm_object_get(o);
+		f->object = o;
+		f->index = index;
+		f->change = change;
+		return NEED_PAGE;
+	}
+	return result == -ENXIO ? -EIO : (int)result;
+}
+
+/* After NEED_PAGE, without the lock: 0 when the page is there and stays. */
+static int bring_in(struct fault *f)
+{
+	struct vm_object *o = f->object;
+	struct page *old = f->pinned;
+
+	f->pinned = nullptr;
+	long result = guard_run(o->ops->component, o->ops->bring_in(o, f->index, f->change, &f->pinned));
+	if (old)
+		page_put(old);
+	vm_object_put(o);
+	/* Cut meanwhile: what is there now is looked at anew. */
+	if (result == -ENXIO || result == 0)
+		return 0;
+	return result == -ENOMEM || result == -EINTR || result == -EFAULT ? (int)result : -EIO;
+}
+
+static int fault_object(struct vm_space *s, struct vm_area *a, struct fault *f) REQUIRES_SHARED(s->lock)
 {
 	bool shared = a->flags & AREA_SHARED;
 	struct page *page;
-	long error;
 
-	error = guard_run(a->object->ops->component,
-			  a->object->ops->get_page(a->object, area_index(a, f->va), shared && f->write, &page));
+	int error = object_page(a, f, shared && f->write, &page);
 	if (error)
-		return error == -ENXIO ? -EIO : (int)error;
+		return error;
 	uint32_t prot = a->prot;
 	if (f->write && !shared) {
 		struct page *copy = page_alloc_user(false);
@@ -158,7 +198,7 @@ static int fault_object(struct vm_space *s, struct vm_area *a, const struct faul
 	error = map_or_lose(s, f->va, page, prot);
 	if (error == 0 && !f->write && a->object->ops->find_cached && !(a->flags & AREA_RANDOM))
 		fault_around(s, a, f->va, prot);
-	return (int)error;
+	return error;
 }
 
 static int fault_special(struct vm_space *s, struct vm_area *a, const struct fault *f) REQUIRES_SHARED(s->lock)
@@ -203,7 +243,7 @@ static int take_back(struct vm_space *s, struct vm_area *a, uint64_t va) REQUIRE
 }
 
 /* A write to a page that is present and not writable. */
-static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault *f, uint64_t entry) REQUIRES(s -> lock)
+static int fault_copy(struct vm_space *s, struct vm_area *a, struct fault *f, uint64_t entry) REQUIRES(s -> lock)
 {
 	struct page *old = page_of(page_entry_pfn(entry)), *fresh;
 	uint32_t prot = prot_of_fault(a->prot, false);
@@ -212,10 +252,9 @@ static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault 
 
 	if (shared && a->object) {
 		/* Tells the object that the page is about to change. */
-		result = guard_run(a->object->ops->component,
-				   a->object->ops->get_page(a->object, area_index(a, f->va), true, &fresh));
-		if (result)
-			return result == -ENXIO ? -EIO : (int)result;
+		int error = object_page(a, f, true, &fresh);
+		if (error)
+			return error;
 		page_put(fresh);
 	}
 	if (shared)
@@ -246,7 +285,7 @@ static int fault_copy(struct vm_space *s, struct vm_area *a, const struct fault 
 }
 
 /* The page is there, but not with the rights that the access needs. */
-static int fault_present(struct vm_space *s, struct vm_area *a, const struct fault *f, uint64_t entry) NO_THREAD_SAFETY
+static int fault_present(struct vm_space *s, struct vm_area *a, struct fault *f, uint64_t entry) NO_THREAD_SAFETY
 {
 	if (f->write ? page_entry_writable(entry) : f->exec ? page_entry_executable(entry) : page_entry_present(entry))
 		return 0; /* another thread was faster, or a stale translation */
@@ -284,7 +323,7 @@ static int grow_stack(struct vm_space *s, struct vm_area *a, uint64_t va) REQUIR
 	return 0;
 }
 
-static int fault_locked(struct vm_space *s, const struct fault *f) NO_THREAD_SAFETY
+static int fault_locked(struct vm_space *s, struct fault *f) NO_THREAD_SAFETY
 {
 	FAULT_POINT(fault_begin);
 	struct vm_area *a = area_find(s, f->va);
@@ -313,24 +352,40 @@ static int fault_locked(struct vm_space *s, const struct fault *f) NO_THREAD_SAF
 	return fault_anonymous(s, a, f);
 }
 
-int vm_fault(struct vm_space *s, uint64_t address, uint32_t bits)
+/* Once, under the lock as it is needed. */
+static int fault_once(struct vm_space *s, struct fault *f, uint32_t bits)
 {
-	struct fault f = {.va = align_down(address, PAGE_SIZE), .write = bits & FAULT_WRITE, .exec = bits & FAULT_EXEC};
 	int result = NEED_WRITER;
 
-	if (address >= USER_END)
-		return -EFAULT;
+	f->writer = false;
 	if ((bits & (FAULT_WRITE | FAULT_PRESENT)) != (FAULT_WRITE | FAULT_PRESENT)) {
 		read_lock(&s->lock);
-		result = fault_locked(s, &f);
+		result = fault_locked(s, f);
 		read_unlock(&s->lock);
 	}
 	if (result == NEED_WRITER) {
-		f.writer = true;
+		f->writer = true;
 		write_lock(&s->lock);
-		result = fault_locked(s, &f);
+		result = fault_locked(s, f);
 		write_unlock(&s->lock);
 	}
+	return result;
+}
+
+int vm_fault(struct vm_space *s, uint64_t address, uint32_t bits)
+{
+	struct fault f = {.va = align_down(address, PAGE_SIZE), .write = bits & FAULT_WRITE, .exec = bits & FAULT_EXEC};
+
+	if (address >= USER_END)
+		return -EFAULT;
+	int result = fault_once(s, &f, bits);
+	while (unlikely(result == NEED_PAGE)) {
+		result = bring_in(&f);
+		if (result == 0)
+			result = fault_once(s, &f, bits);
+	}
+	if (unlikely(f.pinned != nullptr))
+		page_put(f.pinned);
 	return result;
 }
 

@@ -502,3 +502,30 @@ void vm_unmap_memory(uint64_t memory, uint64_t first_page)
 	for (struct vm_space *s = next_space(nullptr); s; s = next_space(s))
 		unmap_memory_in(s, memory, first_page);
 }
+
+static void protect_memory_in(struct vm_space *s, uint64_t memory, uint64_t first, uint64_t last)
+{
+	write_lock(&s->lock);
+	for (struct range_node *n = range_first(&s->areas); n; n = range_next(&s->areas, n)) {
+		struct vm_area *a = area_of(n);
+		uint64_t pages = (n->end - n->start) >> PAGE_SHIFT;
+
+		if (!a->object || a->object->memory != memory || !(a->flags & AREA_SHARED) || !(a->prot & PROT_WRITE) ||
+		    a->page_offset > last || a->page_offset + pages <= first)
+			continue;
+		uint64_t from = MAX(first, a->page_offset) - a->page_offset;
+		uint64_t end = MIN(last - a->page_offset + 1, pages);
+
+		pages_protect(s, a, n->start + (from << PAGE_SHIFT), n->start + (end << PAGE_SHIFT),
+			      prot_without_write(a->prot));
+	}
+	write_unlock(&s->lock);
+}
+
+void vm_protect_memory(uint64_t memory, uint64_t first, uint64_t last)
+{
+	if (!area_memory_may_be_mapped(memory))
+		return;
+	for (struct vm_space *s = next_space(nullptr); s; s = next_space(s))
+		protect_memory_in(s, memory, first, last);
+}

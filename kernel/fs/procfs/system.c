@@ -15,6 +15,7 @@
 #include <kernel/block/blkdev.h>
 #include <kernel/mem/page.h>
 #include <kernel/thread/thread.h>
+#include <kernel/vfs/page_cache.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
@@ -47,7 +48,10 @@ static int show_meminfo(struct text_buffer *b, void *)
 	uint64_t reclaimable = MIN(dentry_cache_bytes() / PAGE_SIZE, m.slab_pages);
 	show_kib(b, "MemTotal", m.total_pages);
 	show_kib(b, "MemFree", m.free_pages);
-	show_kib(b, "MemAvailable", m.free_pages + reclaimable);
+	uint64_t stored = MIN(__atomic_load_n(&page_stored_count, __ATOMIC_RELAXED), m.cache_pages);
+	uint64_t dirty = __atomic_load_n(&page_dirty_count, __ATOMIC_RELAXED);
+	uint64_t writing = __atomic_load_n(&page_writing_count, __ATOMIC_RELAXED);
+	show_kib(b, "MemAvailable", m.free_pages + reclaimable + stored - MIN(stored, dirty + writing));
 	show_kib(b, "Buffers", 0);
 	show_kib(b, "Cached", m.cache_pages);
 	show_kib(b, "SwapCached", 0);
@@ -57,11 +61,11 @@ static int show_meminfo(struct text_buffer *b, void *)
 	show_kib(b, "Mlocked", locked);
 	show_kib(b, "SwapTotal", 0);
 	show_kib(b, "SwapFree", 0);
-	show_kib(b, "Dirty", 0);
-	show_kib(b, "Writeback", 0);
+	show_kib(b, "Dirty", dirty);
+	show_kib(b, "Writeback", writing);
 	show_kib(b, "AnonPages", anonymous);
 	show_kib(b, "Mapped", 0);
-	show_kib(b, "Shmem", m.cache_pages);
+	show_kib(b, "Shmem", m.cache_pages - stored);
 	show_kib(b, "Slab", m.slab_pages);
 	show_kib(b, "SReclaimable", reclaimable);
 	show_kib(b, "SUnreclaim", m.slab_pages - reclaimable);
@@ -280,8 +284,7 @@ static int show_text(struct text_buffer *b, void *arg)
 	return 0;
 }
 
-/* 1: page caches, 2: names and inodes, 3: both; 4 as well, which Linux takes as a wish not to log it. All pages of
- * files are their only copy here, so only names have something to give. */
+/* 1: page caches, 2: names and inodes, 3: both; 4 as well, which Linux takes as a wish not to log it. */
 static long write_drop_caches(const char *text, size_t n, void *)
 {
 	int64_t what;
@@ -291,6 +294,8 @@ static long write_drop_caches(const char *text, size_t n, void *)
 		error = -EINVAL;
 	if (error != 0)
 		return error;
+	if (what & 1)
+		page_cache_evict_all();
 	if (what & 2) {
 		dentry_cache_drop();
 		thread_stacks_drop();

@@ -5,12 +5,11 @@
  */
 #include "tmpfs.h"
 
-#include "../../vfs/page_cache.h"
-
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <kernel/mem/slab.h>
 #include <kernel/process/process.h>
+#include <kernel/vfs/page_cache.h>
 #include <lib/string.h>
 
 static struct tmpfs_super *super_of(struct superblock *sb)
@@ -95,7 +94,7 @@ static int file_allocate(struct inode *i, uint32_t mode, uint64_t offset, uint64
 	for (uint64_t index = offset / PAGE_SIZE; index < (end + PAGE_SIZE - 1) / PAGE_SIZE; index++) {
 		struct page *page;
 
-		int error = page_cache_get(i, index, true, &page);
+		int error = page_cache_get(i, index, &page);
 		if (error != 0)
 			return error;
 		page_put(page);
@@ -128,7 +127,7 @@ static int attach(struct inode *i, const struct make_request *r)
 		i->cache = kmalloc(sizeof(*i->cache));
 		if (i->cache == nullptr)
 			return -ENOMEM;
-		page_cache_init(i->cache, &cache_ops);
+		page_cache_init(i, &cache_ops);
 	} else if (S_ISDIR(r->mode)) {
 		i->private_data = kmalloc(sizeof(struct tmpfs_dir));
 		if (i->private_data == nullptr)

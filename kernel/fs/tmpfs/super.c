@@ -5,13 +5,12 @@
  */
 #include "tmpfs.h"
 
-#include "../../vfs/page_cache.h"
-
 #include <abi/errno.h>
 #include <kernel/mem/slab.h>
 #include <kernel/mem/text.h>
 #include <kernel/process/process.h>
 #include <kernel/thread/component.h>
+#include <kernel/vfs/page_cache.h>
 #include <lib/string.h>
 
 enum : int64_t { TMPFS_MAGIC = 0x01021994 };
@@ -24,7 +23,7 @@ static void tmpfs_evict(struct inode *i)
 	struct tmpfs_super *s = i->sb->private_data;
 
 	if (i->cache != nullptr) {
-		page_cache_drop(i, 0, UINT64_MAX);
+		page_cache_end(i);
 		kfree(i->cache);
 	}
 	if (S_ISDIR(i->mode) && i->private_data != nullptr)

@@ -108,8 +108,10 @@ struct memory_stats {
 	uint64_t total_pages, free_pages, kernel_pages, user_pages, cache_pages, nucleus_pages, slab_pages;
 };
 void page_stats(struct memory_stats *out);
-extern uint64_t page_cache_count; /* pages held by page caches; the page cache keeps it (atomic) */
-extern uint64_t page_slab_count;  /* kept by the slab allocator (atomic) */
+extern uint64_t page_cache_count;  /* pages held by page caches; the page cache keeps it (atomic) */
+extern uint64_t page_stored_count; /* of those, pages that have another copy: they can be dropped once clean (atomic) */
+extern uint64_t page_dirty_count, page_writing_count; /* of those, pages to be written, being written (atomic) */
+extern uint64_t page_slab_count;		      /* kept by the slab allocator (atomic) */
 
 /* Who is asked when no memory is left: ends a process and says whether there was one. Any lock may be held. Once, at
  * boot. */

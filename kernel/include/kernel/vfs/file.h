@@ -87,6 +87,13 @@ enum : uint32_t {
 	FILE_POSITION = 8, /* has a position that read and write move */
 };
 
+/* What a file's reader does, for reading ahead of him; hints, written without exclusion. */
+struct read_ahead {
+	uint64_t next; /* the page behind what was read */
+	uint64_t mark; /* who comes to it wants more */
+	uint32_t pages;
+};
+
 struct file {
 	struct vm_object object; /* its count of references is the file's */
 	const struct file_ops *ops;
@@ -100,7 +107,9 @@ struct file {
 	uint64_t position;
 	struct list watches; /* epoll instances that watch it */
 	bool locked;	     /* flock or open-file-description locks may be held */
-	const char *label;   /* /proc/PID/fd of a file without a path: "pipe", "anon_inode:[eventpoll]" */
+	struct read_ahead ahead;
+	uint64_t error_seen, super_errors_seen; /* of writing, up to which it was told (page_cache.h, syncfs(2)) */
+	const char *label; /* /proc/PID/fd of a file without a path: "pipe", "anon_inode:[eventpoll]" */
 };
 
 /* What is the same for the objects of all files; get_page and find_cached are the file's own. */

@@ -72,12 +72,13 @@ struct superblock {
 	struct dentry *root_dentry;
 	uint64_t dev; /* st_dev */
 	uint32_t block_size;
-	uint32_t flags;	    /* MS_RDONLY, MS_SYNCHRONOUS… */
-	uint32_t behaviour; /* SB_* */
-	uint32_t mounts;    /* mounts that show it; mount table lock */
-	uint32_t writers;   /* regular files that are open for writing; atomic */
-	bool held;	    /* whoever opens for writing waits: it may become read-only; atomic */
-	uint64_t next_ino;  /* for filesystems that make up numbers; atomic */
+	uint32_t flags;	       /* MS_RDONLY, MS_SYNCHRONOUS… */
+	uint32_t behaviour;    /* SB_* */
+	uint32_t mounts;       /* mounts that show it; mount table lock */
+	uint32_t writers;      /* regular files that are open for writing; atomic */
+	bool held;	       /* whoever opens for writing waits: it may become read-only; atomic */
+	uint64_t write_errors; /* ranges of pages that could not be written; atomic */
+	uint64_t next_ino;     /* for filesystems that make up numbers; atomic */
 	void *private_data;
 	char source[64];
 	struct list link; /* all superblocks */

@@ -7,8 +7,8 @@
  * object and the number of its first page. Objects with the same `memory` show the same pages: two openings of one
  * file. The count of references is the embedder's own: file_get counts here.
  *
- * Operations are called with the lock of a space held (RANK_SPACE), by `component`'s guard; release, sync and punch
- * without any lock, unguarded.
+ * Operations are called with the lock of a space held (RANK_SPACE), by `component`'s guard; bring_in without the lock;
+ * release, sync and punch without any lock, unguarded.
  */
 #ifndef KERNEL_OBJECT_H
 #define KERNEL_OBJECT_H
@@ -20,10 +20,17 @@ struct component;
 struct page;
 struct vm_object;
 
+enum : long { OBJECT_WAIT = 1 };
+
 struct vm_object_ops {
 	struct component *component;
-	/* The page at index with a reference in *out, to be written to or not. -ENXIO: beyond the end; -ENOMEM, … */
+	/* The page at index with a reference in *out, to be written to or not. OBJECT_WAIT: it takes I/O, which is not
+	 * begun here. -ENXIO: beyond the end; -ENOMEM, … */
 	long (*get_page)(struct vm_object *o, uint64_t index, bool for_write, struct page **out);
+	/* After OBJECT_WAIT, without the lock of a space: begins the I/O and waits for it. The page with a reference in
+	 * *out, which keeps it there until get_page has been asked again. As get_page; -EIO; -EINTR: the thread is to
+	 * end. nullptr: get_page never waits. */
+	long (*bring_in)(struct vm_object *o, uint64_t index, bool for_write, struct page **out);
 	/* Those of the pages index … index + n - 1 that are there already, a reference on each, nullptr for the others.
 	 * Result: how many were found. Waits for nothing. nullptr: none ever are. */
 	unsigned (*find_cached)(struct vm_object *o, uint64_t index, unsigned n, struct page **out);

@@ -44,7 +44,8 @@ size_t vm_write_partial(struct vm_space *s, uint64_t va, const void *data, size_
 size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n);
 
 /* A process's fault: 0 = handled, retry; -EFAULT = no such area (SEGV_MAPERR), -EACCES = not
- * allowed (SEGV_ACCERR), -ENOMEM = out of memory, -EIO = beyond the object's end (SIGBUS). May sleep.
+ * allowed (SEGV_ACCERR), -ENOMEM = out of memory, -EIO = beyond the object's end, or it cannot be read (SIGBUS), -EINTR
+ * = the thread is to end. May sleep.
  */
 [[nodiscard]] int vm_fault(struct vm_space *s, uint64_t address, uint32_t fault_bits);
 
@@ -81,6 +82,9 @@ uint64_t vm_dump_next(struct vm_space *s, uint64_t va, uint64_t end, void *to);
 /* Memory (struct vm_object) was cut: pages from first_page on leave every space that maps them; the next access is
  * SIGBUS. Call after the size changed, with the lock that its operations take held or not. May sleep. */
 void vm_unmap_memory(uint64_t memory, uint64_t first_page);
+/* Pages first to last of memory are about to be written to what they are stored on: no shared mapping may write to them
+ * until it has asked its object again. May sleep; no lock of a space is held. */
+void vm_protect_memory(uint64_t memory, uint64_t first, uint64_t last);
 
 /*
  * mmap(2) in two steps, for who knows what descriptors are: what holds for all memory is checked (and the protection

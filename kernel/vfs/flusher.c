@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The flusher: a service that writes dirty pages back when they are old (dirty_expire_centisecs) or many
+ * (dirty_background_ratio), and holds writers back while too many are dirty (dirty_ratio); sync of all or of one
+ * filesystem; /proc/sys/vm (proc_sys_vm(5)). Ratios are of all memory.
+ *
+ * Caches with dirty pages stand in a list in the order in which they became dirty, each with a reference to its inode.
+ * Who goes through it remembers the place by number, since entries may go meanwhile.
+ */
+#include "page_cache_internal.h"
+
+#include "../thread/service.h"
+
+#include <kernel/base/clock.h>
+#include <kernel/base/killable.h>
+#include <kernel/base/node.h>
+
+static struct spinlock dirty_lock = SPINLOCK_INIT(RANK_NONE); /* leaf */
+static struct list dirty_caches GUARDED_BY(&dirty_lock) = LIST_INIT(dirty_caches);
+static uint64_t last_number GUARDED_BY(&dirty_lock);
+static struct wait_queue throttled = WAIT_QUEUE_INIT(throttled);
+
+static int32_t ratio = 20, background_ratio = 10, bytes, background_bytes;
+static int32_t expire_cs = 3000, interval_cs = 500;
+
+enum : uint64_t { CENTISECOND_NS = 10'000'000 };
+
+static void loop(void);
+static struct service flusher = {.name = "flusher", .component = &component_vfs, .loop = loop};
+
+static uint64_t limit(const int32_t *percent, const int32_t *exact)
+{
+	static uint64_t total;
+	int32_t given = __atomic_load_n(exact, __ATOMIC_RELAXED);
+
+	if (given != 0)
+		return pages_of_size((uint64_t)given);
+	if (total == 0) {
+		struct memory_stats stats;
+
+		page_stats(&stats);
+		total = stats.total_pages;
+	}
+	return total * (uint64_t)__atomic_load_n(percent, __ATOMIC_RELAXED) / 100;
+}
+
+static uint64_t dirty_now(void)
+{
+	return __atomic_load_n(&page_dirty_count, __ATOMIC_RELAXED);
+}
+
+static bool is_much(void)
+{
+	return dirty_now() > limit(&background_ratio, &background_bytes);
+}
+
+bool dirty_is_full(void)
+{
+	return dirty_now() + __atomic_load_n(&page_writing_count, __ATOMIC_RELAXED) > MAX(limit(&ratio, &bytes), 1ull);
+}
+
+int dirty_throttle(void)
+{
+	if (likely(!dirty_is_full()))
+		return 0;
+	service_wake(&flusher);
+	return wait_event_killable(&throttled, !dirty_is_full());
+}
+
+void dirty_throttle_wake(void)
+{
+	wait_wake_all(&throttled);
+}
+
+void dirty_list_add(struct page_cache *c)
+{
+	spin_lock(&dirty_lock);
+	if (!c->listed) {
+		inode_get(c->inode);
+		c->listed = true;
+		c->listed_as = ++last_number;
+		c->listed_ns = clock_monotonic_ns();
+		list_push_back(&dirty_caches, &c->dirty_link);
+	}
+	spin_unlock(&dirty_lock);
+	if (is_much())
+		service_wake(&flusher);
+}
+
+/* The caller has a reference to the inode, so that it does not end here. */
+void dirty_list_check(struct page_cache *c)
+{
+	spin_lock(&dirty_lock);
+	bool gone = c->listed && __atomic_load_n(&c->dirty, __ATOMIC_ACQUIRE) == 0;
+	if (gone) {
+		c->listed = false;
+		list_remove(&c->dirty_link);
+	}
+	spin_unlock(&dirty_lock);
+	if (gone)
+		inode_put(c->inode);
+}
+
+/* The next inode after *number that is in the list, of sb, since before `before_ns`, with a reference. */
+static struct inode *dirty_next(const struct superblock *sb, uint64_t *number, uint64_t before_ns)
+{
+	struct inode *found = nullptr;
+	struct page_cache *c;
+
+	spin_lock(&dirty_lock);
+	list_for_each(c, &dirty_caches, dirty_link) {
+		if (c->listed_as <= *number || c->listed_ns > before_ns || (sb != nullptr && c->inode->sb != sb))
+			continue;
+		*number = c->listed_as;
+		found = c->inode;
+		inode_get(found);
+		break;
+	}
+	spin_unlock(&dirty_lock);
+	return found;
+}
+
+/* Whether only the list still has it: it is not worth writing. The caller has one reference. */
+static bool is_deleted(const struct inode *i)
+{
+	return i->nlink == 0 && __atomic_load_n(&i->refs, __ATOMIC_ACQUIRE) == 2;
+}
+
+static void write_old(uint64_t before_ns)
+{
+	uint64_t number = 0;
+	struct inode *i;
+	bool busy;
+
+	while ((i = dirty_next(nullptr, &number, before_ns)) != nullptr) {
+		if (is_deleted(i))
+			page_cache_drop(i, 0, UINT64_MAX);
+		else
+			(void)page_cache_begin_write_back(i, 0, UINT64_MAX, true, &busy);
+		dirty_list_check(i->cache);
+		inode_put(i);
+	}
+}
+
+static void forget_deleted(void)
+{
+	uint64_t number = 0;
+	struct inode *i;
+
+	while ((i = dirty_next(nullptr, &number, UINT64_MAX)) != nullptr) {
+		if (is_deleted(i))
+			page_cache_drop(i, 0, UINT64_MAX);
+		inode_put(i);
+	}
+}
+
+static void loop(void)
+{
+	while (true) {
+		uint64_t now = clock_monotonic_ns();
+		uint64_t age = (uint64_t)__atomic_load_n(&expire_cs, __ATOMIC_RELAXED) * CENTISECOND_NS;
+		uint64_t interval = (uint64_t)__atomic_load_n(&interval_cs, __ATOMIC_RELAXED) * CENTISECOND_NS;
+
+		forget_deleted();
+		write_old(is_much() || dirty_is_full() ? UINT64_MAX : now - MIN(age, now));
+		if (service_park(interval != 0 ? now + interval : 0))
+			return;
+	}
+}
+
+void dirty_forget(void)
+{
+	service_wake(&flusher);
+}
+
+int dirty_sync(struct superblock *sb, bool patient)
+{
+	uint64_t number = 0;
+	struct inode *i;
+	int error = 0;
+
+	while (error == 0 && (i = dirty_next(sb, &number, UINT64_MAX)) != nullptr) {
+		error = page_cache_write_all(i, 0, UINT64_MAX, patient);
+		inode_put(i);
+	}
+	return error;
+}
+
+int flusher_init(void)
+{
+	evict_init();
+	return service_start(&flusher);
+}
+
+PROC_KNOB(dirty_ratio, component_vfs, "sys/vm/dirty_ratio", 0644, &ratio, 0, 100, 0, .excludes = &bytes);
+PROC_KNOB(dirty_bytes, component_vfs, "sys/vm/dirty_bytes", 0644, &bytes, 2 * PAGE_SIZE, INT32_MAX, 0,
+	  .excludes = &ratio);
+PROC_KNOB(dirty_background_ratio, component_vfs, "sys/vm/dirty_background_ratio", 0644, &background_ratio, 0, 100, 0,
+	  .excludes = &background_bytes);
+PROC_KNOB(dirty_background_bytes, component_vfs, "sys/vm/dirty_background_bytes", 0644, &background_bytes, 1, INT32_MAX,
+	  0, .excludes = &background_ratio);
+PROC_KNOB(dirty_expire, component_vfs, "sys/vm/dirty_expire_centisecs", 0644, &expire_cs, 0, INT32_MAX, 0);
+PROC_KNOB(dirty_writeback, component_vfs, "sys/vm/dirty_writeback_centisecs", 0644, &interval_cs, 0, INT32_MAX, 0);

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pages go to their store: what is dirty, ranges that are written, errors.
+ *
+ * A page is marked dirty after its bytes have changed. It is marked clean before it is written, and then made read-only
+ * in all spaces that map it: what a process stores before is written with it, what it stores later marks the page anew.
+ * Nothing is allocated here: ranges come from a fixed stock, which whoever writes waits for.
+ *
+ * A cache with dirty pages stands in a list with a reference to its inode, from which whoever writes it back takes it
+ * (flusher.c).
+ */
+#include "page_cache_internal.h"
+
+#include <kernel/base/clock.h>
+#include <kernel/base/killable.h>
+#include <kernel/base/log.h>
+#include <kernel/thread/guard.h>
+#include <kernel/vm/vm.h>
+
+enum : unsigned { STOCK = 16, SCAN_MAX = 256, ERRNO_BITS = 12 };
+
+static struct spinlock stock_lock = SPINLOCK_INIT(RANK_NONE); /* leaf */
+static struct page_range stock[STOCK];
+static struct list stock_free GUARDED_BY(&stock_lock) = LIST_INIT(stock_free);
+static bool stock_made GUARDED_BY(&stock_lock);
+static struct wait_queue stock_waiters = WAIT_QUEUE_INIT(stock_waiters);
+
+static struct page_range *range_try_take(void)
+{
+	struct page_range *r = nullptr;
+
+	spin_lock(&stock_lock);
+	for (unsigned n = 0; n < STOCK && !stock_made; n++)
+		list_push_back(&stock_free, &stock[n].of_cache);
+	stock_made = true;
+	if (!list_empty(&stock_free)) {
+		r = list_first(&stock_free, struct page_range, of_cache);
+		list_remove(&r->of_cache);
+	}
+	spin_unlock(&stock_lock);
+	return r;
+}
+
+static void range_give(struct page_range *r)
+{
+	spin_lock(&stock_lock);
+	list_push_back(&stock_free, &r->of_cache);
+	spin_unlock(&stock_lock);
+	wait_wake_one(&stock_waiters);
+}
+
+/* Until the condition holds, or (patient: not then) the thread is to end: -EINTR. */
+#define WAIT_PATIENTLY(patient, q, cond) ((patient) ? (wait_event((q), (cond)), 0) : wait_event_killable((q), (cond)))
+
+/* nullptr: the thread is to end. */
+static struct page_range *range_take(bool patient)
+{
+	struct page_range *r = nullptr;
+
+	(void)WAIT_PATIENTLY(patient, &stock_waiters, r != nullptr || (r = range_try_take()) != nullptr);
+	return r;
+}
+
+void slot_clean_locked(struct page_cache *c, uint64_t *place)
+{
+	if (*place & SLOT_DIRTY) {
+		c->dirty--;
+		__atomic_fetch_sub(&page_dirty_count, 1, __ATOMIC_RELAXED);
+	}
+	*place &= ~SLOT_DIRTY;
+}
+
+void page_cache_mark_dirty(struct inode *i, uint64_t index, const struct page *page)
+{
+	struct page_cache *c = i->cache;
+	bool fresh = false;
+
+	if (c->ops->write == nullptr)
+		return;
+	spin_lock(&c->lock);
+	uint64_t *place = radix_find(&c->tree, index);
+	if (place != nullptr && slot_page(*place) == page && !(*place & SLOT_DIRTY)) {
+		*place |= SLOT_DIRTY;
+		fresh = true;
+		c->dirty++;
+		__atomic_fetch_add(&page_dirty_count, 1, __ATOMIC_RELAXED);
+	}
+	spin_unlock(&c->lock);
+	if (fresh)
+		dirty_list_add(c);
+}
+
+/* The dirty pages from *at on that can be one range; *at becomes where to go on. *busy: one is being written, and has
+ * changed since. False: there is none up to `last`. */
+static bool gather_dirty(struct page_range *r, uint64_t *at, uint64_t last, bool *busy)
+{
+	struct page_cache *c = r->inode->cache;
+	uint64_t end = inode_pages(r->inode);
+	bool more = true;
+
+	spin_lock(&c->lock);
+	for (unsigned scanned = 0; r->count < PAGE_RANGE_MAX; scanned++) {
+		uint64_t index;
+		uint64_t *place = radix_next(&c->tree, *at, &index);
+
+		/* What is beyond the end is about to become part of the file, or has been cut. */
+		more = place != nullptr && index <= last && index < end;
+		if (!more || (r->count > 0 && index != r->first + r->count) || (r->count == 0 && scanned >= SCAN_MAX))
+			break;
+		if ((*place & (SLOT_DIRTY | SLOT_WRITING)) == SLOT_DIRTY) {
+			slot_clean_locked(c, place);
+			*place |= SLOT_WRITING;
+			page_get(slot_page(*place));
+			if (r->count == 0)
+				r->first = index;
+			r->pages[r->count++] = slot_page(*place);
+		} else {
+			*busy |= (*place & SLOT_DIRTY) != 0;
+			if (r->count > 0)
+				break;
+		}
+		*at = index + 1;
+	}
+	if (r->count > 0) {
+		c->under_way++;
+		r->sequence = ++c->writes;
+		list_push_back(&c->writing, &r->of_cache);
+		__atomic_fetch_add(&page_writing_count, r->count, __ATOMIC_RELAXED);
+	}
+	spin_unlock(&c->lock);
+	return r->count > 0 || more;
+}
+
+void page_cache_written(struct page_range *r, int error)
+{
+	struct page_cache *c = r->inode->cache;
+
+	if (__atomic_exchange_n(&r->ended, true, __ATOMIC_ACQ_REL))
+		return;
+	spin_lock(&c->lock);
+	for (uint32_t k = 0; k < r->count; k++) {
+		uint64_t *place = radix_find(&c->tree, r->first + k);
+
+		if (place != nullptr && slot_page(*place) == r->pages[k])
+			*place &= ~SLOT_WRITING;
+	}
+	if (error != 0) {
+		uint64_t count = (c->error >> ERRNO_BITS) + 1;
+
+		__atomic_store_n(&c->error,
+				 count << ERRNO_BITS | (error == -ENOSPC || error == -ENODEV ? (uint64_t)-error : EIO),
+				 __ATOMIC_RELEASE);
+		__atomic_fetch_add(&c->inode->sb->write_errors, 1, __ATOMIC_RELAXED);
+	}
+	list_remove(&r->of_cache);
+	c->under_way--;
+	__atomic_fetch_sub(&page_writing_count, r->count, __ATOMIC_RELAXED);
+	wait_wake_all(&c->settled);
+	spin_unlock(&c->lock);
+	if (!r->lost) {
+		page_put_batch(r->pages, r->count);
+		range_give(r);
+	}
+	dirty_throttle_wake();
+}
+
+/* Of a store that faulted: it may still have the range and read its pages, so both are its for ever. */
+static void replace_range(void)
+{
+	struct page_range *r = kmalloc(sizeof(*r));
+
+	if (r != nullptr)
+		range_give(r);
+	else
+		log_warn("vfs: a range for writing is lost to a fault, and no memory is left for another");
+}
+
+static void begin_write(struct page_range *r)
+{
+	struct inode *i = r->inode;
+
+	vm_protect_memory(i->serial, r->first, r->first + r->count - 1);
+	int error = (int)guard_run(inode_component(i), i->cache->ops->write(r));
+	if (error == 0)
+		return;
+	bool lost = r->lost = error == -EFAULT;
+	page_cache_written(r, lost ? -EIO : error);
+	if (lost)
+		replace_range();
+}
+
+int page_cache_begin_write_back(struct inode *i, uint64_t first, uint64_t last, bool patient, bool *busy)
+{
+	bool more = true;
+
+	while (more) {
+		struct page_range *r = range_take(patient);
+		if (r == nullptr)
+			return -EINTR;
+		*r = (struct page_range){.inode = i, .write = true};
+		more = gather_dirty(r, &first, last, busy);
+		if (r->count > 0)
+			begin_write(r);
+		else
+			range_give(r);
+	}
+	return 0;
+}
+
+static bool is_written(struct page_cache *c, uint64_t sequence)
+{
+	spin_lock(&c->lock);
+	bool written =
+		list_empty(&c->writing) || list_first(&c->writing, struct page_range, of_cache)->sequence > sequence;
+	spin_unlock(&c->lock);
+	return written;
+}
+
+int page_cache_wait_written(struct inode *i, bool patient)
+{
+	struct page_cache *c = i->cache;
+
+	spin_lock(&c->lock);
+	uint64_t sequence = c->writes;
+	spin_unlock(&c->lock);
+	return WAIT_PATIENTLY(patient, &c->settled, is_written(c, sequence));
+}
+
+int page_cache_write_all(struct inode *i, uint64_t first, uint64_t last, bool patient)
+{
+	bool busy = false;
+
+	if (i->cache->ops->write == nullptr)
+		return 0;
+	int error = page_cache_begin_write_back(i, first, last, patient, &busy);
+	if (error == 0)
+		error = page_cache_wait_written(i, patient);
+	/* What changed while it was being written is written again, by whoever: that began after this call. */
+	if (error == 0 && busy)
+		error = page_cache_begin_write_back(i, first, last, patient, &busy);
+	if (error == 0 && busy)
+		error = page_cache_wait_written(i, patient);
+	dirty_list_check(i->cache);
+	return error;
+}
+
+int page_cache_write_back(struct inode *i, uint64_t first, uint64_t last)
+{
+	return page_cache_write_all(i, first, last, false);
+}
+
+static uint64_t error_of(const struct inode *i)
+{
+	return i->cache != nullptr ? __atomic_load_n(&i->cache->error, __ATOMIC_ACQUIRE) : 0;
+}
+
+void page_cache_note_errors(struct file *f)
+{
+	f->error_seen = error_of(f->inode);
+}
+
+int page_cache_take_error(struct file *f)
+{
+	uint64_t error = error_of(f->inode);
+
+	if (__atomic_exchange_n(&f->error_seen, error, __ATOMIC_ACQ_REL) == error)
+		return 0;
+	return -(int)(error & ((1 << ERRNO_BITS) - 1));
+}
+
+/* Whether the page is being written. */
+static bool is_writing(struct page_cache *c, uint64_t index)
+{
+	spin_lock(&c->lock);
+	const uint64_t *place = radix_find(&c->tree, index);
+	bool writing = place != nullptr && (*place & SLOT_WRITING);
+	spin_unlock(&c->lock);
+	return writing;
+}
+
+void page_cache_wait_page(struct page_cache *c, uint64_t index)
+{
+	wait_event(&c->settled, !is_writing(c, index));
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pages come from their store: ranges that are filled, who waits for them, reading ahead.
+ *
+ * A range's pages stand in their slots from the beginning, marked SLOT_FILLING, so that nobody reads them a second
+ * time. Whoever waits has a reference to the page, which keeps it when it is filled, and tells him when it could not
+ * be. Where a range of several pages fails, each is tried alone by who wants it: one bad place is no reason to refuse
+ * its neighbours.
+ */
+#include "page_cache_internal.h"
+
+#include <kernel/base/killable.h>
+#include <kernel/thread/guard.h>
+
+/* In page->private of a page that its range could not fill: the error, and whether the range had others. */
+enum : uint64_t { WITH_OTHERS = 1, ERROR_SHIFT = 1 };
+enum : uint32_t { AHEAD_LEAST = 4 };
+
+/* What lies beyond the file's end in its last page is none of its bytes, whatever the store has there. */
+static void clear_tail(const struct inode *i, uint64_t index, struct page *page)
+{
+	uint64_t size = __atomic_load_n(&i->size, __ATOMIC_ACQUIRE);
+
+	if (index == size / PAGE_SIZE && size % PAGE_SIZE != 0)
+		memset((char *)page_address(page) + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
+}
+
+/* True: the page left the cache, whose reference is the caller's now. */
+static bool settle_page(struct page_cache *c, struct page_range *r, uint32_t k, int error, struct radix_spares *spares)
+	REQUIRES(c -> lock)
+{
+	struct page *page = r->pages[k];
+	uint64_t *place = radix_find(&c->tree, r->first + k);
+
+	if (error != 0)
+		page->private =
+			(uint64_t)(error == -ENODEV ? ENODEV : EIO) << ERROR_SHIFT | (r->count > 1 ? WITH_OTHERS : 0);
+	/* Cut meanwhile, and perhaps filled anew by another range. */
+	if (place == nullptr || slot_page(*place) != page)
+		return false;
+	if (error != 0) {
+		(void)slot_remove_locked(c, r->first + k, spares);
+		return true;
+	}
+	clear_tail(c->inode, r->first + k, page);
+	*place &= ~SLOT_FILLING;
+	return false;
+}
+
+void page_cache_filled(struct page_range *r, int error)
+{
+	struct page_cache *c = r->inode->cache;
+	struct radix_spares spares = {};
+	uint64_t gone = 0;
+
+	/* A store that faulted may say so late. */
+	if (__atomic_exchange_n(&r->ended, true, __ATOMIC_ACQ_REL))
+		return;
+	spin_lock(&c->lock);
+	for (uint32_t k = 0; k < r->count; k++)
+		if (settle_page(c, r, k, error, &spares))
+			gone |= 1ull << k;
+	c->under_way--;
+	/* With the lock held: once it is free and nothing is under way, the cache may end. */
+	wait_wake_all(&c->settled);
+	spin_unlock(&c->lock);
+	spares_free(&spares);
+	page_cache_count_pages(true, -__builtin_popcountll(gone));
+	for (uint32_t k = 0; k < r->count; k++) {
+		if (gone >> k & 1)
+			page_put(r->pages[k]);
+		/* A store that faulted may still read into them. */
+		if (!r->lost)
+			page_put(r->pages[k]);
+	}
+	if (!r->lost)
+		kfree(r);
+}
+
+/* New pages in empty slots, one after the other, as far as there are some. */
+static int gather_absent(struct page_range *r, uint32_t pages)
+{
+	struct page_cache *c = r->inode->cache;
+	uint64_t end = inode_pages(r->inode);
+	int result = 0;
+
+	while (r->count < pages && r->first + r->count < end) {
+		struct page *page = page_alloc_user(false);
+		if (page == nullptr)
+			return -ENOMEM;
+		page->private = 0;
+		result = slot_insert(c, r->first + r->count, page, SLOT_FILLING | SLOT_RECENT, false);
+		if (result != 0) {
+			page_put(page);
+			break;
+		}
+		r->pages[r->count++] = page;
+	}
+	return MIN(result, 0);
+}
+
+int page_cache_begin(struct inode *i, uint64_t index, uint32_t pages, struct page **first)
+{
+	struct page_cache *c = i->cache;
+	struct page_range *r = kmalloc(sizeof(*r));
+
+	if (r == nullptr)
+		return -ENOMEM;
+	r->inode = i;
+	r->first = index;
+	int error = gather_absent(r, MIN(pages, PAGE_RANGE_MAX));
+	if (r->count == 0) {
+		kfree(r);
+		return error;
+	}
+	page_cache_account(i, r->count);
+	/* By its page the caller learns how it went, also when it is over at once. */
+	struct page *page = r->pages[0];
+	page_get(page);
+	spin_lock(&c->lock);
+	c->under_way++;
+	spin_unlock(&c->lock);
+	error = (int)guard_run(inode_component(i), c->ops->fill(r));
+	if (error != 0) {
+		r->lost = error == -EFAULT;
+		page_cache_filled(r, error);
+	}
+	if (error == 0 && first != nullptr)
+		*first = page;
+	else
+		page_put(page);
+	return error == -EFAULT ? -EIO : error;
+}
+
+static bool is_settled(struct page_cache *c, uint64_t index, const struct page *page)
+{
+	spin_lock(&c->lock);
+	const uint64_t *place = radix_find(&c->tree, index);
+	bool settled = place == nullptr || slot_page(*place) != page || !(*place & SLOT_FILLING);
+	spin_unlock(&c->lock);
+	return settled;
+}
+
+static bool holds(struct page_cache *c, uint64_t index, const struct page *page)
+{
+	spin_lock(&c->lock);
+	const uint64_t *place = radix_find(&c->tree, index);
+	bool same = place != nullptr && slot_page(*place) == page;
+	spin_unlock(&c->lock);
+	return same;
+}
+
+/* Waits for a page that the caller has a reference to. 0: it is filled; 1: it left the cache; -EIO, -ENODEV, -EINTR. */
+static int wait_for(struct page_cache *c, uint64_t index, struct page *page, uint32_t *window)
+{
+	if (!is_settled(c, index, page)) {
+		int error = wait_event_killable(&c->settled, is_settled(c, index, page));
+		if (error != 0)
+			return error;
+	}
+	uint64_t failed = __atomic_load_n(&page->private, __ATOMIC_RELAXED);
+	if (failed == 0)
+		return holds(c, index, page) ? 0 : 1;
+	if (!(failed & WITH_OTHERS))
+		return -(int)(failed >> ERROR_SHIFT);
+	*window = 1;
+	return 1;
+}
+
+/* How many pages to read where one is missing: more each time the reader goes on where the last ended. */
+static uint32_t ahead_miss(struct file *f, uint64_t index, uint64_t more)
+{
+	struct read_ahead *a = &f->ahead;
+
+	a->pages = index == a->next ? MIN(MAX(a->pages * 2, AHEAD_LEAST), PAGE_RANGE_MAX) : 0;
+	uint32_t n = (uint32_t)MAX(MAX((uint64_t)a->pages, MIN(more, (uint64_t)PAGE_RANGE_MAX)), 1ull);
+	a->next = index + n;
+	a->mark = index + n / 2;
+	return n;
+}
+
+/* Half of what was read ahead is used: the next piece begins, which nobody waits for. */
+static void ahead_hit(struct file *f, struct inode *i, uint64_t index)
+{
+	struct read_ahead *a = &f->ahead;
+
+	if (index != a->mark || a->pages == 0 || a->next >= inode_pages(i))
+		return;
+	a->pages = MIN(a->pages * 2, PAGE_RANGE_MAX);
+	a->mark = a->next;
+	a->next += a->pages;
+	(void)page_cache_begin(i, a->mark, a->pages, nullptr);
+}
+
+/* The page in the cache, or one that is begun to be filled, with a reference; nullptr: look again. FILLED: it is. */
+enum : int { FILLED = 1 };
+
+static int find_or_begin(struct file *f, struct inode *i, uint64_t index, uint64_t more, uint32_t *window,
+			 struct page **out)
+{
+	uint64_t slot = slot_get(i->cache, index);
+
+	*out = slot_page(slot);
+	if (slot != 0)
+		return slot & SLOT_FILLING ? 0 : FILLED;
+	if (index >= inode_pages(i))
+		return -ENXIO;
+	if (*window == 0)
+		*window = f != nullptr ? ahead_miss(f, index, more) : 1;
+	int error = page_cache_begin(i, index, *window, out);
+	if (error != 0 && *window > 1) {
+		*window = 1;
+		return 0;
+	}
+	return error;
+}
+
+int page_cache_read_page(struct file *f, struct inode *i, uint64_t index, uint64_t more, struct page **out)
+{
+	uint32_t window = 0;
+
+	while (true) {
+		struct page *page;
+
+		int result = find_or_begin(f, i, index, more, &window, &page);
+		if (result < 0)
+			return result;
+		if (page == nullptr)
+			continue;
+		result = result == FILLED ? 0 : wait_for(i->cache, index, page, &window);
+		if (result == 0) {
+			*out = page;
+			if (f != nullptr)
+				ahead_hit(f, i, index);
+			return 0;
+		}
+		page_put(page);
+		if (result < 0)
+			return result;
+	}
+}
+
+int page_cache_get_stored(struct inode *i, uint64_t index, struct page **out)
+{
+	while (true) {
+		int error = page_cache_read_page(nullptr, i, index, 1, out);
+		if (error != -ENXIO)
+			return error;
+		/* There is nothing to read beyond the end. */
+		struct page *page = page_alloc_user(true);
+		if (page == nullptr)
+			return -ENOMEM;
+		error = slot_insert(i->cache, index, page, SLOT_RECENT, true);
+		if (error == 0) {
+			page_cache_account(i, 1);
+			*out = page;
+			return 0;
+		}
+		page_put(page);
+		if (error < 0)
+			return error;
+	}
+}

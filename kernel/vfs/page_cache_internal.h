@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the page cache share. A slot of the tree holds the address of a struct page with flags in its low
+ * bits; each change of a slot happens under the cache's lock. Of a page that is being filled only the range that fills
+ * it, and who waits for it, has references besides the cache.
+ */
+#ifndef VFS_PAGE_CACHE_INTERNAL_H
+#define VFS_PAGE_CACHE_INTERNAL_H
+
+#include "internal.h"
+
+#include <kernel/vfs/page_cache.h>
+
+enum : uint64_t { SLOT_DIRTY = 1, SLOT_FILLING = 2, SLOT_WRITING = 4, SLOT_RECENT = 8, SLOT_FLAGS = 15 };
+static_assert(SLOT_FLAGS < sizeof(struct page));
+
+static inline struct page *slot_page(uint64_t slot)
+{
+	return (struct page *)(uintptr_t)(slot & ~SLOT_FLAGS);
+}
+/* Pages that hold bytes of a file of that size. */
+static inline uint64_t pages_of_size(uint64_t size)
+{
+	return size / PAGE_SIZE + (size % PAGE_SIZE != 0);
+}
+static inline uint64_t inode_pages(const struct inode *i)
+{
+	return pages_of_size(__atomic_load_n(&i->size, __ATOMIC_ACQUIRE));
+}
+
+/* --- page_cache.c --- */
+/* The slot at index, and a reference to its page, if there is one. */
+uint64_t slot_get(struct page_cache *c, uint64_t index);
+/* Puts page where nothing is; the tree takes a reference. beyond: only while the file ends before it. 0; 1: somebody
+ * was faster, or the file does not end before it; -ENOMEM. */
+[[nodiscard]] int slot_insert(struct page_cache *c, uint64_t index, struct page *page, uint64_t flags, bool beyond);
+/* Empties the slot; its page's reference is the caller's. Tree nodes go to spares. */
+uint64_t slot_remove_locked(struct page_cache *c, uint64_t index, struct radix_spares *spares) REQUIRES(c -> lock);
+void spares_free(struct radix_spares *spares);
+void page_cache_account(struct inode *i, int64_t pages);
+/* The same for what memory holds in all, when the inode may be gone. */
+void page_cache_count_pages(bool stored, int64_t pages);
+
+/* --- page_cache_fill.c --- */
+/* Begins to fill up to `pages` absent pages from index on. 0: begun, *first (may be nullptr) is the page at index with
+ * a reference; or somebody else did, *first stays. -ENOMEM, or what fill says. */
+[[nodiscard]] int page_cache_begin(struct inode *i, uint64_t index, uint32_t pages, struct page **first);
+/* As page_cache_get, of a store, for a reader of f (nullptr: nobody in particular), who wants `more` pages in all.
+ * Reads ahead. */
+[[nodiscard]] int page_cache_read_page(struct file *f, struct inode *i, uint64_t index, uint64_t more,
+				       struct page **out);
+/* As page_cache_get, of a store. */
+[[nodiscard]] int page_cache_get_stored(struct inode *i, uint64_t index, struct page **out);
+
+/* --- page_cache_dirty.c --- */
+/* The slot is dirty no more. */
+void slot_clean_locked(struct page_cache *c, uint64_t *place) REQUIRES(c -> lock);
+/* Begins to write what is dirty in pages first to last. *busy: a page was left that is being written, and has changed
+ * since. patient: also when the thread is to end, which is -EINTR else. */
+[[nodiscard]] int page_cache_begin_write_back(struct inode *i, uint64_t first, uint64_t last, bool patient, bool *busy);
+/* Until all is written that was begun before. */
+[[nodiscard]] int page_cache_wait_written(struct inode *i, bool patient);
+/* f is told of errors from now on. */
+void page_cache_note_errors(struct file *f);
+/* Until the page at index is not being written. */
+void page_cache_wait_page(struct page_cache *c, uint64_t index);
+
+/* --- page_cache_evict.c --- */
+void evict_add(struct page_cache *c);
+void evict_remove(struct page_cache *c);
+void evict_init(void);
+
+/* --- flusher.c --- */
+/* A page of the cache has become dirty. */
+void dirty_list_add(struct page_cache *c);
+/* The cache leaves the list if none is any more. */
+void dirty_list_check(struct page_cache *c);
+/* Fewer pages are dirty: who waits may go on. */
+void dirty_throttle_wake(void);
+/* Whether as many pages are dirty as may be; waits until fewer are: 0, -EINTR. */
+bool dirty_is_full(void);
+[[nodiscard]] int dirty_throttle(void);
+/* A file that nobody can reach any more has dirty pages. */
+void dirty_forget(void);
+/* Writes all that is dirty of sb (nullptr: of all), and waits for it. */
+int dirty_sync(struct superblock *sb, bool patient);
+
+#endif

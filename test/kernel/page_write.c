@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* Pages that go to a store: when, what of changes made meanwhile, who is told of errors, who is held back. */
+#include "slow_store.h"
+
+#include <abi/mman.h>
+#include <kernel/vm/page_table_walk.h>
+
+#include "../../kernel/vfs/page_cache_internal.h"
+#include "../../kernel/vm/vm_internal.h"
+
+enum : uint64_t { AT = 0x200000 };
+
+static bool put(struct file *f, uint64_t at, unsigned char byte)
+{
+	return EXPECT_EQ(file_write_at(f, &byte, 1, at), 1);
+}
+
+/* A thread that asks for what it wrote to be kept. */
+static struct file *sync_file;
+static long sync_result;
+static uint32_t syncer, sync_done;
+
+static void sync_one(void *)
+{
+	__atomic_store_n(&syncer, own_handle(), __ATOMIC_RELEASE);
+	sync_result = sync_file->ops->fsync(sync_file);
+	__atomic_store_n(&sync_done, 1, __ATOMIC_RELEASE);
+}
+
+static bool sync_begins(struct file *f)
+{
+	sync_file = f;
+	syncer = sync_done = 0;
+	return start_thread(sync_one, nullptr, -1) != nullptr;
+}
+
+static void what_is_written(void)
+{
+	static unsigned char page[2 * PAGE_SIZE];
+	struct file *f;
+
+	if (!slow_begin(8, &f))
+		return;
+	/* A part of a page, a whole one that is not read for it, and the file's growth. */
+	put(f, PAGE_SIZE + 10, 200);
+	EXPECT_EQ(slow_fills, 1);
+	memset(page, 77, sizeof(page));
+	EXPECT_EQ(file_write_at(f, page, sizeof(page), 4 * PAGE_SIZE), sizeof(page));
+	EXPECT_EQ(slow_fills, 1);
+	EXPECT_EQ(file_write_at(f, page, 100, 9 * PAGE_SIZE), 100);
+	EXPECT_EQ(slow_fills, 1);
+	EXPECT_EQ(f->inode->size, 9 * PAGE_SIZE + 100);
+	EXPECT_EQ(f->inode->cache->dirty, 4);
+	/* What is dirty stays. */
+	page_cache_evict_all();
+	EXPECT_EQ(f->inode->cache->pages, 4);
+	EXPECT_EQ(f->ops->fsync(f), 0);
+	EXPECT_EQ(slow_writes, 3); /* two neighbours are one range */
+	EXPECT_EQ(f->inode->cache->dirty, 0);
+	EXPECT(slow_bytes[1][10] == 200 && slow_bytes[1][11] == slow_byte(1, 11));
+	EXPECT(slow_bytes[4][0] == 77 && slow_bytes[5][PAGE_SIZE - 1] == 77);
+	EXPECT(slow_bytes[9][99] == 77 && slow_bytes[9][100] == 0);
+	/* Again: nothing is to do. */
+	EXPECT_EQ(f->ops->fsync(f), 0);
+	EXPECT_EQ(slow_writes, 3);
+	/* There is no room for more in the store. */
+	EXPECT_EQ(file_write_at(f, page, 1, SLOW_PAGES * PAGE_SIZE), -ENOSPC);
+	slow_end(f);
+}
+
+/* A byte that changes while its page is being written is written, too, before fsync ends. */
+static void change_while_writing(void)
+{
+	struct file *f;
+
+	if (!slow_begin(8, &f))
+		return;
+	put(f, 5, 1);
+	slow_hold_writes = true;
+	if (sync_begins(f) && EXPECT(WAIT_UNTIL(slow_held() == 1))) {
+		put(f, 6, 2);
+		struct file *second = slow_open();
+		EXPECT_EQ(f->inode->cache->dirty, 1);
+		slow_release(true);
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&sync_done, __ATOMIC_ACQUIRE)));
+		EXPECT_EQ(sync_result, 0);
+		EXPECT(slow_bytes[0][5] == 1);
+		/* The one that began after the change waits for it. */
+		if (sync_begins(second) && EXPECT(WAIT_UNTIL(slow_held() == 1))) {
+			EXPECT_EQ(__atomic_load_n(&sync_done, __ATOMIC_ACQUIRE), 0);
+			slow_release(true);
+			EXPECT(WAIT_UNTIL(__atomic_load_n(&sync_done, __ATOMIC_ACQUIRE)));
+			EXPECT(slow_bytes[0][6] == 2);
+		}
+		file_put(second);
+	}
+	slow_end(f);
+}
+
+static bool is_writable(struct vm_space *s, uint64_t va)
+{
+	read_lock(&s->lock);
+	bool writable = page_entry_writable(page_table_lookup(s->root, va));
+	read_unlock(&s->lock);
+	return writable;
+}
+
+/* Who maps a file and writes to it loses the right to while it is written, and asks again: no change is missed. */
+static void mapped_writers(void)
+{
+	unsigned char byte = 11;
+	struct vm_space *s;
+	struct list dead = LIST_INIT(dead);
+	struct file *f;
+
+	if (!slow_begin(8, &f))
+		return;
+	struct map_request r = {.address = AT,
+				.length = 4 * PAGE_SIZE,
+				.prot = PROT_READ | PROT_WRITE,
+				.map_flags = MAP_FIXED,
+				.area_flags = AREA_SHARED | AREA_MAY_WRITE,
+				.object = &f->object};
+	if (!EXPECT_EQ(vm_space_create(&s), 0))
+		return;
+	write_lock(&s->lock);
+	EXPECT_EQ(map_locked(s, &r, &dead), AT);
+	write_unlock(&s->lock);
+	EXPECT_EQ(vm_write(s, AT + PAGE_SIZE, &byte, 1), 0);
+	EXPECT(is_writable(s, AT + PAGE_SIZE));
+	EXPECT(slow_prepared >= 1);
+	EXPECT_EQ(f->ops->fsync(f), 0);
+	EXPECT_EQ(slow_bytes[1][0], 11);
+	EXPECT(!is_writable(s, AT + PAGE_SIZE));
+	EXPECT_EQ(f->inode->cache->dirty, 0);
+	byte = 12;
+	EXPECT_EQ(vm_write(s, AT + PAGE_SIZE, &byte, 1), 0);
+	EXPECT_EQ(f->inode->cache->dirty, 1);
+	EXPECT_EQ(f->object.ops->sync(&f->object, 0, 3), 0); /* msync */
+	EXPECT_EQ(slow_bytes[1][0], 12);
+	/* A page that cannot be read cannot be written to. */
+	page_cache_evict_all();
+	slow_bad_page = 3;
+	EXPECT_EQ(vm_fault(s, AT + 3 * PAGE_SIZE, FAULT_USER | FAULT_WRITE), -EIO);
+	slow_bad_page = NO_PAGE;
+	EXPECT_EQ(vm_fault(s, AT + 3 * PAGE_SIZE, FAULT_USER | FAULT_WRITE), 0);
+	vm_space_put(s);
+	slow_end(f);
+}
+
+/* fsync(2): each open file that was open when writing failed is told once; later ones are not. */
+static void who_is_told(void)
+{
+	struct file *a, *b, *c;
+
+	if (!slow_begin(8, &a))
+		return;
+	b = slow_open();
+	put(a, 2 * PAGE_SIZE, 9);
+	slow_bad_page = 2;
+	/* Nobody asks: the error is kept for those who will. */
+	EXPECT_EQ(dirty_sync(a->inode->sb, true), 0);
+	EXPECT_EQ(slow_writes, 1);
+	slow_bad_page = NO_PAGE;
+	c = slow_open();
+	EXPECT_EQ(a->ops->fsync(a), -EIO);
+	EXPECT_EQ(a->ops->fsync(a), 0);
+	EXPECT_EQ(b->ops->fsync(b), -EIO);
+	EXPECT_EQ(b->ops->fsync(b), 0);
+	EXPECT_EQ(c->ops->fsync(c), 0);
+	/* In every position of a larger piece, and of a store that refuses, or faults. */
+	for (uint64_t bad = 0; bad < 8; bad++) {
+		for (uint64_t p = 0; p < 8; p++)
+			put(a, p * PAGE_SIZE, (unsigned char)bad);
+		slow_bad_page = bad;
+		EXPECT_EQ(a->ops->fsync(a), -EIO);
+		slow_bad_page = NO_PAGE;
+		EXPECT_EQ(a->ops->fsync(a), 0);
+	}
+	put(a, 0, 1);
+	slow_refuse = true;
+	EXPECT_EQ(a->ops->fsync(a), -EIO);
+	slow_refuse = false;
+	put(a, 0, 2);
+	slow_stray = true;
+	EXPECT_EQ(a->ops->fsync(a), -EIO);
+	slow_stray = false;
+	sleep_ns(FAULT_PAUSE_NS);
+	put(a, 0, 3);
+	EXPECT_EQ(a->ops->fsync(a), 0);
+	EXPECT_EQ(slow_bytes[0][0], 3);
+	EXPECT_EQ(a->inode->cache->under_way, 0);
+	file_put(c);
+	file_put(b);
+	slow_end(a);
+}
+
+static uint32_t cutter, cut;
+
+static void cut_file(void *)
+{
+	__atomic_store_n(&cutter, own_handle(), __ATOMIC_RELEASE);
+	EXPECT_EQ(inode_truncate(sync_file->inode, PAGE_SIZE + 1), 0);
+	__atomic_store_n(&cut, 1, __ATOMIC_RELEASE);
+}
+
+/* Who cuts a file waits for what is being written of the part that goes; what is left ends in zeros in the store. */
+static void cut_while_writing(void)
+{
+	struct file *f;
+
+	if (!slow_begin(8, &f))
+		return;
+	cutter = cut = 0;
+	put(f, 5 * PAGE_SIZE, 1);
+	slow_hold_writes = true;
+	if (sync_begins(f) && EXPECT(WAIT_UNTIL(slow_held() == 1)) && start_thread(cut_file, nullptr, -1)) {
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&cutter, __ATOMIC_ACQUIRE) != 0 && is_parked(cutter)));
+		EXPECT_EQ(__atomic_load_n(&cut, __ATOMIC_ACQUIRE), 0);
+		slow_hold_writes = false;
+		slow_release(true);
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&cut, __ATOMIC_ACQUIRE) &&
+				  __atomic_load_n(&sync_done, __ATOMIC_ACQUIRE)));
+		EXPECT_EQ(f->ops->fsync(f), 0);
+		EXPECT(slow_bytes[1][0] == slow_byte(1, 0) && slow_bytes[1][1] == 0);
+		EXPECT_EQ(f->inode->cache->pages, 1);
+	}
+	slow_end(f);
+}
+
+/* Closing and unmounting leave nothing behind. */
+static void unmount_writes(void)
+{
+	struct file *f;
+
+	if (!slow_begin(8, &f))
+		return;
+	put(f, 3 * PAGE_SIZE + 1, 50);
+	file_put(f);
+	slow_unmount();
+	EXPECT_EQ(slow_bytes[3][1], 50);
+}
+
+static bool set(const char *path, const char *value)
+{
+	struct file *f;
+	bool done = file_open_path(path, O_WRONLY, 0, &f) == 0;
+
+	if (EXPECT(done)) {
+		EXPECT_EQ(file_write_at(f, value, strlen(value), 0), (long)strlen(value));
+		file_put(f);
+	}
+	return done;
+}
+
+static uint32_t writer, written;
+
+static void write_much(void *arg)
+{
+	static unsigned char bytes[16 * PAGE_SIZE];
+	struct file *f = arg;
+
+	__atomic_store_n(&writer, own_handle(), __ATOMIC_RELEASE);
+	for (unsigned n = 0; n < 4; n++)
+		EXPECT_EQ(file_write_at(f, bytes, sizeof(bytes), n * sizeof(bytes)), (long)sizeof(bytes));
+	__atomic_store_n(&written, 1, __ATOMIC_RELEASE);
+}
+
+/* Too much is dirty: the flusher begins by itself, and who writes more waits until there is less. */
+static void held_back(void)
+{
+	struct file *f;
+
+	if (!slow_begin(1, &f))
+		return;
+	writer = written = 0;
+	slow_hold_writes = true;
+	if (EXPECT_EQ(vfs_make_at("/page_write_proc", S_IFDIR | 0755, 0, nullptr), 0) &&
+	    EXPECT_EQ(mount_filesystem("proc", "none", "/page_write_proc", 0, ""), 0) &&
+	    set("/page_write_proc/sys/vm/dirty_background_bytes", "16384") &&
+	    set("/page_write_proc/sys/vm/dirty_bytes", "65536") && start_thread(write_much, f, -1)) {
+		EXPECT(WAIT_UNTIL(slow_held() > 0 && __atomic_load_n(&writer, __ATOMIC_ACQUIRE) != 0 &&
+				  is_parked(writer)));
+		EXPECT_EQ(__atomic_load_n(&written, __ATOMIC_ACQUIRE), 0);
+		EXPECT(f->inode->size < 64 * PAGE_SIZE);
+		slow_hold_writes = false;
+		slow_release(true);
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&written, __ATOMIC_ACQUIRE)));
+	}
+	set("/page_write_proc/sys/vm/dirty_ratio", "20");
+	set("/page_write_proc/sys/vm/dirty_background_ratio", "10");
+	slow_end(f);
+}
+
+KTEST_SUITE(page_write, KTEST("what is written", what_is_written),
+	    KTEST("a change while it is written", change_while_writing),
+	    KTEST("who maps it loses the right to write", mapped_writers), KTEST("who is told of errors", who_is_told),
+	    KTEST("a file is cut while it is written", cut_while_writing), KTEST("unmounting writes", unmount_writes),
+	    KTEST("writers are held back", held_back));
