@@ -39,7 +39,9 @@ struct device {
 	const char *failing; /* why the round is to end as after a fault */
 	enum device_state state;
 	struct spinlock lock;
-	struct thread *thread GUARDED_BY(&lock); /* while it lives */
+	struct thread *thread GUARDED_BY(&lock); /* while it lives; none if there is nothing to wait for */
+	bool starting GUARDED_BY(&lock);	 /* a thread is being made */
+	bool counted GUARDED_BY(&lock);		 /* its threads have a reference */
 	bool abandoned GUARDED_BY(&lock);	 /* nobody waits for the thread: its reference is its own to put */
 	bool open GUARDED_BY(&lock);		 /* takes resources */
 	struct list resources GUARDED_BY(&lock); /* newest first */
@@ -64,7 +66,7 @@ extern struct wait_queue device_changes; /* a device's flags or state changed */
 
 /* match.c: the driver for a device, or nullptr. */
 const struct driver *driver_find(const struct device *dev);
-/* round.c: makes and starts the device's thread, which has a reference. -ENOMEM. */
+/* round.c: makes and starts the device's thread; `starting` is set, and is not any more afterwards. -ENOMEM. */
 [[nodiscard]] int device_start(struct device *dev);
 /* resource.c: whether resources are taken; the steps at the end of a round, and when there is no next one. */
 void device_open(struct device *dev, bool open);

@@ -69,11 +69,22 @@ void device_not_silent(struct device *dev)
 
 int device_restart(struct device *dev)
 {
+	int error = 0;
+
 	if (dev->driver == nullptr || device_is_gone(dev))
 		return -ENODEV;
+	spin_lock(&dev->lock);
 	__atomic_store_n(&dev->asked, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&dev->service.again, true, __ATOMIC_RELEASE);
+	bool start = dev->thread == nullptr && !dev->starting && !device_is_gone(dev);
+	dev->starting |= start;
+	spin_unlock(&dev->lock);
 	device_wake(dev);
-	return 0;
+	if (start)
+		error = device_start(dev);
+	if (error < 0)
+		__atomic_store_n(&dev->asked, false, __ATOMIC_RELEASE);
+	return error;
 }
 
 /* Yields its value, or -EFAULT, and then is not on the way to a storm any more. */
@@ -181,6 +192,7 @@ static bool plan(struct device *dev, const char *why)
 
 	if (dev->error == -ENODEV || dev->error == -EPERM) {
 		device_show_bound(dev, false);
+		device_gone_all(dev);
 		set_state(dev, DEVICE_ABSENT);
 		return false;
 	}
@@ -201,34 +213,39 @@ static bool plan(struct device *dev, const char *why)
 	return true;
 }
 
-/* Sleeps until there is to be a round. False: there is to be none, the device is gone. */
+/* Sleeps until there is to be a round. False: there is to be none by itself, or the device is gone. */
 static bool wait_for_round(struct device *dev)
 {
 	while (!device_is_gone(dev) && !device_flag(&dev->asked)) {
 		enum device_state state = state_of(dev);
 
-		if (state == DEVICE_PAUSING && clock_monotonic_ns() >= dev->retry_at_ns)
+		if (state == DEVICE_ABSENT || state == DEVICE_DOWN)
+			return false;
+		if (state != DEVICE_PAUSING || clock_monotonic_ns() >= dev->retry_at_ns)
 			break;
-		if (state == DEVICE_PAUSING)
-			(void)thread_park(dev->retry_at_ns);
-		else if (state == DEVICE_ABSENT || state == DEVICE_DOWN)
-			(void)thread_park(0);
-		else
-			break;
+		(void)thread_park(dev->retry_at_ns);
 	}
 	if (device_flag(&dev->asked))
 		dev->row.count = 0;
 	return !device_is_gone(dev);
 }
 
-/* The thread's work, which the end of the device ends. */
-static void live(void)
+/* The thread has nothing to do any more; who asks for something later makes another. False: somebody has just asked. */
+static bool leave(struct device *dev, bool *put)
 {
-	struct device *dev = container_of(thread_current()->service, struct device, service);
+	spin_lock(&dev->lock);
+	bool leaves = device_is_gone(dev) || !device_flag(&dev->asked);
+	if (leaves)
+		dev->thread = nullptr;
+	*put = leaves && dev->abandoned;
+	spin_unlock(&dev->lock);
+	return leaves;
+}
 
+static void run_rounds(struct device *dev)
+{
 	bool faulted = false;
 
-	end_round(dev);
 	while (wait_for_round(dev)) {
 		if (device_flag(&dev->tried))
 			dev->restarts++;
@@ -239,18 +256,32 @@ static void live(void)
 
 		faulted = why != nullptr && !device_is_gone(dev) && plan(dev, why);
 	}
-	device_gone_all(dev);
-	set_state(dev, DEVICE_GONE);
-	/* From here on nothing of the device's is the thread's; who waits for that is told while there is a device. */
+	if (device_is_gone(dev)) {
+		device_gone_all(dev);
+		set_state(dev, DEVICE_GONE);
+	}
+}
+
+/* The thread's work, which ends with the device, or when there is nothing to wait for. */
+static void live(void)
+{
+	struct device *dev = container_of(thread_current()->service, struct device, service);
 	struct thread *t = thread_current();
-	t->service = nullptr;
-	thread_note(t);
-	spin_lock(&dev->lock);
-	bool abandoned = dev->abandoned;
-	dev->thread = nullptr;
-	spin_unlock(&dev->lock);
+	bool put;
+
+	end_round(dev);
+	do {
+		run_rounds(dev);
+		/* From here on a fault of the thread is not the device's. */
+		t->service = nullptr;
+		thread_note(t);
+		if (leave(dev, &put))
+			break;
+		t->service = &dev->service;
+		thread_note(t);
+	} while (true);
 	wait_wake_all(&device_changes);
-	if (abandoned)
+	if (put)
 		device_put(dev);
 	thread_exit();
 }
@@ -263,17 +294,24 @@ static void begin(void *)
 int device_start(struct device *dev)
 {
 	struct thread *t;
-
-	dev->service = (struct service){.name = dev->name, .component = dev->driver->component, .loop = live};
 	int error = thread_create(dev->name, dev->driver->component, 0, begin, dev, &t);
+
+	spin_lock(&dev->lock);
+	dev->starting = false;
+	if (error == 0) {
+		dev->service = (struct service){
+			.name = dev->name, .component = dev->driver->component, .loop = live, .thread = t};
+		t->service = &dev->service;
+		dev->thread = t;
+		if (!dev->counted)
+			(void)device_get(dev);
+		dev->counted = true;
+	}
+	spin_unlock(&dev->lock);
+	wait_wake_all(&device_changes);
 	if (error < 0)
 		return error;
-	t->service = &dev->service;
 	thread_note(t);
-	spin_lock(&dev->lock);
-	dev->thread = dev->service.thread = t;
-	spin_unlock(&dev->lock);
-	(void)device_get(dev);
 	thread_start(t);
 	return 0;
 }

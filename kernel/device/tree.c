@@ -106,6 +106,9 @@ int device_add(struct device *parent, const struct bus *bus, const char *name, v
 	if (error == 0)
 		error = list_device(dev);
 	if (error == 0 && dev->driver != nullptr) {
+		spin_lock(&dev->lock);
+		dev->starting = true;
+		spin_unlock(&dev->lock);
 		error = device_start(dev);
 		if (error < 0)
 			unlist(dev);
@@ -141,42 +144,43 @@ static struct device *last_child(const struct device *parent)
 static bool has_thread(struct device *dev)
 {
 	spin_lock(&dev->lock);
-	bool has = dev->thread != nullptr;
+	bool has = dev->thread != nullptr || dev->starting;
 	spin_unlock(&dev->lock);
 	return has;
 }
 
-/* Nobody waits for the thread any longer. False: there is none. */
+/* Nobody waits for the thread any longer: it puts its reference itself, which is put here if there is none (true). */
 static bool leave_thread(struct device *dev)
 {
 	spin_lock(&dev->lock);
-	dev->abandoned = dev->thread != nullptr;
-	bool left = dev->abandoned;
+	bool lives = dev->abandoned = dev->thread != nullptr || dev->starting;
+	bool put = dev->counted && !lives;
 	spin_unlock(&dev->lock);
-	return left;
+	if (lives)
+		log_error("device: %s is gone, but %s does not come back from it", dev->name, dev->driver->name);
+	if (put)
+		device_put(dev);
+	return !lives;
 }
 
 void device_remove(struct device *dev)
 {
-	uint64_t limit = clock_monotonic_ns() + REMOVE_LIMIT_NS;
-
 	spin_lock(&devices_lock);
 	bool first = !__atomic_exchange_n(&dev->gone, true, __ATOMIC_ACQ_REL);
 	spin_unlock(&devices_lock);
 	if (!first) {
-		(void)wait_event_deadline(&device_changes, device_flag(&dev->unlisted), limit);
+		(void)wait_event_patiently(&device_changes, device_flag(&dev->unlisted), REMOVE_LIMIT_NS);
 		return;
 	}
 	for (struct device *child; (child = last_child(dev)) != nullptr; device_put(child))
 		device_remove(child);
+	/* Also if it faulted so often that the core had it stay down. */
+	__atomic_store_n(&dev->service.again, true, __ATOMIC_RELEASE);
 	device_wake(dev);
-	if (dev->driver != nullptr) {
-		(void)wait_event_deadline(&device_changes, !has_thread(dev), limit);
-		if (leave_thread(dev))
-			log_error("device: %s is gone, but %s does not come back from it", dev->name,
-				  dev->driver->name);
-		else
-			device_put(dev);
+	(void)wait_event_patiently(&device_changes, !has_thread(dev), REMOVE_LIMIT_NS);
+	if (leave_thread(dev)) {
+		__atomic_store_n(&dev->state, DEVICE_GONE, __ATOMIC_RELEASE);
+		device_gone_all(dev);
 	}
 	device_hide(dev);
 	unlist(dev);
@@ -224,7 +228,7 @@ static bool all_tried(void)
 
 void devices_settle(void)
 {
-	if (wait_event_deadline(&device_changes, all_tried(), clock_monotonic_ns() + SETTLE_LIMIT_NS) != 0)
+	if (wait_event_patiently(&device_changes, all_tried(), SETTLE_LIMIT_NS) != 0)
 		log_warn("device: some devices are still being attached");
 }
 

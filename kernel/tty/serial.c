@@ -14,7 +14,9 @@
 
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
+#include <kernel/device/class.h>
 #include <kernel/mem/slab.h>
 #include <kernel/tty/serial.h>
 #include <lib/string.h>
@@ -30,7 +32,10 @@ struct serial_port {
 	struct list link; /* of all; ports_lock */
 	const struct serial_ops *ops;
 	unsigned index;
+	bool taken;	 /* a device has it; ports_lock */
 	struct tty *tty; /* once there is one, for ever */
+	bool shown;	 /* in /sys, by entry */
+	struct class_entry entry;
 	struct spinlock lock;
 	struct device *device GUARDED_BY(&lock); /* counted; nullptr: none has it */
 	/* The thread's, in a round. */
@@ -88,6 +93,7 @@ static bool transmit(struct serial_port *p)
 
 		if (room == 0)
 			return true;
+		FAULT_POINT(serial_take);
 		size_t n = tty_take_output(p->tty, bytes, MIN(room, sizeof(bytes)));
 		if (n == 0)
 			return false;
@@ -99,6 +105,7 @@ static bool transmit(struct serial_port *p)
 /* One round of work; the time until which to sleep (0: until woken). */
 static uint64_t work(struct serial_port *p, bool polls)
 {
+	FAULT_POINT(serial_work);
 	bool room = receive(p);
 	bool full = transmit(p);
 
@@ -123,6 +130,7 @@ void serial_serve(struct serial_port *p, struct irq *irq)
 
 	(void)nucleus_thread_set_priority(thread_page_current()->handle, PRIORITY_INTERRUPT);
 	for (uint64_t deadline = work(p, polls);; deadline = work(p, polls)) {
+		FAULT_POINT(serial_wait);
 		irq_done(irq);
 		if (irq_wait(irq, deadline) == -ECANCELED)
 			return;
@@ -163,6 +171,14 @@ static void set_device(struct serial_port *p, struct device *dev)
 	device_put(before);
 }
 
+static void make_free(struct serial_port *p)
+{
+	set_device(p, nullptr);
+	mutex_lock(&ports_lock);
+	p->taken = false;
+	mutex_unlock(&ports_lock);
+}
+
 /* What was on the wire is not waited for: it is out, or lost with the UART. */
 static void suspend_port(struct resource *r)
 {
@@ -180,7 +196,10 @@ static void port_gone(struct resource *r)
 
 	if (p->tty != nullptr)
 		tty_gone(p->tty);
-	set_device(p, nullptr);
+	if (p->shown)
+		class_remove(&p->entry);
+	p->shown = false;
+	make_free(p);
 }
 
 static const struct resource_ops port_ops = {
@@ -197,50 +216,43 @@ static struct serial_port *find_port(const char *prefix, unsigned index) REQUIRE
 	return nullptr;
 }
 
-static bool is_free(struct serial_port *p)
+static void init_port(struct serial_port *p, const struct serial_ops *ops, unsigned index)
 {
-	spin_lock(&p->lock);
-	bool free = p->device == nullptr;
-	spin_unlock(&p->lock);
-	return free;
-}
-
-static int make_port(const struct serial_ops *ops, unsigned index, struct serial_port **out) REQUIRES(ports_lock)
-{
-	struct serial_port *p = kmalloc(sizeof(*p));
-
-	if (p == nullptr)
-		return -ENOMEM;
 	p->ops = ops;
 	p->index = index;
 	spin_init(&p->lock, RANK_NONE);
 	list_init(&p->resource.link);
-	list_push_back(&ports, &p->link);
-	*out = p;
-	return 0;
 }
 
 /* A port that no device has, with the index that is asked for, which is the device's then. */
 static int take_port(struct device *dev, const struct serial_ops *ops, unsigned index, bool fixed,
 		     struct serial_port **out)
 {
-	int error = fixed ? -EEXIST : -ENOSPC;
+	struct serial_port *fresh = kmalloc(sizeof(*fresh)), *found = nullptr;
 
+	if (fresh == nullptr)
+		return -ENOMEM;
 	mutex_lock(&ports_lock);
-	for (unsigned i = index; i <= (fixed ? index : INDEX_MAX); i++) {
+	for (unsigned i = index; i <= (fixed ? index : INDEX_MAX) && found == nullptr; i++) {
 		struct serial_port *p = find_port(ops->prefix, i);
 
-		if (p != nullptr && !is_free(p))
+		if (p != nullptr && p->taken)
 			continue;
-		error = p != nullptr ? 0 : make_port(ops, i, &p);
-		if (error == 0) {
-			set_device(p, dev);
-			*out = p;
+		found = p != nullptr ? p : fresh;
+		found->taken = true;
+		if (found == fresh) {
+			init_port(fresh, ops, i);
+			list_push_back(&ports, &fresh->link);
 		}
-		break;
 	}
 	mutex_unlock(&ports_lock);
-	return error;
+	if (found != fresh)
+		kfree(fresh);
+	if (found == nullptr)
+		return fixed ? -EEXIST : -ENOSPC;
+	set_device(found, dev);
+	*out = found;
+	return 0;
 }
 
 /* The terminal, which is made once, and comes back with a device. */
@@ -252,6 +264,20 @@ static int make_terminal(struct serial_port *p)
 		return tty_back(p->tty);
 	snprintf(name, sizeof(name), "%s%u", p->ops->prefix, p->index);
 	return tty_create(name, p->ops->major, p->ops->first_minor + p->index, &driver, p, &p->tty);
+}
+
+static void show(struct device *dev, struct serial_port *p)
+{
+	if (p->shown)
+		return;
+	p->entry = (struct class_entry){.class = "tty",
+					.device = dev,
+					.has_number = true,
+					.major = p->ops->major,
+					.minor = p->ops->first_minor + p->index};
+	snprintf(p->entry.name, sizeof(p->entry.name), "%s%u", p->ops->prefix, p->index);
+	p->shown = true;
+	class_add(&p->entry, nullptr, nullptr);
 }
 
 static void announce(struct device *dev, const struct serial_port *p)
@@ -282,7 +308,7 @@ int serial_register(struct device *dev, const struct serial_ops *ops, unsigned i
 			return error;
 		error = device_own(dev, &p->resource, &port_ops);
 		if (error < 0) {
-			set_device(p, nullptr);
+			make_free(p);
 			return error;
 		}
 	}
@@ -293,6 +319,7 @@ int serial_register(struct device *dev, const struct serial_ops *ops, unsigned i
 	error = make_terminal(p);
 	if (error < 0)
 		return error;
+	show(dev, p);
 	announce(dev, p);
 	*out = p;
 	return 0;

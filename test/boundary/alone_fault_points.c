@@ -407,6 +407,9 @@ static void the_kernels_own_threads(void)
 				check_machine(points[i]);
 				/* Something for the component thread, and with that for the log. */
 				run_stray();
+				/* And for the serial line's. */
+				if (begins(points[i], "serial_"))
+					ktap_note("%s", points[i]);
 				counts(&passed, &faulted);
 			}
 			disarm();

@@ -21,6 +21,25 @@ static inline bool begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
+/* The thread of the serial line that this is read from: the first device that has a driver of UARTs and is
+ * there; it may be pausing after the last fault. */
+static inline const char *serial_thread(void)
+{
+	static char name[32];
+	char line[256], driver[32], state[32];
+	FILE *f = fopen("/proc/hardware", "r");
+
+	while (f != nullptr && fgets(line, sizeof(line), f) != nullptr)
+		if (sscanf(line, "%31s %*s %*s %31s %31s", name, driver, state) == 3 && strcmp(state, "absent") != 0 &&
+		    (strcmp(driver, "ns16550") == 0 || strcmp(driver, "pl011") == 0))
+			break;
+	if (f == nullptr || feof(f))
+		ktap_fail(__FILE__, __LINE__, "no serial line in /proc/hardware");
+	fclose(f);
+	name[15] = '\0';
+	return name;
+}
+
 /* The point is a step of one of the kernel's own threads: its name. */
 static inline const char *kernel_thread_of(const char *point)
 {
@@ -29,6 +48,7 @@ static inline const char *kernel_thread_of(const char *point)
 	       : begins(point, "log_")	      ? "log"
 	       : begins(point, "components_") ? "components"
 	       : begins(point, "entropy_")    ? "entropy"
+	       : begins(point, "serial_")     ? serial_thread()
 	       : begins(point, "report_")     ? "stray"
 					      : nullptr;
 }

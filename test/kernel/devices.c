@@ -96,18 +96,31 @@ static void attach_fails_at_each_step(void)
 static void absent_is_final(void)
 {
 	script = (struct test_script){.fail_at = 2, .error = -ENODEV, .times = 1};
+	uint32_t threads = component_ktest.thread_count;
 	struct device *dev = test_device_add(nullptr, "test0", &script);
 
 	if (dev == nullptr)
 		return;
 	EXPECT(test_device_is(dev, DEVICE_ABSENT));
 	EXPECT(test_noted(&script, "eAs10"));
+	/* Nothing is to be waited for. */
+	EXPECT(WAIT_UNTIL(component_ktest.thread_count == threads));
 	/* Until somebody asks. */
 	EXPECT_EQ(device_restart(dev), 0);
 	EXPECT(is_serving(&script, 1));
 	EXPECT(test_noted(&script, UP));
 	device_remove(dev);
 	EXPECT(test_noted(&script, ENDS "g"));
+	EXPECT_EQ(script.released, 1);
+	/* Removed as it is. */
+	script = (struct test_script){.fail_at = 1, .error = -EPERM, .times = 1};
+	dev = test_device_add(nullptr, "test0", &script);
+	if (dev == nullptr)
+		return;
+	EXPECT(test_device_is(dev, DEVICE_ABSENT));
+	device_remove(dev);
+	EXPECT_EQ(script.released, 1);
+	EXPECT(WAIT_UNTIL(component_ktest.thread_count == threads));
 }
 
 static void down_after_too_many(void)

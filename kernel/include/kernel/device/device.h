@@ -164,7 +164,8 @@ struct device_info {
 void device_get_info(struct device *dev, struct device_info *out);
 const char *device_state_name(enum device_state state);
 
-/* Ends the round and begins another, at once; does not wait. -ENODEV: it is gone or has no driver. */
+/* Ends the round and begins another, at once; does not wait. -ENODEV: it is gone or has no driver; -ENOMEM: its thread
+ * had ended, since there was nothing to wait for, and there is none anew. May sleep. */
 int device_restart(struct device *dev);
 /* Says that the device or its driver is broken: the round ends as after a fault. `why` is a constant. Any context,
  * spinlocks included; nothing if the round is ending already. */
@@ -188,9 +189,9 @@ int device_wait(struct device *dev, uint64_t deadline_ns) NOT_ELEVATED;
 /*
  * What a device owns. At the end of a round, newest first: `suspend` of each that has one; then detach and silence;
  * then `release` of each, which frees it. One with `gone` is kept instead, for the next round, in which device_kept()
- * finds it; when there is no next one (unplugged, or down after too many faults) gone is called, which frees it or
- * leaves it to its own users. All in the device's thread (or device_remove's), each under the guard of `component`; one
- * that faults is lost, the others follow.
+ * finds it; when there is no next one (unplugged, absent, or down after too many faults) gone is called, which frees it
+ * or leaves it to its own users. All in the device's thread (or device_remove's), each under the guard of `component`;
+ * one that faults is lost, the others follow.
  */
 struct resource;
 struct resource_ops {
