@@ -45,13 +45,12 @@ struct cpu *arch_cpu_create(uint32_t id);
 void arch_patch_lower_sites(bool account);
 /* Tables that process views share with the kernel view; after the image is mapped. */
 [[nodiscard]] int arch_view_init(void);
+/* The end of arch_boot, and of another CPU's start: into the scheduler. */
+[[noreturn]] void boot_finish(struct cpu *cpu);
+[[noreturn]] void boot_join(struct cpu *cpu);
 /* Starts the other CPUs, one after the other. */
 void arch_start_cpus(void);
-/* The first lowered thread. */
-void boot_start_kernel(void);
 /* Whether the page belongs to the firmware's runtime services. */
 bool boot_firmware_owns(uint64_t phys);
-/* What the loader used becomes free memory. */
-void boot_reclaim(void);
 
 #endif

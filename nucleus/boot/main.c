@@ -24,6 +24,8 @@
 
 enum { RANGES_MAX = 128, BOOT_STACK_PAGES = 8 };
 
+extern const char idle_loop[]; /* entry.S */
+
 struct boot_state boot_state;
 static struct memory_range usable[RANGES_MAX], reclaimable[RANGES_MAX], mapped[RANGES_MAX];
 static unsigned usable_count, reclaimable_count, mapped_count;
@@ -241,7 +243,8 @@ static void change_direct_map(void)
 	arch_enter_kernel_view(cpu, on_own_stack);
 }
 
-void boot_start_kernel(void)
+/* The first lowered thread. */
+static void start_kernel(void)
 {
 	uint64_t stack = WINDOW_BASE + boot_thread_phys + ((1 + BOOT_STACK_PAGES) << PAGE_SHIFT);
 	long handle = call_thread_create((stack - WINDOW_BASE) >> PAGE_SHIFT, GATE_START, stack, 0, 0);
@@ -267,8 +270,62 @@ bool boot_firmware_owns(uint64_t phys)
 	return false;
 }
 
-void boot_reclaim(void)
+/* What the loader used becomes free memory. */
+static void reclaim(void)
 {
 	for (unsigned i = 0; i < reclaimable_count; i++)
 		frame_add_range(reclaimable[i]);
+}
+
+static void make_idle(struct cpu *cpu)
+{
+	struct record *r = record_create();
+
+	if (!r)
+		panic(nullptr, "no memory for an idle thread");
+	strlcpy(r->name, "idle", sizeof(r->name));
+	r->state = THREAD_RUNNING;
+	r->started = true;
+	r->home_elevated = true;
+	/* The stack is never used: interrupts go to the record. */
+	arch_set_upcall(r, (uint64_t)idle_loop, cpu->stack_top - 64, 0, 0, 0, 0);
+	r->cpu = cpu;
+	r->id = cpu->id;
+	cpu->idle = r;
+}
+
+/* The first instruction of a CPU's life in the scheduler. Lock held. */
+[[noreturn]] static void enter_scheduler(struct cpu *cpu)
+{
+	cpu->current = nullptr;
+	__atomic_store_n(&cpu->online, 1, __ATOMIC_RELEASE);
+	sched_resume();
+}
+
+void boot_finish(struct cpu *cpu) NO_THREAD_SAFETY
+{
+	make_idle(cpu);
+	cpu->current = cpu->idle;
+	cpu->online = 1;
+	arch_start_cpus();
+	/* A CPU that did not come up still is in the loader's memory. */
+	if (cpu_count == boot_state.cpu_count && !boot_state.cpus_left)
+		reclaim();
+	log_printf("boot: %u CPU%s, counter %lu kHz, nucleus %lu KiB of %lu KiB RAM\n", cpu_count,
+		   cpu_count == 1 ? "" : "s", time_page->counter_hz / 1000, nucleus_frames * 4, ram_frames * 4);
+	start_kernel();
+	nucleus_lock_acquire();
+	enter_scheduler(cpu);
+}
+
+void boot_join(struct cpu *cpu) NO_THREAD_SAFETY
+{
+	nucleus_lock_acquire();
+	/* Too late: the boot CPU has gone on without this one. */
+	if (cpu->id >= cpu_count) {
+		nucleus_lock_release();
+		cpu_halt_forever();
+	}
+	make_idle(cpu);
+	enter_scheduler(cpu);
 }

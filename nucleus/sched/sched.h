@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct space;
+struct user_regs;
 
 enum thread_state : uint8_t { THREAD_FREE, THREAD_PARKED, THREAD_READY, THREAD_RUNNING, THREAD_DEAD };
 
@@ -108,6 +109,27 @@ void sched_set_affinity(struct record *r, uint64_t mask);
  * true when it has asked for too long. Kernel view. */
 bool sched_preemptible(struct cpu *cpu, bool *overdue);
 void sched_account(struct record *r, bool in_process);
+
+/* The architecture's part of a process context (arch/context_calls.c). Nothing that arch_regs_ok and arch_fpu_ok let
+ * through, and arch_regs_set takes, harms the way out. */
+void arch_regs_get(const struct record *r, struct user_regs *u);
+bool arch_regs_ok(const struct user_regs *u);
+void arch_regs_set(struct record *r, const struct user_regs *u);
+void arch_regs_clone(struct record *r, const struct record *from);
+bool arch_fpu_ok(const unsigned char *area);
+/* FPU state between the registers and an area. */
+void fpu_store(void *area);
+void fpu_load(const void *area);
+void fpu_reset(struct record *r);
+static inline void fpu_take(struct cpu *cpu, struct record *r)
+{
+	fpu_load(r->fpu);
+	cpu->fpu_owner = r;
+	r->fpu_cpu = cpu;
+}
+/* Thread pointers of the current thread's process, between the registers and its record. */
+void arch_tls_store(struct record *r);
+void arch_tls_load(const struct record *r);
 
 /* The architecture's part of a switch (arch/switch.c). */
 void arch_thread_init(struct record *r);

@@ -207,32 +207,6 @@ void arch_patch_lower_sites(bool account)
 
 /* --- bring-up --- */
 
-static void make_idle(struct cpu *cpu)
-{
-	struct record *r = record_create();
-
-	if (!r)
-		panic(nullptr, "no memory for an idle thread");
-	strlcpy(r->name, "idle", sizeof(r->name));
-	r->state = THREAD_RUNNING;
-	r->started = true;
-	r->home_elevated = true;
-	r->kernel.pc = (uint64_t)idle_loop;
-	r->kernel.pstate = PSTATE_EL1T;
-	r->kernel.sp = cpu->stack_top - 64; /* never used: interrupts go to the record */
-	r->cpu = cpu;
-	r->id = cpu->id;
-	cpu->idle = r;
-}
-
-/* The first instruction of a CPU's life in the scheduler. Lock held. */
-[[noreturn]] static void enter_scheduler(struct cpu *cpu)
-{
-	cpu->current = nullptr;
-	__atomic_store_n(&cpu->online, 1, __ATOMIC_RELEASE);
-	sched_resume();
-}
-
 /* What was done before it was known that other CPUs need more care with caches. */
 static void use_common_caches(void)
 {
@@ -258,19 +232,8 @@ static void use_common_caches(void)
 	gic_init_cpu();
 	timer_init_cpu();
 	features_tell(boot_state.info);
-	make_idle(cpu);
-	cpu->current = cpu->idle;
-	cpu->online = 1;
-	arch_start_cpus();
-	/* A CPU that did not come up still is in the loader's memory. */
-	if (cpu_count == boot_state.cpu_count && !boot_state.cpus_left)
-		boot_reclaim();
-	log_printf("boot: %u CPU%s, counter %lu kHz, %d-bit address-space numbers, nucleus %lu KiB of %lu KiB RAM\n",
-		   cpu_count, cpu_count == 1 ? "" : "s", time_page->counter_hz / 1000, cpu_features.asid16 ? 16 : 8,
-		   nucleus_frames * 4, ram_frames * 4);
-	boot_start_kernel();
-	nucleus_lock_acquire();
-	enter_scheduler(cpu);
+	log_printf("boot: address-space numbers have %d bits\n", cpu_features.asid16 ? 16 : 8);
+	boot_finish(cpu);
 }
 
 [[noreturn]] static void ap_on_own_stack(void)
@@ -279,14 +242,7 @@ static void use_common_caches(void)
 
 	gic_init_cpu();
 	timer_init_cpu();
-	nucleus_lock_acquire();
-	/* Too late: the boot CPU has gone on without this one. */
-	if (cpu->id >= cpu_count) {
-		nucleus_lock_release();
-		cpu_halt_forever();
-	}
-	make_idle(cpu);
-	enter_scheduler(cpu);
+	boot_join(cpu);
 }
 
 /* From entry.S; on the loader's stack. */

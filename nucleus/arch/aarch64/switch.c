@@ -14,21 +14,6 @@
 #include "sched/sched.h"
 #include <lib/string.h>
 
-void fpu_store(void *area);
-void fpu_load(const void *area);
-
-void fpu_sync_from_cpu(struct cpu *cpu, struct record *r)
-{
-	if (cpu->fpu_owner == r)
-		fpu_store(r->fpu);
-}
-
-void fpu_sync_to_cpu(struct cpu *cpu, struct record *r)
-{
-	fpu_load(r->fpu);
-	cpu->fpu_owner = r;
-}
-
 /* All zero: rounding to nearest, nothing trapped, no flags. */
 void fpu_reset(struct record *r)
 {
@@ -65,13 +50,25 @@ void arch_set_upcall(struct record *r, uint64_t entry, uint64_t stack, uint64_t 
 	k->pstate = home_pstate(r);
 }
 
+void arch_tls_store(struct record *r)
+{
+	if (r->space)
+		r->tls.tpidr = sysreg_read(tpidr_el0);
+}
+
+void arch_tls_load(const struct record *r)
+{
+	if (r->space)
+		sysreg_write(tpidr_el0, r->tls.tpidr);
+}
+
 void arch_switch_from(struct cpu *cpu, struct record *r)
 {
 	if (cpu->fpu_owner == r)
 		fpu_store(r->fpu);
 	if (!r->space)
 		return;
-	r->tls.tpidr = sysreg_read(tpidr_el0);
+	arch_tls_store(r);
 	/* Cache maintenance that the process has begun here: its own DSB may come on another CPU, for which only what
 	 * that CPU began is complete. */
 	dsb_ish();
@@ -122,14 +119,9 @@ void arch_switch_to(struct cpu *cpu, struct record *r)
 			 __ATOMIC_RELAXED);
 	if (r != cpu->idle) {
 		thread_page_set_cpu(cpu, r);
-		if (r->space) {
-			sysreg_write(tpidr_el0, r->tls.tpidr);
-			if (cpu->fpu_owner != r || r->fpu_cpu != cpu) {
-				fpu_load(r->fpu);
-				cpu->fpu_owner = r;
-				r->fpu_cpu = cpu;
-			}
-		}
+		arch_tls_load(r);
+		if (r->space && (cpu->fpu_owner != r || r->fpu_cpu != cpu))
+			fpu_take(cpu, r);
 	}
 	arch_enter(cpu, r);
 }

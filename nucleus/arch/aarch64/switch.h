@@ -11,10 +11,6 @@ struct space;
 
 /* Loads the view in which the context that goes on (r->in_process) runs. */
 void arch_enter(struct cpu *cpu, struct record *r);
-/* FPU state between the registers and r, which is the current thread. */
-void fpu_sync_from_cpu(struct cpu *cpu, struct record *r);
-void fpu_sync_to_cpu(struct cpu *cpu, struct record *r);
-void fpu_reset(struct record *r);
 
 /* views.c: TTBR0_EL1 of a space with its address-space number, which is given here if it has none of this generation.
  */

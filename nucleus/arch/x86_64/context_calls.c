@@ -1,56 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Nucleus calls on the process context of a thread: registers, FPU state, TLS bases. Lock: the nucleus lock. */
+/* What of the nucleus calls on the process context of a thread (sched/context_calls.c) is of x86_64: registers, FPU
+ * state, TLS bases. */
 #include "cpu.h"
 #include "gate/calls.h"
-#include "gate/lock.h"
 #include "regs.h"
 #include "sched/sched.h"
-#include "switch.h"
 #include <abi/errno.h>
 #include <lib/string.h>
 #include <nucleus/upcall.h>
 
-/* The record if its process context may be looked at: the caller's own, or one that does not run. */
-static struct record *settled_record(uint32_t handle, long *error)
+void arch_regs_get(const struct record *r, struct user_regs *u)
 {
-	struct record *r = record_from_handle(handle);
+	const struct context *p = &r->process;
 
-	if (!r)
-		*error = -ESRCH;
-	else if (r != cpu_this()->current && r->state == THREAD_RUNNING)
-		*error = -EBUSY;
-	return *error ? nullptr : r;
-}
-
-long call_regs_get(uint32_t handle)
-{
-	struct user_regs *u = (struct user_regs *)current_thread_page()->call;
-	long result = 0;
-	struct record *r;
-
-	nucleus_lock_acquire();
-	r = settled_record(handle, &result);
-	if (r) {
-		const struct context *p = &r->process;
-
-		if (r == cpu_this()->current && cpu_features.fsgsbase) {
-			r->tls.fs_base = msr_read(MSR_FS_BASE);
-			r->tls.gs_base = msr_read(MSR_KERNEL_GS_BASE);
-		}
-		/* The general registers stand in the same order in both. */
-		static_assert(offsetof(struct context, rdi) == offsetof(struct user_regs, rdi));
-		memcpy(u, p, offsetof(struct user_regs, orig_rax));
-		u->orig_rax = p->vector == VECTOR_SYSCALL ? p->error : UINT64_MAX;
-		u->rip = p->rip;
-		u->cs = p->cs;
-		u->rflags = p->rflags;
-		u->rsp = p->rsp;
-		u->ss = p->ss;
-		u->fs_base = r->tls.fs_base;
-		u->gs_base = r->tls.gs_base;
-	}
-	nucleus_lock_release();
-	return result;
+	/* The general registers stand in the same order in both. */
+	static_assert(offsetof(struct context, rdi) == offsetof(struct user_regs, rdi));
+	memcpy(u, p, offsetof(struct user_regs, orig_rax));
+	u->orig_rax = p->vector == VECTOR_SYSCALL ? p->error : UINT64_MAX;
+	u->rip = p->rip;
+	u->cs = p->cs;
+	u->rflags = p->rflags;
+	u->rsp = p->rsp;
+	u->ss = p->ss;
+	u->fs_base = r->tls.fs_base;
+	u->gs_base = r->tls.gs_base;
 }
 
 static bool canonical(uint64_t address)
@@ -58,86 +31,41 @@ static bool canonical(uint64_t address)
 	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
+/* A call in the last bytes returns to USER_END, which the way out refuses. Bases only need to be loadable: a process
+ * may have given itself any with WRGSBASE, and reaches nothing through it. */
+bool arch_regs_ok(const struct user_regs *u)
+{
+	return u->rip <= USER_END && canonical(u->fs_base) && canonical(u->gs_base);
+}
+
 /* Anything that gets here is safe to IRET with: our selectors, no IOPL or NT, canonical user addresses. */
-long call_regs_set(uint32_t handle)
+void arch_regs_set(struct record *r, const struct user_regs *u)
 {
-	struct user_regs u = *(const struct user_regs *)current_thread_page()->call;
-	struct cpu *cpu = cpu_this();
-	long result = 0;
-	struct record *r;
+	struct context *p = &r->process;
 
-	/* A call in the last bytes returns to USER_END, which the way out refuses. Bases only need to be loadable: a
-	 * process may have given itself any with WRGSBASE, and reaches nothing through it. */
-	if (u.rip > USER_END || !canonical(u.fs_base) || !canonical(u.gs_base))
-		return -EINVAL;
-	nucleus_lock_acquire();
-	r = settled_record(handle, &result);
-	if (r) {
-		struct context *p = &r->process;
-
-		memcpy(p, &u, offsetof(struct user_regs, orig_rax));
-		p->vector = u.orig_rax == UINT64_MAX ? 0 : VECTOR_SYSCALL;
-		p->error = u.orig_rax == UINT64_MAX ? 0 : u.orig_rax;
-		p->rip = u.rip;
-		p->cs = SELECTOR_USER_CODE;
-		p->ss = SELECTOR_USER_DATA;
-		p->rflags = (u.rflags & RFLAGS_USER) | RFLAGS_IF | 2;
-		p->rsp = u.rsp;
-		r->tls.fs_base = u.fs_base;
-		r->tls.gs_base = u.gs_base;
-		r->full_restore = true;
-		if (r == cpu->current) {
-			__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
-			msr_write(MSR_FS_BASE, r->tls.fs_base);
-			msr_write(MSR_KERNEL_GS_BASE, r->tls.gs_base);
-		}
-	}
-	nucleus_lock_release();
-	return result;
+	memcpy(p, u, offsetof(struct user_regs, orig_rax));
+	p->vector = u->orig_rax == UINT64_MAX ? 0 : VECTOR_SYSCALL;
+	p->error = u->orig_rax == UINT64_MAX ? 0 : u->orig_rax;
+	p->rip = u->rip;
+	p->cs = SELECTOR_USER_CODE;
+	p->ss = SELECTOR_USER_DATA;
+	p->rflags = (u->rflags & RFLAGS_USER) | RFLAGS_IF | 2;
+	p->rsp = u->rsp;
+	r->tls.fs_base = u->fs_base;
+	r->tls.gs_base = u->gs_base;
 }
 
-long call_regs_clone(uint32_t handle)
+void arch_regs_clone(struct record *r, const struct record *from)
 {
-	struct cpu *cpu = cpu_this();
-	struct record *me = cpu->current, *r;
-	long result = 0;
-
-	nucleus_lock_acquire();
-	r = settled_record(handle, &result);
-	if (r && (r == me || r->started)) {
-		result = -EBUSY;
-	} else if (r) {
-		struct context *p = &r->process;
-
-		fpu_sync_from_cpu(cpu, me);
-		memcpy(p, &me->process, CONTEXT_TOP);
-		p->cs = SELECTOR_USER_CODE;
-		p->ss = SELECTOR_USER_DATA;
-		memcpy(r->fpu, me->fpu, cpu_features.fpu_bytes);
-		r->tls.fs_base = cpu_features.fsgsbase ? msr_read(MSR_FS_BASE) : me->tls.fs_base;
-		r->tls.gs_base = cpu_features.fsgsbase ? msr_read(MSR_KERNEL_GS_BASE) : me->tls.gs_base;
-		r->full_restore = true;
-	}
-	nucleus_lock_release();
-	return result;
-}
-
-long call_fpu_get(void)
-{
-	struct cpu *cpu = cpu_this();
-	struct record *r = cpu->current;
-
-	static_assert(CALL_AREA_BYTES >= 2696);
-	nucleus_lock_acquire();
-	fpu_sync_from_cpu(cpu, r);
-	memcpy(current_thread_page()->call, r->fpu, cpu_features.fpu_bytes);
-	nucleus_lock_release();
-	return cpu_features.fpu_bytes;
+	memcpy(&r->process, &from->process, CONTEXT_TOP);
+	r->process.cs = SELECTOR_USER_CODE;
+	r->process.ss = SELECTOR_USER_DATA;
 }
 
 /* Header of the XSAVE area (Intel SDM vol. 1, 13.4.2): unknown features, a compacted form or reserved bits would fault
  * in XRSTOR; so would reserved MXCSR bits. */
-static bool fpu_state_ok(const unsigned char *area)
+static_assert(CALL_AREA_BYTES >= 2696);
+bool arch_fpu_ok(const unsigned char *area)
 {
 	uint64_t header[8];
 	uint32_t mxcsr;
@@ -154,31 +82,6 @@ static bool fpu_state_ok(const unsigned char *area)
 		if (header[i])
 			return false;
 	return true;
-}
-
-long call_fpu_set(uint32_t size)
-{
-	struct cpu *cpu = cpu_this();
-	struct record *r = cpu->current;
-	unsigned char state[CALL_AREA_BYTES];
-
-	if (size && size != cpu_features.fpu_bytes)
-		return -EINVAL;
-	/* Copied first, checked in the nucleus's copy. */
-	if (size) {
-		memcpy(state, current_thread_page()->call, size);
-		if (!fpu_state_ok(state))
-			return -EINVAL;
-	}
-	nucleus_lock_acquire();
-	if (size)
-		memcpy(r->fpu, state, size);
-	else
-		fpu_reset(r);
-	fpu_sync_to_cpu(cpu, r);
-	r->fpu_cpu = cpu;
-	nucleus_lock_release();
-	return 0;
 }
 
 long call_tls_set(uint32_t which, uint64_t base)

@@ -321,34 +321,6 @@ static void cpu_setup(struct cpu *cpu)
 	cpu->apic_id = apic_id();
 }
 
-static void make_idle(struct cpu *cpu)
-{
-	struct record *r = record_create();
-
-	if (!r)
-		panic(nullptr, "no memory for an idle thread");
-	strlcpy(r->name, "idle", sizeof(r->name));
-	r->state = THREAD_RUNNING;
-	r->started = true;
-	r->home_elevated = true;
-	r->kernel.rip = (uint64_t)idle_loop;
-	r->kernel.cs = SELECTOR_KERNEL_CODE;
-	r->kernel.ss = SELECTOR_KERNEL_DATA;
-	r->kernel.rflags = 2;
-	r->kernel.rsp = cpu->stack_top - 64; /* never used: interrupts go to the record */
-	r->cpu = cpu;
-	r->id = cpu->id;
-	cpu->idle = r;
-}
-
-/* The first instruction of a CPU's life in the scheduler. Lock held. */
-[[noreturn]] static void enter_scheduler(struct cpu *cpu)
-{
-	cpu->online = 1;
-	cpu->current = nullptr;
-	sched_resume();
-}
-
 [[noreturn]] void arch_boot(void)
 {
 	struct cpu *cpu = cpu_introduce();
@@ -368,18 +340,7 @@ static void make_idle(struct cpu *cpu)
 	boot_state.info->fpu_state_bytes = cpu_features.fpu_bytes;
 	boot_state.info->hwcap = cpuid(1, 0).d;
 	boot_state.info->hwcap2 = cpu_features.fsgsbase ? 2 : 0;
-	make_idle(cpu);
-	cpu->current = cpu->idle;
-	cpu->online = 1;
-	arch_start_cpus();
-	/* A CPU that did not come up still runs in the loader's memory. */
-	if (cpu_count == boot_state.cpu_count && !boot_state.cpus_left)
-		boot_reclaim();
-	log_printf("boot: %u CPU%s, counter %lu kHz, nucleus %lu KiB of %lu KiB RAM\n", cpu_count,
-		   cpu_count == 1 ? "" : "s", time_page->counter_hz / 1000, nucleus_frames * 4, ram_frames * 4);
-	boot_start_kernel();
-	nucleus_lock_acquire();
-	enter_scheduler(cpu);
+	boot_finish(cpu);
 }
 
 void limine_take_cpus(const volatile void *response)
@@ -419,14 +380,7 @@ static bool call_settle(struct call *call, uint32_t state)
 	struct cpu *cpu = cpu_introduce();
 
 	cpu_setup(cpu);
-	nucleus_lock_acquire();
-	/* Too late: the boot CPU has gone on without this one. */
-	if (cpu->id >= cpu_count) {
-		nucleus_lock_release();
-		cpu_halt_forever();
-	}
-	make_idle(cpu);
-	enter_scheduler(cpu);
+	boot_join(cpu);
 }
 
 /* From entry.S; on the loader's stack. */

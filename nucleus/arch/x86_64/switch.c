@@ -89,40 +89,26 @@ void arch_flush_local(struct space *s, uint64_t va, uint64_t end)
 		tlb_flush_page(va);
 }
 
-static void fpu_save(struct record *r)
+void fpu_store(void *area)
 {
 	if (cpu_features.xsave)
 		__asm__ volatile("xsave64 (%0)"
 				 :
-				 : "r"(r->fpu), "a"((uint32_t)cpu_features.xcr0),
-				   "d"((uint32_t)(cpu_features.xcr0 >> 32))
+				 : "r"(area), "a"((uint32_t)cpu_features.xcr0), "d"((uint32_t)(cpu_features.xcr0 >> 32))
 				 : "memory");
 	else
-		__asm__ volatile("fxsave64 (%0)" : : "r"(r->fpu) : "memory");
+		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 }
 
-static void fpu_restore(const struct record *r)
+void fpu_load(const void *area)
 {
 	if (cpu_features.xsave)
 		__asm__ volatile("xrstor64 (%0)"
 				 :
-				 : "r"(r->fpu), "a"((uint32_t)cpu_features.xcr0),
-				   "d"((uint32_t)(cpu_features.xcr0 >> 32))
+				 : "r"(area), "a"((uint32_t)cpu_features.xcr0), "d"((uint32_t)(cpu_features.xcr0 >> 32))
 				 : "memory");
 	else
-		__asm__ volatile("fxrstor64 (%0)" : : "r"(r->fpu) : "memory");
-}
-
-void fpu_sync_from_cpu(struct cpu *cpu, struct record *r)
-{
-	if (cpu->fpu_owner == r)
-		fpu_save(r);
-}
-
-void fpu_sync_to_cpu(struct cpu *cpu, struct record *r)
-{
-	fpu_restore(r);
-	cpu->fpu_owner = r;
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
 }
 
 /* Initial state: x87 control word 0x37f, MXCSR 0x1f80 (Intel SDM vol. 1, 13.6), everything else zero, XSTATE_BV empty.
@@ -161,17 +147,30 @@ void arch_set_upcall(struct record *r, uint64_t entry, uint64_t stack, uint64_t 
 	k->ss = r->home_elevated ? SELECTOR_KERNEL_DATA : SELECTOR_USER_DATA;
 }
 
+/* With FSGSBASE a process changes its bases without telling. The nucleus runs after SWAPGS. */
+void arch_tls_store(struct record *r)
+{
+	if (!cpu_features.fsgsbase || !r->space)
+		return;
+	r->tls.fs_base = msr_read(MSR_FS_BASE);
+	r->tls.gs_base = msr_read(MSR_KERNEL_GS_BASE);
+}
+
+void arch_tls_load(const struct record *r)
+{
+	if (!r->space)
+		return;
+	msr_write(MSR_KERNEL_GS_BASE, r->tls.gs_base);
+	msr_write(MSR_FS_BASE, r->tls.fs_base);
+}
+
 void arch_switch_from(struct cpu *cpu, struct record *r)
 {
 	if (!r->space && cpu->fpu_owner != r)
 		return;
 	if (cpu->fpu_owner == r)
-		fpu_save(r);
-	/* With FSGSBASE a process changes its bases without telling. The nucleus runs after SWAPGS. */
-	if (cpu_features.fsgsbase && r->space) {
-		r->tls.fs_base = msr_read(MSR_FS_BASE);
-		r->tls.gs_base = msr_read(MSR_KERNEL_GS_BASE);
-	}
+		fpu_store(r->fpu);
+	arch_tls_store(r);
 }
 
 static void thread_page_set_cpu(struct cpu *cpu, struct record *r)
@@ -215,14 +214,8 @@ void arch_switch_to(struct cpu *cpu, struct record *r)
 	}
 	thread_page_set_cpu(cpu, r);
 	msr_write(MSR_GS_BASE, WINDOW_BASE + (r->page_pfn << PAGE_SHIFT));
-	if (r->space) {
-		msr_write(MSR_KERNEL_GS_BASE, r->tls.gs_base);
-		msr_write(MSR_FS_BASE, r->tls.fs_base);
-		if (cpu->fpu_owner != r || r->fpu_cpu != cpu) {
-			fpu_restore(r);
-			cpu->fpu_owner = r;
-			r->fpu_cpu = cpu;
-		}
-	}
+	arch_tls_load(r);
+	if (r->space && (cpu->fpu_owner != r || r->fpu_cpu != cpu))
+		fpu_take(cpu, r);
 	arch_enter(cpu, r);
 }

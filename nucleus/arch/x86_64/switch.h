@@ -8,9 +8,5 @@ struct record;
 
 /* Makes IST1 and CR3 those of the context that goes on (r->in_process). */
 void arch_enter(struct cpu *cpu, struct record *r);
-/* FPU state between the registers and r, which is the current thread. */
-void fpu_sync_from_cpu(struct cpu *cpu, struct record *r);
-void fpu_sync_to_cpu(struct cpu *cpu, struct record *r);
-void fpu_reset(struct record *r);
 
 #endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Nucleus calls on the process context of a thread: registers and FPU state. Which registers there are, and what may be
+ * in them, is the architecture's (arch/context_calls.c). Lock: the nucleus lock.
+ */
+#include "cpu.h"
+#include "gate/calls.h"
+#include "gate/lock.h"
+#include "sched/sched.h"
+#include <abi/errno.h>
+#include <lib/string.h>
+
+/* The record if its process context may be looked at: the caller's own, or one that does not run. */
+static struct record *settled_record(uint32_t handle, long *error)
+{
+	struct record *r = record_from_handle(handle);
+
+	if (!r)
+		*error = -ESRCH;
+	else if (r != cpu_this()->current && r->state == THREAD_RUNNING)
+		*error = -EBUSY;
+	return *error ? nullptr : r;
+}
+
+long call_regs_get(uint32_t handle)
+{
+	long result = 0;
+	struct record *r;
+
+	nucleus_lock_acquire();
+	r = settled_record(handle, &result);
+	if (r) {
+		if (r == cpu_this()->current)
+			arch_tls_store(r);
+		arch_regs_get(r, (struct user_regs *)current_thread_page()->call);
+	}
+	nucleus_lock_release();
+	return result;
+}
+
+long call_regs_set(uint32_t handle)
+{
+	/* Copied first, checked in the nucleus's copy. */
+	struct user_regs u = *(const struct user_regs *)current_thread_page()->call;
+	struct cpu *cpu = cpu_this();
+	long result = 0;
+	struct record *r;
+
+	if (!arch_regs_ok(&u))
+		return -EINVAL;
+	nucleus_lock_acquire();
+	r = settled_record(handle, &result);
+	if (r) {
+		arch_regs_set(r, &u);
+		r->full_restore = true;
+		if (r == cpu->current) {
+			__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
+			arch_tls_load(r);
+		}
+	}
+	nucleus_lock_release();
+	return result;
+}
+
+long call_regs_clone(uint32_t handle)
+{
+	struct cpu *cpu = cpu_this();
+	struct record *me = cpu->current, *r;
+	long result = 0;
+
+	nucleus_lock_acquire();
+	r = settled_record(handle, &result);
+	if (r && (r == me || r->started)) {
+		result = -EBUSY;
+	} else if (r) {
+		if (cpu->fpu_owner == me)
+			fpu_store(me->fpu);
+		arch_tls_store(me);
+		arch_regs_clone(r, me);
+		memcpy(r->fpu, me->fpu, cpu_features.fpu_bytes);
+		r->tls = me->tls;
+		r->full_restore = true;
+	}
+	nucleus_lock_release();
+	return result;
+}
+
+long call_fpu_get(void)
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current;
+
+	nucleus_lock_acquire();
+	if (cpu->fpu_owner == r)
+		fpu_store(r->fpu);
+	memcpy(current_thread_page()->call, r->fpu, cpu_features.fpu_bytes);
+	nucleus_lock_release();
+	return cpu_features.fpu_bytes;
+}
+
+long call_fpu_set(uint32_t size)
+{
+	struct cpu *cpu = cpu_this();
+	struct record *r = cpu->current;
+	unsigned char state[CALL_AREA_BYTES];
+
+	if (size && size != cpu_features.fpu_bytes)
+		return -EINVAL;
+	/* Copied first, checked in the nucleus's copy. */
+	if (size) {
+		memcpy(state, current_thread_page()->call, size);
+		if (!arch_fpu_ok(state))
+			return -EINVAL;
+	}
+	nucleus_lock_acquire();
+	if (size)
+		memcpy(r->fpu, state, size);
+	else
+		fpu_reset(r);
+	fpu_take(cpu, r);
+	nucleus_lock_release();
+	return 0;
+}
