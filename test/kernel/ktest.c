@@ -82,6 +82,16 @@ static void run_case_thread(void *arg)
 	thread_unpark(e->waiter);
 }
 
+/* Threads of the case that have done their work may not have ended yet; what the next one counts must not be theirs.
+ * Those that never end are not waited for for long. */
+static void settle(uint32_t threads)
+{
+	enum { TURNS = 2000 };
+
+	for (int n = 0; n < TURNS && __atomic_load_n(&component_ktest.thread_count, __ATOMIC_SEQ_CST) > threads; n++)
+		sleep_ns(MS);
+}
+
 static bool run_case(const struct ktest_case *c)
 {
 	/* Of a hung case the thread lives on, and with it this. */
@@ -89,6 +99,7 @@ static bool run_case(const struct ktest_case *c)
 	static unsigned next;
 	struct execution *e = &executions[next];
 	uint64_t end = clock_monotonic_ns() + CASE_LIMIT_NS;
+	uint32_t threads = component_ktest.thread_count;
 	struct thread *t;
 
 	*e = (struct execution){.which = c, .waiter = thread_current()};
@@ -112,6 +123,7 @@ static bool run_case(const struct ktest_case *c)
 		}
 		thread_park(clock_monotonic_ns() + 200 * MS);
 	}
+	settle(threads);
 	/* Results are whole lines: reports of the case come first. */
 	report_show();
 	return !ktest_failed();

@@ -208,8 +208,7 @@ static void pages_are_lost(void)
 		if (t == nullptr)
 			return;
 		EXPECT(WAIT_UNTIL(load(&component_ktest.faults) != faults));
-		/* One of an earlier case may only now be through. */
-		EXPECT(WAIT_UNTIL(load(&component_ktest.thread_count) <= threads));
+		EXPECT(WAIT_UNTIL(load(&component_ktest.thread_count) == threads));
 		EXPECT_EQ(load(&component_ktest.faults), faults + 1);
 	}
 }
