@@ -34,6 +34,7 @@ struct device {
 	bool bound; /* to its driver; atomic */
 	/* atomic */
 	bool gone, unlisted;
+	bool ending;	     /* the round is on its way out, or there is none */
 	bool asked;	     /* for a restart */
 	bool tried;	     /* the first attach is over */
 	const char *failing; /* why the round is to end as after a fault */

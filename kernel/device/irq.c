@@ -6,6 +6,7 @@
 #include "device_internal.h"
 
 #include <abi/errno.h>
+#include <kernel/base/init.h>
 #include <kernel/device/irq.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/guard.h>
@@ -18,15 +19,20 @@ struct interrupt {
 	bool attached, by_bus;
 };
 
-static void release_interrupt(struct resource *r)
+static void detach(struct device *dev, struct interrupt *i)
 {
-	struct interrupt *i = container_of(r, struct interrupt, resource);
-	struct device *dev = r->device;
-
 	if (i->attached && i->by_bus)
 		dev->bus->release_irq(dev, i->index, i->handle);
 	else if (i->attached)
 		(void)nucleus_irq_detach(i->handle);
+	i->attached = false;
+}
+
+static void release_interrupt(struct resource *r)
+{
+	struct interrupt *i = container_of(r, struct interrupt, resource);
+
+	detach(r->device, i);
 	kfree(i);
 }
 
@@ -53,6 +59,14 @@ static int attach_by_bus(struct device *dev, struct interrupt *i)
 	return (int)guard_run(dev->bus->component, dev->bus->attach_irq(dev, i->index, &i->handle));
 }
 
+static int attach(struct device *dev, struct interrupt *i)
+{
+	int error = dev->bus->attach_irq != nullptr ? attach_by_bus(dev, i) : attach_line(dev, i);
+
+	i->attached = error == 0;
+	return error;
+}
+
 int irq_open(struct device *dev, unsigned index, struct irq *irq)
 {
 	*irq = (struct irq){.device = dev};
@@ -64,8 +78,7 @@ int irq_open(struct device *dev, unsigned index, struct irq *irq)
 		return -ENOMEM;
 	i->index = index;
 	i->resource.device = dev;
-	error = dev->bus->attach_irq != nullptr ? attach_by_bus(dev, i) : attach_line(dev, i);
-	i->attached = error == 0;
+	error = attach(dev, i);
 	if (error == 0)
 		error = device_own(dev, &i->resource, &interrupt_ops);
 	if (error < 0) {
@@ -73,6 +86,7 @@ int irq_open(struct device *dev, unsigned index, struct irq *irq)
 		return error;
 	}
 	irq->handle = i->handle;
+	irq->opened = i;
 	/* It is an interrupt's thread from here on. */
 	(void)nucleus_thread_set_priority(thread_page_current()->handle, PRIORITY_INTERRUPT);
 	return 0;
@@ -87,4 +101,32 @@ void irq_done(struct irq *irq)
 {
 	if (irq->handle != 0)
 		(void)nucleus_irq_done(irq->handle);
+}
+
+/* The calling thread goes on there when it is next scheduled. */
+static int move_to(uint32_t cpu)
+{
+	const volatile struct thread_page *page = thread_page_current();
+	long error = nucleus_thread_set_affinity(page->handle, 1ull << cpu);
+
+	while (error == 0 && page->cpu != cpu)
+		thread_yield();
+	return (int)error;
+}
+
+/* The nucleus routes an interrupt to the CPU that attaches it. */
+int irq_affinity(struct irq *irq, uint32_t cpu)
+{
+	if (cpu >= boot_info()->cpu_count)
+		return -EINVAL;
+	if (irq->handle == 0)
+		return -EBADF;
+	int error = move_to(cpu);
+	if (error < 0)
+		return error;
+	detach(irq->device, irq->opened);
+	error = attach(irq->device, irq->opened);
+	irq->handle = error == 0 ? irq->opened->handle : 0;
+	thread_unpark(thread_current());
+	return error;
 }

@@ -35,7 +35,7 @@ bool device_is_gone(const struct device *dev)
 
 bool device_stopping(const struct device *dev)
 {
-	return device_is_gone(dev) || device_flag(&dev->asked) || failing(dev) != nullptr;
+	return device_is_gone(dev) || device_flag(&dev->asked) || device_flag(&dev->ending) || failing(dev) != nullptr;
 }
 
 void device_wake(struct device *dev)
@@ -138,6 +138,7 @@ static void end_round(struct device *dev)
 {
 	if (!dev->dirty)
 		return;
+	__atomic_store_n(&dev->ending, true, __ATOMIC_RELEASE);
 	set_state(dev, DEVICE_ENDING);
 	device_open(dev, false);
 	device_suspend_all(dev);
@@ -161,6 +162,7 @@ static void end_round(struct device *dev)
 static const char *run_round(struct device *dev)
 {
 	__atomic_store_n(&dev->failing, nullptr, __ATOMIC_RELEASE);
+	__atomic_store_n(&dev->ending, false, __ATOMIC_RELEASE);
 	set_state(dev, DEVICE_ATTACHING);
 	__atomic_store_n(&dev->asked, false, __ATOMIC_RELEASE);
 	dev->dirty = true;

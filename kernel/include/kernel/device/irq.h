@@ -9,9 +9,11 @@
 
 #include <kernel/device/device.h>
 
+struct interrupt;
 struct irq {
 	struct device *device;
-	uint32_t handle; /* the nucleus's */
+	uint32_t handle;	  /* the nucleus's; 0: it is not open */
+	struct interrupt *opened; /* the core's */
 };
 
 /* Owned by the device. The driver's .wants must name WANTS_IRQ (-EPERM). -ENOENT: it has no such interrupt; -EBUSY:
@@ -21,5 +23,9 @@ struct irq {
 int irq_wait(struct irq *irq, uint64_t deadline_ns) NOT_ELEVATED;
 /* The next one may come. Only the thread that opened it; one whose opening failed is fine. */
 void irq_done(struct irq *irq) NOT_ELEVATED;
+
+/* Has the interrupt, and the calling thread, which opened it, on one CPU from here on. -EINVAL: there is no such CPU;
+ * -EBADF: it is not open. After any other error it is not open any more. What came meanwhile counts as one. */
+[[nodiscard]] int irq_affinity(struct irq *irq, uint32_t cpu) NOT_ELEVATED;
 
 #endif
