@@ -15,9 +15,8 @@
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
 
-constexpr uint32_t MINORS = 16;			    /* of a disk, where the major is its driver's */
-constexpr uint32_t MAJOR_EXTENDED = 259;	    /* for all else, numbered as they come */
-constexpr uint32_t INDEX_MAX = (1u << 20) / MINORS; /* minors have 20 bits */
+constexpr uint32_t MAJOR_EXTENDED = 259;		  /* for all else, numbered as they come */
+constexpr uint32_t INDEX_MAX = (1u << 20) / BLOCK_MINORS; /* minors have 20 bits */
 constexpr uint32_t READ_AHEAD = 256;
 
 /* In the order of the numbers; 254 is the first that Linux gives to a driver that asks for any. */
@@ -29,6 +28,7 @@ static const struct {
 static struct mutex devices_lock = MUTEX_INIT(devices_lock, RANK_DISKS);
 static struct list devices GUARDED_BY(&devices_lock) = LIST_INIT(devices);
 static uint64_t last_serial GUARDED_BY(&devices_lock);
+static struct wait_queue device_shown = WAIT_QUEUE_INIT(device_shown);
 static int (*change_node)(const struct blkdev_info *d, bool there); /* devfs's; set once, at boot */
 
 void blkdev_set_nodes(int (*change)(const struct blkdev_info *d, bool there))
@@ -103,6 +103,8 @@ static struct blkdev *find(uint64_t dev)
 
 void blkdev_free(struct blkdev *b)
 {
+	if (b->whole != nullptr)
+		blkdev_put(b->whole);
 	disk_put(b->disk);
 	kfree(b);
 }
@@ -126,8 +128,8 @@ static void choose_number(struct blkdev *b) REQUIRES(&devices_lock)
 	b->info.minor = 0;
 	for (size_t n = 0; n < ARRAY_LEN(majors); n++) {
 		b->info.major = majors[n].major;
-		if (strcmp(d->prefix, majors[n].prefix) == 0 && b->number < MINORS && d->index < INDEX_MAX) {
-			b->info.minor = d->index * MINORS + b->number;
+		if (strcmp(d->prefix, majors[n].prefix) == 0 && b->number < BLOCK_MINORS && d->index < INDEX_MAX) {
+			b->info.minor = d->index * BLOCK_MINORS + b->number;
 			return;
 		}
 	}
@@ -180,24 +182,52 @@ static void show_node(const struct blkdev *b, bool there)
 		log_error("%s: its node cannot be %s: error %d", b->info.name, there ? "made" : "removed", -error);
 }
 
-/* If the device left the list meanwhile, its node was not yet there to be removed. */
-static void show_new_node(const struct blkdev *b)
+/* Whoever takes the device from the list meanwhile waits until it is there to be hidden. */
+static void show_device(struct blkdev *b)
 {
 	show_node(b, true);
+	block_show(b);
+	__atomic_store_n(&b->shown, true, __ATOMIC_RELEASE);
+	wait_wake_all(&device_shown);
+}
+
+static void hide_device(struct blkdev *b)
+{
+	wait_event(&device_shown, __atomic_load_n(&b->shown, __ATOMIC_ACQUIRE));
+	class_remove(&b->entry);
+	show_node(b, false);
+}
+
+/* The device of a disk as a whole, with a reference; nullptr: it has gone. */
+static struct blkdev *whole_of(const struct disk *d)
+{
+	struct blkdev *b, *found = nullptr;
+
 	mutex_lock(&devices_lock);
-	bool listed = !list_empty(&b->link);
+	list_for_each(b, &devices, link) {
+		if (b->disk == d && b->number == 0)
+			found = b;
+	}
+	if (found != nullptr)
+		__atomic_fetch_add(&found->refs, 1, __ATOMIC_RELAXED);
 	mutex_unlock(&devices_lock);
-	if (!listed)
-		show_node(b, false);
+	return found;
 }
 
 int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks, bool read_only)
 {
-	struct blkdev *b = kmalloc(sizeof(*b));
+	struct blkdev *whole = number != 0 ? whole_of(d) : nullptr, *b;
 
-	if (b == nullptr)
+	if (number != 0 && whole == nullptr)
+		return -EBUSY;
+	b = kmalloc(sizeof(*b));
+	if (b == nullptr) {
+		if (whole != nullptr)
+			blkdev_put(whole);
 		return -ENOMEM;
+	}
 	b->refs = 2; /* the list's and this function's */
+	b->whole = whole;
 	b->disk = d;
 	disk_get(d);
 	b->number = number;
@@ -211,7 +241,7 @@ int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks,
 	b->inode = cache_create(b);
 	bool listed = b->inode != nullptr && list_device(b);
 	if (listed)
-		show_new_node(b);
+		show_device(b);
 	int error = b->inode == nullptr ? -ENOMEM : listed ? 0 : -EBUSY;
 	if (!listed)
 		blkdev_put(b);
@@ -235,10 +265,11 @@ static void unlist(struct list *out, const struct disk *d, uint32_t from, uint32
 static void drop_listed(struct list *removed)
 {
 	while (!list_empty(removed)) {
-		struct blkdev *b = list_first(removed, struct blkdev, link);
+		/* Partitions before the disk that they are on. */
+		struct blkdev *b = list_entry(removed->prev, struct blkdev, link);
 
 		list_remove(&b->link);
-		show_node(b, false);
+		hide_device(b);
 		blkdev_put(b);
 	}
 }

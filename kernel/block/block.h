@@ -10,6 +10,7 @@
 #include <kernel/base/wait.h>
 #include <kernel/block/blkdev.h>
 #include <kernel/block/disk.h>
+#include <kernel/device/class.h>
 #include <kernel/device/device.h>
 #include <kernel/thread/component.h>
 #include <kernel/thread/timer.h>
@@ -25,6 +26,7 @@ struct disk_stats {
 };
 void stats_begin(struct disk_stats *s, uint64_t now_ns);
 void stats_end(struct disk_stats *s, const struct bio *b, uint64_t sectors, uint64_t now_ns);
+void stats_show(struct text_buffer *b, const struct disk_stats *s); /* a line, which begins with a space (proc.c) */
 
 /* --- request.c: requests are made of bios; the queue's lock is held --- */
 /* What the driver is given. It belongs to its queue for ever, so that a driver that is confused finds no memory of
@@ -121,6 +123,7 @@ void disk_break(struct disk *d, const char *why);
 void disk_watch(struct disk *d, uint64_t given_ns);
 
 /* --- blkdev.c --- */
+constexpr uint32_t BLOCK_MINORS = 16; /* of a disk, where the major is its driver's */
 /* A disk as a whole (number 0), or a partition of it. */
 struct blkdev {
 	struct list link; /* of all, a disk before its partitions; devices_lock */
@@ -137,6 +140,9 @@ struct blkdev {
 	const struct file *holder;	 /* opened with O_EXCL; devices_lock */
 	struct inode *inode;		 /* its page cache hangs on it; programs never see it */
 	struct disk_stats own_stats;	 /* of a partition */
+	struct blkdev *whole;		 /* of a partition: a reference */
+	bool shown;			 /* atomic: its node and its directory in /sys were made, or cannot be */
+	struct class_entry entry;
 };
 /* Walks all devices: the one after `after` (whose reference it takes), or the first for nullptr, with a reference for
  * the caller; nullptr: there are no more. */
@@ -177,6 +183,11 @@ struct bio blkdev_bio(struct blkdev *b, enum bio_kind kind, uint64_t at, uint64_
 				  uint32_t count);
 /* Whole blocks; waits. */
 [[nodiscard]] int blkdev_discard(struct blkdev *b, uint64_t at, uint64_t bytes);
+
+/* --- sys.c --- */
+/* The class is there before its first disk is, which does not pay for it. -ENOMEM. */
+[[nodiscard]] int block_show_class(void);
+void block_show(struct blkdev *b); /* in /sys; class_remove(&b->entry) undoes it */
 
 /* --- cache.c --- */
 /* The inode of a device, with a page cache that is filled from it. nullptr: out of memory. */

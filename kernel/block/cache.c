@@ -177,7 +177,7 @@ static int block_start(void)
 	if (bdev_mount == nullptr)
 		return -ENOMEM;
 	special_set_block_open(blkdev_open);
-	return 0;
+	return block_show_class();
 }
 
 DEFINE_COMPONENT(block, .stage = STAGE_FS, .start = block_start);

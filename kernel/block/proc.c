@@ -36,7 +36,7 @@ static void show_kind(struct text_buffer *b, const struct disk_stats *s, enum bi
 		    (ull)load(&s->sectors[kind]), milliseconds(load(&s->ns[kind])));
 }
 
-static void show_stats(struct text_buffer *b, const struct disk_stats *s)
+void stats_show(struct text_buffer *b, const struct disk_stats *s)
 {
 	uint32_t under_way = __atomic_load_n(&s->under_way, __ATOMIC_RELAXED);
 	uint64_t busy = load(&s->busy_ns), since = load(&s->busy_since_ns), now = clock_monotonic_ns(), all = 0;
@@ -56,7 +56,7 @@ static int show_diskstats(struct text_buffer *b, void *)
 {
 	for (struct blkdev *d = blkdev_each(nullptr); d != nullptr; d = blkdev_each(d)) {
 		text_printf(b, "%4u %7u %s", d->info.major, d->info.minor, d->info.name);
-		show_stats(b, blkdev_stats(d));
+		stats_show(b, blkdev_stats(d));
 	}
 	return 0;
 }

@@ -49,22 +49,32 @@ static struct tree_node *driver_directory(const struct driver *driver)
 	return drivers != nullptr ? tree_path(drivers, driver->name) : nullptr;
 }
 
-/* Drivers are there whether or not they have a device. */
-static void add_drivers(const struct bus *bus)
+/* Where devices of a bus are that have no parent. */
+static struct tree_node *root_directory(const struct bus *bus)
 {
+	struct tree_node *all = tree_path(&sys_tree, "devices");
+
+	return all != nullptr ? tree_path(all, bus->root != nullptr ? bus->root : bus->name) : nullptr;
+}
+
+/* Drivers and their buses are there whether or not they have a device; whose device is the first pays for all. What
+ * there is no memory for is made when it is needed. */
+static void add_buses(void)
+{
+	static bool done;
+
+	if (__atomic_exchange_n(&done, true, __ATOMIC_ACQ_REL))
+		return;
 	for (const struct driver *d = __drivers_start; d < __drivers_end; d++) {
-		if (d->bus == bus)
-			(void)driver_directory(d);
+		(void)driver_directory(d);
+		(void)bus_directory(d->bus, "devices");
+		(void)root_directory(d->bus);
 	}
 }
 
 static struct tree_node *parent_directory(const struct device *dev)
 {
-	struct tree_node *all = tree_path(&sys_tree, "devices");
-
-	if (dev->parent != nullptr)
-		return dev->parent->directory;
-	return all != nullptr ? tree_path(all, dev->bus->root != nullptr ? dev->bus->root : dev->bus->name) : nullptr;
+	return dev->parent != nullptr ? dev->parent->directory : root_directory(dev->bus);
 }
 
 static int link_device(struct device *dev)
@@ -82,7 +92,7 @@ int device_show(struct device *dev)
 {
 	struct tree_node *parent = parent_directory(dev);
 
-	add_drivers(dev->bus);
+	add_buses();
 	int error = parent != nullptr ? tree_add_directory(parent, dev->name, &dev->directory) : -ENOMEM;
 	if (error == 0)
 		error = tree_add_files(dev->directory, of_device, dev);

@@ -305,8 +305,11 @@ void component_init(void)
 		c->id = id_c;
 		list_init(&c->threads);
 	}
-	for (const struct component_start *s = __component_starts_start; s < __component_starts_end; s++)
+	for (const struct component_start *s = __component_starts_start; s < __component_starts_end; s++) {
+		if (s->component->start != nullptr)
+			kernel_bug(__FILE_NAME__, __LINE__, "a component has two start functions");
 		s->component->start = s->start;
+	}
 	const char *elevate = cmdline_get("elevate", option, sizeof(option));
 	if (elevate == nullptr || strcmp(elevate, "all") == 0) {
 		for_each_component(c)

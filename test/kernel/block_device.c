@@ -161,8 +161,11 @@ static void lost(void)
 	if (!begin())
 		return;
 	ram.hold = true;
+	/* Not before the driver has a request: it would be over before anybody has looked. */
+	if (!start_reader())
+		return;
 	disk_set_timeout(ram.disk, MS);
-	if (!start_reader() || !EXPECT(WAIT_UNTIL(info().restarts > 0)))
+	if (!EXPECT(WAIT_UNTIL(info().restarts > 0)))
 		return;
 	if (!reader_ended())
 		return;

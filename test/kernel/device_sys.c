@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Devices, their drivers and objects of classes as /sys shows them, and that nothing shows what has gone. */
+#include "sys_view.h"
 #include "test_device.h"
 
 #include <abi/errno.h>
@@ -7,43 +8,6 @@
 #include <kernel/device/class.h>
 #include <kernel/mem/text.h>
 #include <lib/string.h>
-
-#include "../../kernel/vfs/internal.h"
-#include "../../kernel/vfs/mount.h"
-
-#define SYS "/device_sys"
-
-static bool mounted(void)
-{
-	static bool done;
-
-	if (!done)
-		done = EXPECT_EQ(vfs_make_at(SYS, S_IFDIR | 0755, 0, nullptr), 0) &&
-		       EXPECT_EQ(mount_filesystem("sysfs", "none", SYS, 0, ""), 0);
-	return done;
-}
-
-static int found(const char *path)
-{
-	struct path p;
-
-	int error = path_lookup(AT_FDCWD, path, WALK_FOLLOW, &p);
-	if (error == 0)
-		path_put(&p);
-	return error;
-}
-
-static bool says(const char *path, const char *wanted)
-{
-	struct file *f;
-	char text[128] = "";
-
-	if (!EXPECT_EQ(file_open_path(path, O_RDONLY, 0, &f), 0))
-		return false;
-	long n = file_read_at(f, text, sizeof(text) - 1, 0);
-	file_put(f);
-	return EXPECT(n >= 0 && strcmp(text, wanted) == 0);
-}
 
 static struct test_script scripts[2];
 
@@ -56,7 +20,7 @@ static void devices_and_drivers(void)
 {
 	char byte;
 
-	if (!mounted())
+	if (!sys_mounted())
 		return;
 	memset(scripts, 0, sizeof(scripts));
 	struct device *dev = test_device_add(nullptr, "test0", &scripts[0]);
@@ -68,14 +32,14 @@ static void devices_and_drivers(void)
 	if (child == nullptr || !EXPECT(test_device_is(dev, DEVICE_UP)) ||
 	    !EXPECT(test_device_is(child, DEVICE_ABSENT)))
 		return;
-	says(SYS "/devices/test/test0/uevent", "DRIVER=test\nMODALIAS=test:\n");
-	says(SYS "/devices/test/test0/test1/uevent", "MODALIAS=test:\n");
-	says(SYS "/bus/test/devices/test1/title", "test1\n");
-	says(SYS "/bus/test/devices/test1/subsystem/devices/test0/title", "test0\n");
-	says(SYS "/bus/test/drivers/test/test0/title", "test0\n");
-	says(SYS "/devices/test/test0/driver/test0/title", "test0\n");
-	EXPECT_EQ(found(SYS "/devices/test/test0/test1/driver"), -ENOENT);
-	EXPECT_EQ(found(SYS "/bus/test/drivers/test/test1"), -ENOENT);
+	sys_says(SYS "/devices/test/test0/uevent", "DRIVER=test\nMODALIAS=test:\n");
+	sys_says(SYS "/devices/test/test0/test1/uevent", "MODALIAS=test:\n");
+	sys_says(SYS "/bus/test/devices/test1/title", "test1\n");
+	sys_says(SYS "/bus/test/devices/test1/subsystem/devices/test0/title", "test0\n");
+	sys_says(SYS "/bus/test/drivers/test/test0/title", "test0\n");
+	sys_says(SYS "/devices/test/test0/driver/test0/title", "test0\n");
+	EXPECT_EQ(sys_found(SYS "/devices/test/test0/test1/driver"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/bus/test/drivers/test/test1"), -ENOENT);
 	struct file *f = nullptr;
 	uint32_t before = component_ktest.faults;
 	EXPECT_EQ(file_open_path(SYS "/bus/test/devices/test0/fault", O_RDONLY, 0, &f), 0);
@@ -89,11 +53,11 @@ static void devices_and_drivers(void)
 	EXPECT_EQ(scripts[1].released, 1);
 	EXPECT_EQ(file_read_at(f, &byte, 1, 0), -ENODEV);
 	file_put(f);
-	EXPECT_EQ(found(SYS "/devices/test/test0"), -ENOENT);
-	EXPECT_EQ(found(SYS "/bus/test/devices/test0"), -ENOENT);
-	EXPECT_EQ(found(SYS "/bus/test/devices/test1"), -ENOENT);
-	EXPECT_EQ(found(SYS "/bus/test/drivers/test/test0"), -ENOENT);
-	EXPECT_EQ(found(SYS "/bus/test/drivers/test"), 0);
+	EXPECT_EQ(sys_found(SYS "/devices/test/test0"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/bus/test/devices/test0"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/bus/test/devices/test1"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/bus/test/drivers/test/test0"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/bus/test/drivers/test"), 0);
 }
 
 /* A name that is taken is refused, and what had it stays as it was. */
@@ -101,7 +65,7 @@ static void a_name_twice(void)
 {
 	struct device *other;
 
-	if (!mounted())
+	if (!sys_mounted())
 		return;
 	memset(scripts, 0, sizeof(scripts));
 	struct device *dev = test_device_add(nullptr, "test0", &scripts[0]);
@@ -110,13 +74,13 @@ static void a_name_twice(void)
 		return;
 	EXPECT_EQ(device_add(nullptr, &test_bus, "test0", &scripts[0], &other), -EEXIST);
 	EXPECT_EQ(device_add(parent, &test_bus, "test0", &scripts[0], &other), -EEXIST);
-	says(SYS "/bus/test/devices/test0/title", "test0\n");
-	EXPECT_EQ(found(SYS "/devices/test/test2/test0"), -ENOENT);
+	sys_says(SYS "/bus/test/devices/test0/title", "test0\n");
+	EXPECT_EQ(sys_found(SYS "/devices/test/test2/test0"), -ENOENT);
 	device_remove(dev);
 	EXPECT_EQ(device_add(parent, &test_bus, "test0", &scripts[0], &other), 0);
-	says(SYS "/devices/test/test2/test0/title", "test0\n");
+	sys_says(SYS "/devices/test/test2/test0/title", "test0\n");
 	device_remove(parent);
-	EXPECT_EQ(found(SYS "/bus/test/devices/test0"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/bus/test/devices/test0"), -ENOENT);
 }
 
 static int show_size(struct text_buffer *b, void *arg)
@@ -133,7 +97,7 @@ static void objects_of_classes(void)
 	};
 	static struct class_entry disk, part, lone;
 
-	if (!mounted())
+	if (!sys_mounted())
 		return;
 	memset(scripts, 0, sizeof(scripts));
 	struct device *dev = test_device_add(nullptr, "test0", &scripts[0]);
@@ -159,25 +123,25 @@ static void objects_of_classes(void)
 	class_add(&disk, files, (void *)"100");
 	class_add(&part, files, (void *)"50");
 	class_add(&lone, nullptr, nullptr);
-	says(SYS "/devices/test/test0/testclass/tda/size", "100\n");
-	says(SYS "/devices/test/test0/testclass/tda/tda1/size", "50\n");
-	says(SYS "/class/testclass/tda1/dev", "4000:301\n");
-	says(SYS "/block/tda/uevent", "MAJOR=4000\nMINOR=300\nDEVNAME=tda\nDEVTYPE=disk\n");
-	says(SYS "/dev/block/4000:301/uevent", "MAJOR=4000\nMINOR=301\nDEVNAME=tda1\n");
-	says(SYS "/class/testclass/tda/device/title", "test0\n");
-	says(SYS "/class/testclass/tda1/subsystem/tda/size", "100\n");
-	EXPECT_EQ(found(SYS "/block/tda1"), -ENOENT);
-	EXPECT_EQ(found(SYS "/devices/virtual/testclass/lone/uevent"), 0);
-	EXPECT_EQ(found(SYS "/class/testclass/lone/dev"), -ENOENT);
+	sys_says(SYS "/devices/test/test0/testclass/tda/size", "100\n");
+	sys_says(SYS "/devices/test/test0/testclass/tda/tda1/size", "50\n");
+	sys_says(SYS "/class/testclass/tda1/dev", "4000:301\n");
+	sys_says(SYS "/block/tda/uevent", "MAJOR=4000\nMINOR=300\nDEVNAME=tda\nDEVTYPE=disk\n");
+	sys_says(SYS "/dev/block/4000:301/uevent", "MAJOR=4000\nMINOR=301\nDEVNAME=tda1\n");
+	sys_says(SYS "/class/testclass/tda/device/title", "test0\n");
+	sys_says(SYS "/class/testclass/tda1/subsystem/tda/size", "100\n");
+	EXPECT_EQ(sys_found(SYS "/block/tda1"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/devices/virtual/testclass/lone/uevent"), 0);
+	EXPECT_EQ(sys_found(SYS "/class/testclass/lone/dev"), -ENOENT);
 	class_remove(&part);
 	class_remove(&disk);
 	class_remove(&lone);
-	EXPECT_EQ(found(SYS "/devices/test/test0/testclass/tda"), -ENOENT);
-	EXPECT_EQ(found(SYS "/class/testclass/tda"), -ENOENT);
-	EXPECT_EQ(found(SYS "/class/testclass/tda1"), -ENOENT);
-	EXPECT_EQ(found(SYS "/block/tda"), -ENOENT);
-	EXPECT_EQ(found(SYS "/dev/block/4000:300"), -ENOENT);
-	EXPECT_EQ(found(SYS "/class/testclass/lone"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/devices/test/test0/testclass/tda"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/class/testclass/tda"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/class/testclass/tda1"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/block/tda"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/dev/block/4000:300"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/class/testclass/lone"), -ENOENT);
 	device_remove(dev);
 	/* Of a device that has gone nothing is shown, and nothing breaks. */
 	class_remove(&disk);

@@ -4,6 +4,7 @@
  * fault is, and where links lead. Through /sys, mounted for the case.
  */
 #include "ktest.h"
+#include "sys_view.h"
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
@@ -13,35 +14,6 @@
 #include <lib/string.h>
 
 #include "../../kernel/vfs/internal.h"
-#include "../../kernel/vfs/mount.h"
-
-static bool mounted(void)
-{
-	static bool done;
-
-	if (!done)
-		done = EXPECT_EQ(vfs_make_at("/tree_sys", S_IFDIR | 0755, 0, nullptr), 0) &&
-		       EXPECT_EQ(mount_filesystem("sysfs", "none", "/tree_sys", 0, ""), 0);
-	return done;
-}
-
-static struct file *opened(const char *path, uint32_t flags)
-{
-	struct file *f = nullptr;
-
-	EXPECT_EQ(file_open_path(path, flags, 0, &f), 0);
-	return f;
-}
-
-static int found(const char *path)
-{
-	struct path p;
-
-	int error = path_lookup(AT_FDCWD, path, 0, &p);
-	if (error == 0)
-		path_put(&p);
-	return error;
-}
 
 static uint32_t inside, leave, calls;
 static char taken[16];
@@ -97,7 +69,7 @@ static struct tree_node *made(const char *name)
 {
 	struct tree_node *dir = nullptr;
 
-	if (!mounted() || !EXPECT_EQ(tree_add_directory(tree_path(&sys_tree, "kernel/test"), name, &dir), 0))
+	if (!sys_mounted() || !EXPECT_EQ(tree_add_directory(tree_path(&sys_tree, "kernel/test"), name, &dir), 0))
 		return nullptr;
 	EXPECT_EQ(tree_add_files(dir, entries, (void *)name), 0);
 	return dir;
@@ -112,16 +84,16 @@ static void values(void)
 	if (dir == nullptr)
 		return;
 	EXPECT_EQ(tree_add_directory(tree_path(&sys_tree, "kernel/test"), "values", &dir), -EEXIST);
-	f = opened("/tree_sys/kernel/test/values/value", O_RDWR);
+	f = sys_open(SYS "/kernel/test/values/value", O_RDWR);
 	EXPECT_EQ(file_read_at(f, text, sizeof(text), 0), 7);
 	EXPECT_EQ(memcmp(text, "values\n", 7), 0);
 	EXPECT_EQ(file_write_at(f, "abc", 3, 0), 3);
 	EXPECT_EQ(strcmp(taken, "abc"), 0);
 	file_put(f);
-	f = opened("/tree_sys/kernel/test/values/deeper/value", O_RDONLY);
+	f = sys_open(SYS "/kernel/test/values/deeper/value", O_RDONLY);
 	EXPECT_EQ(file_read_at(f, text, sizeof(text), 0), 7);
 	file_put(f);
-	f = opened("/tree_sys/kernel/test/values/bytes", O_RDWR);
+	f = sys_open(SYS "/kernel/test/values/bytes", O_RDWR);
 	EXPECT_EQ(f->inode->size, 100);
 	EXPECT_EQ(file_read_at(f, text, sizeof(text), 90), 10);
 	EXPECT_EQ(text[0], 90);
@@ -143,14 +115,14 @@ static void removed_while_open(void)
 
 	if (dir == nullptr || other == nullptr)
 		return;
-	struct file *value = opened("/tree_sys/kernel/test/going/value", O_RDWR);
-	struct file *bytes = opened("/tree_sys/kernel/test/going/bytes", O_RDWR);
-	struct file *deeper = opened("/tree_sys/kernel/test/going/deeper/value", O_RDONLY);
+	struct file *value = sys_open(SYS "/kernel/test/going/value", O_RDWR);
+	struct file *bytes = sys_open(SYS "/kernel/test/going/bytes", O_RDWR);
+	struct file *deeper = sys_open(SYS "/kernel/test/going/deeper/value", O_RDONLY);
 	uint32_t before = calls;
 
 	EXPECT_EQ(tree_add_link(other, "to", dir), 0);
 	EXPECT_EQ(file_read_at(value, &byte, 1, 0), 1);
-	EXPECT_EQ(found("/tree_sys/kernel/test/other/to/value"), 0);
+	EXPECT_EQ(sys_found(SYS "/kernel/test/other/to/value"), 0);
 	tree_remove(dir);
 	tree_put(dir);
 	EXPECT_EQ(file_read_at(value, &byte, 1, 0), -ENODEV);
@@ -159,14 +131,14 @@ static void removed_while_open(void)
 	EXPECT_EQ(file_write_at(bytes, &byte, 1, 8), -ENODEV);
 	EXPECT_EQ(file_read_at(deeper, &byte, 1, 0), -ENODEV);
 	EXPECT_EQ(calls, before);
-	EXPECT_EQ(found("/tree_sys/kernel/test/going"), -ENOENT);
-	EXPECT_EQ(found("/tree_sys/kernel/test/going/value"), -ENOENT);
-	EXPECT_EQ(found("/tree_sys/kernel/test/other/to/value"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/kernel/test/going"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/kernel/test/going/value"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/kernel/test/other/to/value"), -ENOENT);
 	tree_remove_name(other, "to");
-	EXPECT_EQ(found("/tree_sys/kernel/test/other/to"), -ENOENT);
+	EXPECT_EQ(sys_found(SYS "/kernel/test/other/to"), -ENOENT);
 	/* A new one of the name is another one. */
 	dir = made("going");
-	EXPECT_EQ(found("/tree_sys/kernel/test/going/value"), 0);
+	EXPECT_EQ(sys_found(SYS "/kernel/test/going/value"), 0);
 	EXPECT_EQ(file_read_at(value, &byte, 1, 0), -ENODEV);
 	file_put(value);
 	file_put(bytes);
@@ -201,12 +173,12 @@ static void removed_while_read(void)
 
 	if (dir == nullptr)
 		return;
-	struct file *f = opened("/tree_sys/kernel/test/busy/slow", O_RDONLY);
+	struct file *f = sys_open(SYS "/kernel/test/busy/slow", O_RDONLY);
 	if (!start_thread(read_it, f, -1) || !EXPECT(WAIT_UNTIL(__atomic_load_n(&inside, __ATOMIC_SEQ_CST))))
 		return;
 	struct thread *remover = start_thread(remove_it, dir, -1);
 	/* It has taken the name away, and waits. */
-	EXPECT(WAIT_UNTIL(found("/tree_sys/kernel/test/busy") == -ENOENT));
+	EXPECT(WAIT_UNTIL(sys_found(SYS "/kernel/test/busy") == -ENOENT));
 	EXPECT(WAIT_UNTIL(is_parked(handle_of(remover))));
 	EXPECT_EQ(__atomic_load_n(&remover_done, __ATOMIC_SEQ_CST), 0);
 	EXPECT_EQ(__atomic_load_n(&reader_done, __ATOMIC_SEQ_CST), 0);
@@ -226,7 +198,7 @@ static void faults_of_owners(void)
 
 	if (dir == nullptr)
 		return;
-	struct file *f = opened("/tree_sys/kernel/test/bad/fault", O_RDONLY);
+	struct file *f = sys_open(SYS "/kernel/test/bad/fault", O_RDONLY);
 	EXPECT_EQ(file_read_at(f, &byte, 1, 0), -EFAULT);
 	EXPECT_EQ(component_ktest.faults, before + 1);
 	tree_remove(dir);
@@ -259,11 +231,11 @@ static void ways_of_links(void)
 	EXPECT_EQ(tree_add_link(b, "far", tree_path(&sys_tree, "bus")), 0);
 	EXPECT_EQ(tree_add_link(a, "beside", b), 0);
 	EXPECT_EQ(tree_add_link(tree_path(&sys_tree, "bus"), "tree_test", b), 0);
-	same_link("/tree_sys/kernel/test/a/b/up", "../../..");
-	same_link("/tree_sys/kernel/test/a/b/far", "../../../../bus");
-	same_link("/tree_sys/kernel/test/a/beside", "b");
-	same_link("/tree_sys/bus/tree_test", "../kernel/test/a/b");
-	EXPECT_EQ(found("/tree_sys/bus/tree_test/up/test/a/value"), 0);
+	same_link(SYS "/kernel/test/a/b/up", "../../..");
+	same_link(SYS "/kernel/test/a/b/far", "../../../../bus");
+	same_link(SYS "/kernel/test/a/beside", "b");
+	same_link(SYS "/bus/tree_test", "../kernel/test/a/b");
+	EXPECT_EQ(sys_found(SYS "/bus/tree_test/up/test/a/value"), 0);
 	tree_remove_name(tree_path(&sys_tree, "bus"), "tree_test");
 	tree_remove(a);
 	/* It went with the directory that it was in. */
