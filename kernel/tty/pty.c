@@ -20,7 +20,7 @@
 #include <lib/string.h>
 #include <lib/types.h>
 
-constexpr uint32_t MAJOR_PTS = 136, MAJOR_PTMX = 5, MINOR_PTMX = 2;
+constexpr uint32_t MAJOR_PTS = 136;
 
 struct pty {
 	struct tty slave;
@@ -403,5 +403,5 @@ static const struct file_ops master_ops = {
 
 int pty_init(void)
 {
-	return chrdev_register("ptmx", MAJOR_PTMX, MINOR_PTMX, 0666, &master_ops, nullptr);
+	return chrdev_register("ptmx", MAJOR_TTYAUX, MINOR_PTMX, 0666, &master_ops, nullptr);
 }

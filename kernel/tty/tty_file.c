@@ -17,7 +17,6 @@
 #include <lib/types.h>
 
 constexpr uint64_t DECISECOND_NS = 100'000'000;
-constexpr uint32_t MAJOR_TTYAUX = 5, MINOR_TTY = 0, MINOR_CONSOLE = 1;
 /* Every processed byte may become two; a chunk is written only when it fits, so that short writes
  * stay whole. */
 constexpr size_t WRITE_ROOM = 2 * TTY_CHUNK;
@@ -319,7 +318,11 @@ static int start_tty(void)
 	session_set_end(tty_session_end);
 	if (error == 0)
 		error = chrdev_register("console", MAJOR_TTYAUX, MINOR_CONSOLE, 0600, &console_ops, nullptr);
-	return error < 0 ? error : pty_init();
+	if (error == 0)
+		error = pty_init();
+	if (error == 0)
+		tty_show_fixed();
+	return error;
 }
 
 DEFINE_COMPONENT(tty, .stage = STAGE_CORE, .start = start_tty);

@@ -12,12 +12,15 @@
 
 #include <kernel/base/lock.h>
 #include <kernel/base/wait.h>
+#include <kernel/device/class.h>
 #include <kernel/thread/guard.h>
 #include <kernel/tty/tty.h>
 #include <kernel/vfs/async.h>
 #include <kernel/vfs/file.h>
 
 DECLARE_COMPONENT(tty);
+
+constexpr uint32_t MAJOR_TTYAUX = 5, MINOR_TTY = 0, MINOR_CONSOLE = 1, MINOR_PTMX = 2;
 
 constexpr size_t TTY_CHUNK = 512; /* bytes a read or write moves at once, through its stack */
 
@@ -88,6 +91,11 @@ void tty_hang_up(struct tty *t);
 
 /* polled.c: for a machine without any terminal: one that the nucleus writes for. */
 void polled_create(void);
+
+/* --- sys.c --- */
+/* A terminal in /sys/class/tty, of a device (nullptr: of none); class_remove(e) undoes it. */
+void tty_show(struct class_entry *e, struct device *dev, const char *name, uint32_t major, uint32_t minor);
+void tty_show_fixed(void); /* those that are always there */
 
 /* tty_job.c */
 /* 0: go on; -ERESTARTSYS after a SIGTTIN or SIGTTOU; -EIO. */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -131,6 +132,26 @@ static void only_the_kernel_makes_entries(void)
 	FAILS(EACCES, open("/sys/mine", O_CREAT | O_WRONLY, 0644));
 }
 
+/* The console is a terminal that is there, with the number that it says. */
+static void terminals(void)
+{
+	char path[128], wanted[32];
+	struct stat st;
+
+	char *name = strdup(file("/sys/class/tty/console/active"));
+	name[strcspn(name, "\n")] = '\0';
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	OK(stat(path, &st));
+	snprintf(wanted, sizeof(wanted), "%u:%u\n", major(st.st_rdev), minor(st.st_rdev));
+	snprintf(path, sizeof(path), "/sys/class/tty/%s/dev", name);
+	same_text(path, wanted);
+	snprintf(path, sizeof(path), "/sys/class/tty/%s/device/driver", name);
+	OK(stat(path, &st));
+	same_text("/sys/class/tty/console/dev", "5:1\n");
+	same_text("/sys/dev/char/5:2/uevent", "MAJOR=5\nMINOR=2\nDEVNAME=ptmx\n");
+	free(name);
+}
+
 static int directories, files, links;
 
 static int visit(const char *path, const struct stat *st, int type, struct FTW *)
@@ -173,4 +194,4 @@ static void all_can_be_read(void)
 }
 
 KTAP_MAIN(CASE(is_sysfs), STELLUX_CASE(processors), CASE(links_lead), STELLUX_CASE(values_are_files),
-	  STELLUX_CASE(only_the_kernel_makes_entries), STELLUX_CASE(all_can_be_read))
+	  STELLUX_CASE(only_the_kernel_makes_entries), STELLUX_CASE(terminals), STELLUX_CASE(all_can_be_read))
