@@ -52,18 +52,18 @@ static long map_file(struct file *file, struct vm_mmap *m)
 
 static long map_anonymous(struct vm_mmap *m)
 {
-	struct file *file = nullptr;
+	struct file *file;
 
 	long at = vm_mmap_check(m);
 	if (at != 0)
 		return at;
 	m->may_write = true;
-	if (vm_mmap_is_shared(m)) {
-		int error = file_create_memory("zero", align_up(m->length, PAGE_SIZE), &file);
-		if (error != 0)
-			return error;
-		m->object = &file->object;
-	}
+	if (!vm_mmap_is_shared(m))
+		return vm_mmap(m);
+	int error = file_create_memory("zero", align_up(m->length, PAGE_SIZE), &file);
+	if (error != 0)
+		return error;
+	m->object = &file->object;
 	at = vm_mmap(m);
 	file_put(file);
 	return at;

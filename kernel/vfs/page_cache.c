@@ -260,12 +260,18 @@ static bool punch_next(struct inode *i, uint64_t *at, uint64_t last)
 	uint64_t *place = radix_next(&c->tree, *at, at);
 	bool found = place != nullptr && *at <= last;
 	/* The cache's reference and the one of a mapping: the page must stay what the mapping shows. References are
-	 * given out under this lock, so an unshared one cannot be shared before it is gone. */
-	bool shared = found && __atomic_load_n(&slot_page(*place)->refs, __ATOMIC_RELAXED) > 1;
+	 * given out under this lock, so an unshared one cannot be shared before it is gone. What is still being read
+	 * is nobody's, and would become what the store had. */
+	bool shared =
+		found && !(*place & SLOT_FILLING) && __atomic_load_n(&slot_page(*place)->refs, __ATOMIC_RELAXED) > 1;
 	if (found && !shared)
 		slot = slot_remove_locked(c, *at, &spares);
+	else if (found)
+		slot_clean_locked(c, place);
 	spin_unlock(&c->lock);
 	spares_free(&spares);
+	if (slot & SLOT_FILLING)
+		wait_wake_all(&c->settled);
 	if (slot != 0) {
 		page_put(slot_page(slot));
 		page_cache_account(i, -1);
@@ -279,13 +285,16 @@ static bool punch_next(struct inode *i, uint64_t *at, uint64_t last)
 
 void page_cache_punch(struct inode *i, uint64_t first, uint64_t last)
 {
-	if (i->cache->ops->fill != nullptr) {
-		vm_unmap_memory(i->serial, first);
-		page_cache_drop(i, first, last);
-		return;
+	if (i->cache->ops->write != nullptr) {
+		/* Who maps what stays asks the store before writing to it again; what is on its way there arrives
+		 * before the place is given up. */
+		vm_protect_memory(i->serial, first, last);
+		(void)page_cache_wait_written(i, true);
 	}
 	for (; first <= last && punch_next(i, &first, last); first++)
 		;
+	if (__atomic_load_n(&i->cache->listed, __ATOMIC_RELAXED))
+		dirty_list_check(i->cache);
 }
 
 void page_cache_zero(struct inode *i, uint64_t index, size_t from, size_t to)

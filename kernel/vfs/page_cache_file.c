@@ -374,6 +374,11 @@ long page_cache_seek_file(struct file *f, int64_t offset, int whence)
 		return file_seek_generic(f, offset, whence);
 	if (offset < 0 || (uint64_t)offset >= i->size)
 		return -ENXIO;
+	/* Which parts a store has, only it knows: as if it had all (lseek(2)). */
+	if (i->cache->ops->fill != nullptr) {
+		f->position = whence == SEEK_DATA ? (uint64_t)offset : i->size;
+		return (long)f->position;
+	}
 	uint64_t end = (i->size + PAGE_SIZE - 1) / PAGE_SIZE, first = (uint64_t)offset / PAGE_SIZE;
 	uint64_t found = page_cache_seek(i->cache, first, end, whence == SEEK_DATA);
 	if (found == end && whence == SEEK_DATA)

@@ -148,6 +148,40 @@ static void mapped_writers(void)
 	slow_end(f);
 }
 
+/* A hole: what nobody else has goes, what is mapped becomes zeros that are not written; nothing else changes. */
+static void holes(void)
+{
+	unsigned char byte = 0;
+	struct vm_space *s;
+	struct file *f;
+
+	if (!slow_begin(8, &f))
+		return;
+	if (!EXPECT_EQ(vm_space_create(&s), 0))
+		return;
+	EXPECT_EQ(vm_map_fixed(s, AT, 8 * PAGE_SIZE, PROT_READ | PROT_WRITE, &f->object, 0), 0);
+	EXPECT_EQ(vm_read(s, AT + 2 * PAGE_SIZE, &byte, 1), 0);
+	byte = 99;
+	EXPECT_EQ(vm_write(s, AT + 6 * PAGE_SIZE, &byte, 1), 0); /* a copy of its own */
+	put(f, 2 * PAGE_SIZE, 5);
+	put(f, 3 * PAGE_SIZE, 5);
+	page_cache_punch(f->inode, 2, 3);
+	EXPECT_EQ(f->inode->cache->dirty, 0);
+	EXPECT_EQ(vm_read(s, AT + 2 * PAGE_SIZE, &byte, 1), 0);
+	EXPECT_EQ(byte, 0);
+	EXPECT_EQ(vm_read(s, AT + 6 * PAGE_SIZE, &byte, 1), 0);
+	EXPECT_EQ(byte, 99);
+	EXPECT_EQ(f->ops->fsync(f), 0);
+	EXPECT_EQ(slow_writes, 0);
+	/* The store has been left alone: that is what is read again. */
+	EXPECT_EQ(file_read_at(f, &byte, 1, 3 * PAGE_SIZE), 1);
+	EXPECT_EQ(byte, slow_byte(3, 0));
+	EXPECT_EQ(f->ops->seek(f, PAGE_SIZE, SEEK_DATA), PAGE_SIZE);
+	EXPECT_EQ(f->ops->seek(f, 0, SEEK_HOLE), 8 * PAGE_SIZE);
+	vm_space_put(s);
+	slow_end(f);
+}
+
 /* fsync(2): each open file that was open when writing failed is told once; later ones are not. */
 static void who_is_told(void)
 {
@@ -294,6 +328,6 @@ static void held_back(void)
 
 KTEST_SUITE(page_write, KTEST("what is written", what_is_written),
 	    KTEST("a change while it is written", change_while_writing),
-	    KTEST("who maps it loses the right to write", mapped_writers), KTEST("who is told of errors", who_is_told),
-	    KTEST("a file is cut while it is written", cut_while_writing), KTEST("unmounting writes", unmount_writes),
-	    KTEST("writers are held back", held_back));
+	    KTEST("who maps it loses the right to write", mapped_writers), KTEST("a hole", holes),
+	    KTEST("who is told of errors", who_is_told), KTEST("a file is cut while it is written", cut_while_writing),
+	    KTEST("unmounting writes", unmount_writes), KTEST("writers are held back", held_back));

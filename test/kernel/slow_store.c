@@ -106,7 +106,7 @@ static const struct inode_ops file_inode_ops = {.truncate = page_cache_truncate}
 static const struct file_ops file_ops = {.component = &component_ktest,
 					 .read = page_cache_read,
 					 .write = page_cache_write,
-					 .seek = file_seek_generic,
+					 .seek = page_cache_seek_file,
 					 .object = &page_cache_object,
 					 .fsync = page_cache_fsync};
 

@@ -94,7 +94,8 @@ unsigned page_cache_find_some(struct inode *i, uint64_t index, unsigned n, struc
 [[nodiscard]] int page_cache_get(struct inode *i, uint64_t index, struct page **out);
 /* Drops pages from first to last inclusive, whole pages only; they live on while mapped. May wait for writes. */
 void page_cache_drop(struct inode *i, uint64_t first, uint64_t last);
-/* Makes a hole of whole pages: they go, or become zeros where they are mapped. */
+/* Makes a hole of whole pages: they go, or become clean zeros where they are mapped. Before their place in a store is
+ * given up, with the inode's lock held. */
 void page_cache_punch(struct inode *i, uint64_t first, uint64_t last);
 /* Zeroes bytes of a page that is there. */
 void page_cache_zero(struct inode *i, uint64_t index, size_t from, size_t to);
