@@ -24,10 +24,10 @@ from session import at_prompt  # noqa: E402
 
 MIB = 1 << 20
 MMIO = ["-machine", "acpi=off", "-global"]
-# name, QEMU's options, the device
+# name, QEMU's options, how its devices' names end
 TRANSPORTS = {
-    "aarch64": [("virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=false"], "virtio-blk-device"),
-                ("legacy virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=true"], "virtio-blk-device")],
+    "aarch64": [("virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=false"], "device"),
+                ("legacy virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=true"], "device")],
     "x86_64": [],
 }
 GPT_PARTS = [(2048, 20480, "first"), (22528, 40001, "odd")]
@@ -59,6 +59,10 @@ class Disks:
             {"event": "write_aio", "errno": 5, "sector": BAD_WRITE, "once": False}]})
         self.options += ["-object", "throttle-group,id=slow,x-iops-total=100"]
         self.add("e", self.slow, "throttle", {"throttle-group": "slow", "file": None})
+        self.random = bytes(disk_images.content(11, MIB))
+        self.paths.append(place / "random.raw")
+        self.paths[-1].write_bytes(self.random)
+        self.options += ["-object", f"rng-random,id=random,filename={self.paths[-1]}", "-device", f"virtio-rng-{device},rng=random"]
 
     def add(self, letter, data, driver=None, options=None):
         path = self.place / f"disk-{letter}.raw"
@@ -69,7 +73,7 @@ class Disks:
         if driver:
             node = {"driver": driver, **{key: node if value is None else value for key, value in options.items()}}
         self.options += ["-blockdev", json.dumps({"node-name": letter, "driver": "raw", "file": node}), "-device",
-                         f"{self.device},drive={letter},serial=disk-{letter},id=device-{letter}"]
+                         f"virtio-blk-{self.device},drive={letter},serial=disk-{letter},id=device-{letter}"]
 
     def discard(self):
         for path in self.paths:
@@ -209,6 +213,16 @@ def slow(shell, disks):
     return wants(shell.type("dd if=/dev/vde bs=4k count=200 2>&- | sha256sum"), f"^{sha(disks.slow[:200 * 4096])}  -$")
 
 
+def random_numbers(shell, disks):
+    """What the host gives, each byte once."""
+    text = shell.type("dd if=/dev/hwrng bs=32 count=9 2>&- | hexdump -v -e '32/1 \"%02x\" \"\\n\"'")
+    rows = re.findall(r"^[0-9a-f]{64}$", text, re.MULTILINE)
+    places = [disks.random.find(bytes.fromhex(row)) for row in rows]
+    if len(rows) == 9 and -1 not in places and len(set(places)) == 9:
+        return None
+    return f"bytes of the host's at {places}\n{text}"
+
+
 def broken(shell, disks, point, thread, how, command, said):
     """Arms a fault point and runs a checksum of vda through it: the driver is attached anew, and the sum is right."""
     if not thread:
@@ -249,6 +263,7 @@ STEPS = [("whole disks have the host's checksums", whole), ("partitions of GPT a
          ("pieces of any size and place", odd_pieces), ("hexdump prints what is there", hexdump), ("fdisk -l", tables),
          ("blockdev tells sizes", sizes), ("what is written is on the host's disk", written),
          ("errors of the device are EIO, there and nowhere else", errors), ("a slow device is waited for", slow),
+         ("random numbers are the device's", random_numbers),
          ("a stray write in submit: the driver comes back", stray_write),
          ("a wild pointer in the device's thread: the driver comes back", wild_pointer),
          ("a lost interrupt: the driver comes back", lost_interrupt), ("nothing is left lent or lost", nothing_left)]

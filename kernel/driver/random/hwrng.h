@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /dev/hwrng: bytes as a device gives them, for programs that judge them by themselves. The kernel's own generator is
+ * fed by the same drivers (random_mix).
+ *
+ * A source outlives its driver's rounds: readers wait while it is attached anew, and get ENODEV when it is gone.
+ */
+#ifndef RANDOM_HWRNG_H
+#define RANDOM_HWRNG_H
+
+#include <kernel/device/device.h>
+
+constexpr size_t HWRNG_BYTES = 64; /* given and taken at a time, at most */
+
+/* By attach: the device is a source from here on. Readers wake its thread (device_wake). -ENOMEM, -EBUSY: another
+ * device is the source. May sleep. */
+[[nodiscard]] int hwrng_register(struct device *dev) NOT_ELEVATED;
+/* Whether somebody waits for bytes. Any context. */
+bool hwrng_wanted(void);
+/* Bytes for whoever waits; the rest is dropped. Any context. */
+void hwrng_give(const void *bytes, size_t n);
+
+#endif
