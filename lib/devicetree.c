@@ -215,6 +215,17 @@ bool devicetree_reg(const void *fdt, int node, unsigned index, uint64_t *phys, u
 	return *phys + *size >= *phys;
 }
 
+bool devicetree_coherent(const void *fdt, int node)
+{
+	for (; node >= 0; node = node == 0 ? -FDT_ERR_NOTFOUND : fdt_parent_offset(fdt, node)) {
+		if (fdt_getprop(fdt, node, "dma-coherent", nullptr))
+			return true;
+		if (fdt_getprop(fdt, node, "dma-noncoherent", nullptr))
+			return false;
+	}
+	return false;
+}
+
 /* --- interrupts (2.4) --- */
 
 /* Whose language the node's `interrupts` are in. */

@@ -44,6 +44,10 @@ const char *devicetree_string(const void *fdt, int node, const char *property);
 /* Position of a string in a list of strings; negative: not there. */
 int devicetree_string_index(const void *fdt, int node, const char *property, const char *string);
 
+/* Whether devices of the node look into the CPUs' caches: it, or the nearest one above that says anything, has
+ * dma-coherent and not dma-noncoherent (2.3.10). */
+bool devicetree_coherent(const void *fdt, int node);
+
 /* The index-th region of `reg`, as a CPU address: translated through the ranges of every bus above. false: not there,
  * or not reachable by the CPU. */
 [[nodiscard]] bool devicetree_reg(const void *fdt, int node, unsigned index, uint64_t *phys, uint64_t *size);

@@ -170,6 +170,16 @@ static void values(void **state)
 }
 
 /* Every shorter piece of a tree is refused. */
+static void coherence(void **state)
+{
+	(void)state;
+	/* As the bus, otherwise than the bus, and where nobody says anything. */
+	assert_true(devicetree_coherent(soc, compatible(soc, "arm,gic-400")));
+	assert_false(devicetree_coherent(soc, compatible(soc, "brcm,bcm2835-aux-uart")));
+	assert_false(devicetree_coherent(soc, compatible(soc, "arm,armv8-timer")));
+	assert_false(devicetree_coherent(soc, 0));
+}
+
 static void cut_short(void **state)
 {
 	unsigned char *copy = malloc(sizeof(soc));
@@ -224,6 +234,7 @@ int main(void)
 		cmocka_unit_test(disabled_nodes_are_passed_over),
 		cmocka_unit_test(cpus),
 		cmocka_unit_test(values),
+		cmocka_unit_test(coherence),
 		cmocka_unit_test(cut_short),
 		cmocka_unit_test(copies_without_room),
 	};

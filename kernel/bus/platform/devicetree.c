@@ -22,6 +22,11 @@ bool platform_tree_range(const struct platform_device *p, unsigned index, struct
 	return devicetree_reg(p->fdt, p->node, index, &out->start, &out->bytes);
 }
 
+bool platform_tree_coherent(const struct platform_device *p)
+{
+	return devicetree_coherent(p->fdt, p->node);
+}
+
 /* The GIC's number is what the nucleus calls a line by. Only what is shared among CPUs can be a device's. */
 bool platform_tree_line(const struct platform_device *p, unsigned index, struct device_line *out)
 {

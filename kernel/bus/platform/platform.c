@@ -6,6 +6,7 @@
 #include <abi/errno.h>
 #include <kernel/base/init.h>
 #include <kernel/base/log.h>
+#include <kernel/mem/dma.h>
 #include <kernel/mem/slab.h>
 #include <lib/devicetree.h>
 #include <lib/string.h>
@@ -49,6 +50,14 @@ static int line(struct device *dev, unsigned index, struct device_line *out)
 	return index == 0 && p->has_line ? 0 : -ENOENT;
 }
 
+/* Of what no tree tells nothing else is known; a PC's devices are coherent. */
+static void dma(const struct device *dev, struct dma_rules *rules)
+{
+	const struct platform_device *p = platform_of(dev);
+
+	rules->incoherent = p->fdt != nullptr && !platform_tree_coherent(p);
+}
+
 static void release(struct device *, void *bus_data)
 {
 	kfree(bus_data);
@@ -60,6 +69,7 @@ const struct bus platform_bus = {
 	.matches = matches,
 	.range = range,
 	.line = line,
+	.dma = dma,
 	.release = release,
 };
 

@@ -26,6 +26,8 @@ struct platform_device {
 /* devicetree.c */
 bool platform_tree_range(const struct platform_device *p, unsigned index, struct device_range *out);
 bool platform_tree_line(const struct platform_device *p, unsigned index, struct device_line *out);
+/* Whether it, or what it is below, looks into the CPUs' caches. */
+bool platform_tree_coherent(const struct platform_device *p);
 /* Adds what the tree has; false: there is none, or none that is well-formed. */
 bool platform_add_tree(void);
 /* fixed.c: adds the console, unless a device has its registers already, and a PC's ports. */

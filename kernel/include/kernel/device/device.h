@@ -68,7 +68,7 @@ struct bus {
 	void (*silence)(struct device *dev);
 	/* What the device can do by DMA, before each attach; *rules is what its parent can (nothing less than all at
 	 * the root). nullptr: just that. */
-	void (*dma)(struct device *dev, struct dma_rules *rules);
+	void (*dma)(const struct device *dev, struct dma_rules *rules);
 	/* The last reference to the device is gone: frees bus_data. Any thread. May be nullptr. */
 	void (*release)(struct device *dev, void *bus_data);
 	/* In /sys (class.h), all may be nullptr: where a device without a parent is, below devices/ (the bus's name);
