@@ -72,8 +72,9 @@ class Disks:
         node = {"driver": "file", "filename": str(path)}
         if driver:
             node = {"driver": driver, **{key: node if value is None else value for key, value in options.items()}}
+        queues = ",num-queues=2" if letter == "a" else ""
         self.options += ["-blockdev", json.dumps({"node-name": letter, "driver": "raw", "file": node}), "-device",
-                         f"virtio-blk-{self.device},drive={letter},serial=disk-{letter},id=device-{letter}"]
+                         f"virtio-blk-{self.device},drive={letter},serial=disk-{letter},id=device-{letter}{queues}"]
 
     def discard(self):
         for path in self.paths:
@@ -223,6 +224,14 @@ def random_numbers(shell, disks):
     return f"bytes of the host's at {places}\n{text}"
 
 
+def no_elevations(shell, _):
+    """A transfer needs no privilege: neither the driver nor its bus, the floor of disks or that of devices elevates."""
+    names = ("virtio_blk", "virtio", "block", "device")
+    text = shell.type("echo on >/proc/privilege; dd if=/dev/vda of=/dev/null bs=1M 2>&-; "
+                      "awk '$1 == \"component\" {print \"elevations\", $2, $4}' /proc/privilege; echo off >/proc/privilege")
+    return wants(text, *(f"^elevations {name} 0$" for name in names))
+
+
 def broken(shell, disks, point, thread, how, command, said):
     """Arms a fault point and runs a checksum of vda through it: the driver is attached anew, and the sum is right."""
     if not thread:
@@ -263,7 +272,7 @@ STEPS = [("whole disks have the host's checksums", whole), ("partitions of GPT a
          ("pieces of any size and place", odd_pieces), ("hexdump prints what is there", hexdump), ("fdisk -l", tables),
          ("blockdev tells sizes", sizes), ("what is written is on the host's disk", written),
          ("errors of the device are EIO, there and nowhere else", errors), ("a slow device is waited for", slow),
-         ("random numbers are the device's", random_numbers),
+         ("random numbers are the device's", random_numbers), ("a transfer elevates nothing", no_elevations),
          ("a stray write in submit: the driver comes back", stray_write),
          ("a wild pointer in the device's thread: the driver comes back", wild_pointer),
          ("a lost interrupt: the driver comes back", lost_interrupt), ("nothing is left lent or lost", nothing_left)]
@@ -285,18 +294,50 @@ def boot(machine, name, options, device):
         disks.discard()
 
 
+def restart_cost(machine, name, options, device):
+    """One CPU whose clock counts instructions, one a nanosecond: how many there are from the report of a fault to the disk that
+    goes on. Complaint or None."""
+    one = Machine(machine.arch, machine.build, machine.cpu, 1, machine.mem)
+    disks = Disks(machine.build / "results" / "devices", device)
+    shell = None
+    try:
+        shell = Shell(one, name, [*options, "-icount", "shift=0", *disks.options], disks)
+        text = shell.type("echo driver_virtio_blk_submit thread sha256sum pass 20 faults 1 >/proc/stray_points; sha256sum /dev/vda")
+        text += shell.type("dmesg | grep vda: ")
+        complaint = wants(text, f"^{sha(disks.gpt)}  ", r"\[ *[0-9.]+\] vda: resumed$")
+        if complaint:
+            return complaint
+        times = [float(re.findall(rf"\[ *([0-9.]+)\] vda: {what}", text)[-1]) for what in ("a fault in submit", "suspended", "resumed")]
+        fault, silent, resumed = (round(at * 1e9) for at in times)
+        print(f"# instructions from the report of a fault: {silent - fault} until the disk takes no more, {resumed - fault} until it "
+              "goes on, a pause included", flush=True)
+        return None if fault < silent < resumed else f"the clock went back: {times}"
+    except (consoles.ConsoleError, OSError) as error:
+        return str(error)
+    finally:
+        if shell:
+            consoles.discard(shell.console)
+        disks.discard()
+
+
+def results(machine):
+    """(name, complaint) of all there is."""
+    for name, options, device in TRANSPORTS[machine.arch]:
+        yield from boot(machine, name, options, device)
+    name, options, device = TRANSPORTS[machine.arch][0]
+    yield f"{name}: what a restart costs", restart_cost(machine, name, options, device)
+
+
 def main():
     machine = Machine.from_environment()
-    transports = TRANSPORTS[machine.arch]
-    planned, number, failed = len(transports) * len(STEPS), 0, False
-    print(f"TAP version 14\n1..{planned}", flush=True)
-    for name, options, device in transports:
-        for title, complaint in boot(machine, name, options, device):
-            number += 1
-            failed |= bool(complaint)
-            print(f"{'not ok' if complaint else 'ok'} {number} - {title}", flush=True)
-            if complaint:
-                print("".join(f"# {line}\n" for line in complaint.splitlines()), end="", flush=True)
+    number, failed = 0, False
+    print(f"TAP version 14\n1..{len(TRANSPORTS[machine.arch]) * len(STEPS) + 1}", flush=True)
+    for title, complaint in results(machine):
+        number += 1
+        failed |= bool(complaint)
+        print(f"{'not ok' if complaint else 'ok'} {number} - {title}", flush=True)
+        if complaint:
+            print("".join(f"# {line}\n" for line in complaint.splitlines()), end="", flush=True)
     return failed
 
 
