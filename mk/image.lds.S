@@ -43,6 +43,7 @@ SECTIONS {
 	.nucleus.text : {
 		nucleus_text_start = .;
 		NUCLEUS(.text .text.*)
+		nucleus_text_used_end = .;
 		. = ALIGN(4096);
 		nucleus_text_end = .;
 	} :nucleus_text

@@ -45,7 +45,8 @@ else
 KERNEL_CFLAGS += -DSTELLUX_DEBUG=0
 endif
 
-NUCLEUS_INCLUDES := -Inucleus/include -Inucleus -Inucleus/arch/$(ARCH) -Inucleus/arch/$(ARCH)/include -I.
+# A section a function: what nothing reaches is left out of the nucleus (below).
+NUCLEUS_INCLUDES := -ffunction-sections -Inucleus/include -Inucleus -Inucleus/arch/$(ARCH) -Inucleus/arch/$(ARCH)/include -I.
 # The lowered half: callers are visible in reports, so a call that ends a function is a call.
 KERNEL_INCLUDES  := -fno-optimize-sibling-calls -Inucleus/include -Ikernel/include -Ikernel/arch/$(ARCH)/include \
 	-Inucleus/arch/$(ARCH)/include -I.
@@ -105,9 +106,18 @@ $(B)/entry.syms: $(wildcard nucleus/entry.syms nucleus/arch/$(ARCH)/entry.syms) 
 	@mkdir -p $(@D)
 	$(Q)cat /dev/null $(filter %.syms,$^) > $@
 
-$(B)/nucleus.o: $(NUCLEUS_OBJ) $(B)/entry.syms $(B)/image.lds tools/check-closed
+NUCLEUS_PARTS = $(filter-out $(NUCLEUS_LIB),$(NUCLEUS_OBJ)) --start-lib $(NUCLEUS_LIB) --end-lib
+
+# A script that discards the functions which the linker finds unreached: of lib/ and libfdt most files have some.
+$(B)/nucleus.unreached.lds: $(NUCLEUS_OBJ) $(B)/objects mk/nucleus.reach.lds
+	@mkdir -p $(@D)
+	$(Q)$(LD) --gc-sections --print-gc-sections --unresolved-symbols=ignore-all -T mk/nucleus.reach.lds -o $@.o $(NUCLEUS_PARTS) >$@.list
+	$(Q)rm -f $@.o
+	$(Q){ echo 'SECTIONS { /DISCARD/ : {'; sed -n 's/^removing unused section \(.*\):(\(\.text\..*\))$$/\1(\2)/p' $@.list; echo '} }'; } >$@
+
+$(B)/nucleus.o: $(NUCLEUS_OBJ) $(B)/nucleus.unreached.lds $(B)/entry.syms $(B)/image.lds tools/check-closed
 	$(call say,LD -r,$@)
-	$(Q)$(LD) -r --trace -o $@.tmp $(filter-out $(NUCLEUS_LIB),$(NUCLEUS_OBJ)) --start-lib $(NUCLEUS_LIB) --end-lib >$(B)/nucleus.linked
+	$(Q)$(LD) -r --trace -T $(B)/nucleus.unreached.lds -o $@.tmp $(NUCLEUS_PARTS) >$(B)/nucleus.linked
 	$(Q)$(OBJCOPY) --keep-global-symbols=$(B)/entry.syms $@.tmp
 	$(Q)$(PYTHON) tools/check-closed --nm $(NM) --script $(B)/image.lds $@.tmp
 	$(Q)mv $@.tmp $@

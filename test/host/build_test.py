@@ -15,7 +15,7 @@ SCRIPT = """
 ENTRY(nucleus_entry)
 SECTIONS {
     . = IMAGE_BASE;
-    .nucleus : { *nucleus.o(.text .rodata .data .bss) nucleus_end = .; }
+    .nucleus : { *nucleus.o(.text .text.* .rodata .data .bss) nucleus_end = .; }
     . = GATES_BASE;
     .gates : { *(.gates) }
     .elevated : { *[/]bracket[/]*.o(.text) }
