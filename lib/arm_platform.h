@@ -9,13 +9,14 @@
 #define LIB_ARM_PLATFORM_H
 
 #include <lib/acpi_tables.h>
+#include <lib/pci_ecam.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum arm_gic_version : uint8_t { ARM_GIC_NONE, ARM_GIC_V2 = 2, ARM_GIC_V3 = 3 }; /* a GICv4 is driven as a GICv3 */
 enum arm_psci_conduit : uint8_t { ARM_PSCI_NONE, ARM_PSCI_HVC, ARM_PSCI_SMC };
 enum arm_uart_kind : uint8_t { ARM_UART_NONE, ARM_UART_PL011, ARM_UART_16550 };
-enum { ARM_REDISTRIBUTOR_REGIONS_MAX = 64, ARM_GUARDED_MAX = 64, ARM_PLATFORM_WHY_MAX = 96 };
+enum { ARM_REDISTRIBUTOR_REGIONS_MAX = 64, ARM_GUARDED_MAX = 64, ARM_MSI_FRAMES_MAX = 8, ARM_PLATFORM_WHY_MAX = 96 };
 
 struct arm_region {
 	uint64_t phys, size;
@@ -36,6 +37,17 @@ struct arm_platform {
 	 * interfaces for virtual machines, IOMMUs. Not driven, but nobody else's either. */
 	unsigned guarded_count, guarded_lost; /* lost: for which there was no room */
 	struct arm_region guarded[ARM_GUARDED_MAX];
+
+	/* GICv2m frames: a device raises a line by writing its number there. count 0: the frame itself tells. */
+	unsigned msi_frame_count;
+	struct arm_msi_frame {
+		uint64_t phys;
+		uint32_t first, count;
+	} msi_frame[ARM_MSI_FRAMES_MAX];
+
+	/* PCI Express configuration space. */
+	unsigned ecam_count;
+	struct pci_ecam ecam[PCI_ECAMS_MAX];
 
 	struct arm_interrupt virtual_timer;
 	uint64_t counter_hz; /* 0: CNTFRQ_EL0 is right */
@@ -66,6 +78,14 @@ static inline void arm_platform_guard(struct arm_platform *p, struct arm_region 
 		p->guarded[p->guarded_count++] = r;
 	else
 		p->guarded_lost++;
+}
+
+static inline void arm_platform_add_msi_frame(struct arm_platform *p, struct arm_msi_frame f)
+{
+	/* Shared lines only. */
+	if (f.phys && p->msi_frame_count < ARM_MSI_FRAMES_MAX &&
+	    (!f.count || (f.first >= 32 && f.first < 1020 && f.count <= 1020 - f.first)))
+		p->msi_frame[p->msi_frame_count++] = f;
 }
 
 /* Readable memory of `size` bytes at fdt. false: no interrupt controller or timer that we can drive; out->why says. */

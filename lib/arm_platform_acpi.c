@@ -85,8 +85,13 @@ static bool take_entry(const unsigned char *e, size_t n, struct arm_platform *p,
 		*common = true;
 		return add_redistributors(p, get64(e + 4), get32(e + 12));
 	case MSI_FRAME:
-		if (n >= 16)
-			guard_range(p, get64(e + 8), MSI_FRAME_BYTES);
+		if (n < 24)
+			return true;
+		guard_range(p, get64(e + 8), MSI_FRAME_BYTES);
+		/* Bit 0 of the flags: the numbers here are the right ones. */
+		arm_platform_add_msi_frame(
+			p, get32(e + 16) & 1 ? (struct arm_msi_frame){get64(e + 8), get16(e + 22), get16(e + 20)}
+					     : (struct arm_msi_frame){get64(e + 8), 0, 0});
 		return true;
 	case ITS:
 		if (n >= 16)
@@ -212,6 +217,9 @@ bool arm_platform_from_acpi(uint64_t rsdp_phys, acpi_map map, struct arm_platfor
 	table = acpi_find_table(rsdp_phys, "IORT", map, &length);
 	if (table)
 		guard_iommus(table, length, out);
+	table = acpi_find_table(rsdp_phys, "MCFG", map, &length);
+	if (table)
+		out->ecam_count = pci_ecam_from_mcfg(table, length, out->ecam, PCI_ECAMS_MAX);
 	table = acpi_find_table(rsdp_phys, "APIC", map, &length);
 	if (!table)
 		return missing(out, "no MADT");

@@ -67,6 +67,24 @@ static void guard(const void *fdt, int node, unsigned first, struct arm_platform
 		arm_platform_guard(p, r);
 }
 
+static void take_msi_frames(const void *fdt, struct arm_platform *p)
+{
+	static const char *const names[] = {"arm,gic-v2m-frame", nullptr};
+	struct arm_region r;
+
+	for (int node = -1; (node = devicetree_find(fdt, node, names)) >= 0;) {
+		struct arm_msi_frame f = {};
+
+		if (!region(fdt, node, 0, &r))
+			continue;
+		f.phys = r.phys;
+		if (!devicetree_u32(fdt, node, "arm,msi-base-spi", &f.first) ||
+		    !devicetree_u32(fdt, node, "arm,msi-num-spis", &f.count))
+			f.first = f.count = 0;
+		arm_platform_add_msi_frame(p, f);
+	}
+}
+
 static bool take_gic_v3(const void *fdt, int gic, struct arm_platform *p)
 {
 	uint32_t regions = 1;
@@ -215,5 +233,7 @@ bool arm_platform_from_devicetree(const void *fdt, size_t size, struct arm_platf
 	/* Those that the tree calls disabled are there all the same. */
 	for (int node = -1; (node = devicetree_find_any(fdt, node, guarded_names)) >= 0;)
 		guard(fdt, node, 0, out);
+	take_msi_frames(fdt, out);
+	out->ecam_count = pci_ecam_from_devicetree(fdt, out->ecam, PCI_ECAMS_MAX);
 	return take_timer(fdt, out);
 }

@@ -52,6 +52,27 @@ static void tree_of_a_plain_machine(void **state)
 	assert_int_equal(p.console.clock_hz, 24000000);
 }
 
+static void tree_of_messages(void **state)
+{
+	(void)state;
+	assert_true(arm_platform_from_devicetree(plain, sizeof(plain), &p));
+	/* One whose numbers are no shared lines is none. */
+	assert_int_equal(p.msi_frame_count, 2);
+	assert_int_equal(p.msi_frame[0].phys, 0x8020000);
+	assert_int_equal(p.msi_frame[0].count, 0);
+	assert_int_equal(p.msi_frame[1].first, 80);
+	assert_int_equal(p.msi_frame[1].count, 64);
+	assert_true(guards(0x8020000) && guards(0x8022fff));
+	/* There is room for 16 buses of the second. */
+	assert_int_equal(p.ecam_count, 2);
+	assert_int_equal(p.ecam[0].phys, 0x4010000000);
+	assert_int_equal(p.ecam[0].segment, 0);
+	assert_int_equal(p.ecam[0].last_bus, 255);
+	assert_int_equal(p.ecam[1].segment, 7);
+	assert_int_equal(p.ecam[1].first_bus, 0x10);
+	assert_int_equal(p.ecam[1].last_bus, 0x1f);
+}
+
 static void tree_with_everything_elsewhere(void **state)
 {
 	(void)state;
@@ -362,6 +383,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tree_of_a_plain_machine),
+		cmocka_unit_test(tree_of_messages),
 		cmocka_unit_test(tree_with_everything_elsewhere),
 		cmocka_unit_test(tree_of_a_small_board),
 		cmocka_unit_test(spoilt_trees),

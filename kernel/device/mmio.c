@@ -10,6 +10,7 @@
 #include <lib/string.h>
 #include <lib/types.h>
 #include <nucleus/calls.h>
+#include <nucleus/device.h>
 #include <nucleus/layout.h>
 
 constexpr uint64_t RANGE_BYTES_MAX = 1ull << 32;
@@ -20,6 +21,7 @@ struct mapping {
 	struct resource resource;
 	struct kmap_run *run; /* nullptr: ports */
 	uint64_t pages;
+	long claim; /* the nucleus's; 0: the bus has claimed the device */
 };
 
 static void release_mapping(struct resource *r)
@@ -30,6 +32,8 @@ static void release_mapping(struct resource *r)
 		(void)nucleus_kunmap(kmap_run_address(m->run), m->pages);
 		kmap_run_give(m->run);
 	}
+	if (m->claim > 0)
+		(void)nucleus_device_release((uint64_t)m->claim);
 	kfree(m);
 }
 
@@ -55,6 +59,20 @@ static int check_ports(const struct device *dev, const struct device_range *rang
 static int check_memory(const struct device_range *range)
 {
 	return range->bytes > RANGE_BYTES_MAX || range->start + range->bytes < range->start ? -EINVAL : 0;
+}
+
+/* The registers are the component's before it maps them. */
+static int claim(struct mapping *m, const struct device *dev, const struct device_range *range)
+{
+	const struct component *c = dev->driver->component;
+
+	if (dev->bus->claims)
+		return 0;
+	m->claim = nucleus_device_claim(range->kind == RANGE_PORTS ? CLAIM_PORTS : CLAIM_MEMORY, range->start,
+					range->bytes, 0);
+	if (m->claim == -EPERM && !c->asks_devices)
+		log_warn("%s: its manifest does not ask for devices (DEFINE_COMPONENT, .asks_devices)", c->name);
+	return m->claim < 0 ? (int)m->claim : 0;
 }
 
 static int map_memory(struct mapping *m, const struct device_range *range, struct mmio *out)
@@ -92,7 +110,9 @@ int mmio_map(struct device *dev, unsigned index, struct mmio *m)
 	struct mapping *mapping = kmalloc(sizeof(*mapping));
 	if (mapping == nullptr)
 		return -ENOMEM;
-	if (!ports)
+	*mapping = (struct mapping){};
+	error = claim(mapping, dev, &range);
+	if (error == 0 && !ports)
 		error = map_memory(mapping, &range, m);
 	m->is_port = ports;
 	m->port = ports ? (uint16_t)range.start : 0;

@@ -298,7 +298,7 @@ static void grant_listed(const char *list)
 void component_init(void)
 {
 	char option[256];
-	uint64_t may_elevate = 0;
+	uint64_t may_elevate = 0, may_claim = 0, keeps = 0;
 	struct component *c;
 
 	for_each_component(c) {
@@ -317,9 +317,12 @@ void component_init(void)
 	} else if (strcmp(elevate, "off") != 0) {
 		grant_listed(elevate);
 	}
-	for_each_component(c)
+	for_each_component(c) {
 		may_elevate |= (uint64_t)c->may_elevate << c->id;
-	if (nucleus_components_seal(may_elevate) != 0)
+		may_claim |= (uint64_t)c->asks_devices << c->id;
+		keeps |= (uint64_t)c->keeps_devices << c->id;
+	}
+	if (nucleus_components_seal(may_elevate, may_claim, keeps) != 0)
 		kernel_bug(__FILE_NAME__, __LINE__, "somebody has said already who may elevate");
 }
 

@@ -196,7 +196,7 @@ static const char *frame_name(enum frame_type type)
 static void put_frame(struct report_out *out, const struct report_victim *v, uint64_t address)
 {
 	if (v->kind == VICTIM_NO_FRAME) {
-		report_put(out, "device or absent memory at physical 0x%lx",
+		report_put(out, "device or absent memory, physical 0x%lx",
 			   v->number << PAGE_SHIFT | (address & (PAGE_SIZE - 1)));
 		return;
 	}
@@ -279,6 +279,12 @@ static void put_victim(struct report_out *out, const struct report_victim *v, ui
 	case VICTIM_CPU_STACK: report_put(out, "nucleus stack of CPU %lu", v->number); break;
 	case VICTIM_CONTROLLER: report_put(out, "registers of an interrupt controller"); break;
 	case VICTIM_POOL: report_put(out, "nucleus pool"); break;
+	case VICTIM_FUNCTION:
+		report_put(out, "register 0x%lx of PCI function %04lx:%02lx:%02lx.%lu", v->number >> 32,
+			   v->number >> 16 & 0xffff, v->number >> 8 & 0xff, v->number >> 3 & 31, v->number & 7);
+		break;
+	case VICTIM_PORT: report_put(out, "port 0x%lx", v->number); break;
+	case VICTIM_INTERRUPT: report_put(out, "interrupt line %lu", v->number); break;
 	default: put_address(out, address); break;
 	}
 }

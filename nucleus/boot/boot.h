@@ -50,7 +50,7 @@ void arch_patch_lower_sites(bool account);
 [[noreturn]] void boot_join(struct cpu *cpu);
 /* Starts the other CPUs, one after the other. */
 void arch_start_cpus(void);
-/* Whether the page belongs to the firmware's runtime services. */
-bool boot_firmware_owns(uint64_t phys);
+/* Whether something in [start, end) belongs to the firmware's runtime services. */
+bool boot_firmware_owns(uint64_t start, uint64_t end);
 
 #endif

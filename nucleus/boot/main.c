@@ -262,10 +262,10 @@ static void start_kernel(void)
 	nucleus_lock_release();
 }
 
-bool boot_firmware_owns(uint64_t phys)
+bool boot_firmware_owns(uint64_t start, uint64_t end)
 {
 	for (unsigned i = 0; i < boot_state.firmware_count; i++)
-		if (phys >= boot_state.firmware[i].start && phys < boot_state.firmware[i].end)
+		if (end > boot_state.firmware[i].start && start < boot_state.firmware[i].end)
 			return true;
 	return false;
 }

@@ -6,7 +6,7 @@
 #include <abi/errno.h>
 
 static struct account_component accounts[COMPONENTS_MAX];
-static uint64_t may_elevate; /* bit n: component n */
+static uint64_t may_elevate, may_claim, keeps_devices; /* bit n: component n */
 static bool sealed;
 
 bool policy_may_elevate(uint32_t component)
@@ -14,19 +14,31 @@ bool policy_may_elevate(uint32_t component)
 	return component < COMPONENTS_MAX && (may_elevate >> component & 1);
 }
 
+bool policy_may_claim(uint32_t component)
+{
+	return component < COMPONENTS_MAX && (may_claim >> component & 1);
+}
+
+bool policy_keeps_devices(uint32_t component)
+{
+	return component < COMPONENTS_MAX && (keeps_devices >> component & 1);
+}
+
 struct account_component *policy_account(uint32_t component)
 {
 	return &accounts[component < COMPONENTS_MAX ? component : 0];
 }
 
-long call_components_seal(uint64_t mask)
+long call_components_seal(uint64_t elevate, uint64_t claim, uint64_t keep)
 {
 	long result = -EPERM;
 
 	nucleus_lock_acquire();
 	if (!sealed) {
 		sealed = true;
-		may_elevate = mask & ~UINT64_C(1);
+		may_elevate = elevate & ~UINT64_C(1);
+		may_claim = claim & ~UINT64_C(1);
+		keeps_devices = keep & ~UINT64_C(1);
 		result = 0;
 	}
 	nucleus_lock_release();

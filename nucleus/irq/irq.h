@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Device interrupts: each is routed to one lowered thread and unparks it. Level-triggered lines stay masked until
- * irq_done. Lock: the nucleus lock.
+ * Device interrupts: each handler is a lowered thread that is unparked. A line is what the controller delivers: a wire,
+ * on which several handlers may be if all of them agree, or a message (MSI), which has one. Level-triggered lines stay
+ * masked until every handler has said irq_done or is dead. Lock: the nucleus lock.
  */
 #ifndef NUCLEUS_IRQ_H
 #define NUCLEUS_IRQ_H
@@ -9,19 +10,25 @@
 #include <stdint.h>
 
 struct record;
-enum { IRQS_MAX = 64 };
+enum { IRQS_MAX = 512 };
 
-/* An interrupt for slot came in. */
-void irq_deliver(uint32_t slot);
+/* An interrupt for the line came in. */
+void irq_deliver(uint32_t line);
 /* The thread ends: its interrupts are detached. */
 void irq_forget_thread(struct record *r);
-/* Whether the page holds registers of the nucleus's own controllers, or of none it may give away. */
-bool irq_owns_registers(uint64_t phys);
+/* The claim of a PCI function ends: its messages are. */
+void irq_forget_function(uint32_t function);
+/* Whether something in [start, end) is a register of the nucleus's own controllers, or of none it may give away. */
+bool irq_owns_registers(uint64_t start, uint64_t end);
 
 /* The architecture's controller. *flags becomes what the line really is. Result of connect: 0 or -EINVAL (no such
- * line), -EBUSY. */
-[[nodiscard]] int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu);
-void arch_irq_mask(uint32_t slot, bool masked);
-void arch_irq_disconnect(uint32_t slot);
+ * line), -EBUSY, -ENOSPC. */
+[[nodiscard]] int arch_irq_connect(uint32_t line, uint32_t gsi, uint32_t *flags, uint32_t cpu);
+/* Chooses what a message of the function has to write to raise the line. 0 or -EOPNOTSUPP, -ENOSPC. */
+[[nodiscard]] int arch_irq_message(uint32_t line, uint32_t function, uint32_t index, uint32_t cpu, uint64_t *address,
+				   uint32_t *data);
+void arch_irq_mask(uint32_t line, bool masked);
+/* A wire, or a message's place. */
+void arch_irq_disconnect(uint32_t line);
 
 #endif

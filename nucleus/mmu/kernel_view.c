@@ -3,10 +3,9 @@
  * Mappings of the kernel view and the calls that change them. Lowered code may ask for mappings of its own frames and
  * of device registers in the KMAP range; everything else there was made at boot. Lock: the nucleus lock.
  */
-#include "boot/boot.h"
+#include "device/claim.h"
 #include "frame/frames.h"
 #include "gate/calls.h"
-#include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "report/report.h"
 #include "sched/sched.h"
@@ -153,6 +152,8 @@ static void kunmap_all(const uint64_t *va, uint64_t n, uint64_t count)
 	for (uint64_t i = 0; i < found; i++)
 		if (frame_valid(pfns[i]) && (frames[pfns[i]].type == FRAME_KERNEL || frames[pfns[i]].type == FRAME_DMA))
 			frames[pfns[i]].mappings--;
+		else
+			claim_count_page(pfns[i] << PAGE_SHIFT, -1);
 	nucleus_lock_release();
 }
 
@@ -182,28 +183,29 @@ long call_kunmap_list(uint64_t n, uint64_t count)
 
 long call_device_map(uint64_t va, uint64_t phys, uint64_t count)
 {
+	uint64_t end = phys + (count << PAGE_SHIFT);
+	struct claim *claim;
 	long result = 0;
-	uint64_t last = phys + (count << PAGE_SHIFT) - PAGE_SIZE;
 
 	/* An entry must be able to hold the address, and nothing but an address. */
-	if (!kmap_range_ok(va, count) || pte_phys(phys) != phys || pte_phys(last) != last)
+	if (!kmap_range_ok(va, count) || pte_phys(phys) != phys || pte_phys(end - PAGE_SIZE) != end - PAGE_SIZE)
 		return -EINVAL;
 	nucleus_lock_acquire();
-	for (uint64_t i = 0; i < count && !result; i++) {
-		uint64_t pfn = (phys >> PAGE_SHIFT) + i;
-
-		if ((frame_valid(pfn) && frames[pfn].type != FRAME_NONE && frames[pfn].type != FRAME_DEVICE) ||
-		    irq_owns_registers(pfn << PAGE_SHIFT) || boot_firmware_owns(pfn << PAGE_SHIFT)) {
-			report_refused(NUCLEUS_CALL_device_map, pfn);
-			result = -EPERM;
-		}
+	claim = claim_covering((struct claim_range){phys, end}, cpu_this()->current->component);
+	if (!claim) {
+		report_refused_device(NUCLEUS_CALL_device_map, CLAIM_MEMORY, phys);
+		result = -EPERM;
 	}
 	if (!result && !kmap_range_empty(va, count))
 		result = -EEXIST;
 	if (!result && !frame_table_reserve(6))
 		result = -ENOMEM;
 	if (!result)
-		result = kernel_view_map(va, phys, count, PTE_LOWERED_DEVICE);
+		result = kernel_view_map(va, phys, count,
+					 claim->flags & CLAIM_WRITE_COMBINING ? PTE_LOWERED_COMBINING
+									      : PTE_LOWERED_DEVICE);
+	for (uint64_t i = 0; i < count && !result; i++)
+		claim_count_page(phys + (i << PAGE_SHIFT), 1);
 	nucleus_lock_release();
 	return result;
 }

@@ -19,6 +19,7 @@
 #include "report/trace.h"
 #include "sched/smp.h"
 #include <lib/string.h>
+#include <nucleus/device.h>
 #include <stdarg.h>
 
 /* Refused calls leave some for faults. */
@@ -94,7 +95,7 @@ static void victim_frame(struct report_victim *v, uint64_t pfn)
 	const struct frame *f = &frames[pfn];
 	const struct space *s;
 
-	v->kind = frame_valid(pfn) ? VICTIM_FRAME : VICTIM_NO_FRAME;
+	v->kind = frame_valid(pfn) && f->type != FRAME_NONE ? VICTIM_FRAME : VICTIM_NO_FRAME;
 	v->number = pfn;
 	if (v->kind == VICTIM_NO_FRAME)
 		return;
@@ -206,24 +207,47 @@ void report_offence(struct record *r, const struct context *c, const struct offe
 	r->reporting = s;
 }
 
-void report_refused(enum nucleus_call_number call, uint64_t pfn)
+/* nullptr: there is no room. */
+static struct report_victim *refused(enum nucleus_call_number call)
 {
 	struct record *r = cpu_this()->current, *to_tell = record_from_handle(told);
 	struct slot *s = slot_take(SLOTS_REFUSED);
 
 	if (!s) {
 		lost++;
-		return;
+		return nullptr;
 	}
 	fill(&s->report, REPORT_REFUSED, r);
 	s->of = nullptr;
 	s->report.fault = call;
 	/* What is saved is in the stub that all calls share: the culprit is where it returns to. */
 	s->report.pc = fault_caller(&r->kernel) - 1;
-	victim_frame(&s->report.victim, pfn);
 	walk(&s->report, context_frame(&r->kernel), false);
 	if (to_tell)
 		sched_unpark(to_tell);
+	return &s->report.victim;
+}
+
+void report_refused(enum nucleus_call_number call, uint64_t pfn)
+{
+	struct report_victim *v = refused(call);
+
+	if (v)
+		victim_frame(v, pfn);
+}
+
+void report_refused_device(enum nucleus_call_number call, uint32_t kind, uint64_t number)
+{
+	static const enum victim_kind kinds[] = {
+		[0] = VICTIM_INTERRUPT, [CLAIM_PORTS] = VICTIM_PORT, [CLAIM_FUNCTION] = VICTIM_FUNCTION};
+	struct report_victim *v = refused(call);
+
+	if (v && kind == CLAIM_MEMORY) {
+		victim_frame(v, number >> PAGE_SHIFT);
+	} else if (v) {
+		v->kind = kinds[kind];
+		v->number = number;
+	}
 }
 
 /* --- nucleus calls --- */

@@ -38,7 +38,8 @@ struct record {
 	uint8_t fault_depth; /* contained faults since it last parked or returned to its process */
 	bool reporting;	     /* it faulted, and the record of that waits for it */
 	bool interrupt_thread;
-	uint32_t id; /* given by the kernel, for reports */
+	uint16_t interrupts; /* whose handler it is */
+	uint32_t id;	     /* given by the kernel, for reports */
 	char name[16];
 	struct space *space;
 	uint64_t page_pfn; /* its thread page */

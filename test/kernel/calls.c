@@ -17,9 +17,9 @@ static void unknown_numbers(void)
 /* Who may elevate is said once, at boot: nobody is talked into more, or out of it, later. */
 static void rights_are_sealed(void)
 {
-	EXPECT_EQ(nucleus_components_seal(UINT64_MAX), -EPERM);
-	EXPECT_EQ(nucleus_components_seal(0), -EPERM);
-	EXPECT_EQ(nucleus_components_seal(UINT64_C(1) << component_ktest.id), -EPERM);
+	EXPECT_EQ(nucleus_components_seal(UINT64_MAX, UINT64_MAX, UINT64_MAX), -EPERM);
+	EXPECT_EQ(nucleus_components_seal(0, 0, 0), -EPERM);
+	EXPECT_EQ(nucleus_components_seal(UINT64_C(1) << component_ktest.id, 0, 0), -EPERM);
 }
 
 static void machine_arguments(void)

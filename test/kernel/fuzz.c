@@ -19,6 +19,7 @@
 #include <kernel/mem/page.h>
 #include <lib/string.h>
 #include <lib/types.h>
+#include <nucleus/device.h>
 
 enum { THREADS = 3, SPACES = 3, FRAMES = 6, WINDOW_PAGES = 40, MADE_MAX = 4 };
 constexpr uint64_t USER_VA = 0x40000000, ROUNDS = 600;
@@ -280,6 +281,32 @@ static void call_space(struct fuzz *f)
 	}
 }
 
+/* A claim of what is a device's, or garbage; it is let go at once. */
+static void call_device(struct fuzz *f, uint64_t va, uint64_t n)
+{
+	uint32_t function = rarely(f) ? (uint32_t)garbage(f) : (uint32_t)below(f, 64) << 3;
+	uint64_t phys = rarely(f) ? garbage(f) : 0xfed00000 + below(f, 8) * PAGE_SIZE;
+	long claim;
+
+	switch (below(f, 6)) {
+	case 0: (void)nucleus_pci_read(function, (uint32_t)garbage(f) & 0x1fff, 1u << below(f, 4)); break;
+	case 1:
+		/* Nothing here has claimed a function. */
+		EXPECT(nucleus_pci_write(function, (uint32_t)garbage(f) & 0x1ffc, 4, (uint32_t)garbage(f)) < 0);
+		break;
+	case 2: EXPECT(nucleus_pci_silence(function) < 0); break;
+	case 3: EXPECT(nucleus_irq_attach_message(function, (uint32_t)below(f, 9)) < 0); break;
+	case 4: EXPECT_EQ(nucleus_device_release(0x7fff0000 | garbage(f)), -EBADF); break;
+	default:
+		claim = nucleus_device_claim(rarely(f) ? (uint32_t)garbage(f) : CLAIM_MEMORY, phys, n * PAGE_SIZE,
+					     (uint32_t)below(f, 5));
+		if (nucleus_device_map(va, phys, n) == 0)
+			EXPECT_EQ(nucleus_kunmap(va, n), 0);
+		if (claim > 0)
+			EXPECT_EQ(nucleus_device_release((uint64_t)claim), 0);
+	}
+}
+
 static void call_frame(struct fuzz *f)
 {
 	uint64_t va = kmap_va(f), n = kmap_count(f, va), own = f->kernel[below(f, FRAMES)];
@@ -307,7 +334,7 @@ static void call_frame(struct fuzz *f)
 			call_area()[i] = kmap_va(f);
 		(void)nucleus_kunmap_list(rarely(f) ? 400 + below(f, 9) : below(f, 5), rarely(f) ? 0 : 1 + below(f, 8));
 		break;
-	case 6: (void)nucleus_device_map(va, rarely(f) ? garbage(f) : 0xfed00000 + below(f, 8) * PAGE_SIZE, n); break;
+	case 6: call_device(f, va, n); break;
 	default: (void)nucleus_kmap(va, pfn_or_list(f, false), n, prot(f));
 	}
 }
@@ -321,7 +348,7 @@ static void call_machine(struct fuzz *f)
 		break;
 	case 1: (void)nucleus_irq_done((uint32_t)garbage(f)); break;
 	case 2: (void)nucleus_irq_detach((uint32_t)garbage(f)); break;
-	case 3: EXPECT_EQ(nucleus_components_seal(garbage(f)), -EPERM); break;
+	case 3: EXPECT_EQ(nucleus_components_seal(garbage(f), garbage(f), garbage(f)), -EPERM); break;
 	case 4: (void)nucleus_account_control(rarely(f) ? (uint32_t)below(f, 2) : 2 + (uint32_t)below(f, 99)); break;
 	case 5:
 		(void)nucleus_account_read((uint32_t)below(f, 4),

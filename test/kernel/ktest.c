@@ -204,4 +204,5 @@ static int start_ktest(void)
 		thread_park(0);
 }
 
-DEFINE_COMPONENT(ktest, .asks_elevate = true, .stage = STAGE_LATE, .start = start_ktest);
+DEFINE_COMPONENT(ktest, .asks_elevate = true, .asks_devices = true, .keeps_devices = true, .stage = STAGE_LATE,
+		 .start = start_ktest);

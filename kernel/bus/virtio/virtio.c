@@ -14,7 +14,7 @@
 #include <lib/types.h>
 #include <nucleus/calls.h>
 
-DEFINE_COMPONENT(virtio);
+DEFINE_COMPONENT(virtio, .asks_devices = true);
 
 /* How long a reset may take: a device of a host that is busy with others is slow, one that is broken never does it. */
 constexpr uint64_t RESET_NS = 30'000'000'000, RESET_LOOK_NS = 200'000;

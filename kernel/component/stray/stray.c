@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The deliberately broken component: on request it misbehaves in a thread of its own, lowered and
- * without any right, under a guard; the nucleus has to catch it, report it, and the rest of the
+ * without any right but to claim devices, under a guard; the nucleus has to catch it, report it, and the rest of the
  * system has to go on.
  *
  * /proc/stray: writing `case NAME seed N` runs a case and returns when it is over; reading gives a
@@ -63,7 +63,8 @@ static struct wait_queue over = WAIT_QUEUE_INIT(over);
 
 extern struct component component_stray;
 
-static const struct stray_case *const case_lists[] = {write_cases, stray_path_cases, stray_arch_cases};
+static const struct stray_case *const case_lists[] = {write_cases, stray_path_cases, stray_device_cases,
+						      stray_arch_cases};
 
 static const struct stray_case *find_case(const char *name, size_t length)
 {
@@ -210,4 +211,4 @@ static long write_stray(const char *text, size_t n, void *)
 PROC_FILE(stray, .component = &component_stray, .name = "stray", .mode = 0644, .show = show_stray,
 	  .write = write_stray);
 
-DEFINE_COMPONENT(stray, .stage = STAGE_LATE);
+DEFINE_COMPONENT(stray, .asks_devices = true, .stage = STAGE_LATE);

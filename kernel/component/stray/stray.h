@@ -51,6 +51,9 @@ void stray_write_by_memset(uint64_t address); /* the report has to name it, not 
 /* paths.c: acts in disguise. */
 extern const struct stray_case stray_path_cases[];
 
+/* devices.c: calls about devices. */
+extern const struct stray_case stray_device_cases[];
+
 /* stray.c: the next word of [*p, end), its length, 0 at the end; and a word as a number. */
 size_t stray_next_word(const char **p, const char *end, const char **word);
 bool stray_parse_number(const char *word, size_t length, uint64_t *out);

@@ -23,9 +23,9 @@ enum : uint32_t { DISTRIBUTOR_PAGES_V2 = 1, DISTRIBUTOR_PAGES_V3 = 8 /* with the
 
 static const struct gic_driver *gic; /* nullptr: not there yet */
 static volatile void *distributor;
-static uint32_t lines;			 /* one past the last */
-static uint8_t owner[GIC_FIRST_SPECIAL]; /* slot + 1 */
-static uint32_t line_of[IRQS_MAX];	 /* 0: none */
+static uint32_t lines;			  /* one past the last */
+static uint16_t owner[GIC_FIRST_SPECIAL]; /* slot + 1 */
+static uint32_t line_of[IRQS_MAX];	  /* 0: none */
 
 /* --- lines --- */
 
@@ -159,20 +159,20 @@ void arch_send_shootdown(uint64_t mask)
 
 /* --- device interrupts --- */
 
-static bool in_region(const struct arm_region *r, uint64_t page)
+static bool in_region(const struct arm_region *r, uint64_t start, uint64_t end)
 {
-	return page + PAGE_SIZE > r->phys && page < r->phys + r->size;
+	return end > r->phys && start < r->phys + r->size;
 }
 
-bool irq_owns_registers(uint64_t phys)
+bool irq_owns_registers(uint64_t start, uint64_t end)
 {
-	if (in_region(&platform.distributor, phys) || in_region(&platform.cpu_interface, phys))
+	if (in_region(&platform.distributor, start, end) || in_region(&platform.cpu_interface, start, end))
 		return true;
 	for (unsigned i = 0; i < platform.redistributor_regions; i++)
-		if (in_region(&platform.redistributors[i], phys))
+		if (in_region(&platform.redistributors[i], start, end))
 			return true;
 	for (unsigned i = 0; i < platform.guarded_count; i++)
-		if (in_region(&platform.guarded[i], phys))
+		if (in_region(&platform.guarded[i], start, end))
 			return true;
 	return false;
 }
@@ -191,7 +191,7 @@ int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 	/* An edge from before is not this driver's. */
 	gic_set_bit(distributor, GICD_ICPENDR, gsi);
 	line_of[slot] = gsi;
-	owner[gsi] = (uint8_t)(slot + 1);
+	owner[gsi] = (uint16_t)(slot + 1);
 	return 0;
 }
 

@@ -62,6 +62,13 @@ enum : uint64_t {
 };
 /* In the frame SGI_base, lines 0 to 31 are configured as at the distributor: its offsets. */
 
+/* A GICv2m frame (SBSA 2.3, E.2). */
+enum v2m_register : uint32_t {
+	V2M_TYPER = 0x008,  /* RO  first line and how many */
+	V2M_SETSPI = 0x040, /* WO  devices write a line's number */
+};
+enum : uint32_t { V2M_TYPER_FIRST_SHIFT = 16, V2M_TYPER_MASK = 0x3ff };
+
 /* System registers of the v3 CPU interface by encoding: the assembler knows the names only with an extension. */
 #define ICC_PMR_EL1	s3_0_c4_c6_0   /* RW  priorities below this number are delivered */
 #define ICC_IAR1_EL1	s3_0_c12_c12_0 /* RO  acknowledge, group 1 */

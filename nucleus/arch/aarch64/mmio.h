@@ -32,6 +32,10 @@ static inline void mmio_write64(volatile void *base, size_t offset, uint64_t val
 {
 	__asm__ volatile("str %x0, [%1]" : : "rZ"(value), "r"((volatile char *)base + offset) : "memory");
 }
+static inline void mmio_write16(volatile void *base, size_t offset, uint16_t value)
+{
+	__asm__ volatile("strh %w0, [%1]" : : "rZ"((uint32_t)value), "r"((volatile char *)base + offset) : "memory");
+}
 static inline uint8_t mmio_read8(const volatile void *base, size_t offset)
 {
 	uint32_t value;

@@ -53,7 +53,8 @@ enum pte_kind : uint8_t {
 	PTE_LOWERED_RODATA,
 	PTE_LOWERED_DATA,
 	PTE_LOWERED_DEVICE,
-	PTE_LOWERED_UNCACHED, /* memory, for devices that do not look into caches */
+	PTE_LOWERED_UNCACHED,  /* memory, for devices that do not look into caches */
+	PTE_LOWERED_COMBINING, /* registers whose writes may be gathered: frame buffers */
 };
 
 extern uint64_t pte_guarded; /* ARM_GUARDED if the CPU has BTI */
@@ -78,6 +79,7 @@ static inline pte_t pte_leaf(uint64_t phys, enum pte_kind kind, bool large)
 		[PTE_LOWERED_DATA] = LOWERED | NO_EXECUTE,
 		[PTE_LOWERED_DEVICE] = LOWERED | NO_EXECUTE | ARM_DEVICE,
 		[PTE_LOWERED_UNCACHED] = LOWERED | NO_EXECUTE | ARM_UNCACHED,
+		[PTE_LOWERED_COMBINING] = LOWERED | NO_EXECUTE | ARM_UNCACHED,
 	};
 	bool text = kind == PTE_NUCLEUS_TEXT || kind == PTE_LOWERED_TEXT || kind == PTE_LOWERED_BRACKETS;
 	uint64_t extra = text ? pte_guarded : 0;

@@ -6,6 +6,7 @@
 #include "boot/boot.h"
 #include "boot/image.h"
 #include "cpu.h"
+#include "device/pci.h"
 #include "features.h"
 #include "frame/frames.h"
 #include "gate/account.h"
@@ -232,6 +233,7 @@ static void use_common_caches(void)
 	gic_init_cpu();
 	timer_init_cpu();
 	features_tell(boot_state.info);
+	pci_init(platform.ecam, platform.ecam_count);
 	log_printf("boot: address-space numbers have %d bits\n", cpu_features.asid16 ? 16 : 8);
 	boot_finish(cpu);
 }

@@ -6,6 +6,7 @@
  */
 #include "apic.h"
 #include "cpu.h"
+#include "device/pci.h"
 #include "frame/frames.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
@@ -51,6 +52,8 @@ enum ioapic_register : uint32_t {
 };
 enum : uint32_t { REDIRECT_MASKED = 1 << 16, REDIRECT_LEVEL = 1 << 15, REDIRECT_ACTIVE_LOW = 1 << 13 };
 
+enum : uint64_t { MESSAGES = 0xfee00000, MESSAGES_END = 0xff000000 };
+
 static volatile uint32_t *lapic;
 static struct madt madt;
 static struct {
@@ -58,10 +61,13 @@ static struct {
 	uint32_t first, count; /* global interrupt numbers */
 } ioapics[MADT_IOAPICS_MAX];
 static struct {
-	uint8_t ioapic, pin;
+	uint8_t ioapic, pin; /* of a wire */
+	uint8_t cpu, vector; /* vector 0: none */
+	bool message;
 	uint32_t low;
 } routes[IRQS_MAX];
-static uint64_t timer_hz; /* local timer; unused with TSC-deadline */
+static uint16_t lines[CPUS_MAX][VECTORS_DEVICE]; /* line + 1 by vector */
+static uint64_t timer_hz;			 /* local timer; unused with TSC-deadline */
 
 static uint32_t lapic_read(enum lapic_register r)
 {
@@ -269,18 +275,51 @@ void arch_timer_set(uint64_t at_ns)
 
 /* --- device interrupts --- */
 
-bool irq_owns_registers(uint64_t phys)
+static bool page_in(uint64_t phys, uint64_t start, uint64_t end)
 {
-	if (align_down(madt.lapic_phys, PAGE_SIZE) == phys)
-		return true;
-	for (unsigned i = 0; i < madt.ioapic_count; i++)
-		if (align_down(madt.ioapic[i].phys, PAGE_SIZE) == phys)
-			return true;
-	/* Message-signalled interrupts are writes to this range: nobody else may make them. */
-	return phys >= 0xfee00000 && phys < 0xff000000;
+	return start < align_down(phys, PAGE_SIZE) + PAGE_SIZE && end > align_down(phys, PAGE_SIZE);
 }
 
-int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu)
+bool irq_owns_registers(uint64_t start, uint64_t end)
+{
+	for (unsigned i = 0; i < madt.ioapic_count; i++)
+		if (page_in(madt.ioapic[i].phys, start, end))
+			return true;
+	/* Message-signalled interrupts are writes to this range: nobody else may make them. */
+	return page_in(madt.lapic_phys, start, end) || (start < MESSAGES_END && end > MESSAGES);
+}
+
+uint32_t apic_line(uint32_t cpu, uint64_t vector)
+{
+	return lines[cpu][vector - VECTOR_DEVICE] - 1u;
+}
+
+/* A vector of that CPU, or of another that has one left. */
+static bool take_vector(uint32_t line, uint32_t cpu)
+{
+	for (uint32_t n = 0; n < cpu_count; n++, cpu = (cpu + 1) % cpu_count)
+		for (uint32_t i = 0; i < VECTORS_DEVICE; i++)
+			if (!lines[cpu][i]) {
+				lines[cpu][i] = (uint16_t)(line + 1);
+				routes[line].cpu = (uint8_t)cpu;
+				routes[line].vector = (uint8_t)(VECTOR_DEVICE + i);
+				return true;
+			}
+	return false;
+}
+
+int arch_irq_message(uint32_t line, uint32_t, uint32_t, uint32_t cpu, uint64_t *address, uint32_t *data)
+{
+	if (!take_vector(line, cpu))
+		return -ENOSPC;
+	routes[line].message = true;
+	/* Edge, to one CPU (Intel SDM vol. 3, 11.11). */
+	*address = MESSAGES | cpu_by_id(routes[line].cpu)->apic_id << 12;
+	*data = routes[line].vector;
+	return 0;
+}
+
+int arch_irq_connect(uint32_t line, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 {
 	/* The numbers below 16 are ISA's; the firmware says where they went. */
 	for (unsigned i = 0; gsi < 16 && i < madt.override_count; i++)
@@ -293,24 +332,82 @@ int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 	for (unsigned i = 0; i < madt.ioapic_count; i++) {
 		if (gsi < ioapics[i].first || gsi - ioapics[i].first >= ioapics[i].count)
 			continue;
-		routes[slot].ioapic = (uint8_t)i;
-		routes[slot].pin = (uint8_t)(gsi - ioapics[i].first);
-		routes[slot].low = (VECTOR_DEVICE + slot) | (*flags & IRQ_LEVEL ? REDIRECT_LEVEL : 0) |
+		if (!take_vector(line, cpu))
+			return -ENOSPC;
+		routes[line].ioapic = (uint8_t)i;
+		routes[line].pin = (uint8_t)(gsi - ioapics[i].first);
+		routes[line].message = false;
+		routes[line].low = routes[line].vector | (*flags & IRQ_LEVEL ? REDIRECT_LEVEL : 0) |
 				   (*flags & IRQ_ACTIVE_LOW ? REDIRECT_ACTIVE_LOW : 0);
-		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[slot].pin + 1, cpu_by_id(cpu)->apic_id << 24);
-		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[slot].pin, routes[slot].low | REDIRECT_MASKED);
+		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[line].pin + 1, cpu_by_id(routes[line].cpu)->apic_id << 24);
+		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[line].pin, routes[line].low | REDIRECT_MASKED);
 		return 0;
 	}
 	return -EINVAL;
 }
 
-void arch_irq_mask(uint32_t slot, bool masked)
+/* A message is masked where it comes from. */
+void arch_irq_mask(uint32_t line, bool masked)
 {
-	ioapic_write(routes[slot].ioapic, IOAPIC_REDIRECT + 2u * routes[slot].pin,
-		     routes[slot].low | (masked ? REDIRECT_MASKED : 0));
+	if (!routes[line].message)
+		ioapic_write(routes[line].ioapic, IOAPIC_REDIRECT + 2u * routes[line].pin,
+			     routes[line].low | (masked ? REDIRECT_MASKED : 0));
 }
 
-void arch_irq_disconnect(uint32_t slot)
+void arch_irq_disconnect(uint32_t line)
 {
-	arch_irq_mask(slot, true);
+	arch_irq_mask(line, true);
+	lines[routes[line].cpu][routes[line].vector - VECTOR_DEVICE] = 0;
+}
+
+/* --- PCI --- */
+
+void apic_init_pci(uint64_t rsdp_phys)
+{
+	struct pci_ecam ecams[PCI_ECAMS_MAX];
+	size_t length;
+	const void *mcfg = acpi_find_table(rsdp_phys, "MCFG", map_firmware, &length);
+
+	pci_init(ecams, mcfg ? pci_ecam_from_mcfg(mcfg, length, ecams, PCI_ECAMS_MAX) : 0);
+}
+
+/* Configuration mechanism 1 (PCI 3.0, 3.2.2.3.2). */
+enum : uint16_t { CONFIG_ADDRESS = 0xcf8, CONFIG_DATA = 0xcfc };
+
+static void select(uint32_t function, uint32_t offset)
+{
+	io_write32(CONFIG_ADDRESS, 1u << 31 | (function & 0xffff) << 8 | (offset & 0xfc));
+}
+
+uint32_t arch_pci_read32(uint32_t function, uint32_t offset)
+{
+	select(function, offset);
+	return io_read32(CONFIG_DATA);
+}
+
+void arch_pci_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value)
+{
+	uint16_t port = (uint16_t)(CONFIG_DATA + (offset & 3));
+
+	select(function, offset);
+	if (bytes == 1)
+		io_write8(port, (uint8_t)value);
+	else if (bytes == 2)
+		io_write16(port, (uint16_t)value);
+	else
+		io_write32(port, value);
+}
+
+/* The legacy interrupt controllers and what makes their lines level or edge, the port that enters system management
+ * mode, configuration space and, within it, the reset. */
+bool arch_port_owned(uint32_t start, uint32_t end)
+{
+	static const struct {
+		uint16_t first, last;
+	} owned[] = {{0x20, 0x21}, {0xa0, 0xa1}, {0xb2, 0xb3}, {0x4d0, 0x4d1}, {0xcf8, 0xcff}};
+
+	for (unsigned i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
+		if (start <= owned[i].last && end > owned[i].first)
+			return true;
+	return false;
 }

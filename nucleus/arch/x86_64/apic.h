@@ -8,17 +8,21 @@
 
 enum : uint32_t {
 	VECTOR_FIRST_INTERRUPT = 0x20,
-	VECTOR_DEVICE = 0x30, /* one for each interrupt slot */
+	VECTOR_DEVICE = 0x30, /* each CPU's own, up to the timer's */
 	VECTOR_TIMER = 0xf0,
 	VECTOR_RESCHEDULE = 0xf1,
 	VECTOR_SHOOTDOWN = 0xf2,
 	VECTOR_STOP = 0x02, /* NMI */
 	VECTOR_SPURIOUS = 0xff,
+	VECTORS_DEVICE = VECTOR_TIMER - VECTOR_DEVICE,
 };
 
 /* Maps the controllers that the MADT names (physical address of the RSDP). 0 or a negative errno. */
 [[nodiscard]] int apic_init(uint64_t rsdp_phys);
 void apic_init_cpu(void);
+void apic_init_pci(uint64_t rsdp_phys);
+/* What a device's vector means on that CPU; none: more than there can be. */
+uint32_t apic_line(uint32_t cpu, uint64_t vector);
 void apic_eoi(void);
 uint32_t apic_id(void);
 void apic_stop_others(void);

@@ -17,6 +17,7 @@ enum : uint64_t {
 	X86_ACCESSED = 1ull << 5,
 	X86_DIRTY = 1ull << 6,
 	X86_LARGE = 1ull << 7,
+	X86_PAT = 1ull << 7,	   /* of a leaf of the last level: entry 4 of the PAT, write-combining */
 	X86_SOFT_NONE = 1ull << 9, /* ours: a PROT_NONE page that keeps its frame; X86_PRESENT is clear */
 	X86_NO_EXECUTE = 1ull << 63,
 	X86_FRAME_MASK = 0x000ffffffffff000ull,
@@ -37,7 +38,8 @@ enum pte_kind : uint8_t {
 	PTE_LOWERED_RODATA,
 	PTE_LOWERED_DATA,
 	PTE_LOWERED_DEVICE,
-	PTE_LOWERED_UNCACHED, /* memory, for devices that do not look into caches */
+	PTE_LOWERED_UNCACHED,  /* memory, for devices that do not look into caches */
+	PTE_LOWERED_COMBINING, /* registers whose writes may be gathered: frame buffers */
 };
 
 static inline pte_t pte_leaf(uint64_t phys, enum pte_kind kind, bool large)
@@ -55,6 +57,8 @@ static inline pte_t pte_leaf(uint64_t phys, enum pte_kind kind, bool large)
 		[PTE_LOWERED_DEVICE] = X86_USER | X86_NO_EXECUTE | X86_WRITABLE | X86_CACHE_DISABLE | X86_WRITE_THROUGH,
 		[PTE_LOWERED_UNCACHED] =
 			X86_USER | X86_NO_EXECUTE | X86_WRITABLE | X86_CACHE_DISABLE | X86_WRITE_THROUGH,
+		/* As a leaf of the last level only: bit 7 is another's in a large one. */
+		[PTE_LOWERED_COMBINING] = X86_USER | X86_NO_EXECUTE | X86_WRITABLE | X86_PAT,
 	};
 
 	return phys | X86_PRESENT | X86_ACCESSED | bits[kind] | (bits[kind] & X86_WRITABLE ? X86_DIRTY : 0) |

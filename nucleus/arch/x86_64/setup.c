@@ -99,11 +99,11 @@ static void control_registers(void)
 	dr6_clear();
 }
 
-/* Entries 0 to 3: write-back, write-through, uncached-, uncached; again in 4 to 7 (Intel SDM vol. 3, 12.12.4: the reset
- * value). */
+/* Entries 0 to 3: write-back, write-through, uncached-, uncached (Intel SDM vol. 3, 12.12.4: the reset value); 4:
+ * write-combining; 5 to 7 as 1 to 3. */
 static void memory_types(void)
 {
-	msr_write(MSR_PAT, 0x0007040600070406);
+	msr_write(MSR_PAT, 0x0007040100070406);
 }
 
 static void gate_registers(struct cpu *cpu)
@@ -340,6 +340,7 @@ static void cpu_setup(struct cpu *cpu)
 	boot_state.info->fpu_state_bytes = cpu_features.fpu_bytes;
 	boot_state.info->hwcap = cpuid(1, 0).d;
 	boot_state.info->hwcap2 = cpu_features.fsgsbase ? 2 : 0;
+	apic_init_pci(boot_state.rsdp_phys);
 	boot_finish(cpu);
 }
 

@@ -72,8 +72,8 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	account_apply(cpu);
 	if (c->vector == VECTOR_TIMER)
 		sched_tick(cpu, c->is_process);
-	else if (c->vector >= VECTOR_DEVICE && c->vector < VECTOR_DEVICE + IRQS_MAX)
-		irq_deliver((uint32_t)c->vector - VECTOR_DEVICE);
+	else if (c->vector >= VECTOR_DEVICE && c->vector < VECTOR_DEVICE + VECTORS_DEVICE)
+		irq_deliver(apic_line(cpu->id, c->vector));
 	/* After a level-triggered line was masked, or it would come again at once. */
 	apic_eoi();
 }

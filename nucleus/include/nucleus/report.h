@@ -18,7 +18,7 @@ enum report_kind : uint8_t {
 	REPORT_ELEVATE_UNLISTED, /* a gate's instruction from where none is */
 	REPORT_NO_PROCESS,	 /* return to a process from a thread that has none */
 	REPORT_PREEMPTION,	 /* held back for too long */
-	REPORT_REFUSED,		 /* fault: enum nucleus_call_number; the victim is a frame */
+	REPORT_REFUSED,		 /* fault: enum nucleus_call_number; the victim is a frame or of a device */
 	REPORT_PANIC,		 /* of the nucleus, in hex only */
 };
 
@@ -38,6 +38,9 @@ enum victim_kind : uint8_t {
 	VICTIM_CPU_STACK,
 	VICTIM_CONTROLLER, /* registers of an interrupt controller */
 	VICTIM_POOL,
+	VICTIM_FUNCTION, /* of PCI: number, and above bit 32 the offset of its register */
+	VICTIM_PORT,
+	VICTIM_INTERRUPT,
 };
 struct report_victim {
 	enum victim_kind kind;

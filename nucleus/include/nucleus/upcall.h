@@ -33,6 +33,7 @@ enum : uint32_t { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_EXEC
 #include <arch/user_regs.h>
 
 #define BOOT_CMDLINE_MAX 2048
+#define BOOT_PCI_MAX	 16
 
 /* The UART that the nucleus reports on, if the firmware's description of the machine names one. */
 enum boot_console_kind : uint32_t { BOOT_CONSOLE_NONE, BOOT_CONSOLE_PL011, BOOT_CONSOLE_16550 };
@@ -63,6 +64,13 @@ struct boot_info {
 	unsigned char entropy[64];
 	uint32_t entropy_bytes; /* 0: the loader had none */
 	struct boot_console console;
+	/* Where PCI functions can be: the buses of each segment. */
+	uint32_t pci_count;
+	struct boot_pci {
+		uint64_t phys; /* of the first bus's configuration space; 0: it is reached by ports */
+		uint16_t segment;
+		uint8_t first_bus, last_bus;
+	} pci[BOOT_PCI_MAX];
 	struct {
 		uint64_t phys;
 		uint32_t width, height, pitch;

@@ -37,7 +37,10 @@ VICTIMS = {
     "write-entry-page": r"entry data page of CPU (?P<cpu>\d+)",
     **dict.fromkeys(("write-by-memset", "list-remove", "inline", "inline-by-address", "callback", "jump-nucleus", "smash-return", "smash-stack"),
                     r"nucleus text (?P<symbol>\S+)\+(?P<offset>0x[0-9a-f]+)"),
-    "call-refused": r"nucleus frame (?P<frame>0x[0-9a-f]+)",
+    **dict.fromkeys(("call-refused", "claim-memory"), r"nucleus frame (?P<frame>0x[0-9a-f]+)"),
+    "map-config-space": r"device or absent memory, physical (?P<fact>0x[0-9a-f]+)",
+    **dict.fromkeys(("claim-host-bridge", "master-bus", "move-bar", "forge-message"),
+                    r"register 0x[0-9a-f]+ of PCI function (?P<segment>\w+):(?P<bus>\w+):(?P<device>\w+)\.(?P<function>\d)"),
 }
 
 # What the report says was done, by case; the others are not looked at.
@@ -50,12 +53,13 @@ DEEDS = {
     "dc-ivac": "privileged cache instruction", "eret": "privileged instruction eret", "hvc": "privileged instruction hvc",
     "smc": "privileged instruction smc", "elevate-unlisted": "elevation from an unlisted address",
     "elevate-denied": "elevation without the right",
-    "call-refused": "kmap", "exit-gate": "return to a process from a thread that has none",
+    "call-refused": "kmap", "claim-memory": "device_claim", "map-config-space": "device_map", "claim-host-bridge": "device_claim",
+    "master-bus": "pci_write", "move-bar": "pci_bars", "forge-message": "pci_write", "exit-gate": "return to a process from a thread that has none",
     "smash-return": "jump", "smash-stack": "jump",
 }
 
 # Reports that no exception caused: they have no registers and no transitions.
-CALLS = {"call-refused"}
+CALLS = {"call-refused", "claim-memory", "map-config-space", "claim-host-bridge", "master-bus", "move-bar", "forge-message"}
 # Cases whose culprit is not on the stack any more.
 SMASHED = {"smash-return", "smash-stack"}
 
@@ -166,6 +170,12 @@ def check_victim(image, report, case, name):
         return [f"{fact['symbol']} is not at {address:#x} less {fact['offset']}"]
     if "frame" in fact and f"nucleus-frame-{fact['frame']}" != name:
         return [f"frame {fact['frame']} was not the victim, but {name}"]
+    if "fact" in fact and not name.endswith(fact["fact"]):
+        return [f"{fact['fact']} was not the victim, but {name}"]
+    if "bus" in fact:
+        number = int(fact["segment"], 16) << 16 | int(fact["bus"], 16) << 8 | int(fact["device"], 16) << 3 | int(fact["function"])
+        if not name.endswith(f"-{number:#x}"):
+            return [f"function {number:#x} was not the victim, but {name}"]
     if "level" in fact and f"-level-{fact['level']}-entry-{fact['entry']}" not in name:
         return [f"level {fact['level']}, entry {fact['entry']} was not the victim, but {name}"]
     if "cpu" in fact and f"cpu-{fact['cpu']}+" not in name:

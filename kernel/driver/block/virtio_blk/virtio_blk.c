@@ -21,7 +21,7 @@
 #include <lib/types.h>
 #include <lib/virtio_blk.h>
 
-DEFINE_COMPONENT(virtio_blk);
+DEFINE_COMPONENT(virtio_blk, .asks_devices = true);
 
 enum : unsigned {
 	REQUESTS_MAX = 64, /* of all queues together, but for QUEUE_LEAST of each */

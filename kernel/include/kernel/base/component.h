@@ -12,6 +12,8 @@
 struct component {
 	const char *name;   /* as in kernel/components.txt */
 	bool asks_elevate;  /* manifest: its threads use brackets */
+	bool asks_devices;  /* manifest: claims registers and interrupts */
+	bool keeps_devices; /* manifest: finds devices, and takes them back from who fails */
 	int (*start)(void); /* called at boot, stage by stage, and on restart; guarded; nullptr:
 			       passive */
 	void (*stop)(void); /* before a restart, after its threads are gone; guarded; nullptr:

@@ -61,6 +61,8 @@ struct bus {
 	 * *handle is what nucleus_irq_done takes. release_irq undoes it, in the same thread. May be nullptr. */
 	int (*attach_irq)(struct device *dev, unsigned index, uint32_t *handle);
 	void (*release_irq)(struct device *dev, unsigned index, uint32_t handle);
+	/* `enable` claims what the device has (<nucleus/device.h>), else mmio_map does. */
+	bool claims;
 	/* Before each attach: power, decoding of addresses. An error is one of attach. May be nullptr. */
 	int (*enable)(struct device *dev);
 	/* After detach, before anything is given back: from here on the device reaches no memory and raises no

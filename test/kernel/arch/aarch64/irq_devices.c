@@ -11,6 +11,7 @@
 #include <kernel/mem/page.h>
 #include <lib/devicetree.h>
 #include <lib/types.h>
+#include <nucleus/device.h>
 
 enum pl031_register : unsigned { RTC_DATA = 0x0, RTC_MATCH = 0x4, RTC_MASK = 0x10, RTC_CLEAR = 0x1c };
 
@@ -54,7 +55,10 @@ void irq_delivery(void)
 	struct devicetree_interrupt irq;
 	uint64_t phys, va = kmap_reserve(1);
 
-	if (!find_clock(&phys, &irq) || !EXPECT_EQ(nucleus_device_map(va, phys & ~0xfffull, 1), 0))
+	if (!find_clock(&phys, &irq))
+		return;
+	long claim = nucleus_device_claim(CLAIM_MEMORY, phys, PAGE_SIZE, 0);
+	if (!EXPECT(claim > 0) || !EXPECT_EQ(nucleus_device_map(va, phys & ~0xfffull, 1), 0))
 		return;
 	volatile uint32_t *clock = (volatile uint32_t *)(va + (phys & 0xfff));
 	/* The binding arm,gic: kind, number among the shared ones, trigger (4: high level). */
@@ -76,6 +80,7 @@ void irq_delivery(void)
 	EXPECT_EQ(nucleus_irq_detach((uint32_t)h), 0);
 	EXPECT_EQ(nucleus_park(ktest_now() + 10 * MS, 0), -ETIMEDOUT);
 	EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)claim), 0);
 }
 
 /* What can send interrupts to a CPU is the nucleus's. */
@@ -85,17 +90,17 @@ void irq_controllers_are_not_given_away(void)
 	/* Writes to these become interrupts; the translation service also writes memory. */
 	static const char *const doorbells[] = {"arm,gic-v3-its", "arm,gic-v2m-frame", nullptr};
 	int node = devicetree_find(tree(), -1, controllers), doorbell = devicetree_find(tree(), -1, doorbells);
-	uint64_t va = kmap_reserve(1), phys, size;
+	uint64_t phys, size;
 
 	if (!EXPECT(node >= 0) || !EXPECT(doorbell >= 0))
 		return;
 	for (unsigned i = 0; i < 2 && EXPECT(devicetree_reg(tree(), node, i, &phys, &size)); i++) {
 		for (uint64_t at = 0; at < MIN(size, (uint64_t)0x10000); at += PAGE_SIZE)
-			EXPECT_EQ(nucleus_device_map(va, phys + at, 1), -EPERM);
-		EXPECT_EQ(nucleus_device_map(va, phys + size - PAGE_SIZE, 1), -EPERM);
+			EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, phys + at, 4, 0), -EPERM);
+		EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, phys + size - 4, 4, 0), -EPERM);
 	}
 	if (EXPECT(devicetree_reg(tree(), doorbell, 0, &phys, &size))) {
-		EXPECT_EQ(nucleus_device_map(va, phys, 1), -EPERM);
-		EXPECT_EQ(nucleus_device_map(va, phys + size - PAGE_SIZE, 1), -EPERM);
+		EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, phys, 4, 0), -EPERM);
+		EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, phys + size - 4, 4, 0), -EPERM);
 	}
 }

@@ -9,6 +9,15 @@
  * has; one that is no device's on the machines that we know. */
 enum : uint32_t { IRQ_FIRST = 32, IRQ_ABSENT = 1020, IRQ_UNUSED = 40 };
 
+/* Where nothing is, on the machines that we know. */
+enum : uint64_t { REGISTERS_UNUSED = 0x3e000000 };
+
+/* The line of INTA of a function of the first bus, on QEMU's machine (hw/arm/virt: four shared ones from 3 on). */
+static inline uint32_t irq_of_function(uint32_t function)
+{
+	return 32 + 3 + (function >> 3) % 4;
+}
+
 bool irq_devices_known(void); /* whether the two cases can be run */
 void irq_controllers_are_not_given_away(void);
 void irq_delivery(void);

@@ -76,7 +76,7 @@ static void gate_registers(void)
 		/* SYSENTER faults; 32-bit SYSCALL, which cannot be, ends in the nucleus. */
 		EXPECT_EQ(read_model_specific(MSR_SYSENTER_CS) & 0xfffc, 0);
 		EXPECT(compatibility >= (uint64_t)nucleus_text_start && compatibility < (uint64_t)nucleus_data_start);
-		EXPECT_EQ(read_model_specific(MSR_PAT), 0x0007040600070406);
+		EXPECT_EQ(read_model_specific(MSR_PAT), 0x0007040100070406);
 	}
 }
 

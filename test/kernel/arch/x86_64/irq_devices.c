@@ -6,6 +6,7 @@
 #include <abi/errno.h>
 #include <arch/portio.h>
 #include <kernel/mem/kmap.h>
+#include <nucleus/device.h>
 
 /* 8254: control word, channel 0; divisor for 1 kHz of 1.193182 MHz. */
 enum : uint16_t { PIT_CHANNEL_0 = 0x40, PIT_CONTROL = 0x43 };
@@ -43,11 +44,15 @@ void irq_controllers_are_not_given_away(void)
 {
 	uint64_t va = kmap_reserve(1);
 
-	EXPECT_EQ(nucleus_device_map(va, 0xfee00000, 1), -EPERM);
-	EXPECT_EQ(nucleus_device_map(va, 0xfee01000, 1), -EPERM);
-	EXPECT_EQ(nucleus_device_map(va, 0xfec00000, 1), -EPERM);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, 0xfee00000, 4, 0), -EPERM);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, 0xfee01000, 4, 0), -EPERM);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, 0xfec00ff8, 4, 0), -EPERM);
 	/* The page after it is nobody's. */
+	EXPECT_EQ(nucleus_device_map(va, 0xfec01000, 1), -EPERM);
+	long claim = nucleus_device_claim(CLAIM_MEMORY, 0xfec01000, PAGE_SIZE, 0);
+	EXPECT(claim > 0);
 	EXPECT_EQ(nucleus_device_map(va, 0xfec01000, 1), 0);
 	EXPECT_EQ(nucleus_device_map(va, 0xfec01000, 1), -EEXIST);
 	EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)claim), 0);
 }

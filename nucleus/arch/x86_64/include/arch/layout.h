@@ -9,6 +9,8 @@
 #ifndef ARCH_LAYOUT_H
 #define ARCH_LAYOUT_H
 
+#define ARCH_PORTS 0x10000 /* of the space of ports; 0: there is none */
+
 #define USER_END 0x00007ffffffff000 /* first address no process may map or run at */
 
 #define WINDOW_BASE 0xffff900000000000 /* lowered: kernel and page frames, by frame number */

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* Claims, see claim.h. A handle is birth << 16 | (number + 1), so that those of claims that ended are stale. */
+#include "device/claim.h"
+#include "boot/boot.h"
+#include "device/pci.h"
+#include "frame/frames.h"
+#include "gate/calls.h"
+#include "gate/policy.h"
+#include "irq/irq.h"
+#include "mmu/mmu.h"
+#include "report/report.h"
+#include <abi/errno.h>
+
+static struct claim claims[CLAIMS_MAX];
+
+/* The claim after c (nullptr: the first); nullptr: there are no more. */
+static struct claim *next_claim(struct claim *c)
+{
+	for (c = c ? c + 1 : claims; c < claims + CLAIMS_MAX; c++)
+		if (c->kind)
+			return c;
+	return nullptr;
+}
+
+static bool overlap(struct claim_range a, struct claim_range b)
+{
+	return a.start < b.end && b.start < a.end;
+}
+
+/* With the rest of the pages that it begins and ends in. */
+static struct claim_range whole_pages(struct claim_range r)
+{
+	if (r.start & CLAIM_PORT_SPACE)
+		return r;
+	return (struct claim_range){align_down(r.start, PAGE_SIZE), align_up(r.end, PAGE_SIZE)};
+}
+
+static bool has_ram(struct claim_range r)
+{
+	for (uint64_t pfn = r.start >> PAGE_SHIFT; pfn < frame_count && pfn << PAGE_SHIFT < r.end; pfn++)
+		if (frames[pfn].type != FRAME_NONE && frames[pfn].type != FRAME_DEVICE)
+			return true;
+	return false;
+}
+
+static bool nucleus_owns(struct claim_range r)
+{
+	if (r.start & CLAIM_PORT_SPACE)
+		return arch_port_owned((uint32_t)r.start, (uint32_t)r.end);
+	return has_ram(r) || irq_owns_registers(r.start, r.end) || boot_firmware_owns(r.start, r.end) ||
+	       pci_owns(r.start, r.end);
+}
+
+bool claim_range_free(struct claim_range r, uint32_t component)
+{
+	struct claim_range pages = whole_pages(r);
+
+	if (nucleus_owns(pages))
+		return false;
+	for (struct claim *c = nullptr; (c = next_claim(c));) {
+		for (unsigned i = 0; i < c->count; i++)
+			if (component && c->component == component ? overlap(r, c->range[i])
+								   : overlap(pages, whole_pages(c->range[i])))
+				return false;
+	}
+	return true;
+}
+
+struct claim *claim_of_function(uint32_t function)
+{
+	for (struct claim *c = nullptr; (c = next_claim(c));) {
+		if (c->kind == CLAIM_FUNCTION && c->function == function)
+			return c;
+	}
+	return nullptr;
+}
+
+struct claim *claim_covering(struct claim_range r, uint32_t component)
+{
+	for (struct claim *c = nullptr; (c = next_claim(c));) {
+		for (unsigned i = 0; c->component == component && i < c->count; i++) {
+			struct claim_range pages = whole_pages(c->range[i]);
+
+			if (r.start >= pages.start && r.end <= pages.end && !overlap(r, c->kept[0]) &&
+			    !overlap(r, c->kept[1]))
+				return c;
+		}
+	}
+	return nullptr;
+}
+
+void claim_count_page(uint64_t phys, int delta)
+{
+	struct claim_range page = {phys, phys + PAGE_SIZE};
+
+	for (struct claim *c = nullptr; (c = next_claim(c));) {
+		for (unsigned i = 0; i < c->count; i++)
+			if (overlap(page, whole_pages(c->range[i]))) {
+				c->mapped += (uint32_t)delta;
+				break;
+			}
+	}
+}
+
+/* One range, or what the function has. 0 or a negative errno. */
+static long fill(struct claim *c, uint64_t start, uint64_t size)
+{
+	struct claim_range r = {start, start + size};
+
+	if (c->kind == CLAIM_FUNCTION)
+		return size || start > UINT32_MAX ? -EINVAL : pci_claim(c, (uint32_t)start);
+	if (!size || r.end < r.start || (c->kind == CLAIM_PORTS && r.end > ARCH_PORTS) ||
+	    (c->kind == CLAIM_MEMORY && pte_phys(align_down(r.end - 1, PAGE_SIZE)) != align_down(r.end - 1, PAGE_SIZE)))
+		return -EINVAL;
+	if (c->kind == CLAIM_PORTS)
+		r = (struct claim_range){r.start | CLAIM_PORT_SPACE, r.end | CLAIM_PORT_SPACE};
+	c->range[c->count++] = r;
+	return 0;
+}
+
+static long add(struct claim *from)
+{
+	for (struct claim *c = claims; c < claims + CLAIMS_MAX; c++) {
+		if (c->kind)
+			continue;
+		from->birth = (c->birth + 1) & 0x7fff;
+		*c = *from;
+		return (long)(c->birth << 16) | (c - claims + 1);
+	}
+	return -ENOSPC;
+}
+
+long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t flags)
+{
+	struct claim c = {.kind = kind, .flags = flags, .component = cpu_this()->current->component};
+	long result;
+
+	if (kind < CLAIM_MEMORY || kind > CLAIM_FUNCTION || flags & ~(CLAIM_WRITE_COMBINING | CLAIM_WITHOUT_MSIX))
+		return -EINVAL;
+	nucleus_lock_acquire();
+	result = policy_may_claim(c.component) ? fill(&c, start, size) : -EPERM;
+	for (unsigned i = 0; i < c.count && !result; i++)
+		if (!claim_range_free(c.range[i], c.component))
+			result = -EPERM;
+	if (!result)
+		result = add(&c);
+	if (result == -EPERM)
+		report_refused_device(NUCLEUS_CALL_device_claim, kind, start);
+	nucleus_lock_release();
+	return result;
+}
+
+long call_device_release(uint64_t handle)
+{
+	uint32_t number = (uint32_t)(handle & 0xffff) - 1;
+	struct claim *c = number < CLAIMS_MAX ? &claims[number] : nullptr;
+	uint32_t component = cpu_this()->current->component;
+	long result = 0;
+
+	nucleus_lock_acquire();
+	if (!c || !c->kind || handle >> 16 != c->birth)
+		result = -EBADF;
+	else if (component != c->component && !policy_keeps_devices(component))
+		result = -EPERM;
+	else if (c->mapped)
+		result = -EBUSY;
+	if (result == -EPERM)
+		report_refused_device(NUCLEUS_CALL_device_release, c->kind,
+				      c->kind == CLAIM_FUNCTION ? c->function : c->range[0].start);
+	if (!result) {
+		if (c->kind == CLAIM_FUNCTION) {
+			irq_forget_function(c->function);
+			pci_unclaim(c);
+		}
+		c->kind = 0;
+		c->count = 0;
+	}
+	nucleus_lock_release();
+	return result;
+}

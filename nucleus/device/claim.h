@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Claims: which component may map which registers. No two claims share a byte, and no two components a page. Ports are
+ * ranges of an address space of their own. Lock: the nucleus lock.
+ */
+#ifndef NUCLEUS_CLAIM_H
+#define NUCLEUS_CLAIM_H
+
+#include <lib/pci_config.h>
+#include <nucleus/device.h>
+#include <stdint.h>
+
+enum { CLAIMS_MAX = 256, CLAIM_RANGES_MAX = PCI_BARS_MAX };
+
+/* Ports are these "addresses", which no memory has. */
+enum : uint64_t { CLAIM_PORT_SPACE = 1ull << 63 };
+
+struct claim_range {
+	uint64_t start, end;
+};
+struct claim {
+	enum claim_kind kind; /* 0: free */
+	uint32_t flags, component, birth;
+	uint32_t mapped; /* pages of it in the kernel view */
+	unsigned count;
+	struct claim_range range[CLAIM_RANGES_MAX];
+	struct claim_range kept[2]; /* pages of them that only the nucleus maps: MSI-X table, pending bits */
+	/* CLAIM_FUNCTION, device/pci.c: */
+	uint32_t function;
+	uint32_t decodes; /* which of PCI_COMMAND_IO and _MEMORY may be on: all BARs of it have an address */
+	uint32_t bar_value[PCI_BARS_MAX];
+	uint64_t ready_ns;   /* while it is being reset: when to look */
+	uint64_t msix_table; /* physical; 0: no MSI-X to be used */
+	uint32_t msix_vectors;
+};
+
+/* Whether nothing of the nucleus's, no RAM and nothing that a claim has is in the range; a page may be shared by claims
+ * of `component` (0: by nobody's). */
+bool claim_range_free(struct claim_range r, uint32_t component);
+/* The claim of a PCI function; nullptr: there is none. */
+struct claim *claim_of_function(uint32_t function);
+/* The claim of `component` that may map the pages [start, end); nullptr: none. */
+struct claim *claim_covering(struct claim_range r, uint32_t component);
+/* A page that is no RAM is in the kernel view for lowered code (1), or is no more (-1). */
+void claim_count_page(uint64_t phys, int delta);
+
+#endif

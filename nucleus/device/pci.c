@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* PCI functions: reaching configuration space, and what a claim of one takes; see pci.h. */
+#include "device/pci.h"
+#include "boot/boot.h"
+#include "gate/calls.h"
+#include "mmio.h"
+#include "mmu/mmu.h"
+#include "report/log.h"
+#include "sched/cpu_area.h"
+#include <abi/errno.h>
+
+enum : uint64_t { WINDOW = CPU_DEVICES_BASE + (1u << 30) - PAGE_SIZE };
+
+enum : uint32_t {
+	MESSAGE_CONTROL = 2, /* offset in both capabilities */
+	MSI_ENABLE = 1 << 0,
+	MSI_MANY = 7 << 4, /* messages that are on, as a power of two */
+	MSI_WIDE = 1 << 7,
+	MSIX_MASK_ALL = 1 << 14,
+	MSIX_ENABLE = 1 << 15,
+	MSIX_ENTRY = 16, /* bytes: address, its upper half, data, control */
+	MSIX_ENTRY_MASKED = 1,
+};
+
+static_assert(BOOT_PCI_MAX == PCI_ECAMS_MAX);
+static struct pci_ecam ecams[PCI_ECAMS_MAX];
+static unsigned ecam_count;
+static uint64_t window_phys = UINT64_MAX;
+static const struct cpu *window_cpu; /* others may have cached what was there before */
+
+void *device_window(uint64_t phys)
+{
+	uint64_t page = align_down(phys, PAGE_SIZE);
+
+	if (page != window_phys || window_cpu != cpu_this()) {
+		pte_t *e = table_find(kernel_root_phys, WINDOW, 1);
+
+		pte_store(e, 0);
+		arch_flush_local(nullptr, WINDOW, WINDOW + PAGE_SIZE);
+		pte_store(e, pte_leaf(page, PTE_NUCLEUS_DEVICE, false));
+		window_phys = page;
+		window_cpu = cpu_this();
+	}
+	return (void *)(WINDOW + (phys - page));
+}
+
+static void tell(const struct pci_ecam *e)
+{
+	boot_state.info->pci[boot_state.info->pci_count++] = (struct boot_pci){
+		.phys = e->phys, .segment = e->segment, .first_bus = e->first_bus, .last_bus = e->last_bus};
+}
+
+void pci_init(const struct pci_ecam *found, unsigned count)
+{
+	if (!table_make(kernel_root_phys, WINDOW, 1, 0)) {
+		log_printf("pci: no memory for a page table: configuration space is not reached\n");
+		return;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		/* Beyond what an entry can hold there is nothing. */
+		if (pte_phys(found[i].phys + pci_ecam_bytes(&found[i]) - PAGE_SIZE) <= found[i].phys)
+			continue;
+		tell(&found[i]);
+		ecams[ecam_count++] = found[i];
+		log_printf("pci: segment %u, buses %u to %u at %lx\n", found[i].segment, found[i].first_bus,
+			   found[i].last_bus, found[i].phys);
+	}
+	if (!ecam_count && ARCH_PORTS > 0)
+		tell(&(struct pci_ecam){.last_bus = 0xff});
+	log_printf(
+		"dma: unconfined: no IOMMU is used, so a device can reach all memory and forge interrupt messages\n");
+}
+
+bool pci_owns(uint64_t start, uint64_t end)
+{
+	for (unsigned i = 0; i < ecam_count; i++)
+		if (start < ecams[i].phys + pci_ecam_bytes(&ecams[i]) && end > ecams[i].phys)
+			return true;
+	return false;
+}
+
+/* --- registers --- */
+
+/* Where a function's registers are; 0: not in memory. */
+static uint64_t config_phys(uint32_t function)
+{
+	uint32_t bus = function >> 8 & 0xff;
+
+	for (unsigned i = 0; i < ecam_count; i++)
+		if (ecams[i].segment == function >> 16 && bus >= ecams[i].first_bus && bus <= ecams[i].last_bus)
+			return ecams[i].phys + ((uint64_t)(bus - ecams[i].first_bus) << 20 | (function & 0xff) << 12);
+	return 0;
+}
+
+static uint32_t read32(void *function_at, uint32_t offset)
+{
+	uint32_t function = *(const uint32_t *)function_at;
+	uint64_t phys = config_phys(function);
+
+	if (phys)
+		return mmio_read32(device_window(phys), offset);
+	return ecam_count || function >> 16 || offset >= PCI_CONFIG_BYTES ? UINT32_MAX
+									  : arch_pci_read32(function, offset);
+}
+
+void pci_register_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value)
+{
+	uint64_t phys = config_phys(function);
+
+	if (!phys)
+		arch_pci_write(function, offset, bytes, value);
+	else if (bytes == 1)
+		mmio_write8(device_window(phys), offset, (uint8_t)value);
+	else if (bytes == 2)
+		mmio_write16(device_window(phys), offset, (uint16_t)value);
+	else
+		mmio_write32(device_window(phys), offset, value);
+}
+
+static struct pci_config registers_of(uint32_t *function)
+{
+	return (struct pci_config){.read32 = read32,
+				   .context = function,
+				   .bytes = config_phys(*function) ? PCIE_CONFIG_BYTES : PCI_CONFIG_BYTES};
+}
+
+uint32_t pci_register(uint32_t function, uint32_t offset, uint32_t bytes)
+{
+	struct pci_config config = registers_of(&function);
+
+	return pci_read(&config, offset, bytes);
+}
+
+uint32_t pci_capability(uint32_t function, enum pci_capability id)
+{
+	struct pci_config config = registers_of(&function);
+
+	return pci_capability_find(&config, id, 0);
+}
+
+void pci_command_change(uint32_t function, uint32_t clear, uint32_t set)
+{
+	pci_register_write(function, PCI_COMMAND, 2, (pci_register(function, PCI_COMMAND, 2) & ~clear) | set);
+}
+
+/* --- BARs --- */
+
+/* Nothing is decoded meanwhile: all ones are an address, too. */
+void pci_measure(uint32_t function, unsigned count, struct pci_bars *out)
+{
+	uint32_t command = pci_register(function, PCI_COMMAND, 2);
+
+	*out = (struct pci_bars){};
+	pci_register_write(function, PCI_COMMAND, 2,
+			   command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER));
+	for (uint32_t i = 0; i < count; i++) {
+		out->value[i] = pci_register(function, PCI_BAR0 + 4 * i, 4);
+		pci_register_write(function, PCI_BAR0 + 4 * i, 4, UINT32_MAX);
+		out->ones[i] = pci_register(function, PCI_BAR0 + 4 * i, 4);
+		pci_register_write(function, PCI_BAR0 + 4 * i, 4, out->value[i]);
+	}
+	pci_register_write(function, PCI_COMMAND, 2, command);
+}
+
+static bool is_memory(const struct pci_bar *b)
+{
+	return b->kind == PCI_BAR_MEMORY || b->kind == PCI_BAR_MEMORY_64;
+}
+
+static struct claim_range bar_range(const struct pci_bar *b)
+{
+	uint64_t space = b->kind == PCI_BAR_IO ? CLAIM_PORT_SPACE : 0;
+
+	return (struct claim_range){b->base | space, (b->base + b->size) | space};
+}
+
+/* Whether another function of the bus has registers in the page. Only such can have: what a bridge passes on is whole
+ * pages. */
+static bool page_shared(uint32_t function, uint64_t page)
+{
+	for (uint32_t other = function & ~0xffu; other <= (function | 0xff); other++) {
+		uint32_t header = pci_register(other, PCI_HEADER_TYPE, 1);
+		unsigned bars = (header & PCI_HEADER_TYPE_MASK) == PCI_HEADER_DEVICE ? 6 : 2;
+
+		if (other == function || pci_register(other, PCI_VENDOR_ID, 2) == 0xffff)
+			continue;
+		for (uint32_t i = 0; i < bars; i++) {
+			uint32_t low = pci_register(other, PCI_BAR0 + 4 * i, 4);
+			bool wide = !(low & 1) && (low & 6) == 4 && i + 1 < bars;
+			uint64_t high = wide ? pci_register(other, PCI_BAR0 + 4 * ++i, 4) : 0;
+
+			if (!(low & 1) && align_down((low & ~15u) | high << 32, PAGE_SIZE) == page)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Bridges, interrupt controllers and IOMMUs (PCI Code and ID Assignment 1.11, section 1) decide for others. */
+static bool decides_for_others(const struct pci_identity *id)
+{
+	uint32_t class = id->class >> 8;
+
+	return id->header_type != PCI_HEADER_DEVICE || class >> 8 == 6 || class == 0x0800 || class == 0x0806;
+}
+
+static struct claim_range bar_part(const struct pci_bar *b, uint32_t offset, uint32_t bytes)
+{
+	return (struct claim_range){align_down(b->base + offset, PAGE_SIZE),
+				    align_up(b->base + offset + bytes, PAGE_SIZE)};
+}
+
+static void take_msix(struct claim *c, const struct pci_config *config, const struct pci_bar *bars)
+{
+	struct pci_msix x;
+
+	if (c->flags & CLAIM_WITHOUT_MSIX || !pci_msix_decode(config, bars, &x) || !bars[x.table_bar].base)
+		return;
+	c->msix_table = bars[x.table_bar].base + x.table_offset;
+	c->msix_vectors = x.vectors;
+	c->kept[0] = bar_part(&bars[x.table_bar], x.table_offset, x.vectors * MSIX_ENTRY);
+	c->kept[1] = bar_part(&bars[x.pending_bar], x.pending_offset, (x.vectors + 63) / 64 * 8);
+}
+
+long pci_claim(struct claim *c, uint32_t function)
+{
+	struct pci_config config = registers_of(&function);
+	struct pci_identity id;
+	struct pci_bar bars[PCI_BARS_MAX];
+	struct pci_bars raw;
+
+	if (!pci_identify(&config, &id))
+		return -ENODEV;
+	if (decides_for_others(&id) || claim_of_function(function))
+		return -EPERM;
+	pci_measure(function, PCI_BARS_MAX, &raw);
+	pci_bars_decode(raw.value, raw.ones, PCI_BARS_MAX, bars);
+	c->function = function;
+	c->decodes = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
+	for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
+		c->bar_value[i] = raw.value[i];
+		if (!bars[i].size)
+			continue;
+		if (!bars[i].base) {
+			/* That address is RAM's. */
+			c->decodes &= is_memory(&bars[i]) ? ~PCI_COMMAND_MEMORY : ~PCI_COMMAND_IO;
+			continue;
+		}
+		if (is_memory(&bars[i]) && bars[i].size < PAGE_SIZE &&
+		    page_shared(function, align_down(bars[i].base, PAGE_SIZE)))
+			return -EPERM;
+		c->range[c->count++] = bar_range(&bars[i]);
+	}
+	take_msix(c, &config, bars);
+	return 0;
+}
+
+/* After a reset the registers are empty. */
+void pci_restore_bars(const struct claim *c)
+{
+	pci_command_change(c->function, PCI_COMMAND_IO | PCI_COMMAND_MEMORY, 0);
+	for (uint32_t i = 0; i < PCI_BARS_MAX; i++)
+		pci_register_write(c->function, PCI_BAR0 + 4 * i, 4, c->bar_value[i]);
+}
+
+/* --- messages (PCI 3.0, 6.8) --- */
+
+static void control_change(uint32_t function, uint32_t at, uint32_t clear, uint32_t set)
+{
+	pci_register_write(function, at, 2, (pci_register(function, at, 2) & ~clear) | set);
+}
+
+void pci_unclaim(struct claim *c)
+{
+	uint32_t msi = pci_capability(c->function, PCI_CAP_MSI), msix = pci_capability(c->function, PCI_CAP_MSIX);
+
+	pci_command_change(c->function, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_INTERRUPT_OFF);
+	if (msi)
+		control_change(c->function, msi + MESSAGE_CONTROL, MSI_ENABLE, 0);
+	if (msix)
+		control_change(c->function, msix + MESSAGE_CONTROL, MSIX_ENABLE, MSIX_MASK_ALL);
+}
+
+uint32_t pci_message_count(const struct claim *c)
+{
+	return c->msix_vectors ? c->msix_vectors : pci_capability(c->function, PCI_CAP_MSI) ? 1 : 0;
+}
+
+static volatile void *msix_entry(const struct claim *c, uint32_t index)
+{
+	return device_window(c->msix_table + (uint64_t)index * MSIX_ENTRY);
+}
+
+void pci_message_mask(struct claim *c, uint32_t index)
+{
+	if (!c->msix_vectors)
+		control_change(c->function, pci_capability(c->function, PCI_CAP_MSI) + MESSAGE_CONTROL, MSI_ENABLE, 0);
+	else if (pci_register(c->function, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY)
+		mmio_write32(msix_entry(c, index), 12, MSIX_ENTRY_MASKED);
+}
+
+/* Nobody knows what firmware left in the table. */
+static void msix_start(struct claim *c, uint32_t at)
+{
+	if (pci_register(c->function, at + MESSAGE_CONTROL, 2) & MSIX_ENABLE)
+		return;
+	control_change(c->function, at + MESSAGE_CONTROL, 0, MSIX_ENABLE | MSIX_MASK_ALL);
+	for (uint32_t i = 0; i < c->msix_vectors; i++)
+		pci_message_mask(c, i);
+}
+
+void pci_message_set(struct claim *c, uint32_t index, uint64_t address, uint32_t data)
+{
+	uint32_t msi = pci_capability(c->function, PCI_CAP_MSI), msix = pci_capability(c->function, PCI_CAP_MSIX);
+
+	if (c->msix_vectors) {
+		msix_start(c, msix);
+		mmio_write32(msix_entry(c, index), 0, (uint32_t)address);
+		mmio_write32(msix_entry(c, index), 4, (uint32_t)(address >> 32));
+		mmio_write32(msix_entry(c, index), 8, data);
+		mmio_write32(msix_entry(c, index), 12, 0);
+		control_change(c->function, msix + MESSAGE_CONTROL, MSIX_MASK_ALL, 0);
+	} else {
+		bool wide = pci_register(c->function, msi + MESSAGE_CONTROL, 2) & MSI_WIDE;
+
+		pci_register_write(c->function, msi + 4, 4, (uint32_t)address);
+		if (wide)
+			pci_register_write(c->function, msi + 8, 4, (uint32_t)(address >> 32));
+		pci_register_write(c->function, msi + (wide ? 12 : 8), 2, data);
+		control_change(c->function, msi + MESSAGE_CONTROL, MSI_MANY, MSI_ENABLE);
+	}
+	pci_command_change(c->function, 0, PCI_COMMAND_INTERRUPT_OFF);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PCI configuration space, which only the nucleus reaches (PCI Local Bus 3.0, chapter 6; PCIe Base 4.0, chapter 7):
+ * anybody may read, what is written is known to be harmless. Lock: the nucleus lock.
+ */
+#ifndef NUCLEUS_PCI_H
+#define NUCLEUS_PCI_H
+
+#include "device/claim.h"
+#include <lib/pci_ecam.h>
+
+/* Boot: takes the regions; none: the machine's older way, if it has one. */
+void pci_init(const struct pci_ecam *ecams, unsigned count);
+bool pci_owns(uint64_t start, uint64_t end);
+
+/* Fills in what the function's BARs take. 0, -ENODEV, or -EPERM: nobody may claim it. */
+long pci_claim(struct claim *c, uint32_t function);
+/* The claim ends: no bus mastering, no messages. */
+void pci_unclaim(struct claim *c);
+/* How many messages the function can send: MSI-X's, else 1 for MSI, else 0. */
+uint32_t pci_message_count(const struct claim *c);
+/* From now on the function's message is a write of data to address. */
+void pci_message_set(struct claim *c, uint32_t index, uint64_t address, uint32_t data);
+/* MSI-X: the message is not sent. MSI: switched off. */
+void pci_message_mask(struct claim *c, uint32_t index);
+
+/* A register of 1, 2 or 4 bytes; all ones where nothing is. */
+uint32_t pci_register(uint32_t function, uint32_t offset, uint32_t bytes);
+void pci_register_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value);
+void pci_command_change(uint32_t function, uint32_t clear, uint32_t set);
+uint32_t pci_capability(uint32_t function, enum pci_capability id); /* 0: it has none */
+/* What is in `count` BARs and how many bits they have, nothing being decoded meanwhile. */
+void pci_measure(uint32_t function, unsigned count, struct pci_bars *out);
+/* As when the function was claimed. Decodes nothing then. */
+void pci_restore_bars(const struct claim *c);
+
+/* The page at phys, which is no RAM, for the nucleus until the next call. */
+void *device_window(uint64_t phys);
+
+/* The architecture's (arch/device.h): configuration by ports, where there are any; all ones without. */
+uint32_t arch_pci_read32(uint32_t function, uint32_t offset);
+void arch_pci_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value);
+bool arch_port_owned(uint32_t start, uint32_t end);
+
+#endif

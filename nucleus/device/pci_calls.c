@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The calls on PCI functions: what may be written, and how a function is silenced (PCIe Base 4.0, 6.6.2, function-level
+ * reset; PCI Power Management 1.2, 5.4.1). Writes that are not known to be harmless are refused.
+ */
+#include "device/pci.h"
+#include "gate/calls.h"
+#include "gate/policy.h"
+#include "report/report.h"
+#include "time/clock.h"
+#include <abi/errno.h>
+
+enum : uint32_t {
+	COMMAND_HARMLESS = 1 << 6 | 1 << 8 | PCI_COMMAND_INTERRUPT_OFF, /* parity and system errors */
+	COMMAND_CLAIMED = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER,
+	PCI_CACHE_LINE = 0x0c,
+	PCI_LATENCY = 0x0d,
+	PM_CONTROL = 4, /* offsets in the capability (PCI PM 3.2.4); D-state in bits 0 and 1 */
+	PM_CONTROL_STATE = 3,
+	PM_CONTROL_NO_SOFT_RESET = 1 << 3,
+	EXPRESS_CAPABILITIES = 4, /* (PCIe 7.5.3.3) */
+	EXPRESS_CAPABLE_RESET = 1 << 28,
+	EXPRESS_CONTROL = 8, /* (PCIe 7.5.3.4) */
+	EXPRESS_CONTROL_RESET = 1 << 15,
+	EXPRESS_STATUS = 10,
+};
+enum : uint64_t { RESET_NS = 100'000'000 }; /* PCIe 6.6.2: before it is asked anything; after D3, 10 ms would do */
+
+static bool command_ok(const struct claim *c, uint32_t value)
+{
+	return !(value & ~(COMMAND_HARMLESS | COMMAND_CLAIMED)) && !c->ready_ns &&
+	       !(value & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY) & ~c->decodes);
+}
+
+/* A bridge only ever passes on more: what stands behind it is asked for itself. */
+static bool bridge_command_ok(uint32_t function, uint32_t value)
+{
+	uint32_t now = pci_register(function, PCI_COMMAND, 2);
+
+	return (pci_register(function, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) == PCI_HEADER_BRIDGE &&
+	       policy_keeps_devices(cpu_this()->current->component) && (value & now) == now &&
+	       !((value ^ now) & ~(COMMAND_HARMLESS | COMMAND_CLAIMED));
+}
+
+/* A register of the claimed function other than the command. */
+static bool register_ok(const struct claim *c, uint32_t offset, uint32_t bytes, uint32_t value)
+{
+	uint32_t power = pci_capability(c->function, PCI_CAP_POWER);
+	uint32_t express = pci_capability(c->function, PCI_CAP_PCIE);
+
+	if (bytes == 1)
+		return offset == PCI_CACHE_LINE || offset == PCI_LATENCY || offset == PCI_INTERRUPT_LINE;
+	if (bytes != 2)
+		return false;
+	return offset == PCI_STATUS || (power && offset == power + PM_CONTROL) ||
+	       (express && offset == express + EXPRESS_STATUS) ||
+	       (express && offset == express + EXPRESS_CONTROL && !(value & EXPRESS_CONTROL_RESET));
+}
+
+static bool register_exists(uint32_t offset, uint32_t bytes)
+{
+	return (bytes == 1 || bytes == 2 || bytes == 4) && !(offset & (bytes - 1)) && offset < PCIE_CONFIG_BYTES;
+}
+
+long call_pci_read(uint32_t function, uint32_t offset, uint32_t bytes)
+{
+	long value;
+
+	if (!register_exists(offset, bytes))
+		return -EINVAL;
+	nucleus_lock_acquire();
+	value = pci_register(function, offset, bytes);
+	nucleus_lock_release();
+	return value;
+}
+
+long call_pci_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value)
+{
+	struct claim *c;
+	bool ok;
+
+	if (!register_exists(offset, bytes) || (bytes < 4 && value >> 8 * bytes))
+		return -EINVAL;
+	nucleus_lock_acquire();
+	c = claim_of_function(function);
+	if (c && c->component != cpu_this()->current->component)
+		c = nullptr;
+	if (offset == PCI_COMMAND && bytes == 2)
+		ok = c ? command_ok(c, value) : bridge_command_ok(function, value);
+	else
+		ok = c && register_ok(c, offset, bytes, value);
+	if (ok && c && offset == PCI_COMMAND &&
+	    !(pci_register(function, PCI_COMMAND, 2) & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)))
+		pci_restore_bars(c);
+	if (ok)
+		pci_register_write(function, offset, bytes, value);
+	else
+		report_refused_device(NUCLEUS_CALL_pci_write, CLAIM_FUNCTION, (uint64_t)offset << 32 | function);
+	nucleus_lock_release();
+	return ok ? 0 : -EPERM;
+}
+
+/* Gives the BAR an address. Nothing is decoded meanwhile. */
+static long place(uint32_t function, uint32_t bar, const struct pci_bar *b, uint64_t address)
+{
+	uint64_t space = b->kind == PCI_BAR_IO ? CLAIM_PORT_SPACE : 0;
+	uint64_t limit = b->kind == PCI_BAR_IO ? ARCH_PORTS : b->kind == PCI_BAR_MEMORY ? 1ull << 32 : UINT64_MAX;
+	uint32_t command = pci_register(function, PCI_COMMAND, 2);
+
+	if (!b->size || !address || address & (b->size - 1) || address > limit - b->size)
+		return -EINVAL;
+	if (!claim_range_free((struct claim_range){address | space, (address + b->size) | space}, 0))
+		return -EPERM;
+	pci_command_change(function, COMMAND_CLAIMED, 0);
+	pci_register_write(function, PCI_BAR0 + 4 * bar, 4, (uint32_t)address);
+	if (b->kind == PCI_BAR_MEMORY_64)
+		pci_register_write(function, PCI_BAR0 + 4 * bar + 4, 4, (uint32_t)(address >> 32));
+	pci_register_write(function, PCI_COMMAND, 2, command);
+	return 0;
+}
+
+long call_pci_bars(uint32_t function, uint32_t bar, uint64_t address)
+{
+	struct pci_bar decoded[PCI_BARS_MAX];
+	struct pci_bars raw;
+	uint32_t type;
+	unsigned count;
+	long result = -EPERM;
+
+	nucleus_lock_acquire();
+	type = pci_register(function, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK;
+	count = type == PCI_HEADER_DEVICE ? 6 : type == PCI_HEADER_BRIDGE ? 2 : 0;
+	if (pci_register(function, PCI_VENDOR_ID, 2) == 0xffff) {
+		result = -ENODEV;
+	} else if (policy_keeps_devices(cpu_this()->current->component) && !claim_of_function(function) &&
+		   pci_register(function, PCI_CLASS + 1, 2) != 0x0600 /* the host bridge's are no usual ones */) {
+		pci_measure(function, count, &raw);
+		pci_bars_decode(raw.value, raw.ones, count, decoded);
+		result = bar == PCI_BAR_KEEP ? 0 : bar < count ? place(function, bar, &decoded[bar], address) : -EINVAL;
+		if (!result)
+			*(struct pci_bars *)current_thread_page()->call = raw;
+	}
+	if (result == -EPERM)
+		report_refused_device(NUCLEUS_CALL_pci_bars, CLAIM_FUNCTION, function);
+	nucleus_lock_release();
+	return result;
+}
+
+/* Starts a reset, if there is a way. Bus mastering is off. */
+static long reset(struct claim *c)
+{
+	uint32_t express = pci_capability(c->function, PCI_CAP_PCIE),
+		 power = pci_capability(c->function, PCI_CAP_POWER);
+	uint32_t control = power ? pci_register(c->function, power + PM_CONTROL, 2) : PM_CONTROL_NO_SOFT_RESET;
+
+	if (express && pci_register(c->function, express + EXPRESS_CAPABILITIES, 4) & EXPRESS_CAPABLE_RESET)
+		pci_register_write(c->function, express + EXPRESS_CONTROL, 2,
+				   pci_register(c->function, express + EXPRESS_CONTROL, 2) | EXPRESS_CONTROL_RESET);
+	else if (!(control & PM_CONTROL_NO_SOFT_RESET))
+		pci_register_write(c->function, power + PM_CONTROL, 2, control | PM_CONTROL_STATE);
+	else
+		return -EOPNOTSUPP;
+	c->ready_ns = clock_ns() + RESET_NS;
+	return RESET_NS;
+}
+
+/* The time of the reset is over. */
+static long end_reset(struct claim *c)
+{
+	uint32_t power = pci_capability(c->function, PCI_CAP_POWER);
+	uint32_t control = power ? pci_register(c->function, power + PM_CONTROL, 2) : 0;
+
+	/* Out of D3, which empties its registers, too; then once more as long. */
+	if (control & PM_CONTROL_STATE) {
+		pci_register_write(c->function, power + PM_CONTROL, 2, control & ~PM_CONTROL_STATE);
+		c->ready_ns = clock_ns() + RESET_NS;
+		return RESET_NS;
+	}
+	pci_restore_bars(c);
+	c->ready_ns = 0;
+	return pci_register(c->function, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER ? -EIO : 0;
+}
+
+long call_pci_silence(uint32_t function)
+{
+	uint32_t component = cpu_this()->current->component;
+	struct claim *c;
+	long result;
+
+	nucleus_lock_acquire();
+	c = claim_of_function(function);
+	if (!c || (c->component != component && !policy_keeps_devices(component))) {
+		report_refused_device(NUCLEUS_CALL_pci_silence, CLAIM_FUNCTION, function);
+		result = -EPERM;
+	} else if (c->ready_ns) {
+		uint64_t now = clock_ns();
+
+		result = now < c->ready_ns ? (long)(c->ready_ns - now) : end_reset(c);
+	} else {
+		pci_unclaim(c);
+		result = reset(c);
+	}
+	nucleus_lock_release();
+	return result;
+}

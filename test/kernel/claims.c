@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* Claims of registers: who may have what, and until when. */
+#include "ktest.h"
+
+#include "irq_devices.h"
+#include "pci_devices.h"
+
+#include <abi/errno.h>
+#include <kernel/mem/kmap.h>
+#include <lib/pci_config.h>
+#include <nucleus/device.h>
+
+DECLARE_COMPONENT(core);
+DECLARE_COMPONENT(serial);
+
+static long claim(uint64_t start, uint64_t size)
+{
+	return nucleus_device_claim(CLAIM_MEMORY, start, size, 0);
+}
+
+static void release(long handle)
+{
+	if (EXPECT(handle > 0))
+		EXPECT_EQ(nucleus_device_release((uint64_t)handle), 0);
+}
+
+static void claim_and_release(void)
+{
+	uint64_t va = kmap_reserve(4);
+	long h = claim(REGISTERS_UNUSED, 2 * PAGE_SIZE), again;
+
+	EXPECT(h > 0);
+	EXPECT_EQ(nucleus_device_map(va, REGISTERS_UNUSED - PAGE_SIZE, 2), -EPERM);
+	EXPECT_EQ(nucleus_device_map(va, REGISTERS_UNUSED, 3), -EPERM);
+	EXPECT_EQ(nucleus_device_map(va, REGISTERS_UNUSED, 2), 0);
+	/* Not while they are mapped, all of them or one. */
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), -EBUSY);
+	EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), -EBUSY);
+	EXPECT_EQ(nucleus_kunmap(va + PAGE_SIZE, 1), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), -EBADF);
+	EXPECT_EQ(nucleus_device_map(va, REGISTERS_UNUSED, 1), -EPERM);
+	again = claim(REGISTERS_UNUSED, PAGE_SIZE);
+	EXPECT(again > 0 && again != h);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), -EBADF);
+	release(again);
+	EXPECT_EQ(nucleus_device_release(0), -EBADF);
+	EXPECT_EQ(nucleus_device_release(0x1ffff), -EBADF);
+	EXPECT_EQ(nucleus_device_release(UINT64_MAX), -EBADF);
+}
+
+static void nonsense(void)
+{
+	EXPECT_EQ(nucleus_device_claim(0, REGISTERS_UNUSED, PAGE_SIZE, 0), -EINVAL);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_FUNCTION + 1, REGISTERS_UNUSED, PAGE_SIZE, 0), -EINVAL);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, REGISTERS_UNUSED, PAGE_SIZE, 4), -EINVAL);
+	EXPECT_EQ(claim(REGISTERS_UNUSED, 0), -EINVAL);
+	EXPECT_EQ(claim(UINT64_MAX - PAGE_SIZE + 1, 2 * PAGE_SIZE), -EINVAL);
+	EXPECT_EQ(claim(UINT64_C(1) << 60, PAGE_SIZE), -EINVAL);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_PORTS, 0xffff, 2, 0), -EINVAL);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_FUNCTION, 0, 1, 0), -EINVAL);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_FUNCTION, UINT64_C(1) << 32, 0, 0), -EINVAL);
+}
+
+static void not_to_be_claimed(void)
+{
+	EXPECT_EQ(claim(find_frame(FRAME_KERNEL) << PAGE_SHIFT, PAGE_SIZE), -EPERM);
+	EXPECT_EQ(claim(find_frame(FRAME_NUCLEUS) << PAGE_SHIFT, 8), -EPERM);
+	EXPECT_EQ(claim(0, UINT64_C(1) << 40), -EPERM);
+	for (uint32_t i = 0; i < boot_info()->pci_count; i++) {
+		const struct boot_pci *p = &boot_info()->pci[i];
+		uint64_t va = kmap_reserve(1);
+
+		if (p->phys == 0)
+			continue;
+		EXPECT_EQ(claim(p->phys, PAGE_SIZE), -EPERM);
+		EXPECT_EQ(claim(p->phys + ((uint64_t)(p->last_bus - p->first_bus + 1) << 20) - 1, 1), -EPERM);
+		EXPECT_EQ(nucleus_device_map(va, p->phys, 1), -EPERM);
+	}
+}
+
+/* --- several components --- */
+
+static struct attempt {
+	long (*what)(struct attempt *a);
+	uint64_t start, size, va, handle;
+	long result;
+	uint32_t over;
+} attempt;
+
+static void attempt_thread(void *arg)
+{
+	struct attempt *a = arg;
+
+	a->result = a->what(a);
+	__atomic_store_n(&a->over, 1, __ATOMIC_SEQ_CST);
+}
+
+static long as(struct component *c, long (*what)(struct attempt *), struct attempt a)
+{
+	attempt = a;
+	attempt.what = what;
+	if (!EXPECT_EQ(kthread_start(c, "claim", attempt_thread, &attempt, nullptr), 0))
+		return 0;
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&attempt.over, __ATOMIC_SEQ_CST)));
+	return attempt.result;
+}
+
+static long try_claim(struct attempt *a)
+{
+	return claim(a->start, a->size);
+}
+
+static long try_map(struct attempt *a)
+{
+	return nucleus_device_map(a->va, a->start, 1);
+}
+
+static long try_release(struct attempt *a)
+{
+	return nucleus_device_release(a->handle);
+}
+
+static long try_interrupt(struct attempt *)
+{
+	return nucleus_irq_attach(IRQ_UNUSED, 0);
+}
+
+static void right_to_claim(void)
+{
+	/* Its manifest does not ask. */
+	EXPECT_EQ(as(&component_core, try_claim, (struct attempt){.start = REGISTERS_UNUSED, .size = PAGE_SIZE}),
+		  -EPERM);
+	EXPECT_EQ(as(&component_core, try_interrupt, (struct attempt){}), -EPERM);
+}
+
+static void held_by_another(void)
+{
+	struct attempt a = {.start = REGISTERS_UNUSED, .size = PAGE_SIZE, .va = kmap_reserve(1)};
+	long h = claim(REGISTERS_UNUSED, PAGE_SIZE);
+
+	EXPECT_EQ(claim(REGISTERS_UNUSED + 8, 8), -EPERM);
+	EXPECT_EQ(as(&component_serial, try_claim, a), -EPERM);
+	EXPECT_EQ(as(&component_serial, try_map, a), -EPERM);
+	a.start = REGISTERS_UNUSED - PAGE_SIZE;
+	a.size = 3 * PAGE_SIZE;
+	EXPECT_EQ(as(&component_serial, try_claim, a), -EPERM);
+	/* What is taken back from another is so by who keeps devices. */
+	a.handle = (uint64_t)h;
+	EXPECT_EQ(as(&component_serial, try_release, a), -EPERM);
+	release(h);
+	a.start = REGISTERS_UNUSED;
+	h = as(&component_serial, try_claim, a);
+	EXPECT(h > 0);
+	EXPECT_EQ(nucleus_device_map(a.va, REGISTERS_UNUSED, 1), -EPERM);
+	release(h);
+}
+
+/* Two devices in one page are one component's, or one of them is nobody's. */
+static void shared_page(void)
+{
+	struct attempt a = {.start = REGISTERS_UNUSED + 0x800, .size = 0x100};
+	long first = claim(REGISTERS_UNUSED, 0x200), second = claim(REGISTERS_UNUSED + 0x200, 0x200);
+
+	EXPECT(first > 0 && second > 0);
+	EXPECT_EQ(as(&component_serial, try_claim, a), -EPERM);
+	release(first);
+	EXPECT_EQ(as(&component_serial, try_claim, a), -EPERM);
+	release(second);
+	first = as(&component_serial, try_claim, a);
+	EXPECT_EQ(claim(REGISTERS_UNUSED, 0x200), -EPERM);
+	release(first);
+}
+
+static bool has_ports(void)
+{
+	return ARCH_PORTS > 0;
+}
+
+static void ports(void)
+{
+	long h = nucleus_device_claim(CLAIM_PORTS, 0x2000, 8, 0);
+
+	EXPECT_EQ(nucleus_device_claim(CLAIM_PORTS, 0x2007, 1, 0), -EPERM);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_PORTS, 0xcf0, 0x20, 0), -EPERM);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_PORTS, 0x21, 1, 0), -EPERM);
+	/* Addresses of memory are others. */
+	release(claim(REGISTERS_UNUSED, 8));
+	release(h);
+	release(nucleus_device_claim(CLAIM_PORTS, 0x2007, 1, 0));
+}
+
+KTEST_SUITE(claims, KTEST("registers are claimed, mapped, unmapped and released", claim_and_release),
+	    KTEST("what makes no sense is refused", nonsense),
+	    KTEST("RAM and configuration space are nobody's to claim", not_to_be_claimed),
+	    KTEST("only who asked for it in the manifest claims and takes interrupts", right_to_claim),
+	    KTEST("what one component has claimed no other gets", held_by_another),
+	    KTEST("a page has one component", shared_page),
+	    KTEST("ports are claimed, and some are the nucleus's", ports, .fits = has_ports));

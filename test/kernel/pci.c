@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* PCI functions: what may be written of configuration space, and messages. */
+#include "ktest.h"
+
+#include "pci_devices.h"
+
+#include <abi/errno.h>
+#include <kernel/mem/kmap.h>
+#include <lib/pci_config.h>
+#include <lib/string.h>
+#include <nucleus/device.h>
+
+static uint32_t config32(uint32_t function, uint32_t offset)
+{
+	return (uint32_t)nucleus_pci_read(function, offset, 4);
+}
+
+static uint32_t read32(void *context, uint32_t offset)
+{
+	return config32(*(const uint32_t *)context, offset);
+}
+
+static uint32_t capability(uint32_t function, enum pci_capability id)
+{
+	struct pci_config c = {.read32 = read32, .context = &function, .bytes = PCI_CONFIG_BYTES};
+
+	return pci_capability_find(&c, id, 0);
+}
+
+static uint32_t command(uint32_t function)
+{
+	return (uint32_t)nucleus_pci_read(function, PCI_COMMAND, 2);
+}
+
+static void let_go(long claim, uint64_t va, uint64_t pages)
+{
+	EXPECT_EQ(nucleus_kunmap(va, pages), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)claim), 0);
+}
+
+static bool any_function(void)
+{
+	return boot_info()->pci_count > 0;
+}
+
+static void reads(void)
+{
+	uint32_t function = (uint32_t)boot_info()->pci[0].segment << 16 | (uint32_t)boot_info()->pci[0].first_bus << 8;
+
+	/* A host bridge is the first of all. */
+	EXPECT_EQ(config32(function, 8) >> 16, 0x0600);
+	EXPECT_EQ(nucleus_pci_read(function, PCI_VENDOR_ID, 2) | nucleus_pci_read(function, PCI_DEVICE_ID, 2) << 16,
+		  config32(function, 0));
+	EXPECT_EQ(nucleus_pci_read(function, 3, 1), config32(function, 0) >> 24);
+	EXPECT_EQ(nucleus_pci_read(0xfffeffff, 0, 4), UINT32_MAX);
+	EXPECT_EQ(nucleus_pci_read(function, 1, 2), -EINVAL);
+	EXPECT_EQ(nucleus_pci_read(function, 0, 8), -EINVAL);
+	EXPECT_EQ(nucleus_pci_read(function, 0, 0), -EINVAL);
+	EXPECT_EQ(nucleus_pci_read(function, 0x1000, 4), -EINVAL);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, 0x10000), -EINVAL);
+	/* It decides for others: nobody's. */
+	EXPECT_EQ(nucleus_device_claim(CLAIM_FUNCTION, function, 0, 0), -EPERM);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, 6), -EPERM);
+	EXPECT_EQ(nucleus_pci_write(function, 0x60, 4, 0xb0000001), -EPERM);
+	EXPECT_EQ(nucleus_pci_bars(function, PCI_BAR_KEEP, 0), -EPERM);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_FUNCTION, 0xfffe0000, 0, 0), -ENODEV);
+	EXPECT_EQ(nucleus_pci_bars(0xfffe0000, PCI_BAR_KEEP, 0), -ENODEV);
+}
+
+/* Every offset and width, with a few values: nothing changes but what is known to be harmless. */
+static void writes_without_claim(void)
+{
+	uint32_t function = pci_find(EDU, 0), before[64];
+
+	for (uint32_t i = 0; i < 64; i++)
+		before[i] = config32(function, 4 * i);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, PCI_COMMAND_BUS_MASTER | PCI_COMMAND_MEMORY), -EPERM);
+	for (uint32_t offset = 0; offset < 256; offset += 4)
+		EXPECT_EQ(nucleus_pci_write(function, offset, 4, UINT32_MAX), -EPERM);
+	for (uint32_t i = 0; i < 64; i++)
+		EXPECT_EQ(config32(function, 4 * i), before[i]);
+}
+
+static void writes_with_claim(void)
+{
+	uint32_t function = pci_find(EDU, 0), before[64], msi = capability(function, PCI_CAP_MSI);
+	long h = nucleus_device_claim(CLAIM_FUNCTION, function, 0, 0);
+
+	if (!EXPECT(h > 0) || !EXPECT(msi != 0))
+		return;
+	EXPECT_EQ(nucleus_device_claim(CLAIM_FUNCTION, function, 0, 0), -EPERM);
+	for (uint32_t i = 0; i < 64; i++)
+		before[i] = config32(function, 4 * i);
+	for (uint32_t offset = 0; offset < 256; offset += 4)
+		EXPECT_EQ(nucleus_pci_write(function, offset, 4, 0xfee00001), -EPERM);
+	for (uint32_t at = PCI_BAR0; at < PCI_CAPABILITIES; at += 2)
+		EXPECT_EQ(nucleus_pci_write(function, at, 2, 0x1000), -EPERM);
+	/* MSI: on, and where to. */
+	EXPECT_EQ(nucleus_pci_write(function, msi + 2, 2, 1), -EPERM);
+	EXPECT_EQ(nucleus_pci_write(function, msi + 2, 1, 1), -EPERM);
+	EXPECT_EQ(nucleus_pci_write(function, msi + 4, 2, 0x3000), -EPERM);
+	EXPECT_EQ(nucleus_pci_write(function, msi + 8, 2, 0x30), -EPERM);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, 1 << 7), -EPERM);
+	for (uint32_t i = 0; i < 64; i++)
+		EXPECT_EQ(config32(function, 4 * i), before[i]);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER), 0);
+	EXPECT_EQ(command(function) & 7, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_INTERRUPT_LINE, 1, 77), 0);
+	EXPECT_EQ(nucleus_pci_read(function, PCI_INTERRUPT_LINE, 1), 77);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_INTERRUPT_LINE, 1, before[15] & 0xff), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
+	EXPECT_EQ(command(function) & PCI_COMMAND_BUS_MASTER, 0);
+}
+
+static void bars(void)
+{
+	uint32_t function = pci_find(EDU, 0);
+	uint64_t old = pci_bar0(function), other = pci_bar0(pci_find(EDU, 1));
+	struct pci_bars b;
+	struct pci_bar decoded[PCI_BARS_MAX];
+	long h;
+
+	EXPECT_EQ(nucleus_pci_bars(function, PCI_BAR_KEEP, 0), 0);
+	memcpy(&b, call_area(), sizeof(b));
+	pci_bars_decode(b.value, b.ones, PCI_BARS_MAX, decoded);
+	EXPECT(decoded[0].base == old && decoded[0].size == 1 << 20);
+	EXPECT_EQ(pci_bar0(function), old);
+	EXPECT_EQ(nucleus_pci_bars(function, 0, find_frame(FRAME_KERNEL) << PAGE_SHIFT & ~UINT64_C(0xfffff)), -EPERM);
+	if (boot_info()->pci[0].phys >> 32 == 0)
+		EXPECT_EQ(nucleus_pci_bars(function, 0, boot_info()->pci[0].phys), -EPERM);
+	EXPECT_EQ(nucleus_pci_bars(function, 0, old + PAGE_SIZE), -EINVAL);
+	EXPECT_EQ(nucleus_pci_bars(function, 0, 0), -EINVAL);
+	EXPECT_EQ(nucleus_pci_bars(function, 0, UINT64_C(1) << 32), -EINVAL);
+	EXPECT_EQ(nucleus_pci_bars(function, 3, old), -EINVAL);
+	EXPECT_EQ(nucleus_pci_bars(function, 6, old), -EINVAL);
+	/* Over another's. */
+	h = nucleus_device_claim(CLAIM_FUNCTION, pci_find(EDU, 1), 0, 0);
+	EXPECT(h > 0);
+	EXPECT_EQ(nucleus_pci_bars(function, 0, other), -EPERM);
+	EXPECT_EQ(nucleus_pci_bars(pci_find(EDU, 1), PCI_BAR_KEEP, 0), -EPERM);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
+	EXPECT_EQ(pci_bar0(function), old);
+}
+
+static void moved(void)
+{
+	uint32_t function = pci_find(EDU, 0);
+	uint64_t old = pci_bar0(function), other = pci_bar0(pci_find(EDU, 1)), va = kmap_reserve(1);
+	uint64_t apart = old < other ? other - old : old - other;
+	/* What follows both is free: nothing else here is as large. */
+	uint64_t to = (old > other ? old : other) + (UINT64_C(1) << 20);
+	volatile uint32_t *registers = (volatile uint32_t *)va;
+	long h;
+
+	if (!EXPECT(apart >= 1 << 20) || !EXPECT_EQ(nucleus_pci_bars(function, 0, to), 0))
+		return;
+	EXPECT_EQ(pci_bar0(function), to);
+	h = pci_take(function, false, va, 1);
+	EXPECT_EQ(registers[EDU_IDENTITY / 4] & 0xff, 0xed);
+	let_go(h, va, 1);
+	EXPECT_EQ(nucleus_pci_bars(function, 0, old), 0);
+	EXPECT_EQ(pci_bar0(function), old);
+}
+
+static void silence(void)
+{
+	/* One can be reset by D3, the other not at all. */
+	uint32_t functions[] = {pci_find(E1000E, 0), pci_find(EDU, 0)};
+	uint64_t va = kmap_reserve(1);
+
+	EXPECT_EQ(nucleus_pci_silence(functions[0]), -EPERM);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t bar = pci_bar0(functions[i]);
+		long h = pci_take(functions[i], true, va, 1), wait;
+
+		EXPECT(command(functions[i]) & PCI_COMMAND_BUS_MASTER);
+		wait = nucleus_pci_silence(functions[i]);
+		EXPECT_EQ(command(functions[i]) & PCI_COMMAND_BUS_MASTER, 0);
+		if (i == 1) {
+			EXPECT_EQ(wait, -EOPNOTSUPP);
+		} else if (EXPECT(wait > 0)) {
+			EXPECT_EQ(nucleus_pci_write(functions[i], PCI_COMMAND, 2, 6), -EPERM);
+			for (; wait > 0; wait = nucleus_pci_silence(functions[i]))
+				(void)nucleus_park(ktest_now() + (uint64_t)wait, 0);
+			EXPECT_EQ(wait, 0);
+		}
+		EXPECT_EQ(pci_bar0(functions[i]), bar);
+		EXPECT_EQ(nucleus_pci_write(functions[i], PCI_COMMAND, 2, PCI_COMMAND_MEMORY), 0);
+		let_go(h, va, 1);
+	}
+}
+
+/* --- interrupts --- */
+
+static void message(void)
+{
+	uint64_t va = kmap_reserve(1);
+	volatile uint32_t *edu = (volatile uint32_t *)va;
+	uint32_t function = pci_find(EDU, 0);
+	long h, irq;
+
+	EXPECT_EQ(nucleus_irq_attach_message(function, 0), -EPERM);
+	h = pci_take(function, true, va, 1);
+	EXPECT_EQ(nucleus_irq_attach_message(function, 1), -EINVAL);
+	irq = nucleus_irq_attach_message(function, 0);
+	if (EXPECT(irq > 0)) {
+		EXPECT_EQ(nucleus_irq_attach_message(function, 0), -EBUSY);
+		(void)nucleus_park(1, 0);
+		for (unsigned i = 0; i < 20; i++) {
+			edu[EDU_RAISE / 4] = 1;
+			EXPECT_EQ(nucleus_park(ktest_now() + WAIT_NS, 0), 0);
+			edu[EDU_ACKNOWLEDGE / 4] = 1;
+			EXPECT_EQ(nucleus_irq_done((uint32_t)irq), 0);
+		}
+		EXPECT_EQ(nucleus_irq_detach((uint32_t)irq), 0);
+		edu[EDU_RAISE / 4] = 1;
+		EXPECT_EQ(nucleus_park(ktest_now() + 10 * MS, 0), -ETIMEDOUT);
+		edu[EDU_ACKNOWLEDGE / 4] = 1;
+	}
+	let_go(h, va, 1);
+}
+
+/* Intel 82574 datasheet, chapter 10: causes can be set by hand. */
+enum e1000e_register : uint32_t {
+	CTRL = 0x00,
+	ICR = 0xc0,
+	ICS = 0xc8,
+	IMS = 0xd0,
+	IMC = 0xd8,
+	IVAR = 0xe4,
+};
+enum : uint32_t { CAUSE_QUEUE_0 = 1 << 20, CAUSE_OTHER = 1 << 24, E1000E_PAGES = 32, CTRL_RESET = 1 << 26 };
+
+/* Two messages of one function, each its own; the table is not to be mapped. */
+static void messages(void)
+{
+	uint64_t va = kmap_reserve(E1000E_PAGES), table = kmap_reserve(1);
+	volatile uint32_t *card = (volatile uint32_t *)va;
+	uint32_t function = pci_find(E1000E, 0);
+	long h = pci_take(function, true, va, E1000E_PAGES), first, second;
+
+	EXPECT_EQ(nucleus_device_map(table, config32(function, PCI_BAR0 + 12) & ~15u, 1), -EPERM);
+	first = nucleus_irq_attach_message(function, 0);
+	second = nucleus_irq_attach_message(function, 1);
+	EXPECT_EQ(nucleus_irq_attach_message(function, 5), -EINVAL);
+	EXPECT(first > 0 && second > 0);
+	card[IMC / 4] = UINT32_MAX;
+	(void)card[ICR / 4];
+	/* Receive queue 0 to message 0, other causes to message 1. */
+	card[IVAR / 4] = 8 | 9 << 16;
+	card[IMS / 4] = CAUSE_QUEUE_0 | CAUSE_OTHER;
+	(void)nucleus_park(1, 0);
+	card[ICS / 4] = CAUSE_QUEUE_0;
+	EXPECT_EQ(nucleus_park(ktest_now() + WAIT_NS, 0), 0);
+	(void)card[ICR / 4];
+	card[ICR / 4] = UINT32_MAX;
+	EXPECT_EQ(nucleus_irq_detach((uint32_t)first), 0);
+	(void)nucleus_park(1, 0);
+	card[ICS / 4] = CAUSE_QUEUE_0;
+	EXPECT_EQ(nucleus_park(ktest_now() + 10 * MS, 0), -ETIMEDOUT);
+	card[ICS / 4] = CAUSE_OTHER;
+	EXPECT_EQ(nucleus_park(ktest_now() + WAIT_NS, 0), 0);
+	/* QEMU's card ends QEMU if MSI-X is off when it may send again: some 128 us of the machine's time after the
+	 * last. */
+	card[CTRL / 4] = CTRL_RESET;
+	for (uint64_t end = ktest_now() + 10 * MS; ktest_now() < end;)
+		(void)nucleus_park(end, 0);
+	let_go(h, va, E1000E_PAGES);
+	/* With the claim the handlers went. */
+	EXPECT_EQ(nucleus_irq_detach((uint32_t)second), -EBADF);
+}
+
+/* Who does without MSI-X may map all of it. */
+static void table_mapped(void)
+{
+	uint32_t function = pci_find(E1000E, 0);
+	uint64_t va = kmap_reserve(1);
+	long h = nucleus_device_claim(CLAIM_FUNCTION, function, 0, CLAIM_WITHOUT_MSIX);
+
+	EXPECT(h > 0);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY), 0);
+	EXPECT_EQ(nucleus_device_map(va, config32(function, PCI_BAR0 + 12) & ~15u, 1), 0);
+	EXPECT_EQ(nucleus_irq_attach_message(function, 1), -EINVAL);
+	EXPECT_EQ(nucleus_pci_read(function, capability(function, PCI_CAP_MSIX) + 2, 2) & 0x8000, 0);
+	let_go(h, va, 1);
+}
+
+static bool cards_there(void)
+{
+	return pci_edu_there() && pci_find(EDU, 1) != NO_FUNCTION && pci_e1000e_there();
+}
+
+KTEST_SUITE(pci, KTEST("configuration space is read, and the host bridge is nobody's", reads, .fits = any_function),
+	    KTEST("without a claim nothing of a function is written", writes_without_claim, .fits = cards_there),
+	    KTEST("with a claim only what is harmless is", writes_with_claim, .fits = cards_there),
+	    KTEST("BARs are measured, and not placed over RAM or what is another's", bars, .fits = cards_there),
+	    KTEST("a BAR that was moved is where it was moved to", moved, .fits = cards_there),
+	    KTEST("a silenced function masters the bus no more and keeps its addresses", silence, .fits = cards_there),
+	    KTEST("MSI wakes its handler until it is detached", message, .fits = cards_there),
+	    KTEST("MSI-X has a handler for each message", messages, .fits = cards_there),
+	    KTEST("without MSI-X the table may be mapped", table_mapped, .fits = cards_there));
