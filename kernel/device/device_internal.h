@@ -81,6 +81,8 @@ void device_gone_all(struct device *dev);
 void device_show_bound(struct device *dev, bool bound);
 void device_hide(struct device *dev);
 
+/* irq.c: gives back the interrupts that the calling thread opened. */
+void device_irqs_leave(struct device *dev);
 /* show.c */
 extern const struct component_parts device_component_parts;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupts of a device (kernel/device/irq.h). The nucleus wakes the thread that attached an interrupt, and lets go of
- * it when that thread ends, so another thread of a driver need not give its own back.
+ * Interrupts of a device (kernel/device/irq.h). The nucleus wakes the thread that attached an interrupt, and takes it
+ * back from that thread only. So a further thread of a driver gives its own back before it ends.
  */
 #include "device_internal.h"
 
@@ -14,6 +14,7 @@
 
 struct interrupt {
 	struct resource resource;
+	const struct thread *owner; /* who opened it */
 	unsigned index;
 	uint32_t handle;
 	bool attached, by_bus;
@@ -77,6 +78,7 @@ int irq_open(struct device *dev, unsigned index, struct irq *irq)
 	if (i == nullptr)
 		return -ENOMEM;
 	i->index = index;
+	i->owner = thread_current();
 	i->resource.device = dev;
 	error = attach(dev, i);
 	if (error == 0)
@@ -90,6 +92,32 @@ int irq_open(struct device *dev, unsigned index, struct irq *irq)
 	/* It is an interrupt's thread from here on. */
 	(void)nucleus_thread_set_priority(thread_page_current()->handle, PRIORITY_INTERRUPT);
 	return 0;
+}
+
+static struct interrupt *take_own(struct device *dev)
+{
+	struct interrupt *found = nullptr;
+	struct resource *r;
+
+	spin_lock(&dev->lock);
+	list_for_each(r, &dev->resources, link) {
+		struct interrupt *i = container_of(r, struct interrupt, resource);
+
+		if (r->ops == &interrupt_ops && i->owner == thread_current()) {
+			found = i;
+			list_remove(&r->link);
+			dev->resource_count--;
+			break;
+		}
+	}
+	spin_unlock(&dev->lock);
+	return found;
+}
+
+void device_irqs_leave(struct device *dev)
+{
+	for (struct interrupt *i; (i = take_own(dev)) != nullptr;)
+		release_interrupt(&i->resource);
 }
 
 int irq_wait(struct irq *irq, uint64_t deadline_ns)

@@ -56,6 +56,7 @@ static void run(void *arg)
 		device_fail(dev, "fault in a thread");
 	else if (!device_stopping(dev))
 		device_fail(dev, "a thread returned");
+	device_irqs_leave(dev);
 	spin_lock(&t->lock);
 	t->thread = nullptr;
 	spin_unlock(&t->lock);

@@ -269,9 +269,39 @@ static void no_memory_to_add(void)
 	EXPECT(WAIT_UNTIL(counters_are(bytes, threads)));
 }
 
+/* Each request for memory of attach in turn: all is given back, and the next attach is as ever. */
+static void no_memory_to_attach(void)
+{
+	uint64_t bytes = component_ktest.bytes;
+	uint32_t threads = component_ktest.thread_count, n = 0;
+
+	do {
+		script = (struct test_script){.fail_memory = ++n, .memory_left = 1};
+		struct device *dev = test_device_add(nullptr, "test0", &script);
+		if (dev == nullptr)
+			return;
+		EXPECT(is_serving(&script, 1));
+		struct device_info info;
+		device_get_info(dev, &info);
+		EXPECT_EQ(info.faults, script.memory_left == 0);
+		EXPECT_EQ(info.resources, TEST_STEPS);
+		EXPECT_EQ(info.lost, 0);
+		device_remove(dev);
+		EXPECT(line_is_free());
+	} while (script.memory_left == 0 && n < 30);
+	/* Three things, one that is kept, registers, an interrupt. */
+	EXPECT(n > TEST_STEPS);
+	EXPECT(script.memory_left != 0);
+	EXPECT(WAIT_UNTIL(counters_are(bytes, threads)));
+}
+
 #else
 
 static void no_memory_to_add(void)
+{
+}
+
+static void no_memory_to_attach(void)
 {
 }
 
@@ -284,4 +314,5 @@ KTEST_SUITE(devices, KTEST("a round, from plug to unplug", one_round),
 	    KTEST("a device is removed while it is attached", removed_while_attaching),
 	    KTEST("a tree of devices of one driver", a_tree),
 	    KTEST("a hundred restarts leave nothing behind", a_hundred_restarts),
-	    KTEST("no memory for a device", no_memory_to_add));
+	    KTEST("no memory for a device", no_memory_to_add),
+	    KTEST("no memory for what it acquires", no_memory_to_attach));

@@ -4,6 +4,7 @@
 
 #include "irq_devices.h"
 #include <abi/errno.h>
+#include <kernel/base/fail.h>
 #include <kernel/mem/slab.h>
 #include <kernel/mem/text.h>
 #include <kernel/vfs/tree.h>
@@ -202,7 +203,7 @@ static int step(struct device *dev, unsigned n)
 	return error == -ENOENT ? 0 : error;
 }
 
-static int attach(struct device *dev)
+static int attach_all(struct device *dev)
 {
 	struct test_script *s = script_of(dev);
 	struct private *p = device_private(dev);
@@ -226,6 +227,20 @@ static int attach(struct device *dev)
 	note(s, PLACE_ATTACHED);
 	__atomic_fetch_add(&s->rounds, 1, __ATOMIC_SEQ_CST);
 	return 0;
+}
+
+static int attach(struct device *dev)
+{
+	struct test_script *s = script_of(dev);
+	uint32_t nth = __atomic_exchange_n(&s->fail_memory, 0, __ATOMIC_SEQ_CST);
+
+	if (nth == 0)
+		return attach_all(dev);
+	fail_arm(nth);
+	int error = attach_all(dev);
+	s->memory_left = fail_armed();
+	fail_arm(0);
+	return error;
 }
 
 static void serve(struct device *dev)

@@ -34,8 +34,10 @@ struct test_script {
 	uint32_t times;	  /* atomic */
 	unsigned fail_at; /* the step of attach (from 1) that fails with `error`, `times` times */
 	int error;
-	uint32_t hold; /* atomic: attach does not return before it is 0 */
-	bool wild;     /* serve does not wait but returns */
+	uint32_t fail_memory; /* atomic: this request for memory of the next attach fails */
+	uint32_t memory_left; /* 0: it did */
+	uint32_t hold;	      /* atomic: attach does not return before it is 0 */
+	bool wild;	      /* serve does not wait but returns */
 	/* Written by it. */
 	uint32_t attaching, rounds, serving; /* atomic */
 	uint32_t kept_found;

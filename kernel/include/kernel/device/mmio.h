@@ -28,7 +28,7 @@ struct mmio {
 /* In debug builds an access beyond the range is a bug of the driver. */
 static inline void mmio_check(const struct mmio *m, size_t reg, size_t size)
 {
-	if (STELLUX_DEBUG && unlikely(reg + size > m->bytes || reg % size != 0))
+	if (STELLUX_DEBUG && unlikely(reg > m->bytes || m->bytes - reg < size || reg % size != 0))
 		kernel_bug(__FILE_NAME__, __LINE__, "register beyond its range");
 }
 
