@@ -115,7 +115,7 @@ static void only_what_can_is_restarted(void)
 	refuses(EINVAL, "start core\n");
 	refuses(EINVAL, "core\n");
 	/* These have no threads: nothing of theirs could begin anew. */
-	refuses(EOPNOTSUPP, "restart vfs\n");
+	refuses(EOPNOTSUPP, "restart sysfs\n");
 	refuses(EOPNOTSUPP, "restart procfs\n");
 }
 
