@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* The PCI bus (kernel/bus/pci.h): matching, claims, interrupts, silence. Its functions run in the device's thread. */
+#include "pci_internal.h"
+
+#include <abi/errno.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <kernel/mem/slab.h>
+#include <lib/types.h>
+#include <nucleus/calls.h>
+#include <nucleus/device.h>
+#include <nucleus/layout.h>
+
+/* How often a function that is being reset is looked at: each look waits as long as the nucleus says. */
+constexpr unsigned RESET_LOOKS_MAX = 64;
+
+static bool matches(const struct device *dev, const struct driver *driver)
+{
+	const struct pci_identity *id = &pci_of(dev)->identity;
+
+	for (const struct pci_match *m = driver->match; m->vendor != 0 || m->device != 0 || m->class_mask != 0; m++) {
+		if ((m->vendor == PCI_ANY || m->vendor == id->vendor) &&
+		    (m->device == PCI_ANY || m->device == id->device) &&
+		    (id->class & m->class_mask) == (m->class & m->class_mask))
+			return true;
+	}
+	return false;
+}
+
+static int range(struct device *dev, unsigned index, struct device_range *out)
+{
+	const struct pci_device *p = pci_of(dev);
+	const struct pci_bar *b = index < PCI_BARS_MAX ? &p->bar[index] : nullptr;
+
+	if (b == nullptr || b->size == 0)
+		return -ENOENT;
+	*out = (struct device_range){
+		.kind = b->kind == PCI_BAR_IO ? RANGE_PORTS : RANGE_MEMORY, .start = b->base, .bytes = b->size};
+	if (b->base == 0)
+		out->bytes = 0;
+	/* The pages of the table and of the pending bits are the nucleus's. */
+	if (p->msix.vectors != 0 && p->msix.table_bar == index)
+		out->bytes = MIN(out->bytes, p->msix.table_offset & ~(uint64_t)(PAGE_SIZE - 1));
+	if (p->msix.vectors != 0 && p->msix.pending_bar == index)
+		out->bytes = MIN(out->bytes, p->msix.pending_offset & ~(uint64_t)(PAGE_SIZE - 1));
+	return 0;
+}
+
+/* --- the claim: what the device owned first is given back last --- */
+
+struct function_claim {
+	struct resource resource;
+	uint64_t handle;
+};
+
+static void release_claim(struct resource *r)
+{
+	struct function_claim *c = container_of(r, struct function_claim, resource);
+
+	long error = nucleus_device_release(c->handle);
+	if (error < 0)
+		log_error("pci: the claim of a function cannot be given back (%ld)", error);
+	kfree(c);
+}
+
+static const struct resource_ops claim_ops = {
+	.name = "function", .component = &component_pci, .release = release_claim};
+
+/* Decoding is switched on for what has addresses. */
+static uint32_t decoding(const struct pci_device *p)
+{
+	uint32_t memory = PCI_COMMAND_MEMORY, ports = PCI_COMMAND_IO;
+
+	for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
+		if (p->bar[i].size == 0 || p->bar[i].base != 0)
+			continue;
+		if (p->bar[i].kind == PCI_BAR_IO)
+			ports = 0;
+		else
+			memory = 0;
+	}
+	return memory | ports;
+}
+
+static int enable(struct device *dev)
+{
+	struct pci_device *p = pci_of(dev);
+	struct function_claim *c = kmalloc(sizeof(*c));
+
+	if (c == nullptr)
+		return -ENOMEM;
+	long handle = nucleus_device_claim(CLAIM_FUNCTION, p->function, 0, 0);
+	if (handle < 0) {
+		kfree(c);
+		if (handle == -EPERM && !device_driver(dev)->component->asks_devices)
+			log_warn("pci: %s: %s does not ask for devices (DEFINE_COMPONENT, .asks_devices)",
+				 device_name(dev), device_driver(dev)->component->name);
+		return (int)handle;
+	}
+	*c = (struct function_claim){.handle = (uint64_t)handle};
+	int error = device_own(dev, &c->resource, &claim_ops);
+	if (error < 0) {
+		release_claim(&c->resource);
+		return error;
+	}
+	p->claimed = true;
+	p->messages = p->msix.vectors != 0 ? p->msix.vectors : pci_find_capability(dev, PCI_CAP_MSI, 0) != 0 ? 1 : 0;
+	return (int)nucleus_pci_write(p->function, PCI_COMMAND, 2, decoding(p));
+}
+
+static void silence(struct device *dev)
+{
+	uint32_t function = pci_of(dev)->function;
+	long wait = pci_of(dev)->claimed ? nucleus_pci_silence(function) : 0;
+
+	for (unsigned i = 0; wait > 0 && i < RESET_LOOKS_MAX; i++) {
+		uint64_t end = clock_monotonic_ns() + (uint64_t)wait;
+
+		while (clock_monotonic_ns() < end)
+			(void)thread_park(end);
+		wait = nucleus_pci_silence(function);
+	}
+	pci_of(dev)->claimed = false;
+	/* One that cannot be reset masters the bus no more. */
+	if (wait != 0 && wait != -EOPNOTSUPP)
+		log_error("pci: %s: cannot be reset (%ld)", device_name(dev), wait);
+}
+
+static void release(struct device *, void *bus_data)
+{
+	kfree(bus_data);
+}
+
+/* --- interrupts --- */
+
+/* What firmware noted (PCI 3.0, 6.2.4): on a PC the number of an interrupt controller's line; 255 and 0: nothing. */
+static int wire(const struct device *dev, uint32_t *gsi)
+{
+	const struct pci_identity *id = &pci_of(dev)->identity;
+
+	if (id->interrupt_pin == 0)
+		return -ENOENT;
+	*gsi = id->interrupt_line;
+	if (id->interrupt_line == 0 || id->interrupt_line == 0xff) {
+		log_warn("pci: %s: where its wire INT%c leads is not known: firmware noted nothing", device_name(dev),
+			 'A' + (id->interrupt_pin - 1) % 4);
+		return -ENOENT;
+	}
+	return 0;
+}
+
+static int attach_irq(struct device *dev, unsigned index, uint32_t *handle)
+{
+	const struct pci_device *p = pci_of(dev);
+	uint32_t gsi;
+	long got = -EOPNOTSUPP;
+
+	if (index > 0 && index >= p->messages)
+		return -ENOENT;
+	if (p->messages != 0)
+		got = nucleus_irq_attach_message(p->function, index);
+	/* The machine has no messages, or no more. */
+	if (got < 0 && index == 0) {
+		int error = wire(dev, &gsi);
+		if (error < 0)
+			return p->messages != 0 ? (int)got : error;
+		got = nucleus_irq_attach(gsi, IRQ_LEVEL | IRQ_SHARED);
+	}
+	if (got < 0)
+		return (int)got;
+	*handle = (uint32_t)got;
+	return 0;
+}
+
+static void release_irq(struct device *, unsigned, uint32_t handle)
+{
+	(void)nucleus_irq_detach(handle);
+}
+
+const struct bus pci_bus = {
+	.name = "pci",
+	.component = &component_pci,
+	.matches = matches,
+	.range = range,
+	.attach_irq = attach_irq,
+	.release_irq = release_irq,
+	.claims = true,
+	.enable = enable,
+	.silence = silence,
+	.release = release,
+};
+
+/* --- for drivers --- */
+
+uint32_t pci_function(const struct device *dev)
+{
+	return pci_of(dev)->function;
+}
+
+const struct pci_identity *pci_identity(const struct device *dev)
+{
+	return &pci_of(dev)->identity;
+}
+
+uint32_t pci_config_read(const struct device *dev, uint32_t offset, uint32_t bytes)
+{
+	return (uint32_t)nucleus_pci_read(pci_of(dev)->function, offset, bytes);
+}
+
+uint32_t pci_find_capability(const struct device *dev, uint32_t id, uint32_t after)
+{
+	uint32_t function = pci_of(dev)->function;
+	struct pci_config config = pci_registers(&function);
+
+	return pci_capability_find(&config, id, after);
+}
+
+int pci_master(struct device *dev)
+{
+	const struct pci_device *p = pci_of(dev);
+	int error = device_may(dev, WANTS_DMA);
+
+	return error < 0 ? error
+			 : (int)nucleus_pci_write(p->function, PCI_COMMAND, 2, decoding(p) | PCI_COMMAND_BUS_MASTER);
+}
+
+unsigned pci_interrupts(struct device *dev)
+{
+	const struct pci_device *p = pci_of(dev);
+	const struct pci_identity *id = &p->identity;
+
+	if (p->messages != 0)
+		return p->messages;
+	return id->interrupt_pin != 0 && id->interrupt_line != 0 && id->interrupt_line != 0xff ? 1 : 0;
+}

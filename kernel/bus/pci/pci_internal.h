@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the PCI bus share: pci.c (the bus), enumerate.c (who is there), place.c (addresses of BARs). */
+#ifndef PCI_PCI_INTERNAL_H
+#define PCI_PCI_INTERNAL_H
+
+#include <kernel/bus/pci.h>
+#include <kernel/thread/component.h>
+
+DECLARE_COMPONENT(pci);
+
+/* Of a device of this bus; does not change once it was added. */
+struct pci_device {
+	uint32_t function;
+	struct pci_identity identity;
+	struct pci_bar bar[PCI_BARS_MAX];
+	struct pci_msix msix; /* vectors 0: it has none */
+	/* the device's thread's */
+	unsigned messages; /* that its claim has */
+	bool claimed;
+};
+
+static inline struct pci_device *pci_of(const struct device *dev)
+{
+	return device_bus_data(dev);
+}
+
+/* Ways to the registers of *function, for lib/pci_config.h. */
+struct pci_config pci_registers(uint32_t *function);
+
+/* Address ranges that what is on a bus may have. */
+struct pci_windows_above {
+	struct pci_windows of; /* closed ones: base > limit */
+	bool known;	       /* by the bridge above; of a root bus they are not */
+};
+
+/* place.c: measures the BARs and gives those an address that have none, or share a page with another's. */
+void pci_place_bars(struct pci_device *p, const struct pci_windows_above *above);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The PCI bus: a device for each function, bridges included, below the bridge it is behind (PCI Local Bus 3.0; PCI
+ * Express Base 4.0; PCI-to-PCI Bridge 1.2). Its name is SSSS:BB:DD.F, segment, bus, device and function.
+ *
+ * Before a driver's attach the bus has claimed the function (nucleus/README.md) and switched its memory and ports on,
+ * not bus mastering: a driver that does DMA calls pci_master(). Range n of the device (mmio_map) is BAR n; of one with
+ * an MSI-X table in it, what comes before the table. Interrupt n (irq_open) is message n of MSI-X, else MSI's only one,
+ * else, for n = 0, the wire INTx, which is shared. At the end of a round the nucleus stops bus mastering and messages,
+ * and resets the function if it can be.
+ */
+#ifndef KERNEL_BUS_PCI_H
+#define KERNEL_BUS_PCI_H
+
+#include <kernel/device/device.h>
+#include <lib/pci_config.h>
+
+extern const struct bus pci_bus;
+
+enum : uint32_t { PCI_ANY = UINT32_MAX };
+
+/* A driver's .match: rows of these, up to one that is all zero. A row fits if each number does; class_mask says which
+ * bits of the class (class << 16 | subclass << 8 | interface) have to be those of the row. */
+struct pci_match {
+	uint32_t vendor, device; /* or PCI_ANY */
+	uint32_t class, class_mask;
+};
+
+/* Its number, as <nucleus/device.h> has it. */
+uint32_t pci_function(const struct device *dev);
+const struct pci_identity *pci_identity(const struct device *dev); /* borrowed: lives as long as the device */
+/* A register of 1, 2 or 4 bytes; all ones if the function is gone. Anybody may. */
+uint32_t pci_config_read(const struct device *dev, uint32_t offset, uint32_t bytes) NOT_ELEVATED;
+/* The first capability of that id behind the offset `after` (0: from the start), or 0. */
+uint32_t pci_find_capability(const struct device *dev, uint32_t id, uint32_t after) NOT_ELEVATED;
+/* Lets the function read and write memory by itself until the round ends; all bridges above pass it on. The driver's
+ * .wants must name WANTS_DMA (-EPERM). In attach or serve. */
+[[nodiscard]] int pci_master(struct device *dev) NOT_ELEVATED;
+/* How many interrupts irq_open knows: messages, else 1 for a wire, else 0. In attach or serve. */
+unsigned pci_interrupts(struct device *dev) NOT_ELEVATED;
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The PCI bus: functions behind bridges, and drivers of this file for two of them, which a row of test/matrix.txt adds:
+ * an xHCI controller, whose registers share their BAR with the MSI-X table (xHCI 1.1, 5.3), and an 82545 network card,
+ * which has only its wire (its interrupt causes can be set by hand: 8254x developer's manual, 13.4.17).
+ */
+#include "ktest.h"
+
+#include "pci_devices.h"
+
+#include <abi/errno.h>
+#include <kernel/bus/pci.h>
+#include <kernel/device/irq.h>
+#include <kernel/device/mmio.h>
+#include <lib/string.h>
+#include <nucleus/device.h>
+
+enum : uint32_t { XHCI = 0x01941033, CARD = 0x100f8086 };
+enum card_register : unsigned { CARD_CAUSES = 0xc0, CARD_SET = 0xc8, CARD_MASK = 0xd0, CARD_MASK_CLEAR = 0xd8 };
+constexpr uint32_t CAUSE_LINK = 1 << 2;
+
+/* Of each device, what its driver noted in its rounds; atomic. */
+static struct note {
+	struct device *dev;
+	struct mmio registers;
+	struct irq irq;
+	int mapped, opened, mastered;
+	unsigned interrupts;
+	uint32_t rounds, woken;
+} xhci, card;
+
+static void note_attach(struct device *dev, struct note *n)
+{
+	n->dev = dev;
+	n->mapped = mmio_map(dev, 0, &n->registers);
+	n->opened = irq_open(dev, 0, &n->irq);
+	n->mastered = pci_master(dev);
+	n->interrupts = pci_interrupts(dev);
+	__atomic_add_fetch(&n->rounds, 1, __ATOMIC_SEQ_CST);
+}
+
+static int attach_xhci(struct device *dev)
+{
+	note_attach(dev, &xhci);
+	return 0;
+}
+
+static int attach_card(struct device *dev)
+{
+	note_attach(dev, &card);
+	return 0;
+}
+
+static void serve_card(struct device *dev)
+{
+	while (irq_wait(&card.irq, 0) != -ECANCELED) {
+		if (card.mapped == 0 && mmio_read32(&card.registers, CARD_CAUSES) != 0)
+			__atomic_add_fetch(&card.woken, 1, __ATOMIC_SEQ_CST);
+		irq_done(&card.irq);
+		if (device_stopping(dev))
+			break;
+	}
+}
+
+static const struct pci_match xhci_match[] = {{.vendor = XHCI & 0xffff, .device = XHCI >> 16}, {}};
+static const struct pci_match card_match[] = {
+	{.vendor = CARD & 0xffff, .device = CARD >> 16, .class = 0x020000, .class_mask = 0xff0000}, {}};
+
+DRIVER(test_xhci, .component = &component_ktest, .bus = &pci_bus, .match = xhci_match,
+       .wants = WANTS_MMIO | WANTS_IRQ | WANTS_DMA, .attach = attach_xhci);
+DRIVER(test_card, .component = &component_ktest, .bus = &pci_bus, .match = card_match, .wants = WANTS_MMIO | WANTS_IRQ,
+       .attach = attach_card, .serve = serve_card);
+
+static bool attached(struct note *n, uint32_t rounds)
+{
+	return WAIT_UNTIL(__atomic_load_n(&n->rounds, __ATOMIC_SEQ_CST) >= rounds);
+}
+
+static bool there(void)
+{
+	return pci_find(XHCI, 0) != NO_FUNCTION && pci_find(CARD, 0) != NO_FUNCTION;
+}
+
+static unsigned depth(const struct device *dev)
+{
+	unsigned n = 0;
+
+	for (; device_parent(dev) != nullptr; dev = device_parent(dev))
+		n++;
+	return n;
+}
+
+static void every_function(void)
+{
+	unsigned devices = 0, functions = 0;
+
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev)) {
+		if (device_bus(dev) != &pci_bus)
+			continue;
+		devices++;
+		EXPECT_EQ(pci_config_read(dev, PCI_VENDOR_ID, 2), pci_identity(dev)->vendor);
+		const struct device *parent = device_parent(dev);
+		if (parent != nullptr)
+			EXPECT_EQ(pci_identity(parent)->secondary_bus, pci_function(dev) >> 8 & 0xff);
+	}
+	for (uint32_t i = 0; i < boot_info()->pci_count; i++) {
+		const struct boot_pci *p = &boot_info()->pci[i];
+		uint32_t first = (uint32_t)p->segment << 16 | (uint32_t)p->first_bus << 8;
+
+		for (uint32_t f = first; f < first + 0x1000; f++)
+			functions += nucleus_pci_read(f, PCI_VENDOR_ID, 2) != 0xffff;
+	}
+	EXPECT_EQ(devices, functions);
+}
+
+/* A PCI bridge behind another, and a root port of PCI Express. */
+static void behind_bridges(void)
+{
+	if (!EXPECT(attached(&xhci, 1)) || !EXPECT(attached(&card, 1)))
+		return;
+	EXPECT_EQ(depth(xhci.dev), 1);
+	EXPECT_EQ(depth(card.dev), 2);
+	EXPECT_EQ(pci_identity(device_parent(card.dev))->header_type, PCI_HEADER_BRIDGE);
+}
+
+static void messages_and_registers(void)
+{
+	if (!EXPECT(attached(&xhci, 1)))
+		return;
+	EXPECT_EQ(xhci.mapped, 0);
+	EXPECT_EQ(xhci.opened, 0);
+	EXPECT_EQ(xhci.mastered, 0);
+	EXPECT(xhci.interrupts >= 2);
+	/* What comes before the table. */
+	EXPECT_EQ(xhci.registers.bytes, 0x3000);
+	EXPECT_EQ(mmio_read32(&xhci.registers, 0) >> 16, 0x0100);
+	EXPECT_EQ(nucleus_pci_bars(pci_function(xhci.dev), PCI_BAR_KEEP, 0), -EPERM);
+	EXPECT(pci_config_read(xhci.dev, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER);
+	EXPECT((pci_config_read(xhci.dev, pci_find_capability(xhci.dev, PCI_CAP_MSIX, 0) + 2, 2) & 0x8000) != 0);
+}
+
+static void again(void)
+{
+	uint32_t rounds = __atomic_load_n(&xhci.rounds, __ATOMIC_SEQ_CST);
+
+	if (!EXPECT(rounds > 0))
+		return;
+	EXPECT_EQ(device_restart(xhci.dev), 0);
+	EXPECT(attached(&xhci, rounds + 1));
+	EXPECT(xhci.mapped == 0 && xhci.opened == 0 && xhci.mastered == 0);
+	EXPECT_EQ(mmio_read32(&xhci.registers, 0) >> 16, 0x0100);
+}
+
+/* Its manifest does not ask for DMA; its wire is known where firmware notes it. */
+static void wire(void)
+{
+	if (!EXPECT(attached(&card, 1)))
+		return;
+	EXPECT_EQ(card.mapped, 0);
+	EXPECT_EQ(card.mastered, -EPERM);
+	EXPECT_EQ(pci_config_read(card.dev, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER, 0);
+	EXPECT_EQ(card.opened, card.interrupts > 0 ? 0 : -ENOENT);
+	if (card.interrupts == 0)
+		return;
+	mmio_write32(&card.registers, CARD_MASK_CLEAR, UINT32_MAX);
+	for (uint32_t i = 1; i <= 5; i++) {
+		uint32_t before = __atomic_load_n(&card.woken, __ATOMIC_SEQ_CST);
+
+		mmio_write32(&card.registers, CARD_MASK, CAUSE_LINK);
+		mmio_write32(&card.registers, CARD_SET, CAUSE_LINK);
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&card.woken, __ATOMIC_SEQ_CST) > before));
+	}
+	mmio_write32(&card.registers, CARD_MASK_CLEAR, UINT32_MAX);
+}
+
+KTEST_SUITE(pci_bus, KTEST("there is a device for every function", every_function, .fits = there),
+	    KTEST("functions stand below the bridges they are behind", behind_bridges, .fits = there),
+	    KTEST("a driver has registers and messages, and masters the bus", messages_and_registers, .fits = there),
+	    KTEST("a round ends in a reset, and the next begins as the first", again, .fits = there),
+	    KTEST("a wire wakes its driver, and no DMA without the right", wire, .fits = there));
