@@ -10,61 +10,50 @@
 #include <kernel/vm/vm.h>
 
 /* Checks that the file can be mapped like this; says whether it may be written. */
-static long check_file(const struct file *file, struct vm_mmap *m)
+static long check_file(const struct file *file, struct map_request *r)
 {
-	bool shared = vm_mmap_is_shared(m);
+	bool shared = map_request_is_shared(r);
 
-	if (shared && (m->prot & PROT_WRITE) && !(file->mode & FILE_WRITE))
+	if (shared && (r->prot & PROT_WRITE) && !(file->mode & FILE_WRITE))
 		return -EACCES;
 	if (!(file->mode & FILE_READ))
 		return -EACCES;
-	if (m->no_exec && (m->prot & PROT_EXEC))
+	if ((r->area_flags & AREA_NO_EXEC) && (r->prot & PROT_EXEC))
 		return -EPERM;
 	if (file->object.ops == nullptr)
 		return -ENODEV;
-	if (m->flags & MAP_GROWSDOWN)
+	if (r->map_flags & MAP_GROWSDOWN)
 		return -EINVAL;
 	bool sealed = shared && file->inode != nullptr && (file->inode->seals & F_SEALS_WRITE);
-	if (sealed && (m->prot & PROT_WRITE))
+	if (sealed && (r->prot & PROT_WRITE))
 		return -EPERM;
-	m->may_write = !shared || ((file->mode & FILE_WRITE) && !sealed);
+	if (!shared || ((file->mode & FILE_WRITE) && !sealed))
+		r->area_flags |= AREA_MAY_WRITE;
 	return 0;
 }
 
-static long map_file(struct file *file, struct vm_mmap *m)
+static long map_file(struct file *file, struct map_request *r)
 {
-	m->object = &file->object;
-	m->is_file = file->inode != nullptr && S_ISREG(file->inode->mode);
-	m->no_exec = file->path.mount != nullptr && (file->path.mount->flags & MS_NOEXEC);
-	long at = vm_mmap_check(m);
-	if (at == 0)
-		at = check_file(file, m);
-	if (at != 0)
-		return at;
-	struct inode *i = vm_mmap_is_shared(m) && m->may_write ? file->inode : nullptr;
+	struct inode *i = map_request_is_shared(r) && (r->area_flags & AREA_MAY_WRITE) ? file->inode : nullptr;
+
 	if (i != nullptr && !inode_writable_get(i))
 		return -EPERM; /* sealed since the check */
-	at = vm_mmap(m);
+	r->object = &file->object;
+	long at = vm_mmap(r);
 	if (i != nullptr)
 		inode_writable_put(i);
 	return at;
 }
 
-static long map_anonymous(struct vm_mmap *m)
+static long map_shared_memory(struct map_request *r)
 {
 	struct file *file;
 
-	long at = vm_mmap_check(m);
-	if (at != 0)
-		return at;
-	m->may_write = true;
-	if (!vm_mmap_is_shared(m))
-		return vm_mmap(m);
-	int error = file_create_memory("zero", align_up(m->length, PAGE_SIZE), &file);
+	int error = file_create_memory("zero", r->length, &file);
 	if (error != 0)
 		return error;
-	m->object = &file->object;
-	at = vm_mmap(m);
+	r->object = &file->object;
+	long at = vm_mmap(r);
 	file_put(file);
 	return at;
 }
@@ -73,18 +62,36 @@ static long map_anonymous(struct vm_mmap *m)
 static long sys_mmap(unsigned long address, unsigned long length, unsigned long prot, unsigned long flags, int fd,
 		     unsigned long offset)
 {
-	struct vm_mmap m = {.address = address, .length = length, .prot = prot, .flags = flags, .offset = offset};
-	struct file_ref file;
+	struct map_request r = {
+		.address = address,
+		.length = align_up(length, PAGE_SIZE),
+		.prot = prot & (PROT_READ | PROT_WRITE | PROT_EXEC),
+		.map_flags = (uint32_t)flags,
+	};
+	struct file_ref ref;
 
 	if (offset & (PAGE_SIZE - 1))
 		return -EINVAL;
-	if (flags & MAP_ANONYMOUS)
-		return map_anonymous(&m);
-	int error = file_ref_get(fd, &file);
+	if (flags & MAP_ANONYMOUS) {
+		r.area_flags = AREA_MAY_WRITE;
+		long error = vm_mmap_check(&r, length, offset, prot, flags, false);
+		if (error != 0)
+			return error;
+		return map_request_is_shared(&r) ? map_shared_memory(&r) : vm_mmap(&r);
+	}
+	int error = file_ref_get(fd, &ref);
 	if (error != 0)
 		return error;
-	long at = map_file(file.file, &m);
-	file_ref_put(file);
+	const struct file *f = ref.file;
+	if (f->path.mount != nullptr && (f->path.mount->flags & MS_NOEXEC))
+		r.area_flags = AREA_NO_EXEC;
+	r.page_offset = offset >> PAGE_SHIFT;
+	long at = vm_mmap_check(&r, length, offset, prot, flags, f->inode != nullptr && S_ISREG(f->inode->mode));
+	if (at == 0)
+		at = check_file(f, &r);
+	if (at == 0)
+		at = map_file(ref.file, &r);
+	file_ref_put(ref);
 	return at;
 }
 SYSCALL(mmap);

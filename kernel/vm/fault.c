@@ -353,7 +353,7 @@ static int fault_locked(struct vm_space *s, struct fault *f) NO_THREAD_SAFETY
 }
 
 /* Once, under the lock as it is needed. */
-static int fault_once(struct vm_space *s, struct fault *f, uint32_t bits)
+static inline int fault_once(struct vm_space *s, struct fault *f, uint32_t bits)
 {
 	int result = NEED_WRITER;
 
@@ -372,21 +372,33 @@ static int fault_once(struct vm_space *s, struct fault *f, uint32_t bits)
 	return result;
 }
 
+/* The first try ended with NEED_PAGE. */
+[[gnu::noinline]] static int fault_with_io(struct vm_space *s, struct fault *f, uint32_t bits)
+{
+	int result = NEED_PAGE;
+
+	f->pinned = nullptr;
+	while (result == NEED_PAGE) {
+		result = bring_in(f);
+		if (result == 0)
+			result = fault_once(s, f, bits);
+	}
+	if (f->pinned)
+		page_put(f->pinned);
+	return result;
+}
+
 int vm_fault(struct vm_space *s, uint64_t address, uint32_t bits)
 {
-	struct fault f = {.va = align_down(address, PAGE_SIZE), .write = bits & FAULT_WRITE, .exec = bits & FAULT_EXEC};
+	struct fault f; /* what belongs to NEED_PAGE is set with it */
 
 	if (address >= USER_END)
 		return -EFAULT;
+	f.va = align_down(address, PAGE_SIZE);
+	f.write = bits & FAULT_WRITE;
+	f.exec = bits & FAULT_EXEC;
 	int result = fault_once(s, &f, bits);
-	while (unlikely(result == NEED_PAGE)) {
-		result = bring_in(&f);
-		if (result == 0)
-			result = fault_once(s, &f, bits);
-	}
-	if (unlikely(f.pinned != nullptr))
-		page_put(f.pinned);
-	return result;
+	return likely(result != NEED_PAGE) ? result : fault_with_io(s, &f, bits);
 }
 
 int vm_populate(struct vm_space *s, uint64_t start, uint64_t end, bool write)

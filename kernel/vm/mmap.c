@@ -82,55 +82,44 @@ static long check_address(uint64_t address, uint64_t length)
 	return address < USER_MIN ? -EPERM : 0;
 }
 
-long vm_mmap_check(struct vm_mmap *m)
+long vm_mmap_check(struct map_request *r, uint64_t length, uint64_t offset, unsigned long prot, unsigned long flags,
+		   bool is_file)
 {
-	uint64_t length = align_up(m->length, PAGE_SIZE);
-	unsigned long unknown_flags = m->flags & ~(unsigned long)MAP_KNOWN;
-	unsigned long unknown_prot = m->prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM);
-	uint32_t type = m->flags & MAP_TYPE;
+	unsigned long unknown_flags = flags & ~(unsigned long)MAP_KNOWN;
+	unsigned long unknown_prot = prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM);
+	uint32_t type = flags & MAP_TYPE;
+	bool shared = type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
 
-	if (m->length == 0)
+	if (length == 0)
 		return -EINVAL;
-	if (length == 0 || m->length > USER_END - USER_MIN)
+	if (r->length == 0 || length > USER_END - USER_MIN)
 		return -ENOMEM;
-	if (m->offset + length < m->offset)
+	if (offset + r->length < offset)
 		return -EOVERFLOW;
 	if (unknown_flags || unknown_prot)
 		return syscall_refuse_flags(NR_mmap, unknown_flags | unknown_prot);
-	if (m->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
-		long error = check_address(m->address, length);
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+		long error = check_address(r->address, r->length);
 		if (error != 0)
 			return error;
+	} else {
+		r->address = align_down(r->address, PAGE_SIZE);
 	}
-	if (type != MAP_SHARED && type != MAP_SHARED_VALIDATE && type != MAP_PRIVATE)
+	if (!shared && type != MAP_PRIVATE)
 		return -EINVAL;
-	if (m->is_file && (length > INT64_MAX || m->offset > INT64_MAX - length))
+	if (is_file && (r->length > INT64_MAX || offset > INT64_MAX - r->length))
 		return -EOVERFLOW;
-	m->prot &= PROT_KNOWN;
-	if (read_implies_exec((uint32_t)m->prot) && !m->no_exec)
-		m->prot |= PROT_EXEC;
-	if (!(m->flags & MAP_ANONYMOUS) || type == MAP_PRIVATE)
+	r->area_flags |= area_flags_of((uint32_t)flags, shared);
+	if (read_implies_exec(r->prot) && !(r->area_flags & AREA_NO_EXEC))
+		r->prot |= PROT_EXEC;
+	if (!shared || !(flags & MAP_ANONYMOUS))
 		return 0;
-	if (m->flags & MAP_GROWSDOWN)
-		return -EINVAL;
-	return commit_check_shared(vm_current(), length, area_flags_of((uint32_t)m->flags, true));
+	return flags & MAP_GROWSDOWN ? -EINVAL : commit_check_shared(vm_current(), r->length, r->area_flags);
 }
 
-long vm_mmap(const struct vm_mmap *m)
+long vm_mmap(struct map_request *r)
 {
-	bool fixed = m->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
-	struct map_request r = {
-		.address = fixed ? m->address : align_down(m->address, PAGE_SIZE),
-		.length = align_up(m->length, PAGE_SIZE),
-		.prot = (uint32_t)m->prot,
-		.map_flags = (uint32_t)m->flags,
-		.area_flags = area_flags_of((uint32_t)m->flags, vm_mmap_is_shared(m)) |
-			      (m->may_write ? AREA_MAY_WRITE : 0) | (m->no_exec ? AREA_NO_EXEC : 0),
-		.object = m->object,
-		.page_offset = m->flags & MAP_ANONYMOUS ? 0 : m->offset >> PAGE_SHIFT,
-	};
-
-	return map_and_populate(vm_current(), &r, (uint32_t)m->flags);
+	return map_and_populate(vm_current(), r, r->map_flags);
 }
 
 static long sys_munmap(unsigned long address, unsigned long length)

@@ -29,21 +29,20 @@ DECLARE_COMPONENT(vm);
 #define CLUSTER_MAX 16
 #define AREAS_MAX   65530 /* of one space: each costs kernel memory */
 
-enum area_flags : uint32_t {
-	AREA_SHARED = 1,
-	AREA_GROWS_DOWN = 2,
-	AREA_STACK = 4, /* the initial stack */
-	AREA_HEAP = 8,
-	AREA_LOCKED = 16,
-	AREA_NO_RESERVE = 32,
-	AREA_SPECIAL = 64,    /* pages of the vDSO: fixed frames, no references, not inherited page by page */
-	AREA_MAY_WRITE = 128, /* mprotect may add PROT_WRITE (shared: so may the object) */
-	AREA_DONT_FORK = 256,
-	AREA_WIPE_ON_FORK = 512,
-	AREA_DONT_DUMP = 1024,
-	AREA_RANDOM = 2048,	/* madvise: no clusters */
-	AREA_NO_EXEC = 1 << 16, /* nothing of it may be executed: mprotect may not add PROT_EXEC */
-	AREA_PROMISED = 4096,	/* its pages count as promised (commit.c) */
+enum area_flags : uint32_t { /* besides those of kernel/vm/vm.h: 128, 1 << 16 */
+			     AREA_SHARED = 1,
+			     AREA_GROWS_DOWN = 2,
+			     AREA_STACK = 4, /* the initial stack */
+			     AREA_HEAP = 8,
+			     AREA_LOCKED = 16,
+			     AREA_NO_RESERVE = 32,
+			     AREA_SPECIAL = 64, /* pages of the vDSO: fixed frames, no references, not inherited page by
+						   page */
+			     AREA_DONT_FORK = 256,
+			     AREA_WIPE_ON_FORK = 512,
+			     AREA_DONT_DUMP = 1024,
+			     AREA_RANDOM = 2048,   /* madvise: no clusters */
+			     AREA_PROMISED = 4096, /* its pages count as promised (commit.c) */
 };
 
 struct vm_special {
@@ -170,15 +169,6 @@ static inline uint32_t prot_without_write(uint32_t prot)
 }
 
 /* --- map.c --- */
-struct map_request {
-	uint64_t address, length; /* page-aligned; address 0: anywhere */
-	uint32_t prot;
-	uint32_t map_flags; /* MAP_FIXED, MAP_FIXED_NOREPLACE */
-	uint32_t area_flags;
-	struct vm_object *object; /* borrowed */
-	uint64_t page_offset;
-	const struct vm_special *special;
-};
 /* Result: the address, or -ENOMEM, -EEXIST, -EINVAL. */
 long map_locked(struct vm_space *s, const struct map_request *r, struct list *dead) REQUIRES(s -> lock);
 /* Removes all of [start, end). -ENOMEM: nothing was done. */

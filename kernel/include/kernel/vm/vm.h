@@ -12,6 +12,7 @@
 #include <nucleus/upcall.h>
 
 struct vm_object;
+struct vm_special;
 struct vm_area;
 struct vm_space;
 
@@ -87,23 +88,30 @@ void vm_unmap_memory(uint64_t memory, uint64_t first_page);
 void vm_protect_memory(uint64_t memory, uint64_t first, uint64_t last);
 
 /*
- * mmap(2) in two steps, for who knows what descriptors are: what holds for all memory is checked (and the protection
- * adapted, personality(2)); then who called says what the object allows; then it is mapped. Result of the second: the
- * address or an error.
+ * mmap(2) in two steps, for who knows what descriptors are: what holds for all memory is checked, and the request
+ * completed (personality(2)); then who called says what the object allows; then it is mapped. length, offset, prot and
+ * flags are as the program gave them; is_file: offsets are at most INT64_MAX. Result of the second: the address or an
+ * error.
  */
-struct vm_mmap {
-	uint64_t address, length, offset; /* as the program gave them */
-	unsigned long prot, flags;
-	struct vm_object *object; /* borrowed; nullptr: memory of its own */
-	bool is_file;		  /* offsets are at most INT64_MAX */
-	bool no_exec;		  /* nothing of it may be executed, now or after mprotect */
-	bool may_write;		  /* it may be written, now or after mprotect; always where it is private */
+enum : uint32_t {
+	AREA_MAY_WRITE = 128,	/* mprotect may add PROT_WRITE; always where it is private */
+	AREA_NO_EXEC = 1 << 16, /* nothing of it may be executed: mprotect may not add PROT_EXEC */
 };
-[[nodiscard]] long vm_mmap_check(struct vm_mmap *m);
-[[nodiscard]] long vm_mmap(const struct vm_mmap *m);
-static inline bool vm_mmap_is_shared(const struct vm_mmap *m)
+struct map_request {
+	uint64_t address, length; /* page-aligned; address 0: anywhere */
+	uint32_t prot;
+	uint32_t map_flags;	  /* MAP_* */
+	uint32_t area_flags;	  /* the above; kernel/vm knows more */
+	struct vm_object *object; /* borrowed; nullptr: memory of its own */
+	uint64_t page_offset;
+	const struct vm_special *special; /* kernel/vm's own */
+};
+[[nodiscard]] long vm_mmap_check(struct map_request *r, uint64_t length, uint64_t offset, unsigned long prot,
+				 unsigned long flags, bool is_file);
+[[nodiscard]] long vm_mmap(struct map_request *r);
+static inline bool map_request_is_shared(const struct map_request *r)
 {
-	return (m->flags & MAP_TYPE) != MAP_PRIVATE;
+	return (r->map_flags & MAP_TYPE) != MAP_PRIVATE;
 }
 
 /* What exec laid out, for /proc/PID/{cmdline,environ,auxv,stat} and for signal frames. */
