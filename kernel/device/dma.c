@@ -21,14 +21,6 @@ struct dma_table {
 	struct dma_segment *segment;
 };
 
-static void say_unconfined(void)
-{
-	static bool said;
-
-	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
-		log_info("dma: unconfined: no IOMMU is used, so a device that errs can write to any memory");
-}
-
 static void release_memory(struct resource *r)
 {
 	struct memory *m = container_of(r, struct memory, resource);
@@ -65,7 +57,6 @@ int dma_alloc(struct device *dev, size_t bytes, struct dma_buffer *b)
 		release_memory(&m->resource);
 		return error;
 	}
-	say_unconfined();
 	return 0;
 }
 

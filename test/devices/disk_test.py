@@ -24,11 +24,13 @@ from session import at_prompt  # noqa: E402
 
 MIB = 1 << 20
 MMIO = ["-machine", "acpi=off", "-global"]
+WIRES = ["-global", "virtio-blk-pci.vectors=0", "-global", "virtio-rng-pci.vectors=0"]
 # name, QEMU's options, how its devices' names end
 TRANSPORTS = {
     "aarch64": [("virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=false"], "device"),
-                ("legacy virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=true"], "device")],
-    "x86_64": [],
+                ("legacy virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=true"], "device"),
+                ("virtio over PCI", [], "pci")],
+    "x86_64": [("virtio over PCI", [], "pci"), ("virtio over PCI, by its wires", WIRES, "pci")],
 }
 GPT_PARTS = [(2048, 20480, "first"), (22528, 40001, "odd")]
 MBR_PARTS = {1: (2048, 4096), 5: (8193, 2048), 6: (10243, 4099)}

@@ -20,6 +20,9 @@ struct virtio_queue_place {
 };
 
 struct virtio_transport_ops {
+	/* Interrupts come to the transport's thread, which wakes the device's; else index n of the carrier's bus is the
+	 * device's own. */
+	bool wakes;
 	uint8_t (*status)(const struct virtio_transport *t);
 	void (*set_status)(const struct virtio_transport *t, uint8_t status);
 	uint64_t (*features)(const struct virtio_transport *t);

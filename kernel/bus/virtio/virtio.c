@@ -39,6 +39,9 @@ static int attach_irq(struct device *dev, unsigned index, uint32_t *handle)
 	const struct bus *bus = device_bus(carrier);
 	struct device_line line = {};
 
+	*handle = 0;
+	if (virtio_transport_of(dev)->ops->wakes)
+		return index == 0 ? 0 : -ENOENT;
 	if (bus->attach_irq != nullptr)
 		return bus->attach_irq(carrier, index, handle);
 	int error = bus->line != nullptr ? bus->line(carrier, index, &line) : -ENOENT;
@@ -55,6 +58,8 @@ static void release_irq(struct device *dev, unsigned index, uint32_t handle)
 {
 	const struct bus *bus = device_bus(device_parent(dev));
 
+	if (handle == 0)
+		return;
 	if (bus->attach_irq != nullptr)
 		bus->release_irq(device_parent(dev), index, handle);
 	else

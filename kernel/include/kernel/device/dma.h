@@ -4,8 +4,7 @@
  * by the device's rules and owned by it. At the end of a round, after the bus has silenced the device, all is taken
  * back; what a device that could not be silenced may still write to is quarantined.
  *
- * Without an IOMMU lending makes no call of the nucleus, and a device that errs reaches all memory; the log says so
- * when the first one is given any.
+ * Without an IOMMU lending makes no call of the nucleus, and a device that errs reaches all memory.
  */
 #ifndef KERNEL_DEVICE_DMA_H
 #define KERNEL_DEVICE_DMA_H
