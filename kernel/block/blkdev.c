@@ -367,7 +367,7 @@ void blkdev_close(struct file *f)
 	bool last = b->opens == 1;
 	mutex_unlock(&devices_lock);
 	if (last) {
-		int error = (int)guard_run(&component_block, cache_write_back(b));
+		int error = (int)guard_run(&component_block, cache_write_back(b, 0, blkdev_bytes(b)));
 		if (error != 0 && error != -ENODEV)
 			log_error("%s: what was written last is lost: error %d", b->info.name, -error);
 	}

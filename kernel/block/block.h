@@ -192,8 +192,8 @@ void block_show(struct blkdev *b); /* in /sys; class_remove(&b->entry) undoes it
 /* --- cache.c --- */
 /* The inode of a device, with a page cache that is filled from it. nullptr: out of memory. */
 struct inode *cache_create(struct blkdev *b);
-/* Writes what is dirty; a flush of the disk's own cache is not part of it. */
-[[nodiscard]] int cache_write_back(struct blkdev *b);
+/* Writes what is dirty of n bytes from `at` on; a flush of the disk's own cache is not part of it. */
+[[nodiscard]] int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n);
 /* Gives back what is cached and clean. Nobody has the device open. */
 void cache_drop(struct blkdev *b);
 /* Bytes (nullptr: zeros) were written past the cache: what it has of them is made the same. */

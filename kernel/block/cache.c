@@ -88,7 +88,7 @@ static int bdev_sync(struct superblock *)
 	int result = 0;
 
 	for (struct blkdev *b = blkdev_each(nullptr); b != nullptr; b = blkdev_each(b)) {
-		int error = cache_write_back(b);
+		int error = cache_write_back(b, 0, blkdev_bytes(b));
 		if (error == 0 && b->number == 0)
 			error = disk_flush(b->disk);
 		result = result != 0 ? result : error;
@@ -126,11 +126,13 @@ struct inode *cache_create(struct blkdev *b)
 	return i;
 }
 
-int cache_write_back(struct blkdev *b)
+int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n)
 {
+	if (n == 0)
+		return 0;
 	const uint64_t *errors = &b->inode->cache->error;
 	uint64_t before = __atomic_load_n(errors, __ATOMIC_ACQUIRE);
-	int error = page_cache_write_all(b->inode, 0, UINT64_MAX, true);
+	int error = page_cache_write_all(b->inode, at / PAGE_SIZE, (at + n - 1) / PAGE_SIZE, true);
 
 	return error != 0 ? error : __atomic_load_n(errors, __ATOMIC_ACQUIRE) != before ? -EIO : 0;
 }

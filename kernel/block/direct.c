@@ -122,7 +122,7 @@ static long direct(struct file *f, struct io_buffer *buf, size_t n, uint64_t *po
 	n = *pos < size ? MIN(n, size - *pos) : 0;
 	if (n == 0)
 		return 0;
-	int error = cache_write_back(dev);
+	int error = cache_write_back(dev, *pos, n);
 	struct bounce *b = error == 0 ? bounce_create(n) : nullptr;
 	if (b == nullptr)
 		return error != 0 ? error : -ENOMEM;

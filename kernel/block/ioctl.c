@@ -9,6 +9,7 @@
 #include <abi/errno.h>
 #include <kernel/base/subject.h>
 #include <kernel/mem/slab.h>
+#include <kernel/vfs/page_cache.h>
 #include <kernel/vm/user.h>
 #include <lib/partition.h>
 #include <lib/string.h>
@@ -134,7 +135,7 @@ static long discard(struct file *f, user_addr from)
 	if (error == 0 && !b->disk->geometry.has_discard)
 		error = -EOPNOTSUPP;
 	if (error == 0)
-		error = cache_write_back(b);
+		error = cache_write_back(b, range[0], range[1]);
 	if (error == 0)
 		error = blkdev_discard(b, range[0], range[1]);
 	if (error == 0)
@@ -176,7 +177,7 @@ static long zero_out(struct file *f, user_addr from)
 	struct page *zeros = page_alloc_user(true);
 	if (zeros == nullptr)
 		return -ENOMEM;
-	error = cache_write_back(b);
+	error = cache_write_back(b, range[0], range[1]);
 	if (error == 0)
 		error = write_zeros(b, range[0], range[1], zeros);
 	page_put(zeros);
@@ -211,6 +212,15 @@ static long change_partition(struct blkdev *b, user_addr from)
 	return blkdev_add(b->disk, (uint32_t)p.number, first, blocks, false);
 }
 
+/* What is read after it comes from the device, unless it is mapped. */
+static long flush_buffers(struct blkdev *b)
+{
+	int error = cache_write_back(b, 0, blkdev_bytes(b));
+
+	page_cache_evict_all();
+	return error;
+}
+
 /* What only an administrator may. */
 static long administrate(struct file *f, uint32_t command, uint64_t arg)
 {
@@ -225,7 +235,7 @@ static long administrate(struct file *f, uint32_t command, uint64_t arg)
 	case BLKFRASET: __atomic_store_n(&b->read_ahead, (uint32_t)MIN(arg, 1u << 20), __ATOMIC_RELAXED); return 0;
 	case BLKRRPART: return b->number != 0 ? -EINVAL : scan_again(b->disk);
 	case BLKPG: return change_partition(b, USER_ADDR(arg));
-	default: return cache_write_back(b); /* BLKFLSBUF */
+	default: return flush_buffers(b); /* BLKFLSBUF */
 	}
 }
 

@@ -4,9 +4,11 @@
  * and ends. Every part says itself what it does; a failure here means that the machine cannot be used and is said in
  * plain words.
  */
+#include <kernel/base/clock.h>
 #include <kernel/base/cmdline.h>
 #include <kernel/base/init.h>
 #include <kernel/base/log.h>
+#include <kernel/block/blkdev.h>
 #include <kernel/mem/page.h>
 #include <kernel/process/process.h>
 #include <kernel/thread/component.h>
@@ -14,6 +16,9 @@
 #include <kernel/vfs/vfs.h>
 #include <kernel/vm/vm.h>
 #include <nucleus/calls.h>
+
+/* How long a disk that does not answer holds boot up. */
+constexpr uint64_t PARTITIONS_NS = 10'000'000'000;
 
 [[noreturn]] void kernel_main(const struct boot_info *boot);
 
@@ -40,6 +45,8 @@
 	if (error)
 		give_up("the root filesystem cannot be made", error);
 	components_start();
+	/* The first process finds the partitions of what disks there are. */
+	blkdev_settle(clock_monotonic_ns() + PARTITIONS_NS);
 	path = cmdline_get("init", buffer, sizeof(buffer));
 	if (!path)
 		path = "/sbin/init";

@@ -71,7 +71,7 @@ long page_cache_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *
 /* What a write of n bytes at pos may be: the limits of the process and of memory files. */
 static long check_write(struct inode *i, uint64_t pos, size_t n)
 {
-	uint64_t limit = process_rlimit(RLIMIT_FSIZE);
+	uint64_t limit = S_ISREG(i->mode) ? process_rlimit(RLIMIT_FSIZE) : RLIM_INFINITY;
 
 	if (i->seals & F_SEALS_WRITE)
 		return -EPERM;

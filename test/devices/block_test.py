@@ -15,7 +15,7 @@ from machine import LIMIT_S, Machine
 
 SECTORS = 16389
 LEFT, LEFT_BYTES = 6 << 20, 100_000
-OF_PROGRAM = 14     # its cases
+OF_PROGRAM = 15     # its cases
 TRANSPORTS = {
     "aarch64": [("virtio over MMIO", ["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=false"], "virtio-blk-device")],
 }

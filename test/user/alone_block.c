@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -279,7 +280,10 @@ static void ends(void)
 {
 	int fd = open_disk(O_RDWR), more = open_disk(O_WRONLY | O_APPEND);
 	char bytes[2000] = "";
+	struct rlimit small = {1000, 1000};
 
+	/* The limit is on what grows. */
+	OK(setrlimit(RLIMIT_FSIZE, &small));
 	CHECK(pwrite(fd, bytes, 2000, BYTES - 7) == 7);
 	FAILS(ENOSPC, pwrite(fd, bytes, 1, BYTES));
 	FAILS(ENOSPC, pwrite(fd, bytes, 1, BYTES + 4096));
@@ -363,6 +367,40 @@ static void write_table(int fd, unsigned type, unsigned first, unsigned sectors)
 	OK(fsync(fd));
 }
 
+/* A file of the disk (or what `part` says of it) in /sys, as a number. */
+static unsigned long long in_sys(const char *part, const char *file)
+{
+	char path[160], text[64] = "";
+
+	snprintf(path, sizeof(path), "/sys/class/block/%s%s/%s", name, part, file);
+	int fd = OK(open(path, O_RDONLY));
+	CHECK(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	return strtoull(text, nullptr, 10);
+}
+
+static void sys_shows_it(void)
+{
+	char path[160], target[256] = "";
+	struct stat st;
+	int fd = open_disk(O_RDONLY);
+
+	CHECK(in_sys("", "size") == SECTORS);
+	CHECK(in_sys("", "ro") == 0);
+	CHECK(in_sys("", "queue/logical_block_size") == SECTOR);
+	CHECK(in_sys("", "stat") > 0);
+	OK(fstat(fd, &st));
+	CHECK(in_sys("", "dev") == major(st.st_rdev));
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	CHECK(readlink(path, target, sizeof(target) - 1) > 0);
+	CHECK(strcmp(strrchr(target, '/') + 1, name) == 0);
+	snprintf(path, sizeof(path), "/sys/block/%s/serial", name);
+	fd = OK(open(path, O_RDONLY));
+	memset(target, 0, sizeof(target));
+	CHECK(read(fd, target, sizeof(target) - 1) > 0);
+	CHECK(strcmp(target, "block-test\n") == 0);
+}
+
 static long partition_command(int fd, int op, int number, off_t start, off_t length)
 {
 	struct blkpg_partition p = {.start = start, .length = length, .pno = number};
@@ -391,6 +429,7 @@ static void partitions(void)
 	CHECK(pread(part, bytes, 100 * SECTOR, SECTOR) == 100 * SECTOR);
 	expect_pattern(bytes, 102 * SECTOR, 100 * SECTOR);
 	CHECK(lseek(part, 0, SEEK_END) == 1001 * SECTOR);
+	CHECK(in_sys("1", "partition") == 1 && in_sys("1", "start") == 101 && in_sys("1", "size") == 1001);
 	FAILS(EBUSY, ioctl(fd, BLKRRPART, 0));
 	FAILS(EINVAL, ioctl(part, BLKRRPART, 0));
 	FAILS(EBUSY, partition_command(fd, BLKPG_DEL_PARTITION, 1, 0, 0));
@@ -449,6 +488,13 @@ static void statistics(void)
 	CHECK(statistic(READS) > reads && statistic(SECTORS_READ) >= sectors + 8);
 	CHECK(pwrite(past, bytes, 4096, SCRATCH) == 4096);
 	CHECK(statistic(SECTORS_WRITTEN) >= written + 8);
+	/* What is cached is read from the disk again once the cache was flushed. */
+	int fd = open_disk(O_RDONLY);
+	CHECK(pread(fd, bytes, 4096, SCRATCH) == 4096);
+	reads = statistic(READS);
+	OK(ioctl(fd, BLKFLSBUF, 0));
+	CHECK(pread(fd, bytes, 4096, SCRATCH) == 4096);
+	CHECK(statistic(READS) > reads);
 	/* O_SYNC writes are on the medium when they return. */
 	written = statistic(SECTORS_WRITTEN);
 	unsigned long long flushes = statistic(FLUSHES);
@@ -499,5 +545,5 @@ static void leaves_bytes_for_the_host(void)
 }
 
 KTAP_MAIN(CASE(reads_what_the_host_wrote), CASE(sizes), CASE(nodes), CASE(writes_at_any_place), CASE(past_the_cache),
-	  CASE(maps), CASE(ends), CASE(one_at_a_time), CASE(what_only_root_may), CASE(ranges), CASE(partitions),
-	  CASE(statistics), CASE(processes_side_by_side), CASE(leaves_bytes_for_the_host))
+	  CASE(maps), CASE(ends), CASE(one_at_a_time), CASE(what_only_root_may), CASE(ranges), CASE(sys_shows_it),
+	  CASE(partitions), CASE(statistics), CASE(processes_side_by_side), CASE(leaves_bytes_for_the_host))
