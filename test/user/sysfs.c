@@ -152,6 +152,73 @@ static void terminals(void)
 	free(name);
 }
 
+#define FUNCTIONS "/sys/bus/pci/devices"
+
+static unsigned long number_in(const char *function, const char *name)
+{
+	char path[384];
+
+	snprintf(path, sizeof(path), FUNCTIONS "/%s/%s", function, name);
+	return strtoul(file(path), nullptr, 0);
+}
+
+/* What the files say is what the registers say, of which a user sees the header. */
+static void check_function(const char *function)
+{
+	unsigned char config[256];
+	char path[384];
+	struct stat st;
+
+	snprintf(path, sizeof(path), FUNCTIONS "/%s/config", function);
+	int fd = OK(open(path, O_RDONLY));
+	OK(fstat(fd, &st));
+	CHECK(st.st_size == 256 || st.st_size == 4096);
+	EQUAL(pread(fd, config, sizeof(config), 0), sizeof(config));
+	EQUAL(number_in(function, "vendor"), config[0] | config[1] << 8);
+	EQUAL(number_in(function, "device"), config[2] | config[3] << 8);
+	EQUAL(number_in(function, "revision"), config[8]);
+	EQUAL(number_in(function, "class"), config[9] | config[10] << 8 | config[11] << 16);
+	/* At any place. */
+	unsigned char three[3];
+	EQUAL(pread(fd, three, 3, 9), 3);
+	CHECK(memcmp(three, config + 9, 3) == 0);
+	EQUAL(pread(fd, three, 3, st.st_size - 1), 1);
+	EQUAL(pread(fd, three, 3, st.st_size), 0);
+	EXITS(CHILD({
+		      OK(setgid(65534));
+		      OK(setuid(65534));
+		      EQUAL(pread(fd, config, sizeof(config), 0), 64);
+		      EQUAL(pread(fd, config, sizeof(config), 60), 4);
+		      EQUAL(pread(fd, config, sizeof(config), 64), 0);
+	      }),
+	      0);
+	OK(close(fd));
+	snprintf(path, sizeof(path), FUNCTIONS "/%s/resource", function);
+	int lines = 0;
+	for (const char *at = file(path); (at = strchr(at, '\n')) != nullptr; at++)
+		lines++;
+	CHECK(lines >= 7);
+}
+
+static void functions_of_pci(void)
+{
+	DIR *all = opendir(FUNCTIONS);
+	struct dirent *e;
+	int count = 0;
+
+	if (all == nullptr)
+		ktap_skip("no PCI");
+	while ((e = readdir(all)) != nullptr) {
+		if (e->d_name[0] == '.')
+			continue;
+		check_function(e->d_name);
+		count++;
+	}
+	OK(closedir(all));
+	if (count == 0)
+		ktap_skip("no function of PCI");
+}
+
 static int directories, files, links;
 
 static int visit(const char *path, const struct stat *st, int type, struct FTW *)
@@ -194,4 +261,5 @@ static void all_can_be_read(void)
 }
 
 KTAP_MAIN(CASE(is_sysfs), STELLUX_CASE(processors), CASE(links_lead), STELLUX_CASE(values_are_files),
-	  STELLUX_CASE(only_the_kernel_makes_entries), STELLUX_CASE(terminals), STELLUX_CASE(all_can_be_read))
+	  STELLUX_CASE(only_the_kernel_makes_entries), STELLUX_CASE(terminals), CASE(functions_of_pci),
+	  STELLUX_CASE(all_can_be_read))

@@ -188,6 +188,9 @@ const struct bus pci_bus = {
 	.enable = enable,
 	.silence = silence,
 	.release = release,
+	.root = "pci0000:00",
+	.entries = pci_entries,
+	.uevent = pci_uevent,
 };
 
 /* --- for drivers --- */

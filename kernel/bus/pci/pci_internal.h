@@ -33,6 +33,10 @@ struct pci_windows_above {
 	bool known;	       /* by the bridge above; of a root bus they are not */
 };
 
+/* sys.c: what the bus has in /sys. */
+int pci_entries(struct device *dev, struct tree_node *directory);
+void pci_uevent(struct device *dev, struct text_buffer *b);
+
 /* place.c: measures the BARs and gives those an address that have none, or share a page with another's. */
 void pci_place_bars(struct pci_device *p, const struct pci_windows_above *above);
 
