@@ -205,8 +205,11 @@ int disk_register(struct device *dev, const char *name_prefix, const struct disk
 		disk_put(d);
 		return error;
 	}
+	/* Before anybody can ask it for something: the driver may finish a request within its submit. */
+	*out = d;
 	error = blkdev_add(d, 0, 0, g.blocks, false);
 	if (error != 0) {
+		*out = nullptr;
 		disown(d);
 		disk_gone(d);
 		return error;
@@ -215,6 +218,5 @@ int disk_register(struct device *dev, const char *name_prefix, const struct disk
 		 g.read_only ? ", read-only" : "");
 	if (!g.no_partitions)
 		scan_start(d);
-	*out = d;
 	return 0;
 }

@@ -130,12 +130,7 @@ bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks)
 
 int ram_register(struct ramdisk *r)
 {
-	struct disk *d = nullptr;
-
-	int error = disk_register(r->device, "ram", &ram_ops, &r->geometry, &d);
-	if (error == 0)
-		r->disk = d;
-	return error;
+	return disk_register(r->device, "ram", &ram_ops, &r->geometry, &r->disk);
 }
 
 void ram_finish(struct ramdisk *r, uint32_t index, int error)
