@@ -31,10 +31,10 @@ struct serial_port {
 	struct resource resource;
 	struct list link; /* of all; ports_lock */
 	const struct serial_ops *ops;
-	unsigned index;
-	bool taken;	 /* a device has it; ports_lock */
-	struct tty *tty; /* once there is one, for ever */
-	bool shown;	 /* in /sys, by entry */
+	unsigned index, slot; /* of all, and of the device's */
+	bool taken;	      /* a device has it; ports_lock */
+	struct tty *tty;      /* once there is one, for ever */
+	bool shown;	      /* in /sys, by entry */
 	struct class_entry entry;
 	struct spinlock lock;
 	struct device *device GUARDED_BY(&lock); /* counted; nullptr: none has it */
@@ -124,12 +124,28 @@ static uint64_t work(struct serial_port *p, bool polls)
 	return polls ? clock_monotonic_ns() + POLL_NS : 0;
 }
 
-void serial_serve(struct serial_port *p, struct irq *irq)
+/* All ports' work; the time until which to sleep (0: until woken). */
+static uint64_t work_all(struct serial_port *const *all, unsigned count, bool polls)
+{
+	uint64_t first = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t deadline = work(all[i], polls);
+
+		if (deadline != 0 && (first == 0 || deadline < first))
+			first = deadline;
+	}
+	return first;
+}
+
+void serial_serve(struct serial_port *const *all, unsigned count, struct irq *irq)
 {
 	bool polls = irq->handle == 0;
 
 	(void)nucleus_thread_set_priority(thread_page_current()->handle, PRIORITY_INTERRUPT);
-	for (uint64_t deadline = work(p, polls);; deadline = work(p, polls)) {
+	for (;;) {
+		uint64_t deadline = work_all(all, count, polls);
+
 		FAULT_POINT(serial_wait);
 		irq_done(irq);
 		if (irq_wait(irq, deadline) == -ECANCELED)
@@ -293,19 +309,28 @@ static void announce(struct device *dev, const struct serial_port *p)
 	log_info("serial: %s%u is a %s at %#lx, irq %s", p->ops->prefix, p->index, p->ops->kind, range.start, irq);
 }
 
-int serial_register(struct device *dev, const struct serial_ops *ops, unsigned index, bool fixed,
-		    struct serial_port **out)
+static struct serial_port *find_kept(struct device *dev, unsigned slot)
 {
-	struct resource *kept = device_kept(dev, &port_ops, nullptr);
-	struct serial_port *p;
+	for (struct resource *r = nullptr; (r = device_kept(dev, &port_ops, r)) != nullptr;) {
+		struct serial_port *p = container_of(r, struct serial_port, resource);
+
+		if (p->slot == slot)
+			return p;
+	}
+	return nullptr;
+}
+
+int serial_register(struct device *dev, const struct serial_ops *ops, const void *uart, unsigned slot, unsigned index,
+		    bool fixed, struct serial_port **out)
+{
+	struct serial_port *p = find_kept(dev, slot);
 	int error = 0;
 
-	if (kept != nullptr) {
-		p = container_of(kept, struct serial_port, resource);
-	} else {
+	if (p == nullptr) {
 		error = take_port(dev, ops, index, fixed, &p);
 		if (error < 0)
 			return error;
+		p->slot = slot;
 		error = device_own(dev, &p->resource, &port_ops);
 		if (error < 0) {
 			make_free(p);
@@ -313,7 +338,7 @@ int serial_register(struct device *dev, const struct serial_ops *ops, unsigned i
 		}
 	}
 	p->ops = ops;
-	p->uart = device_private(dev);
+	p->uart = uart;
 	p->idle = true;
 	p->interrupts_known = false;
 	error = make_terminal(p);

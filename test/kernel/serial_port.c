@@ -89,7 +89,7 @@ static const struct bus uart_bus = {.name = "wires", .component = &component_kte
 static int attach(struct device *dev)
 {
 	struct uart *u = device_private(dev);
-	int error = serial_register(dev, &ops, 0, false, &u->port);
+	int error = serial_register(dev, &ops, u, 0, 0, false, &u->port);
 
 	wire.port = u->port;
 	__atomic_fetch_add(&wire.rounds, error == 0, __ATOMIC_SEQ_CST);
@@ -101,7 +101,7 @@ static void serve(struct device *dev)
 	struct uart *u = device_private(dev);
 
 	u->irq.device = dev;
-	serial_serve(u->port, &u->irq);
+	serial_serve(&u->port, 1, &u->irq);
 }
 
 DRIVER(test_uart, .component = &component_ktest, .bus = &uart_bus, .private_bytes = sizeof(struct uart),

@@ -6,6 +6,8 @@
  *
  * Speed: 115200 baud where the clock is known; else it stays what firmware set.
  */
+#include "ns16550.h"
+
 #include "ns16550_regs.h"
 
 #include <abi/errno.h>
@@ -21,22 +23,12 @@ constexpr size_t BURST_BYTES = 14; /* of the 16 that an empty FIFO takes */
 constexpr unsigned IDLE_SPINS_MAX = 100000;
 constexpr uint32_t BAUD = 115200, PC_CLOCK_HZ = 16 * BAUD;
 constexpr unsigned SHIFT_MAX = 3;
-constexpr unsigned PC_PORTS = 4; /* indices that a PC's own ports have */
-
-struct ns16550 {
-	struct mmio registers;
-	size_t offset;
-	uint8_t shift;
-	bool words;
-	struct irq irq;
-	struct serial_port *port;
-};
 
 static uint8_t read_register(const struct ns16550 *u, enum uart_register r)
 {
 	size_t at = u->offset + ((size_t)r << u->shift);
 
-	return u->words ? (uint8_t)mmio_read32(&u->registers, at) : mmio_read8(&u->registers, at);
+	return u->words ? (uint8_t)mmio_read32(u->registers, at) : mmio_read8(u->registers, at);
 }
 
 static void write_register(const struct ns16550 *u, enum uart_register r, uint8_t value)
@@ -44,9 +36,9 @@ static void write_register(const struct ns16550 *u, enum uart_register r, uint8_
 	size_t at = u->offset + ((size_t)r << u->shift);
 
 	if (u->words)
-		mmio_write32(&u->registers, at, value);
+		mmio_write32(u->registers, at, value);
 	else
-		mmio_write8(&u->registers, at, value);
+		mmio_write8(u->registers, at, value);
 }
 
 /* A UART's scratch register keeps what is written; a missing one reads all ones. */
@@ -110,7 +102,7 @@ static void send(const void *uart, const unsigned char *bytes, size_t n)
 	const struct ns16550 *u = uart;
 
 	if (!u->words) {
-		mmio_write8_burst(&u->registers, u->offset + UART_DATA, bytes, n);
+		mmio_write8_burst(u->registers, u->offset + UART_DATA, bytes, n);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -155,9 +147,9 @@ static int take_layout(struct device *dev, struct ns16550 *u)
 	uint64_t shift = number(dev, "reg-shift", 0), width = number(dev, "reg-io-width", 1);
 	uint64_t offset = number(dev, "reg-offset", 0);
 
-	if (shift > SHIFT_MAX || (width != 1 && width != sizeof(uint32_t)) || offset >= u->registers.bytes ||
+	if (shift > SHIFT_MAX || (width != 1 && width != sizeof(uint32_t)) || offset >= u->registers->bytes ||
 	    (offset | 1ull << shift) % width != 0 ||
-	    u->registers.bytes - offset < ((uint64_t)UART_SCRATCH << shift) + width)
+	    u->registers->bytes - offset < ((uint64_t)UART_SCRATCH << shift) + width)
 		return -EINVAL;
 	u->shift = (uint8_t)shift;
 	u->words = width != 1;
@@ -167,55 +159,80 @@ static int take_layout(struct device *dev, struct ns16550 *u)
 
 static uint16_t divisor_of(const struct device *dev, const struct ns16550 *u)
 {
-	uint64_t clock = number(dev, "clock-frequency", u->registers.is_port ? PC_CLOCK_HZ : 0);
+	uint64_t clock = number(dev, "clock-frequency", u->registers->is_port ? PC_CLOCK_HZ : 0);
 	uint64_t divisor = (clock + 8 * BAUD) / (16 * BAUD);
 
 	return divisor <= UINT16_MAX ? (uint16_t)divisor : 0;
 }
 
+unsigned ns16550_first_index(void)
+{
+	return ARCH_HAS_PORTS ? PC_PORTS : boot_info()->console.kind == BOOT_CONSOLE_16550;
+}
+
+int ns16550_bring_up(const struct ns16550 *u, uint16_t divisor)
+{
+	if (!probe(u))
+		return -ENODEV;
+	set_up(u, divisor);
+	return 0;
+}
+
+int ns16550_register(struct device *dev, struct ns16550_card *c, unsigned slot, unsigned index, bool fixed)
+{
+	int error = serial_register(dev, &ops, &c->uart[slot], slot, index, fixed, &c->port[c->count]);
+
+	c->count += error == 0;
+	return error;
+}
+
+void ns16550_serve(struct device *dev)
+{
+	struct ns16550_card *c = device_private(dev);
+
+	serial_serve(c->port, c->count, &c->irq);
+}
+
+void ns16550_detach(struct device *dev)
+{
+	const struct ns16550_card *c = device_private(dev);
+
+	for (unsigned i = 0; i < NS16550_PORTS_MAX; i++) {
+		if (c->uart[i].registers == &c->registers)
+			write_register(&c->uart[i], UART_IER, 0);
+	}
+}
+
 /* A PC's ports have their own numbers; the console is the first where there are none, others come after. */
-static int register_port(struct device *dev, struct ns16550 *u)
+static int register_port(struct device *dev, struct ns16550_card *c)
 {
 	uint64_t line;
 
 	if (platform_number(dev, "line", &line))
-		return serial_register(dev, &ops, (unsigned)line, true, &u->port);
-	if (platform_is_console(dev))
-		return serial_register(dev, &ops, 0, true, &u->port);
-	bool console_is_first = boot_info()->console.kind == BOOT_CONSOLE_16550;
-	return serial_register(dev, &ops, ARCH_HAS_PORTS ? PC_PORTS : console_is_first, false, &u->port);
+		return ns16550_register(dev, c, 0, (unsigned)line, true);
+	bool is_console = platform_is_console(dev);
+	return ns16550_register(dev, c, 0, is_console ? 0 : ns16550_first_index(), is_console);
 }
 
 static int attach(struct device *dev)
 {
-	struct ns16550 *u = device_private(dev);
-	int error = mmio_map(dev, 0, &u->registers);
+	struct ns16550_card *c = device_private(dev);
+	struct ns16550 *u = &c->uart[0];
+	int error = mmio_map(dev, 0, &c->registers);
 
+	u->registers = &c->registers;
 	if (error == 0)
 		error = take_layout(dev, u);
+	if (error == 0)
+		error = ns16550_bring_up(u, divisor_of(dev, u));
 	if (error < 0)
 		return error;
-	if (!probe(u))
-		return -ENODEV;
-	set_up(u, divisor_of(dev, u));
-	serial_open_irq(dev, &u->irq);
-	return register_port(dev, u);
-}
-
-static void serve(struct device *dev)
-{
-	struct ns16550 *u = device_private(dev);
-
-	serial_serve(u->port, &u->irq);
-}
-
-static void detach(struct device *dev)
-{
-	write_register(device_private(dev), UART_IER, 0);
+	serial_open_irq(dev, &c->irq);
+	return register_port(dev, c);
 }
 
 static const char *const names[] = {"ns16550a", "ns16550", "snps,dw-apb-uart", nullptr};
 
 DRIVER(ns16550, .component = &component_serial, .bus = &platform_bus, .match = names,
-       .private_bytes = sizeof(struct ns16550), .wants = WANTS_MMIO | WANTS_PORTS | WANTS_IRQ, .attach = attach,
-       .serve = serve, .detach = detach);
+       .private_bytes = sizeof(struct ns16550_card), .wants = WANTS_MMIO | WANTS_PORTS | WANTS_IRQ, .attach = attach,
+       .serve = ns16550_serve, .detach = ns16550_detach);

@@ -118,14 +118,14 @@ static int attach(struct device *dev)
 	serial_open_irq(dev, &u->irq);
 	/* The console is the first, whatever the order. */
 	bool first_is_taken = is_console || boot_info()->console.kind == BOOT_CONSOLE_PL011;
-	return serial_register(dev, &ops, first_is_taken && !is_console, is_console, &u->port);
+	return serial_register(dev, &ops, u, 0, first_is_taken && !is_console, is_console, &u->port);
 }
 
 static void serve(struct device *dev)
 {
 	struct pl011 *u = device_private(dev);
 
-	serial_serve(u->port, &u->irq);
+	serial_serve(&u->port, 1, &u->irq);
 }
 
 static void detach(struct device *dev)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Serial ports: the class between terminals and the drivers of UARTs. A driver registers its UART in attach and gives
+ * Serial ports: the class between terminals and the drivers of UARTs. A driver registers its UARTs in attach and gives
  * its thread to serial_serve(); what it says of the UART are the operations below, which are called by that thread
  * only, one at a time. The terminal outlives the driver's rounds (kernel/device/device.h): files stay open, what is
  * written meanwhile waits. When the device is gone for good its node goes, and open files are hung up.
@@ -18,7 +18,7 @@ enum serial_status : uint32_t { SERIAL_HAS_DATA = 1, SERIAL_HAS_ROOM = 2, SERIAL
 enum : int { SERIAL_NOTHING = -1, SERIAL_BREAK = -2 };
 constexpr size_t SERIAL_BURST_MAX = 16;
 
-/* `uart` is the device's private data. */
+/* `uart` is what was registered. */
 struct serial_ops {
 	const char *kind;		      /* "PL011" */
 	const char *prefix;		      /* of the names in /dev: "ttyAMA" */
@@ -37,15 +37,17 @@ struct serial_ops {
 };
 
 /*
- * In attach, when the UART is set up, without interrupts, and what was on its way out is sent. Its index is `index`,
+ * In attach, when the UART is set up, without interrupts, and what was on its way out is sent; uart is of
+ * the device's private data. slot: which of the device's UARTs it is. Its index is `index`,
  * or, unless `fixed`, the first from there on that no device has; in later rounds it is what it was. *out is borrowed.
  * -EEXIST: the index is taken; -ENOSPC; -ENOMEM; -ENODEV: no round is under way.
  */
-[[nodiscard]] int serial_register(struct device *dev, const struct serial_ops *ops, unsigned index, bool fixed,
-				  struct serial_port **out);
+[[nodiscard]] int serial_register(struct device *dev, const struct serial_ops *ops, const void *uart, unsigned slot,
+				  unsigned index, bool fixed, struct serial_port **out);
 /* Its terminal; borrowed, and there for ever. */
 struct tty *serial_terminal(const struct serial_port *port);
-/* The driver's serve: moves characters until device_stopping(). irq: as irq_open() left it; polls if that failed. */
-void serial_serve(struct serial_port *port, struct irq *irq);
+/* The driver's serve: moves characters of its ports until device_stopping(). irq: as irq_open() left it; polls if that
+ * failed. */
+void serial_serve(struct serial_port *const *ports, unsigned count, struct irq *irq);
 
 #endif
