@@ -36,7 +36,10 @@ ASID_WORDS = {"x86_64": [r"nobody knows the option asid_bits=9 "], "aarch64": [r
 NO_ASID_WORDS = {"x86_64": [r"nobody knows the option asid_bits= "], "aarch64": [r"asid_bits= is none of 8, 16; using 16"]}[ARCH]
 TWO_LINES = ARCH == "x86_64"
 
-# Name, command line, kernel, whether with a second serial line, what the first line must say, what the second.
+# Its second line is a file.
+CARD = ["-chardev", "null,id=first", "-chardev", "file,id=second,path={file}", "-device", "pci-serial-2x,chardev1=first,chardev2=second"]
+
+# Name, command line, kernel, whether with a second serial line (or how QEMU is told of it), what the first line must say, what the second.
 CASES = [
     ("a component that is none, and one that does not ask, in elevate=", f"elevate=nosuch,core,serial {RUN}", "stellux", False,
      [rf"elevate=nosuch: no component is called that, so .*all, off.* {ASKS}", r"elevate=core: that component does not ask", "powering off"], []),
@@ -63,6 +66,8 @@ CASES = [
     ("a terminal that is none in console=: every terminal is told", f"console=nosuch {RUN}", "stellux", TWO_LINES,
      [r"console=nosuch names no terminal; there are:.*; the console is ", "/bin/true exited with status 0", "powering off"],
      [r"console=nosuch names no terminal; there are:.*; the console is "] if TWO_LINES else []),
+    *([("a console on the second port of a PCI card", f"console=ttyS5 {RUN}", "stellux", CARD,
+        [], [r"serial: ttyS5 is a 16550A", "/bin/true exited with status 0", "powering off"])] if TWO_LINES else []),
     ("a loader that tells of no memory", RUN, "stellux-blind", False,
      [r"cannot boot: the boot loader does not provide a memory map; boot with .*", "the machine is switched off"], []),
 ]
@@ -80,7 +85,7 @@ def boot(machine, number, cmdline, kernel, second):
     folder = machine.build / "results"
     image = machine.make_image(folder / f"messages-{number}.img", "initramfs", cmdline, kernel)
     other = folder / f"messages-{number}-second.log"
-    extra = ["-serial", f"file:{other}"] if second else []
+    extra = ["-serial", f"file:{other}"] if second is True else [word.format(file=other) for word in second or []]
     try:
         done = subprocess.run(machine.command(image, extra), stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S)
         ended, text = done.returncode == 0, done.stdout

@@ -300,13 +300,13 @@ static void announce(struct device *dev, const struct serial_port *p)
 {
 	struct device_range range;
 	struct device_line line;
-	char irq[16] = "none";
+	char irq[24] = ""; /* of a message, or a wire that its bus knows, nothing is told */
 
 	if (device_range(dev, 0, &range) < 0)
 		return;
 	if (device_line(dev, 0, &line) == 0)
-		snprintf(irq, sizeof(irq), "%u", line.gsi);
-	log_info("serial: %s%u is a %s at %#lx, irq %s", p->ops->prefix, p->index, p->ops->kind, range.start, irq);
+		snprintf(irq, sizeof(irq), ", irq %u", line.gsi);
+	log_info("serial: %s%u is a %s at %#lx%s", p->ops->prefix, p->index, p->ops->kind, range.start, irq);
 }
 
 static struct serial_port *find_kept(struct device *dev, unsigned slot)
