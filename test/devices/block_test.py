@@ -17,7 +17,9 @@ SECTORS = 16389
 LEFT, LEFT_BYTES = 6 << 20, 100_000
 OF_PROGRAM = 15     # its cases
 TRANSPORTS = {
-    "aarch64": [("virtio over MMIO", ["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=false"], "virtio-blk-device")],
+    "aarch64": [("virtio over MMIO", ["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=false"], "virtio-blk-device"),
+                ("virtio over PCI", [], "virtio-blk-pci")],
+    "x86_64": [("virtio over PCI", [], "virtio-blk-pci")],
 }
 
 
