@@ -51,6 +51,8 @@ static void is_sysfs(void)
 		CHECK(S_ISDIR(st.st_mode));
 	}
 	CHECK(strstr(file("/proc/filesystems"), "nodev\tsysfs\n") != nullptr);
+	/* What libmount takes for the first line. */
+	CHECK(strncmp(file("/proc/swaps"), "Filename\t", 9) == 0);
 }
 
 /* What get_nprocs, nproc --all and lscpu look at. */

@@ -229,7 +229,7 @@ static int show_devices(struct text_buffer *b, void *)
 
 static int show_swaps(struct text_buffer *b, void *)
 {
-	text_printf(b, "%-40s%s\t\t%s\t%s\t%s\n", "Filename", "Type", "Size", "Used", "Priority");
+	text_printf(b, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
 	return 0;
 }
 
