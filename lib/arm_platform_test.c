@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <lib/arm_platform.h>
+#include <lib/devicetree.h>
 
 static const _Alignas(8) unsigned char plain[] = {
 #embed "devicetree/gic-v2.dtb"
@@ -71,6 +72,27 @@ static void tree_of_messages(void **state)
 	assert_int_equal(p.ecam[1].segment, 7);
 	assert_int_equal(p.ecam[1].first_bus, 0x10);
 	assert_int_equal(p.ecam[1].last_bus, 0x1f);
+}
+
+static void wires_of_functions(void **state)
+{
+	static const char *const names[] = {"pci-host-ecam-generic", nullptr};
+	int node = devicetree_find(plain, -1, names);
+	struct devicetree_interrupt is;
+	struct arm_interrupt line;
+
+	(void)state;
+	assert_true(node >= 0);
+	assert_true(devicetree_interrupt_map(plain, node, 0x0000, 1, &is));
+	assert_true(arm_platform_interrupt(plain, &is, &line));
+	assert_int_equal(line.id, 35);
+	assert_true(line.level);
+	/* Device 5, function 1, of bus 2: the mask leaves the two low bits of the device. */
+	assert_true(devicetree_interrupt_map(plain, node, 2 << 16 | 5 << 11 | 1 << 8, 2, &is));
+	assert_int_equal(is.cells[1], 5);
+	assert_false(devicetree_interrupt_map(plain, node, 2 << 11, 1, &is));
+	assert_false(devicetree_interrupt_map(plain, node, 0, 3, &is));
+	assert_false(devicetree_interrupt_map(plain, 0, 0, 1, &is));
 }
 
 static void tree_with_everything_elsewhere(void **state)
@@ -384,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tree_of_a_plain_machine),
 		cmocka_unit_test(tree_of_messages),
+		cmocka_unit_test(wires_of_functions),
 		cmocka_unit_test(tree_with_everything_elsewhere),
 		cmocka_unit_test(tree_of_a_small_board),
 		cmocka_unit_test(spoilt_trees),

@@ -294,6 +294,35 @@ bool devicetree_interrupt(const void *fdt, int node, unsigned index, struct devi
 	return take_interrupt(cells + (size_t)index * step, step, controller, step, out);
 }
 
+bool devicetree_interrupt_map(const void *fdt, int node, uint32_t function, uint32_t pin,
+			      struct devicetree_interrupt *out)
+{
+	enum { KEY = 4, HEAD = KEY + 1 }; /* three cells of address and the pin; then the controller */
+	const uint32_t wanted[KEY] = {function, 0, 0, pin};
+	size_t count, masks, rest;
+	const fdt32_t *map = cells_of(fdt, node, "interrupt-map", &count);
+	const fdt32_t *mask = cells_of(fdt, node, "interrupt-map-mask", &masks);
+
+	for (size_t at = 0; map && at + HEAD <= count; at += HEAD + rest) {
+		int controller = by_phandle(fdt, cell(map, at + KEY));
+		size_t address = controller < 0 ? 0 : (size_t)cells_below(fdt, controller, "#address-cells", 0);
+		unsigned step = interrupt_cells(fdt, controller);
+		bool same = true;
+
+		rest = address + step;
+		if (step == 0 || rest > count - at - HEAD)
+			return false;
+		for (unsigned i = 0; i < KEY; i++) {
+			uint32_t bits = masks == KEY ? cell(mask, i) : UINT32_MAX;
+
+			same = same && (wanted[i] & bits) == (cell(map, at + i) & bits);
+		}
+		if (same)
+			return take_interrupt(map + at + HEAD + address, step, controller, step, out);
+	}
+	return false;
+}
+
 /* --- particular nodes --- */
 
 int devicetree_stdout(const void *fdt)

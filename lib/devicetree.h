@@ -60,6 +60,12 @@ struct devicetree_interrupt {
 /* The index-th interrupt, of interrupts-extended or else interrupts. false: none, or its parent is a map. */
 [[nodiscard]] bool devicetree_interrupt(const void *fdt, int node, unsigned index, struct devicetree_interrupt *out);
 
+/* What a wire of a PCI function leads to: the entry of the host bridge's interrupt-map (Devicetree Specification 0.4,
+ * 2.4.3; PCI Bus Binding to Open Firmware, 4) for the function's first cell (bus << 16 | device << 11 | function << 8)
+ * and pin (1 to 4). false: none. */
+[[nodiscard]] bool devicetree_interrupt_map(const void *fdt, int node, uint32_t function, uint32_t pin,
+					    struct devicetree_interrupt *out);
+
 /* The node that /chosen/stdout-path names, by path or alias; negative: none. */
 int devicetree_stdout(const void *fdt);
 

@@ -23,8 +23,8 @@ constexpr uint32_t CAUSE_LINK = 1 << 2;
 static struct note {
 	struct device *dev;
 	struct mmio registers;
-	struct irq irq;
-	int mapped, opened, mastered;
+	struct irq irq, next;
+	int mapped, opened, next_opened, mastered;
 	unsigned interrupts;
 	uint32_t rounds, woken;
 } xhci, card;
@@ -34,6 +34,7 @@ static void note_attach(struct device *dev, struct note *n)
 	n->dev = dev;
 	n->mapped = mmio_map(dev, 0, &n->registers);
 	n->opened = irq_open(dev, 0, &n->irq);
+	n->next_opened = irq_open(dev, 1, &n->next);
 	n->mastered = pci_master(dev);
 	n->interrupts = pci_interrupts(dev);
 	__atomic_add_fetch(&n->rounds, 1, __ATOMIC_SEQ_CST);
@@ -49,6 +50,13 @@ static int attach_card(struct device *dev)
 {
 	note_attach(dev, &card);
 	return 0;
+}
+
+/* Its wire, where it has one, may be another's, too. */
+static void serve_xhci(struct device *dev)
+{
+	while (!device_stopping(dev) && irq_wait(&xhci.irq, 0) != -ECANCELED)
+		irq_done(&xhci.irq);
 }
 
 static void serve_card(struct device *dev)
@@ -67,7 +75,7 @@ static const struct pci_match card_match[] = {
 	{.vendor = CARD & 0xffff, .device = CARD >> 16, .class = 0x020000, .class_mask = 0xff0000}, {}};
 
 DRIVER(test_xhci, .component = &component_ktest, .bus = &pci_bus, .match = xhci_match,
-       .wants = WANTS_MMIO | WANTS_IRQ | WANTS_DMA, .attach = attach_xhci);
+       .wants = WANTS_MMIO | WANTS_IRQ | WANTS_DMA, .attach = attach_xhci, .serve = serve_xhci);
 DRIVER(test_card, .component = &component_ktest, .bus = &pci_bus, .match = card_match, .wants = WANTS_MMIO | WANTS_IRQ,
        .attach = attach_card, .serve = serve_card);
 
@@ -136,7 +144,9 @@ static void messages_and_registers(void)
 	EXPECT_EQ(mmio_read32(&xhci.registers, 0) >> 16, 0x0100);
 	EXPECT_EQ(nucleus_pci_bars(pci_function(xhci.dev), PCI_BAR_KEEP, 0), -EPERM);
 	EXPECT(pci_config_read(xhci.dev, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER);
-	EXPECT((pci_config_read(xhci.dev, pci_find_capability(xhci.dev, PCI_CAP_MSIX, 0) + 2, 2) & 0x8000) != 0);
+	/* Where the machine has no messages the first is the wire instead. */
+	bool on = (pci_config_read(xhci.dev, pci_find_capability(xhci.dev, PCI_CAP_MSIX, 0) + 2, 2) & 0x8000) != 0;
+	EXPECT_EQ(on, xhci.next_opened == 0);
 }
 
 static void again(void)

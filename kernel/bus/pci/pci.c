@@ -133,26 +133,10 @@ static void release(struct device *, void *bus_data)
 
 /* --- interrupts --- */
 
-/* What firmware noted (PCI 3.0, 6.2.4): on a PC the number of an interrupt controller's line; 255 and 0: nothing. */
-static int wire(const struct device *dev, uint32_t *gsi)
-{
-	const struct pci_identity *id = &pci_of(dev)->identity;
-
-	if (id->interrupt_pin == 0)
-		return -ENOENT;
-	*gsi = id->interrupt_line;
-	if (id->interrupt_line == 0 || id->interrupt_line == 0xff) {
-		log_warn("pci: %s: where its wire INT%c leads is not known: firmware noted nothing", device_name(dev),
-			 'A' + (id->interrupt_pin - 1) % 4);
-		return -ENOENT;
-	}
-	return 0;
-}
-
 static int attach_irq(struct device *dev, unsigned index, uint32_t *handle)
 {
 	const struct pci_device *p = pci_of(dev);
-	uint32_t gsi;
+	struct device_line line;
 	long got = -EOPNOTSUPP;
 
 	if (index > 0 && index >= p->messages)
@@ -161,10 +145,15 @@ static int attach_irq(struct device *dev, unsigned index, uint32_t *handle)
 		got = nucleus_irq_attach_message(p->function, index);
 	/* The machine has no messages, or no more. */
 	if (got < 0 && index == 0) {
-		int error = wire(dev, &gsi);
-		if (error < 0)
-			return p->messages != 0 ? (int)got : error;
-		got = nucleus_irq_attach(gsi, IRQ_LEVEL | IRQ_SHARED);
+		if (pci_wire(dev, &line) == 0) {
+			got = nucleus_irq_attach(line.gsi, line.flags);
+		} else if (p->identity.interrupt_pin != 0) {
+			log_warn("pci: %s: where its wire INT%c leads is not known", device_name(dev),
+				 'A' + (p->identity.interrupt_pin - 1) % 4);
+			got = p->messages != 0 ? got : -ENOENT;
+		} else {
+			got = p->messages != 0 ? got : -ENOENT;
+		}
 	}
 	if (got < 0)
 		return (int)got;
@@ -230,9 +219,7 @@ int pci_master(struct device *dev)
 unsigned pci_interrupts(struct device *dev)
 {
 	const struct pci_device *p = pci_of(dev);
-	const struct pci_identity *id = &p->identity;
+	struct device_line line;
 
-	if (p->messages != 0)
-		return p->messages;
-	return id->interrupt_pin != 0 && id->interrupt_line != 0 && id->interrupt_line != 0xff ? 1 : 0;
+	return p->messages != 0 ? p->messages : pci_wire(dev, &line) == 0 ? 1 : 0;
 }

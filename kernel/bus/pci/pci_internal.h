@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the PCI bus share: pci.c (the bus), enumerate.c (who is there), place.c (addresses of BARs). */
+/* What the files of the PCI bus share: pci.c (the bus), enumerate.c (who is there), place.c (addresses of BARs),
+ * wire.c (where INTx leads). */
 #ifndef PCI_PCI_INTERNAL_H
 #define PCI_PCI_INTERNAL_H
 
@@ -39,5 +40,8 @@ void pci_uevent(struct device *dev, struct text_buffer *b);
 
 /* place.c: measures the BARs and gives those an address that have none, or share a page with another's. */
 void pci_place_bars(struct pci_device *p, const struct pci_windows_above *above);
+
+/* wire.c: where INTx leads. -ENOENT: it has none, or it is not known where. */
+[[nodiscard]] int pci_wire(const struct device *dev, struct device_line *out);
 
 #endif
