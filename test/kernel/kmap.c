@@ -6,6 +6,7 @@
 
 #include <abi/errno.h>
 #include <kernel/mem/kmap.h>
+#include <nucleus/device.h>
 
 constexpr uint32_t READ_WRITE = MAP_PROT_READ | MAP_PROT_WRITE;
 
@@ -152,7 +153,7 @@ static void list(void)
 }
 
 /* Of what is no memory of the kernel's some is what the firmware's services use while the machine runs. */
-static bool firmware_memory_is_refused(uint64_t va)
+static bool firmware_memory_is_refused(void)
 {
 	uint64_t lowest = 0;
 
@@ -162,11 +163,11 @@ static bool firmware_memory_is_refused(uint64_t va)
 	for (uint64_t pfn = boot_info()->frame_count; pfn-- > lowest;) {
 		if (type_of(pfn) != FRAME_NONE)
 			continue;
-		long result = nucleus_device_map(va, pfn << PAGE_SHIFT, 1);
+		long claim = nucleus_device_claim(CLAIM_MEMORY, pfn << PAGE_SHIFT, PAGE_SIZE, 0);
 
-		if (result == -EPERM)
+		if (claim == -EPERM)
 			return true;
-		if (!EXPECT_EQ(result, 0) || !EXPECT_EQ(nucleus_kunmap(va, 1), 0))
+		if (!EXPECT(claim > 0) || !EXPECT_EQ(nucleus_device_release((uint64_t)claim), 0))
 			break;
 	}
 	return false;
@@ -187,7 +188,7 @@ static void device_errors(void)
 		EXPECT_EQ(nucleus_device_map(va, boot_info()->rsdp_phys & ~4095ull, 1), -EPERM);
 	if (boot_info()->dtb_bytes != 0)
 		EXPECT_EQ(nucleus_device_map(va, boot_info()->dtb_phys, 1), -EPERM);
-	EXPECT(firmware_memory_is_refused(va));
+	EXPECT(firmware_memory_is_refused());
 	give_kernel_frame(pfn);
 }
 
