@@ -78,14 +78,14 @@ static void numbers(void)
 	struct blkdev_info info;
 	char path[64], text[128];
 
-	if (!begin() || !appear() || !EXPECT(blkdev_at(2, &info)))
+	if (!begin() || !appear() || !EXPECT(blkdev_find("rama2", &info)))
 		return;
 	snprintf(text, sizeof(text), "%u:%u\n", info.major, info.minor);
 	sys_says(SYS "/class/block/rama2/dev", text);
 	snprintf(path, sizeof(path), SYS "/dev/block/%u:%u/uevent", info.major, info.minor);
 	snprintf(text, sizeof(text), "MAJOR=%u\nMINOR=%u\nDEVNAME=rama2\nDEVTYPE=partition\n", info.major, info.minor);
 	sys_says(path, text);
-	EXPECT(blkdev_at(0, &info));
+	EXPECT(blkdev_find("rama", &info));
 	snprintf(path, sizeof(path), SYS "/dev/block/%u:%u/uevent", info.major, info.minor);
 	snprintf(text, sizeof(text), "MAJOR=%u\nMINOR=%u\nDEVNAME=rama\nDEVTYPE=disk\n", info.major, info.minor);
 	sys_says(path, text);

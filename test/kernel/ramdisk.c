@@ -3,6 +3,7 @@
 #include "ramdisk.h"
 
 #include <abi/errno.h>
+#include <kernel/block/blkdev.h>
 #include <kernel/mem/slab.h>
 #include <lib/string.h>
 
@@ -204,4 +205,13 @@ void ram_pattern(unsigned char *bytes, uint64_t block, uint32_t blocks, uint32_t
 {
 	for (size_t n = 0; n < (size_t)blocks * block_bytes; n++)
 		bytes[n] = (unsigned char)(n * 7 + (block + n / block_bytes) * 31 + salt);
+}
+
+bool blkdev_find(const char *name, struct blkdev_info *out)
+{
+	for (uint32_t n = 0; blkdev_at(n, out); n++) {
+		if (strcmp(out->name, name) == 0)
+			return true;
+	}
+	return false;
 }

@@ -15,6 +15,8 @@ enum : uint32_t { RAM_BLOCK = 512, RAM_HELD_MAX = 64 };
 
 enum ram_stray { STRAY_NOT, STRAY_BEFORE, STRAY_AFTER }; /* before or after it has noted the request */
 
+struct blkdev_info;
+
 struct ramdisk {
 	struct disk *disk;
 	struct device *device; /* nullptr: the disk has none */
@@ -49,6 +51,9 @@ void ram_finish_all(struct ramdisk *r);
 void ram_reset(struct ramdisk *r);
 /* The disk is gone, its memory free. */
 void ram_destroy(struct ramdisk *r);
+
+/* What is told of the device of that name; false: there is none. The machine may have disks of its own. */
+bool blkdev_find(const char *name, struct blkdev_info *out);
 
 /* A bio over a buffer of its own; `blocks` at most a page. */
 struct ram_io {
