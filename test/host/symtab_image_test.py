@@ -31,7 +31,7 @@ class Inline(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("call_file", ctypes.c_char_p), ("call_line", ctypes.c_uint32)]
 
 
-NEED_LIBFDT = ("/devicetree.c", "/arm_platform_dt.c", "/arm_cpus.c")
+NEED_LIBFDT = ("/devicetree.c", "/arm_platform_dt.c", "/arm_cpus.c", "/pci_ecam_dt.c")
 
 
 def tool(name):

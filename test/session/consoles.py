@@ -153,7 +153,10 @@ def end_with_parent():
 
 
 def own_terminal():
-    """In the child: the slave becomes the controlling terminal."""
+    """In the child: the slave becomes the controlling terminal. Who runs us may ignore what the keys send, and a shell
+    keeps that."""
+    for signo in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+        signal.signal(signo, signal.SIG_DFL)
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     end_with_parent()
