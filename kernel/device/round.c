@@ -149,8 +149,8 @@ static void end_round(struct device *dev)
 	}
 	if (dev->enabled) {
 		dev->enabled = false;
-		if (dev->bus->silence != nullptr)
-			(void)guarded_void(dev, dev->bus->component, dev->bus->silence);
+		if (dev->bus->silence != nullptr && guarded_void(dev, dev->bus->component, dev->bus->silence) < 0)
+			device_not_silent(dev);
 	}
 	device_release_all(dev);
 	kfree(dev->private);

@@ -11,9 +11,12 @@
 
 enum { BUFFER_PAGES = 3 };
 
+/* No constant, so that the compiler does not see what comes. */
+static volatile uint64_t nowhere = 0x18;
+
 /* What the device of a test is to do, and what it found. */
 static struct {
-	bool loud, incoherent;
+	bool loud, strays, incoherent;
 	uint8_t bits;
 	struct page *page; /* lent when the round ends */
 	int errors[4];
@@ -36,6 +39,8 @@ static void silence(struct device *dev)
 {
 	if (plan.loud)
 		device_not_silent(dev);
+	if (plan.strays)
+		*(volatile uint64_t *)nowhere = 1;
 }
 
 static const struct bus dma_bus = {
@@ -123,19 +128,26 @@ static void given_back(void)
 	page_put(plan.page);
 }
 
-static void loud_device(void)
+/* The bus says that it could not silence the device, or comes to grief over it. */
+static void lost(bool *how)
 {
 	struct dma_stats counts[3];
 
 	plan.page = page_alloc_user(true);
-	plan.loud = true;
+	*how = true;
 	run(&with_right, counts);
-	plan.loud = false;
+	*how = false;
 	EXPECT_EQ(counts[2].quarantined, counts[0].quarantined + BUFFER_PAGES + 1);
 	EXPECT_EQ(counts[2].used, counts[0].used + BUFFER_PAGES);
 	EXPECT_EQ(counts[2].lent, counts[0].lent);
 	EXPECT_EQ(plan.page->refs, 2);
 	page_put(plan.page);
+}
+
+static void loud_device(void)
+{
+	lost(&plan.loud);
+	lost(&plan.strays);
 }
 
 static void refused(void)

@@ -121,9 +121,11 @@ static void silence(struct device *dev)
 		wait = nucleus_pci_silence(function);
 	}
 	pci_of(dev)->claimed = false;
-	/* One that cannot be reset masters the bus no more. */
-	if (wait != 0 && wait != -EOPNOTSUPP)
+	/* One that has no reset (-EOPNOTSUPP) masters the bus no more. */
+	if (wait != 0 && wait != -EOPNOTSUPP) {
 		log_error("pci: %s: cannot be reset (%ld)", device_name(dev), wait);
+		device_not_silent(dev);
+	}
 }
 
 static void release(struct device *, void *bus_data)
