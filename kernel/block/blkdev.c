@@ -13,6 +13,7 @@
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/page_cache.h>
 #include <lib/string.h>
 
 constexpr uint32_t MAJOR_EXTENDED = 259;		  /* for all else, numbered as they come */
@@ -364,14 +365,16 @@ void blkdev_close(struct file *f)
 
 	f->inode = f->path.dentry->inode;
 	mutex_lock(&devices_lock);
-	bool last = b->opens == 1;
-	mutex_unlock(&devices_lock);
-	if (last) {
+	/* Who was here in between may have left something dirty again; what cannot be written does not stay dirty. */
+	while (b->opens == 1 && __atomic_load_n(&b->inode->cache->dirty, __ATOMIC_RELAXED) > 0) {
+		mutex_unlock(&devices_lock);
 		int error = (int)guard_run(&component_block, cache_write_back(b, 0, blkdev_bytes(b)));
 		if (error != 0 && error != -ENODEV)
 			log_error("%s: what was written last is lost: error %d", b->info.name, -error);
+		mutex_lock(&devices_lock);
+		if (error == -EFAULT || error == -ENOMEM)
+			break;
 	}
-	mutex_lock(&devices_lock);
 	if (b->holder == f)
 		b->holder = nullptr;
 	if (--b->opens == 0)

@@ -70,6 +70,9 @@ int dirty_throttle(void)
 void dirty_throttle_wake(void)
 {
 	wait_wake_all(&throttled);
+	/* What changed while it was being written has been passed over, and writers wait for it. */
+	if (dirty_is_full())
+		service_wake(&flusher);
 }
 
 void dirty_list_add(struct page_cache *c)
