@@ -37,7 +37,8 @@ enum : uint32_t {
 struct hd_geometry {
 	uint8_t heads, sectors;
 	uint16_t cylinders;
-	uint64_t start; /* of a partition, in sectors of 512 bytes */
+	uint32_t unused; /* 0 */
+	uint64_t start;	 /* of a partition, in sectors of 512 bytes */
 };
 static_assert(sizeof(struct hd_geometry) == 16);
 

@@ -336,7 +336,8 @@ static int attach(struct device *dev)
 	g.depth = d->queues[0].count;
 	g.read_only = d->limits.read_only;
 	g.has_flush = d->limits.has_flush;
-	g.has_discard = d->limits.has_discard;
+	/* Of less than a block nothing can be discarded. */
+	g.has_discard = d->limits.has_discard && g.discard_blocks_max != 0;
 	return disk_register(dev, "vd", &ops, &g, &d->disk);
 }
 
