@@ -71,9 +71,10 @@ static void work(struct device *dev, void *arg)
 	struct irq irq = {.device = dev};
 
 	add(&p->running, 1);
-	add(&seen.begun, 1);
 	if (arg == nullptr)
 		use_interrupt(dev, &irq);
+	/* Not before: the round may be ended as soon as all have begun. */
+	add(&seen.begun, 1);
 	while (!device_stopping(dev)) {
 		irq_done(&irq);
 		if (irq_wait(&irq, 0) == -ECANCELED)

@@ -118,24 +118,34 @@ static void limits(void)
 	}
 }
 
-/* Pages that follow one another in memory, first one first. */
+static bool is_among(struct page *const *pages, unsigned n, const struct page *page)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (pages[i] == page)
+			return true;
+	}
+	return false;
+}
+
+/* Three pages that follow one another in memory. How many were found: 3 or none. CPUs keep pages of their own, so they
+ * are looked for among many. */
 static unsigned row_of_pages(struct page **out)
 {
-	struct page *pages[32];
-	unsigned n = page_alloc_user_batch(pages, 32, true), found = 0;
+	enum : unsigned { MANY = 1024, BATCH = 32, ROW = 3 };
+	static struct page *pages[MANY];
+	unsigned n = 0, got, found = 0;
 
+	while (n < MANY && (got = page_alloc_user_batch(pages + n, MIN(BATCH, MANY - n), true)) > 0)
+		n += got;
+	for (unsigned i = 0; i < n && found == 0; i++) {
+		if (is_among(pages, n, pages[i] + 1) && is_among(pages, n, pages[i] + 2)) {
+			for (; found < ROW; found++)
+				out[found] = pages[i] + found;
+		}
+	}
 	for (unsigned i = 0; i < n; i++) {
-		if (found < 3 && (found == 0 || pages[i] == out[found - 1] + 1)) {
-			out[found++] = pages[i];
-			continue;
-		}
-		if (found < 3) {
-			while (found > 0)
-				page_put(out[--found]);
-			out[found++] = pages[i];
-			continue;
-		}
-		page_put(pages[i]);
+		if (!is_among(out, found, pages[i]))
+			page_put(pages[i]);
 	}
 	return found;
 }
