@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGES = 8, REPORTS_MAX = 40 };
+enum { PAGES = 8, REPORTS_MAX = 40, TURNS_S = 60, TURN_US = 5000 };
 static const char program[] = "/tmp/actor";
 
 static volatile sig_atomic_t handled;
@@ -380,6 +380,14 @@ static void every_passing(void)
 	}
 }
 
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 /* The component stray does a write that is caught: the component thread has work, and the log thread. */
 static void run_stray(void)
 {
@@ -403,7 +411,8 @@ static void the_kernels_own_threads(void)
 			continue;
 		for (int faults = 1; thread != nullptr && faults <= 3; faults += 2) {
 			arm(points[i], thread, 1, faults);
-			for (int turn = 0; faulted < faults && turn < 100; turn++) {
+			/* A thread that faulted pauses before it begins again, the longer the more often. */
+			for (time_t end = seconds() + TURNS_S; faulted < faults && seconds() < end; usleep(TURN_US)) {
 				check_machine(points[i]);
 				/* Something for the component thread, and with that for the log. */
 				run_stray();

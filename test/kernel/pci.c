@@ -151,12 +151,19 @@ static void moved(void)
 	uint32_t function = pci_find(EDU, 0);
 	uint64_t old = pci_bar0(function), other = pci_bar0(pci_find(EDU, 1)), va = kmap_reserve(1);
 	uint64_t apart = old < other ? other - old : old - other;
-	/* What follows both is free: nothing else here is as large. */
-	uint64_t to = (old > other ? old : other) + (UINT64_C(1) << 20);
+	uint64_t to = old > other ? old : other;
 	volatile uint32_t *registers = (volatile uint32_t *)va;
 	long h;
 
-	if (!EXPECT(apart >= 1 << 20) || !EXPECT_EQ(nucleus_pci_bars(function, 0, to), 0))
+	if (!EXPECT(apart >= 1 << 20))
+		return;
+	/* What follows both: all the others are smaller, but may stand there and be claimed. */
+	long result = -EPERM;
+	for (unsigned i = 0; i < 8 && result == -EPERM; i++) {
+		to += 1 << 20;
+		result = nucleus_pci_bars(function, 0, to);
+	}
+	if (!EXPECT_EQ(result, 0))
 		return;
 	EXPECT_EQ(pci_bar0(function), to);
 	h = pci_take(function, false, va, 1);
