@@ -19,11 +19,11 @@
 #include <kernel/base/log.h>
 #include <kernel/base/node.h>
 #include <kernel/mem/text.h>
+#include <kernel/thread/component_body.h>
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
 #include <lib/types.h>
 #include <nucleus/calls.h>
-#include <nucleus/component.h>
 
 /* What takes so long is given up, if it was looked at so often: a host that stops a virtual machine takes time from it,
  * but no looks. */

@@ -8,11 +8,11 @@
 
 #include <kernel/base/init.h>
 #include <kernel/thread/component.h>
+#include <kernel/thread/component_body.h>
 #include <lib/string.h>
 #include <lib/symtab.h>
 #include <lib/types.h>
 #include <nucleus/call_number.h>
-#include <nucleus/component.h>
 #include <nucleus/layout.h>
 #include <nucleus/upcall.h>
 

@@ -26,8 +26,8 @@ struct place {
 };
 
 /* What is still to be walked, and what has been seen; the walk's own. */
-static struct place todo[BUSES];
-static unsigned todo_count;
+static struct place to_walk[BUSES];
+static unsigned to_walk_count;
 static bool seen[BUSES];
 static unsigned found;
 
@@ -64,7 +64,7 @@ static void enter(const struct place *from, struct device *dev, const struct pci
 				  (uint32_t)command | PCI_COMMAND_MEMORY | PCI_COMMAND_IO | PCI_COMMAND_BUS_MASTER);
 	if (error < 0)
 		log_warn("pci: %s: the bridge cannot be switched on (%ld)", device_name(dev), error);
-	todo[todo_count++] = to;
+	to_walk[to_walk_count++] = to;
 }
 
 static void add(const struct place *at, uint32_t function, const struct pci_identity *id)
@@ -119,13 +119,13 @@ static void walk_bus(const struct place *at)
 
 static void walk_segment(const struct boot_pci *p)
 {
-	todo_count = 1;
-	todo[0] = (struct place){.segment = p->segment, .bus = p->first_bus, .last = p->last_bus};
+	to_walk_count = 1;
+	to_walk[0] = (struct place){.segment = p->segment, .bus = p->first_bus, .last = p->last_bus};
 	memset(seen, 0, sizeof(seen));
 	seen[p->first_bus] = true;
 	/* A bus is seen once, so there is room. */
-	for (unsigned i = 0; i < todo_count; i++)
-		walk_bus(&todo[i]);
+	for (unsigned i = 0; i < to_walk_count; i++)
+		walk_bus(&to_walk[i]);
 }
 
 static struct wait_queue over = WAIT_QUEUE_INIT(over);

@@ -3,7 +3,7 @@
  * Components: named parts of the lowered kernel, the unit of blame, containment, accounting and
  * policy.
  *
- * A component has a body (kernel/components.txt says which files; <nucleus/component.h> is the image's table of them)
+ * A component has a body (kernel/components.txt says which files; component_body.h has the image's table of them)
  * and, in one of these files, a manifest: DEFINE_COMPONENT. Blame names the component in whose text the guilty code is.
  * Threads and allocations belong to a component. Entry points that others call are called under a guard
  * (kernel/thread/guard.h). What is known at run time is not of the body: the link script keeps manifests apart.

@@ -3,8 +3,8 @@
  * The image's table of components: the linker makes an entry for each line of kernel/components.txt
  * (tools/mkcomponents). A component's number is its place in the table, from 1; 0 is code that is no component's.
  */
-#ifndef NUCLEUS_COMPONENT_H
-#define NUCLEUS_COMPONENT_H
+#ifndef KERNEL_COMPONENT_BODY_H
+#define KERNEL_COMPONENT_BODY_H
 
 #include <stdint.h>
 
