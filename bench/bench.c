@@ -4,11 +4,9 @@
  * plugin (count.c) sees. Runs unchanged on Linux and on Stellux, as an ordinary program or as the first process; as the
  * first process it powers the machine off at the end. It measures nothing itself.
  */
-#include <bench/rows.h>
+#include <bench/measure.h>
 #include <call.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <marker.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -23,33 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* body, some times to warm up and `times` times between markers */
-#define REPEAT(row, times, body)                                                                                       \
-	do {                                                                                                           \
-		for (int warm_ = 0; warm_ < 4; warm_++) {                                                              \
-			body;                                                                                          \
-		}                                                                                                      \
-		for (int turn_ = 0; turn_ < (times); turn_++) {                                                        \
-			MARK(MARKER_BEGIN | ROW_##row);                                                                \
-			body;                                                                                          \
-			MARK(MARKER_END | ROW_##row);                                                                  \
-		}                                                                                                      \
-	} while (0)
-
 enum { QUICK = 400, SLOW = 40, PAGES = 1000, PAGE = 4096 };
 
 static char buffer[PAGE];
-
-static void fail(const char *what)
-{
-	printf("bench: %s: %s\n", what, strerror(errno));
-}
-
-static void must(long result, const char *what)
-{
-	if (result < 0)
-		fail(what);
-}
 
 static void calls(void)
 {

@@ -7,7 +7,7 @@
 BENCH_PLUGIN := $(B)/bench/count.so
 BENCH_CPIO   := $(B)/bench/initramfs.cpio
 
-$(B)/u/bench/bench.o $(B)/u/bench/sched.o: USER_CFLAGS += -Iabi/arch/$(ARCH) -Ibench/arch/$(ARCH)
+$(B)/u/bench/bench.o $(B)/u/bench/disk.o $(B)/u/bench/sched.o: USER_CFLAGS += -Iabi/arch/$(ARCH) -Ibench/arch/$(ARCH)
 
 $(BENCH_PLUGIN): bench/count.c bench/arch/$(ARCH)/decode.h $(wildcard abi/arch/$(ARCH)/marker.h)
 	$(call say,CC,$@)

@@ -99,7 +99,8 @@ static void switches_count(void)
 		EQUAL(read(back[0], &c, 1), 1);
 	}
 	EXITS(child, 0);
-	/* An answer may be there before it is waited for, and a sleep over before it began, on a busy host each time. */
+	/* An answer may be there before it is waited for, and a sleep over before it began, on a busy host each time.
+	 */
 	while (status("voluntary_ctxt_switches:") <= before)
 		OK(usleep(2000));
 	CHECK(number("/proc/stat", "ctxt ") > system);
