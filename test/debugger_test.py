@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Starts a machine with `make run-qemu-ARCH-debug-headless`, connects to it with `make connect-gdb-ARCH`, and checks that
-breakpoints in both halves are met and that every backtrace ends where the kernel was entered; and that without a machine
-the debugger says how to start one.
+breakpoints in both halves are met and that every backtrace ends where the kernel was entered; that a nucleus which is sent
+to a wild address says so before it halts, in hex that tools/decode-report reads; and that without a machine the debugger
+says how to start one.
 
 usage: debugger_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
 Prints TAP.
@@ -17,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 from machine import LIMIT_S
@@ -38,6 +40,10 @@ STOPS = [
 # What lowered-backtrace must show in the nucleus call.
 CALLER = re.compile(r"#0 +\S+ in nucleus_call_gate at \./kernel/arch/.*\n(?:#\d+ .*\n)*#\d+ +\S+ in init_main at .*\n#\d+ +\S+ in thread_main at "
                     r"\./kernel/thread/thread.c:\d+\n(?!#)")
+# A wild jump of the nucleus, here: no code is at WILD in any address space, and nothing is mapped there.
+PANIC_IN, WILD = "call_space_create", 0x10
+PANIC = {"x86_64": rf"exception 14 in the nucleus, error 0x10, address {WILD:#x} ===",
+         "aarch64": rf"exception in the nucleus, syndrome 0x86[0-9a-f]+, address {WILD:#x} ==="}[ARCH]
 FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]+ in )?(\S+) \(", re.MULTILINE)
 
 
@@ -81,8 +87,46 @@ def debug(port, commands):
         return gdb.communicate()[0], None
 
 
-def session():
-    """(what gdb showed, why there is nothing to show)"""
+def read_until(machine, line):
+    """The console's text up to the line, or what there is if it stays away."""
+    watch = threading.Timer(2 * LIMIT_S, end, [machine])
+    watch.start()
+    said = ""
+    for text in machine.stdout:
+        said += text
+        if line in text:
+            break
+    watch.cancel()
+    return said
+
+
+def stops():
+    commands = "".join(f"tbreak {name}\ncontinue\necho @@ {name}\\n\nbacktrace\n" for name, _, _ in STOPS)
+    commands = commands.replace("call_space_create\\n\nbacktrace\n", "call_space_create\\n\nbacktrace\necho @@ caller\\n\nlowered-backtrace\n")
+    text, _, reason = session(commands + "echo @@\\n\nkill\n")
+    return text, reason
+
+
+def panic():
+    """Why the nucleus's last words are not what they must be, and these."""
+    text, said, reason = session(f"tbreak {PANIC_IN}\ncontinue\ncontinue\nset $pc = {WILD}\ndetach\n", "=== halted ===")
+    if reason:
+        return reason, text
+    said = said.replace("\r", "")
+    if not re.search(rf"=== nucleus panic on CPU \d+: {PANIC}", said) or "=== halted ===" not in said:
+        return "no panic was said, or no halt", text + said
+    decoded = subprocess.run([sys.executable, "tools/decode-report", "--elf", str(BUILD / "stellux.elf"), "--symbolizer",
+                              os.environ.get("SYMBOLIZER", "llvm-symbolizer")], input=said, capture_output=True, text=True)
+    said += decoded.stdout + decoded.stderr
+    frames = [line.strip() for line in decoded.stdout.splitlines()]
+    at = [next((n for n, line in enumerate(frames) if name in line), None) for name in (GATE, "init_main", "thread_main")]
+    if decoded.returncode or None in at or at != sorted(at):
+        return f"decode-report does not lead from {GATE} to thread_main", said
+    return None, said
+
+
+def session(commands, until=None):
+    """(what gdb showed, what the machine's console said up to `until`, why there is nothing to show)"""
     port = free_port()
     machine = make(f"run-qemu-{ARCH}-debug-headless", f"GDB_PORT={port}", stdin=subprocess.PIPE)
     try:
@@ -90,11 +134,10 @@ def session():
         while not listens(port):
             if machine.poll() is not None or time.monotonic() > deadline:
                 end(machine)
-                return "", "the machine did not start: " + machine.stdout.read()[-400:]
+                return "", "", "the machine did not start: " + machine.stdout.read()[-400:]
             time.sleep(0.1)
-        commands = "".join(f"tbreak {name}\ncontinue\necho @@ {name}\\n\nbacktrace\n" for name, _, _ in STOPS)
-        commands = commands.replace("call_space_create\\n\nbacktrace\n", "call_space_create\\n\nbacktrace\necho @@ caller\\n\nlowered-backtrace\n")
-        return debug(port, commands + "echo @@\\n\nkill\n")[0], None
+        text = debug(port, commands)[0]
+        return text, read_until(machine, until) if until else "", None
     finally:
         end(machine)
 
@@ -112,8 +155,8 @@ def complaint(text, name, wanted):
 
 
 def main():
-    print(f"TAP version 14\n1..{len(STOPS) + 2}", flush=True)
-    text, reason = session()
+    print(f"TAP version 14\n1..{len(STOPS) + 3}", flush=True)
+    text, reason = stops()
     failed = False
     for number, (name, what, wanted) in enumerate(STOPS, 1):
         wrong = reason or complaint(text, name, wanted)
@@ -124,10 +167,14 @@ def main():
     print(f"{'not ok' if caller else 'ok'} {len(STOPS) + 1} - who made the nucleus call" + (f"\n# {caller}" if caller else ""), flush=True)
     if failed:
         print("".join(f"# | {line}\n" for line in text.splitlines()[-40:]), end="")
+    wrong, said = panic()
+    print(f"{'not ok' if wrong else 'ok'} {len(STOPS) + 2} - a panic's hex is read by decode-report" + (f"\n# {wrong}" if wrong else ""), flush=True)
+    if wrong:
+        print("".join(f"# | {line}\n" for line in said.splitlines()[-60:]), end="")
     port = free_port()
     text, status = debug(port, "")
     good = status and f"no machine waits for a debugger on port {port}" in text and f"make run-qemu-{ARCH}-debug-headless" in text
-    print(f"{'ok' if good else 'not ok'} {len(STOPS) + 2} - without a machine: how to start one" + ("" if good else f"\n# {text!r}"))
+    print(f"{'ok' if good else 'not ok'} {len(STOPS) + 3} - without a machine: how to start one" + ("" if good else f"\n# {text!r}"))
     return 0
 
 

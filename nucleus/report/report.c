@@ -63,9 +63,12 @@ static void walk(struct report *p, uint64_t frame, bool nucleus)
 
 	while (p->returns_count < REPORT_RETURNS && frame && read_word(frame, nucleus, &next) &&
 	       read_word(frame + 8, nucleus, &ret)) {
+		if (nucleus)
+			ret = arch_image_address(ret);
 		/* The outermost function returns nowhere. */
 		if (!image_range_has(image_header()->lowered_text, ret) &&
-		    !(nucleus && image_range_has(image_header()->nucleus_text, ret)))
+		    !(nucleus && (image_range_has(image_header()->nucleus_text, ret) ||
+				  image_range_has(image_header()->nucleus_rodata, ret))))
 			break;
 		p->returns[p->returns_count++] = ret;
 		if (next <= frame && !nucleus)
@@ -307,7 +310,7 @@ static bool panicking;
 	arch_panic_prepare();
 	log_printf("\n=== nucleus panic on CPU %u: %s ===\n", cpu_this()->id, text);
 	fill(&unkept, REPORT_PANIC, cpu_this()->current);
-	unkept.pc = c ? context_pc(c) : (uint64_t)__builtin_return_address(0);
+	unkept.pc = c ? arch_image_address(context_pc(c)) : (uint64_t)__builtin_return_address(0);
 	trace_copy(cpu_this(), unkept.transitions);
 	if (c) {
 		unkept.fault = fault_number(c);

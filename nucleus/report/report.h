@@ -34,6 +34,7 @@ void report_thread_gone(struct record *r);
 
 void arch_panic_prepare(void); /* stops the others and makes the kernel view readable */
 /* All of enum report_register. */
+uint64_t arch_image_address(uint64_t pc); /* where the image has the code that runs at pc, if that is a copy */
 void arch_report_registers(const struct context *c, uint64_t *out);
 
 #endif

@@ -56,6 +56,11 @@ static bool in_nucleus(const struct context *c, const struct record *r)
 	return true;
 }
 
+uint64_t arch_image_address(uint64_t pc)
+{
+	return pc;
+}
+
 /* --- interrupts --- */
 
 [[noreturn]] static void interrupt(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY

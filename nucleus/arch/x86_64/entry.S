@@ -342,9 +342,19 @@ trap_common:
 1:	movq %rsp, %rdi
 	movq CONTEXT_CPU(%rsp), %rax
 	movq CPU_STACK_TOP(%rax), %rsp
-	xorl %ebp, %ebp
+	testb $3, CONTEXT_CS(%rdi)
+	jz 3f
+2:	xorl %ebp, %ebp
 	call trap_handle	/* does not return */
 	ud2
+	/* What the nucleus was doing at an exception of its own is kept for the panic, unless little of the stack is left. */
+3:	movq %rsp, %rcx
+	subq CONTEXT_RSP(%rdi), %rcx
+	cmpq $CPU_STACK_END / 4, %rcx
+	ja 2b
+	subq %rcx, %rsp
+	andq $-16, %rsp
+	jmp 2b
 
 /*
  * #DB has a stack of its own, because it can come in the first instruction of a gate. From ring 3 the frame is moved to where IST1 would

@@ -23,7 +23,7 @@
 #include <lib/string.h>
 #include <nucleus/upcall.h>
 
-extern const char idle_loop[], idle_loop_end[];
+extern const char entry_template[], idle_loop[], idle_loop_end[];
 
 /* Called by entry.S. */
 [[noreturn]] void gate_violation(void);
@@ -48,6 +48,13 @@ static bool in_nucleus(const struct context *c, const struct record *r)
 		return image_range_has(image_header()->nucleus_text, c->rip) ||
 		       (c->rip >= CPU_AREAS_BASE && c->rip < CPU_DEVICES_BASE);
 	return true;
+}
+
+uint64_t arch_image_address(uint64_t pc)
+{
+	uint64_t entry = cpu_area(cpu_this()->id);
+
+	return pc >= entry && pc < entry + PAGE_SIZE ? pc - entry + (uint64_t)entry_template : pc;
 }
 
 [[noreturn]] void gate_violation(void)
