@@ -94,7 +94,7 @@ static int put_piece(struct pipe *p, struct piece *piece) REQUIRES(p -> lock)
 		b->length += piece->length;
 		return 0;
 	}
-	if (p->used >= p->slots)
+	if (pipe_is_full(p))
 		return -EAGAIN;
 	if (piece->page == nullptr) {
 		piece->page = p->spare;
@@ -114,7 +114,7 @@ static int put_piece(struct pipe *p, struct piece *piece) REQUIRES(p -> lock)
 
 static bool writable(struct pipe *p)
 {
-	return load(&p->used) < p->slots || load(&p->readers) == 0;
+	return !pipe_is_full(p) || load(&p->readers) == 0;
 }
 
 int pipe_await_room(struct file *f, struct pipe *p, bool nowait)
@@ -261,7 +261,7 @@ static void put_back(struct pipe *p, struct page *page, uint32_t offset, size_t 
 	if (p->used > 0 && !oldest->packet && oldest->page == page && oldest->offset == offset + n) {
 		oldest->offset = offset;
 		oldest->length += (uint32_t)n;
-	} else if (p->used <= p->slots) {
+	} else if (p->used + p->lent <= p->slots) {
 		p->tail = pipe_place(p, p->tail + p->slots);
 		p->ring[p->tail] = (struct pipe_buffer){.page = page, .offset = offset, .length = (uint32_t)n};
 		__atomic_store_n(&p->used, p->used + 1, __ATOMIC_RELEASE);
@@ -285,7 +285,7 @@ static void put_back_small(struct pipe *p, const void *bytes, size_t n)
 
 static bool readable(struct pipe *p)
 {
-	return load(&p->used) > 0 || load(&p->writers) == 0;
+	return load(&p->used) > 0 || pipe_has_ended(p);
 }
 
 int pipe_await_bytes(struct file *f, struct pipe *p, bool nowait)
@@ -305,7 +305,7 @@ static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 	uint32_t offset;
 
 	mutex_lock(&p->lock);
-	*was_full = p->used >= p->slots;
+	*was_full = pipe_is_full(p);
 	while (done < n && !packet) {
 		size_t part = claim(p, n - done, &page, &offset, &packet);
 		if (part == 0)
@@ -340,7 +340,7 @@ static long read_large(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 		uint32_t offset;
 
 		mutex_lock(&p->lock);
-		*was_full |= p->used >= p->slots;
+		*was_full |= pipe_is_full(p);
 		size_t part = claim(p, n - done, &page, &offset, &packet);
 		mutex_unlock(&p->lock);
 		if (part == 0)
@@ -373,7 +373,7 @@ static long pipe_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 				async_notify(&p->async, POLL_OUT, FILE_WRITE);
 			return done;
 		}
-		if (load(&p->writers) == 0 && load(&p->used) == 0)
+		if (pipe_has_ended(p))
 			return 0;
 		int error = pipe_await_bytes(f, p, buf->how & IO_NOWAIT);
 		if (error != 0)
@@ -397,7 +397,7 @@ static uint32_t pipe_poll(struct file *f, struct poll_table *table)
 		if (table != nullptr)
 			p->poll_waiters = true;
 		poll_watch(table, &p->writable);
-		if (load(&p->used) < p->slots)
+		if (!pipe_is_full(p))
 			mask |= POLLOUT | POLLWRNORM;
 		if (load(&p->readers) == 0)
 			mask |= POLLERR;
@@ -456,7 +456,11 @@ long pipe_wait_room(struct file *f, bool nowait)
 	int error = pipe_await_room(f, p, nowait);
 	if (error != 0)
 		return error;
-	uint32_t used = load(&p->used);
+	if (load(&p->readers) == 0) {
+		(void)subject_raise(SIGPIPE);
+		return -EPIPE;
+	}
+	uint32_t used = load(&p->used) + load(&p->lent);
 	return used < p->slots ? (long)(p->slots - used) * PAGE_SIZE : PAGE_SIZE;
 }
 

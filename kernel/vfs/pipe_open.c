@@ -221,7 +221,7 @@ bool pipe_has_bytes(struct file *f)
 {
 	const struct pipe *p = f->private_data;
 
-	return __atomic_load_n(&p->used, __ATOMIC_ACQUIRE) > 0 || __atomic_load_n(&p->writers, __ATOMIC_ACQUIRE) == 0;
+	return __atomic_load_n(&p->used, __ATOMIC_ACQUIRE) > 0 || pipe_has_ended(p);
 }
 
 long pipe_set_size(struct file *f, uint64_t bytes)
@@ -253,7 +253,7 @@ long pipe_set_size(struct file *f, uint64_t bytes)
 		return error;
 	}
 	mutex_lock(&p->lock);
-	bool fits = p->used <= slots;
+	bool fits = p->used + p->lent <= slots;
 	if (fits) {
 		for (uint32_t n = 0; n < p->used; n++)
 			ring[n] = p->ring[pipe_place(p, p->tail + n)];

@@ -3,6 +3,8 @@
 #ifndef KERNEL_VFS_PIPE_RING_H
 #define KERNEL_VFS_PIPE_RING_H
 
+#include "pipe.h"
+
 #include <abi/fcntl.h>
 #include <kernel/mem/page.h>
 #include <kernel/vfs/async.h>
@@ -10,17 +12,12 @@
 
 enum : uint32_t { PIPE_SLOTS = 16, PIPE_SLOTS_ROOT = 32768 };
 
-struct pipe_buffer {
-	struct page *page; /* a reference */
-	uint32_t offset, length;
-	bool mergeable; /* later bytes may join it: nobody else has the page */
-	bool packet;	/* read as a whole; what does not fit is lost */
-};
 struct pipe {
 	struct mutex lock;
 	struct pipe_buffer *ring GUARDED_BY(&lock); /* one place more than slots, for what a reader gives back */
 	uint32_t tail GUARDED_BY(&lock);
 	uint32_t slots, used; /* changed under lock, read freely */
+	uint32_t lent;	      /* places of buffers that pipe_loan.c may give back; as used */
 	struct page *spare GUARDED_BY(&lock);
 	uint32_t readers, writers;	     /* open ends; changed under the inode's lock, read freely */
 	uint32_t reader_opens, writer_opens; /* so far: who waits in open(2) for the other end sees them grow */
@@ -51,6 +48,19 @@ static inline bool pipe_packets(const struct file *f)
 /* The slots that a new pipe of the current process gets, counted for it. -ENFILE: none. */
 [[nodiscard]] int pipe_account_new(uint32_t uid, uint32_t *slots);
 uint64_t pipe_max_bytes(void); /* /proc/sys/fs/pipe-max-size */
+
+/* No further buffer may be put in. */
+static inline bool pipe_is_full(const struct pipe *p)
+{
+	return __atomic_load_n(&p->used, __ATOMIC_ACQUIRE) + __atomic_load_n(&p->lent, __ATOMIC_ACQUIRE) >= p->slots;
+}
+/* Nothing is in it, and nothing will be. */
+static inline bool pipe_has_ended(const struct pipe *p)
+{
+	/* In the order in which they become zero for good. */
+	return __atomic_load_n(&p->writers, __ATOMIC_ACQUIRE) == 0 &&
+	       __atomic_load_n(&p->lent, __ATOMIC_ACQUIRE) == 0 && __atomic_load_n(&p->used, __ATOMIC_ACQUIRE) == 0;
+}
 
 static inline uint32_t pipe_place(const struct pipe *p, uint32_t n)
 {

@@ -17,7 +17,7 @@ static size_t share(struct pipe *from, struct pipe *to, size_t n) REQUIRES(from 
 {
 	size_t done = 0;
 
-	for (uint32_t k = 0; k < from->used && to->used < to->slots && done < n; k++) {
+	for (uint32_t k = 0; k < from->used && !pipe_is_full(to) && done < n; k++) {
 		struct pipe_buffer b = from->ring[pipe_place(from, from->tail + k)];
 
 		b.length = (uint32_t)MIN((size_t)b.length, n - done);
@@ -64,8 +64,7 @@ static long tee(struct file *in, struct file *out, size_t n, bool nowait)
 			return (long)done;
 		}
 		/* Somebody else was faster; or nobody writes any more. */
-		if (__atomic_load_n(&from->used, __ATOMIC_ACQUIRE) == 0 &&
-		    __atomic_load_n(&from->writers, __ATOMIC_ACQUIRE) == 0)
+		if (pipe_has_ended(from))
 			return 0;
 	}
 }

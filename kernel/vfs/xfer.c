@@ -3,13 +3,15 @@
  * Moving bytes between files without a process in between: sendfile(2), copy_file_range(2), splice(2).
  *
  * A bounce buffer of up to 64 KiB goes round; nothing is locked meanwhile. The position of a source that has one moves
- * by what was written. What came out of a pipe or terminal and could not be written at all is lost, as the error tells.
+ * by what was written. A pipe lends its pages, and has back what could not be written. What came out of a terminal and
+ * could not be written at all is lost, as the error tells.
  */
 #include "internal.h"
 #include "pipe.h"
 #include "splice.h"
 
 #include <kernel/base/syscall.h>
+#include <kernel/mem/page.h>
 #include <kernel/thread/guard.h>
 
 enum : size_t { BOUNCE = 65536, TRANSFER_MAX = 0x7ffff000 };
@@ -39,6 +41,42 @@ static long write_all(struct file *to, const char *bytes, size_t n, uint64_t *po
 	return (long)done;
 }
 
+/* Writes n bytes from the pages that a pipe lends. */
+static long write_loan(struct transfer *t, const struct pipe_loan *loan, size_t n)
+{
+	size_t done = 0;
+	long part = 0;
+
+	for (uint32_t k = 0; k < loan->count && done < n; k++) {
+		const struct pipe_buffer *b = &loan->buffers[k];
+		size_t want = MIN((size_t)b->length, n - done);
+
+		part = write_all(t->to, (const char *)page_address(b->page) + b->offset, want, t->to_pos,
+				 t->how & ~(uint32_t)IO_NOWAIT);
+		done += part > 0 ? (size_t)part : 0;
+		if (part < (long)want)
+			break;
+	}
+	return done > 0 ? (long)done : part;
+}
+
+/* Once: what a pipe has is enough. */
+static long transfer_from_pipe(struct transfer *t, size_t n)
+{
+	struct pipe_loan loan;
+	/* So that a wait for room, which a signal ends, comes before the bytes are away from their pipe. */
+	long room = pipe_wait_room(t->to, t->how & IO_NOWAIT);
+
+	if (room < 0)
+		return room;
+	long got = pipe_borrow(t->from, &loan, MIN(n, (size_t)room), t->how & IO_NOWAIT);
+	if (got <= 0)
+		return got;
+	long result = write_loan(t, &loan, (size_t)got);
+	pipe_return(t->from, &loan, result > 0 ? (size_t)result : 0);
+	return result;
+}
+
 /* Bytes moved, or the error if none were. */
 static long transfer(struct transfer *t, size_t n)
 {
@@ -51,7 +89,7 @@ static long transfer(struct transfer *t, size_t n)
 	while (done < n) {
 		struct io_buffer buf = {.kernel = bounce, .how = t->how};
 		uint64_t pos = *t->from_pos;
-		/* What is read of a pipe or terminal is gone: a signal must not end the call before it is written. */
+		/* What is read of a terminal is gone: a signal must not end the call before it is written. */
 		long room = pipe_wait_room(t->to, t->how & IO_NOWAIT);
 		if (room < 0) {
 			result = room;
@@ -107,7 +145,8 @@ static int check_span(uint64_t pos, size_t n)
 
 static long move(struct transfer *t, user_addr from_at, user_addr to_at, size_t n)
 {
-	long done = transfer(t, MIN(n, TRANSFER_MAX));
+	n = MIN(n, TRANSFER_MAX);
+	long done = is_pipe(t->from) ? transfer_from_pipe(t, n) : transfer(t, n);
 	int error = position_put(t->from, from_at, *t->from_pos);
 
 	if (error == 0)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -263,6 +264,49 @@ static void splicing_and_appending(void)
 	FAILS(EINVAL, copy_file_range(from, nullptr, from, nullptr, 1, 1));
 }
 
+/* What cannot be written stays in the pipe, in its place. */
+static void splicing_that_fails_loses_nothing(void)
+{
+	char text[64] = "";
+	off_t at = 0;
+
+	ktap_enter_dir();
+	prepare(0);
+	int full = OK(open("/dev/full", O_WRONLY)), fd = OK(open("some", O_RDWR | O_CREAT, 0600));
+	EQUAL(write(ends[1], "0123456789", 10), 10);
+	FAILS(ENOSPC, splice(ends[0], nullptr, full, nullptr, 10, 0));
+	FAILS(ENOSPC, splice(ends[0], nullptr, full, nullptr, 4, 0));
+	EQUAL(waiting(), 10);
+	/* A limit on the size of files cuts a write short. */
+	signal(SIGXFSZ, SIG_IGN);
+	OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){3, RLIM_INFINITY}));
+	EQUAL(splice(ends[0], nullptr, fd, nullptr, 10, 0), 3);
+	FAILS(EFBIG, splice(ends[0], nullptr, fd, nullptr, 10, 0));
+	EQUAL(write(ends[1], "abc", 3), 3);
+	EQUAL(read(ends[0], text, sizeof(text)), 10);
+	CHECK(memcmp(text, "3456789abc", 10) == 0);
+	EQUAL(pread(fd, text, sizeof(text), 0), 3);
+	CHECK(memcmp(text, "012", 3) == 0);
+	/* All places of the pipe are taken, and stay so. */
+	EQUAL(pieces_that_fit(PAGE), SLOTS);
+	FAILS(ENOSPC, splice(ends[0], nullptr, full, nullptr, SLOTS * PAGE, 0));
+	FAILS(ENOSPC, splice(ends[0], nullptr, full, nullptr, 100, 0));
+	FAILS(EAGAIN, write(ends[1], "x", 1));
+	EQUAL(waiting(), SLOTS * PAGE);
+	OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){100 + PAGE, RLIM_INFINITY}));
+	EQUAL(splice(ends[0], nullptr, fd, &at, SLOTS * PAGE, 0), 100 + PAGE);
+	EQUAL(waiting(), (SLOTS - 1) * PAGE - 100);
+	EQUAL(write(ends[1], bytes, PAGE), PAGE);
+	FAILS(EAGAIN, write(ends[1], "x", 1));
+	/* Nobody reads what would be spliced. */
+	int other[2];
+	OK(pipe(other));
+	close(other[0]);
+	signal(SIGPIPE, SIG_IGN);
+	FAILS(EPIPE, splice(ends[0], nullptr, other[1], nullptr, PAGE, 0));
+	EQUAL(waiting(), SLOTS * PAGE - 100);
+}
+
 KTAP_MAIN(CASE(pieces_share_pages), CASE(large_after_small), CASE(sizes_change), CASE(limits_of_users),
 	  CASE(refused_changes_count_nothing), CASE(packets), CASE(packets_by_flag), CASE(tee_shares),
-	  CASE(memory_into_pipes), CASE(splicing_and_appending))
+	  CASE(memory_into_pipes), CASE(splicing_and_appending), CASE(splicing_that_fails_loses_nothing))
