@@ -206,7 +206,7 @@ struct clone {
 	struct thread *thread;
 	bool alive;
 	uint32_t tid;
-	int pidfd; /* -1: none */
+	struct pidfd_promise pidfd;
 };
 
 static void link_thread(struct clone *c)
@@ -353,7 +353,7 @@ static int make_thread(struct clone *c)
 	if (error == 0)
 		error = reserve_id(c);
 	if (error == 0 && (c->request->flags & CLONE_PIDFD))
-		error = pidfd_give(c->child, c->request->pidfd, &c->pidfd);
+		error = pidfd_promise(c->child, c->request->pidfd, &c->pidfd);
 	if (error == 0)
 		error = make_thread(c);
 	if (error != 0)
@@ -373,6 +373,8 @@ static int make_thread(struct clone *c)
 		process_thread_of(c->thread)->vfork = c->vfork;
 		c->shares_vfork = true;
 	}
+	if (c->alive)
+		pidfd_keep_promise(&c->pidfd);
 	FAULT_POINT(clone_start);
 	thread_start(c->thread);
 	c->thread = nullptr;
@@ -471,7 +473,7 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number)
 {
 	enum { UNDO_TRIES = 4 };
 	struct process *p = process_current();
-	struct clone c = {.request = r, .child = p, .alive = true, .pidfd = -1};
+	struct clone c = {.request = r, .child = p, .alive = true, .pidfd = {.fd = -1}};
 	long error = check_flags(r, syscall_number);
 
 	if (error != 0)

@@ -123,9 +123,15 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number);
 /* --- pidfd.c --- */
 /* A descriptor of p, which has its id. */
 [[nodiscard]] long pidfd_create(struct process *p, uint32_t flags);
-/* CLONE_PIDFD: one that the process is told of; *out -1 if that fails. And the way back, which leaves -1. */
-[[nodiscard]] int pidfd_give(struct process *p, user_addr at, int *out);
-void pidfd_take_back(int *fd);
+/* CLONE_PIDFD: a number is reserved and written to the caller's memory, and becomes the descriptor when nothing can
+ * fail any more; until then nobody else can use or close it. take_back undoes either, and leaves nothing (fd -1). */
+struct pidfd_promise {
+	int32_t fd;
+	struct file *file; /* until the promise is kept */
+};
+[[nodiscard]] int pidfd_promise(struct process *p, user_addr at, struct pidfd_promise *d);
+void pidfd_keep_promise(struct pidfd_promise *d);
+void pidfd_take_back(struct pidfd_promise *d);
 /* The process of a descriptor, with a reference, and the file's flags. -EBADF: it is none's. */
 [[nodiscard]] int pidfd_process(int fd, struct process **out, uint32_t *flags);
 

@@ -40,42 +40,66 @@ static void pidfd_show_info(struct file *f, struct text_buffer *b)
 static const struct file_ops pidfd_ops = {
 	.component = &component_process, .poll = pidfd_poll, .release = pidfd_release, .show_info = pidfd_show_info};
 
+static int make_file(struct process *p, uint32_t flags, struct file **out)
+{
+	int error = file_create(&pidfd_ops, p, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[pidfd]", out);
+
+	if (error == 0)
+		process_get(p);
+	return error;
+}
+
 long pidfd_create(struct process *p, uint32_t flags)
 {
 	struct file *f;
 
-	int error = file_create(&pidfd_ops, p, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[pidfd]", &f);
+	int error = make_file(p, flags, &f);
 	if (error != 0)
 		return error;
-	process_get(p);
 	int fd = file_install(f, true);
 	if (fd < 0)
 		file_put(f);
 	return fd;
 }
 
-void pidfd_take_back(int *fd)
+void pidfd_take_back(struct pidfd_promise *d)
 {
-	struct file *f;
+	struct pidfd_promise was = *d;
 
-	if (*fd >= 0 && file_remove(*fd, &f) == 0)
-		file_put(f);
-	*fd = -1;
+	*d = (struct pidfd_promise){.fd = -1};
+	if (was.fd >= 0 && was.file != nullptr)
+		file_fill_reserved(was.fd, nullptr);
+	else if (was.fd >= 0)
+		(void)!file_remove(was.fd, &was.file);
+	file_put(was.file);
 }
 
-int pidfd_give(struct process *p, user_addr at, int *out)
+int pidfd_promise(struct process *p, user_addr at, struct pidfd_promise *d)
 {
-	long fd = pidfd_create(p, 0);
+	int error = make_file(p, 0, &d->file);
 
-	*out = -1;
-	if (fd < 0)
-		return (int)fd;
-	int32_t told = (int32_t)fd;
-	*out = told;
-	if (put_user(at, told) == 0)
-		return 0;
-	pidfd_take_back(out);
-	return -EFAULT;
+	if (error != 0)
+		return error;
+	int fd = file_reserve(true);
+	if (fd >= 0) {
+		d->fd = fd;
+		error = put_user(at, d->fd) == 0 ? 0 : -EFAULT;
+	} else {
+		error = fd;
+	}
+	if (error != 0)
+		pidfd_take_back(d);
+	return error;
+}
+
+void pidfd_keep_promise(struct pidfd_promise *d)
+{
+	struct file *f = d->file;
+
+	if (d->fd < 0)
+		return;
+	d->file = nullptr;
+	file_fill_reserved(d->fd, f);
 }
 
 int pidfd_process(int fd, struct process **out, uint32_t *flags)

@@ -91,6 +91,8 @@ void file_table_put(struct file_table *t)
 		return;
 	struct slots *s = &t->slots;
 	for (size_t n = 0; (n = bitmap_find_set(s->used, s->capacity, n)) < s->capacity; n++) {
+		if (slot_get(s, (uint32_t)n) == nullptr)
+			continue;
 		/* A fault in one must not keep the others open: somebody may wait for the end of a pipe. */
 		if (!guard_run_void(&component_vfs, close_file(t, slot_get(s, (uint32_t)n))))
 			log_error("vfs: descriptor %u of a table that ends cannot be closed", (unsigned)n);
@@ -192,6 +194,8 @@ int file_table_next(struct file_table *t, int from)
 {
 	spin_lock(&t->lock);
 	size_t n = from < 0 ? t->slots.capacity : bitmap_find_set(t->slots.used, t->slots.capacity, (size_t)from);
+	while (n < t->slots.capacity && slot_get(&t->slots, (uint32_t)n) == nullptr)
+		n = bitmap_find_set(t->slots.used, t->slots.capacity, n + 1);
 	bool found = n < t->slots.capacity;
 	spin_unlock(&t->lock);
 	return found ? (int)n : -1;
@@ -308,6 +312,26 @@ int file_install(struct file *f, bool close_on_exec)
 	return file_install_from(f, 0, close_on_exec);
 }
 
+int file_reserve(bool close_on_exec)
+{
+	return file_install_from(nullptr, 0, close_on_exec);
+}
+
+void file_fill_reserved(int fd, struct file *f)
+{
+	struct file_table *t = table_current();
+
+	spin_lock(&t->lock);
+	if (f != nullptr) {
+		t->slots.chunks[fd / (int)CHUNK][fd % (int)CHUNK] = f;
+	} else {
+		bitmap_clear(t->slots.used, (size_t)fd);
+		bitmap_clear(t->slots.cloexec, (size_t)fd);
+		t->lowest = MIN(t->lowest, (uint32_t)fd);
+	}
+	spin_unlock(&t->lock);
+}
+
 /* dup2: what was there is closed; its reference comes out in *replaced. */
 int file_replace(struct file *f, uint32_t fd, bool close_on_exec, struct file **replaced)
 {
@@ -324,9 +348,11 @@ int file_replace(struct file *f, uint32_t fd, bool close_on_exec, struct file **
 		spin_lock(&t->lock);
 	}
 	*replaced = slot_get(&t->slots, fd);
-	slot_fill(t, fd, f, close_on_exec);
+	bool reserved = *replaced == nullptr && bitmap_test(t->slots.used, fd);
+	if (!reserved)
+		slot_fill(t, fd, f, close_on_exec);
 	spin_unlock(&t->lock);
-	return (int)fd;
+	return reserved ? -EBUSY : (int)fd;
 }
 
 int file_install_at(struct file *f, int fd)

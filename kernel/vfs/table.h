@@ -6,8 +6,8 @@
 #include <kernel/vfs/file.h>
 
 int file_close(int fd); /* -EBADF */
-/* Puts f (its reference is taken over) at fd; what was there comes out, for file_close_replaced. Descriptor or error.
- */
+/* Puts f (its reference is taken over) at fd; what was there comes out, for file_close_replaced. Descriptor or error:
+ * -EBADF, -EMFILE, -ENOMEM, -EBUSY (reserved by another thread). */
 int file_replace(struct file *f, uint32_t fd, bool close_on_exec, struct file **replaced);
 void file_close_replaced(struct file *f);
 bool file_is_at(const struct file *f, int fd);

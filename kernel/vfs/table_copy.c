@@ -41,6 +41,12 @@ static void copy_files(struct file_table *t, const struct file_table *src)
 	for (size_t n = 0; (n = bitmap_find_set(t->slots.used, capacity, n)) < capacity; n++) {
 		struct file *f = slot_get(&src->slots, (uint32_t)n);
 
+		if (f == nullptr) { /* reserved: not for the copy */
+			bitmap_clear(t->slots.used, n);
+			bitmap_clear(t->slots.cloexec, n);
+			t->lowest = MIN(t->lowest, (uint32_t)n);
+			continue;
+		}
 		t->slots.chunks[n / CHUNK][n % CHUNK] = f;
 		file_get(f);
 	}

@@ -220,5 +220,37 @@ static void clones(void)
 	FAILS(ECHILD, waitpid(-1, nullptr, WNOHANG));
 }
 
+static volatile bool clones_done;
+
+static void *close_again_and_again(void *fd)
+{
+	while (!clones_done) {
+		if (close((int)(long)fd) == 0)
+			ktap_fail(__FILE__, __LINE__, "a descriptor of a clone that fails could be closed");
+		/* Nor is the number to be had by dup2 while it is promised. */
+		if (dup2(0, (int)(long)fd) == -1 && errno != EBUSY)
+			ktap_fail(__FILE__, __LINE__, "dup2: errno %d", errno);
+		else
+			close((int)(long)fd);
+	}
+	return nullptr;
+}
+
+/* Nobody gets hold of the descriptor before the child is there. */
+static void a_promise_that_is_broken(void)
+{
+	enum { TIMES = 3000 };
+	pthread_t thread;
+	int next = OK(dup(0));
+
+	close(next);
+	EQUAL(pthread_create(&thread, nullptr, close_again_and_again, (void *)(long)next), 0);
+	for (int n = 0; n < TIMES; n++)
+		FAILS(EFAULT, clone_three(CLONE_PIDFD, 8, 0));
+	clones_done = true;
+	EQUAL(pthread_join(thread, nullptr), 0);
+	EQUAL(OK(dup(0)), next);
+}
+
 KTAP_MAIN(CASE(signals_and_the_end), CASE(what_has_none), CASE(information), CASE(rights), CASE(epoll_sees_the_end),
-	  CASE(waiting), CASE(files_of_others), CASE(clones), CASE(named_in_proc))
+	  CASE(waiting), CASE(files_of_others), CASE(clones), CASE(a_promise_that_is_broken), CASE(named_in_proc))

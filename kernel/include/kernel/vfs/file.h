@@ -198,6 +198,10 @@ static inline void file_ref_put(struct file_ref r)
 /* Installs a file (takes over the caller's reference on success). Result: descriptor or -EMFILE. */
 int file_install(struct file *f, bool close_on_exec);
 int file_install_from(struct file *f, int lowest, bool close_on_exec);
+/* The lowest free descriptor, which nobody can use, close or replace until it is filled (nullptr: it is free again).
+ * -EMFILE, -ENOMEM. */
+[[nodiscard]] int file_reserve(bool close_on_exec);
+void file_fill_reserved(int fd, struct file *f);
 int file_install_at(struct file *f, int fd); /* boot: 0, 1, 2 */
 /* Takes a descriptor out of the table; its reference is the caller's. -EBADF. */
 [[nodiscard]] int file_remove(int fd, struct file **out);
