@@ -185,10 +185,52 @@ static int find_program(struct exec *e)
 	}
 }
 
-static int build(struct exec *e)
+/* The new space for e->file, by the credentials as they are. */
+static int make_image(struct exec *e)
 {
 	struct process *p = process_current();
 
+	mutex_lock(&p->lock);
+	e->old_cred = p->cred;
+	mutex_unlock(&p->lock);
+	/* What a process may not read must not leak through its memory either. */
+	e->unreadable = inode_permission(e->file->inode, R_OK, false) != 0;
+	FAULT_POINT(exec_credentials);
+	e->personality = p->personality;
+	/* Whoever shares the working directory could lead a program with more rights than his astray. */
+	if (fs_context_hold(p->fs))
+		e->held_fs = p->fs;
+	e->secure = credentials_exec(&e->cred, &e->old_cred, e->file, e->held_fs == nullptr, &e->personality);
+	e->randomise = !(e->personality & PERSONALITY_NO_RANDOMISE);
+	int error = vm_space_create(&e->space);
+	if (error == 0)
+		error = exec_map_image(e);
+	FAULT_POINT(exec_image);
+	if (error == 0)
+		error = exec_build_stack(e);
+	FAULT_POINT(exec_stack);
+	return error;
+}
+
+/* They changed meanwhile. */
+static int make_image_again(struct exec *e)
+{
+	struct vm_space *space = e->space;
+	struct fs_context *held_fs = e->held_fs;
+
+	e->space = nullptr;
+	vm_space_put(space);
+	e->held_fs = nullptr;
+	if (held_fs != nullptr)
+		fs_context_release(held_fs);
+	/* The interpreter's head took the place of the program's. */
+	e->image = (struct exec_image){};
+	int error = exec_read_head(e->file, e->head, &e->head_bytes);
+	return error == 0 ? make_image(e) : error;
+}
+
+static int build(struct exec *e)
+{
 	FAULT_POINT(exec_head);
 	e->head = kmalloc(EXEC_HEAD_BYTES);
 	if (e->head == nullptr)
@@ -199,23 +241,7 @@ static int build(struct exec *e)
 	if (error != 0)
 		return error;
 	e->running = true;
-	/* What a process may not read must not leak through its memory either. */
-	e->unreadable = inode_permission(e->file->inode, R_OK, false) != 0;
-	FAULT_POINT(exec_credentials);
-	e->personality = p->personality;
-	/* Whoever shares the working directory could lead a program with more rights than his astray. */
-	if (fs_context_hold(p->fs))
-		e->held_fs = p->fs;
-	e->secure = credentials_exec(&e->cred, &p->cred, e->file, e->held_fs == nullptr, &e->personality);
-	e->randomise = !(e->personality & PERSONALITY_NO_RANDOMISE);
-	error = vm_space_create(&e->space);
-	if (error == 0)
-		error = exec_map_image(e);
-	FAULT_POINT(exec_image);
-	if (error == 0)
-		error = exec_build_stack(e);
-	FAULT_POINT(exec_stack);
-	return error;
+	return make_image(e);
 }
 
 static void reset_signals(struct process *p, struct exec *e)
@@ -328,9 +354,10 @@ static int get_ready(struct exec *e)
 		error = process_end_other_threads();
 	if (error != 0)
 		return error;
-	/* Only a lone thread may change the table; without memory for one the way back is closed.
-	 */
-	if (file_table_unshare_current() != 0)
+	/* The way back is closed: other threads are gone. Only now may the table be changed; and what the last of them
+	 * did to the credentials counts for the new program, too. */
+	if (file_table_unshare_current() != 0 ||
+	    (memcmp(&e->old_cred, &p->cred, sizeof(p->cred)) != 0 && make_image_again(e) != 0))
 		process_group_exit(SIGKILL);
 	fail_arm(0);
 	return 0;

@@ -55,7 +55,7 @@ struct exec {
 	unsigned prefix_count, depth;
 	struct vm_space *space;
 	struct exec_image image;
-	struct credentials cred;
+	struct credentials cred, old_cred; /* of the program, and what they were made from */
 	uint32_t personality;
 	bool secure, randomise, unreadable;
 	uint64_t stack_pointer;

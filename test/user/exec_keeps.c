@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -245,6 +246,54 @@ static int look_alone(void)
 	return 0;
 }
 
+/* Shared with the program that is executed: whether a thread had given the process's rights up before. */
+enum { STARTED = 1, DROPPED = 2, WORD_AT = 50, ROUNDS = 60, NOBODY = 65534 };
+static volatile int *word;
+
+static void *drop_rights(void *delay)
+{
+	while (*word != STARTED)
+		;
+	for (long n = (long)delay; n > 0; n--)
+		__asm__ volatile("");
+	if (syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY) == 0)
+		*word = DROPPED;
+	sleep_for_ever(nullptr);
+	return nullptr;
+}
+
+/* Ids belong to the process here, and what a thread did to them before exec ended it counts for the new program. */
+static void rights_given_up_meanwhile_stay_so(void)
+{
+	int memory = OK((int)syscall(SYS_memfd_create, "word", 0));
+
+	OK(ftruncate(memory, 4096));
+	EQUAL(dup2(memory, WORD_AT), WORD_AT);
+	word = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, WORD_AT, 0);
+	CHECK(word != MAP_FAILED);
+	for (long round = 0; round < ROUNDS; round++) {
+		*word = 0;
+		pid_t child = CHILD({
+			pthread_t thread;
+
+			EQUAL(pthread_create(&thread, nullptr, drop_rights, (void *)(round * 1000)), 0);
+			*word = STARTED;
+			become("rights");
+		});
+		EXITS(child, 0);
+	}
+}
+
+static int look_at_rights(void)
+{
+	word = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, WORD_AT, 0);
+	CHECK(word != MAP_FAILED);
+	CHECK(*word != DROPPED || (getuid() == NOBODY && geteuid() == NOBODY));
+	EQUAL(getauxval(AT_UID), getuid());
+	EQUAL(getauxval(AT_EUID), geteuid());
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct ktap_case cases[] = {
@@ -253,6 +302,7 @@ int main(int argc, char **argv)
 		CASE(a_word_that_nobody_waits_for_stays),
 		CASE(what_is_kept_and_what_is_lost),
 		CASE(a_second_thread_executes),
+		STELLUX_CASE(rights_given_up_meanwhile_stay_so),
 	};
 
 	if (argc == 2 && strcmp(argv[1], "nothing") == 0)
@@ -261,5 +311,7 @@ int main(int argc, char **argv)
 		return look();
 	if (argc == 2 && strcmp(argv[1], "alone") == 0)
 		return look_alone();
+	if (argc == 2 && strcmp(argv[1], "rights") == 0)
+		return look_at_rights();
 	return ktap_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));
 }
