@@ -22,8 +22,9 @@ struct file_lock_list {
 struct blocked { /* on the waiter's stack */
 	struct list link;
 	const struct file_lock *want;
-	uint64_t visited; /* in which search */
-	bool recheck;	  /* what is in the way has grown: it may close a circle now */
+	struct blocked *shown_next; /* of those that show_locks shows below one lock */
+	uint64_t visited;	    /* in which search */
+	bool recheck;		    /* what is in the way has grown: it may close a circle now */
 	bool deadlock;
 };
 
@@ -352,20 +353,35 @@ static void show_lock(struct text_buffer *b, unsigned number, const char *prefix
 		text_printf(b, "%lu %lu\n", l->start, l->end);
 }
 
+/* Hangs each that waits below the lock that is first in its way; one look at each, however many locks there are. */
+static void sort_blocked(void) REQUIRES(locks_lock)
+{
+	struct file_lock *l;
+
+	list_for_each(l, &all_locks, all)
+		l->waiters = nullptr;
+	for (struct list *n = all_blocked.prev; n != &all_blocked; n = n->prev) {
+		struct blocked *b = container_of(n, struct blocked, link);
+
+		l = find_conflict(b->want);
+		b->shown_next = l != nullptr ? l->waiters : nullptr;
+		if (l != nullptr)
+			l->waiters = b;
+	}
+}
+
 /* Each lock, and below it who waits for it first. */
 static int show_locks(struct text_buffer *out, void *)
 {
-	struct file_lock *l;
-	struct blocked *b;
+	const struct file_lock *l;
 	unsigned number = 0;
 
 	mutex_lock(&locks_lock);
+	sort_blocked();
 	list_for_each(l, &all_locks, all) {
 		show_lock(out, ++number, "", l);
-		list_for_each(b, &all_blocked, link) {
-			if (b->want->inode == l->inode && find_conflict(b->want) == l)
-				show_lock(out, number, "-> ", b->want);
-		}
+		for (const struct blocked *b = l->waiters; b != nullptr; b = b->shown_next)
+			show_lock(out, number, "-> ", b->want);
 	}
 	mutex_unlock(&locks_lock);
 	return 0;

@@ -15,7 +15,8 @@ struct file_lock {
 	const void *owner; /* a file table for a process's record locks, a struct file for the others */
 	int32_t pid;	   /* -1: an open file description's */
 	int16_t type;
-	bool whole; /* flock */
+	bool whole;		 /* flock */
+	struct blocked *waiters; /* while /proc/locks is made */
 	uint64_t start, end;
 };
 
