@@ -5,6 +5,7 @@
  */
 #include "page_cache_internal.h"
 
+#include <kernel/base/subject.h>
 #include <kernel/thread/guard.h>
 #include <kernel/vm/vm.h>
 
@@ -309,9 +310,21 @@ void page_cache_zero(struct inode *i, uint64_t index, size_t from, size_t to)
 
 uint64_t page_cache_seek(struct page_cache *c, uint64_t from, uint64_t end, bool data)
 {
+	/* A large file without holes takes long: the lock is let go now and then. */
+	enum : uint64_t { AT_ONCE = 256 };
+	uint64_t pause = from + AT_ONCE;
+
 	spin_lock(&c->lock);
 	while (from < end) {
 		uint64_t index;
+
+		if (from == pause) {
+			pause += AT_ONCE;
+			spin_unlock(&c->lock);
+			if (signal_fatal_current())
+				return end;
+			spin_lock(&c->lock);
+		}
 		uint64_t *place = radix_next(&c->tree, from, &index);
 
 		if (place == nullptr || index >= end) {
