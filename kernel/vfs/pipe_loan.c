@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What splicing takes out of a pipe (pipe.h): bytes that are written elsewhere from their pages, and of which those that
- * could not be written become the pipe's oldest again. Their places in the ring stay taken meanwhile, so that giving
- * them back cannot fail; other readers go on with what comes behind.
+ * What splicing takes out of a pipe (pipe.h): bytes that are written elsewhere from their pages, and of which those
+ * that could not be written become the pipe's oldest again. Their places in the ring stay taken meanwhile, so that
+ * giving them back cannot fail; other readers go on with what comes behind.
  */
 #include "internal.h"
 #include "pipe.h"
