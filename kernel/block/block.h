@@ -96,7 +96,7 @@ struct disk {
 	const struct disk_ops *ops;
 	struct device *dev;	  /* a reference, or nullptr */
 	struct resource resource; /* the device's, while there is one */
-	uint32_t pieces_max, bytes_max, discard_blocks_max, driver_queues;
+	uint32_t pieces_max, bytes_max, discard_blocks_max, driver_queues, unit;
 
 	struct block_queue *queues;
 	uint32_t queue_count;

@@ -173,6 +173,7 @@ void disk_take_driver(struct disk *d, const struct disk_ops *ops, const struct d
 	d->bytes_max = g->bytes_max;
 	d->discard_blocks_max = g->discard_blocks_max;
 	d->driver_queues = g->queues;
+	d->unit = g->unit;
 }
 
 static bool is_quiet(struct disk *d)

@@ -17,6 +17,8 @@ static bool obeys_rules(const struct ramdisk *r, const struct bio *b)
 {
 	uint64_t bytes = 0;
 
+	if (b->unit != r->geometry.unit)
+		return false;
 	if (b->kind == BIO_FLUSH)
 		return b->blocks == 0;
 	if (b->blocks == 0 || b->block + b->blocks > r->geometry.blocks)
@@ -121,6 +123,7 @@ bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks)
 					     .has_flush = true,
 					     .has_discard = true,
 					     .no_partitions = true,
+					     .unit = 7,
 					     .serial = "ram",
 					     .address = "test:0"};
 	spin_init(&r->lock, RANK_NONE);

@@ -61,6 +61,7 @@ struct bio {
 	int error;   /* 0, -EIO, -ENODEV (the disk is gone), -EINVAL, -EROFS, -EOPNOTSUPP, or what the driver said */
 	struct disk_stats *stats; /* of a partition, which counts it too; nullptr: none */
 	uint64_t driver[2];	  /* the driver's use, in requests that it was given */
+	uint32_t unit;		  /* in requests: the disk's, of its geometry */
 	/* the block floor's own */
 	struct list link;
 	struct block_queue *queue;
@@ -84,6 +85,7 @@ struct disk_geometry {
 	uint32_t discard_blocks_max; /* of one BIO_DISCARD; 0: no limit of the device */
 	uint32_t queues;	     /* that submit knows, from 0; 0: one */
 	uint32_t depth;		     /* requests of one queue that the driver takes at a time; 0: 64 */
+	uint32_t unit;		     /* which disk of its device's it is: the driver's number, given back in requests */
 	bool read_only, has_flush, has_discard, rotational;
 	bool no_partitions; /* none are looked for */
 	char serial[64];    /* empty: none. Not to be believed further than to tell disks apart */
@@ -95,7 +97,7 @@ struct disk_ops {
 	/*
 	 * Hands request b to queue `queue` of the device. 0; -EBUSY: it is full and the request stays here until the
 	 * next disk_done or disk_room of the queue; another error: the request has failed with it. Never parks; called
-	 * in any thread, also from within disk_done and disk_room, by one thread at a time for each queue. It may
+	 * in any thread, also from within disk_done and disk_room, by one thread at a time for each queue of each disk. It may
 	 * finish the request (disk_done) before it returns. A fault in it breaks the driver.
 	 */
 	int (*submit)(struct device *dev, unsigned queue, struct bio *b);
