@@ -175,10 +175,12 @@ int disk_register(struct device *dev, const char *name_prefix, const struct disk
 		return -EINVAL;
 	struct disk *d = find_disk(name_prefix, &g);
 	if (d != nullptr && same_disk(d, &g)) {
+		/* What is given again may be finished, in another thread, before this returns. */
+		*out = d;
 		int error = resume(d, dev, ops, &g);
 		disk_put(d); /* its first registration has a reference */
-		if (error == 0)
-			*out = d;
+		if (error != 0)
+			*out = nullptr;
 		return error;
 	}
 	if (d != nullptr) {

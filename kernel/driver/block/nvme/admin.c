@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* The controller on and off (NVM Express Base 2.0, 3.5), and commands that the device's thread waits for (5). */
+#include "nvme.h"
+
+#include <abi/errno.h>
+#include <kernel/base/clock.h>
+#include <kernel/base/log.h>
+#include <lib/string.h>
+
+constexpr uint64_t ANSWER_NS = 30'000'000'000;
+
+int nvme_stop(struct nvme *n)
+{
+	mmio_write32(&n->registers, NVME_CC, 0);
+	return mmio_wait32(&n->registers, NVME_CSTS, NVME_CSTS_READY, 0, clock_monotonic_ns() + n->can.ready_ns) ? 0
+														 : -EIO;
+}
+
+int nvme_start(struct nvme *n)
+{
+	const struct mmio *m = &n->registers;
+	uint32_t entries = n->admin.entries - 1;
+
+	mmio_write32(m, NVME_AQA, entries | entries << 16);
+	mmio_write64(m, NVME_ASQ, n->admin.commands.address);
+	mmio_write64(m, NVME_ACQ, n->admin.completions.address);
+	mmio_write32(m, NVME_CC, NVME_CC_ENTRIES | NVME_CC_ENABLE);
+	if (mmio_wait32(m, NVME_CSTS, NVME_CSTS_READY | NVME_CSTS_FATAL, NVME_CSTS_READY,
+			clock_monotonic_ns() + n->can.ready_ns))
+		return 0;
+	log_error("%s: the controller does not come up: status %#x", device_name(n->dev), mmio_read32(m, NVME_CSTS));
+	return -EIO;
+}
+
+int nvme_ask(struct nvme *n, struct nvme_command *c, uint32_t *result)
+{
+	struct pair *p = &n->admin;
+	uint64_t deadline = clock_monotonic_ns() + ANSWER_NS;
+	uint32_t number = request_take(p);
+	int error = 0;
+
+	if (number == p->count)
+		return -EBUSY;
+	struct request *r = &p->requests[number];
+	r->answered = false;
+	pair_put(p, number, c);
+	while (error == 0) {
+		(void)pair_look(p);
+		irq_done(&p->irq);
+		if (r->answered)
+			break;
+		error = irq_wait(&p->irq, deadline);
+		/* It may have come without an interrupt. */
+		if (error == -ETIMEDOUT && pair_look(p) != 0 && r->answered)
+			error = 0;
+	}
+	/* One without an answer stays the controller's. */
+	if (error < 0) {
+		if (error == -ETIMEDOUT)
+			log_error("%s: no answer to admin command %#x", device_name(n->dev), c->opcode);
+		return error;
+	}
+	if (result != nullptr)
+		*result = r->result;
+	error = nvme_error(r->status);
+	if (error < 0)
+		log_error("%s: admin command %#x failed: status %#x", device_name(n->dev), c->opcode, r->status >> 1);
+	request_give(p, number);
+	return error;
+}
+
+int nvme_identify(struct nvme *n, enum nvme_cns what, uint32_t number)
+{
+	struct nvme_command c = {
+		.opcode = NVME_IDENTIFY, .namespace = number, .prp1 = n->data.address, .dword10 = what};
+
+	memset(n->data.at, 0, NVME_IDENTIFY_BYTES);
+	return nvme_ask(n, &c, nullptr);
+}
+
+int nvme_ask_for_pairs(struct nvme *n, unsigned wanted, unsigned *allotted)
+{
+	struct nvme_command c = {.opcode = NVME_SET_FEATURES,
+				 .dword10 = NVME_FEATURE_QUEUES,
+				 .dword11 = (wanted - 1) | (wanted - 1) << 16};
+	uint32_t answer;
+	int error = nvme_ask(n, &c, &answer);
+
+	if (error == 0)
+		*allotted = nvme_queues_allotted(answer, wanted);
+	return error;
+}
+
+int nvme_create_pair(struct nvme *n, const struct pair *p, unsigned vector)
+{
+	uint32_t place = p->number | (p->entries - 1) << 16;
+	struct nvme_command completion = {.opcode = NVME_CREATE_CQ,
+					  .prp1 = p->completions.address,
+					  .dword10 = place,
+					  .dword11 = NVME_QUEUE_CONTIGUOUS | NVME_QUEUE_INTERRUPTS | vector << 16};
+	struct nvme_command submission = {.opcode = NVME_CREATE_SQ,
+					  .prp1 = p->commands.address,
+					  .dword10 = place,
+					  .dword11 = NVME_QUEUE_CONTIGUOUS | p->number << 16};
+	int error = nvme_ask(n, &completion, nullptr);
+
+	return error < 0 ? error : nvme_ask(n, &submission, nullptr);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* Namespaces as disks, and their requests (NVM Command Set 1.0, 3.2). */
+#include "nvme.h"
+
+#include <abi/errno.h>
+#include <kernel/base/fault_point.h>
+#include <kernel/base/log.h>
+#include <lib/string.h>
+#include <lib/types.h>
+
+/* --- requests --- */
+
+/* The pages of a request, lent, and told by PRPs. */
+static int lend(struct pair *p, uint32_t number, const struct bio *b, struct nvme_command *c)
+{
+	enum dma_direction direction = b->kind == BIO_READ ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+	struct dma_list *list = dma_map(p->lent, number, direction, 0);
+	struct nvme_prp prp;
+	int error = 0;
+
+	for (unsigned i = 0; i < b->piece_count && error == 0; i++)
+		error = dma_list_add(list, b->pieces[i].page, b->pieces[i].offset, b->pieces[i].length);
+	nvme_prp_begin(&prp, pair_list(p, number), pair_list_address(p, number), LIST_BYTES / sizeof(uint64_t));
+	for (unsigned i = 0; i < list->count && error == 0; i++)
+		error = nvme_prp_add(&prp, list->segments[i].address, list->segments[i].length) ? 0 : -EINVAL;
+	if (error < 0) {
+		dma_unmap(p->lent, number);
+		return error == -EAGAIN ? -EBUSY : error;
+	}
+	dma_list_ready(list);
+	nvme_prp_end(&prp);
+	c->prp1 = prp.first;
+	c->prp2 = prp.second;
+	c->dword10 = (uint32_t)b->block;
+	c->dword11 = (uint32_t)(b->block >> 32);
+	c->dword12 = b->blocks - 1;
+	return 0;
+}
+
+/* The range is where a list of pages would be. */
+static void fill_discard(const struct pair *p, uint32_t number, const struct bio *b, struct nvme_command *c)
+{
+	struct nvme_range range = {.blocks = b->blocks, .block = b->block};
+
+	memcpy(pair_list(p, number), &range, sizeof(range));
+	c->prp1 = pair_list_address(p, number);
+	c->dword10 = 0; /* one range; their number counts from 0 */
+	c->dword11 = NVME_DISCARD;
+}
+
+/* A request of the pair; if there is none now, whoever gives one back calls for the disk. */
+static uint32_t take_or_starve(struct pair *p, uint32_t unit)
+{
+	uint32_t number = request_take(p);
+
+	if (number < p->count)
+		return number;
+	__atomic_fetch_or(&p->starved, 1ull << unit, __ATOMIC_SEQ_CST);
+	return request_take(p);
+}
+
+static void call_starved(struct pair *p)
+{
+	if (__atomic_load_n(&p->starved, __ATOMIC_SEQ_CST) == 0)
+		return;
+	uint64_t starved = __atomic_exchange_n(&p->starved, 0, __ATOMIC_SEQ_CST);
+
+	for (; starved != 0; starved &= starved - 1) {
+		struct disk *d = p->nvme->namespaces[__builtin_ctzll(starved)].disk;
+
+		if (d != nullptr)
+			disk_room(d, p->number - 1);
+	}
+}
+
+static int submit(struct device *dev, unsigned queue, struct bio *b)
+{
+	static const uint8_t opcodes[] = {
+		[BIO_READ] = NVME_READ,
+		[BIO_WRITE] = NVME_WRITE,
+		[BIO_FLUSH] = NVME_FLUSH,
+		[BIO_DISCARD] = NVME_DATASET_MANAGEMENT,
+	};
+	struct nvme *n = device_private(dev);
+	struct pair *p = &n->pairs[queue];
+	struct nvme_command c = {.opcode = opcodes[b->kind], .namespace = n->namespaces[b->unit].number};
+	uint32_t number = take_or_starve(p, b->unit);
+	int error = 0;
+
+	if (number == p->count)
+		return -EBUSY;
+	p->requests[number].bio = b;
+	FAULT_POINT(driver_nvme_submit);
+	if (b->kind == BIO_READ || b->kind == BIO_WRITE)
+		error = lend(p, number, b, &c);
+	else if (b->kind == BIO_DISCARD)
+		fill_discard(p, number, b, &c);
+	if (error < 0) {
+		request_give(p, number);
+		return error;
+	}
+	pair_put(p, number, &c);
+	return 0;
+}
+
+static const struct disk_ops ops = {.component = &component_nvme, .submit = submit};
+
+void namespace_finish(struct pair *p, uint32_t number, int error)
+{
+	struct bio *b = p->requests[number].bio;
+	struct disk *d = p->nvme->namespaces[b->unit].disk;
+
+	dma_unmap(p->lent, number);
+	FAULT_POINT(driver_nvme_finish);
+	request_give(p, number);
+	disk_done(d, b, error);
+	call_starved(p);
+}
+
+/* --- disks --- */
+
+/* False: it is no disk, which is said. */
+static bool read_namespace(struct nvme *n, struct namespace *s)
+{
+	int error = nvme_identify(n, NVME_CNS_NAMESPACE, s->number);
+	const char *wrong = error < 0 ? "it does not say what it is" : nvme_read_namespace(n->data.at, &s->facts);
+
+	if (wrong != nullptr)
+		log_error("%s: namespace %u is not usable as a disk: %s", device_name(n->dev), s->number, wrong);
+	return wrong == nullptr;
+}
+
+/* Which there are. A controller that has no list of them is asked for each. */
+static int find_namespaces(struct nvme *n)
+{
+	uint32_t numbers[NAMESPACES_MAX];
+	int error = nvme_identify(n, NVME_CNS_NAMESPACES, 0);
+
+	if (error < 0)
+		return error;
+	unsigned count = nvme_read_list(n->data.at, n->facts.namespaces_max, numbers, NAMESPACES_MAX);
+	if (count == NAMESPACES_MAX)
+		log_warn("%s: no more than %u namespaces are looked at", device_name(n->dev), NAMESPACES_MAX);
+	for (unsigned i = 0; i < count; i++) {
+		struct namespace *s = &n->namespaces[n->namespace_count];
+
+		*s = (struct namespace){.number = numbers[i]};
+		if (read_namespace(n, s))
+			n->namespace_count++;
+	}
+	return 0;
+}
+
+static int register_disk(struct nvme *n, unsigned unit)
+{
+	struct namespace *s = &n->namespaces[unit];
+	struct disk_geometry g = {
+		.block_bytes = s->facts.block_bytes,
+		.physical_bytes = s->facts.physical_bytes,
+		.blocks = s->facts.blocks,
+		.bytes_max = n->facts.transfer_bytes,
+		.queues = n->pair_count,
+		.depth = n->pairs[0].count,
+		.unit = unit,
+		.read_only = s->facts.read_only,
+		.has_flush = n->facts.has_write_cache,
+		.has_discard = n->facts.has_discard,
+	};
+	char name[16];
+
+	snprintf(name, sizeof(name), "nvme%un%u", 0, s->number);
+	strlcpy(g.serial, s->facts.identity[0] != '\0' ? s->facts.identity : n->facts.serial, sizeof(g.serial));
+	snprintf(g.address, sizeof(g.address), "%s/%u", device_name(n->dev), s->number);
+	return disk_register(n->dev, name, &ops, &g, &s->disk);
+}
+
+int namespaces_register(struct nvme *n)
+{
+	int error = find_namespaces(n);
+
+	for (unsigned unit = 0; error == 0 && unit < n->namespace_count; unit++)
+		error = register_disk(n, unit);
+	return error;
+}

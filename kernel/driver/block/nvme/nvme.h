@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the NVMe driver share: nvme.c (the device's rounds), queue.c (pairs of queues), admin.c (commands
+ * that are waited for), namespace.c (disks and their requests).
+ *
+ * A pair has one consumer: the thread that its interrupt wakes. Commands are put into it by any thread, under its lock.
+ * Memory that is shared with the controller is only written before a command is handed over, and read once after.
+ */
+#ifndef NVME_NVME_H
+#define NVME_NVME_H
+
+#include <kernel/base/lock.h>
+#include <kernel/block/disk.h>
+#include <kernel/device/dma.h>
+#include <kernel/device/irq.h>
+#include <kernel/device/mmio.h>
+#include <kernel/device/thread.h>
+#include <kernel/thread/component.h>
+#include <lib/nvme.h>
+
+DECLARE_COMPONENT(nvme);
+
+enum : unsigned {
+	QUEUE_ENTRIES = 128,
+	REQUESTS_MAX = 64, /* of a pair, whichever of its disks they are for */
+	ADMIN_REQUESTS = 8,
+	NAMESPACES_MAX = 64, /* a bit each in a pair's `starved` */
+};
+constexpr size_t LIST_BYTES = DISK_PIECES_MAX * sizeof(uint64_t);
+static_assert(NVME_PAGE % LIST_BYTES == 0); /* no list crosses a page */
+
+/* A command, by its place in the pair. */
+struct request {
+	bool given;	   /* to the controller, which has not answered */
+	uint16_t sequence; /* in its id, so that no answer is taken for that of another */
+	uint32_t next;	   /* free one */
+	struct bio *bio;   /* of a disk */
+	/* of the admin pair: the answer */
+	bool answered;
+	uint16_t status;
+	uint32_t result;
+};
+
+struct pair {
+	struct nvme *nvme;
+	uint32_t number, entries, count; /* number 0: of the admin commands */
+	struct dma_buffer commands, completions, lists;
+	struct dma_table *lent;
+	struct device_thread *thread;
+	uint32_t opened;  /* atomic: enum pair_opened */
+	uint64_t starved; /* atomic: disks that found no room here */
+	struct spinlock lock;
+	uint32_t tail GUARDED_BY(&lock), free GUARDED_BY(&lock); /* free: a request, or count */
+	struct request requests[REQUESTS_MAX];
+	/* the consumer's */
+	struct irq irq;
+	uint32_t head;
+	uint16_t phase;
+};
+/* Whether the pair's own thread has an interrupt. */
+enum pair_opened : uint32_t { PAIR_OPENING, PAIR_HAS_INTERRUPT, PAIR_SHARES };
+
+struct namespace
+{
+	uint32_t number;
+	struct nvme_namespace facts;
+	struct disk *disk;
+};
+
+struct nvme {
+	struct device *dev;
+	struct mmio registers;
+	struct nvme_capabilities can;
+	struct nvme_controller facts;
+	struct dma_buffer data; /* a page of what is identified */
+	unsigned pair_count, namespace_count;
+	struct namespace namespaces[NAMESPACES_MAX];
+	struct pair admin;
+	struct pair pairs[DISK_QUEUES_MAX];
+};
+
+/* --- queue.c --- */
+/* Memory for a pair and its requests; pieces 0: they have no data. */
+[[nodiscard]] int pair_open(struct nvme *n, struct pair *p, uint32_t number, uint32_t entries, uint32_t requests,
+			    unsigned pieces);
+/* A free request, or p->count. */
+uint32_t request_take(struct pair *p);
+void request_give(struct pair *p, uint32_t number);
+/* Hands the command to the controller, as request `number`. Any thread. */
+void pair_put(struct pair *p, uint32_t number, struct nvme_command *c);
+/* By the consumer: finishes what the controller has answered; how many. Fails the device if an answer is none. */
+unsigned pair_look(struct pair *p);
+
+/* --- admin.c --- */
+/* The controller is switched off, and reaches no memory any more. -EIO: it does not say so. */
+[[nodiscard]] int nvme_stop(struct nvme *n);
+/* Switched on, with the admin pair, which is open. -EIO: it does not come up. */
+[[nodiscard]] int nvme_start(struct nvme *n);
+/* Gives a command and waits for the answer; in the device's thread. A negative errno: of the answer, or -ETIMEDOUT. */
+[[nodiscard]] int nvme_ask(struct nvme *n, struct nvme_command *c, uint32_t *result);
+/* Fills n->data. */
+[[nodiscard]] int nvme_identify(struct nvme *n, enum nvme_cns what, uint32_t number);
+/* How many pairs the controller allots. */
+[[nodiscard]] int nvme_ask_for_pairs(struct nvme *n, unsigned wanted, unsigned *allotted);
+/* Makes an open pair known to the controller. */
+[[nodiscard]] int nvme_create_pair(struct nvme *n, const struct pair *p, unsigned vector);
+
+/* --- namespace.c --- */
+/* Makes a disk of each namespace that can be one. */
+[[nodiscard]] int namespaces_register(struct nvme *n);
+/* The answer to a disk's request. */
+void namespace_finish(struct pair *p, uint32_t number, int error);
+
+static inline uint64_t pair_list_address(const struct pair *p, uint32_t number)
+{
+	return p->lists.address + number * LIST_BYTES;
+}
+static inline void *pair_list(const struct pair *p, uint32_t number)
+{
+	return (char *)p->lists.at + number * LIST_BYTES;
+}
+
+#endif

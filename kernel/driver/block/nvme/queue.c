@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pairs of a submission and a completion queue (NVM Express Base 2.0, 3.3). There are fewer requests than entries, so a
+ * submission queue is never full, and where the controller's head is in it need not be known. An answer names its
+ * command by an id: the request's place, and a number that is another one each time.
+ */
+#include "nvme.h"
+
+#include <abi/errno.h>
+#include <arch/dma.h>
+#include <kernel/base/log.h>
+#include <lib/string.h>
+#include <lib/types.h>
+
+enum : unsigned { PLACE_BITS = 7, SEQUENCES = 1 << (16 - PLACE_BITS) };
+static_assert(REQUESTS_MAX < 1 << PLACE_BITS);
+
+uint32_t request_take(struct pair *p)
+{
+	spin_lock(&p->lock);
+	uint32_t number = p->free;
+	if (number < p->count)
+		p->free = p->requests[number].next;
+	spin_unlock(&p->lock);
+	return number;
+}
+
+void request_give(struct pair *p, uint32_t number)
+{
+	spin_lock(&p->lock);
+	p->requests[number].bio = nullptr;
+	p->requests[number].next = p->free;
+	p->free = number;
+	spin_unlock(&p->lock);
+}
+
+int pair_open(struct nvme *n, struct pair *p, uint32_t number, uint32_t entries, uint32_t requests, unsigned pieces)
+{
+	p->nvme = n;
+	p->number = number;
+	p->entries = entries;
+	p->count = MIN(requests, entries - 1);
+	p->phase = 1;
+	spin_init(&p->lock, RANK_VIRTIO);
+	if (nvme_doorbell(number, true, n->can.doorbell_stride) + sizeof(uint32_t) > n->registers.bytes)
+		return -ENOSPC;
+	int error = dma_alloc(n->dev, entries * sizeof(struct nvme_command), &p->commands);
+	if (error == 0)
+		error = dma_alloc(n->dev, entries * sizeof(struct nvme_completion), &p->completions);
+	if (error == 0 && pieces != 0)
+		error = dma_alloc(n->dev, p->count * LIST_BYTES, &p->lists);
+	if (error == 0 && pieces != 0)
+		error = dma_table_open(n->dev, p->count, pieces, &p->lent);
+	if (error < 0)
+		return error;
+	spin_lock(&p->lock);
+	p->free = p->count;
+	spin_unlock(&p->lock);
+	for (uint32_t i = p->count; i-- > 0;)
+		request_give(p, i);
+	return 0;
+}
+
+static void ring(const struct pair *p, bool completion, uint32_t value)
+{
+	const struct nvme *n = p->nvme;
+
+	dma_barrier();
+	mmio_write32(&n->registers, nvme_doorbell(p->number, completion, n->can.doorbell_stride), value);
+}
+
+void pair_put(struct pair *p, uint32_t number, struct nvme_command *c)
+{
+	struct request *r = &p->requests[number];
+
+	spin_lock(&p->lock);
+	r->sequence = (uint16_t)((r->sequence + 1) % SEQUENCES);
+	r->given = true;
+	c->id = (uint16_t)(number | r->sequence << PLACE_BITS);
+	memcpy((struct nvme_command *)p->commands.at + p->tail, c, sizeof(*c));
+	p->tail = p->tail + 1 == p->entries ? 0 : p->tail + 1;
+	ring(p, false, p->tail);
+	spin_unlock(&p->lock);
+}
+
+/* The request that is answered; p->count: there is none. */
+static uint32_t answered(struct pair *p, const struct nvme_completion *c)
+{
+	uint32_t number = c->id & ((1u << PLACE_BITS) - 1);
+
+	if (number >= p->count || c->queue != p->number || c->head >= p->entries)
+		return p->count;
+	struct request *r = &p->requests[number];
+	spin_lock(&p->lock);
+	bool good = r->given && r->sequence == c->id >> PLACE_BITS;
+	if (good)
+		r->given = false;
+	spin_unlock(&p->lock);
+	return good ? number : p->count;
+}
+
+static bool finish(struct pair *p, const struct nvme_completion *c)
+{
+	uint32_t number = answered(p, c);
+
+	if (number == p->count) {
+		log_error("%s: queue %u: an answer to a command that it does not have: %#x, queue %u, head %u",
+			  device_name(p->nvme->dev), p->number, c->id, c->queue, c->head);
+		device_fail(p->nvme->dev, "the controller answers what it was not asked");
+		return false;
+	}
+	if (p->number != 0) {
+		namespace_finish(p, number, nvme_error(c->status));
+	} else {
+		struct request *r = &p->requests[number];
+
+		r->status = c->status;
+		r->result = c->result;
+		r->answered = true;
+	}
+	return true;
+}
+
+/* The next answer, copied before it is looked at: the controller could change it. False: there is none. */
+static bool next(struct pair *p, struct nvme_completion *c)
+{
+	const volatile struct nvme_completion *at =
+		(const volatile struct nvme_completion *)p->completions.at + p->head;
+	uint16_t status = __atomic_load_n(&at->status, __ATOMIC_ACQUIRE);
+
+	if ((status & 1) != p->phase)
+		return false;
+	*c = (struct nvme_completion){
+		.result = at->result, .head = at->head, .queue = at->queue, .id = at->id, .status = status};
+	p->head++;
+	if (p->head == p->entries) {
+		p->head = 0;
+		p->phase ^= 1;
+	}
+	return true;
+}
+
+unsigned pair_look(struct pair *p)
+{
+	struct nvme_completion c;
+	unsigned found = 0, told = 0;
+
+	while (next(p, &c)) {
+		if (!finish(p, &c))
+			break;
+		/* Before it has no room for more: what is finished makes others begin. */
+		if (++found - told >= p->entries / 2) {
+			ring(p, true, p->head);
+			told = found;
+		}
+	}
+	if (found != told)
+		ring(p, true, p->head);
+	return found;
+}
