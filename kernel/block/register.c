@@ -157,11 +157,14 @@ static void disown(struct disk *d)
 		(void)device_disown(&d->resource);
 }
 
-static int resume(struct disk *d, const struct device *dev, const struct disk_ops *ops, const struct disk_geometry *g)
+static int resume(struct disk *d, const struct device *dev, const struct disk_ops *ops, const struct disk_geometry *g,
+		  struct disk **out)
 {
 	if (disk_state(d) != DISK_SUSPENDED || d->dev != dev)
 		return -EEXIST;
 	log_info("%s: resumed", d->name);
+	/* What is given again may be finished, in another thread, before this returns. */
+	*out = d;
 	disk_resume(d, ops, g);
 	return 0;
 }
@@ -175,12 +178,8 @@ int disk_register(struct device *dev, const char *name_prefix, const struct disk
 		return -EINVAL;
 	struct disk *d = find_disk(name_prefix, &g);
 	if (d != nullptr && same_disk(d, &g)) {
-		/* What is given again may be finished, in another thread, before this returns. */
-		*out = d;
-		int error = resume(d, dev, ops, &g);
+		int error = resume(d, dev, ops, &g, out);
 		disk_put(d); /* its first registration has a reference */
-		if (error != 0)
-			*out = nullptr;
 		return error;
 	}
 	if (d != nullptr) {

@@ -120,8 +120,8 @@ struct request *request_next(struct block_queue *q)
 	struct bio *b = list_first(&q->waiting, struct bio, link);
 
 	list_remove(&r->link);
-	r->bio = (struct bio){
-		.kind = b->kind, .block = b->block + b->given, .pieces = r->pieces, .unit = q->disk->unit};
+	r->bio =
+		(struct bio){.kind = b->kind, .block = b->block + b->given, .pieces = r->pieces, .unit = q->disk->unit};
 	r->bytes = r->bio_count = 0;
 	r->first_given = b->given;
 	r->first_piece = b->piece;

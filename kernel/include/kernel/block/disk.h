@@ -97,8 +97,8 @@ struct disk_ops {
 	/*
 	 * Hands request b to queue `queue` of the device. 0; -EBUSY: it is full and the request stays here until the
 	 * next disk_done or disk_room of the queue; another error: the request has failed with it. Never parks; called
-	 * in any thread, also from within disk_done and disk_room, by one thread at a time for each queue of each disk. It may
-	 * finish the request (disk_done) before it returns. A fault in it breaks the driver.
+	 * in any thread, also from within disk_done and disk_room, by one thread at a time for each queue of each disk.
+	 * It may finish the request (disk_done) before it returns. A fault in it breaks the driver.
 	 */
 	int (*submit)(struct device *dev, unsigned queue, struct bio *b);
 };
