@@ -73,15 +73,16 @@ bool ktest_failed(void); /* the running case, so far */
 
 void sleep_ns(uint64_t ns);
 constexpr uint64_t EVENTUALLY_NS = 20'000 * MS, WAIT_NS = 30'000 * MS;
-constexpr int EVENTUALLY_TRIES = 10;
+constexpr int EVENTUALLY_TRIES = 10, WAIT_LOOKS = 4000;
 /* More than the time in which the nucleus takes faults of one thread for a storm. */
 constexpr uint64_t FAULT_PAUSE_NS = 6 * MS;
-/* Waits until the condition holds; its value: false if it does not within WAIT_NS. */
+/* Waits until the condition holds; its value: false if it does not within WAIT_NS and WAIT_LOOKS looks, since a busy
+ * host may take the time, but not the looks. */
 #define WAIT_UNTIL(condition)                                                                                          \
 	({                                                                                                             \
 		uint64_t end_ = ktest_now() + WAIT_NS;                                                                 \
 		bool met_ = (condition);                                                                               \
-		while (!met_ && ktest_now() < end_) {                                                                  \
+		for (int looks_ = 0; !met_ && (looks_ < WAIT_LOOKS || ktest_now() < end_); looks_++) {                 \
 			sleep_ns(MS / 2);                                                                              \
 			met_ = (condition);                                                                            \
 		}                                                                                                      \

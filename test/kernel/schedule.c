@@ -316,7 +316,9 @@ static bool idle_cpu_looks_behind(bool urgent)
 	}
 	if (!(mover = start_thread(tell, nullptr, 1)))
 		return false;
-	EXPECT_EQ(nucleus_thread_set_affinity(handle_of(mover), 3), 0);
+	/* It may be over already, where the other CPU was taken from its holder meanwhile: that attempt is void. */
+	long allowed = nucleus_thread_set_affinity(handle_of(mover), 3);
+	EXPECT(allowed == 0 || allowed == -ESRCH);
 	/* Well below the time after which the kept CPU is taken away. */
 	for (int i = 0; i < 100 && !load(&share.over); i++)
 		sleep_ns(10 * MS);

@@ -95,7 +95,7 @@ class Console:
         return data
 
     def sleeps(self):
-        """Whether no process below the one that was started can run."""
+        """Whether no process below the one that was started can run, or waits for a disk to bring what it is to run."""
         parents, states = {}, {}
         for entry in os.scandir("/proc"):
             if not entry.name.isdigit():
@@ -111,7 +111,7 @@ class Console:
             while pid in parents and pid != self.process.pid:
                 pid = parents[pid]
             return pid == self.process.pid
-        return not any(state == "R" for pid, state in states.items() if ours(pid))
+        return not any(state in "RD" for pid, state in states.items() if ours(pid))
 
     def close(self):
         if self.process.poll() is None:

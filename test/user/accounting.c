@@ -210,9 +210,11 @@ static void records_are_lines(void)
 
 	OK(lseek(log, 0, SEEK_END));
 	EQUAL(write(log, "<7>k\n\\\t\x1b\xff z", 12), 12);
-	ssize_t n = OK(read(log, text, sizeof(text) - 1));
-	text[n] = '\0';
-	CHECK(strstr(text, ";k\\x0a\\x5c\\x09\\x1b\\xff z\n") != nullptr);
+	/* Others may say something as well; behind the last one there is nothing to read. */
+	do {
+		ssize_t n = OK(read(log, text, sizeof(text) - 1));
+		text[n] = '\0';
+	} while (strstr(text, ";k\\x0a\\x5c\\x09\\x1b\\xff z\n") == nullptr);
 }
 
 static const struct ktap_case cases[] = {

@@ -344,19 +344,28 @@ static void adjustments_are_kept(void)
 	x = (struct timex){.modes = ADJ_TICK, .tick = 11001};
 	FAILS(EINVAL, adjtimex(&x));
 	EQUAL(ADJUST(ADJ_STATUS, .status = STA_PLL), TIME_OK);
-	ADJUST(ADJ_OFFSET | ADJ_NANO, .offset = 900'000'000);
-	EQUAL(x.offset, 500'000'000);
+	/* In the clock's next second some of it is made up for: again, where that came in between. */
+	int64_t most, same;
+	do {
+		ADJUST(ADJ_OFFSET | ADJ_NANO, .offset = 900'000'000);
+		most = x.offset;
+		ADJUST(ADJ_MICRO);
+		same = x.offset;
+		ADJUST(ADJ_NANO);
+	} while (x.offset != most);
+	EQUAL(most, 500'000'000);
+	EQUAL(same, 500'000);
 	ADJUST(ADJ_MICRO);
-	EQUAL(x.offset, 500'000);
-	ADJUST(ADJ_OFFSET, .offset = 0);
+	ADJUST(ADJ_OFFSET | ADJ_FREQUENCY, .offset = 0, .freq = 0);
 	ADJUST(ADJ_TIMECONST, .constant = 1);
 	EQUAL(x.constant, 5);
 	ADJUST(ADJ_MAXERROR | ADJ_ESTERROR, .maxerror = 2000, .esterror = 77);
-	CHECK(x.maxerror >= 2000 && x.maxerror < 10'000 && x.esterror == 77);
+	/* It grows by 500 a second. */
+	CHECK(x.maxerror >= 2000 && x.maxerror < 1'000'000 && x.esterror == 77);
 	ADJUST(ADJ_TAI, .constant = 37);
 	EQUAL(x.tai, 37);
-	int64_t real = now_ns(CLOCK_REALTIME), tai = now_ns(CLOCK_TAI);
-	CHECK(tai >= real + 37 * SECOND && tai < real + 47 * SECOND);
+	int64_t real = now_ns(CLOCK_REALTIME), tai = now_ns(CLOCK_TAI), later = now_ns(CLOCK_REALTIME);
+	CHECK(tai >= real + 37 * SECOND && tai <= later + 37 * SECOND);
 	ADJUST(ADJ_TAI, .constant = 0);
 	EQUAL(ADJUST(ADJ_STATUS, .status = STA_UNSYNC), TIME_ERROR);
 	/* Setting the date ends what was known of it. */
@@ -426,6 +435,11 @@ static void adjtime_slews(void)
 	ADJUST(ADJ_OFFSET_SINGLESHOT, .offset = 20'000);
 	EQUAL(x.offset, 0);
 	ADJUST(ADJ_OFFSET_SS_READ);
+	/* Whoever is held up into the clock's next second, which makes up for some of it, begins again. */
+	while (x.offset < 20'000) {
+		ADJUST(ADJ_OFFSET_SINGLESHOT, .offset = 20'000);
+		ADJUST(ADJ_OFFSET_SS_READ);
+	}
 	EQUAL(x.offset, 20'000);
 	int64_t before = lead();
 	while (lead() < before + 200'000)
@@ -442,6 +456,7 @@ static void days_leap(void)
 	constexpr int64_t day = 86400 * SECOND;
 	int64_t date = now_ns(CLOCK_REALTIME), begin = now_ns(CLOCK_MONOTONIC);
 	int64_t midnight = (date / day + 1) * day, before;
+	bool measured;
 	struct timex x;
 
 	/* Whoever is held up past midnight begins again: the next leap is a day away. */
@@ -450,10 +465,14 @@ static void days_leap(void)
 		ADJUST(ADJ_STATUS, .status = STA_INS);
 		ADJUST(ADJ_TAI, .constant = 10);
 		before = lead();
-		do
+		ADJUST(0);
+		/* Not where the leap came before that. */
+		measured = x.tai == 10;
+		while (x.tai == 10 && now_ns(CLOCK_REALTIME) < midnight + SECOND) {
 			OK(usleep(10'000));
-		while (ADJUST(0) >= 0 && x.tai == 10 && now_ns(CLOCK_REALTIME) < midnight + SECOND);
-	} while (x.tai == 10);
+			ADJUST(0);
+		}
+	} while (x.tai == 10 || !measured);
 	EQUAL(x.tai, 11);
 	CHECK(lead() <= before - SECOND + 2'000'000);
 	CHECK(lead() >= before - SECOND - 2'000'000);

@@ -104,6 +104,36 @@ static long count(void)
 	return sum + threads + promised;
 }
 
+/* What is left when it is no more than that; ended threads are taken apart a little later, and on a busy host much
+ * later. */
+static long settled(long wanted)
+{
+	enum { LOOKS = 100 };
+	long now = count();
+
+	for (int n = 0; n < LOOKS && now > wanted; n++) {
+		usleep(10'000);
+		now = count();
+	}
+	return now;
+}
+
+/* What is left when it does not get less any more. */
+static long least(void)
+{
+	enum { LOOKS = 10 };
+	long last = count();
+
+	for (int same = 0; same < LOOKS; same++) {
+		usleep(5000);
+		long now = count();
+		if (now < last)
+			same = 0;
+		last = now < last ? now : last;
+	}
+	return last;
+}
+
 /* The first round fills caches; a leak grows by something with each later one. */
 static void fail_calls(const struct call *calls, size_t number)
 {
@@ -112,15 +142,13 @@ static void fail_calls(const struct call *calls, size_t number)
 
 		for (int round = 0; round < 3; round++) {
 			fail_each(&calls[n]);
-			usleep(20000); /* ended threads are taken apart a little later */
-			long now = count();
+			long now = round == 0 ? least() : settled(before);
 			if (round > 0 && now > before)
 				grown++;
 			if (round > 0 && round == 2 && grown == 2) {
 				/* Others allocate as well: once more, to be sure. */
 				fail_each(&calls[n]);
-				usleep(200000);
-				if (count() > now)
+				if (settled(now) > now)
 					ktap_fail(__FILE__, __LINE__, "%s: something is left behind each time",
 						  calls[n].name);
 			}

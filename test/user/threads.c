@@ -139,12 +139,13 @@ static void timed_waits_end(void)
 }
 
 static _Atomic int word;
+static _Atomic bool word_seen;
 
 static void *wake_word(void *argument)
 {
 	ktap_until_state(getpid(), "S");
 	atomic_store(&word, 1);
-	while (syscall(SYS_futex, &word, FUTEX_WAKE_OP | FUTEX_PRIVATE, 1, 0, 0, 0) != 1)
+	while (!atomic_load(&word_seen) && syscall(SYS_futex, &word, FUTEX_WAKE_OP | FUTEX_PRIVATE, 1, 0, 0, 0) != 1)
 		usleep(100);
 	return argument;
 }
@@ -162,6 +163,7 @@ static void futex_basics(void)
 	start(&thread, wake_word, nullptr);
 	long value = syscall(SYS_futex, &word, FUTEX_WAIT_OP | FUTEX_PRIVATE, 0, 0, 0, 0);
 	CHECK(value == 0 || errno == EAGAIN);
+	atomic_store(&word_seen, true);
 	EQUAL(pthread_join(thread, nullptr), 0);
 }
 
