@@ -45,6 +45,12 @@ uint64_t clock_monotonic_ns(void)
 	return ns;
 }
 
+/* The rate never changes after boot (nucleus/time/clock.c). */
+uint64_t clock_ticks_ns(uint64_t ticks)
+{
+	return (uint64_t)(((unsigned __int128)ticks * time_page->mult) >> time_page->shift);
+}
+
 int64_t clock_realtime_ns(void)
 {
 	struct vdso_clock c = vdso_clock_read(&date);

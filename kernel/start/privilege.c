@@ -10,6 +10,7 @@
 #include "start.h"
 
 #include <abi/errno.h>
+#include <kernel/base/clock.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/base/node.h>
@@ -55,10 +56,10 @@ static void show_cpu(struct text_buffer *b, uint32_t cpu, bool on)
 	show_value(b, "fault", a.fault, true);
 	show_value(b, "view_switch", a.view_switch, on);
 	show_value(b, "tlb_flush", a.tlb_flush, true);
-	show_value(b, "lowered_ns", a.lowered_ns, on);
-	show_value(b, "elevated_ns", a.elevated_ns, on);
-	show_value(b, "nucleus_ns", a.nucleus_ns, on);
-	show_value(b, "user_ns", a.user_ns, on);
+	show_value(b, "lowered_ns", clock_ticks_ns(a.lowered_ticks), on);
+	show_value(b, "elevated_ns", clock_ticks_ns(a.elevated_ticks), on);
+	show_value(b, "nucleus_ns", clock_ticks_ns(a.nucleus_ticks), on);
+	show_value(b, "user_ns", clock_ticks_ns(a.user_ticks), on);
 	show_value(b, "idle_ns", a.idle_ns, true);
 	text_printf(b, "\n");
 }
@@ -74,8 +75,8 @@ static void show_component(struct text_buffer *b, const struct component *c, boo
 	show_value(b, "elevate", a.elevate, on);
 	show_value(b, "nucleus_call", a.nucleus_call, on);
 	show_value(b, "fault", a.fault, true);
-	show_value(b, "lowered_ns", a.lowered_ns, on);
-	show_value(b, "elevated_ns", a.elevated_ns, on);
+	show_value(b, "lowered_ns", clock_ticks_ns(a.lowered_ticks), on);
+	show_value(b, "elevated_ns", clock_ticks_ns(a.elevated_ticks), on);
 	text_printf(b, "\n");
 }
 

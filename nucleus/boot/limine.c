@@ -84,22 +84,15 @@ unsigned limine_memory(unsigned index, struct memory_range *range, uint64_t *typ
 
 static void take_framebuffer(struct boot_info *info)
 {
-	struct limine_framebuffer *f;
+	struct limine_framebuffer_response *response = framebuffer_request.response;
 
-	if (!framebuffer_request.response || !framebuffer_request.response->framebuffer_count)
+	/* The one is the beginning of the other. */
+	static_assert(offsetof(struct limine_framebuffer, blue_mask_shift) ==
+		      offsetof(struct boot_framebuffer, blue_shift));
+	if (!response || !response->framebuffer_count)
 		return;
-	f = framebuffer_request.response->framebuffers[0];
-	info->framebuffer.phys = physical((uint64_t)f->address);
-	info->framebuffer.width = (uint32_t)f->width;
-	info->framebuffer.height = (uint32_t)f->height;
-	info->framebuffer.pitch = (uint32_t)f->pitch;
-	info->framebuffer.bpp = f->bpp;
-	info->framebuffer.red_shift = f->red_mask_shift;
-	info->framebuffer.red_size = f->red_mask_size;
-	info->framebuffer.green_shift = f->green_mask_shift;
-	info->framebuffer.green_size = f->green_mask_size;
-	info->framebuffer.blue_shift = f->blue_mask_shift;
-	info->framebuffer.blue_size = f->blue_mask_size;
+	memcpy(&info->framebuffer, response->framebuffers[0], sizeof(info->framebuffer));
+	info->framebuffer.phys = physical(info->framebuffer.phys);
 }
 
 /* The firmware's memory map (UEFI 2.10, 7.2.3): what runtime services use must not be written by anybody. */

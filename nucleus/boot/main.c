@@ -121,36 +121,20 @@ static void map_image(void)
 	map_image_part(h->symtab, PTE_LOWERED_RODATA);
 }
 
-/* All RAM for the nucleus, and only RAM: a cacheable mapping of a device may be read ahead of use. Blocks where they
- * fit. */
+/* All RAM for the nucleus, and only RAM: a cacheable mapping of a device may be read ahead of use. */
 static void map_ram(void)
 {
 	for (unsigned i = 0; i < mapped_count; i++)
-		for (uint64_t at = mapped[i].start; at < mapped[i].end;) {
-			bool block = !(at & (BLOCK_SIZE - 1)) && mapped[i].end - at >= BLOCK_SIZE;
-
-			must(block ? kernel_view_map_block(DIRECT_BASE + at, at, PTE_NUCLEUS_DIRECT)
-				   : kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_DIRECT),
-			     "no memory for the direct map");
-			at += block ? BLOCK_SIZE : PAGE_SIZE;
-		}
+		must(kernel_view_map_blocks(DIRECT_BASE + mapped[i].start, mapped[i].start,
+					    mapped[i].end - mapped[i].start, PTE_NUCLEUS_DIRECT),
+		     "no memory for the direct map");
 }
 
 static void map_frame_table(void)
 {
-	uint64_t phys = (uint64_t)frames - direct_base, bytes = align_up(frame_count * sizeof(struct frame), PAGE_SIZE);
-
-	for (uint64_t at = 0; at < bytes;) {
-		if (!((phys + at) & (BLOCK_SIZE - 1)) && bytes - at >= BLOCK_SIZE) {
-			must(kernel_view_map_block(FRAMES_BASE + at, phys + at, PTE_LOWERED_RODATA),
-			     "no memory for the frame table's map");
-			at += BLOCK_SIZE;
-		} else {
-			must(kernel_view_map(FRAMES_BASE + at, phys + at, 1, PTE_LOWERED_RODATA),
-			     "no memory for the frame table's map");
-			at += PAGE_SIZE;
-		}
-	}
+	must(kernel_view_map_blocks(FRAMES_BASE, (uint64_t)frames - direct_base,
+				    align_up(frame_count * sizeof(struct frame), PAGE_SIZE), PTE_LOWERED_RODATA),
+	     "no memory for the frame table's map");
 }
 
 /* Gives a range of whole pages to the lowered kernel, in the window. */

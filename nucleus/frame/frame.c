@@ -209,7 +209,7 @@ static bool grow_tables(void)
 	for (uint64_t p = phys + BLOCK_SIZE; p > phys; p -= PAGE_SIZE)
 		free_list_add(p - PAGE_SIZE);
 	/* The new frames themselves serve if the window needs another table. */
-	if (kernel_view_map_block(WINDOW_BASE + phys, phys, PTE_LOWERED_RODATA) < 0)
+	if (kernel_view_map_blocks(WINDOW_BASE + phys, phys, BLOCK_SIZE, PTE_LOWERED_RODATA) < 0)
 		log_printf("frames: page-table block at %lx is not in the window\n", phys);
 	return true;
 }
@@ -268,7 +268,7 @@ void *pool_alloc(uint64_t pages)
 	while (pool_mapped < at + bytes) {
 		uint64_t phys = nucleus_block();
 
-		if (!phys || kernel_view_map_block(pool_mapped, phys, PTE_NUCLEUS_DATA) < 0)
+		if (!phys || kernel_view_map_blocks(pool_mapped, phys, BLOCK_SIZE, PTE_NUCLEUS_DATA) < 0)
 			return nullptr;
 		frame_set_type(phys, phys + BLOCK_SIZE, FRAME_NUCLEUS);
 		pool_mapped += BLOCK_SIZE;
@@ -290,29 +290,15 @@ uint64_t pool_phys(const void *p)
 	return phys;
 }
 
-bool frame_run_is(uint64_t pfn, uint64_t count, enum frame_type type)
-{
-	if (pfn >= frame_count || count > frame_count - pfn)
-		return false;
-	for (uint64_t i = 0; i < count; i++)
-		if (frames[pfn + i].type != type)
-			return false;
-	return true;
-}
-
 /* --- nucleus calls --- */
 
-/* Puts [start, end), which does not cross a block boundary, into the window. */
-static int window_add(uint64_t start, uint64_t end)
-{
-	if (end - start == BLOCK_SIZE)
-		return kernel_view_map_block(WINDOW_BASE + start, start, PTE_LOWERED_DATA);
-	return kernel_view_map(WINDOW_BASE + start, start, (end - start) >> PAGE_SHIFT, PTE_LOWERED_DATA);
-}
+/* What frame_retype turns into each other. */
+enum : unsigned { KERNEL_TYPES = 1u << FRAME_KERNEL | 1u << FRAME_PAGE };
 
+/* [start, end) does not cross a block boundary. */
 static long take_range(uint64_t start, uint64_t end, enum frame_type type)
 {
-	int error = window_add(start, end);
+	int error = kernel_view_map_blocks(WINDOW_BASE + start, start, end - start, PTE_LOWERED_DATA);
 
 	if (error)
 		return error;
@@ -339,93 +325,79 @@ static long take_dma(uint64_t below, bool uncached)
 
 long call_frame_take(uint32_t type, uint64_t below, uint32_t uncached)
 {
-	long result = -ENOMEM;
+	long result;
+	int64_t b;
 
 	if ((type != FRAME_KERNEL && type != FRAME_PAGE && type != FRAME_DMA) || uncached > 1 ||
 	    (type != FRAME_DMA && (below || uncached)))
 		return -EINVAL;
-	nucleus_lock_acquire();
-	if (!frame_table_reserve(4)) {
-		nucleus_lock_release();
+	NUCLEUS_LOCKED;
+	if (!frame_table_reserve(4))
 		return -ENOMEM;
-	}
-	if (type == FRAME_DMA) {
-		result = take_dma(below, uncached);
-	} else if (piece_count) {
+	if (type == FRAME_DMA)
+		return take_dma(below, uncached);
+	if (piece_count) {
 		struct memory_range r = pieces[piece_count - 1];
 
 		result = take_range(r.start, r.end, (enum frame_type)type);
-		if (result > 0)
-			piece_count--;
-	} else {
-		int64_t b = block_find(block_count);
-
-		if (b >= 0) {
-			result = take_range((uint64_t)b << BLOCK_SHIFT, (uint64_t)(b + 1) << BLOCK_SHIFT,
-					    (enum frame_type)type);
-			if (result > 0)
-				blocks[b] = BLOCK_TAKEN;
-		}
+		piece_count -= result > 0;
+		return result;
 	}
-	nucleus_lock_release();
+	b = block_find(block_count);
+	if (b < 0)
+		return -ENOMEM;
+	result = take_range((uint64_t)b << BLOCK_SHIFT, (uint64_t)(b + 1) << BLOCK_SHIFT, (enum frame_type)type);
+	if (result > 0)
+		blocks[b] = BLOCK_TAKEN;
 	return result;
 }
 
-static bool run_unused(uint64_t pfn, uint64_t count)
+/* 0 if the run is the kernel's to give or retype: its frames are of those types, and none is mapped. */
+static long run_unused(uint64_t pfn, uint64_t count, unsigned types)
 {
-	if (pfn >= frame_count || count > frame_count - pfn || !count)
-		return false;
-	for (uint64_t i = 0; i < count; i++)
-		if (frames[pfn + i].type != FRAME_KERNEL && frames[pfn + i].type != FRAME_PAGE)
-			return false;
-	return true;
-}
+	bool mapped = false;
 
-static bool run_mapped(uint64_t pfn, uint64_t count)
-{
-	for (uint64_t i = 0; i < count; i++)
-		if (frames[pfn + i].mappings)
-			return true;
-	return false;
+	if (pfn >= frame_count || count > frame_count - pfn || !count)
+		return -EPERM;
+	for (uint64_t i = 0; i < count; i++) {
+		if (!(types >> frames[pfn + i].type & 1))
+			return -EPERM;
+		mapped |= frames[pfn + i].mappings != 0;
+	}
+	return mapped ? -EBUSY : 0;
 }
 
 long call_frame_give(uint64_t pfn, uint64_t count)
 {
 	uint64_t start = pfn << PAGE_SHIFT;
-	long result = 0;
+	bool dma;
+	long error;
 
 	if (pfn % BLOCK_FRAMES || count != BLOCK_FRAMES)
 		return -EINVAL;
-	nucleus_lock_acquire();
-	if (!run_unused(pfn, count) && !frame_run_is(pfn, count, FRAME_DMA)) {
-		result = -EPERM;
-	} else if (run_mapped(pfn, count)) {
-		result = -EBUSY;
-	} else {
-		if (frames[pfn].type == FRAME_DMA && frames[pfn].level) /* the table for it was never taken away */
-			(void)kernel_view_map_block(DIRECT_BASE + start, start, PTE_NUCLEUS_DIRECT);
-		kernel_view_unmap(WINDOW_BASE + start, count);
-		frame_set_type(start, start + BLOCK_SIZE, FRAME_FREE);
-		blocks[start >> BLOCK_SHIFT] = BLOCK_FREE;
-	}
-	nucleus_lock_release();
-	return result;
+	NUCLEUS_LOCKED;
+	dma = frame_valid(pfn) && frames[pfn].type == FRAME_DMA;
+	error = run_unused(pfn, count, dma ? 1u << FRAME_DMA : KERNEL_TYPES);
+	if (error)
+		return error;
+	if (dma && frames[pfn].level) /* the table for it was never taken away */
+		(void)kernel_view_map_blocks(DIRECT_BASE + start, start, BLOCK_SIZE, PTE_NUCLEUS_DIRECT);
+	kernel_view_unmap(WINDOW_BASE + start, count);
+	frame_set_type(start, start + BLOCK_SIZE, FRAME_FREE);
+	blocks[start >> BLOCK_SHIFT] = BLOCK_FREE;
+	return 0;
 }
 
 long call_frame_retype(uint64_t pfn, uint64_t count, uint32_t type)
 {
-	long result = 0;
+	long error;
 
 	if ((type != FRAME_KERNEL && type != FRAME_PAGE) || count > BLOCK_FRAMES)
 		return -EINVAL;
-	nucleus_lock_acquire();
-	if (!run_unused(pfn, count))
-		result = -EPERM;
-	else if (run_mapped(pfn, count))
-		result = -EBUSY;
-	else
-		/* Both types are writable in the window, and with no mapping left no TLB knows another. */
+	NUCLEUS_LOCKED;
+	error = run_unused(pfn, count, KERNEL_TYPES);
+	/* Both types are writable in the window, and with no mapping left no TLB knows another. */
+	if (!error)
 		frame_set_type(pfn << PAGE_SHIFT, (pfn + count) << PAGE_SHIFT, (enum frame_type)type);
-	nucleus_lock_release();
-	return result;
+	return error;
 }

@@ -43,8 +43,6 @@ void *pool_alloc(uint64_t pages);
 bool pool_has(uint64_t va);
 uint64_t pool_phys(const void *p);
 
-/* Whether every frame of the run has the type. */
-bool frame_run_is(uint64_t pfn, uint64_t count, enum frame_type type);
 static inline bool frame_valid(uint64_t pfn)
 {
 	return pfn < frame_count;

@@ -30,13 +30,12 @@ long call_account_control(uint32_t on)
 {
 	if (on > 1)
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	wanted = on;
 	arch_patch_lower_sites(on);
 	account_apply(cpu_this());
 	/* The others apply it when they serve their mailbox; it returns when all have. */
 	shootdown_all_look();
-	nucleus_lock_release();
 	return 0;
 }
 
@@ -80,21 +79,21 @@ void account_enter(struct cpu *cpu, enum account_origin origin)
 	uint64_t ticks = passed(cpu);
 
 	switch (origin) {
-	case FROM_PROCESS: cpu->counts.user_ns += ticks; break;
+	case FROM_PROCESS: cpu->counts.user_ticks += ticks; break;
 	case FROM_LOWERED:
 		/* Kernel code of a thread that is privileged at home (dynpriv=drivers, off) is elevated all the time.
 		 */
 		if (cpu->current->home_elevated) {
-			cpu->counts.elevated_ns += ticks;
-			cpu->component->elevated_ns += ticks;
+			cpu->counts.elevated_ticks += ticks;
+			cpu->component->elevated_ticks += ticks;
 			break;
 		}
-		cpu->counts.lowered_ns += ticks;
-		cpu->component->lowered_ns += ticks;
+		cpu->counts.lowered_ticks += ticks;
+		cpu->component->lowered_ticks += ticks;
 		break;
 	case FROM_BRACKET:
-		cpu->counts.elevated_ns += ticks;
-		cpu->component->elevated_ns += ticks;
+		cpu->counts.elevated_ticks += ticks;
+		cpu->component->elevated_ticks += ticks;
 		break;
 	case FROM_IDLE: break;
 	}
@@ -105,41 +104,24 @@ void account_enter(struct cpu *cpu, enum account_origin origin)
 	struct cpu *cpu = cpu_this();
 
 	if (cpu->accounting)
-		cpu->counts.nucleus_ns += passed(cpu);
+		cpu->counts.nucleus_ticks += passed(cpu);
 	if (cpu->current == cpu->idle)
 		idle_begins(cpu);
 	context_resume(c);
 }
 
-static uint64_t to_ns(uint64_t ticks)
-{
-	return (uint64_t)(((unsigned __int128)ticks * time_page->mult) >> time_page->shift);
-}
-
 long call_account_read(uint32_t kind, uint32_t index)
 {
 	uint64_t *out = current_thread_page()->call;
-	long result = 0;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	if (kind == ACCOUNT_CPU && index < cpu_count) {
-		struct account_cpu a = cpu_by_id(index)->counts;
-
-		a.lowered_ns = to_ns(a.lowered_ns);
-		a.elevated_ns = to_ns(a.elevated_ns);
-		a.nucleus_ns = to_ns(a.nucleus_ns);
-		a.user_ns = to_ns(a.user_ns);
-		a.idle_ns = idle_so_far(cpu_by_id(index));
-		*(struct account_cpu *)out = a;
+		*(struct account_cpu *)out = cpu_by_id(index)->counts;
+		((struct account_cpu *)out)->idle_ns = idle_so_far(cpu_by_id(index));
 	} else if (kind == ACCOUNT_COMPONENT && index < COMPONENTS_MAX) {
-		struct account_component a = *policy_account(index);
-
-		a.lowered_ns = to_ns(a.lowered_ns);
-		a.elevated_ns = to_ns(a.elevated_ns);
-		*(struct account_component *)out = a;
+		*(struct account_component *)out = *policy_account(index);
 	} else {
-		result = -EINVAL;
+		return -EINVAL;
 	}
-	nucleus_lock_release();
-	return result;
+	return 0;
 }

@@ -27,14 +27,14 @@ static_assert(offsetof(struct account_cpu, elevate) == COUNT_ELEVATE &&
 static_assert(offsetof(struct account_cpu, syscall) == COUNT_SYSCALL &&
 	      offsetof(struct account_cpu, exit) == COUNT_EXIT);
 static_assert(offsetof(struct account_cpu, view_switch) == COUNT_VIEW_SWITCH &&
-	      offsetof(struct account_cpu, lowered_ns) == COUNT_LOWERED);
-static_assert(offsetof(struct account_cpu, elevated_ns) == COUNT_ELEVATED &&
-	      offsetof(struct account_cpu, nucleus_ns) == COUNT_NUCLEUS);
-static_assert(offsetof(struct account_cpu, user_ns) == COUNT_USER);
+	      offsetof(struct account_cpu, lowered_ticks) == COUNT_LOWERED);
+static_assert(offsetof(struct account_cpu, elevated_ticks) == COUNT_ELEVATED &&
+	      offsetof(struct account_cpu, nucleus_ticks) == COUNT_NUCLEUS);
+static_assert(offsetof(struct account_cpu, user_ticks) == COUNT_USER);
 static_assert(offsetof(struct account_component, elevate) == COMPONENT_ELEVATE &&
 	      offsetof(struct account_component, nucleus_call) == COMPONENT_NUCLEUS_CALL);
-static_assert(offsetof(struct account_component, lowered_ns) == COMPONENT_LOWERED &&
-	      offsetof(struct account_component, elevated_ns) == COMPONENT_ELEVATED);
+static_assert(offsetof(struct account_component, lowered_ticks) == COMPONENT_LOWERED &&
+	      offsetof(struct account_component, elevated_ticks) == COMPONENT_ELEVATED);
 #endif
 
 #endif

@@ -19,4 +19,14 @@ extern struct nucleus_lock nucleus_lock;
 void nucleus_lock_acquire(void) ACQUIRE(nucleus_lock);
 void nucleus_lock_release(void) RELEASE(nucleus_lock);
 
+static inline void nucleus_lock_leave(const char *) RELEASE(nucleus_lock)
+{
+	nucleus_lock_release();
+}
+/* A declaration: the lock is held from here to the end of the block, whichever way that is left. Who goes on in another
+ * context (sched_resume) has released it by then. */
+#define NUCLEUS_LOCKED                                                                                                 \
+	nucleus_lock_acquire();                                                                                        \
+	[[gnu::cleanup(nucleus_lock_leave)]] const char locked_ = 0
+
 #endif

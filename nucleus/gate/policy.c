@@ -31,16 +31,12 @@ struct account_component *policy_account(uint32_t component)
 
 long call_components_seal(uint64_t elevate, uint64_t claim, uint64_t keep)
 {
-	long result = -EPERM;
-
-	nucleus_lock_acquire();
-	if (!sealed) {
-		sealed = true;
-		may_elevate = elevate & ~UINT64_C(1);
-		may_claim = claim & ~UINT64_C(1);
-		keeps_devices = keep & ~UINT64_C(1);
-		result = 0;
-	}
-	nucleus_lock_release();
-	return result;
+	NUCLEUS_LOCKED;
+	if (sealed)
+		return -EPERM;
+	sealed = true;
+	may_elevate = elevate & ~UINT64_C(1);
+	may_claim = claim & ~UINT64_C(1);
+	keeps_devices = keep & ~UINT64_C(1);
+	return 0;
 }

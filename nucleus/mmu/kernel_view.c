@@ -14,30 +14,39 @@
 uint64_t kernel_root_phys;
 enum privilege_mode privilege_mode;
 
-int kernel_view_map(uint64_t va, uint64_t phys, uint64_t count, enum pte_kind kind)
+/* level: 1 for a page, 2 for a block */
+static int map_one(uint64_t va, uint64_t phys, unsigned level, enum pte_kind kind)
 {
-	for (uint64_t i = 0; i < count; i++, va += PAGE_SIZE, phys += PAGE_SIZE) {
-		pte_t *e = table_make(kernel_root_phys, va, 1, 0);
-
-		if (!e)
-			return -ENOMEM;
-		if (!pte_used(pte_load(e)))
-			table_count(e, 1);
-		pte_store(e, pte_leaf(phys, kind, false));
-	}
-	return 0;
-}
-
-int kernel_view_map_block(uint64_t va, uint64_t phys, enum pte_kind kind)
-{
-	pte_t *e = table_make(kernel_root_phys, va, 2, 0);
+	pte_t *e = table_make(kernel_root_phys, va, level, 0);
 
 	if (!e)
 		return -ENOMEM;
 	if (!pte_used(pte_load(e)))
 		table_count(e, 1);
-	pte_store(e, pte_leaf(phys, kind, true));
+	pte_store(e, pte_leaf(phys, kind, level == 2));
 	return 0;
+}
+
+int kernel_view_map(uint64_t va, uint64_t phys, uint64_t count, enum pte_kind kind)
+{
+	int result = 0;
+
+	for (uint64_t i = 0; i < count && !result; i++)
+		result = map_one(va + (i << PAGE_SHIFT), phys + (i << PAGE_SHIFT), 1, kind);
+	return result;
+}
+
+int kernel_view_map_blocks(uint64_t va, uint64_t phys, uint64_t bytes, enum pte_kind kind)
+{
+	int result = 0;
+
+	for (uint64_t at = 0, step; at < bytes && !result; at += step) {
+		bool block = !((va | phys) + at & (BLOCK_SIZE - 1)) && bytes - at >= BLOCK_SIZE;
+
+		step = block ? BLOCK_SIZE : PAGE_SIZE;
+		result = map_one(va + at, phys + at, block ? 2 : 1, kind);
+	}
+	return result;
 }
 
 void kernel_view_unmap(uint64_t va, uint64_t count)
@@ -90,7 +99,6 @@ long call_kmap(uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
 {
 	const struct thread_page *page = current_thread_page();
 	uint64_t list[CALL_AREA_WORDS];
-	long result = 0;
 
 	if (!kmap_range_ok(va, count) || (prot & ~(uint32_t)(MAP_PROT_READ | MAP_PROT_WRITE)) ||
 	    (pfn == PFN_LIST && count > CALL_AREA_WORDS))
@@ -99,31 +107,29 @@ long call_kmap(uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
 	if (pfn == PFN_LIST)
 		for (uint64_t i = 0; i < count; i++)
 			list[i] = page->call[i];
-	nucleus_lock_acquire();
-	for (uint64_t i = 0; i < count && !result; i++) {
+	NUCLEUS_LOCKED;
+	for (uint64_t i = 0; i < count; i++) {
 		uint64_t one = pfn == PFN_LIST ? list[i] : pfn + i;
 
 		if (!frame_valid(one) || (frames[one].type != FRAME_KERNEL && frames[one].type != FRAME_DMA)) {
 			report_refused(NUCLEUS_CALL_kmap, one);
-			result = -EPERM;
+			return -EPERM;
 		}
 	}
-	if (!result && !kmap_range_empty(va, count))
-		result = -EEXIST;
-	if (!result && !frame_table_reserve(6))
-		result = -ENOMEM;
-	if (!result)
-		for (uint64_t i = 0; i < count; i++) {
-			uint64_t one = pfn == PFN_LIST ? list[i] : pfn + i;
-			enum pte_kind kind = prot & MAP_PROT_WRITE ? PTE_LOWERED_DATA : PTE_LOWERED_RODATA;
+	if (!kmap_range_empty(va, count))
+		return -EEXIST;
+	if (!frame_table_reserve(6))
+		return -ENOMEM;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t one = pfn == PFN_LIST ? list[i] : pfn + i;
+		enum pte_kind kind = prot & MAP_PROT_WRITE ? PTE_LOWERED_DATA : PTE_LOWERED_RODATA;
 
-			if (frames[one].type == FRAME_DMA && frames[one].level) /* never another way beside it */
-				kind = PTE_LOWERED_UNCACHED;
-			(void)kernel_view_map(va + (i << PAGE_SHIFT), one << PAGE_SHIFT, 1, kind);
-			frames[one].mappings++;
-		}
-	nucleus_lock_release();
-	return result;
+		if (frames[one].type == FRAME_DMA && frames[one].level) /* never another way beside it */
+			kind = PTE_LOWERED_UNCACHED;
+		(void)kernel_view_map(va + (i << PAGE_SHIFT), one << PAGE_SHIFT, 1, kind);
+		frames[one].mappings++;
+	}
+	return 0;
 }
 
 /* Forgets `count` pages from each of n addresses: no CPU reaches their frames any more when it returns, after one
@@ -132,7 +138,7 @@ static void kunmap_all(const uint64_t *va, uint64_t n, uint64_t count)
 {
 	uint64_t pfns[KMAP_PAGES_MAX], found = 0, low = UINT64_MAX, high = 0;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t end = va[i] + (count << PAGE_SHIFT);
 
@@ -154,7 +160,6 @@ static void kunmap_all(const uint64_t *va, uint64_t n, uint64_t count)
 			frames[pfns[i]].mappings--;
 		else
 			claim_count_page(pfns[i] << PAGE_SHIFT, -1);
-	nucleus_lock_release();
 }
 
 long call_kunmap(uint64_t va, uint64_t count)
@@ -185,27 +190,23 @@ long call_device_map(uint64_t va, uint64_t phys, uint64_t count)
 {
 	uint64_t end = phys + (count << PAGE_SHIFT);
 	struct claim *claim;
-	long result = 0;
 
 	/* An entry must be able to hold the address, and nothing but an address. */
 	if (!kmap_range_ok(va, count) || pte_phys(phys) != phys || pte_phys(end - PAGE_SIZE) != end - PAGE_SIZE)
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	claim = claim_covering((struct claim_range){phys, end}, cpu_this()->current->component);
 	if (!claim) {
 		report_refused_device(NUCLEUS_CALL_device_map, CLAIM_MEMORY, phys);
-		result = -EPERM;
+		return -EPERM;
 	}
-	if (!result && !kmap_range_empty(va, count))
-		result = -EEXIST;
-	if (!result && !frame_table_reserve(6))
-		result = -ENOMEM;
-	if (!result)
-		result = kernel_view_map(va, phys, count,
-					 claim->flags & CLAIM_WRITE_COMBINING ? PTE_LOWERED_COMBINING
-									      : PTE_LOWERED_DEVICE);
-	for (uint64_t i = 0; i < count && !result; i++)
+	if (!kmap_range_empty(va, count))
+		return -EEXIST;
+	if (!frame_table_reserve(6))
+		return -ENOMEM;
+	(void)kernel_view_map(va, phys, count,
+			      claim->flags & CLAIM_WRITE_COMBINING ? PTE_LOWERED_COMBINING : PTE_LOWERED_DEVICE);
+	for (uint64_t i = 0; i < count; i++)
 		claim_count_page(phys + (i << PAGE_SHIFT), 1);
-	nucleus_lock_release();
-	return result;
+	return 0;
 }

@@ -40,7 +40,6 @@ static inline void *direct_map(uint64_t phys)
 }
 
 /* Spaces (mmu/space.c). */
-void space_init(void);
 struct space *space_from_handle(uint64_t handle); /* nullptr: stale; 0 is never valid */
 uint32_t space_handle(const struct space *s);
 struct space *space_at(uint32_t index); /* nullptr: none */
@@ -63,7 +62,8 @@ bool lowered_translate(uint64_t va, uint64_t *phys);
 
 /* Mappings of the kernel view (mmu/kernel_view.c). */
 [[nodiscard]] int kernel_view_map(uint64_t va, uint64_t phys, uint64_t count, enum pte_kind kind);
-[[nodiscard]] int kernel_view_map_block(uint64_t va, uint64_t phys, enum pte_kind kind);
+/* The same in blocks of 2 MiB where they fit, for what is never mapped or unmapped by pages. */
+[[nodiscard]] int kernel_view_map_blocks(uint64_t va, uint64_t phys, uint64_t bytes, enum pte_kind kind);
 void kernel_view_unmap(uint64_t va, uint64_t count); /* with shoot-down */
 
 /* Shoot-down (mmu/shootdown.c): returns when no CPU has these translations any more. space == nullptr: kernel view. */

@@ -69,13 +69,49 @@ static uint64_t leaf_end(uint64_t va, uint64_t end)
 	return MIN(align_down(va, LEAF_SPAN) + LEAF_SPAN, end);
 }
 
-/* Pages of one leaf table, before any of them can be executed. */
-static void prepare_code(const pte_t *e, uint64_t count)
+/* The used entries of [at, end), in a limited number of leaf tables. */
+struct walk {
+	const struct space *s;
+	uint64_t at, end;
+	uint64_t stop; /* where the leaf table of `entry` ends; `at` in the beginning */
+	pte_t *entry;
+	unsigned leaves; /* still to be looked through */
+};
+
+static struct walk walk_begin(const struct space *s, uint64_t va, uint64_t end)
 {
-	for (uint64_t i = 0; i < count; i++)
-		if (pte_used(pte_load(&e[i])))
-			pte_prepare_code(pte_phys(pte_load(&e[i])));
-	pte_prepare_code_end();
+	return (struct walk){.s = s, .at = va, .end = end, .stop = va, .leaves = LEAVES_MAX};
+}
+
+static inline void walk_on(struct walk *w)
+{
+	w->at += PAGE_SIZE;
+	w->entry++;
+}
+
+/* The first used entry from here on, at `at`; 0: none is left, `at` is where another walk goes on. */
+static inline pte_t walk_used(struct walk *w)
+{
+	for (;; walk_on(w)) {
+		if (w->at == w->stop) {
+			if (!w->leaves || (w->at = next_leaf(w->s, w->at, w->end, &w->entry)) == w->end)
+				return 0;
+			w->leaves--;
+			w->stop = leaf_end(w->at, w->end);
+		}
+		pte_t e = pte_load(w->entry);
+
+		if (pte_used(e))
+			return e;
+	}
+}
+
+/* What a call tells: copied as a whole when all counts are right. */
+static void tell(struct pte_list *list, uint64_t count, uint64_t next)
+{
+	list->count = count;
+	list->next = next;
+	memcpy(current_thread_page()->call, list, offsetof(struct pte_list, entry) + count * sizeof(list->entry[0]));
 }
 
 long call_space_map(uint32_t handle, uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
@@ -83,7 +119,7 @@ long call_space_map(uint32_t handle, uint64_t va, uint64_t pfn, uint64_t count, 
 	const struct thread_page *page = current_thread_page();
 	uint64_t list[CALL_AREA_WORDS];
 	struct space *s;
-	long result = 0;
+	pte_t *e = nullptr;
 
 	if (!count || count > CALL_AREA_WORDS || !range_ok(va, va + (count << PAGE_SHIFT)) || !prot_ok(prot))
 		return -EINVAL;
@@ -91,297 +127,219 @@ long call_space_map(uint32_t handle, uint64_t va, uint64_t pfn, uint64_t count, 
 	for (uint64_t i = 0; i < count; i++)
 		list[i] = pfn == PFN_LIST ? page->call[i] : pfn + i;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	s = space_from_handle(handle);
 	if (!s)
-		result = -EBADF;
-	for (uint64_t i = 0; i < count && !result; i++) {
-		pte_t *e;
-
+		return -EBADF;
+	for (uint64_t i = 0; i < count; i++) {
 		if (!frame_mappable(list[i], prot, NUCLEUS_CALL_space_map))
-			result = -EPERM;
-		else if ((e = table_find(s->root_phys, va + (i << PAGE_SHIFT), 1)) && pte_used(pte_load(e)))
-			result = -EEXIST;
+			return -EPERM;
+		e = table_find(s->root_phys, va + (i << PAGE_SHIFT), 1);
+		if (e && pte_used(pte_load(e)))
+			return -EEXIST;
 	}
 	/* Two tables of each level at the most: a list of 384 pages crosses one boundary. */
-	if (!result && !frame_table_reserve(6))
-		result = -ENOMEM;
-	if (!result) {
-		pte_t *e = nullptr;
-
-		if (prot & MAP_PROT_EXEC) {
-			for (uint64_t i = 0; i < count; i++)
-				pte_prepare_code(list[i] << PAGE_SHIFT);
-			pte_prepare_code_end();
-		}
-		for (uint64_t i = 0; i < count; i++) {
-			uint64_t at = va + (i << PAGE_SHIFT);
-
-			if (!e || !(at & (LEAF_SPAN - 1)))
-				e = table_make(s->root_phys, at, 1, s->index);
-			pte_store(e, pte_user(list[i] << PAGE_SHIFT, prot));
-			table_count(e, 1);
-			e++;
-			frame_count_mapping(list[i] << PAGE_SHIFT, 1);
-		}
-		s->pages += count;
+	if (!frame_table_reserve(6))
+		return -ENOMEM;
+	if (prot & MAP_PROT_EXEC) {
+		for (uint64_t i = 0; i < count; i++)
+			pte_prepare_code(list[i] << PAGE_SHIFT);
+		pte_prepare_code_end();
 	}
-	nucleus_lock_release();
-	return result;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t at = va + (i << PAGE_SHIFT);
+
+		if (!i || !(at & (LEAF_SPAN - 1)))
+			e = table_make(s->root_phys, at, 1, s->index);
+		pte_store(e, pte_user(list[i] << PAGE_SHIFT, prot));
+		table_count(e, 1);
+		e++;
+		frame_count_mapping(list[i] << PAGE_SHIFT, 1);
+	}
+	s->pages += count;
+	return 0;
 }
 
 long call_space_replace(uint32_t handle, uint64_t va, uint64_t pfn, uint32_t prot)
 {
 	struct space *s;
 	long result = 0;
+	pte_t *e, old;
 
 	if (!range_ok(va, va + PAGE_SIZE) || !prot_ok(prot))
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	s = space_from_handle(handle);
 	if (!s)
-		result = -EBADF;
-	else if (!frame_mappable(pfn, prot, NUCLEUS_CALL_space_replace))
-		result = -EPERM;
-	else if (!frame_table_reserve(4))
-		result = -ENOMEM;
-	if (!result) {
-		pte_t *e = table_make(s->root_phys, va, 1, s->index), old;
-
-		if (prot & MAP_PROT_EXEC) {
-			pte_prepare_code(pfn << PAGE_SHIFT);
-			pte_prepare_code_end();
-		}
-		if (PTE_BREAK_BEFORE_MAKE)
-			__atomic_store_n(&s->replaced, va, __ATOMIC_RELEASE);
-		old = pte_exchange(e, PTE_BREAK_BEFORE_MAKE ? 0 : pte_user(pfn << PAGE_SHIFT, prot));
-		frame_count_mapping(pfn << PAGE_SHIFT, 1);
-		if (pte_used(old)) {
-			shootdown(s, va, va + PAGE_SIZE);
-			frame_count_mapping(pte_phys(old), -1);
-			result = (long)pte_describe(old);
-		} else {
-			table_count(e, 1);
-			s->pages++;
-		}
-		if (PTE_BREAK_BEFORE_MAKE)
-			pte_store(e, pte_user(pfn << PAGE_SHIFT, prot));
+		return -EBADF;
+	if (!frame_mappable(pfn, prot, NUCLEUS_CALL_space_replace))
+		return -EPERM;
+	if (!frame_table_reserve(4))
+		return -ENOMEM;
+	e = table_make(s->root_phys, va, 1, s->index);
+	if (prot & MAP_PROT_EXEC) {
+		pte_prepare_code(pfn << PAGE_SHIFT);
+		pte_prepare_code_end();
 	}
-	nucleus_lock_release();
+	if (PTE_BREAK_BEFORE_MAKE)
+		__atomic_store_n(&s->replaced, va, __ATOMIC_RELEASE);
+	old = pte_exchange(e, PTE_BREAK_BEFORE_MAKE ? 0 : pte_user(pfn << PAGE_SHIFT, prot));
+	frame_count_mapping(pfn << PAGE_SHIFT, 1);
+	if (pte_used(old)) {
+		shootdown(s, va, va + PAGE_SIZE);
+		frame_count_mapping(pte_phys(old), -1);
+		result = (long)pte_describe(old);
+	} else {
+		table_count(e, 1);
+		s->pages++;
+	}
+	if (PTE_BREAK_BEFORE_MAKE)
+		pte_store(e, pte_user(pfn << PAGE_SHIFT, prot));
 	return result;
-}
-
-/* Removes entries until the list is full. Result: where to go on. */
-static uint64_t unmap_some(struct space *s, uint64_t va, uint64_t end, struct pte_list *list)
-{
-	uint64_t at = va, n = 0;
-	pte_t *e;
-
-	for (unsigned leaves = 0; leaves < LEAVES_MAX && (at = next_leaf(s, at, end, &e)) < end; leaves++) {
-		for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++) {
-			if (!pte_used(pte_load(e)))
-				continue;
-			if (n == PTE_LIST_MAX)
-				goto full;
-			list->entry[n++].bits = pte_exchange(e, 0);
-			table_count(e, -1);
-		}
-	}
-full:
-	list->count = n;
-	return at;
 }
 
 long call_space_unmap(uint32_t handle, uint64_t va, uint64_t end)
 {
-	struct thread_page *page = current_thread_page();
+	struct walk w;
 	struct pte_list list; /* here, not in the call area, until the counts are right */
-	uint64_t chain;
+	uint64_t chain, n = 0;
 	struct space *s;
 
 	if (!range_ok(va, end))
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	s = space_from_handle(handle);
-	if (!s) {
-		nucleus_lock_release();
+	if (!s)
 		return -EBADF;
+	for (w = walk_begin(s, va, end); walk_used(&w) && n < PTE_LIST_MAX; walk_on(&w)) {
+		list.entry[n++].bits = pte_exchange(w.entry, 0);
+		table_count(w.entry, -1);
 	}
-	list.next = unmap_some(s, va, end, &list);
-	chain = table_unlink_empty(s->root_phys, va, list.next);
-	if (list.count || chain)
-		shootdown(s, va, list.next);
+	chain = table_unlink_empty(s->root_phys, va, w.at);
+	if (n || chain)
+		shootdown(s, va, w.at);
 	table_free_chain(chain);
 	frame_table_trim();
-	for (uint64_t i = 0; i < list.count; i++) {
+	for (uint64_t i = 0; i < n; i++) {
 		pte_t old = list.entry[i].bits;
 
 		frame_count_mapping(pte_phys(old), -1);
 		list.entry[i].bits = pte_describe(old);
 	}
-	s->pages -= list.count;
-	memcpy(page->call, &list, offsetof(struct pte_list, entry) + list.count * sizeof(struct pte_entry));
-	nucleus_lock_release();
+	s->pages -= n;
+	tell(&list, n, w.at);
 	return 0;
 }
 
 long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t prot)
 {
-	unsigned most = LEAVES_MAX;
-	uint64_t at = va;
 	bool changed = false;
 	struct space *s;
-	pte_t *e;
+	struct walk w;
+	pte_t e;
 
 	if (!range_ok(va, end) || !prot_ok(prot))
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	s = space_from_handle(handle);
-	if (!s) {
-		nucleus_lock_release();
+	if (!s)
 		return -EBADF;
-	}
 	/* A shared frame of the nucleus never becomes writable. */
-	if (prot & MAP_PROT_WRITE)
-		for (unsigned leaves = 0; leaves < LEAVES_MAX && (at = next_leaf(s, at, end, &e)) < end; leaves++)
-			for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++)
-				if (pte_used(pte_load(e)) &&
-				    frames[pte_phys(pte_load(e)) >> PAGE_SHIFT].type != FRAME_PAGE) {
-					report_refused(NUCLEUS_CALL_space_protect, pte_phys(pte_load(e)) >> PAGE_SHIFT);
-					nucleus_lock_release();
-					return -EPERM;
-				}
-	/* Code may need its cache lines cleaned one by one, which takes much longer than the entry. */
-	if (prot & MAP_PROT_EXEC)
-		most = 1;
-	at = va;
-	for (unsigned leaves = 0; leaves < most && (at = next_leaf(s, at, end, &e)) < end; leaves++) {
-		if (prot & MAP_PROT_EXEC)
-			prepare_code(e, (leaf_end(at, end) - at) >> PAGE_SHIFT);
-		for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++) {
-			pte_t old = pte_load(e);
-
-			if (!pte_used(old))
-				continue;
-			old = pte_protect(e, prot);
-			changed |= pte_cachable(old);
+	for (w = walk_begin(s, va, end); (prot & MAP_PROT_WRITE) && (e = walk_used(&w)); walk_on(&w))
+		if (frames[pte_phys(e) >> PAGE_SHIFT].type != FRAME_PAGE) {
+			report_refused(NUCLEUS_CALL_space_protect, pte_phys(e) >> PAGE_SHIFT);
+			return -EPERM;
 		}
+	w = walk_begin(s, va, end);
+	if (prot & MAP_PROT_EXEC) {
+		/* Code may need its cache lines cleaned one by one, which takes much longer than the entry; before any
+		 * of it can be executed. */
+		w.leaves = 1;
+		for (struct walk code = w; (e = walk_used(&code)); walk_on(&code))
+			pte_prepare_code(pte_phys(e));
+		pte_prepare_code_end();
 	}
+	for (; walk_used(&w); walk_on(&w))
+		changed |= pte_cachable(pte_protect(w.entry, prot));
 	if (changed)
-		shootdown(s, va, at);
-	nucleus_lock_release();
-	return at < end ? (long)at : 0;
+		shootdown(s, va, w.at);
+	return w.at < end ? (long)w.at : 0;
 }
 
-/* Shares present pages of one leaf table. Result: where it stopped; -ENOMEM in *error if tables ran out. */
-static uint64_t clone_some(struct space *dst, struct space *src, uint64_t va, uint64_t end, bool cow,
-			   struct pte_list *list, long *error)
+/* Shares present pages. Result: how many; -ENOMEM in *error if tables ran out. */
+static uint64_t clone_some(struct space *dst, struct walk *w, bool cow, struct pte_list *list, long *error)
 {
-	uint64_t at = va, n = 0;
-	pte_t *from, *to;
+	pte_t *to = nullptr, *slot, e;
+	uint64_t n = 0, to_stop = 0; /* where the leaf table of `to` ends */
 
-	for (unsigned leaves = 0; leaves < LEAVES_MAX && (at = next_leaf(src, at, end, &from)) < end; leaves++) {
-		uint64_t stop = leaf_end(at, end);
-
-		to = nullptr;
-		for (; at < stop; at += PAGE_SIZE, from++) {
-			pte_t e = pte_load(from);
-
-			if (!pte_used(e))
-				continue;
-			if (n == PTE_LIST_MAX)
-				goto out;
-			if (frames[pte_phys(e) >> PAGE_SHIFT].mappings >= MAPPINGS_MAX) {
-				*error = -ENOMEM;
-				goto out;
-			}
-			if (!to) {
-				if (!frame_table_reserve(4)) {
-					*error = -ENOMEM;
-					goto out;
-				}
-				to = table_make(dst->root_phys, at, 1, dst->index);
-				to -= (at >> PAGE_SHIFT) & 511;
-			}
-			pte_t *slot = &to[(at >> PAGE_SHIFT) & 511];
-
-			if (pte_used(pte_load(slot)))
-				continue;
-			list->entry[n++].bits = pte_describe(e);
-			if (cow && pte_writable(e)) {
-				/* The hardware may set dirty between load and store: take what is there. */
-				e = pte_exchange(from, pte_read_only(e));
-				e = pte_read_only(e);
-				pte_store(from, e);
-			}
-			pte_store(slot, pte_clean(e));
-			table_count(slot, 1);
-			frame_count_mapping(pte_phys(e), 1);
-			dst->pages++;
+	for (; (e = walk_used(w)) && n < PTE_LIST_MAX; walk_on(w)) {
+		if (frames[pte_phys(e) >> PAGE_SHIFT].mappings >= MAPPINGS_MAX ||
+		    (to_stop != w->stop && !frame_table_reserve(4))) {
+			*error = -ENOMEM;
+			break;
 		}
+		if (to_stop != w->stop) {
+			to = table_make(dst->root_phys, align_down(w->at, LEAF_SPAN), 1, dst->index);
+			to_stop = w->stop;
+		}
+		slot = &to[(w->at >> PAGE_SHIFT) & 511];
+		if (pte_used(pte_load(slot)))
+			continue;
+		list->entry[n++].bits = pte_describe(e);
+		if (cow && pte_writable(e)) {
+			/* The hardware may set dirty between load and store: take what is there. */
+			e = pte_exchange(w->entry, pte_read_only(e));
+			e = pte_read_only(e);
+			pte_store(w->entry, e);
+		}
+		pte_store(slot, pte_clean(e));
+		table_count(slot, 1);
+		frame_count_mapping(pte_phys(e), 1);
+		dst->pages++;
 	}
-out:
-	list->count = n;
-	return at;
+	return n;
 }
 
 long call_space_clone(uint32_t dst_handle, uint32_t src_handle, uint64_t va, uint64_t end, uint32_t cow)
 {
-	struct thread_page *page = current_thread_page();
 	struct space *dst, *src;
 	struct pte_list list;
 	long result = 0;
+	struct walk w;
+	uint64_t n;
 
 	if (!range_ok(va, end))
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	dst = space_from_handle(dst_handle);
 	src = space_from_handle(src_handle);
-	if (!dst || !src || dst == src) {
-		nucleus_lock_release();
+	if (!dst || !src || dst == src)
 		return -EBADF;
-	}
-	list.next = clone_some(dst, src, va, end, cow, &list, &result);
-	if (cow && list.count)
-		shootdown(src, va, list.next);
-	memcpy(page->call, &list, offsetof(struct pte_list, entry) + list.count * sizeof(struct pte_entry));
-	nucleus_lock_release();
+	w = walk_begin(src, va, end);
+	n = clone_some(dst, &w, cow, &list, &result);
+	if (cow && n)
+		shootdown(src, va, w.at);
+	tell(&list, n, w.at);
 	return result;
 }
 
 long call_space_harvest(uint32_t handle, uint64_t va, uint64_t end)
 {
-	struct thread_page *page = current_thread_page();
 	struct pte_list list;
-	uint64_t at = va, n = 0;
 	struct space *s;
-	pte_t *e;
+	uint64_t n = 0;
+	struct walk w;
 
 	if (!range_ok(va, end))
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	s = space_from_handle(handle);
-	if (!s) {
-		nucleus_lock_release();
+	if (!s)
 		return -EBADF;
-	}
-	for (unsigned leaves = 0; leaves < LEAVES_MAX && (at = next_leaf(s, at, end, &e)) < end; leaves++)
-		for (uint64_t stop = leaf_end(at, end); at < stop; at += PAGE_SIZE, e++) {
-			pte_t old = pte_load(e);
-
-			if (!pte_used(old))
-				continue;
-			if (n == PTE_LIST_MAX)
-				goto full;
-			old = pte_harvest(e);
-			list.entry[n++].bits = pte_describe(old);
-		}
-full:
-	list.count = n;
-	list.next = at;
+	for (w = walk_begin(s, va, end); walk_used(&w) && n < PTE_LIST_MAX; walk_on(&w))
+		list.entry[n++].bits = pte_describe(pte_harvest(w.entry));
 	if (n)
-		shootdown(s, va, at);
-	memcpy(page->call, &list, offsetof(struct pte_list, entry) + n * sizeof(struct pte_entry));
-	nucleus_lock_release();
+		shootdown(s, va, w.at);
+	tell(&list, n, w.at);
 	return 0;
 }

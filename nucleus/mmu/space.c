@@ -61,85 +61,64 @@ static struct space *space_slot(void)
 
 long call_space_create(void)
 {
-	long result = -ENOMEM;
 	struct space *s;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	s = space_slot();
-	if (s) {
-		s->root_phys = frame_table_alloc(4, s->index);
-		if (s->root_phys) {
-			arch_fill_process_root(direct_map(s->root_phys));
-			s->used = true;
-			s->birth++;
-			s->threads = 0;
-			s->pages = 0;
-			s->number = s->cpus = s->replaced = 0;
-			s->id = 0;
-			strlcpy(s->name, "?", sizeof(s->name));
-			result = space_handle(s);
-		}
-	}
-	nucleus_lock_release();
-	return result;
+	if (!s || !(s->root_phys = frame_table_alloc(4, s->index)))
+		return -ENOMEM;
+	arch_fill_process_root(direct_map(s->root_phys));
+	s->used = true;
+	s->birth++;
+	s->threads = 0;
+	s->pages = 0;
+	s->number = s->cpus = s->replaced = 0;
+	s->id = 0;
+	strlcpy(s->name, "?", sizeof(s->name));
+	return space_handle(s);
 }
 
 long call_space_destroy(uint32_t handle)
 {
-	long result = 0;
 	struct space *s;
+	pte_t *root;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	s = space_from_handle(handle);
-	if (!s) {
-		result = -EBADF;
-	} else if (s->threads || s->pages) {
-		result = -EBUSY;
-	} else {
-		pte_t *root = direct_map(s->root_phys);
+	if (!s)
+		return -EBADF;
+	if (s->threads || s->pages)
+		return -EBUSY;
+	root = direct_map(s->root_phys);
+	/* No thread, so no CPU has it loaded; CPUs that cache it by PCID or ASID see the new birth. */
+	/* Unmapping has pruned; only a map that ran out of tables can have left some. */
+	for (uint64_t i = 0; i <= (USER_END - 1) >> 39; i++)
+		if (pte_present(pte_load(&root[i]))) {
+			uint64_t end = MIN((i + 1) << 39, (uint64_t)USER_END);
+			uint64_t chain = table_unlink_empty(s->root_phys, i << 39, end);
 
-		/* No thread, so no CPU has it loaded; CPUs that cache it by PCID or ASID see the new birth. */
-		/* Unmapping has pruned; only a map that ran out of tables can have left some. */
-		for (uint64_t i = 0; i <= (USER_END - 1) >> 39; i++)
-			if (pte_present(pte_load(&root[i]))) {
-				uint64_t end = MIN((i + 1) << 39, (uint64_t)USER_END);
-				uint64_t chain = table_unlink_empty(s->root_phys, i << 39, end);
-
-				shootdown(s, i << 39, end);
-				table_free_chain(chain);
-			}
-		memset(root, 0, PAGE_SIZE);
-		frame_table_free(s->root_phys);
-		frame_table_trim();
-		s->flush_generation++;
-		s->used = false;
-	}
-	nucleus_lock_release();
-	return result;
-}
-
-static void unpack_name(char name[16], uint64_t low, uint64_t high)
-{
-	memcpy(name, &low, 8);
-	memcpy(name + 8, &high, 8);
-	name[15] = '\0';
+			shootdown(s, i << 39, end);
+			table_free_chain(chain);
+		}
+	memset(root, 0, PAGE_SIZE);
+	frame_table_free(s->root_phys);
+	frame_table_trim();
+	s->flush_generation++;
+	s->used = false;
+	return 0;
 }
 
 long call_space_set_name(uint32_t handle, uint64_t low, uint64_t high, uint32_t id)
 {
-	long result = 0;
 	struct space *s;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	s = space_from_handle(handle);
-	if (s) {
-		unpack_name(s->name, low, high);
-		s->id = id;
-	} else {
-		result = -EBADF;
-	}
-	nucleus_lock_release();
-	return result;
+	if (!s)
+		return -EBADF;
+	record_name(s->name, low, high);
+	s->id = id;
+	return 0;
 }
 
 long call_space_use(uint32_t handle)
@@ -147,38 +126,30 @@ long call_space_use(uint32_t handle)
 	struct cpu *cpu = cpu_this();
 	struct record *r = cpu->current;
 	struct space *s = nullptr;
-	long result = 0;
 
-	nucleus_lock_acquire();
-	if (handle && !(s = space_from_handle(handle))) {
-		result = -EBADF;
-	} else {
-		arch_switch_from(cpu, r); /* keeps the bases and FPU state that the process has set */
-		if (r->space)
-			r->space->threads--;
-		r->space = s;
-		/* In mode drivers, whoever has a process is privileged: the gate returns accordingly. */
-		if (privilege_mode == MODE_DRIVERS)
-			current_thread_page()->home_elevated = r->home_elevated = s != nullptr;
-		r->full_restore = true; /* no short way into what is not there any more */
-		if (s)
-			s->threads++;
-		r->in_process = false;
-		arch_switch_to(cpu, r);
-	}
-	nucleus_lock_release();
-	return result;
+	NUCLEUS_LOCKED;
+	if (handle && !(s = space_from_handle(handle)))
+		return -EBADF;
+	arch_switch_from(cpu, r); /* keeps the bases and FPU state that the process has set */
+	if (r->space)
+		r->space->threads--;
+	r->space = s;
+	/* In mode drivers, whoever has a process is privileged: the gate returns accordingly. */
+	if (privilege_mode == MODE_DRIVERS)
+		current_thread_page()->home_elevated = r->home_elevated = s != nullptr;
+	r->full_restore = true; /* no short way into what is not there any more */
+	if (s)
+		s->threads++;
+	r->in_process = false;
+	arch_switch_to(cpu, r);
+	return 0;
 }
 
 long call_space_root(uint32_t handle)
 {
-	long result = -EBADF;
-	struct space *s;
+	const struct space *s;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	s = space_from_handle(handle);
-	if (s)
-		result = (long)(s->root_phys >> PAGE_SHIFT);
-	nucleus_lock_release();
-	return result;
+	return s ? (long)(s->root_phys >> PAGE_SHIFT) : -EBADF;
 }

@@ -40,10 +40,9 @@ long call_log_drain(void)
 	char *out = (char *)current_thread_page()->call;
 	uint64_t n = 0;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	while (n < CALL_AREA_BYTES && ring_tail < ring_head)
 		out[n++] = ring[ring_tail++ % RING_BYTES];
-	nucleus_lock_release();
 	return (long)n;
 }
 
@@ -55,8 +54,7 @@ long call_console_put(uint64_t low, uint64_t high, uint32_t count)
 		return -EINVAL;
 	memcpy(text, &low, 8);
 	memcpy(text + 8, &high, 8);
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	arch_console_write(text, count);
-	nucleus_lock_release();
 	return count;
 }

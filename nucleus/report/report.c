@@ -259,9 +259,8 @@ long call_report_take(uint32_t tell)
 {
 	struct record *r = cpu_this()->current;
 	struct slot *found = nullptr;
-	long number = 0;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	if (tell)
 		told = record_handle(r);
 	for (struct slot *s = slots; s < slots + SLOTS; s++) {
@@ -271,24 +270,21 @@ long call_report_take(uint32_t tell)
 		if (!found || s->of || (!found->of && s->report.number < found->report.number))
 			found = s;
 	}
-	if (found) {
-		found->of = r;
-		memcpy(current_thread_page()->call, &found->report, sizeof(found->report));
-		number = (long)found->report.number;
-	}
-	nucleus_lock_release();
-	return number;
+	if (!found)
+		return 0;
+	found->of = r;
+	memcpy(current_thread_page()->call, &found->report, sizeof(found->report));
+	return (long)found->report.number;
 }
 
 long call_report_done(void)
 {
 	struct record *r = cpu_this()->current;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	r->reporting = false;
 	for (struct slot *s = slots; s < slots + SLOTS; s++)
 		s->used &= s->of != r;
-	nucleus_lock_release();
 	return 0;
 }
 

@@ -10,32 +10,28 @@
 #include <abi/errno.h>
 #include <lib/string.h>
 
-/* The record if its process context may be looked at: the caller's own, or one that does not run. */
-static struct record *settled_record(uint32_t handle, long *error)
+/* The record if its process context may be looked at: the caller's own, or one that does not run. 0 or an error. */
+static long settled_record(uint32_t handle, struct record **r)
 {
-	struct record *r = record_from_handle(handle);
-
-	if (!r)
-		*error = -ESRCH;
-	else if (r != cpu_this()->current && r->state == THREAD_RUNNING)
-		*error = -EBUSY;
-	return *error ? nullptr : r;
+	*r = record_from_handle(handle);
+	if (!*r)
+		return -ESRCH;
+	return *r != cpu_this()->current && (*r)->state == THREAD_RUNNING ? -EBUSY : 0;
 }
 
 long call_regs_get(uint32_t handle)
 {
-	long result = 0;
 	struct record *r;
+	long error;
 
-	nucleus_lock_acquire();
-	r = settled_record(handle, &result);
-	if (r) {
-		if (r == cpu_this()->current)
-			arch_tls_store(r);
-		arch_regs_get(r, (struct user_regs *)current_thread_page()->call);
-	}
-	nucleus_lock_release();
-	return result;
+	NUCLEUS_LOCKED;
+	error = settled_record(handle, &r);
+	if (error)
+		return error;
+	if (r == cpu_this()->current)
+		arch_tls_store(r);
+	arch_regs_get(r, (struct user_regs *)current_thread_page()->call);
+	return 0;
 }
 
 long call_regs_set(uint32_t handle)
@@ -43,46 +39,44 @@ long call_regs_set(uint32_t handle)
 	/* Copied first, checked in the nucleus's copy. */
 	struct user_regs u = *(const struct user_regs *)current_thread_page()->call;
 	struct cpu *cpu = cpu_this();
-	long result = 0;
 	struct record *r;
+	long error;
 
 	if (!arch_regs_ok(&u))
 		return -EINVAL;
-	nucleus_lock_acquire();
-	r = settled_record(handle, &result);
-	if (r) {
-		arch_regs_set(r, &u);
-		r->full_restore = true;
-		if (r == cpu->current) {
-			__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
-			arch_tls_load(r);
-		}
+	NUCLEUS_LOCKED;
+	error = settled_record(handle, &r);
+	if (error)
+		return error;
+	arch_regs_set(r, &u);
+	r->full_restore = true;
+	if (r == cpu->current) {
+		__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
+		arch_tls_load(r);
 	}
-	nucleus_lock_release();
-	return result;
+	return 0;
 }
 
 long call_regs_clone(uint32_t handle)
 {
 	struct cpu *cpu = cpu_this();
 	struct record *me = cpu->current, *r;
-	long result = 0;
+	long error;
 
-	nucleus_lock_acquire();
-	r = settled_record(handle, &result);
-	if (r && (r == me || r->started)) {
-		result = -EBUSY;
-	} else if (r) {
-		if (cpu->fpu_owner == me)
-			fpu_store(me->fpu);
-		arch_tls_store(me);
-		arch_regs_clone(r, me);
-		memcpy(r->fpu, me->fpu, cpu_features.fpu_bytes);
-		r->tls = me->tls;
-		r->full_restore = true;
-	}
-	nucleus_lock_release();
-	return result;
+	NUCLEUS_LOCKED;
+	error = settled_record(handle, &r);
+	if (error)
+		return error;
+	if (r == me || r->started)
+		return -EBUSY;
+	if (cpu->fpu_owner == me)
+		fpu_store(me->fpu);
+	arch_tls_store(me);
+	arch_regs_clone(r, me);
+	memcpy(r->fpu, me->fpu, cpu_features.fpu_bytes);
+	r->tls = me->tls;
+	r->full_restore = true;
+	return 0;
 }
 
 long call_fpu_get(void)
@@ -90,11 +84,10 @@ long call_fpu_get(void)
 	struct cpu *cpu = cpu_this();
 	struct record *r = cpu->current;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	if (cpu->fpu_owner == r)
 		fpu_store(r->fpu);
 	memcpy(current_thread_page()->call, r->fpu, cpu_features.fpu_bytes);
-	nucleus_lock_release();
 	return cpu_features.fpu_bytes;
 }
 
@@ -112,12 +105,11 @@ long call_fpu_set(uint32_t size)
 		if (!arch_fpu_ok(state))
 			return -EINVAL;
 	}
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	if (size)
 		memcpy(r->fpu, state, size);
 	else
 		fpu_reset(r);
 	fpu_take(cpu, r);
-	nucleus_lock_release();
 	return 0;
 }

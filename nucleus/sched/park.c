@@ -56,23 +56,18 @@ long call_park(uint64_t deadline_ns, uint32_t flags) NO_THREAD_SAFETY
 {
 	struct record *r = cpu_this()->current;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	/* Who waits for its turn to render a report is not past its fault. */
 	if (!r->reporting)
 		r->fault_depth = 0;
 	if (r->permit) {
 		r->permit = false;
-		nucleus_lock_release();
 		return 0;
 	}
-	if ((flags & PARK_INTERRUPTIBLE) && r->kicked) {
-		nucleus_lock_release();
+	if ((flags & PARK_INTERRUPTIBLE) && r->kicked)
 		return -EINTR;
-	}
-	if (deadline_ns && deadline_ns <= clock_ns()) {
-		nucleus_lock_release();
+	if (deadline_ns && deadline_ns <= clock_ns())
 		return -ETIMEDOUT;
-	}
 	r->interruptible = flags & PARK_INTERRUPTIBLE;
 	sched_block_current(THREAD_PARKED, deadline_ns);
 	sched_resume();

@@ -69,6 +69,13 @@ void record_free(struct record *r)
 	list_push_back(&free_records, &r->ready_link);
 }
 
+void record_name(char name[16], uint64_t low, uint64_t high)
+{
+	memcpy(name, &low, 8);
+	memcpy(name + 8, &high, 8);
+	name[15] = '\0';
+}
+
 uint32_t record_handle(const struct record *r)
 {
 	return r->index | r->generation << INDEX_BITS;

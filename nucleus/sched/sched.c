@@ -431,7 +431,7 @@ long call_yield(void) NO_THREAD_SAFETY
 	struct cpu *cpu = cpu_this();
 	struct record *r = cpu->current, *next;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	current_thread_page()->resched = 0;
 	sched_account(r, false);
 	r->preempt_held_since_ns = 0;
@@ -439,7 +439,6 @@ long call_yield(void) NO_THREAD_SAFETY
 	next = queue_first(queue_of(cpu));
 	if (!next && (r->affinity >> cpu->id & 1)) {
 		cpu->reschedule = 0;
-		nucleus_lock_release();
 		return 0;
 	}
 	if (next && !next->interrupt_thread)

@@ -65,7 +65,6 @@ struct record {
 
 /* Boot. */
 void sched_init(void);
-void sched_init_cpu(struct cpu *cpu);
 
 /* Contained faults without a pause between them: after the first number the kernel is told to end the thread, after the
  * second it is stopped, whatever it holds. */
@@ -80,6 +79,8 @@ uint32_t record_handle(const struct record *r);
 bool thread_page_write(const struct record *r);
 struct record *record_at(uint32_t index); /* nullptr: past the last ever made */
 uint64_t record_stride(void);
+/* A name of a thread or a space as calls bring it: two words. */
+void record_name(char name[16], uint64_t low, uint64_t high);
 
 /* Makes a parked thread ready (or leaves a permit) and asks its CPU to look. */
 void sched_wake(struct record *r, long result);
@@ -100,11 +101,6 @@ void sched_requeue_current(void);
 bool sched_quiet_tick(struct cpu *cpu, bool in_process);
 /* Accounts time and takes expired deadlines; sets cpu->reschedule when the slice is over. Called at every interrupt. */
 void sched_tick(struct cpu *cpu, bool in_process);
-/* After a wake-up or tick: shall the interrupted, preemptible code be left? */
-static inline bool sched_wants_switch(const struct cpu *cpu)
-{
-	return cpu->reschedule;
-}
 void sched_set_affinity(struct record *r, uint64_t mask);
 /* Whether kernel code lets itself be preempted (its thread page may ask for delay). *overdue, unless nullptr, becomes
  * true when it has asked for too long. Kernel view. */

@@ -40,17 +40,13 @@ long call_thread_create(uint64_t page_pfn, uint64_t entry, uint64_t stack, uint3
 
 	if (!lowered_text(entry) || (stack & 15) || component >= COMPONENTS_MAX)
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	if (!frame_valid(page_pfn) || frames[page_pfn].type != FRAME_KERNEL ||
-	    (space_handle_ && !(s = space_from_handle(space_handle_)))) {
-		nucleus_lock_release();
+	    (space_handle_ && !(s = space_from_handle(space_handle_))))
 		return -EINVAL;
-	}
 	r = record_create();
-	if (!r) {
-		nucleus_lock_release();
+	if (!r)
 		return -ENOMEM;
-	}
 	r->page_pfn = page_pfn;
 	r->stack = stack;
 	r->component = (uint8_t)component;
@@ -64,7 +60,6 @@ long call_thread_create(uint64_t page_pfn, uint64_t entry, uint64_t stack, uint3
 	r->page_cpu = UINT32_MAX;
 	arch_thread_init(r);
 	arch_set_upcall(r, entry, stack, WINDOW_BASE + (page_pfn << PAGE_SHIFT), 0, 0, 0);
-	nucleus_lock_release();
 	return record_handle(r);
 }
 
@@ -89,11 +84,9 @@ long call_thread_exit(uint64_t done) NO_THREAD_SAFETY
 	struct record *r = cpu->current;
 	uint64_t pfn = (done - WINDOW_BASE) >> PAGE_SHIFT;
 
-	nucleus_lock_acquire();
-	if (done && ((done & 3) || done < WINDOW_BASE || !frame_valid(pfn) || frames[pfn].type != FRAME_KERNEL)) {
-		nucleus_lock_release();
+	NUCLEUS_LOCKED;
+	if (done && ((done & 3) || done < WINDOW_BASE || !frame_valid(pfn) || frames[pfn].type != FRAME_KERNEL))
 		return -EINVAL;
-	}
 	sched_end_current();
 	frames[r->page_pfn].mappings--;
 	record_free(r);
@@ -138,19 +131,16 @@ long call_thread_clear_kick(void)
 {
 	struct cpu *cpu = cpu_this();
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	cpu->current->kicked = false;
 	__atomic_and_fetch(&cpu->exit_work, ~WORK_KICK, __ATOMIC_RELAXED);
-	nucleus_lock_release();
 	return 0;
 }
 
 long call_thread_set_name(uint32_t handle, uint64_t low, uint64_t high, uint32_t id)
 {
 	return WITH_RECORD(handle, {
-		memcpy(r->name, &low, 8);
-		memcpy(r->name + 8, &high, 8);
-		r->name[15] = '\0';
+		record_name(r->name, low, high);
 		r->id = id;
 	});
 }

@@ -5,6 +5,7 @@
 #include "bare.h"
 
 #include <abi/errno.h>
+#include <kernel/base/clock.h>
 #include <kernel/mem/kmap.h>
 #include <lib/string.h>
 
@@ -143,12 +144,12 @@ static bool spinning_counts(void)
 	call();
 	struct account_cpu after = cpu_account();
 
-	EXPECT(after.nucleus_ns > before.nucleus_ns);
+	EXPECT(after.nucleus_ticks > before.nucleus_ticks);
 	/* The test's threads are a component's: lowered except where nothing is. */
 	if (boot_info()->mode != MODE_OFF)
-		return after.lowered_ns - before.lowered_ns >= 4 * MS;
-	EXPECT_EQ(after.lowered_ns, before.lowered_ns);
-	return after.elevated_ns - before.elevated_ns >= 4 * MS;
+		return clock_ticks_ns(after.lowered_ticks - before.lowered_ticks) >= 4 * MS;
+	EXPECT_EQ(after.lowered_ticks, before.lowered_ticks);
+	return clock_ticks_ns(after.elevated_ticks - before.elevated_ticks) >= 4 * MS;
 }
 
 static void times_advance_while_on(void)
@@ -164,15 +165,15 @@ static void times_advance_while_on(void)
 	spin(5 * MS);
 	struct account_cpu after = cpu_account();
 
-	EXPECT_EQ(after.lowered_ns, before.lowered_ns);
-	EXPECT_EQ(after.elevated_ns, before.elevated_ns);
-	EXPECT_EQ(after.nucleus_ns, before.nucleus_ns);
+	EXPECT_EQ(after.lowered_ticks, before.lowered_ticks);
+	EXPECT_EQ(after.elevated_ticks, before.elevated_ticks);
+	EXPECT_EQ(after.nucleus_ticks, before.nucleus_ticks);
 }
 
 /* Every moment of a CPU belongs to one of the five. */
 static uint64_t total_ns(const struct account_cpu *a)
 {
-	return a->user_ns + a->lowered_ns + a->elevated_ns + a->nucleus_ns + a->idle_ns;
+	return clock_ticks_ns(a->user_ticks + a->lowered_ticks + a->elevated_ticks + a->nucleus_ticks) + a->idle_ns;
 }
 
 static void times_add_up(void)
@@ -221,7 +222,7 @@ static void system_calls(void)
 	EXPECT_EQ(after.exit - before.exit, TIMES + 1);
 	if (boot_info()->mode == MODE_FULL)
 		EXPECT(after.view_switch - before.view_switch >= 2 * TIMES);
-	EXPECT(after.user_ns > before.user_ns);
+	EXPECT(after.user_ticks > before.user_ticks);
 	control(0);
 	before = cpu_account();
 	run_calls();

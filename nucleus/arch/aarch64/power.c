@@ -20,7 +20,7 @@ long call_power(uint32_t action)
 {
 	if (action != POWER_OFF && action != POWER_RESET)
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	if (platform.psci_power) {
 		arch_panic_prepare();
 		if (action == POWER_OFF)
@@ -29,6 +29,5 @@ long call_power(uint32_t action)
 			psci_system_reset();
 	}
 	log_printf("power: the firmware offers no way to switch the machine off or to reset it (PSCI 0.2)\n");
-	nucleus_lock_release();
 	return -ENOSYS;
 }

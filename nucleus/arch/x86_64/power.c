@@ -56,12 +56,11 @@ long call_power(uint32_t action)
 {
 	if (action != POWER_OFF && action != POWER_RESET)
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	arch_panic_prepare();
 	reset_by_firmware(action == POWER_OFF ? EFI_RESET_SHUTDOWN : EFI_RESET_COLD);
 	log_printf("power: the firmware offers no reset service; trying the keyboard controller\n");
 	if (action == POWER_RESET)
 		io_write8(0x64, 0xfe);
-	nucleus_lock_release();
 	return -ENOSYS;
 }

@@ -72,13 +72,14 @@ struct thread_times {
 	uint32_t left, preempted; /* how often it stopped running by itself, and how often it had to */
 };
 
+/* Times in ticks of the counter (struct time_page), but for the last. */
 struct account_cpu {
 	uint64_t elevate, nucleus_call, syscall, exit, irq, fault, view_switch, tlb_flush;
-	uint64_t lowered_ns, elevated_ns, nucleus_ns, user_ns;
+	uint64_t lowered_ticks, elevated_ticks, nucleus_ticks, user_ticks;
 	uint64_t idle_ns;
 };
 struct account_component {
-	uint64_t elevate, nucleus_call, fault, lowered_ns, elevated_ns;
+	uint64_t elevate, nucleus_call, fault, lowered_ticks, elevated_ticks;
 };
 
 #endif

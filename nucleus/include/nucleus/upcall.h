@@ -71,11 +71,11 @@ struct boot_info {
 		uint16_t segment;
 		uint8_t first_bus, last_bus;
 	} pci[BOOT_PCI_MAX];
-	struct {
-		uint64_t phys;
-		uint32_t width, height, pitch;
+	struct boot_framebuffer {
+		uint64_t phys, width, height, pitch;
 		uint16_t bpp;
-		uint8_t red_shift, red_size, green_shift, green_size, blue_shift, blue_size;
+		uint8_t memory_model;
+		uint8_t red_size, red_shift, green_size, green_shift, blue_size, blue_shift;
 	} framebuffer; /* phys 0: none */
 };
 

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 uint64_t clock_monotonic_ns(void);
+/* How long so many ticks of the counter take, which the nucleus counts time in. */
+uint64_t clock_ticks_ns(uint64_t ticks);
 int64_t clock_realtime_ns(void);
 void clock_set_realtime_ns(int64_t now);
 void clock_step_realtime(int64_t by_ns);
