@@ -48,8 +48,16 @@ void arch_patch_lower_sites(bool account);
 /* The end of arch_boot, and of another CPU's start: into the scheduler. */
 [[noreturn]] void boot_finish(struct cpu *cpu);
 [[noreturn]] void boot_join(struct cpu *cpu);
-/* Starts the other CPUs, one after the other. */
-void arch_start_cpus(void);
+/* The same on another CPU (arch_enter_kernel_view's `next`); ends in boot_join. */
+[[noreturn]] void arch_join(void);
+
+/* The other CPUs (boot/mp.c). Fills boot_state's from the loader's response, which may be nullptr: one CPU. */
+void limine_take_cpus(const volatile void *response);
+/* Calls them. Those that do not come, and those that lack what is in use, are named in the log and are no longer among
+ * boot_state's afterwards. The clock runs. */
+void mp_admit_cpus(void);
+/* Starts them, one after the other. */
+void mp_start_cpus(void);
 /* Whether something in [start, end) belongs to the firmware's runtime services. */
 bool boot_firmware_owns(uint64_t start, uint64_t end);
 

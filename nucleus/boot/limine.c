@@ -7,7 +7,6 @@
 #include "boot/boot.h"
 #include "frame/frames.h"
 #include "mmu/mmu.h"
-#include "mp.h"
 #include "regs.h"
 #include "report/log.h"
 #include <boot/limine_protocol.h>

@@ -291,7 +291,7 @@ void boot_finish(struct cpu *cpu) NO_THREAD_SAFETY
 	make_idle(cpu);
 	cpu->current = cpu->idle;
 	cpu->online = 1;
-	arch_start_cpus();
+	mp_start_cpus();
 	/* A CPU that did not come up still is in the loader's memory. */
 	if (cpu_count == boot_state.cpu_count && !boot_state.cpus_left)
 		reclaim();

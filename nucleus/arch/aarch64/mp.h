@@ -1,22 +1,52 @@
 /* SPDX-License-Identifier: MIT */
-/* The loader's multiprocessor response (its structure differs between architectures), and taking over its CPUs. */
+/* What starting CPUs (boot/mp.c) is on aarch64, where they need not be alike (features.h). */
 #ifndef ARCH_MP_H
 #define ARCH_MP_H
 
-#include <stdint.h>
+#include "features.h"
+#include "psci.h"
+#include "regs.h"
+#include <boot/limine_protocol.h>
 
-/* Fills boot_state's CPUs; the boot CPU first, hardware_id is the affinity part of MPIDR_EL1. response may be nullptr:
- * one CPU. */
-void limine_take_cpus(const volatile void *response);
+#define mp_response limine_mp_response_aarch64
+#define mp_info	    limine_mp_info_aarch64
+#define MP_ID	    "MPIDR"
 
-/* Calls the other CPUs into boot_main_ap, with the loader's struct limine_mp_info_aarch64 in x0. Those that do not
- * come, and those that lack what is in use, are named in the log and are no longer among boot_state's afterwards; of
- * what is left only what all have in common is in use (features.h). arch_start_cpus (boot.h) is implemented beside it.
- */
-void mp_admit_cpus(void);
+struct mp_identity {
+	struct arm_id_registers registers;
+};
 
-/* On another CPU, with the structure's extra_argument: waits for the number that the CPU will have. Does not return to
- * one that gets none. */
-[[nodiscard]] uint32_t mp_await_number(uint32_t place);
+/* The affinity part of MPIDR_EL1, as all that names CPUs. */
+static inline uint64_t mp_own_id(const volatile struct mp_response *)
+{
+	return sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
+}
+static inline uint64_t mp_hardware_id(const struct mp_info *info)
+{
+	return info->mpidr & MPIDR_AFFINITY;
+}
+static inline void mp_identify(struct mp_identity *i)
+{
+	features_identify(&i->registers);
+}
+static inline const char *mp_lacking(const struct mp_identity *i)
+{
+	return features_admit(&i->registers);
+}
+/* Until there is an event: it comes after what was stored, and is remembered if it comes before. */
+static inline void mp_wait(void)
+{
+	__asm__ volatile("wfe" : : : "memory");
+}
+static inline void mp_wake(void)
+{
+	dsb_sy();
+	__asm__ volatile("sev" : : : "memory");
+}
+[[noreturn]] static inline void mp_stay_off(void)
+{
+	psci_cpu_off();
+	cpu_halt_forever();
+}
 
 #endif

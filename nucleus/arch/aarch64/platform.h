@@ -6,14 +6,14 @@
  * Order at boot, all in the kernel view with interrupts masked:
  *
  *   arch_console_init()   first of all: text is kept until the UART is known
- *   limine_take_cpus()    boot CPU first (mp.h)
+ *   limine_take_cpus()    boot CPU first (boot.h)
  *   platform_init()       boot CPU: reads the description, maps the console and prints what was kept
  *   clock_init(timer_frequency())   boot CPU, before the first clock_ns()
- *   mp_admit_cpus()       boot CPU: who is there and can be used; psci_init() comes before it (mp.h)
+ *   mp_admit_cpus()       boot CPU: who is there and can be used; psci_init() comes before it (boot.h)
  *   gic_init()            boot CPU: maps and resets the controllers (gic.h)
  *   gic_init_cpu()        every CPU, on its own stack, cpu_this()->id set
  *   timer_init_cpu()      every CPU, after that (timer.h)
- *   arch_start_cpus()     boot CPU (boot.h)
+ *   mp_start_cpus()       boot CPU (boot.h)
  *   boot_reclaim()        only now: the description may lie in the loader's memory
  */
 #ifndef ARCH_PLATFORM_H

@@ -10,21 +10,17 @@
 #include "features.h"
 #include "frame/frames.h"
 #include "gate/account.h"
-#include "gate/lock.h"
 #include "gic.h"
 #include "mmu/mmu.h"
-#include "mp.h"
 #include "platform.h"
 #include "psci.h"
 #include "regs.h"
 #include "report/log.h"
 #include "report/report.h"
 #include "sched/sched.h"
-#include "sched/smp.h"
 #include "switch.h"
 #include "time/clock.h"
 #include "timer.h"
-#include <boot/limine_protocol.h>
 #include <lib/string.h>
 
 extern const char vectors_full[], vectors_full_account[], vectors_privileged[], vectors_privileged_account[];
@@ -38,7 +34,6 @@ struct first_switch {
 	uint64_t stack, next;
 };
 [[noreturn]] void view_first_switch(const struct first_switch *s);
-[[noreturn]] void boot_main_ap(struct limine_mp_info_aarch64 *info);
 
 static uint64_t identity_root;
 
@@ -238,19 +233,11 @@ static void use_common_caches(void)
 	boot_finish(cpu);
 }
 
-[[noreturn]] static void ap_on_own_stack(void)
+[[noreturn]] void arch_join(void)
 {
 	struct cpu *cpu = cpu_introduce();
 
 	gic_init_cpu();
 	timer_init_cpu();
 	boot_join(cpu);
-}
-
-/* From entry.S; on the loader's stack. */
-[[noreturn]] void boot_main_ap(struct limine_mp_info_aarch64 *info)
-{
-	struct cpu *cpu = cpu_by_id(mp_await_number((uint32_t)info->extra_argument));
-
-	arch_enter_kernel_view(cpu, ap_on_own_stack);
 }

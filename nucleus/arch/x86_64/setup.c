@@ -9,24 +9,19 @@
 #include "cpu.h"
 #include "frame/frames.h"
 #include "gate/account.h"
-#include "gate/lock.h"
 #include "mmu/mmu.h"
-#include "mp.h"
 #include "regs.h"
 #include "report/log.h"
 #include "report/report.h"
 #include "sched/sched.h"
-#include "sched/smp.h"
 #include "switch.h"
 #include "time/clock.h"
-#include <boot/limine_protocol.h>
 #include <lib/string.h>
 
 extern const char entry_template[], entry_template_end[], entry_compatibility[], trap_stubs[], idle_loop[];
 extern const char entry_syscall_full[], entry_syscall_full_account[], entry_syscall_privileged[],
 	entry_syscall_privileged_account[];
 [[noreturn]] void view_and_stack_switch(uint64_t top, void (*entry)(void), uint64_t cr3);
-void nucleus_entry_ap(void);
 
 struct cpu_features cpu_features;
 static struct {
@@ -341,115 +336,14 @@ static void cpu_setup(struct cpu *cpu)
 	boot_state.info->hwcap = cpuid(1, 0).d;
 	boot_state.info->hwcap2 = cpu_features.fsgsbase ? 2 : 0;
 	apic_init_pci(boot_state.rsdp_phys);
+	mp_admit_cpus();
 	boot_finish(cpu);
 }
 
-void limine_take_cpus(const volatile void *response)
-{
-	const volatile struct limine_mp_response_x86_64 *mp = response;
-
-	boot_state.cpu_count = 1;
-	if (!mp)
-		return;
-	boot_state.boot_cpu_id = mp->bsp_lapic_id;
-	for (uint64_t i = 0; i < mp->cpu_count && boot_state.cpu_count < CPUS_MAX; i++) {
-		if (mp->cpus[i]->lapic_id == mp->bsp_lapic_id)
-			continue;
-		boot_state.cpus[boot_state.cpu_count].hardware_id = mp->cpus[i]->lapic_id;
-		boot_state.cpus[boot_state.cpu_count++].mp_info = mp->cpus[i];
-	}
-	boot_state.cpus_left = mp->cpu_count > CPUS_MAX;
-	if (boot_state.cpus_left)
-		log_printf("boot: %lu CPUs, of which %d are used\n", mp->cpu_count, CPUS_MAX);
-}
-
-/* By the CPU's place in the loader's list; settled once, by the CPU when it comes or by the first when it does not. */
-static struct call {
-	enum : uint32_t { CALL_OPEN, CALL_ANSWERED, CALL_WITHDRAWN } state;
-	uint32_t number;
-} calls[CPUS_MAX];
-
-static bool call_settle(struct call *call, uint32_t state)
-{
-	uint32_t open = CALL_OPEN;
-
-	return __atomic_compare_exchange_n(&call->state, &open, state, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
-[[noreturn]] static void ap_on_own_stack(void)
+[[noreturn]] void arch_join(void)
 {
 	struct cpu *cpu = cpu_introduce();
 
 	cpu_setup(cpu);
 	boot_join(cpu);
-}
-
-/* From entry.S; on the loader's stack. */
-[[noreturn]] void boot_main_ap(struct limine_mp_info_x86_64 *info);
-
-[[noreturn]] void boot_main_ap(struct limine_mp_info_x86_64 *info)
-{
-	struct call *call = &calls[info->extra_argument];
-
-	if (!call_settle(call, CALL_ANSWERED))
-		cpu_halt_forever();
-	arch_enter_kernel_view(cpu_by_id(call->number), ap_on_own_stack);
-}
-
-/* Under the lock, under which a CPU that is late looks whether it is still waited for (ap_on_own_stack). */
-static bool give_up(const struct cpu *cpu)
-{
-	bool late;
-
-	nucleus_lock_acquire();
-	late = cpu->online;
-	if (!late)
-		cpu_count--;
-	nucleus_lock_release();
-	return !late;
-}
-
-static bool come_online(const struct cpu *cpu)
-{
-	for (struct patience patience = patience_begin(); !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
-		if (patience_over(&patience))
-			return !give_up(cpu);
-		cpu_relax();
-	}
-	return true;
-}
-
-/* Numbers have no holes: that of a CPU which stays away, and the area made for it, are the next one's. */
-void arch_start_cpus(void)
-{
-	struct cpu *cpu = nullptr;
-
-	for (uint32_t i = 1; i < boot_state.cpu_count; i++) {
-		/* The loader's structures are in its own memory, still reachable through our direct map. */
-		struct limine_mp_info_x86_64 *info = direct_map((uint64_t)boot_state.cpus[i].mp_info - boot_state.hhdm);
-		uint64_t id = boot_state.cpus[i].hardware_id;
-
-		if (!cpu)
-			cpu = arch_cpu_create(cpu_count);
-		if (!cpu) {
-			log_printf("boot: no memory for CPU %u and those after it\n", cpu_count);
-			return;
-		}
-		calls[i].number = cpu_count++;
-		info->extra_argument = i;
-		__atomic_store_n(&info->goto_address, (void (*)(struct limine_mp_info_x86_64 *))nucleus_entry_ap,
-				 __ATOMIC_SEQ_CST);
-		if (come_online(cpu)) {
-			cpu = nullptr;
-		} else if (call_settle(&calls[i], CALL_WITHDRAWN)) {
-			log_printf("boot: the CPU with APIC id %lu does not answer: the system goes on without it\n",
-				   id);
-		} else {
-			/* It is in the nucleus, where the area now is its own. */
-			log_printf("boot: the CPU with APIC id %lu got lost in the nucleus: the system goes on without "
-				   "it and those after it\n",
-				   id);
-			return;
-		}
-	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The other CPUs. The loader has them waiting, each on a word of its own. They are taken in two steps, because where
- * one is missing or may not be used the others move up: numbers have no holes, and the interrupt controller wants to
+ * one is missing or may not be used the others move up: numbers have no holes, and an interrupt controller may want to
  * know them beforehand.
  *
  * First all are called at once, into boot_main_ap. There, still on the loader's tables and stack, each says in its row
@@ -12,17 +12,15 @@
 #include "mp.h"
 #include "boot/boot.h"
 #include "cpu.h"
-#include "features.h"
 #include "gate/lock.h"
 #include "mmu/mmu.h"
-#include "psci.h"
-#include "regs.h"
 #include "report/log.h"
 #include "sched/smp.h"
 #include "time/clock.h"
-#include <boot/limine_protocol.h>
 
-void nucleus_entry_ap(struct limine_mp_info_aarch64 *info);
+/* entry.S: goes on to boot_main_ap, on the loader's stack. */
+void nucleus_entry_ap(struct mp_info *info);
+[[noreturn]] void boot_main_ap(struct mp_info *info);
 
 enum caller_state : uint32_t {
 	CALLER_ASKED,	 /* to come */
@@ -32,32 +30,27 @@ enum caller_state : uint32_t {
 };
 
 /* By the CPU's place in the loader's list. */
-struct caller {
+static struct caller {
 	uint32_t state; /* enum caller_state */
 	uint32_t number;
-	struct arm_id_registers ids;
-};
-static struct caller callers[CPUS_MAX];
+	struct mp_identity identity;
+} callers[CPUS_MAX];
 
-void limine_take_cpus(const volatile void *response)
+void limine_take_cpus(const volatile void *loaders)
 {
-	const volatile struct limine_mp_response_aarch64 *mp = response;
+	const volatile struct mp_response *response = loaders;
 
 	boot_state.cpu_count = 1;
-	boot_state.boot_cpu_id = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
-	if (!mp)
-		return;
-	for (uint64_t i = 0; i < mp->cpu_count && boot_state.cpu_count < CPUS_MAX; i++) {
-		uint64_t id = mp->cpus[i]->mpidr & MPIDR_AFFINITY;
+	boot_state.boot_cpu_id = mp_own_id(response);
+	for (uint64_t i = 0; response && i < response->cpu_count && boot_state.cpu_count < CPUS_MAX; i++) {
+		struct boot_cpu cpu = {.hardware_id = mp_hardware_id(response->cpus[i]), .mp_info = response->cpus[i]};
 
-		if (id == boot_state.boot_cpu_id)
-			continue;
-		boot_state.cpus[boot_state.cpu_count].hardware_id = id;
-		boot_state.cpus[boot_state.cpu_count++].mp_info = mp->cpus[i];
+		if (cpu.hardware_id != boot_state.boot_cpu_id)
+			boot_state.cpus[boot_state.cpu_count++] = cpu;
 	}
-	boot_state.cpus_left = mp->cpu_count > CPUS_MAX;
+	boot_state.cpus_left = response && response->cpu_count > CPUS_MAX;
 	if (boot_state.cpus_left)
-		log_printf("boot: %lu CPUs, of which %d are used\n", mp->cpu_count, CPUS_MAX);
+		log_printf("boot: %lu CPUs, of which %d are used\n", response->cpu_count, CPUS_MAX);
 }
 
 /* --- on the other CPUs, in the loader's world --- */
@@ -67,39 +60,29 @@ static uint32_t state_of(const struct caller *caller)
 	return __atomic_load_n(&caller->state, __ATOMIC_ACQUIRE);
 }
 
-uint32_t mp_await_number(uint32_t place)
+[[noreturn]] void boot_main_ap(struct mp_info *info)
 {
-	struct caller *caller = &callers[place];
+	struct caller *caller = &callers[info->extra_argument];
 
-	features_identify(&caller->ids);
+	mp_identify(&caller->identity);
 	__atomic_store_n(&caller->state, (uint32_t)CALLER_WAITING, __ATOMIC_RELEASE);
 	while (state_of(caller) == CALLER_WAITING)
-		/* Until there is an event: it comes after the verdict, and is remembered if it comes before. */
-		__asm__ volatile("wfe" : : : "memory");
-	if (state_of(caller) == CALLER_REFUSED) {
-		psci_cpu_off();
-		cpu_halt_forever();
-	}
-	return caller->number;
+		mp_wait();
+	if (state_of(caller) == CALLER_REFUSED)
+		mp_stay_off();
+	arch_enter_kernel_view(cpu_by_id(caller->number), arch_join);
 }
 
 /* --- on the first --- */
 
-/* To wake those who wait for what was just stored. */
-static void send_event(void)
-{
-	dsb_sy();
-	__asm__ volatile("sev" : : : "memory");
-}
-
 static void tell(struct caller *caller, enum caller_state state)
 {
 	__atomic_store_n(&caller->state, (uint32_t)state, __ATOMIC_RELEASE);
-	send_event();
+	mp_wake();
 }
 
 /* The loader's structures are in its own memory, still reachable through our direct map. */
-static struct limine_mp_info_aarch64 *info_of(const struct boot_cpu *cpu)
+static struct mp_info *info_of(const struct boot_cpu *cpu)
 {
 	return direct_map((uint64_t)cpu->mp_info - boot_state.hhdm);
 }
@@ -107,37 +90,29 @@ static struct limine_mp_info_aarch64 *info_of(const struct boot_cpu *cpu)
 static void call_all(void)
 {
 	for (uint32_t i = 1; i < boot_state.cpu_count; i++) {
-		struct limine_mp_info_aarch64 *info = info_of(&boot_state.cpus[i]);
+		struct mp_info *info = info_of(&boot_state.cpus[i]);
 
 		info->extra_argument = i;
 		__atomic_store_n(&info->goto_address, nucleus_entry_ap, __ATOMIC_SEQ_CST);
 	}
 	/* The loader may let them sleep until there is an event. */
-	send_event();
+	mp_wake();
 }
 
-static bool came(const struct caller *caller, struct patience *patience)
-{
-	while (state_of(caller) != CALLER_WAITING) {
-		if (patience_over(patience))
-			return false;
-		cpu_relax();
-	}
-	return true;
-}
-
-static bool admit(struct caller *caller, uint64_t mpidr, struct patience *patience)
+static bool admit(struct caller *caller, uint64_t id, struct patience *patience)
 {
 	const char *lacking;
 
-	if (!came(caller, patience)) {
-		log_printf("boot: the CPU with MPIDR %lx does not answer: the system goes on without it\n", mpidr);
-		return false;
-	}
-	lacking = features_admit(&caller->ids);
+	for (; state_of(caller) != CALLER_WAITING; cpu_relax())
+		if (patience_over(patience)) {
+			log_printf("boot: the CPU with " MP_ID " %lx does not answer: the system goes on without it\n",
+				   id);
+			return false;
+		}
+	lacking = mp_lacking(&caller->identity);
 	if (lacking) {
-		log_printf("boot: the CPU with MPIDR %lx lacks %s, which the first CPU has in use: it stays off\n",
-			   mpidr, lacking);
+		log_printf("boot: the CPU with " MP_ID " %lx lacks %s, which the first CPU has in use: it stays off\n",
+			   id, lacking);
 		tell(caller, CALLER_REFUSED);
 	}
 	return !lacking;
@@ -157,30 +132,25 @@ void mp_admit_cpus(void)
 	boot_state.cpu_count = admitted;
 }
 
-static bool wait_online(const struct cpu *cpu)
+/* Under the lock, under which a CPU that is late looks whether it is still waited for (boot_join). */
+static bool give_up(const struct cpu *cpu, uint32_t id)
 {
-	for (struct patience patience = patience_begin(); !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE);) {
-		if (patience_over(&patience))
-			return false;
-		cpu_relax();
-	}
+	NUCLEUS_LOCKED;
+	if (cpu->online)
+		return false;
+	cpu_count = id;
 	return true;
 }
 
-/* Under the lock, under which a CPU that is late looks whether it is still waited for (ap_on_own_stack). */
-static bool give_up(const struct cpu *cpu, uint32_t id)
+static bool is_lost(const struct cpu *cpu, uint32_t id)
 {
-	bool late;
-
-	nucleus_lock_acquire();
-	late = cpu->online;
-	if (!late)
-		cpu_count = id;
-	nucleus_lock_release();
-	return !late;
+	for (struct patience patience = patience_begin(); !__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE); cpu_relax())
+		if (patience_over(&patience))
+			return give_up(cpu, id);
+	return false;
 }
 
-void arch_start_cpus(void)
+void mp_start_cpus(void)
 {
 	for (uint32_t i = 1; i < boot_state.cpu_count; i++) {
 		struct caller *caller = &callers[info_of(&boot_state.cpus[i])->extra_argument];
@@ -195,9 +165,9 @@ void arch_start_cpus(void)
 		tell(caller, CALLER_NUMBERED);
 		/* It did answer before: something is badly wrong with it, in the nucleus, where its area now is its
 		 * own. */
-		if (!wait_online(cpu) && give_up(cpu, i)) {
-			log_printf("boot: CPU %u (MPIDR %lx) got lost in the nucleus: the system goes on without it "
-				   "and those after it\n",
+		if (is_lost(cpu, i)) {
+			log_printf("boot: CPU %u (" MP_ID " %lx) got lost in the nucleus: the system goes on without "
+				   "it and those after it\n",
 				   i, boot_state.cpus[i].hardware_id);
 			return;
 		}
