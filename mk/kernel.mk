@@ -23,8 +23,8 @@ NUCLEUS_SRC := $(sort $(filter-out %_test.c,$(filter-out nucleus/arch/% nucleus/
 	$(shell find nucleus/arch/$(ARCH) \( -name '*.c' -o -name '*.S' ! -name '*.lds.S' \) 2>/dev/null) $(LIB_ALL))
 KERNEL_SRC := $(sort $(shell find kernel \( -name '*.c' -o -name '*.S' \) ! -name '*_test.c' ! -path 'kernel/arch/*/vdso/*' \
 	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_ALL))
-# The kernel's own tests: lowered code of a component more, linked into stellux-ktest.elf only.
-KTEST_SRC := $(sort $(wildcard test/kernel/*.c test/kernel/arch/$(ARCH)/*.[cS] test/kernel/arch/$(ARCH)/bracket/*.c))
+# The kernel's own tests: lowered code of two components more, linked into stellux-ktest.elf only.
+KTEST_SRC := $(sort $(wildcard test/kernel/*.c test/kernel_component/*.c test/kernel/arch/$(ARCH)/*.[cS] test/kernel/arch/$(ARCH)/bracket/*.c))
 
 NUCLEUS_OBJ := $(NUCLEUS_SRC:%=$(B)/n/%.o)
 # Each half takes from lib/ what it uses and nothing else: what is privileged should be needed.

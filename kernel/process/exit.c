@@ -16,6 +16,7 @@
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
 #include <kernel/vm/user.h>
 #include <nucleus/calls.h>
 
@@ -437,7 +438,7 @@ void process_thread_end(int32_t status)
 	struct process_thread *s = process_thread_of(t);
 
 	/* Whoever guarded the call that ends here is not returned to. */
-	t->guards = nullptr;
+	guards_forget(t);
 	s->exit_status = status;
 	s->exit_begun = true;
 	run_exit_steps();

@@ -74,7 +74,7 @@ static long call_stop(void *arg)
 
 static void start(struct component *c)
 {
-	long error = guard_call(c, call_start, c);
+	long error = c->start != nullptr ? guard_call(c, call_start, c) : 0;
 
 	c->down = error < 0;
 	if (error < 0 && error != -ENODEV)
@@ -96,14 +96,17 @@ static bool stop(struct component *c)
 		thread_wake_component(c);
 		thread_park(clock_monotonic_ns() + STOP_POLL_NS);
 	}
-	(void)guard_call(c, call_stop, c);
+	if (c->stop != nullptr)
+		(void)guard_call(c, call_stop, c);
+	if (c->resettable)
+		component_reset(c);
 	__atomic_store_n(&c->stopping, false, __ATOMIC_RELEASE);
 	return true;
 }
 
 static bool can_restart(const struct component *c)
 {
-	return c->start != nullptr && c->stop != nullptr;
+	return c->resettable || (c->start != nullptr && c->stop != nullptr);
 }
 
 /* It failed: sets when it is to begin anew. */
@@ -212,8 +215,7 @@ static bool parts_restarting(const struct component *c)
 	return services_restarting(c) || (p != nullptr && p->restarting(c));
 }
 
-/* Has a component begin anew, and waits for that. */
-static int ask_to_restart(struct component *c)
+int component_restart(struct component *c)
 {
 	uint64_t deadline = clock_monotonic_ns() + RESTART_TIMEOUT_NS;
 	uint32_t polls = 0;
@@ -245,7 +247,7 @@ static long write_components(const char *text, size_t n, void *)
 	if (length < verb_length || memcmp(text, verb, verb_length) != 0)
 		return -EINVAL;
 	struct component *c = find(text + verb_length, length - verb_length);
-	int error = c != nullptr ? ask_to_restart(c) : -ENOENT;
+	int error = c != nullptr ? component_restart(c) : -ENOENT;
 	return error != 0 ? error : (long)n;
 }
 
@@ -328,6 +330,12 @@ void component_init(void)
 
 void components_start(void)
 {
+	struct component *one;
+
+	for_each_component(one) {
+		if (one->resettable)
+			component_keep_image(one);
+	}
 	if (service_start(&manager) < 0)
 		log_warn("core: no thread, failed components stay down");
 	for (unsigned stage = 0; stage < STAGE_COUNT; stage++) {

@@ -14,6 +14,7 @@ void thread_init_boot(void); /* the record of the thread that boots */
 /* thread_note.c: whether the thread's page is as it should be; and what becomes of one that is not: its struct thread
  * is made anew. */
 bool thread_is_whole(const struct thread *t);
+bool thread_holds(const struct thread *t, const void *p); /* in its page or on its stack */
 void thread_make_whole(struct thread *t);
 void thread_relist(struct thread *t); /* it is where it was in its component's list */
 void thread_init(void);		      /* starts the reaper */
@@ -21,6 +22,10 @@ void thread_init(void);		      /* starts the reaper */
 void thread_wake_component(struct component *c);
 void timer_start(void);
 void component_init(void);
+/* component_reset.c: keeps what its data are before it has started; and resets them, once it has stopped, if nobody is
+ * inside or leads there. The component thread. */
+void component_keep_image(struct component *c);
+void component_reset(struct component *c);
 void log_start(void); /* from here on a thread of its own prints the log */
 /* Starts a thread that gathers timing jitter, after which random numbers count as seeded. -ENOMEM. */
 [[nodiscard]] int random_gather(void);

@@ -37,6 +37,31 @@ long guard_call(struct component *c, long (*fn)(void *arg), void *arg)
 	return guard_run(c, fn(arg));
 }
 
+static bool is_component(const struct component *c)
+{
+	const struct component *one;
+
+	for_each_component(one) {
+		if (one == c)
+			return true;
+	}
+	return false;
+}
+
+/* What leads from one to the next may be smashed, where a fault does that. */
+void guards_forget(struct thread *t)
+{
+	const struct guard *g = t->guards;
+
+	t->guards = nullptr;
+	for (; g != nullptr && thread_holds(t, g) && is_component(g->component); g = g->outer) {
+		if (g->component->resettable)
+			component_leave(g->component);
+		if (g->outer <= g)
+			return;
+	}
+}
+
 static void restore_preemption(uint32_t count)
 {
 	struct thread_page *page = thread_page_current();
@@ -58,7 +83,7 @@ static void restore_preemption(uint32_t count)
 		log_flush();
 		/* The guard is off the list before it is used: a fault on the way out must not come
 		 * back here. */
-		t->guards = g->outer;
+		guard_pop(g);
 		guard_leave(g->context);
 	}
 	component_failed(t->component);
@@ -82,7 +107,8 @@ void kernel_fault_landing(uint32_t cause, uint64_t, uint64_t, uint64_t)
 	 * again. */
 	if (cause == EVENT_STORM && !t->storm) {
 		t->storm = true;
-		t->guards = g = nullptr;
+		guards_forget(t);
+		g = nullptr;
 	}
 
 	locks_release_beyond(g != nullptr ? g->held_count : 0);

@@ -17,6 +17,7 @@
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/page.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
@@ -172,7 +173,7 @@ void thread_exit(void)
 {
 	struct thread *t = thread_current();
 
-	t->guards = nullptr;
+	guards_forget(t);
 	t->service = nullptr;
 	thread_note(t);
 	if (t->exit_step < EXIT_LOCKS) {

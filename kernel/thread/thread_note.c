@@ -51,7 +51,7 @@ static struct component *noted_component(const struct page *note)
 	return (struct component *)((char *)&component_core + (int32_t)(uint32_t)note->private);
 }
 
-static bool in_page_or_stack(const struct thread *t, const void *p)
+bool thread_holds(const struct thread *t, const void *p)
 {
 	uint64_t at = (uint64_t)p, top = thread_page_of((struct thread *)t)->kernel_stack;
 
@@ -67,7 +67,7 @@ bool thread_is_whole(const struct thread *t)
 	note = note_of(t);
 	return t->seal == THREAD_SEAL && t->last_seal == THREAD_SEAL && (void *)t->service == note->link.next &&
 	       (void *)t->process == note->link.prev && t->component == noted_component(note) &&
-	       t->tid == note->private >> 32 && (t->guards == nullptr || in_page_or_stack(t, t->guards)) &&
+	       t->tid == note->private >> 32 && (t->guards == nullptr || thread_holds(t, t->guards)) &&
 	       t->held_count < COUNT_LIMIT && t->wait_count < COUNT_LIMIT;
 }
 

@@ -17,18 +17,24 @@ struct component {
 	int (*start)(void); /* called at boot, stage by stage, and on restart; guarded; nullptr:
 			       passive */
 	void (*stop)(void); /* before a restart, after its threads are gone; guarded; nullptr:
-			       cannot restart */
+			       cannot restart, if it has a start and is not resettable */
 	unsigned stage;	    /* enum component_stage */
+	bool resettable;    /* on a restart its data and bss may be as in the image again: nobody else keeps a
+			       pointer to them, and all who come from outside come through a guard */
 	/* filled at run time */
 	uint32_t id;
 	bool may_elevate;
-	uint32_t faults, restarts;
+	uint32_t faults, restarts, resets;
 	uint64_t bytes, allocations; /* live, by allocation tag */
 	struct list threads;	     /* its kernel threads; core's */
 	uint32_t thread_count;
 	uint32_t pausing; /* core: threads that faulted and have yet to go on */
 	bool stopping, failed, down;
 	bool asked; /* atomic: somebody waits for it to begin anew */
+	/* of a resettable one, component_reset.c's */
+	void *image;	 /* its data as they were at boot */
+	uint32_t inside; /* atomic: guards of it that are entered */
+	bool closed;	 /* atomic: they let nobody in */
 	/* the component thread's */
 	struct fault_row row;
 	uint64_t restart_at_ns; /* 0: no restart is due */

@@ -35,4 +35,12 @@ void component_set_parts(const struct component_parts *p);
 /* Counts a fault of the component and has it restarted by the component thread. Any context. */
 void component_failed(struct component *c);
 
+/*
+ * What "restart NAME" in /proc/components does: has the component begin anew, and waits for that: its threads are asked
+ * to end, stop runs, the data of a .resettable one are as in the image again (unless somebody is inside or, as debug
+ * builds see, somebody else's data lead there: then they stay, and the log says so), start runs. 0; -EOPNOTSUPP: it
+ * cannot; -EIO: its start failed; -ETIMEDOUT; -EINTR. May sleep.
+ */
+int component_restart(struct component *c);
+
 #endif

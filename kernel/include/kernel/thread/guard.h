@@ -26,33 +26,44 @@ struct guard {
  * must not have returned meanwhile. */
 [[gnu::returns_twice]] int guard_save(uint64_t *context);
 
-static inline void guard_push(struct guard *g, struct component *c)
+/* component_reset.c: who comes into a component whose data may be reset is counted; false: not now. */
+bool component_enter(struct component *c);
+void component_leave(struct component *c);
+
+static inline bool guard_push(struct guard *g, struct component *c)
 {
 	struct thread *t = thread_current();
 
+	if (unlikely(c->resettable) && !component_enter(c))
+		return false;
 	g->outer = t->guards;
 	g->component = c;
 	g->held_count = t->held_count;
 	g->wait_count = t->wait_count;
 	g->preempt_count = thread_page_current()->preempt_count;
 	t->guards = g;
+	return true;
 }
 static inline void guard_pop(const struct guard *g)
 {
 	thread_current()->guards = g->outer;
+	if (unlikely(g->component->resettable))
+		component_leave(g->component);
 }
+
+/* Nobody comes back to the guards that the thread is in. */
+void guards_forget(struct thread *t);
 
 /*
  * Evaluates `call` (a call that yields an integer) inside a guard of component c, which must not be nullptr. Its value,
- * or -EFAULT if it faulted; the report is out by then. What `call` names must not be changed by it except through
- * pointers.
+ * or -EFAULT if it faulted; the report is out by then (or if the component's data are just being reset). What `call`
+ * names must not be changed by it except through pointers.
  */
 #define guard_run(c, call)                                                                                             \
 	({                                                                                                             \
 		struct guard guard_;                                                                                   \
 		long guarded_ = -EFAULT;                                                                               \
-		guard_push(&guard_, (c));                                                                              \
-		if (guard_save(guard_.context) == 0) {                                                                 \
+		if (guard_push(&guard_, (c)) && guard_save(guard_.context) == 0) {                                     \
 			long result_ = (long)(call);                                                                   \
 			guard_pop(&guard_);                                                                            \
 			guarded_ = result_;                                                                            \
