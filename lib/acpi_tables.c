@@ -2,6 +2,7 @@
 /* ACPI root and MADT, see acpi_tables.h. */
 #include <lib/acpi_tables.h>
 #include <lib/string.h>
+#include <lib/types.h>
 
 enum { HEADER_BYTES = 36, RSDP_BYTES = 36, TABLE_MAX = 1 << 20 };
 
@@ -105,4 +106,59 @@ bool madt_parse(const void *table, size_t length, struct madt *out)
 		at += n;
 	}
 	return true;
+}
+
+/* The ranges that are known so far. */
+struct guarded {
+	struct acpi_range *range;
+	unsigned count;
+};
+
+static void guard(struct guarded *g, uint64_t start, uint64_t bytes)
+{
+	uint64_t end = start + bytes;
+
+	if (end < start)
+		return;
+	if (g->count < ACPI_GUARDED_MAX) {
+		g->range[g->count++] = (struct acpi_range){start, end};
+	} else {
+		struct acpi_range *last = &g->range[ACPI_GUARDED_MAX - 1];
+
+		*last = (struct acpi_range){MIN(start, last->start), MAX(end, last->end)};
+	}
+}
+
+/* IOMMUs: both tables have a type first (Intel's of 16 bits, 0: a unit), the entry's length at 2 and an address at 8.
+ */
+static void guard_units(struct guarded *g, const unsigned char *table, size_t length, bool amd)
+{
+	enum { UNITS = HEADER_BYTES + 12, UNIT_BYTES = 16 };
+	enum : uint64_t { AMD_BYTES = 512 << 10 /* with its counters */, INTEL_BYTES = 4 << 10 };
+
+	for (size_t at = UNITS, n; at + UNIT_BYTES <= length; at += n) {
+		const unsigned char *e = table + at;
+
+		n = e[2] | (size_t)e[3] << 8;
+		if (n < 4 || n > length - at)
+			return;
+		if (n >= UNIT_BYTES && (amd ? e[0] == 0x10 || e[0] == 0x11 || e[0] == 0x40 : !e[0] && !e[1]))
+			guard(g, get64(e + 8), amd ? AMD_BYTES : INTEL_BYTES << (e[5] & 15));
+	}
+}
+
+unsigned acpi_find_guarded(uint64_t rsdp_phys, acpi_map map, struct acpi_range out[ACPI_GUARDED_MAX])
+{
+	enum { HPET_ADDRESS = HEADER_BYTES + 8, HPET_BYTES = 1 << 10 };
+	struct guarded g = {.range = out};
+	const unsigned char *table;
+	size_t length;
+
+	if ((table = acpi_find_table(rsdp_phys, "DMAR", map, &length)))
+		guard_units(&g, table, length, false);
+	if ((table = acpi_find_table(rsdp_phys, "IVRS", map, &length)))
+		guard_units(&g, table, length, true);
+	if ((table = acpi_find_table(rsdp_phys, "HPET", map, &length)) && length >= HPET_ADDRESS + 8)
+		guard(&g, get64(table + HPET_ADDRESS), HPET_BYTES);
+	return g.count;
 }

@@ -31,6 +31,14 @@ struct madt {
 	struct madt_ioapic ioapic[MADT_IOAPICS_MAX];
 	struct madt_override override[MADT_OVERRIDES_MAX];
 };
+struct acpi_range {
+	uint64_t start, end;
+};
+enum { ACPI_GUARDED_MAX = 32 };
+/* Registers that can write memory or send interrupts, as the tables DMAR (Intel VT-d 4.1, chapter 8), IVRS (AMD IOMMU
+ * 3.08, 5.2) and HPET (IA-PC HPET 1.0a, 3.2.4) say: how many ranges. Were there more than fit, the last has the rest,
+ * and what is between. */
+unsigned acpi_find_guarded(uint64_t rsdp_phys, acpi_map map, struct acpi_range out[ACPI_GUARDED_MAX]);
 /* false: malformed. */
 [[nodiscard]] bool madt_parse(const void *table, size_t length, struct madt *out);
 

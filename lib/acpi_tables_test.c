@@ -97,11 +97,98 @@ static void refuses_damage(void **state)
 	assert_null(acpi_find_table(16, "APIC", map, &n));
 }
 
+enum { GUARDS = 0x300 };
+
+/* The table at GUARDS instead of the MADT, `bytes` of it. */
+static bool guarded(size_t bytes, uint64_t phys)
+{
+	struct acpi_range found[ACPI_GUARDED_MAX];
+
+	put(GUARDS + 4, bytes, 4);
+	fix_sum(GUARDS, bytes, GUARDS + 9);
+	put(XSDT + 36, GUARDS, 8);
+	fix_sum(XSDT, 44, XSDT + 9);
+	for (unsigned i = acpi_find_guarded(16, map, found); i-- > 0;)
+		if (phys >= found[i].start && phys + 4 <= found[i].end)
+			return true;
+	return false;
+}
+
+static void guards_units(void **state)
+{
+	/* A unit of two pages, memory that is reserved for a device, another unit. */
+	enum { DMAR = 48 + 16 + 24 + 16 };
+
+	(void)state;
+	memcpy(memory + GUARDS, "DMAR", 4);
+	put(GUARDS + 48 + 2, 16, 2);
+	put(GUARDS + 48 + 5, 1, 1);
+	put(GUARDS + 48 + 8, 0xfed90000, 8);
+	put(GUARDS + 64, 1, 2);
+	put(GUARDS + 64 + 2, 24, 2);
+	put(GUARDS + 64 + 8, 0x7000000, 8);
+	put(GUARDS + 88 + 2, 16, 2);
+	put(GUARDS + 88 + 8, 0x1fed91000, 8);
+	assert_true(guarded(DMAR, 0xfed90000));
+	assert_true(guarded(DMAR, 0xfed91ffc));
+	assert_false(guarded(DMAR, 0xfed92000));
+	assert_false(guarded(DMAR, 0xfed8fffc));
+	assert_false(guarded(DMAR, 0x7000000));
+	assert_true(guarded(DMAR, 0x1fed91ffc));
+	assert_false(guarded(DMAR, 0x1fed92000));
+	/* Cut off, or with an entry that is too short or too long. */
+	assert_false(guarded(DMAR - 1, 0x1fed91000));
+	assert_false(guarded(47, 0xfed90000));
+	put(GUARDS + 64 + 2, 0, 2);
+	assert_false(guarded(DMAR, 0x1fed91000));
+	put(GUARDS + 64 + 2, 0xffff, 2);
+	assert_false(guarded(DMAR, 0x1fed91000));
+	assert_true(guarded(DMAR, 0xfed90000));
+}
+
+static void guards_others(void **state)
+{
+	(void)state;
+	memcpy(memory + GUARDS, "IVRS", 4);
+	for (unsigned i = 0; i < 2; i++) {
+		put(GUARDS + 48 + 40 * i, i ? 0x11 : 0x20, 1);
+		put(GUARDS + 48 + 40 * i + 2, 40, 2);
+		put(GUARDS + 48 + 40 * i + 8, 0xfeb80000 + 0x1000000 * i, 8);
+	}
+	assert_false(guarded(128, 0xfeb80000));
+	assert_true(guarded(128, 0xffb80000));
+	assert_true(guarded(128, 0xffbffffc));
+	assert_false(guarded(128, 0xffc00000));
+	memcpy(memory + GUARDS, "HPET", 4);
+	put(GUARDS + 44, 0xfed00000, 8);
+	assert_true(guarded(56, 0xfed003fc));
+	assert_false(guarded(56, 0xfed00400));
+	assert_false(guarded(51, 0xfed00000));
+}
+
+static void guards_many(void **state)
+{
+	enum { UNITS = 40 };
+
+	(void)state;
+	memcpy(memory + GUARDS, "DMAR", 4);
+	for (unsigned i = 0; i < UNITS; i++) {
+		put(GUARDS + 48 + 16 * i + 2, 16, 2);
+		put(GUARDS + 48 + 16 * i + 8, i == UNITS - 2 ? 0x1000 : 0x100000000 * (i + 1), 8);
+	}
+	for (unsigned i = 0; i < UNITS; i++)
+		assert_true(guarded(48 + 16 * UNITS, i == UNITS - 2 ? 0x1000 : 0x100000000 * (i + 1)));
+	assert_false(guarded(48 + 16 * (UNITS - 2), 0x1000));
+	put(GUARDS + 48 + 8, UINT64_MAX - 8, 8);
+	assert_false(guarded(48 + 16, UINT64_MAX - 8));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(reads_all_fields, build),
-		cmocka_unit_test_setup(refuses_damage, build),
+		cmocka_unit_test_setup(reads_all_fields, build), cmocka_unit_test_setup(refuses_damage, build),
+		cmocka_unit_test_setup(guards_units, build),	 cmocka_unit_test_setup(guards_others, build),
+		cmocka_unit_test_setup(guards_many, build),
 	};
 
 	return cmocka_run_group_tests_name("acpi_tables", tests, nullptr, nullptr);

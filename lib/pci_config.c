@@ -130,6 +130,21 @@ void pci_bars_decode(const uint32_t *value, const uint32_t *ones, unsigned count
 	}
 }
 
+uint32_t pci_bars_decodable(const uint32_t *ones, const struct pci_bar *bars, unsigned count)
+{
+	uint32_t decodable = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (bars[i].kind == PCI_BAR_NONE && ones[i] != 0)
+			return 0;
+		if (bars[i].kind != PCI_BAR_NONE && bars[i].base == 0)
+			decodable &= bars[i].kind == PCI_BAR_IO ? ~PCI_COMMAND_IO : ~PCI_COMMAND_MEMORY;
+		/* The next is its upper half. */
+		i += bars[i].kind == PCI_BAR_MEMORY_64;
+	}
+	return decodable;
+}
+
 static void decode_io_window(const struct pci_config *c, struct pci_window *w)
 {
 	uint32_t low = pci_read(c, PCI_IO_WINDOW, 2), high = pci_read(c, PCI_IO_WINDOW_HIGH, 4);

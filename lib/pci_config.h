@@ -101,6 +101,10 @@ struct pci_bar {
  * is PCI_BAR_NONE. What makes no sense is PCI_BAR_NONE: a size that is no power of two, the upper half of nothing. */
 void pci_bars_decode(const uint32_t *value, const uint32_t *ones, unsigned count, struct pci_bar *out);
 
+/* Which of PCI_COMMAND_IO and PCI_COMMAND_MEMORY may be on: those of which every BAR has an address (that without one
+ * would be RAM's). None if a register can be written and yet is no BAR: nobody knows what it decodes. */
+uint32_t pci_bars_decodable(const uint32_t *ones, const struct pci_bar *bars, unsigned count);
+
 struct pci_window {
 	uint64_t base, limit; /* [base, limit]; closed: base > limit */
 };

@@ -39,6 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert((bars[i].size & (bars[i].size - 1)) == 0);
 		assert(bars[i].size == 0 || bars[i].base % bars[i].size == 0);
 	}
+	uint32_t decodable = pci_bars_decodable(ones, bars, PCI_BARS_MAX);
+	for (unsigned i = 0; i < PCI_BARS_MAX; i++)
+		assert(bars[i].kind == PCI_BAR_NONE || bars[i].base != 0 ||
+		       (decodable & (bars[i].kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)) == 0);
 	if (pci_msix_decode(&config, bars, &msix)) {
 		assert(msix.vectors >= 1 && msix.vectors <= 2048);
 		assert(msix.table_offset + 16ull * msix.vectors <= bars[msix.table_bar].size);

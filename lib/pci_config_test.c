@@ -189,6 +189,33 @@ static void test_senseless_bars(void **state)
 	}
 }
 
+static void test_decodable(void **state)
+{
+	/* Memory, ports, memory of 64 bits. */
+	static const uint32_t ones[] = {0xfffff000, 0xffe1, 0xffffc00c, 0xffffffff, 0, 0};
+	uint32_t value[] = {0xfe000000, 0xc001, 0x0000000c, 0x00000380, 0, 0}, broken[PCI_BARS_MAX];
+	struct pci_bar bar[PCI_BARS_MAX];
+
+	(void)state;
+	pci_bars_decode(value, ones, PCI_BARS_MAX, bar);
+	assert_int_equal(pci_bars_decodable(ones, bar, PCI_BARS_MAX), PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	value[1] = 1;
+	pci_bars_decode(value, ones, PCI_BARS_MAX, bar);
+	assert_int_equal(pci_bars_decodable(ones, bar, PCI_BARS_MAX), PCI_COMMAND_MEMORY);
+	value[1] = 0xc001, value[3] = 0;
+	pci_bars_decode(value, ones, PCI_BARS_MAX, bar);
+	assert_int_equal(pci_bars_decodable(ones, bar, PCI_BARS_MAX), PCI_COMMAND_IO);
+	/* What takes bits and yet is no BAR. */
+	value[3] = 0x380;
+	for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
+		memcpy(broken, ones, sizeof(broken));
+		broken[i] = i == 1 ? 0xf0f1 : 0xf0f0f00c;
+		pci_bars_decode(value, broken, PCI_BARS_MAX, bar);
+		/* The upper half of the third may be anything that makes a size: this does not. */
+		assert_int_equal(pci_bars_decodable(broken, bar, PCI_BARS_MAX), 0);
+	}
+}
+
 static void test_windows(void **state)
 {
 	struct pci_windows w;
@@ -255,6 +282,7 @@ int main(void)
 		cmocka_unit_test_setup(test_bars, set_up),
 		cmocka_unit_test_setup(test_large_bar, set_up),
 		cmocka_unit_test_setup(test_senseless_bars, set_up),
+		cmocka_unit_test_setup(test_decodable, set_up),
 		cmocka_unit_test_setup(test_windows, set_up),
 		cmocka_unit_test_setup(test_msix, set_up),
 	};

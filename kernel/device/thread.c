@@ -72,9 +72,10 @@ static void suspend_thread(struct resource *r)
 	device_thread_wake(t);
 	if (wait_event_patiently(&device_changes, has_ended(t), END_LIMIT_NS) != 0) {
 		log_error("device: %s: a thread of %s does not end", t->device->name, t->device->driver->name);
-		/* It may still use it. */
+		/* It may still use it, and tell the device of memory that the device had. */
 		t->device->private = nullptr;
 		t->device->lost++;
+		device_not_silent(t->device);
 	}
 }
 

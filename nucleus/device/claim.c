@@ -51,16 +51,24 @@ static bool nucleus_owns(struct claim_range r)
 	       pci_owns(r.start, r.end);
 }
 
-bool claim_range_free(struct claim_range r, uint32_t component)
+static bool in_one_page(const struct claim *c)
+{
+	struct claim_range pages = whole_pages(c->range[0]);
+
+	return c->kind == CLAIM_MEMORY && pages.end - pages.start == PAGE_SIZE;
+}
+
+bool claim_range_free(struct claim_range r, const struct claim *asked)
 {
 	struct claim_range pages = whole_pages(r);
 
 	if (nucleus_owns(pages))
 		return false;
 	for (struct claim *c = nullptr; (c = next_claim(c));) {
+		bool share = asked && asked->component == c->component && in_one_page(asked) && in_one_page(c);
+
 		for (unsigned i = 0; i < c->count; i++)
-			if (component && c->component == component ? overlap(r, c->range[i])
-								   : overlap(pages, whole_pages(c->range[i])))
+			if (share ? overlap(r, c->range[i]) : overlap(pages, whole_pages(c->range[i])))
 				return false;
 	}
 	return true;
@@ -73,6 +81,13 @@ struct claim *claim_of_function(uint32_t function)
 			return c;
 	}
 	return nullptr;
+}
+
+struct claim *claim_own_function(uint32_t function)
+{
+	struct claim *c = claim_of_function(function);
+
+	return c && c->component == cpu_this()->current->component && !c->ready_ns ? c : nullptr;
 }
 
 struct claim *claim_covering(struct claim_range r, uint32_t component)
@@ -89,17 +104,30 @@ struct claim *claim_covering(struct claim_range r, uint32_t component)
 	return nullptr;
 }
 
+bool claim_has_page(const struct claim *c, uint64_t page)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if (overlap((struct claim_range){page, page + PAGE_SIZE}, whole_pages(c->range[i])))
+			return true;
+	return false;
+}
+
+/* The first claim of the page but one. */
+static struct claim *claim_of_page(uint64_t page, const struct claim *but)
+{
+	struct claim *c = nullptr;
+
+	while ((c = next_claim(c)) && (c == but || !claim_has_page(c, page)))
+		;
+	return c;
+}
+
 void claim_count_page(uint64_t phys, int delta)
 {
-	struct claim_range page = {phys, phys + PAGE_SIZE};
+	struct claim *c = claim_of_page(phys, nullptr);
 
-	for (struct claim *c = nullptr; (c = next_claim(c));) {
-		for (unsigned i = 0; i < c->count; i++)
-			if (overlap(page, whole_pages(c->range[i]))) {
-				c->mapped += (uint32_t)delta;
-				break;
-			}
-	}
+	if (c)
+		c->mapped += (uint32_t)delta;
 }
 
 /* One range, or what the function has. 0 or a negative errno. */
@@ -130,6 +158,14 @@ static long add(struct claim *from)
 	return -ENOSPC;
 }
 
+long device_answer(long result, enum nucleus_call_number call, uint32_t kind, uint64_t number)
+{
+	if (result == -EPERM)
+		report_refused_device(call, kind, number);
+	nucleus_lock_release();
+	return result;
+}
+
 long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t flags)
 {
 	struct claim c = {.kind = kind, .flags = flags, .component = cpu_this()->current->component};
@@ -140,20 +176,19 @@ long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t fl
 	nucleus_lock_acquire();
 	result = policy_may_claim(c.component) ? fill(&c, start, size) : -EPERM;
 	for (unsigned i = 0; i < c.count && !result; i++)
-		if (!claim_range_free(c.range[i], c.component))
+		if (!claim_range_free(c.range[i], &c))
 			result = -EPERM;
 	if (!result)
 		result = add(&c);
-	if (result == -EPERM)
-		report_refused_device(NUCLEUS_CALL_device_claim, kind, start);
-	nucleus_lock_release();
-	return result;
+	if (result > 0 && kind == CLAIM_FUNCTION)
+		pci_quieten(&c);
+	return device_answer(result, NUCLEUS_CALL_device_claim, kind, start);
 }
 
 long call_device_release(uint64_t handle)
 {
 	uint32_t number = (uint32_t)(handle & 0xffff) - 1;
-	struct claim *c = number < CLAIMS_MAX ? &claims[number] : nullptr;
+	struct claim *c = number < CLAIMS_MAX ? &claims[number] : nullptr, *other = nullptr;
 	uint32_t component = cpu_this()->current->component;
 	long result = 0;
 
@@ -161,20 +196,20 @@ long call_device_release(uint64_t handle)
 	if (!c || !c->kind || handle >> 16 != c->birth)
 		result = -EBADF;
 	else if (component != c->component && !policy_keeps_devices(component))
-		result = -EPERM;
-	else if (c->mapped)
+		return device_answer(-EPERM, NUCLEUS_CALL_device_release, c->kind,
+				     c->kind == CLAIM_FUNCTION ? c->function : c->range[0].start);
+	else if (c->mapped && in_one_page(c)) /* who shares the page goes on counting */
+		other = claim_of_page(align_down(c->range[0].start, PAGE_SIZE), c);
+	if (!result && (c->ready_ns || (c->mapped && !other)))
 		result = -EBUSY;
-	if (result == -EPERM)
-		report_refused_device(NUCLEUS_CALL_device_release, c->kind,
-				      c->kind == CLAIM_FUNCTION ? c->function : c->range[0].start);
-	if (!result) {
-		if (c->kind == CLAIM_FUNCTION) {
-			irq_forget_function(c->function);
-			pci_unclaim(c);
-		}
-		c->kind = 0;
-		c->count = 0;
+	if (!result && c->kind == CLAIM_FUNCTION) {
+		irq_forget_function(c->function);
+		pci_quieten(c);
 	}
+	if (other)
+		other->mapped += c->mapped;
+	if (!result)
+		*c = (struct claim){.birth = c->birth};
 	nucleus_lock_release();
 	return result;
 }

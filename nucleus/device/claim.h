@@ -6,7 +6,9 @@
 #ifndef NUCLEUS_CLAIM_H
 #define NUCLEUS_CLAIM_H
 
+#include "gate/lock.h"
 #include <lib/pci_config.h>
+#include <nucleus/call_number.h>
 #include <nucleus/device.h>
 #include <stdint.h>
 
@@ -21,7 +23,7 @@ struct claim_range {
 struct claim {
 	enum claim_kind kind; /* 0: free */
 	uint32_t flags, component, birth;
-	uint32_t mapped; /* pages of it in the kernel view */
+	uint32_t mapped; /* pages of it in the kernel view; where claims share a page, the sum of theirs */
 	unsigned count;
 	struct claim_range range[CLAIM_RANGES_MAX];
 	struct claim_range kept[2]; /* pages of them that only the nucleus maps: MSI-X table, pending bits */
@@ -30,17 +32,25 @@ struct claim {
 	uint32_t decodes; /* which of PCI_COMMAND_IO and _MEMORY may be on: all BARs of it have an address */
 	uint32_t bar_value[PCI_BARS_MAX];
 	uint64_t ready_ns;   /* while it is being reset: when to look */
+	bool silenced;	     /* it masters the bus no more */
 	uint64_t msix_table; /* physical; 0: no MSI-X to be used */
 	uint32_t msix_vectors;
 };
 
-/* Whether nothing of the nucleus's, no RAM and nothing that a claim has is in the range; a page may be shared by claims
- * of `component` (0: by nobody's). */
-bool claim_range_free(struct claim_range r, uint32_t component);
+/* Whether nothing of the nucleus's, no RAM and nothing that a claim has is in the range. A page may be shared by those
+ * claims of one component that are of memory and of that page alone: so may be what is asked for (nullptr: not). */
+bool claim_range_free(struct claim_range r, const struct claim *asked);
 /* The claim of a PCI function; nullptr: there is none. */
 struct claim *claim_of_function(uint32_t function);
+/* The same if the caller's component has it, and it is not being reset. */
+struct claim *claim_own_function(uint32_t function);
 /* The claim of `component` that may map the pages [start, end); nullptr: none. */
 struct claim *claim_covering(struct claim_range r, uint32_t component);
+/* Releases the lock. The result; -EPERM is reported as report_refused_device says. */
+long device_answer(long result, enum nucleus_call_number call, uint32_t kind, uint64_t number) RELEASE(nucleus_lock);
+
+/* Whether the claim has something in that page. */
+bool claim_has_page(const struct claim *c, uint64_t page);
 /* A page that is no RAM is in the kernel view for lowered code (1), or is no more (-1). */
 void claim_count_page(uint64_t phys, int delta);
 

@@ -138,9 +138,9 @@ uint32_t pci_capability(uint32_t function, enum pci_capability id)
 	return pci_capability_find(&config, id, 0);
 }
 
-void pci_command_change(uint32_t function, uint32_t clear, uint32_t set)
+void pci_register_change(uint32_t function, uint32_t at, uint32_t clear, uint32_t set)
 {
-	pci_register_write(function, PCI_COMMAND, 2, (pci_register(function, PCI_COMMAND, 2) & ~clear) | set);
+	pci_register_write(function, at, 2, (pci_register(function, at, 2) & ~clear) | set);
 }
 
 /* --- BARs --- */
@@ -162,11 +162,6 @@ void pci_measure(uint32_t function, unsigned count, struct pci_bars *out)
 	pci_register_write(function, PCI_COMMAND, 2, command);
 }
 
-static bool is_memory(const struct pci_bar *b)
-{
-	return b->kind == PCI_BAR_MEMORY || b->kind == PCI_BAR_MEMORY_64;
-}
-
 static struct claim_range bar_range(const struct pci_bar *b)
 {
 	uint64_t space = b->kind == PCI_BAR_IO ? CLAIM_PORT_SPACE : 0;
@@ -174,24 +169,26 @@ static struct claim_range bar_range(const struct pci_bar *b)
 	return (struct claim_range){b->base | space, (b->base + b->size) | space};
 }
 
-/* Whether another function of the bus has registers in the page. Only such can have: what a bridge passes on is whole
- * pages. */
-static bool page_shared(uint32_t function, uint64_t page)
+/* Whether another function of the bus has registers in a page of the claim. Only such can have: what a bridge passes on
+ * is whole pages. At most eight reads for each of 256 functions, of which there are few. */
+static bool page_shared(const struct claim *c)
 {
-	for (uint32_t other = function & ~0xffu; other <= (function | 0xff); other++) {
-		uint32_t header = pci_register(other, PCI_HEADER_TYPE, 1);
+	for (uint32_t other = c->function & ~0xffu, end = other + 0x100; other < end; other++) {
+		bool there = pci_register(other, PCI_VENDOR_ID, 2) != 0xffff;
+		uint32_t header = there ? pci_register(other, PCI_HEADER_TYPE, 1) : 0;
 		unsigned bars = (header & PCI_HEADER_TYPE_MASK) == PCI_HEADER_DEVICE ? 6 : 2;
 
-		if (other == function || pci_register(other, PCI_VENDOR_ID, 2) == 0xffff)
-			continue;
-		for (uint32_t i = 0; i < bars; i++) {
+		for (uint32_t i = 0; there && other != c->function && i < bars; i++) {
 			uint32_t low = pci_register(other, PCI_BAR0 + 4 * i, 4);
 			bool wide = !(low & 1) && (low & 6) == 4 && i + 1 < bars;
 			uint64_t high = wide ? pci_register(other, PCI_BAR0 + 4 * ++i, 4) : 0;
 
-			if (!(low & 1) && align_down((low & ~15u) | high << 32, PAGE_SIZE) == page)
+			if (!(low & 1) && claim_has_page(c, align_down((low & ~15u) | high << 32, PAGE_SIZE)))
 				return true;
 		}
+		/* A device has further functions if its first says so. */
+		if (!(other & 7) && !(header & PCI_HEADER_MANY))
+			other |= 7;
 	}
 	return false;
 }
@@ -228,6 +225,7 @@ long pci_claim(struct claim *c, uint32_t function)
 	struct pci_identity id;
 	struct pci_bar bars[PCI_BARS_MAX];
 	struct pci_bars raw;
+	bool small = false;
 
 	if (!pci_identify(&config, &id))
 		return -ENODEV;
@@ -236,21 +234,18 @@ long pci_claim(struct claim *c, uint32_t function)
 	pci_measure(function, PCI_BARS_MAX, &raw);
 	pci_bars_decode(raw.value, raw.ones, PCI_BARS_MAX, bars);
 	c->function = function;
-	c->decodes = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
+	c->decodes = pci_bars_decodable(raw.ones, bars, PCI_BARS_MAX);
 	for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
 		c->bar_value[i] = raw.value[i];
-		if (!bars[i].size)
-			continue;
-		if (!bars[i].base) {
-			/* That address is RAM's. */
-			c->decodes &= is_memory(&bars[i]) ? ~PCI_COMMAND_MEMORY : ~PCI_COMMAND_IO;
-			continue;
-		}
-		if (is_memory(&bars[i]) && bars[i].size < PAGE_SIZE &&
-		    page_shared(function, align_down(bars[i].base, PAGE_SIZE)))
+		if (bars[i].base >= CLAIM_PORT_SPACE)
 			return -EPERM;
+		if (!bars[i].size || !bars[i].base)
+			continue;
+		small |= bars[i].size < PAGE_SIZE && bars[i].kind != PCI_BAR_IO;
 		c->range[c->count++] = bar_range(&bars[i]);
 	}
+	if (small && page_shared(c))
+		return -EPERM;
 	take_msix(c, &config, bars);
 	return 0;
 }
@@ -258,27 +253,29 @@ long pci_claim(struct claim *c, uint32_t function)
 /* After a reset the registers are empty. */
 void pci_restore_bars(const struct claim *c)
 {
-	pci_command_change(c->function, PCI_COMMAND_IO | PCI_COMMAND_MEMORY, 0);
+	pci_register_change(c->function, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY, 0);
 	for (uint32_t i = 0; i < PCI_BARS_MAX; i++)
 		pci_register_write(c->function, PCI_BAR0 + 4 * i, 4, c->bar_value[i]);
 }
 
-/* --- messages (PCI 3.0, 6.8) --- */
-
-static void control_change(uint32_t function, uint32_t at, uint32_t clear, uint32_t set)
+void pci_command_write(const struct claim *c, uint32_t value)
 {
-	pci_register_write(function, at, 2, (pci_register(function, at, 2) & ~clear) | set);
+	if (!(pci_register(c->function, PCI_COMMAND, 2) & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)))
+		pci_restore_bars(c);
+	pci_register_write(c->function, PCI_COMMAND, 2, value);
 }
 
-void pci_unclaim(struct claim *c)
+/* --- messages (PCI 3.0, 6.8) --- */
+
+void pci_quieten(const struct claim *c)
 {
 	uint32_t msi = pci_capability(c->function, PCI_CAP_MSI), msix = pci_capability(c->function, PCI_CAP_MSIX);
 
-	pci_command_change(c->function, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_INTERRUPT_OFF);
+	pci_register_change(c->function, PCI_COMMAND, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_INTERRUPT_OFF);
 	if (msi)
-		control_change(c->function, msi + MESSAGE_CONTROL, MSI_ENABLE, 0);
+		pci_register_change(c->function, msi + MESSAGE_CONTROL, MSI_ENABLE, 0);
 	if (msix)
-		control_change(c->function, msix + MESSAGE_CONTROL, MSIX_ENABLE, MSIX_MASK_ALL);
+		pci_register_change(c->function, msix + MESSAGE_CONTROL, MSIX_ENABLE, MSIX_MASK_ALL);
 }
 
 uint32_t pci_message_count(const struct claim *c)
@@ -291,25 +288,32 @@ static volatile void *msix_entry(const struct claim *c, uint32_t index)
 	return device_window(c->msix_table + (uint64_t)index * MSIX_ENTRY);
 }
 
-void pci_message_mask(struct claim *c, uint32_t index)
+void pci_message_mask(const struct claim *c, uint32_t index)
 {
-	if (!c->msix_vectors)
-		control_change(c->function, pci_capability(c->function, PCI_CAP_MSI) + MESSAGE_CONTROL, MSI_ENABLE, 0);
-	else if (pci_register(c->function, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY)
+	uint32_t command = pci_register(c->function, PCI_COMMAND, 2);
+
+	if (!c->msix_vectors) {
+		pci_register_change(c->function, pci_capability(c->function, PCI_CAP_MSI) + MESSAGE_CONTROL, MSI_ENABLE,
+				    0);
+	} else if (!c->ready_ns) { /* a reset masks all */
+		/* The table is reached whether its driver decodes or not: it may do so again. */
+		pci_command_write(c, command | PCI_COMMAND_MEMORY);
 		mmio_write32(msix_entry(c, index), 12, MSIX_ENTRY_MASKED);
+		pci_register_write(c->function, PCI_COMMAND, 2, command);
+	}
 }
 
-/* Nobody knows what firmware left in the table. */
-static void msix_start(struct claim *c, uint32_t at)
+/* Nobody knows what firmware left in the table. Once a claim, and the 2048 writes that it may take are posted. */
+static void msix_start(const struct claim *c, uint32_t at)
 {
 	if (pci_register(c->function, at + MESSAGE_CONTROL, 2) & MSIX_ENABLE)
 		return;
-	control_change(c->function, at + MESSAGE_CONTROL, 0, MSIX_ENABLE | MSIX_MASK_ALL);
+	pci_register_change(c->function, at + MESSAGE_CONTROL, 0, MSIX_ENABLE | MSIX_MASK_ALL);
 	for (uint32_t i = 0; i < c->msix_vectors; i++)
-		pci_message_mask(c, i);
+		mmio_write32(msix_entry(c, i), 12, MSIX_ENTRY_MASKED);
 }
 
-void pci_message_set(struct claim *c, uint32_t index, uint64_t address, uint32_t data)
+void pci_message_set(const struct claim *c, uint32_t index, uint64_t address, uint32_t data)
 {
 	uint32_t msi = pci_capability(c->function, PCI_CAP_MSI), msix = pci_capability(c->function, PCI_CAP_MSIX);
 
@@ -319,7 +323,7 @@ void pci_message_set(struct claim *c, uint32_t index, uint64_t address, uint32_t
 		mmio_write32(msix_entry(c, index), 4, (uint32_t)(address >> 32));
 		mmio_write32(msix_entry(c, index), 8, data);
 		mmio_write32(msix_entry(c, index), 12, 0);
-		control_change(c->function, msix + MESSAGE_CONTROL, MSIX_MASK_ALL, 0);
+		pci_register_change(c->function, msix + MESSAGE_CONTROL, MSIX_MASK_ALL, 0);
 	} else {
 		bool wide = pci_register(c->function, msi + MESSAGE_CONTROL, 2) & MSI_WIDE;
 
@@ -327,7 +331,7 @@ void pci_message_set(struct claim *c, uint32_t index, uint64_t address, uint32_t
 		if (wide)
 			pci_register_write(c->function, msi + 8, 4, (uint32_t)(address >> 32));
 		pci_register_write(c->function, msi + (wide ? 12 : 8), 2, data);
-		control_change(c->function, msi + MESSAGE_CONTROL, MSI_MANY, MSI_ENABLE);
+		pci_register_change(c->function, msi + MESSAGE_CONTROL, MSI_MANY, MSI_ENABLE);
 	}
-	pci_command_change(c->function, 0, PCI_COMMAND_INTERRUPT_OFF);
+	pci_register_change(c->function, PCI_COMMAND, 0, PCI_COMMAND_INTERRUPT_OFF);
 }

@@ -15,24 +15,26 @@ bool pci_owns(uint64_t start, uint64_t end);
 
 /* Fills in what the function's BARs take. 0, -ENODEV, or -EPERM: nobody may claim it. */
 long pci_claim(struct claim *c, uint32_t function);
-/* The claim ends: no bus mastering, no messages. */
-void pci_unclaim(struct claim *c);
+/* A claim begins or ends: no bus mastering, no interrupts. */
+void pci_quieten(const struct claim *c);
 /* How many messages the function can send: MSI-X's, else 1 for MSI, else 0. */
 uint32_t pci_message_count(const struct claim *c);
 /* From now on the function's message is a write of data to address. */
-void pci_message_set(struct claim *c, uint32_t index, uint64_t address, uint32_t data);
+void pci_message_set(const struct claim *c, uint32_t index, uint64_t address, uint32_t data);
 /* MSI-X: the message is not sent. MSI: switched off. */
-void pci_message_mask(struct claim *c, uint32_t index);
+void pci_message_mask(const struct claim *c, uint32_t index);
 
 /* A register of 1, 2 or 4 bytes; all ones where nothing is. */
 uint32_t pci_register(uint32_t function, uint32_t offset, uint32_t bytes);
 void pci_register_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value);
-void pci_command_change(uint32_t function, uint32_t clear, uint32_t set);
-uint32_t pci_capability(uint32_t function, enum pci_capability id); /* 0: it has none */
+void pci_register_change(uint32_t function, uint32_t offset, uint32_t clear, uint32_t set); /* of 2 bytes */
+uint32_t pci_capability(uint32_t function, enum pci_capability id);			    /* 0: it has none */
 /* What is in `count` BARs and how many bits they have, nothing being decoded meanwhile. */
 void pci_measure(uint32_t function, unsigned count, struct pci_bars *out);
 /* As when the function was claimed. Decodes nothing then. */
 void pci_restore_bars(const struct claim *c);
+/* The same first if nothing was decoded: a reset empties the registers. */
+void pci_command_write(const struct claim *c, uint32_t value);
 
 /* The page at phys, which is no RAM, for the nucleus until the next call. */
 void *device_window(uint64_t phys);

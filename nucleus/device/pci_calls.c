@@ -6,7 +6,6 @@
 #include "device/pci.h"
 #include "gate/calls.h"
 #include "gate/policy.h"
-#include "report/report.h"
 #include "time/clock.h"
 #include <abi/errno.h>
 
@@ -28,8 +27,11 @@ enum : uint64_t { RESET_NS = 100'000'000 }; /* PCIe 6.6.2: before it is asked an
 
 static bool command_ok(const struct claim *c, uint32_t value)
 {
-	return !(value & ~(COMMAND_HARMLESS | COMMAND_CLAIMED)) && !c->ready_ns &&
-	       !(value & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY) & ~c->decodes);
+	uint32_t refused = ~c->decodes & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+
+	/* What is given back after silence must not be written by the device once more. */
+	refused |= c->silenced ? PCI_COMMAND_BUS_MASTER : 0;
+	return !(value & (~(COMMAND_HARMLESS | COMMAND_CLAIMED) | refused));
 }
 
 /* A bridge only ever passes on more: what stands behind it is asked for itself. */
@@ -82,36 +84,31 @@ long call_pci_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t
 	if (!register_exists(offset, bytes) || (bytes < 4 && value >> 8 * bytes))
 		return -EINVAL;
 	nucleus_lock_acquire();
-	c = claim_of_function(function);
-	if (c && c->component != cpu_this()->current->component)
-		c = nullptr;
+	c = claim_own_function(function);
 	if (offset == PCI_COMMAND && bytes == 2)
 		ok = c ? command_ok(c, value) : bridge_command_ok(function, value);
 	else
 		ok = c && register_ok(c, offset, bytes, value);
-	if (ok && c && offset == PCI_COMMAND &&
-	    !(pci_register(function, PCI_COMMAND, 2) & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)))
-		pci_restore_bars(c);
-	if (ok)
+	if (ok && c && offset == PCI_COMMAND)
+		pci_command_write(c, value);
+	else if (ok)
 		pci_register_write(function, offset, bytes, value);
-	else
-		report_refused_device(NUCLEUS_CALL_pci_write, CLAIM_FUNCTION, (uint64_t)offset << 32 | function);
-	nucleus_lock_release();
-	return ok ? 0 : -EPERM;
+	return device_answer(ok ? 0 : -EPERM, NUCLEUS_CALL_pci_write, CLAIM_FUNCTION,
+			     (uint64_t)offset << 32 | function);
 }
 
 /* Gives the BAR an address. Nothing is decoded meanwhile. */
 static long place(uint32_t function, uint32_t bar, const struct pci_bar *b, uint64_t address)
 {
 	uint64_t space = b->kind == PCI_BAR_IO ? CLAIM_PORT_SPACE : 0;
-	uint64_t limit = b->kind == PCI_BAR_IO ? ARCH_PORTS : b->kind == PCI_BAR_MEMORY ? 1ull << 32 : UINT64_MAX;
+	uint64_t limit = b->kind == PCI_BAR_IO ? ARCH_PORTS : b->kind == PCI_BAR_MEMORY ? 1ull << 32 : CLAIM_PORT_SPACE;
 	uint32_t command = pci_register(function, PCI_COMMAND, 2);
 
-	if (!b->size || !address || address & (b->size - 1) || address > limit - b->size)
+	if (!b->size || !address || address & (b->size - 1) || b->size > limit || address > limit - b->size)
 		return -EINVAL;
-	if (!claim_range_free((struct claim_range){address | space, (address + b->size) | space}, 0))
+	if (!claim_range_free((struct claim_range){address | space, (address + b->size) | space}, nullptr))
 		return -EPERM;
-	pci_command_change(function, COMMAND_CLAIMED, 0);
+	pci_register_change(function, PCI_COMMAND, COMMAND_CLAIMED, 0);
 	pci_register_write(function, PCI_BAR0 + 4 * bar, 4, (uint32_t)address);
 	if (b->kind == PCI_BAR_MEMORY_64)
 		pci_register_write(function, PCI_BAR0 + 4 * bar + 4, 4, (uint32_t)(address >> 32));
@@ -140,10 +137,7 @@ long call_pci_bars(uint32_t function, uint32_t bar, uint64_t address)
 		if (!result)
 			*(struct pci_bars *)current_thread_page()->call = raw;
 	}
-	if (result == -EPERM)
-		report_refused_device(NUCLEUS_CALL_pci_bars, CLAIM_FUNCTION, function);
-	nucleus_lock_release();
-	return result;
+	return device_answer(result, NUCLEUS_CALL_pci_bars, CLAIM_FUNCTION, function);
 }
 
 /* Starts a reset, if there is a way. Bus mastering is off. */
@@ -154,8 +148,7 @@ static long reset(struct claim *c)
 	uint32_t control = power ? pci_register(c->function, power + PM_CONTROL, 2) : PM_CONTROL_NO_SOFT_RESET;
 
 	if (express && pci_register(c->function, express + EXPRESS_CAPABILITIES, 4) & EXPRESS_CAPABLE_RESET)
-		pci_register_write(c->function, express + EXPRESS_CONTROL, 2,
-				   pci_register(c->function, express + EXPRESS_CONTROL, 2) | EXPRESS_CONTROL_RESET);
+		pci_register_change(c->function, express + EXPRESS_CONTROL, 0, EXPRESS_CONTROL_RESET);
 	else if (!(control & PM_CONTROL_NO_SOFT_RESET))
 		pci_register_write(c->function, power + PM_CONTROL, 2, control | PM_CONTROL_STATE);
 	else
@@ -190,16 +183,15 @@ long call_pci_silence(uint32_t function)
 	nucleus_lock_acquire();
 	c = claim_of_function(function);
 	if (!c || (c->component != component && !policy_keeps_devices(component))) {
-		report_refused_device(NUCLEUS_CALL_pci_silence, CLAIM_FUNCTION, function);
 		result = -EPERM;
 	} else if (c->ready_ns) {
 		uint64_t now = clock_ns();
 
 		result = now < c->ready_ns ? (long)(c->ready_ns - now) : end_reset(c);
 	} else {
-		pci_unclaim(c);
+		pci_quieten(c);
+		c->silenced = true;
 		result = reset(c);
 	}
-	nucleus_lock_release();
-	return result;
+	return device_answer(result, NUCLEUS_CALL_pci_silence, CLAIM_FUNCTION, function);
 }

@@ -3,21 +3,19 @@
 #include "irq/irq.h"
 #include "device/pci.h"
 #include "gate/calls.h"
-#include "gate/lock.h"
 #include "gate/policy.h"
-#include "report/report.h"
 #include "sched/sched.h"
 #include <abi/errno.h>
 
 enum : uint32_t { NO_FUNCTION = UINT32_MAX };
 
-static struct {
+static struct line {
 	uint32_t handlers; /* 0: free */
 	uint32_t waiting;  /* handlers that are not done; masked while there are any */
 	uint32_t gsi, flags;
 	uint32_t function; /* NO_FUNCTION: a wire; else gsi is the message's index */
 } lines[IRQS_MAX];
-static struct {
+static struct handler {
 	struct record *thread;
 	uint32_t line;
 	bool waiting;
@@ -97,67 +95,56 @@ static uint32_t find_line(uint32_t function, uint32_t gsi)
 	return found;
 }
 
-/* The caller becomes a handler of the line; there is room, since lines are as many. */
-static long add_handler(uint32_t line)
+/* A free handler. -EBUSY: the caller's thread is one of the line already; -ENOSPC: also if there is no line, since they
+ * are as many. */
+static int free_handler(uint32_t line)
 {
-	for (uint32_t i = 0; i < IRQS_MAX; i++) {
-		if (handlers[i].thread)
-			continue;
-		handlers[i].thread = cpu_this()->current;
-		handlers[i].line = line;
-		handlers[i].waiting = false;
-		handlers[i].thread->interrupts++;
-		lines[line].handlers++;
-		return i + 1;
+	int found = -ENOSPC;
+
+	for (int i = 0; i < IRQS_MAX; i++) {
+		if (!handlers[i].thread)
+			found = i;
+		else if (handlers[i].thread == cpu_this()->current && handlers[i].line == line)
+			return -EBUSY;
 	}
-	return -ENOSPC;
+	return found;
 }
 
-static void take_line(uint32_t line, uint32_t function, uint32_t gsi, uint32_t flags)
+static long add_handler(int i, uint32_t line)
 {
-	lines[line].function = function;
-	lines[line].gsi = gsi;
-	lines[line].flags = flags;
-	lines[line].waiting = 0;
+	handlers[i] = (struct handler){.thread = cpu_this()->current, .line = line};
+	handlers[i].thread->interrupts++;
+	lines[line].handlers++;
+	return i + 1;
 }
 
 long call_irq_attach(uint32_t gsi, uint32_t flags)
 {
 	uint32_t line, asked = flags;
-	long result = 0;
+	long result;
+	int handler;
 
 	if (flags & ~(IRQ_LEVEL | IRQ_ACTIVE_LOW | IRQ_SHARED))
 		return -EINVAL;
 	nucleus_lock_acquire();
 	line = find_line(NO_FUNCTION, gsi);
-	if (!policy_may_claim(cpu_this()->current->component)) {
-		report_refused_device(NUCLEUS_CALL_irq_attach, 0, gsi);
+	handler = free_handler(line);
+	if (!policy_may_claim(cpu_this()->current->component))
 		result = -EPERM;
-	} else if (line == IRQS_MAX) {
-		result = -ENOSPC;
-	} else if (lines[line].handlers) {
-		result = flags & lines[line].flags & IRQ_SHARED ? add_handler(line) : -EBUSY;
-	} else {
+	else if (handler < 0)
+		result = handler;
+	else if (lines[line].handlers)
+		result = flags & lines[line].flags & IRQ_SHARED ? add_handler(handler, line) : -EBUSY;
+	else
 		result = arch_irq_connect(line, gsi, &flags, cpu_this()->id);
-		if (!result) {
-			/* An edge says nothing to the second of two. */
-			take_line(line, NO_FUNCTION, gsi,
-				  flags & IRQ_LEVEL ? flags | (asked & IRQ_SHARED) : flags & ~IRQ_SHARED);
-			result = add_handler(line);
-		}
-		if (result > 0)
-			arch_irq_mask(line, false);
+	if (!result) {
+		/* An edge says nothing to the second of two. */
+		flags = flags & IRQ_LEVEL ? flags | (asked & IRQ_SHARED) : flags & ~IRQ_SHARED;
+		lines[line] = (struct line){.gsi = gsi, .flags = flags, .function = NO_FUNCTION};
+		result = add_handler(handler, line);
+		arch_irq_mask(line, false);
 	}
-	nucleus_lock_release();
-	return result;
-}
-
-/* The claim of the function if the caller's component has it and it is in working order. */
-static struct claim *own_function(uint32_t function)
-{
-	struct claim *c = claim_of_function(function);
-
-	return c && c->component == cpu_this()->current->component && !c->ready_ns ? c : nullptr;
+	return device_answer(result, NUCLEUS_CALL_irq_attach, 0, gsi);
 }
 
 long call_irq_attach_message(uint32_t function, uint32_t index)
@@ -166,66 +153,50 @@ long call_irq_attach_message(uint32_t function, uint32_t index)
 	uint64_t address;
 	uint32_t line, data;
 	long result;
+	int handler;
 
 	nucleus_lock_acquire();
-	c = own_function(function);
+	c = claim_own_function(function);
 	line = find_line(function, index);
+	handler = free_handler(line);
 	if (!c)
 		result = -EPERM;
 	else if (index >= pci_message_count(c) || !(pci_register(function, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY))
 		result = -EINVAL;
-	else if (line == IRQS_MAX)
-		result = -ENOSPC;
+	else if (handler < 0)
+		result = handler;
 	else if (lines[line].handlers)
 		result = -EBUSY;
 	else
 		result = arch_irq_message(line, function, index, cpu_this()->id, &address, &data);
 	if (!result) {
-		take_line(line, function, index, 0);
-		result = add_handler(line);
-	}
-	if (result > 0)
+		lines[line] = (struct line){.gsi = index, .function = function};
+		result = add_handler(handler, line);
 		pci_message_set(c, index, address, data);
-	if (result == -EPERM)
-		report_refused_device(NUCLEUS_CALL_irq_attach_message, CLAIM_FUNCTION, function);
-	nucleus_lock_release();
-	return result;
+	}
+	return device_answer(result, NUCLEUS_CALL_irq_attach_message, CLAIM_FUNCTION, function);
 }
 
-/* The handler of a handle if it is the caller's, or -1. */
-static int own_handler(uint32_t handle)
+/* Does it with the handler of a handle, if that is the caller's. */
+static long with_own(uint32_t handle, void (*what)(uint32_t handler))
 {
-	if (!handle || handle > IRQS_MAX || handlers[handle - 1].thread != cpu_this()->current)
-		return -1;
-	return (int)handle - 1;
+	long result = -EBADF;
+
+	nucleus_lock_acquire();
+	if (handle && handle <= IRQS_MAX && handlers[handle - 1].thread == cpu_this()->current) {
+		what(handle - 1);
+		result = 0;
+	}
+	nucleus_lock_release();
+	return result;
 }
 
 long call_irq_done(uint32_t handle)
 {
-	long result = -EBADF;
-	int handler;
-
-	nucleus_lock_acquire();
-	handler = own_handler(handle);
-	if (handler >= 0) {
-		done((uint32_t)handler);
-		result = 0;
-	}
-	nucleus_lock_release();
-	return result;
+	return with_own(handle, done);
 }
 
 long call_irq_detach(uint32_t handle)
 {
-	long result = -EBADF;
-	int handler;
-
-	nucleus_lock_acquire();
-	handler = own_handler(handle);
-	if (handler >= 0) {
-		detach((uint32_t)handler);
-		result = 0;
-	}
-	nucleus_lock_release();
-	return result;
+	return with_own(handle, detach);
 }

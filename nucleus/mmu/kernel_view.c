@@ -115,6 +115,8 @@ long call_kmap(uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
 			report_refused(NUCLEUS_CALL_kmap, one);
 			return -EPERM;
 		}
+		if (frames[one].type == FRAME_DMA && frames[one].level && !(prot & MAP_PROT_WRITE))
+			return -EINVAL; /* there is no such kind */
 	}
 	if (!kmap_range_empty(va, count))
 		return -EEXIST;

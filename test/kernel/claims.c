@@ -11,6 +11,7 @@
 #include <nucleus/device.h>
 
 DECLARE_COMPONENT(core);
+DECLARE_COMPONENT(pci);
 DECLARE_COMPONENT(serial);
 
 static long claim(uint64_t start, uint64_t size)
@@ -173,6 +174,118 @@ static void shared_page(void)
 	release(first);
 }
 
+/* Claims of a page count its mappings together: it stays mapped for as long as one of them is there, and no longer. */
+static void shared_page_mapped(void)
+{
+	struct attempt a = {.start = REGISTERS_UNUSED + 0x800, .size = 0x100};
+	uint64_t va = kmap_reserve(2);
+	long first = claim(REGISTERS_UNUSED, 0x200), second;
+
+	EXPECT_EQ(nucleus_device_map(va, REGISTERS_UNUSED, 1), 0);
+	second = claim(REGISTERS_UNUSED + 0x200, 0x200);
+	EXPECT_EQ(nucleus_device_map(va + PAGE_SIZE, REGISTERS_UNUSED, 1), 0);
+	EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+	/* Whichever goes first, and comes again. */
+	release(first);
+	EXPECT_EQ(nucleus_device_release((uint64_t)second), -EBUSY);
+	first = claim(REGISTERS_UNUSED, 0x200);
+	release(second);
+	EXPECT_EQ(as(&component_serial, try_claim, a), -EPERM);
+	EXPECT_EQ(nucleus_device_release((uint64_t)first), -EBUSY);
+	EXPECT_EQ(nucleus_kunmap(va + PAGE_SIZE, 1), 0);
+	second = claim(REGISTERS_UNUSED + 0x200, 0x200);
+	release(first);
+	release(second);
+	/* One that has further pages shares none. */
+	first = claim(REGISTERS_UNUSED, PAGE_SIZE + 0x200);
+	EXPECT_EQ(claim(REGISTERS_UNUSED + PAGE_SIZE + 0x200, 0x200), -EPERM);
+	release(first);
+	first = claim(REGISTERS_UNUSED + PAGE_SIZE + 0x200, 0x200);
+	EXPECT_EQ(claim(REGISTERS_UNUSED, PAGE_SIZE + 0x200), -EPERM);
+	release(first);
+}
+
+/* --- a function that another component has claimed --- */
+
+static long try_claim_function(struct attempt *a)
+{
+	return nucleus_device_claim(CLAIM_FUNCTION, a->start, 0, 0);
+}
+
+static long try_command(struct attempt *a)
+{
+	return nucleus_pci_write((uint32_t)a->start, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
+}
+
+static long try_interrupt_line(struct attempt *a)
+{
+	return nucleus_pci_write((uint32_t)a->start, PCI_INTERRUPT_LINE, 1, 1);
+}
+
+static long try_message(struct attempt *a)
+{
+	return nucleus_irq_attach_message((uint32_t)a->start, 0);
+}
+
+static long try_silence(struct attempt *a)
+{
+	return nucleus_pci_silence((uint32_t)a->start);
+}
+
+static long try_bars(struct attempt *a)
+{
+	return nucleus_pci_bars((uint32_t)a->start, PCI_BAR_KEEP, 0);
+}
+
+static void function_of_another(void)
+{
+	static long (*const forbidden[])(struct attempt *) = {
+		try_claim_function, try_command, try_interrupt_line, try_message, try_silence, try_bars, try_release};
+	uint32_t function = pci_find(EDU, 0);
+	uint64_t va = kmap_reserve(1);
+	struct attempt a = {.start = function, .va = va};
+
+	EXPECT_EQ(as(&component_serial, try_bars, a), -EPERM);
+	long h = pci_take(function, true, va, 1);
+
+	a.handle = (uint64_t)h;
+	for (unsigned i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
+		EXPECT_EQ(as(&component_serial, forbidden[i], a), -EPERM);
+	EXPECT_EQ(nucleus_pci_read(function, PCI_COMMAND, 2) & 7, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
+	a.start = pci_bar0(function);
+	a.va = kmap_reserve(1);
+	EXPECT_EQ(as(&component_serial, try_map, a), -EPERM);
+	/* Who keeps devices silences it and takes it back, and has nothing else of it. */
+	a.start = function;
+	for (unsigned i = 0; i < 4; i++)
+		EXPECT_EQ(as(&component_pci, forbidden[i], a), -EPERM);
+	EXPECT_EQ(as(&component_pci, try_silence, a), -EOPNOTSUPP);
+	EXPECT_EQ(nucleus_pci_read(function, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER, 0);
+	EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+	EXPECT_EQ(as(&component_pci, try_release, a), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), -EBADF);
+}
+
+/* Registers beside those of a function in their page: whoever has them would reach what is left out of its claim. */
+static void beside_a_function(void)
+{
+	uint32_t function = pci_find(SDHCI, 0);
+	uint64_t beside = pci_bar0(function) + 0x200;
+	long h = nucleus_device_claim(CLAIM_FUNCTION, function, 0, 0);
+
+	EXPECT(beside % PAGE_SIZE != 0);
+	EXPECT_EQ(claim(beside, 0x100), -EPERM);
+	release(h);
+	h = claim(beside, 0x100);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_FUNCTION, function, 0, 0), -EPERM);
+	release(h);
+}
+
+static bool sdhci_there(void)
+{
+	return pci_find(SDHCI, 0) != NO_FUNCTION;
+}
+
 static bool has_ports(void)
 {
 	return ARCH_PORTS > 0;
@@ -197,4 +310,8 @@ KTEST_SUITE(claims, KTEST("registers are claimed, mapped, unmapped and released"
 	    KTEST("only who asked for it in the manifest claims and takes interrupts", right_to_claim),
 	    KTEST("what one component has claimed no other gets", held_by_another),
 	    KTEST("a page has one component", shared_page),
+	    KTEST("a page of several claims is unmapped before the last is released", shared_page_mapped),
+	    KTEST("of another's function nothing is written, taken or mapped", function_of_another,
+		  .fits = pci_edu_there),
+	    KTEST("a page of a function's registers is nobody else's", beside_a_function, .fits = sdhci_there),
 	    KTEST("ports are claimed, and some are the nucleus's", ports, .fits = has_ports));

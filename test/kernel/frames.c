@@ -82,6 +82,9 @@ static void dma_frames(void)
 		EXPECT_EQ(nucleus_frame_retype(pfn, BLOCK_FRAMES, FRAME_PAGE), -EPERM);
 		EXPECT_EQ(nucleus_frame_retype(pfn, 1, FRAME_KERNEL), -EPERM);
 		EXPECT(nucleus_thread_create(pfn, (uint64_t)dma_frames, va, 0, 0) < 0);
+		/* Past the caches there is no way but one that writes. */
+		EXPECT_EQ(nucleus_kmap(va, pfn, 1, MAP_PROT_READ), uncached ? -EINVAL : 0);
+		EXPECT_EQ(nucleus_kunmap(va, 1), 0);
 		EXPECT_EQ(nucleus_kmap(va, pfn, BLOCK_FRAMES, MAP_PROT_READ | MAP_PROT_WRITE), 0);
 		for (unsigned i = 0; i < BLOCK_FRAMES; i++)
 			word[i * 512 + 5] = pfn + i;

@@ -292,7 +292,8 @@ static void call_device(struct fuzz *f, uint64_t va, uint64_t n)
 	case 0: (void)nucleus_pci_read(function, (uint32_t)garbage(f) & 0x1fff, 1u << below(f, 4)); break;
 	case 1:
 		/* Nothing here has claimed a function. */
-		EXPECT(nucleus_pci_write(function, (uint32_t)garbage(f) & 0x1ffc, 4, (uint32_t)garbage(f)) < 0);
+		EXPECT(nucleus_pci_write(function, (uint32_t)garbage(f) & 0x1fff, 1u << below(f, 4),
+					 (uint32_t)garbage(f)) < 0);
 		break;
 	case 2: EXPECT(nucleus_pci_silence(function) < 0); break;
 	case 3: EXPECT(nucleus_irq_attach_message(function, (uint32_t)below(f, 9)) < 0); break;

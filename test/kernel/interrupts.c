@@ -68,10 +68,57 @@ static void ended_threads_let_go(void)
 	EXPECT_EQ(nucleus_irq_detach((uint32_t)again), 0);
 }
 
+/* --- more handlers than there are --- */
+
+static uint32_t attached, full, let_go;
+
+/* Each line that it can have, of which it can have each once; then waits until it may go. */
+static void hoarder(void *)
+{
+	for (uint32_t gsi = IRQ_FIRST; gsi < IRQ_ABSENT; gsi++) {
+		long h = gsi == IRQ_UNUSED ? 0 : nucleus_irq_attach(gsi, IRQ_LEVEL | IRQ_SHARED);
+
+		if (h == -ENOSPC) {
+			__atomic_store_n(&full, 1, __ATOMIC_SEQ_CST);
+			break;
+		}
+		if (h > 0)
+			EXPECT_EQ(nucleus_irq_attach(gsi, IRQ_LEVEL | IRQ_SHARED), -EBUSY);
+	}
+	__atomic_add_fetch(&attached, 1, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&let_go, __ATOMIC_SEQ_CST))
+		(void)nucleus_park(ktest_now() + 100 * MS, 0);
+}
+
+static void handlers_used_up(void)
+{
+	enum { HOARDERS_MAX = 64, TRIES = 1000 };
+	uint32_t handles[HOARDERS_MAX], n = 0;
+
+	attached = full = let_go = 0;
+	while (n < HOARDERS_MAX && !full) {
+		handles[n++] = handle_of(start_thread(hoarder, nullptr, -1));
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&attached, __ATOMIC_SEQ_CST) == n));
+	}
+	EXPECT_EQ(full, 1);
+	/* What cannot be attached takes nothing of the controller's. */
+	for (unsigned i = 0; i < TRIES; i++)
+		if (!EXPECT_EQ(nucleus_irq_attach(IRQ_UNUSED, 0), -ENOSPC))
+			break;
+	__atomic_store_n(&let_go, 1, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < n; i++)
+		EXPECT(WAIT_UNTIL(nucleus_thread_get_times(handles[i]) == -ESRCH));
+	long h = nucleus_irq_attach(IRQ_UNUSED, 0);
+
+	EXPECT(h > 0);
+	EXPECT_EQ(nucleus_irq_detach((uint32_t)h), 0);
+}
+
 KTEST_SUITE(interrupts,
 	    KTEST("the controllers' registers are not given away", irq_controllers_are_not_given_away,
 		  .fits = irq_devices_known),
 	    KTEST("lines and flags that do not exist are refused", attach_errors),
 	    KTEST("an interrupt belongs to the thread that attached it", owner_only),
 	    KTEST("a thread that ends lets its interrupts go", ended_threads_let_go),
+	    KTEST("handlers are used up and come back", handlers_used_up),
 	    KTEST("each interrupt unparks the thread", irq_delivery, .fits = irq_devices_known));

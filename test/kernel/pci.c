@@ -5,6 +5,7 @@
 #include "pci_devices.h"
 
 #include <abi/errno.h>
+#include <kernel/base/log.h>
 #include <kernel/mem/kmap.h>
 #include <lib/pci_config.h>
 #include <lib/string.h>
@@ -79,8 +80,9 @@ static void writes_without_claim(void)
 				    command(function) | PCI_COMMAND_BUS_MASTER | PCI_COMMAND_MEMORY |
 					    PCI_COMMAND_INTERRUPT_OFF),
 		  -EPERM);
-	for (uint32_t offset = 0; offset < 256; offset += 4)
-		EXPECT_EQ(nucleus_pci_write(function, offset, 4, UINT32_MAX), -EPERM);
+	for (uint32_t bytes = 1; bytes <= 4; bytes *= 2)
+		for (uint32_t offset = 0; offset < 256; offset += bytes)
+			EXPECT_EQ(nucleus_pci_write(function, offset, bytes, UINT32_MAX >> (32 - 8 * bytes)), -EPERM);
 	for (uint32_t i = 0; i < 64; i++)
 		EXPECT_EQ(config32(function, 4 * i), before[i]);
 }
@@ -137,6 +139,10 @@ static void bars(void)
 	EXPECT_EQ(nucleus_pci_bars(function, 0, UINT64_C(1) << 32), -EINVAL);
 	EXPECT_EQ(nucleus_pci_bars(function, 3, old), -EINVAL);
 	EXPECT_EQ(nucleus_pci_bars(function, 6, old), -EINVAL);
+	/* An address that no memory has, of a BAR that could hold it; ports, where there are none. */
+	EXPECT_EQ(nucleus_pci_bars(pci_find(TESTDEV, 0), 2, UINT64_C(1) << 63 | 1 << 20), -EINVAL);
+	if (ARCH_PORTS == 0)
+		EXPECT_EQ(nucleus_pci_bars(pci_find(E1000E, 0), 2, 0x1000), -EINVAL);
 	/* Over another's. */
 	h = nucleus_device_claim(CLAIM_FUNCTION, pci_find(EDU, 1), 0, 0);
 	EXPECT(h > 0);
@@ -173,6 +179,21 @@ static void moved(void)
 	EXPECT_EQ(pci_bar0(function), old);
 }
 
+/* Nothing of a function is touched while it is reset, nor let go. */
+static void reset(uint32_t function, uint64_t handle, long wait)
+{
+	uint32_t power = capability(function, PCI_CAP_POWER);
+
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY), -EPERM);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_INTERRUPT_LINE, 1, 7), -EPERM);
+	EXPECT_EQ(nucleus_pci_write(function, power + 4, 2, 0), -EPERM);
+	EXPECT_EQ(nucleus_irq_attach_message(function, 0), -EPERM);
+	EXPECT_EQ(nucleus_device_release(handle), -EBUSY);
+	for (; wait > 0; wait = nucleus_pci_silence(function))
+		(void)nucleus_park(ktest_now() + (uint64_t)wait, 0);
+	EXPECT_EQ(wait, 0);
+}
+
 static void silence(void)
 {
 	/* One can be reset by D3, the other not at all. */
@@ -187,16 +208,19 @@ static void silence(void)
 		EXPECT(command(functions[i]) & PCI_COMMAND_BUS_MASTER);
 		wait = nucleus_pci_silence(functions[i]);
 		EXPECT_EQ(command(functions[i]) & PCI_COMMAND_BUS_MASTER, 0);
-		if (i == 1) {
+		EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+		if (i == 1)
 			EXPECT_EQ(wait, -EOPNOTSUPP);
-		} else if (EXPECT(wait > 0)) {
-			EXPECT_EQ(nucleus_pci_write(functions[i], PCI_COMMAND, 2, 6), -EPERM);
-			for (; wait > 0; wait = nucleus_pci_silence(functions[i]))
-				(void)nucleus_park(ktest_now() + (uint64_t)wait, 0);
-			EXPECT_EQ(wait, 0);
-		}
+		else if (EXPECT(wait > 0))
+			reset(functions[i], (uint64_t)h, wait);
 		EXPECT_EQ(pci_bar0(functions[i]), bar);
 		EXPECT_EQ(nucleus_pci_write(functions[i], PCI_COMMAND, 2, PCI_COMMAND_MEMORY), 0);
+		/* What it was told of is being given back. */
+		EXPECT_EQ(nucleus_pci_write(functions[i], PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER),
+			  -EPERM);
+		EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
+		h = pci_take(functions[i], true, va, 1);
+		EXPECT(command(functions[i]) & PCI_COMMAND_BUS_MASTER);
 		let_go(h, va, 1);
 	}
 }
@@ -296,6 +320,47 @@ static void table_mapped(void)
 	let_go(h, va, 1);
 }
 
+/* What firmware left switched on, or a driver just before. */
+static void claimed_quiet(void)
+{
+	uint32_t first = (uint32_t)boot_info()->pci[0].segment << 16 | (uint32_t)boot_info()->pci[0].first_bus << 8;
+	unsigned left_on = 0;
+
+	for (uint32_t f = first; f < first + 0x800; f++) {
+		uint32_t before = command(f);
+		long h = nucleus_pci_read(f, PCI_VENDOR_ID, 2) == 0xffff
+				 ? 0
+				 : nucleus_device_claim(CLAIM_FUNCTION, f, 0, 0);
+
+		if (h <= 0)
+			continue;
+		left_on += (before & PCI_COMMAND_BUS_MASTER) != 0;
+		EXPECT_EQ(command(f) & PCI_COMMAND_BUS_MASTER, 0);
+		EXPECT(command(f) & PCI_COMMAND_INTERRUPT_OFF);
+		EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
+	}
+	log_info("pci: %u functions mastered the bus before they were claimed", left_on);
+}
+
+/* An entry of the table is masked when its handler goes, decoded or not: what it says may be another's by then. */
+static void masked_undecoded(void)
+{
+	uint32_t function = pci_find(E1000E, 0);
+	uint64_t va = kmap_reserve(1);
+	long h = pci_take(function, true, va, 1), irq = nucleus_irq_attach_message(function, 0);
+
+	EXPECT(irq > 0);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, PCI_COMMAND_BUS_MASTER), 0);
+	EXPECT_EQ(nucleus_irq_detach((uint32_t)irq), 0);
+	EXPECT_EQ(command(function) & 7, PCI_COMMAND_BUS_MASTER);
+	let_go(h, va, 1);
+	h = nucleus_device_claim(CLAIM_FUNCTION, function, 0, CLAIM_WITHOUT_MSIX);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY), 0);
+	EXPECT_EQ(nucleus_device_map(va, config32(function, PCI_BAR0 + 12) & ~15u, 1), 0);
+	EXPECT_EQ(((volatile uint32_t *)va)[3] & 1, 1);
+	let_go(h, va, 1);
+}
+
 static bool cards_there(void)
 {
 	return pci_edu_there() && pci_find(EDU, 1) != NO_FUNCTION && pci_e1000e_there();
@@ -309,4 +374,6 @@ KTEST_SUITE(pci, KTEST("configuration space is read, and the host bridge is nobo
 	    KTEST("a silenced function masters the bus no more and keeps its addresses", silence, .fits = cards_there),
 	    KTEST("MSI wakes its handler until it is detached", message, .fits = cards_there),
 	    KTEST("MSI-X has a handler for each message", messages, .fits = cards_there),
-	    KTEST("without MSI-X the table may be mapped", table_mapped, .fits = cards_there));
+	    KTEST("an entry is masked with decoding off, too", masked_undecoded, .fits = cards_there),
+	    KTEST("without MSI-X the table may be mapped", table_mapped, .fits = cards_there),
+	    KTEST("a function is quiet when it is claimed", claimed_quiet, .fits = any_function));

@@ -10,8 +10,10 @@
 #include <stdint.h>
 
 enum : uint32_t {
-	EDU = 0x11e81234,    /* device << 16 | vendor */
-	E1000E = 0x10d38086, /* MSI-X in a BAR of its own (Intel 82574 datasheet) */
+	EDU = 0x11e81234,     /* device << 16 | vendor */
+	E1000E = 0x10d38086,  /* MSI-X in a BAR of its own (Intel 82574 datasheet) */
+	SDHCI = 0x00071b36,   /* a BAR smaller than a page (QEMU's sdhci-pci) */
+	TESTDEV = 0x00051b36, /* BAR 2 has 64 bits (QEMU's pci-testdev) */
 	NO_FUNCTION = UINT32_MAX,
 };
 enum edu_register : uint32_t { EDU_IDENTITY = 0x00, EDU_STATUS = 0x24, EDU_RAISE = 0x60, EDU_ACKNOWLEDGE = 0x64 };

@@ -51,13 +51,32 @@ static int range(struct device *dev, unsigned index, struct device_range *out)
 struct function_claim {
 	struct resource resource;
 	uint64_t handle;
+	uint32_t function;
 };
+
+/* Silences the function and sees its reset through: what the nucleus said last. */
+static long reset(uint32_t function)
+{
+	long wait = nucleus_pci_silence(function);
+
+	for (unsigned i = 0; wait > 0 && i < RESET_LOOKS_MAX; i++) {
+		uint64_t end = clock_monotonic_ns() + (uint64_t)wait;
+
+		while (clock_monotonic_ns() < end)
+			(void)thread_park(end);
+		wait = nucleus_pci_silence(function);
+	}
+	return wait;
+}
 
 static void release_claim(struct resource *r)
 {
 	struct function_claim *c = container_of(r, struct function_claim, resource);
 
 	long error = nucleus_device_release(c->handle);
+	/* Silence may have faulted in the middle of the reset. */
+	if (error == -EBUSY && reset(c->function) <= 0)
+		error = nucleus_device_release(c->handle);
 	if (error < 0)
 		log_error("pci: the claim of a function cannot be given back (%ld)", error);
 	kfree(c);
@@ -97,7 +116,7 @@ static int enable(struct device *dev)
 				 device_name(dev), device_driver(dev)->component->name);
 		return (int)handle;
 	}
-	*c = (struct function_claim){.handle = (uint64_t)handle};
+	*c = (struct function_claim){.handle = (uint64_t)handle, .function = p->function};
 	int error = device_own(dev, &c->resource, &claim_ops);
 	if (error < 0) {
 		release_claim(&c->resource);
@@ -110,16 +129,8 @@ static int enable(struct device *dev)
 
 static void silence(struct device *dev)
 {
-	uint32_t function = pci_of(dev)->function;
-	long wait = pci_of(dev)->claimed ? nucleus_pci_silence(function) : 0;
+	long wait = pci_of(dev)->claimed ? reset(pci_of(dev)->function) : 0;
 
-	for (unsigned i = 0; wait > 0 && i < RESET_LOOKS_MAX; i++) {
-		uint64_t end = clock_monotonic_ns() + (uint64_t)wait;
-
-		while (clock_monotonic_ns() < end)
-			(void)thread_park(end);
-		wait = nucleus_pci_silence(function);
-	}
 	pci_of(dev)->claimed = false;
 	/* One that has no reset (-EOPNOTSUPP) masters the bus no more. */
 	if (wait != 0 && wait != -EOPNOTSUPP) {

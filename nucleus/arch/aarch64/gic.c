@@ -134,11 +134,6 @@ void gic_end(struct interrupt i)
 	gic->end(i.token);
 }
 
-void gic_send(const struct cpu *cpu, enum gic_sgi sgi)
-{
-	gic->send(cpu->id, sgi);
-}
-
 void gic_stop_others(void)
 {
 	if (gic && cpu_count > 1)
@@ -147,7 +142,7 @@ void gic_stop_others(void)
 
 void arch_send_reschedule(struct cpu *cpu)
 {
-	gic_send(cpu, SGI_RESCHEDULE);
+	gic->send(cpu->id, SGI_RESCHEDULE);
 }
 
 void arch_send_shootdown(uint64_t mask)

@@ -39,7 +39,6 @@ struct interrupt gic_acknowledge(void);
 void gic_silence(struct interrupt i);
 /* After the handler (so after irq_deliver), before the context is left; not for INTERRUPT_NONE. */
 void gic_end(struct interrupt i);
-void gic_send(const struct cpu *cpu, enum gic_sgi sgi);
 /* SGI_STOP to all others; harmless before gic_init. */
 void gic_stop_others(void);
 

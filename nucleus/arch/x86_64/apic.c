@@ -50,12 +50,19 @@ enum ioapic_register : uint32_t {
 	IOAPIC_VERSION = 1,
 	IOAPIC_REDIRECT = 0x10
 };
-enum : uint32_t { REDIRECT_MASKED = 1 << 16, REDIRECT_LEVEL = 1 << 15, REDIRECT_ACTIVE_LOW = 1 << 13 };
+enum : uint32_t {
+	REDIRECT_MASKED = 1 << 16,
+	REDIRECT_LEVEL = 1 << 15,
+	REDIRECT_ACTIVE_LOW = 1 << 13,
+	REDIRECT_VECTOR = 0xff
+};
 
 enum : uint64_t { MESSAGES = 0xfee00000, MESSAGES_END = 0xff000000 };
 
 static volatile uint32_t *lapic;
 static struct madt madt;
+static struct acpi_range guarded[ACPI_GUARDED_MAX]; /* registers of IOMMUs, and of a timer that sends messages */
+static unsigned guarded_count;
 static struct {
 	volatile uint32_t *registers;
 	uint32_t first, count; /* global interrupt numbers */
@@ -285,6 +292,9 @@ bool irq_owns_registers(uint64_t start, uint64_t end)
 	for (unsigned i = 0; i < madt.ioapic_count; i++)
 		if (page_in(madt.ioapic[i].phys, start, end))
 			return true;
+	for (unsigned i = 0; i < guarded_count; i++)
+		if (start < guarded[i].end && end > guarded[i].start)
+			return true;
 	/* Message-signalled interrupts are writes to this range: nobody else may make them. */
 	return page_in(madt.lapic_phys, start, end) || (start < MESSAGES_END && end > MESSAGES);
 }
@@ -332,10 +342,13 @@ int arch_irq_connect(uint32_t line, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 	for (unsigned i = 0; i < madt.ioapic_count; i++) {
 		if (gsi < ioapics[i].first || gsi - ioapics[i].first >= ioapics[i].count)
 			continue;
+		routes[line].pin = (uint8_t)(gsi - ioapics[i].first);
+		/* By another number: ISA's, and the pin's that it leads to. */
+		if (ioapic_read(i, IOAPIC_REDIRECT + 2u * routes[line].pin) & REDIRECT_VECTOR)
+			return -EBUSY;
 		if (!take_vector(line, cpu))
 			return -ENOSPC;
 		routes[line].ioapic = (uint8_t)i;
-		routes[line].pin = (uint8_t)(gsi - ioapics[i].first);
 		routes[line].message = false;
 		routes[line].low = routes[line].vector | (*flags & IRQ_LEVEL ? REDIRECT_LEVEL : 0) |
 				   (*flags & IRQ_ACTIVE_LOW ? REDIRECT_ACTIVE_LOW : 0);
@@ -356,6 +369,7 @@ void arch_irq_mask(uint32_t line, bool masked)
 
 void arch_irq_disconnect(uint32_t line)
 {
+	routes[line].low = 0;
 	arch_irq_mask(line, true);
 	lines[routes[line].cpu][routes[line].vector - VECTOR_DEVICE] = 0;
 }
@@ -368,6 +382,7 @@ void apic_init_pci(uint64_t rsdp_phys)
 	size_t length;
 	const void *mcfg = acpi_find_table(rsdp_phys, "MCFG", map_firmware, &length);
 
+	guarded_count = acpi_find_guarded(rsdp_phys, map_firmware, guarded);
 	pci_init(ecams, mcfg ? pci_ecam_from_mcfg(mcfg, length, ecams, PCI_ECAMS_MAX) : 0);
 }
 
