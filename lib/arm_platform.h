@@ -9,6 +9,7 @@
 #define LIB_ARM_PLATFORM_H
 
 #include <lib/acpi_tables.h>
+#include <lib/arm_its.h>
 #include <lib/pci_ecam.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,9 @@ struct arm_platform {
 		uint64_t phys;
 		uint32_t first, count;
 	} msi_frame[ARM_MSI_FRAMES_MAX];
+
+	/* Messages that go through GICv3's translation services instead. */
+	struct arm_its_routes its;
 
 	/* PCI Express configuration space. */
 	unsigned ecam_count;

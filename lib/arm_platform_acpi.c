@@ -94,8 +94,10 @@ static bool take_entry(const unsigned char *e, size_t n, struct arm_platform *p,
 					     : (struct arm_msi_frame){get64(e + 8), 0, 0});
 		return true;
 	case ITS:
-		if (n >= 16)
-			guard_range(p, get64(e + 8), ITS_BYTES);
+		if (n < 16)
+			return true;
+		guard_range(p, get64(e + 8), ITS_BYTES);
+		arm_its_add(&p->its, get64(e + 8), get32(e + 4));
 		return true;
 	default: return true;
 	}
@@ -214,9 +216,6 @@ bool arm_platform_from_acpi(uint64_t rsdp_phys, acpi_map map, struct arm_platfor
 	table = acpi_find_table(rsdp_phys, "FACP", map, &length);
 	if (table)
 		take_psci(table, length, out);
-	table = acpi_find_table(rsdp_phys, "IORT", map, &length);
-	if (table)
-		guard_iommus(table, length, out);
 	table = acpi_find_table(rsdp_phys, "MCFG", map, &length);
 	if (table)
 		out->ecam_count = pci_ecam_from_mcfg(table, length, out->ecam, PCI_ECAMS_MAX);
@@ -225,6 +224,11 @@ bool arm_platform_from_acpi(uint64_t rsdp_phys, acpi_map map, struct arm_platfor
 		return missing(out, "no MADT");
 	if (!take_gic(table, length, out))
 		return false;
+	table = acpi_find_table(rsdp_phys, "IORT", map, &length);
+	if (table) {
+		guard_iommus(table, length, out);
+		arm_its_from_iort(table, length, &out->its);
+	}
 	table = acpi_find_table(rsdp_phys, "GTDT", map, &length);
 	return table ? take_timer(table, length, out) : missing(out, "no GTDT");
 }

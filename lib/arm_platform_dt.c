@@ -85,6 +85,42 @@ static void take_msi_frames(const void *fdt, struct arm_platform *p)
 	}
 }
 
+/* Of one host bridge, whose registers are at `ecam`. */
+static void take_msi_map(const void *fdt, int bridge, const struct pci_ecam *ecam, struct arm_platform *p)
+{
+	static const char *const names[] = {"arm,gic-v3-its", nullptr};
+	uint32_t segment = (uint32_t)ecam->segment << 16;
+	struct devicetree_msi m;
+
+	for (unsigned i = 0; devicetree_msi_map(fdt, bridge, i, &m); i++) {
+		if (m.controller >= 0 && !devicetree_is(fdt, m.controller, names))
+			continue;
+		if (m.first > 0xffff || m.count == 0 || m.count - 1 > 0xffff - m.first)
+			p->its.refused++;
+		else
+			arm_its_add_map(&p->its,
+					(struct arm_its_map){.first = segment | m.first,
+							     .last = segment | (m.first + m.count - 1),
+							     .mask = m.mask & 0xffff,
+							     .device = m.device},
+					(uint32_t)m.controller);
+	}
+}
+
+static void take_its(const void *fdt, struct arm_platform *p)
+{
+	static const char *const names[] = {"arm,gic-v3-its", nullptr};
+	struct arm_region r;
+
+	for (int node = -1; (node = devicetree_find(fdt, node, names)) >= 0;)
+		if (region(fdt, node, 0, &r))
+			arm_its_add(&p->its, r.phys, (uint32_t)node);
+	for (int node = -1; (node = devicetree_find(fdt, node, pci_ecam_names)) >= 0;)
+		for (unsigned i = 0; region(fdt, node, 0, &r) && i < p->ecam_count; i++)
+			if (p->ecam[i].phys == r.phys)
+				take_msi_map(fdt, node, &p->ecam[i], p);
+}
+
 static bool take_gic_v3(const void *fdt, int gic, struct arm_platform *p)
 {
 	uint32_t regions = 1;
@@ -235,5 +271,6 @@ bool arm_platform_from_devicetree(const void *fdt, size_t size, struct arm_platf
 		guard(fdt, node, 0, out);
 	take_msi_frames(fdt, out);
 	out->ecam_count = pci_ecam_from_devicetree(fdt, out->ecam, PCI_ECAMS_MAX);
+	take_its(fdt, out);
 	return take_timer(fdt, out);
 }

@@ -323,6 +323,24 @@ bool devicetree_interrupt_map(const void *fdt, int node, uint32_t function, uint
 	return false;
 }
 
+bool devicetree_msi_map(const void *fdt, int node, unsigned index, struct devicetree_msi *out)
+{
+	enum { ENTRY = 4 };
+	size_t count;
+	const fdt32_t *map = cells_of(fdt, node, "msi-map", &count);
+
+	if (!map || index >= count / ENTRY)
+		return false;
+	map += (size_t)index * ENTRY;
+	*out = (struct devicetree_msi){.first = cell(map, 0),
+				       .mask = 0xffff,
+				       .controller = by_phandle(fdt, cell(map, 1)),
+				       .device = cell(map, 2),
+				       .count = cell(map, 3)};
+	(void)devicetree_u32(fdt, node, "msi-map-mask", &out->mask);
+	return true;
+}
+
 /* --- particular nodes --- */
 
 int devicetree_stdout(const void *fdt)

@@ -66,6 +66,15 @@ struct devicetree_interrupt {
 [[nodiscard]] bool devicetree_interrupt_map(const void *fdt, int node, uint32_t function, uint32_t pin,
 					    struct devicetree_interrupt *out);
 
+struct devicetree_msi {
+	uint32_t first, count; /* requester ids; with the bits of msi-map-mask */
+	uint32_t mask;
+	int controller;
+	uint32_t device; /* what the controller knows the first as */
+};
+/* The index-th entry of a host bridge's msi-map (Linux's binding pci/pci-msi.txt). false: no more. */
+[[nodiscard]] bool devicetree_msi_map(const void *fdt, int node, unsigned index, struct devicetree_msi *out);
+
 /* The node that /chosen/stdout-path names, by path or alias; negative: none. */
 int devicetree_stdout(const void *fdt);
 

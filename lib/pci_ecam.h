@@ -25,6 +25,9 @@ unsigned pci_ecam_from_mcfg(const void *table, size_t length, struct pci_ecam *o
 /* The same from a tree that devicetree_check accepted. A bridge without linux,pci-domain has the next free segment. */
 unsigned pci_ecam_from_devicetree(const void *fdt, struct pci_ecam *out, unsigned room);
 
+/* What host bridges of a tree that have one are compatible with; ends with nullptr. */
+extern const char *const pci_ecam_names[];
+
 /* The readers': adds one that makes sense. */
 void pci_ecam_add(const struct pci_ecam *e, struct pci_ecam *out, unsigned room, unsigned *count);
 

@@ -3,12 +3,13 @@
 #include <lib/devicetree.h>
 #include <lib/pci_ecam.h>
 
+const char *const pci_ecam_names[] = {"pci-host-ecam-generic", nullptr};
+
 unsigned pci_ecam_from_devicetree(const void *fdt, struct pci_ecam *out, unsigned room)
 {
-	static const char *const names[] = {"pci-host-ecam-generic", nullptr};
 	unsigned count = 0;
 
-	for (int node = -1; (node = devicetree_find(fdt, node, names)) >= 0;) {
+	for (int node = -1; (node = devicetree_find(fdt, node, pci_ecam_names)) >= 0;) {
 		struct pci_ecam e = {.segment = (uint16_t)count};
 		uint64_t size, buses = UINT64_C(0xff); /* first << 32 | last */
 		uint32_t domain;

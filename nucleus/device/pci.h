@@ -29,6 +29,8 @@ uint32_t pci_register(uint32_t function, uint32_t offset, uint32_t bytes);
 void pci_register_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value);
 void pci_register_change(uint32_t function, uint32_t offset, uint32_t clear, uint32_t set); /* of 2 bytes */
 uint32_t pci_capability(uint32_t function, enum pci_capability id);			    /* 0: it has none */
+/* The function whose number is on what this one reads and writes (pci_requester.c). */
+uint32_t pci_requester(uint32_t function);
 /* What is in `count` BARs and how many bits they have, nothing being decoded meanwhile. */
 void pci_measure(uint32_t function, unsigned count, struct pci_bars *out);
 /* As when the function was claimed. Decodes nothing then. */

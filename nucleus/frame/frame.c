@@ -259,6 +259,15 @@ void frame_table_free(uint64_t phys)
 	free_list_add(phys);
 }
 
+uint64_t frame_block_take(void)
+{
+	uint64_t phys = nucleus_block();
+
+	if (phys)
+		frame_set_type(phys, phys + BLOCK_SIZE, FRAME_NUCLEUS);
+	return phys;
+}
+
 void *pool_alloc(uint64_t pages)
 {
 	uint64_t at = pool_next, bytes = pages << PAGE_SHIFT;
@@ -266,11 +275,10 @@ void *pool_alloc(uint64_t pages)
 	if (at + bytes > POOL_LIMIT)
 		return nullptr;
 	while (pool_mapped < at + bytes) {
-		uint64_t phys = nucleus_block();
+		uint64_t phys = frame_block_take();
 
 		if (!phys || kernel_view_map_blocks(pool_mapped, phys, BLOCK_SIZE, PTE_NUCLEUS_DATA) < 0)
 			return nullptr;
-		frame_set_type(phys, phys + BLOCK_SIZE, FRAME_NUCLEUS);
 		pool_mapped += BLOCK_SIZE;
 	}
 	pool_next += bytes;

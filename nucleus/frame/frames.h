@@ -38,6 +38,8 @@ void frame_table_trim(void);
 /* Makes sure that n table frames can be had without failing (before a change begins). */
 bool frame_table_reserve(unsigned n);
 
+/* A zeroed block of type nucleus, never returned; physical address, 0: out of memory. */
+uint64_t frame_block_take(void);
 /* Zeroed pool memory (POOL_BASE region), whole pages, never returned. nullptr: out of memory. */
 void *pool_alloc(uint64_t pages);
 bool pool_has(uint64_t va);

@@ -29,7 +29,7 @@ WIRES = ["-global", "virtio-blk-pci.vectors=0", "-global", "virtio-rng-pci.vecto
 TRANSPORTS = {
     "aarch64": [("virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=false"], "device"),
                 ("legacy virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=true"], "device"),
-                ("virtio over PCI", [], "pci")],
+                ("virtio over PCI, its messages by the translation service", ["-machine", "gic-version=3"], "pci")],
     "x86_64": [("virtio over PCI", [], "pci"), ("virtio over PCI, by its wires", WIRES, "pci")],
 }
 GPT_PARTS = [(2048, 20480, "first"), (22528, 40001, "odd")]

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz target for lib/devicetree.c and lib/arm_platform_*.c (and libfdt below them): whatever firmware hands over, no
- * read is outside of it and every answer is in range. The first byte chooses: raw bytes as a tree, one of the trees of
- * test/host/devicetree with bytes changed (three bytes of input say where and to what), or ACPI tables.
+ * Fuzz target for lib/devicetree.c and lib/arm_platform_*.c, lib/arm_its.c (and libfdt below them): whatever firmware
+ * hands over, no read is outside of it and every answer is in range. The first byte chooses: raw bytes as a tree, one
+ * of the trees of test/host/devicetree with bytes changed (three bytes of input say where and to what), or ACPI tables.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +16,7 @@
 #define take_timer   take_timer_tables
 #define take_psci    take_psci_tables
 #define take_console take_console_tables
+#include <lib/arm_its.c>
 #include <lib/arm_platform_acpi.c>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -29,10 +30,13 @@ static const unsigned char nested[] = {
 static const unsigned char soc[] = {
 #embed "devicetree/soc.dtb"
 };
+static const unsigned char its[] = {
+#embed "devicetree/gic-v3-its.dtb"
+};
 static const struct {
 	const unsigned char *bytes;
 	size_t size;
-} trees[] = {{plain, sizeof(plain)}, {nested, sizeof(nested)}, {soc, sizeof(soc)}};
+} trees[] = {{plain, sizeof(plain)}, {nested, sizeof(nested)}, {soc, sizeof(soc)}, {its, sizeof(its)}};
 
 static void require(bool good)
 {
@@ -48,6 +52,13 @@ static void check_answer(bool good, const struct arm_platform *p)
 	if (p->console.kind != ARM_UART_NONE)
 		require(p->console.interrupt.id == 0 ||
 			(p->console.interrupt.id >= 16 && p->console.interrupt.id < 1020));
+	require(p->its.its_count <= ARM_ITS_MAX && p->its.map_count <= ARM_ITS_MAPS_MAX);
+	for (unsigned i = 0; i < p->its.map_count; i++) {
+		const struct arm_its_map *m = &p->its.map[i];
+
+		require(m->its < p->its.its_count && m->first <= m->last && m->first >> 16 == m->last >> 16);
+		require(m->device <= UINT32_MAX - (m->last - m->first));
+	}
 	if (!good)
 		return;
 	require(p->virtual_timer.id >= 16 && p->virtual_timer.id < 32);
@@ -103,9 +114,9 @@ static void changed_tree(unsigned which, const uint8_t *data, size_t size)
 	free(copy);
 }
 
-/* --- ACPI: a root with four tables that share the input's bytes --- */
+/* --- ACPI: a root with five tables that share the input's bytes --- */
 
-enum { TABLES = 4, AT_ROOT = 64, AT_TABLES = 256, ROOM = AT_TABLES + TABLES * 512 };
+enum { TABLES = 5, AT_ROOT = 64, AT_TABLES = 256, ROOM = AT_TABLES + TABLES * 512 };
 static unsigned char *memory;
 
 static const void *map(uint64_t phys, size_t size)
@@ -128,7 +139,7 @@ static void close_table(size_t at, const char *name, size_t n)
 
 static void tables(const uint8_t *data, size_t size)
 {
-	static const char *const names[TABLES] = {"APIC", "GTDT", "FACP", "SPCR"};
+	static const char *const names[TABLES] = {"APIC", "GTDT", "FACP", "SPCR", "IORT"};
 	unsigned char sum = 0;
 	struct arm_platform p;
 
@@ -161,9 +172,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return 0;
-	if (data[0] % 5 < 3) {
-		changed_tree(data[0] % 5, data + 1, size - 1);
-	} else if (data[0] % 5 == 3) {
+	if (data[0] % 6 < 4) {
+		changed_tree(data[0] % 6, data + 1, size - 1);
+	} else if (data[0] % 6 == 4) {
 		/* Of its own, so that the sanitizer sees both ends. */
 		unsigned char *copy = malloc(size);
 

@@ -227,11 +227,10 @@ static void silence(void)
 
 /* --- interrupts --- */
 
-static void message(void)
+static void message_of(uint32_t function)
 {
 	uint64_t va = kmap_reserve(1);
 	volatile uint32_t *edu = (volatile uint32_t *)va;
-	uint32_t function = pci_find(EDU, 0);
 	long h, irq;
 
 	EXPECT_EQ(nucleus_irq_attach_message(function, 0), -EPERM);
@@ -253,6 +252,46 @@ static void message(void)
 		edu[EDU_ACKNOWLEDGE / 4] = 1;
 	}
 	let_go(h, va, 1);
+}
+
+/* Of those behind bridges, too, whose number on the bus need not be their own. */
+static void message(void)
+{
+	uint32_t function;
+
+	for (unsigned n = 0; (function = pci_find(EDU, n)) != NO_FUNCTION; n++)
+		message_of(function);
+}
+
+/* The CPU that asks for a message gets it. Two at once, so that neither takes the other's. */
+static void message_for_each_cpu(void)
+{
+	uint64_t va = kmap_reserve(2);
+	volatile uint32_t *edu = (volatile uint32_t *)va;
+	uint32_t functions[] = {pci_find(EDU, 0), pci_find(EDU, 1)};
+	const volatile struct thread_page *page = thread_page_current();
+	long claims[2], irqs[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		claims[i] = pci_take(functions[i], true, va + i * PAGE_SIZE, 1);
+	for (uint32_t cpu = 0; cpu < boot_info()->cpu_count; cpu++) {
+		EXPECT_EQ(nucleus_thread_set_affinity(page->handle, 1ull << cpu), 0);
+		EXPECT(WAIT_UNTIL(page->cpu == cpu));
+		for (unsigned i = 0; i < 2; i++)
+			EXPECT((irqs[i] = nucleus_irq_attach_message(functions[i], 0)) > 0);
+		(void)nucleus_park(1, 0);
+		for (unsigned i = 0; i < 2; i++) {
+			edu[(i * PAGE_SIZE + EDU_RAISE) / 4] = 1;
+			EXPECT_EQ(nucleus_park(ktest_now() + WAIT_NS, 0), 0);
+			edu[(i * PAGE_SIZE + EDU_ACKNOWLEDGE) / 4] = 1;
+		}
+		for (unsigned i = 0; i < 2; i++)
+			EXPECT_EQ(nucleus_irq_detach((uint32_t)irqs[i]), 0);
+	}
+	EXPECT_EQ(nucleus_thread_set_affinity(page->handle, UINT64_MAX), 0);
+	EXPECT_EQ(nucleus_kunmap(va, 2), 0);
+	for (unsigned i = 0; i < 2; i++)
+		EXPECT_EQ(nucleus_device_release((uint64_t)claims[i]), 0);
 }
 
 /* Intel 82574 datasheet, chapter 10: causes can be set by hand. */
@@ -373,6 +412,7 @@ KTEST_SUITE(pci, KTEST("configuration space is read, and the host bridge is nobo
 	    KTEST("a BAR that was moved is where it was moved to", moved, .fits = cards_there),
 	    KTEST("a silenced function masters the bus no more and keeps its addresses", silence, .fits = cards_there),
 	    KTEST("MSI wakes its handler until it is detached", message, .fits = cards_there),
+	    KTEST("a message comes to the CPU that asks for it", message_for_each_cpu, .fits = cards_there),
 	    KTEST("MSI-X has a handler for each message", messages, .fits = cards_there),
 	    KTEST("an entry is masked with decoding off, too", masked_undecoded, .fits = cards_there),
 	    KTEST("without MSI-X the table may be mapped", table_mapped, .fits = cards_there),

@@ -404,7 +404,7 @@ trap_common:
 	udf #0
 
 /*
- * An exception in the nucleus: always the end. x0 is in TPIDRRO_EL0, which nobody needs any more, and x0 the kind. SP may be what
+ * An exception in the nucleus: the end, but in mmio_probe. x0 is in TPIDRRO_EL0, which nobody needs any more, and x0 the kind. SP may be what
  * is broken, so nothing goes through it: registers go to the CPU's data, C runs on a stack of its own.
  */
 trap_in_nucleus:
@@ -438,6 +438,10 @@ trap_in_nucleus:
 	stp x2, x3, [x1, #CONTEXT_SP]
 	str x4, [x1, #CONTEXT_PSTATE]
 	stp x5, x6, [x1, #CONTEXT_SYNDROME]
+	adr x0, mmio_probe
+	cmp x0, x3
+	mov x0, #-1
+	b.eq mmio_probe_end		/* what else was changed is its caller's to lose */
 	mov x0, x1
 	mrs x1, tpidr_el1
 	add x1, x1, #(CPU_FATAL_STACK_END - CPU_DATA_OFFSET)
@@ -446,6 +450,13 @@ trap_in_nucleus:
 	mov x30, xzr
 	bl trap_fatal
 	udf #0
+
+/* uint64_t mmio_probe(const volatile void *): the register; all ones if nothing answers. At boot: TPIDR_EL0 and TPIDRRO_EL0 are lost. */
+	.globl mmio_probe
+mmio_probe:
+	ldr x0, [x0]
+mmio_probe_end:
+	ret
 
 /* [[noreturn]] void context_resume(struct context *): the only way out besides the short ones above. */
 	.globl context_resume

@@ -7,6 +7,7 @@
 #include "boot/boot.h"
 #include "cpu.h"
 #include "gic_driver.h"
+#include "gic_its.h"
 #include "gic_registers.h"
 #include "irq/irq.h"
 #include "mmio.h"
@@ -113,6 +114,9 @@ struct interrupt gic_acknowledge(void)
 	} else if (id >= GIC_PRIVATE_LINES && id < lines && owner[id]) {
 		i.kind = INTERRUPT_DEVICE;
 		i.slot = owner[id] - 1u;
+	} else if (id >= GIC_FIRST_LPI) {
+		i.kind = INTERRUPT_DEVICE;
+		i.slot = id - GIC_FIRST_LPI;
 	} else if (id < GIC_PRIVATE_LINES) {
 		gic->private_disable(id);
 	} else {
@@ -200,6 +204,10 @@ void arch_irq_mask(uint32_t slot, bool masked)
 
 void arch_irq_disconnect(uint32_t slot)
 {
+	if (!line_of[slot]) {
+		gic_its_disconnect(slot);
+		return;
+	}
 	arch_irq_mask(slot, true);
 	owner[line_of[slot]] = 0;
 	line_of[slot] = 0;

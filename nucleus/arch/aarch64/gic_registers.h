@@ -29,6 +29,7 @@ enum : uint32_t {
 	GICD_CTLR_AFFINITY_ROUTING = 1 << 4,
 	GICD_CTLR_WRITE_PENDING = 1u << 31, /* v3 */
 	GICD_TYPER_LINES = 0x1f,	    /* of 32, less one */
+	GICD_TYPER_LPIS = 1 << 17,	    /* v3 */
 	GICD_SGIR_ALL_BUT_SELF = 1 << 24,
 	GICD_SGIR_TARGETS_SHIFT = 16,
 };
@@ -46,21 +47,56 @@ enum : uint32_t {
 	GICC_IAR_ID = 0x3ff,
 };
 
-enum gicr_register : uint32_t {			   /* of the frame RD_base */
-				GICR_CTLR = 0x00,  /* RW */
-				GICR_TYPER = 0x08, /* RO  64 bits */
-				GICR_WAKER = 0x14, /* RW */
+enum gicr_register : uint32_t {			       /* of the frame RD_base */
+				GICR_CTLR = 0x00,      /* RW */
+				GICR_TYPER = 0x08,     /* RO  64 bits */
+				GICR_WAKER = 0x14,     /* RW */
+				GICR_PROPBASER = 0x70, /* RW  64 bits: settings of messages */
+				GICR_PENDBASER = 0x78, /* RW  64 bits: which are pending */
 };
 enum : uint64_t {
+	GICR_CTLR_ENABLE_LPIS = 1 << 0,
 	GICR_CTLR_WRITE_PENDING = 1 << 3,
-	GICR_TYPER_VLPIS = 1 << 1, /* two more frames (GICv4) */
-	GICR_TYPER_LAST = 1 << 4,  /* of its region */
+	GICR_TYPER_VLPIS = 1 << 1,   /* two more frames (GICv4) */
+	GICR_TYPER_LAST = 1 << 4,    /* of its region */
+	GICR_TYPER_NUMBER_SHIFT = 8, /* of the processor, 16 bits */
 	GICR_TYPER_AFFINITY_SHIFT = 32,
 	GICR_WAKER_SLEEP = 1 << 1,
 	GICR_WAKER_CHILDREN_ASLEEP = 1 << 2,
 	GICR_FRAME_BYTES = 0x10000, /* RD_base, then SGI_base, then two for virtual LPIs */
 };
 /* In the frame SGI_base, lines 0 to 31 are configured as at the distributor: its offsets. */
+
+/* Of tables in memory: GICR_PROPBASER, GICR_PENDBASER (12.11), GITS_BASER, GITS_CBASER (12.19). */
+enum : uint64_t {
+	GIC_TABLE_SHAREABLE = 1 << 10,	  /* inner */
+	GICR_PENDBASER_ZERO = 1ull << 62, /* the table is empty */
+};
+enum : uint64_t { GIC_TABLE_CACHED = 7, GIC_TABLE_UNCACHED = 1, GICR_CACHE_SHIFT = 7, GITS_CACHE_SHIFT = 59 };
+/* Messages: the first number, how many bits numbers have at the least, and their byte beside the priority (5.1.1). */
+enum : uint32_t { GIC_FIRST_LPI = 8192, GIC_LPI_ID_BITS = 14, GIC_LPI_ENABLE = 1 };
+
+enum gits_register : uint32_t {
+	GITS_CTLR = 0x000,   /* RW */
+	GITS_TYPER = 0x008,  /* RO  64 bits, as the others */
+	GITS_CBASER = 0x080, /* RW  the queue of commands: where, up to where written, up to where read */
+	GITS_CWRITER = 0x088,
+	GITS_CREADR = 0x090,
+	GITS_BASER = 0x100,	   /* RW  8 of them: tables */
+	GITS_TRANSLATER = 0x10040, /* WO  where messages are written to */
+};
+enum : uint64_t {
+	GITS_CTLR_ENABLE = 1 << 0,
+	GITS_CTLR_QUIESCENT = 1u << 31,
+	GITS_TYPER_PHYSICAL = 1 << 0,
+	GITS_TYPER_BY_ADDRESS = 1 << 19, /* redistributors in commands */
+	GITS_CREADR_STALLED = 1 << 0,
+	GITS_VALID = 1ull << 63,       /* also in commands */
+	GITS_BASER_PAGE_SIZE = 3 << 8, /* 4, 16, 64 KiB */
+	GITS_BASER_PAGE_64K = 2 << 8,
+};
+enum gits_table : uint8_t { GITS_TABLE_DEVICES = 1, GITS_TABLE_COLLECTIONS = 4 };
+enum its_command : uint64_t { ITS_SYNC = 5, ITS_MAPD = 8, ITS_MAPC = 9, ITS_MAPTI = 10, ITS_DISCARD = 15 }; /* 5.3 */
 
 /* A GICv2m frame (SBSA 2.3, E.2). */
 enum v2m_register : uint32_t {

@@ -6,6 +6,7 @@
 #include "boot/boot.h"
 #include "cpu.h"
 #include "gic_driver.h"
+#include "gic_its.h"
 #include "gic_registers.h"
 #include "mmio.h"
 #include "platform.h"
@@ -18,6 +19,7 @@ static volatile void *distributor;
 static struct {
 	volatile void *control, *private; /* RD_base, SGI_base */
 	uint64_t mpidr;			  /* affinity fields */
+	uint64_t phys;
 } redistributors[CPUS_MAX];
 
 /* GICR_TYPER has the four affinity fields next to each other. */
@@ -36,6 +38,7 @@ static int take_redistributor(uint64_t phys, volatile void *control, uint64_t af
 			continue;
 		redistributors[i].control = control;
 		redistributors[i].mpidr = mpidr;
+		redistributors[i].phys = phys;
 		redistributors[i].private = platform_map_device((*slot)++, phys + GICR_FRAME_BYTES, 1);
 		return redistributors[i].private ? 0 : -ENOMEM;
 	}
@@ -88,6 +91,8 @@ static int init(volatile void *distributor_registers)
 		}
 	if (result)
 		return result;
+	if (mmio_read32(distributor, GICD_TYPER) & GICD_TYPER_LPIS)
+		gic_its_init_lines();
 	/* Routing may be switched on only while no group is enabled (12.9, GICD_CTLR.ARE_NS), and they were a moment
 	 * ago. */
 	wait_clear(distributor, GICD_CTLR, GICD_CTLR_WRITE_PENDING);
@@ -104,6 +109,7 @@ static void init_cpu(uint32_t cpu, uint32_t private_lines)
 	gic_reset_lines(private, 0, GIC_PRIVATE_LINES, UINT32_MAX);
 	wait_clear(control, GICR_CTLR, GICR_CTLR_WRITE_PENDING);
 	mmio_write32(private, GICD_ISENABLER, private_lines);
+	gic_its_init_cpu(cpu, control);
 
 	sysreg_write(ICC_SRE_EL1, sysreg_read(ICC_SRE_EL1) | ICC_SRE_ENABLE);
 	isb();
@@ -114,6 +120,13 @@ static void init_cpu(uint32_t cpu, uint32_t private_lines)
 	sysreg_write(ICC_CTLR_EL1, sysreg_read(ICC_CTLR_EL1) & ~(uint64_t)ICC_CTLR_EOI_MODE);
 	sysreg_write(ICC_IGRPEN1_EL1, 1);
 	isb();
+}
+
+uint64_t gic_v3_target(uint32_t cpu, bool by_address)
+{
+	return by_address ? redistributors[cpu].phys
+			  : (mmio_read64(redistributors[cpu].control, GICR_TYPER) >> GICR_TYPER_NUMBER_SHIFT & 0xffff)
+				    << 16;
 }
 
 static uint32_t acknowledge(void)

@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* 64 bits of a device that may not be there: all ones then. During boot alone. (entry.S) */
+uint64_t mmio_probe(const volatile void *at);
+
 static inline uint32_t mmio_read32(const volatile void *base, size_t offset)
 {
 	uint32_t value;

@@ -11,6 +11,7 @@
 #include "frame/frames.h"
 #include "gate/account.h"
 #include "gic.h"
+#include "gic_its.h"
 #include "mmu/mmu.h"
 #include "platform.h"
 #include "psci.h"
@@ -229,6 +230,7 @@ static void use_common_caches(void)
 	timer_init_cpu();
 	features_tell(boot_state.info);
 	pci_init(platform.ecam, platform.ecam_count);
+	gic_its_init();
 	log_printf("boot: address-space numbers have %d bits\n", cpu_features.asid16 ? 16 : 8);
 	boot_finish(cpu);
 }

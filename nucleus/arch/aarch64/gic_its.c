@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages through a GICv3's translation service (ITS: IHI 0069, chapters 5 and 6). A function writes the number of a
+ * line (EventID) to the doorbell; the hardware adds who it is (DeviceID), and only what the nucleus mapped for that
+ * device becomes an interrupt, of number GIC_FIRST_LPI + line. All tables are the nucleus's: whoever could change them
+ * would have the service write anywhere. Lines are enabled once and for all, since what is not mapped is not raised.
+ *
+ * Lock: the nucleus lock after boot. Each command is waited for, so the queue is empty but for that.
+ */
+#include "gic_its.h"
+#include "boot/boot.h"
+#include "cpu.h"
+#include "device/pci.h"
+#include "gic_registers.h"
+#include "irq/irq.h"
+#include "mmio.h"
+#include "mmu/mmu.h"
+#include "platform.h"
+#include "regs.h"
+#include "report/log.h"
+#include <abi/errno.h>
+#include <lib/string.h>
+
+enum : uint64_t { QUEUE_BYTES = PAGE_SIZE, COMMAND_BYTES = 32, PENDING_BYTES = 0x10000 /* for its alignment */ };
+enum : uint32_t { DEVICES_MAX = 256, EVENT_BITS = 9, PATIENCE = 10000000 };
+static_assert(1 << EVENT_BITS == IRQS_MAX);
+
+static uint64_t memory, memory_end; /* of the block that tables are taken from */
+static uint64_t settings;	    /* a byte for each line; 0: the redistributors know none */
+static uint64_t pending[CPUS_MAX];
+
+static struct its {
+	bool works;
+	bool by_address; /* redistributors are named so in commands, else by number */
+	uint64_t phys, queue, entry_bytes, device_end;
+	uint64_t at;   /* in the queue */
+	uint64_t cpus; /* those that it has a collection of */
+} services[ARM_ITS_MAX];
+static struct {
+	struct its *its;
+	uint32_t id;
+} devices[DEVICES_MAX]; /* that have a table of events, and keep it */
+static unsigned device_count;
+static struct {
+	uint16_t device, cpu;
+} targets[IRQS_MAX]; /* of a line: index of the device, the CPU it goes to */
+
+/* --- memory --- */
+
+/* Written so that hardware which does not look into caches sees it, and nothing written back later overwrites it. */
+static void publish(const void *at, uint64_t bytes)
+{
+	uint64_t step = 4ull << (sysreg_read(ctr_el0) >> 16 & 15);
+
+	dsb_sy();
+	for (uint64_t p = (uint64_t)at; p < (uint64_t)at + bytes; p += step)
+		__asm__ volatile("dc civac, %0" : : "r"(p) : "memory");
+	dsb_sy();
+}
+
+/* Zeroed, at a multiple of its size, which is a power of two of at most a block; 0: there is none. */
+static uint64_t take(uint64_t bytes)
+{
+	uint64_t at = align_up(memory, bytes);
+
+	if (at + bytes > memory_end) {
+		at = frame_block_take();
+		if (!at)
+			return 0;
+		memory_end = at + BLOCK_SIZE;
+	}
+	memory = at + bytes;
+	publish(direct_map(at), bytes);
+	return at;
+}
+
+/* An address with its attributes: hardware that shares nothing with caches says so when it is read back. */
+static void set_base(volatile void *registers, uint32_t offset, uint64_t value, unsigned cache_shift)
+{
+	mmio_write64(registers, offset, value | GIC_TABLE_SHAREABLE | GIC_TABLE_CACHED << cache_shift);
+	if (!(mmio_read64(registers, offset) & GIC_TABLE_SHAREABLE))
+		mmio_write64(registers, offset, value | GIC_TABLE_UNCACHED << cache_shift);
+}
+
+/* --- redistributors --- */
+
+void gic_its_init_lines(void)
+{
+	uint64_t bytes = 1ull << GIC_LPI_ID_BITS;
+
+	settings = platform.its.map_count ? take(bytes) : 0;
+	for (uint32_t i = 0; settings && i < boot_state.cpu_count; i++)
+		if (!(pending[i] = take(PENDING_BYTES)))
+			settings = 0;
+	if (!settings)
+		return;
+	memset(direct_map(settings), GIC_PRIORITY | GIC_LPI_ENABLE, IRQS_MAX);
+	publish(direct_map(settings), IRQS_MAX);
+}
+
+void gic_its_init_cpu(uint32_t cpu, volatile void *redistributor)
+{
+	if (!settings)
+		return;
+	/* What is on is not changed (12.11, GICR_CTLR): then lines would be looked up in a table of the firmware's. */
+	if (mmio_read32(redistributor, GICR_CTLR) & GICR_CTLR_ENABLE_LPIS) {
+		log_printf("gic: firmware left messages of CPU %u switched on: there are none\n", cpu);
+		settings = 0;
+		return;
+	}
+	set_base(redistributor, GICR_PROPBASER, settings | (GIC_LPI_ID_BITS - 1), GICR_CACHE_SHIFT);
+	set_base(redistributor, GICR_PENDBASER, pending[cpu] | GICR_PENDBASER_ZERO, GICR_CACHE_SHIFT);
+	dsb_sy();
+	mmio_write32(redistributor, GICR_CTLR, mmio_read32(redistributor, GICR_CTLR) | GICR_CTLR_ENABLE_LPIS);
+	dsb_sy();
+}
+
+/* --- a service --- */
+
+/* One of its tables, for `entries`. false: no memory, or it cannot be so large. */
+static bool give_table(struct its *s, uint32_t offset, uint64_t value, uint64_t entries)
+{
+	volatile void *registers = device_window(s->phys);
+	uint64_t need = entries * ((value >> 48 & 31) + 1), bytes = PENDING_BYTES, size, page, phys;
+
+	/* Large pages where it lets us choose. */
+	mmio_write64(registers, offset, GITS_BASER_PAGE_64K);
+	size = mmio_read64(registers, offset) & GITS_BASER_PAGE_SIZE;
+	page = PAGE_SIZE << (size >> 8) * 2;
+	while (bytes < need)
+		bytes *= 2;
+	if (bytes / page > 256 || bytes > BLOCK_SIZE || !(phys = take(bytes)))
+		return false;
+	set_base(registers, offset, GITS_VALID | phys | size | (bytes / page - 1), GITS_CACHE_SHIFT);
+	return true;
+}
+
+static bool give_tables(struct its *s)
+{
+	for (uint32_t offset = GITS_BASER; offset < GITS_BASER + 8 * 8; offset += 8) {
+		uint64_t value = mmio_read64(device_window(s->phys), offset), type = value >> 56 & 7;
+
+		if ((type == GITS_TABLE_DEVICES && !give_table(s, offset, value, s->device_end)) ||
+		    (type == GITS_TABLE_COLLECTIONS && !give_table(s, offset, value, boot_state.cpu_count)))
+			return false;
+	}
+	return (s->queue = take(QUEUE_BYTES)) != 0;
+}
+
+static const char *start(struct its *s)
+{
+	volatile void *registers = device_window(s->phys);
+	uint64_t type = mmio_probe((volatile char *)registers + GITS_TYPER);
+
+	if (type == UINT64_MAX)
+		return "nothing answers there";
+	s->by_address = type & GITS_TYPER_BY_ADDRESS;
+	s->entry_bytes = (type >> 4 & 15) + 1;
+	s->device_end = MIN(s->device_end, 2ull << (type >> 13 & 31));
+	mmio_write32(registers, GITS_CTLR, 0);
+	for (uint32_t i = 0; i < PATIENCE && !(mmio_read32(registers, GITS_CTLR) & GITS_CTLR_QUIESCENT); i++)
+		;
+	if (!(type & GITS_TYPER_PHYSICAL) || (type >> 8 & 31) + 1 < EVENT_BITS ||
+	    !(mmio_read32(registers, GITS_CTLR) & GITS_CTLR_QUIESCENT) || !give_tables(s))
+		return "it cannot be used";
+	set_base(registers, GITS_CBASER, GITS_VALID | s->queue, GITS_CACHE_SHIFT);
+	mmio_write64(registers, GITS_CWRITER, 0);
+	mmio_write32(registers, GITS_CTLR, GITS_CTLR_ENABLE);
+	s->works = true;
+	return "messages of PCI functions";
+}
+
+void gic_its_init(void)
+{
+	const struct arm_its_routes *r = &platform.its;
+
+	if (r->refused)
+		log_printf("gic: %u entries of msi-map, MADT or IORT make no sense: those functions have no messages\n",
+			   r->refused);
+	for (unsigned i = 0; settings && i < r->map_count; i++) {
+		struct its *s = &services[r->map[i].its];
+		uint64_t end = (uint64_t)r->map[i].device + (r->map[i].last - r->map[i].first) + 1;
+
+		s->phys = r->its[r->map[i].its].phys;
+		s->device_end = MAX(s->device_end, end);
+	}
+	for (struct its *s = services; s < services + ARM_ITS_MAX; s++)
+		if (s->phys)
+			log_printf("gic: translation service at %lx: %s\n", s->phys, start(s));
+}
+
+/* Returns when it is done. A service that does not take it is not used again. */
+static bool command(struct its *s, uint64_t first, uint64_t second, uint64_t third)
+{
+	volatile void *registers = device_window(s->phys);
+	uint64_t *slot = direct_map(s->queue + s->at), read = s->at;
+
+	slot[0] = first;
+	slot[1] = second;
+	slot[2] = third;
+	publish(slot, COMMAND_BYTES);
+	s->at = (s->at + COMMAND_BYTES) % QUEUE_BYTES;
+	mmio_write64(registers, GITS_CWRITER, s->at);
+	for (uint32_t i = 0; i < PATIENCE && read != s->at && !(read & GITS_CREADR_STALLED); i++)
+		read = mmio_read64(registers, GITS_CREADR);
+	if (read != s->at && s->works)
+		log_printf("gic: translation service at %lx stands still at command %lx\n", s->phys, first);
+	return s->works = s->works && read == s->at;
+}
+
+/* Index of the device with its table of events, which it keeps; -1: there is no room. */
+static int take_device(struct its *s, uint32_t id)
+{
+	uint64_t events;
+
+	for (unsigned i = 0; i < device_count; i++)
+		if (devices[i].its == s && devices[i].id == id)
+			return (int)i;
+	if (device_count == DEVICES_MAX || !(events = take(align_up(s->entry_bytes, 8) << EVENT_BITS)) ||
+	    !command(s, ITS_MAPD | (uint64_t)id << 32, EVENT_BITS - 1, GITS_VALID | events))
+		return -1;
+	devices[device_count].its = s;
+	devices[device_count].id = id;
+	return (int)device_count++;
+}
+
+int gic_its_message(uint32_t line, uint32_t function, uint32_t cpu, uint64_t *address)
+{
+	uint32_t id;
+	unsigned its;
+
+	if (!settings || !arm_its_route(&platform.its, pci_requester(function), &its, &id) || !services[its].works ||
+	    id >= services[its].device_end)
+		return -EOPNOTSUPP;
+
+	struct its *s = &services[its];
+	int device = take_device(s, id);
+	uint64_t target = gic_v3_target(cpu, s->by_address), lpi = GIC_FIRST_LPI + line;
+
+	if (device >= 0 && !(s->cpus >> cpu & 1) && command(s, ITS_MAPC, 0, GITS_VALID | target | cpu))
+		s->cpus |= 1ull << cpu;
+	if (device < 0 || !command(s, ITS_MAPTI | (uint64_t)id << 32, lpi << 32 | line, cpu) ||
+	    !command(s, ITS_SYNC, 0, target))
+		return s->works ? -ENOSPC : -EOPNOTSUPP;
+	targets[line].device = (uint16_t)device;
+	targets[line].cpu = (uint16_t)cpu;
+	*address = s->phys + GITS_TRANSLATER;
+	return 0;
+}
+
+void gic_its_disconnect(uint32_t line)
+{
+	unsigned device = targets[line].device;
+	struct its *s = devices[device].its;
+
+	/* With what is pending of it. */
+	(void)command(s, ITS_DISCARD | (uint64_t)devices[device].id << 32, line, 0);
+	(void)command(s, ITS_SYNC, 0, gic_v3_target(targets[line].cpu, s->by_address));
+}
