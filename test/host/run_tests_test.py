@@ -26,7 +26,7 @@ CASES = [
 
 
 def errors_of(text, folder):
-    suite = run_tests.Suite("x86_64", "machine", ["printf", "%s", text], 10, [], panic_fails=True)
+    suite = run_tests.Suite("x86_64", "machine", ["printf", "%s", text], 60, [], panic_fails=True)
     suite.cpus = 2
     suite.run(pathlib.Path(folder))
     return suite.errors

@@ -4,10 +4,15 @@
 # soak_test.py to compare.
 
 counters() {
-	# What ended a moment ago is still being put away.
-	for turn in 1 2 3 4 5; do
+	# What ended a moment ago is still being put away, on a busy host for a while: until nothing changes any more.
+	same=0 last=
+	for turn in $(seq 100); do
 		echo 3 > /proc/sys/vm/drop_caches
 		sleep 0.2
+		now=$(cat /proc/components)
+		[ "$now" = "$last" ] && same=$((same + 1)) || same=0
+		[ $same -eq 4 ] && break
+		last=$now
 	done
 	echo "counters $1"
 	cat /proc/components /proc/meminfo
