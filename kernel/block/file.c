@@ -52,9 +52,9 @@ int blkdev_discard(struct blkdev *b, uint64_t at, uint64_t bytes)
 	return error;
 }
 
-static long blkdev_fsync(struct file *f)
+static long blkdev_fsync(struct file *f, uint64_t first, uint64_t last, bool data)
 {
-	long error = page_cache_fsync(f);
+	long error = page_cache_fsync(f, first, last, data);
 
 	return error != 0 ? error : disk_flush(blkdev_of(f)->disk);
 }
@@ -79,11 +79,17 @@ static long blkdev_write(struct file *f, struct io_buffer *buf, size_t n, uint64
 	n = MIN(n, size - *pos);
 	long done = f->flags & O_DIRECT ? direct_write(f, buf, n, pos) : page_cache_write(f, buf, n, pos);
 	if (done > 0 && (f->flags & (O_SYNC | O_DSYNC))) {
-		long error = blkdev_fsync(f);
+		long error = blkdev_fsync(f, (*pos - (uint64_t)done) / PAGE_SIZE, (*pos - 1) / PAGE_SIZE, true);
 		if (error != 0)
 			return error;
 	}
 	return done;
+}
+
+/* EINVAL, as of a file that can only be read (mmap(2)), whatever it was opened for. */
+static int blkdev_map_shared(struct file *f)
+{
+	return blkdev_is_read_only(blkdev_of(f)) ? -EINVAL : 0;
 }
 
 static long blkdev_seek(struct file *f, int64_t offset, int whence)
@@ -107,4 +113,5 @@ const struct file_ops blkdev_file_ops = {
 	.ioctl = blkdev_ioctl,
 	.release = blkdev_close,
 	.fsync = blkdev_fsync,
+	.map_shared = blkdev_map_shared,
 };

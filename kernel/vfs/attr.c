@@ -169,7 +169,7 @@ static long times_at(int dirfd, user_addr text, const struct user_time t[2], uin
 		int error = file_ref_get(dirfd, &r);
 		if (error != 0)
 			return error;
-		error = r.file->inode != nullptr ? set_times(r.file->path.mount, r.file->inode, t) : -EINVAL;
+		error = file_node(r.file) != nullptr ? set_times(r.file->path.mount, file_node(r.file), t) : -EINVAL;
 		file_ref_put(r);
 		return error;
 	}

@@ -218,7 +218,7 @@ static int open_inode(struct file *f, struct inode *i)
 	f->object.ops = f->ops->object;
 	f->object.memory = f->inode->serial; /* of a block device, not its node's */
 	page_cache_note_errors(f);
-	f->super_errors_seen = __atomic_load_n(&f->inode->sb->write_errors, __ATOMIC_RELAXED);
+	f->super_errors_seen = __atomic_load_n(&file_node(f)->sb->write_errors, __ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -34,11 +34,11 @@ void file_object_writer_put(struct vm_object *o)
 		inode_writable_put(i);
 }
 
-long file_object_sync(struct vm_object *o, uint64_t, uint64_t)
+long file_object_sync(struct vm_object *o, uint64_t first, uint64_t last)
 {
 	struct file *f = owner(o);
 
-	return f->ops->fsync != nullptr ? guard_run(f->ops->component, f->ops->fsync(f)) : 0;
+	return f->ops->fsync != nullptr ? guard_run(f->ops->component, f->ops->fsync(f, first, last, true)) : 0;
 }
 
 void file_object_release(struct vm_object *o)

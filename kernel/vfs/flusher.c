@@ -19,6 +19,7 @@ static struct spinlock dirty_lock = SPINLOCK_INIT(RANK_NONE); /* leaf */
 static struct list dirty_caches GUARDED_BY(&dirty_lock) = LIST_INIT(dirty_caches);
 static uint64_t last_number GUARDED_BY(&dirty_lock);
 static struct wait_queue throttled = WAIT_QUEUE_INIT(throttled);
+static uint32_t held_back; /* atomic: threads that wait there */
 
 static int32_t ratio = 20, background_ratio = 10, bytes, background_bytes;
 static int32_t expire_cs = 3000, interval_cs = 500;
@@ -63,16 +64,24 @@ int dirty_throttle(void)
 {
 	if (likely(!dirty_is_full()))
 		return 0;
+	/* Counted before the flusher is woken: either it sees what is dirty now, or dirty_throttle_wake sees who waits.
+	 */
+	__atomic_fetch_add(&held_back, 1, __ATOMIC_SEQ_CST);
 	service_wake(&flusher);
-	return wait_event_killable(&throttled, !dirty_is_full());
+	int error = wait_event_killable(&throttled, !dirty_is_full());
+	__atomic_fetch_sub(&held_back, 1, __ATOMIC_RELAXED);
+	return error;
 }
 
 void dirty_throttle_wake(void)
 {
-	wait_wake_all(&throttled);
+	if (__atomic_load_n(&held_back, __ATOMIC_SEQ_CST) == 0)
+		return;
 	/* What changed while it was being written has been passed over, and writers wait for it. */
 	if (dirty_is_full())
 		service_wake(&flusher);
+	else
+		wait_wake_all(&throttled);
 }
 
 void dirty_list_add(struct page_cache *c)
@@ -100,6 +109,8 @@ void dirty_list_check(struct page_cache *c)
 		list_remove(&c->dirty_link);
 	}
 	spin_unlock(&dirty_lock);
+	/* Also pages that were dropped are dirty no more. */
+	dirty_throttle_wake();
 	if (gone)
 		inode_put(c->inode);
 }

@@ -7,10 +7,11 @@
 
 #include <kernel/base/syscall.h>
 #include <kernel/mem/page.h>
+#include <kernel/thread/guard.h>
 #include <kernel/vm/vm.h>
 
 /* Checks that the file can be mapped like this; says whether it may be written. */
-static long check_file(const struct file *file, struct map_request *r)
+static long check_file(struct file *file, struct map_request *r)
 {
 	bool shared = map_request_is_shared(r);
 
@@ -27,6 +28,11 @@ static long check_file(const struct file *file, struct map_request *r)
 	bool sealed = shared && file->inode != nullptr && (file->inode->seals & F_SEALS_WRITE);
 	if (sealed && (r->prot & PROT_WRITE))
 		return -EPERM;
+	if (shared && (file->mode & FILE_WRITE) && file->ops->map_shared != nullptr) {
+		long error = guard_run(file->ops->component, file->ops->map_shared(file));
+		if (error != 0)
+			return error;
+	}
 	if (!shared || ((file->mode & FILE_WRITE) && !sealed))
 		r->area_flags |= AREA_MAY_WRITE;
 	return 0;
@@ -82,7 +88,7 @@ static long sys_mmap(unsigned long address, unsigned long length, unsigned long 
 	int error = file_ref_get(fd, &ref);
 	if (error != 0)
 		return error;
-	const struct file *f = ref.file;
+	struct file *f = ref.file;
 	if (f->path.mount != nullptr && (f->path.mount->flags & MS_NOEXEC))
 		r.area_flags = AREA_NO_EXEC;
 	r.page_offset = offset >> PAGE_SHIFT;

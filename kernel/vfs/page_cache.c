@@ -154,11 +154,20 @@ uint64_t slot_remove_locked(struct page_cache *c, uint64_t index, struct radix_s
 	return slot;
 }
 
-static uint64_t slot_remove(struct page_cache *c, uint64_t index)
+/* Not while it is being written: what it is stored on may be used for something else afterwards. Writing may begin anew
+ * as soon as it has ended, so one look decides and acts. */
+static uint64_t slot_remove_quiet(struct page_cache *c, uint64_t index)
 {
 	struct radix_spares spares = {};
 
-	spin_lock(&c->lock);
+	while (true) {
+		spin_lock(&c->lock);
+		const uint64_t *place = radix_find(&c->tree, index);
+		if (c->recent == 0 || place == nullptr || !(*place & SLOT_WRITING))
+			break;
+		spin_unlock(&c->lock);
+		page_cache_wait_page(c, index);
+	}
 	uint64_t slot = slot_remove_locked(c, index, &spares);
 	spin_unlock(&c->lock);
 	spares_free(&spares);
@@ -228,10 +237,7 @@ void page_cache_drop(struct inode *i, uint64_t first, uint64_t last)
 		spin_unlock(&c->lock);
 		if (place == nullptr || index > last)
 			break;
-		/* What it is stored on may be used for something else afterwards. */
-		if (c->recent != 0)
-			page_cache_wait_page(c, index);
-		uint64_t slot = slot_remove(c, index);
+		uint64_t slot = slot_remove_quiet(c, index);
 		/* Who waits for it is told. */
 		if (slot & SLOT_FILLING)
 			wait_wake_all(&c->settled);

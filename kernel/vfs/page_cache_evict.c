@@ -34,6 +34,26 @@ struct victims {
 	uint64_t looked;
 };
 
+/* The page that only the cache has leaves it. References are given out under this lock: nobody comes to it any more. */
+static void take(struct page_cache *c, struct victims *v, uint64_t index, struct page *page) REQUIRES(c -> lock)
+{
+	(void)slot_remove_locked(c, index, &v->spares);
+	v->pages[v->count++] = page;
+}
+
+static bool is_unused(const struct page *page)
+{
+	return __atomic_load_n(&page->refs, __ATOMIC_RELAXED) == 1;
+}
+
+static void give_back(struct victims *v)
+{
+	spares_free(&v->spares);
+	page_cache_count_pages(true, -(int64_t)v->count);
+	if (v->count > 0)
+		page_put_batch(v->pages, v->count);
+}
+
 /* Moves the hand of one cache on. True: it has come round. */
 static bool turn(struct page_cache *c, struct victims *v, unsigned want) REQUIRES(c -> lock)
 {
@@ -47,13 +67,10 @@ static bool turn(struct page_cache *c, struct victims *v, unsigned want) REQUIRE
 		}
 		c->hand = index + 1;
 		struct page *page = slot_page(*place);
-		if ((*place & SLOT_FLAGS) == 0 && __atomic_load_n(&page->refs, __ATOMIC_RELAXED) == 1) {
-			/* References are given out under this lock: nobody comes to it any more. */
-			(void)slot_remove_locked(c, index, &v->spares);
-			v->pages[v->count++] = page;
-		} else {
+		if ((*place & SLOT_FLAGS) == 0 && is_unused(page))
+			take(c, v, index, page);
+		else
 			*place &= ~SLOT_RECENT;
-		}
 	}
 	return false;
 }
@@ -93,13 +110,52 @@ static size_t evict(size_t want)
 		if (none)
 			break;
 		budget -= MIN(budget, v.looked);
-		spares_free(&v.spares);
-		page_cache_count_pages(true, -(int64_t)v.count);
-		if (v.count > 0)
-			page_put_batch(v.pages, v.count);
+		give_back(&v);
 		done += v.count;
 	}
 	return done;
+}
+
+/* What of a piece of pages *at … last is clean and unused; *at becomes where to go on, at a page that is being read if
+ * `stops` there. False: that was the last piece. */
+static bool shed_piece(struct page_cache *c, struct victims *v, uint64_t *at, uint64_t last, bool stops)
+	REQUIRES(c -> lock)
+{
+	for (unsigned looks = 0; looks < LOOKS && v->count < VICTIMS; looks++) {
+		uint64_t index;
+		const uint64_t *place = radix_next(&c->tree, *at, &index);
+
+		if (place == nullptr || index > last)
+			return false;
+		*at = index;
+		if (stops && (*place & SLOT_FILLING))
+			return true;
+		struct page *page = slot_page(*place);
+		if ((*place & SLOT_FLAGS & ~SLOT_RECENT) == 0 && is_unused(page))
+			take(c, v, index, page);
+		if (index == last)
+			return false;
+		*at = index + 1;
+	}
+	return true;
+}
+
+void page_cache_shed(struct inode *i, uint64_t first, uint64_t last, bool patient)
+{
+	struct page_cache *c = i->cache;
+	bool more = first <= last;
+
+	while (more) {
+		struct victims v = {};
+
+		spin_lock(&c->lock);
+		more = shed_piece(c, &v, &first, last, patient);
+		spin_unlock(&c->lock);
+		give_back(&v);
+		struct page *page = more && patient ? page_cache_find_filled(c, first) : nullptr;
+		if (page != nullptr)
+			page_put(page);
+	}
 }
 
 void page_cache_evict_all(void)

@@ -387,9 +387,9 @@ long page_cache_seek_file(struct file *f, int64_t offset, int whence)
 	return (long)f->position;
 }
 
-long page_cache_fsync(struct file *f)
+long page_cache_fsync(struct file *f, uint64_t first, uint64_t last, bool)
 {
-	int error = page_cache_write_back(f->inode, 0, UINT64_MAX);
+	int error = page_cache_write_back(f->inode, first, last);
 
 	return error != 0 ? error : page_cache_take_error(f);
 }

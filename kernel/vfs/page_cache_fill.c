@@ -167,6 +167,19 @@ static int wait_for(struct page_cache *c, uint64_t index, struct page *page, uin
 	return 1;
 }
 
+struct page *page_cache_find_filled(struct page_cache *c, uint64_t index)
+{
+	while (true) {
+		uint64_t slot = slot_get(c, index);
+		struct page *page = slot_page(slot);
+
+		if (!(slot & SLOT_FILLING))
+			return page;
+		wait_event(&c->settled, is_settled(c, index, page));
+		page_put(page);
+	}
+}
+
 /* How many pages to read where one is missing: more each time the reader goes on where the last ended. */
 static uint32_t ahead_miss(struct file *f, uint64_t index, uint64_t more)
 {

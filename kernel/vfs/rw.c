@@ -191,7 +191,7 @@ static long sync_after(struct file *f, uint32_t flags, long done)
 {
 	if (done <= 0 || !(flags & (RWF_DSYNC | RWF_SYNC)) || f->ops->fsync == nullptr)
 		return done;
-	long error = guard_run(f->ops->component, f->ops->fsync(f));
+	long error = guard_run(f->ops->component, f->ops->fsync(f, 0, UINT64_MAX, !(flags & RWF_SYNC)));
 	return error < 0 ? error : done;
 }
 

@@ -302,8 +302,8 @@ static long sys_fstatfs(int fd, user_addr at)
 		return result;
 	if (r.file->path.mount != nullptr)
 		result = statfs_mount(r.file->path.mount->sb, r.file->path.mount->flags, at);
-	else if (r.file->inode != nullptr)
-		result = statfs_mount(r.file->inode->sb, 0, at);
+	else if (file_node(r.file) != nullptr)
+		result = statfs_mount(file_node(r.file)->sb, 0, at);
 	else
 		result = put_user(at, anonymous);
 	file_ref_put(r);

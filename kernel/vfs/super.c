@@ -165,18 +165,34 @@ void superblock_put(struct superblock *sb)
 	superblock_free(sb);
 }
 
-int superblocks_sync(void)
+/* The one after `after` (whose reference it takes), or the first for nullptr, with a reference; nullptr: the last was
+ * had. */
+static struct superblock *superblock_each(struct superblock *after)
 {
-	struct superblock *sb;
-	int result = 0;
+	struct superblock *found = nullptr;
 
 	mutex_lock(&super_lock);
-	list_for_each(sb, &superblocks, link) {
+	const struct list *at = after != nullptr ? after->link.next : superblocks.next;
+	if (at != &superblocks) {
+		found = list_entry(at, struct superblock, link);
+		found->mounts++;
+	}
+	mutex_unlock(&super_lock);
+	if (after != nullptr)
+		superblock_put(after);
+	return found;
+}
+
+/* Without the lock: who mounts something does not wait for a disk. */
+int superblocks_sync(void)
+{
+	int result = 0;
+
+	for (struct superblock *sb = superblock_each(nullptr); sb != nullptr; sb = superblock_each(sb)) {
 		if (sb->ops->sync != nullptr) {
 			int error = guard_run(sb->type->component, sb->ops->sync(sb));
 			result = result != 0 ? result : error;
 		}
 	}
-	mutex_unlock(&super_lock);
 	return result;
 }

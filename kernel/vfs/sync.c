@@ -11,15 +11,16 @@
 
 enum : uint32_t { WAIT_BEFORE = 1, WRITE = 2, WAIT_AFTER = 4 };
 
-static long sync_file(int fd)
+static long sync_file(int fd, bool data)
 {
 	struct file_ref r;
 
 	int error = file_ref_get(fd, &r);
 	if (error != 0)
 		return error;
-	long result =
-		r.file->ops->fsync != nullptr ? guard_run(r.file->ops->component, r.file->ops->fsync(r.file)) : -EINVAL;
+	long result = r.file->ops->fsync != nullptr
+			      ? guard_run(r.file->ops->component, r.file->ops->fsync(r.file, 0, UINT64_MAX, data))
+			      : -EINVAL;
 	if (r.file->inode != nullptr && S_ISDIR(r.file->inode->mode))
 		result = 0;
 	file_ref_put(r);
@@ -28,13 +29,13 @@ static long sync_file(int fd)
 
 static long sys_fsync(int fd)
 {
-	return sync_file(fd);
+	return sync_file(fd, false);
 }
 SYSCALL(fsync);
 
 static long sys_fdatasync(int fd)
 {
-	return sync_file(fd);
+	return sync_file(fd, true);
 }
 SYSCALL(fdatasync);
 
@@ -108,7 +109,8 @@ static long sys_syncfs(int fd)
 	int error = file_ref_get(fd, &r);
 	if (error != 0)
 		return error;
-	struct superblock *sb = r.file->inode != nullptr ? r.file->inode->sb : nullptr;
+	/* Of a device, the filesystem that its node is in (Linux, fs/sync.c: of the path's). */
+	struct superblock *sb = file_node(r.file) != nullptr ? file_node(r.file)->sb : nullptr;
 	if (sb != nullptr)
 		error = sync_super(r.file, sb);
 	file_ref_put(r);

@@ -110,25 +110,11 @@ static void expect_read(void)
 	EXPECT(memcmp(buffer, ram.data, BYTES) == 0);
 }
 
-static long read_result;
-static uint32_t reading;
-
-static void read_all(void *)
-{
-	read_result = file_read_at(file, buffer, BYTES, 0);
-	__atomic_store_n(&reading, 0, __ATOMIC_RELEASE);
-}
+static struct ram_reader reader;
 
 static bool start_reader(void)
 {
-	__atomic_store_n(&reading, 1, __ATOMIC_RELEASE);
-	return start_thread(read_all, nullptr, -1) != nullptr &&
-	       EXPECT(WAIT_UNTIL(__atomic_load_n(&ram.held_count, __ATOMIC_ACQUIRE) > 0));
-}
-
-static bool reader_ended(void)
-{
-	return EXPECT(WAIT_UNTIL(__atomic_load_n(&reading, __ATOMIC_ACQUIRE) == 0));
+	return ram_reader_start(&reader, &ram, file, buffer, BYTES);
 }
 
 static void stray(void)
@@ -168,9 +154,9 @@ static void lost(void)
 	disk_set_timeout(ram.disk, MS);
 	if (!EXPECT(WAIT_UNTIL(info().restarts > 0)))
 		return;
-	if (!reader_ended())
+	if (!ram_reader_ends(&reader))
 		return;
-	EXPECT_EQ(read_result, BYTES);
+	EXPECT_EQ(reader.result, BYTES);
 	EXPECT(memcmp(buffer, ram.data, BYTES) == 0);
 	end();
 }
@@ -183,9 +169,9 @@ static void restarted(void)
 	if (!start_reader())
 		return;
 	EXPECT_EQ(device_restart(device), 0);
-	if (!reader_ended())
+	if (!ram_reader_ends(&reader))
 		return;
-	EXPECT_EQ(read_result, BYTES);
+	EXPECT_EQ(reader.result, BYTES);
 	EXPECT(memcmp(buffer, ram.data, BYTES) == 0);
 	end();
 }
@@ -201,9 +187,9 @@ static void unplugged(void)
 		return;
 	device_remove(device);
 	device = nullptr;
-	if (!reader_ended())
+	if (!ram_reader_ends(&reader))
 		return;
-	EXPECT_EQ(read_result, -ENODEV);
+	EXPECT_EQ(reader.result, -ENODEV);
 	EXPECT_EQ(file_read_at(file, buffer, 1, BYTES - 1), -ENODEV);
 	EXPECT_EQ(file_open_path("/dev/rama", O_RDONLY, 0, &other), -ENOENT);
 	end();

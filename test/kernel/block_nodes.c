@@ -91,7 +91,7 @@ static void write_anywhere(void)
 		EXPECT_EQ(file_write_at(file, buffer, length, at), length);
 	}
 	uint32_t taken = ram.flushes;
-	EXPECT_EQ(file->ops->fsync(file), 0);
+	EXPECT_EQ(file->ops->fsync(file, 0, UINT64_MAX, false), 0);
 	EXPECT(memcmp(ram.data, wanted, BYTES) == 0);
 	EXPECT_EQ(ram.flushes, taken + 1);
 	/* Up to the end and no further. */
@@ -209,9 +209,9 @@ static void errors(void)
 	memset(buffer, 0x33, 4096);
 	EXPECT_EQ(file_write_at(file, buffer, 4096, 2 * 4096), 4096);
 	ram.bad_block = 20;
-	EXPECT_EQ(file->ops->fsync(file), -EIO);
+	EXPECT_EQ(file->ops->fsync(file, 0, UINT64_MAX, false), -EIO);
 	ram.bad_block = UINT64_MAX;
-	EXPECT_EQ(file->ops->fsync(file), 0);
+	EXPECT_EQ(file->ops->fsync(file, 0, UINT64_MAX, false), 0);
 	end();
 }
 
@@ -272,7 +272,7 @@ static void partitions(void)
 	EXPECT(memcmp(buffer, ram.data + 104 * RAM_BLOCK, 32 * RAM_BLOCK) == 0);
 	buffer[0] = 0x44;
 	EXPECT_EQ(file_write_at(file, buffer, 1, 31 * RAM_BLOCK), 1);
-	EXPECT_EQ(file->ops->fsync(file), 0);
+	EXPECT_EQ(file->ops->fsync(file, 0, UINT64_MAX, false), 0);
 	EXPECT_EQ(ram.data[135 * RAM_BLOCK], 0x44);
 	EXPECT_EQ(file_write_at(file, buffer, 1, 32 * RAM_BLOCK), -ENOSPC);
 	/* Who has the whole disk for himself shares it with no partition. */
@@ -305,20 +305,11 @@ static void broken_table(void)
 
 /* --- open files, and what happens below them --- */
 
-static long read_result;
-static uint32_t reading;
-
-static void read_all(void *)
-{
-	read_result = file_read_at(file, buffer, BYTES, 0);
-	__atomic_store_n(&reading, 0, __ATOMIC_RELEASE);
-}
+static struct ram_reader reader;
 
 static bool start_reader(void)
 {
-	__atomic_store_n(&reading, 1, __ATOMIC_RELEASE);
-	return start_thread(read_all, nullptr, -1) != nullptr &&
-	       EXPECT(WAIT_UNTIL(__atomic_load_n(&ram.held_count, __ATOMIC_ACQUIRE) > 0));
+	return ram_reader_start(&reader, &ram, file, buffer, BYTES);
 }
 
 /* The driver restarts in the middle of a read: who reads hears nothing of it. */
@@ -332,8 +323,8 @@ static void restart_below(void)
 	disk_suspend(ram.disk);
 	ram_reset(&ram);
 	EXPECT_EQ(ram_register(&ram), 0);
-	EXPECT(WAIT_UNTIL(__atomic_load_n(&reading, __ATOMIC_ACQUIRE) == 0));
-	EXPECT_EQ(read_result, BYTES);
+	(void)ram_reader_ends(&reader);
+	EXPECT_EQ(reader.result, BYTES);
 	EXPECT(memcmp(buffer, ram.data, BYTES) == 0);
 	end();
 }
@@ -350,10 +341,10 @@ static void gone_below(void)
 	if (!start_reader())
 		return;
 	disk_gone(ram.disk);
-	EXPECT(WAIT_UNTIL(__atomic_load_n(&reading, __ATOMIC_ACQUIRE) == 0));
-	EXPECT_EQ(read_result, -ENODEV);
+	(void)ram_reader_ends(&reader);
+	EXPECT_EQ(reader.result, -ENODEV);
 	EXPECT_EQ(file_read_at(file, buffer, 1, 30000), -ENODEV);
-	EXPECT_EQ(file->ops->fsync(file), -ENODEV);
+	EXPECT_EQ(file->ops->fsync(file, 0, UINT64_MAX, false), -ENODEV);
 	EXPECT_EQ(file_open_path("/dev/rama", O_RDONLY, 0, &other), -ENOENT);
 	ram.disk = nullptr;
 	end();

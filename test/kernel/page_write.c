@@ -23,7 +23,7 @@ static uint32_t syncer, sync_done;
 static void sync_one(void *)
 {
 	__atomic_store_n(&syncer, own_handle(), __ATOMIC_RELEASE);
-	sync_result = sync_file->ops->fsync(sync_file);
+	sync_result = sync_file->ops->fsync(sync_file, 0, UINT64_MAX, false);
 	__atomic_store_n(&sync_done, 1, __ATOMIC_RELEASE);
 }
 
@@ -54,14 +54,14 @@ static void what_is_written(void)
 	/* What is dirty stays. */
 	page_cache_evict_all();
 	EXPECT_EQ(f->inode->cache->pages, 4);
-	EXPECT_EQ(f->ops->fsync(f), 0);
+	EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, false), 0);
 	EXPECT_EQ(slow_writes, 3); /* two neighbours are one range */
 	EXPECT_EQ(f->inode->cache->dirty, 0);
 	EXPECT(slow_bytes[1][10] == 200 && slow_bytes[1][11] == slow_byte(1, 11));
 	EXPECT(slow_bytes[4][0] == 77 && slow_bytes[5][PAGE_SIZE - 1] == 77);
 	EXPECT(slow_bytes[9][99] == 77 && slow_bytes[9][100] == 0);
 	/* Again: nothing is to do. */
-	EXPECT_EQ(f->ops->fsync(f), 0);
+	EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, false), 0);
 	EXPECT_EQ(slow_writes, 3);
 	/* There is no room for more in the store. */
 	EXPECT_EQ(file_write_at(f, page, 1, SLOW_PAGES * PAGE_SIZE), -ENOSPC);
@@ -129,7 +129,7 @@ static void mapped_writers(void)
 	EXPECT_EQ(vm_write(s, AT + PAGE_SIZE, &byte, 1), 0);
 	EXPECT(is_writable(s, AT + PAGE_SIZE));
 	EXPECT(slow_prepared >= 1);
-	EXPECT_EQ(f->ops->fsync(f), 0);
+	EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, false), 0);
 	EXPECT_EQ(slow_bytes[1][0], 11);
 	EXPECT(!is_writable(s, AT + PAGE_SIZE));
 	EXPECT_EQ(f->inode->cache->dirty, 0);
@@ -171,7 +171,7 @@ static void holes(void)
 	EXPECT_EQ(byte, 0);
 	EXPECT_EQ(vm_read(s, AT + 6 * PAGE_SIZE, &byte, 1), 0);
 	EXPECT_EQ(byte, 99);
-	EXPECT_EQ(f->ops->fsync(f), 0);
+	EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, false), 0);
 	EXPECT_EQ(slow_writes, 0);
 	/* The store has been left alone: that is what is read again. */
 	EXPECT_EQ(file_read_at(f, &byte, 1, 3 * PAGE_SIZE), 1);
@@ -197,31 +197,31 @@ static void who_is_told(void)
 	EXPECT_EQ(slow_writes, 1);
 	slow_bad_page = NO_PAGE;
 	c = slow_open();
-	EXPECT_EQ(a->ops->fsync(a), -EIO);
-	EXPECT_EQ(a->ops->fsync(a), 0);
-	EXPECT_EQ(b->ops->fsync(b), -EIO);
-	EXPECT_EQ(b->ops->fsync(b), 0);
-	EXPECT_EQ(c->ops->fsync(c), 0);
+	EXPECT_EQ(a->ops->fsync(a, 0, UINT64_MAX, false), -EIO);
+	EXPECT_EQ(a->ops->fsync(a, 0, UINT64_MAX, false), 0);
+	EXPECT_EQ(b->ops->fsync(b, 0, UINT64_MAX, false), -EIO);
+	EXPECT_EQ(b->ops->fsync(b, 0, UINT64_MAX, false), 0);
+	EXPECT_EQ(c->ops->fsync(c, 0, UINT64_MAX, false), 0);
 	/* In every position of a larger piece, and of a store that refuses, or faults. */
 	for (uint64_t bad = 0; bad < 8; bad++) {
 		for (uint64_t p = 0; p < 8; p++)
 			put(a, p * PAGE_SIZE, (unsigned char)bad);
 		slow_bad_page = bad;
-		EXPECT_EQ(a->ops->fsync(a), -EIO);
+		EXPECT_EQ(a->ops->fsync(a, 0, UINT64_MAX, false), -EIO);
 		slow_bad_page = NO_PAGE;
-		EXPECT_EQ(a->ops->fsync(a), 0);
+		EXPECT_EQ(a->ops->fsync(a, 0, UINT64_MAX, false), 0);
 	}
 	put(a, 0, 1);
 	slow_refuse = true;
-	EXPECT_EQ(a->ops->fsync(a), -EIO);
+	EXPECT_EQ(a->ops->fsync(a, 0, UINT64_MAX, false), -EIO);
 	slow_refuse = false;
 	put(a, 0, 2);
 	slow_stray = true;
-	EXPECT_EQ(a->ops->fsync(a), -EIO);
+	EXPECT_EQ(a->ops->fsync(a, 0, UINT64_MAX, false), -EIO);
 	slow_stray = false;
 	sleep_ns(FAULT_PAUSE_NS);
 	put(a, 0, 3);
-	EXPECT_EQ(a->ops->fsync(a), 0);
+	EXPECT_EQ(a->ops->fsync(a, 0, UINT64_MAX, false), 0);
 	EXPECT_EQ(slow_bytes[0][0], 3);
 	EXPECT_EQ(a->inode->cache->under_way, 0);
 	file_put(c);
@@ -255,7 +255,7 @@ static void cut_while_writing(void)
 		slow_release(true);
 		EXPECT(WAIT_UNTIL(__atomic_load_n(&cut, __ATOMIC_ACQUIRE) &&
 				  __atomic_load_n(&sync_done, __ATOMIC_ACQUIRE)));
-		EXPECT_EQ(f->ops->fsync(f), 0);
+		EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, false), 0);
 		EXPECT(slow_bytes[1][0] == slow_byte(1, 0) && slow_bytes[1][1] == 0);
 		EXPECT_EQ(f->inode->cache->pages, 1);
 	}
@@ -326,8 +326,108 @@ static void held_back(void)
 	slow_end(f);
 }
 
+/* A file is cut again and again while its last page is written: once cutting is over, none of what is gone is still
+ * being written. */
+static bool syncing_ends;
+
+static void sync_always(void *)
+{
+	while (!__atomic_load_n(&syncing_ends, __ATOMIC_ACQUIRE))
+		EXPECT_EQ(sync_file->ops->fsync(sync_file, 0, UINT64_MAX, false), 0);
+	__atomic_store_n(&sync_done, 1, __ATOMIC_RELEASE);
+}
+
+static void cut_and_written(void)
+{
+	struct file *f;
+
+	if (!slow_begin(1, &f))
+		return;
+	sync_file = f;
+	sync_done = 0;
+	syncing_ends = false;
+	if (!start_thread(sync_always, nullptr, -1))
+		return;
+	for (unsigned n = 0; n < 300; n++) {
+		put(f, 5 * PAGE_SIZE, (unsigned char)n);
+		struct page *page = page_cache_find(f->inode->cache, 5);
+
+		page_cache_mark_dirty(f->inode, 5, page);
+		page_cache_drop(f->inode, 5, 5);
+		/* Two references are too many: the range that writes it has one. */
+		if (!EXPECT_EQ(__atomic_load_n(&page->refs, __ATOMIC_ACQUIRE), 1))
+			n = 300;
+		page_put(page);
+	}
+	__atomic_store_n(&syncing_ends, true, __ATOMIC_RELEASE);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&sync_done, __ATOMIC_ACQUIRE)));
+	slow_end(f);
+}
+
+static void write_one(void *arg)
+{
+	__atomic_store_n(&writer, own_handle(), __ATOMIC_RELEASE);
+	put(arg, 9 * PAGE_SIZE, 1);
+	__atomic_store_n(&written, 1, __ATOMIC_RELEASE);
+}
+
+/* Pages that change while they are written are passed over by the flusher; when they have been written it is told to
+ * look again, since a writer waits for that. */
+static void held_back_by_changes(void)
+{
+	struct file *f;
+
+	if (!slow_begin(16, &f))
+		return;
+	writer = written = 0;
+	for (unsigned p = 0; p < 3; p++)
+		put(f, p * PAGE_SIZE, 1);
+	slow_hold_writes = true;
+	if (sync_begins(f) && EXPECT(WAIT_UNTIL(slow_held() == 1))) {
+		for (unsigned p = 0; p < 3; p++) {
+			struct page *page = page_cache_find(f->inode->cache, p);
+
+			page_cache_mark_dirty(f->inode, p, page);
+			page_put(page);
+		}
+		/* No round of the flusher's own comes in between. */
+		set("/page_write_proc/sys/vm/dirty_writeback_centisecs", "0");
+		set("/page_write_proc/sys/vm/dirty_bytes", "8192");
+		if (start_thread(write_one, f, -1))
+			EXPECT(WAIT_UNTIL(__atomic_load_n(&writer, __ATOMIC_ACQUIRE) != 0 && is_parked(writer)));
+		EXPECT_EQ(__atomic_load_n(&written, __ATOMIC_ACQUIRE), 0);
+		slow_hold_writes = false;
+		slow_release(true);
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&written, __ATOMIC_ACQUIRE)));
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&sync_done, __ATOMIC_ACQUIRE)));
+	}
+	set("/page_write_proc/sys/vm/dirty_ratio", "20");
+	set("/page_write_proc/sys/vm/dirty_writeback_centisecs", "500");
+	slow_end(f);
+}
+
+/* Only what was asked for is written. */
+static void ranges(void)
+{
+	struct file *f;
+
+	if (!slow_begin(16, &f))
+		return;
+	for (unsigned p = 0; p < 16; p++)
+		put(f, p * PAGE_SIZE, 0xcc);
+	EXPECT_EQ(f->object.ops->sync(&f->object, 4, 6), 0);
+	EXPECT_EQ(f->inode->cache->dirty, 13);
+	for (unsigned p = 0; p < 16; p++)
+		EXPECT_EQ(slow_bytes[p][0] == 0xcc, p >= 4 && p <= 6);
+	EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, true), 0);
+	EXPECT_EQ(f->inode->cache->dirty, 0);
+	slow_end(f);
+}
+
 KTEST_SUITE(page_write, KTEST("what is written", what_is_written),
 	    KTEST("a change while it is written", change_while_writing),
 	    KTEST("who maps it loses the right to write", mapped_writers), KTEST("a hole", holes),
 	    KTEST("who is told of errors", who_is_told), KTEST("a file is cut while it is written", cut_while_writing),
-	    KTEST("unmounting writes", unmount_writes), KTEST("writers are held back", held_back));
+	    KTEST("unmounting writes", unmount_writes), KTEST("writers are held back", held_back),
+	    KTEST("writers wait for what changed while it was written", held_back_by_changes),
+	    KTEST("cut while it is written again", cut_and_written), KTEST("a range is written", ranges));

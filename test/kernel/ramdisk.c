@@ -5,6 +5,7 @@
 #include <abi/errno.h>
 #include <kernel/block/blkdev.h>
 #include <kernel/mem/slab.h>
+#include <kernel/vfs/file.h>
 #include <lib/string.h>
 
 /* No constant, so that the compiler does not see what comes. */
@@ -202,6 +203,26 @@ void ram_io_destroy(struct ram_io *io)
 {
 	if (io->bytes != nullptr)
 		page_free_kernel(io->bytes, 0);
+}
+
+static void read_bytes(void *arg)
+{
+	struct ram_reader *r = arg;
+
+	r->result = file_read_at(r->file, r->to, r->bytes, 0);
+	__atomic_store_n(&r->reading, 0, __ATOMIC_RELEASE);
+}
+
+bool ram_reader_start(struct ram_reader *r, const struct ramdisk *ram, struct file *f, void *to, uint64_t bytes)
+{
+	*r = (struct ram_reader){.file = f, .to = to, .bytes = bytes, .reading = 1};
+	return start_thread(read_bytes, r, -1) != nullptr &&
+	       EXPECT(WAIT_UNTIL(__atomic_load_n(&ram->held_count, __ATOMIC_ACQUIRE) > 0));
+}
+
+bool ram_reader_ends(struct ram_reader *r)
+{
+	return EXPECT(WAIT_UNTIL(__atomic_load_n(&r->reading, __ATOMIC_ACQUIRE) == 0));
 }
 
 void ram_pattern(unsigned char *bytes, uint64_t block, uint32_t blocks, uint32_t block_bytes, unsigned char salt)

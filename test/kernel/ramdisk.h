@@ -16,6 +16,7 @@ enum : uint32_t { RAM_BLOCK = 512, RAM_HELD_MAX = 64 };
 enum ram_stray { STRAY_NOT, STRAY_BEFORE, STRAY_AFTER }; /* before or after it has noted the request */
 
 struct blkdev_info;
+struct file;
 
 struct ramdisk {
 	struct disk *disk;
@@ -64,6 +65,17 @@ struct ram_io {
 };
 bool ram_io_create(struct ram_io *io, const struct ramdisk *r, enum bio_kind kind, uint64_t block, uint32_t blocks);
 void ram_io_destroy(struct ram_io *io);
+/* A thread that reads the first bytes of an open file. */
+struct ram_reader {
+	struct file *file;
+	void *to;
+	uint64_t bytes;
+	long result;
+	uint32_t reading; /* atomic */
+};
+/* Begins; returns when the driver, which keeps what it gets, has a request. */
+bool ram_reader_start(struct ram_reader *r, const struct ramdisk *ram, struct file *f, void *to, uint64_t bytes);
+bool ram_reader_ends(struct ram_reader *r);
 /* Bytes that tell blocks apart. */
 void ram_pattern(unsigned char *bytes, uint64_t block, uint32_t blocks, uint32_t block_bytes, unsigned char salt);
 

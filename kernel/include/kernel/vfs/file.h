@@ -73,7 +73,11 @@ struct file_ops {
 	const struct vm_object_ops *object; /* what mmap shows (FILE_OBJECT_OPS below); nullptr: cannot be mapped */
 	int (*open)(struct file *f);
 	void (*release)(struct file *f);
-	long (*fsync)(struct file *f);
+	/* What was written to pages first … last is kept by what it is stored on afterwards. data: of what the file is
+	 * besides its bytes, only what is needed to read them. nullptr: EINVAL. */
+	long (*fsync)(struct file *f, uint64_t first, uint64_t last, bool data);
+	/* Before it is mapped so that a shared mapping may write to it, now or later: 0 or an error. nullptr: 0. */
+	int (*map_shared)(struct file *f);
 	/* Who wants a signal when the file becomes ready (kernel/vfs/async.h); nullptr: O_ASYNC has no effect. */
 	struct async_list *(*async)(struct file *f);
 	bool async_owner;					  /* with O_ASYNC comes an owner, if there is none */

@@ -87,6 +87,8 @@ void page_cache_end(struct inode *i);
 
 /* The page with a reference, nullptr if it is not there, or not yet. */
 struct page *page_cache_find(struct page_cache *c, uint64_t index);
+/* The same, but one that is being read is waited for. */
+struct page *page_cache_find_filled(struct page_cache *c, uint64_t index);
 /* Those of n pages below the file's end that are there, with references, nullptr for the others; how many. */
 unsigned page_cache_find_some(struct inode *i, uint64_t index, unsigned n, struct page **out);
 /* The page, made or read if it is not there, with a reference. Waits for I/O, unless the thread is to end. -ENOMEM,
@@ -94,6 +96,9 @@ unsigned page_cache_find_some(struct inode *i, uint64_t index, unsigned n, struc
 [[nodiscard]] int page_cache_get(struct inode *i, uint64_t index, struct page **out);
 /* Drops pages from first to last inclusive, whole pages only; they live on while mapped. May wait for writes. */
 void page_cache_drop(struct inode *i, uint64_t first, uint64_t last);
+/* Gives back those of pages first to last, of a cache with a store, that are clean and in nobody's use. patient: waits
+ * for those that are being read. */
+void page_cache_shed(struct inode *i, uint64_t first, uint64_t last, bool patient);
 /* Makes a hole of whole pages: they go, or become clean zeros where they are mapped. Before their place in a store is
  * given up, with the inode's lock held. */
 void page_cache_punch(struct inode *i, uint64_t first, uint64_t last);
@@ -125,7 +130,7 @@ long page_cache_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *
 long page_cache_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 extern const struct vm_object_ops page_cache_object;		       /* what mmap shows */
 long page_cache_seek_file(struct file *f, int64_t offset, int whence); /* with SEEK_DATA and SEEK_HOLE */
-long page_cache_fsync(struct file *f);
+long page_cache_fsync(struct file *f, uint64_t first, uint64_t last, bool data);
 /* inode_ops.truncate: the inode's lock is held. */
 [[nodiscard]] int page_cache_truncate(struct inode *i, uint64_t size);
 
