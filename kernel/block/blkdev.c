@@ -4,7 +4,8 @@
  *
  * An open file's inode is the device's own, on which the page cache hangs, so that all nodes of one number show the
  * same bytes; its path goes on naming the node. The last close writes back what is dirty and gives back the cache:
- * until it has, the device counts as open. A device that leaves the list lives on for those who have it open.
+ * until it has, the device counts as open. A device that leaves lives on for those who have it open; nobody finds it
+ * any more, but its name and number are taken until its node and its directory in /sys are gone.
  */
 #include "block.h"
 
@@ -30,11 +31,14 @@ static struct mutex devices_lock = MUTEX_INIT(devices_lock, RANK_DISKS);
 static struct list devices GUARDED_BY(&devices_lock) = LIST_INIT(devices);
 static uint64_t last_serial GUARDED_BY(&devices_lock);
 static struct wait_queue device_shown = WAIT_QUEUE_INIT(device_shown);
-static int (*change_node)(const struct blkdev_info *d, bool there); /* devfs's; set once, at boot */
+static blkdev_change *change_node; /* devfs's */
 
-void blkdev_set_nodes(int (*change)(const struct blkdev_info *d, bool there))
+blkdev_change *blkdev_set_nodes(blkdev_change *change)
 {
+	blkdev_change *before = change_node;
+
 	change_node = change;
+	return before;
 }
 
 bool blkdev_major_at(uint32_t index, uint32_t *major, const char **name)
@@ -53,7 +57,7 @@ bool blkdev_at(uint32_t index, struct blkdev_info *out)
 
 	mutex_lock(&devices_lock);
 	list_for_each(b, &devices, link) {
-		if (index-- == 0) {
+		if (!b->leaving && index-- == 0) {
 			*out = b->info;
 			found = true;
 			break;
@@ -70,7 +74,8 @@ struct blkdev *blkdev_each(struct blkdev *after)
 
 	mutex_lock(&devices_lock);
 	list_for_each(b, &devices, link) {
-		if ((after == nullptr || b->serial > after->serial) && (found == nullptr || b->serial < found->serial))
+		if (!b->leaving && (after == nullptr || b->serial > after->serial) &&
+		    (found == nullptr || b->serial < found->serial))
 			found = b;
 	}
 	if (found != nullptr)
@@ -81,6 +86,7 @@ struct blkdev *blkdev_each(struct blkdev *after)
 	return found;
 }
 
+/* Also one that is leaving. */
 static struct blkdev *find_locked(uint32_t major, uint32_t minor) REQUIRES(&devices_lock)
 {
 	struct blkdev *b;
@@ -90,16 +96,6 @@ static struct blkdev *find_locked(uint32_t major, uint32_t minor) REQUIRES(&devi
 			return b;
 	}
 	return nullptr;
-}
-
-static struct blkdev *find(uint64_t dev)
-{
-	mutex_lock(&devices_lock);
-	struct blkdev *b = find_locked(dev_major(dev), dev_minor(dev));
-	if (b != nullptr)
-		__atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED);
-	mutex_unlock(&devices_lock);
-	return b;
 }
 
 void blkdev_free(struct blkdev *b)
@@ -150,44 +146,53 @@ static void choose_name(struct blkdev *b)
 			 b->number);
 }
 
-/* A partition goes behind the others of its disk. */
-static bool list_device(struct blkdev *b)
+static bool overlap(const struct blkdev *a, const struct blkdev *b)
+{
+	return a->first < b->first + b->blocks && b->first < a->first + a->blocks;
+}
+
+/* A partition goes behind the others of its disk. False: its number is taken, it is to be apart from all others and is
+ * not, or its disk goes. */
+static bool list_device(struct blkdev *b, bool apart)
 {
 	struct blkdev *other;
-	bool taken = false;
+	bool refused = false;
 
 	mutex_lock(&devices_lock);
 	struct list *at = devices.prev;
 	list_for_each(other, &devices, link) {
 		if (other->disk != b->disk)
 			continue;
-		taken |= other->number == b->number;
+		refused |= other->number == b->number || (other->number == 0 && other->leaving);
+		refused |= apart && other->number != 0 && !other->leaving && overlap(other, b);
 		at = &other->link;
 	}
 	/* What comes after blkdev_remove_all would stay. */
-	taken |= disk_state(b->disk) == DISK_GONE;
-	if (!taken) {
+	refused |= disk_state(b->disk) == DISK_GONE;
+	if (!refused) {
 		choose_number(b);
 		b->serial = ++last_serial;
 		list_insert_after(at, &b->link);
 	}
 	mutex_unlock(&devices_lock);
-	return !taken;
+	return !refused;
 }
 
+/* A fault in it, which is whoever keeps nodes, is this device's trouble alone. */
 static void show_node(const struct blkdev *b, bool there)
 {
-	int error = change_node != nullptr ? change_node(&b->info, there) : 0;
+	int error = change_node != nullptr ? (int)guard_run(&component_block, change_node(&b->info, there)) : 0;
 
 	if (error != 0)
 		log_error("%s: its node cannot be %s: error %d", b->info.name, there ? "made" : "removed", -error);
 }
 
-/* Whoever takes the device from the list meanwhile waits until it is there to be hidden. */
+/* Whoever has the device leave meanwhile waits until it is there to be hidden. */
 static void show_device(struct blkdev *b)
 {
 	show_node(b, true);
-	block_show(b);
+	if (!guard_run_void(&component_block, block_show(b)))
+		log_error("%s: it is not in /sys: a fault", b->info.name);
 	__atomic_store_n(&b->shown, true, __ATOMIC_RELEASE);
 	wait_wake_all(&device_shown);
 }
@@ -195,7 +200,8 @@ static void show_device(struct blkdev *b)
 static void hide_device(struct blkdev *b)
 {
 	wait_event(&device_shown, __atomic_load_n(&b->shown, __ATOMIC_ACQUIRE));
-	class_remove(&b->entry);
+	if (!guard_run_void(&component_block, class_remove(&b->entry)))
+		log_error("%s: it stays in /sys: a fault", b->info.name);
 	show_node(b, false);
 }
 
@@ -206,7 +212,7 @@ static struct blkdev *whole_of(const struct disk *d)
 
 	mutex_lock(&devices_lock);
 	list_for_each(b, &devices, link) {
-		if (b->disk == d && b->number == 0)
+		if (b->disk == d && b->number == 0 && !b->leaving)
 			found = b;
 	}
 	if (found != nullptr)
@@ -215,7 +221,7 @@ static struct blkdev *whole_of(const struct disk *d)
 	return found;
 }
 
-int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks, bool read_only)
+int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks, uint32_t how)
 {
 	struct blkdev *whole = number != 0 ? whole_of(d) : nullptr, *b;
 
@@ -235,12 +241,13 @@ int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks,
 	b->first = first;
 	b->blocks = blocks;
 	b->info.sectors = blocks * (d->geometry.block_bytes / DISK_SECTOR);
-	b->fixed_read_only = read_only || d->geometry.read_only;
+	b->fixed_read_only = (how & BLKDEV_READ_ONLY) || d->geometry.read_only;
 	b->read_ahead = READ_AHEAD;
 	choose_name(b);
 	list_init(&b->link);
+	list_init(&b->leaving_link);
 	b->inode = cache_create(b);
-	bool listed = b->inode != nullptr && list_device(b);
+	bool listed = b->inode != nullptr && list_device(b, how & BLKDEV_APART);
 	if (listed)
 		show_device(b);
 	int error = b->inode == nullptr ? -ENOMEM : listed ? 0 : -EBUSY;
@@ -250,27 +257,30 @@ int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks,
 	return error;
 }
 
-/* Moves what `is_meant` into `out`; the list's references go with them. */
-static void unlist(struct list *out, const struct disk *d, uint32_t from, uint32_t to) REQUIRES(&devices_lock)
+/* Nobody finds what of d has these numbers any more; it goes into `out`. */
+static void leave(struct list *out, const struct disk *d, uint32_t from, uint32_t to) REQUIRES(&devices_lock)
 {
-	struct blkdev *b, *next;
+	struct blkdev *b;
 
-	list_for_each_safe(b, next, &devices, link) {
-		if (b->disk == d && b->number >= from && b->number <= to) {
-			list_remove(&b->link);
-			list_push_back(out, &b->link);
+	list_for_each(b, &devices, link) {
+		if (b->disk == d && b->number >= from && b->number <= to && !b->leaving) {
+			b->leaving = true;
+			list_push_back(out, &b->leaving_link);
 		}
 	}
 }
 
-static void drop_listed(struct list *removed)
+static void end_leaving(struct list *out)
 {
-	while (!list_empty(removed)) {
+	while (!list_empty(out)) {
 		/* Partitions before the disk that they are on. */
-		struct blkdev *b = list_entry(removed->prev, struct blkdev, link);
+		struct blkdev *b = list_entry(out->prev, struct blkdev, leaving_link);
 
-		list_remove(&b->link);
+		list_remove(&b->leaving_link);
 		hide_device(b);
+		mutex_lock(&devices_lock);
+		list_remove(&b->link);
+		mutex_unlock(&devices_lock);
 		blkdev_put(b);
 	}
 }
@@ -284,15 +294,15 @@ int blkdev_remove_partitions(struct disk *d, uint32_t number)
 
 	mutex_lock(&devices_lock);
 	list_for_each(b, &devices, link) {
-		if (b->disk == d && b->number >= from && b->number <= to) {
+		if (b->disk == d && b->number >= from && b->number <= to && !b->leaving) {
 			found = true;
 			busy |= b->opens > 0;
 		}
 	}
 	if (!busy)
-		unlist(&removed, d, from, to);
+		leave(&removed, d, from, to);
 	mutex_unlock(&devices_lock);
-	drop_listed(&removed);
+	end_leaving(&removed);
 	return busy ? -EBUSY : found ? 0 : -ENXIO;
 }
 
@@ -301,21 +311,9 @@ void blkdev_remove_all(struct disk *d)
 	struct list removed = LIST_INIT(removed);
 
 	mutex_lock(&devices_lock);
-	unlist(&removed, d, 0, UINT32_MAX);
+	leave(&removed, d, 0, UINT32_MAX);
 	mutex_unlock(&devices_lock);
-	drop_listed(&removed);
-}
-
-bool blkdev_overlaps(const struct disk *d, uint64_t first, uint64_t blocks)
-{
-	const struct blkdev *b;
-	bool found = false;
-
-	mutex_lock(&devices_lock);
-	list_for_each(b, &devices, link)
-		found |= b->disk == d && b->number != 0 && first < b->first + b->blocks && b->first < first + blocks;
-	mutex_unlock(&devices_lock);
-	return found;
+	end_leaving(&removed);
 }
 
 /* --- open and close --- */
@@ -333,26 +331,33 @@ static bool can_claim(const struct blkdev *b) REQUIRES(&devices_lock)
 	return true;
 }
 
+/* One step: what is found and not yet counted as open could be removed. */
+static int open_locked(struct file *f, struct blkdev **out) REQUIRES(&devices_lock)
+{
+	uint64_t dev = f->inode->rdev;
+	struct blkdev *b = find_locked(dev_major(dev), dev_minor(dev));
+
+	if (b == nullptr || b->leaving || disk_state(b->disk) == DISK_GONE)
+		return -ENXIO;
+	if ((f->flags & O_EXCL) && !can_claim(b))
+		return -EBUSY;
+	if (f->flags & O_EXCL)
+		b->holder = f;
+	b->opens++;
+	__atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED);
+	*out = b;
+	return 0;
+}
+
 int blkdev_open(struct file *f)
 {
-	struct blkdev *b = find(f->inode->rdev);
+	struct blkdev *b;
 
-	if (b == nullptr)
-		return -ENXIO;
-	int error = disk_state(b->disk) == DISK_GONE ? -ENXIO : 0;
 	mutex_lock(&devices_lock);
-	if (error == 0 && (f->flags & O_EXCL) && !can_claim(b))
-		error = -EBUSY;
-	if (error == 0) {
-		b->opens++;
-		if (f->flags & O_EXCL)
-			b->holder = f;
-	}
+	int error = open_locked(f, &b);
 	mutex_unlock(&devices_lock);
-	if (error != 0) {
-		blkdev_put(b);
+	if (error != 0)
 		return error;
-	}
 	f->private_data = b;
 	f->inode = b->inode;
 	f->ops = &blkdev_file_ops;
@@ -377,8 +382,10 @@ void blkdev_close(struct file *f)
 	}
 	if (b->holder == f)
 		b->holder = nullptr;
-	if (--b->opens == 0)
-		cache_drop(b);
+	bool last = --b->opens == 0;
 	mutex_unlock(&devices_lock);
+	/* Somebody may open it meanwhile: nothing of his is lost by that. */
+	if (last)
+		(void)guard_run_void(&component_block, cache_shed(b));
 	blkdev_put(b);
 }

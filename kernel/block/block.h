@@ -97,6 +97,7 @@ struct disk {
 	struct device *dev;	  /* a reference, or nullptr */
 	struct resource resource; /* the device's, while there is one */
 	uint32_t pieces_max, bytes_max, discard_blocks_max, driver_queues, unit;
+	bool has_flush;
 
 	struct block_queue *queues;
 	uint32_t queue_count;
@@ -126,8 +127,10 @@ void disk_watch(struct disk *d, uint64_t given_ns);
 constexpr uint32_t BLOCK_MINORS = 16; /* of a disk, where the major is its driver's */
 /* A disk as a whole (number 0), or a partition of it. */
 struct blkdev {
-	struct list link; /* of all, a disk before its partitions; devices_lock */
-	uint32_t refs;	  /* atomic: the list, and whoever has it open */
+	struct list link;	  /* of all, a disk before its partitions; devices_lock */
+	bool leaving;		  /* found by nobody any more; devices_lock */
+	struct list leaving_link; /* of who takes it away */
+	uint32_t refs;		  /* atomic: the list, and whoever has it open */
 	struct disk *disk;
 	uint32_t number;
 	uint64_t serial;	/* in the order in which they came */
@@ -149,14 +152,14 @@ struct blkdev {
 struct blkdev *blkdev_each(struct blkdev *after);
 void blkdev_put(struct blkdev *b);  /* may sleep */
 void blkdev_free(struct blkdev *b); /* by its inode's end */
-/* A new device with its node. -ENOMEM; -EBUSY: there is one of that number. May sleep. */
-[[nodiscard]] int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks, bool read_only);
+/* A new device with its node. BLKDEV_APART: no other partition may have some of its blocks. -ENOMEM; -EBUSY: there is
+ * one of that number, or not apart; or one of the number is just leaving. May sleep. */
+enum blkdev_how : uint32_t { BLKDEV_READ_ONLY = 1, BLKDEV_APART = 2 };
+[[nodiscard]] int blkdev_add(struct disk *d, uint32_t number, uint64_t first, uint64_t blocks, uint32_t how);
 /* Takes partitions of d (number 0: all of them) from the list and from /dev. -EBUSY: one is open, and nothing was done;
  * -ENXIO: there is none of that number. May sleep. */
 [[nodiscard]] int blkdev_remove_partitions(struct disk *d, uint32_t number);
 void blkdev_remove_all(struct disk *d); /* open or not */
-/* Whether a partition of d has some of these blocks. */
-bool blkdev_overlaps(const struct disk *d, uint64_t first, uint64_t blocks);
 /* file_ops.open and release of every node. */
 int blkdev_open(struct file *f);
 void blkdev_close(struct file *f);
@@ -194,11 +197,12 @@ void block_show(struct blkdev *b); /* in /sys; class_remove(&b->entry) undoes it
 struct inode *cache_create(struct blkdev *b);
 /* Writes what is dirty of n bytes from `at` on; a flush of the disk's own cache is not part of it. */
 [[nodiscard]] int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n);
-/* Gives back what is cached and clean. Nobody has the device open. */
-void cache_drop(struct blkdev *b);
+/* Gives back what is cached, clean and used by nobody. Waits for what is being read. */
+void cache_shed(struct blkdev *b);
 /* Bytes (nullptr: zeros) were written past the cache: what it has of them is made the same. */
 void cache_update(struct blkdev *b, uint64_t at, const void *from, uint64_t n);
-/* Whole pages of the range are not cached any more, dirty or not; what is mapped of them is another thing then. */
+/* Whole pages of the range are not cached any more, dirty or not; those that somebody uses, as by a mapping, are zeros
+ * then, and go on showing what others write. */
 void cache_forget(struct blkdev *b, uint64_t at, uint64_t n);
 
 /* --- file.c, direct.c, ioctl.c --- */

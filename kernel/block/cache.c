@@ -137,9 +137,9 @@ int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n)
 	return error != 0 ? error : __atomic_load_n(errors, __ATOMIC_ACQUIRE) != before ? -EIO : 0;
 }
 
-void cache_drop(struct blkdev *b)
+void cache_shed(struct blkdev *b)
 {
-	page_cache_drop(b->inode, 0, UINT64_MAX);
+	page_cache_shed(b->inode, 0, UINT64_MAX, true);
 }
 
 void cache_update(struct blkdev *b, uint64_t at, const void *from, uint64_t n)
@@ -149,7 +149,8 @@ void cache_update(struct blkdev *b, uint64_t at, const void *from, uint64_t n)
 	while (n > 0) {
 		uint64_t index = at / PAGE_SIZE;
 		uint32_t offset = (uint32_t)(at % PAGE_SIZE), part = (uint32_t)MIN(n, PAGE_SIZE - offset);
-		struct page *page = page_cache_find(b->inode->cache, index);
+		/* What is being read may have left the device before these bytes reached it. */
+		struct page *page = page_cache_find_filled(b->inode->cache, index);
 
 		if (page != nullptr) {
 			unsigned char *to = (unsigned char *)page_address(page) + offset;
@@ -170,7 +171,7 @@ void cache_forget(struct blkdev *b, uint64_t at, uint64_t n)
 	uint64_t first = (at + PAGE_SIZE - 1) / PAGE_SIZE, end = (at + n) / PAGE_SIZE;
 
 	if (first < end)
-		page_cache_drop(b->inode, first, end - 1);
+		page_cache_punch(b->inode, first, end - 1);
 }
 
 static int block_start(void)

@@ -172,6 +172,7 @@ void disk_take_driver(struct disk *d, const struct disk_ops *ops, const struct d
 	d->pieces_max = g->pieces_max;
 	d->bytes_max = g->bytes_max;
 	d->discard_blocks_max = g->discard_blocks_max;
+	d->has_flush = g->has_flush;
 	d->driver_queues = g->queues;
 	d->unit = g->unit;
 }
@@ -217,10 +218,10 @@ void disk_gone(struct disk *d)
 {
 	if (__atomic_exchange_n(&d->state, DISK_GONE, __ATOMIC_ACQ_REL) == DISK_GONE)
 		return;
-	disk_unlist(d);
 	wait_event(&d->quiet, is_quiet(d));
 	take_back(d, -ENODEV);
 	blkdev_remove_all(d);
+	disk_unlist(d);
 	log_info("%s: gone", d->name);
 	disk_put(d);
 }

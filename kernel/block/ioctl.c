@@ -206,10 +206,8 @@ static long change_partition(struct blkdev *b, user_addr from)
 	    p.length % block != 0 || (uint64_t)p.start > blkdev_bytes(b) ||
 	    (uint64_t)p.length > blkdev_bytes(b) - (uint64_t)p.start)
 		return -EINVAL;
-	uint64_t first = (uint64_t)p.start / block, blocks = (uint64_t)p.length / block;
-	if (blkdev_overlaps(b->disk, first, blocks))
-		return -EBUSY;
-	return blkdev_add(b->disk, (uint32_t)p.number, first, blocks, false);
+	return blkdev_add(b->disk, (uint32_t)p.number, (uint64_t)p.start / block, (uint64_t)p.length / block,
+			  BLKDEV_APART);
 }
 
 /* What is read after it comes from the device, unless it is mapped. */
@@ -217,7 +215,7 @@ static long flush_buffers(struct blkdev *b)
 {
 	int error = cache_write_back(b, 0, blkdev_bytes(b));
 
-	page_cache_evict_all();
+	cache_shed(b);
 	return error;
 }
 

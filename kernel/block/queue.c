@@ -11,6 +11,7 @@
 
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
+#include <kernel/base/log.h>
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
 
@@ -44,7 +45,7 @@ static void finish(struct disk *d, struct bio *b)
 	wait_wake_all(w);
 }
 
-static void finish_all(struct disk *d, struct list *finished)
+static void finish_each(struct disk *d, struct list *finished)
 {
 	while (!list_empty(finished)) {
 		struct bio *b = list_first(finished, struct bio, link);
@@ -52,6 +53,14 @@ static void finish_all(struct disk *d, struct list *finished)
 		list_remove(&b->link);
 		finish(d, b);
 	}
+}
+
+/* A fault in a `done` is its submitter's: neither the other bios nor the queue, which this thread may be handing over
+ * from, wait for ever because of it, and the driver whose thread this may be is not blamed. */
+static void finish_all(struct disk *d, struct list *finished)
+{
+	while (!list_empty(finished) && !guard_run_void(&component_block, finish_each(d, finished)))
+		log_error("%s: a fault where a request's end was told", d->name);
 }
 
 int bio_wait(struct bio *b)
@@ -125,7 +134,7 @@ void bio_submit_all(struct disk *d, struct list *bios)
 		if (b->error == 0 && state_of(d) == DISK_GONE)
 			b->error = -ENODEV;
 		/* What a disk without a cache of its own has finished is on its medium. */
-		if (b->error == 0 && (b->kind != BIO_FLUSH || d->geometry.has_flush))
+		if (b->error == 0 && (b->kind != BIO_FLUSH || d->has_flush))
 			request_insert(q, b);
 		else
 			list_push_back(&finished, &b->link);

@@ -13,6 +13,7 @@ constexpr uint32_t DEPTH_DEFAULT = 64;
 
 static struct mutex disks_lock = MUTEX_INIT(disks_lock, RANK_DISKS);
 static struct list disks GUARDED_BY(&disks_lock) = LIST_INIT(disks);
+static struct wait_queue names_changed = WAIT_QUEUE_INIT(names_changed);
 
 /* A copy that is complete and can be believed; false: it describes no disk. */
 static bool read_geometry(const struct disk_geometry *g, const struct device *dev, struct disk_geometry *out)
@@ -44,10 +45,16 @@ static bool same_place(const struct disk *d, const char *prefix, const struct di
 	return strcmp(d->prefix, prefix) == 0 && strcmp(d->geometry.address, g->address) == 0;
 }
 
+/* What tells disks apart, and what those who have it open rely on. One that had a cache and says that it has none any
+ * more cannot bring to the medium what it took before; one that has a cache now is asked to from now on. Limits may be
+ * others, and what the medium writes at once. */
 static bool same_disk(const struct disk *d, const struct disk_geometry *g)
 {
-	return strcmp(d->geometry.serial, g->serial) == 0 && d->geometry.blocks == g->blocks &&
-	       d->geometry.block_bytes == g->block_bytes && d->geometry.read_only == g->read_only;
+	const struct disk_geometry *before = &d->geometry;
+
+	return strcmp(before->serial, g->serial) == 0 && before->blocks == g->blocks &&
+	       before->block_bytes == g->block_bytes && before->read_only == g->read_only &&
+	       (g->has_flush || !d->has_flush) && (g->has_discard || !before->has_discard);
 }
 
 /* The disk that was at this place, or with the same serial number where places have no names; with a reference. */
@@ -57,7 +64,8 @@ static struct disk *find_disk(const char *prefix, const struct disk_geometry *g)
 
 	mutex_lock(&disks_lock);
 	list_for_each(d, &disks, link) {
-		if (same_place(d, prefix, g) && (g->address[0] != '\0' || same_disk(d, g))) {
+		if (disk_state(d) != DISK_GONE && same_place(d, prefix, g) &&
+		    (g->address[0] != '\0' || same_disk(d, g))) {
 			disk_get(d);
 			found = d;
 			break;
@@ -67,15 +75,25 @@ static struct disk *find_disk(const char *prefix, const struct disk_geometry *g)
 	return found;
 }
 
-static bool name_is_free(const char *name) REQUIRES(&disks_lock)
+/* Until its nodes are gone, one that is gone has its name. */
+static const struct disk *name_holder(const char *name) REQUIRES(&disks_lock)
 {
 	const struct disk *d;
 
 	list_for_each(d, &disks, link) {
 		if (strcmp(d->name, name) == 0)
-			return false;
+			return d;
 	}
-	return true;
+	return nullptr;
+}
+
+static bool is_leaving(const char *name)
+{
+	mutex_lock(&disks_lock);
+	const struct disk *d = name_holder(name);
+	bool leaving = d != nullptr && disk_state(d) == DISK_GONE;
+	mutex_unlock(&disks_lock);
+	return leaving;
 }
 
 /* a … z, aa … zz and so on: the number-th such word behind the prefix. */
@@ -100,14 +118,17 @@ static int disk_list(struct disk *d)
 	uint32_t number = 0;
 	int error = 0;
 
-	mutex_lock(&disks_lock);
 	if (whole) {
 		strlcpy(d->name, d->prefix, sizeof(d->name));
-		error = name_is_free(d->name) ? 0 : -EEXIST;
+		wait_event(&names_changed, !is_leaving(d->name));
+	}
+	mutex_lock(&disks_lock);
+	if (whole) {
+		error = name_holder(d->name) == nullptr ? 0 : -EEXIST;
 	} else {
 		do
 			name_by_letters(d->name, sizeof(d->name), d->prefix, number++);
-		while (!name_is_free(d->name));
+		while (name_holder(d->name) != nullptr);
 		d->index = number - 1;
 	}
 	if (error == 0)
@@ -121,6 +142,7 @@ void disk_unlist(struct disk *d)
 	mutex_lock(&disks_lock);
 	list_remove(&d->link);
 	mutex_unlock(&disks_lock);
+	wait_wake_all(&names_changed);
 }
 
 static struct disk *disk_of(struct resource *r)
@@ -208,7 +230,7 @@ int disk_register(struct device *dev, const char *name_prefix, const struct disk
 	}
 	/* Before anybody can ask it for something: the driver may finish a request within its submit. */
 	*out = d;
-	error = blkdev_add(d, 0, 0, g.blocks, false);
+	error = blkdev_add(d, 0, 0, g.blocks, 0);
 	if (error != 0) {
 		*out = nullptr;
 		disown(d);

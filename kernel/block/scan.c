@@ -34,7 +34,7 @@ static int read_block(void *context, uint64_t number, void *)
 static int add_partition(void *context, const struct partition *p)
 {
 	struct scan *s = context;
-	int error = blkdev_add(s->disk, p->number, p->first, p->blocks, p->read_only);
+	int error = blkdev_add(s->disk, p->number, p->first, p->blocks, p->read_only ? BLKDEV_READ_ONLY : 0);
 
 	s->count += error == 0;
 	return error == -EBUSY ? 0 : error;

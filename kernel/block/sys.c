@@ -82,7 +82,7 @@ static int show_serial(struct text_buffer *b, void *arg)
 
 static int show_write_cache(struct text_buffer *b, void *arg)
 {
-	text_printf(b, "write %s\n", geometry_of(arg)->has_flush ? "back" : "through");
+	text_printf(b, "write %s\n", ((const struct blkdev *)arg)->disk->has_flush ? "back" : "through");
 	return 0;
 }
 

@@ -242,6 +242,30 @@ static void exchanged(void)
 	end(1);
 }
 
+/* A disk that had a cache of its own and has none any more could not keep what it took before: it is another one. */
+static void flush_lost(void)
+{
+	if (!begin(false))
+		return;
+	struct disk *old = ram.disk;
+	disk_get(old);
+	disk_suspend(old);
+	ram_reset(&ram);
+	ram.geometry.has_flush = false;
+	EXPECT_EQ(ram_register(&ram), 0);
+	EXPECT(ram.disk != old);
+	EXPECT_EQ(disk_flush(old), -ENODEV);
+	disk_put(old);
+	/* One that has a cache from now on is asked to. */
+	EXPECT_EQ(disk_flush(ram.disk), 0);
+	EXPECT_EQ(ram.flushes, 0);
+	ram.geometry.has_flush = true;
+	restart();
+	EXPECT_EQ(disk_flush(ram.disk), 0);
+	EXPECT_EQ(ram.flushes, 1);
+	end(0);
+}
+
 /* It comes back and can do less. */
 static void smaller(void)
 {
@@ -369,6 +393,6 @@ KTEST_SUITE(block_break, KTEST("requests survive a restart of the driver", resum
 	    KTEST("a request that breaks the driver each time fails in the end", tries),
 	    KTEST("a request that the driver forgets", lost), KTEST("gone, with requests in it", gone),
 	    KTEST("gone while it is suspended", gone_while_suspended), KTEST("another disk in its place", exchanged),
-	    KTEST("it comes back with smaller limits", smaller), KTEST("restarts under threads", restarts),
-	    KTEST("a driver's thread finishes what others submit", finisher),
+	    KTEST("it comes back without its flush", flush_lost), KTEST("it comes back with smaller limits", smaller),
+	    KTEST("restarts under threads", restarts), KTEST("a driver's thread finishes what others submit", finisher),
 	    KTEST("gone under threads", gone_under_threads));

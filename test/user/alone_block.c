@@ -185,6 +185,12 @@ static void nodes(void)
 	CHECK(read(fd, &byte, 1) == 1);
 	CHECK((unsigned char)byte == pattern(BYTES - 3));
 	FAILS(EINVAL, ftruncate(fd, 0));
+	/* Times are the node's, whatever is open; its filesystem is /dev's. */
+	struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 2000}};
+	OK(futimens(fd, times));
+	OK(stat(disk, &by_name));
+	CHECK(by_name.st_atime == 1000 && by_name.st_mtime == 2000);
+	OK(syncfs(fd));
 	/* The number is the device, wherever its node is. */
 	unlink("/node");
 	OK(mknod("/node", S_IFBLK | 0600, by_name.st_rdev));
@@ -304,12 +310,20 @@ static void one_at_a_time(void)
 	close(open_disk(O_RDWR | O_EXCL));
 }
 
+static int mmap_result(const void *at)
+{
+	return at == MAP_FAILED ? -1 : 0;
+}
+
 static void what_only_root_may(void)
 {
 	int fd = open_disk(O_RDWR), on = 1, off = 0, size = 4096;
 
 	OK(ioctl(fd, BLKROSET, &on));
 	FAILS(EPERM, pwrite(fd, "x", 1, SCRATCH));
+	FAILS(EINVAL, mmap_result(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)));
+	FAILS(EINVAL, mmap_result(mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0)));
+	OK(mmap_result(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0)));
 	OK(ioctl(fd, BLKROSET, &off));
 	OK(ioctl(fd, BLKFLSBUF, 0));
 	OK(ioctl(fd, BLKBSZSET, &size));
@@ -340,8 +354,13 @@ static void ranges(void)
 	for (int n = SECTOR; n < 101 * SECTOR; n++)
 		CHECK(bytes[n] == 0);
 	CHECK(bytes[101 * SECTOR] == pattern((off_t)range[0] + 100 * SECTOR));
+	unsigned char *map = OK(mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, (off_t)range[0] + 4096));
+	CHECK(map[0] == 0);
 	if (ioctl(fd, BLKDISCARD, range) != 0)
 		CHECK(errno == EOPNOTSUPP);
+	/* A mapping goes on showing what the device has. */
+	CHECK(pwrite(fd, "still", 5, (off_t)range[0] + 4096) == 5);
+	CHECK(memcmp(map, "still", 5) == 0);
 	FAILS(EBADF, ioctl(reader, BLKZEROOUT, range));
 	range[0]++;
 	FAILS(EINVAL, ioctl(fd, BLKZEROOUT, range));

@@ -149,7 +149,7 @@ static int devfs_fill(struct superblock *sb, const struct mount_options *o)
 static int devfs_init(void)
 {
 	chrdev_set_nodes(change_device);
-	blkdev_set_nodes(change_block_device);
+	(void)blkdev_set_nodes(change_block_device);
 	memory_devices_register();
 	return 0;
 }

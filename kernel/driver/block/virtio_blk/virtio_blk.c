@@ -255,7 +255,10 @@ static int read_serial(struct device *dev, struct blk *d, char *serial)
 		(void)virtio_interrupts(dev);
 		if (virtio_queue_take(q->queue, &written) != nullptr)
 			break;
-		if (!virtio_queue_listen(q->queue)) {
+		/* A device that interrupts, or counts on, without an answer gets no more time for it. */
+		if (clock_monotonic_ns() >= deadline) {
+			error = -ETIMEDOUT;
+		} else if (!virtio_queue_listen(q->queue)) {
 			irq_done(&d->irq);
 			error = irq_wait(&d->irq, deadline);
 		}

@@ -15,8 +15,10 @@ struct blkdev_info {
 };
 /* The index-th device, in the order they came, a disk before its partitions. False past the last. */
 bool blkdev_at(uint32_t index, struct blkdev_info *out);
-/* Who keeps nodes is called for each device that comes and goes; one, at boot, before the first. */
-void blkdev_set_nodes(int (*change)(const struct blkdev_info *d, bool there));
+/* Who keeps nodes is called for each device that comes and goes, under a guard; one, from before the first on. Who was
+ * called before. */
+typedef int blkdev_change(const struct blkdev_info *d, bool there);
+blkdev_change *blkdev_set_nodes(blkdev_change *change);
 /* The index-th major number that has a name, in ascending order, for /proc/devices. False past the last. */
 bool blkdev_major_at(uint32_t index, uint32_t *major, const char **name);
 /* Waits until the partitions of every disk that is there have been read, at most until deadline_ns (monotonic). */
