@@ -28,7 +28,8 @@ struct radix_spares {
 	unsigned count;
 };
 
-/* The place of index, or nullptr if there is none. */
+/* The place of index, or nullptr if there is none. Those of the indices behind it, up to the next multiple of
+ * RADIX_SLOTS, follow in memory. */
 uint64_t *radix_find(const struct radix *r, uint64_t index);
 /* How many nodes an insertion at index would use. */
 unsigned radix_need(const struct radix *r, uint64_t index);

@@ -65,6 +65,39 @@ size_t io_copy_out(const struct io_buffer *dst, size_t offset, const void *src, 
 	return copy_to_user_partial(user_addr_add(dst->user, offset), src, n);
 }
 
+static void *byte_of(struct page *const *pages, size_t at)
+{
+	return (char *)page_address(pages[at / PAGE_SIZE]) + at % PAGE_SIZE;
+}
+
+size_t io_copy_in_pages(struct page *const *pages, size_t skip, const struct io_buffer *src, size_t offset, size_t n)
+{
+	size_t done = 0, moved, part;
+
+	if (src->is_user && src->segments == nullptr)
+		return copy_pages_from_user(pages, skip, user_addr_add(src->user, offset + src->skip), n);
+	do {
+		part = MIN(n - done, PAGE_SIZE - (skip + done) % PAGE_SIZE);
+		moved = io_copy_in(byte_of(pages, skip + done), src, offset + done, part);
+		done += moved;
+	} while (done < n && moved == part);
+	return done;
+}
+
+size_t io_copy_out_pages(const struct io_buffer *dst, size_t offset, struct page *const *pages, size_t skip, size_t n)
+{
+	size_t done = 0, moved, part;
+
+	if (dst->is_user && dst->segments == nullptr)
+		return copy_pages_to_user(user_addr_add(dst->user, offset + dst->skip), pages, skip, n);
+	do {
+		part = MIN(n - done, PAGE_SIZE - (skip + done) % PAGE_SIZE);
+		moved = io_copy_out(dst, offset + done, byte_of(pages, skip + done), part);
+		done += moved;
+	} while (done < n && moved == part);
+	return done;
+}
+
 size_t io_clear_out(const struct io_buffer *dst, size_t offset, size_t n)
 {
 	offset += dst->skip;

@@ -95,6 +95,27 @@ struct page *page_cache_find(struct page_cache *c, uint64_t index)
 	return slot_page(slot);
 }
 
+unsigned page_cache_find_run(struct page_cache *c, uint64_t index, unsigned n, struct page **out)
+{
+	unsigned found = 0, here, k;
+
+	spin_lock(&c->lock);
+	do {
+		uint64_t *place = found < n ? radix_find(&c->tree, index + found) : nullptr;
+
+		/* Places follow each other to the node's end. */
+		here = place != nullptr ? MIN(n - found, RADIX_SLOTS - (unsigned)((index + found) % RADIX_SLOTS)) : 0;
+		for (k = 0; k < here && place[k] != 0 && !(place[k] & SLOT_FILLING); k++) {
+			if (!(place[k] & c->recent))
+				place[k] |= c->recent;
+			out[found] = slot_page(place[k]);
+			page_get(out[found++]);
+		}
+	} while (k > 0 && k == here);
+	spin_unlock(&c->lock);
+	return found;
+}
+
 unsigned page_cache_find_some(struct inode *i, uint64_t index, unsigned n, struct page **out)
 {
 	struct page_cache *c = i->cache;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * read, write, mmap and truncate of regular files over their page cache.
+ * write, mmap and truncate of regular files over their page cache; read is page_cache_read.c's.
  *
  * No lock is held while bytes are copied from or to a process: a page is pinned by its reference, and what was copied
  * becomes part of the file (size) under the inode's lock afterwards. Appending needs the size before: its bytes are
@@ -15,58 +15,6 @@
 
 enum : size_t { APPEND_CHUNK = 65536, STORED_PIECE = 524288 };
 enum : uint64_t { FILE_SIZE_MAX = INT64_MAX };
-
-/* The page that a reader comes to; nullptr: a hole. */
-static int find_to_read(struct file *f, uint64_t index, uint64_t more, struct page **out)
-{
-	struct inode *i = f->inode;
-
-	if (i->cache->recent != 0)
-		return page_cache_read_page(f, i, index, more, out);
-	*out = page_cache_find(i->cache, index);
-	return 0;
-}
-
-long page_cache_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
-{
-	struct inode *i = f->inode;
-	uint64_t size = __atomic_load_n(&i->size, __ATOMIC_ACQUIRE);
-	size_t done = 0;
-
-	if (*pos >= size)
-		return 0;
-	n = MIN(n, size - *pos);
-	while (done < n && !(done > 0 && signal_fatal_current())) {
-		uint64_t at = *pos + done;
-		size_t offset = at % PAGE_SIZE, part = MIN(n - done, PAGE_SIZE - offset), moved;
-		struct page *page;
-
-		int error = find_to_read(f, at / PAGE_SIZE, (offset + n - done + PAGE_SIZE - 1) / PAGE_SIZE, &page);
-		if (error != 0) {
-			/* It was cut meanwhile. */
-			if (done == 0 && error != -ENXIO)
-				return error;
-			break;
-		}
-
-		if (page != nullptr) {
-			moved = io_copy_out(buf, done, (char *)page_address(page) + offset, part);
-			page_put(page);
-		} else {
-			moved = io_clear_out(buf, done, part);
-		}
-		done += moved;
-		if (moved < part) {
-			if (done == 0)
-				return -EFAULT;
-			break;
-		}
-	}
-	*pos += done;
-	if (!(f->flags & O_NOATIME) && (f->path.mount == nullptr || !(f->path.mount->flags & (MS_NOATIME | MS_RDONLY))))
-		inode_touch(i, ATTR_ATIME);
-	return (long)done;
-}
 
 /* What a write of n bytes at pos may be: the limits of the process and of memory files. */
 static long check_write(struct inode *i, uint64_t pos, size_t n)

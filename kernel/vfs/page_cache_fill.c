@@ -193,11 +193,11 @@ static uint32_t ahead_miss(struct file *f, uint64_t index, uint64_t more)
 }
 
 /* Half of what was read ahead is used: the next piece begins, which nobody waits for. */
-static void ahead_hit(struct file *f, struct inode *i, uint64_t index)
+void page_cache_read_on(struct file *f, struct inode *i, uint64_t index, unsigned n)
 {
 	struct read_ahead *a = &f->ahead;
 
-	if (index != a->mark || a->pages == 0 || a->next >= inode_pages(i))
+	if (a->mark - index >= n || a->pages == 0 || a->next >= inode_pages(i))
 		return;
 	a->pages = MIN(a->pages * 2, PAGE_RANGE_MAX);
 	a->mark = a->next;
@@ -244,7 +244,7 @@ int page_cache_read_page(struct file *f, struct inode *i, uint64_t index, uint64
 		if (result == 0) {
 			*out = page;
 			if (f != nullptr)
-				ahead_hit(f, i, index);
+				page_cache_read_on(f, i, index, 1);
 			return 0;
 		}
 		page_put(page);

@@ -31,6 +31,8 @@ static inline uint64_t inode_pages(const struct inode *i)
 /* --- page_cache.c --- */
 /* The slot at index, and a reference to its page, if there is one. */
 uint64_t slot_get(struct page_cache *c, uint64_t index);
+/* Those of n pages from index on that are there one after the other, with references; how many. */
+unsigned page_cache_find_run(struct page_cache *c, uint64_t index, unsigned n, struct page **out);
 /* Puts page where nothing is; the tree takes a reference. beyond: only while the file ends before it. 0; 1: somebody
  * was faster, or the file does not end before it; -ENOMEM. */
 [[nodiscard]] int slot_insert(struct page_cache *c, uint64_t index, struct page *page, uint64_t flags, bool beyond);
@@ -49,6 +51,8 @@ void page_cache_count_pages(bool stored, int64_t pages);
  * Reads ahead. */
 [[nodiscard]] int page_cache_read_page(struct file *f, struct inode *i, uint64_t index, uint64_t more,
 				       struct page **out);
+/* f's reader found n pages from index on in the cache: perhaps more are read ahead. */
+void page_cache_read_on(struct file *f, struct inode *i, uint64_t index, unsigned n);
 /* As page_cache_get, of a store. */
 [[nodiscard]] int page_cache_get_stored(struct inode *i, uint64_t index, struct page **out);
 

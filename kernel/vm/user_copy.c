@@ -112,6 +112,67 @@ ALWAYS_INLINE size_t transfer(struct vm_space *s, uint64_t va, char *kernel, siz
 	return transfer_slow(s, va, kernel, n, direction);
 }
 
+/* As transfer_present, on pages. */
+static size_t transfer_present_pages(struct vm_space *s, uint64_t va, struct page *const *pages, size_t skip, size_t n,
+				     enum direction direction, uint64_t *stopped_at) REQUIRES_SHARED(s->lock)
+{
+	const uint64_t *leaf = nullptr;
+	size_t done = 0;
+
+	while (done < n) {
+		uint64_t at = va + done;
+		size_t there = skip + done, within = at & (PAGE_SIZE - 1), of_page = there & (PAGE_SIZE - 1);
+		size_t chunk = MIN(n - done, PAGE_SIZE - MAX(within, of_page));
+
+		/* Of a leaf table the entries follow each other; a page may be looked at twice. */
+		if (leaf == nullptr || (at & (PAGE_TABLE_SPAN - 1)) == 0)
+			leaf = page_table_leaf(s->root, at);
+		uint64_t entry = leaf != nullptr ? page_entry_load(leaf) : 0;
+		if (unlikely(!entry_allows(entry, direction))) {
+			*stopped_at = entry;
+			break;
+		}
+		move(entry_address(entry, at), (char *)page_address(pages[there / PAGE_SIZE]) + of_page, chunk,
+		     direction);
+		done += chunk;
+		leaf += within + chunk == PAGE_SIZE;
+	}
+	return done;
+}
+
+static size_t transfer_pages(struct vm_space *s, uint64_t va, struct page *const *pages, size_t skip, size_t n,
+			     enum direction direction)
+{
+	unsigned faults = 0;
+	uint64_t entry = 0;
+	size_t done = 0;
+
+	if (!s || va >= USER_END)
+		return 0;
+	size_t within = MIN(n, USER_END - va);
+	for (;;) {
+		read_lock(&s->lock);
+		done += transfer_present_pages(s, va + done, pages, skip + done, within - done, direction, &entry);
+		read_unlock(&s->lock);
+		if (done == within)
+			return done;
+		uint32_t bits = FAULT_USER | (direction == FROM_USER ? 0 : FAULT_WRITE) |
+				(page_entry_present(entry) ? FAULT_PRESENT : 0);
+		if (vm_fault(s, va + done, bits) || !try_again(&faults))
+			return done;
+	}
+}
+
+size_t copy_pages_from_user(struct page *const *pages, size_t skip, user_addr src, size_t n)
+{
+	return transfer_pages(vm_current(), src.value, pages, skip, n, FROM_USER);
+}
+
+size_t copy_pages_to_user(user_addr dst, struct page *const *pages, size_t skip, size_t n)
+{
+	return transfer_pages(vm_current(), dst.value, pages, skip, n, TO_USER);
+}
+
 size_t copy_from_user_partial(void *dst, user_addr src, size_t n)
 {
 	return transfer(vm_current(), src.value, dst, n, FROM_USER);

@@ -5,6 +5,7 @@
 
 #include <abi/errno.h>
 #include <abi/mman.h>
+#include <kernel/mem/page.h>
 #include <kernel/mem/slab.h>
 #include <kernel/process/process.h>
 #include <kernel/vm/user.h>
@@ -12,6 +13,8 @@
 #include <lib/string.h>
 
 constexpr uint64_t BASE = 0x100000, PAGES = 3, READ_ONLY = 0x200000;
+/* A table of page entries ends two pages on. */
+constexpr uint64_t START = 0x40000000 - 2 * PAGE_SIZE, COUNT = 4;
 
 /* The calling thread works for a process that has nothing but an address space. */
 static bool enter(struct vm_space **space)
@@ -22,6 +25,7 @@ static bool enter(struct vm_space **space)
 		return false;
 	EXPECT_EQ(vm_map_fixed(*space, BASE, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, nullptr, 0), 0);
 	EXPECT_EQ(vm_map_fixed(*space, READ_ONLY, PAGE_SIZE, PROT_READ, nullptr, 0), 0);
+	EXPECT_EQ(vm_map_fixed(*space, START, COUNT * PAGE_SIZE, PROT_READ | PROT_WRITE, nullptr, 0), 0);
 	p->space = *space;
 	thread_current()->process = p;
 	return true;
@@ -136,6 +140,61 @@ static void strings(void)
 	leave(space);
 }
 
+/* Between pages and a process, at every alignment of one to the other, across a border of the process's page tables,
+ * and as far as there is memory. */
+static void pages_of_the_kernel(void)
+{
+	constexpr size_t ALL = COUNT * PAGE_SIZE;
+	static const size_t offsets[] = {0, 1, 100, PAGE_SIZE - 8, PAGE_SIZE - 1, PAGE_SIZE};
+	struct page *pages[COUNT];
+	struct vm_space *space;
+
+	if (!enter(&space))
+		return;
+	unsigned got = page_alloc_user_batch(pages, COUNT, true);
+	unsigned char *seen = kmalloc(ALL);
+	if (EXPECT_EQ(got, COUNT) && EXPECT(seen != nullptr)) {
+		for (size_t n = 0; n < ALL; n++)
+			((unsigned char *)page_address(pages[n / PAGE_SIZE]))[n % PAGE_SIZE] =
+				(unsigned char)(n * 3 + n / 256);
+		for (size_t i = 0; i < ARRAY_LEN(offsets) * ARRAY_LEN(offsets); i++) {
+			size_t skip = offsets[i % ARRAY_LEN(offsets)], at = offsets[i / ARRAY_LEN(offsets)];
+			size_t n = ALL - MAX(skip, at) - i, wrong = 0;
+
+			EXPECT_EQ(clear_user(USER_ADDR(START), ALL), 0);
+			EXPECT_EQ(copy_pages_to_user(USER_ADDR(START + at), pages, skip, n), n);
+			EXPECT_EQ(copy_from_user(seen, USER_ADDR(START), ALL), 0);
+			for (size_t k = 0; k < ALL; k++) {
+				size_t from = k - at + skip;
+				wrong +=
+					seen[k] != (k >= at && k < at + n ? (unsigned char)(from * 3 + from / 256) : 0);
+			}
+			EXPECT_EQ(wrong, 0);
+			/* Back to where it came from, the bytes' complement. */
+			for (size_t k = 0; k < n; k++)
+				seen[k] = (unsigned char)~seen[at + k];
+			EXPECT_EQ(copy_to_user(USER_ADDR(START + at), seen, n), 0);
+			EXPECT_EQ(copy_pages_from_user(pages, skip, USER_ADDR(START + at), n), n);
+			for (size_t k = 0; k < ALL; k++) {
+				unsigned char *byte =
+					(unsigned char *)page_address(pages[k / PAGE_SIZE]) + k % PAGE_SIZE;
+				unsigned char whole = (unsigned char)(k * 3 + k / 256);
+
+				wrong += *byte != (unsigned char)(k >= skip && k < skip + n ? ~whole : whole);
+				*byte = whole;
+			}
+			EXPECT_EQ(wrong, 0);
+		}
+		EXPECT_EQ(copy_pages_to_user(USER_ADDR(START + ALL - 10), pages, 0, 100), 10);
+		EXPECT_EQ(copy_pages_from_user(pages, 5000, USER_ADDR(START + ALL - 5000), 6000), 5000);
+		EXPECT_EQ(copy_pages_to_user(USER_ADDR(READ_ONLY), pages, 0, 100), 0);
+		EXPECT_EQ(copy_pages_to_user(USER_ADDR(USER_END), pages, 0, 1), 0);
+	}
+	kfree(seen);
+	page_put_batch(pages, got);
+	leave(space);
+}
+
 static void no_process(void)
 {
 	char buffer[4];
@@ -146,5 +205,5 @@ static void no_process(void)
 
 KTEST_SUITE(user_copy, KTEST("what goes in comes out", round_trips),
 	    KTEST("addresses that are not the process's", bad_addresses),
-	    KTEST("read-only memory is not written", read_only), KTEST("strings end where they end", strings),
-	    KTEST("a kernel thread has no user memory", no_process));
+	    KTEST("read-only memory is not written", read_only), KTEST("pages of the kernel", pages_of_the_kernel),
+	    KTEST("strings end where they end", strings), KTEST("a kernel thread has no user memory", no_process));

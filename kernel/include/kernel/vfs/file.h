@@ -52,6 +52,9 @@ struct io_buffer {
 /* Copy n bytes at `offset` of the buffer; bytes done (short = fault). */
 size_t io_copy_in(void *dst, const struct io_buffer *src, size_t offset, size_t n);
 size_t io_copy_out(const struct io_buffer *dst, size_t offset, const void *src, size_t n);
+/* The same from or to pages that stand one behind the other, from byte `skip` of the first on. */
+size_t io_copy_in_pages(struct page *const *pages, size_t skip, const struct io_buffer *src, size_t offset, size_t n);
+size_t io_copy_out_pages(const struct io_buffer *dst, size_t offset, struct page *const *pages, size_t skip, size_t n);
 /* Whether a read or write of f by this buffer may wait; whether it goes to the end. */
 #define io_may_wait(f, buf)  (!((f)->flags & O_NONBLOCK) && !((buf)->how & IO_NOWAIT))
 #define io_is_append(f, buf) (((f)->flags & O_APPEND && !((buf)->how & IO_NO_APPEND)) || ((buf)->how & IO_APPEND))

@@ -18,6 +18,11 @@
 size_t copy_from_user_partial(void *dst, user_addr src, size_t n);
 size_t copy_to_user_partial(user_addr dst, const void *src, size_t n);
 size_t clear_user_partial(user_addr dst, size_t n);
+/* The same from or to pages that stand one behind the other, which the caller holds: n bytes from byte `skip` of the
+ * first on, in one walk of the page table. */
+struct page;
+size_t copy_pages_from_user(struct page *const *pages, size_t skip, user_addr src, size_t n);
+size_t copy_pages_to_user(user_addr dst, struct page *const *pages, size_t skip, size_t n);
 /* Atomics on an aligned user word, for futexes. -EFAULT. */
 [[nodiscard]] int user_load_u32(user_addr at, uint32_t *out);
 [[nodiscard]] int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t *seen);
