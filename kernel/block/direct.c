@@ -1,17 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * O_DIRECT: between a process and the device, past the page cache, by pages of the kernel's own in between. Places,
- * sizes and addresses are multiples of the disk's block. What the cache has of the same bytes is written before, and
- * made the same after a write.
+ * O_DIRECT: between a process and the device, past the page cache. The device is lent the process's own pages; where
+ * they cannot be, there are pages of the kernel's in between. Places, sizes and addresses are multiples of the disk's
+ * block. What the cache has of the same bytes is written before, and made the same after a write.
  */
 #include "block.h"
 
 #include <abi/errno.h>
 #include <kernel/base/subject.h>
 #include <kernel/mem/slab.h>
+#include <kernel/vfs/page_cache.h>
+#include <kernel/vm/user.h>
 #include <lib/string.h>
 
-constexpr uint32_t PAGES = 64;
+constexpr uint32_t PAGES = 64, LOAN_PAGES = 256;
+
+/* A transfer of bytes that follow each other, in the process's memory and on the device. */
+struct span {
+	struct blkdev *dev;
+	struct io_buffer *buf;
+	size_t offset, n; /* of the buffer */
+	uint64_t at;	  /* of the device */
+	bool write;
+};
+
+/* Pages of the process, and what of them the device is lent. */
+struct loan {
+	struct page **pages;
+	uint32_t most, count;
+	struct bio_piece pieces[];
+};
+
+static struct loan *loan_create(size_t n)
+{
+	uint32_t most = (uint32_t)MIN(n / PAGE_SIZE + 2, LOAN_PAGES);
+	struct loan *l = kmalloc(sizeof(*l) + most * (sizeof(l->pieces[0]) + sizeof(l->pages[0])));
+
+	if (l != nullptr) {
+		l->most = most;
+		l->pages = (struct page **)&l->pieces[most];
+	}
+	return l;
+}
 
 struct bounce {
 	struct page *pages[PAGES];
@@ -82,60 +112,125 @@ static size_t copy(struct bounce *b, uint32_t pieces, struct io_buffer *buf, siz
 	return done;
 }
 
-/* One bounce full from or to `at`; bytes, or an error if there are none. */
-static long move(struct blkdev *dev, struct bounce *b, struct io_buffer *buf, size_t offset, size_t n, uint64_t at,
-		 bool write)
+/* These bytes were written: what the cache has of them becomes the same. */
+static void update_cache(struct blkdev *dev, uint64_t at, const struct bio_piece *pieces, uint32_t count, size_t n)
 {
-	uint32_t block = dev->disk->geometry.block_bytes;
-	size_t moved = n;
+	uint64_t first = at / PAGE_SIZE, end = (at + n + PAGE_SIZE - 1) / PAGE_SIZE;
 
-	if (write) {
-		moved = copy(b, describe(b, n), buf, offset, true);
-		moved -= moved % block;
+	if (page_cache_seek(dev->inode->cache, first, end, true) == end)
+		return;
+	for (uint32_t p = 0; p < count; p++) {
+		cache_update(dev, at, (char *)page_address(pieces[p].page) + pieces[p].offset, pieces[p].length);
+		at += pieces[p].length;
 	}
-	if (moved == 0)
-		return -EFAULT;
-	uint32_t pieces = describe(b, moved);
-	int error = blkdev_transfer(dev, write ? BIO_WRITE : BIO_READ, at, b->pieces, pieces);
-	if (error != 0)
-		return error;
-	if (!write) {
-		moved = copy(b, pieces, buf, offset, false);
-		return moved > 0 ? (long)moved : -EFAULT;
+}
+
+/* Where byte `offset` of the buffer is in the process, and how many follow it there, n at most. */
+static size_t place_of(const struct io_buffer *buf, size_t offset, size_t n, user_addr *at)
+{
+	offset += buf->skip;
+	if (buf->segments == nullptr) {
+		*at = user_addr_add(buf->user, offset);
+		return n;
 	}
-	for (uint32_t p = 0; p < pieces; p++) {
-		cache_update(dev, at, page_address(b->pieces[p].page), b->pieces[p].length);
-		at += b->pieces[p].length;
+	for (uint32_t s = 0; s < buf->segment_count; s++) {
+		const struct io_segment *segment = &buf->segments[s];
+
+		if (offset < segment->length) {
+			*at = user_addr_add(segment->base, offset);
+			return MIN(n, segment->length - offset);
+		}
+		offset -= segment->length;
 	}
-	return (long)moved;
+	return 0;
+}
+
+/* As much of the span as the process can lend pages for; 0: nothing. */
+static size_t borrow(struct loan *l, const struct span *s)
+{
+	user_addr at = {};
+	size_t n = s->buf->is_user ? place_of(s->buf, s->offset, s->n, &at) : 0, done = 0;
+	uint32_t skip = (uint32_t)(at.value % PAGE_SIZE);
+	unsigned want = (unsigned)MIN((skip + n + PAGE_SIZE - 1) / PAGE_SIZE, l->most);
+
+	l->count = n > 0 ? lend_user_pages(at, want, !s->write, l->pages) : 0;
+	for (uint32_t p = 0; p < l->count; p++) {
+		uint32_t length = (uint32_t)MIN(n - done, PAGE_SIZE - skip);
+
+		l->pieces[p] = (struct bio_piece){l->pages[p], skip, length};
+		done += length;
+		skip = 0;
+	}
+	return done;
+}
+
+/* Bytes that the device had of the process's pages; 0: none are lent. */
+static long move_lent(struct loan *l, const struct span *s)
+{
+	size_t n = borrow(l, s);
+
+	if (n == 0)
+		return 0;
+	int error = blkdev_transfer(s->dev, s->write ? BIO_WRITE : BIO_READ, s->at, l->pieces, l->count);
+	if (error == 0 && s->write)
+		update_cache(s->dev, s->at, l->pieces, l->count, n);
+	page_put_batch(l->pages, l->count);
+	return error != 0 ? error : (long)n;
+}
+
+/* One bounce full; bytes, or an error if there are none. */
+static long move_bounced(const struct span *s)
+{
+	struct bounce *b = bounce_create(s->n);
+	size_t n = b != nullptr ? MIN(s->n, (size_t)b->count * PAGE_SIZE) : 0, moved = n;
+	int error = b == nullptr ? -ENOMEM : 0;
+
+	if (error == 0 && s->write) {
+		moved = copy(b, describe(b, n), s->buf, s->offset, true);
+		moved -= moved % s->dev->disk->geometry.block_bytes;
+		error = moved == 0 ? -EFAULT : 0;
+	}
+	uint32_t pieces = error == 0 ? describe(b, moved) : 0;
+	if (error == 0)
+		error = blkdev_transfer(s->dev, s->write ? BIO_WRITE : BIO_READ, s->at, b->pieces, pieces);
+	if (error == 0 && s->write)
+		update_cache(s->dev, s->at, b->pieces, pieces, moved);
+	else if (error == 0 && (moved = copy(b, pieces, s->buf, s->offset, false)) == 0)
+		error = -EFAULT;
+	if (b != nullptr)
+		bounce_destroy(b);
+	return error != 0 ? error : (long)moved;
 }
 
 static long direct(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos, bool write)
 {
 	struct blkdev *dev = blkdev_of(f);
+	uint32_t block = dev->disk->geometry.block_bytes;
 	size_t done = 0;
 	long result = 0;
 
-	if (!is_aligned(buf, n, *pos, dev->disk->geometry.block_bytes))
+	if (!is_aligned(buf, n, *pos, block))
 		return -EINVAL;
 	uint64_t size = blkdev_bytes(dev);
 	n = *pos < size ? MIN(n, size - *pos) : 0;
 	if (n == 0)
 		return 0;
 	int error = cache_write_back(dev, *pos, n);
-	struct bounce *b = error == 0 ? bounce_create(n) : nullptr;
-	if (b == nullptr)
+	struct loan *l = error == 0 ? loan_create(n) : nullptr;
+	if (l == nullptr)
 		return error != 0 ? error : -ENOMEM;
-	while (done < n && !(done > 0 && signal_fatal_current())) {
-		size_t part = MIN(n - done, (size_t)b->count * PAGE_SIZE);
+	/* A fault in the middle of a block ends it, too. */
+	while (done < n && done % block == 0 && !(done > 0 && signal_fatal_current())) {
+		struct span s = {dev, buf, done, n - done, *pos + done, write};
 
-		result = move(dev, b, buf, done, part, *pos + done, write);
-		if (result > 0)
-			done += (size_t)result;
-		if (result < (long)part)
+		result = move_lent(l, &s);
+		if (result == 0)
+			result = move_bounced(&s);
+		if (result <= 0)
 			break;
+		done += (size_t)result;
 	}
-	bounce_destroy(b);
+	kfree(l);
 	*pos += done;
 	return done > 0 ? (long)done : result;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A disk as programs see it (test/user/alone_block.c), behind each transport of the machine; then what they left is on it.
+"""A disk as programs see it (test/user/alone_block.c, alone_direct.c), behind each transport of the machine; then what they left is on it.
 
 usage: block_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
 Prints KTAP.
@@ -15,7 +15,7 @@ from machine import LIMIT_S, Machine
 
 SECTORS = 16389
 LEFT, LEFT_BYTES = 6 << 20, 100_000
-OF_PROGRAM = 15     # its cases
+OF_PROGRAM = 21     # cases of both programs
 TRANSPORTS = {
     "aarch64": [("virtio over MMIO", ["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=false"], "virtio-blk-device"),
                 ("virtio over PCI", [], "virtio-blk-pci")],
@@ -33,7 +33,7 @@ def boot(machine, place, options, device, content):
     disk = place.with_suffix(".raw")
     disk.write_bytes(content)
     image = machine.make_image(place.with_suffix(".img"), "initramfs-test",
-                               f'console={machine.facts["console"]} init.run="/test/run alone_block"')
+                               f'console={machine.facts["console"]} init.run="/test/run alone_block alone_direct"')
     drive = ["-drive", f"file={disk},format=raw,if=none,id=disk,discard=unmap", "-device", f"{device},drive=disk,serial=block-test"]
     try:
         done = subprocess.run(machine.command(image, [*options, *drive]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -23,6 +23,10 @@ size_t clear_user_partial(user_addr dst, size_t n);
 struct page;
 size_t copy_pages_from_user(struct page *const *pages, size_t skip, user_addr src, size_t n);
 size_t copy_pages_to_user(user_addr dst, struct page *const *pages, size_t skip, size_t n);
+/* Pages of the calling process from that of `at` on, with references, for somebody who reads or (write) writes them
+ * without a copy: as many as follow each other, at most `most`; brought in as by an access. 0: none can be lent (an
+ * access may fail, or the memory is of a kind that is only copied to). */
+unsigned lend_user_pages(user_addr at, unsigned most, bool write, struct page **out);
 /* Atomics on an aligned user word, for futexes. -EFAULT. */
 [[nodiscard]] int user_load_u32(user_addr at, uint32_t *out);
 [[nodiscard]] int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t *seen);
