@@ -148,7 +148,8 @@ static uint32_t read_unit(const unsigned char *data, unsigned offset, uint32_t b
 const char *nvme_read_namespace(const unsigned char data[NVME_IDENTIFY_BYTES], struct nvme_namespace *out)
 {
 	constexpr unsigned FORMAT_BYTES = 4, SHIFT_MIN = 9, SHIFT_MAX = 12;
-	unsigned index = (data[FLBAS] & 15) | (data[FLBAS] >> 5 & 3) << 4;
+	/* The upper two bits are there where there can be so many. */
+	unsigned index = (data[FLBAS] & 15) | (data[NLBAF] > 15 ? (data[FLBAS] >> 5 & 3) << 4 : 0);
 	const unsigned char *format = data + LBAF + index * FORMAT_BYTES;
 	unsigned shift = format[2];
 
