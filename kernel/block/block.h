@@ -103,7 +103,9 @@ struct disk {
 	uint32_t queue_count;
 	struct wait_queue quiet; /* dispatchers that left */
 	struct timer timer;
-	bool timer_on; /* atomic */
+	bool timer_on;	  /* atomic */
+	bool telling;	  /* atomic: the timer is in the driver's `late` */
+	uint64_t told_ns; /* the timer's: requests that were given up to then are late, and the driver knows */
 	uint64_t timeout_ns;
 	struct disk_stats stats;
 	uint64_t strays;   /* atomic: disk_done for what the driver did not have */

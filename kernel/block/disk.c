@@ -15,6 +15,7 @@
 #include <kernel/base/init.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 
 constexpr uint32_t REQUESTS_MAX = 128;
@@ -38,10 +39,24 @@ enum disk_state disk_state(const struct disk *d)
 
 /* --- what a driver has is watched --- */
 
-void disk_watch(struct disk *d, uint64_t given_ns)
+static void look_at(struct disk *d, uint64_t when_ns)
 {
 	if (!__atomic_exchange_n(&d->timer_on, true, __ATOMIC_ACQ_REL))
-		timer_arm(&d->timer, given_ns + __atomic_load_n(&d->timeout_ns, __ATOMIC_RELAXED));
+		timer_arm(&d->timer, when_ns);
+}
+
+/* How old a request is of which the driver is told that it is late, and then how old it is when it breaks the driver.
+ */
+static uint64_t limit_of(const struct disk *d, bool told)
+{
+	uint64_t limit = __atomic_load_n(&d->timeout_ns, __ATOMIC_RELAXED);
+
+	return told || d->ops->late == nullptr ? limit : limit - limit / 3;
+}
+
+void disk_watch(struct disk *d, uint64_t given_ns)
+{
+	look_at(d, given_ns + limit_of(d, false));
 }
 
 /* When the oldest request that the driver has was given to it. */
@@ -56,7 +71,19 @@ static uint64_t oldest_given(struct block_queue *q)
 	return given;
 }
 
-/* The timer is off before the queues are looked at: a request that comes later switches it on again. */
+/* The driver is told of what it was given up to then. It is not suspended meanwhile. */
+static void tell_late(struct disk *d, uint64_t given_ns)
+{
+	__atomic_store_n(&d->telling, true, __ATOMIC_SEQ_CST);
+	if (disk_state(d) == DISK_RUNS && !guard_run_void(d->ops->component, d->ops->late(d->dev, given_ns)))
+		disk_break(d, "a fault in late");
+	__atomic_store_n(&d->telling, false, __ATOMIC_SEQ_CST);
+	if (disk_state(d) != DISK_RUNS)
+		wait_wake_all(&d->quiet);
+}
+
+/* The timer is off before the queues are looked at: a request that comes later switches it on again. No request breaks
+ * its driver before that was told and had its time, however late it is looked at. */
 static void look_at_requests(struct timer *t)
 {
 	struct disk *d = container_of(t, struct disk, timer);
@@ -67,10 +94,17 @@ static void look_at_requests(struct timer *t)
 		first = MIN(first, oldest_given(&d->queues[n]));
 	if (first == UINT64_MAX || disk_state(d) != DISK_RUNS)
 		return;
-	if (first < now && now - first >= __atomic_load_n(&d->timeout_ns, __ATOMIC_RELAXED))
+	bool told = first <= d->told_ns;
+	uint64_t limit = limit_of(d, told);
+	if (first >= now || now - first < limit) {
+		look_at(d, first + limit);
+	} else if (told || d->ops->late == nullptr) {
 		disk_break(d, "a request was not finished in time");
-	else
-		disk_watch(d, first);
+	} else {
+		d->told_ns = now - limit;
+		look_at(d, MAX(first + limit_of(d, true), now + limit / 2));
+		tell_late(d, d->told_ns);
+	}
 }
 
 void disk_set_timeout(struct disk *d, uint64_t ns)
@@ -182,7 +216,7 @@ static bool is_quiet(struct disk *d)
 	for (uint32_t n = 0; n < d->queue_count; n++)
 		if (!queue_is_quiet(&d->queues[n]))
 			return false;
-	return true;
+	return !__atomic_load_n(&d->telling, __ATOMIC_SEQ_CST);
 }
 
 /* The driver has none of the disk's requests any more: its device is silent. */

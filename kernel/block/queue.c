@@ -194,7 +194,7 @@ void queue_dispatch(struct block_queue *q)
 		uint32_t rooms = q->rooms;
 		uint64_t now = clock_monotonic_ns();
 
-		r->given_ns = now;
+		r->given_ns = r->bio.began_ns = now;
 		spin_unlock(&q->lock);
 		disk_watch(d, now);
 		int error = (int)guard_run(d->ops->component,
@@ -271,7 +271,9 @@ void disk_done(struct disk *d, struct bio *b, int error)
 	struct block_queue *q = r->queue;
 	spin_lock(&q->lock);
 	bool mine = r->flying && state_of(d) == DISK_RUNS;
-	if (mine)
+	if (mine && error == -EAGAIN)
+		request_end(q, r, 0, REDO_BROKEN, &finished);
+	else if (mine)
 		request_end(q, r, error > 0 ? -EIO : error, REDO_NOT, &finished);
 	spin_unlock(&q->lock);
 	if (!mine) {

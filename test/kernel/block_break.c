@@ -179,6 +179,71 @@ static void lost(void)
 	end(3);
 }
 
+/* The driver is told of what is late, and may finish it; what it does not finish breaks it after all. */
+static void late(void)
+{
+	if (!begin(true))
+		return;
+	ram.has_late = true;
+	restart();
+	ram.hold = true;
+	(void)submit(0, BIO_WRITE, 0);
+	(void)submit(1, BIO_WRITE, 20);
+	/* However late the timer is: it tells first. */
+	disk_set_timeout(ram.disk, MS);
+	EXPECT(WAIT_UNTIL(disk_state(ram.disk) == DISK_BROKEN));
+	EXPECT(ram.told_late >= 1 && ram.late >= 1);
+	EXPECT_EQ(ios[0].ended + ios[1].ended, 0);
+	disk_set_timeout(ram.disk, DISK_TIMEOUT_NS);
+	restart();
+	expect_written(0);
+	expect_written(1);
+	end(2);
+}
+
+static void strays_when_told(void)
+{
+	if (!begin(true))
+		return;
+	ram.has_late = true;
+	restart();
+	ram.hold = true;
+	(void)submit(0, BIO_WRITE, 0);
+	ram.stray = STRAY_LATE;
+	ram.strays = 1;
+	disk_set_timeout(ram.disk, MS);
+	EXPECT(WAIT_UNTIL(disk_state(ram.disk) == DISK_BROKEN));
+	EXPECT_EQ(ram.strays, 0);
+	EXPECT_EQ(ram.told_late, 0);
+	disk_set_timeout(ram.disk, DISK_TIMEOUT_NS);
+	restart();
+	expect_written(0);
+	end(1);
+}
+
+/* What the driver gives back is given again, alone and as a whole, but not for ever. */
+static void again(void)
+{
+	if (!begin(true))
+		return;
+	(void)submit(0, BIO_WRITE, 0);
+	(void)submit(1, BIO_WRITE, 20);
+	ram_finish(&ram, 0, -EAGAIN);
+	EXPECT_EQ(ios[0].ended, 0);
+	EXPECT_EQ(ram.held_count, 2);
+	EXPECT_EQ(disk_state(ram.disk), DISK_RUNS);
+	ram_finish_all(&ram);
+	expect_written(0);
+	expect_written(1);
+	(void)submit(2, BIO_WRITE, 40);
+	uint32_t taken = ram.taken;
+	while (ram.held_count > 0 && ios[2].ended == 0)
+		ram_finish(&ram, 0, -EAGAIN);
+	EXPECT_EQ(ios[2].bio.error, -EIO);
+	EXPECT_EQ(ram.taken - taken, DISK_TRIES_MAX - 1);
+	end(3);
+}
+
 /* Taken out with requests in the driver and waiting, while somebody else has a reference. */
 static void gone(void)
 {
@@ -391,7 +456,9 @@ KTEST_SUITE(block_break, KTEST("requests survive a restart of the driver", resum
 	    KTEST("a stray write in submit, before the driver has it", strays_before),
 	    KTEST("a stray write in submit, with the request in the driver", strays_after),
 	    KTEST("a request that breaks the driver each time fails in the end", tries),
-	    KTEST("a request that the driver forgets", lost), KTEST("gone, with requests in it", gone),
+	    KTEST("a request that the driver forgets", lost), KTEST("a driver is told of what is late", late),
+	    KTEST("a stray write when it is told", strays_when_told),
+	    KTEST("what the driver gives back is given again", again), KTEST("gone, with requests in it", gone),
 	    KTEST("gone while it is suspended", gone_while_suspended), KTEST("another disk in its place", exchanged),
 	    KTEST("it comes back without its flush", flush_lost), KTEST("it comes back with smaller limits", smaller),
 	    KTEST("restarts under threads", restarts), KTEST("a driver's thread finishes what others submit", finisher),

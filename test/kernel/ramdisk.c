@@ -113,7 +113,21 @@ static int submit(struct device *, unsigned, struct bio *b)
 	return error;
 }
 
+static void late(struct device *, uint64_t given_ns)
+{
+	struct ramdisk *r = only;
+
+	if (is_due(r, STRAY_LATE))
+		*(volatile uint64_t *)nowhere = 1;
+	spin_lock(&r->lock);
+	for (uint32_t n = 0; n < r->held_count; n++)
+		r->late += r->held[n]->began_ns <= given_ns;
+	r->told_late++;
+	spin_unlock(&r->lock);
+}
+
 static const struct disk_ops ram_ops = {.component = &component_ktest, .submit = submit};
+static const struct disk_ops ram_ops_late = {.component = &component_ktest, .submit = submit, .late = late};
 
 bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks)
 {
@@ -135,7 +149,7 @@ bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks)
 
 int ram_register(struct ramdisk *r)
 {
-	return disk_register(r->device, "ram", &ram_ops, &r->geometry, &r->disk);
+	return disk_register(r->device, "ram", r->has_late ? &ram_ops_late : &ram_ops, &r->geometry, &r->disk);
 }
 
 void ram_finish(struct ramdisk *r, uint32_t index, int error)

@@ -13,7 +13,8 @@
 
 enum : uint32_t { RAM_BLOCK = 512, RAM_HELD_MAX = 64 };
 
-enum ram_stray { STRAY_NOT, STRAY_BEFORE, STRAY_AFTER }; /* before or after it has noted the request */
+/* Before or after submit has noted the request; when it is told of late ones. */
+enum ram_stray { STRAY_NOT, STRAY_BEFORE, STRAY_AFTER, STRAY_LATE };
 
 struct blkdev_info;
 struct file;
@@ -33,11 +34,14 @@ struct ramdisk {
 	int refuse;	 /* what submit says instead of taking a request; 0: nothing */
 	uint32_t strays; /* so many calls of submit stray */
 	enum ram_stray stray;
+	bool has_late; /* as it is registered */
 	/* What the test looks at. */
 	struct bio *held[RAM_HELD_MAX];
 	uint32_t held_count;
 	uint32_t submits, taken, flushes, discards;
 	uint32_t most_blocks; /* of one request */
+	uint32_t told_late;   /* how often */
+	uint32_t late;	      /* held requests that were, added up */
 	bool broke_rules;     /* a request that a driver must never see */
 };
 

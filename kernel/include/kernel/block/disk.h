@@ -73,7 +73,7 @@ struct bio {
 	uint8_t redo;	    /* enum bio_redo: to be given again when no part is out */
 	bool alone, merged; /* not to be merged; was behind another one */
 	uint32_t finished;  /* atomic; bio_wait's */
-	uint64_t began_ns;
+	uint64_t began_ns;  /* in requests, for the driver: when it was given it */
 };
 
 struct disk_geometry {
@@ -101,6 +101,9 @@ struct disk_ops {
 	 * It may finish the request (disk_done) before it returns. A fault in it breaks the driver.
 	 */
 	int (*submit)(struct device *dev, unsigned queue, struct bio *b);
+	/* Requests that the driver was given up to then (monotonic; b->began_ns) have taken two thirds of their time;
+	 * it may look after them before they break it. In the timer's thread: must not sleep. May be nullptr. */
+	void (*late)(struct device *dev, uint64_t given_ns);
 };
 
 /*
@@ -111,8 +114,9 @@ struct disk_ops {
  */
 [[nodiscard]] int disk_register(struct device *dev, const char *name_prefix, const struct disk_ops *ops,
 				const struct disk_geometry *g, struct disk **out);
-/* By the driver: request b is finished. Without any lock that submit takes, since it may call submit. A request that is
- * not the driver's (finished twice, or taken back) is counted and left alone. Any thread; does not sleep. */
+/* By the driver: request b is finished. -EAGAIN: it is to be given again, as if the driver had broken with it. Without
+ * any lock that submit takes, since it may call submit. A request that is not the driver's (finished twice, or taken
+ * back) is counted and left alone. Any thread; does not sleep. */
 void disk_done(struct disk *d, struct bio *b, int error);
 /* By the driver, after submit said -EBUSY: it may be called again for the queue. As disk_done. */
 void disk_room(struct disk *d, unsigned queue);
