@@ -191,6 +191,32 @@ static int resume(struct disk *d, const struct device *dev, const struct disk_op
 	return 0;
 }
 
+/* A disk of the device that is not there any more, with a reference. */
+static struct disk *find_missing(const struct device *dev)
+{
+	struct disk *d, *found = nullptr;
+
+	mutex_lock(&disks_lock);
+	list_for_each(d, &disks, link) {
+		if (d->dev == dev && disk_state(d) == DISK_SUSPENDED) {
+			disk_get(d);
+			found = d;
+			break;
+		}
+	}
+	mutex_unlock(&disks_lock);
+	return found;
+}
+
+void disk_drop_missing(struct device *dev)
+{
+	for (struct disk *d; (d = find_missing(dev)) != nullptr; disk_put(d)) {
+		log_warn("%s: its device has it no more", d->name);
+		disown(d);
+		disk_gone(d);
+	}
+}
+
 int disk_register(struct device *dev, const char *name_prefix, const struct disk_ops *ops,
 		  const struct disk_geometry *given, struct disk **out)
 {

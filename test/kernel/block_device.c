@@ -18,6 +18,7 @@ static struct ramdisk ram;
 static struct device *device;
 static struct file *file;
 static unsigned char *buffer;
+static bool missing;	     /* the device comes back without the disk */
 static uint32_t strays_left; /* of the rounds to come: each strays once */
 static uint64_t allocations;
 
@@ -39,7 +40,10 @@ static int attach(struct device *dev)
 		strays_left--;
 		ram.strays = 1;
 	}
-	return ram_register(&ram);
+	int error = missing ? 0 : ram_register(&ram);
+	if (error == 0)
+		disk_drop_missing(dev);
+	return error;
 }
 
 DRIVER(ram_disk, .component = &component_ktest, .bus = &ram_bus, .attach = attach);
@@ -67,6 +71,7 @@ static bool begin(void)
 	make_directories();
 	allocations = component_ktest.allocations;
 	strays_left = 0;
+	missing = false;
 	if (!ram_create(&ram, RAM_BLOCK, BLOCKS))
 		return false;
 	ram.geometry.address[0] = '\0'; /* the device's */
@@ -195,6 +200,25 @@ static void unplugged(void)
 	end();
 }
 
+/* The device comes back without the disk: whoever reads does not wait for it. */
+static void dropped(void)
+{
+	struct file *other = nullptr;
+
+	if (!begin())
+		return;
+	ram.hold = true;
+	if (!start_reader())
+		return;
+	missing = true;
+	EXPECT_EQ(device_restart(device), 0);
+	if (!ram_reader_ends(&reader))
+		return;
+	EXPECT_EQ(reader.result, -ENODEV);
+	EXPECT_EQ(file_open_path("/dev/rama", O_RDONLY, 0, &other), -ENOENT);
+	end();
+}
+
 /* It comes back with another medium: who had the old one open has nothing, who opens it now has the new one. */
 static void exchanged(void)
 {
@@ -214,4 +238,5 @@ static void exchanged(void)
 KTEST_SUITE(block_device, KTEST("a stray write in the middle of a read", stray),
 	    KTEST("a driver that strays each time", stray_always), KTEST("a driver that loses a request", lost),
 	    KTEST("a restart in the middle of a read", restarted),
-	    KTEST("unplugged in the middle of a read", unplugged), KTEST("another medium", exchanged));
+	    KTEST("unplugged in the middle of a read", unplugged), KTEST("another medium", exchanged),
+	    KTEST("without the disk", dropped));

@@ -114,6 +114,9 @@ struct disk_ops {
  */
 [[nodiscard]] int disk_register(struct device *dev, const char *name_prefix, const struct disk_ops *ops,
 				const struct disk_geometry *g, struct disk **out);
+/* By a driver's attach that has registered all its disks: what the device had in a round before and has no more is gone
+ * (disk_gone). Errors: none. May sleep. */
+void disk_drop_missing(struct device *dev);
 /* By the driver: request b is finished. -EAGAIN: it is to be given again, as if the driver had broken with it. Without
  * any lock that submit takes, since it may call submit. A request that is not the driver's (finished twice, or taken
  * back) is counted and left alone. Any thread; does not sleep. */
