@@ -46,6 +46,7 @@ enum : unsigned { /* Base, figure 276 */
 		  MDTS = 77,
 		  CNTLID = 78,
 		  OAES = 92,
+		  ACL = 258,
 		  SQES = 512,
 		  CQES = 513,
 		  NN = 516,
@@ -101,6 +102,7 @@ const char *nvme_read_controller(const unsigned char data[NVME_IDENTIFY_BYTES], 
 		.id = (uint16_t)field(data, CNTLID, 2),
 		.transfer_bytes = exponent == 0 || exponent > EXPONENT_MAX ? 0 : NVME_PAGE << exponent,
 		.namespaces_max = (uint32_t)field(data, NN, 4),
+		.aborts_max = data[ACL] + 1u,
 		.has_discard = (field(data, ONCS, 2) & DATASET_MANAGEMENT) != 0,
 		.has_write_cache = (data[VWC] & 1) != 0,
 		.tells_of_namespaces = (field(data, OAES, 4) & NAMESPACE_EVENTS) != 0,
@@ -196,6 +198,13 @@ unsigned nvme_queues_allotted(uint32_t answer, unsigned asked)
 	return MIN(asked, MIN(submission, completion));
 }
 
+bool nvme_event_is_of_namespaces(uint32_t answer)
+{
+	enum : uint32_t { TYPE = 7, NOTICE = 2, NAMESPACE_ATTRIBUTE = 0 };
+
+	return (answer & TYPE) == NOTICE && (answer >> 8 & 0xff) == NAMESPACE_ATTRIBUTE;
+}
+
 /* --- physical region pages --- */
 
 void nvme_prp_begin(struct nvme_prp *p, uint64_t *list, uint64_t list_address, uint32_t list_max)
@@ -234,8 +243,16 @@ void nvme_prp_end(struct nvme_prp *p)
 
 int nvme_error(uint16_t status)
 {
-	enum : unsigned { GENERIC = 0, INVALID_OPCODE = 1, LBA_RANGE = 0x80, COMMAND = 1, READ_ONLY = 0x82 };
+	enum : unsigned {
+		GENERIC = 0,
+		INVALID_OPCODE = 1,
+		ABORTED = 7,
+		INTERRUPTED = 0x21,
+		COMMAND = 1,
+		READ_ONLY = 0x82
+	};
 	unsigned code = status >> 1 & 0xff, type = status >> 9 & 7;
+	bool final = status >> 15 & 1; /* the same again would fail again */
 
 	if (type == GENERIC && code == 0)
 		return 0;
@@ -243,5 +260,7 @@ int nvme_error(uint16_t status)
 		return -EOPNOTSUPP;
 	if (type == COMMAND && code == READ_ONLY)
 		return -EROFS;
+	if (type == GENERIC && (code == ABORTED || code == INTERRUPTED) && !final)
+		return -EAGAIN;
 	return -EIO;
 }

@@ -66,6 +66,7 @@ struct nvme_controller {
 	uint16_t id;			/* CNTLID */
 	uint32_t transfer_bytes;	/* of one command's data; 0: no limit */
 	uint32_t namespaces_max;	/* the highest number that one may have */
+	uint32_t aborts_max;		/* at a time; at least 1 */
 	bool has_discard;		/* Dataset Management */
 	bool has_write_cache;		/* that Flush empties */
 	bool tells_of_namespaces;	/* events when they change */
@@ -91,6 +92,9 @@ unsigned nvme_read_list(const unsigned char data[NVME_IDENTIFY_BYTES], uint32_t 
  * 5.27.1.5): not more than asked. */
 unsigned nvme_queues_allotted(uint32_t answer, unsigned asked);
 
+/* Whether the answer to an Asynchronous Event Request tells that namespaces have changed (Base 5.2). */
+bool nvme_event_is_of_namespaces(uint32_t answer);
+
 /* --- commands (Base 3.3.3.1) --- */
 
 struct nvme_command {
@@ -110,7 +114,6 @@ enum nvme_admin_opcode : uint8_t {
 	NVME_IDENTIFY = 0x06,
 	NVME_ABORT = 0x08,
 	NVME_SET_FEATURES = 0x09,
-	NVME_GET_LOG_PAGE = 0x02,
 	NVME_ASYNC_EVENT = 0x0c,
 };
 enum nvme_opcode : uint8_t { NVME_FLUSH = 0, NVME_WRITE = 1, NVME_READ = 2, NVME_DATASET_MANAGEMENT = 9 };
@@ -120,7 +123,6 @@ enum : uint32_t {
 	NVME_QUEUE_INTERRUPTS = 2,
 	NVME_DISCARD = 4,		/* dword 11 of Dataset Management: AD */
 	NVME_EVENT_NAMESPACES = 1 << 8, /* dword 11 of Set Features, NVME_FEATURE_EVENTS */
-	NVME_LOG_NAMESPACES = 4,
 };
 constexpr uint32_t NVME_NAMESPACE_ALL = UINT32_MAX;
 
@@ -162,7 +164,7 @@ struct nvme_completion {
 };
 static_assert(sizeof(struct nvme_completion) == 16);
 
-/* 0, or a negative errno. */
+/* 0, or a negative errno; -EAGAIN: the command may be given again (Base 3.3.3.2.1, 4.2.3). */
 int nvme_error(uint16_t status);
 
 #endif

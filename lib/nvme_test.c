@@ -91,6 +91,10 @@ static void controller(void **)
 	assert_int_equal(c.id, 0x1234);
 	assert_int_equal(c.transfer_bytes, 512 << 10);
 	assert_int_equal(c.namespaces_max, 256);
+	assert_int_equal(c.aborts_max, 1);
+	put(258, 1, 255);
+	assert_null(nvme_read_controller(data, &c));
+	assert_int_equal(c.aborts_max, 256);
 	assert_false(c.has_discard || c.has_write_cache || c.tells_of_namespaces);
 	put(520, 2, 1 << 2);
 	assert_null(nvme_read_controller(data, &c));
@@ -302,6 +306,14 @@ static void allotments(void **)
 	assert_int_equal(nvme_queues_allotted(UINT32_MAX, 4), 4);
 }
 
+static void events(void **)
+{
+	assert_true(nvme_event_is_of_namespaces(2 | 0 << 8 | 4 << 16));
+	assert_false(nvme_event_is_of_namespaces(2 | 1 << 8 | 4 << 16));
+	assert_false(nvme_event_is_of_namespaces(1 | 0 << 8 | 4 << 16));
+	assert_false(nvme_event_is_of_namespaces(UINT32_MAX));
+}
+
 static uint64_t list[8];
 
 static bool build(struct nvme_prp *p, const uint64_t (*runs)[2], unsigned count, unsigned max)
@@ -355,6 +367,10 @@ static void errors(void **)
 	assert_int_equal(nvme_error(1), 0);
 	assert_int_equal(nvme_error(1 << 1 | 1), -EOPNOTSUPP);
 	assert_int_equal(nvme_error(1 << 9 | 0x82 << 1), -EROFS);
+	assert_int_equal(nvme_error(7 << 1), -EAGAIN);
+	assert_int_equal(nvme_error(0x21 << 1 | 1), -EAGAIN);
+	assert_int_equal(nvme_error(1 << 15 | 7 << 1), -EIO);
+	assert_int_equal(nvme_error(1 << 9 | 7 << 1), -EIO);
 	assert_int_equal(nvme_error(2 << 9 | 0x81 << 1 | 1), -EIO);
 	for (unsigned type = 0; type < 8; type++)
 		for (unsigned code = 0; code < 256; code++)
@@ -372,7 +388,7 @@ int main(void)
 		cmocka_unit_test(formats),	cmocka_unit_test(sizes),
 		cmocka_unit_test(lists),	cmocka_unit_test(allotments),
 		cmocka_unit_test(pages),	cmocka_unit_test(no_pages),
-		cmocka_unit_test(errors),
+		cmocka_unit_test(events),	cmocka_unit_test(errors),
 	};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);

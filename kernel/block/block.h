@@ -189,6 +189,10 @@ struct bio blkdev_bio(struct blkdev *b, enum bio_kind kind, uint64_t at, uint64_
 /* Whole blocks; waits. */
 [[nodiscard]] int blkdev_discard(struct blkdev *b, uint64_t at, uint64_t bytes);
 
+/* --- controller.c --- */
+/* Where its disks are shown; nullptr for none. */
+struct class_entry *controller_entry(struct controller *c);
+
 /* --- sys.c --- */
 /* The class is there before its first disk is, which does not pay for it. -ENOMEM. */
 [[nodiscard]] int block_show_class(void);

@@ -154,7 +154,7 @@ void block_show(struct blkdev *b)
 	b->entry = (struct class_entry){
 		.class = "block",
 		.device = b->disk->dev,
-		.parent = whole ? nullptr : &b->whole->entry,
+		.parent = whole ? controller_entry(geometry_of(b)->controller) : &b->whole->entry,
 		.block = true,
 		.has_number = true,
 		.major = b->info.major,

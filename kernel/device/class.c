@@ -47,6 +47,12 @@ static struct tree_node *place_of(const struct class_entry *e)
 	return above != nullptr && e->parent == nullptr ? tree_path(above, e->class) : above;
 }
 
+/* Whether it is a part of an object of its own class, as a partition is of a disk. */
+static bool is_part(const struct class_entry *e)
+{
+	return e->parent != nullptr && strcmp(e->parent->class, e->class) == 0;
+}
+
 /* The directories with links to e; in that order they are given back, nullptr at those that have none. */
 enum { LINK_CLASS, LINK_NUMBER, LINK_BLOCK, LINKS };
 
@@ -57,7 +63,7 @@ static struct tree_node *directory_of_link(const struct class_entry *e, int whic
 	strlcpy(name, e->name, size);
 	switch (which) {
 	case LINK_CLASS: return classes != nullptr ? tree_path(classes, e->class) : nullptr;
-	case LINK_BLOCK: return e->block && e->parent == nullptr ? tree_path(&sys_tree, "block") : nullptr;
+	case LINK_BLOCK: return e->block && !is_part(e) ? tree_path(&sys_tree, "block") : nullptr;
 	default: snprintf(name, size, "%u:%u", e->major, e->minor);
 	}
 	return e->has_number ? tree_path(&sys_tree, e->block ? "dev/block" : "dev/char") : nullptr;
@@ -79,8 +85,12 @@ static int add_links(struct class_entry *e)
 		if (error == 0 && n == LINK_CLASS)
 			error = tree_add_link(e->directory, "subsystem", dir);
 	}
-	if (error == 0 && e->device != nullptr && e->parent == nullptr && e->device->directory != nullptr)
-		error = tree_add_link(e->directory, "device", e->device->directory);
+	struct tree_node *above = is_part(e)		 ? nullptr
+				  : e->parent != nullptr ? e->parent->directory
+				  : e->device != nullptr ? e->device->directory
+							 : nullptr;
+	if (error == 0 && above != nullptr)
+		error = tree_add_link(e->directory, "device", above);
 	return error;
 }
 

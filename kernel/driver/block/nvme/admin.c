@@ -42,6 +42,7 @@ int nvme_ask(struct nvme *n, struct nvme_command *c, uint32_t *result)
 	if (number == p->count)
 		return -EBUSY;
 	struct request *r = &p->requests[number];
+	r->asked = ASKED;
 	r->answered = false;
 	pair_put(p, number, c);
 	while (error == 0) {
@@ -105,4 +106,93 @@ int nvme_create_pair(struct nvme *n, const struct pair *p, unsigned vector)
 	int error = nvme_ask(n, &completion, nullptr);
 
 	return error < 0 ? error : nvme_ask(n, &submission, nullptr);
+}
+
+/* --- commands that nobody waits for --- */
+
+/* False: there is no room for it. */
+static bool put(struct nvme *n, struct nvme_command *c, enum asked asked)
+{
+	uint32_t number = request_take(&n->admin);
+
+	if (number == n->admin.count)
+		return false;
+	n->admin.requests[number].asked = asked;
+	pair_put(&n->admin, number, c);
+	return true;
+}
+
+static void put_event(struct nvme *n)
+{
+	struct nvme_command c = {.opcode = NVME_ASYNC_EVENT};
+
+	(void)put(n, &c, ASKED_EVENT);
+}
+
+int nvme_ask_for_events(struct nvme *n)
+{
+	struct nvme_command c = {
+		.opcode = NVME_SET_FEATURES, .dword10 = NVME_FEATURE_EVENTS, .dword11 = NVME_EVENT_NAMESPACES};
+
+	if (!n->facts.tells_of_namespaces)
+		return 0;
+	int error = nvme_ask(n, &c, nullptr);
+	if (error == 0)
+		put_event(n);
+	return error == -ETIMEDOUT || error == -ECANCELED ? error : 0;
+}
+
+/* What has become of the namespaces is found out when the controller is attached anew. Other events are said, and none
+ * of a kind comes again before its log was read, which nobody does; so they have an end. */
+static void hear(struct nvme *n, uint32_t event)
+{
+	constexpr unsigned EVENTS_MAX = 16;
+
+	if (nvme_event_is_of_namespaces(event)) {
+		log_info("%s: namespaces have changed", device_name(n->dev));
+		(void)device_restart(n->dev);
+		return;
+	}
+	log_warn("%s: the controller tells of something: event %#x", device_name(n->dev), event);
+	if (++n->event_count < EVENTS_MAX)
+		put_event(n);
+}
+
+void nvme_abort_late(struct nvme *n)
+{
+	for (unsigned i = 0; i < n->pair_count; i++) {
+		struct pair *p = &n->pairs[i];
+		uint64_t given_ns = __atomic_exchange_n(&p->abort_ns, 0, __ATOMIC_ACQ_REL);
+		uint32_t from = 0;
+		uint16_t id;
+
+		for (unsigned aborts = 0; given_ns != 0 && aborts < n->facts.aborts_max; aborts++) {
+			struct nvme_command c = {.opcode = NVME_ABORT};
+
+			if (!pair_find_late(p, given_ns, &from, &id))
+				break;
+			c.dword10 = p->number | (uint32_t)id << 16;
+			log_warn("%s: queue %u: command %#x is late and is aborted", device_name(n->dev), p->number,
+				 id);
+			if (!put(n, &c, ASKED_ABORT))
+				break;
+		}
+	}
+}
+
+void nvme_answered(struct nvme *n, uint32_t number, const struct nvme_completion *c)
+{
+	struct request *r = &n->admin.requests[number];
+	enum asked asked = r->asked;
+
+	if (asked == ASKED) {
+		r->status = c->status;
+		r->result = c->result;
+		r->answered = true;
+		return;
+	}
+	request_give(&n->admin, number);
+	/* What was aborted is answered by itself; what was not is left to the block floor. */
+	if (asked == ASKED_EVENT && nvme_error(c->status) == 0)
+		hear(n, c->result);
 }

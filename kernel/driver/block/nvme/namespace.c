@@ -5,6 +5,7 @@
 #include <abi/errno.h>
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
+#include <kernel/block/controller.h>
 #include <lib/string.h>
 #include <lib/types.h>
 
@@ -103,13 +104,16 @@ static int submit(struct device *dev, unsigned queue, struct bio *b)
 	return 0;
 }
 
-static const struct disk_ops ops = {.component = &component_nvme, .submit = submit};
+static const struct disk_ops ops = {.component = &component_nvme, .submit = submit, .late = nvme_late};
 
 void namespace_finish(struct pair *p, uint32_t number, int error)
 {
 	struct bio *b = p->requests[number].bio;
 	struct disk *d = p->nvme->namespaces[b->unit].disk;
 
+	/* It was there, and nobody was told. Once may be chance, so all begins anew. */
+	if (b->began_ns <= p->looked_for_ns)
+		device_fail(p->nvme->dev, "an interrupt was lost");
 	dma_unmap(p->lent, number);
 	FAULT_POINT(driver_nvme_finish);
 	request_give(p, number);
@@ -165,20 +169,41 @@ static int register_disk(struct nvme *n, unsigned unit)
 		.read_only = s->facts.read_only,
 		.has_flush = n->facts.has_write_cache,
 		.has_discard = n->facts.has_discard,
+		.controller = n->controller,
 	};
 	char name[16];
 
-	snprintf(name, sizeof(name), "nvme%un%u", 0, s->number);
+	/* A name that does not fit would be another's. */
+	if ((size_t)snprintf(name, sizeof(name), "nvme%un%u", controller_number(n->controller), s->number) >=
+	    sizeof(name)) {
+		log_error("%s: namespace %u has no name that is short enough", device_name(n->dev), s->number);
+		return 0;
+	}
 	strlcpy(g.serial, s->facts.identity[0] != '\0' ? s->facts.identity : n->facts.serial, sizeof(g.serial));
 	snprintf(g.address, sizeof(g.address), "%s/%u", device_name(n->dev), s->number);
 	return disk_register(n->dev, name, &ops, &g, &s->disk);
+}
+
+static int register_controller(struct nvme *n)
+{
+	struct controller_facts f = {.id = n->facts.id, .queues = n->pair_count + 1, .depth = n->pairs[0].entries};
+
+	strlcpy(f.model, n->facts.model, sizeof(f.model));
+	strlcpy(f.serial, n->facts.serial, sizeof(f.serial));
+	strlcpy(f.firmware, n->facts.firmware, sizeof(f.firmware));
+	strlcpy(f.name, n->facts.name, sizeof(f.name));
+	return controller_register(n->dev, &f, &n->controller);
 }
 
 int namespaces_register(struct nvme *n)
 {
 	int error = find_namespaces(n);
 
+	if (error == 0)
+		error = register_controller(n);
 	for (unsigned unit = 0; error == 0 && unit < n->namespace_count; unit++)
 		error = register_disk(n, unit);
+	if (error == 0)
+		disk_drop_missing(n->dev);
 	return error;
 }

@@ -41,11 +41,25 @@ static void serve_pair(struct device *dev, void *arg)
 	while (!device_stopping(dev)) {
 		/* Lost: nobody looks before the block floor loses patience with a request. */
 		if (error == 0 && !FAULT_POINT_DUE(driver_nvme_interrupt)) {
-			(void)pair_look(p);
+			pair_serve(p);
 			irq_done(&p->irq);
 		}
 		(void)irq_wait(&p->irq, 0);
 	}
+}
+
+void nvme_late(struct device *dev, uint64_t given_ns)
+{
+	struct nvme *n = device_private(dev);
+
+	for (unsigned i = 0; i < n->pair_count; i++) {
+		struct pair *p = &n->pairs[i];
+
+		__atomic_store_n(&p->late_ns, given_ns, __ATOMIC_RELEASE);
+		if (opened(p) == PAIR_HAS_INTERRUPT)
+			device_thread_wake(p->thread);
+	}
+	device_wake(dev);
 }
 
 static int start_threads(struct nvme *n)
@@ -143,6 +157,8 @@ static int attach(struct device *dev)
 		error = read_controller(n);
 	if (error == 0)
 		error = open_pairs(n);
+	if (error == 0)
+		error = nvme_ask_for_events(n);
 	return error < 0 ? error : namespaces_register(n);
 }
 
@@ -154,7 +170,8 @@ static void serve(struct device *dev)
 		(void)pair_look(&n->admin);
 		for (unsigned i = 0; i < n->pair_count; i++)
 			if (opened(&n->pairs[i]) == PAIR_SHARES && !FAULT_POINT_DUE(driver_nvme_interrupt))
-				(void)pair_look(&n->pairs[i]);
+				pair_serve(&n->pairs[i]);
+		nvme_abort_late(n);
 		irq_done(&n->admin.irq);
 		(void)irq_wait(&n->admin.irq, 0);
 	}

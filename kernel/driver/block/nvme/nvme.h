@@ -29,14 +29,18 @@ enum : unsigned {
 constexpr size_t LIST_BYTES = DISK_PIECES_MAX * sizeof(uint64_t);
 static_assert(NVME_PAGE % LIST_BYTES == 0); /* no list crosses a page */
 
+/* Who waits for the answer to an admin command: a thread, nobody, or whoever hears of events. */
+enum asked : uint8_t { ASKED, ASKED_ABORT, ASKED_EVENT };
+
 /* A command, by its place in the pair. */
 struct request {
 	bool given;	   /* to the controller, which has not answered */
 	uint16_t sequence; /* in its id, so that no answer is taken for that of another */
 	uint32_t next;	   /* free one */
 	struct bio *bio;   /* of a disk */
-	/* of the admin pair: the answer */
-	bool answered;
+	/* of the admin pair */
+	enum asked asked;
+	bool answered; /* ASKED: and how */
 	uint16_t status;
 	uint32_t result;
 };
@@ -49,6 +53,8 @@ struct pair {
 	struct device_thread *thread;
 	uint32_t opened;  /* atomic: enum pair_opened */
 	uint64_t starved; /* atomic: disks that found no room here */
+	/* atomic: what was given up to then is late, and to be looked for, or to be aborted; 0: nothing is */
+	uint64_t late_ns, abort_ns;
 	struct spinlock lock;
 	uint32_t tail GUARDED_BY(&lock), free GUARDED_BY(&lock); /* free: a request, or count */
 	struct request requests[REQUESTS_MAX];
@@ -56,6 +62,7 @@ struct pair {
 	struct irq irq;
 	uint32_t head;
 	uint16_t phase;
+	uint64_t looked_for_ns; /* what it looks for now */
 };
 /* Whether the pair's own thread has an interrupt. */
 enum pair_opened : uint32_t { PAIR_OPENING, PAIR_HAS_INTERRUPT, PAIR_SHARES };
@@ -69,11 +76,12 @@ struct namespace
 
 struct nvme {
 	struct device *dev;
+	struct controller *controller;
 	struct mmio registers;
 	struct nvme_capabilities can;
 	struct nvme_controller facts;
 	struct dma_buffer data; /* a page of what is identified */
-	unsigned pair_count, namespace_count;
+	unsigned pair_count, namespace_count, event_count;
 	struct namespace namespaces[NAMESPACES_MAX];
 	struct pair admin;
 	struct pair pairs[DISK_QUEUES_MAX];
@@ -90,6 +98,11 @@ void request_give(struct pair *p, uint32_t number);
 void pair_put(struct pair *p, uint32_t number, struct nvme_command *c);
 /* By the consumer: finishes what the controller has answered; how many. Fails the device if an answer is none. */
 unsigned pair_look(struct pair *p);
+/* The same, and if what is late is not among it, has it aborted. */
+void pair_serve(struct pair *p);
+/* The id of a command that was given up to then and is not answered. False: there is none after the place *from, which
+ * is set behind it. Any thread. */
+bool pair_find_late(struct pair *p, uint64_t given_ns, uint32_t *from, uint16_t *id);
 
 /* --- admin.c --- */
 /* The controller is switched off, and reaches no memory any more. -EIO: it does not say so. */
@@ -105,11 +118,20 @@ unsigned pair_look(struct pair *p);
 /* Makes an open pair known to the controller. */
 [[nodiscard]] int nvme_create_pair(struct nvme *n, const struct pair *p, unsigned vector);
 
+/* Asks to be told when namespaces change. A controller that does not tell is fine. */
+[[nodiscard]] int nvme_ask_for_events(struct nvme *n);
+/* Has the controller abort what pairs found to be late. */
+void nvme_abort_late(struct nvme *n);
+/* An admin command has been answered; in the device's thread. */
+void nvme_answered(struct nvme *n, uint32_t number, const struct nvme_completion *c);
+
 /* --- namespace.c --- */
 /* Makes a disk of each namespace that can be one. */
 [[nodiscard]] int namespaces_register(struct nvme *n);
 /* The answer to a disk's request. */
 void namespace_finish(struct pair *p, uint32_t number, int error);
+/* nvme.c: requests that were given up to then are late (struct disk_ops). */
+void nvme_late(struct device *dev, uint64_t given_ns);
 
 static inline uint64_t pair_list_address(const struct pair *p, uint32_t number)
 {

@@ -8,6 +8,7 @@
 
 #include <abi/errno.h>
 #include <arch/dma.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -69,6 +70,11 @@ static void ring(const struct pair *p, bool completion, uint32_t value)
 	mmio_write32(&n->registers, nvme_doorbell(p->number, completion, n->can.doorbell_stride), value);
 }
 
+static uint16_t id_of(const struct pair *p, uint32_t number)
+{
+	return (uint16_t)(number | p->requests[number].sequence << PLACE_BITS);
+}
+
 void pair_put(struct pair *p, uint32_t number, struct nvme_command *c)
 {
 	struct request *r = &p->requests[number];
@@ -76,7 +82,7 @@ void pair_put(struct pair *p, uint32_t number, struct nvme_command *c)
 	spin_lock(&p->lock);
 	r->sequence = (uint16_t)((r->sequence + 1) % SEQUENCES);
 	r->given = true;
-	c->id = (uint16_t)(number | r->sequence << PLACE_BITS);
+	c->id = id_of(p, number);
 	memcpy((struct nvme_command *)p->commands.at + p->tail, c, sizeof(*c));
 	p->tail = p->tail + 1 == p->entries ? 0 : p->tail + 1;
 	ring(p, false, p->tail);
@@ -109,15 +115,10 @@ static bool finish(struct pair *p, const struct nvme_completion *c)
 		device_fail(p->nvme->dev, "the controller answers what it was not asked");
 		return false;
 	}
-	if (p->number != 0) {
+	if (p->number != 0)
 		namespace_finish(p, number, nvme_error(c->status));
-	} else {
-		struct request *r = &p->requests[number];
-
-		r->status = c->status;
-		r->result = c->result;
-		r->answered = true;
-	}
+	else
+		nvme_answered(p->nvme, number, c);
 	return true;
 }
 
@@ -132,6 +133,9 @@ static bool next(struct pair *p, struct nvme_completion *c)
 		return false;
 	*c = (struct nvme_completion){
 		.result = at->result, .head = at->head, .queue = at->queue, .id = at->id, .status = status};
+	/* As if the controller answered a command once more. */
+	if (FAULT_POINT_DUE(driver_nvme_answer))
+		c->id = (uint16_t)(c->id - (1 << PLACE_BITS));
 	p->head++;
 	if (p->head == p->entries) {
 		p->head = 0;
@@ -156,5 +160,34 @@ unsigned pair_look(struct pair *p)
 	}
 	if (found != told)
 		ring(p, true, p->head);
+	return found;
+}
+
+void pair_serve(struct pair *p)
+{
+	uint64_t late_ns = __atomic_exchange_n(&p->late_ns, 0, __ATOMIC_ACQ_REL);
+
+	p->looked_for_ns = late_ns;
+	(void)pair_look(p);
+	p->looked_for_ns = 0;
+	if (late_ns != 0) {
+		__atomic_store_n(&p->abort_ns, late_ns, __ATOMIC_RELEASE);
+		device_wake(p->nvme->dev);
+	}
+}
+
+bool pair_find_late(struct pair *p, uint64_t given_ns, uint32_t *from, uint16_t *id)
+{
+	bool found = false;
+
+	spin_lock(&p->lock);
+	for (; *from < p->count && !found; ++*from) {
+		const struct request *r = &p->requests[*from];
+
+		found = r->given && r->bio != nullptr && r->bio->began_ns <= given_ns;
+		if (found)
+			*id = id_of(p, *from);
+	}
+	spin_unlock(&p->lock);
 	return found;
 }

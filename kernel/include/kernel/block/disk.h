@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 struct component;
+struct controller;
 struct device;
 struct disk;
 struct disk_stats;
@@ -87,9 +88,10 @@ struct disk_geometry {
 	uint32_t depth;		     /* requests of one queue that the driver takes at a time; 0: 64 */
 	uint32_t unit;		     /* which disk of its device's it is: the driver's number, given back in requests */
 	bool read_only, has_flush, has_discard, rotational;
-	bool no_partitions; /* none are looked for */
-	char serial[64];    /* empty: none. Not to be believed further than to tell disks apart */
-	char address[64];   /* where it is: the device's address, of a namespace with its number. Empty: the device's */
+	bool no_partitions;	       /* none are looked for */
+	struct controller *controller; /* controller.h: below which it is shown; nullptr: below its device */
+	char serial[64];	       /* empty: none. Not to be believed further than to tell disks apart */
+	char address[64]; /* where it is: the device's address, of a namespace with its number. Empty: the device's */
 };
 
 struct disk_ops {

@@ -15,8 +15,9 @@ constexpr size_t CLASS_NAME_MAX = 40; /* with the end */
 
 /*
  * An object of a class: …/DEVICE/CLASS/NAME, or /sys/devices/virtual/CLASS/NAME without a device, and below another
- * object …/PARENT/NAME. With links from /sys/class/CLASS, and, if it has a number, from /sys/dev/char or block, a file
- * `dev`, and `uevent`. Memory is the caller's, zeroed but for the first part, and stays until class_remove.
+ * object …/PARENT/NAME, with a link `device` to what it is an object of. With links from /sys/class/CLASS, and, if it
+ * has a number, from /sys/dev/char or block, a file `dev`, and `uevent`. Memory is the caller's, zeroed but for the
+ * first part, and stays until class_remove.
  */
 struct class_entry {
 	const char *class;	    /* "block", "tty", … */
