@@ -25,7 +25,7 @@ int sys_found(const char *path)
 {
 	struct path p;
 
-	int error = path_lookup(AT_FDCWD, path, WALK_FOLLOW, &p);
+	int error = path_lookup(AT_FDCWD, path, 0, &p);
 	if (error == 0)
 		path_put(&p);
 	return error;

@@ -9,7 +9,8 @@
 
 /* Mounts it; false: it cannot be, which is recorded. */
 bool sys_mounted(void);
-/* 0, or why the path leads nowhere; links are followed. */
+/* 0, or why there is no such name; a link is followed on the way, not at the end, so that one that leads nowhere is
+ * there. */
 int sys_found(const char *path);
 /* Whether that file has this text; if not, it is recorded. */
 bool sys_says(const char *path, const char *wanted);
