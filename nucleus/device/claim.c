@@ -5,6 +5,7 @@
 #include "device/pci.h"
 #include "frame/frames.h"
 #include "gate/calls.h"
+#include "gate/lock.h"
 #include "gate/policy.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
@@ -158,14 +159,6 @@ static long add(struct claim *from)
 	return -ENOSPC;
 }
 
-long device_answer(long result, enum nucleus_call_number call, uint32_t kind, uint64_t number)
-{
-	if (result == -EPERM)
-		report_refused_device(call, kind, number);
-	nucleus_lock_release();
-	return result;
-}
-
 long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t flags)
 {
 	struct claim c = {.kind = kind, .flags = flags, .component = cpu_this()->current->component};
@@ -173,16 +166,18 @@ long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t fl
 
 	if (kind < CLAIM_MEMORY || kind > CLAIM_FUNCTION || flags & ~(CLAIM_WRITE_COMBINING | CLAIM_WITHOUT_MSIX))
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	result = policy_may_claim(c.component) ? fill(&c, start, size) : -EPERM;
 	for (unsigned i = 0; i < c.count && !result; i++)
 		if (!claim_range_free(c.range[i], &c))
 			result = -EPERM;
+	if (result == -EPERM)
+		return report_refused_device(NUCLEUS_CALL_device_claim, kind, start);
 	if (!result)
 		result = add(&c);
 	if (result > 0 && kind == CLAIM_FUNCTION)
 		pci_quieten(&c);
-	return device_answer(result, NUCLEUS_CALL_device_claim, kind, start);
+	return result;
 }
 
 long call_device_release(uint64_t handle)
@@ -190,26 +185,23 @@ long call_device_release(uint64_t handle)
 	uint32_t number = (uint32_t)(handle & 0xffff) - 1;
 	struct claim *c = number < CLAIMS_MAX ? &claims[number] : nullptr, *other = nullptr;
 	uint32_t component = cpu_this()->current->component;
-	long result = 0;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	if (!c || !c->kind || handle >> 16 != c->birth)
-		result = -EBADF;
-	else if (component != c->component && !policy_keeps_devices(component))
-		return device_answer(-EPERM, NUCLEUS_CALL_device_release, c->kind,
-				     c->kind == CLAIM_FUNCTION ? c->function : c->range[0].start);
-	else if (c->mapped && in_one_page(c)) /* who shares the page goes on counting */
+		return -EBADF;
+	if (component != c->component && !policy_keeps_devices(component))
+		return report_refused_device(NUCLEUS_CALL_device_release, c->kind,
+					     c->kind == CLAIM_FUNCTION ? c->function : c->range[0].start);
+	if (c->mapped && in_one_page(c)) /* who shares the page goes on counting */
 		other = claim_of_page(align_down(c->range[0].start, PAGE_SIZE), c);
-	if (!result && (c->ready_ns || (c->mapped && !other)))
-		result = -EBUSY;
-	if (!result && c->kind == CLAIM_FUNCTION) {
+	if (c->ready_ns || (c->mapped && !other))
+		return -EBUSY;
+	if (c->kind == CLAIM_FUNCTION) {
 		irq_forget_function(c->function);
 		pci_quieten(c);
 	}
 	if (other)
 		other->mapped += c->mapped;
-	if (!result)
-		*c = (struct claim){.birth = c->birth};
-	nucleus_lock_release();
-	return result;
+	*c = (struct claim){.birth = c->birth};
+	return 0;
 }

@@ -6,9 +6,7 @@
 #ifndef NUCLEUS_CLAIM_H
 #define NUCLEUS_CLAIM_H
 
-#include "gate/lock.h"
 #include <lib/pci_config.h>
-#include <nucleus/call_number.h>
 #include <nucleus/device.h>
 #include <stdint.h>
 
@@ -46,9 +44,6 @@ struct claim *claim_of_function(uint32_t function);
 struct claim *claim_own_function(uint32_t function);
 /* The claim of `component` that may map the pages [start, end); nullptr: none. */
 struct claim *claim_covering(struct claim_range r, uint32_t component);
-/* Releases the lock. The result; -EPERM is reported as report_refused_device says. */
-long device_answer(long result, enum nucleus_call_number call, uint32_t kind, uint64_t number) RELEASE(nucleus_lock);
-
 /* Whether the claim has something in that page. */
 bool claim_has_page(const struct claim *c, uint64_t page);
 /* A page that is no RAM is in the kernel view for lowered code (1), or is no more (-1). */

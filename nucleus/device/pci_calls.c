@@ -5,7 +5,9 @@
  */
 #include "device/pci.h"
 #include "gate/calls.h"
+#include "gate/lock.h"
 #include "gate/policy.h"
+#include "report/report.h"
 #include "time/clock.h"
 #include <abi/errno.h>
 
@@ -66,35 +68,29 @@ static bool register_exists(uint32_t offset, uint32_t bytes)
 
 long call_pci_read(uint32_t function, uint32_t offset, uint32_t bytes)
 {
-	long value;
-
 	if (!register_exists(offset, bytes))
 		return -EINVAL;
-	nucleus_lock_acquire();
-	value = pci_register(function, offset, bytes);
-	nucleus_lock_release();
-	return value;
+	NUCLEUS_LOCKED;
+	return pci_register(function, offset, bytes);
 }
 
 long call_pci_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value)
 {
+	bool is_command = offset == PCI_COMMAND && bytes == 2;
 	struct claim *c;
-	bool ok;
 
 	if (!register_exists(offset, bytes) || (bytes < 4 && value >> 8 * bytes))
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	c = claim_own_function(function);
-	if (offset == PCI_COMMAND && bytes == 2)
-		ok = c ? command_ok(c, value) : bridge_command_ok(function, value);
-	else
-		ok = c && register_ok(c, offset, bytes, value);
-	if (ok && c && offset == PCI_COMMAND)
+	if (c && is_command && command_ok(c, value))
 		pci_command_write(c, value);
-	else if (ok)
+	else if (c ? !is_command && register_ok(c, offset, bytes, value)
+		   : is_command && bridge_command_ok(function, value))
 		pci_register_write(function, offset, bytes, value);
-	return device_answer(ok ? 0 : -EPERM, NUCLEUS_CALL_pci_write, CLAIM_FUNCTION,
-			     (uint64_t)offset << 32 | function);
+	else
+		return report_refused_device(NUCLEUS_CALL_pci_write, CLAIM_FUNCTION, (uint64_t)offset << 32 | function);
+	return 0;
 }
 
 /* Gives the BAR an address. Nothing is decoded meanwhile. */
@@ -107,7 +103,7 @@ static long place(uint32_t function, uint32_t bar, const struct pci_bar *b, uint
 	if (!b->size || !address || address & (b->size - 1) || b->size > limit || address > limit - b->size)
 		return -EINVAL;
 	if (!claim_range_free((struct claim_range){address | space, (address + b->size) | space}, nullptr))
-		return -EPERM;
+		return report_refused_device(NUCLEUS_CALL_pci_bars, CLAIM_FUNCTION, function);
 	pci_register_change(function, PCI_COMMAND, COMMAND_CLAIMED, 0);
 	pci_register_write(function, PCI_BAR0 + 4 * bar, 4, (uint32_t)address);
 	if (b->kind == PCI_BAR_MEMORY_64)
@@ -122,22 +118,23 @@ long call_pci_bars(uint32_t function, uint32_t bar, uint64_t address)
 	struct pci_bars raw;
 	uint32_t type;
 	unsigned count;
-	long result = -EPERM;
+	long result;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
+	if (pci_register(function, PCI_VENDOR_ID, 2) == 0xffff)
+		return -ENODEV;
+	/* A host bridge's are no usual ones. */
+	if (!policy_keeps_devices(cpu_this()->current->component) || claim_of_function(function) ||
+	    pci_register(function, PCI_CLASS + 1, 2) == 0x0600)
+		return report_refused_device(NUCLEUS_CALL_pci_bars, CLAIM_FUNCTION, function);
 	type = pci_register(function, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK;
 	count = type == PCI_HEADER_DEVICE ? 6 : type == PCI_HEADER_BRIDGE ? 2 : 0;
-	if (pci_register(function, PCI_VENDOR_ID, 2) == 0xffff) {
-		result = -ENODEV;
-	} else if (policy_keeps_devices(cpu_this()->current->component) && !claim_of_function(function) &&
-		   pci_register(function, PCI_CLASS + 1, 2) != 0x0600 /* the host bridge's are no usual ones */) {
-		pci_measure(function, count, &raw);
-		pci_bars_decode(raw.value, raw.ones, count, decoded);
-		result = bar == PCI_BAR_KEEP ? 0 : bar < count ? place(function, bar, &decoded[bar], address) : -EINVAL;
-		if (!result)
-			*(struct pci_bars *)current_thread_page()->call = raw;
-	}
-	return device_answer(result, NUCLEUS_CALL_pci_bars, CLAIM_FUNCTION, function);
+	pci_measure(function, count, &raw);
+	pci_bars_decode(raw.value, raw.ones, count, decoded);
+	result = bar == PCI_BAR_KEEP ? 0 : bar < count ? place(function, bar, &decoded[bar], address) : -EINVAL;
+	if (!result)
+		*(struct pci_bars *)current_thread_page()->call = raw;
+	return result;
 }
 
 /* Starts a reset, if there is a way. Bus mastering is off. */
@@ -177,21 +174,16 @@ static long end_reset(struct claim *c)
 long call_pci_silence(uint32_t function)
 {
 	uint32_t component = cpu_this()->current->component;
+	uint64_t now = clock_ns();
 	struct claim *c;
-	long result;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	c = claim_of_function(function);
-	if (!c || (c->component != component && !policy_keeps_devices(component))) {
-		result = -EPERM;
-	} else if (c->ready_ns) {
-		uint64_t now = clock_ns();
-
-		result = now < c->ready_ns ? (long)(c->ready_ns - now) : end_reset(c);
-	} else {
-		pci_quieten(c);
-		c->silenced = true;
-		result = reset(c);
-	}
-	return device_answer(result, NUCLEUS_CALL_pci_silence, CLAIM_FUNCTION, function);
+	if (!c || (c->component != component && !policy_keeps_devices(component)))
+		return report_refused_device(NUCLEUS_CALL_pci_silence, CLAIM_FUNCTION, function);
+	if (c->ready_ns)
+		return now < c->ready_ns ? (long)(c->ready_ns - now) : end_reset(c);
+	pci_quieten(c);
+	c->silenced = true;
+	return reset(c);
 }

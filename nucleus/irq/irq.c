@@ -3,7 +3,9 @@
 #include "irq/irq.h"
 #include "device/pci.h"
 #include "gate/calls.h"
+#include "gate/lock.h"
 #include "gate/policy.h"
+#include "report/report.h"
 #include "sched/sched.h"
 #include <abi/errno.h>
 
@@ -121,30 +123,27 @@ static long add_handler(int i, uint32_t line)
 long call_irq_attach(uint32_t gsi, uint32_t flags)
 {
 	uint32_t line, asked = flags;
-	long result;
-	int handler;
+	int handler, result;
 
 	if (flags & ~(IRQ_LEVEL | IRQ_ACTIVE_LOW | IRQ_SHARED))
 		return -EINVAL;
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
+	if (!policy_may_claim(cpu_this()->current->component))
+		return report_refused_device(NUCLEUS_CALL_irq_attach, 0, gsi);
 	line = find_line(NO_FUNCTION, gsi);
 	handler = free_handler(line);
-	if (!policy_may_claim(cpu_this()->current->component))
-		result = -EPERM;
-	else if (handler < 0)
-		result = handler;
-	else if (lines[line].handlers)
-		result = flags & lines[line].flags & IRQ_SHARED ? add_handler(handler, line) : -EBUSY;
-	else
-		result = arch_irq_connect(line, gsi, &flags, cpu_this()->id);
-	if (!result) {
-		/* An edge says nothing to the second of two. */
-		flags = flags & IRQ_LEVEL ? flags | (asked & IRQ_SHARED) : flags & ~IRQ_SHARED;
-		lines[line] = (struct line){.gsi = gsi, .flags = flags, .function = NO_FUNCTION};
-		result = add_handler(handler, line);
-		arch_irq_mask(line, false);
-	}
-	return device_answer(result, NUCLEUS_CALL_irq_attach, 0, gsi);
+	if (handler < 0)
+		return handler;
+	if (lines[line].handlers)
+		return flags & lines[line].flags & IRQ_SHARED ? add_handler(handler, line) : -EBUSY;
+	result = arch_irq_connect(line, gsi, &flags, cpu_this()->id);
+	if (result)
+		return result;
+	/* An edge says nothing to the second of two. */
+	flags = flags & IRQ_LEVEL ? flags | (asked & IRQ_SHARED) : flags & ~IRQ_SHARED;
+	lines[line] = (struct line){.gsi = gsi, .flags = flags, .function = NO_FUNCTION};
+	arch_irq_mask(line, false);
+	return add_handler(handler, line);
 }
 
 long call_irq_attach_message(uint32_t function, uint32_t index)
@@ -152,43 +151,36 @@ long call_irq_attach_message(uint32_t function, uint32_t index)
 	struct claim *c;
 	uint64_t address;
 	uint32_t line, data;
-	long result;
-	int handler;
+	int handler, result;
 
-	nucleus_lock_acquire();
+	NUCLEUS_LOCKED;
 	c = claim_own_function(function);
+	if (!c)
+		return report_refused_device(NUCLEUS_CALL_irq_attach_message, CLAIM_FUNCTION, function);
+	if (index >= pci_message_count(c) || !(pci_register(function, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY))
+		return -EINVAL;
 	line = find_line(function, index);
 	handler = free_handler(line);
-	if (!c)
-		result = -EPERM;
-	else if (index >= pci_message_count(c) || !(pci_register(function, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY))
-		result = -EINVAL;
-	else if (handler < 0)
-		result = handler;
-	else if (lines[line].handlers)
-		result = -EBUSY;
-	else
-		result = arch_irq_message(line, function, index, cpu_this()->id, &address, &data);
-	if (!result) {
-		lines[line] = (struct line){.gsi = index, .function = function};
-		result = add_handler(handler, line);
-		pci_message_set(c, index, address, data);
-	}
-	return device_answer(result, NUCLEUS_CALL_irq_attach_message, CLAIM_FUNCTION, function);
+	if (handler < 0)
+		return handler;
+	if (lines[line].handlers)
+		return -EBUSY;
+	result = arch_irq_message(line, function, index, cpu_this()->id, &address, &data);
+	if (result)
+		return result;
+	lines[line] = (struct line){.gsi = index, .function = function};
+	pci_message_set(c, index, address, data);
+	return add_handler(handler, line);
 }
 
 /* Does it with the handler of a handle, if that is the caller's. */
 static long with_own(uint32_t handle, void (*what)(uint32_t handler))
 {
-	long result = -EBADF;
-
-	nucleus_lock_acquire();
-	if (handle && handle <= IRQS_MAX && handlers[handle - 1].thread == cpu_this()->current) {
-		what(handle - 1);
-		result = 0;
-	}
-	nucleus_lock_release();
-	return result;
+	NUCLEUS_LOCKED;
+	if (!handle || handle > IRQS_MAX || handlers[handle - 1].thread != cpu_this()->current)
+		return -EBADF;
+	what(handle - 1);
+	return 0;
 }
 
 long call_irq_done(uint32_t handle)

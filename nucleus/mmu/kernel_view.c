@@ -198,10 +198,8 @@ long call_device_map(uint64_t va, uint64_t phys, uint64_t count)
 		return -EINVAL;
 	NUCLEUS_LOCKED;
 	claim = claim_covering((struct claim_range){phys, end}, cpu_this()->current->component);
-	if (!claim) {
-		report_refused_device(NUCLEUS_CALL_device_map, CLAIM_MEMORY, phys);
-		return -EPERM;
-	}
+	if (!claim)
+		return report_refused_device(NUCLEUS_CALL_device_map, CLAIM_MEMORY, phys);
 	if (!kmap_range_empty(va, count))
 		return -EEXIST;
 	if (!frame_table_reserve(6))

@@ -18,6 +18,7 @@
 #include "report/log.h"
 #include "report/trace.h"
 #include "sched/smp.h"
+#include <abi/errno.h>
 #include <lib/string.h>
 #include <nucleus/device.h>
 #include <stdarg.h>
@@ -239,7 +240,7 @@ void report_refused(enum nucleus_call_number call, uint64_t pfn)
 		victim_frame(v, pfn);
 }
 
-void report_refused_device(enum nucleus_call_number call, uint32_t kind, uint64_t number)
+long report_refused_device(enum nucleus_call_number call, uint32_t kind, uint64_t number)
 {
 	static const enum victim_kind kinds[] = {
 		[0] = VICTIM_INTERRUPT, [CLAIM_PORTS] = VICTIM_PORT, [CLAIM_FUNCTION] = VICTIM_FUNCTION};
@@ -251,6 +252,7 @@ void report_refused_device(enum nucleus_call_number call, uint32_t kind, uint64_
 		v->kind = kinds[kind];
 		v->number = number;
 	}
+	return -EPERM;
 }
 
 /* --- nucleus calls --- */

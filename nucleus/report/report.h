@@ -26,8 +26,8 @@ void report_offence(struct record *r, const struct context *c, const struct offe
 /* A nucleus call that asked for what its frame's type forbids. */
 void report_refused(enum nucleus_call_number call, uint64_t pfn);
 /* One about devices. kind: enum claim_kind, 0: an interrupt; number: an address, a port, a line, or a function and
- * above bit 32 the offset of a register of it. */
-void report_refused_device(enum nucleus_call_number call, uint32_t kind, uint64_t number);
+ * above bit 32 the offset of a register of it. Result: -EPERM. */
+long report_refused_device(enum nucleus_call_number call, uint32_t kind, uint64_t number);
 /* What a thread that is no more had to render is printed in hex. */
 void report_thread_gone(struct record *r);
 [[noreturn]] void panic(const struct context *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
