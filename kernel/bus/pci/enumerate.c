@@ -25,7 +25,9 @@ struct place {
 	struct pci_windows_above above;
 };
 
-/* What is still to be walked, and what has been seen; the walk's own. */
+/* What is still to be walked, and what has been seen; the walk's own. The first walk adds no device: it notes where the
+ * registers of all stand. */
+static bool surveying;
 static struct place to_walk[BUSES];
 static unsigned to_walk_count;
 static bool seen[BUSES];
@@ -42,26 +44,28 @@ struct pci_config pci_registers(uint32_t *function)
 	return (struct pci_config){.read32 = read32, .context = function, .bytes = PCIE_CONFIG_BYTES};
 }
 
-static void enter(const struct place *from, struct device *dev, const struct pci_device *p)
+/* dev: nullptr while surveying. */
+static void enter(const struct place *from, struct device *dev, uint32_t function, const struct pci_identity *id)
 {
-	uint8_t bus = p->identity.secondary_bus, last = p->identity.subordinate_bus;
-	uint32_t function = p->function;
+	uint8_t bus = id->secondary_bus, last = id->subordinate_bus;
 	struct pci_config config = pci_registers(&function);
 	struct place to = {.segment = from->segment, .bus = bus, .last = last, .parent = dev, .above.known = true};
 
 	if (bus <= from->bus || last < bus || last > from->last || seen[bus]) {
-		log_warn(
-			"pci: %s: firmware gave it the buses %u to %u, which cannot be below bus %u: what is behind it stays unknown",
-			device_name(dev), bus, last, from->bus);
+		if (!surveying)
+			log_warn(
+				"pci: %s: firmware gave it the buses %u to %u, which cannot be below bus %u: what is behind it stays unknown",
+				device_name(dev), bus, last, from->bus);
 		return;
 	}
 	seen[bus] = true;
 	pci_windows_decode(&config, &to.above.of);
 	/* What stands behind may use memory, ports and the bus: each function is asked for itself. */
 	long command = nucleus_pci_read(function, PCI_COMMAND, 2);
-	long error =
-		nucleus_pci_write(function, PCI_COMMAND, 2,
-				  (uint32_t)command | PCI_COMMAND_MEMORY | PCI_COMMAND_IO | PCI_COMMAND_BUS_MASTER);
+	long error = surveying ? 0
+			       : nucleus_pci_write(function, PCI_COMMAND, 2,
+						   (uint32_t)command | PCI_COMMAND_MEMORY | PCI_COMMAND_IO |
+							   PCI_COMMAND_BUS_MASTER);
 	if (error < 0)
 		log_warn("pci: %s: the bridge cannot be switched on (%ld)", device_name(dev), error);
 	to_walk[to_walk_count++] = to;
@@ -71,8 +75,14 @@ static void add(const struct place *at, uint32_t function, const struct pci_iden
 {
 	char name[DEVICE_NAME_MAX];
 	struct device *dev;
-	struct pci_device *p = kmalloc(sizeof(*p));
 
+	if (surveying) {
+		pci_survey_bars(function, id);
+		if (id->header_type == PCI_HEADER_BRIDGE)
+			enter(at, nullptr, function, id);
+		return;
+	}
+	struct pci_device *p = kmalloc(sizeof(*p));
 	if (p == nullptr) {
 		log_error("pci: no memory for function %#x", function);
 		return;
@@ -95,7 +105,7 @@ static void add(const struct place *at, uint32_t function, const struct pci_iden
 	}
 	found++;
 	if (id->header_type == PCI_HEADER_BRIDGE)
-		enter(at, dev, p);
+		enter(at, dev, function, id);
 }
 
 static void walk_bus(const struct place *at)
@@ -133,8 +143,11 @@ static bool walked;
 
 static void walk(void *)
 {
-	for (uint32_t i = 0; i < boot_info()->pci_count; i++)
-		walk_segment(&boot_info()->pci[i]);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		surveying = pass == 0;
+		for (uint32_t i = 0; i < boot_info()->pci_count; i++)
+			walk_segment(&boot_info()->pci[i]);
+	}
 	log_info("pci: %u functions", found);
 	__atomic_store_n(&walked, true, __ATOMIC_RELEASE);
 	wait_wake_all(&over);

@@ -38,7 +38,9 @@ struct pci_windows_above {
 int pci_entries(struct device *dev, struct tree_node *directory);
 void pci_uevent(struct device *dev, struct text_buffer *b);
 
-/* place.c: measures the BARs and gives those an address that have none, or share a page with another's. */
+/* place.c: notes where the function's BARs stand; of all functions before the first is placed. */
+void pci_survey_bars(uint32_t function, const struct pci_identity *id);
+/* Measures the BARs and gives those an address that have none, or share a page with another's. */
 void pci_place_bars(struct pci_device *p, const struct pci_windows_above *above);
 
 /* wire.c: where INTx leads. -ENOENT: it has none, or it is not known where. */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the registers of PCI functions stand (BARs, PCI Local Bus 3.0, 6.2.5), and where there is room for more. What
+ * belongs to different functions must not share a page: pages are what a component gets. Pure: whoever calls has a
+ * table, and notes in it all that firmware has placed before it looks for room.
+ */
+#ifndef LIB_PCI_PLACE_H
+#define LIB_PCI_PLACE_H
+
+#include <lib/pci_config.h>
+
+struct pci_placed {
+	struct pci_window pages;
+	uint32_t function;
+	unsigned bar;
+};
+struct pci_places {
+	struct pci_placed *at; /* the caller's */
+	unsigned count, max;
+};
+
+/* The BAR stands there, and nowhere else any more. size > 0. Where there is no room for it no holes are found. */
+void pci_places_note(struct pci_places *p, uint32_t function, unsigned bar, uint64_t base, uint64_t size);
+/* Whether another function has registers in the pages of [base, base + size). */
+bool pci_places_shared(const struct pci_places *p, uint32_t function, uint64_t base, uint64_t size);
+/* The first address in the window, a multiple of the size (a power of two) and of a page, with nobody's registers in
+ * its pages; 0: there is none. */
+uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, uint64_t size);
+
+#endif
