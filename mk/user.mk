@@ -33,8 +33,14 @@ $(LIBC_SO): $(call package,musl)/.version
 
 BUILTINS := $(USER_BUILTINS_PACKAGE:%=$(call package,%)/.version)
 
+# Programs of Debian, unmodified, for tests that let them read what we show (test/devices/tools_test.py).
+DEBIAN_PACKAGES := pciutils libpci3 pci.ids libkmod2 libudev1 zlib1g liblzma5 libzstd1 libssl3 libc6 util-linux libblkid1 libmount1 \
+	libsmartcols1 libselinux1 libpcre2-8-0
+DEBIAN_PROGRAMS := lspci lsblk
+DEBIAN_VERSIONS := $(foreach p,$(DEBIAN_PACKAGES),$(call package,$(p))/.version)
+
 .PHONY: fetch
-fetch: $(MUSL) $(call package,musl)/.version $(BUSYBOX) $(BUILTINS) $(LIBFDT)/.version ## fetches and verifies all third-party packages
+fetch: $(MUSL) $(call package,musl)/.version $(BUSYBOX) $(BUILTINS) $(LIBFDT)/.version $(DEBIAN_VERSIONS) ## fetches and verifies all third-party packages
 
 # Headers and start files must be there before the first program is compiled.
 $(B)/user/flags: $(MUSL) $(BUILTINS)
@@ -47,3 +53,14 @@ $(B)/%.cpio: $(B)/%.list tools/mkcpio
 
 .PHONY: initramfs
 initramfs: $(B)/initramfs.cpio $(B)/initramfs-test.cpio ## builds the initial file systems
+
+$(B)/initramfs-debian.list: $(B)/initramfs.list tools/debian-list $(DEBIAN_VERSIONS)
+	$(call say,LIST,$@)
+	$(Q)cp $< $@.tmp
+	$(Q)$(PYTHON) tools/debian-list $(DEBIAN_PROGRAMS) -- $(foreach p,$(DEBIAN_PACKAGES),$(call package,$(p))) >> $@.tmp
+	$(Q)printf 'dir /usr/share 755\ndir /usr/share/misc 755\nfile /usr/share/misc/pci.ids %s 644\n' \
+		$(call package,pci.ids)/usr/share/misc/pci.ids >> $@.tmp
+	$(Q)mv $@.tmp $@
+
+.PHONY: initramfs-debian
+initramfs-debian: $(B)/initramfs-debian.cpio

@@ -16,15 +16,15 @@ class Run:
     """One boot of the initramfs's shell; `lines` are typed at its prompts, `options` are QEMU's -machine, `tree` a device tree in
     place of the firmware's, `firmware` an EFI program that comes before the loader. `end` matches the last line of a machine that cannot
     switch itself off. With `meddle` the machine waits for a gdb stub, with which it is called (tools/gdb_remote.py). Image and
-    transcript are made at `place`, with suffixes; the image does not stay."""
+    transcript are made at `place`, with suffixes; the image does not stay. `devices` are further options of QEMU's."""
 
     def __init__(self, machine, place, options, tree=None, lines=(), append="", firmware=None, end=None, meddle=None,
-                 initramfs="initramfs"):
+                 initramfs="initramfs", devices=()):
         self.text = b""
         self.end, self.trouble = end, None
         image = machine.make_image(place.with_suffix(".img"), initramfs, append, dtb=tree, firmware=firmware)
         stub = Stub() if meddle else None
-        self.process = subprocess.Popen(machine.command(image, ["-machine", options, *(stub.options if stub else ())]),
+        self.process = subprocess.Popen(machine.command(image, ["-machine", options, *devices, *(stub.options if stub else ())]),
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if stub:
             self.meddle(stub, meddle)
