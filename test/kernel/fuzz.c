@@ -251,8 +251,6 @@ static void call_context(struct fuzz *f)
 			call_area()[below(f, 100)] = garbage(f);
 		(void)nucleus_fpu_set(below(f, 2) ? boot_info()->fpu_state_bytes : (uint32_t)garbage(f));
 		break;
-	case 5: (void)nucleus_tls_set((uint32_t)below(f, 5), garbage(f)); break;
-	case 6: (void)nucleus_tls_get((uint32_t)garbage(f)); break;
 	default: (void)nucleus_fpu_set(0);
 	}
 }

@@ -85,24 +85,22 @@ enum : int { ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, A
 static long sys_arch_prctl(int option, uint64_t address)
 {
 	struct user_regs *regs = (struct user_regs *)call_area();
-	uint64_t base;
+	uint32_t own = thread_page_current()->handle;
+	uint64_t *base, value;
 	long error;
 
-	switch (option) {
-	case ARCH_SET_FS:
-	case ARCH_SET_GS:
-		if (address >= USER_END)
-			return -EPERM;
-		return nucleus_tls_set(option == ARCH_SET_FS ? TLS_FS : TLS_GS, address);
-	case ARCH_GET_FS:
-	case ARCH_GET_GS:
-		/* A program may have put any address there by WRFSBASE, so it is no call's result. */
-		error = nucleus_regs_get(thread_page_current()->handle);
-		if (error < 0)
-			return error;
-		base = option == ARCH_GET_FS ? regs->fs_base : regs->gs_base;
-		return put_user(USER_ADDR(address), base);
-	default: return syscall_refuse_flags(NR_arch_prctl, (uint64_t)option);
-	}
+	if (option < ARCH_SET_GS || option > ARCH_GET_GS)
+		return syscall_refuse_flags(NR_arch_prctl, (uint64_t)option);
+	if ((option == ARCH_SET_FS || option == ARCH_SET_GS) && address >= USER_END)
+		return -EPERM;
+	error = nucleus_regs_get(own);
+	if (error < 0)
+		return error;
+	base = option == ARCH_SET_FS || option == ARCH_GET_FS ? &regs->fs_base : &regs->gs_base;
+	value = *base; /* any address: a program may have put it there by WRFSBASE */
+	if (option == ARCH_GET_FS || option == ARCH_GET_GS)
+		return put_user(USER_ADDR(address), value);
+	*base = address;
+	return nucleus_regs_set(own);
 }
 SYSCALL(arch_prctl);

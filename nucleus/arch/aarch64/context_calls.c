@@ -5,7 +5,6 @@
 #include "gate/calls.h"
 #include "regs.h"
 #include "sched/sched.h"
-#include <abi/errno.h>
 #include <lib/string.h>
 #include <nucleus/upcall.h>
 
@@ -50,27 +49,4 @@ bool arch_fpu_ok(const unsigned char *area)
 
 	memcpy(&state, area, sizeof(state));
 	return !(state.fpsr & ~FPSR_ALLOWED) && !(state.fpcr & ~FPCR_ALLOWED);
-}
-
-long call_tls_set(uint32_t which, uint64_t base)
-{
-	struct record *r = cpu_this()->current;
-
-	if (base >= USER_END)
-		return -EPERM;
-	if (which != TLS_EL0)
-		return -EINVAL;
-	r->tls.tpidr = base;
-	if (r->space)
-		sysreg_write(tpidr_el0, base);
-	return 0;
-}
-
-long call_tls_get(uint32_t which)
-{
-	struct record *r = cpu_this()->current;
-
-	if (which != TLS_EL0)
-		return -EINVAL;
-	return (long)(r->space ? sysreg_read(tpidr_el0) : r->tls.tpidr);
 }

@@ -5,7 +5,6 @@
 #include "gate/calls.h"
 #include "regs.h"
 #include "sched/sched.h"
-#include <abi/errno.h>
 #include <lib/string.h>
 #include <nucleus/upcall.h>
 
@@ -82,33 +81,4 @@ bool arch_fpu_ok(const unsigned char *area)
 		if (header[i])
 			return false;
 	return true;
-}
-
-long call_tls_set(uint32_t which, uint64_t base)
-{
-	struct record *r = cpu_this()->current;
-
-	if (base >= USER_END)
-		return -EPERM;
-	if (which == TLS_FS) {
-		r->tls.fs_base = base;
-		msr_write(MSR_FS_BASE, base);
-	} else if (which == TLS_GS) {
-		r->tls.gs_base = base;
-		msr_write(MSR_KERNEL_GS_BASE, base);
-	} else {
-		return -EINVAL;
-	}
-	return 0;
-}
-
-long call_tls_get(uint32_t which)
-{
-	struct record *r = cpu_this()->current;
-
-	if (which == TLS_FS)
-		return (long)(cpu_features.fsgsbase ? msr_read(MSR_FS_BASE) : r->tls.fs_base);
-	if (which == TLS_GS)
-		return (long)(cpu_features.fsgsbase ? msr_read(MSR_KERNEL_GS_BASE) : r->tls.gs_base);
-	return -EINVAL;
 }

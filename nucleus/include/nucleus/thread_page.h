@@ -35,7 +35,6 @@ enum : uint64_t { PFN_LIST = UINT64_MAX };
 /* Pages that one call maps into the kernel view or unmaps. */
 enum : uint64_t { KMAP_PAGES_MAX = 512 };
 enum : int32_t { PRIORITY_INTERRUPT = -100 };
-enum : uint32_t { TLS_FS = 0, TLS_GS = 1, TLS_EL0 = 2 };
 enum : uint32_t { IRQ_LEVEL = 1, IRQ_ACTIVE_LOW = 2, IRQ_SHARED = 4 };
 enum : uint32_t { POWER_OFF = 0, POWER_RESET = 1 };
 enum : uint32_t { ACCOUNT_CPU = 0, ACCOUNT_COMPONENT = 1 };

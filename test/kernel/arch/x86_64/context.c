@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The process context of a thread on x86_64: what regs_set, fpu_set and tls_set take, force and refuse. */
+/* The process context of a thread on x86_64: what regs_set and fpu_set take, force and refuse. */
 #include <test/kernel/ktest.h>
 
 #include <abi/errno.h>
@@ -85,8 +85,6 @@ static void bad_registers(void)
 		memset(regs(), 0, sizeof(struct user_regs));
 		regs()->rip = bad[i];
 		EXPECT_EQ(nucleus_regs_set(h), -EINVAL);
-		EXPECT_EQ(nucleus_tls_set(TLS_FS, bad[i]), -EPERM);
-		EXPECT_EQ(nucleus_tls_set(TLS_GS, bad[i]), -EPERM);
 		if (canonical)
 			continue;
 		regs()->rip = 0x1000;
@@ -149,12 +147,14 @@ static void started_threads_keep_theirs(void)
 
 static void thread_locals(void)
 {
-	EXPECT_EQ(nucleus_tls_set(2, 0x1000), -EINVAL);
-	EXPECT_EQ(nucleus_tls_get(3), -EINVAL);
-	EXPECT_EQ(nucleus_tls_set(TLS_FS, 0x12345000), 0);
-	EXPECT_EQ(nucleus_tls_set(TLS_GS, 0x54321000), 0);
-	EXPECT_EQ(nucleus_tls_get(TLS_FS), 0x12345000);
-	EXPECT_EQ(nucleus_tls_get(TLS_GS), 0x54321000);
+	EXPECT_EQ(nucleus_regs_get(own_handle()), 0);
+	regs()->fs_base = 0x12345000;
+	regs()->gs_base = 0x54321000;
+	EXPECT_EQ(nucleus_regs_set(own_handle()), 0);
+	memset(regs(), 0, sizeof(struct user_regs));
+	EXPECT_EQ(nucleus_regs_get(own_handle()), 0);
+	EXPECT_EQ(regs()->fs_base, 0x12345000);
+	EXPECT_EQ(regs()->gs_base, 0x54321000);
 	/* The kernel's own thread register did not move. */
 	EXPECT(thread_page_current()->handle == own_handle() && thread_page_current()->self == thread_page_current());
 }
