@@ -8,6 +8,7 @@
 
 #include "frame/frames.h"
 #include <lib/annotate.h>
+#include <nucleus/layout.h>
 #include <nucleus/upcall.h>
 #include <stdint.h>
 
@@ -28,11 +29,18 @@ struct boot_state {
 };
 extern struct boot_state boot_state;
 
+static inline uint64_t image_phys(uint64_t address)
+{
+	return boot_state.kernel_phys + (address - IMAGE_BASE);
+}
+
 [[noreturn]] void boot_main(void);
 /* Before the lowered kernel runs: says why the machine cannot boot, and switches it off if it can. */
 [[noreturn]] void boot_stop(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Returns if there is no way to do that yet. */
 void arch_power_off_at_boot(void);
+/* Switches the machine off, or resets it. Returns if there is no way to do that. */
+void arch_power(bool off);
 /* The architecture, on the final stack and tables. */
 [[noreturn]] void arch_boot(void);
 /* Detects CPU features before anything depends on them. */
@@ -41,8 +49,6 @@ void arch_detect_cpu(void);
 struct cpu *arch_cpu_create(uint32_t id);
 /* Loads the kernel view, leaves the loader's stack for the CPU's own and calls next. */
 [[noreturn]] void arch_enter_kernel_view(struct cpu *cpu, void (*next)(void));
-/* Makes every lower() do what the mode, and accounting, ask. Other CPUs may be running there. */
-void arch_patch_lower_sites(bool account);
 /* Tables that process views share with the kernel view; after the image is mapped. */
 [[nodiscard]] int arch_view_init(void);
 /* The end of arch_boot, and of another CPU's start: into the scheduler. */

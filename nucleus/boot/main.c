@@ -9,6 +9,7 @@
 #include "boot/image.h"
 #include "boot/limine.h"
 #include "frame/frames.h"
+#include "gate/account.h"
 #include "gate/calls.h"
 #include "gate/policy.h"
 #include "mmu/mmu.h"
@@ -18,6 +19,7 @@
 #include "sched/sched.h"
 #include "sched/smp.h"
 #include "time/clock.h"
+#include <abi/errno.h>
 #include <boot/limine_protocol.h>
 #include <lib/string.h>
 #include <stdarg.h>
@@ -43,6 +45,15 @@ static uint64_t boot_thread_phys; /* guard page, stack, thread page */
 	arch_power_off_at_boot();
 	log_printf("stellux: the firmware offers no way to do that; halted\n");
 	cpu_halt_forever();
+}
+
+long call_power(uint32_t action)
+{
+	if (action != POWER_OFF && action != POWER_RESET)
+		return -EINVAL;
+	NUCLEUS_LOCKED;
+	arch_power(action == POWER_OFF);
+	return -ENOSYS;
 }
 
 static void add_range(struct memory_range *list, unsigned *count, struct memory_range r)
@@ -100,8 +111,7 @@ static void must(int result, const char *what)
 
 static void map_image_part(struct image_range r, enum pte_kind kind)
 {
-	must(kernel_view_map(r.start, boot_state.kernel_phys + (r.start - IMAGE_BASE), (r.end - r.start) >> PAGE_SHIFT,
-			     kind),
+	must(kernel_view_map(r.start, image_phys(r.start), (r.end - r.start) >> PAGE_SHIFT, kind),
 	     "no memory for the image's page tables");
 }
 
@@ -165,7 +175,7 @@ static void prepare_boot_info(void)
 	limine_take(info);
 	info->frame_count = frame_count;
 	info->mode = privilege_mode;
-	info->time_page_pfn = (boot_state.kernel_phys + ((uint64_t)time_page - IMAGE_BASE)) >> PAGE_SHIFT;
+	info->time_page_pfn = image_phys((uint64_t)time_page) >> PAGE_SHIFT;
 	frame_set_type(info->time_page_pfn << PAGE_SHIFT, (info->time_page_pfn + 1) << PAGE_SHIFT, FRAME_SHARED);
 	give_kernel(info->time_page_pfn << PAGE_SHIFT, 0);
 	must(kernel_view_map(WINDOW_BASE + (info->time_page_pfn << PAGE_SHIFT), info->time_page_pfn << PAGE_SHIFT, 1,
@@ -216,11 +226,13 @@ static void change_direct_map(void)
 	map_image();
 	map_ram();
 	map_frame_table();
+	/* Top-level entries never change after boot: process views copy them. */
+	must(kernel_view_make_tops(), "no memory for the shared tables");
 	must(arch_view_init(), "no memory for the shared tables");
 	give_kernel(boot_state.info_phys, info_pages);
 	give_kernel(boot_thread_phys + PAGE_SIZE, BOOT_STACK_PAGES + 1);
 	prepare_boot_info();
-	arch_patch_lower_sites(false);
+	account_patch_lower_sites(false);
 	cpu = arch_cpu_create(0);
 	if (!cpu)
 		boot_stop("no memory for the first CPU");

@@ -7,6 +7,7 @@
  */
 #include "gate/account.h"
 #include "boot/boot.h"
+#include "boot/image.h"
 #include "gate/calls.h"
 #include "gate/lock.h"
 #include "gate/policy.h"
@@ -26,13 +27,30 @@ void account_apply(struct cpu *cpu)
 	arch_select_entry(cpu, wanted);
 }
 
+void account_patch_lower_sites(bool account)
+{
+	struct image_range r = image_header()->lower_sites;
+	bool jumps = account || privilege_mode != MODE_FULL;
+
+	/* The list is of the lowered half, where a stale walk (aarch64's fault.c) in the nucleus would be the end. */
+	for (uint64_t at = r.start; at < r.end; at += sizeof(struct lower_site)) {
+		const struct lower_site *s = direct_map(image_phys(at));
+
+		arch_patch_site(direct_map(image_phys(s->patch)), s->patch,
+				!jumps			      ? 0
+				: !account		      ? s->home_test
+				: privilege_mode == MODE_FULL ? s->account
+							      : s->account_home);
+	}
+}
+
 long call_account_control(uint32_t on)
 {
 	if (on > 1)
 		return -EINVAL;
 	NUCLEUS_LOCKED;
 	wanted = on;
-	arch_patch_lower_sites(on);
+	account_patch_lower_sites(on);
 	account_apply(cpu_this());
 	/* The others apply it when they serve their mailbox; it returns when all have. */
 	shootdown_all_look();

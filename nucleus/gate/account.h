@@ -3,6 +3,8 @@
 #ifndef NUCLEUS_ACCOUNT_H
 #define NUCLEUS_ACCOUNT_H
 
+#include <stdint.h>
+
 struct context;
 struct cpu;
 
@@ -13,5 +15,10 @@ void account_enter(struct cpu *cpu, enum account_origin origin);
 /* Lets the CPU use the entry that fits the switch; on that CPU. */
 void account_apply(struct cpu *cpu);
 void arch_select_entry(struct cpu *cpu, bool account);
+/* Makes every lower() do what the mode, and accounting, ask. Other CPUs may be running there. */
+void account_patch_lower_sites(bool account);
+/* Makes the instruction at that address of the image, which is reached at `at`, a jump to target; 0: one that does
+ * nothing. Both are right at any time. */
+void arch_patch_site(void *at, uint64_t address, uint64_t target);
 
 #endif

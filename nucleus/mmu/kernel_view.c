@@ -76,6 +76,50 @@ void kernel_view_unmap(uint64_t va, uint64_t count)
 	table_free_chain(chain);
 }
 
+int kernel_view_make_tops(void)
+{
+	static const uint64_t tops[] = {WINDOW_BASE, KMAP_BASE, FRAMES_BASE, POOL_BASE};
+
+	for (unsigned i = 0; i < ARRAY_LEN(tops); i++)
+		if (!table_make(kernel_root_phys, tops[i], 3, 0))
+			return -ENOMEM;
+	return 0;
+}
+
+bool kernel_view_map_pool(uint64_t va, unsigned pages)
+{
+	for (unsigned i = 0; i < pages; i++) {
+		void *page = pool_alloc(1);
+
+		if (!page || kernel_view_map(va + i * PAGE_SIZE, pool_phys(page), 1, PTE_NUCLEUS_DATA) < 0)
+			return false;
+	}
+	return true;
+}
+
+const void *kernel_view_firmware(uint64_t phys, size_t size)
+{
+	uint64_t known;
+
+	if (phys + size < phys || phys + size > KMAP_BASE - DIRECT_BASE)
+		return nullptr;
+	for (uint64_t at = align_down(phys, PAGE_SIZE); at < phys + size; at += PAGE_SIZE)
+		if (!kernel_translate(DIRECT_BASE + at, &known) &&
+		    kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_RODATA) < 0)
+			return nullptr;
+	return direct_map(phys);
+}
+
+void *kernel_view_registers(uint32_t slot, uint64_t phys, uint32_t pages)
+{
+	uint64_t va = CPU_DEVICES_BASE + (uint64_t)slot * PAGE_SIZE;
+
+	if (pte_phys(phys & ~(uint64_t)(PAGE_SIZE - 1)) != align_down(phys, PAGE_SIZE) ||
+	    kernel_view_map(va, align_down(phys, PAGE_SIZE), pages, PTE_NUCLEUS_DEVICE) < 0)
+		return nullptr;
+	return (void *)(va + (phys & (PAGE_SIZE - 1)));
+}
+
 /* --- nucleus calls --- */
 
 static bool kmap_range_ok(uint64_t va, uint64_t count)

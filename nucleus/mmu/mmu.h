@@ -64,7 +64,17 @@ bool lowered_translate(uint64_t va, uint64_t *phys);
 [[nodiscard]] int kernel_view_map(uint64_t va, uint64_t phys, uint64_t count, enum pte_kind kind);
 /* The same in blocks of 2 MiB where they fit, for what is never mapped or unmapped by pages. */
 [[nodiscard]] int kernel_view_map_blocks(uint64_t va, uint64_t phys, uint64_t bytes, enum pte_kind kind);
+/* Boot: makes the tables that process views share, as long as entries of the top level can still be made. */
+[[nodiscard]] int kernel_view_make_tops(void);
 void kernel_view_unmap(uint64_t va, uint64_t count); /* with shoot-down */
+/* Memory of the pool for the nucleus at va, zeroed. false: out of memory. */
+[[nodiscard]] bool kernel_view_map_pool(uint64_t va, unsigned pages);
+/* Boot: firmware's tables, which may be in memory that it calls reserved and the direct map does not have. nullptr: out
+ * of reach, or of memory. */
+const void *kernel_view_firmware(uint64_t phys, size_t size);
+/* Boot: registers of the nucleus's own devices, from that page of CPU_DEVICES_BASE on; in every view. nullptr: out of
+ * memory. */
+void *kernel_view_registers(uint32_t slot, uint64_t phys, uint32_t pages);
 
 /* Shoot-down (mmu/shootdown.c): returns when no CPU has these translations any more. space == nullptr: kernel view. */
 void shootdown(struct space *s, uint64_t va, uint64_t end);

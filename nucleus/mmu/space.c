@@ -141,7 +141,7 @@ long call_space_use(uint32_t handle)
 	if (s)
 		s->threads++;
 	r->in_process = false;
-	arch_switch_to(cpu, r);
+	sched_switch_to(cpu, r);
 	return 0;
 }
 

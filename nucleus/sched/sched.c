@@ -11,6 +11,7 @@
 #include "gate/account.h"
 #include "gate/calls.h"
 #include "gate/lock.h"
+#include "gate/policy.h"
 #include "mmu/mmu.h"
 #include "sched/smp.h"
 #include "time/clock.h"
@@ -333,6 +334,29 @@ static void arm_timer(struct cpu *cpu)
 	arch_timer_set(at);
 }
 
+void sched_switch_to(struct cpu *cpu, struct record *r)
+{
+	r->process.cpu = r->kernel.cpu = cpu;
+	cpu->upcall_stack = r->stack;
+	cpu->component = policy_account(r->component);
+	arch_switch_to(cpu, r);
+	__atomic_store_n(&cpu->exit_work,
+			 (r->kicked ? WORK_KICK : 0) | (r->full_restore ? WORK_FULL_RESTORE : 0) |
+				 (cpu->reschedule ? WORK_RESCHEDULE : 0),
+			 __ATOMIC_RELAXED);
+	if (r != cpu->idle) {
+		if (r->page_cpu != cpu->id) {
+			/* The page is reached only in the kernel view. */
+			arch_enter(cpu, false);
+			current_thread_page()->cpu = r->page_cpu = cpu->id;
+		}
+		arch_tls_load(r);
+		if (r->space && (cpu->fpu_owner != r || r->fpu_cpu != cpu))
+			fpu_take(cpu, r);
+	}
+	arch_enter(cpu, r->in_process);
+}
+
 [[noreturn]] void sched_resume(void) NO_THREAD_SAFETY
 {
 	struct cpu *cpu = cpu_this();
@@ -348,7 +372,7 @@ static void arm_timer(struct cpu *cpu)
 		/* Kicked while it could not run. */
 		if (r->in_process && (r->kicked || context_pc(&r->process) >= USER_END))
 			trap_set_pending_event(r);
-		arch_switch_to(cpu, r);
+		sched_switch_to(cpu, r);
 		arm_timer(cpu);
 	}
 	nucleus_lock_release();

@@ -102,6 +102,8 @@ bool sched_quiet_tick(struct cpu *cpu, bool in_process);
 /* Accounts time and takes expired deadlines; sets cpu->reschedule when the slice is over. Called at every interrupt. */
 void sched_tick(struct cpu *cpu, bool in_process);
 void sched_set_affinity(struct record *r, uint64_t mask);
+/* The CPU goes on with that thread, which is its current one, in the context that in_process says. */
+void sched_switch_to(struct cpu *cpu, struct record *r);
 /* Whether kernel code lets itself be preempted (its thread page may ask for delay). *overdue, unless nullptr, becomes
  * true when it has asked for too long. Kernel view. */
 bool sched_preemptible(struct cpu *cpu, bool *overdue);
@@ -131,7 +133,10 @@ void arch_tls_load(const struct record *r);
 /* The architecture's part of a switch (arch/switch.c). */
 void arch_thread_init(struct record *r);
 void arch_switch_from(struct cpu *cpu, struct record *r);
+/* What the gates use of a thread: contexts, views, rights, thread pointer. */
 void arch_switch_to(struct cpu *cpu, struct record *r);
+/* Loads the view of the current thread's process or kernel context, the one that goes on. */
+void arch_enter(struct cpu *cpu, bool process);
 /* Sets up the record's kernel context to run `entry` on `stack` with up to four arguments. */
 void arch_set_upcall(struct record *r, uint64_t entry, uint64_t stack, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 [[noreturn]] void context_resume(struct context *c);

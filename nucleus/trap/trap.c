@@ -14,8 +14,38 @@
 #include "report/report.h"
 #include "report/trace.h"
 #include "sched/sched.h"
-#include "switch.h"
 #include <nucleus/upcall.h>
+
+extern const char idle_loop[], idle_loop_end[]; /* entry.S */
+
+bool trap_in_idle(const struct context *c)
+{
+	return context_privileged(c) && context_pc(c) >= (uint64_t)idle_loop && context_pc(c) < (uint64_t)idle_loop_end;
+}
+
+static bool in_bracket(const struct context *c)
+{
+	return context_privileged(c) && context_pc(c) >= ELEVATED_BASE && context_pc(c) < ELEVATED_END;
+}
+
+/* Privileged code outside brackets is the nucleus's, unless the thread is privileged at home: then only the nucleus's
+ * own text is. */
+bool trap_in_nucleus(const struct context *c, const struct record *r)
+{
+	if (!context_privileged(c) || in_bracket(c))
+		return false;
+	return !r->home_elevated || c->is_process || image_range_has(image_header()->nucleus_text, context_pc(c)) ||
+	       (CPU_AREAS_HAVE_TEXT && context_pc(c) >= CPU_AREAS_BASE && context_pc(c) < CPU_DEVICES_BASE);
+}
+
+void trap_enter(struct cpu *cpu, struct record *r, const struct context *c)
+{
+	account_enter(cpu, c->is_process     ? FROM_PROCESS
+			   : trap_in_idle(c) ? FROM_IDLE
+			   : in_bracket(c)   ? FROM_BRACKET
+					     : FROM_LOWERED);
+	r->in_process = c->is_process;
+}
 
 static void prepare_event(struct cpu *cpu, struct record *r, uint32_t event, uint64_t code, uint64_t address)
 {
@@ -36,7 +66,7 @@ void trap_set_pending_event(struct record *r)
 {
 	prepare_event(cpu, r, event, code, address);
 	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
-	arch_enter(cpu, r);
+	arch_enter(cpu, r->in_process);
 	account_resume(&r->kernel);
 }
 
@@ -69,7 +99,7 @@ static struct offence offence_of(const struct context *c, enum report_kind kind)
 	/* The stack may be what broke: landing starts on the thread page's call area. */
 	arch_set_upcall(r, UPCALL_FAULT, page + PAGE_SIZE, event, o->code, o->address, o->pc);
 	fault_restore_thread_pointer(page);
-	arch_enter(cpu, r);
+	arch_enter(cpu, r->in_process);
 	/* Back to its process it goes the long way, which notes that the containment has come to its end. */
 	r->full_restore = true;
 	__atomic_or_fetch(&cpu->exit_work, WORK_FULL_RESTORE, __ATOMIC_RELAXED);
@@ -103,7 +133,7 @@ static struct offence offence_of(const struct context *c, enum report_kind kind)
 		sched_resume();
 	}
 	__atomic_and_fetch(&cpu->exit_work, ~WORK_RESCHEDULE, __ATOMIC_RELAXED);
-	arch_enter(cpu, r);
+	arch_enter(cpu, r->in_process);
 	nucleus_lock_release();
 	account_resume(&r->process);
 }
@@ -121,11 +151,24 @@ static struct offence offence_of(const struct context *c, enum report_kind kind)
 	trap_contain(cpu, r, c, &o);
 }
 
-[[noreturn]] void trap_interrupt_done(struct cpu *cpu, struct record *r, struct context *c, bool idle, bool bracket)
-	NO_THREAD_SAFETY
+[[noreturn]] void trap_exception(struct cpu *cpu, struct record *r, struct context *c)
+{
+	struct offence o = {
+		.pc = context_pc(c), .fault = fault_number(c), .code = fault_detail(c), .address = fault_address(c)};
+
+	trace_add(cpu, TRACE_FAULT, o.pc, o.fault);
+	if (c->is_process)
+		trap_upcall_event(cpu, r, fault_event(c), fault_code(c), o.address);
+	if (in_bracket(c))
+		panic(c, "exception %u in a bracket, code 0x%lx, address 0x%lx", o.fault, o.code, o.address);
+	trap_contain(cpu, r, c, &o);
+}
+
+[[noreturn]] void trap_interrupt_done(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
 {
 	bool overdue = false;
-	bool may_leave = c->is_process || idle || (!bracket && r != cpu->idle && sched_preemptible(cpu, &overdue));
+	bool may_leave = c->is_process || trap_in_idle(c) ||
+			 (!in_bracket(c) && r != cpu->idle && sched_preemptible(cpu, &overdue));
 
 	if (overdue) {
 		struct offence o = offence_of(c, REPORT_PREEMPTION);

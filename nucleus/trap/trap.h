@@ -24,6 +24,14 @@ void trap_set_pending_event(struct record *r);
  * first, or a violation. */
 [[noreturn]] void trap_gate_violation(struct cpu *cpu, struct record *r, struct context *c);
 /* After an interrupt of `c`: go on where it came from, or elsewhere. Releases the nucleus lock. */
-[[noreturn]] void trap_interrupt_done(struct cpu *cpu, struct record *r, struct context *c, bool idle, bool bracket);
+[[noreturn]] void trap_interrupt_done(struct cpu *cpu, struct record *r, struct context *c);
+/* What no one expected: an event for the kernel of its process, containment, or in a bracket the end. */
+[[noreturn]] void trap_exception(struct cpu *cpu, struct record *r, struct context *c);
+
+/* Who was interrupted, by the hardware's word. */
+bool trap_in_idle(const struct context *c);
+bool trap_in_nucleus(const struct context *c, const struct record *r);
+/* The first step of all that is no short way in. */
+void trap_enter(struct cpu *cpu, struct record *r, const struct context *c);
 
 #endif

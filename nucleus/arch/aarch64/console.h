@@ -7,7 +7,7 @@
 void console_start(volatile void *uart);
 bool console_started(void);
 /* Boot ends before that: finds the console and prints there, from whatever view the loader made. Once, and then only
- * psci_system_off. */
+ * psci_end. */
 void console_last_words(void);
 
 #endif

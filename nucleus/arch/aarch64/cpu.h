@@ -51,6 +51,12 @@ static inline uint64_t context_frame(const struct context *c)
 {
 	return c->x[29];
 }
+static inline bool context_privileged(const struct context *c)
+{
+	enum : uint64_t { PSTATE_MODE = 0x1f };
+
+	return (c->pstate & PSTATE_MODE) != PSTATE_EL0;
+}
 static inline void context_set_result(struct context *c, uint64_t result)
 {
 	c->x[0] = result;
@@ -104,8 +110,8 @@ static_assert(offsetof(struct cpu, stamp) == CPU_STAMP && offsetof(struct cpu, c
 static_assert(offsetof(struct cpu, scratch) == CPU_SCRATCH && offsetof(struct cpu, fatal) == CPU_FATAL);
 static_assert(sizeof(struct cpu) <= 0x2000);
 
-/* Whether arch_flush_local reaches all CPUs. */
-enum { CPU_FLUSHES_ALL = 1 };
+/* Whether arch_flush_local reaches all CPUs; whether code of the nucleus runs in the CPUs' areas. */
+enum { CPU_FLUSHES_ALL = 1, CPU_AREAS_HAVE_TEXT = 0 };
 
 static inline struct cpu *cpu_this(void)
 {

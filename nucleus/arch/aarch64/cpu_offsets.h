@@ -49,8 +49,6 @@
 /* PSTATE (DDI 0487, C5.2.19 SPSR_EL1) */
 #define PSTATE_EL0  0x0
 #define PSTATE_EL1T 0x4
-#define PSTATE_EL1H 0x5
-#define PSTATE_DAIF 0x3c0
 
 /* A CPU's area in the pool: struct cpu and stacks, with unmapped pages between. */
 #define CPU_AREA_STRIDE	    0x10000

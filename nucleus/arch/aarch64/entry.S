@@ -34,26 +34,24 @@ nucleus_call_table:
 #include "../../calls.def"
 #undef CALL
 
-.macro save_pairs first, last, base=sp
-	stp x\first, x\last, [\base, #CONTEXT_X(\first)]
+/* Registers from `first` to `last`, two by two, to (stp) or from (ldp) their places in the context at `base`. */
+.macro pair instruction, one, two, base
+	\instruction x\one, x\two, [\base, #CONTEXT_X(\one)]
+.endm
+.macro pairs instruction, first, last, base=sp
+	.altmacro		/* for %: the number, not its name */
+	.set number, \first
+	.rept (\last - \first + 1) / 2
+	pair \instruction, %number, %number + 1, \base
+	.set number, number + 2
+	.endr
+	.noaltmacro
 .endm
 
 /* x0 to x15 and x18 to x29; the callers deal with the others. */
 .macro save_most
-	stp x0, x1, [sp, #CONTEXT_X(0)]
-	stp x2, x3, [sp, #CONTEXT_X(2)]
-	stp x4, x5, [sp, #CONTEXT_X(4)]
-	stp x6, x7, [sp, #CONTEXT_X(6)]
-	stp x8, x9, [sp, #CONTEXT_X(8)]
-	stp x10, x11, [sp, #CONTEXT_X(10)]
-	stp x12, x13, [sp, #CONTEXT_X(12)]
-	stp x14, x15, [sp, #CONTEXT_X(14)]
-	stp x18, x19, [sp, #CONTEXT_X(18)]
-	stp x20, x21, [sp, #CONTEXT_X(20)]
-	stp x22, x23, [sp, #CONTEXT_X(22)]
-	stp x24, x25, [sp, #CONTEXT_X(24)]
-	stp x26, x27, [sp, #CONTEXT_X(26)]
-	stp x28, x29, [sp, #CONTEXT_X(28)]
+	pairs stp, 0, 15
+	pairs stp, 18, 29
 .endm
 
 /* All of the context that SP points to, and out. */
@@ -63,21 +61,7 @@ nucleus_call_table:
 	msr elr_el1, x0
 	msr spsr_el1, x1
 	msr sp_el0, x2
-	ldp x0, x1, [sp, #CONTEXT_X(0)]
-	ldp x2, x3, [sp, #CONTEXT_X(2)]
-	ldp x4, x5, [sp, #CONTEXT_X(4)]
-	ldp x6, x7, [sp, #CONTEXT_X(6)]
-	ldp x8, x9, [sp, #CONTEXT_X(8)]
-	ldp x10, x11, [sp, #CONTEXT_X(10)]
-	ldp x12, x13, [sp, #CONTEXT_X(12)]
-	ldp x14, x15, [sp, #CONTEXT_X(14)]
-	ldp x16, x17, [sp, #CONTEXT_X(16)]
-	ldp x18, x19, [sp, #CONTEXT_X(18)]
-	ldp x20, x21, [sp, #CONTEXT_X(20)]
-	ldp x22, x23, [sp, #CONTEXT_X(22)]
-	ldp x24, x25, [sp, #CONTEXT_X(24)]
-	ldp x26, x27, [sp, #CONTEXT_X(26)]
-	ldp x28, x29, [sp, #CONTEXT_X(28)]
+	pairs ldp, 0, 29
 	eret
 .endm
 
@@ -279,12 +263,7 @@ gates_\name:
 
 	/* Nucleus call: all that the caller keeps goes into its kernel context, so that the call may switch threads. */
 	mrs x17, sp_el0
-	stp x19, x20, [sp, #CONTEXT_X(19)]
-	stp x21, x22, [sp, #CONTEXT_X(21)]
-	stp x23, x24, [sp, #CONTEXT_X(23)]
-	stp x25, x26, [sp, #CONTEXT_X(25)]
-	stp x27, x28, [sp, #CONTEXT_X(27)]
-	stp x29, x30, [sp, #CONTEXT_X(29)]
+	pairs stp, 19, 30
 	stp x17, x16, [sp, #CONTEXT_SP]			/* and CONTEXT_PC */
 	mrs x17, tpidr_el1
 .if \privileged
@@ -416,20 +395,7 @@ trap_in_nucleus:
 	str x0, [x1, #CONTEXT_X(0)]
 	mrs x0, tpidr_el0
 	stp x0, x2, [x1, #CONTEXT_X(1)]
-	stp x3, x4, [x1, #CONTEXT_X(3)]
-	stp x5, x6, [x1, #CONTEXT_X(5)]
-	stp x7, x8, [x1, #CONTEXT_X(7)]
-	stp x9, x10, [x1, #CONTEXT_X(9)]
-	stp x11, x12, [x1, #CONTEXT_X(11)]
-	stp x13, x14, [x1, #CONTEXT_X(13)]
-	stp x15, x16, [x1, #CONTEXT_X(15)]
-	stp x17, x18, [x1, #CONTEXT_X(17)]
-	stp x19, x20, [x1, #CONTEXT_X(19)]
-	stp x21, x22, [x1, #CONTEXT_X(21)]
-	stp x23, x24, [x1, #CONTEXT_X(23)]
-	stp x25, x26, [x1, #CONTEXT_X(25)]
-	stp x27, x28, [x1, #CONTEXT_X(27)]
-	stp x29, x30, [x1, #CONTEXT_X(29)]
+	pairs stp, 3, 30, x1
 	mov x2, sp
 	mrs x3, elr_el1
 	mrs x4, spsr_el1

@@ -23,6 +23,11 @@ static inline bool fault_returned(const struct context *c)
 {
 	return c->x[30] == c->pc;
 }
+/* For reports, what the processor says. */
+static inline uint64_t fault_detail(const struct context *c)
+{
+	return c->syndrome;
+}
 static inline uint32_t fault_number(const struct context *c)
 {
 	return (uint32_t)(c->syndrome >> ESR_EC_SHIFT) & ESR_EC_MASK;

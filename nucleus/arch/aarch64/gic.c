@@ -63,8 +63,8 @@ int gic_init(void)
 	bool v3 = platform.gic_version == ARM_GIC_V3;
 	int result;
 
-	distributor = platform_map_device(SLOT_GIC_DISTRIBUTOR, platform.distributor.phys,
-					  v3 ? DISTRIBUTOR_PAGES_V3 : DISTRIBUTOR_PAGES_V2);
+	distributor = kernel_view_registers(SLOT_GIC_DISTRIBUTOR, platform.distributor.phys,
+					    v3 ? DISTRIBUTOR_PAGES_V3 : DISTRIBUTOR_PAGES_V2);
 	if (!distributor)
 		return -ENOMEM;
 	lines = ((mmio_read32(distributor, GICD_TYPER) & GICD_TYPER_LINES) + 1) * 32;

@@ -10,6 +10,7 @@
 #include "gic_driver.h"
 #include "gic_registers.h"
 #include "mmio.h"
+#include "mmu/mmu.h"
 #include "platform.h"
 #include "regs.h"
 #include <abi/errno.h>
@@ -20,7 +21,7 @@ static uint8_t targets[CPUS_MAX]; /* mask with the CPU's own bit */
 static int init(volatile void *distributor_registers)
 {
 	distributor = distributor_registers;
-	interface = platform_map_device(SLOT_GIC_CPU_INTERFACE, platform.cpu_interface.phys, 1);
+	interface = kernel_view_registers(SLOT_GIC_CPU_INTERFACE, platform.cpu_interface.phys, 1);
 	return interface ? 0 : -ENOMEM;
 }
 

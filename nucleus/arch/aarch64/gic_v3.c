@@ -9,6 +9,7 @@
 #include "gic_its.h"
 #include "gic_registers.h"
 #include "mmio.h"
+#include "mmu/mmu.h"
 #include "platform.h"
 #include "regs.h"
 #include "report/log.h"
@@ -39,7 +40,7 @@ static int take_redistributor(uint64_t phys, volatile void *control, uint64_t af
 		redistributors[i].control = control;
 		redistributors[i].mpidr = mpidr;
 		redistributors[i].phys = phys;
-		redistributors[i].private = platform_map_device((*slot)++, phys + GICR_FRAME_BYTES, 1);
+		redistributors[i].private = kernel_view_registers((*slot)++, phys + GICR_FRAME_BYTES, 1);
 		return redistributors[i].private ? 0 : -ENOMEM;
 	}
 	return 0;
@@ -53,7 +54,7 @@ static int walk_region(const struct arm_region *r, uint32_t *slot)
 	for (uint64_t at = r->phys; at + 2 * GICR_FRAME_BYTES <= end; at += step) {
 		if (*slot + 2 > SLOT_END)
 			return -ENOMEM;
-		control = platform_map_device((*slot)++, at, 1);
+		control = kernel_view_registers((*slot)++, at, 1);
 		if (!control)
 			return -ENOMEM;
 		typer = mmio_read64(control, GICR_TYPER);

@@ -45,7 +45,7 @@ static inline void mp_wake(void)
 }
 [[noreturn]] static inline void mp_stay_off(void)
 {
-	psci_cpu_off();
+	psci_end(PSCI_CPU_OFF);
 	cpu_halt_forever();
 }
 

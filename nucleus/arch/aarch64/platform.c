@@ -12,31 +12,6 @@
 
 struct arm_platform platform;
 
-void *platform_map_device(uint32_t slot, uint64_t phys, uint32_t pages)
-{
-	uint64_t va = CPU_DEVICES_BASE + (uint64_t)slot * PAGE_SIZE;
-
-	if (pte_phys(phys & ~(uint64_t)(PAGE_SIZE - 1)) != align_down(phys, PAGE_SIZE) ||
-	    kernel_view_map(va, align_down(phys, PAGE_SIZE), pages, PTE_NUCLEUS_DEVICE) < 0)
-		return nullptr;
-	return (void *)(va + (phys & (PAGE_SIZE - 1)));
-}
-
-/* Firmware may keep its tables in memory that it calls reserved, which the direct map does not have. */
-static const void *map_firmware(uint64_t phys, size_t size)
-{
-	enum : uint64_t { DIRECT_BYTES = 1ull << 39 };
-	uint64_t known;
-
-	if (phys + size < phys || phys + size > DIRECT_BYTES)
-		return nullptr;
-	for (uint64_t at = align_down(phys, PAGE_SIZE); at < phys + size; at += PAGE_SIZE)
-		if (!kernel_translate(DIRECT_BASE + at, &known) &&
-		    kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_RODATA) < 0)
-			return nullptr;
-	return direct_map(phys);
-}
-
 /* Tree before tables: the tree is complete, for the lowered drivers too, while tables need an interpreter for the rest.
  * What the console is stays known from a description that fails otherwise. */
 static const char *discover(void)
@@ -50,7 +25,7 @@ static const char *discover(void)
 		log_printf("platform: the device tree has %s\n", platform.why);
 	}
 	if (boot_state.rsdp_phys) {
-		if (arm_platform_from_acpi(boot_state.rsdp_phys, map_firmware, &other)) {
+		if (arm_platform_from_acpi(boot_state.rsdp_phys, kernel_view_firmware, &other)) {
 			platform = other;
 			return "ACPI";
 		}
@@ -66,15 +41,11 @@ static const char *discover(void)
 /* For the kernel's own driver of the same UART. */
 static void tell_console(void)
 {
-	static const enum boot_console_kind kinds[] = {
-		[ARM_UART_NONE] = BOOT_CONSOLE_NONE,
-		[ARM_UART_PL011] = BOOT_CONSOLE_PL011,
-		[ARM_UART_16550] = BOOT_CONSOLE_16550,
-	};
-
+	static_assert((int)ARM_UART_NONE == (int)BOOT_CONSOLE_NONE && (int)ARM_UART_PL011 == (int)BOOT_CONSOLE_PL011 &&
+		      (int)ARM_UART_16550 == (int)BOOT_CONSOLE_16550);
 	boot_state.info->console = (struct boot_console){
 		.phys = platform.console.phys,
-		.kind = kinds[platform.console.kind],
+		.kind = (enum boot_console_kind)platform.console.kind,
 		.gsi = platform.console.interrupt.id,
 		.irq_flags = platform.console.interrupt.level ? IRQ_LEVEL : 0,
 		.clock_hz = platform.console.clock_hz,
@@ -89,7 +60,7 @@ int platform_init(void)
 	void *uart = nullptr;
 
 	if (platform.console.kind != ARM_UART_NONE)
-		uart = platform_map_device(SLOT_CONSOLE, platform.console.phys, 1);
+		uart = kernel_view_registers(SLOT_CONSOLE, platform.console.phys, 1);
 	if (uart)
 		console_start(uart);
 	if (!source)

@@ -34,7 +34,5 @@ extern struct arm_platform platform;
 
 /* 0, or -ENODEV after a line in the log that says what is missing. Fills boot_state.info's console too. */
 [[nodiscard]] int platform_init(void);
-/* Maps `pages` pages of registers from that slot on. nullptr: out of memory. */
-void *platform_map_device(uint32_t slot, uint64_t phys, uint32_t pages);
 
 #endif

@@ -4,13 +4,6 @@
 #include "platform.h"
 #include "report/log.h"
 
-enum psci_function : uint32_t {
-	PSCI_VERSION = 0x84000000,
-	PSCI_CPU_OFF = 0x84000002,
-	PSCI_SYSTEM_OFF = 0x84000008,
-	PSCI_SYSTEM_RESET = 0x84000009,
-};
-
 /* Clobbered are x0 to x17 at most (DEN 0028, 2.6); all that these functions take is in x0. */
 #define FIRMWARE_CALL(instruction)                                                                                     \
 	__asm__ volatile(instruction " #0"                                                                             \
@@ -48,20 +41,8 @@ void psci_init(void)
 		   platform.psci == ARM_PSCI_HVC ? "HVC" : "SMC");
 }
 
-void psci_system_off(void)
+void psci_end(enum psci_function function)
 {
 	if (platform.psci_power)
-		(void)call(PSCI_SYSTEM_OFF);
-}
-
-void psci_system_reset(void)
-{
-	if (platform.psci_power)
-		(void)call(PSCI_SYSTEM_RESET);
-}
-
-void psci_cpu_off(void)
-{
-	if (platform.psci_power)
-		(void)call(PSCI_CPU_OFF);
+		(void)call(function);
 }

@@ -5,12 +5,16 @@
 
 #include <stdint.h>
 
+enum psci_function : uint32_t {
+	PSCI_VERSION = 0x84000000,
+	PSCI_CPU_OFF = 0x84000002, /* the calling one */
+	PSCI_SYSTEM_OFF = 0x84000008,
+	PSCI_SYSTEM_RESET = 0x84000009,
+};
+
 /* Says in the log what the firmware offers. After platform_init. */
 void psci_init(void);
-/* Return only if the firmware does not do it. Lock: none; interrupts masked. */
-void psci_system_off(void);
-void psci_system_reset(void);
-/* Switches the calling CPU off; returns only if the firmware does not do it. Interrupts masked. */
-void psci_cpu_off(void);
+/* Returns only if the firmware does not do it. Lock: none; interrupts masked. */
+void psci_end(enum psci_function function);
 
 #endif

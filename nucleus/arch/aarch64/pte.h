@@ -41,22 +41,6 @@ enum : uint64_t {
 /* Break before make (D8.14.1): a valid entry may not be exchanged for one of another frame directly. */
 enum { PTE_BREAK_BEFORE_MAKE = 1 };
 
-/* Kinds of leaf the nucleus makes. */
-enum pte_kind : uint8_t {
-	PTE_NUCLEUS_TEXT,
-	PTE_NUCLEUS_RODATA,
-	PTE_NUCLEUS_DATA,
-	PTE_NUCLEUS_DIRECT, /* data that only the kernel view shows */
-	PTE_NUCLEUS_DEVICE,
-	PTE_LOWERED_TEXT,
-	PTE_LOWERED_BRACKETS, /* text that also runs elevated */
-	PTE_LOWERED_RODATA,
-	PTE_LOWERED_DATA,
-	PTE_LOWERED_DEVICE,
-	PTE_LOWERED_UNCACHED,  /* memory, for devices that do not look into caches */
-	PTE_LOWERED_COMBINING, /* registers whose writes may be gathered: frame buffers */
-};
-
 extern uint64_t pte_guarded; /* ARM_GUARDED if the CPU has BTI */
 
 /* Only what every view shows is global. Text is read-only at both levels: what EL0 can write, EL1 cannot execute. */

@@ -24,7 +24,6 @@
 #define SYS_PMUSERENR	 s3_3_c9_c14_0
 #define SYS_AMUSERENR	 s3_3_c13_c2_3
 #define SYS_ID_AA64MMFR2 s3_0_c0_c7_2
-#define SYS_ID_AA64ISAR2 s3_0_c0_c6_2
 
 /* SCTLR_EL1, D17.2.118 */
 enum : uint64_t {
@@ -56,8 +55,6 @@ enum : uint64_t {
 	TCR_SH0_INNER = 3ull << 12,
 	TCR_TG0_4K = 0ull << 14,
 	TCR_T1SZ_48 = 16ull << 16,
-	TCR_A1 = 1ull << 22,
-	TCR_EPD1 = 1ull << 23,
 	TCR_IRGN1_WB = 1ull << 24,
 	TCR_ORGN1_WB = 1ull << 26,
 	TCR_SH1_INNER = 3ull << 28,
@@ -79,15 +76,8 @@ enum : uint64_t {
 
 /* ESR_EL1, D17.2.37 */
 enum exception_class : uint32_t {
-	EC_UNKNOWN = 0x00,
-	EC_WFX = 0x01,
-	EC_FPU_ACCESS = 0x07,
-	EC_BRANCH_TARGET = 0x0d,
-	EC_ILLEGAL_STATE = 0x0e,
 	EC_SVC64 = 0x15,
 	EC_SYSTEM_REGISTER = 0x18,
-	EC_SVE_ACCESS = 0x19,
-	EC_POINTER_AUTH = 0x1c,
 	EC_INSTRUCTION_ABORT_EL0 = 0x20,
 	EC_INSTRUCTION_ABORT_EL1 = 0x21,
 	EC_PC_ALIGNMENT = 0x22,
@@ -95,7 +85,6 @@ enum exception_class : uint32_t {
 	EC_DATA_ABORT_EL1 = 0x25,
 	EC_SP_ALIGNMENT = 0x26,
 	EC_FPU_EXCEPTION = 0x2c,
-	EC_SERROR = 0x2f,
 	EC_BREAKPOINT_EL0 = 0x30,
 	EC_STEP_EL0 = 0x32,
 	EC_WATCHPOINT_EL0 = 0x34,
@@ -109,7 +98,6 @@ enum : uint64_t {
 	ESR_FNV = 1ull << 10, /* FAR not valid */
 	ESR_FSC_MASK = 0x3f,  /* fault status */
 	FSC_TYPE_MASK = 0x3c, /* without the level */
-	FSC_ADDRESS_SIZE = 0x00,
 	FSC_TRANSLATION = 0x04,
 	FSC_ACCESS_FLAG = 0x08,
 	FSC_PERMISSION = 0x0c,

@@ -4,7 +4,6 @@
  * then the first CPU goes on to the devices and the other CPUs. DDI 0487, D17.2 for the registers.
  */
 #include "boot/boot.h"
-#include "boot/image.h"
 #include "cpu.h"
 #include "device/pci.h"
 #include "features.h"
@@ -94,24 +93,13 @@ void arch_select_entry(struct cpu *cpu, bool account)
 
 /* --- the CPU's area and the first switch --- */
 
-static bool map_area(uint64_t va, unsigned pages)
-{
-	for (unsigned i = 0; i < pages; i++) {
-		void *page = pool_alloc(1);
-		uint64_t phys = page ? pool_phys(page) : 0;
-
-		if (!phys || kernel_view_map(va + i * PAGE_SIZE, phys, 1, PTE_NUCLEUS_DATA) < 0)
-			return false;
-	}
-	return true;
-}
-
 struct cpu *arch_cpu_create(uint32_t id)
 {
 	uint64_t area = cpu_area(id);
 
-	if (!map_area(area + CPU_DATA_OFFSET, 2) || !map_area(area + CPU_STACK_END - 0x4000, 4) ||
-	    !map_area(area + CPU_FATAL_STACK_END - 0x2000, 2))
+	if (!kernel_view_map_pool(area + CPU_DATA_OFFSET, 2) ||
+	    !kernel_view_map_pool(area + CPU_STACK_END - 0x4000, 4) ||
+	    !kernel_view_map_pool(area + CPU_FATAL_STACK_END - 0x2000, 2))
 		return nullptr;
 	return cpu_by_id(id);
 }
@@ -119,7 +107,7 @@ struct cpu *arch_cpu_create(uint32_t id)
 /* The page of view_first_switch at its physical address, for TTBR0. */
 static uint64_t identity_map(void)
 {
-	uint64_t phys = boot_state.kernel_phys + ((uint64_t)view_first_switch_physical - IMAGE_BASE);
+	uint64_t phys = image_phys((uint64_t)view_first_switch_physical);
 	uint64_t root = frame_boot_alloc(PAGE_SIZE);
 	/* Two pages: the code may cross a boundary. */
 	for (uint64_t at = align_down(phys, PAGE_SIZE), i = 0; root && i < 2; i++, at += PAGE_SIZE) {
@@ -135,7 +123,7 @@ static uint64_t identity_map(void)
 [[noreturn]] void arch_enter_kernel_view(struct cpu *cpu, void (*next)(void))
 {
 	struct first_switch s = {
-		.physical = boot_state.kernel_phys + ((uint64_t)view_first_switch_physical - IMAGE_BASE),
+		.physical = image_phys((uint64_t)view_first_switch_physical),
 		.mair = MAIR_NORMAL | MAIR_DEVICE | MAIR_NORMAL_UNCACHED,
 		.tcr = translation_control(),
 		.ttbr1 = kernel_root_phys,
@@ -175,31 +163,18 @@ static struct cpu *cpu_introduce(void)
 	return cpu;
 }
 
-static uint64_t image_phys(uint64_t address)
-{
-	return boot_state.kernel_phys + (address - IMAGE_BASE);
-}
-
 /*
  * An aligned word is exchanged at once, and NOP and B are instructions that may change while another CPU runs them: it
  * does the one or the other, both of which are right at any time (DDI 0487, B2.2.5).
  */
-void arch_patch_lower_sites(bool account)
+void arch_patch_site(void *at, uint64_t address, uint64_t target)
 {
-	struct image_range r = image_header()->lower_sites;
-	/* The list is of the lowered half, where a stale walk (fault.c) in the nucleus would be the end. */
-	const struct lower_site *s = direct_map(image_phys(r.start)), *end = direct_map(image_phys(r.end));
 	enum : uint32_t { NOP = 0xd503201f, BRANCH = 0x14000000, OFFSET_MASK = 0x03ffffff };
+	uint32_t branch = BRANCH | (uint32_t)((int64_t)(target - address) >> 2 & OFFSET_MASK);
 
-	for (; s < end; s++) {
-		uint32_t *at = direct_map(image_phys(s->patch));
-		uint64_t target = !account ? s->home_test : privilege_mode == MODE_FULL ? s->account : s->account_home;
-		uint32_t word = BRANCH | (uint32_t)((int64_t)(target - s->patch) >> 2 & OFFSET_MASK);
-
-		__atomic_store_n(at, account || privilege_mode != MODE_FULL ? word : (uint32_t)NOP, __ATOMIC_SEQ_CST);
-		pte_prepare_code(align_down((uint64_t)at - direct_base, PAGE_SIZE));
-		pte_prepare_code_end();
-	}
+	__atomic_store_n((uint32_t *)at, target ? branch : (uint32_t)NOP, __ATOMIC_SEQ_CST);
+	pte_prepare_code(align_down((uint64_t)at - direct_base, PAGE_SIZE));
+	pte_prepare_code_end();
 }
 
 /* --- bring-up --- */
@@ -210,7 +185,7 @@ static void use_common_caches(void)
 	log_printf("boot: the CPUs' caches are not alike: programs are told of %u and %u bytes a line\n",
 		   cpu_features.dcache_line, cpu_features.icache_line);
 	control_registers();
-	arch_patch_lower_sites(false);
+	account_patch_lower_sites(false);
 }
 
 [[noreturn]] void arch_boot(void)

@@ -74,20 +74,9 @@ void arch_switch_from(struct cpu *cpu, struct record *r)
 	dsb_ish();
 }
 
-static void thread_page_set_cpu(struct cpu *cpu, struct record *r)
+void arch_enter(struct cpu *cpu, bool process)
 {
-	struct thread_page *page = direct_map(r->page_pfn << PAGE_SHIFT);
-
-	if (r->page_cpu == cpu->id)
-		return;
-	/* The page is reached only in the kernel view. */
-	view_load(cpu->kernel_ttbr0, cpu->kernel_ttbr1, true);
-	page->cpu = r->page_cpu = cpu->id;
-}
-
-void arch_enter(struct cpu *cpu, struct record *r)
-{
-	if (r->in_process)
+	if (process)
 		view_load(cpu->process_ttbr0, cpu->process_ttbr1, false);
 	else
 		view_load(cpu->kernel_ttbr0, cpu->kernel_ttbr1, true);
@@ -95,33 +84,19 @@ void arch_enter(struct cpu *cpu, struct record *r)
 
 void arch_switch_to(struct cpu *cpu, struct record *r)
 {
-	r->process.cpu = r->kernel.cpu = cpu;
 	cpu->process_context = &r->process;
 	cpu->kernel_context = &r->kernel;
-	cpu->upcall_stack = r->stack;
 	cpu->upcall_pstate = home_pstate(r);
 	cpu->thread_page = r->page_pfn ? WINDOW_BASE + (r->page_pfn << PAGE_SHIFT) : 0;
 	r->kernel.may_elevate = r->home_elevated || policy_may_elevate(r->component);
-	cpu->component = policy_account(r->component);
 	cpu->process_ttbr0 = cpu->kernel_ttbr0 = view_empty_ttbr0;
 	cpu->process_ttbr1 = cpu->kernel_ttbr1 = kernel_root_phys;
-	if (r->space) {
-		cpu->process_ttbr0 = view_ttbr0(r->space);
-		cpu->process_ttbr1 = view_process_ttbr1;
-		if (r->home_elevated) {
-			cpu->kernel_ttbr0 = cpu->process_ttbr0;
-			cpu->kernel_ttbr1 = cpu->process_ttbr1;
-		}
+	if (!r->space)
+		return;
+	cpu->process_ttbr0 = view_ttbr0(r->space);
+	cpu->process_ttbr1 = view_process_ttbr1;
+	if (r->home_elevated) {
+		cpu->kernel_ttbr0 = cpu->process_ttbr0;
+		cpu->kernel_ttbr1 = cpu->process_ttbr1;
 	}
-	__atomic_store_n(&cpu->exit_work,
-			 (r->kicked ? WORK_KICK : 0) | (r->full_restore ? WORK_FULL_RESTORE : 0) |
-				 (cpu->reschedule ? WORK_RESCHEDULE : 0),
-			 __ATOMIC_RELAXED);
-	if (r != cpu->idle) {
-		thread_page_set_cpu(cpu, r);
-		arch_tls_load(r);
-		if (r->space && (cpu->fpu_owner != r || r->fpu_cpu != cpu))
-			fpu_take(cpu, r);
-	}
-	arch_enter(cpu, r);
 }

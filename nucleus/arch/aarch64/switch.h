@@ -5,12 +5,7 @@
 
 #include <stdint.h>
 
-struct cpu;
-struct record;
 struct space;
-
-/* Loads the view in which the context that goes on (r->in_process) runs. */
-void arch_enter(struct cpu *cpu, struct record *r);
 
 /* views.c: TTBR0_EL1 of a space with its address-space number, which is given here if it has none of this generation.
  */

@@ -7,7 +7,6 @@
  * into, never the program counter alone.
  */
 #include "trap/trap.h"
-#include "boot/image.h"
 #include "cpu.h"
 #include "fault.h"
 #include "features.h"
@@ -18,43 +17,15 @@
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "report/report.h"
-#include "report/trace.h"
 #include "sched/sched.h"
 #include "switch.h"
 #include "time/clock.h"
 #include <lib/string.h>
 #include <nucleus/upcall.h>
 
-extern const char idle_loop[], idle_loop_end[];
-
 /* Called by entry.S. */
 [[noreturn]] void trap_handle(struct context *c);
 [[noreturn]] void trap_fatal(struct context *c);
-
-enum : uint64_t { PSTATE_MODE = 0x1f };
-
-static bool at_el1(const struct context *c)
-{
-	return (c->pstate & PSTATE_MODE) != PSTATE_EL0;
-}
-static bool in_idle(const struct context *c)
-{
-	return at_el1(c) && c->pc >= (uint64_t)idle_loop && c->pc < (uint64_t)idle_loop_end;
-}
-static bool in_bracket(const struct context *c)
-{
-	return at_el1(c) && c->pc >= ELEVATED_BASE && c->pc < ELEVATED_END;
-}
-/* Privileged code outside brackets is the nucleus's, unless the thread is privileged at home: then only the nucleus's
- * own text is. */
-static bool in_nucleus(const struct context *c, const struct record *r)
-{
-	if (!at_el1(c) || in_bracket(c))
-		return false;
-	if (r->home_elevated && !c->is_process)
-		return image_range_has(image_header()->nucleus_text, c->pc);
-	return true;
-}
 
 uint64_t arch_image_address(uint64_t pc)
 {
@@ -96,7 +67,7 @@ uint64_t arch_image_address(uint64_t pc)
 		gic_silence(i);
 	/* After a level-triggered line was masked, or it would come again at once. */
 	gic_end(i);
-	trap_interrupt_done(cpu, r, c, in_idle(c), in_bracket(c));
+	trap_interrupt_done(cpu, r, c);
 }
 
 /* --- everything --- */
@@ -105,36 +76,25 @@ uint64_t arch_image_address(uint64_t pc)
 {
 	struct cpu *cpu = c->cpu;
 	struct record *r = cpu->current;
-	struct offence o;
 
 	if (c->kind == KIND_VIOLATION)
 		trap_gate_violation(cpu, r, c);
 	if (c->kind > KIND_INTERRUPT)
 		panic(c, "%s, syndrome 0x%lx", c->kind == KIND_ERROR ? "SError" : "FIQ", c->syndrome);
-	if (c->kind == KIND_SYNCHRONOUS && in_nucleus(c, r))
+	if (c->kind == KIND_SYNCHRONOUS && trap_in_nucleus(c, r))
 		panic(c, "exception in the nucleus, syndrome 0x%lx, address 0x%lx", c->syndrome, c->fault);
-	account_enter(cpu, c->is_process   ? FROM_PROCESS
-			   : in_idle(c)	   ? FROM_IDLE
-			   : in_bracket(c) ? FROM_BRACKET
-					   : FROM_LOWERED);
-	r->in_process = c->is_process;
+	trap_enter(cpu, r, c);
 	if (c->kind == KIND_INTERRUPT)
 		interrupt(cpu, r, c);
 	if (c->is_process && fault_was_first_touch(cpu, r, c)) {
-		arch_enter(cpu, r);
+		arch_enter(cpu, true);
 		account_resume(c);
 	}
 	if (!c->is_process && fault_was_stale_walk(c))
 		account_resume(c);
 	if (c->is_process && features_answered(c))
 		account_resume(c);
-	trace_add(cpu, TRACE_FAULT, c->pc, fault_number(c));
-	if (c->is_process)
-		trap_upcall_event(cpu, r, fault_event(c), fault_code(c), fault_address(c));
-	if (in_bracket(c))
-		panic(c, "exception in a bracket, syndrome 0x%lx, address 0x%lx", c->syndrome, c->fault);
-	o = (struct offence){.pc = c->pc, .fault = fault_number(c), .code = c->syndrome, .address = c->fault};
-	trap_contain(cpu, r, c, &o);
+	trap_exception(cpu, r, c);
 }
 
 [[noreturn]] void trap_fatal(struct context *c)

@@ -74,13 +74,8 @@ int arch_view_init(void)
 {
 	uint64_t root_phys = frame_boot_alloc(PAGE_SIZE), empty = frame_boot_alloc(PAGE_SIZE);
 	uint64_t pdpt = frame_boot_alloc(PAGE_SIZE), pd = frame_boot_alloc(PAGE_SIZE);
-	static const uint64_t tops[] = {WINDOW_BASE, KMAP_BASE, FRAMES_BASE, POOL_BASE};
 	pte_t *kernel_pd = table_find(kernel_root_phys, IMAGE_BASE, 2), *kernel, *root;
 
-	/* Top-level entries never change after boot: process views copy them. */
-	for (unsigned i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
-		if (!table_make(kernel_root_phys, tops[i], 3, 0))
-			return -1;
 	if (!root_phys || !empty || !pdpt || !pd)
 		return -1;
 	choose_number_bits();

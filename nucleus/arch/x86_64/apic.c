@@ -96,43 +96,20 @@ static void ioapic_write(unsigned i, uint32_t r, uint32_t v)
 	ioapics[i].registers[IOAPIC_WINDOW / 4] = v;
 }
 
-static const void *map_firmware(uint64_t phys, size_t size)
-{
-	uint64_t known;
-
-	if (phys + size < phys || (phys + size) >> 46)
-		return nullptr;
-	/* Firmware may keep its tables in memory that it calls reserved, which the direct map does not have. */
-	for (uint64_t at = align_down(phys, PAGE_SIZE); at < phys + size; at += PAGE_SIZE)
-		if (!kernel_translate(DIRECT_BASE + at, &known) &&
-		    kernel_view_map(DIRECT_BASE + at, at, 1, PTE_NUCLEUS_RODATA) < 0)
-			return nullptr;
-	return direct_map(phys);
-}
-
-static volatile uint32_t *map_device(unsigned slot, uint64_t phys)
-{
-	uint64_t va = CPU_DEVICES_BASE + (uint64_t)slot * PAGE_SIZE;
-
-	if (kernel_view_map(va, align_down(phys, PAGE_SIZE), 1, PTE_NUCLEUS_DEVICE) < 0)
-		return nullptr;
-	return (volatile uint32_t *)(va + (phys & (PAGE_SIZE - 1)));
-}
-
 int apic_init(uint64_t rsdp_phys)
 {
 	size_t length;
-	const void *table = acpi_find_table(rsdp_phys, "APIC", map_firmware, &length);
+	const void *table = acpi_find_table(rsdp_phys, "APIC", kernel_view_firmware, &length);
 
 	if (!table || !madt_parse(table, length, &madt)) {
 		log_printf("apic: the firmware's MADT is missing or damaged\n");
 		return -ENODEV;
 	}
-	lapic = map_device(0, madt.lapic_phys);
+	lapic = kernel_view_registers(0, madt.lapic_phys, 1);
 	if (!lapic)
 		return -ENOMEM;
 	for (unsigned i = 0; i < madt.ioapic_count; i++) {
-		ioapics[i].registers = map_device(1 + i, madt.ioapic[i].phys);
+		ioapics[i].registers = kernel_view_registers(1 + i, madt.ioapic[i].phys, 1);
 		if (!ioapics[i].registers)
 			return -ENOMEM;
 		ioapics[i].first = madt.ioapic[i].gsi_base;
@@ -380,7 +357,7 @@ void apic_init_pci(uint64_t rsdp_phys)
 {
 	struct pci_ecam ecams[PCI_ECAMS_MAX];
 	size_t length;
-	const void *mcfg = acpi_find_table(rsdp_phys, "MCFG", map_firmware, &length);
+	const void *mcfg = acpi_find_table(rsdp_phys, "MCFG", kernel_view_firmware, &length);
 
 	guarded_count = acpi_find_guarded(rsdp_phys, map_firmware, guarded);
 	pci_init(ecams, mcfg ? pci_ecam_from_mcfg(mcfg, length, ecams, PCI_ECAMS_MAX) : 0);

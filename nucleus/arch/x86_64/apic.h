@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 enum : uint32_t {
-	VECTOR_FIRST_INTERRUPT = 0x20,
 	VECTOR_DEVICE = 0x30, /* each CPU's own, up to the timer's */
 	VECTOR_TIMER = 0xf0,
 	VECTOR_RESCHEDULE = 0xf1,

@@ -41,6 +41,10 @@ static inline uint64_t context_frame(const struct context *c)
 {
 	return c->rbp;
 }
+static inline bool context_privileged(const struct context *c)
+{
+	return !(c->cs & 3);
+}
 static inline void context_set_result(struct context *c, uint64_t result)
 {
 	c->rax = result;
@@ -114,8 +118,8 @@ static_assert(offsetof(struct cpu, exit_work) == CPU_EXIT_WORK && offsetof(struc
 static_assert(offsetof(struct cpu, stamp) == CPU_STAMP && offsetof(struct cpu, counts) == CPU_COUNTS);
 static_assert(offsetof(struct cpu, tss) == CPU_TSS && sizeof(struct cpu) <= 0x2000);
 
-/* Whether arch_flush_local reaches all CPUs. */
-enum { CPU_FLUSHES_ALL = 0 };
+/* Whether arch_flush_local reaches all CPUs; whether code of the nucleus runs in the CPUs' areas. */
+enum { CPU_FLUSHES_ALL = 0, CPU_AREAS_HAVE_TEXT = 1 };
 
 /* The nucleus runs on its CPU's stack, inside the CPU's area: the stack pointer tells which. */
 static inline struct cpu *cpu_this(void)

@@ -6,11 +6,9 @@
 #include "gate/account_offsets.h"
 
 /* struct cpu */
-#define CPU_SELF	  0x00
 #define CPU_SCRATCH	  0x08
 #define CPU_MAY_ELEVATE	  0x10
 #define CPU_HOME_ELEVATED 0x14
-#define CPU_CURRENT	  0x18
 #define CPU_PROCESS_TOP	  0x20
 #define CPU_KERNEL_TOP	  0x28
 #define CPU_STACK_TOP	  0x30
@@ -34,12 +32,10 @@
 #define CONTEXT_RAX	   0x50
 #define CONTEXT_RDI	   0x70
 #define CONTEXT_VECTOR	   0x78
-#define CONTEXT_ERROR	   0x80
 #define CONTEXT_RIP	   0x88
 #define CONTEXT_CS	   0x90
 #define CONTEXT_RFLAGS	   0x98
 #define CONTEXT_RSP	   0xa0
-#define CONTEXT_SS	   0xa8
 #define CONTEXT_TOP	   0xb0
 #define CONTEXT_CPU	   0xb0
 #define CONTEXT_IS_PROCESS 0xb8
@@ -55,6 +51,11 @@
 #define SELECTOR_USER_DATA   0x2b
 #define SELECTOR_USER_CODE   0x33
 #define SELECTOR_TSS	     0x38
+
+/* The stubs of entry.S, one for each vector */
+#define TRAP_STUB_BYTES	       16
+#define INTERRUPT_STUB_BYTES   8
+#define VECTOR_FIRST_INTERRUPT 32 /* the first that is no exception */
 
 /* A CPU's area in the pool: the entry code, struct cpu beside it, and stacks with unmapped pages between. */
 #define CPU_AREA_STRIDE	  0x10000

@@ -55,21 +55,14 @@
 
 /* The general registers, in the order of struct context. */
 .macro push_registers
-	pushq %rdi
-	pushq %rsi
-	pushq %rdx
-	pushq %rcx
-	pushq %rax
-	pushq %r8
-	pushq %r9
-	pushq %r10
-	pushq %r11
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	.irp register, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+	pushq %\register
+	.endr
+.endm
+.macro pop_registers
+	.irp register, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	popq %\register
+	.endr
 .endm
 
 .macro entry_code name, privileged, account
@@ -242,21 +235,7 @@ entry_syscall_\name:
 	movq %rcx, %cr3
 .endif
 	leaq TOP(CONTEXT_R15)(%rdx), %rsp
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbp
-	popq %rbx
-	popq %r11
-	popq %r10
-	popq %r9
-	popq %r8
-	popq %rax
-	popq %rcx
-	popq %rdx
-	popq %rsi
-	popq %rdi
+	pop_registers
 	/* SYSRET is safe here: the context was made by SYSCALL (else WORK_FULL_RESTORE is set), so its %rip is below USER_END. */
 	movq (CONTEXT_RIP - CONTEXT_VECTOR)(%rsp), %rcx
 	movq (CONTEXT_RFLAGS - CONTEXT_VECTOR)(%rsp), %r11
@@ -311,13 +290,13 @@ entry_template_end:
 entry_compatibility:
 	ud2
 
-/* One stub for each vector: make the frames alike, then go on in common. The exceptions that push an error code: Intel SDM vol. 3, 6.3. */
+/* One stub for each vector, sixteen bytes each and for interrupts eight: make the frames alike, then go on in common. The exceptions that push an error code: Intel SDM vol. 3, 6.3. */
 	.globl trap_stubs
-	.balign 16
+	.balign TRAP_STUB_BYTES
 trap_stubs:
 vector = 0
-.rept 256
-	.balign 16
+.rept VECTOR_FIRST_INTERRUPT
+	.balign TRAP_STUB_BYTES
 .if !((vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30))
 	pushq $0
 .endif
@@ -331,7 +310,21 @@ vector = 0
 .endif
 vector = vector + 1
 .endr
+	.globl interrupt_stubs
+	.balign INTERRUPT_STUB_BYTES
+interrupt_stubs:
+.rept 256 - VECTOR_FIRST_INTERRUPT
+	.balign INTERRUPT_STUB_BYTES
+	pushq $(vector - 128)	/* the short form has a signed byte */
+	jmp trap_interrupt
+vector = vector + 1
+.endr
 
+/* What the stub pushed is where an error code would be. */
+trap_interrupt:
+	pushq (%rsp)
+	subq $-128, (%rsp)
+	movq $0, 8(%rsp)
 /* The frame is in the context in use; %rsp becomes its address. */
 trap_common:
 	push_registers
@@ -399,21 +392,7 @@ context_resume:
 	cmpb $0, CONTEXT_IS_PROCESS(%rsp)
 	je 1f
 	swapgs
-1:	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbp
-	popq %rbx
-	popq %r11
-	popq %r10
-	popq %r9
-	popq %r8
-	popq %rax
-	popq %rcx
-	popq %rdx
-	popq %rsi
-	popq %rdi
+1:	pop_registers
 	addq $16, %rsp
 	iretq
 

@@ -14,7 +14,12 @@ enum { VECTOR_PAGE_FAULT = 14 };
 uint32_t fault_other_event(const struct context *c);
 static inline uint32_t fault_event(const struct context *c)
 {
-	return c->vector == VECTOR_PAGE_FAULT ? EVENT_PAGE_FAULT : fault_other_event(c);
+	/* An access that the processor made for the process with its own rights (a descriptor table; under emulation
+	 * also IRET's stack, which SMAP then forbids) cannot be mended by mapping a page: trying would go on for ever.
+	 */
+	if (c->vector == VECTOR_PAGE_FAULT)
+		return c->is_process && !(c->error & FAULT_USER) ? EVENT_PROTECTION : EVENT_PAGE_FAULT;
+	return fault_other_event(c);
 }
 /* FAULT_* bits, or what else there is to know. */
 uint64_t fault_other_code(const struct context *c);
@@ -32,6 +37,11 @@ uint64_t fault_caller(const struct context *c);
 /* Whether a return led to where it is. */
 bool fault_returned(const struct context *c);
 
+/* For reports, what the processor says beside its number. */
+static inline uint64_t fault_detail(const struct context *c)
+{
+	return c->error;
+}
 static inline uint32_t fault_number(const struct context *c)
 {
 	return (uint32_t)c->vector;

@@ -6,13 +6,10 @@
  */
 #include "boot/boot.h"
 #include "frame/frames.h"
-#include "gate/calls.h"
-#include "gate/lock.h"
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "report/log.h"
 #include "report/report.h"
-#include <abi/errno.h>
 
 enum : uint64_t { EFI_RUNTIME_SERVICES = 88, EFI_RESET_SYSTEM = 104, IDENTITY_END = 4ull << 30 };
 enum efi_reset : uint32_t { EFI_RESET_COLD = 0, EFI_RESET_SHUTDOWN = 2 };
@@ -24,7 +21,7 @@ static pte_t identity[5][512] __attribute__((aligned(PAGE_SIZE)));
 
 static uint64_t identity_table(unsigned i)
 {
-	return (boot_state.kernel_phys + ((uint64_t)identity[i] - IMAGE_BASE)) | X86_PRESENT | X86_WRITABLE;
+	return image_phys((uint64_t)identity[i]) | X86_PRESENT | X86_WRITABLE;
 }
 
 /* Writable and executable: it is firmware, and the machine's last act. Returns if there is no such service. */
@@ -52,15 +49,11 @@ void arch_power_off_at_boot(void)
 	reset_by_firmware(EFI_RESET_SHUTDOWN);
 }
 
-long call_power(uint32_t action)
+void arch_power(bool off)
 {
-	if (action != POWER_OFF && action != POWER_RESET)
-		return -EINVAL;
-	NUCLEUS_LOCKED;
 	arch_panic_prepare();
-	reset_by_firmware(action == POWER_OFF ? EFI_RESET_SHUTDOWN : EFI_RESET_COLD);
+	reset_by_firmware(off ? EFI_RESET_SHUTDOWN : EFI_RESET_COLD);
 	log_printf("power: the firmware offers no reset service; trying the keyboard controller\n");
-	if (action == POWER_RESET)
+	if (!off)
 		io_write8(0x64, 0xfe);
-	return -ENOSYS;
 }

@@ -3,6 +3,7 @@
 #ifndef ARCH_PTE_H
 #define ARCH_PTE_H
 
+#include "mmu/mode.h"
 #include <nucleus/thread_page.h>
 #include <stdint.h>
 
@@ -25,22 +26,6 @@ enum : uint64_t {
 
 /* Entries may be exchanged for others as they are. */
 enum { PTE_BREAK_BEFORE_MAKE = 0 };
-
-/* Kinds of leaf the nucleus makes. */
-enum pte_kind : uint8_t {
-	PTE_NUCLEUS_TEXT,
-	PTE_NUCLEUS_RODATA,
-	PTE_NUCLEUS_DATA,
-	PTE_NUCLEUS_DIRECT, /* data that only the kernel view shows */
-	PTE_NUCLEUS_DEVICE,
-	PTE_LOWERED_TEXT,
-	PTE_LOWERED_BRACKETS, /* text that also runs elevated */
-	PTE_LOWERED_RODATA,
-	PTE_LOWERED_DATA,
-	PTE_LOWERED_DEVICE,
-	PTE_LOWERED_UNCACHED,  /* memory, for devices that do not look into caches */
-	PTE_LOWERED_COMBINING, /* registers whose writes may be gathered: frame buffers */
-};
 
 static inline pte_t pte_leaf(uint64_t phys, enum pte_kind kind, bool large)
 {

@@ -25,8 +25,6 @@ enum : uint32_t {
 };
 enum : uint64_t {
 	EFER_SCE = 1 << 0,
-	EFER_LME = 1 << 8,
-	EFER_LMA = 1 << 10,
 	EFER_NXE = 1 << 11,
 	CR0_MP = 1 << 1,
 	CR0_EM = 1 << 2,
@@ -34,8 +32,6 @@ enum : uint64_t {
 	CR0_NE = 1 << 5,
 	CR0_WP = 1 << 16,
 	CR0_AM = 1 << 18,
-	CR4_PGE = 1 << 7,
-	CR4_PCE = 1 << 8,
 	CR4_OSFXSR = 1 << 9,
 	CR4_OSXMMEXCPT = 1 << 10,
 	CR4_UMIP = 1 << 11,
@@ -50,7 +46,6 @@ enum : uint64_t {
 	RFLAGS_DF = 1 << 10,
 	RFLAGS_IOPL = 3 << 12,
 	RFLAGS_NT = 1 << 14,
-	RFLAGS_RF = 1 << 16,
 	RFLAGS_AC = 1 << 18,
 	RFLAGS_ID = 1 << 21,
 	/* What a process may have set: status flags, TF, DF, AC, ID. */

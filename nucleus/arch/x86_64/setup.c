@@ -5,7 +5,6 @@
  */
 #include "apic.h"
 #include "boot/boot.h"
-#include "boot/image.h"
 #include "cpu.h"
 #include "frame/frames.h"
 #include "gate/account.h"
@@ -14,11 +13,11 @@
 #include "report/log.h"
 #include "report/report.h"
 #include "sched/sched.h"
-#include "switch.h"
 #include "time/clock.h"
 #include <lib/string.h>
 
-extern const char entry_template[], entry_template_end[], entry_compatibility[], trap_stubs[], idle_loop[];
+extern const char entry_template[], entry_template_end[], entry_compatibility[], trap_stubs[], interrupt_stubs[],
+	idle_loop[];
 extern const char entry_syscall_full[], entry_syscall_full_account[], entry_syscall_privileged[],
 	entry_syscall_privileged_account[];
 [[noreturn]] void view_and_stack_switch(uint64_t top, void (*entry)(void), uint64_t cr3);
@@ -127,7 +126,9 @@ void arch_select_entry(struct cpu *cpu, bool account)
 static void fill_idt(void)
 {
 	for (unsigned v = 0; v < 256; v++) {
-		uint64_t at = (uint64_t)trap_stubs + v * 16ull;
+		uint64_t at = v < VECTOR_FIRST_INTERRUPT
+				      ? (uint64_t)trap_stubs + v * TRAP_STUB_BYTES
+				      : (uint64_t)interrupt_stubs + (v - VECTOR_FIRST_INTERRUPT) * INTERRUPT_STUB_BYTES;
 		uint8_t ist = v == 1	? IST_DEBUG
 			      : v == 2	? IST_NMI
 			      : v == 8	? IST_DOUBLE_FAULT
@@ -182,34 +183,20 @@ static void descriptor_tables(struct cpu *cpu)
 
 /* --- the CPU's area --- */
 
-static bool map_area(uint64_t va, unsigned pages, enum pte_kind kind, const void *content, size_t n)
-{
-	for (uint64_t i = 0; i < pages; i++) {
-		void *page = pool_alloc(1);
-		uint64_t phys = page ? pool_phys(page) : 0;
-
-		if (!phys || kernel_view_map(va + i * PAGE_SIZE, phys, 1, kind) < 0)
-			return false;
-		if (n > i * PAGE_SIZE)
-			memcpy(direct_map(phys), (const char *)content + i * PAGE_SIZE,
-			       MIN(n - i * PAGE_SIZE, (size_t)PAGE_SIZE));
-	}
-	return true;
-}
-
 struct cpu *arch_cpu_create(uint32_t id)
 {
-	uint64_t area = cpu_area(id);
+	static const uint64_t pages_end[] = {CPU_DB_STACK_END, CPU_NMI_STACK_END, CPU_DF_STACK_END, CPU_MC_STACK_END};
 	size_t code = (size_t)(entry_template_end - entry_template);
+	void *entry = code <= PAGE_SIZE ? pool_alloc(1) : nullptr;
+	uint64_t area = cpu_area(id);
 
-	if (code > PAGE_SIZE || !map_area(area, 1, PTE_NUCLEUS_TEXT, entry_template, code) ||
-	    !map_area(area + CPU_DATA_OFFSET, 2, PTE_NUCLEUS_DATA, nullptr, 0) ||
-	    !map_area(area + CPU_STACK_END - 0x4000, 4, PTE_NUCLEUS_DATA, nullptr, 0) ||
-	    !map_area(area + CPU_DB_STACK_END - PAGE_SIZE, 1, PTE_NUCLEUS_DATA, nullptr, 0) ||
-	    !map_area(area + CPU_NMI_STACK_END - PAGE_SIZE, 1, PTE_NUCLEUS_DATA, nullptr, 0) ||
-	    !map_area(area + CPU_DF_STACK_END - PAGE_SIZE, 1, PTE_NUCLEUS_DATA, nullptr, 0) ||
-	    !map_area(area + CPU_MC_STACK_END - PAGE_SIZE, 1, PTE_NUCLEUS_DATA, nullptr, 0))
+	if (!entry || kernel_view_map(area, pool_phys(entry), 1, PTE_NUCLEUS_TEXT) < 0 ||
+	    !kernel_view_map_pool(area + CPU_DATA_OFFSET, 2) || !kernel_view_map_pool(area + CPU_STACK_END - 0x4000, 4))
 		return nullptr;
+	memcpy(direct_map(pool_phys(entry)), entry_template, code);
+	for (unsigned i = 0; i < ARRAY_LEN(pages_end); i++)
+		if (!kernel_view_map_pool(area + pages_end[i] - PAGE_SIZE, 1))
+			return nullptr;
 	return cpu_by_id(id);
 }
 
@@ -240,12 +227,7 @@ int arch_view_init(void)
 {
 	uint64_t pdpt, pd;
 	pte_t *kernel_pd = table_find(kernel_root_phys, IMAGE_BASE, 2);
-	static const uint64_t tops[] = {WINDOW_BASE, KMAP_BASE, FRAMES_BASE, POOL_BASE};
 
-	/* Top-level entries never change after boot: processes copy them. */
-	for (unsigned i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
-		if (!table_make(kernel_root_phys, tops[i], 3, 0))
-			return -1;
 	pdpt = frame_boot_alloc(PAGE_SIZE);
 	pd = frame_boot_alloc(PAGE_SIZE);
 	if (!pdpt || !pd)
@@ -285,23 +267,18 @@ void arch_fill_process_root(pte_t *root)
  * there sees the old or the new one. Both are right at any time; interrupts and IRET make the others see it soon (Intel
  * SDM vol. 3, 9.1.3).
  */
-void arch_patch_lower_sites(bool account)
+void arch_patch_site(void *at, uint64_t address, uint64_t target)
 {
-	struct image_range r = image_header()->lower_sites;
+	unsigned char code[5] = {0x0f, 0x1f, 0x44, 0x00, 0x00}; /* no-operation */
+	int32_t distance = (int32_t)(target - (address + sizeof(code)));
+	uint64_t word = *(uint64_t *)at;
 
-	for (const struct lower_site *s = (const void *)r.start; (uint64_t)s < r.end; s++) {
-		uint64_t *at = direct_map(boot_state.kernel_phys + (s->patch - IMAGE_BASE)), word = *at;
-		uint64_t target = !account ? s->home_test : privilege_mode == MODE_FULL ? s->account : s->account_home;
-		unsigned char code[5] = {0x0f, 0x1f, 0x44, 0x00, 0x00}; /* no-operation */
-		int32_t distance = (int32_t)(target - (s->patch + 5));
-
-		if (account || privilege_mode != MODE_FULL) {
-			code[0] = 0xe9; /* jmp rel32 */
-			memcpy(code + 1, &distance, sizeof(distance));
-		}
-		memcpy(&word, code, sizeof(code));
-		__atomic_store_n(at, word, __ATOMIC_SEQ_CST);
+	if (target) {
+		code[0] = 0xe9; /* jmp rel32 */
+		memcpy(code + 1, &distance, sizeof(distance));
 	}
+	memcpy(&word, code, sizeof(code));
+	__atomic_store_n((uint64_t *)at, word, __ATOMIC_SEQ_CST);
 }
 
 /* --- bring-up --- */

@@ -7,7 +7,6 @@
  * number that is taken over, or whose space was invalidated meanwhile, is flushed by loading it once without the
  * no-flush bit.
  */
-#include "switch.h"
 #include "cpu.h"
 #include "frame/frames.h"
 #include "gate/policy.h"
@@ -173,49 +172,22 @@ void arch_switch_from(struct cpu *cpu, struct record *r)
 	arch_tls_store(r);
 }
 
-static void thread_page_set_cpu(struct cpu *cpu, struct record *r)
+void arch_enter(struct cpu *cpu, bool process)
 {
-	struct thread_page *page = direct_map(r->page_pfn << PAGE_SHIFT);
-
-	if (r->page_cpu == cpu->id)
-		return;
-	/* The page is reached only in the kernel view. */
-	cr3_load(cpu, cpu->kernel_cr3);
-	page->cpu = r->page_cpu = cpu->id;
-}
-
-void arch_enter(struct cpu *cpu, struct record *r)
-{
-	cpu->tss.ist[0] = r->in_process ? cpu->process_top : cpu->kernel_top;
-	cr3_load(cpu, r->in_process ? cpu->process_cr3 : cpu->kernel_cr3);
+	cpu->tss.ist[0] = process ? cpu->process_top : cpu->kernel_top;
+	cr3_load(cpu, process ? cpu->process_cr3 : cpu->kernel_cr3);
 }
 
 void arch_switch_to(struct cpu *cpu, struct record *r)
 {
 	uint64_t kernel_cr3 = kernel_root_phys | (cpu_features.pcid ? CR3_NO_FLUSH : 0);
 
-	r->process.cpu = r->kernel.cpu = cpu;
 	cpu->process_top = (uint64_t)&r->process + CONTEXT_TOP;
 	cpu->kernel_top = (uint64_t)&r->kernel + CONTEXT_TOP;
-	cpu->upcall_stack = r->stack;
 	cpu->home_elevated = r->home_elevated;
 	cpu->may_elevate = r->home_elevated || policy_may_elevate(r->component);
-	cpu->component = policy_account(r->component);
 	cpu->process_cr3 = r->space ? space_cr3(cpu, r->space) : kernel_cr3;
 	cpu->kernel_cr3 = r->home_elevated ? cpu->process_cr3 : kernel_cr3;
-	__atomic_store_n(&cpu->exit_work,
-			 (r->kicked ? WORK_KICK : 0) | (r->full_restore ? WORK_FULL_RESTORE : 0) |
-				 (cpu->reschedule ? WORK_RESCHEDULE : 0),
-			 __ATOMIC_RELAXED);
-	if (r == cpu->idle) {
-		cpu->kernel_cr3 = cpu->process_cr3 = kernel_cr3;
-		arch_enter(cpu, r);
-		return;
-	}
-	thread_page_set_cpu(cpu, r);
-	msr_write(MSR_GS_BASE, WINDOW_BASE + (r->page_pfn << PAGE_SHIFT));
-	arch_tls_load(r);
-	if (r->space && (cpu->fpu_owner != r || r->fpu_cpu != cpu))
-		fpu_take(cpu, r);
-	arch_enter(cpu, r);
+	if (r != cpu->idle)
+		msr_write(MSR_GS_BASE, WINDOW_BASE + (r->page_pfn << PAGE_SHIFT));
 }

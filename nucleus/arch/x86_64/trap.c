@@ -8,7 +8,6 @@
  */
 #include "trap/trap.h"
 #include "apic.h"
-#include "boot/image.h"
 #include "cpu.h"
 #include "fault.h"
 #include "gate/account.h"
@@ -17,38 +16,17 @@
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "report/report.h"
-#include "report/trace.h"
 #include "sched/sched.h"
 #include "time/clock.h"
 #include <lib/string.h>
 #include <nucleus/upcall.h>
 
-extern const char entry_template[], idle_loop[], idle_loop_end[];
+extern const char entry_template[];
 
 /* Called by entry.S. */
 [[noreturn]] void gate_violation(void);
 [[noreturn]] void trap_handle(struct context *c);
 [[noreturn]] void trap_fatal(struct context *c);
-
-static bool in_idle(const struct context *c)
-{
-	return c->rip >= (uint64_t)idle_loop && c->rip < (uint64_t)idle_loop_end;
-}
-static bool in_bracket(const struct context *c)
-{
-	return !(c->cs & 3) && c->rip >= ELEVATED_BASE && c->rip < ELEVATED_END;
-}
-/* Privileged code outside brackets is the nucleus's, unless the thread is privileged at home: then only the nucleus's
- * own text is. */
-static bool in_nucleus(const struct context *c, const struct record *r)
-{
-	if (c->cs & 3 || in_bracket(c))
-		return false;
-	if (r->home_elevated && !c->is_process)
-		return image_range_has(image_header()->nucleus_text, c->rip) ||
-		       (c->rip >= CPU_AREAS_BASE && c->rip < CPU_DEVICES_BASE);
-	return true;
-}
 
 uint64_t arch_image_address(uint64_t pc)
 {
@@ -89,15 +67,10 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 {
 	struct cpu *cpu = c->cpu;
 	struct record *r = cpu->current;
-	struct offence o;
 
-	if (in_nucleus(c, r) && !in_idle(c))
+	if (trap_in_nucleus(c, r) && !trap_in_idle(c))
 		panic(c, "exception %lu in the nucleus, error 0x%lx, address 0x%lx", c->vector, c->error, cr2_read());
-	account_enter(cpu, c->is_process   ? FROM_PROCESS
-			   : in_idle(c)	   ? FROM_IDLE
-			   : in_bracket(c) ? FROM_BRACKET
-					   : FROM_LOWERED);
-	r->in_process = c->is_process;
+	trap_enter(cpu, r, c);
 	if (c->vector >= VECTOR_FIRST_INTERRUPT) {
 		if (c->vector == VECTOR_SHOOTDOWN) {
 			/* Whoever waits for it holds the lock. */
@@ -111,24 +84,9 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 		}
 		nucleus_lock_acquire();
 		handle_interrupt(cpu, c);
-		trap_interrupt_done(cpu, r, c, in_idle(c), in_bracket(c));
+		trap_interrupt_done(cpu, r, c);
 	}
-	trace_add(cpu, TRACE_FAULT, c->rip, fault_number(c));
-	if (c->is_process) {
-		/*
-		 * An access that the processor made for the process with its own rights (a descriptor table; under
-		 * emulation also IRET's stack, which SMAP then forbids) cannot be mended by mapping a page: trying
-		 * would go on for ever.
-		 */
-		bool implicit = c->vector == VECTOR_PAGE_FAULT && !(c->error & FAULT_USER);
-
-		trap_upcall_event(cpu, r, implicit ? EVENT_PROTECTION : fault_event(c), fault_code(c),
-				  fault_address(c));
-	}
-	if (in_bracket(c))
-		panic(c, "exception %lu in a bracket, error 0x%lx, address 0x%lx", c->vector, c->error, cr2_read());
-	o = (struct offence){.pc = c->rip, .fault = fault_number(c), .code = c->error, .address = fault_address(c)};
-	trap_contain(cpu, r, c, &o);
+	trap_exception(cpu, r, c);
 }
 
 static bool stopping;
