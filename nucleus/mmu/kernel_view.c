@@ -86,6 +86,19 @@ int kernel_view_make_tops(void)
 	return 0;
 }
 
+pte_t kernel_view_share_image(void)
+{
+	uint64_t pdpt = frame_boot_alloc(PAGE_SIZE), pd = frame_boot_alloc(PAGE_SIZE);
+	const pte_t *kernel_pd = table_find(kernel_root_phys, IMAGE_BASE, 2);
+
+	if (!pdpt || !pd)
+		return 0;
+	((pte_t *)direct_map(pdpt))[IMAGE_BASE >> 30 & 511] = pte_table(pd);
+	for (uint64_t va = IMAGE_BASE; va < GATES_BASE; va += BLOCK_SIZE, kernel_pd++)
+		((pte_t *)direct_map(pd))[va >> 21 & 511] = pte_load(kernel_pd);
+	return pte_supervisor_only(pte_table(pdpt));
+}
+
 bool kernel_view_map_pool(uint64_t va, unsigned pages)
 {
 	for (unsigned i = 0; i < pages; i++) {

@@ -66,6 +66,9 @@ bool lowered_translate(uint64_t va, uint64_t *phys);
 [[nodiscard]] int kernel_view_map_blocks(uint64_t va, uint64_t phys, uint64_t bytes, enum pte_kind kind);
 /* Boot: makes the tables that process views share, as long as entries of the top level can still be made. */
 [[nodiscard]] int kernel_view_make_tops(void);
+/* Boot: the entry of the top level that shows process views the nucleus half of the image, closed to lowered code. 0:
+ * out of memory. */
+[[nodiscard]] pte_t kernel_view_share_image(void);
 void kernel_view_unmap(uint64_t va, uint64_t count); /* with shoot-down */
 /* Memory of the pool for the nucleus at va, zeroed. false: out of memory. */
 [[nodiscard]] bool kernel_view_map_pool(uint64_t va, unsigned pages);

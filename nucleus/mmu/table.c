@@ -13,21 +13,21 @@ static inline unsigned table_index(uint64_t va, unsigned level)
 	return (va >> (PAGE_SHIFT + 9 * (level - 1))) & 511;
 }
 
-pte_t *table_find(uint64_t root_phys, uint64_t va, unsigned level)
+static struct frame *table_frame(const pte_t *entry)
 {
-	pte_t *table = direct_map(root_phys);
-
-	for (unsigned l = 4; l > level; l--) {
-		pte_t e = pte_load(&table[table_index(va, l)]);
-
-		if (!pte_present(e) || (l <= 3 && pte_large(e)))
-			return nullptr;
-		table = direct_map(pte_phys(e));
-	}
-	return &table[table_index(va, level)];
+	return &frames[((uint64_t)entry - direct_base) >> PAGE_SHIFT];
 }
 
-pte_t *table_make(uint64_t root_phys, uint64_t va, unsigned level, uint32_t owner)
+void table_count(pte_t *entry, int delta)
+{
+	struct frame *f = table_frame(entry);
+
+	if (f->type == FRAME_PAGE_TABLE)
+		f->mappings += (uint32_t)delta;
+}
+
+/* The way down to va's entry at `level`; `make`: missing tables are made. */
+static inline pte_t *descend(uint64_t root_phys, uint64_t va, unsigned level, bool make, uint32_t owner)
 {
 	pte_t *table = direct_map(root_phys);
 
@@ -35,7 +35,7 @@ pte_t *table_make(uint64_t root_phys, uint64_t va, unsigned level, uint32_t owne
 		pte_t *slot = &table[table_index(va, l)], e = pte_load(slot);
 
 		if (!pte_present(e)) {
-			uint64_t phys = frame_table_alloc(l - 1, owner);
+			uint64_t phys = make ? frame_table_alloc(l - 1, owner) : 0;
 
 			if (!phys)
 				return nullptr;
@@ -50,17 +50,14 @@ pte_t *table_make(uint64_t root_phys, uint64_t va, unsigned level, uint32_t owne
 	return &table[table_index(va, level)];
 }
 
-static struct frame *table_frame(const pte_t *entry)
+pte_t *table_find(uint64_t root_phys, uint64_t va, unsigned level)
 {
-	return &frames[((uint64_t)entry - direct_base) >> PAGE_SHIFT];
+	return descend(root_phys, va, level, false, 0);
 }
 
-void table_count(pte_t *entry, int delta)
+pte_t *table_make(uint64_t root_phys, uint64_t va, unsigned level, uint32_t owner)
 {
-	struct frame *f = table_frame(entry);
-
-	if (f->type == FRAME_PAGE_TABLE)
-		f->mappings += (uint32_t)delta;
+	return descend(root_phys, va, level, true, owner);
 }
 
 bool tables_remembered;

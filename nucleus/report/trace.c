@@ -4,34 +4,25 @@
 #include "time/clock.h"
 
 static struct trace {
-	struct {
-		uint64_t ns, pc;
-		uint32_t detail;
-		enum trace_kind kind;
-	} entry[REPORT_TRANSITIONS];
+	struct report_transition entry[REPORT_TRANSITIONS]; /* us_ago: when, in ns */
 	uint32_t next;
 } traces[CPUS_MAX];
 
 void trace_add(struct cpu *cpu, enum trace_kind kind, uint64_t pc, uint32_t detail)
 {
-	uint32_t i = traces[cpu->id].next++ % REPORT_TRANSITIONS;
+	struct trace *t = &traces[cpu->id];
 
-	traces[cpu->id].entry[i].ns = clock_ns();
-	traces[cpu->id].entry[i].pc = pc;
-	traces[cpu->id].entry[i].detail = detail;
-	traces[cpu->id].entry[i].kind = kind;
+	t->entry[t->next++ % REPORT_TRANSITIONS] =
+		(struct report_transition){.us_ago = clock_ns(), .pc = pc, .detail = detail, .kind = kind};
 }
 
 void trace_copy(struct cpu *cpu, struct report_transition *out)
 {
+	const struct trace *t = &traces[cpu->id];
 	uint64_t now = clock_ns();
 
 	for (uint32_t n = 0; n < REPORT_TRANSITIONS; n++) {
-		uint32_t i = (traces[cpu->id].next - 1 - n) % REPORT_TRANSITIONS;
-
-		out[n].us_ago = (now - traces[cpu->id].entry[i].ns) / 1000;
-		out[n].pc = traces[cpu->id].entry[i].pc;
-		out[n].detail = traces[cpu->id].entry[i].detail;
-		out[n].kind = traces[cpu->id].entry[i].kind;
+		out[n] = t->entry[(t->next - 1 - n) % REPORT_TRANSITIONS];
+		out[n].us_ago = (now - out[n].us_ago) / 1000;
 	}
 }

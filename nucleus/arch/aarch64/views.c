@@ -73,10 +73,9 @@ static void choose_number_bits(void)
 int arch_view_init(void)
 {
 	uint64_t root_phys = frame_boot_alloc(PAGE_SIZE), empty = frame_boot_alloc(PAGE_SIZE);
-	uint64_t pdpt = frame_boot_alloc(PAGE_SIZE), pd = frame_boot_alloc(PAGE_SIZE);
-	pte_t *kernel_pd = table_find(kernel_root_phys, IMAGE_BASE, 2), *kernel, *root;
+	pte_t image = kernel_view_share_image(), *kernel, *root;
 
-	if (!root_phys || !empty || !pdpt || !pd)
+	if (!root_phys || !empty || !image)
 		return -1;
 	choose_number_bits();
 	view_empty_ttbr0 = empty;
@@ -93,10 +92,7 @@ int arch_view_init(void)
 	}
 	if (privilege_mode != MODE_FULL)
 		return 0;
-	((pte_t *)direct_map(pdpt))[IMAGE_BASE >> 30 & 511] = pte_table(pd);
-	for (uint64_t va = IMAGE_BASE; va < GATES_BASE; va += BLOCK_SIZE, kernel_pd++)
-		((pte_t *)direct_map(pd))[va >> 21 & 511] = pte_load(kernel_pd);
-	root[IMAGE_BASE >> 39 & 511] = pte_supervisor_only(pte_table(pdpt));
+	root[IMAGE_BASE >> 39 & 511] = image;
 	root[POOL_BASE >> 39 & 511] = pte_supervisor_only(kernel[POOL_BASE >> 39 & 511]);
 	return 0;
 }

@@ -115,32 +115,21 @@ static inline uint64_t counter_read(void)
 	__asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
 	return (uint64_t)high << 32 | low;
 }
-static inline void io_write8(uint16_t port, uint8_t v)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port) : "memory");
-}
-static inline void io_write16(uint16_t port, uint16_t v)
-{
-	__asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port) : "memory");
-}
-static inline void io_write32(uint16_t port, uint32_t v)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port) : "memory");
-}
-static inline uint32_t io_read32(uint16_t port)
-{
-	uint32_t v;
-
-	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port) : "memory");
-	return v;
-}
-static inline uint8_t io_read8(uint16_t port)
-{
-	uint8_t v;
-
-	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port) : "memory");
-	return v;
-}
+#define DEFINE_PORT(bits, letter)                                                                                      \
+	static inline void io_write##bits(uint16_t port, uint##bits##_t v)                                             \
+	{                                                                                                              \
+		__asm__ volatile("out" letter " %0, %1" : : "a"(v), "Nd"(port) : "memory");                            \
+	}                                                                                                              \
+	static inline uint##bits##_t io_read##bits(uint16_t port)                                                      \
+	{                                                                                                              \
+		uint##bits##_t v;                                                                                      \
+		__asm__ volatile("in" letter " %1, %0" : "=a"(v) : "Nd"(port) : "memory");                             \
+		return v;                                                                                              \
+	}
+DEFINE_PORT(8, "b")
+DEFINE_PORT(16, "w")
+DEFINE_PORT(32, "l")
+#undef DEFINE_PORT
 
 struct cpuid_result {
 	uint32_t a, b, c, d;

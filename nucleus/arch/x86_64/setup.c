@@ -225,21 +225,12 @@ static struct cpu *cpu_introduce(void)
  * views' own. */
 int arch_view_init(void)
 {
-	uint64_t pdpt, pd;
-	pte_t *kernel_pd = table_find(kernel_root_phys, IMAGE_BASE, 2);
-
-	pdpt = frame_boot_alloc(PAGE_SIZE);
-	pd = frame_boot_alloc(PAGE_SIZE);
-	if (!pdpt || !pd)
-		return -1;
-	((pte_t *)direct_map(pdpt))[IMAGE_BASE >> 30 & 511] = pte_supervisor_only(pte_table(pd));
-	for (uint64_t va = IMAGE_BASE; va < GATES_BASE; va += BLOCK_SIZE, kernel_pd++)
-		((pte_t *)direct_map(pd))[va >> 21 & 511] = pte_load(kernel_pd);
-	process_image_entry = pte_supervisor_only(pte_table(pdpt));
-
-	/* The nucleus's own regions are closed to ring 3 from the top as well; in mode off, everything is. */
 	pte_t *root = direct_map(kernel_root_phys);
 
+	process_image_entry = kernel_view_share_image();
+	if (!process_image_entry)
+		return -1;
+	/* The nucleus's own regions are closed to ring 3 from the top as well; in mode off, everything is. */
 	for (unsigned i = 256; i < 512; i++) {
 		bool nucleus = i == (DIRECT_BASE >> 39 & 511) || i == (POOL_BASE >> 39 & 511);
 
