@@ -67,8 +67,6 @@ void frame_set_type(uint64_t start, uint64_t end, enum frame_type type)
 
 static void add_piece(uint64_t start, uint64_t end)
 {
-	if (start >= end)
-		return;
 	if (piece_count == PIECES_MAX) {
 		log_printf("frames: more than %d scattered pieces of memory; %lu KiB left unused\n", PIECES_MAX,
 			   (end - start) >> 10);
@@ -79,24 +77,15 @@ static void add_piece(uint64_t start, uint64_t end)
 
 void frame_add_range(struct memory_range r)
 {
-	uint64_t first = align_up(r.start, BLOCK_SIZE), last = align_down(r.end, BLOCK_SIZE);
-
 	frame_set_type(r.start, r.end, FRAME_FREE);
 	ram_frames += (r.end - r.start) >> PAGE_SHIFT;
-	if (first >= last) {
-		/* No whole block inside; it may still cross one block boundary. */
-		if (first > r.start && first < r.end) {
-			add_piece(r.start, first);
-			add_piece(first, r.end);
-		} else {
-			add_piece(r.start, r.end);
-		}
-		return;
+	for (uint64_t at = r.start, next; at < r.end; at = next) {
+		next = MIN(align_down(at, BLOCK_SIZE) + BLOCK_SIZE, r.end);
+		if (next - at == BLOCK_SIZE)
+			blocks[at >> BLOCK_SHIFT] = BLOCK_FREE;
+		else
+			add_piece(at, next);
 	}
-	add_piece(r.start, first);
-	add_piece(last, r.end);
-	for (uint64_t b = first >> BLOCK_SHIFT; b < last >> BLOCK_SHIFT; b++)
-		blocks[b] = BLOCK_FREE;
 }
 
 int frame_init(const struct memory_range *usable, unsigned count, uint64_t highest)
@@ -226,7 +215,7 @@ void frame_table_trim(void)
 	start = b << BLOCK_SHIFT;
 	for (uint64_t p = start; p < start + BLOCK_SIZE; p += PAGE_SIZE)
 		free_list_remove(p);
-	kernel_view_unmap(WINDOW_BASE + start, BLOCK_FRAMES);
+	kernel_view_unmap_block(WINDOW_BASE + start);
 	frame_set_type(start, start + BLOCK_SIZE, FRAME_FREE);
 	blocks[b] = BLOCK_FREE;
 	nucleus_frames -= BLOCK_FRAMES;
@@ -324,7 +313,7 @@ static long take_dma(uint64_t below, bool uncached)
 	if (b < 0)
 		return -ENOMEM;
 	if (uncached)
-		kernel_view_unmap(DIRECT_BASE + start, BLOCK_FRAMES);
+		kernel_view_unmap_block(DIRECT_BASE + start);
 	for (uint64_t i = 0; i < BLOCK_FRAMES; i++)
 		frames[(start >> PAGE_SHIFT) + i] = (struct frame){.type = FRAME_DMA, .level = uncached};
 	blocks[b] = BLOCK_TAKEN;
@@ -390,7 +379,7 @@ long call_frame_give(uint64_t pfn, uint64_t count)
 		return error;
 	if (dma && frames[pfn].level) /* the table for it was never taken away */
 		(void)kernel_view_map_blocks(DIRECT_BASE + start, start, BLOCK_SIZE, PTE_NUCLEUS_DIRECT);
-	kernel_view_unmap(WINDOW_BASE + start, count);
+	kernel_view_unmap_block(WINDOW_BASE + start);
 	frame_set_type(start, start + BLOCK_SIZE, FRAME_FREE);
 	blocks[start >> BLOCK_SHIFT] = BLOCK_FREE;
 	return 0;

@@ -96,24 +96,16 @@ void account_enter(struct cpu *cpu, enum account_origin origin)
 		return;
 	uint64_t ticks = passed(cpu);
 
-	switch (origin) {
-	case FROM_PROCESS: cpu->counts.user_ticks += ticks; break;
-	case FROM_LOWERED:
+	if (origin == FROM_PROCESS) {
+		cpu->counts.user_ticks += ticks;
+	} else if (origin == FROM_BRACKET || (origin == FROM_LOWERED && cpu->current->home_elevated)) {
 		/* Kernel code of a thread that is privileged at home (dynpriv=drivers, off) is elevated all the time.
 		 */
-		if (cpu->current->home_elevated) {
-			cpu->counts.elevated_ticks += ticks;
-			cpu->component->elevated_ticks += ticks;
-			break;
-		}
-		cpu->counts.lowered_ticks += ticks;
-		cpu->component->lowered_ticks += ticks;
-		break;
-	case FROM_BRACKET:
 		cpu->counts.elevated_ticks += ticks;
 		cpu->component->elevated_ticks += ticks;
-		break;
-	case FROM_IDLE: break;
+	} else if (origin == FROM_LOWERED) {
+		cpu->counts.lowered_ticks += ticks;
+		cpu->component->lowered_ticks += ticks;
 	}
 }
 

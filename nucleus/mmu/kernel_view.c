@@ -49,30 +49,23 @@ int kernel_view_map_blocks(uint64_t va, uint64_t phys, uint64_t bytes, enum pte_
 	return result;
 }
 
-void kernel_view_unmap(uint64_t va, uint64_t count)
+void kernel_view_unmap_block(uint64_t va)
 {
-	uint64_t end = va + (count << PAGE_SHIFT), chain = 0;
+	pte_t *e = table_find(kernel_root_phys, va, 2);
+	bool whole = e && pte_present(pte_load(e)) && pte_large(pte_load(e));
+	uint64_t chain;
 
-	for (uint64_t at = va; at < end;) {
-		pte_t *e = table_find(kernel_root_phys, at, 2);
-
-		if (e && pte_present(pte_load(e)) && pte_large(pte_load(e))) {
-			pte_store(e, 0);
-			table_count(e, -1);
-			at += BLOCK_SIZE;
-			continue;
-		}
-		e = table_find(kernel_root_phys, at, 1);
+	for (uint64_t i = 0; i < (whole ? 1 : BLOCK_FRAMES); i++) {
+		if (!whole)
+			e = table_find(kernel_root_phys, va + (i << PAGE_SHIFT), 1);
 		if (e && pte_used(pte_load(e))) {
 			pte_store(e, 0);
 			table_count(e, -1);
 		}
-		at += PAGE_SIZE;
 	}
-	/* A whole block's table goes too: the block may come back as one large entry. */
-	if (!(va & (BLOCK_SIZE - 1)) && count >= BLOCK_FRAMES)
-		chain = table_unlink_empty(kernel_root_phys, va, end);
-	shootdown(nullptr, va, end);
+	/* Its table goes too: the block may come back as one large entry. */
+	chain = table_unlink_empty(kernel_root_phys, va, va + BLOCK_SIZE);
+	shootdown(nullptr, va, va + BLOCK_SIZE);
 	table_free_chain(chain);
 }
 

@@ -69,7 +69,7 @@ bool lowered_translate(uint64_t va, uint64_t *phys);
 /* Boot: the entry of the top level that shows process views the nucleus half of the image, closed to lowered code. 0:
  * out of memory. */
 [[nodiscard]] pte_t kernel_view_share_image(void);
-void kernel_view_unmap(uint64_t va, uint64_t count); /* with shoot-down */
+void kernel_view_unmap_block(uint64_t va); /* however its pages are mapped; with shoot-down */
 /* Memory of the pool for the nucleus at va, zeroed. false: out of memory. */
 [[nodiscard]] bool kernel_view_map_pool(uint64_t va, unsigned pages);
 /* Boot: firmware's tables, which may be in memory that it calls reserved and the direct map does not have. nullptr: out

@@ -39,7 +39,7 @@ uint32_t space_handle(const struct space *s)
 static struct space *space_slot(void)
 {
 	for (uint32_t n = 1; n <= space_limit; n++) {
-		uint32_t i = space_hint + n >= space_limit ? (space_hint + n) % space_limit : space_hint + n;
+		uint32_t i = (space_hint + n) % space_limit;
 		struct space *s = i ? &space_pages[i / SPACES_PER_PAGE][i % SPACES_PER_PAGE] : nullptr;
 
 		if (s && !s->used) {

@@ -359,7 +359,7 @@ void apic_init_pci(uint64_t rsdp_phys)
 	size_t length;
 	const void *mcfg = acpi_find_table(rsdp_phys, "MCFG", kernel_view_firmware, &length);
 
-	guarded_count = acpi_find_guarded(rsdp_phys, map_firmware, guarded);
+	guarded_count = acpi_find_guarded(rsdp_phys, kernel_view_firmware, guarded);
 	pci_init(ecams, mcfg ? pci_ecam_from_mcfg(mcfg, length, ecams, PCI_ECAMS_MAX) : 0);
 }
 

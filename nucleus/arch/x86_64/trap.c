@@ -44,23 +44,30 @@ uint64_t arch_image_address(uint64_t pc)
 
 /* --- interrupts --- */
 
-static void handle_interrupt(struct cpu *cpu, struct context *c)
+[[noreturn]] static void interrupt(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
 {
 	cpu->counts.irq++;
 	if (c->vector == VECTOR_SHOOTDOWN) {
+		/* Whoever waits for it holds the lock. */
 		shootdown_serve();
 		apic_eoi();
-		return;
+		account_resume(c);
 	}
-	if (c->vector == VECTOR_SPURIOUS)
-		return;
-	account_apply(cpu);
-	if (c->vector == VECTOR_TIMER)
-		sched_tick(cpu, c->is_process);
-	else if (c->vector >= VECTOR_DEVICE && c->vector < VECTOR_DEVICE + VECTORS_DEVICE)
-		irq_deliver(apic_line(cpu->id, c->vector));
-	/* After a level-triggered line was masked, or it would come again at once. */
-	apic_eoi();
+	if (c->vector == VECTOR_TIMER && sched_quiet_tick(cpu, c->is_process)) {
+		apic_eoi();
+		account_resume(c);
+	}
+	nucleus_lock_acquire();
+	if (c->vector != VECTOR_SPURIOUS) {
+		account_apply(cpu);
+		if (c->vector == VECTOR_TIMER)
+			sched_tick(cpu, c->is_process);
+		else if (c->vector >= VECTOR_DEVICE && c->vector < VECTOR_DEVICE + VECTORS_DEVICE)
+			irq_deliver(apic_line(cpu->id, c->vector));
+		/* After a level-triggered line was masked, or it would come again at once. */
+		apic_eoi();
+	}
+	trap_interrupt_done(cpu, r, c);
 }
 
 [[noreturn]] void trap_handle(struct context *c) NO_THREAD_SAFETY
@@ -71,21 +78,8 @@ static void handle_interrupt(struct cpu *cpu, struct context *c)
 	if (trap_in_nucleus(c, r) && !trap_in_idle(c))
 		panic(c, "exception %lu in the nucleus, error 0x%lx, address 0x%lx", c->vector, c->error, cr2_read());
 	trap_enter(cpu, r, c);
-	if (c->vector >= VECTOR_FIRST_INTERRUPT) {
-		if (c->vector == VECTOR_SHOOTDOWN) {
-			/* Whoever waits for it holds the lock. */
-			handle_interrupt(cpu, c);
-			account_resume(c);
-		}
-		if (c->vector == VECTOR_TIMER && sched_quiet_tick(cpu, c->is_process)) {
-			cpu->counts.irq++;
-			apic_eoi();
-			account_resume(c);
-		}
-		nucleus_lock_acquire();
-		handle_interrupt(cpu, c);
-		trap_interrupt_done(cpu, r, c);
-	}
+	if (c->vector >= VECTOR_FIRST_INTERRUPT)
+		interrupt(cpu, r, c);
 	trap_exception(cpu, r, c);
 }
 
