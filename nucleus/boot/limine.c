@@ -30,7 +30,6 @@ REQUEST(rsdp, rsdp, .id = LIMINE_RSDP_REQUEST);
 REQUEST(dtb, dtb, .id = LIMINE_DTB_REQUEST);
 REQUEST(efi, efi_system_table, .id = LIMINE_EFI_SYSTEM_TABLE_REQUEST);
 REQUEST(efi_map, efi_memmap, .id = LIMINE_EFI_MEMMAP_REQUEST);
-REQUEST(framebuffer, framebuffer, .id = LIMINE_FRAMEBUFFER_REQUEST);
 REQUEST(boot_time, boot_time, .id = LIMINE_BOOT_TIME_REQUEST);
 REQUEST(mp, mp, .id = LIMINE_MP_REQUEST);
 REQUEST(paging, paging_mode, .id = LIMINE_PAGING_MODE_REQUEST, .revision = 1);
@@ -79,19 +78,6 @@ unsigned limine_memory(unsigned index, struct memory_range *range, uint64_t *typ
 	range->end = align_down(map->entries[index]->base + map->entries[index]->length, PAGE_SIZE);
 	*type = map->entries[index]->type;
 	return 1;
-}
-
-static void take_framebuffer(struct boot_info *info)
-{
-	struct limine_framebuffer_response *response = framebuffer_request.response;
-
-	/* The one is the beginning of the other. */
-	static_assert(offsetof(struct limine_framebuffer, blue_mask_shift) ==
-		      offsetof(struct boot_framebuffer, blue_shift));
-	if (!response || !response->framebuffer_count)
-		return;
-	memcpy(&info->framebuffer, response->framebuffers[0], sizeof(info->framebuffer));
-	info->framebuffer.phys = physical(info->framebuffer.phys);
 }
 
 /* The firmware's memory map (UEFI 2.10, 7.2.3): what runtime services use must not be written by anybody. */
@@ -190,7 +176,6 @@ void limine_take(struct boot_info *info)
 	if (boot_time_request.response)
 		info->boot_epoch_seconds = boot_time_request.response->boot_time;
 	take_firmware();
-	take_framebuffer(info);
 	take_modules(info);
 	limine_take_cpus(mp_request.response);
 }

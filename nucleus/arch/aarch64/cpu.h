@@ -31,15 +31,6 @@ struct context {
 	uint64_t syndrome, fault; /* ESR_EL1, FAR_EL1 then */
 	uint64_t padding;
 };
-static_assert(offsetof(struct context, sp) == CONTEXT_SP && offsetof(struct context, pstate) == CONTEXT_PSTATE);
-static_assert(offsetof(struct context, orig_x0) == CONTEXT_ORIG_X0 &&
-	      offsetof(struct context, syscall) == CONTEXT_SYSCALL);
-static_assert(offsetof(struct context, cpu) == CONTEXT_CPU &&
-	      offsetof(struct context, is_process) == CONTEXT_IS_PROCESS);
-static_assert(offsetof(struct context, record) == CONTEXT_RECORD &&
-	      offsetof(struct context, may_elevate) == CONTEXT_MAY_ELEVATE);
-static_assert(offsetof(struct context, kind) == CONTEXT_KIND && offsetof(struct context, syndrome) == CONTEXT_SYNDROME);
-static_assert(offsetof(struct context, fault) == CONTEXT_FAULT);
 static_assert(sizeof(struct context) == CONTEXT_SIZE && CONTEXT_SIZE % 16 == 0);
 
 /* What shared code wants to know of a context. */
@@ -95,20 +86,11 @@ struct cpu {
 	uint64_t tick_at; /* when the timer was last armed for */
 	int64_t idle_ns;  /* see gate/account.c */
 };
-static_assert(offsetof(struct cpu, kernel_context) == CPU_KERNEL_CONTEXT &&
-	      offsetof(struct cpu, upcall_stack) == CPU_UPCALL_STACK);
-static_assert(offsetof(struct cpu, kernel_ttbr0) == CPU_KERNEL_TTBR0 &&
-	      offsetof(struct cpu, kernel_ttbr1) == CPU_KERNEL_TTBR1);
-static_assert(offsetof(struct cpu, process_ttbr1) == CPU_PROCESS_TTBR1 &&
-	      offsetof(struct cpu, process_ttbr0) == CPU_PROCESS_TTBR0);
-static_assert(offsetof(struct cpu, process_context) == CPU_PROCESS_CONTEXT &&
-	      offsetof(struct cpu, stack_top) == CPU_STACK_TOP);
-static_assert(offsetof(struct cpu, thread_page) == CPU_THREAD_PAGE &&
-	      offsetof(struct cpu, upcall_pstate) == CPU_UPCALL_PSTATE);
-static_assert(offsetof(struct cpu, exit_work) == CPU_EXIT_WORK && offsetof(struct cpu, component) == CPU_COMPONENT);
-static_assert(offsetof(struct cpu, stamp) == CPU_STAMP && offsetof(struct cpu, counts) == CPU_COUNTS);
-static_assert(offsetof(struct cpu, scratch) == CPU_SCRATCH && offsetof(struct cpu, fatal) == CPU_FATAL);
 static_assert(sizeof(struct cpu) <= 0x2000);
+
+#define OFFSET(name, structure, field, offset) static_assert(offsetof(struct structure, field) == (offset));
+#include "offsets.def"
+#undef OFFSET
 
 /* Whether arch_flush_local reaches all CPUs; whether code of the nucleus runs in the CPUs' areas. */
 enum { CPU_FLUSHES_ALL = 1, CPU_AREAS_HAVE_TEXT = 0 };

@@ -22,6 +22,10 @@
 #include "cpu_offsets.h"
 #include <arch/layout.h>
 
+#define OFFSET(name, structure, field, offset) .set name, offset;
+#include "offsets.def"
+#undef OFFSET
+
 #define EC_SVC64 0x15
 
 /* One entry for each line of calls.def. */

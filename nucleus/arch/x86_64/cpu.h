@@ -26,11 +26,8 @@ struct context {
 	struct record *record;
 	uint64_t reserved;
 };
-static_assert(offsetof(struct context, rax) == CONTEXT_RAX && offsetof(struct context, rdi) == CONTEXT_RDI);
-static_assert(offsetof(struct context, rip) == CONTEXT_RIP && offsetof(struct context, ss) + 8 == CONTEXT_TOP);
-static_assert(offsetof(struct context, cpu) == CONTEXT_CPU &&
-	      offsetof(struct context, is_process) == CONTEXT_IS_PROCESS);
-static_assert(sizeof(struct context) == CONTEXT_SIZE && CONTEXT_TOP % 16 == 0);
+static_assert(offsetof(struct context, ss) + 8 == CONTEXT_TOP && sizeof(struct context) == CONTEXT_SIZE &&
+	      CONTEXT_TOP % 16 == 0);
 
 /* What shared code wants to know of a context. */
 static inline uint64_t context_pc(const struct context *c)
@@ -106,17 +103,12 @@ struct cpu {
 	} pcid[PCID_SLOTS];
 	uint32_t pcid_next;
 };
-static_assert(offsetof(struct cpu, may_elevate) == CPU_MAY_ELEVATE &&
-	      offsetof(struct cpu, home_elevated) == CPU_HOME_ELEVATED);
-static_assert(offsetof(struct cpu, process_top) == CPU_PROCESS_TOP &&
-	      offsetof(struct cpu, kernel_top) == CPU_KERNEL_TOP);
-static_assert(offsetof(struct cpu, stack_top) == CPU_STACK_TOP &&
-	      offsetof(struct cpu, upcall_stack) == CPU_UPCALL_STACK);
-static_assert(offsetof(struct cpu, kernel_cr3) == CPU_KERNEL_CR3 &&
-	      offsetof(struct cpu, process_cr3) == CPU_PROCESS_CR3);
-static_assert(offsetof(struct cpu, exit_work) == CPU_EXIT_WORK && offsetof(struct cpu, component) == CPU_COMPONENT);
-static_assert(offsetof(struct cpu, stamp) == CPU_STAMP && offsetof(struct cpu, counts) == CPU_COUNTS);
-static_assert(offsetof(struct cpu, tss) == CPU_TSS && sizeof(struct cpu) <= 0x2000);
+
+static_assert(sizeof(struct cpu) <= 0x2000);
+
+#define OFFSET(name, structure, field, offset) static_assert(offsetof(struct structure, field) == (offset));
+#include "offsets.def"
+#undef OFFSET
 
 /* Whether arch_flush_local reaches all CPUs; whether code of the nucleus runs in the CPUs' areas. */
 enum { CPU_FLUSHES_ALL = 0, CPU_AREAS_HAVE_TEXT = 1 };

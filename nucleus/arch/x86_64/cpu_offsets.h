@@ -1,45 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Offsets and selectors that assembly and C share; cpu.h asserts that they agree with the structures. */
+/* Sizes and selectors that assembly and C share. */
 #ifndef ARCH_CPU_OFFSETS_H
 #define ARCH_CPU_OFFSETS_H
 
-#include "gate/account_offsets.h"
-
-/* struct cpu */
-#define CPU_SCRATCH	  0x08
-#define CPU_MAY_ELEVATE	  0x10
-#define CPU_HOME_ELEVATED 0x14
-#define CPU_PROCESS_TOP	  0x20
-#define CPU_KERNEL_TOP	  0x28
-#define CPU_STACK_TOP	  0x30
-#define CPU_KERNEL_CR3	  0x38
-#define CPU_PROCESS_CR3	  0x40
-#define CPU_UPCALL_STACK  0x48
-#define CPU_EXIT_WORK	  0x50
-#define CPU_COMPONENT	  0x58
-#define CPU_STAMP	  0x60
-#define CPU_COUNTS	  0x68
-#define CPU_TSS		  0x100
-#define CPU_IST1	  (CPU_TSS + 0x24)
-
 /* struct context; its hardware frame ends at CONTEXT_TOP, which is what IST1 holds. */
-#define CONTEXT_R15	   0x00
-#define CONTEXT_R14	   0x08
-#define CONTEXT_R13	   0x10
-#define CONTEXT_R12	   0x18
-#define CONTEXT_RBP	   0x20
-#define CONTEXT_RBX	   0x28
-#define CONTEXT_RAX	   0x50
-#define CONTEXT_RDI	   0x70
-#define CONTEXT_VECTOR	   0x78
-#define CONTEXT_RIP	   0x88
-#define CONTEXT_CS	   0x90
-#define CONTEXT_RFLAGS	   0x98
-#define CONTEXT_RSP	   0xa0
-#define CONTEXT_TOP	   0xb0
-#define CONTEXT_CPU	   0xb0
-#define CONTEXT_IS_PROCESS 0xb8
-#define CONTEXT_SIZE	   0xd0
+#define CONTEXT_TOP  0xb0
+#define CONTEXT_SIZE 0xd0
 
 #define VECTOR_SYSCALL 0x100 /* context entered by a system call */
 

@@ -21,6 +21,10 @@
 #include "cpu_offsets.h"
 #include <arch/layout.h>
 
+#define OFFSET(name, structure, field, offset) .set name, offset;
+#include "offsets.def"
+#undef OFFSET
+
 #define DATA(field) (entry_template + CPU_DATA_OFFSET + (field))(%rip)
 #define TOP(field) ((field) - CONTEXT_TOP)
 
@@ -65,6 +69,15 @@
 	.endr
 .endm
 
+/* What an interrupt would have pushed: who came by SYSCALL has left its %rip in %rcx and its flags in %r11. */
+.macro push_frame code, data
+	pushq $\data
+	pushq DATA(CPU_SCRATCH)
+	pushq %r11
+	pushq $\code
+	pushq %rcx
+.endm
+
 .macro entry_code name, privileged, account
 .globl entry_syscall_\name
 entry_syscall_\name:
@@ -102,11 +115,7 @@ entry_syscall_\name:
 	swapgs
 	movq %rsp, DATA(CPU_SCRATCH)
 	movq DATA(CPU_PROCESS_TOP), %rsp
-	pushq $SELECTOR_USER_DATA
-	pushq DATA(CPU_SCRATCH)
-	pushq %r11
-	pushq $SELECTOR_USER_CODE
-	pushq %rcx
+	push_frame SELECTOR_USER_CODE, SELECTOR_USER_DATA
 	pushq %rax		/* the number, kept for restarts */
 	pushq $VECTOR_SYSCALL
 	push_registers
@@ -147,24 +156,12 @@ entry_syscall_\name:
 	movq DATA(CPU_KERNEL_TOP), %rsp
 .if \privileged
 	cmpl $0, DATA(CPU_HOME_ELEVATED)
-	jne 1f
-	pushq $SELECTOR_USER_DATA
-	pushq DATA(CPU_SCRATCH)
-	pushq %r11
-	pushq $SELECTOR_USER_CODE
+	je 1f
+	push_frame SELECTOR_KERNEL_CODE, SELECTOR_KERNEL_DATA
 	jmp 2f
-1:	pushq $SELECTOR_KERNEL_DATA
-	pushq DATA(CPU_SCRATCH)
-	pushq %r11
-	pushq $SELECTOR_KERNEL_CODE
-2:
-.else
-	pushq $SELECTOR_USER_DATA
-	pushq DATA(CPU_SCRATCH)
-	pushq %r11
-	pushq $SELECTOR_USER_CODE
 .endif
-	pushq %rcx
+1:	push_frame SELECTOR_USER_CODE, SELECTOR_USER_DATA
+2:
 	movq %rbx, (CONTEXT_RBX - CONTEXT_RIP)(%rsp)
 	movq %rbp, (CONTEXT_RBP - CONTEXT_RIP)(%rsp)
 	movq %r12, (CONTEXT_R12 - CONTEXT_RIP)(%rsp)
@@ -247,11 +244,7 @@ entry_syscall_\name:
 	/* The slow ways back, too. Save the caller like an interrupt would: a report and containment need all of it. */
 	movq %rsp, DATA(CPU_SCRATCH)
 	movq DATA(CPU_KERNEL_TOP), %rsp
-	pushq $SELECTOR_USER_DATA
-	pushq DATA(CPU_SCRATCH)
-	pushq %r11
-	pushq $SELECTOR_USER_CODE
-	pushq %rcx
+	push_frame SELECTOR_USER_CODE, SELECTOR_USER_DATA
 	pushq $0
 	pushq $VECTOR_SYSCALL
 	push_registers

@@ -71,12 +71,6 @@ struct boot_info {
 		uint16_t segment;
 		uint8_t first_bus, last_bus;
 	} pci[BOOT_PCI_MAX];
-	struct boot_framebuffer {
-		uint64_t phys, width, height, pitch;
-		uint16_t bpp;
-		uint8_t memory_model;
-		uint8_t red_size, red_shift, green_size, green_shift, blue_size, blue_shift;
-	} framebuffer; /* phys 0: none */
 };
 
 enum privilege_mode : uint32_t { MODE_FULL = 0, MODE_DRIVERS = 1, MODE_OFF = 2 };
