@@ -20,7 +20,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-constexpr unsigned int WATCHDOG_S = 240;
+constexpr unsigned int WATCHDOG_S = 480; /* less than the silence that ends a suite `user` (test/matrix.txt) */
 constexpr int EXIT_FAILED = 99;
 constexpr int EXIT_SKIPPED = 98;
 

@@ -6,7 +6,7 @@
  *	static void reads_zero(void) { ... CHECK(n == 1); }
  *	KTAP_MAIN(CASE(reads_zero), STELLUX_CASE(counts_unknown_calls))
  *
- * A failed check says where and why and ends the case; a crash or a hang (four minutes, far beyond
+ * A failed check says where and why and ends the case; a crash or a hang (eight minutes, far beyond
  *what any case takes) ends it too. A program takes case names as arguments to run only those, `-l`
  *to list them, `-1` to run cases in its own process (for a debugger). STELLUX_CASE marks what only
  *Stellux has; elsewhere it is a skip that says so. KTAP_INDENT in the environment is put before
