@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The record of the locks a thread holds, in its struct thread: an array of address | kind, oldest
+ * The record of the locks a thread holds, in its struct thread_kept: an array of address | kind, oldest
  * first. Only the thread itself touches it. The newest HELD_LOCKS_MAX are what containment can
  * release; debug builds check ranks against it.
  */
@@ -13,7 +13,7 @@ constexpr uint64_t HELD_KIND_MASK = 3;
 
 static inline void held_push(void *lock, enum lock_kind kind)
 {
-	struct thread *t = thread_current();
+	struct thread_kept *t = thread_current()->kept;
 	uint32_t at = t->held_count;
 
 	if (at < HELD_LOCKS_MAX)
@@ -26,7 +26,7 @@ static inline void held_push(void *lock, enum lock_kind kind)
 
 static inline void held_pop(const void *lock, enum lock_kind kind)
 {
-	struct thread *t = thread_current();
+	struct thread_kept *t = thread_current()->kept;
 	uint32_t stored = t->held_count < HELD_LOCKS_MAX ? t->held_count : HELD_LOCKS_MAX;
 	uint64_t entry = (uint64_t)lock | kind;
 	uint32_t at = stored;

@@ -22,7 +22,7 @@ static void release(uint64_t entry) NO_THREAD_SAFETY
 
 void locks_release_beyond(uint32_t count)
 {
-	struct thread *t = thread_current();
+	struct thread_kept *t = thread_current()->kept;
 
 	while (t->held_count > count) {
 		uint32_t at = t->held_count - 1;
@@ -82,7 +82,7 @@ static void complain(const char *what, const void *caller, uint32_t held_rank, u
 
 void held_check_order(const void *lock, uint32_t rank, enum lock_kind kind, const void *caller)
 {
-	struct thread *t = thread_current();
+	const struct thread_kept *t = thread_current()->kept;
 	uint32_t stored = t->held_count < HELD_LOCKS_MAX ? t->held_count : HELD_LOCKS_MAX;
 
 	for (uint32_t i = 0; i < stored; i++) {

@@ -159,7 +159,7 @@ void log_set_printer(void (*wake)(void))
 
 void log_announce(void)
 {
-	bool free = thread_current()->held_count == 0;
+	bool free = thread_current()->kept->held_count == 0;
 
 	if (console_write == nullptr && thread_page_current()->preempt_count == 0)
 		log_print_pending();

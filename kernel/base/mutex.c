@@ -96,9 +96,3 @@ bool mutex_is_mine(const struct mutex *m)
 {
 	return m->owner == thread_current();
 }
-
-void mutex_let_go(struct mutex *m) NO_THREAD_SAFETY
-{
-	if (mutex_is_mine(m))
-		mutex_unlock(m);
-}

@@ -137,9 +137,3 @@ void write_unlock(struct rwlock *l) NO_THREAD_SAFETY
 	if (unlikely(__atomic_and_fetch(&l->state, ~WRITER, __ATOMIC_RELEASE) != 0))
 		wake(l);
 }
-
-void write_let_go(struct rwlock *l) NO_THREAD_SAFETY
-{
-	if (l->writer == thread_current())
-		write_unlock(l);
-}

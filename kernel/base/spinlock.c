@@ -67,11 +67,3 @@ void spin_unlock(struct spinlock *l) NO_THREAD_SAFETY
 	__atomic_store_n(&l->word, 0, __ATOMIC_RELEASE);
 	preempt_enable();
 }
-
-void spin_let_go(struct spinlock *l) NO_THREAD_SAFETY
-{
-	if (l->owner != thread_current())
-		return;
-	preempt_disable();
-	spin_unlock(l);
-}

@@ -35,8 +35,8 @@ static void add_thread(struct wait_queue *q, struct waiter *w, bool once)
 	struct thread *t = thread_current();
 
 	*w = (struct waiter){.thread = t, .queue = q, .once = once};
-	list_push_front(&t->waits, &w->thread_link);
-	t->wait_count++;
+	list_push_front(&t->kept->waits, &w->thread_link);
+	t->kept->wait_count++;
 	enter(w);
 }
 
@@ -79,13 +79,13 @@ void wait_remove(struct waiter *w)
 	 * without a callback. */
 	if (!list_empty(&w->thread_link)) {
 		list_remove(&w->thread_link);
-		w->thread->wait_count--;
+		w->thread->kept->wait_count--;
 	}
 }
 
 void waits_release_beyond(uint32_t count)
 {
-	struct thread *t = thread_current();
+	struct thread_kept *t = thread_current()->kept;
 
 	while (t->wait_count > count && !list_empty(&t->waits)) {
 		struct waiter *w = list_first(&t->waits, struct waiter, thread_link);

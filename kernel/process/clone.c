@@ -197,7 +197,8 @@ static void write_tids(struct vm_space *space, const struct clone_request *r, ui
 
 /* A clone in the making: what there is of it, so that it can be undone at any step. */
 struct clone {
-	const struct clone_request *request;
+	struct process_work work;
+	struct clone_request request;
 	struct process *child; /* the caller's own process for CLONE_THREAD */
 	bool fresh;	       /* child is new */
 	struct pid *pid;
@@ -233,7 +234,7 @@ static void link_thread(struct clone *c)
 /* Into tree, group and session. If the parent has a signal, the child is to die at once. */
 static void link_process(struct clone *c, struct process *p)
 {
-	uint64_t flags = c->request->flags;
+	uint64_t flags = c->request.flags;
 	struct process *child = c->child;
 
 	mutex_lock(&process_tree_lock);
@@ -307,14 +308,14 @@ static int make_process(struct clone *c, struct process *p)
 		return -ENOMEM;
 	c->child = child;
 	c->fresh = true;
-	copy_attributes(child, p, c->request);
+	copy_attributes(child, p, &c->request);
 	FAULT_POINT(clone_attributes);
-	return copy_resources(child, p, c->request->flags);
+	return copy_resources(child, p, c->request.flags);
 }
 
 static int make_vfork(struct clone *c)
 {
-	if (!(c->request->flags & CLONE_VFORK))
+	if (!(c->request.flags & CLONE_VFORK))
 		return 0;
 	struct vfork *v = kmalloc(sizeof(*v));
 	if (v == nullptr)
@@ -337,40 +338,40 @@ static int make_thread(struct clone *c)
 	c->tid = t->tid = c->pid->id;
 	t->process = c->child;
 	FAULT_POINT(clone_thread);
-	copy_thread_state(t, c->request);
+	copy_thread_state(t, &c->request);
 	process_publish_name(t);
 	FAULT_POINT(clone_registers);
-	return copy_registers(t, c->request);
+	return copy_registers(t, &c->request);
 }
 
 /* Makes all of it. Not inlined: what it notes in c must be in memory when it faults. */
 [[gnu::noinline]] static long build(struct clone *c, struct process *p)
 {
-	long error = c->request->flags & CLONE_THREAD ? 0 : make_process(c, p);
+	long error = c->request.flags & CLONE_THREAD ? 0 : make_process(c, p);
 
 	if (error == 0)
 		error = make_vfork(c);
 	if (error == 0)
 		error = reserve_id(c);
-	if (error == 0 && (c->request->flags & CLONE_PIDFD))
-		error = pidfd_promise(c->child, c->request->pidfd, &c->pidfd);
+	if (error == 0 && (c->request.flags & CLONE_PIDFD))
+		error = pidfd_promise(c->child, c->request.pidfd, &c->pidfd);
 	if (error == 0)
 		error = make_thread(c);
 	if (error != 0)
 		return error;
 	FAULT_POINT(clone_tids);
-	write_tids(c->child->space, c->request, c->tid);
-	if (c->request->flags & CLONE_THREAD) {
+	write_tids(c->child->space, &c->request, c->tid);
+	if (c->request.flags & CLONE_THREAD) {
 		link_thread(c);
 	} else {
 		c->child->pid = c->tid;
-		if (!(c->request->flags & CLONE_VM))
+		if (!(c->request.flags & CLONE_VM))
 			vm_space_set_name(c->child->space, c->child->name, c->tid);
 		link_process(c, p);
 		itimer_watch_limit(c->child);
 	}
 	if (c->vfork != nullptr) {
-		process_thread_of(c->thread)->vfork = c->vfork;
+		process_kept_of(c->thread)->vfork = c->vfork;
 		c->shares_vfork = true;
 	}
 	if (c->alive)
@@ -462,6 +463,14 @@ static void abandon_thread(struct clone *c)
 	return 0;
 }
 
+static void undo_work(struct process_work *w)
+{
+	struct clone *c = container_of(w, struct clone, work);
+
+	(void)undo(c);
+	kfree(c);
+}
+
 /* The parent of a vfork waits until the child no longer needs its memory. */
 static void wait_for_vfork(struct vfork *vfork)
 {
@@ -469,30 +478,41 @@ static void wait_for_vfork(struct vfork *vfork)
 	vfork_put(vfork);
 }
 
+/* What was made is a child now, but one that is to die at once if it is not alive. */
+static long finish(struct clone *c)
+{
+	if (c->vfork != nullptr)
+		wait_for_vfork(c->vfork);
+	if (c->alive)
+		return c->tid;
+	pidfd_take_back(&c->pidfd);
+	return -ERESTARTNOINTR;
+}
+
 long process_clone(const struct clone_request *r, uint32_t syscall_number)
 {
 	enum { UNDO_TRIES = 4 };
 	struct process *p = process_current();
-	struct clone c = {.request = r, .child = p, .alive = true, .pidfd = {.fd = -1}};
-	long error = check_flags(r, syscall_number);
+	long result = check_flags(r, syscall_number);
 
-	if (error != 0)
-		return error;
+	if (result != 0)
+		return result;
 	if (too_many_threads(p))
 		return -EAGAIN;
 	if ((r->flags & CLONE_SETTLS) && !arch_tls_allowed(r->tls))
 		return -EPERM;
+	struct clone *c = kmalloc(sizeof(*c));
+	if (c == nullptr)
+		return -ENOMEM;
+	*c = (struct clone){.request = *r, .child = p, .alive = true, .pidfd = {.fd = -1}};
+	process_work_begin(&c->work, undo_work);
 	/* A fault of the kernel in here fails the call, like any other error. */
-	error = guard_run(&component_process, build(&c, p));
-	if (error != 0) {
-		for (int i = 0; i < UNDO_TRIES && guard_run(&component_process, undo(&c)) != 0; i++)
-			log_error("process: %s[%u]: a clone that failed cannot be undone", p->name, p->pid);
-		return error;
-	}
-	if (c.vfork != nullptr)
-		wait_for_vfork(c.vfork);
-	if (c.alive)
-		return c.tid;
-	pidfd_take_back(&c.pidfd);
-	return -ERESTARTNOINTR;
+	result = guard_run(&component_process, build(c, p));
+	for (int i = 0; result != 0 && i < UNDO_TRIES && guard_run(&component_process, undo(c)) != 0; i++)
+		log_error("process: %s[%u]: a clone that failed cannot be undone", p->name, p->pid);
+	process_work_end(&c->work);
+	if (result == 0)
+		result = finish(c);
+	kfree(c);
+	return result;
 }

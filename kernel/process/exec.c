@@ -32,13 +32,6 @@ static uint64_t string_limit(void)
 	return MAX(limit, (uint64_t)EXEC_STRING_MAX);
 }
 
-static void exec_init(struct exec *e)
-{
-	*e = (struct exec){};
-	exec_strings_init(&e->args);
-	exec_strings_init(&e->env);
-}
-
 /* What is given back is forgotten first, so that it can be called again after a fault in it. */
 static void exec_free(struct exec *e)
 {
@@ -71,7 +64,27 @@ static void exec_free(struct exec *e)
 	exec_strings_free(&e->env);
 	kfree(e->name);
 	kfree(e->head);
+	process_work_end(&e->work);
 	kfree(e);
+}
+
+static void undo_work(struct process_work *w)
+{
+	exec_free(container_of(w, struct exec, work));
+}
+
+/* nullptr: no memory. */
+static struct exec *exec_create(void)
+{
+	struct exec *e = kmalloc(sizeof(*e));
+
+	if (e == nullptr)
+		return nullptr;
+	*e = (struct exec){};
+	exec_strings_init(&e->args);
+	exec_strings_init(&e->env);
+	process_work_begin(&e->work, undo_work);
+	return e;
 }
 
 /* Gives up what was prepared. */
@@ -289,9 +302,11 @@ static void commit(struct exec *e)
 	process_leave_image(p, s);
 	vm_set_exec_info(e->space, &e->info);
 	mutex_lock(&p->lock);
-	p->space = e->space;
+	struct vm_space *space = p->space = e->space;
+	e->space = nullptr;
 	struct file *old_exe = p->exe;
 	p->exe = e->file;
+	e->file = nullptr;
 	struct credentials old_cred = p->cred;
 	p->cred = e->cred;
 	p->cred.groups = old_cred.groups; /* another thread may have changed them before it ended */
@@ -301,10 +316,7 @@ static void commit(struct exec *e)
 	if (e->secure)
 		credentials_exec_secure(p);
 	mutex_unlock(&p->lock);
-	vm_space_use(e->space);
-	e->file = nullptr;
-	struct vm_space *space = e->space;
-	e->space = nullptr;
+	vm_space_use(space);
 	FAULT_POINT(exec_names);
 	set_names(p, e, space);
 	FAULT_POINT(exec_old_space);
@@ -324,7 +336,7 @@ static void commit(struct exec *e)
 	file_table_close_on_exec(p->files);
 	FAULT_POINT(exec_signals);
 	reset_signals(p, e);
-	vfork_complete(s);
+	vfork_complete();
 }
 
 static void set_registers(uint64_t entry, uint64_t stack)
@@ -450,11 +462,10 @@ static int prepare(struct exec *e, const struct exec_request *r, uint32_t number
 
 static long do_execveat(const struct exec_request *r, uint32_t number)
 {
-	struct exec *e = kmalloc(sizeof(*e));
+	struct exec *e = exec_create();
 
 	if (e == nullptr)
 		return -ENOMEM;
-	exec_init(e);
 	/* A fault of the kernel in here fails the call, like any other error. */
 	long error = guard_run(&component_process, prepare(e, r, number));
 	if (error != 0) {
@@ -495,11 +506,10 @@ static int prepare_from_kernel(struct exec *e, const char *path, const char *con
 
 int exec_kernel(const char *path, const char *const *argv, const char *const *envp)
 {
-	struct exec *e = kmalloc(sizeof(*e));
+	struct exec *e = exec_create();
 
 	if (e == nullptr)
 		return -ENOMEM;
-	exec_init(e);
 	long error = guard_run(&component_process, prepare_from_kernel(e, path, argv, envp));
 	if (error != 0) {
 		exec_discard(e);

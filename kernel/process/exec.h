@@ -7,6 +7,8 @@
 #ifndef PROCESS_EXEC_H
 #define PROCESS_EXEC_H
 
+#include "internal.h"
+
 #include <kernel/process/process.h>
 #include <lib/list.h>
 
@@ -45,6 +47,7 @@ struct exec_image {
 };
 
 struct exec {
+	struct process_work work;
 	struct file *file;
 	bool running; /* exe_begin was done for file */
 	char *name;   /* path of the program as called: AT_EXECFN */

@@ -76,6 +76,7 @@ int process_end_other_threads(void)
 	spin_unlock(&p->signal_lock);
 	int error = wait_event_killable(&p->thread_wait, __atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) == 1);
 	if (error == 0 && self->tid != p->pid) {
+		futex_pi_leave(false);
 		/* The process's first thread is gone; whoever executes becomes it (execve(2)). */
 		mutex_lock(&process_tree_lock);
 		pid_thread_gone(self->tid);
@@ -95,8 +96,9 @@ void vfork_put(struct vfork *v)
 		kfree(v);
 }
 
-void vfork_complete(struct process_thread *s)
+void vfork_complete(void)
 {
+	struct process_kept *s = process_kept_of(thread_current());
 	struct vfork *v = s->vfork;
 
 	if (v == nullptr)
@@ -161,14 +163,16 @@ static void clear_tid(struct process *p, struct process_thread *s)
 void process_leave_image(struct process *p, struct process_thread *s)
 {
 	leave_robust_list(p, s);
+	futex_pi_leave(false);
 	clear_tid(p, s);
 }
 
 static void leave_futexes(struct process *p, struct thread *t)
 {
-	futex_thread_exit(process_thread_of(t));
+	futex_thread_exit();
 	FAULT_POINT(exit_robust);
 	leave_robust_list(p, process_thread_of(t));
+	futex_pi_leave(true);
 }
 
 static void leave_id_in_memory(struct process *p, struct thread *t)
@@ -176,10 +180,10 @@ static void leave_id_in_memory(struct process *p, struct thread *t)
 	clear_tid(p, process_thread_of(t));
 }
 
-static void end_vfork(struct process *, struct thread *t)
+static void end_vfork(struct process *, struct thread *)
 {
 	FAULT_POINT(exit_vfork);
-	vfork_complete(process_thread_of(t));
+	vfork_complete();
 }
 
 static void leave_space(struct process *, struct thread *)
@@ -342,7 +346,7 @@ static void settle(struct process *p, struct thread *t)
 
 	if (!s->exit_faults)
 		return;
-	vfork_complete(s);
+	vfork_complete();
 	wait_wake_all(&p->thread_wait);
 	if (!s->last)
 		return;

@@ -13,14 +13,15 @@
 #include <arch/gates.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 
-constexpr uint8_t EVENT_TRIES = 3, GROUP_EXIT_TRIES = 2;
+constexpr uint8_t EVENT_TRIES = 3, GROUP_EXIT_TRIES = 2, UNDO_TRIES = 4;
 
 void process_fault_landed(void)
 {
 	/* Where it waits is noted on the stack that is about to go. */
-	futex_thread_exit(process_thread_current());
+	futex_thread_exit();
 }
 
 /* Returns only to its program. */
@@ -50,8 +51,45 @@ void process_fault_landed(void)
 	gate_resume();
 }
 
-/* The page of the thread was overwritten, and with it what is this folder's. The locks that its steps take are found
- * by their owner. */
+void process_work_begin(struct process_work *w, void (*undo)(struct process_work *w))
+{
+	struct process_kept *kept = process_kept_of(thread_current());
+
+	w->undo = undo;
+	w->next = kept->works;
+	kept->works = w;
+}
+
+void process_work_end(struct process_work *w)
+{
+	struct process_work **at = &process_kept_of(thread_current())->works;
+
+	while (*at != nullptr && *at != w)
+		at = &(*at)->next;
+	if (*at == w)
+		*at = w->next;
+}
+
+/* Takes away what the thread had begun to make. */
+static void undo_works(struct process *p)
+{
+	struct process_kept *kept = process_kept_of(thread_current());
+
+	while (kept->works != nullptr) {
+		struct process_work *w = kept->works, *next = w->next;
+		bool done = false;
+
+		for (int n = 0; n < UNDO_TRIES && !done; n++)
+			done = guard_run_void(&component_process, w->undo(w));
+		if (kept->works == w)
+			kept->works = next;
+		if (!done)
+			log_error("process: %s[%u]: what was half made when the kernel faulted is lost", p->name,
+				  p->pid);
+	}
+}
+
+/* The page of the thread was overwritten, and with it what is this folder's. */
 static void rebuild(struct process *p, struct thread *t)
 {
 	struct process_thread *s = process_thread_of(t);
@@ -59,11 +97,6 @@ static void rebuild(struct process *p, struct thread *t)
 	process_thread_state_init(t);
 	s->rebuilt = true;
 	s->no_program = p == init_process;
-	spin_let_go(&p->signal_lock);
-	mutex_let_go(&p->lock);
-	mutex_let_go(&process_tree_lock);
-	if (p->space != nullptr)
-		vm_space_let_go(p->space);
 	spin_lock(&p->signal_lock);
 	thread_relink(&p->threads, &t->process_link);
 	/* Its end had come so far. */
@@ -81,6 +114,7 @@ void process_fault_exit(void)
 
 	if (t->rebuilt && !s->rebuilt)
 		rebuild(p, t);
+	undo_works(p);
 	if (s->exit_begun)
 		process_exit_goes_on();
 	if (p == init_process)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * futex(2): WAIT, WAKE, WAIT_BITSET, WAKE_BITSET, REQUEUE, CMP_REQUEUE, WAKE_OP, private and
- * shared, monotonic and realtime. The priority-inheriting operations are not there (ENOSYS).
+ * shared, monotonic and realtime. The priority-inheriting operations are futex_pi.c's.
  *
  * Waiters hang in hash buckets by the key of their word. A waiter queues itself first and loads the
  * word afterwards, without a lock (loading may fault): whoever changes the word later finds it
@@ -11,6 +11,7 @@
  */
 #include "internal.h"
 #include <kernel/base/clock.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/vm/user.h>
 
 enum : uint32_t { BUCKETS = 256, BITSET_ALL = UINT32_MAX };
@@ -20,8 +21,12 @@ enum futex_operation : uint32_t {
 	FUTEX_REQUEUE = 3,
 	FUTEX_CMP_REQUEUE = 4,
 	FUTEX_WAKE_OP = 5,
+	FUTEX_LOCK_PI = 6,
+	FUTEX_UNLOCK_PI = 7,
+	FUTEX_TRYLOCK_PI = 8,
 	FUTEX_WAIT_BITSET = 9,
 	FUTEX_WAKE_BITSET = 10,
+	FUTEX_LOCK_PI2 = 13,
 	FUTEX_PRIVATE = 128,
 	FUTEX_REALTIME = 256,
 };
@@ -55,6 +60,7 @@ static bool same_key(const struct user_key *x, const struct user_key *y)
 
 void futex_init(void)
 {
+	futex_pi_init();
 	for (unsigned i = 0; i < BUCKETS; i++) {
 		spin_init(&buckets[i].lock, RANK_FUTEX);
 		spin_lock(&buckets[i].lock);
@@ -137,25 +143,25 @@ struct futex_wait {
 	uint64_t deadline; /* on its clock; 0: none */
 };
 
-static int sleep_until_woken(struct futex_waiter *w, const struct futex_wait *f)
+int futex_sleep(const bool *over, bool realtime, uint64_t when)
 {
-	int32_t clock = f->realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC;
-	bool follows_date = f->realtime && f->deadline != 0;
+	int32_t clock = realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+	bool follows_date = realtime && when != 0;
 	struct waiter date;
 	int result = 0;
 
 	/* Whoever sets the clock wakes this queue, and the deadline is computed anew. */
 	if (follows_date)
 		wait_add(&clock_set_queue, &date);
-	while (!__atomic_load_n(&w->woken, __ATOMIC_ACQUIRE)) {
+	while (!__atomic_load_n(over, __ATOMIC_ACQUIRE)) {
 		if (signal_pending_current()) {
 			result = -ERESTARTSYS;
 			break;
 		}
-		uint64_t deadline = f->deadline == 0 ? 0 : process_slacken(clock_deadline(clock, f->deadline));
+		uint64_t deadline = when == 0 ? 0 : process_slacken(clock_deadline(clock, when));
 		if (thread_park_interruptible(deadline) == -ETIMEDOUT) {
 			uint64_t now;
-			if (clock_read(clock, &now) == 0 && now >= f->deadline) {
+			if (clock_read(clock, &now) == 0 && now >= when) {
 				result = -ETIMEDOUT;
 				break;
 			}
@@ -177,22 +183,24 @@ static long wait(const struct futex_wait *f)
 	if (error != 0)
 		return error;
 	list_init(&w.link);
-	process_thread_current()->futex = &w;
+	process_kept_of(thread_current())->futex = &w;
 	enqueue(&w);
+	FAULT_POINT(futex_queued);
 	error = user_load_u32(f->at, &seen);
 	if (error == 0 && seen != f->value)
 		error = -EAGAIN;
 	if (error == 0)
-		error = sleep_until_woken(&w, f);
+		error = futex_sleep(&w.woken, f->realtime, f->deadline);
 	bool woken = dequeue(&w);
-	process_thread_current()->futex = nullptr;
+	process_kept_of(thread_current())->futex = nullptr;
 	return woken ? 0 : error;
 }
 
 /* A fault that was contained left the waiter, which is on the dying thread's stack, in its queue.
  */
-void futex_thread_exit(struct process_thread *s)
+void futex_thread_exit(void)
 {
+	struct process_kept *s = process_kept_of(thread_current());
 	struct futex_waiter *w = s->futex;
 
 	s->futex = nullptr;
@@ -411,6 +419,24 @@ static long do_wake(const struct futex_call *c, uint32_t bitset)
 	return error != 0 ? error : wake(&key, c->value, bitset);
 }
 
+/* Timeouts are absolute; on the date, but for LOCK_PI2 without FUTEX_REALTIME. */
+static long do_lock_pi(const struct futex_call *c, user_addr timeout_at, bool realtime)
+{
+	struct futex_pi r = {.at = c->at,
+			     .private_word = c->private_word,
+			     .realtime = realtime || c->operation == FUTEX_LOCK_PI,
+			     .only_try = c->operation == FUTEX_TRYLOCK_PI};
+
+	if (timeout_at.value != 0 && !r.only_try) {
+		int error = timespec_from_user(timeout_at, &r.deadline);
+		if (error != 0)
+			return error;
+		if (r.deadline == 0)
+			r.deadline = 1;
+	}
+	return futex_pi_lock(&r);
+}
+
 static bool operation_known(uint32_t operation)
 {
 	switch (operation) {
@@ -420,7 +446,11 @@ static bool operation_known(uint32_t operation)
 	case FUTEX_CMP_REQUEUE:
 	case FUTEX_WAKE_OP:
 	case FUTEX_WAIT_BITSET:
-	case FUTEX_WAKE_BITSET: return true;
+	case FUTEX_WAKE_BITSET:
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_TRYLOCK_PI:
+	case FUTEX_UNLOCK_PI: return true;
 	default: return false;
 	}
 }
@@ -444,7 +474,7 @@ static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_add
 		return -ENOSYS;
 	}
 	/* FUTEX_WAIT's timeout is a span, which no date shortens. */
-	if (realtime && c.operation != FUTEX_WAIT_BITSET)
+	if (realtime && c.operation != FUTEX_WAIT_BITSET && c.operation != FUTEX_LOCK_PI2)
 		return -ENOSYS;
 	if (at.value % sizeof(uint32_t) != 0)
 		return -EINVAL;
@@ -458,6 +488,10 @@ static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_add
 	case FUTEX_WAKE_BITSET: return do_wake(&c, value3);
 	case FUTEX_REQUEUE: return do_requeue(&c, false);
 	case FUTEX_CMP_REQUEUE: return do_requeue(&c, true);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_TRYLOCK_PI: return do_lock_pi(&c, timeout, realtime);
+	case FUTEX_UNLOCK_PI: return futex_pi_unlock(at, c.private_word);
 	default: return do_wake_op(&c);
 	}
 }

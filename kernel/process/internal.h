@@ -94,6 +94,21 @@ void credentials_exec_secure(struct process *p); /* such a program is now that o
 struct group_list *groups_get(struct group_list *g); /* nullptr stays */
 void groups_put(struct group_list *g);
 
+/* --- fault.c --- */
+/* Something that the current thread is making of several parts. If the thread ends of a fault in between, undo takes
+ * away what there is of it, and the record itself, which is not on the thread's stack; called again if that faults. */
+struct process_work {
+	struct process_work *next;
+	void (*undo)(struct process_work *w);
+};
+void process_work_begin(struct process_work *w, void (*undo)(struct process_work *w));
+void process_work_end(struct process_work *w);
+
+/* --- start.c --- */
+/* Starts a process of root's, which is nobody's child, has no files and reaps itself. run is called in it, and executes
+ * a program (exec_kernel) or fails; what arg is, is run's then, else still the caller's. -ENOMEM, -EAGAIN. */
+[[nodiscard]] int process_start_helper(const char *name, int (*run)(void *arg), void *arg);
+
 /* --- clone.c --- */
 struct clone_request {
 	uint64_t flags, stack, tls;
@@ -144,7 +159,7 @@ void process_group_exit_begin(struct process *p, int32_t status) REQUIRES(p -> s
 /* The current thread leaves its program's memory, by its end or by exec: locks of its robust list get
  * FUTEX_OWNER_DIED, and the word that CLONE_CHILD_CLEARTID or set_tid_address named is cleared and its waiter woken. */
 void process_leave_image(struct process *p, struct process_thread *s);
-void vfork_complete(struct process_thread *s);
+void vfork_complete(void); /* of the current thread */
 void vfork_put(struct vfork *v);
 bool process_must_end(struct process *p);
 /* The current thread, which faulted on its way out, goes on there. */
@@ -178,7 +193,8 @@ enum : uint64_t {
 /* oom.c */
 void oom_init(void);
 
-/* sched.c: tells the nucleus of policy and nice value */
+/* sched.c: the nice value that counts for a thread, and telling the nucleus of it */
+int32_t sched_effective_nice(struct thread *t);
 void sched_publish_priority(struct thread *t);
 
 /* signal_state.c: handlers */
@@ -221,7 +237,8 @@ void signal_wait_any(void); /* sleeps until a signal is to be handled */
 /* The current thread no longer takes these: signals meant for the process go to another one. */
 void signal_retarget(struct process *p, uint64_t set) REQUIRES(p -> signal_lock);
 
-/* core_name.c */
+/* core_name.c: enum dumpable of set-id programs and of who changed his ids (/proc/sys/fs/suid_dumpable); atomic */
+extern int32_t core_of_set_id;
 
 void system_host_name(char *out, size_t size); /* system.c */
 
@@ -263,7 +280,23 @@ void rusage_fill(struct abi_rusage *out, const struct process_usage *u);
 void futex_init(void);
 int futex_wake_address(user_addr at, uint32_t count);
 void futex_robust_exit(struct process_thread *t);
-void futex_thread_exit(struct process_thread *s);
+void futex_thread_exit(void); /* the current thread no longer waits */
+/* Until *over, which its setter follows by an unpark, or a deadline on the clock (0: none): 0, -ETIMEDOUT,
+ * -ERESTARTSYS. */
+[[nodiscard]] int futex_sleep(const bool *over, bool realtime, uint64_t when);
+
+/* --- futex_pi.c --- */
+struct futex_pi {
+	user_addr at;
+	bool private_word, realtime, only_try;
+	uint64_t deadline; /* on its clock; 0: none */
+};
+void futex_pi_init(void);
+/* -EDEADLK, -ESRCH: there is no such owner; -EAGAIN (only_try), -ETIMEDOUT, -EFAULT, -ENOMEM. May sleep. */
+[[nodiscard]] long futex_pi_lock(const struct futex_pi *r);
+[[nodiscard]] long futex_pi_unlock(user_addr at, bool private_word); /* -EPERM: not the caller's */
+/* The current thread's locks are nobody's any more, because it ends (for good) or executes another program. */
+void futex_pi_leave(bool for_good);
 
 /* --- clock conversions --- */
 struct abi_itimerspec {

@@ -87,7 +87,7 @@ struct process *process_create(void)
 	itimer_init(p);
 	limits_init(p);
 	p->start_ns = clock_monotonic_ns();
-	p->dumpable = true;
+	p->dumpable = DUMPABLE_BY_OWNER;
 	p->dump_filter = 0x33;
 	p->exit_signal = SIGCHLD;
 	return p;
@@ -99,6 +99,7 @@ void process_thread_state_init(struct thread *t)
 
 	*s = (struct process_thread){
 		.affinity = UINT64_MAX,
+		.inherited_nice = INT32_MAX,
 		.timer_slack_ns = 50000,
 		.default_slack_ns = 50000,
 	};
@@ -255,7 +256,7 @@ static bool may_look(struct process *p, bool real)
 	bool same =
 		uid == c->uid && uid == c->euid && uid == c->suid && gid == c->gid && gid == c->egid && gid == c->sgid;
 	uint64_t capabilities = real ? mine->cap_permitted : mine->cap_effective;
-	bool allowed = same && p->dumpable && (c->cap_permitted & ~capabilities) == 0;
+	bool allowed = same && p->dumpable == DUMPABLE_BY_OWNER && (c->cap_permitted & ~capabilities) == 0;
 	mutex_unlock(&p->lock);
 	return allowed;
 }
@@ -349,6 +350,7 @@ int process_thread_info(struct process *p, uint32_t tid, struct process_thread_i
 		*out = (struct process_thread_info){
 			.state = thread_letter(t),
 			.nice = s->nice,
+			.effective_nice = sched_effective_nice(t),
 			.policy = s->policy,
 			.blocked = s->blocked,
 			.pending = s->pending.set,

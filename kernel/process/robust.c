@@ -29,7 +29,7 @@ static uint64_t entry_of(uint64_t pointer)
 	return pointer & ~UINT64_C(1);
 }
 
-static void release_word(uint64_t at_value, bool pending)
+static void release_word(uint64_t at_value, bool pending, bool inherits)
 {
 	user_addr at = USER_ADDR(at_value);
 	uint32_t tid = thread_current()->tid, word, seen, tries = 0;
@@ -37,7 +37,7 @@ static void release_word(uint64_t at_value, bool pending)
 	if (at_value % sizeof(uint32_t) != 0 || user_load_u32(at, &word) != 0)
 		return;
 	/* Between unlocking and waking: nobody else will wake. */
-	if (pending && word == 0) {
+	if (pending && !inherits && word == 0) {
 		(void)futex_wake_address(at, 1);
 		return;
 	}
@@ -45,7 +45,8 @@ static void release_word(uint64_t at_value, bool pending)
 		if (user_cmpxchg_u32(at, word, (word & WAITERS) | OWNER_DIED, &seen) != 0)
 			return;
 		if (seen == word) {
-			if (word & WAITERS)
+			/* Whoever waits for one that passes priority on is told a little later (futex_pi_leave). */
+			if ((word & WAITERS) && !inherits)
 				(void)futex_wake_address(at, 1);
 			return;
 		}
@@ -62,17 +63,19 @@ void futex_robust_exit(struct process_thread *s)
 	if (head_at == 0 || get_user(head, USER_ADDR(head_at)) != 0)
 		return;
 	uint64_t pending = entry_of(head.pending);
+	bool inherits = head.first & 1;
 	entry = entry_of(head.first);
 	for (uint32_t i = 0; i < LIST_LIMIT && entry != head_at && entry != 0; i++) {
 		int error = get_user(next, USER_ADDR(entry));
 		if (entry != pending)
-			release_word(entry + (uint64_t)head.offset, false);
+			release_word(entry + (uint64_t)head.offset, false, inherits);
 		if (error != 0)
 			return;
+		inherits = next & 1;
 		entry = entry_of(next);
 	}
 	if (pending != 0)
-		release_word(pending + (uint64_t)head.offset, true);
+		release_word(pending + (uint64_t)head.offset, true, head.pending & 1);
 }
 
 static long sys_set_robust_list(user_addr head, size_t size)

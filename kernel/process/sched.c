@@ -116,11 +116,16 @@ bool sched_policy_exists(uint32_t policy)
 	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE;
 }
 
+int32_t sched_effective_nice(struct thread *t)
+{
+	const struct process_thread *s = process_thread_of(t);
+
+	return MIN(s->policy == SCHED_IDLE ? 19 : s->nice, s->inherited_nice);
+}
+
 void sched_publish_priority(struct thread *t)
 {
-	struct process_thread *s = process_thread_of(t);
-
-	(void)nucleus_thread_set_priority(thread_page_of(t)->handle, s->policy == SCHED_IDLE ? 19 : s->nice);
+	(void)nucleus_thread_set_priority(thread_page_of(t)->handle, sched_effective_nice(t));
 }
 
 /* The lowest nice value that the process may give itself without privilege. */

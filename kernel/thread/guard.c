@@ -100,7 +100,8 @@ void kernel_fault_landing(uint32_t cause, uint64_t, uint64_t, uint64_t)
 {
 	struct thread *t = thread_current();
 
-	if (!thread_is_whole(t))
+	bool lost = !thread_is_whole(t);
+	if (lost)
 		thread_make_whole(t);
 	struct guard *g = t->guards;
 	/* Guards help against a fault, not against nothing but faults: such a thread ends. On its way out they count
@@ -114,6 +115,10 @@ void kernel_fault_landing(uint32_t cause, uint64_t, uint64_t, uint64_t)
 	locks_release_beyond(g != nullptr ? g->held_count : 0);
 	waits_release_beyond(g != nullptr ? g->wait_count : 0);
 	restore_preemption(g != nullptr ? g->preempt_count : 0);
+	if (lost) {
+		log_error("core: the page of a thread of %s was overwritten; the thread ends", t->component->name);
+		thread_relist(t);
+	}
 	if (g == nullptr && t->process != nullptr)
 		hooks->landed();
 	/* The call area is a small stack, and is wanted for calls; nothing below the guard is needed any more. */

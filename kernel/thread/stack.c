@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Kernel stacks. Each has a slot of 32 KiB in the lower half of the kernel mapping range; its lower
- * half is unmapped, so that an overflow faults, its upper half is the stack, with the numbers of
- * its frames in the topmost bytes. The landing of a fault does not need this stack: it starts on
+ * half is unmapped, so that an overflow faults, its upper half is the stack, with its thread's record of what it holds
+ * and the numbers of its frames in the topmost bytes. The landing of a fault does not need this stack: it starts on
  * the thread page's call area.
  *
  * Mapping and unmapping are nucleus calls, and unmapping needs a shoot-down of every CPU: so a number of freed stacks
@@ -22,15 +22,16 @@
 
 constexpr uint64_t SLOT_BYTES = 32ull * 1024;
 constexpr uint64_t BASE_OFFSET = 16ull * 1024;
-constexpr uint64_t TOP_OFFSET = SLOT_BYTES - 64;
+constexpr uint64_t TOP_OFFSET = SLOT_BYTES - 256;
 constexpr unsigned STACK_PAGES = (SLOT_BYTES - BASE_OFFSET) / PAGE_SIZE;
 constexpr unsigned SLOTS_MAX = 32768;
 constexpr unsigned CACHED_MAX = 64;
 constexpr unsigned UNMAPPED_AT_ONCE = 32;
 static_assert(UNMAPPED_AT_ONCE * STACK_PAGES <= KMAP_PAGES_MAX);
 
-/* At `top` of a mapped stack. */
+/* Above a mapped stack. */
 struct frames {
+	struct thread_kept kept;
 	uint64_t pfn[STACK_PAGES];
 	struct frames *next; /* in the cache */
 };
@@ -135,7 +136,7 @@ int stack_alloc(struct kernel_stack *out)
 		slot_give(base);
 		return error;
 	}
-	*out = (struct kernel_stack){.base = base, .top = (uint64_t)frames_of(base)};
+	*out = (struct kernel_stack){.base = base, .kept = &frames_of(base)->kept};
 	return 0;
 }
 

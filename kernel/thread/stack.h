@@ -3,11 +3,11 @@
 #ifndef CORE_STACK_H
 #define CORE_STACK_H
 
-#include <stdint.h>
+#include <kernel/base/thread.h>
 
 struct kernel_stack {
-	uint64_t base; /* lowest mapped address; 0: none */
-	uint64_t top;  /* where a thread begins */
+	uint64_t base;		  /* lowest mapped address; 0: none */
+	struct thread_kept *kept; /* its thread begins below */
 };
 
 [[nodiscard]] int stack_alloc(struct kernel_stack *out);

@@ -50,12 +50,14 @@ struct thread *thread_boot;
 
 void thread_init_boot(void)
 {
+	static struct thread_kept kept;
 	struct thread *t = thread_boot = thread_current();
 
+	list_init(&kept.waits);
+	t->kept = &kept;
 	t->component = &component_core;
 	list_init(&t->process_link);
 	list_init(&t->component_link);
-	list_init(&t->waits);
 	strlcpy(t->name, "boot", sizeof(t->name));
 }
 
@@ -69,7 +71,6 @@ static void list_at_component(struct thread *t)
 
 void thread_relist(struct thread *t)
 {
-	spin_let_go(&threads_lock);
 	spin_lock(&threads_lock);
 	thread_relink(&t->component->threads, &t->component_link);
 	spin_unlock(&threads_lock);
@@ -108,7 +109,8 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 	t->arg = arg;
 	list_init(&t->process_link);
 	list_init(&t->component_link);
-	list_init(&t->waits);
+	t->kept = stack.kept;
+	*t->kept = (struct thread_kept){.waits = LIST_INIT(t->kept->waits)};
 	thread_note(t);
 	long handle;
 	if (fail_injected()) {
@@ -116,7 +118,8 @@ int thread_create(const char *name, struct component *c, uint32_t space, void (*
 		goto free_stack;
 	}
 	do {
-		handle = nucleus_thread_create(page_window_pfn(page), (uint64_t)thread_main, stack.top, space, c->id);
+		handle = nucleus_thread_create(page_window_pfn(page), (uint64_t)thread_main, (uint64_t)stack.kept,
+					       space, c->id);
 	} while (handle == -ENOMEM && page_relieve_nucleus());
 	if (handle < 0) {
 		error = (int)handle;

@@ -5,9 +5,10 @@
  * The struct thread is in the thread page, which any stray write of lowered code may hit. The landing of a fault begins
  * there, and would only fault again. So what decides about a thread's end (component, service, process, tid) is noted
  * in the struct page of its page as well; the landing looks whether the two agree, and whether the seals are whole, and
- * if not makes the struct thread anew. What only the page knew is lost: locks held, queues waited in, guards. So the
- * thread ends, and its page and stack stay allocated: others may have pointers into them. Its neighbours in lists still
- * know where it belongs: who walks past it before it has landed passes it over.
+ * if not makes the struct thread anew. Locks held and queues waited in are known (struct thread_kept, on its stack).
+ * What only the page knew is lost: guards, its process's state. So the thread ends, and its page and stack stay
+ * allocated: others may have pointers into them. Its neighbours in lists still know where it belongs: who walks past it
+ * before it has landed passes it over.
  */
 #include "core.h"
 
@@ -15,9 +16,6 @@
 #include <kernel/mem/page.h>
 #include <lib/string.h>
 #include <nucleus/upcall.h>
-
-/* What no thread holds: the record is made of rubbish. */
-constexpr uint32_t COUNT_LIMIT = 1 << 20;
 
 constexpr uint64_t STACK_SLOT = 32ull * 1024; /* stack.c */
 
@@ -58,6 +56,12 @@ bool thread_holds(const struct thread *t, const void *p)
 	return (at & 7) == 0 && (top - at <= STACK_SLOT || at - (uint64_t)t < PAGE_SIZE);
 }
 
+/* The stack begins below it. */
+static struct thread_kept *kept_of(const struct thread *t)
+{
+	return (struct thread_kept *)thread_page_of((struct thread *)t)->kernel_stack;
+}
+
 bool thread_is_whole(const struct thread *t)
 {
 	const struct page *note;
@@ -68,7 +72,7 @@ bool thread_is_whole(const struct thread *t)
 	return t->seal == THREAD_SEAL && t->last_seal == THREAD_SEAL && (void *)t->service == note->link.next &&
 	       (void *)t->process == note->link.prev && t->component == noted_component(note) &&
 	       t->tid == note->private >> 32 && (t->guards == nullptr || thread_holds(t, t->guards)) &&
-	       t->held_count < COUNT_LIMIT && t->wait_count < COUNT_LIMIT;
+	       t->kept == kept_of(t);
 }
 
 /* Where a link may point to. What overwrote it may be anything, but hardly an address of another one. */
@@ -126,11 +130,7 @@ void thread_make_whole(struct thread *t)
 	t->process = (struct process *)note->link.prev;
 	t->tid = (uint32_t)(note->private >> 32);
 	t->rebuilt = true;
-	list_init(&t->waits);
+	t->kept = kept_of(t);
 	list_init(&t->process_link);
 	strlcpy(t->name, t->component->name, sizeof(t->name));
-	thread_relist(t);
-	log_error(
-		"core: the page of a thread of %s was overwritten; the thread ends, and what locks it held is not known",
-		t->component->name);
 }

@@ -268,11 +268,6 @@ static struct vm_space *take_orphan(void)
 	return s;
 }
 
-void vm_space_let_go(struct vm_space *s)
-{
-	write_let_go(&s->lock);
-}
-
 void vm_space_put(struct vm_space *s)
 {
 	struct vm_space *orphan;

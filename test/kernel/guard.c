@@ -75,9 +75,9 @@ static void locks_are_released(void) NO_THREAD_SAFETY
 	uint32_t held, preempt = thread_page_current()->preempt_count;
 
 	mutex_lock(&outer_mutex);
-	held = thread_current()->held_count;
+	held = thread_current()->kept->held_count;
 	EXPECT_EQ(guarded(lock_and_fault, nullptr), -EFAULT);
-	EXPECT_EQ(thread_current()->held_count, held);
+	EXPECT_EQ(thread_current()->kept->held_count, held);
 	EXPECT_EQ(thread_page_current()->preempt_count, preempt);
 	EXPECT(mutex_is_mine(&outer_mutex));
 	EXPECT_EQ(outer_mutex.word, 1);
@@ -117,7 +117,7 @@ static bool awaited(struct wait_queue *q)
 /* They are on a stack that is used for something else afterwards. */
 static void waits_are_given_up(void)
 {
-	uint32_t before = thread_current()->wait_count;
+	uint32_t before = thread_current()->kept->wait_count;
 	struct waiter outer;
 
 	wait_queue_init(&outer_queue);
@@ -125,13 +125,13 @@ static void waits_are_given_up(void)
 		wait_queue_init(&inner_queues[i]);
 	wait_add(&outer_queue, &outer);
 	EXPECT_EQ(guarded(wait_and_fault, nullptr), -EFAULT);
-	EXPECT_EQ(thread_current()->wait_count, before + 1);
+	EXPECT_EQ(thread_current()->kept->wait_count, before + 1);
 	for (unsigned i = 0; i < ARRAY_LEN(inner_queues); i++)
 		EXPECT(!awaited(&inner_queues[i]));
 	EXPECT(awaited(&outer_queue));
 	wait_remove(&outer);
 	EXPECT(!awaited(&outer_queue));
-	EXPECT_EQ(thread_current()->wait_count, before);
+	EXPECT_EQ(thread_current()->kept->wait_count, before);
 }
 
 static struct mutex many[HELD_LOCKS_MAX + 1], taken_last = MUTEX_INIT(taken_last, RANK_NONE);
@@ -152,10 +152,10 @@ static long lock_many_and_fault(void *) NO_THREAD_SAFETY
 
 static void more_locks_than_are_recorded(void)
 {
-	uint32_t held = thread_current()->held_count;
+	uint32_t held = thread_current()->kept->held_count;
 
 	EXPECT_EQ(guarded(lock_many_and_fault, nullptr), -EFAULT);
-	EXPECT_EQ(thread_current()->held_count, held);
+	EXPECT_EQ(thread_current()->kept->held_count, held);
 	EXPECT_EQ(taken_last.word, 0);
 	for (uint32_t i = 0; i < ARRAY_LEN(many); i++)
 		EXPECT_EQ(many[i].word, 0);

@@ -92,7 +92,7 @@ static void run_workers(void (*entry)(void *), uint64_t expected)
 		(void)start_thread(entry, nullptr, -1);
 	EXPECT(WAIT_UNTIL(load(&over) == WORKERS));
 	EXPECT_EQ(shared, expected);
-	EXPECT_EQ(thread_current()->held_count, 0);
+	EXPECT_EQ(thread_current()->kept->held_count, 0);
 }
 
 static void mutex_excludes(void)
@@ -161,7 +161,7 @@ static void waiting(void *)
 static void many_locks_at_once(void) NO_THREAD_SAFETY
 {
 	static struct mutex many[HELD_LOCKS_MAX + 3];
-	struct thread *t = thread_current();
+	const struct thread_kept *t = thread_current()->kept;
 	uint32_t before = t->held_count;
 
 	for (uint32_t i = 0; i < ARRAY_LEN(many); i++) {

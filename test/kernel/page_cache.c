@@ -91,7 +91,7 @@ static void errors_everywhere(void)
 
 static void store_faults(void)
 {
-	uint32_t held = thread_current()->held_count;
+	uint32_t held = thread_current()->kept->held_count;
 	unsigned char byte;
 	struct file *f;
 
@@ -100,7 +100,7 @@ static void store_faults(void)
 	slow_stray = true;
 	EXPECT_EQ(file_read_at(f, &byte, 1, 7 * PAGE_SIZE), -EIO);
 	slow_stray = false;
-	EXPECT_EQ(thread_current()->held_count, held);
+	EXPECT_EQ(thread_current()->kept->held_count, held);
 	sleep_ns(FAULT_PAUSE_NS);
 	EXPECT(read_is_right(f, 7));
 	EXPECT_EQ(f->inode->cache->under_way, 0);

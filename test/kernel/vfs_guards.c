@@ -108,14 +108,14 @@ static struct filesystem bad_filesystem = {.name = "guards", .component = &compo
 /* What a fault inside must not leave behind. */
 static void nothing_held(uint32_t held)
 {
-	EXPECT_EQ(thread_current()->held_count, held);
+	EXPECT_EQ(thread_current()->kept->held_count, held);
 	EXPECT_EQ(inside.word, 0);
 	sleep_ns(FAULT_PAUSE_NS);
 }
 
 static void files(void)
 {
-	uint32_t held = thread_current()->held_count;
+	uint32_t held = thread_current()->kept->held_count;
 	struct file *f = nullptr;
 	char byte = 0;
 
@@ -147,7 +147,7 @@ static void files(void)
 
 static void names(void)
 {
-	uint32_t held = thread_current()->held_count;
+	uint32_t held = thread_current()->kept->held_count;
 	struct attributes change = {.mask = ATTR_MODE, .mode = 0700};
 	struct file *f = nullptr;
 	struct stat s;
@@ -244,7 +244,7 @@ static int found(const char *path)
 static void names_after_a_fault(void)
 {
 	static const char a[] = "/guards_late/a", b[] = "/guards_late/b";
-	uint32_t held = thread_current()->held_count;
+	uint32_t held = thread_current()->kept->held_count;
 
 	filesystem_register(&late_filesystem);
 	if (!EXPECT_EQ(vfs_make_at("/guards_late", S_IFDIR | 0755, 0, nullptr), 0) ||
@@ -281,7 +281,7 @@ static void *dentry_at(const char *path)
 static void directories_after_a_fault(void)
 {
 	static const char b[] = "/guards_late/b", c[] = "/guards_late/c", d[] = "/guards_late/d";
-	uint32_t held = thread_current()->held_count;
+	uint32_t held = thread_current()->kept->held_count;
 	struct path inside;
 
 	/* The file that the case before left is b. */
@@ -325,7 +325,7 @@ static void texts(void)
 						  .mode = 0666,
 						  .show = bad_show,
 						  .write = bad_text_write};
-	uint32_t held = thread_current()->held_count;
+	uint32_t held = thread_current()->kept->held_count;
 	uint32_t here = component_ktest.faults, procfs = component_procfs.faults;
 	struct file *f = nullptr;
 	char byte = 0;
@@ -391,7 +391,7 @@ static void texts_of_processes(void)
 						   .mode = S_IFREG | 0666,
 						   .show = bad_pid_show,
 						   .write = bad_pid_write};
-	uint32_t held = thread_current()->held_count;
+	uint32_t held = thread_current()->kept->held_count;
 	uint32_t here = component_ktest.faults, procfs = component_procfs.faults;
 	struct process *p = named_process();
 	struct inode *i = nullptr;

@@ -101,7 +101,7 @@ int pid_show_stat(struct text_buffer *b, struct process *p, uint32_t tid)
 		    (ull)s.children.minor_faults, (ull)s.usage.major_faults, (ull)s.children.major_faults);
 	text_printf(b, " %llu %llu %llu %llu %d %d %u 0 %llu %llu %llu %llu", (ull)(s.usage.user_ns / NS_PER_TICK),
 		    (ull)(s.usage.system_ns / NS_PER_TICK), (ull)(s.children.user_ns / NS_PER_TICK),
-		    (ull)(s.children.system_ns / NS_PER_TICK), 20 + s.thread.nice, s.thread.nice, s.threads,
+		    (ull)(s.children.system_ns / NS_PER_TICK), 20 + s.thread.effective_nice, s.thread.nice, s.threads,
 		    (ull)(p->start_ns / NS_PER_TICK), (ull)s.vm.virtual_bytes, (ull)s.vm.resident_pages,
 		    (ull)p->rlimits[RLIMIT_RSS][0]);
 	text_printf(b, " %llu %llu %llu 0 0 %llu %llu %llu %llu 0 0 0", (ull)s.exec.code_start, (ull)s.exec.code_end,

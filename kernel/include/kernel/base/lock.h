@@ -33,8 +33,6 @@ void spin_init(struct spinlock *l, uint32_t rank);
 void spin_lock(struct spinlock *l) ACQUIRE(*l) NOT_ELEVATED;
 bool spin_try_lock(struct spinlock *l) TRY_ACQUIRE(true, *l);
 void spin_unlock(struct spinlock *l) RELEASE(*l) NOT_ELEVATED;
-/* For a thread that does not know what it holds: releases the lock if it is its own. */
-void spin_let_go(struct spinlock *l) NOT_ELEVATED;
 
 struct CAPABILITY("mutex") mutex {
 	uint32_t word; /* 0 free, 1 held, 2 held and waited for */
@@ -49,7 +47,6 @@ void mutex_lock(struct mutex *m) ACQUIRE(*m) NOT_ELEVATED;
 bool mutex_try_lock(struct mutex *m) TRY_ACQUIRE(true, *m);
 void mutex_unlock(struct mutex *m) RELEASE(*m) NOT_ELEVATED;
 bool mutex_is_mine(const struct mutex *m);
-void mutex_let_go(struct mutex *m) NOT_ELEVATED; /* as spin_let_go */
 
 struct CAPABILITY("rwlock") rwlock {
 	struct spinlock wait_lock;
@@ -64,7 +61,6 @@ void read_lock(struct rwlock *l) ACQUIRE_SHARED(*l) NOT_ELEVATED;
 void read_unlock(struct rwlock *l) RELEASE_SHARED(*l) NOT_ELEVATED;
 void write_lock(struct rwlock *l) ACQUIRE(*l) NOT_ELEVATED;
 void write_unlock(struct rwlock *l) RELEASE(*l) NOT_ELEVATED;
-void write_let_go(struct rwlock *l) NOT_ELEVATED; /* as spin_let_go, of a writer */
 
 /* Releases, newest first, every lock that the current thread holds beyond the oldest `count`
  * (containment). */

@@ -23,6 +23,20 @@ struct service;
 /* At both ends of a struct thread: what overwrites it is noticed (kernel/thread/thread_note.c). */
 constexpr uint64_t THREAD_SEAL = 0x7468726561642070;
 
+/*
+ * What others have to be freed of when a thread faults. It stands at the top of the thread's stack: whatever overwrites
+ * the page, this is known, and the locks, wait queues and half-made things of a thread whose page is lost are given
+ * back all the same.
+ */
+struct thread_kept {
+	uint32_t held_count; /* locks held; those beyond HELD_LOCKS_MAX are counted only */
+	uint32_t wait_count;
+	uint64_t held[HELD_LOCKS_MAX]; /* oldest first: address of the lock | enum lock_kind */
+	struct list waits;	       /* of struct waiter: the wait queues it is in, newest first */
+	/* kernel/process/process.h's, zero at first */
+	unsigned char process_state[32] __attribute__((aligned(16)));
+};
+
 struct thread {
 	uint64_t seal;
 	struct process *process;     /* nullptr for kernel threads */
@@ -31,16 +45,16 @@ struct thread {
 	bool interruptible;	     /* parked so that a signal wakes it; atomic */
 	bool storm;		     /* nothing but faults: it ends */
 	bool fail_paused;
-	bool value_result; /* its system call ends with a number that only looks like a code: syscall_value() */
-	bool stack_freed;  /* the reaper's */
-	bool rebuilt; /* its page was overwritten: what was known of locks, waits and its process's state is lost */
+	bool value_result;    /* its system call ends with a number that only looks like a code: syscall_value() */
+	bool stack_freed;     /* the reaper's */
+	bool rebuilt;	      /* its page was overwritten: what was known of guards and its process's state is lost */
 	uint32_t signal_flag; /* atomic: signal or end to handle; see kernel/process/signal.h */
 	uint32_t fail_nth;    /* which request for memory fails: kernel/base/fail.h */
 	uint32_t tid;
 	uint32_t reliefs_seen; /* page_relieve_nucleus: of all that gave memory back */
-	uint32_t held_count;   /* locks held; those beyond HELD_LOCKS_MAX are counted only */
 	char name[16];
 	void *stack;		  /* kernel stack, lowest address */
+	struct thread_kept *kept; /* at its other end */
 	struct list process_link; /* in process->threads */
 	void (*entry)(void *arg); /* kernel threads */
 	void *arg;
@@ -48,9 +62,6 @@ struct thread {
 	uint32_t exited;	    /* set to 1 by the nucleus when the thread can never run again */
 	uint32_t exit_step;	    /* of thread_exit: what was begun is not begun again after a fault */
 	struct list component_link; /* kernel threads: in component->threads */
-	struct list waits;	    /* of struct waiter: the wait queues it is in, newest first */
-	uint32_t wait_count;
-	uint64_t held[HELD_LOCKS_MAX]; /* oldest first: address of the lock | enum lock_kind */
 	/* Process-related state (signals, futex, exit) belongs to kernel/process/process.h, which places it
 	 * here. */
 	unsigned char process_state[640] __attribute__((aligned(16)));

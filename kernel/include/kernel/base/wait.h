@@ -20,7 +20,7 @@ struct wait_queue {
 };
 struct waiter {
 	struct list link;
-	struct list thread_link; /* in thread->waits, newest first, so that containment can take it
+	struct list thread_link; /* in thread->kept->waits, newest first, so that containment can take it
 				    out; not with a callback */
 	struct thread *thread;
 	struct wait_queue *queue;

@@ -26,6 +26,9 @@ struct tty;
 
 enum process_state : uint8_t { PROCESS_RUNNING, PROCESS_STOPPED, PROCESS_ZOMBIE, PROCESS_DEAD };
 
+/* Who may have a process's memory, also as a core dump (prctl(2), PR_SET_DUMPABLE). */
+enum dumpable : uint8_t { DUMPABLE_NOT = 0, DUMPABLE_BY_OWNER = 1, DUMPABLE_BY_ROOT = 2 };
+
 /* Times in nanoseconds and counts of getrusage(2). */
 struct process_usage {
 	uint64_t user_ns, system_ns;
@@ -60,7 +63,8 @@ struct process_thread {
 	uint8_t event_faults, fault_exits; /* kernel/process/fault.c */
 	bool doomed;			   /* its clone failed: it ends alone */
 	bool exit_begun, exit_faults, left, last;
-	bool rebuilt; /* after its page was overwritten */
+	bool left_locks; /* nobody may wait for it any more (futex_pi.c) */
+	bool rebuilt;	 /* after its page was overwritten */
 	uint8_t exit_step, exit_tries;
 	int32_t exit_status;
 	const char *losing; /* what is lost if the step faults now */
@@ -76,16 +80,29 @@ struct process_thread {
 		bool fetched, told;
 	} turn; /* signal_deliver.c */
 	uint64_t clear_child_tid, robust_list;
-	struct vfork *vfork;
-	struct futex_waiter *futex; /* while it waits, on its kernel stack */
 	struct process_usage usage; /* faults only; times are the nucleus's, io is the subject's */
 	uint64_t affinity;
 	int32_t nice;
+	int32_t inherited_nice; /* from who waits for its locks (futex_pi.c); INT32_MAX: none */
 	uint32_t policy;
 	uint32_t parent_death_signal;
 	uint16_t io_priority;
 };
 static_assert(sizeof(struct process_thread) <= sizeof(((struct thread *)nullptr)->process_state));
+
+/* And what is known of a thread even if its page is lost, in thread->kept->process_state. */
+struct process_kept {
+	struct process_work *works; /* the newest first */
+	struct vfork *vfork;
+	struct futex_waiter *futex; /* while it waits, on its kernel stack */
+	struct pi_waiter *pi;	    /* while it waits for a lock that has an owner */
+};
+static_assert(sizeof(struct process_kept) <= sizeof(((struct thread_kept *)nullptr)->process_state));
+
+static inline struct process_kept *process_kept_of(struct thread *t)
+{
+	return (struct process_kept *)t->kept->process_state;
+}
 
 static inline struct process_thread *process_thread_of(struct thread *t)
 {
@@ -128,9 +145,9 @@ struct process {
 	char name[16]; /* comm */
 	uint64_t start_ns;
 	struct process_usage dead_usage; /* of threads that ended; under signal_lock */
-	bool dumpable;
-	uint32_t dump_filter;	/* which memory a core dump has: /proc/PID/coredump_filter */
-	int16_t oom_adjustment; /* /proc/PID/oom_score_adj */
+	uint8_t dumpable;		 /* enum dumpable */
+	uint32_t dump_filter;		 /* which memory a core dump has: /proc/PID/coredump_filter */
+	int16_t oom_adjustment;		 /* /proc/PID/oom_score_adj */
 
 	struct spinlock signal_lock;
 	struct list threads GUARDED_BY(&signal_lock);
@@ -194,7 +211,7 @@ struct process_thread_info {
 	char name[16];
 	char state;
 	uint32_t cpu;
-	int32_t nice;
+	int32_t nice, effective_nice; /* its own, and the one that it runs with */
 	uint32_t policy;
 	uint64_t user_ns, system_ns, start_ns;
 	struct process_usage usage;

@@ -38,8 +38,8 @@ static inline bool guard_push(struct guard *g, struct component *c)
 		return false;
 	g->outer = t->guards;
 	g->component = c;
-	g->held_count = t->held_count;
-	g->wait_count = t->wait_count;
+	g->held_count = t->kept->held_count;
+	g->wait_count = t->kept->wait_count;
 	g->preempt_count = thread_page_current()->preempt_count;
 	t->guards = g;
 	return true;
