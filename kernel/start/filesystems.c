@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Boot of the filesystems: their types, the root tmpfs, the initramfs in it, devfs on /dev.
+ * Boot of the filesystems: their types, the root tmpfs, the initramfs in it, devfs on /dev, devpts in it.
  */
 #include "kernel/vfs/internal.h"
 #include "kernel/vfs/mount.h"
@@ -44,6 +44,9 @@ int vfs_init(void)
 		error = vfs_make_at("/dev", S_IFDIR | 0755, 0, nullptr);
 		if (error == 0 || error == -EEXIST)
 			error = mount_filesystem("devtmpfs", "devtmpfs", "/dev", MS_NOSUID, "");
+		if (error == 0)
+			error = mount_filesystem("devpts", "devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC,
+						 "mode=620,ptmxmode=666");
 	}
 	if (error != 0)
 		log_error("vfs: %s: error %d", steps[step], -error);

@@ -72,7 +72,6 @@ static inline bool tty_hung_up(const struct tty_file *tf)
 void tty_init(struct tty *t, const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
 	      void *driver_data);
 extern const struct file_ops tty_file_ops; /* tty_file.c */
-struct tty *tty_console(void);
 /* Runs the driver's start_output; contained in a guard. */
 void tty_kick_driver(struct tty *t);
 /* Acts on what line_input returned. Nothing is held. */

@@ -94,6 +94,22 @@ struct mount *mount_internal(struct filesystem *fs)
 	return m;
 }
 
+struct mount *mount_of_single(struct filesystem *fs)
+{
+	struct mount *m, *found = nullptr;
+
+	spin_lock(&table_lock);
+	list_for_each(m, &table, link) {
+		if (m->sb == fs->instance && m->root == m->sb->root_dentry) {
+			mount_get(m);
+			found = m;
+			break;
+		}
+	}
+	spin_unlock(&table_lock);
+	return found;
+}
+
 bool mount_cross(struct path *p)
 {
 	bool crossed = false;

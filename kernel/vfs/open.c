@@ -6,6 +6,8 @@
  * directory's lock; otherwise the path is resolved to its end.
  */
 #include "internal.h"
+#include "mount.h"
+#include "super.h"
 #include "table.h"
 
 #include <kernel/base/subject.h>
@@ -141,6 +143,25 @@ int file_open_flags(int dirfd, const char *text, uint32_t flags, uint32_t mode, 
 	if (unnamed)
 		error = S_ISDIR(p.dentry->inode->mode) ? open_unnamed(&p, flags, mode, out) : -ENOTDIR;
 	else
+		error = file_open_inode(&p, flags, false, out);
+	path_put(&p);
+	return error;
+}
+
+int file_open_single(const char *type, const char *name, uint32_t flags, struct file **out)
+{
+	struct filesystem *fs = filesystem_find(type);
+	struct name n = name_make(name, strlen(name));
+
+	if (fs == nullptr || !fs->single)
+		return -ENODEV;
+	struct path p = {.mount = mount_of_single(fs)};
+	if (p.mount == nullptr)
+		return -ENOENT;
+	int error = dentry_lookup(p.mount->root, &n, &p.dentry);
+	if (error == 0 && p.dentry->inode == nullptr)
+		error = -ENOENT;
+	if (error == 0)
 		error = file_open_inode(&p, flags, false, out);
 	path_put(&p);
 	return error;

@@ -9,6 +9,7 @@
 #include "pipe_ring.h"
 
 #include <abi/signal.h>
+#include <kernel/base/killable.h>
 
 /* Takes up to n bytes of the oldest buffer, which is not empty; all of it where its rest would have no place beside it:
  * the ring has one more than the pipe's size. */
@@ -97,4 +98,29 @@ void pipe_return(struct file *f, struct pipe_loan *loan, size_t used)
 		wait_wake_all(&p->writable);
 		async_notify(&p->async, POLL_OUT, FILE_WRITE);
 	}
+}
+
+static bool is_writable(struct pipe *p)
+{
+	return !pipe_is_full(p) || __atomic_load_n(&p->readers, __ATOMIC_ACQUIRE) == 0;
+}
+
+int pipe_write_all(struct file *f, const void *bytes, size_t n)
+{
+	struct pipe *p = f->private_data;
+	size_t done = 0;
+
+	while (done < n) {
+		struct io_buffer buf = {.kernel = (char *)bytes + done, .how = IO_NOWAIT};
+		uint64_t pos = 0;
+		long part = pipe_ops.write(f, &buf, n - done, &pos);
+
+		if (part > 0)
+			done += (size_t)part;
+		else if (part != -EAGAIN)
+			return part == 0 ? -EIO : (int)part;
+		else if (wait_event_killable(&p->writable, is_writable(p)) != 0)
+			return -EINTR;
+	}
+	return 0;
 }

@@ -154,7 +154,7 @@ static int create_end(struct inode *i, uint32_t flags, struct file **out)
 	return 0;
 }
 
-static int pipe_files(uint32_t flags, struct file *ends[2])
+int file_create_pipe(uint32_t flags, struct file *ends[2])
 {
 	struct subject *p = subject_current();
 	struct inode *i = inode_create(pipe_mount->sb, S_IFIFO | 0600, &no_inode_ops, nullptr);
@@ -180,7 +180,7 @@ static long sys_pipe2(user_addr at, uint32_t flags)
 
 	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
 		return syscall_refuse_flags(NR_pipe2, flags);
-	int error = pipe_files(flags, ends);
+	int error = file_create_pipe(flags, ends);
 	if (error != 0)
 		return error;
 	fds[0] = file_install(ends[0], flags & O_CLOEXEC);

@@ -89,6 +89,16 @@ static int superblock_fill(struct superblock *sb, const struct mount_options *o)
 	return 0;
 }
 
+/* Gives the reference back if it fails. */
+static int apply_options(struct superblock *sb, const struct mount_options *o)
+{
+	int error = guard_run(sb->type->component, sb->ops->remount(sb, o));
+
+	if (error != 0)
+		superblock_put(sb);
+	return error;
+}
+
 int superblock_get(struct filesystem *fs, const struct mount_options *o, struct superblock **out)
 {
 	mutex_lock(&super_lock);
@@ -96,7 +106,7 @@ int superblock_get(struct filesystem *fs, const struct mount_options *o, struct 
 		*out = fs->instance;
 		(*out)->mounts++;
 		mutex_unlock(&super_lock);
-		return 0;
+		return fs->options_each_time ? apply_options(*out, o) : 0;
 	}
 	mutex_unlock(&super_lock);
 

@@ -5,6 +5,7 @@
  * The tables of devices are kernel/vfs/chrdev.c's and kernel/block/blkdev.c's, which say here what came and went.
  */
 #include "../tmpfs/tmpfs.h"
+#include "devpts.h"
 #include "memory.h"
 
 #include <abi/errno.h>
@@ -19,13 +20,20 @@ DEFINE_COMPONENT(devfs, .stage = STAGE_FS);
 
 static struct superblock *instance; /* set once, before any driver registers */
 
+static const char pts_folder[] = "pts/"; /* devpts's, once that is mounted */
+
 /* The directory that holds the last component of name, made if need be; *last is that component. */
 static int find_parent(const char *name, struct inode **out, const char **last)
 {
-	struct inode *dir = instance->root;
+	struct inode *dir = strncmp(name, pts_folder, sizeof(pts_folder) - 1) == 0 ? devpts_directory() : nullptr;
 	const char *slash;
 
-	inode_get(dir);
+	if (dir != nullptr) {
+		name += sizeof(pts_folder) - 1;
+	} else {
+		dir = instance->root;
+		inode_get(dir);
+	}
 	while ((slash = strchr(name, '/')) != nullptr) {
 		struct name n = name_make(name, (size_t)(slash - name));
 		struct make_request r = {.mode = S_IFDIR | 0755};
@@ -59,11 +67,14 @@ static int change_node(const char *name, const struct make_request *r)
 	if (error != 0)
 		return error;
 	struct name n = name_make(last, strlen(last));
+	struct make_request mine = r != nullptr ? *r : (struct make_request){};
+	if (r != nullptr && dir->sb != instance)
+		devpts_adjust(&mine);
 	mutex_lock(&dir->lock);
 	if (r != nullptr) {
 		error = dir->ops->lookup(dir, &n, &made);
 		if (error == -ENOENT)
-			error = dir->ops->make(dir, &n, r, &made);
+			error = dir->ops->make(dir, &n, &mine, &made);
 		if (error == 0)
 			inode_put(made);
 	} else {

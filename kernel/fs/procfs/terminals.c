@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What /proc tells of terminals (Linux proc(5)): /proc/tty/drivers, from which ps makes a name of a device number,
- * /proc/tty/ldiscs, how many pseudo-terminals there are (/proc/sys/kernel/pty), and who may feed one
+ * /proc/tty/ldiscs, /proc/consoles, how many pseudo-terminals there are (/proc/sys/kernel/pty), and who may feed one
  * (/proc/sys/dev/tty).
  */
 #include "procfs.h"
@@ -81,6 +81,20 @@ static int show_count(struct text_buffer *b, void *)
 	return 0;
 }
 
+/* The terminals that the kernel's messages go to (Linux, Documentation/filesystems/proc.rst): one. It can be written
+ * to, is enabled (E), the preferred one (C), and has what was said before it came (p). */
+static int show_consoles(struct text_buffer *b, void *)
+{
+	const struct tty *console = tty_console();
+	struct tty_name t;
+
+	for (uint32_t n = 0; console != nullptr && tty_at(n, &t); n++)
+		if (make_dev(t.major, t.minor) == tty_device(console))
+			text_printf(b, "%-20s -W- (EC p  ) %4u:%u\n", t.name, t.major, t.minor);
+	return 0;
+}
+
+PROC_FILE(consoles, .component = &component_procfs, .name = "consoles", .mode = 0444, .show = show_consoles);
 PROC_FILE(tty_drivers, .component = &component_procfs, .name = "tty/drivers", .mode = 0444, .show = show_drivers);
 PROC_FILE(tty_ldiscs, .component = &component_procfs, .name = "tty/ldiscs", .mode = 0444, .show = show_disciplines);
 PROC_FILE(pty_max, .component = &component_procfs, .name = "sys/kernel/pty/max", .mode = 0444, .show = show_most);

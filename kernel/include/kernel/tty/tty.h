@@ -51,6 +51,8 @@ constexpr unsigned TTY_PTYS_MAX = 256;
 unsigned tty_count_ptys(void);
 /* Whether TIOCSTI is for users, too, on their own terminal: 0 or 1. Atomic. */
 extern int32_t tty_users_simulate;
+/* What the kernel's messages go to; nullptr: nothing. */
+struct tty *tty_console(void);
 /* Device number for /proc/PID/stat. */
 uint64_t tty_device(const struct tty *t);
 /* A session leader opened it without O_NOCTTY, or TIOCSCTTY. */

@@ -141,6 +141,14 @@ void file_put(struct file *f); /* the last one releases; may sleep; no spinlock 
  * kernel/fs/tmpfs. */
 [[nodiscard]] int file_create_memory(const char *label, uint64_t size, struct file **out);
 /* Opens by path for the kernel itself (exec). */
+/* An anonymous pipe: the end to read and the one to write, of which O_NONBLOCK and O_DIRECT are in flags. -ENOMEM,
+ * -ENFILE. */
+[[nodiscard]] int file_create_pipe(uint32_t flags, struct file *ends[2]);
+/* Writes all of it to a pipe's end, whatever signals there are but the thread's end. -EPIPE, -EINTR, -ENOMEM. */
+[[nodiscard]] int pipe_write_all(struct file *f, const void *bytes, size_t n);
+/* Opens a file in the root of a type of filesystem that has one instance, wherever it is mounted. -ENODEV: there is no
+ * such type. */
+[[nodiscard]] int file_open_single(const char *type, const char *name, uint32_t flags, struct file **out);
 [[nodiscard]] int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file **out);
 /* Opens what path names, following no more links; permissions as the current process's. */
 [[nodiscard]] int file_open_at(const struct path *path, uint32_t flags, struct file **out);

@@ -87,9 +87,10 @@ struct filesystem {
 	const char *name;
 	struct component *component;					   /* its operations run under its guard */
 	int (*fill)(struct superblock *sb, const struct mount_options *o); /* sets ops, root … */
-	int (*init)(void); /* once, at boot, before any mount; an error: there is no such type. May be nullptr */
-	bool needs_device; /* /proc/filesystems: no "nodev" */
-	bool single;	   /* every mount shows the one superblock */
+	int (*init)(void);	/* once, at boot, before any mount; an error: there is no such type. May be nullptr */
+	bool needs_device;	/* /proc/filesystems: no "nodev" */
+	bool single;		/* every mount shows the one superblock */
+	bool options_each_time; /* of a single one: remount is called with the options of each further mount */
 	struct superblock *instance; /* of a single one */
 	struct list link;
 };
