@@ -18,6 +18,7 @@ constexpr uint32_t CORE_SEGMENTS_MAX = 0xfffe; /* program headers that the ELF h
 enum core_note_type : uint32_t {
 	CORE_NOTE_STATUS = 1, /* of a thread; with the next two it belongs to the last of these */
 	CORE_NOTE_FPU = 2,
+	CORE_NOTE_X86_XSTATE = 0x202,
 	CORE_NOTE_ARM_TLS = 0x401,
 	CORE_NOTE_PROCESS = 3,
 	CORE_NOTE_AUXV = 6,

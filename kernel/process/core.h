@@ -22,16 +22,19 @@ struct core_thread {
 	uint32_t tid;
 	struct user_regs regs;
 	uint64_t pending, blocked;
-	uint8_t fpu[ARCH_CORE_FPU_BYTES];
+	size_t fpu_bytes; /* at least ARCH_CORE_FPU_BYTES */
+	uint8_t fpu[];
 };
 
-/* A dump in progress; on the kernel stack of the thread that makes it. */
+/* A dump in progress. */
 struct core_dump {
+	struct process_work work;
 	struct thread *leader;
 	struct list threads; /* under signal_lock until all have arrived: the leader's first */
 	uint32_t arrived;    /* others */
 	struct signal_info info;
 	uint64_t limit; /* bytes */
+	bool piped;
 };
 
 /* Dumps the current process, which dies of that signal. Whether there is a core file. May sleep. */
@@ -41,7 +44,13 @@ struct core_thread *core_note_current(void);
 /* A thread that ends: while its process is being dumped, its registers go there and it waits. */
 void core_thread_ends(struct process *p);
 
-/* The name by core_pattern; false: it is too long or empty. */
+/* core_pattern is a program, not a file: it gets the dump. */
+bool core_is_piped(void);
+enum : uint64_t { CORE_LIMIT_OF_PROGRAMS = 1 };
+enum : size_t { CORE_NAME_BYTES = 1024 };
+/* Starts it; the end of a pipe to write to, nullptr if that fails. */
+struct file *core_pipe_open(struct process *p, const struct core_dump *d);
+/* The name by core_pattern; of a program its words, each ended by a zero. False: it is too long or empty. */
 bool core_name(struct process *p, const struct core_dump *d, char *out, size_t size);
 /* Writes it all. False: nothing useful could be written. */
 bool core_write(struct process *p, struct core_dump *d, struct file *f);

@@ -64,28 +64,51 @@ static void finish(struct process *p, struct core_dump *d)
 	}
 }
 
-/* A file that is fit to be overwritten: regular, without other names, one's own. */
-static struct file *open_file(struct process *p, const char *name)
+/* A file that is fit to be overwritten: regular, without other names, one's own, none of these bits in its mode. */
+static struct file *open_file(struct process *p, const char *name, uint32_t forbidden)
 {
 	struct file *f;
 
 	if (file_open_path(name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0600, &f) < 0)
 		return nullptr;
 	if (f->inode == nullptr || !S_ISREG(f->inode->mode) || f->inode->nlink != 1 || f->inode->uid != p->cred.fsuid ||
-	    inode_truncate(f->inode, 0) < 0) {
+	    (f->inode->mode & forbidden) || inode_truncate(f->inode, 0) < 0) {
 		file_put(f);
 		return nullptr;
 	}
 	return f;
 }
 
+/* What only root may have goes where a path says that does not depend on the process, into a file that is root's alone
+ * (proc_sys_fs(5), suid_dumpable). The process, whose only thread this is, does nothing more than that. */
+static struct file *open_as_root(struct process *p, const char *name)
+{
+	struct credentials own = p->cred;
+
+	if (name[0] != '/')
+		return nullptr;
+	p->cred.fsuid = p->cred.fsgid = 0;
+	p->cred.cap_effective |= CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_DAC_READ_SEARCH) | CAP_BIT(CAP_FOWNER);
+	struct file *f = open_file(p, name, 077);
+	p->cred = own;
+	return f;
+}
+
+static struct file *open_named(struct process *p, const struct core_dump *d)
+{
+	char *name = kmalloc(CORE_NAME_BYTES);
+	struct file *f = nullptr;
+
+	if (name != nullptr && core_name(p, d, name, CORE_NAME_BYTES))
+		f = p->dumpable == DUMPABLE_BY_ROOT ? open_as_root(p, name) : open_file(p, name, 0);
+	kfree(name);
+	return f;
+}
+
 static bool write_file(struct process *p, struct core_dump *d)
 {
-	char name[256];
+	struct file *f = d->piped ? core_pipe_open(p, d) : open_named(p, d);
 
-	if (!core_name(p, d, name, sizeof(name)))
-		return false;
-	struct file *f = open_file(p, name);
 	if (f == nullptr)
 		return false;
 	bool written = core_write(p, d, f);
@@ -108,19 +131,48 @@ static bool make_dump(struct process *p, struct core_dump *d)
 	return !p->group_exit && write_file(p, d);
 }
 
+static bool may_dump(const struct process *p)
+{
+	uint64_t limit = process_rlimit(RLIMIT_CORE);
+	bool room = core_is_piped() ? limit != CORE_LIMIT_OF_PROGRAMS : limit >= PAGE_SIZE;
+
+	return p->dumpable != DUMPABLE_NOT && room && p->space != nullptr;
+}
+
+/* The thread's page was lost meanwhile: the others are not to wait for ever. */
+static void undo_work(struct process_work *w)
+{
+	struct core_dump *d = container_of(w, struct core_dump, work);
+
+	finish(process_current(), d);
+	kfree(d);
+}
+
 bool core_dump(struct process *p, const struct signal_info *info)
 {
-	struct core_dump d = {.leader = thread_current(), .info = *info, .limit = process_rlimit(RLIMIT_CORE)};
+	struct core_dump *d = may_dump(p) ? kmalloc(sizeof(*d)) : nullptr;
 
-	list_init(&d.threads);
-	if (!p->dumpable || d.limit < PAGE_SIZE || p->space == nullptr || !begin(p, &d))
+	if (d == nullptr)
 		return false;
-	/* The others wait for what is on this stack: a fault must not lead past the end of it. */
-	bool dumped = guard_run(&component_process, make_dump(p, &d)) == true;
+	*d = (struct core_dump){.leader = thread_current(),
+				.info = *info,
+				.limit = process_rlimit(RLIMIT_CORE),
+				.piped = core_is_piped()};
+	if (d->piped)
+		d->limit = UINT64_MAX;
+	list_init(&d->threads);
+	if (!begin(p, d)) {
+		kfree(d);
+		return false;
+	}
+	process_work_begin(&d->work, undo_work);
+	bool dumped = guard_run(&component_process, make_dump(p, d)) == true;
 	spin_lock(&p->signal_lock);
 	if (dumped && !p->group_exit)
 		p->dump_signal |= STATUS_DUMPED;
 	spin_unlock(&p->signal_lock);
-	finish(p, &d);
+	finish(p, d);
+	process_work_end(&d->work);
+	kfree(d);
 	return dumped;
 }

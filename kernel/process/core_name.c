@@ -83,9 +83,24 @@ static void put_item(struct core_file_name *n, struct process *p, const struct c
 	case 'e': put_text(n, p->name); break;
 	case 'f': put_program(n, p, false); break;
 	case 'E': put_program(n, p, true); break;
-	case 'c': put_number(n, d->limit); break;
+	case 'c': put_number(n, process_rlimit(RLIMIT_CORE)); break;
 	default: break; /* and nothing for what nobody knows */
 	}
+}
+
+/* Words are told apart before values are put in, which may contain spaces. */
+static void end_word(struct core_file_name *n)
+{
+	if (n->used > 0 && n->used <= n->size && n->at[n->used - 1] != '\0')
+		put_char(n, '\0');
+}
+
+bool core_is_piped(void)
+{
+	mutex_lock(&pattern_lock);
+	bool piped = pattern[0] == '|';
+	mutex_unlock(&pattern_lock);
+	return piped;
 }
 
 bool core_name(struct process *p, const struct core_dump *d, char *out, size_t size)
@@ -96,13 +111,18 @@ bool core_name(struct process *p, const struct core_dump *d, char *out, size_t s
 	mutex_lock(&pattern_lock);
 	memcpy(now, pattern, sizeof(now));
 	mutex_unlock(&pattern_lock);
-	for (const char *c = now; *c != '\0'; c++) {
-		if (*c != '%')
-			put_char(&n, *c);
-		else if (c[1] != '\0')
+	bool program = now[0] == '|';
+	for (const char *c = now + program; *c != '\0'; c++) {
+		if (*c == '%' && c[1] != '\0')
 			put_item(&n, p, d, *++c);
+		else if (program && *c == ' ')
+			end_word(&n);
+		else if (*c != '%')
+			put_char(&n, *c);
 	}
-	if (!n.has_pid && __atomic_load_n(&uses_pid, __ATOMIC_RELAXED) != 0) {
+	if (program)
+		end_word(&n);
+	if (!program && !n.has_pid && __atomic_load_n(&uses_pid, __ATOMIC_RELAXED) != 0) {
 		put_char(&n, '.');
 		put_number(&n, p->pid);
 	}
@@ -126,10 +146,9 @@ static long write_pattern(const char *text, size_t n, void *)
 		length++;
 	if (length >= PATTERN_BYTES)
 		return -EINVAL;
-	if (length > 0 && text[0] == '|') {
-		log_warn("process: core_pattern: a program cannot be started for a core dump; name a file");
+	/* A program has an absolute path. */
+	if (length > 0 && text[0] == '|' && (length < 2 || text[1] != '/'))
 		return -EINVAL;
-	}
 	mutex_lock(&pattern_lock);
 	memset(pattern, 0, sizeof(pattern));
 	memcpy(pattern, text, length);
@@ -137,8 +156,10 @@ static long write_pattern(const char *text, size_t n, void *)
 	return (long)n;
 }
 
-static int32_t set_id_programs; /* are not dumped */
+int32_t core_of_set_id;
+static int32_t pipe_limit; /* programs are not waited for */
 PROC_FILE(core_pattern, .component = &component_process, .name = "sys/kernel/core_pattern", .mode = 0644,
 	  .show = show_pattern, .write = write_pattern);
 PROC_KNOB(core_uses_pid, component_process, "sys/kernel/core_uses_pid", 0644, &uses_pid, 0, 1, 0);
-PROC_KNOB(suid_dumpable, component_process, "sys/fs/suid_dumpable", 0644, &set_id_programs, 0, 0, 0);
+PROC_KNOB(suid_dumpable, component_process, "sys/fs/suid_dumpable", 0644, &core_of_set_id, 0, 2, 0);
+PROC_KNOB(core_pipe_limit, component_process, "sys/kernel/core_pipe_limit", 0644, &pipe_limit, 0, 0, 0);

@@ -2,22 +2,27 @@
 /* A thread's part of the dump of its process (core.h): its registers, and its wait until the file is written. */
 #include "core.h"
 
+#include <kernel/base/init.h>
 #include <kernel/mem/slab.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
 struct core_thread *core_note_current(void)
 {
-	struct core_thread *r = kmalloc(sizeof(*r));
+	size_t fpu_bytes = MAX((size_t)boot_info()->fpu_state_bytes, (size_t)ARCH_CORE_FPU_BYTES);
+	struct core_thread *r = kmalloc(sizeof(*r) + fpu_bytes);
 	struct process_thread *s = process_thread_current();
 
 	if (r == nullptr)
 		return nullptr;
-	*r = (struct core_thread){.tid = thread_current()->tid, .pending = s->pending.set, .blocked = s->blocked};
+	memset(r->fpu, 0, fpu_bytes);
+	*r = (struct core_thread){
+		.fpu_bytes = fpu_bytes, .tid = thread_current()->tid, .pending = s->pending.set, .blocked = s->blocked};
 	if (nucleus_regs_get(thread_page_current()->handle) == 0)
 		memcpy(&r->regs, call_area(), sizeof(r->regs));
-	if (nucleus_fpu_get() >= (long)sizeof(r->fpu))
-		memcpy(r->fpu, call_area(), sizeof(r->fpu));
+	long got = nucleus_fpu_get();
+	if (got > 0)
+		memcpy(r->fpu, call_area(), MIN((size_t)got, fpu_bytes));
 	return r;
 }
 

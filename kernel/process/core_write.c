@@ -36,16 +36,36 @@ struct writer {
 	struct process *p;
 	struct core_dump *d;
 	struct file *f;
-	uint64_t at;
+	uint64_t at, written; /* where the next goes; so far what went into a pipe */
 	struct segment *segments;
 	size_t count, room;
 };
+
+/* What would be a hole of a file is zeros. */
+static bool emit_to_pipe(struct writer *w, const void *bytes, size_t n)
+{
+	static const char zeros[PAGE_SIZE];
+	bool good = true;
+
+	while (good && w->written < w->at) {
+		size_t part = MIN(sizeof(zeros), w->at - w->written);
+
+		good = pipe_write_all(w->f, zeros, part) == 0;
+		w->written += part;
+	}
+	good = good && pipe_write_all(w->f, bytes, n) == 0;
+	w->at += n;
+	w->written = w->at;
+	return good;
+}
 
 /* False: no more can be written. */
 static bool emit(struct writer *w, const void *bytes, size_t n)
 {
 	if (w->p->group_exit || w->at >= w->d->limit)
 		return false;
+	if (w->d->piped)
+		return emit_to_pipe(w, bytes, n);
 	size_t part = MIN(n, w->d->limit - w->at);
 	long done = file_write_at(w->f, bytes, part, w->at);
 
@@ -140,7 +160,7 @@ static void set_times(uint64_t *pair, uint64_t ns)
 	pair[1] = ns % 1'000'000'000 / 1000;
 }
 
-static bool emit_thread(struct writer *w, const struct core_thread *t)
+static bool emit_thread(struct writer *w, struct core_thread *t)
 {
 	struct {
 		struct core_status head;
@@ -169,16 +189,21 @@ static bool emit_thread(struct writer *w, const struct core_thread *t)
 	memcpy(status.regs, &t->regs, ARCH_CORE_REGS_KNOWN * sizeof(uint64_t));
 	status.has_fpu = 1;
 	uint64_t tls = arch_core_tls(&t->regs);
-	return emit_note(w, "CORE", CORE_NOTE_STATUS, &status, sizeof(status)) &&
-	       emit_note(w, "CORE", CORE_NOTE_FPU, t->fpu, sizeof(t->fpu)) &&
+	if (!emit_note(w, "CORE", CORE_NOTE_STATUS, &status, sizeof(status)) ||
+	    !emit_note(w, "CORE", CORE_NOTE_FPU, t->fpu, ARCH_CORE_FPU_BYTES))
+		return false;
+	size_t extended = arch_core_xstate(t->fpu);
+	return (extended == 0 || emit_note(w, "LINUX", CORE_NOTE_X86_XSTATE, t->fpu, extended)) &&
 	       (!ARCH_CORE_HAS_TLS || emit_note(w, "LINUX", CORE_NOTE_ARM_TLS, &tls, sizeof(tls)));
 }
 
 static size_t thread_bytes(void)
 {
 	size_t status = sizeof(struct core_status) + (ARCH_CORE_REGS + 1) * sizeof(uint64_t);
+	size_t extended = arch_core_xstate(nullptr);
 
 	return core_note_bytes("CORE", status) + core_note_bytes("CORE", ARCH_CORE_FPU_BYTES) +
+	       (extended != 0 ? core_note_bytes("LINUX", extended) : 0) +
 	       (ARCH_CORE_HAS_TLS ? core_note_bytes("LINUX", sizeof(uint64_t)) : 0);
 }
 
@@ -269,7 +294,7 @@ static bool prepare_notes(struct writer *w, struct notes *n)
 static bool emit_notes(struct writer *w, const struct notes *n)
 {
 	unsigned char siginfo[SIGINFO_BYTES] = {};
-	const struct core_thread *t;
+	struct core_thread *t;
 	bool good;
 
 	memcpy(siginfo, &w->d->info, sizeof(w->d->info));

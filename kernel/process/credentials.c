@@ -56,7 +56,7 @@ void credentials_after_change(struct process *p, const struct credentials *old)
 {
 	if (!credentials_hide(&p->cred, old))
 		return;
-	p->dumpable = false;
+	p->dumpable = (uint8_t)__atomic_load_n(&core_of_set_id, __ATOMIC_RELAXED);
 	process_thread_current()->parent_death_signal = 0;
 }
 

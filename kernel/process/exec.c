@@ -311,7 +311,8 @@ static void commit(struct exec *e)
 	p->cred = e->cred;
 	p->cred.groups = old_cred.groups; /* another thread may have changed them before it ended */
 	p->personality = e->personality;
-	p->dumpable = !e->unreadable && e->cred.euid == e->cred.uid && e->cred.egid == e->cred.gid;
+	bool own = !e->unreadable && e->cred.euid == e->cred.uid && e->cred.egid == e->cred.gid;
+	p->dumpable = own ? DUMPABLE_BY_OWNER : (uint8_t)__atomic_load_n(&core_of_set_id, __ATOMIC_RELAXED);
 	credentials_after_change(p, &old_cred);
 	if (e->secure)
 		credentials_exec_secure(p);

@@ -171,7 +171,7 @@ static long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 	case PR_SET_DUMPABLE:
 		if (a > 1)
 			return -EINVAL;
-		p->dumpable = a;
+		p->dumpable = a != 0 ? DUMPABLE_BY_OWNER : DUMPABLE_NOT;
 		return 0;
 	case PR_SET_KEEPCAPS: return set_keep_caps(a);
 	case PR_SET_SECUREBITS: return set_securebits(a);

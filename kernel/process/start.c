@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first process. Its first thread begins in the kernel, so that it opens its files and executes
- * its program as any process would, and then goes on in the program.
+ * Processes that the kernel starts: the first one, and programs that it has do something. Their first thread begins in
+ * the kernel, so that it opens its files and executes its program as any process would, and then goes on in the
+ * program.
  */
 #include "internal.h"
 #include <abi/errno.h>
@@ -97,7 +98,7 @@ static int give_resources(struct process *p)
 	return p->signals != nullptr ? 0 : -ENOMEM;
 }
 
-static int link_init(struct process *p, struct pid *pid, struct thread *t)
+static int link_process(struct process *p, struct pid *pid, struct thread *t)
 {
 	mutex_lock(&process_tree_lock);
 	int error = pid_allocate(pid);
@@ -116,34 +117,112 @@ static int link_init(struct process *p, struct pid *pid, struct thread *t)
 	return error;
 }
 
+/* A process of root's without a program, whose thread will begin in the kernel. *thread is not to be started if there
+ * is none in *out; what there is of the two is the caller's to give back. */
+static int make(const char *name, void (*main)(void *), void *arg, struct process **out, struct thread **thread)
+{
+	struct process *p = *out = process_create();
+
+	*thread = nullptr;
+	if (p == nullptr)
+		return -ENOMEM;
+	p->cred.cap_permitted = p->cred.cap_effective = p->cred.cap_bounding = ALL_CAPABILITIES;
+	(void)strlcpy(p->name, name, sizeof(p->name));
+	int error = give_resources(p);
+	if (error == 0)
+		error = thread_create(name, &component_process, 0, main, arg, thread);
+	if (error != 0)
+		return error;
+	process_thread_state_init(*thread);
+	process_thread_of(*thread)->no_program = true;
+	return 0;
+}
+
 int process_start_init(const char *path)
 {
-	struct process *p = process_create();
 	struct pid *pid = kmalloc(sizeof(*pid));
-	init_path = kstrdup(path);
+	struct process *p;
 	struct thread *t;
 	int error = -ENOMEM;
 
-	if (p == nullptr || pid == nullptr || init_path == nullptr)
-		goto fail;
-	p->cred.cap_permitted = p->cred.cap_effective = p->cred.cap_bounding = ALL_CAPABILITIES;
+	init_path = kstrdup(path);
+	if (pid != nullptr && init_path != nullptr)
+		error = make("init", init_main, nullptr, &p, &t);
+	if (error != 0) {
+		/* Boot cannot go on: what was made stays. */
+		log_error("process: cannot make PID 1 (error %d)", error);
+		return error;
+	}
 	p->unkillable = true;
-	(void)strlcpy(p->name, "init", sizeof(p->name));
-	error = give_resources(p);
-	if (error == 0)
-		error = thread_create("init", &component_process, 0, init_main, nullptr, &t);
-	if (error != 0)
-		goto fail;
-	process_thread_state_init(t);
-	process_thread_of(t)->no_program = true;
 	init_process = p;
-	error = link_init(p, pid, t);
+	error = link_process(p, pid, t);
 	KASSERT(error == 0 && p->pid == 1);
 	process_publish_name(t);
 	thread_start(t);
 	return 0;
-fail:
-	/* Boot cannot go on: what was made stays. */
-	log_error("process: cannot make PID 1 (error %d)", error);
+}
+
+struct helper {
+	int (*run)(void *arg);
+	void *arg;
+};
+
+static void helper_main(void *arg)
+{
+	struct helper h = *(struct helper *)arg;
+
+	kfree(arg);
+	int error = h.run(h.arg);
+	if (error < 0) {
+		log_warn("process: %s: cannot execute its program (error %d)", process_current()->name, -error);
+		process_group_exit(127 << 8);
+	}
+	gate_resume();
+}
+
+static void give_back_resources(struct process *p)
+{
+	file_table_put(p->files);
+	p->files = nullptr;
+	if (p->fs != nullptr)
+		fs_context_leave(p->fs);
+	p->fs = nullptr;
+	process_put(p);
+}
+
+/* Where a thread begins whose process came to nothing. */
+static void helper_abandoned(void *arg)
+{
+	give_back_resources(arg);
+}
+
+int process_start_helper(const char *name, int (*run)(void *arg), void *arg)
+{
+	struct helper *h = kmalloc(sizeof(*h));
+	struct pid *pid = kmalloc(sizeof(*pid));
+	struct process *p = nullptr;
+	struct thread *t = nullptr;
+	int error = -ENOMEM;
+
+	if (h != nullptr && pid != nullptr) {
+		*h = (struct helper){run, arg};
+		error = make(name, helper_main, h, &p, &t);
+	}
+	if (error == 0)
+		error = link_process(p, pid, t);
+	if (error == 0) {
+		process_publish_name(t);
+		thread_start(t);
+		return 0;
+	}
+	kfree(h);
+	kfree(pid);
+	if (t != nullptr) {
+		t->entry = helper_abandoned;
+		t->arg = p;
+		thread_start(t);
+	} else if (p != nullptr) {
+		give_back_resources(p);
+	}
 	return error;
 }

@@ -85,6 +85,11 @@ enum : uint64_t {
 };
 enum : uint32_t { CLASS_DATA_ABORT = 0x24, CLASS_INSTRUCTION_ABORT = 0x20 };
 
+size_t arch_core_xstate(unsigned char *)
+{
+	return 0;
+}
+
 uint64_t arch_signal_frame_bytes(void)
 {
 	return sizeof(struct frame) + RECORDS_BYTES + sizeof(struct frame_link) + RECORD_ALIGN;

@@ -87,6 +87,18 @@ static uint64_t xsave_features(void)
 	return (uint64_t)high << 32 | low;
 }
 
+/* A debugger finds XCR0 where frames have it, too (AMD64 APM 2, 11.5.2: unused by the hardware). */
+size_t arch_core_xstate(unsigned char *image)
+{
+	constexpr size_t XCR0_OFFSET = FPU_SOFTWARE_OFFSET;
+
+	if (!has_xsave())
+		return 0;
+	if (image != nullptr)
+		memcpy(image + XCR0_OFFSET, &(uint64_t){xsave_features()}, sizeof(uint64_t));
+	return fpu_bytes();
+}
+
 static uint64_t frame_fpu_bytes(void)
 {
 	return has_xsave() ? fpu_bytes() + sizeof(uint32_t) : FPU_LEGACY_BYTES;

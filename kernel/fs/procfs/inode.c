@@ -125,7 +125,7 @@ static void proc_refresh(struct inode *i)
 	if (process == nullptr)
 		return;
 	/* What all may enter stays its user's even when its memory is not for him. */
-	bool owned = process->dumpable || (S_ISDIR(i->mode) && (i->mode & S_IRWXUGO) == 0555);
+	bool owned = process->dumpable == DUMPABLE_BY_OWNER || (S_ISDIR(i->mode) && (i->mode & S_IRWXUGO) == 0555);
 	i->uid = owned ? process->cred.euid : 0;
 	i->gid = owned ? process->cred.egid : 0;
 	if (p->kind == PROC_TASK)

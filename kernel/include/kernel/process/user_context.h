@@ -42,6 +42,10 @@ uint64_t arch_regs_stack(const struct user_regs *regs);
 /* Bytes that a signal frame may take (AT_MINSIGSTKSZ). */
 uint64_t arch_signal_frame_bytes(void);
 
+/* Bytes of the FPU state that a core file has in a note of its own besides the old one (NT_X86_XSTATE); 0: none. An
+ * image, as the nucleus gives it, is completed for that. */
+size_t arch_core_xstate(unsigned char *image);
+
 /* Signal for a fault of the process's own making: fills in info and the thread's trap number. */
 void arch_fault_signal(uint32_t cause, uint64_t code, uint64_t address, uint64_t pc, struct signal_info *info,
 		       uint32_t *trap_number);
