@@ -12,6 +12,7 @@
 #include <kernel/base/log.h>
 #include <kernel/base/subject.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vm/vm.h>
 
 static size_t copy_segments(void *kernel, const struct io_buffer *b, size_t offset, size_t n, int direction)
 {
@@ -182,6 +183,8 @@ void file_release(struct file *f)
 		path_put(&f->path);
 	else
 		inode_put(f->inode);
+	if (f->object.promised != 0)
+		vm_promise_release(&f->object);
 	file_free(f);
 }
 

@@ -58,6 +58,7 @@ static long map_shared_memory(struct map_request *r)
 	int error = file_create_memory("zero", r->length, &file);
 	if (error != 0)
 		return error;
+	vm_promise(&file->object, r);
 	r->object = &file->object;
 	long at = vm_mmap(r);
 	file_put(file);

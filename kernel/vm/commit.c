@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Promises: pages that programs may still come to need for themselves, which is what private writable memory counts
- * for from the moment it may be written. /proc/sys/vm/overcommit_memory says how many are made (proc_sys_vm(5)):
- * 0, none that exceeds all memory by itself; 1, any; 2, no more in sum than overcommit_ratio per cent of memory (or
- * overcommit_kbytes: setting one makes the other 0), of which a process without CAP_SYS_ADMIN leaves
- * admin_reserve_kbytes, and each leaves 1/32 of its own size or user_reserve_kbytes. The count is exact; two checks at
- * once may together go a little over the limit.
+ * Promises: pages that programs may still come to need, which is what private writable memory counts for from the
+ * moment it may be written, and shared memory without a name from its making to its end. /proc/sys/vm/overcommit_memory
+ * says how many are made (proc_sys_vm(5)): 0, none that exceeds all memory by itself; 1, any; 2, no more in sum than
+ * overcommit_ratio per cent of memory (or overcommit_kbytes: setting one makes the other 0), of which a process without
+ * CAP_SYS_ADMIN leaves admin_reserve_kbytes, and each leaves 1/32 of its own size or user_reserve_kbytes. The count is
+ * exact; two checks at once may together go a little over the limit.
  */
 #include "vm_internal.h"
 
@@ -72,6 +72,20 @@ int commit_check(const struct vm_space *s, uint64_t pages, uint64_t before)
 void commit_count(int64_t pages)
 {
 	__atomic_fetch_add(&promised, (uint64_t)pages, __ATOMIC_RELAXED);
+}
+
+void vm_promise(struct vm_object *o, const struct map_request *r)
+{
+	if (r->area_flags & AREA_NO_RESERVE)
+		return;
+	o->promised = r->length >> PAGE_SHIFT;
+	commit_count((int64_t)o->promised);
+}
+
+void vm_promise_release(struct vm_object *o)
+{
+	commit_count(-(int64_t)o->promised);
+	o->promised = 0;
 }
 
 PROC_KNOB(overcommit_memory, component_vm, "sys/vm/overcommit_memory", 0644, &mode, HEURISTIC, NEVER, 0);

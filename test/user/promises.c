@@ -367,7 +367,37 @@ static void remap_of_nothing_over_itself(void)
 	close(fd);
 }
 
-KTAP_MAIN(CASE(more_than_all_memory), CASE(promises_are_counted), CASE(settings), CASE(the_other_modes),
-	  CASE(remap_of_nothing), CASE(remap_of_nothing_over_itself), CASE(remap_that_leaves), CASE(remap_errors),
-	  CASE(offsets_beyond_files), CASE(removed_pages), CASE(locks_are_counted), CASE(locks_are_limited),
-	  CASE(limits_of_a_whole_call))
+/* Once, however many map it, and until the last one does not. */
+static void shared_promises_are_counted(void)
+{
+	enum { MIB = 1 << 20, SIZE = 64 * MIB, KIB = SIZE / 1024 };
+	int ends[2];
+	char c;
+
+	OK(pipe(ends));
+	long before = number_in("/proc/meminfo", "Committed_AS:");
+	char *shared = OK(map(SIZE, PROT_READ | PROT_WRITE, MAP_SHARED));
+	long counted = number_in("/proc/meminfo", "Committed_AS:") - before;
+	/* Others promise and give back a little meanwhile. */
+	CHECK(counted > KIB / 2 && counted < KIB * 3 / 2);
+	char *unreserved = OK(map(SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE));
+	OK(munmap(unreserved, SIZE));
+	pid_t child = CHILD({
+		close(ends[1]);
+		(void)!read(ends[0], &c, 1);
+	});
+	counted = number_in("/proc/meminfo", "Committed_AS:") - before;
+	CHECK(counted > KIB / 2 && counted < KIB * 3 / 2);
+	OK(munmap(shared, SIZE));
+	counted = number_in("/proc/meminfo", "Committed_AS:") - before;
+	CHECK(counted > KIB / 2);
+	close(ends[1]);
+	EXITS(child, 0);
+	while (number_in("/proc/meminfo", "Committed_AS:") - before > KIB / 2)
+		usleep(2000);
+}
+
+KTAP_MAIN(CASE(more_than_all_memory), CASE(promises_are_counted), CASE(shared_promises_are_counted), CASE(settings),
+	  CASE(the_other_modes), CASE(remap_of_nothing), CASE(remap_of_nothing_over_itself), CASE(remap_that_leaves),
+	  CASE(remap_errors), CASE(offsets_beyond_files), CASE(removed_pages), CASE(locks_are_counted),
+	  CASE(locks_are_limited), CASE(limits_of_a_whole_call))

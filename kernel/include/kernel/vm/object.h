@@ -49,9 +49,10 @@ struct vm_object_ops {
 
 struct vm_object {
 	const struct vm_object_ops *ops; /* nullptr: it cannot be mapped */
-	uint64_t memory; /* whose pages they are: a number that nothing else has or had; 0: none cuts them */
-	uint32_t refs;	 /* atomic */
-	bool unnamed;	 /* shared memory without a name in any directory */
+	uint64_t memory;   /* whose pages they are: a number that nothing else has or had; 0: none cuts them */
+	uint32_t refs;	   /* atomic */
+	bool unnamed;	   /* shared memory without a name in any directory */
+	uint64_t promised; /* pages that are promised for it as long as it lives: vm_promise() */
 };
 
 static inline void vm_object_get(struct vm_object *o)

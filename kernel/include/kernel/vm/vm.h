@@ -12,6 +12,7 @@
 #include <nucleus/upcall.h>
 
 struct vm_object;
+struct map_request;
 struct vm_special;
 struct vm_area;
 struct vm_space;
@@ -24,7 +25,6 @@ struct vm_space;
 void vm_space_get(struct vm_space *s);
 bool vm_space_is_shared(struct vm_space *s); /* somebody besides the caller has a reference */
 void vm_space_put(struct vm_space *s);	     /* the last one unmaps everything; may sleep */
-void vm_space_let_go(struct vm_space *s);    /* its lock, as write_let_go */
 uint32_t vm_space_handle(const struct vm_space *s);
 uint64_t vm_space_serial(const struct vm_space *s); /* never 0; no other space has or had it */
 void vm_space_set_name(struct vm_space *s, const char *name, uint32_t pid);
@@ -52,6 +52,12 @@ size_t vm_read_partial(struct vm_space *s, uint64_t va, void *data, size_t n);
 
 /* What was promised to programs and how much may be (overcommit_memory 2), in pages; /proc/sys/vm. */
 void vm_commit_stats(uint64_t *limit_pages, uint64_t *promised_pages);
+/* Memory that is to be shared, made for this request, counts from now on to the end of its object, whoever maps it.
+ * release takes it back. */
+struct vm_object;
+struct map_request;
+void vm_promise(struct vm_object *o, const struct map_request *r);
+void vm_promise_release(struct vm_object *o);
 
 struct vm_stats {
 	uint64_t virtual_bytes, resident_pages, data_bytes, stack_bytes, text_bytes, locked_pages;
