@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <kernel/vm/user.h>
+#include <nucleus/layout.h>
 
 struct abi_clone_args {
 	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
@@ -18,10 +19,12 @@ static long sys_clone3(user_addr at, size_t size)
 	if (error != 0)
 		return error;
 	/* pidfd and cgroup count only with their flags; C libraries fill pidfd in always. */
+	if ((a.set_tid == 0) != (a.set_tid_size == 0))
+		return -EINVAL;
 	if (a.set_tid_size != 0)
 		return syscall_refuse_flags(NR_clone3, a.flags);
 	if ((a.flags & 0xff) || (a.flags & CLONE_DETACHED) || a.exit_signal > SIGNAL_MAX ||
-	    (a.stack == 0) != (a.stack_size == 0))
+	    (a.stack == 0) != (a.stack_size == 0) || a.stack_size > USER_END || a.stack > USER_END - a.stack_size)
 		return -EINVAL;
 	if ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal != 0)
 		return -EINVAL;

@@ -293,6 +293,7 @@ static long requeue(const struct user_key *from, const struct user_key *to, uint
 struct futex_call {
 	user_addr at, at2;
 	uint32_t operation, value, value2, value3;
+	uint64_t deadline; /* 0: none */
 	bool private_word;
 };
 
@@ -387,25 +388,17 @@ static long do_wake_op(const struct futex_call *c)
 	return woken;
 }
 
-static long do_wait(const struct futex_call *c, user_addr timeout_at, bool realtime)
+static long do_wait(const struct futex_call *c, bool realtime)
 {
 	struct futex_wait f = {.at = c->at,
 			       .private_word = c->private_word,
 			       .value = c->value,
 			       .bitset = BITSET_ALL,
-			       .realtime = realtime};
-	uint64_t timeout;
+			       .realtime = realtime,
+			       .deadline = c->deadline};
 
 	if (c->operation == FUTEX_WAIT_BITSET)
 		f.bitset = c->value3;
-	if (timeout_at.value != 0) {
-		int error = timespec_from_user(timeout_at, &timeout);
-		if (error != 0)
-			return error;
-		f.deadline = c->operation == FUTEX_WAIT ? clock_monotonic_ns() + timeout : timeout;
-		if (f.deadline == 0)
-			f.deadline = 1;
-	}
 	return wait_restartable(&f);
 }
 
@@ -420,21 +413,28 @@ static long do_wake(const struct futex_call *c, uint32_t bitset)
 }
 
 /* Timeouts are absolute; on the date, but for LOCK_PI2 without FUTEX_REALTIME. */
-static long do_lock_pi(const struct futex_call *c, user_addr timeout_at, bool realtime)
+static long do_lock_pi(const struct futex_call *c, bool realtime)
 {
-	struct futex_pi r = {.at = c->at,
-			     .private_word = c->private_word,
-			     .realtime = realtime || c->operation == FUTEX_LOCK_PI,
-			     .only_try = c->operation == FUTEX_TRYLOCK_PI};
+	return futex_pi_lock(&(struct futex_pi){.at = c->at,
+						.private_word = c->private_word,
+						.realtime = realtime || c->operation == FUTEX_LOCK_PI,
+						.only_try = c->operation == FUTEX_TRYLOCK_PI,
+						.deadline = c->deadline});
+}
 
-	if (timeout_at.value != 0 && !r.only_try) {
-		int error = timespec_from_user(timeout_at, &r.deadline);
-		if (error != 0)
-			return error;
-		if (r.deadline == 0)
-			r.deadline = 1;
-	}
-	return futex_pi_lock(&r);
+/* A timeout is read before anything else is looked at. FUTEX_WAIT's is a span, the others' are times of their clock. */
+static int get_timeout(struct futex_call *c, user_addr at)
+{
+	bool span = c->operation == FUTEX_WAIT;
+	uint64_t timeout;
+
+	if (at.value == 0 || (!span && c->operation != FUTEX_WAIT_BITSET && c->operation != FUTEX_LOCK_PI &&
+			      c->operation != FUTEX_LOCK_PI2))
+		return 0;
+	int error = timespec_from_user(at, &timeout);
+	if (error == 0)
+		c->deadline = MAX(span ? clock_monotonic_ns() + timeout : timeout, UINT64_C(1));
+	return error;
 }
 
 static bool operation_known(uint32_t operation)
@@ -469,6 +469,9 @@ static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_add
 	};
 	bool realtime = operation & FUTEX_REALTIME;
 
+	int error = get_timeout(&c, timeout);
+	if (error != 0)
+		return error;
 	if (!operation_known(c.operation)) {
 		(void)syscall_refuse_flags(NR_futex, operation);
 		return -ENOSYS;
@@ -483,14 +486,14 @@ static long sys_futex(user_addr at, uint32_t operation, uint32_t value, user_add
 		return -EINVAL;
 	switch (c.operation) {
 	case FUTEX_WAIT:
-	case FUTEX_WAIT_BITSET: return do_wait(&c, timeout, realtime);
+	case FUTEX_WAIT_BITSET: return do_wait(&c, realtime);
 	case FUTEX_WAKE: return do_wake(&c, BITSET_ALL);
 	case FUTEX_WAKE_BITSET: return do_wake(&c, value3);
 	case FUTEX_REQUEUE: return do_requeue(&c, false);
 	case FUTEX_CMP_REQUEUE: return do_requeue(&c, true);
 	case FUTEX_LOCK_PI:
 	case FUTEX_LOCK_PI2:
-	case FUTEX_TRYLOCK_PI: return do_lock_pi(&c, timeout, realtime);
+	case FUTEX_TRYLOCK_PI: return do_lock_pi(&c, realtime);
 	case FUTEX_UNLOCK_PI: return futex_pi_unlock(at, c.private_word);
 	default: return do_wake_op(&c);
 	}

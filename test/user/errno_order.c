@@ -259,6 +259,37 @@ static void processes(void)
 		   ROW(EBADF, timerfd_settime, CLOSED, 0, AT(page), 0));
 }
 
+/* A timeout is read first, a word is looked for last. */
+static void futexes(void)
+{
+	prepare();
+	CHECK_ROWS(ROW(EFAULT, futex, AT(page) + 1, 0, 0, NOWHERE, 0, 0),
+		   ROW(EFAULT, futex, AT(page), 256, 0, NOWHERE, 0, 0),
+		   ROW(EINVAL, futex, AT(page) + 1, 0, 0, AT(page), 0, 0), ROW(EINVAL, futex, NOWHERE, 9, 0, 0, 0, 0),
+		   ROW(EINVAL, futex, NOWHERE, 10, 1, 0, 0, 0), ROW(EFAULT, futex, NOWHERE, 0, 0, 0, 0, 0),
+		   ROW(EFAULT, futex, NOWHERE, 10, 1, 0, 0, 1), ROW(EFAULT, futex, NOWHERE, 6, 0, NOWHERE, 0, 0),
+		   ROW(EFAULT, futex, AT(page) + 1, 6, 0, NOWHERE, 0, 0),
+		   ROW(EINVAL, futex, AT(page) + 1, 6, 0, 0, 0, 0), ROW(EFAULT, futex, NOWHERE, 7, 0, NOWHERE, 0, 0),
+		   ROW(EPERM, futex, AT(page), 7, 0, NOWHERE, 0, 0), ROW(EINVAL, futex, AT(page), 4, -1, 0, NOWHERE, 0),
+		   ROW(EFAULT, futex, AT(page), 4, 1, 0, NOWHERE, 0),
+		   ROW(EAGAIN, futex, AT(page), 4, 1, 0, AT(page), 7));
+}
+
+static void clones(void)
+{
+	enum { STACK = 5, STACK_SIZE = 6, SET_TID = 8, SET_TID_SIZE = 9, WORDS = 11 };
+	uint64_t tid_without_size[WORDS] = {[SET_TID] = NOWHERE}, size_without_tid[WORDS] = {[SET_TID_SIZE] = 1},
+		 size_alone[WORDS] = {[STACK_SIZE] = 4096}, stack_alone[WORDS] = {[STACK] = 4096},
+		 beyond[WORDS] = {[STACK] = UINT64_MAX - 4095, [STACK_SIZE] = 8192}, signal_in_flags[WORDS] = {SIGCHLD};
+
+	prepare();
+	CHECK_ROWS(ROW(EINVAL, clone3, NOWHERE, 63), ROW(E2BIG, clone3, NOWHERE, 4097),
+		   ROW(EFAULT, clone3, NOWHERE, 64), ROW(EINVAL, clone3, AT(tid_without_size), 88),
+		   ROW(EINVAL, clone3, AT(size_without_tid), 88), ROW(EINVAL, clone3, AT(size_alone), 88),
+		   ROW(EINVAL, clone3, AT(stack_alone), 88), ROW(EINVAL, clone3, AT(beyond), 88),
+		   ROW(EINVAL, clone3, AT(signal_in_flags), 88));
+}
+
 static void mounting(void)
 {
 	char none[] = "none", here[] = ".";
@@ -275,4 +306,5 @@ static void mounting(void)
 }
 
 KTAP_MAIN(CASE(reading_and_writing), CASE(names), CASE(memory), CASE(waiting_and_watching), CASE(signals),
-	  CASE(limits_and_programs), CASE(no_such_end_signal), CASE(processes), CASE(mounting))
+	  CASE(limits_and_programs), CASE(no_such_end_signal), CASE(processes), CASE(futexes), CASE(clones),
+	  CASE(mounting))
