@@ -26,6 +26,9 @@ DEFINE_COMPONENT(core, .stage = STAGE_CORE);
 constexpr uint64_t REAP_RETRY_FIRST_NS = 1'000'000;
 constexpr uint64_t REAP_RETRY_LAST_NS = 64'000'000;
 
+/* Steps of thread_exit, which is where a thread that faults on its way out goes on. */
+enum exit_step : uint32_t { EXIT_NOT, EXIT_LOCKS, EXIT_LIST, EXIT_LIST_AGAIN, EXIT_LISTED, EXIT_LEAVE };
+
 static struct spinlock threads_lock = SPINLOCK_INIT(RANK_NONE);
 static struct list dead GUARDED_BY(&threads_lock) = LIST_INIT(dead);
 static struct thread *reaping; /* the reaper's: off the list, not yet freed */
@@ -73,6 +76,12 @@ void thread_relist(struct thread *t)
 {
 	spin_lock(&threads_lock);
 	thread_relink(&t->component->threads, &t->component_link);
+	if (list_empty(&t->component_link)) {
+		thread_relink(&dead, &t->component_link);
+		/* Its end had come so far. */
+		if (!list_empty(&t->component_link))
+			t->exit_step = EXIT_LISTED;
+	}
 	spin_unlock(&threads_lock);
 }
 
@@ -154,9 +163,6 @@ void thread_start(struct thread *t)
 {
 	thread_unpark(t);
 }
-
-/* Steps of thread_exit, which is where a thread that faults on its way out goes on. */
-enum exit_step : uint32_t { EXIT_NOT, EXIT_LOCKS, EXIT_LIST, EXIT_LIST_AGAIN, EXIT_LISTED, EXIT_LEAVE };
 
 /* From the component's list to that of the dead. */
 static void list_as_dead(struct thread *t)
@@ -243,7 +249,7 @@ static struct thread *take_dead(bool *left)
 	struct thread *found = nullptr, *t;
 
 	spin_lock(&threads_lock);
-	list_for_each(t, &dead, component_link) {
+	for (t = nullptr; (t = thread_behind(&dead, t, offsetof(struct thread, component_link))) != nullptr;) {
 		/* Acquire: the nucleus's last write to the page came before. */
 		if (__atomic_load_n(&t->exited, __ATOMIC_ACQUIRE) != 0) {
 			found = t;
