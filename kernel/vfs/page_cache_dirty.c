@@ -70,24 +70,35 @@ void slot_clean_locked(struct page_cache *c, uint64_t *place)
 	*place &= ~SLOT_DIRTY;
 }
 
-void page_cache_mark_dirty(struct inode *i, uint64_t index, const struct page *page)
+void page_cache_mark_dirty_run(struct inode *i, uint64_t index, struct page *const *pages, unsigned n)
 {
 	struct page_cache *c = i->cache;
-	bool fresh = false;
+	uint64_t *place = nullptr;
+	unsigned fresh = 0;
 
 	if (c->ops->write == nullptr)
 		return;
 	spin_lock(&c->lock);
-	uint64_t *place = radix_find(&c->tree, index);
-	if (place != nullptr && slot_page(*place) == page && !(*place & SLOT_DIRTY)) {
-		*place |= SLOT_DIRTY;
-		fresh = true;
-		c->dirty++;
-		__atomic_fetch_add(&page_dirty_count, 1, __ATOMIC_RELAXED);
+	for (unsigned k = 0; k < n; k++) {
+		/* Places follow each other to the node's end. */
+		place = place == nullptr || (index + k) % RADIX_SLOTS == 0 ? radix_find(&c->tree, index + k)
+									   : place + 1;
+		if (place != nullptr && slot_page(*place) == pages[k] && !(*place & SLOT_DIRTY)) {
+			*place |= SLOT_DIRTY;
+			fresh++;
+		}
 	}
+	c->dirty += fresh;
+	if (fresh > 0)
+		__atomic_fetch_add(&page_dirty_count, fresh, __ATOMIC_RELAXED);
 	spin_unlock(&c->lock);
-	if (fresh)
+	if (fresh > 0)
 		dirty_list_add(c);
+}
+
+void page_cache_mark_dirty(struct inode *i, uint64_t index, struct page *page)
+{
+	page_cache_mark_dirty_run(i, index, &page, 1);
 }
 
 /* The dirty pages from *at on that can be one range; *at becomes where to go on. *busy: one is being written, and has

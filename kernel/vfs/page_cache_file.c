@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * write, mmap and truncate of regular files over their page cache; read is page_cache_read.c's.
+ * write, mmap and truncate of regular files over their page cache; bytes are copied in page_cache_read.c and
+ * page_cache_write.c.
  *
  * No lock is held while bytes are copied from or to a process: a page is pinned by its reference, and what was copied
  * becomes part of the file (size) under the inode's lock afterwards. Appending needs the size before: its bytes are
@@ -75,79 +76,6 @@ static int extend_locked(struct inode *i, uint64_t from, uint64_t end) REQUIRES(
 	return 0;
 }
 
-/* The page that is about to be written to; its place in the store is there. */
-static int get_to_write(struct inode *i, uint64_t index, struct page **out)
-{
-	const struct page_cache_ops *ops = i->cache->ops;
-	int error = ops->prepare != nullptr ? (int)guard_run(inode_component(i), ops->prepare(i, index, 1)) : 0;
-
-	return error != 0 ? error : page_cache_get(i, index, out);
-}
-
-/*
- * A page that is overwritten as a whole is not read first: its bytes are brought into a new page, which becomes the
- * cache's where that has none. Nobody sees it before it is full, so a copy that ends in the middle does no harm. 1: not
- * so; to be written to the usual way.
- */
-static int replace_page(struct inode *i, struct io_buffer *buf, size_t from, uint64_t index)
-{
-	const struct page_cache_ops *ops = i->cache->ops;
-	struct page *page = page_cache_find(i->cache, index);
-
-	if (page != nullptr) {
-		page_put(page);
-		return 1;
-	}
-	int error = ops->prepare != nullptr ? (int)guard_run(inode_component(i), ops->prepare(i, index, 1)) : 0;
-	if (error != 0)
-		return error;
-	page = page_alloc_user(false);
-	if (page == nullptr)
-		return -ENOMEM;
-	error = 1;
-	if (io_copy_in(page_address(page), buf, from, PAGE_SIZE) == PAGE_SIZE)
-		error = slot_insert(i->cache, index, page, SLOT_RECENT, false);
-	if (error == 0) {
-		page_cache_account(i, 1);
-		page_cache_mark_dirty(i, index, page);
-	}
-	page_put(page);
-	return error;
-}
-
-/* Copies into pages; bytes done, or the error if none was. */
-static long copy_into_pages(struct inode *i, struct io_buffer *buf, size_t from, size_t n, uint64_t pos)
-{
-	bool stored = i->cache->ops->fill != nullptr;
-	size_t done = 0;
-
-	while (done < n) {
-		uint64_t at = pos + done, index = at / PAGE_SIZE;
-		size_t offset = at % PAGE_SIZE, part = MIN(n - done, PAGE_SIZE - offset);
-		struct page *page;
-
-		if (signal_fatal_current())
-			return done > 0 ? (long)done : -EINTR;
-		int error = stored && part == PAGE_SIZE ? replace_page(i, buf, from + done, index) : 1;
-		if (error == 0) {
-			done += part;
-			continue;
-		}
-		if (error > 0)
-			error = get_to_write(i, index, &page);
-		if (error != 0)
-			return done > 0 ? (long)done : error;
-		size_t moved = io_copy_in((char *)page_address(page) + offset, buf, from + done, part);
-		if (stored && moved > 0)
-			page_cache_mark_dirty(i, index, page);
-		page_put(page);
-		done += moved;
-		if (moved < part)
-			return done > 0 ? (long)done : -EFAULT;
-	}
-	return (long)done;
-}
-
 static long write_at(struct inode *i, struct io_buffer *buf, size_t from, size_t n, uint64_t pos)
 {
 	/* No lock is held while pages change, but what has been sealed must not: who seals waits for the end. */
@@ -155,7 +83,7 @@ static long write_at(struct inode *i, struct io_buffer *buf, size_t from, size_t
 		return -EPERM;
 	long done = check_write(i, pos, n);
 	if (done > 0)
-		done = copy_into_pages(i, buf, from, (size_t)done, pos);
+		done = page_cache_copy_in(i, buf, from, (size_t)done, pos);
 	if (done > 0) {
 		mutex_lock(&i->lock);
 		/* Its size may have been sealed since the check. */
@@ -200,7 +128,7 @@ static long append_chunk(struct inode *i, void *bounce, size_t n, uint64_t *pos)
 	*pos = i->size;
 	long done = check_write(i, *pos, n);
 	if (done > 0)
-		done = copy_into_pages(i, &chunk, 0, (size_t)done, *pos);
+		done = page_cache_copy_in(i, &chunk, 0, (size_t)done, *pos);
 	if (done > 0) {
 		int error = extend_locked(i, *pos, *pos + (uint64_t)done);
 		if (error != 0)

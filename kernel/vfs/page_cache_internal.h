@@ -56,7 +56,14 @@ void page_cache_read_on(struct file *f, struct inode *i, uint64_t index, unsigne
 /* As page_cache_get, of a store. */
 [[nodiscard]] int page_cache_get_stored(struct inode *i, uint64_t index, struct page **out);
 
+/* --- page_cache_write.c --- */
+/* Copies n bytes, from byte `from` of the buffer on, into the pages at pos; bytes done, or the error if there were
+ * none. */
+long page_cache_copy_in(struct inode *i, struct io_buffer *buf, size_t from, size_t n, uint64_t pos);
+
 /* --- page_cache_dirty.c --- */
+/* As page_cache_mark_dirty, for n pages from index on. */
+void page_cache_mark_dirty_run(struct inode *i, uint64_t index, struct page *const *pages, unsigned n);
 /* The slot is dirty no more. */
 void slot_clean_locked(struct page_cache *c, uint64_t *place) REQUIRES(c -> lock);
 /* Begins to write what is dirty in pages first to last. *busy: a page was left that is being written, and has changed

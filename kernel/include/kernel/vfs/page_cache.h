@@ -116,7 +116,7 @@ void page_cache_filled(struct page_range *r, int error);
 void page_cache_written(struct page_range *r, int error);
 
 /* The page's bytes have changed: to be written some time. A reference to it is held. */
-void page_cache_mark_dirty(struct inode *i, uint64_t index, const struct page *page);
+void page_cache_mark_dirty(struct inode *i, uint64_t index, struct page *page);
 /* Writes what is dirty now in pages first to last, and waits for it. Errors of writing: page_cache_take_error. -EINTR:
  * the thread is to end. */
 [[nodiscard]] int page_cache_write_back(struct inode *i, uint64_t first, uint64_t last);
