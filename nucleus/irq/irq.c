@@ -97,13 +97,13 @@ static uint32_t find_line(uint32_t function, uint32_t gsi)
 	return found;
 }
 
-/* A free handler. -EBUSY: the caller's thread is one of the line already; -ENOSPC: also if there is no line, since they
- * are as many. */
+/* The lowest free handler, since deliveries look from below. -EBUSY: the caller's thread is one of the line already;
+ * -ENOSPC: also if there is no line, since they are as many. */
 static int free_handler(uint32_t line)
 {
 	int found = -ENOSPC;
 
-	for (int i = 0; i < IRQS_MAX; i++) {
+	for (int i = IRQS_MAX; i-- > 0;) {
 		if (!handlers[i].thread)
 			found = i;
 		else if (handlers[i].thread == cpu_this()->current && handlers[i].line == line)
