@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What reading and writing a disk costs: a virtio disk of DISK_BYTES that bench/run attached, each page of which begins
- * with its own number. Through the cache where it has the bytes, through the cache where it does not (dropped before,
+ * What reading and writing a disk costs: one of DISK_BYTES that bench/run attached, each page of which begins with its
+ * own number. Through the cache where it has the bytes, through the cache where it does not (dropped before,
  * outside the markers), and past it. All that the machine does between the markers counts, interrupts and the work of
  * kernel threads included; a CPU that waits executes nothing. Runs as the first process, on Linux with that kernel's
  * modules for the disk, /modules/0.ko and so on, which are loaded in that order.
@@ -38,14 +38,14 @@ static void load_modules(void)
 	}
 }
 
-/* The disk has its name from the order in which disks were found: the one of the right size is it. */
+/* The disk has its name from its driver and the order in which disks were found: the one of the right size is it. */
 static int open_disk(int flags)
 {
-	char path[] = "/dev/vda";
+	static const char *const names[] = {"/dev/vda", "/dev/vdb", "/dev/vdc", "/dev/nvme0n1"};
 	uint64_t bytes;
 
-	for (path[7] = 'a'; path[7] <= 'h'; path[7]++) {
-		int fd = open(path, flags);
+	for (size_t n = 0; n < sizeof(names) / sizeof(*names); n++) {
+		int fd = open(names[n], flags);
 
 		if (fd >= 0 && ioctl(fd, (int)BLKGETSIZE64, &bytes) == 0 && bytes == DISK_BYTES)
 			return fd;

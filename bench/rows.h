@@ -3,7 +3,8 @@
 #ifndef BENCH_ROWS_H
 #define BENCH_ROWS_H
 
-/* ROW(number, identifier, text); the first rows are of the kernel itself and exist on Stellux only */
+/* ROW(number, identifier, text); the first rows are of the kernel itself and exist on Stellux only. Those of nvme are
+ * disk.c's rows on another disk: bench/run adds 20. */
 #define BENCH_ROWS                                                                                                     \
 	ROW(1, elevate_lower, "elevate + lower")                                                                       \
 	ROW(2, nucleus_call, "nucleus call (refused at once)")                                                         \
@@ -33,7 +34,17 @@
 	ROW(46, disk_direct_read_4k, "disk: read 4 KiB, O_DIRECT")                                                     \
 	ROW(47, disk_direct_read_1m, "disk: read 1 MiB, O_DIRECT")                                                     \
 	ROW(48, disk_direct_write_4k, "disk: write 4 KiB, O_DIRECT")                                                   \
-	ROW(49, disk_direct_write_1m, "disk: write 1 MiB, O_DIRECT")
+	ROW(49, disk_direct_write_1m, "disk: write 1 MiB, O_DIRECT")                                                   \
+	ROW(60, nvme_cached_read_4k, "nvme: read 4 KiB, cached")                                                       \
+	ROW(61, nvme_cached_read_1m, "nvme: read 1 MiB, cached")                                                       \
+	ROW(62, nvme_cached_write_4k, "nvme: write 4 KiB into the cache")                                              \
+	ROW(63, nvme_cached_write_1m, "nvme: write 1 MiB into the cache")                                              \
+	ROW(64, nvme_read_4k, "nvme: read 4 KiB, not cached")                                                          \
+	ROW(65, nvme_read_1m, "nvme: read 1 MiB, not cached")                                                          \
+	ROW(66, nvme_direct_read_4k, "nvme: read 4 KiB, O_DIRECT")                                                     \
+	ROW(67, nvme_direct_read_1m, "nvme: read 1 MiB, O_DIRECT")                                                     \
+	ROW(68, nvme_direct_write_4k, "nvme: write 4 KiB, O_DIRECT")                                                   \
+	ROW(69, nvme_direct_write_1m, "nvme: write 1 MiB, O_DIRECT")
 
 enum bench_row {
 #define ROW(number, identifier, text) ROW_##identifier = number,
