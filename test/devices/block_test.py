@@ -18,8 +18,8 @@ LEFT, LEFT_BYTES = 6 << 20, 100_000
 OF_PROGRAM = 21     # cases of both programs
 TRANSPORTS = {
     "aarch64": [("virtio over MMIO", ["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=false"], "virtio-blk-device"),
-                ("virtio over PCI", [], "virtio-blk-pci")],
-    "x86_64": [("virtio over PCI", [], "virtio-blk-pci")],
+                ("virtio over PCI", [], "virtio-blk-pci"), ("NVMe", [], "nvme")],
+    "x86_64": [("virtio over PCI", [], "virtio-blk-pci"), ("NVMe", [], "nvme")],
 }
 
 

@@ -386,12 +386,21 @@ static void write_table(int fd, unsigned type, unsigned first, unsigned sectors)
 	OK(fsync(fd));
 }
 
-/* A file of the disk (or what `part` says of it) in /sys, as a number. */
+/* Between the disk's name and a partition's number: where the name ends with a digit, there is a p. */
+static const char *part_prefix(void)
+{
+	char last = disk[strlen(disk) - 1];
+
+	return last >= '0' && last <= '9' ? "p" : "";
+}
+
+/* A file of the disk, or of the partition `part`, in /sys, as a number. */
 static unsigned long long in_sys(const char *part, const char *file)
 {
 	char path[160], text[64] = "";
 
-	snprintf(path, sizeof(path), "/sys/class/block/%s%s/%s", name, part, file);
+	snprintf(path, sizeof(path), "/sys/class/block/%s%s%s/%s", name, part[0] != '\0' ? part_prefix() : "", part,
+		 file);
 	int fd = OK(open(path, O_RDONLY));
 	CHECK(read(fd, text, sizeof(text) - 1) > 0);
 	close(fd);
@@ -428,6 +437,11 @@ static long partition_command(int fd, int op, int number, off_t start, off_t len
 	return ioctl(fd, BLKPG, &a);
 }
 
+static void partition_path(char *path, size_t size, int number)
+{
+	snprintf(path, size, "%s%s%d", disk, part_prefix(), number);
+}
+
 static void partitions(void)
 {
 	unsigned char *bytes = memory(100 * SECTOR), *saved = memory(SECTOR);
@@ -439,7 +453,7 @@ static void partitions(void)
 	CHECK(pread(fd, saved, SECTOR, 0) == SECTOR);
 	write_table(fd, 0x83, 101, 1001);
 	OK(ioctl(fd, BLKRRPART, 0));
-	snprintf(path, sizeof(path), "%s1", disk);
+	partition_path(path, sizeof(path), 1);
 	int part = OK(open(path, O_RDONLY));
 	OK(ioctl(part, BLKGETSIZE, &sectors));
 	CHECK(sectors == 1001);
@@ -456,7 +470,7 @@ static void partitions(void)
 	/* A program's own. */
 	FAILS(EBUSY, partition_command(fd, BLKPG_ADD_PARTITION, 3, 1000 * SECTOR, 1000 * SECTOR));
 	OK(partition_command(fd, BLKPG_ADD_PARTITION, 3, 2000 * SECTOR, 8 * SECTOR));
-	snprintf(path, sizeof(path), "%s3", disk);
+	partition_path(path, sizeof(path), 3);
 	part = OK(open(path, O_RDONLY));
 	CHECK(pread(part, bytes, 100 * SECTOR, 0) == 8 * SECTOR);
 	expect_pattern(bytes, 2000 * SECTOR, 8 * SECTOR);
@@ -466,7 +480,7 @@ static void partitions(void)
 	FAILS(ENOENT, open(path, O_RDONLY));
 	write_table(fd, 0, 0, 0);
 	OK(ioctl(fd, BLKRRPART, 0));
-	snprintf(path, sizeof(path), "%s1", disk);
+	partition_path(path, sizeof(path), 1);
 	FAILS(ENOENT, open(path, O_RDONLY));
 	CHECK(pwrite(fd, saved, SECTOR, 0) == SECTOR);
 }
