@@ -17,7 +17,6 @@
 #include "report/log.h"
 #include "report/report.h"
 #include "sched/sched.h"
-#include "sched/smp.h"
 #include "time/clock.h"
 #include <abi/errno.h>
 #include <boot/limine_protocol.h>

@@ -15,7 +15,6 @@
 #include "gate/lock.h"
 #include "mmu/mmu.h"
 #include "report/log.h"
-#include "sched/smp.h"
 #include "time/clock.h"
 
 /* entry.S: goes on to boot_main_ap, on the loader's stack. */

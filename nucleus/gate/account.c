@@ -13,7 +13,6 @@
 #include "gate/policy.h"
 #include "mmu/mmu.h"
 #include "regs.h"
-#include "sched/smp.h"
 #include "time/clock.h"
 #include <abi/errno.h>
 

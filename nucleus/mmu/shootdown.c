@@ -11,7 +11,6 @@
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "sched/sched.h"
-#include "sched/smp.h"
 
 static struct {
 	struct space *space;

@@ -17,7 +17,6 @@
 #include "regs.h"
 #include "report/log.h"
 #include "report/trace.h"
-#include "sched/smp.h"
 #include <abi/errno.h>
 #include <lib/string.h>
 #include <nucleus/device.h>

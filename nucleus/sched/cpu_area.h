@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct cpu;
+extern uint32_t cpu_count; /* that run */
 
 #define CPU_AREAS_BASE	 (POOL_BASE + 0x40000000)
 #define CPU_DEVICES_BASE (POOL_BASE + 0x80000000)

@@ -13,7 +13,6 @@
 #include "gate/lock.h"
 #include "gate/policy.h"
 #include "mmu/mmu.h"
-#include "sched/smp.h"
 #include "time/clock.h"
 #include "trap/trap.h"
 #include <abi/errno.h>

@@ -9,7 +9,6 @@
 #include "mmu/mmu.h"
 #include "report/report.h"
 #include "sched/sched.h"
-#include "sched/smp.h"
 #include "time/clock.h"
 #include <abi/errno.h>
 #include <lib/string.h>

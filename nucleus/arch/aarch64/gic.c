@@ -16,7 +16,6 @@
 #include "regs.h"
 #include "report/log.h"
 #include "sched/sched.h"
-#include "sched/smp.h"
 #include "timer.h"
 #include <abi/errno.h>
 

@@ -140,10 +140,8 @@ static uint64_t identity_map(void)
 	}
 	if (!identity_root)
 		identity_root = identity_map();
-	if (!identity_root) {
-		log_printf("stellux: cannot boot: no memory for the first tables\n");
-		cpu_halt_forever();
-	}
+	if (!identity_root)
+		boot_stop("no memory for the first tables");
 	s.identity_ttbr0 = identity_root;
 	sysreg_write(tpidr_el1, (uint64_t)cpu);
 	view_first_switch(&s);

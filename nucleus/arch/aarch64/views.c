@@ -25,7 +25,6 @@
 #include "regs.h"
 #include "report/log.h"
 #include "sched/sched.h"
-#include "sched/smp.h"
 #include "switch.h"
 #include <lib/string.h>
 

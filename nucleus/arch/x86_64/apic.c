@@ -13,7 +13,6 @@
 #include "regs.h"
 #include "report/log.h"
 #include "sched/sched.h"
-#include "sched/smp.h"
 #include "time/clock.h"
 #include <abi/errno.h>
 #include <lib/acpi_tables.h>
