@@ -39,6 +39,13 @@ TWO_LINES = ARCH == "x86_64"
 # Its second line is a file.
 CARD = ["-chardev", "null,id=first", "-chardev", "file,id=second,path={file}", "-device", "pci-serial-2x,chardev1=first,chardev2=second"]
 
+
+def four(port):
+    chardevs = ",".join(f"chardev{n}={'file' if n == port else name}" for n, name in zip(range(1, 5), "abcd"))
+    others = [word for name in "abcd" for word in ("-chardev", f"null,id={name}")]
+    return [*others, "-chardev", "file,id=file,path={file}", "-device", f"pci-serial-4x,{chardevs}"]
+
+
 # Name, command line, kernel, whether with a second serial line (or how QEMU is told of it), what the first line must say, what the second.
 CASES = [
     ("a component that is none, and one that does not ask, in elevate=", f"elevate=nosuch,core,serial {RUN}", "stellux", False,
@@ -67,7 +74,11 @@ CASES = [
      [r"console=nosuch names no terminal; there are:.*; the console is ", "/bin/true exited with status 0", "powering off"],
      [r"console=nosuch names no terminal; there are:.*; the console is "] if TWO_LINES else []),
     *([("a console on the second port of a PCI card", f"console=ttyS5 {RUN}", "stellux", CARD,
-        [], [r"serial: ttyS5 is a 16550A", "/bin/true exited with status 0", "powering off"])] if TWO_LINES else []),
+        [], [r"serial: ttyS5 is a 16550A", "/bin/true exited with status 0", "powering off"]),
+       ("a console on the first port of a card with four", f"console=ttyS4 {RUN}", "stellux", four(1),
+        [], [r"serial: ttyS4 is a 16550A", "/bin/true exited with status 0", "powering off"]),
+       ("a console on the last port of a card with four", f"console=ttyS7 {RUN}", "stellux", four(4),
+        [], [r"serial: ttyS7 is a 16550A", "/bin/true exited with status 0", "powering off"])] if TWO_LINES else []),
     ("a loader that tells of no memory", RUN, "stellux-blind", False,
      [r"cannot boot: the boot loader does not provide a memory map; boot with .*", "the machine is switched off"], []),
 ]

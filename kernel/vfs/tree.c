@@ -11,6 +11,7 @@
 #include <kernel/base/wait.h>
 #include <kernel/mem/text.h>
 
+struct tree_node *proc_tree;
 struct tree_node sys_tree = {.children = LIST_INIT(sys_tree.children),
 			     .parent = &sys_tree,
 			     .refs = 1,

@@ -54,6 +54,9 @@ EXPECTED = {
                   r"01:00\.0 Ethernet controller: .*", r"\tRegion 0: Memory at [0-9a-f]+ \(32-bit, non-prefetchable\) .*\[size=128K\]",
                   r"\tCapabilities: \[a0\] MSI-X: Enable- Count=5 Masked-", r"\tCapabilities: \[140 v1\] Device Serial Number 52-54-00-.*",
                   r"02:01\.0 PCI bridge: .*", r"\tBus: primary=02, secondary=03, subordinate=03, sec-latency=0"],
+    # From /proc/bus/pci instead.
+    "lspci -A linux-proc -n": [r"00:00\.0 0600: .*", r"00:06\.0 0604: 1b36:000c", r"00:09\.0 0100: 1af4:1001", r"01:00\.0 0200: 8086:10d3",
+                               r"02:01\.0 0604: 1b36:0001", r"03:02\.0 0700: 1b36:0002 \(rev 01\)"],
     "lsblk": [r"NAME +MAJ:MIN +RM +SIZE RO TYPE MOUNTPOINTS", r"vd. +254:\d+ +0 +16M  0 disk ?", r"\|-vd.1 +254:\d+ +0 +1M  0 part ?",
               r"`-vd.2 +254:\d+ +0 +8M  0 part ?"],
     "lsblk -b -n -o NAME,SIZE,TYPE,RO,MAJ:MIN": [r"vd. +16777216 disk +0 +254:\d+ *", r"\|-vd.1 +1048576 part +0 +254:\d+ *",

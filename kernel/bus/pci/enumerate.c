@@ -104,6 +104,7 @@ static void add(const struct place *at, uint32_t function, const struct pci_iden
 		return;
 	}
 	found++;
+	pci_proc_add(dev);
 	if (id->header_type == PCI_HEADER_BRIDGE)
 		enter(at, dev, function, id);
 }

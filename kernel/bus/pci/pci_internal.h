@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of the PCI bus share: pci.c (the bus), enumerate.c (who is there), place.c (addresses of BARs),
- * wire.c (where INTx leads). */
+ * wire.c (where INTx leads), sys.c and proc.c (what processes see). */
 #ifndef PCI_PCI_INTERNAL_H
 #define PCI_PCI_INTERNAL_H
 
@@ -37,6 +37,17 @@ struct pci_windows_above {
 /* sys.c: what the bus has in /sys. */
 int pci_entries(struct device *dev, struct tree_node *directory);
 void pci_uevent(struct device *dev, struct text_buffer *b);
+/* What a process gets of registers from pos on: their header, with CAP_SYS_ADMIN all. How many bytes. */
+long pci_read_for_process(uint32_t function, void *to, size_t n, uint64_t pos);
+uint64_t pci_bar_bits(const struct pci_bar *bar); /* the lowest, which say what kind of BAR it is */
+/* Of its wire: 0 if it has none, or nobody knows where it leads. */
+static inline uint32_t pci_shown_line(const struct pci_identity *id)
+{
+	return id->interrupt_pin != 0 && id->interrupt_line != 0xff ? id->interrupt_line : 0;
+}
+
+/* proc.c: its file in /proc/bus/pci. */
+void pci_proc_add(const struct device *dev);
 
 /* place.c: notes where the function's BARs stand; of all functions before the first is placed. */
 void pci_survey_bars(uint32_t function, const struct pci_identity *id);

@@ -42,8 +42,7 @@ SHOWS(show_subsystem_vendor, "0x%04x", id->subsystem_vendor)
 SHOWS(show_subsystem, "0x%04x", id->subsystem)
 SHOWS(show_class, "0x%06x", id->class)
 SHOWS(show_revision, "0x%02x", id->revision)
-/* Of its wire: 0 if it has none, or nobody knows where it leads. */
-SHOWS(show_irq, "%u", id->interrupt_pin != 0 && id->interrupt_line != 0xff ? id->interrupt_line : 0)
+SHOWS(show_irq, "%u", pci_shown_line(id))
 
 static void put_alias(struct text_buffer *b, const struct pci_identity *id)
 {
@@ -72,15 +71,22 @@ static int show_no_node(struct text_buffer *b, void *)
 	return 0;
 }
 
+uint64_t pci_bar_bits(const struct pci_bar *bar)
+{
+	if (bar->kind == PCI_BAR_IO)
+		return BAR_IO;
+	return (bar->kind == PCI_BAR_MEMORY_64 ? BAR_64 : 0) | (bar->prefetchable ? BAR_PREFETCH : 0);
+}
+
 static uint64_t flags_of(const struct pci_bar *bar)
 {
 	if (bar->kind == PCI_BAR_IO)
-		return RESOURCE_IO | RESOURCE_SIZE_ALIGNED | BAR_IO;
-	uint64_t flags = RESOURCE_MEMORY | RESOURCE_SIZE_ALIGNED;
+		return RESOURCE_IO | RESOURCE_SIZE_ALIGNED | pci_bar_bits(bar);
+	uint64_t flags = RESOURCE_MEMORY | RESOURCE_SIZE_ALIGNED | pci_bar_bits(bar);
 	if (bar->kind == PCI_BAR_MEMORY_64)
-		flags |= RESOURCE_64 | BAR_64;
+		flags |= RESOURCE_64;
 	if (bar->prefetchable)
-		flags |= RESOURCE_PREFETCH | BAR_PREFETCH;
+		flags |= RESOURCE_PREFETCH;
 	return flags;
 }
 
@@ -98,7 +104,7 @@ static int show_resource(struct text_buffer *b, void *arg)
 	return 0;
 }
 
-static long read_config(void *to, size_t n, uint64_t pos, void *arg)
+long pci_read_for_process(uint32_t function, void *to, size_t n, uint64_t pos)
 {
 	unsigned char *bytes = to;
 
@@ -110,10 +116,15 @@ static long read_config(void *to, size_t n, uint64_t pos, void *arg)
 	uint32_t word = 0;
 	for (size_t k = 0; k < n; k++, pos++) {
 		if (k == 0 || pos % 4 == 0)
-			word = pci_config_read(arg, (uint32_t)pos & ~3u, 4);
+			word = (uint32_t)nucleus_pci_read(function, (uint32_t)pos & ~3u, 4);
 		bytes[k] = (unsigned char)(word >> 8 * (pos % 4));
 	}
 	return (long)n;
+}
+
+static long read_config(void *to, size_t n, uint64_t pos, void *arg)
+{
+	return pci_read_for_process(pci_function(arg), to, n, pos);
 }
 
 #define ENTRY(entry_name, permissions, ...)                                                                            \

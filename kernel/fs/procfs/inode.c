@@ -14,8 +14,6 @@ enum : int64_t { PROC_MAGIC = 0x9fa0 };
 
 extern const struct node_file __proc_files_start[], __proc_files_end[]; /* the linker script's */
 
-struct tree_node *proc_tree;
-
 static const struct inode_ops proc_self_ops;
 static const struct inode_ops proc_inode_ops;
 static const struct inode_ops proc_fd_link_ops;

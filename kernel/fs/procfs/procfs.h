@@ -18,9 +18,6 @@
 
 DECLARE_COMPONENT(procfs);
 
-/* What PROC_FILE declared all over the kernel, and what is added later. */
-extern struct tree_node *proc_tree;
-
 /* --- what an inode stands for --- */
 enum proc_kind : uint8_t {
 	PROC_SELF,

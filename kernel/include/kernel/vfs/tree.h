@@ -24,6 +24,8 @@ struct tree_node;
 
 /* What /sys shows. Lives for ever, as does what tree_path makes. */
 extern struct tree_node sys_tree;
+/* What /proc shows besides processes, for good; nullptr until procfs is there. */
+extern struct tree_node *proc_tree;
 
 /* The directory of a path ("bus/pci/devices"), made with those above it if need be, for good. nullptr: out of memory,
  * or something else has the name. May sleep, as all below. */
