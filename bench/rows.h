@@ -25,16 +25,16 @@
 	ROW(23, touch_1, "mmap, touch 1 page, munmap")                                                                 \
 	ROW(24, touch_1000, "mmap, touch 1000 pages, munmap")                                                          \
 	ROW(25, fault, "page fault (one page of 1000)")                                                                \
-	ROW(40, disk_cached_read_4k, "disk: read 4 KiB, cached")                                                       \
-	ROW(41, disk_cached_read_1m, "disk: read 1 MiB, cached")                                                       \
-	ROW(42, disk_cached_write_4k, "disk: write 4 KiB into the cache")                                              \
-	ROW(43, disk_cached_write_1m, "disk: write 1 MiB into the cache")                                              \
-	ROW(44, disk_read_4k, "disk: read 4 KiB, not cached")                                                          \
-	ROW(45, disk_read_1m, "disk: read 1 MiB, not cached")                                                          \
-	ROW(46, disk_direct_read_4k, "disk: read 4 KiB, O_DIRECT")                                                     \
-	ROW(47, disk_direct_read_1m, "disk: read 1 MiB, O_DIRECT")                                                     \
-	ROW(48, disk_direct_write_4k, "disk: write 4 KiB, O_DIRECT")                                                   \
-	ROW(49, disk_direct_write_1m, "disk: write 1 MiB, O_DIRECT")                                                   \
+	ROW(40, disk_cached_read_4k, "virtio: read 4 KiB, cached")                                                     \
+	ROW(41, disk_cached_read_1m, "virtio: read 1 MiB, cached")                                                     \
+	ROW(42, disk_cached_write_4k, "virtio: write 4 KiB into the cache")                                            \
+	ROW(43, disk_cached_write_1m, "virtio: write 1 MiB into the cache")                                            \
+	ROW(44, disk_read_4k, "virtio: read 4 KiB, not cached")                                                        \
+	ROW(45, disk_read_1m, "virtio: read 1 MiB, not cached")                                                        \
+	ROW(46, disk_direct_read_4k, "virtio: read 4 KiB, O_DIRECT")                                                   \
+	ROW(47, disk_direct_read_1m, "virtio: read 1 MiB, O_DIRECT")                                                   \
+	ROW(48, disk_direct_write_4k, "virtio: write 4 KiB, O_DIRECT")                                                 \
+	ROW(49, disk_direct_write_1m, "virtio: write 1 MiB, O_DIRECT")                                                 \
 	ROW(60, nvme_cached_read_4k, "nvme: read 4 KiB, cached")                                                       \
 	ROW(61, nvme_cached_read_1m, "nvme: read 1 MiB, cached")                                                       \
 	ROW(62, nvme_cached_write_4k, "nvme: write 4 KiB into the cache")                                              \
