@@ -19,12 +19,14 @@ static struct spinlock dirty_lock = SPINLOCK_INIT(RANK_NONE); /* leaf */
 static struct list dirty_caches GUARDED_BY(&dirty_lock) = LIST_INIT(dirty_caches);
 static uint64_t last_number GUARDED_BY(&dirty_lock);
 static struct wait_queue throttled = WAIT_QUEUE_INIT(throttled);
+static struct wait_queue walked = WAIT_QUEUE_INIT(walked);
 static uint32_t held_back; /* atomic: threads that wait there */
 
 static int32_t ratio = 20, background_ratio = 10, bytes, background_bytes;
 static int32_t expire_cs = 3000, interval_cs = 500;
 
-enum : uint64_t { CENTISECOND_NS = 10'000'000 };
+/* A walker that has not come back by then was lost to a fault. */
+enum : uint64_t { CENTISECOND_NS = 10'000'000, LEAVE_LIMIT_NS = 60'000'000'000 };
 
 static void loop(void);
 static struct service flusher = {.name = "flusher", .component = &component_vfs, .loop = loop};
@@ -128,10 +130,26 @@ static struct inode *dirty_next(const struct superblock *sb, uint64_t *number, u
 		*number = c->listed_as;
 		found = c->inode;
 		inode_get(found);
+		__atomic_fetch_add(&found->sb->walkers, 1, __ATOMIC_RELAXED);
 		break;
 	}
 	spin_unlock(&dirty_lock);
 	return found;
+}
+
+/* Its reference, which may be the last one, goes before its filesystem can. */
+static void dirty_done(struct inode *i)
+{
+	struct superblock *sb = i->sb;
+
+	inode_put(i);
+	__atomic_fetch_sub(&sb->walkers, 1, __ATOMIC_RELEASE);
+	wait_wake_all(&walked);
+}
+
+bool dirty_leave(struct superblock *sb)
+{
+	return wait_event_patiently(&walked, __atomic_load_n(&sb->walkers, __ATOMIC_ACQUIRE) == 0, LEAVE_LIMIT_NS) == 0;
 }
 
 /* Whether only the list still has it: it is not worth writing. The caller has one reference. */
@@ -152,7 +170,7 @@ static void write_old(uint64_t before_ns)
 		else
 			(void)page_cache_begin_write_back(i, 0, UINT64_MAX, true, &busy);
 		dirty_list_check(i->cache);
-		inode_put(i);
+		dirty_done(i);
 	}
 }
 
@@ -164,7 +182,7 @@ static void forget_deleted(void)
 	while ((i = dirty_next(nullptr, &number, UINT64_MAX)) != nullptr) {
 		if (is_deleted(i))
 			page_cache_drop(i, 0, UINT64_MAX);
-		inode_put(i);
+		dirty_done(i);
 	}
 }
 
@@ -195,7 +213,7 @@ int dirty_sync(struct superblock *sb, bool patient)
 
 	while (error == 0 && (i = dirty_next(sb, &number, UINT64_MAX)) != nullptr) {
 		error = page_cache_write_all(i, 0, UINT64_MAX, patient);
-		inode_put(i);
+		dirty_done(i);
 	}
 	return error;
 }

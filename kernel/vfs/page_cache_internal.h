@@ -95,5 +95,8 @@ bool dirty_is_full(void);
 void dirty_forget(void);
 /* Writes all that is dirty of sb (nullptr: of all), and waits for it. */
 int dirty_sync(struct superblock *sb, bool patient);
+/* Nobody mounts sb any more: until the flusher, and whoever else writes, has let go of its inodes. False: somebody does
+ * not, and sb is not to be freed. */
+[[nodiscard]] bool dirty_leave(struct superblock *sb);
 
 #endif

@@ -172,7 +172,10 @@ void superblock_put(struct superblock *sb)
 	(void)dirty_sync(sb, true);
 	dentry_forget_superblock(sb);
 	dentry_put(sb->root_dentry);
-	superblock_free(sb);
+	if (dirty_leave(sb))
+		superblock_free(sb);
+	else
+		log_error("vfs: a filesystem of type %s is lost: who writes its files does not let go", sb->type->name);
 }
 
 /* The one after `after` (whose reference it takes), or the first for nullptr, with a reference; nullptr: the last was

@@ -77,6 +77,7 @@ struct superblock {
 	uint32_t mounts;       /* mounts that show it; mount table lock */
 	uint32_t writers;      /* regular files that are open for writing; atomic */
 	bool held;	       /* whoever opens for writing waits: it may become read-only; atomic */
+	uint32_t walkers;      /* who writes its dirty inodes back, each with a reference to one; atomic */
 	uint64_t write_errors; /* ranges of pages that could not be written; atomic */
 	uint64_t next_ino;     /* for filesystems that make up numbers; atomic */
 	void *private_data;
