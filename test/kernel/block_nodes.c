@@ -217,34 +217,6 @@ static void errors(void)
 
 /* --- partitions --- */
 
-static void put32(unsigned char *at, uint32_t v)
-{
-	for (unsigned n = 0; n < 4; n++)
-		at[n] = (unsigned char)(v >> 8 * n);
-}
-
-static void put_entry(uint64_t block, unsigned slot, unsigned char type, uint32_t first, uint32_t blocks)
-{
-	unsigned char *table = ram.data + block * RAM_BLOCK, *at = table + 446 + 16 * slot;
-
-	memset(at, 0, 16);
-	at[4] = type;
-	put32(at + 8, first);
-	put32(at + 12, blocks);
-	table[510] = 0x55;
-	table[511] = 0xaa;
-}
-
-/* One primary partition of blocks 8…71, an extended one with one logical partition of blocks 104…135. */
-static void make_table(void)
-{
-	memset(ram.data, 0, RAM_BLOCK);
-	put_entry(0, 0, 0x83, 8, 64);
-	put_entry(0, 1, 0x05, 100, 100);
-	memset(ram.data + 100 * RAM_BLOCK, 0, RAM_BLOCK);
-	put_entry(100, 0, 0x83, 4, 32);
-}
-
 static void settle(void)
 {
 	blkdev_settle(clock_monotonic_ns() + WAIT_NS);
@@ -256,7 +228,7 @@ static void partitions(void)
 
 	if (!begin_with(true))
 		return;
-	make_table();
+	ram_make_table(&ram);
 	if (!EXPECT_EQ(ram_register(&ram), 0))
 		return;
 	settle();
@@ -290,9 +262,9 @@ static void broken_table(void)
 
 	if (!begin_with(true))
 		return;
-	make_table();
-	put_entry(0, 0, 0x83, BLOCKS - 4, 64); /* to the end, and cut there */
-	ram.bad_block = 100;		       /* and the extended one cannot be read */
+	ram_make_table(&ram);
+	ram_put_entry(&ram, 0, 0, 0x83, BLOCKS - 4, 64); /* to the end, and cut there */
+	ram.bad_block = 100;				 /* and the extended one cannot be read */
 	if (!EXPECT_EQ(ram_register(&ram), 0))
 		return;
 	settle();

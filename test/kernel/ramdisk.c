@@ -67,10 +67,12 @@ static void finish(struct ramdisk *r, struct bio *b, int error)
 	disk_done(r->disk, b, error);
 }
 
-static int note(struct ramdisk *r, struct bio *b, bool *hold)
+/* `error`: as which the request is to end at once. */
+static int note(struct ramdisk *r, struct bio *b, bool *hold, int *error)
 {
 	spin_lock(&r->lock);
-	*hold = r->hold;
+	*hold = r->hold || r->taken + 1 == r->slow_nth;
+	*error = r->taken + 1 == r->fail_nth || (r->fail_from != 0 && r->taken + 1 >= r->fail_from) ? r->bad_error : 0;
 	r->submits++;
 	int result = r->refuse;
 	if (result == 0 && r->held_count >= MIN(r->room, (uint32_t)RAM_HELD_MAX))
@@ -81,7 +83,7 @@ static int note(struct ramdisk *r, struct bio *b, bool *hold)
 		r->discards += b->kind == BIO_DISCARD;
 		r->most_blocks = MAX(r->most_blocks, b->blocks);
 		r->broke_rules |= !obeys_rules(r, b);
-		if (r->hold)
+		if (*hold)
 			r->held[r->held_count++] = b;
 	}
 	spin_unlock(&r->lock);
@@ -105,11 +107,11 @@ static int submit(struct device *, unsigned, struct bio *b)
 	if (is_due(r, STRAY_BEFORE))
 		*(volatile uint64_t *)nowhere = 1;
 	bool hold;
-	int error = note(r, b, &hold);
+	int end, error = note(r, b, &hold, &end);
 	if (is_due(r, STRAY_AFTER))
 		*(volatile uint64_t *)nowhere = 1;
 	if (error == 0 && !hold)
-		finish(r, b, 0);
+		finish(r, b, end);
 	return error;
 }
 
@@ -243,6 +245,34 @@ void ram_pattern(unsigned char *bytes, uint64_t block, uint32_t blocks, uint32_t
 {
 	for (size_t n = 0; n < (size_t)blocks * block_bytes; n++)
 		bytes[n] = (unsigned char)(n * 7 + (block + n / block_bytes) * 31 + salt);
+}
+
+static void put32(unsigned char *at, uint32_t v)
+{
+	for (unsigned n = 0; n < 4; n++)
+		at[n] = (unsigned char)(v >> 8 * n);
+}
+
+void ram_put_entry(struct ramdisk *r, uint64_t block, unsigned slot, unsigned char type, uint32_t first,
+		   uint32_t blocks)
+{
+	unsigned char *table = r->data + block * RAM_BLOCK, *at = table + 446 + 16 * slot;
+
+	memset(at, 0, 16);
+	at[4] = type;
+	put32(at + 8, first);
+	put32(at + 12, blocks);
+	table[510] = 0x55;
+	table[511] = 0xaa;
+}
+
+void ram_make_table(struct ramdisk *r)
+{
+	memset(r->data, 0, RAM_BLOCK);
+	ram_put_entry(r, 0, 0, 0x83, 8, 64);
+	ram_put_entry(r, 0, 1, 0x05, 100, 100);
+	memset(r->data + 100 * RAM_BLOCK, 0, RAM_BLOCK);
+	ram_put_entry(r, 100, 0, 0x83, 4, 32);
 }
 
 bool blkdev_find(const char *name, struct blkdev_info *out)

@@ -31,8 +31,11 @@ struct ramdisk {
 	uint32_t room;	    /* how many are held at most; then -EBUSY */
 	uint64_t bad_block; /* a request that has it fails; UINT64_MAX: none */
 	int bad_error;
-	int refuse;	 /* what submit says instead of taking a request; 0: nothing */
-	uint32_t strays; /* so many calls of submit stray */
+	uint32_t fail_nth;  /* the request, counted from 1, that fails; 0: none */
+	uint32_t fail_from; /* that one and all after it fail */
+	uint32_t slow_nth;  /* that one is held */
+	int refuse;	    /* what submit says instead of taking a request; 0: nothing */
+	uint32_t strays;    /* so many calls of submit stray */
 	enum ram_stray stray;
 	bool has_late; /* as it is registered */
 	/* What the test looks at. */
@@ -69,6 +72,11 @@ struct ram_io {
 };
 bool ram_io_create(struct ram_io *io, const struct ramdisk *r, enum bio_kind kind, uint64_t block, uint32_t blocks);
 void ram_io_destroy(struct ram_io *io);
+/* A table: a primary partition of blocks 8…71, an extended one with one logical partition of blocks 104…135. */
+void ram_make_table(struct ramdisk *r);
+/* An entry of the table in a block, which becomes one. */
+void ram_put_entry(struct ramdisk *r, uint64_t block, unsigned slot, unsigned char type, uint32_t first,
+		   uint32_t blocks);
 /* A thread that reads the first bytes of an open file. */
 struct ram_reader {
 	struct file *file;
