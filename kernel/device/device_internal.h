@@ -36,6 +36,7 @@ struct device {
 	bool gone, unlisted;
 	bool ending;	     /* the round is on its way out, or there is none */
 	bool asked;	     /* for a restart */
+	bool rests;	     /* no round is to be; changed under lock */
 	bool tried;	     /* the first attach is over */
 	const char *failing; /* why the round is to end as after a fault */
 	enum device_state state;
@@ -45,6 +46,7 @@ struct device {
 	bool counted GUARDED_BY(&lock);		 /* its threads have a reference */
 	bool abandoned GUARDED_BY(&lock);	 /* nobody waits for the thread: its reference is its own to put */
 	bool open GUARDED_BY(&lock);		 /* takes resources */
+	bool resting GUARDED_BY(&lock);		 /* the thread knows that it rests, and no round is under way */
 	struct list resources GUARDED_BY(&lock); /* newest first */
 	uint32_t resource_count GUARDED_BY(&lock);
 	/* the device's thread's */

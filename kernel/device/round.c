@@ -35,7 +35,8 @@ bool device_is_gone(const struct device *dev)
 
 bool device_stopping(const struct device *dev)
 {
-	return device_is_gone(dev) || device_flag(&dev->asked) || device_flag(&dev->ending) || failing(dev) != nullptr;
+	return device_is_gone(dev) || device_flag(&dev->asked) || device_flag(&dev->ending) ||
+	       device_flag(&dev->rests) || failing(dev) != nullptr;
 }
 
 void device_wake(struct device *dev)
@@ -215,12 +216,29 @@ static bool plan(struct device *dev, const char *why)
 	return true;
 }
 
+/* True: it rests, and who wanted that knows it. */
+static bool rest(struct device *dev)
+{
+	spin_lock(&dev->lock);
+	bool rests = dev->resting = device_flag(&dev->rests);
+	spin_unlock(&dev->lock);
+	if (rests)
+		set_state(dev, DEVICE_PAUSING);
+	return rests;
+}
+
 /* Sleeps until there is to be a round. False: there is to be none by itself, or the device is gone. */
 static bool wait_for_round(struct device *dev)
 {
-	while (!device_is_gone(dev) && !device_flag(&dev->asked)) {
+	while (!device_is_gone(dev)) {
 		enum device_state state = state_of(dev);
 
+		if (rest(dev)) {
+			(void)thread_park(0);
+			continue;
+		}
+		if (device_flag(&dev->asked))
+			break;
 		if (state == DEVICE_ABSENT || state == DEVICE_DOWN)
 			return false;
 		if (state != DEVICE_PAUSING || clock_monotonic_ns() >= dev->retry_at_ns)
@@ -256,7 +274,7 @@ static void run_rounds(struct device *dev)
 			__atomic_fetch_add(&dev->driver->component->restarts, 1, __ATOMIC_RELAXED);
 		const char *why = run_round(dev);
 
-		faulted = why != nullptr && !device_is_gone(dev) && plan(dev, why);
+		faulted = why != nullptr && !device_is_gone(dev) && !device_flag(&dev->rests) && plan(dev, why);
 	}
 	if (device_is_gone(dev)) {
 		device_gone_all(dev);

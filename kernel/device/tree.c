@@ -187,6 +187,43 @@ void device_remove(struct device *dev)
 	device_put(dev);
 }
 
+/* Its round is over, or there is no thread that could have one. */
+static bool has_come_to_rest(struct device *dev)
+{
+	spin_lock(&dev->lock);
+	bool resting = dev->resting || (dev->thread == nullptr && !dev->starting);
+	spin_unlock(&dev->lock);
+	return resting;
+}
+
+void device_rest(struct device *dev)
+{
+	spin_lock(&dev->lock);
+	__atomic_store_n(&dev->rests, true, __ATOMIC_RELEASE);
+	spin_unlock(&dev->lock);
+	device_wake(dev);
+	if (wait_event_patiently(&device_changes, has_come_to_rest(dev), REMOVE_LIMIT_NS) != 0)
+		log_error("device: %s is to rest, but %s does not come back from it", dev->name, dev->driver->name);
+}
+
+int device_go_on(struct device *dev, void *bus_data, void **before)
+{
+	spin_lock(&dev->lock);
+	bool gone = device_is_gone(dev);
+	if (!gone) {
+		*before = dev->bus_data;
+		dev->bus_data = bus_data;
+		dev->resting = false;
+		__atomic_store_n(&dev->rests, false, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&dev->lock);
+	if (gone)
+		return -ENODEV;
+	/* Also if it was absent, or down: behind other registers it may be there. */
+	(void)device_restart(dev);
+	return 0;
+}
+
 struct device *device_each(struct device *after)
 {
 	struct device *found = nullptr, *dev;

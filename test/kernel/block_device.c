@@ -181,6 +181,39 @@ static void restarted(void)
 	end();
 }
 
+/* As when the device that it is reached through is restarted: it rests in the middle of a read, and goes on. */
+static void rested(void)
+{
+	void *before = &before;
+
+	if (!begin())
+		return;
+	ram.hold = true;
+	if (!start_reader())
+		return;
+	device_rest(device);
+	EXPECT_EQ(disk_state(ram.disk), DISK_SUSPENDED);
+	EXPECT_EQ(info().state, DEVICE_PAUSING);
+	/* Who asks for a restart meanwhile gets it afterwards. */
+	EXPECT_EQ(device_restart(device), 0);
+	EXPECT_EQ(disk_state(ram.disk), DISK_SUSPENDED);
+	EXPECT_EQ(device_go_on(device, nullptr, &before), 0);
+	EXPECT(before == nullptr);
+	if (!ram_reader_ends(&reader))
+		return;
+	EXPECT_EQ(reader.result, BYTES);
+	EXPECT(memcmp(buffer, ram.data, BYTES) == 0);
+	EXPECT_EQ(info().faults, 0);
+	/* Unplugged while it rests. */
+	device_rest(device);
+	struct device *gone = device_get(device);
+	device_remove(device);
+	device = nullptr;
+	EXPECT_EQ(device_go_on(gone, nullptr, &before), -ENODEV);
+	device_put(gone);
+	end();
+}
+
 static void unplugged(void)
 {
 	struct file *other = nullptr;
@@ -237,6 +270,6 @@ static void exchanged(void)
 
 KTEST_SUITE(block_device, KTEST("a stray write in the middle of a read", stray),
 	    KTEST("a driver that strays each time", stray_always), KTEST("a driver that loses a request", lost),
-	    KTEST("a restart in the middle of a read", restarted),
+	    KTEST("a restart in the middle of a read", restarted), KTEST("rest in the middle of a read", rested),
 	    KTEST("unplugged in the middle of a read", unplugged), KTEST("another medium", exchanged),
 	    KTEST("without the disk", dropped));

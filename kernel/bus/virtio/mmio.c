@@ -20,10 +20,6 @@ struct mmio_transport {
 };
 static_assert(offsetof(struct mmio_transport, transport) == 0);
 
-struct mmio_device {
-	struct device *carried;
-};
-
 static const struct mmio *registers(const struct virtio_transport *t)
 {
 	return &((const struct mmio_transport *)t)->registers;
@@ -169,8 +165,8 @@ static int identify(struct device *dev, const struct mmio *m, struct virtio_tran
 
 static int attach(struct device *dev)
 {
-	struct mmio_device *d = device_private(dev);
 	struct mmio_transport *t = kmalloc(sizeof(*t));
+	struct device *carried;
 
 	if (t == nullptr)
 		return -ENOMEM;
@@ -179,22 +175,13 @@ static int attach(struct device *dev)
 	if (error == 0)
 		error = identify(dev, &t->registers, &t->transport);
 	if (error == 0)
-		error = virtio_add(dev, &t->transport, &d->carried);
+		error = virtio_carry(dev, &t->transport, &carried);
 	if (error < 0)
 		kfree(t);
 	return error;
 }
 
-/* The virtio device goes before its registers do. */
-static void detach(struct device *dev)
-{
-	struct mmio_device *d = device_private(dev);
-
-	if (d->carried != nullptr)
-		device_remove(d->carried);
-}
-
 static const char *const names[] = {"virtio,mmio", nullptr};
 
-DRIVER(virtio_mmio, .component = &component_virtio, .bus = &platform_bus, .match = names,
-       .private_bytes = sizeof(struct mmio_device), .wants = WANTS_MMIO, .attach = attach, .detach = detach);
+DRIVER(virtio_mmio, .component = &component_virtio, .bus = &platform_bus, .match = names, .wants = WANTS_MMIO,
+       .attach = attach);

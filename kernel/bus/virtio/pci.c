@@ -250,7 +250,7 @@ static int attach(struct device *dev)
 	if (error == 0)
 		error = open_interrupt(dev, c);
 	if (error == 0)
-		error = virtio_add(dev, &p->transport, &c->carried);
+		error = virtio_carry(dev, &p->transport, &c->carried);
 	if (error < 0)
 		kfree(p);
 	return error;
@@ -288,17 +288,8 @@ static void serve(struct device *dev)
 	}
 }
 
-/* The virtio device goes before its registers do. */
-static void detach(struct device *dev)
-{
-	struct pci_carrier *c = device_private(dev);
-
-	if (c->carried != nullptr)
-		device_remove(c->carried);
-}
-
 static const struct pci_match functions[] = {{.vendor = VIRTIO_PCI_VENDOR, .device = PCI_ANY}, {}};
 
 DRIVER(virtio_pci, .component = &component_virtio, .bus = &pci_bus, .match = functions,
        .private_bytes = sizeof(struct pci_carrier), .wants = WANTS_MMIO | WANTS_IRQ | WANTS_DMA, .attach = attach,
-       .serve = serve, .detach = detach);
+       .serve = serve);

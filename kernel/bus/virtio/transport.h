@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a transport gives the virtio bus: ways to the registers that every device has (Virtual I/O Device 1.2, 4). It
- * keeps them while the bus's device exists, and takes that away (virtio_remove) before it lets go of them.
+ * keeps them for a round; the bus's device comes to rest before it lets go of them.
  */
 #ifndef VIRTIO_TRANSPORT_H
 #define VIRTIO_TRANSPORT_H
@@ -48,9 +48,13 @@ struct virtio_transport {
 	size_t config_bytes;
 };
 
-/* Adds the device that the transport's device carries. t is from kmalloc; on success it is the bus's. *out is what
- * virtio_remove takes. Errors as of device_add. May sleep. */
-[[nodiscard]] int virtio_add(struct device *parent, struct virtio_transport *t, struct device **out) NOT_ELEVATED;
+/*
+ * Adds the device that the transport's device carries, by the transport's attach. t is from kmalloc; on success it is
+ * the bus's. The carried device is kept from one round of the transport to the next: it rests in between, and goes on
+ * with the new t, so that a disk outlives a restart of either. It goes when its transport does, or when another kind of
+ * device is behind the registers. *out is borrowed for the round. Errors as of device_add, device_own. May sleep.
+ */
+[[nodiscard]] int virtio_carry(struct device *parent, struct virtio_transport *t, struct device **out) NOT_ELEVATED;
 
 /* The part of virtio_queue_open and virtio_begin that both know. */
 static inline const struct virtio_transport *virtio_transport_of(const struct device *dev)

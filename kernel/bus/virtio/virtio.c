@@ -105,17 +105,80 @@ const struct bus virtio_bus = {
 	.release = release,
 };
 
-int virtio_add(struct device *parent, struct virtio_transport *t, struct device **out)
+/* --- the device that a transport carries --- */
+
+struct carried {
+	struct resource resource; /* the transport's, for as long as that is there */
+	struct device *device;	  /* a reference */
+	uint32_t type;
+};
+
+static struct carried *carried_of(struct resource *r)
+{
+	return container_of(r, struct carried, resource);
+}
+
+static void carried_rests(struct resource *r)
+{
+	if (carried_of(r)->device != nullptr)
+		device_rest(carried_of(r)->device);
+}
+
+static void carried_goes(struct resource *r)
+{
+	struct carried *c = carried_of(r);
+
+	if (c->device != nullptr)
+		device_remove(c->device);
+	device_put(c->device);
+	kfree(c);
+}
+
+static const struct resource_ops carried_ops = {.name = "virtio device",
+						.component = &component_virtio,
+						.suspend = carried_rests,
+						.release = carried_goes,
+						.gone = carried_goes};
+
+/* A new one. It is owned before there is a device: afterwards t is not the caller's any more. */
+static int carry(struct device *parent, struct virtio_transport *t, struct device **out)
 {
 	char name[DEVICE_NAME_MAX];
-	int error = -EEXIST;
+	struct carried *c = kmalloc(sizeof(*c));
+	int error = c != nullptr ? device_own(parent, &c->resource, &carried_ops) : -ENOMEM;
 
-	/* The lowest number that is free: the same device has the same name when its transport comes back. */
+	if (error < 0) {
+		kfree(c);
+		return error;
+	}
+	error = -EEXIST;
 	for (unsigned n = 0; error == -EEXIST && n < 1000; n++) {
 		scnprintf(name, sizeof(name), "virtio%u", n);
 		error = device_add(parent, &virtio_bus, name, t, out);
 	}
+	if (error == 0) {
+		c->type = t->type;
+		c->device = device_get(*out);
+	} else if (device_disown(&c->resource)) {
+		kfree(c);
+	}
 	return error;
+}
+
+int virtio_carry(struct device *parent, struct virtio_transport *t, struct device **out)
+{
+	struct resource *kept = device_kept(parent, &carried_ops, nullptr);
+	struct carried *c = kept != nullptr ? carried_of(kept) : nullptr;
+	void *before;
+
+	if (c != nullptr && c->type == t->type && device_go_on(c->device, t, &before) == 0) {
+		kfree(before);
+		*out = c->device;
+		return 0;
+	}
+	if (c != nullptr && device_disown(kept))
+		carried_goes(kept);
+	return carry(parent, t, out);
 }
 
 static void add_status(const struct virtio_transport *t, uint8_t bits)

@@ -123,6 +123,16 @@ struct driver {
  */
 void device_remove(struct device *dev) NOT_ELEVATED;
 void *device_bus_data(const struct device *dev);
+/*
+ * For a device that is reached through its parent's registers, which the parent's driver gives back at the end of each
+ * round: the rounds of dev end, and none begins until device_go_on(). So what a class made of dev is kept while the
+ * parent is restarted. Returns when its round is over; a driver that does not come back is said. May sleep; not from a
+ * thread of the device.
+ */
+void device_rest(struct device *dev) NOT_ELEVATED;
+/* Its next round begins, with other bus data (which are the device's from here on; those before are the caller's). Only
+ * while it rests. -ENODEV: it was removed, and nothing was changed. */
+[[nodiscard]] int device_go_on(struct device *dev, void *bus_data, void **before) NOT_ELEVATED;
 /* By the bus's silence: the device may go on writing to memory. What it was given is quarantined (kernel/device/dma.h)
  * when it is given back at the end of this round. */
 void device_not_silent(struct device *dev);
