@@ -158,6 +158,14 @@ void page_cache_shed(struct inode *i, uint64_t first, uint64_t last, bool patien
 	}
 }
 
+void page_cache_not_needed(struct inode *i, uint64_t first, uint64_t last)
+{
+	bool busy = false;
+
+	if (i->cache->ops->write == nullptr || page_cache_begin_write_back(i, first, last, false, &busy) == 0)
+		page_cache_shed(i, first, last, false);
+}
+
 void page_cache_evict_all(void)
 {
 	(void)evict(SIZE_MAX);

@@ -10,6 +10,7 @@
 #include "page_cache_internal.h"
 
 #include <kernel/base/killable.h>
+#include <kernel/base/subject.h>
 #include <kernel/thread/guard.h>
 
 /* In page->private of a page that its range could not fill: the error, and whether the range had others. */
@@ -185,7 +186,12 @@ static uint32_t ahead_miss(struct file *f, uint64_t index, uint64_t more)
 {
 	struct read_ahead *a = &f->ahead;
 
-	a->pages = index == a->next ? MIN(MAX(a->pages * 2, AHEAD_LEAST), PAGE_RANGE_MAX) : 0;
+	if (a->advice == READ_SEQUENTIAL)
+		a->pages = PAGE_RANGE_MAX;
+	else
+		a->pages = index == a->next && a->advice != READ_RANDOM
+				   ? MIN(MAX(a->pages * 2, AHEAD_LEAST), PAGE_RANGE_MAX)
+				   : 0;
 	uint32_t n = (uint32_t)MAX(MAX((uint64_t)a->pages, MIN(more, (uint64_t)PAGE_RANGE_MAX)), 1ull);
 	a->next = index + n;
 	a->mark = index + n / 2;
@@ -250,6 +256,21 @@ int page_cache_read_page(struct file *f, struct inode *i, uint64_t index, uint64
 		page_put(page);
 		if (result < 0)
 			return result;
+	}
+}
+
+void page_cache_will_need(struct inode *i, uint64_t first, uint64_t last)
+{
+	uint64_t end = inode_pages(i);
+
+	for (uint64_t index = first; index <= last && index < end && !signal_fatal_current(); index++) {
+		struct page *page = slot_page(slot_get(i->cache, index));
+
+		if (page != nullptr)
+			page_put(page);
+		else if (page_cache_begin(i, index, (uint32_t)MIN(MIN(last - index, end) + 1, (uint64_t)PAGE_RANGE_MAX),
+					  nullptr) != 0)
+			return;
 	}
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * read(2), write(2), their vector and positioned forms, lseek(2), readahead and its like.
+ * read(2), write(2), their vector and positioned forms, lseek(2).
  *
  * No lock is held while a file's operation runs. The position of a shared description is claimed beforehand for regular
  * files: a read or write of n bytes moves it by n at once and gives back what it did not use, so that processes that
@@ -333,37 +333,3 @@ static long sys_lseek(int fd, int64_t offset, int whence)
 	return result;
 }
 SYSCALL(lseek);
-
-/* Advice: there is nothing to read ahead of a cache that is the only copy; the arguments are checked all the same. */
-static long sys_fadvise64(int fd, int64_t, int64_t length, int advice)
-{
-	enum : int { ADVICE_MAX = 5 };
-	struct file_ref r;
-
-	int error = file_ref_get(fd, &r);
-	if (error != 0)
-		return error;
-	if (r.file->inode != nullptr && S_ISFIFO(r.file->inode->mode))
-		error = -ESPIPE;
-	else if (length < 0 || advice < 0 || advice > ADVICE_MAX)
-		error = -EINVAL;
-	file_ref_put(r);
-	return error;
-}
-SYSCALL(fadvise64);
-
-static long sys_readahead(int fd, int64_t, int64_t count)
-{
-	struct file_ref r;
-
-	int error = file_ref_get(fd, &r);
-	if (error != 0)
-		return error;
-	if (!(r.file->mode & FILE_READ))
-		error = -EBADF;
-	else if (r.file->inode == nullptr || !S_ISREG(r.file->inode->mode) || count < 0)
-		error = -EINVAL;
-	file_ref_put(r);
-	return error;
-}
-SYSCALL(readahead);

@@ -302,9 +302,50 @@ static void faults_fail(void)
 	slow_end(f);
 }
 
-KTEST_SUITE(page_cache, KTEST("reading ahead", reading_ahead), KTEST("two readers of one page", two_readers),
-	    KTEST("an error in every position", errors_everywhere), KTEST("a store that faults", store_faults),
-	    KTEST("a file is cut while it is read", cut_while_filling),
+/* What a program says of how it reads. */
+static void advised(void)
+{
+	struct file *f;
+
+	if (!slow_begin(SLOW_PAGES, &f))
+		return;
+	f->ahead.advice = READ_RANDOM;
+	for (uint64_t p = 0; p < 8 && read_is_right(f, p); p++)
+		;
+	EXPECT_EQ(slow_fills, 8);
+	EXPECT_EQ(slow_longest, 1);
+	page_cache_evict_all();
+	f->ahead.advice = READ_SEQUENTIAL;
+	EXPECT(read_is_right(f, 40));
+	EXPECT_EQ(slow_longest, PAGE_RANGE_MAX);
+	page_cache_evict_all();
+	/* Wanted soon, around what is there. */
+	f->ahead.advice = READ_RANDOM;
+	EXPECT(read_is_right(f, 20));
+	slow_fills = 0;
+	page_cache_will_need(f->inode, 10, 30);
+	EXPECT_EQ(slow_fills, 2);
+	EXPECT_EQ(f->inode->cache->pages, 21);
+	page_cache_will_need(f->inode, SLOW_PAGES - 2, UINT64_MAX);
+	EXPECT_EQ(f->inode->cache->pages, 23);
+	/* Not wanted any more: what is dirty is written first. */
+	unsigned char byte = 7;
+	EXPECT_EQ(file_write_at(f, &byte, 1, 12 * PAGE_SIZE), 1);
+	slow_hold_writes = true;
+	page_cache_not_needed(f->inode, 11, 20);
+	EXPECT_EQ(f->inode->cache->pages, 14);
+	EXPECT_EQ(slow_held(), 1);
+	slow_hold_writes = false;
+	slow_release(true);
+	EXPECT_EQ(slow_bytes[12][0], 7);
+	page_cache_not_needed(f->inode, 0, UINT64_MAX);
+	EXPECT_EQ(f->inode->cache->pages, 0);
+	slow_end(f);
+}
+
+KTEST_SUITE(page_cache, KTEST("what a program says of how it reads", advised), KTEST("reading ahead", reading_ahead),
+	    KTEST("two readers of one page", two_readers), KTEST("an error in every position", errors_everywhere),
+	    KTEST("a store that faults", store_faults), KTEST("a file is cut while it is read", cut_while_filling),
 	    KTEST("memory is short while somebody waits", evict_while_waiting),
 	    KTEST("who waits is killed", kill_while_waiting),
 	    KTEST("unmounted while it is read", unmount_while_filling),

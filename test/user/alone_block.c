@@ -528,6 +528,12 @@ static void statistics(void)
 	OK(ioctl(fd, BLKFLSBUF, 0));
 	CHECK(pread(fd, bytes, 4096, SCRATCH) == 4096);
 	CHECK(statistic(READS) > reads);
+	/* What a program does not need any more is not cached any more; what it will need is read. */
+	OK(posix_fadvise(fd, SCRATCH, 4096, POSIX_FADV_DONTNEED));
+	reads = statistic(READS);
+	OK(readahead(fd, SCRATCH, 4096));
+	CHECK(statistic(READS) + statistic(UNDER_WAY) > reads);
+	CHECK(pread(fd, bytes, 4096, SCRATCH) == 4096);
 	/* O_SYNC writes are on the medium when they return. */
 	written = statistic(SECTORS_WRITTEN);
 	unsigned long long flushes = statistic(FLUSHES);

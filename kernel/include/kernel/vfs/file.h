@@ -99,7 +99,10 @@ struct read_ahead {
 	uint64_t next; /* the page behind what was read */
 	uint64_t mark; /* who comes to it wants more */
 	uint32_t pages;
+	uint8_t advice; /* enum read_advice */
 };
+/* posix_fadvise(2): as he reads; nothing is read ahead; as far ahead as may be, from the start. */
+enum read_advice : uint8_t { READ_NORMAL, READ_RANDOM, READ_SEQUENTIAL };
 
 struct file {
 	struct vm_object object; /* its count of references is the file's */

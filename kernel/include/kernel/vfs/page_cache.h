@@ -99,6 +99,10 @@ void page_cache_drop(struct inode *i, uint64_t first, uint64_t last);
 /* Gives back those of pages first to last, of a cache with a store, that are clean and in nobody's use. patient: waits
  * for those that are being read. */
 void page_cache_shed(struct inode *i, uint64_t first, uint64_t last, bool patient);
+/* Begins to read what is absent of pages first to last, of a cache with a store, and waits for none of it. */
+void page_cache_will_need(struct inode *i, uint64_t first, uint64_t last);
+/* Begins to write what is dirty of them, and gives back what is clean and in nobody's use. */
+void page_cache_not_needed(struct inode *i, uint64_t first, uint64_t last);
 /* Makes a hole of whole pages: they go, or become clean zeros where they are mapped. Before their place in a store is
  * given up, with the inode's lock held. */
 void page_cache_punch(struct inode *i, uint64_t first, uint64_t last);
