@@ -34,7 +34,8 @@ struct pi_waiter {
 	int32_t nice;
 	struct user_key key;
 	bool queued, granting, granted, owner_died;
-	bool over;			   /* it has to look */
+	bool announced; /* the word shows that somebody waits for this owner: until then the owner may be another one */
+	bool over;	/* it has to look */
 	struct process_work granting_work; /* of who grants */
 };
 
@@ -143,8 +144,11 @@ static long inherit(struct process *, struct thread *t, void *)
 	struct pi_waiter *own = process_kept_of(t)->pi;
 	if (own != nullptr)
 		own->nice = sched_effective_nice(t);
-	/* One that was granted its lock stands here a moment longer. */
-	long next = s->left_locks ? -ESRCH : own != nullptr && own->queued ? own->owner : 0;
+	/* One that was granted its lock stands here a moment longer, and one that is still looking has a stale owner.
+	 */
+	long next = s->left_locks							? -ESRCH
+		    : own != nullptr && own->queued && own->announced && !own->granting ? own->owner
+											: 0;
 	spin_unlock(&pi_lock);
 	return next;
 }
@@ -230,6 +234,13 @@ static void stop_waiting(struct pi_waiter *w)
 	put(w);
 }
 
+static void set_announced(struct pi_waiter *w, bool announced)
+{
+	spin_lock(&pi_lock);
+	w->announced = announced;
+	spin_unlock(&pi_lock);
+}
+
 /* Shows in the word that somebody waits, and lets the owner inherit. 0, RETRY, an error. */
 static int announce(user_addr at, struct pi_waiter *w, uint32_t word)
 {
@@ -247,6 +258,13 @@ static int announce(user_addr at, struct pi_waiter *w, uint32_t word)
 		if (seen != word)
 			return RETRY;
 	}
+	/* Queued and seen to wait: from here on whoever passes the lock on sets the owner. */
+	error = user_load_u32(at, &seen);
+	if (error != 0)
+		return error;
+	if ((seen & TID_MASK) != owner)
+		return RETRY;
+	set_announced(w, true);
 	error = inherit_along(owner);
 	if (error != -ESRCH)
 		return error;
@@ -283,8 +301,10 @@ static long owner_is_there(struct process *, struct thread *t, void *)
 static int try_once(const struct futex_pi *r, const struct user_key *k, struct pi_waiter **w)
 {
 	uint32_t word;
-	int error = user_load_u32(r->at, &word);
 
+	if (*w != nullptr)
+		set_announced(*w, false);
+	int error = user_load_u32(r->at, &word);
 	if (error != 0)
 		return error;
 	uint32_t owner = word & TID_MASK;
