@@ -411,6 +411,16 @@ static int write_owner(user_addr at, uint32_t from, uint32_t to)
 	return error;
 }
 
+/* Who came to the queue while the word was cleared found it as it was before, and would sleep. */
+static void tell_of_release(const struct user_key *k)
+{
+	spin_lock(&pi_lock);
+	struct pi_waiter *w = best_waiter(k);
+	if (w != nullptr)
+		tell(w);
+	spin_unlock(&pi_lock);
+}
+
 long futex_pi_unlock(user_addr at, bool private_word)
 {
 	uint32_t word, self = thread_current()->tid, owner = self;
@@ -429,6 +439,8 @@ long futex_pi_unlock(user_addr at, bool private_word)
 		if (w == nullptr) {
 			done = error == 0;
 			error = error == RETRY ? 0 : error;
+			if (done)
+				tell_of_release(&key);
 		} else if (error != 0) {
 			cannot_grant(&w->granting_work);
 		} else {
