@@ -241,6 +241,14 @@ static void set_announced(struct pi_waiter *w, bool announced)
 	spin_unlock(&pi_lock);
 }
 
+static bool still_waits(const struct pi_waiter *w, uint32_t owner)
+{
+	spin_lock(&pi_lock);
+	bool waits = w->queued && !w->granting && w->owner == owner;
+	spin_unlock(&pi_lock);
+	return waits;
+}
+
 /* Shows in the word that somebody waits, and lets the owner inherit. 0, RETRY, an error. */
 static int announce(user_addr at, struct pi_waiter *w, uint32_t word)
 {
@@ -266,6 +274,9 @@ static int announce(user_addr at, struct pi_waiter *w, uint32_t word)
 		return RETRY;
 	set_announced(w, true);
 	error = inherit_along(owner);
+	/* The owner may have passed the lock on meanwhile, to this thread even, and wait itself. */
+	if (error == -EDEADLK && !still_waits(w, owner))
+		return RETRY;
 	if (error != -ESRCH)
 		return error;
 	/* It has ended meanwhile, or there never was one. */
@@ -297,6 +308,16 @@ static long owner_is_there(struct process *, struct thread *t, void *)
 	return process_thread_of(t)->left_locks ? -ESRCH : 0;
 }
 
+/* The word has this thread's id already: who wrote it is about to say so. */
+static bool was_granted(struct pi_waiter *w)
+{
+	(void)wait_event_killable(&settled, !__atomic_load_n(&w->granting, __ATOMIC_ACQUIRE));
+	spin_lock(&pi_lock);
+	bool granted = w->granted;
+	spin_unlock(&pi_lock);
+	return granted;
+}
+
 /* 0: the lock is had; RETRY; an error. */
 static int try_once(const struct futex_pi *r, const struct user_key *k, struct pi_waiter **w)
 {
@@ -309,7 +330,7 @@ static int try_once(const struct futex_pi *r, const struct user_key *k, struct p
 		return error;
 	uint32_t owner = word & TID_MASK;
 	if (owner == thread_current()->tid)
-		return -EDEADLK;
+		return *w != nullptr && was_granted(*w) ? 0 : -EDEADLK;
 	bool died = *w != nullptr && __atomic_load_n(&(*w)->owner_died, __ATOMIC_ACQUIRE) && owner == (*w)->owner;
 	if (owner == 0 || died)
 		return take(r->at, k, *w, word, died);
