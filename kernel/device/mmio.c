@@ -45,7 +45,7 @@ static int check_ports(const struct device *dev, const struct device_range *rang
 	const struct component *c = dev->driver->component;
 
 	if (!ARCH_HAS_PORTS)
-		return -EOPNOTSUPP;
+		return -ENODEV;
 	if (range->start >= PORTS_END || range->bytes > PORTS_END - range->start)
 		return -EINVAL;
 	if (!c->may_elevate) {
@@ -102,7 +102,7 @@ int mmio_map(struct device *dev, unsigned index, struct mmio *m)
 	bool ports = range.kind == RANGE_PORTS;
 	error = device_may(dev, ports ? WANTS_PORTS : WANTS_MMIO);
 	if (error == 0 && range.bytes == 0)
-		error = -EINVAL;
+		error = -ENODEV;
 	if (error == 0)
 		error = ports ? check_ports(dev, &range) : check_memory(&range);
 	if (error < 0)
