@@ -22,8 +22,8 @@ struct mmio {
 
 /* Owned by the device. The driver's .wants must name WANTS_MMIO or WANTS_PORTS (-EPERM). -ENOENT: it has no such range;
  * -EINVAL: what it tells of it cannot be; -EPERM also: the nucleus refuses (RAM, its own devices), or elevate= refused
- * the component what ports need; -ENOMEM; -ENODEV: no round is under way, or the range cannot be reached on this machine:
- * it has no ports, or nobody gave the range a place. */
+ * the component what ports need; -ENOMEM; -ENODEV: no round is under way, or the range cannot be reached on this
+ * machine: it has no ports, or nobody gave the range a place. */
 [[nodiscard]] int mmio_map(struct device *dev, unsigned index, struct mmio *m) NOT_ELEVATED;
 
 /* In debug builds an access beyond the range is a bug of the driver. */
