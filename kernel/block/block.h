@@ -205,7 +205,7 @@ struct inode *cache_create(struct blkdev *b);
 [[nodiscard]] int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n);
 /* Gives back what is cached, clean and used by nobody. Waits for what is being read. */
 void cache_shed(struct blkdev *b);
-/* Bytes (nullptr: zeros) were written past the cache: what it has of them is made the same. */
+/* Bytes (nullptr: zeros) were written past the cache: what it has of them is made the same, and dirty. */
 void cache_update(struct blkdev *b, uint64_t at, const void *from, uint64_t n);
 /* Whole pages of the range are not cached any more, dirty or not; those that somebody uses, as by a mapping, are zeros
  * then, and go on showing what others write. */

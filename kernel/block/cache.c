@@ -158,6 +158,8 @@ void cache_update(struct blkdev *b, uint64_t at, const void *from, uint64_t n)
 				memcpy(to, bytes, part);
 			else
 				memset(to, 0, part);
+			/* What it was before may be on its way to the device, and arrive there after these bytes. */
+			page_cache_mark_dirty(b->inode, index, page);
 			page_put(page);
 		}
 		at += part;

@@ -2,7 +2,8 @@
 /*
  * O_DIRECT: between a process and the device, past the page cache. The device is lent the process's own pages; where
  * they cannot be, there are pages of the kernel's in between. Places, sizes and addresses are multiples of the disk's
- * block. What the cache has of the same bytes is written before, and made the same after a write.
+ * block. What the cache has of the same bytes is written before, and made the same after a write, after which it is
+ * dirty: a write-back that began meanwhile may bring the device what was there before.
  */
 #include "block.h"
 

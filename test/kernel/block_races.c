@@ -132,6 +132,41 @@ static void write_meets_read(void)
 	end();
 }
 
+static long sync_file(void)
+{
+	return file->ops->fsync(file, 0, UINT64_MAX, false);
+}
+
+/* Other bytes of a page that is just being written to the device, which takes the page as it was after those bytes. */
+static void write_meets_write_back(void)
+{
+	unsigned char byte = 0x5d, *old;
+
+	if (!begin())
+		return;
+	old = buffer;
+	written = old + PAGE_SIZE;
+	memset(written, 0x5c, RAM_BLOCK);
+	EXPECT_EQ(file_write_at(file, &byte, 1, RAM_BLOCK), 1);
+	memcpy(old, ram.data, PAGE_SIZE);
+	old[RAM_BLOCK] = byte;
+	/* Begun after who writes past the cache has looked for what is dirty. */
+	ram.hold = true;
+	if (!start_work(sync_file) || !EXPECT(WAIT_UNTIL(__atomic_load_n(&ram.held_count, __ATOMIC_ACQUIRE) == 1)))
+		return;
+	memcpy(ram.data, written, RAM_BLOCK);
+	cache_update(blkdev_of(file), 0, written, RAM_BLOCK);
+	ram.hold = false;
+	ram_finish(&ram, 0, 0);
+	memcpy(ram.data, old, PAGE_SIZE);
+	if (!work_ends())
+		return;
+	EXPECT_EQ(sync_file(), 0);
+	EXPECT(memcmp(ram.data, written, RAM_BLOCK) == 0);
+	EXPECT_EQ(ram.data[RAM_BLOCK], byte);
+	end();
+}
+
 /* Blocks that are given up: a mapping of them goes on showing what others read and write. */
 static void discard_below_mapping(void)
 {
@@ -340,6 +375,7 @@ static void fault_when_told(void)
 }
 
 KTEST_SUITE(block_races, KTEST("a write past the cache meets a page that is being read", write_meets_read),
+	    KTEST("a write past the cache meets a page that is being written", write_meets_write_back),
 	    KTEST("blocks are given up below a mapping", discard_below_mapping),
 	    KTEST("a mapping of a disk that cannot be written", read_only_mapping),
 	    KTEST("written while the last close writes", written_during_last_close),
