@@ -243,11 +243,13 @@ static void mend_reaper(void)
 		free_reaped();
 }
 
-/* One dead thread that the nucleus has let go of, or nullptr; *left: others are still to come. */
+/* One dead thread that the nucleus has let go of, or nullptr; *left: others are still to come. One whose page was
+ * overwritten after its end does not come: what it had is lost. */
 static struct thread *take_dead(bool *left)
 {
 	struct thread *found = nullptr, *t;
 
+	*left = false;
 	spin_lock(&threads_lock);
 	for (t = nullptr; (t = thread_behind(&dead, t, offsetof(struct thread, component_link))) != nullptr;) {
 		/* Acquire: the nucleus's last write to the page came before. */
@@ -255,13 +257,13 @@ static struct thread *take_dead(bool *left)
 			found = t;
 			break;
 		}
+		*left = true;
 	}
 	FAULT_POINT(reaper_take);
 	if (found != nullptr) {
 		list_remove(&found->component_link);
 		reaping = found;
 	}
-	*left = !list_empty(&dead);
 	spin_unlock(&threads_lock);
 	return found;
 }

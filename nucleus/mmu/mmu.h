@@ -57,7 +57,9 @@ void table_free_chain(uint64_t chain);
 extern bool tables_remembered; /* some left the tree since the last shoot-down: to free them now is the end */
 /* Translates through the kernel view. false: nothing there. */
 bool kernel_translate(uint64_t va, uint64_t *phys);
-/* The same for addresses that lowered code gave, and only to memory: what reports may read. */
+/* The same, and only to memory that the direct map has: what reports may read. */
+bool memory_translate(uint64_t va, uint64_t *phys);
+/* The same for addresses that lowered code gave. */
 bool lowered_translate(uint64_t va, uint64_t *phys);
 
 /* Mappings of the kernel view (mmu/kernel_view.c). */

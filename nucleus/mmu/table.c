@@ -123,9 +123,15 @@ uint64_t table_unlink_empty(uint64_t root_phys, uint64_t va, uint64_t end)
 bool lowered_translate(uint64_t va, uint64_t *phys)
 {
 	bool region = (va >= WINDOW_BASE && va < DIRECT_BASE) || (va >= KMAP_BASE && va < KMAP_END) || va >= GATES_BASE;
+
+	return region && memory_translate(va, phys);
+}
+
+bool memory_translate(uint64_t va, uint64_t *phys)
+{
 	enum frame_type type;
 
-	if (!region || !kernel_translate(va, phys) || !frame_valid(*phys >> PAGE_SHIFT))
+	if (!kernel_translate(va, phys) || !frame_valid(*phys >> PAGE_SHIFT))
 		return false;
 	type = frames[*phys >> PAGE_SHIFT].type;
 	return type != FRAME_NONE && type != FRAME_DEVICE && type != FRAME_DMA;

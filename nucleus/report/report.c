@@ -50,7 +50,7 @@ static bool read_word(uint64_t va, bool nucleus, uint64_t *out)
 {
 	uint64_t phys;
 
-	if ((va & 7) || !(nucleus ? kernel_translate(va, &phys) : lowered_translate(va, &phys)))
+	if ((va & 7) || !(nucleus ? memory_translate(va, &phys) : lowered_translate(va, &phys)))
 		return false;
 	*out = *(uint64_t *)direct_map(phys);
 	return true;

@@ -165,6 +165,8 @@ static void shared_page(void)
 	long first = claim(REGISTERS_UNUSED, 0x200), second = claim(REGISTERS_UNUSED + 0x200, 0x200);
 
 	EXPECT(first > 0 && second > 0);
+	/* Nor are its registers mapped in two ways. */
+	EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, REGISTERS_UNUSED + 0x400, 0x200, CLAIM_WRITE_COMBINING), -EPERM);
 	EXPECT_EQ(as(&component_serial, try_claim, a), -EPERM);
 	release(first);
 	EXPECT_EQ(as(&component_serial, try_claim, a), -EPERM);
