@@ -66,8 +66,8 @@ bool claim_range_free(struct claim_range r, const struct claim *asked)
 	if (nucleus_owns(pages))
 		return false;
 	for (struct claim *c = nullptr; (c = next_claim(c));) {
-		bool share = asked && asked->component == c->component && asked->flags == c->flags &&
-			     in_one_page(asked) && in_one_page(c);
+		bool alike = asked && asked->component == c->component && asked->flags == c->flags;
+		bool share = alike && in_one_page(asked) && in_one_page(c);
 
 		for (unsigned i = 0; i < c->count; i++)
 			if (share ? overlap(r, c->range[i]) : overlap(pages, whole_pages(c->range[i])))
