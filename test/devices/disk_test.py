@@ -224,9 +224,10 @@ def errors(shell, disks):
     def page(sector):
         return [str(n) for n in range(sector // 8 * 8, sector // 8 * 8 + 8)]
 
-    text = shell.type(f"for s in $(seq {BAD_READ - 19} {BAD_READ + 19}); do dd if=/dev/vdd bs=512 skip=$s count=1 "
-                      "2>&1 >/dev/null | grep -q 'put/output error' && echo bad $s; done")
-    bad = re.findall(r"^bad (\d+)$", text, re.MULTILINE)
+    # Told at the end: what QEMU itself says of each error comes in between.
+    text = shell.type(f"b=; for s in $(seq {BAD_READ - 19} {BAD_READ + 19}); do dd if=/dev/vdd bs=512 skip=$s count=1 "
+                      "2>&1 >/dev/null | grep -q 'put/output error' && b=\"$b $s\"; done; echo bad $b")
+    bad = (re.findall(r"^bad ([\d ]+)$", text, re.MULTILINE) or [""])[-1].split()
     if bad != page(BAD_READ):
         return f"sectors that cannot be read: {bad}\n{text}"
     before = BAD_READ // 8 * 4096
@@ -299,7 +300,7 @@ def lost_interrupt(shell, disks):
 
 def nothing_left(shell, _):
     return wants(shell.type(f"cat /proc/dma_memory; awk '$4 == \"{shell.driver}\"' /proc/hardware"), r"^Lent: +0 kB$",
-                 r"^Quarantined: +0 kB$", r" up +4 +4 " if shell.driver == NVME else r" up +3 +3 ")
+                 r"^Quarantined: +0 kB$", r" up +5 +6 " if shell.driver == NVME else r" up +3 +3 ")
 
 
 def large_blocks(shell, disks):
@@ -329,6 +330,17 @@ def old_answer(shell, disks):
                   [r"an answer to a command that it does not have", r"the controller answers what it was not asked"])
 
 
+def disturbed_attach(shell, disks):
+    """The controller does not say of its namespace what it is, while the disk waits for its driver: the disk is kept."""
+    device = shell.device_of_first()
+    text = shell.type(f"exec 3</dev/vda; echo driver_nvme_identify thread {device} pass 3 faults 1 >/proc/stray_points; "
+                      f"echo restart {device} >/proc/hardware; dd bs=1M <&3 2>&- | sha256sum; exec 3<&-; "
+                      "grep ^armed /proc/stray_points; echo none >/proc/stray_points; "
+                      "echo dropped $(dmesg | grep -c 'its device has it no more')")
+    return wants(text, f"^{sha(disks.gpt)}  -$", r"is attached anew", r"vda: resumed", r"^armed driver_nvme_identify passed \d+ faulted 1$",
+                 r"^dropped 0$")
+
+
 def flushed(shell, disks):
     """fsync has the controller empty its cache, of the namespace that was written to; reading does not."""
     def flushes(number):
@@ -355,7 +367,8 @@ def described(shell, _):
                  r"^vda disk-a in nvme\d/vda$", r"^vdf others in nvme\d/vdf$")
 
 
-NVME_STEPS = [("a second answer to a command is seen: the driver comes back", old_answer), ("fsync reaches the device", flushed),
+NVME_STEPS = [("a second answer to a command is seen: the driver comes back", old_answer),
+              ("an attach that is disturbed keeps the disk", disturbed_attach), ("fsync reaches the device", flushed),
               ("controllers in /sys", described), ("blocks of 4096 bytes", large_blocks)]
 
 

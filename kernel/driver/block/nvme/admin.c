@@ -4,6 +4,7 @@
 
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <lib/string.h>
 
@@ -76,7 +77,9 @@ int nvme_identify(struct nvme *n, enum nvme_cns what, uint32_t number)
 		.opcode = NVME_IDENTIFY, .namespace = number, .prp1 = n->data.address, .dword10 = what};
 
 	memset(n->data.at, 0, NVME_IDENTIFY_BYTES);
-	return nvme_ask(n, &c, nullptr);
+	int error = nvme_ask(n, &c, nullptr);
+	/* As if the controller had been interrupted in it. */
+	return error == 0 && FAULT_POINT_DUE(driver_nvme_identify) ? -EAGAIN : error;
 }
 
 int nvme_ask_for_pairs(struct nvme *n, unsigned wanted, unsigned *allotted)

@@ -123,18 +123,26 @@ void namespace_finish(struct pair *p, uint32_t number, int error)
 
 /* --- disks --- */
 
-/* False: it is no disk, which is said. */
-static bool read_namespace(struct nvme *n, struct namespace *s)
+/* Only what a namespace says of itself makes it no disk, which is said. Without an answer, or with one that tells of an
+ * error, nothing is known of it, and the attach has failed: a disk that is suspended would be taken for one that is not
+ * there any more. */
+static int read_namespace(struct nvme *n, uint32_t number)
 {
-	int error = nvme_identify(n, NVME_CNS_NAMESPACE, s->number);
-	const char *wrong = error < 0 ? "it does not say what it is" : nvme_read_namespace(n->data.at, &s->facts);
+	struct namespace *s = &n->namespaces[n->namespace_count];
+	int error = nvme_identify(n, NVME_CNS_NAMESPACE, number);
 
-	if (wrong != nullptr)
-		log_error("%s: namespace %u is not usable as a disk: %s", device_name(n->dev), s->number, wrong);
-	return wrong == nullptr;
+	if (error < 0)
+		return error;
+	*s = (struct namespace){.number = number};
+	const char *wrong = nvme_read_namespace(n->data.at, &s->facts);
+	if (wrong == nullptr)
+		n->namespace_count++;
+	else
+		log_error("%s: namespace %u is not usable as a disk: %s", device_name(n->dev), number, wrong);
+	return 0;
 }
 
-/* Which there are. A controller that has no list of them is asked for each. */
+/* Which there are, from the controller's list, which each has since NVMe 1.1. */
 static int find_namespaces(struct nvme *n)
 {
 	uint32_t numbers[NAMESPACES_MAX];
@@ -145,14 +153,9 @@ static int find_namespaces(struct nvme *n)
 	unsigned count = nvme_read_list(n->data.at, n->facts.namespaces_max, numbers, NAMESPACES_MAX);
 	if (count == NAMESPACES_MAX)
 		log_warn("%s: no more than %u namespaces are looked at", device_name(n->dev), NAMESPACES_MAX);
-	for (unsigned i = 0; i < count; i++) {
-		struct namespace *s = &n->namespaces[n->namespace_count];
-
-		*s = (struct namespace){.number = numbers[i]};
-		if (read_namespace(n, s))
-			n->namespace_count++;
-	}
-	return 0;
+	for (unsigned i = 0; i < count && error == 0; i++)
+		error = read_namespace(n, numbers[i]);
+	return error;
 }
 
 static int register_disk(struct nvme *n, unsigned unit)
@@ -203,7 +206,11 @@ int namespaces_register(struct nvme *n)
 		error = register_controller(n);
 	for (unsigned unit = 0; error == 0 && unit < n->namespace_count; unit++)
 		error = register_disk(n, unit);
-	if (error == 0)
-		disk_drop_missing(n->dev);
-	return error;
+	if (error < 0)
+		return error;
+	/* The next round, which is asked for already, finds out what there is. */
+	if (device_stopping(n->dev))
+		return -ECANCELED;
+	disk_drop_missing(n->dev);
+	return 0;
 }

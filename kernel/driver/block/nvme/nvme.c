@@ -91,9 +91,12 @@ static int open_pairs(struct nvme *n)
 	unsigned wanted = MIN(boot_info()->cpu_count, DISK_QUEUES_MAX), allotted = 0;
 	int error = nvme_ask_for_pairs(n, wanted, &allotted);
 
-	for (; error == 0 && n->pair_count < allotted; n->pair_count++)
+	while (error == 0 && n->pair_count < allotted) {
 		error = pair_open(n, &n->pairs[n->pair_count], n->pair_count + 1, entries, REQUESTS_MAX,
 				  DISK_PIECES_MAX);
+		if (error == 0)
+			n->pair_count++;
+	}
 	/* Doorbells that are out of reach: with fewer pairs it works, too. */
 	if (error == -ENOSPC && n->pair_count > 0)
 		error = 0;

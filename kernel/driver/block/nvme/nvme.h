@@ -111,7 +111,7 @@ bool pair_find_late(struct pair *p, uint64_t given_ns, uint32_t *from, uint16_t 
 [[nodiscard]] int nvme_start(struct nvme *n);
 /* Gives a command and waits for the answer; in the device's thread. A negative errno: of the answer, or -ETIMEDOUT. */
 [[nodiscard]] int nvme_ask(struct nvme *n, struct nvme_command *c, uint32_t *result);
-/* Fills n->data. */
+/* Fills n->data. Errors: as nvme_ask(), after which the controller may still write there. */
 [[nodiscard]] int nvme_identify(struct nvme *n, enum nvme_cns what, uint32_t number);
 /* How many pairs the controller allots. */
 [[nodiscard]] int nvme_ask_for_pairs(struct nvme *n, unsigned wanted, unsigned *allotted);
