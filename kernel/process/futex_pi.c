@@ -372,7 +372,9 @@ static void cannot_grant(struct process_work *work)
 	process_work_end(work);
 	spin_lock(&pi_lock);
 	__atomic_store_n(&w->granting, false, __ATOMIC_RELEASE);
-	tell(w);
+	/* One that was killed meanwhile is no longer there to be told. */
+	if (w->queued)
+		tell(w);
 	spin_unlock(&pi_lock);
 	wait_wake_all(&settled);
 	put(w);
