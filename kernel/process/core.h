@@ -26,7 +26,11 @@ struct core_thread {
 	uint8_t fpu[];
 };
 
-/* A dump in progress. */
+enum : size_t { CORE_NAME_BYTES = 1024, CORE_PATTERN_BYTES = 128 };
+enum : uint64_t { CORE_LIMIT_OF_PROGRAMS = 1 };
+
+/* A dump in progress. The pattern is what it was when the dump began: who writes to core_pattern meanwhile makes no
+ * program of a name. */
 struct core_dump {
 	struct process_work work;
 	struct thread *leader;
@@ -34,7 +38,7 @@ struct core_dump {
 	uint32_t arrived;    /* others */
 	struct signal_info info;
 	uint64_t limit; /* bytes */
-	bool piped;
+	char pattern[CORE_PATTERN_BYTES];
 };
 
 /* Dumps the current process, which dies of that signal. Whether there is a core file. May sleep. */
@@ -44,13 +48,16 @@ struct core_thread *core_note_current(void);
 /* A thread that ends: while its process is being dumped, its registers go there and it waits. */
 void core_thread_ends(struct process *p);
 
-/* core_pattern is a program, not a file: it gets the dump. */
-bool core_is_piped(void);
-enum : uint64_t { CORE_LIMIT_OF_PROGRAMS = 1 };
-enum : size_t { CORE_NAME_BYTES = 1024 };
-/* Starts it; the end of a pipe to write to, nullptr if that fails. */
+/* core_pattern as it is now. */
+void core_pattern_read(char out[CORE_PATTERN_BYTES]);
+/* The dump's pattern is a program, not a file: it gets the dump. */
+static inline bool core_is_piped(const struct core_dump *d)
+{
+	return d->pattern[0] == '|';
+}
+/* Starts the program; the end of a pipe to write to, nullptr if that fails. */
 struct file *core_pipe_open(struct process *p, const struct core_dump *d);
-/* The name by core_pattern; of a program its words, each ended by a zero. False: it is too long or empty. */
+/* The name by the pattern; of a program its words, each ended by a zero. False: it is too long or empty. */
 bool core_name(struct process *p, const struct core_dump *d, char *out, size_t size);
 /* Writes it all. False: nothing useful could be written. */
 bool core_write(struct process *p, struct core_dump *d, struct file *f);

@@ -107,7 +107,7 @@ static struct file *open_named(struct process *p, const struct core_dump *d)
 
 static bool write_file(struct process *p, struct core_dump *d)
 {
-	struct file *f = d->piped ? core_pipe_open(p, d) : open_named(p, d);
+	struct file *f = core_is_piped(d) ? core_pipe_open(p, d) : open_named(p, d);
 
 	if (f == nullptr)
 		return false;
@@ -133,10 +133,16 @@ static bool make_dump(struct process *p, struct core_dump *d)
 
 static bool may_dump(const struct process *p)
 {
-	uint64_t limit = process_rlimit(RLIMIT_CORE);
-	bool room = core_is_piped() ? limit != CORE_LIMIT_OF_PROGRAMS : limit >= PAGE_SIZE;
+	return p->dumpable != DUMPABLE_NOT && p->space != nullptr;
+}
 
-	return p->dumpable != DUMPABLE_NOT && room && p->space != nullptr;
+/* False: the limit leaves no room. */
+static bool set_limit(struct core_dump *d)
+{
+	uint64_t limit = process_rlimit(RLIMIT_CORE);
+
+	d->limit = core_is_piped(d) ? UINT64_MAX : limit;
+	return core_is_piped(d) ? limit != CORE_LIMIT_OF_PROGRAMS : limit >= PAGE_SIZE;
 }
 
 /* The thread's page was lost meanwhile: the others are not to wait for ever. */
@@ -154,14 +160,10 @@ bool core_dump(struct process *p, const struct signal_info *info)
 
 	if (d == nullptr)
 		return false;
-	*d = (struct core_dump){.leader = thread_current(),
-				.info = *info,
-				.limit = process_rlimit(RLIMIT_CORE),
-				.piped = core_is_piped()};
-	if (d->piped)
-		d->limit = UINT64_MAX;
+	*d = (struct core_dump){.leader = thread_current(), .info = *info};
+	core_pattern_read(d->pattern);
 	list_init(&d->threads);
-	if (!begin(p, d)) {
+	if (!set_limit(d) || !begin(p, d)) {
 		kfree(d);
 		return false;
 	}

@@ -10,10 +10,10 @@
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 
-constexpr size_t PATTERN_BYTES = 128, PATH_BYTES = 4096;
+constexpr size_t PATH_BYTES = 4096;
 
 static struct mutex pattern_lock = MUTEX_INIT(pattern_lock, RANK_NONE);
-static char pattern[PATTERN_BYTES] GUARDED_BY(&pattern_lock) = "core";
+static char pattern[CORE_PATTERN_BYTES] GUARDED_BY(&pattern_lock) = "core";
 static int32_t uses_pid;
 
 struct core_file_name {
@@ -95,24 +95,19 @@ static void end_word(struct core_file_name *n)
 		put_char(n, '\0');
 }
 
-bool core_is_piped(void)
+void core_pattern_read(char out[CORE_PATTERN_BYTES])
 {
 	mutex_lock(&pattern_lock);
-	bool piped = pattern[0] == '|';
+	memcpy(out, pattern, sizeof(pattern));
 	mutex_unlock(&pattern_lock);
-	return piped;
 }
 
 bool core_name(struct process *p, const struct core_dump *d, char *out, size_t size)
 {
 	struct core_file_name n = {.at = out, .size = size};
-	char now[PATTERN_BYTES];
+	bool program = core_is_piped(d);
 
-	mutex_lock(&pattern_lock);
-	memcpy(now, pattern, sizeof(now));
-	mutex_unlock(&pattern_lock);
-	bool program = now[0] == '|';
-	for (const char *c = now + program; *c != '\0'; c++) {
+	for (const char *c = d->pattern + program; *c != '\0'; c++) {
 		if (*c == '%' && c[1] != '\0')
 			put_item(&n, p, d, *++c);
 		else if (program && *c == ' ')
@@ -144,7 +139,7 @@ static long write_pattern(const char *text, size_t n, void *)
 
 	while (length < n && text[length] != '\n' && text[length] != '\0')
 		length++;
-	if (length >= PATTERN_BYTES)
+	if (length >= CORE_PATTERN_BYTES)
 		return -EINVAL;
 	/* A program has an absolute path. */
 	if (length > 0 && text[0] == '|' && (length < 2 || text[1] != '/'))

@@ -64,7 +64,7 @@ static bool emit(struct writer *w, const void *bytes, size_t n)
 {
 	if (w->p->group_exit || w->at >= w->d->limit)
 		return false;
-	if (w->d->piped)
+	if (core_is_piped(w->d))
 		return emit_to_pipe(w, bytes, n);
 	size_t part = MIN(n, w->d->limit - w->at);
 	long done = file_write_at(w->f, bytes, part, w->at);

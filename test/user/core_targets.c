@@ -21,6 +21,7 @@
 #define SET_ID	"/proc/sys/fs/suid_dumpable"
 #define TAKEN	"/tmp/core.taken"
 #define DONE	"/tmp/core.done"
+#define SPRUNG	"/tmp/core.sprung"
 
 enum { NOBODY = 65534, DUMPED = 0x80 };
 
@@ -139,6 +140,44 @@ static void programs_that_there_are_not(void)
 	FAILS(ENOENT, access(DONE, F_OK));
 }
 
+static void copy_self(const char *to)
+{
+	static char image[4 << 20];
+	int from = OK(open("/proc/self/exe", O_RDONLY));
+	ssize_t size = OK(read(from, image, sizeof(image)));
+	int out = OK(open(to, O_WRONLY | O_CREAT, 0700));
+
+	EQUAL(write(out, image, (size_t)size), size);
+	OK(close(out));
+	OK(close(from));
+}
+
+/* Where a file may be meant by the time that a program was begun with, the file is no program: it is anybody's. */
+static void no_file_is_taken_for_a_program(void)
+{
+	enum { DUMPS = 24 };
+	char here[64], file[100], command[160];
+
+	ktap_enter_dir();
+	CHECK(getcwd(here, sizeof(here)) != nullptr);
+	copy_self("trap");
+	OK(link("trap", "other")); /* no dump is written to what has two names */
+	snprintf(file, sizeof(file), "%s/trap\n", here);
+	snprintf(command, sizeof(command), "|%s/trap gone\n", here);
+	pid_t changes = CHILD({
+		for (;;) {
+			put(PATTERN, file);
+			put(PATTERN, command);
+		}
+	});
+	for (int n = 0; n < DUMPS; n++)
+		(void)ktap_wait(CHILD(abort()));
+	OK(kill(changes, SIGKILL));
+	(void)ktap_wait(changes);
+	put(PATTERN, "core\n");
+	FAILS(ENOENT, access(SPRUNG, F_OK));
+}
+
 /* Of a process that was root's. */
 static int status_of_changed(int *dumpable)
 {
@@ -241,6 +280,7 @@ static void onto_a_full_disk(void)
 static const struct ktap_case cases[] = {
 	CASE(a_program_reads_it),
 	CASE(programs_that_there_are_not),
+	CASE(no_file_is_taken_for_a_program),
 	CASE(processes_that_changed_their_ids),
 	CASE(onto_a_full_disk),
 };
@@ -249,5 +289,9 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "take") == 0)
 		return take(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "gone") == 0)
+		return 0;
+	if (argc == 1 && strstr(argv[0], "/trap") != nullptr)
+		return creat(SPRUNG, 0600) < 0;
 	return ktap_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));
 }
