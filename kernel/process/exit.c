@@ -443,6 +443,7 @@ void process_thread_end(int32_t status)
 
 	/* Whoever guarded the call that ends here is not returned to. */
 	guards_forget(t);
+	process_works_undo();
 	s->exit_status = status;
 	s->exit_begun = true;
 	run_exit_steps();

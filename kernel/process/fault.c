@@ -70,9 +70,9 @@ void process_work_end(struct process_work *w)
 		*at = w->next;
 }
 
-/* Takes away what the thread had begun to make. */
-static void undo_works(struct process *p)
+void process_works_undo(void)
 {
+	struct process *p = process_current();
 	struct process_kept *kept = process_kept_of(thread_current());
 
 	while (kept->works != nullptr) {
@@ -84,8 +84,7 @@ static void undo_works(struct process *p)
 		if (kept->works == w)
 			kept->works = next;
 		if (!done)
-			log_error("process: %s[%u]: what was half made when the kernel faulted is lost", p->name,
-				  p->pid);
+			log_error("process: %s[%u]: what was half made when its thread ended is lost", p->name, p->pid);
 	}
 }
 
@@ -114,7 +113,7 @@ void process_fault_exit(void)
 
 	if (t->rebuilt && !s->rebuilt)
 		rebuild(p, t);
-	undo_works(p);
+	process_works_undo();
 	if (s->exit_begun)
 		process_exit_goes_on();
 	if (p == init_process)

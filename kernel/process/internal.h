@@ -95,14 +95,17 @@ struct group_list *groups_get(struct group_list *g); /* nullptr stays */
 void groups_put(struct group_list *g);
 
 /* --- fault.c --- */
-/* Something that the current thread is making of several parts. If the thread ends of a fault in between, undo takes
- * away what there is of it, and the record itself, which is not on the thread's stack; called again if that faults. */
+/* Something that the current thread is making of several parts. If the thread ends in between, of a fault or of its
+ * own accord, undo takes away what there is of it, and the record itself, which is not on the thread's stack; called
+ * again if that faults. */
 struct process_work {
 	struct process_work *next;
 	void (*undo)(struct process_work *w);
 };
 void process_work_begin(struct process_work *w, void (*undo)(struct process_work *w));
 void process_work_end(struct process_work *w);
+/* Undoes what the current thread has begun to make. No locks held. */
+void process_works_undo(void);
 
 /* --- start.c --- */
 /* Starts a process of root's, which is nobody's child, has no files and reaps itself. run is called in it, and executes

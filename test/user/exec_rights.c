@@ -7,10 +7,12 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -94,6 +96,46 @@ static void programs_open_for_writing(void)
 	EXITS(child, 21);
 	/* Nobody runs it any more. */
 	OK(close(OK(open("program", O_WRONLY))));
+}
+
+/* Whether a thread is to change what the process's program was made from; shared with it. */
+enum { STARTED = 1, ROUNDS = 60, NOBODY = 65534 };
+static volatile int *word;
+
+static void *leave_no_room(void *delay)
+{
+	while (*word != STARTED)
+		;
+	for (long n = (long)delay; n > 0; n--)
+		__asm__ volatile("");
+	setrlimit(RLIMIT_AS, &(struct rlimit){0, 0});
+	syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY);
+	for (;;)
+		pause();
+}
+
+/* Ids belong to the process here: where one changes after the program was made it is made again, and where that cannot
+ * be the process dies. Whatever came of it, nobody runs the program then. */
+static void programs_that_cannot_be_made_again(void)
+{
+	ktap_enter_dir();
+	OK(chmod(".", 0755));
+	copy_self("program", 0755);
+	word = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(word != MAP_FAILED);
+	for (long round = 0; round < ROUNDS; round++) {
+		*word = 0;
+		pid_t child = CHILD({
+			pthread_t thread;
+
+			EQUAL(pthread_create(&thread, nullptr, leave_no_room, (void *)(round * 1000)), 0);
+			*word = STARTED;
+			execl("program", "program", "@dumpable", nullptr);
+			_exit(1);
+		});
+		(void)ktap_wait(child);
+		OK(close(OK(open("program", O_WRONLY))));
+	}
 }
 
 /* Runs the set-user-id program as 1000: the user id that it finds itself with. */
@@ -186,6 +228,7 @@ static const struct ktap_case cases[] = {
 	CASE(cpu_time_limit),
 	CASE(execute_only_programs),
 	CASE(programs_open_for_writing),
+	STELLUX_CASE(programs_that_cannot_be_made_again),
 	CASE(set_id_and_a_shared_directory),
 };
 
