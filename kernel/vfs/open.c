@@ -271,6 +271,9 @@ static long sys_close_range(uint32_t first, uint32_t last, uint32_t flags)
 	if (flags & ~(uint32_t)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
 		return syscall_refuse_flags(NR_close_range, flags);
 	if (flags & CLOSE_RANGE_UNSHARE) {
+		/* The threads of a process share the table, and use it without a reference of their own. */
+		if (subject_current()->thread_count > 1)
+			return syscall_refuse_flags(NR_close_range, flags);
 		int error = file_table_unshare_current();
 		if (error != 0)
 			return error;

@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +193,40 @@ static void close_range_closes(void)
 	FAILS(EINVAL, syscall(SYS_close_range, 5, 4, 0));
 }
 
+static void *wait_for_ever(void *)
+{
+	for (;;)
+		pause();
+}
+
+/* Threads share their table here: where a process has several it cannot become one thread's own. */
+static void close_range_stops_sharing(void)
+{
+	enum { UNSHARE = 2 };
+
+	EQUAL(dup2(0, 62), 62);
+	pid_t child = OK((pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+	if (child == 0) {
+		OK((int)syscall(SYS_close_range, 62, 62, UNSHARE));
+		FAILS(EBADF, fcntl(62, F_GETFD));
+		_exit(0);
+	}
+	EXITS(child, 0);
+	OK(fcntl(62, F_GETFD));
+	child = OK((pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+	if (child == 0) {
+		pthread_t thread;
+
+		EQUAL(pthread_create(&thread, nullptr, wait_for_ever, nullptr), 0);
+		FAILS(EINVAL, syscall(SYS_close_range, 62, 62, UNSHARE));
+		OK(fcntl(62, F_GETFD));
+		OK((int)syscall(SYS_close_range, 62, 62, 0));
+		_exit(0);
+	}
+	EXITS(child, 0);
+	FAILS(EBADF, fcntl(62, F_GETFD));
+}
+
 static void advisory_locks(void)
 {
 	ktap_enter_dir();
@@ -362,5 +398,6 @@ static void epoll_and_eventfd(void)
 
 KTAP_MAIN(CASE(lowest_number_first), CASE(dup2_and_dup3), CASE(bad_descriptors), CASE(status_flags),
 	  CASE(offsets_are_shared), CASE(the_limit_holds), CASE(far_descriptors), CASE(close_range_closes),
-	  CASE(advisory_locks), CASE(poll_tells_what_is_ready), CASE(poll_wakes_up), CASE(ppoll_swaps_the_mask),
-	  CASE(select_tells_what_is_ready), CASE(files_are_always_ready), CASE(epoll_and_eventfd))
+	  STELLUX_CASE(close_range_stops_sharing), CASE(advisory_locks), CASE(poll_tells_what_is_ready),
+	  CASE(poll_wakes_up), CASE(ppoll_swaps_the_mask), CASE(select_tells_what_is_ready),
+	  CASE(files_are_always_ready), CASE(epoll_and_eventfd))
