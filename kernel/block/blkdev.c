@@ -386,6 +386,6 @@ void blkdev_close(struct file *f)
 	mutex_unlock(&devices_lock);
 	/* Somebody may open it meanwhile: nothing of his is lost by that. */
 	if (last)
-		(void)guard_run_void(&component_block, cache_shed(b));
+		(void)guard_run_void(&component_block, cache_shed(b, 0, blkdev_bytes(b)));
 	blkdev_put(b);
 }

@@ -203,8 +203,8 @@ void block_show(struct blkdev *b); /* in /sys; class_remove(&b->entry) undoes it
 struct inode *cache_create(struct blkdev *b);
 /* Writes what is dirty of n bytes from `at` on; a flush of the disk's own cache is not part of it. */
 [[nodiscard]] int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n);
-/* Gives back what is cached, clean and used by nobody. Waits for what is being read. */
-void cache_shed(struct blkdev *b);
+/* Gives back what is cached of n bytes from `at` on, clean and used by nobody. Waits for what is being read. */
+void cache_shed(struct blkdev *b, uint64_t at, uint64_t n);
 /* Bytes (nullptr: zeros) were written past the cache: what it has of them is made the same, and dirty. */
 void cache_update(struct blkdev *b, uint64_t at, const void *from, uint64_t n);
 /* Whole pages of the range are not cached any more, dirty or not; those that somebody uses, as by a mapping, are zeros
@@ -216,6 +216,10 @@ extern const struct file_ops blkdev_file_ops;
 long direct_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 long direct_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 long blkdev_ioctl(struct file *f, uint32_t command, uint64_t arg);
+
+/* Writes zeros to whole blocks of b past the cache, which sees the same, however far it got; waits. -ENOMEM, -EIO,
+ * -ENODEV; -EINTR: the thread is to end. */
+[[nodiscard]] long blkdev_write_zeros(struct blkdev *b, uint64_t at, uint64_t bytes);
 
 /* --- scan.c --- */
 /* Reads the table of partitions in a thread of its own. */

@@ -137,21 +137,26 @@ int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n)
 	return error != 0 ? error : __atomic_load_n(errors, __ATOMIC_ACQUIRE) != before ? -EIO : 0;
 }
 
-void cache_shed(struct blkdev *b)
+void cache_shed(struct blkdev *b, uint64_t at, uint64_t n)
 {
-	page_cache_shed(b->inode, 0, UINT64_MAX, true);
+	if (n > 0)
+		page_cache_shed(b->inode, at / PAGE_SIZE, (at + n - 1) / PAGE_SIZE, true);
 }
 
 void cache_update(struct blkdev *b, uint64_t at, const void *from, uint64_t n)
 {
 	const unsigned char *bytes = from;
+	uint64_t end = (at + n + PAGE_SIZE - 1) / PAGE_SIZE;
 
 	while (n > 0) {
-		uint64_t index = at / PAGE_SIZE;
-		uint32_t offset = (uint32_t)(at % PAGE_SIZE), part = (uint32_t)MIN(n, PAGE_SIZE - offset);
-		/* What is being read may have left the device before these bytes reached it. */
-		struct page *page = page_cache_find_filled(b->inode->cache, index);
+		uint64_t index = at / PAGE_SIZE, next = page_cache_seek(b->inode->cache, index, end, true);
+		uint64_t offset = at % PAGE_SIZE, part = MIN(n, PAGE_SIZE - offset);
+		struct page *page = nullptr;
 
+		if (next > index)
+			part = MIN(n, next * PAGE_SIZE - at);
+		else /* What is being read may have left the device before these bytes reached it. */
+			page = page_cache_find_filled(b->inode->cache, index);
 		if (page != nullptr) {
 			unsigned char *to = (unsigned char *)page_address(page) + offset;
 			if (bytes != nullptr)

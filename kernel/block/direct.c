@@ -113,13 +113,17 @@ static size_t copy(struct bounce *b, uint32_t pieces, struct io_buffer *buf, siz
 	return done;
 }
 
-/* These bytes were written: what the cache has of them becomes the same. */
-static void update_cache(struct blkdev *dev, uint64_t at, const struct bio_piece *pieces, uint32_t count, size_t n)
+/* These bytes were written: what the cache has of them becomes the same. After an error nobody knows which of them the
+ * device has: it is read again, or, what is in use, written again. */
+static void update_cache(struct blkdev *dev, uint64_t at, const struct bio_piece *pieces, uint32_t count, size_t n,
+			 int error)
 {
 	uint64_t first = at / PAGE_SIZE, end = (at + n + PAGE_SIZE - 1) / PAGE_SIZE;
 
 	if (page_cache_seek(dev->inode->cache, first, end, true) == end)
 		return;
+	if (error != 0)
+		cache_shed(dev, at, n);
 	for (uint32_t p = 0; p < count; p++) {
 		cache_update(dev, at, (char *)page_address(pieces[p].page) + pieces[p].offset, pieces[p].length);
 		at += pieces[p].length;
@@ -173,8 +177,8 @@ static long move_lent(struct loan *l, const struct span *s)
 	if (n == 0)
 		return 0;
 	int error = blkdev_transfer(s->dev, s->write ? BIO_WRITE : BIO_READ, s->at, l->pieces, l->count);
-	if (error == 0 && s->write)
-		update_cache(s->dev, s->at, l->pieces, l->count, n);
+	if (s->write)
+		update_cache(s->dev, s->at, l->pieces, l->count, n, error);
 	page_put_batch(l->pages, l->count);
 	return error != 0 ? error : (long)n;
 }
@@ -192,11 +196,12 @@ static long move_bounced(const struct span *s)
 		error = moved == 0 ? -EFAULT : 0;
 	}
 	uint32_t pieces = error == 0 ? describe(b, moved) : 0;
-	if (error == 0)
+	if (error == 0) {
 		error = blkdev_transfer(s->dev, s->write ? BIO_WRITE : BIO_READ, s->at, b->pieces, pieces);
-	if (error == 0 && s->write)
-		update_cache(s->dev, s->at, b->pieces, pieces, moved);
-	else if (error == 0 && (moved = copy(b, pieces, s->buf, s->offset, false)) == 0)
+		if (s->write)
+			update_cache(s->dev, s->at, b->pieces, pieces, moved, error);
+	}
+	if (error == 0 && !s->write && (moved = copy(b, pieces, s->buf, s->offset, false)) == 0)
 		error = -EFAULT;
 	if (b != nullptr)
 		bounce_destroy(b);

@@ -136,33 +136,43 @@ static long discard(struct file *f, user_addr from)
 		error = -EOPNOTSUPP;
 	if (error == 0)
 		error = cache_write_back(b, range[0], range[1]);
-	if (error == 0)
-		error = blkdev_discard(b, range[0], range[1]);
+	if (error != 0)
+		return error;
+	error = blkdev_discard(b, range[0], range[1]);
 	if (error == 0)
 		cache_forget(b, range[0], range[1]);
+	else /* Some of it may be gone. */
+		cache_shed(b, range[0], range[1]);
 	return error;
 }
 
-/* The same page of zeros is written again and again. */
-static long write_zeros(struct blkdev *b, uint64_t at, uint64_t bytes, struct page *zeros)
+long blkdev_write_zeros(struct blkdev *b, uint64_t at, uint64_t bytes)
 {
 	constexpr uint32_t PIECES = 32;
 	struct bio_piece pieces[PIECES];
-	long error = 0;
+	struct page *zeros = page_alloc_user(true);
+	long error = zeros != nullptr ? 0 : -ENOMEM;
 
 	while (bytes > 0 && error == 0 && !signal_fatal_current()) {
 		uint64_t done = 0;
 		uint32_t count = 0;
 
+		/* The same page of zeros again and again. */
 		for (; count < PIECES && done < bytes; count++) {
 			uint32_t part = (uint32_t)MIN(bytes - done, PAGE_SIZE);
 			pieces[count] = (struct bio_piece){zeros, 0, part};
 			done += part;
 		}
 		error = blkdev_transfer(b, BIO_WRITE, at, pieces, count);
+		/* After an error nobody knows what the device has: it is read again, or, what is in use, written. */
+		if (error != 0)
+			cache_shed(b, at, done);
+		cache_update(b, at, nullptr, done);
 		at += done;
 		bytes -= done;
 	}
+	if (zeros != nullptr)
+		page_put(zeros);
 	return error != 0 ? error : bytes > 0 ? -EINTR : 0;
 }
 
@@ -172,18 +182,9 @@ static long zero_out(struct file *f, user_addr from)
 	uint64_t range[2];
 
 	long error = get_range(f, from, range);
-	if (error != 0)
-		return error;
-	struct page *zeros = page_alloc_user(true);
-	if (zeros == nullptr)
-		return -ENOMEM;
-	error = cache_write_back(b, range[0], range[1]);
 	if (error == 0)
-		error = write_zeros(b, range[0], range[1], zeros);
-	page_put(zeros);
-	if (error == 0)
-		cache_update(b, range[0], nullptr, range[1]);
-	return error;
+		error = cache_write_back(b, range[0], range[1]);
+	return error == 0 ? blkdev_write_zeros(b, range[0], range[1]) : error;
 }
 
 /* Partitions that a program adds and removes, whatever the table says (partx(8)). */
@@ -215,7 +216,7 @@ static long flush_buffers(struct blkdev *b)
 {
 	int error = cache_write_back(b, 0, blkdev_bytes(b));
 
-	cache_shed(b);
+	cache_shed(b, 0, blkdev_bytes(b));
 	return error;
 }
 

@@ -167,6 +167,51 @@ static void write_meets_write_back(void)
 	end();
 }
 
+/* All is cached, a page in the middle is in use; a write of `n` bytes from the beginning on, in requests of a page
+ * each, failed at the last of them: what the cache has is what the device has, or will have. */
+static void expect_same(long (*write)(void), uint64_t n, unsigned char byte)
+{
+	if (!create())
+		return;
+	ram.geometry.bytes_max = PAGE_SIZE;
+	if (!EXPECT_EQ(ram_register(&ram), 0) || (file = open_node("/dev/rama", O_RDWR)) == nullptr)
+		return;
+	past = open_node("/dev/rama", O_RDWR | O_DIRECT);
+	EXPECT_EQ(file_read_at(file, buffer, BYTES, 0), BYTES);
+	uint64_t last = (n - 1) / PAGE_SIZE;
+	struct page *used = page_cache_find(blkdev_of(file)->inode->cache, last);
+	EXPECT(used != nullptr);
+	ram.bad_block = last * (PAGE_SIZE / RAM_BLOCK);
+	written = buffer;
+	memset(buffer, 0x5e, n);
+	EXPECT_EQ(write(), -EIO);
+	ram.bad_block = UINT64_MAX;
+	EXPECT(ram.data[0] == byte && ram.data[PAGE_SIZE - 1] == byte);
+	EXPECT_EQ(sync_file(), 0);
+	EXPECT_EQ(file_read_at(file, buffer, BYTES, 0), BYTES);
+	EXPECT(memcmp(buffer, ram.data, BYTES) == 0);
+	EXPECT(memcmp(page_address(used), ram.data + last * PAGE_SIZE, PAGE_SIZE) == 0);
+	page_put(used);
+	file_put(past);
+	end();
+}
+
+static long write_two_past(void)
+{
+	return file_write_at(past, written, 2 * PAGE_SIZE, 0);
+}
+
+static long zero_all(void)
+{
+	return blkdev_write_zeros(blkdev_of(file), 0, BYTES);
+}
+
+static void failed_past(void)
+{
+	expect_same(write_two_past, 2 * PAGE_SIZE, 0x5e);
+	expect_same(zero_all, BYTES, 0);
+}
+
 /* Blocks that are given up: a mapping of them goes on showing what others read and write. */
 static void discard_below_mapping(void)
 {
@@ -376,6 +421,7 @@ static void fault_when_told(void)
 
 KTEST_SUITE(block_races, KTEST("a write past the cache meets a page that is being read", write_meets_read),
 	    KTEST("a write past the cache meets a page that is being written", write_meets_write_back),
+	    KTEST("a write past the cache fails in its middle", failed_past),
 	    KTEST("blocks are given up below a mapping", discard_below_mapping),
 	    KTEST("a mapping of a disk that cannot be written", read_only_mapping),
 	    KTEST("written while the last close writes", written_during_last_close),
