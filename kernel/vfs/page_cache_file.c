@@ -4,8 +4,10 @@
  * page_cache_write.c.
  *
  * No lock is held while bytes are copied from or to a process: a page is pinned by its reference, and what was copied
- * becomes part of the file (size) under the inode's lock afterwards. Appending needs the size before: its bytes are
- * brought into the kernel first, then appended whole under the lock, so that appends of several processes do not mix.
+ * becomes part of the file (size) under the inode's lock afterwards. If the file was cut meanwhile, pages that were
+ * copied to may have gone: the copy is made again, as if the write had come after the cut. Appending needs the size
+ * before: its bytes are brought into the kernel first, then appended whole under the lock, so that appends of several
+ * processes do not mix.
  */
 #include "page_cache_internal.h"
 
@@ -76,24 +78,46 @@ static int extend_locked(struct inode *i, uint64_t from, uint64_t end) REQUIRES(
 	return 0;
 }
 
+/* Pages beyond the end go. Counted afterwards: who began to copy before the last of them went copies again. The inode's
+ * lock is held. */
+static void drop_beyond(struct inode *i)
+{
+	struct page_cache *c = i->cache;
+
+	page_cache_drop(i, pages_of_size(i->size), UINT64_MAX);
+	__atomic_store_n(&c->cuts, c->cuts + 1, __ATOMIC_RELEASE);
+}
+
+/* n bytes that were copied to pos become part of the file; how many, or an error. */
+static long add_locked(struct inode *i, uint64_t pos, long n) REQUIRES(i -> lock)
+{
+	/* Its size may have been sealed since the check. */
+	if ((i->seals & F_SEAL_GROW) && pos + (uint64_t)n > i->size)
+		n = pos < i->size ? (long)(i->size - pos) : -EPERM;
+	int error = n > 0 ? extend_locked(i, pos, pos + (uint64_t)n) : 0;
+	return error != 0 ? error : n;
+}
+
 static long write_at(struct inode *i, struct io_buffer *buf, size_t from, size_t n, uint64_t pos)
 {
 	/* No lock is held while pages change, but what has been sealed must not: who seals waits for the end. */
 	if (!inode_write_begin(i))
 		return -EPERM;
-	long done = check_write(i, pos, n);
-	if (done > 0)
-		done = page_cache_copy_in(i, buf, from, (size_t)done, pos);
-	if (done > 0) {
+	long wanted = check_write(i, pos, n), done = wanted, most = 0;
+	bool again = wanted > 0;
+	while (again) {
+		uint64_t cuts = __atomic_load_n(&i->cache->cuts, __ATOMIC_ACQUIRE);
+
+		done = page_cache_copy_in(i, buf, from, (size_t)wanted, pos);
 		mutex_lock(&i->lock);
-		/* Its size may have been sealed since the check. */
-		if ((i->seals & F_SEAL_GROW) && pos + (uint64_t)done > i->size)
-			done = pos < i->size ? (long)(i->size - pos) : -EPERM;
-		if (done > 0) {
-			int error = extend_locked(i, pos, pos + (uint64_t)done);
-			if (error != 0)
-				done = error;
-		}
+		again = done > 0 && i->cache->cuts != cuts;
+		if (again)
+			most = MAX(most, done);
+		else if (done > 0)
+			done = add_locked(i, pos, done);
+		/* What an earlier copy left beyond the end is no part of the file. */
+		if (!again && done < most)
+			drop_beyond(i);
 		mutex_unlock(&i->lock);
 	}
 	inode_write_end(i);
@@ -310,7 +334,7 @@ int page_cache_truncate(struct inode *i, uint64_t size)
 		vm_unmap_memory(i->serial, pages_of_size(size));
 		if (i->cache->ops->fill == nullptr)
 			(void)clear_end(i, size);
-		page_cache_drop(i, pages_of_size(size), UINT64_MAX);
+		drop_beyond(i);
 	}
 	return 0;
 }

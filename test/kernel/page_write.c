@@ -262,6 +262,38 @@ static void cut_while_writing(void)
 	slow_end(f);
 }
 
+static unsigned char across[PAGE_SIZE + 10];
+
+static void write_across(void *arg)
+{
+	EXPECT_EQ(file_write_at(arg, across, sizeof(across), 0), sizeof(across));
+	__atomic_store_n(&cut, 1, __ATOMIC_RELEASE);
+}
+
+/* A file is cut when the first page has been written to and the second is still being read for it: the write is as if
+ * it came afterwards, as a whole. */
+static void cut_within_write(void)
+{
+	static unsigned char back[sizeof(across)];
+	struct file *f;
+
+	if (!slow_begin(2, &f))
+		return;
+	cut = 0;
+	memset(across, 0x6d, sizeof(across));
+	slow_hold_fills = true;
+	if (start_thread(write_across, f, -1) && EXPECT(WAIT_UNTIL(slow_held() == 1))) {
+		EXPECT_EQ(inode_truncate(f->inode, 0), 0);
+		slow_hold_fills = false;
+		slow_release(false);
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&cut, __ATOMIC_ACQUIRE)));
+		EXPECT_EQ(f->inode->size, sizeof(across));
+		EXPECT_EQ(file_read_at(f, back, sizeof(back), 0), sizeof(back));
+		EXPECT(memcmp(back, across, sizeof(back)) == 0);
+	}
+	slow_end(f);
+}
+
 /* Closing and unmounting leave nothing behind. */
 static void unmount_writes(void)
 {
@@ -428,6 +460,7 @@ KTEST_SUITE(page_write, KTEST("what is written", what_is_written),
 	    KTEST("a change while it is written", change_while_writing),
 	    KTEST("who maps it loses the right to write", mapped_writers), KTEST("a hole", holes),
 	    KTEST("who is told of errors", who_is_told), KTEST("a file is cut while it is written", cut_while_writing),
-	    KTEST("unmounting writes", unmount_writes), KTEST("writers are held back", held_back),
+	    KTEST("a file is cut within a write", cut_within_write), KTEST("unmounting writes", unmount_writes),
+	    KTEST("writers are held back", held_back),
 	    KTEST("writers wait for what changed while it was written", held_back_by_changes),
 	    KTEST("cut while it is written again", cut_and_written), KTEST("a range is written", ranges));

@@ -68,6 +68,7 @@ struct page_cache {
 	uint64_t recent;		       /* what marks a slot as used; 0: nothing is ever dropped */
 	uint64_t error;			       /* how many writes failed, and the last one's error; atomic */
 	uint64_t writes;		       /* begun so far; under lock */
+	uint64_t cuts;			       /* times that its end was dropped; atomic */
 	struct list writing GUARDED_BY(&lock); /* ranges, the oldest first */
 	const struct page_cache_ops *ops;
 	struct inode *inode;
