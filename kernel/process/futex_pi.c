@@ -32,6 +32,7 @@ struct pi_waiter {
 	struct thread *thread;
 	uint32_t tid, owner;
 	int32_t nice;
+	uint64_t seen_leaving; /* by the owner with this number */
 	struct user_key key;
 	bool queued, granting, granted, owner_died;
 	bool announced; /* the word shows that somebody waits for this owner: until then the owner may be another one */
@@ -122,6 +123,19 @@ static void tell_of_death(const struct user_key *k) REQUIRES(pi_lock)
 		return;
 	w->owner_died = true;
 	tell(w);
+}
+
+/* Its word is looked at once, however many wait for it. */
+static void leave_word(const struct pi_waiter *of, uint64_t leaving) REQUIRES(pi_lock)
+{
+	struct pi_waiter *w, *best = best_waiter(&of->key);
+
+	list_for_each(w, bucket_of(&of->key), link) {
+		if (same_word(w, &of->key))
+			w->seen_leaving = leaving;
+	}
+	if (best != nullptr && !best->owner_died)
+		tell_of_death(&of->key);
 }
 
 /* Gives a thread the priority that is its due. The thread that it waits for itself, 0: none; -ESRCH: it has left its
@@ -480,21 +494,19 @@ long futex_pi_unlock(user_addr at, bool private_word)
 
 void futex_pi_leave(bool for_good)
 {
+	static uint64_t leaving GUARDED_BY(&pi_lock); /* 0 is nobody's */
 	struct thread *t = thread_current();
-	struct list *owned;
-	struct pi_waiter *w = process_kept_of(t)->pi, *next;
+	struct pi_waiter *w = process_kept_of(t)->pi;
 
 	/* It faulted while it waited. */
 	if (w != nullptr)
 		stop_waiting(w);
 	spin_lock(&pi_lock);
 	process_thread_of(t)->left_locks = for_good;
-	owned = &by_owner[t->tid % BUCKETS];
-	list_for_each_safe(w, next, owned, owner_link) {
-		struct pi_waiter *best = w->owner == t->tid ? best_waiter(&w->key) : nullptr;
-
-		if (best != nullptr && !best->owner_died)
-			tell_of_death(&w->key);
+	leaving++;
+	list_for_each(w, &by_owner[t->tid % BUCKETS], owner_link) {
+		if (w->owner == t->tid && w->seen_leaving != leaving)
+			leave_word(w, leaving);
 	}
 	spin_unlock(&pi_lock);
 }
