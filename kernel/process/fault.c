@@ -116,8 +116,12 @@ void process_fault_exit(void)
 	process_works_undo();
 	if (s->exit_begun)
 		process_exit_goes_on();
-	if (p == init_process)
+	if (p == init_process) {
+		/* A fault in there is one too many: the record is lost. */
+		if (!guard_run_void(&component_process, futex_pi_stop()))
+			process_kept_of(t)->pi = nullptr;
 		init_goes_on(t);
+	}
 	log_error("process: %s[%u] is killed: the kernel faulted while it worked for it", p->name, p->pid);
 	if (s->fault_exits++ < GROUP_EXIT_TRIES)
 		process_group_exit(SIGKILL);

@@ -492,15 +492,21 @@ long futex_pi_unlock(user_addr at, bool private_word)
 	return error;
 }
 
+void futex_pi_stop(void)
+{
+	struct pi_waiter *w = process_kept_of(thread_current())->pi;
+
+	if (w != nullptr)
+		stop_waiting(w);
+}
+
 void futex_pi_leave(bool for_good)
 {
 	static uint64_t leaving GUARDED_BY(&pi_lock); /* 0 is nobody's */
 	struct thread *t = thread_current();
-	struct pi_waiter *w = process_kept_of(t)->pi;
+	struct pi_waiter *w;
 
-	/* It faulted while it waited. */
-	if (w != nullptr)
-		stop_waiting(w);
+	futex_pi_stop();
 	spin_lock(&pi_lock);
 	process_thread_of(t)->left_locks = for_good;
 	leaving++;

@@ -300,6 +300,8 @@ void futex_pi_init(void);
 [[nodiscard]] long futex_pi_unlock(user_addr at, bool private_word); /* -EPERM: not the caller's */
 /* The current thread's locks are nobody's any more, because it ends (for good) or executes another program. */
 void futex_pi_leave(bool for_good);
+/* The current thread waits for no lock any more: it faulted while it did. May sleep. */
+void futex_pi_stop(void);
 
 /* --- clock conversions --- */
 struct abi_itimerspec {
