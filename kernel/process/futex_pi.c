@@ -138,6 +138,13 @@ static void leave_word(const struct pi_waiter *of, uint64_t leaving) REQUIRES(pi
 		tell_of_death(&of->key);
 }
 
+/* What another thread waits for. A stray write may have hit where its page says that this is noted: it is to pay for
+ * that, not who looks. */
+static struct pi_waiter *waiter_of(struct thread *t) REQUIRES(pi_lock)
+{
+	return (uint64_t)t->kept == thread_page_of(t)->kernel_stack ? process_kept_of(t)->pi : nullptr;
+}
+
 /* Gives a thread the priority that is its due. The thread that it waits for itself, 0: none; -ESRCH: it has left its
  * locks for good. */
 static long inherit(struct process *, struct thread *t, void *)
@@ -155,7 +162,7 @@ static long inherit(struct process *, struct thread *t, void *)
 		s->inherited_nice = best;
 		sched_publish_priority(t);
 	}
-	struct pi_waiter *own = process_kept_of(t)->pi;
+	struct pi_waiter *own = waiter_of(t);
 	if (own != nullptr)
 		own->nice = sched_effective_nice(t);
 	/* One that was granted its lock stands here a moment longer, and one that is still looking has a stale owner.
