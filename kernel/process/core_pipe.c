@@ -15,6 +15,7 @@ constexpr unsigned ARGUMENTS_MAX = 32;
 
 /* Both processes have it. */
 struct program {
+	struct process_work work; /* of the process that becomes it */
 	uint32_t refs;
 	struct wait_queue known; /* whether it is executed */
 	bool is_known, executed;
@@ -31,22 +32,36 @@ static void put(struct program *g)
 	kfree(g);
 }
 
+/* Gives up the new process's reference. */
+static void tell(struct program *g, bool executed)
+{
+	process_work_end(&g->work);
+	g->executed = executed;
+	__atomic_store_n(&g->is_known, true, __ATOMIC_RELEASE);
+	wait_wake_all(&g->known);
+	put(g);
+}
+
+/* It ended on its way: nobody is to wait for it for ever. */
+static void undo_work(struct process_work *w)
+{
+	tell(container_of(w, struct program, work), false);
+}
+
 static int run(void *arg)
 {
 	static const char *const envp[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", nullptr};
 	struct program *g = arg;
 	struct process *p = process_current();
 
+	process_work_begin(&g->work, undo_work);
 	p->rlimits[RLIMIT_CORE][0] = p->rlimits[RLIMIT_CORE][1] = CORE_LIMIT_OF_PROGRAMS;
 	int error = file_install_at(g->input, 0);
 	if (error >= 0)
 		g->input = nullptr;
 	if (error >= 0)
 		error = exec_kernel(g->argv[0], g->argv, envp);
-	g->executed = error >= 0;
-	__atomic_store_n(&g->is_known, true, __ATOMIC_RELEASE);
-	wait_wake_all(&g->known);
-	put(g);
+	tell(g, error >= 0);
 	return error;
 }
 
