@@ -80,6 +80,9 @@ void request_end(struct block_queue *q, struct request *r, int error, enum bio_r
 void queue_dispatch(struct block_queue *q);
 /* Takes all requests of the queue back. error 0: they are kept to be given again; else all that waits ends with it. */
 void queue_take_back(struct block_queue *q, int error);
+/* Hands over what waits once more, if the driver had no room and has nothing of the queue whose end would tell of some.
+ */
+void queue_retry(struct block_queue *q);
 /* No thread hands over requests. */
 bool queue_is_quiet(struct block_queue *q);
 
@@ -103,7 +106,9 @@ struct disk {
 	uint32_t queue_count;
 	struct wait_queue quiet; /* dispatchers that left */
 	struct timer timer;
-	bool timer_on;	  /* atomic */
+	bool timer_on; /* atomic */
+	struct timer retry;
+	bool retry_on;	  /* atomic */
 	bool telling;	  /* atomic: the timer is in the driver's `late` */
 	uint64_t told_ns; /* the timer's: requests that were given up to then are late, and the driver knows */
 	uint64_t timeout_ns;
@@ -122,6 +127,9 @@ void disk_resume(struct disk *d, const struct disk_ops *ops, const struct disk_g
 void disk_unlist(struct disk *d); /* register.c: its name is free */
 /* The driver is broken: nothing more is given to it, and the device core hears of it. Any thread; does not sleep. */
 void disk_break(struct disk *d, const char *why);
+/* A queue's driver had no room, for want of memory perhaps, and no end of a request tells of some: it is asked again
+ * soon. */
+void disk_retry_later(struct disk *d);
 /* A request is handed over, at given_ns: it is watched. */
 void disk_watch(struct disk *d, uint64_t given_ns);
 

@@ -19,6 +19,7 @@
 #include <lib/string.h>
 
 constexpr uint32_t REQUESTS_MAX = 128;
+constexpr uint64_t RETRY_NS = 10'000'000;
 
 static uint64_t last_sequence; /* atomic */
 
@@ -107,6 +108,23 @@ static void look_at_requests(struct timer *t)
 	}
 }
 
+/* --- a driver that had no room, and calls nobody --- */
+
+static void retry(struct timer *t)
+{
+	struct disk *d = container_of(t, struct disk, retry);
+
+	__atomic_store_n(&d->retry_on, false, __ATOMIC_SEQ_CST);
+	for (uint32_t n = 0; n < d->queue_count && disk_state(d) == DISK_RUNS; n++)
+		queue_retry(&d->queues[n]);
+}
+
+void disk_retry_later(struct disk *d)
+{
+	if (!__atomic_exchange_n(&d->retry_on, true, __ATOMIC_ACQ_REL))
+		timer_arm(&d->retry, clock_monotonic_ns() + RETRY_NS);
+}
+
 void disk_set_timeout(struct disk *d, uint64_t ns)
 {
 	__atomic_store_n(&d->timeout_ns, ns, __ATOMIC_RELAXED);
@@ -146,6 +164,7 @@ void disk_put(struct disk *d)
 	if (__atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
 	(void)timer_cancel(&d->timer);
+	(void)timer_cancel(&d->retry);
 	device_put(d->dev);
 	disk_free(d);
 }
@@ -186,6 +205,7 @@ struct disk *disk_create(const char *prefix, const struct disk_geometry *g)
 	list_init(&d->resource.link);
 	wait_queue_init(&d->quiet);
 	timer_init(&d->timer, look_at_requests);
+	timer_init(&d->retry, retry);
 	d->queue_count = MIN(MIN(g->queues, boot_info()->cpu_count), DISK_QUEUES_MAX);
 	d->queues = kmalloc(d->queue_count * sizeof(*d->queues));
 	bool made = d->queues != nullptr;

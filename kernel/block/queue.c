@@ -202,9 +202,12 @@ void queue_dispatch(struct block_queue *q)
 		if (error == -EFAULT)
 			disk_break(d, "a fault in submit");
 		spin_lock(&q->lock);
-		(void)handed_over(q, r, error, rooms, &finished);
-		if (!list_empty(&finished)) {
+		bool nobody_calls = !handed_over(q, r, error, rooms, &finished) && list_empty(&q->flying);
+		if (nobody_calls || !list_empty(&finished)) {
 			spin_unlock(&q->lock);
+			/* While it is dispatching, so that the disk is still there. */
+			if (nobody_calls)
+				disk_retry_later(d);
 			finish_all(d, &finished);
 			spin_lock(&q->lock);
 		}
@@ -213,6 +216,19 @@ void queue_dispatch(struct block_queue *q)
 	spin_unlock(&q->lock);
 	if (state_of(d) != DISK_RUNS)
 		wait_wake_all(&d->quiet);
+}
+
+void queue_retry(struct block_queue *q)
+{
+	spin_lock(&q->lock);
+	bool retry = q->full && list_empty(&q->flying);
+	if (retry) {
+		q->rooms++;
+		q->full = false;
+	}
+	spin_unlock(&q->lock);
+	if (retry)
+		queue_dispatch(q);
 }
 
 bool queue_is_quiet(struct block_queue *q)

@@ -236,9 +236,9 @@ def errors(shell, disks):
     complaint = wants(text, rf"^cat 1 {before}$", f"^{sha(disks.bad[:before])}  -$", f"^{sha(disks.bad[before + 4096:])}  -$")
     if complaint:
         return complaint
-    text = shell.type(f"for s in $(seq {BAD_WRITE - 11} {BAD_WRITE + 11}); do dd if=/dev/zero of=/dev/vdd bs=512 seek=$s count=1 "
-                      "conv=fsync 2>&1 | grep -q 'put/output error' && echo bad $s; done")
-    bad = re.findall(r"^bad (\d+)$", text, re.MULTILINE)
+    text = shell.type(f"b=; for s in $(seq {BAD_WRITE - 11} {BAD_WRITE + 11}); do dd if=/dev/zero of=/dev/vdd bs=512 seek=$s count=1 "
+                      "conv=fsync 2>&1 | grep -q 'put/output error' && b=\"$b $s\"; done; echo bad $b")
+    bad = (re.findall(r"^bad ([\d ]+)$", text, re.MULTILINE) or [""])[-1].split()
     return None if bad == page(BAD_WRITE) else f"sectors that cannot be written: {bad}"
 
 

@@ -302,12 +302,32 @@ static void full(void)
 	EXPECT_EQ(ios[4].ended, 0);
 	ram.room = 1;
 	disk_room(ram.disk, 0);
+	/* Perhaps it was just being asked again by itself. */
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&ram.held_count, __ATOMIC_ACQUIRE) == 1));
 	ram_finish_all(&ram);
 	EXPECT_EQ(ios[4].bio.error, 0);
 	ram.refuse = -ENOMEDIUM;
 	(void)submit(5, BIO_WRITE, 0, 8);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&ios[5].ended, __ATOMIC_ACQUIRE) == 1));
 	EXPECT_EQ(ios[5].bio.error, -ENOMEDIUM);
 	end(6);
+}
+
+/* One that has no room although it has nothing, as without memory, tells of none later; it is asked until it has. */
+static void asked_again(void)
+{
+	if (!begin(RAM_BLOCK, 512))
+		return;
+	ram.room = 0;
+	if (!EXPECT_EQ(ram_register(&ram), 0))
+		return;
+	(void)submit(0, BIO_WRITE, 0, 8);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&ram.submits, __ATOMIC_ACQUIRE) > 2));
+	EXPECT_EQ(ios[0].ended, 0);
+	__atomic_store_n(&ram.room, RAM_HELD_MAX, __ATOMIC_RELEASE);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&ios[0].ended, __ATOMIC_ACQUIRE) == 1));
+	EXPECT_EQ(ios[0].bio.error, 0);
+	end(1);
 }
 
 /* What is wrong in itself never reaches the driver. */
@@ -412,6 +432,7 @@ KTEST_SUITE(block, KTEST("what is written is read", round_trip), KTEST("bios are
 	    KTEST("no more pieces than the device can", limit_pieces), KTEST("discards have a limit", limit_discard),
 	    KTEST("an error is its bio's alone, in every position", errors),
 	    KTEST("an error in one part of a bio", errors_in_parts), KTEST("any order", orders),
-	    KTEST("a driver that is full, or refuses", full), KTEST("what no driver sees", refused),
-	    KTEST("a disk that cannot be written", read_only), KTEST("a confused driver is left alone", confused),
-	    KTEST("what is no disk", no_disk));
+	    KTEST("a driver that is full, or refuses", full),
+	    KTEST("a driver that had no room and tells of none is asked again", asked_again),
+	    KTEST("what no driver sees", refused), KTEST("a disk that cannot be written", read_only),
+	    KTEST("a confused driver is left alone", confused), KTEST("what is no disk", no_disk));

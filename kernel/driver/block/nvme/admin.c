@@ -113,23 +113,20 @@ int nvme_create_pair(struct nvme *n, const struct pair *p, unsigned vector)
 
 /* --- commands that nobody waits for --- */
 
-/* False: there is no room for it. */
-static bool put(struct nvme *n, struct nvme_command *c, enum asked asked)
+/* Request `number` of the admin pair is the caller's. */
+static void put(struct nvme *n, uint32_t number, struct nvme_command *c, enum asked asked)
 {
-	uint32_t number = request_take(&n->admin);
-
-	if (number == n->admin.count)
-		return false;
 	n->admin.requests[number].asked = asked;
 	pair_put(&n->admin, number, c);
-	return true;
 }
 
 static void put_event(struct nvme *n)
 {
 	struct nvme_command c = {.opcode = NVME_ASYNC_EVENT};
+	uint32_t number = request_take(&n->admin);
 
-	(void)put(n, &c, ASKED_EVENT);
+	if (number < n->admin.count)
+		put(n, number, &c, ASKED_EVENT);
 }
 
 int nvme_ask_for_events(struct nvme *n)
@@ -161,25 +158,38 @@ static void hear(struct nvme *n, uint32_t event)
 		put_event(n);
 }
 
+/* False: the controller takes no more for now (Base 5.1: ACL is of all that are not answered). */
+static bool abort_late_of(struct nvme *n, struct pair *p, uint64_t given_ns)
+{
+	while (n->abort_count < n->facts.aborts_max) {
+		struct nvme_command c = {.opcode = NVME_ABORT};
+		uint32_t number = request_take(&n->admin);
+		uint16_t id;
+
+		if (number == n->admin.count)
+			return false;
+		if (!pair_find_late(p, given_ns, &id)) {
+			request_give(&n->admin, number);
+			return true;
+		}
+		c.dword10 = p->number | (uint32_t)id << 16;
+		put(n, number, &c, ASKED_ABORT);
+		n->abort_count++;
+		log_warn("%s: queue %u: command %#x is late and is aborted", device_name(n->dev), p->number, id);
+	}
+	return false;
+}
+
 void nvme_abort_late(struct nvme *n)
 {
 	for (unsigned i = 0; i < n->pair_count; i++) {
 		struct pair *p = &n->pairs[i];
-		uint64_t given_ns = __atomic_exchange_n(&p->abort_ns, 0, __ATOMIC_ACQ_REL);
-		uint32_t from = 0;
-		uint16_t id;
+		uint64_t none = 0, given_ns = __atomic_exchange_n(&p->abort_ns, 0, __ATOMIC_ACQ_REL);
 
-		for (unsigned aborts = 0; given_ns != 0 && aborts < n->facts.aborts_max; aborts++) {
-			struct nvme_command c = {.opcode = NVME_ABORT};
-
-			if (!pair_find_late(p, given_ns, &from, &id))
-				break;
-			c.dword10 = p->number | (uint32_t)id << 16;
-			log_warn("%s: queue %u: command %#x is late and is aborted", device_name(n->dev), p->number,
-				 id);
-			if (!put(n, &c, ASKED_ABORT))
-				break;
-		}
+		/* The rest when an abort is answered, unless more is late by then. */
+		if (given_ns != 0 && !abort_late_of(n, p, given_ns))
+			(void)__atomic_compare_exchange_n(&p->abort_ns, &none, given_ns, false, __ATOMIC_ACQ_REL,
+							  __ATOMIC_RELAXED);
 	}
 }
 
@@ -195,6 +205,8 @@ void nvme_answered(struct nvme *n, uint32_t number, const struct nvme_completion
 		return;
 	}
 	request_give(&n->admin, number);
+	if (asked == ASKED_ABORT)
+		n->abort_count--;
 	/* What was aborted is answered by itself; what was not is left to the block floor. */
 	if (asked == ASKED_EVENT && nvme_error(c->status) == 0)
 		hear(n, c->result);

@@ -60,17 +60,23 @@ static uint32_t take_or_starve(struct pair *p, uint32_t unit)
 	return request_take(p);
 }
 
-static void call_starved(struct pair *p)
+void namespaces_call_starved(struct pair *p)
 {
 	if (__atomic_load_n(&p->starved, __ATOMIC_SEQ_CST) == 0)
 		return;
 	uint64_t starved = __atomic_exchange_n(&p->starved, 0, __ATOMIC_SEQ_CST);
+	unsigned begin = p->turn;
 
-	for (; starved != 0; starved &= starved - 1) {
-		struct disk *d = p->nvme->namespaces[__builtin_ctzll(starved)].disk;
+	/* There may be room for one only: each time it is the next one's. */
+	for (unsigned i = 0, called = 0; i < NAMESPACES_MAX; i++) {
+		unsigned unit = (begin + i) % NAMESPACES_MAX;
+		struct disk *d = p->nvme->namespaces[unit].disk;
 
-		if (d != nullptr)
-			disk_room(d, p->number - 1);
+		if ((starved >> unit & 1) == 0 || d == nullptr)
+			continue;
+		if (called++ == 0)
+			p->turn = unit + 1;
+		disk_room(d, p->number - 1);
 	}
 }
 
@@ -98,6 +104,9 @@ static int submit(struct device *dev, unsigned queue, struct bio *b)
 		fill_discard(p, number, b, &c);
 	if (error < 0) {
 		request_give(p, number);
+		/* Not from here, where a disk hands over: those may be many, each within the other. */
+		if (__atomic_load_n(&p->starved, __ATOMIC_SEQ_CST) != 0)
+			pair_wake(p);
 		return error;
 	}
 	pair_put(p, number, &c);
@@ -117,8 +126,9 @@ void namespace_finish(struct pair *p, uint32_t number, int error)
 	dma_unmap(p->lent, number);
 	FAULT_POINT(driver_nvme_finish);
 	request_give(p, number);
+	/* Before its own disk has the next request, or one that always has some would keep the pair to itself. */
+	namespaces_call_starved(p);
 	disk_done(d, b, error);
-	call_starved(p);
 }
 
 /* --- disks --- */

@@ -48,6 +48,14 @@ static void serve_pair(struct device *dev, void *arg)
 	}
 }
 
+void pair_wake(struct pair *p)
+{
+	if (opened(p) == PAIR_HAS_INTERRUPT)
+		device_thread_wake(p->thread);
+	else
+		device_wake(p->nvme->dev);
+}
+
 void nvme_late(struct device *dev, uint64_t given_ns)
 {
 	struct nvme *n = device_private(dev);
@@ -56,10 +64,8 @@ void nvme_late(struct device *dev, uint64_t given_ns)
 		struct pair *p = &n->pairs[i];
 
 		__atomic_store_n(&p->late_ns, given_ns, __ATOMIC_RELEASE);
-		if (opened(p) == PAIR_HAS_INTERRUPT)
-			device_thread_wake(p->thread);
+		pair_wake(p);
 	}
-	device_wake(dev);
 }
 
 static int start_threads(struct nvme *n)

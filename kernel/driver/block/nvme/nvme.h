@@ -35,6 +35,7 @@ enum asked : uint8_t { ASKED, ASKED_ABORT, ASKED_EVENT };
 /* A command, by its place in the pair. */
 struct request {
 	bool given;	   /* to the controller, which has not answered */
+	bool aborted;	   /* which was asked to abort it, once */
 	uint16_t sequence; /* in its id, so that no answer is taken for that of another */
 	uint32_t next;	   /* free one */
 	struct bio *bio;   /* of a disk */
@@ -63,6 +64,7 @@ struct pair {
 	uint32_t head;
 	uint16_t phase;
 	uint64_t looked_for_ns; /* what it looks for now */
+	unsigned turn;		/* whom it calls first of those that found no room */
 };
 /* Whether the pair's own thread has an interrupt. */
 enum pair_opened : uint32_t { PAIR_OPENING, PAIR_HAS_INTERRUPT, PAIR_SHARES };
@@ -82,6 +84,7 @@ struct nvme {
 	struct nvme_controller facts;
 	struct dma_buffer data; /* a page of what is identified */
 	unsigned pair_count, namespace_count, event_count;
+	unsigned abort_count; /* that are not answered; the device's thread's */
 	struct namespace namespaces[NAMESPACES_MAX];
 	struct pair admin;
 	struct pair pairs[DISK_QUEUES_MAX];
@@ -100,9 +103,9 @@ void pair_put(struct pair *p, uint32_t number, struct nvme_command *c);
 unsigned pair_look(struct pair *p);
 /* The same, and if what is late is not among it, has it aborted. */
 void pair_serve(struct pair *p);
-/* The id of a command that was given up to then and is not answered. False: there is none after the place *from, which
- * is set behind it. Any thread. */
-bool pair_find_late(struct pair *p, uint64_t given_ns, uint32_t *from, uint16_t *id);
+/* The id of a command that was given up to then, is not answered, and was not found so before. False: there is none.
+ * Any thread. */
+bool pair_find_late(struct pair *p, uint64_t given_ns, uint16_t *id);
 
 /* --- admin.c --- */
 /* The controller is switched off, and reaches no memory any more. -EIO: it does not say so. */
@@ -120,7 +123,7 @@ bool pair_find_late(struct pair *p, uint64_t given_ns, uint32_t *from, uint16_t 
 
 /* Asks to be told when namespaces change. A controller that does not tell is fine. */
 [[nodiscard]] int nvme_ask_for_events(struct nvme *n);
-/* Has the controller abort what pairs found to be late. */
+/* Has the controller abort what pairs found to be late, as many at a time as it takes; in the device's thread. */
 void nvme_abort_late(struct nvme *n);
 /* An admin command has been answered; in the device's thread. */
 void nvme_answered(struct nvme *n, uint32_t number, const struct nvme_completion *c);
@@ -128,8 +131,12 @@ void nvme_answered(struct nvme *n, uint32_t number, const struct nvme_completion
 /* --- namespace.c --- */
 /* Makes a disk of each namespace that can be one. */
 [[nodiscard]] int namespaces_register(struct nvme *n);
+/* By the consumer: disks that found no room in the pair may find some now. */
+void namespaces_call_starved(struct pair *p);
 /* The answer to a disk's request. */
 void namespace_finish(struct pair *p, uint32_t number, int error);
+/* nvme.c: the consumer looks at the pair. Any thread. */
+void pair_wake(struct pair *p);
 /* nvme.c: requests that were given up to then are late (struct disk_ops). */
 void nvme_late(struct device *dev, uint64_t given_ns);
 

@@ -82,6 +82,7 @@ void pair_put(struct pair *p, uint32_t number, struct nvme_command *c)
 	spin_lock(&p->lock);
 	r->sequence = (uint16_t)((r->sequence + 1) % SEQUENCES);
 	r->given = true;
+	r->aborted = false;
 	c->id = id_of(p, number);
 	memcpy((struct nvme_command *)p->commands.at + p->tail, c, sizeof(*c));
 	p->tail = p->tail + 1 == p->entries ? 0 : p->tail + 1;
@@ -170,23 +171,26 @@ void pair_serve(struct pair *p)
 	p->looked_for_ns = late_ns;
 	(void)pair_look(p);
 	p->looked_for_ns = 0;
+	namespaces_call_starved(p);
 	if (late_ns != 0) {
 		__atomic_store_n(&p->abort_ns, late_ns, __ATOMIC_RELEASE);
 		device_wake(p->nvme->dev);
 	}
 }
 
-bool pair_find_late(struct pair *p, uint64_t given_ns, uint32_t *from, uint16_t *id)
+bool pair_find_late(struct pair *p, uint64_t given_ns, uint16_t *id)
 {
 	bool found = false;
 
 	spin_lock(&p->lock);
-	for (; *from < p->count && !found; ++*from) {
-		const struct request *r = &p->requests[*from];
+	for (uint32_t i = 0; i < p->count && !found; i++) {
+		struct request *r = &p->requests[i];
 
-		found = r->given && r->bio != nullptr && r->bio->began_ns <= given_ns;
-		if (found)
-			*id = id_of(p, *from);
+		found = r->given && !r->aborted && r->bio != nullptr && r->bio->began_ns <= given_ns;
+		if (found) {
+			r->aborted = true;
+			*id = id_of(p, i);
+		}
 	}
 	spin_unlock(&p->lock);
 	return found;

@@ -98,9 +98,10 @@ struct disk_ops {
 	struct component *component; /* the driver's: submit runs under its guard */
 	/*
 	 * Hands request b to queue `queue` of the device. 0; -EBUSY: it is full and the request stays here until the
-	 * next disk_done or disk_room of the queue; another error: the request has failed with it. Never parks; called
-	 * in any thread, also from within disk_done and disk_room, by one thread at a time for each queue of each disk.
-	 * It may finish the request (disk_done) before it returns. A fault in it breaks the driver.
+	 * next disk_done or disk_room of the queue, or a moment if none of the queue's is with the driver (as when it
+	 * has no memory); another error: the request has failed with it. Never parks; called in any thread, also from
+	 * within disk_done and disk_room, by one thread at a time for each queue of each disk. It may finish the
+	 * request (disk_done) before it returns. A fault in it breaks the driver.
 	 */
 	int (*submit)(struct device *dev, unsigned queue, struct bio *b);
 	/* Requests that the driver was given up to then (monotonic; b->began_ns) have taken two thirds of their time;
