@@ -45,6 +45,10 @@ static bool settle_page(struct page_cache *c, struct page_range *r, uint32_t k, 
 	}
 	clear_tail(c->inode, r->first + k, page);
 	*place &= ~SLOT_FILLING;
+	/* The range's reference goes before anybody finds the page: who wants it unused would find it in use. The
+	 * cache's stays. */
+	r->pages[k] = nullptr;
+	page_put(page);
 	return false;
 }
 
@@ -71,7 +75,7 @@ void page_cache_filled(struct page_range *r, int error)
 		if (gone >> k & 1)
 			page_put(r->pages[k]);
 		/* A store that faulted may still read into them. */
-		if (!r->lost)
+		if (!r->lost && r->pages[k] != nullptr)
 			page_put(r->pages[k]);
 	}
 	if (!r->lost)
