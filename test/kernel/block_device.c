@@ -248,7 +248,8 @@ static void dropped(void)
 	if (!ram_reader_ends(&reader))
 		return;
 	EXPECT_EQ(reader.result, -ENODEV);
-	EXPECT_EQ(file_open_path("/dev/rama", O_RDONLY, 0, &other), -ENOENT);
+	/* Who reads is told before the node goes. */
+	EXPECT(WAIT_UNTIL(file_open_path("/dev/rama", O_RDONLY, 0, &other) == -ENOENT));
 	end();
 }
 
