@@ -50,12 +50,12 @@ static int show_hardware(struct text_buffer *b, void *)
 	return 0;
 }
 
-/* What was asked for is not over. */
+/* What was asked for is not over. Looked at in this order: a round says that it attaches, then that nobody asks any
+ * more. */
 static bool restarting(struct device *dev)
 {
-	enum device_state state = __atomic_load_n(&dev->state, __ATOMIC_ACQUIRE);
-
-	return !device_flag(&dev->gone) && (device_flag(&dev->asked) || state == DEVICE_ATTACHING);
+	return !device_flag(&dev->gone) &&
+	       (device_flag(&dev->asked) || __atomic_load_n(&dev->state, __ATOMIC_ACQUIRE) == DEVICE_ATTACHING);
 }
 
 static int restart(struct device *dev)

@@ -162,14 +162,21 @@ def describe(step, done, filters):
     print(f"    # there: {there[max(0, at - 60):at + 160]!r}", flush=True)
 
 
-def compare(console, sections, filters):
-    failed, lost = 0, False
+def compare(console, sections, filters, record_again):
+    """How many sections failed. A busy machine may make a session differ from itself: a step that ended, but otherwise than here,
+    is right if a second session here, which record_again() yields, has what the machine said."""
+    failed, lost, again = 0, False, None
     for number, (name, steps) in enumerate(sections.items(), 1):
         good = not lost
-        for step in steps if not lost else ():
+        for index, step in enumerate(steps if not lost else ()):
             done = replay(console, step)
             if done and filtered(step.golden, filters) == filtered(step.actual, filters):
                 continue
+            if done and step.kind == "$":
+                again = again or record_again()
+                if filtered(again[name][index].golden, filters) == filtered(step.actual, filters):
+                    print(f"    # this machine said two things to: {step.text}", flush=True)
+                    continue
             describe(step, done, filters)
             good = False
             if not done or step.kind != "$":
@@ -200,15 +207,11 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
-    args = arguments()
-    machine = Machine.from_environment()
-    archive = args.archive or machine.build / "initramfs.cpio"
-    filters = read_filters(HERE / "filter.txt")
+def record(args, archive, machine):
+    """What a session here says: (the first prompt, its sections, the console)."""
     here = os.uname().machine
     foreign = here != machine.arch
     host = consoles.open_host(archive, busybox_for(here) if foreign else None)
-    target = None
     try:
         sections = read_steps(pathlib.Path(args.steps), host.folder / "tree")
         if args.only:
@@ -219,13 +222,33 @@ def main():
         for mine, theirs in translations(here, machine.arch) if foreign else ():
             for step in (step for steps in sections.values() for step in steps):
                 step.golden = step.golden.replace(mine, theirs)
+    except BaseException:
+        consoles.discard(host)
+        raise
+    return greeting, sections, host
+
+
+def record_again(args, archive, machine):
+    _, sections, host = record(args, archive, machine)
+    consoles.discard(host)
+    return sections
+
+
+def main():
+    args = arguments()
+    machine = Machine.from_environment()
+    archive = args.archive or machine.build / "initramfs.cpio"
+    filters = read_filters(HERE / "filter.txt")
+    host = target = None
+    try:
+        greeting, sections, host = record(args, archive, machine)
         command = shlex.split(args.command) if args.command else machine.command(
             machine.make_image(machine.build / "test" / "session.img", "initramfs",
                                os.environ.get("STELLUX_CMDLINE", f"console={machine.facts['console']}")))
         target = consoles.open_machine(command)
         print(f"KTAP version 1\n1..{len(sections)}", flush=True)
         greeting.actual = first_prompt(target, LIMIT_S)
-        failed = compare(target, sections, filters)
+        failed = compare(target, sections, filters, lambda: record_again(args, archive, machine))
         if greeting.golden != greeting.actual:
             describe(greeting, True, filters)
             failed += 1
