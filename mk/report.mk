@@ -8,7 +8,7 @@ privilege-report: $(B)/stellux.elf ## how much code is privileged, every bracket
 
 .PHONY: mutate
 mutate: need ## breaks the kernel on purpose, once per patch of test/mutation; each must fail a test (SAMPLE=n: only n, SEED=n)
-	$(Q)$(PYTHON) tools/mutate --make '$(MAKE)' --select '$(TEST)' $(TEST_ARCHES:%=--arch %) $(if $(JOBS),--jobs $(JOBS)) \
+	$(Q)$(OWN_MAKE) $(PYTHON) tools/mutate --make '$(MAKE_COMMAND)' --select '$(TEST)' $(TEST_ARCHES:%=--arch %) $(if $(JOBS),--jobs $(JOBS)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(SAMPLE),--sample $(SAMPLE))
 
 FORMATTED = $(shell git ls-files '*.c' '*.h')

@@ -66,15 +66,18 @@ TEST_ARCHES := $(if $(filter command line environment,$(origin ARCH)),$(ARCH),$(
 
 RUN_TESTS = $(PYTHON) tools/run-tests $(TEST_ARCHES:%=--arch %) --build '$(BUILD)/{arch}-$(MODE)'
 
-# The tests build with as many jobs as there are processors, whatever -j says here.
+# These call make themselves, with as many jobs as there are processors, whatever -j says here. MAKE_COMMAND is MAKE's value: a recipe in which
+# MAKE itself is named would run by `make -n`, too.
+OWN_MAKE = MAKEFLAGS=$(call quoted,$(filter-out -j% --jobserver%,$(MAKEFLAGS)))
+
 .PHONY: test
 test: need ## runs all tests, or those that TEST=name selects
-	$(Q)MAKEFLAGS='$(filter-out -j% --jobserver%,$(MAKEFLAGS))' $(RUN_TESTS) --make '$(MAKE)' --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS))
+	$(Q)$(OWN_MAKE) $(RUN_TESTS) --make '$(MAKE_COMMAND)' --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS))
 
 # A failure that only this shows is of a test or a limit that depends on time. SEED= chooses when machines stand still.
 .PHONY: test-stalled
 test-stalled: need ## runs the tests that TEST=name selects while their machines stand still now and then, as on a busy host
-	$(Q)MAKEFLAGS='$(filter-out -j% --jobserver%,$(MAKEFLAGS))' $(PYTHON) tools/stalled $(if $(SEED),--seed $(SEED)) $(RUN_TESTS) --make '$(MAKE)' --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS))
+	$(Q)$(OWN_MAKE) $(PYTHON) tools/stalled $(if $(SEED),--seed $(SEED)) $(RUN_TESTS) --make '$(MAKE_COMMAND)' --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS))
 
 .PHONY: test-list
 test-list: ## names the suites, or those that TEST=name selects
@@ -91,5 +94,5 @@ soak-one:
 
 .PHONY: fuzz
 fuzz: need ## calls kernel and nucleus with anything, SECONDS= long (600), from SEED=; results in doc/results
-	$(Q)$(PYTHON) tools/fuzz $(TEST_ARCHES:%=--arch %) --build '$(BUILD)/{arch}-$(MODE)' --make '$(MAKE)' --seconds $(or $(SECONDS),600) \
+	$(Q)$(OWN_MAKE) $(PYTHON) tools/fuzz $(TEST_ARCHES:%=--arch %) --build '$(BUILD)/{arch}-$(MODE)' --make '$(MAKE_COMMAND)' --seconds $(or $(SECONDS),600) \
 		$(if $(SEED),--seed $(SEED))

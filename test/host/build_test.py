@@ -100,9 +100,13 @@ def write(folder, files):
         path.write_text(text)
 
 
-def make(folder):
+# What runs make itself, and by which tool: `make -n` shows it and does not do it.
+SHOWN = {"test": "tools/run-tests", "test-stalled": "tools/stalled", "mutate": "tools/mutate", "fuzz": "tools/fuzz"}
+
+
+def make(folder, *words):
     environment = {name: value for name, value in os.environ.items() if name not in ("ARCH", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")}
-    done = subprocess.run(["make", "-j2", "kernel"], cwd=folder, capture_output=True, text=True, env=environment)
+    done = subprocess.run(["make", *(words or ("-j2", "kernel"))], cwd=folder, capture_output=True, text=True, env=environment)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -123,8 +127,19 @@ def command_line(folder, text):
     return done.stdout + done.stderr + (folder / "build/x86_64-debug/limine.conf").read_text()
 
 
+def shown_only(folder, goal, tool):
+    """Tools that leave a mark where they run take the place of the real ones."""
+    folder.mkdir()
+    prepare(folder)
+    mark = folder / "it ran"
+    for name in SHOWN.values():
+        (folder / name).write_text(f"open({str(mark)!r}, 'w')\n")
+    status, text = make(folder, "-n", goal)
+    return status == 0 and f"python3 {tool}" in text and not mark.exists()
+
+
 def main():
-    print(f"1..{len(VARIANTS) + 3}")
+    print(f"1..{len(VARIANTS) + 3 + len(SHOWN)}")
     with tempfile.TemporaryDirectory() as top:
         folder = pathlib.Path(top) / "tree"
         folder.mkdir()
@@ -162,6 +177,9 @@ def main():
         print(f"{'ok' if named else 'not ok'} {len(VARIANTS) + 3} the real Limine finds the kernel's path in the configuration")
         if not passed:
             print("".join(f"# {line}\n" for line in found.splitlines()[-10:]), end="")
+        for number, (goal, tool) in enumerate(SHOWN.items(), len(VARIANTS) + 4):
+            passed = shown_only(pathlib.Path(top) / goal, goal, tool)
+            print(f"{'ok' if passed else 'not ok'} {number} make -n {goal} shows what it would run, and runs nothing")
 
 
 if __name__ == "__main__":
