@@ -304,6 +304,8 @@ static void announce(struct device *dev, const struct serial_port *p)
 
 	if (device_range(dev, 0, &range) < 0)
 		return;
+	if (p->ops->offset != nullptr)
+		range.start += p->ops->offset(p->uart);
 	if (device_line(dev, 0, &line) == 0)
 		snprintf(irq, sizeof(irq), ", irq %u", line.gsi);
 	log_info("serial: %s%u is a %s at %#lx%s", p->ops->prefix, p->index, p->ops->kind, range.start, irq);

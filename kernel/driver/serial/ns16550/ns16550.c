@@ -121,6 +121,11 @@ static void acknowledge(const void *uart)
 	(void)read_register(uart, UART_IIR);
 }
 
+static size_t offset(const void *uart)
+{
+	return ((const struct ns16550 *)uart)->offset;
+}
+
 static const struct serial_ops ops = {
 	.kind = "16550A",
 	.prefix = "ttyS",
@@ -132,6 +137,7 @@ static const struct serial_ops ops = {
 	.send = send,
 	.set_interrupts = set_interrupts,
 	.acknowledge = acknowledge,
+	.offset = offset,
 };
 
 static uint64_t number(const struct device *dev, const char *property, uint64_t otherwise)

@@ -34,6 +34,8 @@ struct serial_ops {
 	void (*set_interrupts)(const void *uart, bool received, bool has_room);
 	/* Clears what was served. */
 	void (*acknowledge)(const void *uart);
+	/* Where its registers begin in the device's first range. nullptr: where that does. */
+	size_t (*offset)(const void *uart);
 };
 
 /*
