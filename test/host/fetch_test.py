@@ -3,7 +3,7 @@
 """Proves that tools/fetch takes the upstream archive of a source package only with the locked
 checksum, only once, and only into its own folder: the real program, with an apt-get that this
 test makes and that writes down how it was called. The same of a file that no distribution
-carries, from a server on this machine."""
+carries, from a server on this machine; and what is taken where the archive has the locked version no more."""
 import functools
 import hashlib
 import http.server
@@ -22,6 +22,16 @@ FETCH = pathlib.Path("tools/fetch").resolve()
 APT = """#!/bin/sh
 echo "$@" >> "$APT_LOG"
 case "$*" in *" source "*) cp "$APT_ARCHIVE" ./tree_1.orig.tar.xz ;; esac
+"""
+
+
+# An archive with one package, which it gives to who names no version, or that one.
+APT_ONE = """#!/bin/sh
+echo "$@" >> "$APT_LOG"
+case "$*" in *" download tool:amd64"|*" download tool:amd64=$APT_VERSION") cp "$APT_ARCHIVE" ./tool.deb ;; esac
+"""
+APT_CACHE = """#!/bin/sh
+case "$*" in *" show tool:amd64=$APT_VERSION") echo "Package: tool"; echo "SHA256: $APT_SUM" ;; esac
 """
 
 
@@ -127,6 +137,60 @@ def addresses(check):
         check("an address: without a network the way out is said", done.returncode != 0 and "put the file at" in done.stderr)
 
 
+def package(path, version):
+    """A package of one file; its checksum."""
+    folder = path.with_suffix(".tree")
+    (folder / "DEBIAN").mkdir(parents=True)
+    (folder / "DEBIAN/control").write_text(f"Package: tool\nVersion: {version}\nArchitecture: amd64\nMaintainer: nobody\nDescription: a tool\n")
+    (folder / "tool").write_text(version)
+    subprocess.run(["dpkg-deb", "-b", folder, path], check=True, capture_output=True)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def run_package(root, locked, checksum, has, listed, suite):
+    (root / "third_party.lock").write_text(f"tool amd64 {suite} {locked} {checksum} tool https://example.org/\n")
+    environment = {**os.environ, "PATH": f"{root}/bin:{os.environ['PATH']}", "APT_LOG": f"{root}/log", "APT_VERSION": has,
+                   "APT_ARCHIVE": f"{root}/{has}.deb", "APT_SUM": listed}
+    return subprocess.run([sys.executable, FETCH, "--cache", "cache", "tool", "amd64", "out"], cwd=root, env=environment,
+                          capture_output=True, text=True)
+
+
+def later(check):
+    with tempfile.TemporaryDirectory() as folder:
+        root, suite, wrong = pathlib.Path(folder), load().host_suite(), "0" * 64
+        (root / "bin").mkdir()
+        for name, text in (("apt-get", APT_ONE), ("apt-cache", APT_CACHE)):
+            (root / "bin" / name).write_text(text)
+            (root / "bin" / name).chmod(0o755)
+        sums = {version: package(root / f"{version}.deb", version) for version in ("1-1", "1-2", "1-3")}
+        tool, cache = root / "out/tool", root / "cache"
+
+        done = run_package(root, "1-1", sums["1-1"], "1-2", sums["1-2"], suite)
+        check("gone: one that is locked stays it, and the way out is said", done.returncode != 0 and "put the file at" in done.stderr and not tool.exists())
+        done = run_package(root, ">=1-1", sums["1-1"], "1-2", sums["1-2"], "sid-not")
+        check("gone: another suite's newer one is not taken", done.returncode != 0 and not tool.exists())
+        done = run_package(root, ">=1-3", sums["1-3"], "1-2", sums["1-2"], suite)
+        check("gone: nor is an older one", done.returncode != 0 and not tool.exists())
+        done = run_package(root, ">=1-1", sums["1-1"], "1-2", wrong, suite)
+        check("gone: nor one that is not what the list says", done.returncode != 0 and wrong in done.stderr and not tool.exists() and not list(cache.glob("tool*")))
+        done = run_package(root, ">=1-1", wrong, "1-1", sums["1-1"], suite)
+        check("there, with another checksum: it stops", done.returncode != 0 and wrong in done.stderr and not tool.exists())
+        done = run_package(root, ">=1-1", sums["1-1"], "1-2", sums["1-2"], suite)
+        check("gone: what the suite has instead is taken, and said",
+              done.returncode == 0 and tool.read_text() == "1-2" and "1-2" in done.stderr and sums["1-2"] in done.stderr)
+        check("gone: and noted", (root / "out/.version").read_text() == f"1-2 {sums['1-2']}\n" == (cache / f"tool_amd64_{suite}.later").read_text())
+        calls = (root / "log").read_text()
+        done = run_package(root, ">=1-1", sums["1-1"], "1-3", sums["1-3"], suite)
+        check("gone: the second time asks nobody", done.returncode == 0 and tool.read_text() == "1-2" and (root / "log").read_text() == calls)
+        taken = (cache / "tool_1-2_amd64.deb").read_bytes()
+        (cache / "tool_1-2_amd64.deb").write_bytes(b"damaged")
+        done = run_package(root, ">=1-1", sums["1-1"], "1-3", sums["1-3"], suite)
+        check("gone: what was noted holds", done.returncode != 0 and f"tool_amd64_{suite}.later" in done.stderr)
+        (cache / "tool_1-2_amd64.deb").write_bytes(taken)
+        done = run_package(root, ">=1-3", sums["1-3"], "1-3", sums["1-3"], suite)
+        check("a lock that has gone on is followed", done.returncode == 0 and tool.read_text() == "1-3")
+
+
 def mirrors(check):
     module = load()
     module.host_suite = lambda: "bookworm"
@@ -149,7 +213,7 @@ def mirrors(check):
 
 def main():
     results = []
-    for part in (fetching, addresses, mirrors):
+    for part in (fetching, addresses, later, mirrors):
         part(lambda name, passed: results.append((name, passed)))
     print(f"1..{len(results)}")
     for number, (name, passed) in enumerate(results, 1):
