@@ -6,19 +6,16 @@
  * What was made is noted in struct clone, step by step, so that an error, and a fault of the kernel itself, takes all
  * of it away again (undo). A thread that exists already cannot be taken away: it is started and ends by itself.
  *
- * A fatal signal that arrives while a
- * process is being copied must not miss the copy: the child is linked in under process_tree_lock,
- * where senders to groups are excluded, and if the parent has a signal by then, the child is born
+ * A fatal signal that arrives while a process is being copied must not miss the copy: the child is linked in under
+ * process_tree_lock, where senders to groups are excluded, and if the parent has a signal by then, the child is born
  * dying ("stillborn") and the call is made again.
  */
-#include "internal.h"
+#include "clone.h"
 #include <arch/signal.h>
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/guard.h>
-#include <kernel/vm/user.h>
-#include <lib/string.h>
 #include <nucleus/calls.h>
 
 enum : uint64_t {
@@ -43,156 +40,6 @@ static long check_flags(const struct clone_request *r, uint32_t number)
 				  ((f & CLONE_PARENT_SETTID) && r->pidfd.value == r->parent_tid.value)))
 		return -EINVAL;
 	return 0;
-}
-
-/* The child's space, files, directory and handlers: shared or copied. On failure process_put-able
- * as it is. */
-static int copy_resources(struct process *child, struct process *p, uint64_t flags)
-{
-	int error;
-
-	FAULT_POINT(clone_fs);
-	if (flags & CLONE_FS) {
-		error = fs_context_join(p->fs);
-		if (error != 0)
-			return error;
-		child->fs = p->fs;
-	} else if ((error = fs_context_clone(p->fs, &child->fs)) != 0) {
-		return error;
-	}
-	FAULT_POINT(clone_files);
-	if (flags & CLONE_FILES) {
-		file_table_get(p->files);
-		child->files = p->files;
-	} else if ((error = file_table_clone(p->files, &child->files)) != 0) {
-		return error;
-	}
-	FAULT_POINT(clone_signals);
-	if (flags & CLONE_SIGHAND) {
-		signal_state_get(p->signals);
-		child->signals = p->signals;
-	} else {
-		child->signals = signal_state_clone(p->signals);
-		if (child->signals == nullptr)
-			return -ENOMEM;
-		if (flags & CLONE_CLEAR_SIGHAND)
-			signal_state_reset(child->signals);
-	}
-	FAULT_POINT(clone_space);
-	if (flags & CLONE_VM) {
-		vm_space_get(p->space);
-		child->space = p->space;
-		return 0;
-	}
-	return vm_space_clone(p->space, &child->space);
-}
-
-static void drop_resources(struct process *child)
-{
-	struct vm_space *space = child->space;
-	struct file_table *files = child->files;
-	struct fs_context *fs = child->fs;
-	struct file *exe = child->exe;
-
-	/* What faults while it is given back is not given back a second time. */
-	child->space = nullptr;
-	if (space != nullptr)
-		vm_space_put(space);
-	child->files = nullptr;
-	file_table_put(files);
-	child->fs = nullptr;
-	if (fs != nullptr)
-		fs_context_leave(fs);
-	child->exe = nullptr;
-	if (exe != nullptr)
-		exe_end(exe);
-}
-
-static void copy_attributes(struct process *child, struct process *p, const struct clone_request *r)
-{
-	mutex_lock(&p->lock);
-	child->cred = p->cred;
-	(void)groups_get(child->cred.groups);
-	memcpy(child->name, p->name, sizeof(child->name));
-	memcpy(child->rlimits, p->rlimits, sizeof(child->rlimits));
-	child->personality = p->personality;
-	child->dumpable = p->dumpable;
-	child->dump_filter = p->dump_filter;
-	child->oom_adjustment = p->oom_adjustment;
-	if (p->exe != nullptr) {
-		exe_again(p->exe);
-		child->exe = p->exe;
-	}
-	mutex_unlock(&p->lock);
-	child->exit_signal = (uint8_t)r->exit_signal;
-}
-
-/* RLIMIT_NPROC bounds the threads of all processes of a user; one that is dead but not yet waited for counts too. */
-static bool too_many_threads(struct process *p)
-{
-	uint32_t uid = p->cred.uid;
-	uint64_t count = 0;
-	struct process *other;
-
-	uint64_t limit = p->rlimits[RLIMIT_NPROC][0];
-
-	if (p->cred.uid == 0 || limit == RLIM_INFINITY || capable(CAP_SYS_RESOURCE) || capable(CAP_SYS_ADMIN))
-		return false;
-	mutex_lock(&process_tree_lock);
-	list_for_each(other, &process_all, all) {
-		if (other->cred.uid == uid)
-			count += MAX(__atomic_load_n(&other->thread_count, __ATOMIC_RELAXED), 1u);
-	}
-	mutex_unlock(&process_tree_lock);
-	return count >= limit;
-}
-
-/* The new thread's part of the process state, from the caller's. */
-static void copy_thread_state(struct thread *t, const struct clone_request *r)
-{
-	const struct process_thread *from = process_thread_current();
-	struct process_thread *s = process_thread_of(t);
-
-	process_thread_state_init(t);
-	s->blocked = from->blocked;
-	s->affinity = from->affinity;
-	s->nice = from->nice;
-	s->policy = from->policy;
-	s->io_priority = from->io_priority;
-	s->timer_slack_ns = s->default_slack_ns = from->timer_slack_ns;
-	if ((r->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM) {
-		s->altstack_base = from->altstack_base;
-		s->altstack_size = from->altstack_size;
-		s->altstack_flags = from->altstack_flags;
-	}
-	if (r->flags & CLONE_CHILD_CLEARTID)
-		s->clear_child_tid = r->child_tid.value;
-	if (s->nice != 0 || s->policy != 0)
-		sched_publish_priority(t);
-	if (s->affinity != UINT64_MAX)
-		(void)nucleus_thread_set_affinity(thread_page_of(t)->handle, s->affinity);
-}
-
-static int copy_registers(struct thread *t, const struct clone_request *r)
-{
-	uint32_t handle = thread_page_of(t)->handle;
-	long error = nucleus_regs_clone(handle);
-
-	if (error == 0)
-		error = nucleus_regs_get(handle);
-	if (error != 0)
-		return (int)error;
-	arch_regs_fork((struct user_regs *)call_area(), r->stack, r->flags & CLONE_SETTLS, r->tls);
-	return (int)nucleus_regs_set(handle);
-}
-
-static void write_tids(struct vm_space *space, const struct clone_request *r, uint32_t tid)
-{
-	/* As on Linux a bad address does not undo the clone. */
-	if (r->flags & CLONE_PARENT_SETTID)
-		(void)!put_user(r->parent_tid, tid);
-	if (r->flags & CLONE_CHILD_SETTID)
-		(void)!vm_write(space, r->child_tid.value, &tid, sizeof(tid));
 }
 
 /* A clone in the making: what there is of it, so that it can be undone at any step. */
@@ -308,9 +155,9 @@ static int make_process(struct clone *c, struct process *p)
 		return -ENOMEM;
 	c->child = child;
 	c->fresh = true;
-	copy_attributes(child, p, &c->request);
+	clone_copy_attributes(child, p, &c->request);
 	FAULT_POINT(clone_attributes);
-	return copy_resources(child, p, c->request.flags);
+	return clone_copy_resources(child, p, c->request.flags);
 }
 
 static int make_vfork(struct clone *c)
@@ -338,10 +185,10 @@ static int make_thread(struct clone *c)
 	c->tid = t->tid = c->pid->id;
 	t->process = c->child;
 	FAULT_POINT(clone_thread);
-	copy_thread_state(t, &c->request);
+	clone_copy_thread_state(t, &c->request);
 	process_publish_name(t);
 	FAULT_POINT(clone_registers);
-	return copy_registers(t, &c->request);
+	return clone_copy_registers(t, &c->request);
 }
 
 /* Makes all of it. Not inlined: what it notes in c must be in memory when it faults. */
@@ -360,7 +207,7 @@ static int make_thread(struct clone *c)
 	if (error != 0)
 		return error;
 	FAULT_POINT(clone_tids);
-	write_tids(c->child->space, &c->request, c->tid);
+	clone_write_tids(c->child->space, &c->request, c->tid);
 	if (c->request.flags & CLONE_THREAD) {
 		link_thread(c);
 	} else {
@@ -390,7 +237,7 @@ static void abandoned(void *arg)
 	(void)nucleus_space_use(0);
 	if (child == nullptr)
 		return;
-	drop_resources(child);
+	clone_drop_resources(child);
 	process_put(child);
 }
 
@@ -457,7 +304,7 @@ static void abandon_thread(struct clone *c)
 	if (c->fresh) {
 		struct process *child = c->child;
 		c->fresh = false;
-		drop_resources(child);
+		clone_drop_resources(child);
 		process_put(child);
 	}
 	return 0;
@@ -497,7 +344,7 @@ long process_clone(const struct clone_request *r, uint32_t syscall_number)
 
 	if (result != 0)
 		return result;
-	if (too_many_threads(p))
+	if (clone_too_many_threads(p))
 		return -EAGAIN;
 	if ((r->flags & CLONE_SETTLS) && !arch_tls_allowed(r->tls))
 		return -EPERM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * execve(2), execveat(2): scripts, credentials, and the switch to a new program (POSIX.1-2017 exec;
- * Linux execve(2)).
+ * execve(2), execveat(2): what is prepared of a new program (POSIX.1-2017 exec; Linux execve(2)). Scripts are
+ * exec_script.c's, the switch is exec_commit.c's.
  *
  * The new space is built completely before anything of the caller changes. Then the other threads
  * end, which is the last thing that can fail (by the caller's own death); from there on everything
@@ -9,10 +9,8 @@
  * no program to go back to, and the process dies of it.
  */
 #include "exec.h"
-#include "internal.h"
 #include <abi/fcntl.h>
 #include <arch/gates.h>
-#include <arch/signal.h>
 #include <kernel/base/fail.h>
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
@@ -21,7 +19,6 @@
 #include <kernel/vfs/vfs.h>
 #include <kernel/vm/user.h>
 #include <lib/string.h>
-#include <nucleus/calls.h>
 
 enum : uint32_t { PERSONALITY_NO_RANDOMISE = 0x0040000 };
 
@@ -32,8 +29,7 @@ static uint64_t string_limit(void)
 	return MAX(limit, (uint64_t)EXEC_STRING_MAX);
 }
 
-/* What is given back is forgotten first, so that it can be called again after a fault in it. */
-static void exec_free(struct exec *e)
+void exec_free(struct exec *e)
 {
 	struct file *file = e->file;
 	struct vm_space *space = e->space;
@@ -98,106 +94,6 @@ static void exec_discard(struct exec *e)
 		log_error("process: %s[%u]: what an exec had prepared is lost", p->name, p->pid);
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* Splits "#! interpreter [argument]" in place. */
-static int parse_script_line(char *line, char **interpreter, char **argument)
-{
-	char *p = line + 2;
-
-	while (is_blank(*p))
-		p++;
-	*interpreter = p;
-	while (*p != '\0' && !is_blank(*p))
-		p++;
-	*argument = nullptr;
-	if (*p != '\0') {
-		*p++ = '\0';
-		while (is_blank(*p))
-			p++;
-		char *end = p + strlen(p);
-		while (end > p && is_blank(end[-1]))
-			*--end = '\0';
-		if (*p != '\0')
-			*argument = p;
-	}
-	return **interpreter != '\0' ? 0 : -ENOEXEC;
-}
-
-/* Puts interpreter, argument and the script's path before what there is; the former first string
- * gives way to the path. */
-static int push_prefix(struct exec *e, const char *interpreter, const char *argument, const char *script)
-{
-	unsigned added = argument != nullptr ? 3 : 2, old = e->prefix_count > 0 ? 1 : 0;
-	const char *fresh[3] = {interpreter, argument != nullptr ? argument : script, script};
-
-	if (e->prefix_count - old + added > EXEC_PREFIX_MAX)
-		return -E2BIG;
-	char *copies[3] = {};
-	for (unsigned i = 0; i < added; i++) {
-		copies[i] = kstrdup(fresh[i]);
-		if (copies[i] == nullptr) {
-			while (i-- > 0)
-				kfree(copies[i]);
-			return -ENOMEM;
-		}
-	}
-	if (old != 0)
-		kfree(e->prefix[0]);
-	memmove(&e->prefix[added], &e->prefix[old], (e->prefix_count - old) * sizeof(e->prefix[0]));
-	memcpy(e->prefix, copies, added * sizeof(copies[0]));
-	e->prefix_count += added - old;
-	return 0;
-}
-
-/* The file is a script: makes its interpreter the program. */
-static int enter_script(struct exec *e)
-{
-	char line[EXEC_SCRIPT_LINE];
-	char *interpreter, *argument;
-	struct file *f;
-
-	if (++e->depth > EXEC_SCRIPT_DEPTH)
-		return -ELOOP;
-	size_t n = MIN(e->head_bytes, sizeof(line) - 1);
-	memcpy(line, e->head, n);
-	line[n] = '\0';
-	char *end = strchr(line, '\n');
-	if (end != nullptr)
-		*end = '\0';
-	int error = parse_script_line(line, &interpreter, &argument);
-	/* A line that does not end within the limit may have lost a part of the interpreter's path.
-	 */
-	if (error == 0 && end == nullptr && n == sizeof(line) - 1 && argument == nullptr)
-		error = -ENOEXEC;
-	if (error == 0)
-		error = push_prefix(e, interpreter, argument, e->depth == 1 ? e->name : e->prefix[0]);
-	if (error == 0)
-		error = exec_open(interpreter, &f);
-	if (error != 0)
-		return error;
-	file_put(e->file);
-	e->file = f;
-	return 0;
-}
-
-static int find_program(struct exec *e)
-{
-	for (;;) {
-		int error = exec_read_head(e->file, e->head, &e->head_bytes);
-		if (error != 0)
-			return error;
-		if (e->head_bytes < 2 || e->head[0] != '#' || e->head[1] != '!')
-			return 0;
-		error = enter_script(e);
-		if (error != 0)
-			return error;
-	}
-}
-
 /* The new space for e->file, by the credentials as they are. */
 static int make_image(struct exec *e)
 {
@@ -248,107 +144,13 @@ static int build(struct exec *e)
 	e->head = kmalloc(EXEC_HEAD_BYTES);
 	if (e->head == nullptr)
 		return -ENOMEM;
-	int error = find_program(e);
+	int error = exec_find_program(e);
 	if (error == 0)
 		error = exe_begin(e->file);
 	if (error != 0)
 		return error;
 	e->running = true;
 	return make_image(e);
-}
-
-static void reset_signals(struct process *p, struct exec *e)
-{
-	struct process_thread *s = process_thread_current();
-	struct signal_state *old = nullptr;
-
-	mutex_lock(&p->lock);
-	spin_lock(&p->signal_lock);
-	if (e->handlers != nullptr) {
-		old = p->signals;
-		p->signals = e->handlers;
-		e->handlers = nullptr;
-	}
-	spin_unlock(&p->signal_lock);
-	mutex_unlock(&p->lock);
-	signal_state_reset(p->signals);
-	if (old != nullptr)
-		signal_state_put(old);
-	s->altstack_base = s->altstack_size = s->altstack_flags = 0;
-	s->restart.again = nullptr;
-	posix_timers_destroy(p);
-}
-
-static void set_names(struct process *p, const struct exec *e, struct vm_space *space)
-{
-	const char *base = strrchr(e->name, '/');
-	struct thread *t = thread_current();
-
-	base = base != nullptr ? base + 1 : e->name;
-	process_set_name(p, base);
-	strlcpy(t->name, base, sizeof(t->name));
-	process_publish_name(t);
-	vm_space_set_name(space, p->name, p->pid);
-}
-
-/* Everything from here on replaces the program; nothing can fail. */
-static void commit(struct exec *e)
-{
-	struct process *p = process_current();
-	struct process_thread *s = process_thread_current();
-	struct vm_space *old = p->space;
-
-	FAULT_POINT(exec_commit);
-	process_leave_image(p, s);
-	vm_set_exec_info(e->space, &e->info);
-	mutex_lock(&p->lock);
-	struct vm_space *space = p->space = e->space;
-	e->space = nullptr;
-	struct file *old_exe = p->exe;
-	p->exe = e->file;
-	e->file = nullptr;
-	struct credentials old_cred = p->cred;
-	p->cred = e->cred;
-	p->cred.groups = old_cred.groups; /* another thread may have changed them before it ended */
-	p->personality = e->personality;
-	bool own = !e->unreadable && e->cred.euid == e->cred.uid && e->cred.egid == e->cred.gid;
-	p->dumpable = own ? DUMPABLE_BY_OWNER : (uint8_t)__atomic_load_n(&core_of_set_id, __ATOMIC_RELAXED);
-	credentials_after_change(p, &old_cred);
-	if (e->secure)
-		credentials_exec_secure(p);
-	mutex_unlock(&p->lock);
-	vm_space_use(space);
-	FAULT_POINT(exec_names);
-	set_names(p, e, space);
-	FAULT_POINT(exec_old_space);
-	if (old != nullptr) {
-		struct vm_stats stats;
-		vm_stats(old, &stats);
-		p->dead_usage.max_resident_pages = MAX(p->dead_usage.max_resident_pages, stats.peak_pages);
-		vm_space_put(old);
-	}
-	if (old_exe != nullptr)
-		exe_end(old_exe);
-	mutex_lock(&process_tree_lock);
-	p->has_execed = true;
-	if (p->exit_signal != 0)
-		p->exit_signal = SIGCHLD;
-	mutex_unlock(&process_tree_lock);
-	file_table_close_on_exec(p->files);
-	FAULT_POINT(exec_signals);
-	reset_signals(p, e);
-	vfork_complete();
-}
-
-static void set_registers(uint64_t entry, uint64_t stack)
-{
-	uint32_t self = thread_page_current()->handle;
-
-	if (nucleus_regs_get(self) != 0)
-		process_group_exit(SIGKILL);
-	arch_regs_exec((struct user_regs *)call_area(), entry, stack);
-	if (nucleus_regs_set(self) != 0 || nucleus_fpu_set(0) != 0)
-		process_group_exit(SIGKILL);
 }
 
 /* Builds the new program, and makes the caller its process's only thread: the last thing that can fail. */
@@ -374,20 +176,6 @@ static int get_ready(struct exec *e)
 		process_group_exit(SIGKILL);
 	fail_arm(0);
 	return 0;
-}
-
-/* The point of no return. The registers are the new program's then; e is freed. */
-static void become_program(struct exec *e)
-{
-	struct process_thread *s = process_thread_current();
-	uint64_t entry = e->image.entry, stack = e->stack_pointer;
-
-	s->no_program = true;
-	commit(e);
-	exec_free(e);
-	FAULT_POINT(exec_registers);
-	set_registers(entry, stack);
-	s->no_program = false;
 }
 
 static int add_strings(struct exec *e, user_addr argv, user_addr envp)
@@ -473,7 +261,7 @@ static long do_execveat(const struct exec_request *r, uint32_t number)
 		exec_discard(e);
 		return error;
 	}
-	become_program(e);
+	exec_become(e);
 	gate_resume();
 }
 
@@ -516,6 +304,6 @@ int exec_kernel(const char *path, const char *const *argv, const char *const *en
 		exec_discard(e);
 		return (int)error;
 	}
-	become_program(e);
+	exec_become(e);
 	return 0;
 }

@@ -79,4 +79,13 @@ struct exec {
 /* Random page-aligned offset below pages * 4096, 0 if randomisation is off. */
 uint64_t exec_random(const struct exec *e, uint64_t pages);
 
+/* Reads e->file's head; as long as that is a script, its interpreter takes its place. -ENOEXEC, -ELOOP, -E2BIG,
+ * -ENOMEM, and what opening and reading answer. */
+[[nodiscard]] int exec_find_program(struct exec *e);
+/* The point of no return: the caller is the new program then, its registers too; e is freed. */
+void exec_become(struct exec *e);
+/* Gives back what e holds, and e. What is given back is forgotten first, so that it can be called again after a fault
+ * in it. */
+void exec_free(struct exec *e);
+
 #endif
