@@ -142,19 +142,24 @@ static bool gather_dirty(struct page_range *r, uint64_t *at, uint64_t last, bool
 	return r->count > 0 || more;
 }
 
-void page_cache_written(struct page_range *r, int error)
+/* The range's pages are written. lost: the store may still read them, so that the range keeps its references for ever.
+ */
+static void settle(struct page_range *r, int error, bool lost)
 {
 	struct page_cache *c = r->inode->cache;
 
-	if (__atomic_exchange_n(&r->ended, true, __ATOMIC_ACQ_REL))
-		return;
 	spin_lock(&c->lock);
 	for (uint32_t k = 0; k < r->count; k++) {
 		uint64_t *place = radix_find(&c->tree, r->first + k);
 
-		if (place != nullptr && slot_page(*place) == r->pages[k])
-			*place &= ~SLOT_WRITING;
+		/* What is being written stays in its place. */
+		KASSERT(place != nullptr && slot_page(*place) == r->pages[k]);
+		*place &= ~SLOT_WRITING;
 	}
+	/* Before anybody sees that they are not being written: who wants them unused would find them in use. The
+	 * cache's references stay. */
+	if (!lost)
+		page_put_batch(r->pages, r->count);
 	if (error != 0) {
 		uint64_t count = (c->error >> ERRNO_BITS) + 1;
 
@@ -168,11 +173,22 @@ void page_cache_written(struct page_range *r, int error)
 	__atomic_fetch_sub(&page_writing_count, r->count, __ATOMIC_RELAXED);
 	wait_wake_all(&c->settled);
 	spin_unlock(&c->lock);
-	if (!r->lost) {
-		page_put_batch(r->pages, r->count);
-		range_give(r);
-	}
 	dirty_throttle_wake();
+}
+
+static void range_leave(struct page_range *r)
+{
+	if (__atomic_sub_fetch(&r->owners, 1, __ATOMIC_ACQ_REL) == 0)
+		range_give(r);
+}
+
+void page_cache_written(struct page_range *r, int error)
+{
+	/* A store that faulted may say so late. */
+	if (__atomic_exchange_n(&r->ended, true, __ATOMIC_ACQ_REL))
+		return;
+	settle(r, error, false);
+	range_leave(r);
 }
 
 /* Of a store that faulted: it may still have the range and read its pages, so both are its for ever. */
@@ -192,12 +208,17 @@ static void begin_write(struct page_range *r)
 
 	vm_protect_memory(i->serial, r->first, r->first + r->count - 1);
 	int error = (int)guard_run(inode_component(i), i->cache->ops->write(r));
-	if (error == 0)
-		return;
-	bool lost = r->lost = error == -EFAULT;
-	page_cache_written(r, lost ? -EIO : error);
-	if (lost)
-		replace_range();
+	/* Unless the store has told how it went, or is telling it just now, and faulted afterwards. */
+	if (error != 0 && !__atomic_exchange_n(&r->ended, true, __ATOMIC_ACQ_REL)) {
+		bool lost = error == -EFAULT;
+
+		settle(r, lost ? -EIO : error, lost);
+		if (lost)
+			replace_range();
+		else
+			range_leave(r);
+	}
+	range_leave(r);
 }
 
 int page_cache_begin_write_back(struct inode *i, uint64_t first, uint64_t last, bool patient, bool *busy)
@@ -208,7 +229,7 @@ int page_cache_begin_write_back(struct inode *i, uint64_t first, uint64_t last, 
 		struct page_range *r = range_take(patient);
 		if (r == nullptr)
 			return -EINTR;
-		*r = (struct page_range){.inode = i, .write = true};
+		*r = (struct page_range){.inode = i, .write = true, .owners = 2};
 		more = gather_dirty(r, &first, last, busy);
 		if (r->count > 0)
 			begin_write(r);

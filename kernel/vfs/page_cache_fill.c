@@ -26,9 +26,10 @@ static void clear_tail(const struct inode *i, uint64_t index, struct page *page)
 		memset((char *)page_address(page) + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
 }
 
-/* True: the page left the cache, whose reference is the caller's now. */
-static bool settle_page(struct page_cache *c, struct page_range *r, uint32_t k, int error, struct radix_spares *spares)
-	REQUIRES(c -> lock)
+/* True: the page left the cache, whose reference is the caller's now. The range's goes (lost: never) before anybody
+ * sees that the page is not being filled: who wants it unused would find it in use. */
+static bool settle_page(struct page_cache *c, struct page_range *r, uint32_t k, int error, bool lost,
+			struct radix_spares *spares) REQUIRES(c -> lock)
 {
 	struct page *page = r->pages[k];
 	uint64_t *place = radix_find(&c->tree, r->first + k);
@@ -39,47 +40,71 @@ static bool settle_page(struct page_cache *c, struct page_range *r, uint32_t k, 
 	/* Cut meanwhile, and perhaps filled anew by another range. */
 	if (place == nullptr || slot_page(*place) != page)
 		return false;
+	if (!lost) {
+		r->pages[k] = nullptr;
+		page_put(page); /* the cache's is left */
+	}
 	if (error != 0) {
 		(void)slot_remove_locked(c, r->first + k, spares);
 		return true;
 	}
 	clear_tail(c->inode, r->first + k, page);
 	*place &= ~SLOT_FILLING;
-	/* The range's reference goes before anybody finds the page: who wants it unused would find it in use. The
-	 * cache's stays. */
-	r->pages[k] = nullptr;
-	page_put(page);
 	return false;
 }
 
-void page_cache_filled(struct page_range *r, int error)
+static void settle(struct page_range *r, int error, bool lost)
 {
 	struct page_cache *c = r->inode->cache;
 	struct radix_spares spares = {};
-	uint64_t gone = 0;
+	struct page *gone[PAGE_RANGE_MAX];
+	unsigned count = 0;
 
-	/* A store that faulted may say so late. */
-	if (__atomic_exchange_n(&r->ended, true, __ATOMIC_ACQ_REL))
-		return;
 	spin_lock(&c->lock);
-	for (uint32_t k = 0; k < r->count; k++)
-		if (settle_page(c, r, k, error, &spares))
-			gone |= 1ull << k;
+	for (uint32_t k = 0; k < r->count; k++) {
+		struct page *page = r->pages[k];
+
+		if (settle_page(c, r, k, error, lost, &spares))
+			gone[count++] = page;
+	}
 	c->under_way--;
 	/* With the lock held: once it is free and nothing is under way, the cache may end. */
 	wait_wake_all(&c->settled);
 	spin_unlock(&c->lock);
 	spares_free(&spares);
-	page_cache_count_pages(true, -__builtin_popcountll(gone));
-	for (uint32_t k = 0; k < r->count; k++) {
-		if (gone >> k & 1)
+	page_cache_count_pages(true, -(int64_t)count);
+	page_put_batch(gone, count);
+	/* Those that had been cut. */
+	for (uint32_t k = 0; k < r->count && !lost; k++)
+		if (r->pages[k] != nullptr)
 			page_put(r->pages[k]);
-		/* A store that faulted may still read into them. */
-		if (!r->lost && r->pages[k] != nullptr)
-			page_put(r->pages[k]);
-	}
-	if (!r->lost)
+}
+
+static void range_leave(struct page_range *r)
+{
+	if (__atomic_sub_fetch(&r->owners, 1, __ATOMIC_ACQ_REL) == 0)
 		kfree(r);
+}
+
+void page_cache_filled(struct page_range *r, int error)
+{
+	/* A store that faulted may say so late. */
+	if (__atomic_exchange_n(&r->ended, true, __ATOMIC_ACQ_REL))
+		return;
+	settle(r, error, false);
+	range_leave(r);
+}
+
+/* fill said so. It keeps the range if it faulted, unless it has told how it went, or is telling it just now. */
+static void not_begun(struct page_range *r, int error)
+{
+	bool lost = error == -EFAULT;
+
+	if (__atomic_exchange_n(&r->ended, true, __ATOMIC_ACQ_REL))
+		return;
+	settle(r, error, lost);
+	if (!lost)
+		range_leave(r);
 }
 
 /* New pages in empty slots, one after the other, as far as there are some. */
@@ -113,6 +138,7 @@ int page_cache_begin(struct inode *i, uint64_t index, uint32_t pages, struct pag
 		return -ENOMEM;
 	r->inode = i;
 	r->first = index;
+	r->owners = 2;
 	int error = gather_absent(r, MIN(pages, PAGE_RANGE_MAX));
 	if (r->count == 0) {
 		kfree(r);
@@ -126,10 +152,9 @@ int page_cache_begin(struct inode *i, uint64_t index, uint32_t pages, struct pag
 	c->under_way++;
 	spin_unlock(&c->lock);
 	error = (int)guard_run(inode_component(i), c->ops->fill(r));
-	if (error != 0) {
-		r->lost = error == -EFAULT;
-		page_cache_filled(r, error);
-	}
+	if (error != 0)
+		not_begun(r, error);
+	range_leave(r);
 	if (error == 0 && first != nullptr)
 		*first = page;
 	else

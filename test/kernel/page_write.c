@@ -229,6 +229,34 @@ static void who_is_told(void)
 	slow_end(a);
 }
 
+/* A store that faults when it has told already how it went: that counts, and the range is given back once. */
+static void fault_afterwards(void)
+{
+	unsigned char byte = 0;
+	struct file *f;
+
+	if (!slow_begin(8, &f))
+		return;
+	slow_stray_late = true;
+	EXPECT_EQ(file_read_at(f, &byte, 1, PAGE_SIZE), -EIO);
+	slow_stray_late = false;
+	sleep_ns(FAULT_PAUSE_NS);
+	EXPECT_EQ(file_read_at(f, &byte, 1, PAGE_SIZE), 1);
+	EXPECT_EQ(byte, slow_byte(1, 0));
+	EXPECT_EQ(slow_fills, 1);
+	put(f, PAGE_SIZE, 3);
+	slow_stray_late = true;
+	EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, false), 0);
+	slow_stray_late = false;
+	sleep_ns(FAULT_PAUSE_NS);
+	EXPECT_EQ(slow_bytes[1][0], 3);
+	put(f, PAGE_SIZE, 4);
+	EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, false), 0);
+	EXPECT_EQ(slow_bytes[1][0], 4);
+	EXPECT_EQ(f->inode->cache->under_way, 0);
+	slow_end(f);
+}
+
 static uint32_t cutter, cut;
 
 static void cut_file(void *)
@@ -459,7 +487,8 @@ static void ranges(void)
 KTEST_SUITE(page_write, KTEST("what is written", what_is_written),
 	    KTEST("a change while it is written", change_while_writing),
 	    KTEST("who maps it loses the right to write", mapped_writers), KTEST("a hole", holes),
-	    KTEST("who is told of errors", who_is_told), KTEST("a file is cut while it is written", cut_while_writing),
+	    KTEST("who is told of errors", who_is_told), KTEST("a fault after the end was told", fault_afterwards),
+	    KTEST("a file is cut while it is written", cut_while_writing),
 	    KTEST("a file is cut within a write", cut_within_write), KTEST("unmounting writes", unmount_writes),
 	    KTEST("writers are held back", held_back),
 	    KTEST("writers wait for what changed while it was written", held_back_by_changes),

@@ -19,7 +19,7 @@ enum : uint64_t { NO_PAGE = UINT64_MAX };
 
 extern unsigned char slow_bytes[SLOW_PAGES][PAGE_SIZE];
 /* Settings; atomic where threads are about. */
-extern bool slow_hold_fills, slow_hold_writes, slow_stray, slow_refuse;
+extern bool slow_hold_fills, slow_hold_writes, slow_stray, slow_stray_late, slow_refuse;
 extern uint64_t slow_bad_page; /* what touches it fails with EIO */
 extern uint32_t slow_fills, slow_writes, slow_longest, slow_prepared;
 

@@ -44,8 +44,10 @@ struct page_range {
 	uint32_t count; /* 1 … PAGE_RANGE_MAX */
 	bool write;
 	struct page *pages[PAGE_RANGE_MAX];
-	/* The cache's own: the store said so (atomic); it faulted, and may still have the range. */
-	bool ended, lost;
+	/* The cache's own, atomic: it is known how it went; of the call that began it and what that began, how many
+	 * still have it. */
+	bool ended;
+	uint32_t owners;
 	uint64_t sequence;
 	struct list of_cache;
 	struct list link;				   /* the store's while it has the range */
