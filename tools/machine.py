@@ -75,6 +75,8 @@ class Machine:
         image.parent.mkdir(parents=True, exist_ok=True)
         modules = [] if initramfs == "none" else [self.build / f"{initramfs}.cpio"]
         config = image.with_suffix(".conf")
+        if os.environ.get("PERTURB"):
+            cmdline = f"perturb={os.environ['PERTURB']} {cmdline}"
         environment = {**os.environ, "KERNEL": f"{kernel}.elf", "ERROR_TIMEOUT": "0", "DTB": pathlib.Path(dtb).name if dtb else ""}
         config.write_text(subprocess.run(["tools/mkconf", cmdline, *(m.name for m in modules)], check=True,
                                          capture_output=True, text=True, env=environment).stdout)

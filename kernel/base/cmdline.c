@@ -91,7 +91,18 @@ const char *cmdline_get_nth(const char *name, unsigned index, char *buf, size_t 
 
 /* Everything that the nucleus, the kernel, its tests and user/init look for; init's own begin with "init.". */
 static const char *const known[] = {
-	ARCH_OPTIONS "dynpriv", "elevate", "console", "init", "quiet", "debug", "loglevel", "ktest"};
+	ARCH_OPTIONS "dynpriv",
+	"elevate",
+	"console",
+	"init",
+	"quiet",
+	"debug",
+	"loglevel",
+	"ktest",
+#if STELLUX_DEBUG
+	"perturb",
+#endif
+};
 
 static bool is_known(const char *name, size_t length)
 {

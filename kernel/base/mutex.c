@@ -13,6 +13,7 @@
  * a spurious wake-up, which every sleeper copes with, instead of a lost one.
  */
 #include "held.h"
+#include "perturb.h"
 
 struct mutex_waiter {
 	struct list link;
@@ -90,6 +91,7 @@ void mutex_unlock(struct mutex *m) NO_THREAD_SAFETY
 	/* Release: all of the section is visible to the next holder. */
 	if (unlikely(__atomic_exchange_n(&m->word, 0, __ATOMIC_RELEASE) == 2))
 		wake_first(m);
+	perturb(__builtin_return_address(0));
 }
 
 bool mutex_is_mine(const struct mutex *m)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How a thread waits, wakes another and gives its CPU away (kernel/base/thread.h): calls of the nucleus, which
  * schedules. */
+#include "perturb.h"
+
 #include <kernel/base/thread.h>
 #include <nucleus/calls.h>
 
@@ -22,6 +24,7 @@ int thread_park_interruptible(uint64_t deadline_ns)
 void thread_unpark(struct thread *t)
 {
 	(void)nucleus_unpark(thread_page_of(t)->handle);
+	perturb(__builtin_return_address(0));
 }
 
 void thread_yield(void)

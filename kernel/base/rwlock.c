@@ -11,6 +11,7 @@
  * waited gives itself a permit at the end.
  */
 #include "held.h"
+#include "perturb.h"
 
 enum : uint32_t { WRITER = 1u << 31, WAITERS = 1u << 30, READERS = WAITERS - 1 };
 
@@ -128,6 +129,7 @@ void read_unlock(struct rwlock *l) NO_THREAD_SAFETY
 	/* Release: all of the section is before it. */
 	if (unlikely(__atomic_sub_fetch(&l->state, 1, __ATOMIC_RELEASE) == WAITERS))
 		wake(l);
+	perturb(__builtin_return_address(0));
 }
 
 void write_unlock(struct rwlock *l) NO_THREAD_SAFETY
@@ -136,4 +138,5 @@ void write_unlock(struct rwlock *l) NO_THREAD_SAFETY
 	l->writer = nullptr;
 	if (unlikely(__atomic_and_fetch(&l->state, ~WRITER, __ATOMIC_RELEASE) != 0))
 		wake(l);
+	perturb(__builtin_return_address(0));
 }

@@ -5,6 +5,7 @@
  * who spins for long gives its own CPU away.
  */
 #include "held.h"
+#include "perturb.h"
 
 #include <arch/cpu_relax.h>
 #include <nucleus/calls.h>
@@ -66,4 +67,5 @@ void spin_unlock(struct spinlock *l) NO_THREAD_SAFETY
 	/* Release: all of the section is visible to the next holder. */
 	__atomic_store_n(&l->word, 0, __ATOMIC_RELEASE);
 	preempt_enable();
+	perturb(__builtin_return_address(0));
 }

@@ -8,6 +8,8 @@
  * condition holds: a thousand threads that one event wakes would all wait for the lock which the
  * one that is waking them still holds.
  */
+#include "perturb.h"
+
 #include <kernel/base/killable.h>
 #include <nucleus/calls.h>
 
@@ -98,7 +100,8 @@ void waits_release_beyond(uint32_t count)
 	t->wait_count = count;
 }
 
-static bool wake(struct waiter *w)
+/* caller: of who wakes. */
+static bool wake(struct waiter *w, const void *caller)
 {
 	if (w->wake != nullptr)
 		return w->wake(w);
@@ -109,6 +112,7 @@ static bool wake(struct waiter *w)
 		__atomic_store_n(&w->queued, false, __ATOMIC_RELEASE);
 	}
 	(void)nucleus_unpark(handle);
+	perturb(caller);
 	return true;
 }
 
@@ -126,7 +130,7 @@ void wait_wake_all(struct wait_queue *q)
 	list_for_each_safe(w, next, &q->waiters, link) {
 		bool one = w->exclusive && w->wake != nullptr;
 
-		if ((!one || served == nullptr) && wake(w) && one)
+		if ((!one || served == nullptr) && wake(w, __builtin_return_address(0)) && one)
 			served = w;
 	}
 	/* To the back, so that the next event reaches another one. */
@@ -148,7 +152,7 @@ void wait_wake_one(struct wait_queue *q)
 	list_for_each_safe(w, next, &q->waiters, link) {
 		bool exclusive = w->exclusive;
 
-		wake(w);
+		wake(w, __builtin_return_address(0));
 		if (!exclusive)
 			continue;
 		/* To the back, so that the next wake reaches another one. */

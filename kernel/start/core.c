@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The order in which the lowest floors come up (kernel/base/init.h). Runs once, in the boot thread. */
 #include "kernel/base/core.h"
+#include "kernel/base/perturb.h"
 #include "kernel/process/dispatch.h"
 #include "kernel/thread/core.h"
 #include "start.h"
@@ -23,6 +24,7 @@ void core_init(void)
 	thread_init();
 	timer_start();
 	log_start();
+	perturb_init();
 	cmdline_check();
 	random_init(boot_info());
 	if (!random_seeded() && random_gather() < 0)
