@@ -86,7 +86,7 @@ static void release_table(struct resource *r)
 		if (r->device != nullptr && r->device->loud)
 			dma_list_quarantine(&t->list[i]);
 		else
-			dma_list_end(&t->list[i]);
+			dma_list_end(&t->list[i], false);
 	}
 	kfree(t->list);
 	kfree(t->segment);
@@ -140,7 +140,7 @@ struct dma_list *dma_map(const struct dma_table *t, unsigned index, enum dma_dir
 	return list;
 }
 
-void dma_unmap(const struct dma_table *t, unsigned index)
+void dma_unmap(const struct dma_table *t, unsigned index, bool done)
 {
-	dma_list_end(dma_table_list(t, index));
+	dma_list_end(dma_table_list(t, index), done);
 }

@@ -2,7 +2,8 @@
 /*
  * Pages lent to devices (kernel/mem/dma.h). A segment holds each page that it touches once. Where the device cannot
  * reach a page, or where it does not look into caches and the piece shares a cache line with its neighbours, the device
- * gets a copy in a dma buffer instead. No lock: a list is its caller's.
+ * gets a copy in a dma buffer instead, at the same place within a page: some devices take pieces only so that each but
+ * the first begins a page, and each but the last ends one. No lock: a list is its caller's.
  */
 #include <abi/errno.h>
 #include <arch/dma.h>
@@ -59,6 +60,7 @@ int dma_list_add(struct dma_list *list, struct page *page, uint32_t offset, uint
 {
 	uint64_t address = (page_pfn(page) << PAGE_SHIFT) + offset;
 	struct dma_buffer copy = {};
+	char *at = nullptr;
 
 	if (length == 0 || offset >= PAGE_SIZE || length > PAGE_SIZE - offset || length > list->length_max ||
 	    page->flags != PAGE_USER)
@@ -66,22 +68,19 @@ int dma_list_add(struct dma_list *list, struct page *page, uint32_t offset, uint
 	if (needs_copy(list, address, length)) {
 		if (list->count == list->max)
 			return -E2BIG;
-		int error = dma_take_now(&list->rules, length, &copy);
+		int error = dma_take_now(&list->rules, PAGE_SIZE, &copy);
 		if (error)
 			return error;
-		address = copy.address;
+		address = copy.address + offset;
+		at = (char *)copy.at + offset;
 	} else if (join(list, page, address, length)) {
 		return 0;
 	}
 	if (list->count == list->max)
 		return -E2BIG;
 	hold(page);
-	list->segments[list->count++] = (struct dma_segment){.address = address,
-							     .length = length,
-							     .offset = offset,
-							     .page = page,
-							     .copy = copy.at,
-							     .block = copy.block};
+	list->segments[list->count++] = (struct dma_segment){
+		.address = address, .length = length, .offset = offset, .page = page, .copy = at, .block = copy.block};
 	return 0;
 }
 
@@ -101,7 +100,9 @@ void dma_list_ready(struct dma_list *list)
 	for (unsigned i = 0; i < list->count; i++) {
 		struct dma_segment *s = &list->segments[i];
 
-		if (s->copy != nullptr && list->direction & DMA_TO_DEVICE)
+		/* Also for a device that only writes: what it leaves out of the copy stays what it was, instead of what
+		 * was another's before. */
+		if (s->copy != nullptr)
 			bulk_copy(s->copy, segment_at(s), s->length);
 		/* Written back for a device that reads; and nothing dirty may be written over what it writes. */
 		else if (s->copy == nullptr && list->rules.incoherent)
@@ -111,8 +112,10 @@ void dma_list_ready(struct dma_list *list)
 
 static struct dma_buffer copy_of(const struct dma_segment *s)
 {
-	return (struct dma_buffer){
-		.at = s->copy, .address = s->address, .bytes = align_up(s->length, PAGE_SIZE), .block = s->block};
+	return (struct dma_buffer){.at = (char *)s->copy - s->offset,
+				   .address = s->address - s->offset,
+				   .bytes = PAGE_SIZE,
+				   .block = s->block};
 }
 
 static void let_go(struct dma_segment *s)
@@ -124,13 +127,13 @@ static void let_go(struct dma_segment *s)
 	__atomic_fetch_sub(&lent_pages, pages, __ATOMIC_RELAXED);
 }
 
-void dma_list_end(struct dma_list *list)
+void dma_list_end(struct dma_list *list, bool done)
 {
 	for (unsigned i = 0; i < list->count; i++) {
 		struct dma_segment *s = &list->segments[i];
 
 		if (s->copy != nullptr) {
-			if (list->direction & DMA_FROM_DEVICE)
+			if (done && list->direction & DMA_FROM_DEVICE)
 				bulk_copy(segment_at(s), s->copy, s->length);
 			struct dma_buffer copy = copy_of(s);
 			dma_give_now(&copy);

@@ -176,7 +176,7 @@ static void lists_join(void)
 	dma_stats(&during);
 	EXPECT_EQ(during.lent, before.lent + 4);
 	dma_list_ready(&list);
-	dma_list_end(&list);
+	dma_list_end(&list, true);
 	EXPECT_EQ(list.count, 0);
 	for (unsigned i = 0; i < 3; i++)
 		EXPECT_EQ(p[i]->refs, 1);
@@ -189,7 +189,7 @@ static void lists_join(void)
 	EXPECT_EQ(list.count, 2);
 	EXPECT_EQ(dma_list_add(&list, p[0], 0, 1), -E2BIG);
 	EXPECT_EQ(p[0]->refs, 2);
-	dma_list_end(&list);
+	dma_list_end(&list, true);
 	for (unsigned i = 0; i < 3; i++) {
 		EXPECT_EQ(p[i]->refs, 1);
 		page_put(p[i]);
@@ -241,8 +241,11 @@ static void copies(void)
 	dma_list_ready(&list);
 	/* The device reads what was there, and writes. */
 	EXPECT_EQ(((unsigned char *)segments[0].copy)[99], 7);
+	/* It is where in its page the piece is in its own. */
+	EXPECT_EQ(segments[0].address % PAGE_SIZE, 1);
+	EXPECT_EQ((uint64_t)segments[0].copy % PAGE_SIZE, 1);
 	memset(segments[0].copy, 9, 100);
-	dma_list_end(&list);
+	dma_list_end(&list, true);
 	EXPECT_EQ(at[0], 7);
 	EXPECT_EQ(at[1], 9);
 	EXPECT_EQ(at[100], 9);
@@ -253,7 +256,42 @@ static void copies(void)
 	EXPECT_EQ(dma_list_add(&list, page, 1, 100), 0);
 	EXPECT_EQ(segments[0].address, (page_pfn(page) << PAGE_SHIFT) + 1);
 	dma_list_ready(&list);
-	dma_list_end(&list);
+	dma_list_end(&list, true);
+	page_put(page);
+	dma_give(&warm);
+}
+
+/* What a device was to write into a copy, and did not, or not all of it. */
+static void copies_of_failed_reads(void)
+{
+	struct dma_segment segments[SEGMENTS];
+	struct dma_list list;
+	struct dma_stats before, after;
+	struct dma_buffer warm;
+	struct page *page = page_alloc_user(true);
+	unsigned char *at = page_address(page);
+
+	if (!EXPECT_EQ(dma_take(&blind, PAGE_SIZE, &warm), 0))
+		return;
+	dma_stats(&before);
+	memset(at, 7, PAGE_SIZE);
+	for (unsigned failed = 0; failed < 2; failed++) {
+		dma_list_begin(&list, &blind, DMA_FROM_DEVICE, segments, SEGMENTS, 0);
+		EXPECT_EQ(dma_list_add(&list, page, 512, 516), 0);
+		dma_list_ready(&list);
+		memset(segments[0].copy, 9, 500);
+		/* Somebody writes there meanwhile. */
+		at[512] = 8;
+		dma_list_end(&list, failed == 0);
+		EXPECT_EQ(at[511], 7);
+		EXPECT_EQ(at[512], failed == 0 ? 9 : 8);
+		EXPECT_EQ(at[512 + 499], 9);
+		EXPECT_EQ(at[512 + 500], 7);
+		EXPECT_EQ(at[512 + 515], 7);
+		EXPECT_EQ(page->refs, 1);
+	}
+	dma_stats(&after);
+	EXPECT_EQ(after.used, before.used);
 	page_put(page);
 	dma_give(&warm);
 }
@@ -287,7 +325,7 @@ static void far_pages_are_copied(void)
 	EXPECT(segment.address + segment.length <= 1 << 27);
 	EXPECT_EQ(((unsigned char *)segment.copy)[4095], 5);
 	((unsigned char *)segment.copy)[4095] = 6;
-	dma_list_end(&list);
+	dma_list_end(&list, true);
 	EXPECT_EQ(((unsigned char *)page_address(far))[4095], 6);
 	while (n > 0)
 		page_put(pages[--n]);
@@ -334,5 +372,6 @@ KTEST_SUITE(dma, KTEST("buffers are whole, apart, zeroed, and come back", buffer
 	    KTEST("lent pieces join, and each page is held", lists_join),
 	    KTEST("only whole pieces of user pages are lent", lists_refuse),
 	    KTEST("pieces that share a cache line are copied for devices that do not look into caches", copies),
+	    KTEST("a copy of which nothing came back is forgotten", copies_of_failed_reads),
 	    KTEST("pages that a device cannot name are copied", far_pages_are_copied, .fits = has_low_memory),
 	    KTEST("what may still be written to is never used again", quarantine));

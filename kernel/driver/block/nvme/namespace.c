@@ -25,7 +25,7 @@ static int lend(struct pair *p, uint32_t number, const struct bio *b, struct nvm
 	for (unsigned i = 0; i < list->count && error == 0; i++)
 		error = nvme_prp_add(&prp, list->segments[i].address, list->segments[i].length) ? 0 : -EINVAL;
 	if (error < 0) {
-		dma_unmap(p->lent, number);
+		dma_unmap(p->lent, number, false);
 		return error == -EAGAIN ? -EBUSY : error;
 	}
 	dma_list_ready(list);
@@ -123,7 +123,7 @@ void namespace_finish(struct pair *p, uint32_t number, int error)
 	/* It was there, and nobody was told. Once may be chance, so all begins anew. */
 	if (b->began_ns <= p->looked_for_ns)
 		device_fail(p->nvme->dev, "an interrupt was lost");
-	dma_unmap(p->lent, number);
+	dma_unmap(p->lent, number, error == 0);
 	FAULT_POINT(driver_nvme_finish);
 	request_give(p, number);
 	/* Before its own disk has the next request, or one that always has some would keep the pair to itself. */

@@ -105,7 +105,7 @@ static int lend(struct blk *d, struct blk_queue *q, uint32_t number, const struc
 	for (unsigned i = 0; i < b->piece_count && error == 0; i++)
 		error = dma_list_add(list, b->pieces[i].page, b->pieces[i].offset, b->pieces[i].length);
 	if (error < 0) {
-		dma_unmap(q->lent, number);
+		dma_unmap(q->lent, number, false);
 		return error;
 	}
 	dma_list_ready(list);
@@ -171,7 +171,7 @@ static int submit(struct device *dev, unsigned queue, struct bio *b)
 	}
 	int error = data < 0 ? data : hand_over(q, number, (unsigned)data, b->kind == BIO_READ);
 	if (error < 0) {
-		dma_unmap(q->lent, number);
+		dma_unmap(q->lent, number, false);
 		request_give(q, number);
 	}
 	return error == -EAGAIN ? -EBUSY : error;
@@ -189,7 +189,7 @@ static void finish(struct blk *d, struct blk_queue *q, struct request *r, uint32
 	/* One that claims to have read and did not write it all. */
 	if (error == 0 && written < r->bytes)
 		error = -EIO;
-	dma_unmap(q->lent, number);
+	dma_unmap(q->lent, number, error == 0);
 	FAULT_POINT(driver_virtio_blk_finish);
 	request_give(q, number);
 	disk_done(d->disk, b, error);

@@ -32,7 +32,8 @@ struct dma_table;
 struct dma_list *dma_table_list(const struct dma_table *t, unsigned index);
 /* Begins that list by the device's rules; then dma_list_add for each piece, and dma_list_ready. Any context. */
 struct dma_list *dma_map(const struct dma_table *t, unsigned index, enum dma_direction direction, uint32_t length_max);
-/* The device is done with it. Any context; nothing if it is not in use. */
-void dma_unmap(const struct dma_table *t, unsigned index);
+/* The device is done with it, and did what it was asked for or did not (dma_list_end). Any context; nothing if it is
+ * not in use. */
+void dma_unmap(const struct dma_table *t, unsigned index, bool done);
 
 #endif

@@ -79,8 +79,9 @@ void dma_list_begin(struct dma_list *list, const struct dma_rules *rules, enum d
 [[nodiscard]] int dma_list_add(struct dma_list *list, struct page *page, uint32_t offset, uint32_t length);
 /* All is lent that will be: from here on the device may use it, and nobody else. */
 void dma_list_ready(struct dma_list *list);
-/* The device is done: what it wrote is in the pages, and they are let go. The list is empty. */
-void dma_list_end(struct dma_list *list);
+/* The device reaches the pages no more, and they are let go. done: it did what it was asked for, and what it wrote is
+ * in them; else a copy that it had instead is forgotten. The list is empty. */
+void dma_list_end(struct dma_list *list, bool done);
 /* The device may still write: the pages are never let go. The list is empty. */
 void dma_list_quarantine(struct dma_list *list);
 
