@@ -174,14 +174,18 @@ static const char *run_round(struct device *dev)
 	}
 	__atomic_store_n(&dev->tried, true, __ATOMIC_RELEASE);
 	wait_wake_all(&device_changes);
+	bool asked = device_stopping(dev);
 	if (error < 0) {
 		const char *why = failing(dev);
 
 		end_round(dev);
+		/* It did not wait for what the next round will ask for once more. */
+		if (why == nullptr && asked && error == -ECANCELED)
+			return nullptr;
 		return why != nullptr ? why : error == -EFAULT ? "fault in attach" : "attach failed";
 	}
 	error = serve(dev);
-	bool asked = device_stopping(dev);
+	asked = device_stopping(dev);
 	end_round(dev);
 	if (error < 0)
 		return "fault";

@@ -170,6 +170,35 @@ static void removed_while_attaching(void)
 	EXPECT(line_is_free());
 }
 
+/* A restart is asked for while attach is under way, which ends for that: this is no fault of its. */
+static void restarted_while_attaching(void)
+{
+	script = (struct test_script){.hold = 1, .fail_at = 4, .error = -ECANCELED, .times = 1};
+	struct device *dev = test_device_add(nullptr, "test0", &script);
+	struct device_info info;
+
+	if (dev == nullptr)
+		return;
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&script.attaching, __ATOMIC_SEQ_CST) == 1));
+	EXPECT_EQ(device_restart(dev), 0);
+	__atomic_store_n(&script.hold, 0, __ATOMIC_SEQ_CST);
+	EXPECT(is_serving(&script, 1));
+	device_get_info(dev, &info);
+	EXPECT_EQ(info.faults, 0);
+	EXPECT_EQ(info.restarts, 1);
+	device_remove(dev);
+	EXPECT(line_is_free());
+	/* One that is not asked for is one. */
+	script = (struct test_script){.fail_at = 4, .error = -ECANCELED, .times = 1};
+	dev = test_device_add(nullptr, "test0", &script);
+	if (dev == nullptr)
+		return;
+	EXPECT(is_serving(&script, 1));
+	device_get_info(dev, &info);
+	EXPECT_EQ(info.faults, 1);
+	device_remove(dev);
+}
+
 static void a_tree(void)
 {
 	static struct test_script scripts[3];
@@ -312,6 +341,7 @@ KTEST_SUITE(devices, KTEST("a round, from plug to unplug", one_round),
 	    KTEST("what is absent is not tried again", absent_is_final),
 	    KTEST("what fails too often stays down until it is asked for", down_after_too_many),
 	    KTEST("a device is removed while it is attached", removed_while_attaching),
+	    KTEST("a restart is asked for while a device is attached", restarted_while_attaching),
 	    KTEST("a tree of devices of one driver", a_tree),
 	    KTEST("a hundred restarts leave nothing behind", a_hundred_restarts),
 	    KTEST("no memory for a device", no_memory_to_add),
