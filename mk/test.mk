@@ -74,6 +74,12 @@ OWN_MAKE = MAKEFLAGS=$(call quoted,$(filter-out -j% --jobserver%,$(MAKEFLAGS)))
 test: need ## runs all tests, or those that TEST=name selects
 	$(Q)$(OWN_MAKE) $(RUN_TESTS) --make '$(MAKE_COMMAND)' --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS))
 
+.PHONY: test-wide test-wide-list
+test-wide: need ## runs test's suites on more machines (test/matrix-wide.txt); results in doc/results
+	$(Q)$(OWN_MAKE) $(RUN_TESTS) --wide --make '$(MAKE_COMMAND)' --select '$(TEST)' $(if $(JOBS),--jobs $(JOBS))
+test-wide-list: ## names its suites
+	$(Q)$(RUN_TESTS) --wide --list --select '$(TEST)'
+
 # A failure that only this shows is of a test or a limit that depends on time. SEED= chooses when machines stand still.
 .PHONY: test-stalled
 test-stalled: need ## runs the tests that TEST=name selects while their machines stand still now and then, as on a busy host

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Builds the disk image a second time, from a copy of the sources in another folder,
-and compares the checksums of all parts with those of the first build."""
+and compares the checksums of all parts with those of the first build.
+cpus: 2
+"""
 import hashlib
 import os
 import pathlib

@@ -8,6 +8,7 @@ usage: machines_test.py     (from the project's root; STELLUX_BUILD names the bu
 Prints KTAP.
 
 needs: kernel boot initramfs
+cpus: 2
 """
 import os
 import pathlib

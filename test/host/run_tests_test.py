@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Proves what tools/run-tests takes for a failure of a machine's run besides its results."""
+"""Proves what tools/run-tests takes for a failure of a machine's run besides its results, and which suite it runs beside which."""
 import importlib.machinery
 import importlib.util
 import pathlib
@@ -47,8 +47,42 @@ SILENCES = [("sleep 1", 30, 0, []),
             ("while :; do echo '#'; sleep 0.1; done", 1, 60, ["did not end within 4 s"])]
 
 
+# How many CPUs each suite keeps busy, in the order of the matrix, and in which order two cores get them if the one that is next to
+# end is always the one that began first.
+ORDERS = [("a great one beside a small one", (1, 2, 1, 2), (2, 1, 2, 1)),
+          ("more CPUs than there are count as all", (1, 2, 8, 1), (2, 1, 8, 1)),
+          ("only great ones", (2, 8, 2), (2, 8, 2)),
+          ("only small ones", (1, 1, 1), (1, 1, 1))]
+
+
+def order(loads):
+    queue, running, taken = run_tests.Queue([Loaded(load) for load in loads], 2), [], []
+    while suite := queue.take():
+        taken.append(suite.load)
+        running.append(suite)
+        if len(running) == 2:
+            queue.done(running.pop(0))
+    return tuple(taken)
+
+
+class Loaded:
+    def __init__(self, load):
+        self.load = load
+
+
+def runs_all():
+    """Each suite once, two at a time; what goes wrong in one is not lost."""
+    ran = []
+    run_tests.run_all([Loaded(load) for load in (1, 2, 3)], 2, 2, lambda suite: ran.append(suite.load))
+    try:
+        run_tests.run_all([Loaded(1)], 2, 2, lambda suite: 1 // 0)
+    except ZeroDivisionError:
+        return sorted(ran) == [1, 2, 3]
+    return False
+
+
 def main():
-    print(f"1..{len(CASES) + len(SILENCES)}")
+    print(f"1..{len(CASES) + len(SILENCES) + len(ORDERS) + 1}")
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, text, expected) in enumerate(CASES, 1):
             found = errors_of(text, folder)
@@ -60,6 +94,9 @@ def main():
             print(f"{'ok' if found == expected else 'not ok'} {number} {script}, with {limit_s} s, silent for {silence_s or limit_s} s")
             if found != expected:
                 print(f"# expected {expected}, found {found}")
+    for number, (name, loads, expected) in enumerate(ORDERS, len(CASES) + len(SILENCES) + 1):
+        print(f"{'ok' if order(loads) == expected else 'not ok'} {number} order: {name}\n# {order(loads)}")
+    print(f"{'ok' if runs_all() else 'not ok'} {len(CASES) + len(SILENCES) + len(ORDERS) + 1} all are run")
 
 
 if __name__ == "__main__":

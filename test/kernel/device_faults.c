@@ -123,25 +123,32 @@ static void everything_at_the_end(void)
 	remove_it(dev);
 }
 
-/* A driver that faults in each round is given up, and what is kept is told. */
+/* A driver that faults in each round, and one whose attach fails each time, are given up, and what is kept is told.
+ * They stay down until they are asked for. Both at once: their pauses together take seconds. */
 static void always(void)
 {
 	script = (struct test_script){.fault_at = PLACE_SERVE, .times = UINT32_MAX};
+	second = (struct test_script){.fail_at = 1, .error = -EIO, .times = UINT32_MAX};
 	struct device *dev = test_device_add(nullptr, "test0", &script);
+	struct device *other = test_device_add(nullptr, "test1", &second);
 	struct device_info info;
 
-	if (dev == nullptr)
+	if (dev == nullptr || other == nullptr)
 		return;
-	EXPECT(test_device_is(dev, DEVICE_DOWN));
+	EXPECT(test_device_is(dev, DEVICE_DOWN) && test_device_is(other, DEVICE_DOWN));
 	device_get_info(dev, &info);
 	/* More, if the host took so long that a row began anew. */
-	EXPECT(info.faults > FAULTS_IN_ROW_MAX);
+	EXPECT(info.faults > FAULTS_IN_ROW_MAX && second.attaching > FAULTS_IN_ROW_MAX);
 	EXPECT_EQ(info.resources, 0);
 	script.fault_at = PLACE_NONE;
+	__atomic_store_n(&second.times, 0, __ATOMIC_SEQ_CST);
 	EXPECT_EQ(device_restart(dev), 0);
 	EXPECT(is_serving(&script, 1));
+	EXPECT_EQ(device_restart(other), 0);
+	EXPECT(is_serving(&second, 1));
 	/* What was kept was given up with it. */
 	EXPECT_EQ(script.kept_found, info.faults - 1);
+	device_remove(other);
 	remove_it(dev);
 }
 
@@ -192,5 +199,6 @@ static void serve_returns(void)
 KTEST_SUITE(device_faults, KTEST("a fault in attach", in_attach), KTEST("a fault in serve", in_serve),
 	    KTEST("a fault at each step of the end of a round", at_the_end),
 	    KTEST("rounds that end with faults, one after the other", everything_at_the_end),
-	    KTEST("a driver that always faults", always), KTEST("the other devices of a driver go on", others_go_on),
+	    KTEST("drivers that always fault or fail", always),
+	    KTEST("the other devices of a driver go on", others_go_on),
 	    KTEST("serve comes back on its own", serve_returns));

@@ -123,23 +123,6 @@ static void absent_is_final(void)
 	EXPECT(WAIT_UNTIL(component_ktest.thread_count == threads));
 }
 
-static void down_after_too_many(void)
-{
-	script = (struct test_script){.fail_at = 1, .error = -EIO, .times = UINT32_MAX};
-	struct device *dev = test_device_add(nullptr, "test0", &script);
-
-	if (dev == nullptr)
-		return;
-	EXPECT(test_device_is(dev, DEVICE_DOWN));
-	/* More, if the host took so long that a row began anew. */
-	EXPECT(script.attaching > FAULTS_IN_ROW_MAX);
-	__atomic_store_n(&script.times, 0, __ATOMIC_SEQ_CST);
-	EXPECT_EQ(device_restart(dev), 0);
-	EXPECT(is_serving(&script, 1));
-	device_remove(dev);
-	EXPECT(line_is_free());
-}
-
 /* Removed while attach is under way: it ends, and nothing is left. */
 static void removed_while_attaching(void)
 {
@@ -339,7 +322,6 @@ static void no_memory_to_attach(void)
 KTEST_SUITE(devices, KTEST("a round, from plug to unplug", one_round),
 	    KTEST("attach fails at each step", attach_fails_at_each_step),
 	    KTEST("what is absent is not tried again", absent_is_final),
-	    KTEST("what fails too often stays down until it is asked for", down_after_too_many),
 	    KTEST("a device is removed while it is attached", removed_while_attaching),
 	    KTEST("a restart is asked for while a device is attached", restarted_while_attaching),
 	    KTEST("a tree of devices of one driver", a_tree),

@@ -188,7 +188,7 @@ static void unmapping_thread(void *arg)
 {
 	uint64_t pfn = kernel_frame(), va = kmap_reserve(1);
 
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 150; i++) {
 		EXPECT_EQ(nucleus_kmap(va, pfn, 1, MAP_PROT_READ), 0);
 		EXPECT_EQ(nucleus_kunmap(va, 1), 0);
 	}
