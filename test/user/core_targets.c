@@ -25,14 +25,6 @@
 
 enum { NOBODY = 65534, DUMPED = 0x80 };
 
-static void put(const char *path, const char *value)
-{
-	int fd = OK(open(path, O_WRONLY));
-
-	EQUAL(write(fd, value, strlen(value)), strlen(value));
-	OK(close(fd));
-}
-
 static void allow(rlim_t bytes)
 {
 	OK(setrlimit(RLIMIT_CORE, &(struct rlimit){bytes, RLIM_INFINITY}));
@@ -68,7 +60,7 @@ static void into_program(const char *arguments)
 	OK(readlink("/proc/self/exe", self, sizeof(self) - 1));
 	int n = snprintf(pattern, sizeof(pattern), "|%s %s\n", self, arguments);
 	CHECK(n < 128);
-	put(PATTERN, pattern);
+	ktap_put(PATTERN, pattern);
 }
 
 static char in_memory[64] = "what the program finds";
@@ -89,7 +81,7 @@ static void a_program_reads_it(void)
 	int status = ktap_wait(child);
 	while (access(DONE, F_OK) != 0)
 		usleep(2000);
-	put(PATTERN, "core\n");
+	ktap_put(PATTERN, "core\n");
 	EQUAL(status, SIGABRT | DUMPED);
 	size_t length = ktap_read_file(DONE, told, sizeof(told));
 	CHECK(length > 0);
@@ -126,7 +118,7 @@ static void programs_that_there_are_not(void)
 	FAILS(EINVAL, write(fd, "|relative", 9));
 	FAILS(EINVAL, write(fd, "|", 1));
 	close(fd);
-	put(PATTERN, "|/there/is/none %p");
+	ktap_put(PATTERN, "|/there/is/none %p");
 	int status = ktap_wait(CHILD(abort()));
 	/* Who has this limit is not given to a program. */
 	into_program("take");
@@ -134,22 +126,10 @@ static void programs_that_there_are_not(void)
 		allow(1);
 		abort();
 	}));
-	put(PATTERN, "core\n");
+	ktap_put(PATTERN, "core\n");
 	EQUAL(status, SIGABRT);
 	EQUAL(limited, SIGABRT);
 	FAILS(ENOENT, access(DONE, F_OK));
-}
-
-static void copy_self(const char *to)
-{
-	static char image[4 << 20];
-	int from = OK(open("/proc/self/exe", O_RDONLY));
-	ssize_t size = OK(read(from, image, sizeof(image)));
-	int out = OK(open(to, O_WRONLY | O_CREAT, 0700));
-
-	EQUAL(write(out, image, (size_t)size), size);
-	OK(close(out));
-	OK(close(from));
 }
 
 /* Where a file may be meant by the time that a program was begun with, the file is no program: it is anybody's. */
@@ -160,21 +140,21 @@ static void no_file_is_taken_for_a_program(void)
 
 	ktap_enter_dir();
 	CHECK(getcwd(here, sizeof(here)) != nullptr);
-	copy_self("trap");
+	ktap_copy_self("trap", 0700);
 	OK(link("trap", "other")); /* no dump is written to what has two names */
 	snprintf(file, sizeof(file), "%s/trap\n", here);
 	snprintf(command, sizeof(command), "|%s/trap gone\n", here);
 	pid_t changes = CHILD({
 		for (;;) {
-			put(PATTERN, file);
-			put(PATTERN, command);
+			ktap_put(PATTERN, file);
+			ktap_put(PATTERN, command);
 		}
 	});
 	for (int n = 0; n < DUMPS; n++)
 		(void)ktap_wait(CHILD(abort()));
 	OK(kill(changes, SIGKILL));
 	(void)ktap_wait(changes);
-	put(PATTERN, "core\n");
+	ktap_put(PATTERN, "core\n");
 	FAILS(ENOENT, access(SPRUNG, F_OK));
 }
 
@@ -209,11 +189,11 @@ static void processes_that_changed_their_ids(void)
 	CHECK(getcwd(here, sizeof(here)) != nullptr);
 	allow(RLIM_INFINITY);
 	for (int n = 0; n < 4; n++) {
-		put(SET_ID, n == 0 ? "0" : n == 1 ? "1" : "2");
+		ktap_put(SET_ID, n == 0 ? "0" : n == 1 ? "1" : "2");
 		/* The third has a name that depends on where the process is. */
 		if (n == 3) {
 			snprintf(pattern, sizeof(pattern), "%s/roots\n", here);
-			put(PATTERN, pattern);
+			ktap_put(PATTERN, pattern);
 		}
 		statuses[n] = status_of_changed(&dumpable);
 		states[n] = dumpable;
@@ -229,11 +209,11 @@ static void processes_that_changed_their_ids(void)
 	OK(chmod("roots", 0644));
 	OK(stat("roots", &s));
 	int again = status_of_changed(&dumpable);
-	put(PATTERN, "core\n");
+	ktap_put(PATTERN, "core\n");
 	int fd = OK(open(SET_ID, O_WRONLY));
 	FAILS(EINVAL, write(fd, "3", 1));
 	close(fd);
-	put(SET_ID, "0");
+	ktap_put(SET_ID, "0");
 	EQUAL(states[0], 0);
 	EQUAL(states[1], 1);
 	EQUAL(states[2], 2);

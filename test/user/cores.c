@@ -28,14 +28,6 @@ static void allow(rlim_t bytes)
 	OK(setrlimit(RLIMIT_CORE, &limit));
 }
 
-static void put(const char *path, const char *value)
-{
-	int fd = OK(open(path, O_WRONLY));
-
-	EQUAL(write(fd, value, strlen(value)), strlen(value));
-	OK(close(fd));
-}
-
 /* Each case in a folder of its own, where the name is "core". */
 static void prepare(void)
 {
@@ -313,7 +305,7 @@ static void limits_and_filters(void)
 	EQUAL(strcmp(value, "00000033\n"), 0);
 	OK(close(fd));
 	EQUAL(status_of(CHILD({
-		      put("/proc/self/coredump_filter", "0x0\n");
+		      ktap_put("/proc/self/coredump_filter", "0x0\n");
 		      die(SIGABRT);
 	      })),
 	      SIGABRT | 0x80);
@@ -335,7 +327,7 @@ static void names(void)
 	int fd = OK(open(PATTERN, O_RDONLY));
 	OK(read(fd, before, sizeof(before) - 1));
 	OK(close(fd));
-	put(PATTERN, "c.%e.%p.%s.%u.%%%z\n");
+	ktap_put(PATTERN, "c.%e.%p.%s.%u.%%%z\n");
 	pid_t child = CHILD({
 		OK(prctl(PR_SET_NAME, "odd/name"));
 		die(SIGABRT);
@@ -344,14 +336,14 @@ static void names(void)
 	fd = OK(open(PATTERN, O_WRONLY));
 	FAILS(EINVAL, write(fd, "|bin/true", 9));
 	OK(close(fd));
-	put(PATTERN, before);
+	ktap_put(PATTERN, before);
 	EQUAL(status, SIGABRT | 0x80);
 	snprintf(name, sizeof(name), "c.odd!name.%d.6.0.%%", child);
 	free(take(name, &size));
-	put("/proc/sys/kernel/core_uses_pid", "1");
+	ktap_put("/proc/sys/kernel/core_uses_pid", "1");
 	child = CHILD(die(SIGQUIT));
 	status = status_of(child);
-	put("/proc/sys/kernel/core_uses_pid", "0");
+	ktap_put("/proc/sys/kernel/core_uses_pid", "0");
 	EQUAL(status, SIGQUIT | 0x80);
 	snprintf(name, sizeof(name), "core.%d", child);
 	free(take(name, &size));

@@ -48,24 +48,11 @@ static void cpu_time_limit(void)
 	DIES(child, SIGKILL);
 }
 
-static void copy_self(const char *to, mode_t mode)
-{
-	static char image[4 << 20];
-	int from = OK(open("/proc/self/exe", O_RDONLY));
-	ssize_t size = OK(read(from, image, sizeof(image)));
-	int out = OK(open(to, O_WRONLY | O_CREAT, 0700));
-
-	EQUAL(write(out, image, (size_t)size), size);
-	OK(close(out));
-	OK(close(from));
-	OK(chmod(to, mode));
-}
-
 static void execute_only_programs(void)
 {
 	ktap_enter_dir();
 	OK(chmod(".", 0755));
-	copy_self("program", 0711);
+	ktap_copy_self("program", 0711);
 	pid_t child = CHILD({
 		OK(setuid(1000));
 		FAILS(EACCES, open("program", O_RDONLY));
@@ -85,7 +72,7 @@ static void execute_only_programs(void)
 static void programs_open_for_writing(void)
 {
 	ktap_enter_dir();
-	copy_self("program", 0755);
+	ktap_copy_self("program", 0755);
 	int writer = OK(open("program", O_WRONLY));
 	FAILS(ETXTBSY, execl("program", "program", "@dumpable", nullptr));
 	OK(close(writer));
@@ -120,7 +107,7 @@ static void programs_that_cannot_be_made_again(void)
 {
 	ktap_enter_dir();
 	OK(chmod(".", 0755));
-	copy_self("program", 0755);
+	ktap_copy_self("program", 0755);
 	word = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(word != MAP_FAILED);
 	for (long round = 0; round < ROUNDS; round++) {
@@ -161,7 +148,7 @@ static void set_id_and_a_shared_directory(void)
 	OK(chmod(".", 0755));
 	OK(mkdir("set", 0755));
 	OK(mount("set", "set", "tmpfs", 0, "mode=755"));
-	copy_self("set/program", 04755);
+	ktap_copy_self("set/program", 04755);
 	EQUAL(effective_id(), 20);
 	pid_t sharer = OK((pid_t)syscall(SYS_clone, CLONE_FS | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
 	if (sharer == 0) {
@@ -203,9 +190,9 @@ static void set_id_programs(void)
 	OK(chmod(".", 0755));
 	OK(mkdir("m", 0755));
 	OK(mount("none", "m", "tmpfs", 0, nullptr));
-	copy_self("m/user", 04755);
-	copy_self("m/group", 02755);
-	copy_self("m/no-group", 02745);
+	ktap_copy_self("m/user", 04755);
+	ktap_copy_self("m/group", 02755);
+	ktap_copy_self("m/no-group", 02745);
 	EQUAL(run_as_user("m/user"), 31);
 	EQUAL(run_as_user("m/group"), 32);
 	EQUAL(run_as_user("m/no-group"), 30);

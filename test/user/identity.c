@@ -81,13 +81,6 @@ static int set_sets(uint64_t effective, uint64_t permitted, uint64_t inheritable
 	return (int)syscall(SYS_capset, &header, data);
 }
 
-static void become(unsigned id)
-{
-	OK(setgroups(0, nullptr));
-	OK(setresgid(id, id, id));
-	OK(setresuid(id, id, id));
-}
-
 static void make_file(const char *path, mode_t mode, unsigned owner)
 {
 	(void)unlink(path);
@@ -196,7 +189,7 @@ static void securebits(void)
 		      OK(prctl(PR_SET_SECUREBITS, SECBIT_KEEP_CAPS | SECBIT_KEEP_CAPS_LOCKED));
 		      EQUAL(prctl(PR_GET_KEEPCAPS), 1);
 		      FAILS(EPERM, prctl(PR_SET_KEEPCAPS, 0));
-		      become(1000);
+		      ktap_become(1000);
 		      CHECK(sets_now().permitted != 0);
 		      EQUAL(sets_now().effective, 0);
 		      FAILS(EPERM, prctl(PR_SET_SECUREBITS, 0));
@@ -217,7 +210,7 @@ static void bounding_and_inheritable(void)
 	OK(set_sets(~0ul, ~0ul, 1 << CAP_SETUID));
 	FAILS(EPERM, set_sets(3, 1, 0));
 	FAILS(EINVAL, prctl(PR_CAPBSET_DROP, 1000));
-	become(1000);
+	ktap_become(1000);
 	FAILS(EPERM, prctl(PR_CAPBSET_DROP, 1000));
 }
 
@@ -234,26 +227,13 @@ static void ambient_set(void)
 	EXITS(CHILD(execl("/proc/self/exe", "identity", "@effective", nullptr)), 11);
 }
 
-static void copy_self(const char *to, mode_t mode)
-{
-	static char image[4 << 20];
-	int from = OK(open("/proc/self/exe", O_RDONLY));
-	ssize_t size = OK(read(from, image, sizeof(image)));
-	int out = OK(open(to, O_WRONLY | O_CREAT, 0700));
-
-	EQUAL(write(out, image, (size_t)size), size);
-	OK(close(out));
-	OK(close(from));
-	OK(chmod(to, mode));
-}
-
 static void set_id_programs_start_clean(void)
 {
 	/* Not below /tmp, where set-id bits mean nothing. */
 	OK(mkdir("/identity", 0755));
-	copy_self("/identity/su", 04755);
+	ktap_copy_self("/identity/su", 04755);
 	EXITS(CHILD({
-		      become(1000);
+		      ktap_become(1000);
 		      OK(personality(ADDR_NO_RANDOMIZE));
 		      OK(prctl(PR_SET_PDEATHSIG, SIGKILL));
 		      OK(setrlimit(RLIMIT_STACK, &(struct rlimit){64 << 20, RLIM_INFINITY}));
@@ -262,7 +242,7 @@ static void set_id_programs_start_clean(void)
 	      12);
 	/* No new privileges: neither those of the file nor those that root would get back. */
 	EXITS(CHILD({
-		      become(1000);
+		      ktap_become(1000);
 		      OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 		      execl("/identity/su", "su", "@effective", nullptr);
 	      }),
@@ -286,7 +266,7 @@ static void set_id_bits_go(void)
 	EQUAL(mode_of("file"), 0755);
 	OK(chmod("file", 06755));
 	EXITS(CHILD({
-		      become(1000);
+		      ktap_become(1000);
 		      int fd = OK(open("file", O_RDWR));
 		      EQUAL(write(fd, "x", 1), 1);
 		      EQUAL(mode_of("file"), 0755);
@@ -313,7 +293,7 @@ static void set_id_bits_go(void)
 	OK(chmod("group", 02777));
 	EXITS(CHILD({
 		      umask(0);
-		      become(1000);
+		      ktap_become(1000);
 		      OK(close(OK(open("group/file", O_CREAT | O_RDWR, 02775))));
 		      EQUAL(mode_of("group/file"), 0775);
 		      OK(mkdir("group/dir", 0755));
@@ -349,7 +329,7 @@ static void names_in_public_directories(void)
 	OK(mkfifo("fifo", 0666));
 	OK(chmod("fifo", 0666));
 	EXITS(CHILD({
-		      become(1000);
+		      ktap_become(1000);
 		      FAILS(EPERM, link("roots", "a"));
 		      FAILS(EPERM, link("program", "b"));
 		      OK(link("public", "c"));
@@ -367,7 +347,7 @@ static void names_in_public_directories(void)
 	set_knob("regular", "2");
 	set_knob("fifos", " 1\n");
 	pid_t child = CHILD({
-		become(1001);
+		ktap_become(1001);
 		FAILS(EACCES, open("mine", O_RDWR | O_CREAT, 0600));
 		OK(close(OK(open("public", O_RDWR | O_CREAT, 0600)))); /* the directory's owner's */
 	});
@@ -381,7 +361,7 @@ static void names_in_public_directories(void)
 
 static void scheduling_rights(void)
 {
-	become(1000);
+	ktap_become(1000);
 	struct sched_param p = {.sched_priority = 5};
 	FAILS(EPERM, syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &p));
 	FAILS(EPERM, syscall(SYS_sched_setscheduler, 0, SCHED_RR, &p));
@@ -398,7 +378,7 @@ static void scheduling_rights(void)
 
 static void kill_all_tells_of_nobody(void)
 {
-	become(1234);
+	ktap_become(1234);
 	/* That none of them may be signalled is no error. */
 	OK(kill(-1, 0));
 	FAILS(EPERM, kill(1, 0));

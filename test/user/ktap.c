@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -159,6 +160,34 @@ void ktap_write_file(const char *path, const char *text)
 	if (fd < 0 || write(fd, text, (size_t)length) != length)
 		ktap_fail(__FILE__, __LINE__, "cannot write %s: errno %d", path, errno);
 	close(fd);
+}
+
+void ktap_put(const char *path, const char *text)
+{
+	int fd = OK(open(path, O_WRONLY | O_CLOEXEC));
+
+	EQUAL(write(fd, text, strlen(text)), strlen(text));
+	OK(close(fd));
+}
+
+void ktap_copy_self(const char *path, mode_t mode)
+{
+	static char piece[65536];
+	int from = OK(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+	int to = OK(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700));
+
+	for (ssize_t n; (n = OK(read(from, piece, sizeof(piece)))) > 0;)
+		EQUAL(write(to, piece, (size_t)n), n);
+	OK(close(to));
+	OK(close(from));
+	OK(chmod(path, mode));
+}
+
+void ktap_become(unsigned int id)
+{
+	OK(setgroups(0, nullptr));
+	OK(setresgid(id, id, id));
+	OK(setresuid(id, id, id));
 }
 
 static void until_state(const char *path, const char *states)

@@ -120,6 +120,15 @@ size_t ktap_read_file(const char *path, char *text, size_t size);
 /* Makes the file with this content. */
 void ktap_write_file(const char *path, const char *text);
 
+/* Writes the text to a file that is there, with one write: to one of /proc or /sys. Fails the case on an error. */
+void ktap_put(const char *path, const char *text);
+
+/* Makes a copy of the running program, with these rights. */
+void ktap_copy_self(const char *path, mode_t mode);
+
+/* Gives up the groups, and takes this number for the group's and the user's ids. */
+void ktap_become(unsigned int id);
+
 /* Waits, without a time limit of its own, until the process sleeps or is stopped: `states` as in
  * /proc/PID/stat ("S", "T"). */
 void ktap_until_state(pid_t pid, const char *states);

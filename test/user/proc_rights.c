@@ -9,7 +9,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,13 +20,6 @@
 #include <unistd.h>
 
 enum { OWNER = 1000, NOBODY = 65534 };
-
-static void become(unsigned id)
-{
-	OK(setgroups(0, nullptr));
-	OK(setresgid(id, id, id));
-	OK(setresuid(id, id, id));
-}
 
 /* --- the system's --- */
 
@@ -93,7 +85,7 @@ static void check_file(const char *path, const char *name, const struct stat *s)
 		ktap_fail(__FILE__, __LINE__, "%s has mode %o, not %o as the table says", path, mode, allowed);
 	CHECK(s->st_uid == 0 && s->st_gid == 0);
 	EXITS(CHILD({
-		      become(NOBODY);
+		      ktap_become(NOBODY);
 		      if (mode & 4)
 			      OK(close(OK(open(path, O_RDONLY))));
 		      else
@@ -215,7 +207,7 @@ static void check_as(pid_t pid, unsigned id, bool owner, bool inspector)
 {
 	EXITS(CHILD({
 		      if (id != 0)
-			      become(id);
+			      ktap_become(id);
 		      for (unsigned n = 0; n < ENTRIES; n++)
 			      if (is_there(pid, entries[n].name))
 				      check_entry(pid, n, owner || id == 0, inspector);
@@ -254,7 +246,7 @@ static pid_t target(bool dumpable)
 
 	OK(pipe(ready));
 	pid_t pid = CHILD({
-		become(OWNER);
+		ktap_become(OWNER);
 		OK(prctl(PR_SET_DUMPABLE, dumpable));
 		EQUAL(write(ready[1], "x", 1), 1);
 		for (;;)
@@ -293,7 +285,7 @@ static void files_of_a_hidden_process(void)
 /* One that became somebody else finds its descriptors, and what is its memory. */
 static void own_files_of_a_hidden_process(void)
 {
-	become(OWNER);
+	ktap_become(OWNER);
 	OK(close(OK(open("/proc/self/fd", O_RDONLY | O_DIRECTORY))));
 	OK(close(OK(open("/proc/self/maps", O_RDONLY))));
 	FAILS(EACCES, open("/proc/self/environ", O_RDONLY));
@@ -352,7 +344,7 @@ static void named_before_it_was_hidden(void)
 	char path[64], c;
 
 	OK(pipe(hide));
-	become(OWNER);
+	ktap_become(OWNER);
 	OK(prctl(PR_SET_DUMPABLE, 1));
 	pid_t child = CHILD({
 		EQUAL(read(hide[0], &c, 1), 1);
@@ -383,7 +375,7 @@ static void the_log(void)
 	static char text[1 << 16];
 
 	CHECK(klogctl(3, text, sizeof(text)) > 0);
-	become(NOBODY);
+	ktap_become(NOBODY);
 	FAILS(EPERM, klogctl(3, text, sizeof(text)));
 	FAILS(EPERM, klogctl(10, nullptr, 0));
 	FAILS(EPERM, klogctl(5, nullptr, 0));
