@@ -366,7 +366,7 @@ static long do_pty(void)
 
 static long do_dup_high(void)
 {
-	return fcntl(some_file, F_DUPFD, 700);
+	return fcntl(some_file, F_DUPFD, HIGH_FD);
 }
 
 static long do_pipe_write(void)
