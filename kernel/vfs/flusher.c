@@ -21,6 +21,7 @@ static uint64_t last_number GUARDED_BY(&dirty_lock);
 static struct wait_queue throttled = WAIT_QUEUE_INIT(throttled);
 static struct wait_queue walked = WAIT_QUEUE_INIT(walked);
 static uint32_t held_back; /* atomic: threads that wait there */
+uint32_t flusher_rounds;
 
 static int32_t ratio = 20, background_ratio = 10, bytes, background_bytes;
 static int32_t expire_cs = 3000, interval_cs = 500;
@@ -195,6 +196,7 @@ static void loop(void)
 
 		forget_deleted();
 		write_old(is_much() || dirty_is_full() ? UINT64_MAX : now - MIN(age, now));
+		__atomic_fetch_add(&flusher_rounds, 1, __ATOMIC_RELEASE);
 		if (service_park(interval != 0 ? now + interval : 0))
 			return;
 	}

@@ -91,6 +91,7 @@ void dirty_throttle_wake(void);
 /* Whether as many pages are dirty as may be; waits until fewer are: 0, -EINTR. */
 bool dirty_is_full(void);
 [[nodiscard]] int dirty_throttle(void);
+extern uint32_t flusher_rounds; /* ended so far; atomic */
 /* A file that nobody can reach any more has dirty pages. */
 void dirty_forget(void);
 /* Writes all that is dirty of sb (nullptr: of all), and waits for it. */

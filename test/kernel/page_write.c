@@ -347,6 +347,14 @@ static bool set(const char *path, const char *value)
 	return done;
 }
 
+/* The flusher acts on limits as they were when its round began: that one and the next are over. */
+static void flusher_settles(void)
+{
+	uint32_t before = __atomic_load_n(&flusher_rounds, __ATOMIC_ACQUIRE);
+
+	EXPECT(WAIT_UNTIL((dirty_forget(), __atomic_load_n(&flusher_rounds, __ATOMIC_ACQUIRE) - before >= 2)));
+}
+
 static uint32_t writer, written;
 
 static void write_much(void *arg)
@@ -384,6 +392,7 @@ static void held_back(void)
 	set("/page_write_proc/sys/vm/dirty_ratio", "20");
 	set("/page_write_proc/sys/vm/dirty_background_ratio", "10");
 	slow_end(f);
+	flusher_settles();
 }
 
 /* A file is cut again and again while its last page is written: once cutting is over, none of what is gone is still
@@ -464,6 +473,7 @@ static void held_back_by_changes(void)
 	set("/page_write_proc/sys/vm/dirty_ratio", "20");
 	set("/page_write_proc/sys/vm/dirty_writeback_centisecs", "500");
 	slow_end(f);
+	flusher_settles();
 }
 
 /* Only what was asked for is written. */

@@ -35,21 +35,23 @@ static void carry_out(struct page_range *r)
 		page_cache_filled(r, bad ? -EIO : 0);
 }
 
-static int begin(struct page_range *r, bool hold)
+static int begin(struct page_range *r, const bool *hold)
 {
 	if (slow_stray)
 		*(volatile uint64_t *)nowhere = 1;
 	if (slow_refuse)
 		return -EBUSY;
-	if (!hold) {
-		carry_out(r);
-		if (slow_stray_late)
-			*(volatile uint64_t *)nowhere = 1;
-		return 0;
-	}
+	/* Looked at with the lock held: whoever holds nothing any more, and then lets go what is held, lets go all. */
 	spin_lock(&held_lock);
-	list_push_back(&held, &r->link);
+	bool held_now = __atomic_load_n(hold, __ATOMIC_RELAXED);
+	if (held_now)
+		list_push_back(&held, &r->link);
 	spin_unlock(&held_lock);
+	if (held_now)
+		return 0;
+	carry_out(r);
+	if (slow_stray_late)
+		*(volatile uint64_t *)nowhere = 1;
 	return 0;
 }
 
@@ -58,13 +60,13 @@ static int fill(struct page_range *r)
 	__atomic_fetch_add(&slow_fills, 1, __ATOMIC_SEQ_CST);
 	if (r->count > slow_longest)
 		slow_longest = r->count;
-	return begin(r, slow_hold_fills);
+	return begin(r, &slow_hold_fills);
 }
 
 static int write(struct page_range *r)
 {
 	__atomic_fetch_add(&slow_writes, 1, __ATOMIC_SEQ_CST);
-	return begin(r, slow_hold_writes);
+	return begin(r, &slow_hold_writes);
 }
 
 static int prepare(struct inode *, uint64_t first, uint64_t pages)

@@ -257,6 +257,8 @@ static void serve(struct device *dev)
 		if (irq_wait(&p->irq, 0) != -ECANCELED)
 			note(s, PLACE_WOKEN);
 	}
+	if (__atomic_exchange_n(&s->fail_again, false, __ATOMIC_SEQ_CST))
+		device_fail(dev, "and once more");
 }
 
 static void detach(struct device *dev)

@@ -38,6 +38,7 @@ struct test_script {
 	uint32_t memory_left; /* 0: it did */
 	uint32_t hold;	      /* atomic: attach does not return before it is 0 */
 	bool wild;	      /* serve does not wait but returns */
+	bool fail_again;      /* atomic: when it is to end serve says once that the device is broken */
 	/* Written by it. */
 	uint32_t attaching, rounds, serving; /* atomic */
 	uint32_t kept_found;
