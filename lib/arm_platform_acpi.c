@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An ARM machine from its static ACPI tables, see arm_platform.h: MADT (ACPI 6.5, 5.2.12.14 to 5.2.12.17), GTDT
- * (5.2.25), FADT (5.2.9 and 5.2.9.4), SPCR (Serial Port Console Redirection Table, revision 2 and later) and IORT (IO
- * Remapping Table, DEN 0049).
+ * (5.2.25), FADT (5.2.9 and 5.2.9.4), SPCR and DBG2 (lib/acpi_uart.h) and IORT (IO Remapping Table, DEN 0049).
  */
+#include <lib/acpi_uart.h>
 #include <lib/arm_platform.h>
 #include <lib/string.h>
 
@@ -147,42 +147,38 @@ static void take_psci(const unsigned char *fadt, size_t length, struct arm_platf
 	p->psci_power = true; /* ACPI asks for version 0.2 or later */
 }
 
+static void set_console(const struct acpi_uart *u, struct arm_platform *p)
+{
+	p->console.kind = u->kind == ACPI_UART_PL011 ? ARM_UART_PL011 : ARM_UART_16550;
+	p->console.phys = u->start;
+	p->console.register_bytes = u->register_bytes;
+	p->console.register_shift = u->register_shift;
+}
+
 static void take_console(const unsigned char *spcr, size_t length, struct arm_platform *p)
 {
-	/* Of the debug port table (DBG2), whose numbers SPCR shares. */
-	enum : uint8_t {
-		TYPE_16550 = 0,
-		TYPE_16550_DBGP = 1,
-		TYPE_PL011 = 3,
-		TYPE_SBSA_32 = 13,
-		TYPE_SBSA = 14,
-		TYPE_16550_GAS = 18
-	};
-	enum : uint8_t { MEMORY = 0, INTERRUPT_GIC = 1 << 3, ACCESS_DWORD = 3 };
-	uint8_t type, access;
-	uint32_t gsi;
+	enum : uint8_t { INTERRUPT_GIC = 1 << 3 };
+	struct acpi_uart u;
 
-	if (length < 58 || spcr[40] != MEMORY || !get64(spcr + 44))
+	if (length < 58 || !acpi_uart_decode(spcr[36], spcr + 40, &u) || u.is_port)
 		return;
-	type = spcr[36];
-	access = spcr[43];
-	switch (type) {
-	case TYPE_PL011:
-	case TYPE_SBSA_32:
-	case TYPE_SBSA: p->console.kind = ARM_UART_PL011; break;
-	case TYPE_16550:
-	case TYPE_16550_DBGP:
-	case TYPE_16550_GAS: p->console.kind = ARM_UART_16550; break;
-	default: return;
-	}
-	p->console.phys = get64(spcr + 44);
-	p->console.register_bytes = access == ACCESS_DWORD ? 4 : 1;
-	/* A port whose registers are 32 bits wide has one in every word. */
-	p->console.register_shift = spcr[41] == 32 ? 2 : 0;
-	gsi = get32(spcr + 54);
+	set_console(&u, p);
+	uint32_t gsi = get32(spcr + 54);
 	/* UARTs of servers are level-triggered (Server Base System Architecture, B). */
 	if (spcr[52] & INTERRUPT_GIC && gsi >= 32 && gsi < 1020)
 		p->console.interrupt = (struct arm_interrupt){.id = gsi, .level = true};
+}
+
+/* Where no console is named, the first port for debugging will do; its interrupt is told nowhere. */
+static void propose_console(const unsigned char *dbg2, size_t length, struct arm_platform *p)
+{
+	enum { PORTS_MAX = 4 };
+	struct acpi_uart ports[PORTS_MAX];
+	unsigned count = acpi_debug_ports(dbg2, length, ports, PORTS_MAX);
+
+	for (unsigned i = 0; i < count && p->console.kind == ARM_UART_NONE; i++)
+		if (!ports[i].is_port)
+			set_console(&ports[i], p);
 }
 
 /* IOMMUs: nodes of the IORT (DEN 0049, 3.1). */
@@ -213,6 +209,9 @@ bool arm_platform_from_acpi(uint64_t rsdp_phys, acpi_map map, struct arm_platfor
 	table = acpi_find_table(rsdp_phys, "SPCR", map, &length);
 	if (table)
 		take_console(table, length, out);
+	table = acpi_find_table(rsdp_phys, "DBG2", map, &length);
+	if (table)
+		propose_console(table, length, out);
 	table = acpi_find_table(rsdp_phys, "FACP", map, &length);
 	if (table)
 		take_psci(table, length, out);

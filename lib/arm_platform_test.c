@@ -174,7 +174,7 @@ static void spoilt_trees(void **state)
 
 /* --- ACPI --- */
 
-enum { XSDT = 0x100, MADT = 0x200, GTDT = 0x600, FADT = 0x700, SPCR = 0x900 };
+enum { XSDT = 0x100, MADT = 0x200, GTDT = 0x600, FADT = 0x700, SPCR = 0x900, DBG2 = 0xa00 };
 static unsigned char memory[4096];
 static size_t madt_bytes;
 
@@ -401,6 +401,39 @@ static void firmware_without_calls(void **state)
 	assert_int_equal(p.console.kind, ARM_UART_NONE);
 }
 
+static void console_of_the_debug_ports(void **state)
+{
+	enum { DEVICE = DBG2 + 44, BYTES = 22 + 12 };
+
+	(void)state;
+	add_gicc(1, 0x8010000, 0);
+	add_gicd(2);
+	put(DBG2 + 36, 44, 4);
+	put(DBG2 + 40, 2, 4);
+	/* Ports, which nothing here reaches, and memory. */
+	for (unsigned i = 0; i < 2; i++) {
+		put(DEVICE + i * BYTES + 1, BYTES, 2);
+		put(DEVICE + i * BYTES + 3, 1, 1);
+		put(DEVICE + i * BYTES + 12, 0x8000, 2);
+		put(DEVICE + i * BYTES + 18, 22, 2);
+		put(DEVICE + i * BYTES + 22, i == 0 ? 0x01000801 : 0x03002000, 4);
+		put(DEVICE + i * BYTES + 26, i == 0 ? 0x3f8 : 0x9050000, 8);
+	}
+	finish_table(DBG2, "DBG2", 44 + 2 * BYTES);
+	put(XSDT + 68, DBG2, 8);
+	finish_table(XSDT, "XSDT", 76);
+	assert_true(read_tables());
+	assert_int_equal(p.console.phys, 0x9000000); /* that of SPCR */
+	put(SPCR + 44, 0, 8);
+	finish_table(SPCR, "SPCR", 80);
+	assert_true(read_tables());
+	assert_int_equal(p.console.kind, ARM_UART_16550);
+	assert_int_equal(p.console.phys, 0x9050000);
+	assert_int_equal(p.console.register_shift, 2);
+	assert_int_equal(p.console.register_bytes, 4);
+	assert_int_equal(p.console.interrupt.id, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +449,7 @@ int main(void)
 		cmocka_unit_test_setup(tables_with_what_is_not_given_away, build),
 		cmocka_unit_test_setup(spoilt_tables, build),
 		cmocka_unit_test_setup(firmware_without_calls, build),
+		cmocka_unit_test_setup(console_of_the_debug_ports, build),
 	};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);

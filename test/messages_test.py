@@ -36,43 +36,50 @@ ASID_WORDS = {"x86_64": [r"nobody knows the option asid_bits=9 "], "aarch64": [r
 NO_ASID_WORDS = {"x86_64": [r"nobody knows the option asid_bits= "], "aarch64": [r"asid_bits= is none of 8, 16; using 16"]}[ARCH]
 TWO_LINES = ARCH == "x86_64"
 
-# Its second line is a file.
-CARD = ["-chardev", "null,id=first", "-chardev", "file,id=second,path={file}", "-device", "pci-serial-2x,chardev1=first,chardev2=second"]
+# What QEMU is told of further serial lines; {0} and {1} are the files that what they say goes to, {dbg2} has a table of firmware's.
+CARD = ["-chardev", "null,id=first", "-chardev", "file,id=second,path={0}", "-device", "pci-serial-2x,chardev1=first,chardev2=second"]
+# One of the PC's own, and one that the debug port table tells of.
+PORTS = ["-serial", "file:{0}", "-chardev", "file,id=debug,path={1}", "-device", "isa-serial,iobase=0x3e8,irq=5,chardev=debug",
+         "-acpitable", "sig=DBG2,data={dbg2}"]
+# DBG2 (Microsoft Debug Port Table 2) without its header: one device, a 16550 of eight ports at 0x3e8, called ".".
+DBG2 = struct.pack("<2I", 44, 1) + struct.pack("<BHB9H", 0, 22 + 12 + 4 + 2, 1, 2, 38, 0, 0, 0x8000, 0, 0, 22, 34) \
+    + struct.pack("<4BQ", 1, 8, 0, 1, 0x3e8) + struct.pack("<I", 8) + b".\0"
 
 
 def four(port):
     chardevs = ",".join(f"chardev{n}={'file' if n == port else name}" for n, name in zip(range(1, 5), "abcd"))
     others = [word for name in "abcd" for word in ("-chardev", f"null,id={name}")]
-    return [*others, "-chardev", "file,id=file,path={file}", "-device", f"pci-serial-4x,{chardevs}"]
+    return [*others, "-chardev", "file,id=file,path={0}", "-device", f"pci-serial-4x,{chardevs}"]
 
 
-# Name, command line, kernel, whether with a second serial line (or how QEMU is told of it), what the first line must say, what the second.
+# Name, command line, kernel, further serial lines, what the first line must say, what the others.
 CASES = [
-    ("a component that is none, and one that does not ask, in elevate=", f"elevate=nosuch,core,serial {RUN}", "stellux", False,
-     [rf"elevate=nosuch: no component is called that, so .*all, off.* {ASKS}", r"elevate=core: that component does not ask", "powering off"], []),
-    ("nothing but a wrong name in elevate=: nobody elevates", f"elevate=nosuch {RUN}", "stellux", False,
+    ("a component that is none, and one that does not ask, in elevate=", f"elevate=nosuch,core,serial {RUN}", "stellux", [],
+     [rf"elevate=nosuch: no component is called that, so .*all, off.* {ASKS}", r"elevate=core: that component does not ask", "powering off"]),
+    ("nothing but a wrong name in elevate=: nobody elevates", f"elevate=nosuch {RUN}", "stellux", [],
      [rf"elevate=nosuch: no component is called that, so nobody gets the right by it; .*all, off.* {ASKS}", *OFF_WORDS,
-      "privilege: mode full, elevation for no component", "powering off"], []),
-    ("nobody in elevate= who asks: nobody elevates", 'elevate=core init.run="/bin/cat /proc/components"', "stellux", False,
-     [r"elevate=core: that component does not ask", *NOBODY_WORDS, "powering off"], []),
-    ("elevate=off: a serial line that ports are needed for says why it falls silent", f"elevate=off {RUN}", "stellux", False,
-     [*OFF_WORDS, "privilege: mode full, elevation for no component", "powering off"], []),
+      "privilege: mode full, elevation for no component", "powering off"]),
+    ("nobody in elevate= who asks: nobody elevates", 'elevate=core init.run="/bin/cat /proc/components"', "stellux", [],
+     [r"elevate=core: that component does not ask", *NOBODY_WORDS, "powering off"]),
+    ("elevate=off: a serial line that ports are needed for says why it falls silent", f"elevate=off {RUN}", "stellux", [],
+     [*OFF_WORDS, "privilege: mode full, elevation for no component", "powering off"]),
     ("one that elevates without the right is reported, and who asked it to is told",
-     f"elevate={OTHERS} init.run=/bin/sh -c echo$IFS'elevate'$IFS'1'>/proc/measure", "stellux", False,
-     [r"stray access caught: elevation without the right by measure", r"/bin/sh exited with status 1", "powering off"], []),
-    ("a mode that is none in dynpriv=", f"dynpriv=wrong {RUN}", "stellux", False,
-     [r"dynpriv=wrong is none of full, drivers, off; using full", "powering off"], []),
-    ("an option that nobody knows", f"dynprv=off {RUN}", "stellux", False,
-     [r"nobody knows the option dynprv=off ", "powering off"], []),
-    ("asid_bits= with a length that is none", f"asid_bits=9 {RUN}", "stellux", False, [*ASID_WORDS, "powering off"], []),
-    ("asid_bits= without a length", f"asid_bits= {RUN}", "stellux", False, [*NO_ASID_WORDS, "powering off"], []),
-    ("a first program that is none", "init=/nosuch", "stellux", False,
-     [r"cannot execute /nosuch, the first process \(error -2\): name another with init= .*; the machine is switched off"], []),
-    ("the mode, and who may elevate: what the nucleus granted", f"dynpriv=drivers {RUN}", "stellux", False,
-     [rf"privilege: mode drivers, elevation for {GRANTED}[\r\n]", "powering off"], []),
-    ("a terminal that is none in console=: every terminal is told", f"console=nosuch {RUN}", "stellux", TWO_LINES,
-     [r"console=nosuch names no terminal; there are:.*; the console is ", "/bin/true exited with status 0", "powering off"],
-     [r"console=nosuch names no terminal; there are:.*; the console is "] if TWO_LINES else []),
+     f"elevate={OTHERS} init.run=/bin/sh -c echo$IFS'elevate'$IFS'1'>/proc/measure", "stellux", [],
+     [r"stray access caught: elevation without the right by measure", r"/bin/sh exited with status 1", "powering off"]),
+    ("a mode that is none in dynpriv=", f"dynpriv=wrong {RUN}", "stellux", [],
+     [r"dynpriv=wrong is none of full, drivers, off; using full", "powering off"]),
+    ("an option that nobody knows", f"dynprv=off {RUN}", "stellux", [],
+     [r"nobody knows the option dynprv=off ", "powering off"]),
+    ("asid_bits= with a length that is none", f"asid_bits=9 {RUN}", "stellux", [], [*ASID_WORDS, "powering off"]),
+    ("asid_bits= without a length", f"asid_bits= {RUN}", "stellux", [], [*NO_ASID_WORDS, "powering off"]),
+    ("a first program that is none", "init=/nosuch", "stellux", [],
+     [r"cannot execute /nosuch, the first process \(error -2\): name another with init= .*; the machine is switched off"]),
+    ("the mode, and who may elevate: what the nucleus granted", f"dynpriv=drivers {RUN}", "stellux", [],
+     [rf"privilege: mode drivers, elevation for {GRANTED}[\r\n]", "powering off"]),
+    ("a terminal that is none in console=: every terminal is told", f"console=nosuch {RUN}", "stellux", PORTS if TWO_LINES else [],
+     [*([r"serial: ttyS2 is a 16550A at 0x3e8[\r\n]"] if TWO_LINES else []),
+      r"console=nosuch names no terminal; there are:.*; the console is ", "/bin/true exited with status 0", "powering off"],
+     *([[r"console=nosuch names no terminal; there are:.*; the console is "]] * 2 if TWO_LINES else [])),
     # Eight registers behind the first.
     *([("a console on the second port of a PCI card", f"console=ttyS5 {RUN}", "stellux", CARD,
         [], [r"serial: ttyS5 is a 16550A at 0x[0-9a-f]*8\b", "/bin/true exited with status 0", "powering off"]),
@@ -80,8 +87,8 @@ CASES = [
         [], [r"serial: ttyS4 is a 16550A", "/bin/true exited with status 0", "powering off"]),
        ("a console on the last port of a card with four", f"console=ttyS7 {RUN}", "stellux", four(4),
         [], [r"serial: ttyS7 is a 16550A", "/bin/true exited with status 0", "powering off"])] if TWO_LINES else []),
-    ("a loader that tells of no memory", RUN, "stellux-blind", False,
-     [r"cannot boot: the boot loader does not provide a memory map; boot with .*", "the machine is switched off"], []),
+    ("a loader that tells of no memory", RUN, "stellux-blind", [],
+     [r"cannot boot: the boot loader does not provide a memory map; boot with .*", "the machine is switched off"]),
 ]
 
 
@@ -92,18 +99,20 @@ def blind_kernel(build):
     (build / "stellux-blind.elf").write_bytes(image.replace(MEMORY_MAP_ID, bytes(len(MEMORY_MAP_ID))))
 
 
-def boot(machine, number, cmdline, kernel, second):
-    """(whether it switched itself off, what came over each serial line)"""
+def boot(machine, number, cmdline, kernel, further, lines):
+    """(whether it switched itself off, what came over each of the serial lines)"""
     folder = machine.build / "results"
     image = machine.make_image(folder / f"messages-{number}.img", "initramfs", cmdline, kernel)
-    other = folder / f"messages-{number}-second.log"
-    extra = ["-serial", f"file:{other}"] if second is True else [word.format(file=other) for word in second or []]
+    others = [folder / f"messages-{number}-line{n}.log" for n in range(1, lines)]
+    dbg2 = folder / "messages.dbg2"
+    dbg2.write_bytes(DBG2)
     try:
-        done = subprocess.run(machine.command(image, extra), stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S)
+        done = subprocess.run(machine.command(image, [word.format(*others, dbg2=dbg2) for word in further]), stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=LIMIT_S)
         ended, text = done.returncode == 0, done.stdout
     except subprocess.TimeoutExpired as error:
         ended, text = False, error.stdout or b""
-    return ended, text.decode(errors="replace"), other.read_text(errors="replace") if second else ""
+    return ended, text.decode(errors="replace"), *(other.read_text(errors="replace") for other in others)
 
 
 def main():
@@ -111,9 +120,9 @@ def main():
     blind_kernel(machine.build)
     print("TAP version 14")
     print(f"1..{len(CASES)}")
-    for number, (name, cmdline, kernel, second, first_words, second_words) in enumerate(CASES, 1):
-        ended, *texts = boot(machine, number, cmdline, kernel, second)
-        missing = [word for text, words in zip(texts, (first_words, second_words)) for word in words if not re.search(word, text)]
+    for number, (name, cmdline, kernel, further, *words) in enumerate(CASES, 1):
+        ended, *texts = boot(machine, number, cmdline, kernel, further, len(words))
+        missing = [word for text, wanted in zip(texts, words) for word in wanted if not re.search(word, text)]
         print(f"{'ok' if ended and not missing else 'not ok'} {number} - {name}", flush=True)
         if not ended:
             print("# the machine did not switch itself off")

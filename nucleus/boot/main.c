@@ -20,6 +20,7 @@
 #include "time/clock.h"
 #include <abi/errno.h>
 #include <boot/limine_protocol.h>
+#include <lib/acpi_tables.h>
 #include <lib/string.h>
 #include <stdarg.h>
 
@@ -265,6 +266,17 @@ bool boot_firmware_owns(uint64_t start, uint64_t end)
 	return false;
 }
 
+/* Of a table that the lowered kernel does not see. */
+static void tell_debug_ports(void)
+{
+	struct boot_info *info = boot_state.info;
+	size_t length;
+	const void *dbg2 =
+		info->rsdp_phys ? acpi_find_table(info->rsdp_phys, "DBG2", kernel_view_firmware, &length) : nullptr;
+
+	info->debug_count = dbg2 ? acpi_debug_ports(dbg2, length, info->debug, BOOT_DEBUG_MAX) : 0;
+}
+
 /* What the loader used becomes free memory. */
 static void reclaim(void)
 {
@@ -302,6 +314,7 @@ void boot_finish(struct cpu *cpu) NO_THREAD_SAFETY
 	make_idle(cpu);
 	cpu->current = cpu->idle;
 	cpu->online = 1;
+	tell_debug_ports();
 	mp_start_cpus();
 	/* A CPU that did not come up still is in the loader's memory. */
 	if (cpu_count == boot_state.cpu_count && !boot_state.cpus_left)

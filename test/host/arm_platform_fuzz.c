@@ -114,9 +114,9 @@ static void changed_tree(unsigned which, const uint8_t *data, size_t size)
 	free(copy);
 }
 
-/* --- ACPI: a root with five tables that share the input's bytes --- */
+/* --- ACPI: a root with six tables that share the input's bytes --- */
 
-enum { TABLES = 5, AT_ROOT = 64, AT_TABLES = 256, ROOM = AT_TABLES + TABLES * 512 };
+enum { TABLES = 6, AT_ROOT = 64, AT_TABLES = 256, ROOM = AT_TABLES + TABLES * 512 };
 static unsigned char *memory;
 
 static const void *map(uint64_t phys, size_t size)
@@ -139,7 +139,7 @@ static void close_table(size_t at, const char *name, size_t n)
 
 static void tables(const uint8_t *data, size_t size)
 {
-	static const char *const names[TABLES] = {"APIC", "GTDT", "FACP", "SPCR", "IORT"};
+	static const char *const names[TABLES] = {"APIC", "GTDT", "FACP", "SPCR", "IORT", "DBG2"};
 	unsigned char sum = 0;
 	struct arm_platform p;
 

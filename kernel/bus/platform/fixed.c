@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Devices that no device tree tells of: the console's UART (ACPI's SPCR, which the nucleus has read and checked), and
- * the first two serial ports of a PC, at their old addresses and lines. (The MADT could say that a line is wired
- * otherwise, but its frames are not in the lowered view; of these two lines none is known that is.)
+ * Devices that no device tree tells of: the console's UART (ACPI's SPCR), ports for debugging (DBG2), both of which the
+ * nucleus has read and checked, and the first two serial ports of a PC, at their old addresses and lines. Where such a
+ * line is wired otherwise the MADT says so, and the nucleus follows it (nucleus_irq_attach); DBG2 tells of no line.
  */
 #include "platform.h"
 
@@ -10,16 +10,22 @@
 #include <arch/portio.h>
 #include <kernel/base/init.h>
 #include <kernel/base/log.h>
+#include <lib/string.h>
 #include <lib/types.h>
 
-constexpr uint64_t UART_BYTES = 0x1000;
+constexpr uint64_t UART_BYTES = 0x1000, PORT_REGISTERS = 8;
 
-static bool is_known(void)
+/* Whether a device of this bus has registers there. */
+static bool is_known(enum device_range_kind kind, uint64_t at)
 {
 	bool known = false;
 
-	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
-		known = known || (device_bus(dev) == &platform_bus && platform_is_console(dev));
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev)) {
+		struct device_range r;
+
+		if (device_bus(dev) == &platform_bus && device_range(dev, 0, &r) == 0)
+			known = known || (r.kind == kind && at >= r.start && at - r.start < r.bytes);
+	}
 	return known;
 }
 
@@ -35,7 +41,7 @@ void platform_add_console(void)
 {
 	const struct boot_console *c = &boot_info()->console;
 
-	if (c->kind == BOOT_CONSOLE_NONE || is_known())
+	if (c->kind == BOOT_CONSOLE_NONE || is_known(RANGE_MEMORY, c->phys))
 		return;
 	add("console", &(struct platform_device){
 			       .compatible = c->kind == BOOT_CONSOLE_PL011 ? "arm,pl011" : "ns16550a",
@@ -46,20 +52,56 @@ void platform_add_console(void)
 		       });
 }
 
+/* A PC's, whose numbers go with their addresses. The lines of the last two differ from card to card. */
+static const struct {
+	const char *name; /* nullptr: not looked for if nothing tells of it */
+	uint16_t port;
+	uint8_t irq;
+} ports[] = {{"com1", 0x3f8, 4}, {"com2", 0x2f8, 3}, {nullptr, 0x3e8, 0}, {nullptr, 0x2e8, 0}};
+
 void platform_add_ports(void)
 {
-	static const struct {
-		const char *name;
-		uint16_t port;
-		uint8_t irq;
-	} ports[] = {{"com1", 0x3f8, 4}, {"com2", 0x2f8, 3}};
+	for (size_t i = 0; ARCH_HAS_PORTS && i < ARRAY_LEN(ports) && ports[i].name != nullptr; i++)
+		add(ports[i].name,
+		    &(struct platform_device){
+			    .compatible = "ns16550a",
+			    .range = {.kind = RANGE_PORTS, .start = ports[i].port, .bytes = PORT_REGISTERS},
+			    .has_line = true,
+			    .line = {.gsi = ports[i].irq},
+			    .numbers = {{"line", i}},
+		    });
+}
 
-	for (size_t i = 0; ARCH_HAS_PORTS && i < ARRAY_LEN(ports); i++)
-		add(ports[i].name, &(struct platform_device){
-					   .compatible = "ns16550a",
-					   .range = {.kind = RANGE_PORTS, .start = ports[i].port, .bytes = 8},
-					   .has_line = true,
-					   .line = {.gsi = ports[i].irq},
-					   .numbers = {{"line", i}},
-				   });
+static void add_debug_port(const char *name, const struct acpi_uart *u)
+{
+	struct platform_device p = {
+		.compatible = u->kind == ACPI_UART_PL011 ? "arm,pl011" : "ns16550a",
+		.range = {.kind = u->is_port ? RANGE_PORTS : RANGE_MEMORY,
+			  .start = u->start,
+			  .bytes = u->is_port			? PORT_REGISTERS
+				   : u->kind == ACPI_UART_16550 ? PORT_REGISTERS << u->register_shift
+								: UART_BYTES},
+		.numbers = {{"reg-shift", u->register_shift}, {"reg-io-width", u->register_bytes}},
+	};
+
+	for (size_t i = 0; u->is_port && i < ARRAY_LEN(ports); i++) {
+		if (ports[i].port == u->start)
+			p.numbers[2] = (typeof(p.numbers[0])){"line", i};
+	}
+	add(name, &p);
+}
+
+void platform_add_debug_ports(void)
+{
+	const struct boot_info *boot = boot_info();
+
+	for (uint32_t i = 0; i < boot->debug_count; i++) {
+		const struct acpi_uart *u = &boot->debug[i];
+		char name[DEVICE_NAME_MAX];
+
+		if (is_known(u->is_port ? RANGE_PORTS : RANGE_MEMORY, u->start))
+			continue;
+		snprintf(name, sizeof(name), "debug%u", i);
+		add_debug_port(name, u);
+	}
 }

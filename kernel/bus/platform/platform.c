@@ -122,9 +122,13 @@ int platform_add(const char *name, const struct platform_device *p)
 
 static int find_devices(void)
 {
-	(void)platform_add_tree();
+	bool has_tree = platform_add_tree();
+
 	platform_add_console();
 	platform_add_ports();
+	/* A tree says it all, and what it disables is nobody's to drive. */
+	if (!has_tree)
+		platform_add_debug_ports();
 	return 0;
 }
 

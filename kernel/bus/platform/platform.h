@@ -30,9 +30,10 @@ bool platform_tree_line(const struct platform_device *p, unsigned index, struct 
 bool platform_tree_coherent(const struct platform_device *p);
 /* Adds what the tree has; false: there is none, or none that is well-formed. */
 bool platform_add_tree(void);
-/* fixed.c: adds the console, unless a device has its registers already, and a PC's ports. */
+/* fixed.c: adds the console and what DBG2 tells of, unless a device has its registers already, and a PC's ports. */
 void platform_add_console(void);
 void platform_add_ports(void);
+void platform_add_debug_ports(void);
 
 /* Adds a device with a copy of what is said of it. -ENOMEM, -EEXIST as of device_add. */
 [[nodiscard]] int platform_add(const char *name, const struct platform_device *p);

@@ -12,6 +12,7 @@
 #ifndef NUCLEUS_UPCALL_H
 #define NUCLEUS_UPCALL_H
 
+#include <lib/acpi_uart.h>
 #include <stdint.h>
 
 enum event : uint32_t {
@@ -34,6 +35,7 @@ enum : uint32_t { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_EXEC
 
 #define BOOT_CMDLINE_MAX 2048
 #define BOOT_PCI_MAX	 16
+#define BOOT_DEBUG_MAX	 4
 
 /* The UART that the nucleus reports on, if the firmware's description of the machine names one. */
 enum boot_console_kind : uint32_t { BOOT_CONSOLE_NONE, BOOT_CONSOLE_PL011, BOOT_CONSOLE_16550 };
@@ -71,6 +73,9 @@ struct boot_info {
 		uint16_t segment;
 		uint8_t first_bus, last_bus;
 	} pci[BOOT_PCI_MAX];
+	/* Serial ports for debugging, of ACPI's DBG2. */
+	uint32_t debug_count;
+	struct acpi_uart debug[BOOT_DEBUG_MAX];
 };
 
 enum privilege_mode : uint32_t { MODE_FULL = 0, MODE_DRIVERS = 1, MODE_OFF = 2 };
