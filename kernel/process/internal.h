@@ -288,16 +288,8 @@ void futex_thread_exit(void); /* the current thread no longer waits */
  * -ERESTARTSYS. */
 [[nodiscard]] int futex_sleep(const bool *over, bool realtime, uint64_t when);
 
-/* --- futex_pi.c --- */
-struct futex_pi {
-	user_addr at;
-	bool private_word, realtime, only_try;
-	uint64_t deadline; /* on its clock; 0: none */
-};
+/* --- futex_pi.c, futex_pi_queue.c --- */
 void futex_pi_init(void);
-/* -EDEADLK, -ESRCH: there is no such owner; -EAGAIN (only_try), -ETIMEDOUT, -EFAULT, -ENOMEM. May sleep. */
-[[nodiscard]] long futex_pi_lock(const struct futex_pi *r);
-[[nodiscard]] long futex_pi_unlock(user_addr at, bool private_word); /* -EPERM: not the caller's */
 /* The current thread's locks are nobody's any more, because it ends (for good) or executes another program. */
 void futex_pi_leave(bool for_good);
 /* The current thread waits for no lock any more: it faulted while it did. May sleep. */
