@@ -2,6 +2,7 @@
 /* clone3(2), whose request is a structure that may grow, and unshare(2). clone.c does the work. */
 #include "internal.h"
 
+#include <kernel/vfs/fs_context.h>
 #include <kernel/vm/user.h>
 #include <nucleus/layout.h>
 

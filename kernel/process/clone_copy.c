@@ -5,6 +5,7 @@
 #include "clone.h"
 #include <arch/signal.h>
 #include <kernel/base/fault_point.h>
+#include <kernel/vfs/fs_context.h>
 #include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>

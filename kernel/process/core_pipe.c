@@ -7,8 +7,9 @@
 #include "core.h"
 
 #include <abi/fcntl.h>
+#include <kernel/file/file.h>
 #include <kernel/mem/slab.h>
-#include <kernel/vfs/file.h>
+#include <kernel/vfs/open.h>
 #include <lib/string.h>
 
 constexpr unsigned ARGUMENTS_MAX = 32;

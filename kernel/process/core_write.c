@@ -7,6 +7,7 @@
 #include "core.h"
 
 #include <abi/mman.h>
+#include <kernel/file/pipe.h>
 #include <kernel/mem/page.h>
 #include <kernel/mem/slab.h>
 #include <kernel/vfs/vfs.h>

@@ -17,6 +17,7 @@
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/fs_context.h>
 #include <kernel/vm/user.h>
 #include <nucleus/calls.h>
 

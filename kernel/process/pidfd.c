@@ -7,8 +7,8 @@
 #include "internal.h"
 #include <abi/fcntl.h>
 #include <abi/poll.h>
+#include <kernel/file/file.h>
 #include <kernel/mem/text.h>
-#include <kernel/vfs/file.h>
 #include <kernel/vm/user.h>
 
 static uint32_t pidfd_poll(struct file *f, struct poll_table *table)

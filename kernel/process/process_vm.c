@@ -5,9 +5,9 @@
 #include <kernel/process/process.h>
 
 #include <kernel/base/syscall.h>
+#include <kernel/file/io_vector.h>
 #include <kernel/mem/slab.h>
 #include <kernel/process/signal.h>
-#include <kernel/vfs/io_vector.h>
 #include <kernel/vm/user.h>
 
 /* Where in a vector a transfer is. */

@@ -4,7 +4,7 @@
  * the same number by when it began. Permission is that of whoever set the owner, as it was then.
  */
 #include "internal.h"
-#include <kernel/vfs/async.h>
+#include <kernel/file/async.h>
 
 static struct process *find(const struct signal_owner *o) REQUIRES(process_tree_lock)
 {

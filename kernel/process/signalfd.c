@@ -8,8 +8,8 @@
 #include "internal.h"
 #include <abi/fcntl.h>
 #include <abi/poll.h>
+#include <kernel/file/file.h>
 #include <kernel/mem/slab.h>
-#include <kernel/vfs/file.h>
 #include <kernel/vm/user.h>
 
 struct signal_file {

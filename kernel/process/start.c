@@ -11,6 +11,8 @@
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
+#include <kernel/vfs/fs_context.h>
+#include <kernel/vfs/open.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 

@@ -10,8 +10,8 @@
 #include <abi/fcntl.h>
 #include <abi/poll.h>
 #include <kernel/base/clock.h>
+#include <kernel/file/file.h>
 #include <kernel/mem/slab.h>
-#include <kernel/vfs/file.h>
 #include <kernel/vm/user.h>
 
 enum : uint32_t { TFD_ABSTIME = 1, TFD_CANCEL_ON_SET = 2 };

@@ -4,7 +4,7 @@
  * namespace of each kind: nobody becomes a tracer or a tracee, and no descriptor is a namespace's. And vhangup(2).
  */
 #include "internal.h"
-#include <kernel/vfs/file.h>
+#include <kernel/file/file.h>
 
 enum : uint64_t { PTRACE_TRACEME = 0, PTRACE_ATTACH = 16, PTRACE_SEIZE = 0x4206 };
 

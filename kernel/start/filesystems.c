@@ -4,7 +4,6 @@
  */
 #include "kernel/vfs/internal.h"
 #include "kernel/vfs/mount.h"
-#include "kernel/vfs/pipe.h"
 #include "kernel/vfs/super.h"
 
 #include <kernel/base/init.h>
@@ -30,6 +29,7 @@ int vfs_init(void)
 	static const char *const steps[] = {"dentry cache", "pipes", "flusher", "root", "devfs"};
 	int step = 0;
 
+	file_set_hooks(&vfs_file_hooks);
 	filesystems_init();
 	int error = dentry_cache_init();
 	if (error == 0)

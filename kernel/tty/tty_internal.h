@@ -13,10 +13,10 @@
 #include <kernel/base/lock.h>
 #include <kernel/base/wait.h>
 #include <kernel/device/class.h>
+#include <kernel/file/async.h>
+#include <kernel/file/file.h>
 #include <kernel/thread/guard.h>
 #include <kernel/tty/tty.h>
-#include <kernel/vfs/async.h>
-#include <kernel/vfs/file.h>
 
 DECLARE_COMPONENT(tty);
 

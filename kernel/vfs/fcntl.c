@@ -2,14 +2,14 @@
 /*
  * fcntl(2), and ioctl(2) with the commands that every file has.
  */
-#include "async.h"
 #include "internal.h"
 #include "lock.h"
-#include "pipe.h"
-#include "table.h"
 
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
+#include <kernel/file/async.h>
+#include <kernel/file/pipe.h>
+#include <kernel/file/table.h>
 #include <kernel/thread/guard.h>
 
 enum : uint32_t {

@@ -102,8 +102,7 @@ void path_text_free(struct path_text *t);
 void fs_context_current_paths(struct path *root, struct path *cwd); /* either may be nullptr */
 void fs_context_replace(struct fs_context *c, const struct path *from, const struct path *to); /* pivot_root */
 
-/* --- file.c, open.c --- */
-void file_release(struct file *f); /* nobody has it any more */
+/* --- open_inode.c, open.c --- */
 /* checked: permission was given when the file was created just now. */
 [[nodiscard]] int file_open_inode(const struct path *p, uint32_t flags, bool checked, struct file **out);
 [[nodiscard]] int file_open_flags(int dirfd, const char *text, uint32_t flags, uint32_t mode, uint32_t walk_flags,
@@ -128,11 +127,16 @@ void vfs_fill_request(struct make_request *r, const struct inode *dir, uint32_t 
 [[nodiscard]] int vfs_check_delete(const struct path *dir, const struct inode *victim);
 [[nodiscard]] int vfs_create_file(struct path *dir, struct dentry *d, uint32_t mode); /* dir's lock held */
 
-/* --- epoll.c, lock.c: what closing a file must undo --- */
-void epoll_forget_file(struct file *f);
+/* --- lock_table.c: what closing a file must undo --- */
 void file_locks_release_file(struct file *f);
 void file_locks_release_owner(struct inode *i, const void *owner);
 void file_locks_free(struct inode *i);
+
+/* --- file_hooks.c --- */
+extern const struct file_hooks vfs_file_hooks;
+
+/* --- pipe_open.c --- */
+[[nodiscard]] int pipe_init(void); /* once, at boot. -ENOMEM */
 
 #define CAP_CHECK(cap) (capable(cap) ? 0 : -EPERM)
 

@@ -7,7 +7,7 @@
 
 #include "internal.h"
 #include "lock_table.h"
-#include "table.h"
+#include <kernel/file/table.h>
 
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>

@@ -3,7 +3,7 @@
 #ifndef KERNEL_VFS_LOCK_H
 #define KERNEL_VFS_LOCK_H
 
-#include <kernel/vfs/file.h>
+#include <kernel/file/file.h>
 
 /* F_GETLK, F_SETLK, F_SETLKW and their F_OFD_ forms on the file at fd; at: struct flock. */
 long file_lock_command(int fd, struct file *f, uint32_t command, user_addr at);

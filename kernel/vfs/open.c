@@ -8,7 +8,7 @@
 #include "internal.h"
 #include "mount.h"
 #include "super.h"
-#include "table.h"
+#include <kernel/file/table.h>
 
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
@@ -146,6 +146,11 @@ int file_open_flags(int dirfd, const char *text, uint32_t flags, uint32_t mode, 
 		error = file_open_inode(&p, flags, false, out);
 	path_put(&p);
 	return error;
+}
+
+int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file **out)
+{
+	return file_open_flags(AT_FDCWD, path, flags, mode, 0, out);
 }
 
 int file_open_single(const char *type, const char *name, uint32_t flags, struct file **out)

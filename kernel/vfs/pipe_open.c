@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pipe(2), opening fifos (fifo(7)), and the size of a pipe (F_SETPIPE_SZ).
+ * Pipes that inodes have: pipe(2), and opening fifos (fifo(7)).
  *
  * An anonymous pipe is an inode of a filesystem that is mounted nowhere; a fifo's inode has a pipe while somebody has
  * it open.
  */
-#include "pipe.h"
-
 #include "internal.h"
-#include "pipe_ring.h"
-#include "table.h"
 
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
+#include <kernel/file/pipe.h>
+#include <kernel/file/table.h>
 
 static struct mount *pipe_mount; /* set at boot */
 static const struct inode_ops no_inode_ops = {};
@@ -59,78 +57,69 @@ int pipe_path(struct file *f, struct path *out)
 	return 0;
 }
 
-/* Attaches f to the inode's pipe. Inode locked. */
-static int attach(struct file *f, struct inode *i)
+/* The inode's pipe, made if it has none. Inode locked. */
+static int attach(struct file *f, struct inode *i, struct pipe_arrival *a)
 {
 	if (i->pipe == nullptr)
 		i->pipe = pipe_create();
-	struct pipe *p = i->pipe;
-	if (p == nullptr)
+	if (i->pipe == nullptr)
 		return -ENOMEM;
-	f->private_data = p;
-	p->files++;
-	if (f->mode & FILE_READ) {
-		__atomic_fetch_add(&p->readers, 1, __ATOMIC_RELEASE);
-		__atomic_fetch_add(&p->reader_opens, 1, __ATOMIC_RELEASE);
-	}
-	if (f->mode & FILE_WRITE) {
-		__atomic_fetch_add(&p->writers, 1, __ATOMIC_RELEASE);
-		__atomic_fetch_add(&p->writer_opens, 1, __ATOMIC_RELEASE);
-		p->had_writer = true;
-	}
+	*a = pipe_attach(i->pipe, f);
 	return 0;
 }
 
-static bool grew(const uint32_t *counter, uint32_t from)
+static long write_end(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
 {
-	return __atomic_load_n(counter, __ATOMIC_ACQUIRE) != from;
+	long done = pipe_write(f, buf, n, pos);
+
+	if (done > 0 && f->inode != nullptr)
+		inode_touch(f->inode, ATTR_MTIME);
+	return done;
 }
 
-/* What an opener found when it came: the other end may come and go while it is still on its way. */
-struct arrival {
-	bool met; /* the other end was open */
-	uint32_t reader_opens, writer_opens;
+static void release_end(struct file *f)
+{
+	struct inode *i = f->inode;
+	struct pipe *p = f->private_data;
+
+	mutex_lock(&i->lock);
+	/* Under the lock: when it is free, whoever closes the last file may free the pipe. */
+	bool last = pipe_detach(p, f);
+	if (last)
+		i->pipe = nullptr;
+	mutex_unlock(&i->lock);
+	if (last)
+		pipe_destroy(p);
+}
+
+static const struct file_ops end_ops = {
+	.component = &component_vfs,
+	.read = pipe_read,
+	.write = write_end,
+	.poll = pipe_poll,
+	.ioctl = pipe_ioctl,
+	.release = release_end,
+	.async = pipe_async,
 };
-
-/* Waits until the other end has been opened, even if it is closed again by then. */
-static int wait_for_other(struct file *f, struct pipe *p, const struct arrival *a)
-{
-	/* An anonymous pipe, opened through /proc, may have lost its other end for good. */
-	if (a->met || f->inode->sb == pipe_mount->sb ||
-	    (f->mode & (FILE_READ | FILE_WRITE)) == (FILE_READ | FILE_WRITE))
-		return 0;
-	if (f->mode & FILE_READ) {
-		if (f->flags & O_NONBLOCK)
-			return 0;
-		return wait_event_interruptible(&p->readable, grew(&p->writer_opens, a->writer_opens));
-	}
-	if (f->flags & O_NONBLOCK)
-		return -ENXIO;
-	return wait_event_interruptible(&p->writable, grew(&p->reader_opens, a->reader_opens));
-}
 
 static int fifo_open(struct file *f)
 {
 	struct inode *i = f->inode;
-	struct arrival a = {};
+	struct pipe_arrival a = {};
 
 	mutex_lock(&i->lock);
-	int error = attach(f, i);
+	int error = attach(f, i, &a);
 	struct pipe *p = i->pipe;
-	if (error == 0)
-		a = (struct arrival){.met = (f->mode & FILE_READ ? p->writers : p->readers) > 0,
-				     .reader_opens = p->reader_opens,
-				     .writer_opens = p->writer_opens};
 	mutex_unlock(&i->lock);
 	if (error != 0)
 		return error;
-	wait_wake_all(&p->readable);
-	wait_wake_all(&p->writable);
-	error = wait_for_other(f, p, &a);
+	/* An anonymous pipe, opened through /proc, may have lost its other end for good. */
+	a.met |= i->sb == pipe_mount->sb;
+	error = pipe_meet(p, f, &a);
 	if (error != 0)
-		pipe_ops.release(f);
+		release_end(f);
 	else
-		f->ops = &pipe_ops;
+		f->ops = &end_ops;
 	return error;
 }
 
@@ -138,11 +127,13 @@ const struct file_ops fifo_ops = {.component = &component_vfs, .open = fifo_open
 
 static int create_end(struct inode *i, uint32_t flags, struct file **out)
 {
-	int error = file_create(&pipe_ops, nullptr, flags, "pipe", out);
+	struct pipe_arrival a;
+
+	int error = file_create(&end_ops, nullptr, flags, "pipe", out);
 	if (error != 0)
 		return error;
 	mutex_lock(&i->lock);
-	error = attach(*out, i);
+	error = attach(*out, i, &a);
 	mutex_unlock(&i->lock);
 	if (error != 0) {
 		(*out)->ops = &fifo_ops; /* which has nothing to release */
@@ -209,67 +200,3 @@ static long sys_pipe(user_addr at)
 	return sys_pipe2(at, 0);
 }
 SYSCALL_LEGACY(pipe);
-
-long pipe_get_size(struct file *f)
-{
-	const struct pipe *p = f->private_data;
-
-	return f->ops == &pipe_ops ? (long)p->slots * PAGE_SIZE : -EBADF;
-}
-
-bool pipe_has_bytes(struct file *f)
-{
-	const struct pipe *p = f->private_data;
-
-	return __atomic_load_n(&p->used, __ATOMIC_ACQUIRE) > 0 || pipe_has_ended(p);
-}
-
-long pipe_set_size(struct file *f, uint64_t bytes)
-{
-	struct pipe *p = f->private_data;
-	uint32_t slots = 1;
-
-	if (f->ops != &pipe_ops)
-		return -EBADF;
-	if (bytes > (uint64_t)INT32_MAX)
-		return -EINVAL;
-	while ((uint64_t)slots * PAGE_SIZE < bytes)
-		slots *= 2;
-	uint32_t before = __atomic_load_n(&p->slots, __ATOMIC_RELAXED);
-	if (slots > before && (uint64_t)slots * PAGE_SIZE > pipe_max_bytes() && !capable(CAP_SYS_RESOURCE))
-		return -EPERM;
-	if (slots > PIPE_SLOTS_ROOT)
-		return -ENOMEM;
-	struct pipe_buffer *ring = kmalloc((slots + 1) * sizeof(*ring));
-	if (ring == nullptr)
-		return -ENOMEM;
-	/* Changes of one pipe's size are made one after the other. */
-	mutex_lock(&f->inode->lock);
-	before = p->slots;
-	int error = pipe_account(p->uid, before, slots);
-	if (error != 0) {
-		mutex_unlock(&f->inode->lock);
-		kfree(ring);
-		return error;
-	}
-	mutex_lock(&p->lock);
-	bool fits = p->used + p->lent <= slots;
-	if (fits) {
-		for (uint32_t n = 0; n < p->used; n++)
-			ring[n] = p->ring[pipe_place(p, p->tail + n)];
-		struct pipe_buffer *old = p->ring;
-		p->ring = ring;
-		ring = old;
-		p->tail = 0;
-		p->slots = slots;
-	}
-	mutex_unlock(&p->lock);
-	if (!fits)
-		(void)!pipe_account(p->uid, slots, before);
-	mutex_unlock(&f->inode->lock);
-	kfree(ring);
-	if (!fits)
-		return -EBUSY;
-	wait_wake_all(&p->writable);
-	return (long)slots * PAGE_SIZE;
-}

@@ -8,11 +8,11 @@
  * claim.
  */
 #include "internal.h"
-#include "pipe_ring.h"
-#include <kernel/vfs/io_vector.h>
 
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
+#include <kernel/file/io_vector.h>
+#include <kernel/file/pipe.h>
 #include <kernel/thread/guard.h>
 
 typedef long (*io_function)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
@@ -183,7 +183,7 @@ static int decode_flags(const struct file *f, uint32_t flags, uint32_t *how)
 	if ((flags & RWF_APPEND) && (flags & RWF_NOAPPEND))
 		return -EINVAL;
 	/* Pipes know how not to wait, regular files never do. */
-	bool knows = f->ops == &pipe_ops || (f->inode != nullptr && S_ISREG(f->inode->mode));
+	bool knows = file_is_pipe(f) || (f->inode != nullptr && S_ISREG(f->inode->mode));
 	return (flags & RWF_NOWAIT) && !knows ? -EOPNOTSUPP : 0;
 }
 

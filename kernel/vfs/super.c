@@ -9,8 +9,6 @@
 #include <kernel/thread/component.h>
 #include <kernel/thread/guard.h>
 
-DEFINE_COMPONENT(vfs, .stage = STAGE_FS);
-
 static struct mutex super_lock = MUTEX_INIT(super_lock, RANK_MOUNT + 1);
 static struct list filesystems GUARDED_BY(&super_lock) = LIST_INIT(filesystems);
 static struct list superblocks GUARDED_BY(&super_lock) = LIST_INIT(superblocks);

@@ -7,10 +7,10 @@
 
 #include "internal.h"
 
+#include <kernel/file/text_file.h>
 #include <kernel/mem/page.h>
 #include <kernel/mem/text.h>
 #include <kernel/thread/guard.h>
-#include <kernel/vfs/text_file.h>
 
 enum : uint64_t { FIRST = 2 }; /* position of the first entry of a directory */
 

@@ -7,8 +7,8 @@
  * could not be written at all is lost, as the error tells.
  */
 #include "internal.h"
-#include "pipe.h"
-#include "splice.h"
+#include <kernel/file/pipe.h>
+#include <kernel/file/splice.h>
 
 #include <kernel/base/syscall.h>
 #include <kernel/mem/page.h>

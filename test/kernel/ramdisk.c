@@ -5,7 +5,7 @@
 #include <abi/errno.h>
 #include <kernel/block/blkdev.h>
 #include <kernel/mem/slab.h>
-#include <kernel/vfs/file.h>
+#include <kernel/vfs/open.h>
 #include <lib/string.h>
 
 /* No constant, so that the compiler does not see what comes. */

@@ -18,7 +18,7 @@
 #include "../../kernel/fs/procfs/procfs.h"
 #include "../../kernel/process/internal.h"
 #include "../../kernel/vfs/internal.h"
-#include "../../kernel/vfs/poll.h"
+#include <kernel/file/poll.h>
 
 /* No constant, so that the compiler does not see what comes. */
 static volatile uint64_t nowhere = 0x18;

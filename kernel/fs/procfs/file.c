@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text files of processes. Each makes its text when it is read (kernel/vfs/text_file.h). The functions of an entry run
+ * Text files of processes. Each makes its text when it is read (kernel/file/text_file.h). The functions of an entry run
  * under the guard of the component whose data they show: their faults are its, not procfs's.
  */
 #include "procfs.h"

@@ -4,7 +4,7 @@
  */
 #include "procfs.h"
 
-#include "../../vfs/pipe.h"
+#include <kernel/file/pipe.h>
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>

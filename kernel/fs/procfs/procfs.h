@@ -9,10 +9,10 @@
 #define KERNEL_FS_PROCFS_H
 
 #include <kernel/base/node.h>
+#include <kernel/file/text_file.h>
 #include <kernel/mem/text.h>
 #include <kernel/process/process.h>
 #include <kernel/thread/component.h>
-#include <kernel/vfs/text_file.h>
 #include <kernel/vfs/tree.h>
 #include <kernel/vfs/vfs.h>
 

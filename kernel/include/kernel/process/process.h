@@ -13,12 +13,12 @@
 
 #include <kernel/base/lock.h>
 #include <kernel/base/subject.h>
+#include <kernel/file/file.h>
 #include <kernel/mem/shared_wait.h>
 #include <kernel/mem/text.h>
 #include <kernel/process/signal.h>
 #include <kernel/thread/thread.h>
 #include <kernel/thread/timer.h>
-#include <kernel/vfs/file.h>
 #include <kernel/vm/vm.h>
 #include <stddef.h>
 

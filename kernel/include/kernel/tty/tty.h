@@ -7,8 +7,8 @@
 #ifndef KERNEL_TTY_H
 #define KERNEL_TTY_H
 
+#include <kernel/file/file.h>
 #include <kernel/process/process.h>
-#include <kernel/vfs/file.h>
 
 struct component;
 struct tty;

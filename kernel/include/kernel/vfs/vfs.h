@@ -11,7 +11,10 @@
 #define KERNEL_VFS_H
 
 #include <abi/stat.h>
-#include <kernel/vfs/file.h>
+#include <kernel/file/file.h>
+#include <kernel/vfs/file_object.h>
+#include <kernel/vfs/fs_context.h>
+#include <kernel/vfs/open.h>
 #include <lib/list.h>
 
 struct page_cache;

@@ -2,7 +2,7 @@
 /*
  * What an area of an address space shows, if it is not memory of its own: an object, which has pages by number.
  *
- * Whoever has pages to show embeds a struct vm_object and names its operations; an open file does (kernel/vfs/file.h),
+ * Whoever has pages to show embeds a struct vm_object and names its operations; an open file does (kernel/file/file.h),
  * and memory that is shared without a file is one in a filesystem without a name. An area holds a reference to its
  * object and the number of its first page. Objects with the same `memory` show the same pages: two openings of one
  * file. The count of references is the embedder's own: file_get counts here.

@@ -13,13 +13,13 @@
  * handled, and is silently ignored for who may not block that (epoll_ctl(2)). This system never suspends.
  */
 #include "internal.h"
-#include "poll.h"
-#include <kernel/mem/shared_wait.h>
-#include <kernel/vfs/io_vector.h>
 
 #include <kernel/base/clock.h>
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
+#include <kernel/file/io_vector.h>
+#include <kernel/file/poll.h>
+#include <kernel/mem/shared_wait.h>
 
 enum : uint32_t { DEPTH_MAX = 5, EVENTS_MAX = INT32_MAX / sizeof(struct epoll_event), BATCH = 16 };
 enum : uint32_t { ALWAYS = POLLERR | POLLHUP, PRIVATE_BITS = EPOLLEXCLUSIVE | EPOLLWAKEUP | EPOLLONESHOT | EPOLLET };
@@ -105,7 +105,8 @@ static void watch_remove(struct epoll *e, struct epoll_watch *w) REQUIRES(e -> l
 	kfree(w);
 }
 
-void epoll_forget_file(struct file *f)
+/* Nobody has f any more. */
+static void forget_file(struct file *f)
 {
 	mutex_lock(&watches_lock);
 	while (!list_empty(&f->watches)) {
@@ -297,6 +298,7 @@ static int watch_add(struct epoll *e, struct file *f, int fd, const struct epoll
 	w->table.watch = watch_queue_add;
 	list_init(&w->ready_link);
 	list_push_back(&e->watches, &w->link);
+	f->unwatch = forget_file;
 	list_push_back(&f->watches, &w->file_link);
 	if (watch_poll(w, &w->table) != 0) {
 		mark_ready(w);

@@ -45,4 +45,12 @@ void async_notify(struct async_list *l, int code, uint32_t modes);
 /* Nobody is in the list afterwards: the files lose O_ASYNC. May sleep. */
 void async_clear(struct async_list *l);
 
+/* --- of one file: fcntl(2), ioctl(2), the last close --- */
+/* O_ASYNC on or off, asked for through descriptor fd. A file that cannot tell stays without it. -ENOMEM. */
+[[nodiscard]] int async_set(int fd, struct file *f, bool on);
+/* F_SETOWN, F_GETOWN, F_SETOWN_EX, F_GETOWN_EX, F_SETSIG, F_GETSIG. -EINVAL: none of them. */
+long async_command(struct file *f, uint32_t command, uint64_t arg);
+/* Before the file is released. */
+void async_forget(struct file *f);
+
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The current process's descriptors, as the system calls change them. */
-#ifndef KERNEL_VFS_TABLE_H
-#define KERNEL_VFS_TABLE_H
+#ifndef KERNEL_FILE_TABLE_H
+#define KERNEL_FILE_TABLE_H
 
-#include <kernel/vfs/file.h>
+#include <kernel/file/file.h>
 
 int file_close(int fd); /* -EBADF */
 /* Puts f (its reference is taken over) at fd; what was there comes out, for file_close_replaced. Descriptor or error:

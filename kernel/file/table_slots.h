@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A file table from the inside, for table.c and table_copy.c. */
-#ifndef KERNEL_VFS_TABLE_SLOTS_H
-#define KERNEL_VFS_TABLE_SLOTS_H
+#ifndef KERNEL_FILE_TABLE_SLOTS_H
+#define KERNEL_FILE_TABLE_SLOTS_H
 
 #include "internal.h"
 #include <lib/bitmap.h>

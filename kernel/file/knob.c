@@ -2,7 +2,7 @@
 /* Numbers that are read and set below /proc/sys (proc(5)): decimal, within bounds, white space around. */
 #include <abi/errno.h>
 #include <kernel/base/subject.h>
-#include <kernel/vfs/text_file.h>
+#include <kernel/file/text_file.h>
 
 int knob_show(struct text_buffer *b, const struct proc_knob *k)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* eventfd(2): a counter that is read, written and polled as a file. */
 #include "internal.h"
-#include "poll.h"
 
 #include <kernel/base/syscall.h>
+#include <kernel/file/poll.h>
 
 enum : uint32_t { EFD_SEMAPHORE = 1 };
 enum : uint64_t { COUNT_MAX = UINT64_MAX - 1 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Vectors of buffers (kernel/vfs/io_vector.h). Lengths are checked before places, as on Linux. */
+/* Vectors of buffers (kernel/file/io_vector.h). Lengths are checked before places, as on Linux. */
 #include "internal.h"
 
-#include <kernel/vfs/io_vector.h>
+#include <kernel/file/io_vector.h>
 
 void io_vector_free(struct io_vector *v)
 {

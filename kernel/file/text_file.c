@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Files whose text is made when they are read (kernel/vfs/text_file.h). */
+/* Files whose text is made when they are read (kernel/file/text_file.h). */
 #include "internal.h"
 
-#include <kernel/thread/guard.h>
-#include <kernel/vfs/text_file.h>
+#include <kernel/file/text_file.h>
 
 enum : size_t { WRITE_MAX = 4096 };
 

@@ -5,6 +5,8 @@
  */
 #include "table_slots.h"
 
+#include <kernel/base/subject.h>
+
 /* What a copy needs: room for the highest descriptor. */
 static uint32_t capacity_needed(struct file_table *t)
 {
@@ -93,5 +95,23 @@ int file_table_clone(struct file_table *src, struct file_table **out) NO_THREAD_
 	copy_files(t, src);
 	spin_unlock(&src->lock);
 	*out = t;
+	return 0;
+}
+
+int file_table_unshare_current(void)
+{
+	struct subject *p = subject_current();
+	struct file_table *mine;
+
+	if (__atomic_load_n(&p->files->refs, __ATOMIC_RELAXED) == 1)
+		return 0;
+	int error = file_table_clone(p->files, &mine);
+	if (error != 0)
+		return error;
+	mutex_lock(&p->lock);
+	struct file_table *old = p->files;
+	p->files = mine;
+	mutex_unlock(&p->lock);
+	file_table_put(old);
 	return 0;
 }

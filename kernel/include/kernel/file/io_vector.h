@@ -3,7 +3,7 @@
 #ifndef KERNEL_IO_VECTOR_H
 #define KERNEL_IO_VECTOR_H
 
-#include <kernel/vfs/file.h>
+#include <kernel/file/file.h>
 #include <nucleus/layout.h>
 
 enum : size_t { IO_MAX = 0x7ffff000, SEGMENTS_MAX = 1024, SEGMENTS_INLINE = 8 };

@@ -9,10 +9,8 @@
  * takes no more. A reader claims bytes under the lock, holds their page by a reference, and copies afterwards. A
  * drained page is kept for the next writer, so that a message to and fro allocates nothing.
  */
-#include "pipe_ring.h"
-
 #include "internal.h"
-#include "pipe.h"
+#include "pipe_ring.h"
 
 #include <abi/poll.h>
 #include <abi/signal.h>
@@ -181,7 +179,7 @@ static int fetch_piece(struct piece *piece, void *small, struct io_buffer *buf, 
 	return io_copy_in(to, buf, done, part) == part ? 0 : -EFAULT;
 }
 
-static long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
+long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
 {
 	struct pipe *p = f->private_data;
 	unsigned char small[SMALL];
@@ -208,8 +206,6 @@ static long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t
 		(void)subject_raise(SIGPIPE);
 	if (done > 0)
 		async_notify(&p->async, POLL_IN, FILE_READ);
-	if (done > 0 && f->inode != nullptr)
-		inode_touch(f->inode, ATTR_MTIME);
 	return done > 0 ? (long)done : error;
 }
 
@@ -356,7 +352,7 @@ static long read_large(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 	return (long)done;
 }
 
-static long pipe_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
+long pipe_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
 {
 	struct pipe *p = f->private_data;
 	bool was_full = false;
@@ -381,7 +377,7 @@ static long pipe_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t 
 	}
 }
 
-static uint32_t pipe_poll(struct file *f, struct poll_table *table)
+uint32_t pipe_poll(struct file *f, struct poll_table *table)
 {
 	struct pipe *p = f->private_data;
 	uint32_t mask = 0;
@@ -405,7 +401,7 @@ static uint32_t pipe_poll(struct file *f, struct poll_table *table)
 	return mask;
 }
 
-static long pipe_ioctl(struct file *f, uint32_t command, uint64_t arg)
+long pipe_ioctl(struct file *f, uint32_t command, uint64_t arg)
 {
 	enum : uint32_t { FIONREAD = 0x541b };
 	struct pipe *p = f->private_data;
@@ -420,36 +416,9 @@ static long pipe_ioctl(struct file *f, uint32_t command, uint64_t arg)
 	return put_user(USER_ADDR(arg), bytes);
 }
 
-static void pipe_release(struct file *f)
-{
-	struct inode *i = f->inode;
-	struct pipe *p = f->private_data;
-
-	mutex_lock(&i->lock);
-	if (f->mode & FILE_READ)
-		__atomic_fetch_sub(&p->readers, 1, __ATOMIC_RELEASE);
-	if (f->mode & FILE_WRITE)
-		__atomic_fetch_sub(&p->writers, 1, __ATOMIC_RELEASE);
-	bool last = --p->files == 0;
-	if (last) {
-		i->pipe = nullptr;
-	} else {
-		/* Under the lock: when it is free, whoever closes the last file may free the pipe. */
-		wait_wake_all(&p->readable);
-		wait_wake_all(&p->writable);
-		if ((p->readers == 0) != (p->writers == 0)) {
-			async_notify(&p->async, POLL_IN, FILE_READ);
-			async_notify(&p->async, POLL_OUT, FILE_WRITE);
-		}
-	}
-	mutex_unlock(&i->lock);
-	if (last)
-		pipe_destroy(p);
-}
-
 long pipe_wait_room(struct file *f, bool nowait)
 {
-	struct pipe *p = f->ops == &pipe_ops ? f->private_data : nullptr;
+	struct pipe *p = file_is_pipe(f) ? f->private_data : nullptr;
 
 	if (p == nullptr)
 		return INT32_MAX;
@@ -464,19 +433,9 @@ long pipe_wait_room(struct file *f, bool nowait)
 	return used < p->slots ? (long)(p->slots - used) * PAGE_SIZE : PAGE_SIZE;
 }
 
-static struct async_list *pipe_async(struct file *f)
+struct async_list *pipe_async(struct file *f)
 {
 	struct pipe *p = f->private_data;
 
 	return &p->async;
 }
-
-const struct file_ops pipe_ops = {
-	.component = &component_vfs,
-	.read = pipe_read,
-	.write = pipe_write,
-	.poll = pipe_poll,
-	.ioctl = pipe_ioctl,
-	.release = pipe_release,
-	.async = pipe_async,
-};

@@ -5,14 +5,13 @@
  * The first pass over the files registers the thread with each one's queues until something is ready; further passes
  * only look. The files are referenced until the thread has left their queues.
  */
-#include "poll.h"
-
 #include "internal.h"
-#include <kernel/vfs/io_vector.h>
 
 #include <kernel/base/clock.h>
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
+#include <kernel/file/io_vector.h>
+#include <kernel/file/poll.h>
 #include <kernel/mem/shared_wait.h>
 
 enum : uint32_t { WAITERS_INLINE = 4, WAITERS_MORE = 32, ITEMS_INLINE = 4 };

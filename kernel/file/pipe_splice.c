@@ -5,12 +5,12 @@
  */
 #include "internal.h"
 #include "pipe_ring.h"
-#include "splice.h"
+
 #include <abi/signal.h>
 #include <kernel/base/subject.h>
-#include <kernel/vfs/io_vector.h>
-
 #include <kernel/base/syscall.h>
+#include <kernel/file/io_vector.h>
+#include <kernel/file/splice.h>
 
 /* Copies buffers, until n bytes or the room are used up. Both are locked. */
 static size_t share(struct pipe *from, struct pipe *to, size_t n) REQUIRES(from -> lock, to->lock)
@@ -73,7 +73,7 @@ static long tee_files(struct file *in, struct file *out, size_t n, uint32_t flag
 {
 	if (!(in->mode & FILE_READ) || !(out->mode & FILE_WRITE))
 		return -EBADF;
-	if (in->ops != &pipe_ops || out->ops != &pipe_ops || in->private_data == out->private_data)
+	if (!file_is_pipe(in) || !file_is_pipe(out) || in->private_data == out->private_data)
 		return -EINVAL;
 	return tee(in, out, n, flags & SPLICE_F_NONBLOCK);
 }
@@ -112,11 +112,11 @@ static long vmsplice(struct file *f, user_addr segments, size_t count, uint32_t 
 		return result;
 	v.buffer.how = IO_NO_MERGE | (flags & SPLICE_F_NONBLOCK ? IO_NOWAIT : 0);
 	if (v.total > 0) {
-		if (f->ops != &pipe_ops)
+		if (!file_is_pipe(f))
 			result = -EBADF;
 		else
-			result = write ? pipe_ops.write(f, &v.buffer, v.total, &pos)
-				       : pipe_ops.read(f, &v.buffer, v.total, &pos);
+			result = write ? f->ops->write(f, &v.buffer, v.total, &pos)
+				       : f->ops->read(f, &v.buffer, v.total, &pos);
 	}
 	io_vector_free(&v);
 	return result;

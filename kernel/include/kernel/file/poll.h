@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* How poll_watch reaches whoever polls: poll(2) and select(2) put their thread into the queue, epoll(7) a callback. */
-#ifndef KERNEL_VFS_POLL_H
-#define KERNEL_VFS_POLL_H
+#ifndef KERNEL_FILE_POLL_H
+#define KERNEL_FILE_POLL_H
 
 #include <abi/poll.h>
+#include <kernel/file/file.h>
 #include <kernel/thread/guard.h>
-#include <kernel/vfs/file.h>
 
 struct poll_table {
 	void (*watch)(struct poll_table *table, struct wait_queue *q);

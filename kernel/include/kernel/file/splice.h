@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Flags of splice(2), tee(2) and vmsplice(2). */
-#ifndef KERNEL_VFS_SPLICE_H
-#define KERNEL_VFS_SPLICE_H
+#ifndef KERNEL_FILE_SPLICE_H
+#define KERNEL_FILE_SPLICE_H
 
 enum : unsigned {
 	SPLICE_F_MOVE = 1,

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What splicing takes out of a pipe (pipe.h): bytes that are written elsewhere from their pages, and of which those
- * that could not be written become the pipe's oldest again. Their places in the ring stay taken meanwhile, so that
- * giving them back cannot fail; other readers go on with what comes behind.
+ * What splicing takes out of a pipe (kernel/file/pipe.h): bytes that are written elsewhere from their pages, and of
+ * which those that could not be written become the pipe's oldest again. Their places in the ring stay taken meanwhile,
+ * so that giving them back cannot fail; other readers go on with what comes behind.
  */
 #include "internal.h"
-#include "pipe.h"
 #include "pipe_ring.h"
 
 #include <abi/signal.h>
@@ -113,7 +112,7 @@ int pipe_write_all(struct file *f, const void *bytes, size_t n)
 	while (done < n) {
 		struct io_buffer buf = {.kernel = (char *)bytes + done, .how = IO_NOWAIT};
 		uint64_t pos = 0;
-		long part = pipe_ops.write(f, &buf, n - done, &pos);
+		long part = f->ops->write(f, &buf, n - done, &pos);
 
 		if (part > 0)
 			done += (size_t)part;

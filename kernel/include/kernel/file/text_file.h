@@ -4,12 +4,12 @@
  * same text, so that what a program reads in pieces fits together. The text is shared by reference: no lock is held
  * while it is made or copied. For the `read` and `write` of a file whose private data has a struct text_file.
  */
-#ifndef KERNEL_VFS_TEXT_FILE_H
-#define KERNEL_VFS_TEXT_FILE_H
+#ifndef KERNEL_TEXT_FILE_H
+#define KERNEL_TEXT_FILE_H
 
 #include <kernel/base/node.h>
+#include <kernel/file/file.h>
 #include <kernel/mem/text.h>
-#include <kernel/vfs/file.h>
 
 struct text_snapshot;
 struct text_file {

@@ -3,14 +3,13 @@
  * O_ASYNC and the owner of an open file (fcntl(2), "Managing signals"). The owner's record is made when it is first
  * asked for and lives as long as the file.
  */
-#include "async.h"
-
 #include "internal.h"
 
 #include <abi/poll.h>
 #include <abi/signal.h>
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
+#include <kernel/file/async.h>
 
 /* Guards owners and lists. Signals are sent under it. */
 static struct mutex async_lock = MUTEX_INIT(async_lock, RANK_ASYNC);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The state of a pipe; shared by pipe.c (moving bytes), pipe_open.c (pipes and fifos come to be) and splicing. */
-#ifndef KERNEL_VFS_PIPE_RING_H
-#define KERNEL_VFS_PIPE_RING_H
-
-#include "pipe.h"
+/* The state of a pipe; shared by pipe.c (moving bytes), pipe_end.c (ends come and go) and splicing. */
+#ifndef KERNEL_FILE_PIPE_RING_H
+#define KERNEL_FILE_PIPE_RING_H
 
 #include <abi/fcntl.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/wait.h>
+#include <kernel/file/async.h>
+#include <kernel/file/pipe.h>
 #include <kernel/mem/page.h>
-#include <kernel/vfs/async.h>
-#include <kernel/vfs/vfs.h>
 
 enum : uint32_t { PIPE_SLOTS = 16, PIPE_SLOTS_ROOT = 32768 };
 
@@ -19,9 +19,9 @@ struct pipe {
 	uint32_t slots, used; /* changed under lock, read freely */
 	uint32_t lent;	      /* places of buffers that pipe_loan.c may give back; as used */
 	struct page *spare GUARDED_BY(&lock);
-	uint32_t readers, writers;	     /* open ends; changed under the inode's lock, read freely */
+	uint32_t readers, writers;	     /* open ends; changed by attach and detach, read freely */
 	uint32_t reader_opens, writer_opens; /* so far: who waits in open(2) for the other end sees them grow */
-	uint32_t files;			     /* under the inode's lock */
+	uint32_t files;			     /* of attach and detach */
 	uint32_t uid;			     /* whose pages they are, by pipe_limit.c */
 	bool had_writer;		     /* a fifo nobody has written to yet is not hung up */
 	bool poll_waiters;		     /* somebody polled for room */
@@ -29,9 +29,6 @@ struct pipe {
 	struct async_list async;
 };
 
-extern const struct file_ops pipe_ops;
-struct pipe *pipe_create(void); /* nullptr: out of memory */
-void pipe_destroy(struct pipe *p);
 /* Room in slots, or nobody reads; bytes, or nobody writes. Waits for it as the file and the call say (nowait): 0,
  * -EAGAIN, -ERESTARTSYS. */
 [[nodiscard]] int pipe_await_room(struct file *f, struct pipe *p, bool nowait);

@@ -14,18 +14,19 @@ struct async_list;
 struct component;
 struct file;
 struct file_owner;
+struct file_table;
 struct inode;
 struct dentry;
 struct mount;
 struct page;
 struct text_buffer;
 
-struct path {
+struct path { /* a name, as the floor above knows it (kernel/vfs/open.h) */
 	struct mount *mount;
 	struct dentry *dentry;
 };
 
-/* Called by poll for each queue that wakes this file; defined with poll(2). */
+/* Called by poll for each queue that wakes this file (kernel/file/poll.h). */
 struct shared_wait;
 struct poll_table;
 void poll_watch(struct poll_table *table, struct wait_queue *q); /* table may be nullptr */
@@ -73,7 +74,7 @@ struct file_ops {
 			 struct poll_table *table); /* POLL* mask; nullptr: always readable and writable */
 	long (*ioctl)(struct file *f, uint32_t command, uint64_t arg); /* nullptr: ENOTTY */
 	long (*readdir)(struct file *f, readdir_emit emit, void *ctx); /* from f->position, which it advances */
-	const struct vm_object_ops *object; /* what mmap shows (FILE_OBJECT_OPS below); nullptr: cannot be mapped */
+	const struct vm_object_ops *object; /* what mmap shows (kernel/vfs/file_object.h); nullptr: cannot be mapped */
 	int (*open)(struct file *f);
 	void (*release)(struct file *f);
 	/* What was written to pages first … last is kept by what it is stored on afterwards. data: of what the file is
@@ -81,7 +82,7 @@ struct file_ops {
 	long (*fsync)(struct file *f, uint64_t first, uint64_t last, bool data);
 	/* Before it is mapped so that a shared mapping may write to it, now or later: 0 or an error. nullptr: 0. */
 	int (*map_shared)(struct file *f);
-	/* Who wants a signal when the file becomes ready (kernel/vfs/async.h); nullptr: O_ASYNC has no effect. */
+	/* Who wants a signal when the file becomes ready (kernel/file/async.h); nullptr: O_ASYNC has no effect. */
 	struct async_list *(*async)(struct file *f);
 	bool async_owner;					  /* with O_ASYNC comes an owner, if there is none */
 	void (*show_info)(struct file *f, struct text_buffer *b); /* further lines of /proc/PID/fdinfo/N */
@@ -116,65 +117,36 @@ struct file {
 	struct mutex position_lock;
 	uint64_t position;
 	struct list watches; /* epoll instances that watch it */
-	bool locked;	     /* flock or open-file-description locks may be held */
+	/* Takes it out of all of them; set by who puts something into `watches`. */
+	void (*unwatch)(struct file *f);
+	bool locked; /* flock or open-file-description locks may be held */
 	struct read_ahead ahead;
 	uint64_t error_seen, super_errors_seen; /* of writing, up to which it was told (page_cache.h, syncfs(2)) */
 	const char *label; /* /proc/PID/fd of a file without a path: "pipe", "anon_inode:[eventpoll]" */
 };
 
-/* What is the same for the objects of all files; get_page and find_cached are the file's own. */
-#define FILE_OBJECT_OPS                                                                                                \
-	.pages = file_object_pages, .writer_get = file_object_writer_get, .writer_put = file_object_writer_put,        \
-	.sync = file_object_sync, .punch = file_object_punch, .release = file_object_release
-uint64_t file_object_pages(const struct vm_object *o);
-bool file_object_writer_get(struct vm_object *o);
-void file_object_writer_put(struct vm_object *o);
-long file_object_sync(struct vm_object *o, uint64_t first, uint64_t last);
-int file_object_punch(struct vm_object *o, uint64_t offset, uint64_t bytes);
-void file_object_release(struct vm_object *o);
-/* The file whose object it is, borrowed; nullptr: it is not one of a file. */
-struct file *file_of_object(struct vm_object *o);
-
 void file_get(struct file *f);
 void file_put(struct file *f); /* the last one releases; may sleep; no spinlock held */
+/* As the last put does, for who counts references himself (the object's release): nobody has f any more. */
+void file_release(struct file *f);
+/* A file of those flags (O_*) without operations, with one reference, for who then gives it some. -ENOMEM, -ENFILE. */
+[[nodiscard]] int file_new(uint32_t flags, struct file **out);
 /* A file without a path: ops, private_data; inode may be nullptr. One reference. -ENOMEM, -ENFILE. */
 [[nodiscard]] int file_create(const struct file_ops *ops, void *private_data, uint32_t flags, const char *label,
 			      struct file **out);
-/* A regular file in memory without a name (shared anonymous memory, memfd), O_RDWR, of that size. One reference.
- * kernel/fs/tmpfs. */
-[[nodiscard]] int file_create_memory(const char *label, uint64_t size, struct file **out);
-/* Opens by path for the kernel itself (exec). */
-/* An anonymous pipe: the end to read and the one to write, of which O_NONBLOCK and O_DIRECT are in flags. -ENOMEM,
- * -ENFILE. */
-[[nodiscard]] int file_create_pipe(uint32_t flags, struct file *ends[2]);
-/* Writes all of it to a pipe's end, whatever signals there are but the thread's end. -EPIPE, -EINTR, -ENOMEM. */
-[[nodiscard]] int pipe_write_all(struct file *f, const void *bytes, size_t n);
-/* Opens a file in the root of a type of filesystem that has one instance, wherever it is mounted. -ENODEV: there is no
- * such type. */
-[[nodiscard]] int file_open_single(const char *type, const char *name, uint32_t flags, struct file **out);
-[[nodiscard]] int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file **out);
-/* Opens what path names, following no more links; permissions as the current process's. */
-[[nodiscard]] int file_open_at(const struct path *path, uint32_t flags, struct file **out);
-/* Reads at a position into kernel memory; bytes or error. */
-long file_read_at(struct file *f, void *dst, size_t n, uint64_t pos);
-long file_write_at(struct file *f, const void *src, size_t n, uint64_t pos);
-/* lseek for files whose size is inode->size. */
-long file_seek_generic(struct file *f, int64_t offset, int whence);
-/* For reading by the kernel on behalf of a process that may execute it, whether or not it may read it. -EACCES,
- * -ETXTBSY. */
-[[nodiscard]] int file_open_exec(const struct path *path, struct file **out);
-/* 0 if the current process may execute it. */
-[[nodiscard]] int file_check_exec(struct file *f);
-/* Absolute path within the process's root; length or -ENAMETOOLONG. */
-long path_format(const struct path *p, char *out, size_t size);
-void path_get(const struct path *p);
-void path_put(const struct path *p);
-/* What /proc/PID/fd/N and maps show: a path, or pipe:[17]. Length or -ENAMETOOLONG. */
-long file_describe(struct file *f, char *out, size_t size);
+/* What the floor of inodes and names has to do for a file that has one; set once, at boot, before there is such a file.
+ * All may sleep. */
+struct file_hooks {
+	/* A descriptor in t of f, which has an inode, is closed: the record locks of t's process on it go (POSIX). */
+	void (*closed)(struct file *f, const struct file_table *t);
+	/* The last reference is gone, f's own release not yet called: the locks go that f has (f->locked). */
+	void (*unlock)(struct file *f);
+	/* f's own release was called: what it has of the inode and the path is given back. */
+	void (*forget)(struct file *f);
+};
+void file_set_hooks(const struct file_hooks *h);
 
 /* File tables: one per process, shared with CLONE_FILES. */
-struct file_table;
-struct fs_context; /* cwd, root, umask; shared with CLONE_FS */
 [[nodiscard]] int file_table_create(struct file_table **out);
 [[nodiscard]] int file_table_clone(struct file_table *src, struct file_table **out);
 void file_table_get(struct file_table *t);
@@ -182,20 +154,6 @@ void file_table_put(struct file_table *t);
 /* The current process's table is its own afterwards. It must have one thread. */
 [[nodiscard]] int file_table_unshare_current(void);
 void file_table_close_on_exec(struct file_table *t);
-[[nodiscard]] int fs_context_create(struct fs_context **out); /* cwd and root: the root filesystem */
-[[nodiscard]] int fs_context_clone(struct fs_context *src, struct fs_context **out);
-void fs_context_get(struct fs_context *c);
-void fs_context_put(struct fs_context *c);
-/* One more process has it (CLONE_FS), or one less; create and clone count their process. Each brings a reference.
- * -EAGAIN: who holds it wants to be alone with it. */
-[[nodiscard]] int fs_context_join(struct fs_context *c);
-void fs_context_leave(struct fs_context *c);
-/* True: one process has it, and none joins until the release; with a reference, until then too. */
-[[nodiscard]] bool fs_context_hold(struct fs_context *c);
-void fs_context_release(struct fs_context *c);
-/* With references. */
-void fs_context_paths(struct fs_context *c, struct path *root, struct path *cwd);
-uint32_t fs_context_umask(struct fs_context *c);
 /* The current process's file, with a reference. -EBADF. */
 [[nodiscard]] int file_lookup(int fd, struct file **out);
 

@@ -7,15 +7,13 @@
  * system call no reference to the file either (file_ref_get): nobody could close it meanwhile. A reader of /proc holds
  * a table reference of its own, which only makes the owner take the lock.
  */
-#include "table.h"
 #include "table_slots.h"
 
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/base/subject.h>
+#include <kernel/file/table.h>
 #include <kernel/thread/guard.h>
-
-DECLARE_COMPONENT(vfs);
 
 int32_t descriptor_ceiling = TABLE_MAX;
 
@@ -80,8 +78,7 @@ static void close_file(struct file_table *t, struct file *f)
 {
 	FAULT_POINT(exit_close);
 	/* POSIX: closing any descriptor of a file drops the process's record locks on it. */
-	if (f->inode != nullptr)
-		file_locks_release_owner(f->inode, t);
+	file_note_closed(f, t);
 	file_put(f);
 }
 
@@ -427,22 +424,4 @@ bool file_is_at(const struct file *f, int fd)
 const void *file_lock_owner(void)
 {
 	return table_current();
-}
-
-int file_table_unshare_current(void)
-{
-	struct subject *p = subject_current();
-	struct file_table *mine;
-
-	if (__atomic_load_n(&p->files->refs, __ATOMIC_RELAXED) == 1)
-		return 0;
-	int error = file_table_clone(p->files, &mine);
-	if (error != 0)
-		return error;
-	mutex_lock(&p->lock);
-	struct file_table *old = p->files;
-	p->files = mine;
-	mutex_unlock(&p->lock);
-	file_table_put(old);
-	return 0;
 }
