@@ -223,6 +223,7 @@ int dirty_sync(struct superblock *sb, bool patient)
 int flusher_init(void)
 {
 	evict_init();
+	inode_set_deleted_hook(dirty_forget);
 	return service_start(&flusher);
 }
 

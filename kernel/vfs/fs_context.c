@@ -154,8 +154,7 @@ void fs_context_current_paths(struct path *root, struct path *cwd)
 		mount_root_path(cwd);
 }
 
-/* Takes over p's references. which_root: else the working directory. */
-static void context_set(struct fs_context *c, struct path p, bool which_root)
+void fs_context_set(struct fs_context *c, struct path p, bool which_root)
 {
 	spin_lock(&c->lock);
 	struct path *place = which_root ? &c->root : &c->cwd;
@@ -174,69 +173,11 @@ void fs_context_replace(struct fs_context *c, const struct path *from, const str
 		fs_context_paths(c, which ? &now : nullptr, which ? nullptr : &now);
 		if (now.mount == from->mount && now.dentry == from->dentry) {
 			path_get(to);
-			context_set(c, *to, which);
+			fs_context_set(c, *to, which);
 		}
 		path_put(&now);
 	}
 }
-
-static int check_directory(const struct path *p)
-{
-	if (!S_ISDIR(p->dentry->inode->mode))
-		return -ENOTDIR;
-	return inode_permission(p->dentry->inode, X_OK, false);
-}
-
-static long sys_chdir(user_addr text)
-{
-	struct path p;
-
-	int error = path_lookup_user(AT_FDCWD, text, WALK_FOLLOW | WALK_DIRECTORY, &p);
-	if (error != 0)
-		return error;
-	error = check_directory(&p);
-	if (error == 0)
-		context_set(subject_current()->fs, p, false);
-	else
-		path_put(&p);
-	return error;
-}
-SYSCALL(chdir);
-
-static long sys_fchdir(int fd)
-{
-	struct file_ref r;
-
-	int error = file_ref_get_any(fd, &r);
-	if (error != 0)
-		return error;
-	error = r.file->path.dentry != nullptr ? check_directory(&r.file->path) : -ENOTDIR;
-	if (error == 0) {
-		path_get(&r.file->path);
-		context_set(subject_current()->fs, r.file->path, false);
-	}
-	file_ref_put(r);
-	return error;
-}
-SYSCALL(fchdir);
-
-static long sys_chroot(user_addr text)
-{
-	struct path p;
-
-	int error = path_lookup_user(AT_FDCWD, text, WALK_FOLLOW | WALK_DIRECTORY, &p);
-	if (error != 0)
-		return error;
-	error = check_directory(&p);
-	if (error == 0)
-		error = CAP_CHECK(CAP_SYS_CHROOT);
-	if (error == 0)
-		context_set(subject_current()->fs, p, true);
-	else
-		path_put(&p);
-	return error;
-}
-SYSCALL(chroot);
 
 static long sys_umask(uint32_t mask)
 {

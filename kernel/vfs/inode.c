@@ -18,10 +18,21 @@
 enum : int64_t { RELATIVE_ATIME_NS = 86400ll * 1000000000ll };
 
 static uint64_t last_serial;
+static void (*deleted_hook)(void);
+
+void inode_set_deleted_hook(void (*hook)(void))
+{
+	deleted_hook = hook;
+}
 
 int64_t inode_now(void)
 {
 	return clock_realtime_ns();
+}
+
+uint64_t superblock_new_ino(struct superblock *sb)
+{
+	return __atomic_add_fetch(&sb->next_ino, 1, __ATOMIC_RELAXED);
 }
 
 struct inode *inode_create(struct superblock *sb, uint32_t mode, const struct inode_ops *ops,
@@ -59,7 +70,7 @@ void inode_put(struct inode *i)
 	uint32_t before = __atomic_fetch_sub(&i->refs, 1, __ATOMIC_ACQ_REL);
 	if (before != 1) {
 		if (before == 2 && deleted)
-			dirty_forget();
+			deleted_hook();
 		return;
 	}
 	if (i->sb->ops->evict != nullptr)

@@ -51,6 +51,10 @@ static inline bool dentry_negative(const struct dentry *d)
  * thread may have removed it, moved it, or given it another name in the same directory. */
 bool dentry_is_at(const struct dentry *d, const struct dentry *parent, const struct name *n);
 
+/* --- inode.c --- */
+/* Called when only the list of dirty caches has an inode still; set once, at boot, before a cache is in that list. */
+void inode_set_deleted_hook(void (*hook)(void));
+
 /* --- mount.c --- */
 /* Steps from a mount point to what is mounted there, as often as needed; p's references change hands. True: it stepped.
  */
@@ -99,6 +103,8 @@ void path_text_free(struct path_text *t);
 [[nodiscard]] int walk_parent(struct walk *w, int dirfd, const char *text);
 
 /* --- fs_context.c --- */
+/* Takes over p's references. which_root: else the working directory. */
+void fs_context_set(struct fs_context *c, struct path p, bool which_root);
 void fs_context_current_paths(struct path *root, struct path *cwd); /* either may be nullptr */
 void fs_context_replace(struct fs_context *c, const struct path *from, const struct path *to); /* pivot_root */
 

@@ -269,18 +269,6 @@ int mount_at(struct path *at, const char *type, const char *source, uint32_t fla
 	return error;
 }
 
-int mount_filesystem(const char *type, const char *source, const char *target, uint32_t flags, const char *data)
-{
-	struct path at;
-
-	int error = path_lookup(AT_FDCWD, target, WALK_FOLLOW, &at);
-	if (error != 0)
-		return error;
-	error = mount_at(&at, type, source, flags, data);
-	path_put(&at);
-	return error;
-}
-
 int mount_root(const char *type, const char *data)
 {
 	struct filesystem *fs = filesystem_find(type);
@@ -314,33 +302,29 @@ static bool mount_is_below(const struct mount *inner, const struct mount *m) REQ
 	return false;
 }
 
-int mount_move(const char *from_path, struct path *at)
+int mount_move(const struct path *from, struct path *at)
 {
-	struct path from, was;
+	struct path was;
 
-	int error = path_lookup(AT_FDCWD, from_path, WALK_FOLLOW, &from);
-	if (error != 0)
-		return error;
 	mutex_lock(&mount_change);
 	(void)mount_cross(at);
 	mutex_lock(&at->dentry->inode->lock); /* see mount_attach_checked */
-	error = mount_check_point(at, from.dentry);
+	int error = mount_check_point(at, from->dentry);
 	spin_lock(&table_lock);
-	if (error == 0 && (from.dentry != from.mount->root || from.mount->parent == nullptr))
+	if (error == 0 && (from->dentry != from->mount->root || from->mount->parent == nullptr))
 		error = -EINVAL;
-	if (error == 0 && mount_is_below(at->mount, from.mount))
+	if (error == 0 && mount_is_below(at->mount, from->mount))
 		error = -ELOOP;
 	spin_unlock(&table_lock);
 	if (error == 0) {
-		mount_detach(from.mount, &was);
+		mount_detach(from->mount, &was);
 		path_get(at);
-		mount_attach(from.mount, at);
+		mount_attach(from->mount, at);
 	}
 	mutex_unlock(&at->dentry->inode->lock);
 	mutex_unlock(&mount_change);
 	if (error == 0)
 		path_put(&was);
-	path_put(&from);
 	return error;
 }
 

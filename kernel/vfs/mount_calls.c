@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mount(2), umount2(2); and a mount's flags as text. */
+/* mount(2), umount2(2), and mounting for the kernel itself; and a mount's flags as text. */
 #include "internal.h"
 #include "mount.h"
 
@@ -46,6 +46,30 @@ static int data_get(char **out, user_addr at)
 	return n == -ENAMETOOLONG ? -EINVAL : n < 0 ? (int)n : 0;
 }
 
+int mount_filesystem(const char *type, const char *source, const char *target, uint32_t flags, const char *data)
+{
+	struct path at;
+
+	int error = path_lookup(AT_FDCWD, target, WALK_FOLLOW, &at);
+	if (error != 0)
+		return error;
+	error = mount_at(&at, type, source, flags, data);
+	path_put(&at);
+	return error;
+}
+
+static int move(const char *from_path, struct path *at)
+{
+	struct path from;
+
+	int error = path_lookup(AT_FDCWD, from_path, WALK_FOLLOW, &from);
+	if (error != 0)
+		return error;
+	error = mount_move(&from, at);
+	path_put(&from);
+	return error;
+}
+
 static int do_mount(struct mount_texts *t, struct path *at, uint32_t flags)
 {
 	if (flags & MS_REMOUNT)
@@ -56,7 +80,7 @@ static int do_mount(struct mount_texts *t, struct path *at, uint32_t flags)
 		/* Mounts propagate nowhere: private is what they are. */
 		return flags & (MS_PRIVATE | MS_SLAVE) && !(flags & (MS_SHARED | MS_UNBINDABLE)) ? 0 : -EINVAL;
 	if (flags & MS_MOVE)
-		return mount_move(t->source.text, at);
+		return move(t->source.text, at);
 	if (*t->type.text == '\0')
 		return -EINVAL;
 	return mount_at(at, t->type.text, *t->source.text != '\0' ? t->source.text : "none", flags, t->data);

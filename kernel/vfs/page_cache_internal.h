@@ -92,7 +92,7 @@ void dirty_throttle_wake(void);
 bool dirty_is_full(void);
 [[nodiscard]] int dirty_throttle(void);
 extern uint32_t flusher_rounds; /* ended so far; atomic */
-/* A file that nobody can reach any more has dirty pages. */
+/* A file that nobody can reach any more has dirty pages (inode.c's hook). */
 void dirty_forget(void);
 /* Writes all that is dirty of sb (nullptr: of all), and waits for it. */
 int dirty_sync(struct superblock *sb, bool patient);

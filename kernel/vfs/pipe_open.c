@@ -32,12 +32,6 @@ static int pipefs_fill(struct superblock *sb, const struct mount_options *)
 
 static struct filesystem pipefs = {.name = "pipefs", .component = &component_vfs, .fill = pipefs_fill, .single = true};
 
-int pipe_init(void)
-{
-	pipe_mount = mount_internal(&pipefs);
-	return pipe_mount != nullptr ? 0 : -ENOMEM;
-}
-
 int pipe_path(struct file *f, struct path *out)
 {
 	char text[32];
@@ -123,7 +117,15 @@ static int fifo_open(struct file *f)
 	return error;
 }
 
-const struct file_ops fifo_ops = {.component = &component_vfs, .open = fifo_open};
+int pipe_init(void)
+{
+	special_set_fifo_open(fifo_open);
+	pipe_mount = mount_internal(&pipefs);
+	return pipe_mount != nullptr ? 0 : -ENOMEM;
+}
+
+/* Nothing to release. */
+static const struct file_ops no_ops = {.component = &component_vfs};
 
 static int create_end(struct inode *i, uint32_t flags, struct file **out)
 {
@@ -136,7 +138,7 @@ static int create_end(struct inode *i, uint32_t flags, struct file **out)
 	error = attach(*out, i, &a);
 	mutex_unlock(&i->lock);
 	if (error != 0) {
-		(*out)->ops = &fifo_ops; /* which has nothing to release */
+		(*out)->ops = &no_ops;
 		file_put(*out);
 		return error;
 	}

@@ -62,11 +62,6 @@ struct filesystem *filesystem_find(const char *name)
 	return nullptr;
 }
 
-uint64_t superblock_new_ino(struct superblock *sb)
-{
-	return __atomic_add_fetch(&sb->next_ino, 1, __ATOMIC_RELAXED);
-}
-
 static void superblock_free(struct superblock *sb)
 {
 	if (sb->ops != nullptr && sb->ops->destroy != nullptr)

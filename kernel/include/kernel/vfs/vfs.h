@@ -215,7 +215,7 @@ void inode_write_end(struct inode *i);
 void inodes_lock(struct inode **list, uint32_t count);
 void inodes_unlock(struct inode **list, uint32_t count);
 /* Operations that inodes of these types share. */
-extern const struct file_ops fifo_ops, special_ops;
+extern const struct file_ops special_ops;
 const struct file_ops *inode_special_ops(uint32_t mode); /* devices, fifos, sockets; nullptr for others */
 
 /* --- directory entries --- */
@@ -314,6 +314,8 @@ void chrdev_set_nodes(int (*change)(const struct chrdev_info *d, bool there));
 /* What opening a block device's node calls; it may give the file other operations and another inode (what is cached of
  * the device), and puts the node's back in release. Once, at boot. */
 void special_set_block_open(int (*open)(struct file *f));
+/* The same for fifos: gives the file its operations. */
+void special_set_fifo_open(int (*open)(struct file *f));
 /* Symbolic link or directory in devfs, made at boot. */
 [[nodiscard]] int devfs_add_link(const char *name, const char *target);
 
