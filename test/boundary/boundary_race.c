@@ -18,7 +18,7 @@ static int rounds(void)
 	cpu_set_t cpus;
 
 	OK(sched_getaffinity(0, sizeof(cpus), &cpus));
-	return CPU_COUNT(&cpus) > 1 ? 100 : 20;
+	return CPU_COUNT(&cpus) > 1 ? 50 : 20;
 }
 
 static _Thread_local sigjmp_buf after_fault;
