@@ -39,9 +39,7 @@ QUESTIONS = [
 def fetch(machine, folder):
     """Boots, and puts the core that the program prints into a file."""
     image = machine.make_image(folder / "core.img", "initramfs-test", f'console={machine.facts["console"]} init.run=/test/alone_crash')
-    done = subprocess.run(machine.command(image), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=LIMIT_S)
-    text = done.stdout.decode("utf-8", "replace").replace("\r", "")
+    text, _ = machine.run(image)
     if "core: end" not in text:
         return None, text
     content = b"".join(bytes(CHUNK * int(skip)) if skip else bytes.fromhex(line) for skip, line in LINE.findall(text))

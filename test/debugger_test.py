@@ -125,7 +125,7 @@ def panic():
     return None, said
 
 
-def session(commands, until=None):
+def session(commands, until=None, tries=3):
     """(what gdb showed, what the machine's console said up to `until`, why there is nothing to show)"""
     port = free_port()
     machine = make(f"run-qemu-{ARCH}-debug-headless", f"GDB_PORT={port}", stdin=subprocess.PIPE)
@@ -134,7 +134,11 @@ def session(commands, until=None):
         while not listens(port):
             if machine.poll() is not None or time.monotonic() > deadline:
                 end(machine)
-                return "", "", "the machine did not start: " + machine.stdout.read()[-400:]
+                said = machine.stdout.read()[-400:]
+                # Somebody else has taken the port meanwhile.
+                if tries > 1 and "Address already in use" in said:
+                    return session(commands, until, tries - 1)
+                return "", "", "the machine did not start: " + said
             time.sleep(0.1)
         text = debug(port, commands)[0]
         return text, read_until(machine, until) if until else "", None

@@ -5,6 +5,7 @@ Host-side test scripts use it too:
 
     machine = Machine.from_environment()
     image = machine.make_image(path, "initramfs", cmdline)
+    text, ended = machine.run(image)
     subprocess.Popen(machine.command(image), stdin=PIPE, stdout=PIPE)
 
 The serial line is on standard input and output; the machine ends when it is powered
@@ -12,6 +13,7 @@ off (or reset: -no-reboot). The firmware's own output precedes the kernel's.
 """
 import os
 import pathlib
+import re
 import subprocess
 
 ARCHITECTURES = {
@@ -28,6 +30,14 @@ ARCHITECTURES = {
 # How long a script waits for one answer of a machine, or for a short boot: only what hangs takes so long. One that shares two
 # cores with several others takes ten times what it needs alone.
 LIMIT_S = 240
+
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?=]*[a-zA-Z]")
+
+
+def plain(data):
+    """The text in what came over a serial line: without escape sequences and carriage returns."""
+    return ESCAPE.sub("", data.decode("utf-8", "replace").replace("\r", ""))
 
 
 class MachineError(Exception):
@@ -66,6 +76,15 @@ class Machine:
                 "-smp", self.smp, "-cpu", self.cpu_model(), "-no-reboot", "-nodefaults",
                 "-drive", f"file={image},format=raw,snapshot=on", "-display", "none", "-monitor", "none",
                 "-serial", "stdio", *extra]
+
+    def run(self, image, extra=(), limit_s=LIMIT_S):
+        """Lets the machine run until it ends, with nobody at its serial line: (its text, whether it ended well and in time)."""
+        try:
+            done = subprocess.run(self.command(image, extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  timeout=limit_s)
+            return plain(done.stdout), done.returncode == 0
+        except subprocess.TimeoutExpired as expired:
+            return plain(expired.stdout or b""), False
 
     def make_image(self, image, initramfs, cmdline, kernel="stellux", dtb=None, firmware=None):
         """Makes a disk image; `initramfs` is initramfs, initramfs-test or none, `kernel` stellux or stellux-ktest;

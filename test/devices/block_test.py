@@ -8,7 +8,6 @@ Prints KTAP.
 needs: kernel boot initramfs
 """
 import re
-import subprocess
 import sys
 
 from machine import LIMIT_S, Machine
@@ -35,16 +34,10 @@ def boot(machine, place, options, device, content):
     image = machine.make_image(place.with_suffix(".img"), "initramfs-test",
                                f'console={machine.facts["console"]} init.run="/test/run alone_block alone_direct"')
     drive = ["-drive", f"file={disk},format=raw,if=none,id=disk,discard=unmap", "-device", f"{device},drive=disk,serial=block-test"]
-    try:
-        done = subprocess.run(machine.command(image, [*options, *drive]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=2 * LIMIT_S)
-        output = done.stdout
-    except subprocess.TimeoutExpired as expired:
-        output = expired.stdout or b""
+    text, _ = machine.run(image, [*options, *drive], 2 * LIMIT_S)
     after = disk.read_bytes()
     disk.unlink()
     image.unlink()
-    text = re.sub(r"\x1b\[[0-9;?=]*[a-zA-Z]", "", output.decode("utf-8", "replace").replace("\r", ""))
     place.with_suffix(".txt").write_text(text)
     return text, after
 

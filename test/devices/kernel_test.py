@@ -9,7 +9,6 @@ Prints the serial line, with the kernel's KTAP in it.
 needs: kernel-ktest boot
 """
 import os
-import subprocess
 import sys
 
 from machine import Machine
@@ -26,14 +25,9 @@ def main():
     machine = Machine.from_environment()
     cmdline = "ktest" + (f"={os.environ['KTEST']}" if os.environ.get("KTEST") else "")
     image = machine.make_image(machine.build / "results" / "devices" / "kernel.img", "none", cmdline, kernel="stellux-ktest")
-    try:
-        done = subprocess.run(machine.command(image, ["-machine", OPTIONS, *DEVICES]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=LIMIT_S)
-        output, ended = done.stdout, done.returncode == 0
-    except subprocess.TimeoutExpired as expired:
-        output, ended = expired.stdout or b"", False
+    text, ended = machine.run(image, ["-machine", OPTIONS, *DEVICES], LIMIT_S)
     image.unlink()
-    sys.stdout.write(output.decode("utf-8", "replace"))
+    sys.stdout.write(text)
     if not ended:
         print(f"\nBail out! the machine did not switch itself off within {LIMIT_S} s")
     return not ended

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from gdb_remote import Stub
-from machine import LIMIT_S
+from machine import LIMIT_S, plain
 
 PROMPT = b"# \x1b[6n"      # the shell asks the terminal where the cursor is when it has printed its prompt
 
@@ -30,7 +30,7 @@ class Run:
             self.meddle(stub, meddle)
         self.ended = self.converse(list(lines))
         image.unlink()
-        self.text = re.sub(r"\x1b\[[0-9;?=]*[a-zA-Z]", "", self.text.decode("utf-8", "replace").replace("\r", ""))
+        self.text = plain(self.text)
         place.with_suffix(".txt").write_text(self.text)
 
     def meddle(self, stub, what):

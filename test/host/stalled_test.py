@@ -12,12 +12,13 @@ import tempfile
 import threading
 import time
 
-# Shells that call themselves so stand for machines. Each says how often it was let go on.
-COUNT = 'n=0; trap "n=\\$((n+1))" CONT; i=0; while [ $i -lt 30 ]; do sleep 0.1; i=$((i+1)); done; echo $0 $n'
+# Shells that call themselves so stand for machines. Each says how often it was let go on. Both end when the one was, or after a
+# long time.
+COUNT = 'n=0; trap "n=\\$((n+1))" CONT; i=0; while %s && [ $i -lt 2000 ]; do sleep 0.1; i=$((i+1)); done; echo $0 $n'
 
 
 def run(*command):
-    done = subprocess.run([sys.executable, "tools/stalled", "--seed", "3", *command], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "tools/stalled", "--seed", "3", *command], capture_output=True, text=True, timeout=280)
     return done.returncode, done.stdout
 
 
@@ -56,7 +57,9 @@ def main():
         shell = subprocess.run(["sh", "-c", "command -v bash"], check=True, capture_output=True, text=True).stdout.strip()
         for name in ("qemu-system-test", "other"):
             pathlib.Path(folder, name).symlink_to(shell)
-        status, text = run("sh", "-c", f"{folder}/qemu-system-test -c '{COUNT}' machine & {folder}/other -c '{COUNT}' other; wait; exit 7")
+        machine, other = COUNT % "[ $n -lt 2 ]", COUNT % f"[ ! -e {folder}/over ]"
+        status, text = run("sh", "-c", f"{{ {folder}/qemu-system-test -c '{machine}' machine; touch {folder}/over; }} & "
+                           f"{folder}/other -c '{other}' other; wait; exit 7")
     stops = int((re.search(r"stood still, whole or in part, (\d+) times \(--seed 3\)$", text, re.MULTILINE) or [0, 0])[1])
     counts = dict(re.findall(r"^(machine|other) (\d+)$", text, re.MULTILINE))
     results = [(stops > 0, "a machine is stopped"), (int(counts.get("machine", 0)) > 0, "and goes on"),

@@ -75,13 +75,15 @@ class Console:
         return data
 
     def collect(self, complete, limit_s):
-        """Reads until complete(data) holds. Returns (data, whether it did)."""
+        """Reads until complete(data) holds. Returns (data, whether it did). The time is over only when nothing is there to read:
+        this program may have stood still itself."""
         data, end = b"", time.monotonic() + limit_s
         while not complete(data):
             left = end - time.monotonic()
-            if left <= 0:
+            more = self.receive(max(0, min(left, 1)))
+            if left <= 0 and not more:
                 return data, False
-            data += self.receive(min(left, 1))
+            data += more
         return data, True
 
     def collect_quiet(self, quiet_s):

@@ -102,12 +102,7 @@ def boot(machine, mode):
     work = machine.build / "results"
     image = machine.make_image(work / f"boundary-{mode}.img", "initramfs-test",
                                os.environ.get("STELLUX_CMDLINE", f"dynpriv={mode}") + f" init.run=/bin/privdemo all --seed {SEED}")
-    try:
-        done = subprocess.run(machine.command(image), stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S)
-        text, ended = done.stdout, True
-    except subprocess.TimeoutExpired as expired:
-        text, ended = expired.stdout or b"", False
-    text = re.sub(r"\x1b\[[0-9;?=]*[a-zA-Z]", "", text.decode("utf-8", "replace").replace("\r", ""))
+    text, ended = machine.run(image, limit_s=LIMIT_S)
     (work / f"boundary-{mode}.txt").write_text(text)
     return text, ended
 
