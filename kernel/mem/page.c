@@ -165,28 +165,41 @@ static void give_pages(enum page_kind kind, struct page *const *pages, unsigned 
 	page_cpu_unclaim(c);
 }
 
-void page_cpu_drain(void)
+void page_cpus_drain(void)
 {
-	struct page_cpu *c = page_cpu_claim();
+	for (unsigned cpu = 0; cpu < PAGE_MAX_CPUS; cpu++) {
+		struct page_cpu *c = __atomic_load_n(&page_cpus[cpu], __ATOMIC_ACQUIRE);
 
-	if (!c)
-		return;
-	for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
-		struct page_stack *stack = &c->stack[kind];
+		if (c == nullptr || __atomic_exchange_n(&c->claimed, 1, __ATOMIC_ACQUIRE))
+			continue;
+		for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+			struct page_stack *stack = &c->stack[kind];
 
-		for (unsigned i = 0; i < stack->count; i++)
-			stack->page[i]->flags = 0;
-		pool_return((enum page_kind)kind, stack->page, stack->count);
-		stack->count = 0;
+			for (unsigned i = 0; i < stack->count; i++)
+				stack->page[i]->flags = 0;
+			pool_return((enum page_kind)kind, stack->page, stack->count);
+			stack->count = 0;
+		}
+		page_cpu_unclaim(c);
 	}
-	page_cpu_unclaim(c);
 }
 
-static bool (*killer)(void); /* atomic */
+static bool (*killer)(uint64_t need); /* atomic */
 
-void page_set_killer(bool (*kill)(void))
+void page_set_killer(bool (*kill)(uint64_t need))
 {
 	__atomic_store_n(&killer, kill, __ATOMIC_RELEASE);
+}
+
+bool page_came(uint64_t need)
+{
+	struct page_pool *pool = &page_pools[need >> 32];
+
+	page_cpus_drain();
+	spin_lock(&pool->lock);
+	bool came = buddy_largest(&pool->buddy) >= (int)(uint32_t)need;
+	spin_unlock(&pool->lock);
+	return came;
 }
 
 /* Memory is short: frames from somewhere, or the killer. False: the caller must do without. */
@@ -200,9 +213,9 @@ static bool out_of_memory(enum page_kind kind, unsigned order, unsigned attempt)
 	if (order > ORDER_WORTH_KILLING || attempt >= OOM_TRIES || signal_fatal_current())
 		return false;
 	/* Whether it found somebody or could not look just now: memory may come meanwhile. */
-	bool (*kill)(void) = __atomic_load_n(&killer, __ATOMIC_ACQUIRE);
+	bool (*kill)(uint64_t need) = __atomic_load_n(&killer, __ATOMIC_ACQUIRE);
 	if (kill != nullptr)
-		(void)kill();
+		(void)kill((uint64_t)kind << 32 | order);
 	thread_park(clock_monotonic_ns() + OOM_WAIT_NS);
 	return true;
 }

@@ -218,7 +218,7 @@ static size_t shrink_caches(size_t want)
 			break;
 	}
 	if (done)
-		page_cpu_drain();
+		page_cpus_drain();
 	return done;
 }
 
@@ -235,7 +235,7 @@ bool page_make_room(enum page_kind kind, unsigned order)
 	mutex_unlock(&grow_lock);
 	if (room)
 		return true;
-	page_cpu_drain();
+	page_cpus_drain();
 	if (pool_largest(kind) >= (int)order)
 		return true;
 	return shrink_caches(SHRINK_PAGES << order) != 0;
@@ -295,7 +295,7 @@ bool page_relieve_nucleus(void)
 		return false;
 	if (others_gave())
 		return true;
-	page_cpu_drain();
+	page_cpus_drain();
 	bool given = give_all_blocks() || (shrink_caches(4 * BLOCK_FRAMES) && give_all_blocks());
 	return others_gave() || given;
 }

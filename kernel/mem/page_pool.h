@@ -63,7 +63,8 @@ static inline void page_cpu_unclaim(struct page_cpu *c)
 {
 	__atomic_store_n(&c->claimed, 0, __ATOMIC_RELEASE);
 }
-/* Puts all pages of this CPU's caches back into the pools. */
-void page_cpu_drain(void);
+/* Puts all pages of the CPUs' caches back into the pools, but for a cache that is in use just now: what was freed
+ * elsewhere is no less free. */
+void page_cpus_drain(void);
 
 #endif

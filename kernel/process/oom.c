@@ -5,7 +5,8 @@
  * -1000 spares it.
  *
  * Called by the page allocator, whatever locks its caller holds: locks are only tried, and nothing
- * is allocated. While a victim is still dying no other one is chosen.
+ * is allocated. While a victim is still dying no other one is chosen, nor when it has left memory since the caller
+ * looked.
  */
 #include "internal.h"
 #include <kernel/base/log.h>
@@ -64,7 +65,8 @@ static struct process *choose(uint64_t *pages) REQUIRES(process_tree_lock)
 			continue;
 		/* Under the lock the space cannot be dropped. */
 		uint64_t resident = p->space != nullptr ? vm_resident_pages(p->space) : 0;
-		bool dying = __atomic_load_n(&p->group_exit, __ATOMIC_RELAXED) && p->space != nullptr;
+		/* Until it is a zombie: its space may be taken off it, and not given back yet. */
+		bool dying = __atomic_load_n(&p->group_exit, __ATOMIC_RELAXED);
 		mutex_unlock(&p->lock);
 		if (dying) {
 			*pages = 0;
@@ -80,7 +82,7 @@ static struct process *choose(uint64_t *pages) REQUIRES(process_tree_lock)
 	return best;
 }
 
-bool oom_kill(void)
+bool oom_kill(uint64_t need)
 {
 	uint64_t pages;
 
@@ -89,7 +91,9 @@ bool oom_kill(void)
 		return false;
 	struct process *victim = choose(&pages);
 	bool killed = victim != nullptr && pages == 0;
-	if (pages > 0 && spin_try_lock(&victim->signal_lock)) {
+	if (pages > 0 && page_came(need))
+		killed = true;
+	else if (pages > 0 && spin_try_lock(&victim->signal_lock)) {
 		process_group_exit_begin(victim, SIGKILL);
 		spin_unlock(&victim->signal_lock);
 		killed = true;

@@ -9,6 +9,8 @@
 #include <lib/string.h>
 #include <lib/types.h>
 
+#include "../../kernel/mem/page_pool.h"
+
 static void user_pages(void)
 {
 	static struct page *pages[64];
@@ -227,8 +229,41 @@ static void relief_by_another(void)
 	EXPECT(good);
 }
 
+static struct page *freed_there[16];
+static uint32_t freed_count;
+
+static void free_there(void *)
+{
+	unsigned n = page_alloc_user_batch(freed_there, ARRAY_LEN(freed_there), false);
+
+	page_put_batch(freed_there, n);
+	__atomic_store_n(&freed_count, n, __ATOMIC_RELEASE);
+}
+
+/* What another CPU keeps for itself is found by who has no memory: nobody is killed for it. */
+static void freed_by_another_cpu(void)
+{
+	unsigned kept = UINT32_MAX;
+
+	freed_count = 0;
+	if (!start_thread(free_there, nullptr, (int)boot_info()->cpu_count - 1) ||
+	    !EXPECT(WAIT_UNTIL(__atomic_load_n(&freed_count, __ATOMIC_ACQUIRE) > 0)))
+		return;
+	/* Who allocates or frees just now has a cache in use, or fills it again. */
+	for (unsigned n = 0; n < 1000 && kept > 0; n++) {
+		kept = 0;
+		EXPECT(page_came((uint64_t)KIND_USER << 32));
+		for (unsigned i = 0; i < freed_count; i++)
+			kept += (__atomic_load_n(&freed_there[i]->flags, __ATOMIC_RELAXED) & PAGE_CACHED) != 0;
+		if (kept > 0)
+			thread_yield();
+	}
+	EXPECT_EQ(kept, 0);
+}
+
 KTEST_SUITE(memory, KTEST("user pages are apart, counted, clean", user_pages),
 	    KTEST("kernel runs are aligned and apart", kernel_runs), KTEST("heap objects of all sizes", heap_sizes),
 	    KTEST("twenty thousand allocations", heap_churn), KTEST("objects are resized and copied", resize),
 	    KTEST("counts return", counts_return), KTEST("memory runs out and comes back", exhaustion),
-	    KTEST("memory that another gave the nucleus", relief_by_another));
+	    KTEST("memory that another gave the nucleus", relief_by_another),
+	    KTEST("memory that another CPU keeps", freed_by_another_cpu));

@@ -257,9 +257,9 @@ void process_show_groups(struct process *p, struct text_buffer *b);
 bool process_may_inspect(struct process *p);
 bool process_may_inspect_really(struct process *p); /* by its real ids: system calls, not files */
 
-/* Out of memory: kills the process that holds most memory and says so. False: none left to kill.
- * Any lock may be held. */
-bool oom_kill(void);
+/* Out of memory for `need` (page_set_killer): kills the process that holds most memory and says so, unless one is dying
+ * already or memory has come. False: none left to kill. Any lock may be held. */
+bool oom_kill(uint64_t need);
 enum : int { OOM_ADJUSTMENT_MIN = -1000, OOM_ADJUSTMENT_MAX = 1000 };
 /* How much p is to blame, in thousandths of memory, with its adjustment; 0 and less: never chosen. */
 int64_t oom_score(struct process *p);
