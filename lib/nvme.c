@@ -45,6 +45,7 @@ enum : unsigned { /* Base, figure 276 */
 		  FR = 64,
 		  MDTS = 77,
 		  CNTLID = 78,
+		  RTD3E = 88,
 		  OAES = 92,
 		  ACL = 258,
 		  SQES = 512,
@@ -103,6 +104,7 @@ const char *nvme_read_controller(const unsigned char data[NVME_IDENTIFY_BYTES], 
 		.transfer_bytes = exponent == 0 || exponent > EXPONENT_MAX ? 0 : NVME_PAGE << exponent,
 		.namespaces_max = (uint32_t)field(data, NN, 4),
 		.aborts_max = data[ACL] + 1u,
+		.shutdown_us = (uint32_t)field(data, RTD3E, 4),
 		.has_discard = (field(data, ONCS, 2) & DATASET_MANAGEMENT) != 0,
 		.has_write_cache = (data[VWC] & 1) != 0,
 		.tells_of_namespaces = (field(data, OAES, 4) & NAMESPACE_EVENTS) != 0,
@@ -241,6 +243,16 @@ void nvme_prp_end(struct nvme_prp *p)
 
 /* --- completions --- */
 
+static bool has_final_bit(uint16_t status)
+{
+	return status >> 15 & 1;
+}
+
+bool nvme_is_final(uint16_t status)
+{
+	return nvme_error(status) != 0 && has_final_bit(status);
+}
+
 int nvme_error(uint16_t status)
 {
 	enum : unsigned {
@@ -252,15 +264,13 @@ int nvme_error(uint16_t status)
 		READ_ONLY = 0x82
 	};
 	unsigned code = status >> 1 & 0xff, type = status >> 9 & 7;
-	bool final = status >> 15 & 1; /* the same again would fail again */
-
 	if (type == GENERIC && code == 0)
 		return 0;
 	if (type == GENERIC && code == INVALID_OPCODE)
 		return -EOPNOTSUPP;
 	if (type == COMMAND && code == READ_ONLY)
 		return -EROFS;
-	if (type == GENERIC && (code == ABORTED || code == INTERRUPTED) && !final)
+	if (type == GENERIC && (code == ABORTED || code == INTERRUPTED) && !has_final_bit(status))
 		return -EAGAIN;
 	return -EIO;
 }

@@ -24,8 +24,11 @@ enum : uint32_t {
 	NVME_CC_ENABLE = 1,
 	/* Pages of 4096 bytes, NVM commands, round robin: zeros. Entries of 64 and 16 bytes: powers of two. */
 	NVME_CC_ENTRIES = 6 << 16 | 4 << 20,
+	NVME_CC_SHUTDOWN = 1 << 14, /* SHN: a normal one */
 	NVME_CSTS_READY = 1 << 0,
 	NVME_CSTS_FATAL = 1 << 1,
+	NVME_CSTS_SHUTDOWN = 3 << 2, /* SHST */
+	NVME_CSTS_SHUTDOWN_DONE = 2 << 2,
 };
 
 constexpr uint32_t NVME_PAGE = 4096; /* CC.MPS 0 */
@@ -67,6 +70,7 @@ struct nvme_controller {
 	uint32_t transfer_bytes;	/* of one command's data; 0: no limit */
 	uint32_t namespaces_max;	/* the highest number that one may have */
 	uint32_t aborts_max;		/* at a time; at least 1 */
+	uint32_t shutdown_us;		/* how long one takes, usually; 0: it does not say */
 	bool has_discard;		/* Dataset Management */
 	bool has_write_cache;		/* that Flush empties */
 	bool tells_of_namespaces;	/* events when they change */
@@ -166,5 +170,7 @@ static_assert(sizeof(struct nvme_completion) == 16);
 
 /* 0, or a negative errno; -EAGAIN: the command may be given again (Base 3.3.3.2.1, 4.2.3). */
 int nvme_error(uint16_t status);
+/* An error, and the same command would have it again (Base 3.3.3.2.1: DNR). */
+bool nvme_is_final(uint16_t status);
 
 #endif

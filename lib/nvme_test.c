@@ -95,6 +95,10 @@ static void controller(void **)
 	put(258, 1, 255);
 	assert_null(nvme_read_controller(data, &c));
 	assert_int_equal(c.aborts_max, 256);
+	assert_int_equal(c.shutdown_us, 0);
+	put(88, 4, 0x87654321);
+	assert_null(nvme_read_controller(data, &c));
+	assert_int_equal(c.shutdown_us, 0x87654321);
 	assert_false(c.has_discard || c.has_write_cache || c.tells_of_namespaces);
 	put(520, 2, 1 << 2);
 	assert_null(nvme_read_controller(data, &c));
@@ -371,6 +375,8 @@ static void errors(void **)
 	assert_int_equal(nvme_error(0x21 << 1 | 1), -EAGAIN);
 	assert_int_equal(nvme_error(1 << 15 | 7 << 1), -EIO);
 	assert_int_equal(nvme_error(1 << 9 | 7 << 1), -EIO);
+	assert_true(nvme_is_final(1 << 15 | 7 << 1 | 1) && nvme_is_final(1 << 15 | 0x0b << 1));
+	assert_false(nvme_is_final(7 << 1 | 1) || nvme_is_final(0x0b << 1) || nvme_is_final(1 << 15));
 	assert_int_equal(nvme_error(2 << 9 | 0x81 << 1 | 1), -EIO);
 	for (unsigned type = 0; type < 8; type++)
 		for (unsigned code = 0; code < 256; code++)

@@ -16,7 +16,8 @@ HOST_CFLAGS := -std=c23 -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DSTELLUX_H
 	-Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all $(REPRODUCIBLE) \
 	-I. -Iboot -Inucleus/include -Inucleus/arch/$(HOST_ARCH)/include
 
-# What the host's C library has stays the host's: of these two only the rest is global.
+# What the host's C library has stays the host's: of these two only the rest is global, and the sanitizer's note that a
+# program's globals are known to it.
 HOST_OWN := $(H)/obj/lib/string.c.o $(H)/obj/lib/format.c.o
 HOST_LIB_OBJ := $(LIB_ALL:%=$(H)/obj/%.o)
 
@@ -27,7 +28,7 @@ $(H)/obj/%.c.o: %.c $(H)/flags
 	$(call say,CC,host $<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(HOST_CFLAGS) $(if $(filter $@,$(HOST_OWN)),-fno-builtin) $(if $(filter %_fuzz.c,$<),-fsanitize=fuzzer-no-link) -MMD -MP -c $< -o $@
-	$(if $(filter $@,$(HOST_OWN)),$(Q)$(OBJCOPY) --keep-global-symbol=strlcpy --keep-global-symbol=scnprintf $@)
+	$(if $(filter $@,$(HOST_OWN)),$(Q)$(OBJCOPY) --keep-global-symbol=strlcpy --keep-global-symbol=scnprintf --keep-global-symbol=___asan_globals_registered $@)
 
 $(LIBFDT_USERS:%=$(H)/obj/%.o): HOST_CFLAGS += -I$(LIBFDT)/libfdt
 $(LIBFDT_USERS:%=$(H)/obj/%.o): $(LIBFDT)/.version
@@ -42,6 +43,9 @@ $(H)/%.dtb: test/host/%.dts
 	$(call say,DTC,$@)
 	@mkdir -p $(@D)
 	$(Q)dtc -q -I dts -O dtb -o $@ $<
+
+# A driver of the kernel before a model of its device.
+$(H)/obj/test/host/nvme_driver_test.c.o: HOST_CFLAGS += -Ikernel/include -Ikernel/arch/$(HOST_ARCH)/include
 
 $(H)/lib.a: $(HOST_LIB_OBJ) $(H)/objects
 	$(Q)rm -f $@ && $(AR) rcD $@ $(HOST_LIB_OBJ)

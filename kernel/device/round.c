@@ -33,10 +33,14 @@ bool device_is_gone(const struct device *dev)
 	return device_flag(&dev->gone);
 }
 
+bool device_ends(const struct device *dev)
+{
+	return device_is_gone(dev) || device_flag(&dev->rests);
+}
+
 bool device_stopping(const struct device *dev)
 {
-	return device_is_gone(dev) || device_flag(&dev->asked) || device_flag(&dev->ending) ||
-	       device_flag(&dev->rests) || failing(dev) != nullptr;
+	return device_ends(dev) || device_flag(&dev->asked) || device_flag(&dev->ending) || failing(dev) != nullptr;
 }
 
 void device_wake(struct device *dev)

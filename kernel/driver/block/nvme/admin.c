@@ -7,14 +7,58 @@
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <lib/string.h>
+#include <lib/types.h>
 
 constexpr uint64_t ANSWER_NS = 30'000'000'000;
+constexpr uint64_t LOOK_NS = 1'000'000'000; /* how often a controller that is waited for is asked whether it is there */
+constexpr uint64_t SHUTDOWN_MIN_NS = 5'000'000'000, SHUTDOWN_MAX_NS = 60'000'000'000;
+constexpr uint32_t NOBODY = UINT32_MAX; /* what is read where no device is (PCI Express Base 5.0, 2.3.2) */
+
+/* Until status & mask is value. -EIO: not within limit_ns, or what is there is final: nobody, or a bit of `ends`. */
+static int wait_status(const struct nvme *n, uint32_t mask, uint32_t value, uint32_t ends, uint64_t limit_ns)
+{
+	uint64_t now = clock_monotonic_ns(), deadline = now + limit_ns;
+
+	while (!mmio_wait32(&n->registers, NVME_CSTS, mask, value, MIN(now + LOOK_NS, deadline))) {
+		uint32_t status = mmio_read32(&n->registers, NVME_CSTS);
+
+		now = clock_monotonic_ns();
+		if (status == NOBODY || (status & ends) != 0 || now >= deadline)
+			return -EIO;
+	}
+	return 0;
+}
+
+bool nvme_is_well(struct nvme *n)
+{
+	uint32_t status = mmio_read32(&n->registers, NVME_CSTS);
+	const char *why = status == NOBODY		? "the controller is not there any more"
+			  : status & NVME_CSTS_FATAL	? "the controller says that it failed"
+			  : !(status & NVME_CSTS_READY) ? "the controller is not ready any more"
+							: nullptr;
+
+	if (why != nullptr)
+		device_fail(n->dev, why);
+	return why == nullptr;
+}
+
+void nvme_shut_down(struct nvme *n)
+{
+	uint64_t limit_ns = MIN(MAX(n->facts.shutdown_us * 1000ull, SHUTDOWN_MIN_NS), SHUTDOWN_MAX_NS);
+	uint32_t status = mmio_read32(&n->registers, NVME_CSTS);
+
+	if (status == NOBODY || (status & (NVME_CSTS_READY | NVME_CSTS_FATAL)) != NVME_CSTS_READY)
+		return;
+	mmio_write32(&n->registers, NVME_CC, NVME_CC_ENTRIES | NVME_CC_ENABLE | NVME_CC_SHUTDOWN);
+	if (wait_status(n, NVME_CSTS_SHUTDOWN, NVME_CSTS_SHUTDOWN_DONE, NVME_CSTS_FATAL, limit_ns) < 0)
+		log_error("%s: the controller does not shut down: status %#x", device_name(n->dev),
+			  mmio_read32(&n->registers, NVME_CSTS));
+}
 
 int nvme_stop(struct nvme *n)
 {
 	mmio_write32(&n->registers, NVME_CC, 0);
-	return mmio_wait32(&n->registers, NVME_CSTS, NVME_CSTS_READY, 0, clock_monotonic_ns() + n->can.ready_ns) ? 0
-														 : -EIO;
+	return wait_status(n, NVME_CSTS_READY, 0, 0, n->can.ready_ns);
 }
 
 int nvme_start(struct nvme *n)
@@ -26,20 +70,21 @@ int nvme_start(struct nvme *n)
 	mmio_write64(m, NVME_ASQ, n->admin.commands.address);
 	mmio_write64(m, NVME_ACQ, n->admin.completions.address);
 	mmio_write32(m, NVME_CC, NVME_CC_ENTRIES | NVME_CC_ENABLE);
-	if (mmio_wait32(m, NVME_CSTS, NVME_CSTS_READY | NVME_CSTS_FATAL, NVME_CSTS_READY,
-			clock_monotonic_ns() + n->can.ready_ns))
+	if (wait_status(n, NVME_CSTS_READY | NVME_CSTS_FATAL, NVME_CSTS_READY, NVME_CSTS_FATAL, n->can.ready_ns) == 0)
 		return 0;
 	log_error("%s: the controller does not come up: status %#x", device_name(n->dev), mmio_read32(m, NVME_CSTS));
 	return -EIO;
 }
 
-int nvme_ask(struct nvme *n, struct nvme_command *c, uint32_t *result)
+int nvme_ask(struct nvme *n, struct nvme_command *c, struct nvme_answer *out)
 {
 	struct pair *p = &n->admin;
 	uint64_t deadline = clock_monotonic_ns() + ANSWER_NS;
 	uint32_t number = request_take(p);
 	int error = 0;
 
+	if (out != nullptr)
+		*out = (struct nvme_answer){};
 	if (number == p->count)
 		return -EBUSY;
 	struct request *r = &p->requests[number];
@@ -51,9 +96,11 @@ int nvme_ask(struct nvme *n, struct nvme_command *c, uint32_t *result)
 		irq_done(&p->irq);
 		if (r->answered)
 			break;
-		error = irq_wait(&p->irq, deadline);
-		/* It may have come without an interrupt. */
-		if (error == -ETIMEDOUT && pair_look(p) != 0 && r->answered)
+		uint64_t now = clock_monotonic_ns();
+
+		error = irq_wait(&p->irq, MIN(now + LOOK_NS, deadline));
+		/* It may come without an interrupt, and not at all from a controller that is not well. */
+		if (error == -ETIMEDOUT && now < deadline && nvme_is_well(n))
 			error = 0;
 	}
 	/* One without an answer stays the controller's. */
@@ -62,22 +109,23 @@ int nvme_ask(struct nvme *n, struct nvme_command *c, uint32_t *result)
 			log_error("%s: no answer to admin command %#x", device_name(n->dev), c->opcode);
 		return error;
 	}
-	if (result != nullptr)
-		*result = r->result;
-	error = nvme_error(r->status);
+	if (out != nullptr)
+		*out = r->answer;
+	error = nvme_error(r->answer.status);
 	if (error < 0)
-		log_error("%s: admin command %#x failed: status %#x", device_name(n->dev), c->opcode, r->status >> 1);
+		log_error("%s: admin command %#x failed: status %#x", device_name(n->dev), c->opcode,
+			  r->answer.status >> 1);
 	request_give(p, number);
 	return error;
 }
 
-int nvme_identify(struct nvme *n, enum nvme_cns what, uint32_t number)
+int nvme_identify(struct nvme *n, enum nvme_cns what, uint32_t number, struct nvme_answer *out)
 {
 	struct nvme_command c = {
 		.opcode = NVME_IDENTIFY, .namespace = number, .prp1 = n->data.address, .dword10 = what};
 
 	memset(n->data.at, 0, NVME_IDENTIFY_BYTES);
-	int error = nvme_ask(n, &c, nullptr);
+	int error = nvme_ask(n, &c, out);
 	/* As if the controller had been interrupted in it. */
 	return error == 0 && FAULT_POINT_DUE(driver_nvme_identify) ? -EAGAIN : error;
 }
@@ -87,11 +135,11 @@ int nvme_ask_for_pairs(struct nvme *n, unsigned wanted, unsigned *allotted)
 	struct nvme_command c = {.opcode = NVME_SET_FEATURES,
 				 .dword10 = NVME_FEATURE_QUEUES,
 				 .dword11 = (wanted - 1) | (wanted - 1) << 16};
-	uint32_t answer;
+	struct nvme_answer answer;
 	int error = nvme_ask(n, &c, &answer);
 
 	if (error == 0)
-		*allotted = nvme_queues_allotted(answer, wanted);
+		*allotted = nvme_queues_allotted(answer.result, wanted);
 	return error;
 }
 
@@ -154,7 +202,7 @@ static void hear(struct nvme *n, uint32_t event)
 		return;
 	}
 	log_warn("%s: the controller tells of something: event %#x", device_name(n->dev), event);
-	if (++n->event_count < EVENTS_MAX)
+	if (nvme_is_well(n) && ++n->event_count < EVENTS_MAX)
 		put_event(n);
 }
 
@@ -186,6 +234,8 @@ void nvme_abort_late(struct nvme *n)
 		struct pair *p = &n->pairs[i];
 		uint64_t none = 0, given_ns = __atomic_exchange_n(&p->abort_ns, 0, __ATOMIC_ACQ_REL);
 
+		if (given_ns != 0 && !nvme_is_well(n))
+			return;
 		/* The rest when an abort is answered, unless more is late by then. */
 		if (given_ns != 0 && !abort_late_of(n, p, given_ns))
 			(void)__atomic_compare_exchange_n(&p->abort_ns, &none, given_ns, false, __ATOMIC_ACQ_REL,
@@ -199,8 +249,7 @@ void nvme_answered(struct nvme *n, uint32_t number, const struct nvme_completion
 	enum asked asked = r->asked;
 
 	if (asked == ASKED) {
-		r->status = c->status;
-		r->result = c->result;
+		r->answer = (struct nvme_answer){.result = c->result, .status = c->status};
 		r->answered = true;
 		return;
 	}

@@ -120,9 +120,7 @@ void namespace_finish(struct pair *p, uint32_t number, int error)
 	struct bio *b = p->requests[number].bio;
 	struct disk *d = p->nvme->namespaces[b->unit].disk;
 
-	/* It was there, and nobody was told. Once may be chance, so all begins anew. */
-	if (b->began_ns <= p->looked_for_ns)
-		device_fail(p->nvme->dev, "an interrupt was lost");
+	p->found_late += b->began_ns <= p->looked_for_ns;
 	dma_unmap(p->lent, number, error == 0);
 	FAULT_POINT(driver_nvme_finish);
 	request_give(p, number);
@@ -133,14 +131,20 @@ void namespace_finish(struct pair *p, uint32_t number, int error)
 
 /* --- disks --- */
 
-/* Only what a namespace says of itself makes it no disk, which is said. Without an answer, or with one that tells of an
- * error, nothing is known of it, and the attach has failed: a disk that is suspended would be taken for one that is not
- * there any more. */
+/* Only what a namespace says of itself makes it no disk, which is said, or a controller that will never say anything of
+ * it. Without an answer, or with one that tells of an error that may pass, nothing is known of it, and the attach has
+ * failed: a disk that is suspended would be taken for one that is not there any more. */
 static int read_namespace(struct nvme *n, uint32_t number)
 {
 	struct namespace *s = &n->namespaces[n->namespace_count];
-	int error = nvme_identify(n, NVME_CNS_NAMESPACE, number);
+	struct nvme_answer answer;
+	int error = nvme_identify(n, NVME_CNS_NAMESPACE, number, &answer);
 
+	if (error < 0 && nvme_is_final(answer.status)) {
+		log_error("%s: namespace %u is left out: the controller refuses to say what it is", device_name(n->dev),
+			  number);
+		return 0;
+	}
 	if (error < 0)
 		return error;
 	*s = (struct namespace){.number = number};
@@ -156,7 +160,7 @@ static int read_namespace(struct nvme *n, uint32_t number)
 static int find_namespaces(struct nvme *n)
 {
 	uint32_t numbers[NAMESPACES_MAX];
-	int error = nvme_identify(n, NVME_CNS_NAMESPACES, 0);
+	int error = nvme_identify(n, NVME_CNS_NAMESPACES, 0, nullptr);
 
 	if (error < 0)
 		return error;

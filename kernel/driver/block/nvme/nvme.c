@@ -22,11 +22,6 @@ constexpr unsigned ADMIN_ENTRIES = 32;
 
 /* --- pairs and their threads --- */
 
-static uint32_t opened(const struct pair *p)
-{
-	return __atomic_load_n(&p->opened, __ATOMIC_ACQUIRE);
-}
-
 /* The thread of a pair. One that gets no interrupt leaves the pair to the device's thread. */
 static void serve_pair(struct device *dev, void *arg)
 {
@@ -50,7 +45,7 @@ static void serve_pair(struct device *dev, void *arg)
 
 void pair_wake(struct pair *p)
 {
-	if (opened(p) == PAIR_HAS_INTERRUPT)
+	if (pair_opened(p) == PAIR_HAS_INTERRUPT)
 		device_thread_wake(p->thread);
 	else
 		device_wake(p->nvme->dev);
@@ -64,8 +59,8 @@ void nvme_late(struct device *dev, uint64_t given_ns)
 		struct pair *p = &n->pairs[i];
 
 		__atomic_store_n(&p->late_ns, given_ns, __ATOMIC_RELEASE);
-		pair_wake(p);
 	}
+	device_wake(dev);
 }
 
 static int start_threads(struct nvme *n)
@@ -83,7 +78,7 @@ static int start_threads(struct nvme *n)
 			p->opened = PAIR_SHARES;
 	}
 	for (unsigned i = 0; i < n->pair_count && error == 0;) {
-		if (opened(&n->pairs[i]) == PAIR_OPENING)
+		if (pair_opened(&n->pairs[i]) == PAIR_OPENING)
 			error = device_wait(n->dev, deadline);
 		else
 			i++;
@@ -111,7 +106,7 @@ static int open_pairs(struct nvme *n)
 	for (unsigned i = 0; i < n->pair_count && error == 0; i++) {
 		const struct pair *p = &n->pairs[i];
 
-		error = nvme_create_pair(n, p, opened(p) == PAIR_HAS_INTERRUPT ? p->number : 0);
+		error = nvme_create_pair(n, p, pair_opened(p) == PAIR_HAS_INTERRUPT ? p->number : 0);
 	}
 	return error;
 }
@@ -137,7 +132,7 @@ static int read_controller(struct nvme *n)
 	int error = dma_alloc(n->dev, NVME_IDENTIFY_BYTES, &n->data);
 
 	if (error == 0)
-		error = nvme_identify(n, NVME_CNS_CONTROLLER, 0);
+		error = nvme_identify(n, NVME_CNS_CONTROLLER, 0, nullptr);
 	if (error < 0)
 		return error;
 	const char *wrong = nvme_read_controller(n->data.at, &n->facts);
@@ -178,11 +173,12 @@ static void serve(struct device *dev)
 	while (!device_stopping(dev)) {
 		(void)pair_look(&n->admin);
 		for (unsigned i = 0; i < n->pair_count; i++)
-			if (opened(&n->pairs[i]) == PAIR_SHARES && !FAULT_POINT_DUE(driver_nvme_interrupt))
+			if (pair_opened(&n->pairs[i]) == PAIR_SHARES && !FAULT_POINT_DUE(driver_nvme_interrupt))
 				pair_serve(&n->pairs[i]);
+		uint64_t again_ns = pairs_look_late(n);
 		nvme_abort_late(n);
 		irq_done(&n->admin.irq);
-		(void)irq_wait(&n->admin.irq, 0);
+		(void)irq_wait(&n->admin.irq, again_ns);
 	}
 }
 
@@ -190,6 +186,8 @@ static void detach(struct device *dev)
 {
 	struct nvme *n = device_private(dev);
 
+	if (device_ends(dev))
+		nvme_shut_down(n);
 	(void)nvme_stop(n);
 }
 

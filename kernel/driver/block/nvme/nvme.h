@@ -29,6 +29,12 @@ enum : unsigned {
 constexpr size_t LIST_BYTES = DISK_PIECES_MAX * sizeof(uint64_t);
 static_assert(NVME_PAGE % LIST_BYTES == 0); /* no list crosses a page */
 
+/* To an admin command. */
+struct nvme_answer {
+	uint32_t result;
+	uint16_t status;
+};
+
 /* Who waits for the answer to an admin command: a thread, nobody, or whoever hears of events. */
 enum asked : uint8_t { ASKED, ASKED_ABORT, ASKED_EVENT };
 
@@ -42,8 +48,7 @@ struct request {
 	/* of the admin pair */
 	enum asked asked;
 	bool answered; /* ASKED: and how */
-	uint16_t status;
-	uint32_t result;
+	struct nvme_answer answer;
 };
 
 struct pair {
@@ -56,6 +61,7 @@ struct pair {
 	uint64_t starved; /* atomic: disks that found no room here */
 	/* atomic: what was given up to then is late, and to be looked for, or to be aborted; 0: nothing is */
 	uint64_t late_ns, abort_ns;
+	uint64_t taken; /* atomic: answers that the consumer has taken */
 	struct spinlock lock;
 	uint32_t tail GUARDED_BY(&lock), free GUARDED_BY(&lock); /* free: a request, or count */
 	struct request requests[REQUESTS_MAX];
@@ -63,8 +69,11 @@ struct pair {
 	struct irq irq;
 	uint32_t head;
 	uint16_t phase;
-	uint64_t looked_for_ns; /* what it looks for now */
+	uint64_t looked_for_ns; /* what it looks for now, without an interrupt of its own */
+	unsigned found_late;	/* times that it found some */
 	unsigned turn;		/* whom it calls first of those that found no room */
+	/* the device's thread's: the answer that it saw there and nobody had taken, and since when; 0: none */
+	uint64_t unseen, unseen_ns;
 };
 /* Whether the pair's own thread has an interrupt. */
 enum pair_opened : uint32_t { PAIR_OPENING, PAIR_HAS_INTERRUPT, PAIR_SHARES };
@@ -101,21 +110,30 @@ void request_give(struct pair *p, uint32_t number);
 void pair_put(struct pair *p, uint32_t number, struct nvme_command *c);
 /* By the consumer: finishes what the controller has answered; how many. Fails the device if an answer is none. */
 unsigned pair_look(struct pair *p);
-/* The same, and if what is late is not among it, has it aborted. */
+/* The same; of a pair without an interrupt of its own also what is late is looked for, and aborted if it is not there.
+ */
 void pair_serve(struct pair *p);
+/* By the device's thread: looks into pairs with interrupts of their own, where something is late, whether its answer is
+ * there and nobody was told, which fails the device; or else it is to be aborted. When to look once more; 0: not. */
+uint64_t pairs_look_late(struct nvme *n);
 /* The id of a command that was given up to then, is not answered, and was not found so before. False: there is none.
  * Any thread. */
 bool pair_find_late(struct pair *p, uint64_t given_ns, uint16_t *id);
 
 /* --- admin.c --- */
+/* Whether the controller can answer at all; else the device fails. */
+bool nvme_is_well(struct nvme *n);
+/* Tells the controller that power will go, and waits until it has seen to that. Registers only. */
+void nvme_shut_down(struct nvme *n);
 /* The controller is switched off, and reaches no memory any more. -EIO: it does not say so. */
 [[nodiscard]] int nvme_stop(struct nvme *n);
 /* Switched on, with the admin pair, which is open. -EIO: it does not come up. */
 [[nodiscard]] int nvme_start(struct nvme *n);
-/* Gives a command and waits for the answer; in the device's thread. A negative errno: of the answer, or -ETIMEDOUT. */
-[[nodiscard]] int nvme_ask(struct nvme *n, struct nvme_command *c, uint32_t *result);
+/* Gives a command and waits for the answer; in the device's thread. A negative errno: of the answer, or -ETIMEDOUT.
+ * *out (may be nullptr): what was answered; zeros, if nothing was. */
+[[nodiscard]] int nvme_ask(struct nvme *n, struct nvme_command *c, struct nvme_answer *out);
 /* Fills n->data. Errors: as nvme_ask(), after which the controller may still write there. */
-[[nodiscard]] int nvme_identify(struct nvme *n, enum nvme_cns what, uint32_t number);
+[[nodiscard]] int nvme_identify(struct nvme *n, enum nvme_cns what, uint32_t number, struct nvme_answer *out);
 /* How many pairs the controller allots. */
 [[nodiscard]] int nvme_ask_for_pairs(struct nvme *n, unsigned wanted, unsigned *allotted);
 /* Makes an open pair known to the controller. */
@@ -140,6 +158,10 @@ void pair_wake(struct pair *p);
 /* nvme.c: requests that were given up to then are late (struct disk_ops). */
 void nvme_late(struct device *dev, uint64_t given_ns);
 
+static inline enum pair_opened pair_opened(const struct pair *p)
+{
+	return (enum pair_opened)__atomic_load_n(&p->opened, __ATOMIC_ACQUIRE);
+}
 static inline uint64_t pair_list_address(const struct pair *p, uint32_t number)
 {
 	return p->lists.address + number * LIST_BYTES;

@@ -8,10 +8,14 @@
 
 #include <abi/errno.h>
 #include <arch/dma.h>
+#include <kernel/base/clock.h>
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <lib/string.h>
 #include <lib/types.h>
+
+/* How long a thread that an interrupt wakes may take until it looks. */
+constexpr uint64_t UNSEEN_NS = 2'000'000'000;
 
 enum : unsigned { PLACE_BITS = 7, SEQUENCES = 1 << (16 - PLACE_BITS) };
 static_assert(REQUESTS_MAX < 1 << PLACE_BITS);
@@ -137,6 +141,7 @@ static bool next(struct pair *p, struct nvme_completion *c)
 	/* As if the controller answered a command once more. */
 	if (FAULT_POINT_DUE(driver_nvme_answer))
 		c->id = (uint16_t)(c->id - (1 << PLACE_BITS));
+	__atomic_store_n(&p->taken, p->taken + 1, __ATOMIC_RELEASE);
 	p->head++;
 	if (p->head == p->entries) {
 		p->head = 0;
@@ -166,16 +171,71 @@ unsigned pair_look(struct pair *p)
 
 void pair_serve(struct pair *p)
 {
-	uint64_t late_ns = __atomic_exchange_n(&p->late_ns, 0, __ATOMIC_ACQ_REL);
+	bool shares = pair_opened(p) == PAIR_SHARES;
+	unsigned found_late = p->found_late;
 
-	p->looked_for_ns = late_ns;
+	p->looked_for_ns = shares ? __atomic_exchange_n(&p->late_ns, 0, __ATOMIC_ACQ_REL) : 0;
 	(void)pair_look(p);
+	if (p->looked_for_ns != 0)
+		__atomic_store_n(&p->abort_ns, p->looked_for_ns, __ATOMIC_RELEASE);
 	p->looked_for_ns = 0;
 	namespaces_call_starved(p);
-	if (late_ns != 0) {
-		__atomic_store_n(&p->abort_ns, late_ns, __ATOMIC_RELEASE);
-		device_wake(p->nvme->dev);
+	if (p->found_late == found_late)
+		return;
+	/* The interrupt may have come just with the look, which is what the thread is woken for, too. Not twice. */
+	log_warn("%s: queue %u: a late answer was there, perhaps without an interrupt", device_name(p->nvme->dev),
+		 p->number);
+	if (found_late > 0)
+		device_fail(p->nvme->dev, "an interrupt was lost");
+}
+
+/* Which the next answer is, if it is there. The consumer may be about to take it. */
+static bool has_answer(const struct pair *p, uint64_t taken)
+{
+	const volatile struct nvme_completion *at =
+		(const volatile struct nvme_completion *)p->completions.at + taken % p->entries;
+
+	return (__atomic_load_n(&at->status, __ATOMIC_ACQUIRE) & 1) != (taken / p->entries & 1);
+}
+
+/* The next answer being there says nothing yet: the interrupt may be under way. But then its thread, which is one of
+ * the first to run, takes it soon. True: it is to be looked at once more. */
+static bool look_late(struct nvme *n, struct pair *p, uint64_t now)
+{
+	uint64_t late_ns = __atomic_load_n(&p->late_ns, __ATOMIC_ACQUIRE);
+	uint64_t taken = __atomic_load_n(&p->taken, __ATOMIC_ACQUIRE);
+
+	if (late_ns == 0)
+		return false;
+	if (has_answer(p, taken)) {
+		if (p->unseen_ns == 0 || p->unseen != taken) {
+			p->unseen = taken;
+			p->unseen_ns = now;
+		} else if (now - p->unseen_ns >= UNSEEN_NS) {
+			/* Once may be chance, so all begins anew. */
+			device_fail(n->dev, "an interrupt was lost");
+			return false;
+		}
+		return true;
 	}
+	p->unseen_ns = 0;
+	/* If more is late by now, it is looked at the next time. */
+	if (__atomic_compare_exchange_n(&p->late_ns, &late_ns, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		__atomic_store_n(&p->abort_ns, late_ns, __ATOMIC_RELEASE);
+	return false;
+}
+
+uint64_t pairs_look_late(struct nvme *n)
+{
+	uint64_t now = clock_monotonic_ns(), again_ns = 0;
+
+	for (unsigned i = 0; i < n->pair_count; i++) {
+		struct pair *p = &n->pairs[i];
+
+		if (pair_opened(p) == PAIR_HAS_INTERRUPT && look_late(n, p, now))
+			again_ns = now + UNSEEN_NS;
+	}
+	return again_ns;
 }
 
 bool pair_find_late(struct pair *p, uint64_t given_ns, uint16_t *id)

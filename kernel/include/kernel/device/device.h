@@ -190,6 +190,9 @@ void *device_private(const struct device *dev);
 bool device_stopping(const struct device *dev);
 /* Whether the device was unplugged. Any context. */
 bool device_is_gone(const struct device *dev);
+/* Whether the round that ends, or is to end, is the last one for now: the device is unplugged, rests, or the machine is
+ * switched off; its power may go. Any context. */
+bool device_ends(const struct device *dev);
 /* Unparks the device's thread: device_wait() and irq_wait() return. Any context. */
 void device_wake(struct device *dev);
 /* Parks the device's thread (the caller) until it is woken. 0: look for work (an interrupt, device_wake(), or nothing);
