@@ -14,6 +14,7 @@
 
 #include <lib/arm_platform.h>
 #include <lib/devicetree.h>
+#include <lib/pci_ranges.h>
 
 static const _Alignas(8) unsigned char plain[] = {
 #embed "devicetree/gic-v2.dtb"
@@ -93,6 +94,42 @@ static void wires_of_functions(void **state)
 	assert_false(devicetree_interrupt_map(plain, node, 2 << 11, 1, &is));
 	assert_false(devicetree_interrupt_map(plain, node, 0, 3, &is));
 	assert_false(devicetree_interrupt_map(plain, 0, 0, 1, &is));
+}
+
+/* Ports, memory, one of no size, memory of 64 bits that is elsewhere for functions, one beyond all addresses. */
+static void ranges_of_a_host_bridge(void **state)
+{
+	static const char *const names[] = {"pci-host-ecam-generic", nullptr};
+	int node = devicetree_find(plain, -1, names);
+	struct pci_range r;
+	bool more;
+
+	(void)state;
+	assert_true(pci_range_from_devicetree(plain, node, 0, &r, &more));
+	assert_true(more);
+	assert_int_equal(r.kind, PCI_RANGE_IO);
+	assert_int_equal(r.bus, 0);
+	assert_int_equal(r.cpu, 0x3eff0000);
+	assert_int_equal(r.size, 0x10000);
+	assert_true(pci_range_from_devicetree(plain, node, 1, &r, &more));
+	assert_int_equal(r.kind, PCI_RANGE_MEMORY);
+	assert_false(r.prefetchable);
+	assert_int_equal(r.bus, 0x10000000);
+	assert_int_equal(r.size, 0x2eff0000);
+	assert_false(pci_range_from_devicetree(plain, node, 2, &r, &more));
+	assert_true(more);
+	assert_true(pci_range_from_devicetree(plain, node, 3, &r, &more));
+	assert_int_equal(r.kind, PCI_RANGE_MEMORY_64);
+	assert_true(r.prefetchable);
+	assert_int_equal(r.bus, 0x8000000000);
+	assert_int_equal(r.cpu, 0x8100000000);
+	assert_int_equal(r.size, 0x8000000000);
+	assert_false(pci_range_from_devicetree(plain, node, 4, &r, &more));
+	assert_false(more);
+	assert_false(pci_range_from_devicetree(plain, node, 5, &r, &more));
+	assert_false(pci_range_from_devicetree(plain, 0, 0, &r, &more));
+	/* The other has none. */
+	assert_false(pci_range_from_devicetree(plain, devicetree_find(plain, node, names), 0, &r, &more));
 }
 
 static void tree_with_everything_elsewhere(void **state)
@@ -440,6 +477,7 @@ int main(void)
 		cmocka_unit_test(tree_of_a_plain_machine),
 		cmocka_unit_test(tree_of_messages),
 		cmocka_unit_test(wires_of_functions),
+		cmocka_unit_test(ranges_of_a_host_bridge),
 		cmocka_unit_test(tree_with_everything_elsewhere),
 		cmocka_unit_test(tree_of_a_small_board),
 		cmocka_unit_test(spoilt_trees),

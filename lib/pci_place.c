@@ -4,7 +4,6 @@
 #include <lib/types.h>
 
 constexpr uint64_t PAGE = 4096;
-constexpr uint32_t NOBODY = UINT32_MAX;
 
 /* The pages that [base, base + size) is in. */
 static struct pci_window pages(uint64_t base, uint64_t size)
@@ -12,13 +11,19 @@ static struct pci_window pages(uint64_t base, uint64_t size)
 	return (struct pci_window){.base = base & ~(PAGE - 1), .limit = (base + size - 1) | (PAGE - 1)};
 }
 
-/* What stands in those pages and is not the function's. */
-static const struct pci_placed *find(const struct pci_places *p, struct pci_window w, uint32_t but)
+static bool overlap(struct pci_window a, struct pci_window b)
 {
-	for (unsigned i = 0; i < p->count; i++)
-		if (p->at[i].function != but && w.base <= p->at[i].pages.limit && p->at[i].pages.base <= w.limit)
-			return &p->at[i];
-	return nullptr;
+	return a.base <= b.limit && b.base <= a.limit;
+}
+
+static bool is_window(const struct pci_placed *at)
+{
+	return at->bar >= PCI_PLACE_WINDOW;
+}
+
+static bool contains(struct pci_window outer, struct pci_window inner)
+{
+	return outer.base <= inner.base && outer.limit >= inner.limit;
 }
 
 void pci_places_note(struct pci_places *p, uint32_t function, unsigned bar, uint64_t base, uint64_t size)
@@ -34,12 +39,49 @@ void pci_places_note(struct pci_places *p, uint32_t function, unsigned bar, uint
 	p->count = MAX(p->count, MIN(i + 1, p->max));
 }
 
-bool pci_places_shared(const struct pci_places *p, uint32_t function, uint64_t base, uint64_t size)
+void pci_places_forget(struct pci_places *p, uint32_t first, uint32_t last)
 {
-	return find(p, pages(base, size), function) != nullptr;
+	for (unsigned i = 0; i < p->count;) {
+		if (p->at[i].function >= first && p->at[i].function <= last)
+			p->at[i] = p->at[--p->count];
+		else
+			i++;
+	}
 }
 
-uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, uint64_t size)
+bool pci_places_shared(const struct pci_places *p, uint32_t function, uint64_t base, uint64_t size)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (p->at[i].function != function && !is_window(&p->at[i]) && overlap(p->at[i].pages, pages(base, size)))
+			return true;
+	return false;
+}
+
+static const struct pci_placed *in_the_way(const struct pci_places *p, struct pci_window w, const struct pci_window *below)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		if (below != nullptr && is_window(&p->at[i]) && contains(p->at[i].pages, *below))
+			continue;
+		if (overlap(p->at[i].pages, w))
+			return &p->at[i];
+	}
+	return nullptr;
+}
+
+struct pci_window pci_places_span(const struct pci_places *p, uint64_t end)
+{
+	struct pci_window span = {.base = UINT64_MAX};
+
+	for (unsigned i = 0; i < p->count; i++) {
+		if (p->at[i].pages.limit >= end)
+			continue;
+		span.base = MIN(span.base, p->at[i].pages.base);
+		span.limit = MAX(span.limit, p->at[i].pages.limit);
+	}
+	return span;
+}
+
+uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, bool below_bridge, uint64_t size)
 {
 	uint64_t step = MAX(size, PAGE);
 
@@ -48,7 +90,7 @@ uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, uint6
 		return 0;
 	for (uint64_t at = (in.base + step - 1) & ~(step - 1);
 	     at >= in.base && at + size - 1 <= in.limit && at + size > at;) {
-		const struct pci_placed *other = find(p, pages(at, size), NOBODY);
+		const struct pci_placed *other = in_the_way(p, pages(at, size), below_bridge ? &in : nullptr);
 
 		if (other == nullptr)
 			return at;

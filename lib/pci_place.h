@@ -9,6 +9,9 @@
 
 #include <lib/pci_config.h>
 
+/* Besides BARs, what a bridge passes on is noted, as if these were two more. */
+enum : unsigned { PCI_PLACE_WINDOW = PCI_BARS_MAX, PCI_PLACE_PREFETCHABLE };
+
 struct pci_placed {
 	struct pci_window pages;
 	uint32_t function;
@@ -23,8 +26,13 @@ struct pci_places {
 void pci_places_note(struct pci_places *p, uint32_t function, unsigned bar, uint64_t base, uint64_t size);
 /* Whether another function has registers in the pages of [base, base + size). */
 bool pci_places_shared(const struct pci_places *p, uint32_t function, uint64_t base, uint64_t size);
+/* What has a number from first to last is there no more. */
+void pci_places_forget(struct pci_places *p, uint32_t first, uint32_t last);
 /* The first address in the window, a multiple of the size (a power of two) and of a page, with nobody's registers in
- * its pages; 0: there is none. */
-uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, uint64_t size);
+ * its pages; 0: there is none. below_bridge: the window is what a bridge passes on, so that it and those it stands in
+ * are not in the way. */
+uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, bool below_bridge, uint64_t size);
+/* From the first to the last of all addresses below `end` that are taken; base > limit: there are none. */
+struct pci_window pci_places_span(const struct pci_places *p, uint64_t end);
 
 #endif

@@ -14,7 +14,7 @@ ifneq ($(wildcard lib/devicetree.c),)
 LIBFDT_SRC := $(addprefix $(LIBFDT)/libfdt/,fdt.c fdt_ro.c fdt_check.c fdt_strerror.c)
 $(LIBFDT_SRC): | $(LIBFDT)/.version ;
 endif
-LIBFDT_USERS := lib/devicetree.c $(LIBFDT_SRC)
+LIBFDT_USERS := lib/devicetree.c lib/pci_ranges.c $(LIBFDT_SRC)
 # Its two C library headers are lib/libfdt's outside the host.
 LIBFDT_INCLUDES := -I$(LIBFDT)/libfdt -Ilib/libfdt
 LIB_ALL := $(LIB_SRC) $(LIBFDT_SRC)
