@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers for the buses below bridges that firmware gave none (PCI-to-PCI Bridge 1.2, 3.2.5.2 to 3.2.5.4). What is below
- * a bridge has a range of its own within that of the bus the bridge is on. Bridges of one bus that have none get equal
- * shares of the longest range that is free there: nobody knows yet how many buses are below each, or will be plugged in.
- * Pure.
+ * Numbers for the buses below bridges that firmware gave none (PCI-to-PCI Bridge 1.2, 3.2.5.2 to 3.2.5.4). What is
+ * below a bridge has a range of its own within that of the bus the bridge is on. Bridges of one bus that have none get
+ * equal shares of the longest range that is free there: nobody knows yet how many buses are below each, or will be
+ * plugged in. Pure.
  */
 #ifndef LIB_PCI_BUSES_H
 #define LIB_PCI_BUSES_H

@@ -78,6 +78,17 @@ uint32_t pcie_capability_find(const struct pci_config *c, uint32_t id, uint32_t 
 	return 0;
 }
 
+uint32_t pci_plug_slot(const struct pci_config *c)
+{
+	uint32_t at = pci_capability_find(c, PCI_CAP_PCIE, 0);
+
+	return at != 0 && at + PCIE_SLOT_STATUS + 2 <= PCI_CONFIG_BYTES &&
+			       (pci_read(c, at + PCIE_CAPABILITIES, 2) & PCIE_HAS_SLOT) != 0 &&
+			       (pci_read(c, at + PCIE_SLOT_CAPABILITIES, 4) & PCIE_SLOT_PLUG) != 0
+		       ? at
+		       : 0;
+}
+
 /* A BAR's size from the bits that could be set: the lowest of them, if all above are set, too. 0: no size. */
 static uint64_t bar_size(uint64_t settable, uint64_t all)
 {

@@ -65,6 +65,23 @@ enum pci_capability : uint32_t {
 	PCI_CAP_ADVANCED = 0x13,
 };
 
+/* The PCI Express capability (PCIe 7.5.3): byte offsets in it. */
+enum pcie_register : uint32_t {
+	PCIE_CAPABILITIES = 0x02,      /* R 16; bit 8: the port has a slot */
+	PCIE_LINK_CAPABILITIES = 0x0c, /* R 32; bit 20: it tells whether the link is up */
+	PCIE_LINK_STATUS = 0x12,       /* R 16; bit 13: the link is up */
+	PCIE_SLOT_CAPABILITIES = 0x14, /* R 32 */
+	PCIE_SLOT_CONTROL = 0x18,      /* RW 16 */
+	PCIE_SLOT_STATUS = 0x1a,       /* RW1C 16 */
+};
+enum : uint32_t {
+	PCIE_HAS_SLOT = 1 << 8,
+	PCIE_LINK_TELLS = 1 << 20,
+	PCIE_LINK_UP = 1 << 13,
+	PCIE_SLOT_PLUG = 1 << 6,    /* of the slot's capabilities: it is for plugging */
+	PCIE_SLOT_PRESENT = 1 << 6, /* of its status: something is in it */
+};
+
 struct pci_config {
 	/* The aligned 32 bits at that offset; all ones where there is nothing. */
 	uint32_t (*read32)(void *context, uint32_t offset);
@@ -89,6 +106,9 @@ bool pci_identify(const struct pci_config *c, struct pci_identity *out);
 uint32_t pci_capability_find(const struct pci_config *c, uint32_t id, uint32_t after);
 /* The same for PCI Express's extended capabilities (16 bits of id). */
 uint32_t pcie_capability_find(const struct pci_config *c, uint32_t id, uint32_t after);
+
+/* Where the PCI Express capability of a port with a slot for plugging is; 0: it is no such port. */
+uint32_t pci_plug_slot(const struct pci_config *c);
 
 enum pci_bar_kind : uint8_t { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEMORY, PCI_BAR_MEMORY_64 };
 struct pci_bar {

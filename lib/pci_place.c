@@ -52,20 +52,34 @@ void pci_places_forget(struct pci_places *p, uint32_t first, uint32_t last)
 bool pci_places_shared(const struct pci_places *p, uint32_t function, uint64_t base, uint64_t size)
 {
 	for (unsigned i = 0; i < p->count; i++)
-		if (p->at[i].function != function && !is_window(&p->at[i]) && overlap(p->at[i].pages, pages(base, size)))
+		if (p->at[i].function != function && !is_window(&p->at[i]) &&
+		    overlap(p->at[i].pages, pages(base, size)))
 			return true;
 	return false;
 }
 
-static const struct pci_placed *in_the_way(const struct pci_places *p, struct pci_window w, const struct pci_window *below)
+/* Whether it is in the way of what goes into the window of a bridge (nullptr: onto a root bus). */
+static bool counts(const struct pci_placed *at, const struct pci_window *below)
 {
-	for (unsigned i = 0; i < p->count; i++) {
-		if (below != nullptr && is_window(&p->at[i]) && contains(p->at[i].pages, *below))
-			continue;
-		if (overlap(p->at[i].pages, w))
+	return below == nullptr || !is_window(at) || !contains(at->pages, *below);
+}
+
+static const struct pci_placed *in_the_way(const struct pci_places *p, struct pci_window w,
+					   const struct pci_window *below)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (counts(&p->at[i], below) && overlap(p->at[i].pages, w))
 			return &p->at[i];
-	}
 	return nullptr;
+}
+
+/* The last free address from a free one on. */
+static uint64_t free_until(const struct pci_places *p, uint64_t at, uint64_t limit, const struct pci_window *below)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (counts(&p->at[i], below) && p->at[i].pages.base > at)
+			limit = MIN(limit, p->at[i].pages.base - 1);
+	return limit;
 }
 
 struct pci_window pci_places_span(const struct pci_places *p, uint64_t end)
@@ -81,20 +95,26 @@ struct pci_window pci_places_span(const struct pci_places *p, uint64_t end)
 	return span;
 }
 
-uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, bool below_bridge, uint64_t size)
+uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, bool below_bridge, uint64_t size,
+			 uint64_t align)
 {
-	uint64_t step = MAX(size, PAGE);
+	const struct pci_window *below = below_bridge ? &in : nullptr;
+	uint64_t step = MAX(align, PAGE), best = 0, least = UINT64_MAX;
 
 	/* What did not fit is nobody knows where. */
 	if (p->max == 0)
 		return 0;
-	for (uint64_t at = (in.base + step - 1) & ~(step - 1);
-	     at >= in.base && at + size - 1 <= in.limit && at + size > at;) {
-		const struct pci_placed *other = in_the_way(p, pages(at, size), below_bridge ? &in : nullptr);
+	for (uint64_t at = (in.base + step - 1) & ~(step - 1), end;
+	     at >= in.base && at + size - 1 <= in.limit && at + size > at; at = (end + step) & ~(step - 1)) {
+		const struct pci_placed *other = in_the_way(p, pages(at, size), below);
 
-		if (other == nullptr)
-			return at;
-		at = (other->pages.limit + step) & ~(step - 1);
+		end = other != nullptr ? other->pages.limit : free_until(p, at, in.limit, below);
+		if (other == nullptr && end - at < least) {
+			best = at;
+			least = end - at;
+		}
+		if (end + step < end)
+			break;
 	}
-	return 0;
+	return best;
 }

@@ -28,10 +28,11 @@ void pci_places_note(struct pci_places *p, uint32_t function, unsigned bar, uint
 bool pci_places_shared(const struct pci_places *p, uint32_t function, uint64_t base, uint64_t size);
 /* What has a number from first to last is there no more. */
 void pci_places_forget(struct pci_places *p, uint32_t first, uint32_t last);
-/* The first address in the window, a multiple of the size (a power of two) and of a page, with nobody's registers in
- * its pages; 0: there is none. below_bridge: the window is what a bridge passes on, so that it and those it stands in
- * are not in the way. */
-uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, bool below_bridge, uint64_t size);
+/* Where in the window there is room: a multiple of align (a power of two) and of a page, with nobody's registers in its
+ * pages, in the smallest hole that is large enough; 0: there is none. below_bridge: the window is what a bridge passes
+ * on, so that it and those it stands in are not in the way. */
+uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, bool below_bridge, uint64_t size,
+			 uint64_t align);
 /* From the first to the last of all addresses below `end` that are taken; base > limit: there are none. */
 struct pci_window pci_places_span(const struct pci_places *p, uint64_t end);
 

@@ -21,7 +21,7 @@ static int set_up(void **state)
 
 static uint64_t hole(uint64_t base, uint64_t limit, uint64_t size)
 {
-	return pci_places_hole(&places, (struct pci_window){.base = base, .limit = limit}, true, size);
+	return pci_places_hole(&places, (struct pci_window){.base = base, .limit = limit}, true, size, size);
 }
 
 static void holes(void **state)
@@ -75,22 +75,45 @@ static void too_many(void **state)
 
 static void bridges(void **state)
 {
-	struct pci_window all = {.base = 0xfe000000, .limit = 0xfe3fffff}, window = {.base = 0xfe000000, .limit = 0xfe0fffff};
+	struct pci_window all = {.base = 0xfe000000, .limit = 0xfe3fffff},
+			  window = {.base = 0xfe000000, .limit = 0xfe0fffff};
 
 	(void)state;
 	pci_places_note(&places, FIRST, PCI_PLACE_WINDOW, window.base, 0x100000);
 	/* Nothing else of its bus goes where it passes on, but what is behind it does; even if it passes on all. */
-	assert_int_equal(pci_places_hole(&places, all, false, 0x1000), 0xfe100000);
-	assert_int_equal(pci_places_hole(&places, window, false, 0x1000), 0);
-	assert_int_equal(pci_places_hole(&places, window, true, 0x1000), 0xfe000000);
+	assert_int_equal(pci_places_hole(&places, all, false, 0x1000, 0x1000), 0xfe100000);
+	assert_int_equal(pci_places_hole(&places, window, false, 0x1000, 0x1000), 0);
+	assert_int_equal(pci_places_hole(&places, window, true, 0x1000, 0x1000), 0xfe000000);
 	assert_false(pci_places_shared(&places, SECOND, 0xfe000000, 0x1000));
 	pci_places_note(&places, SECOND, 0, 0xfe000000, 0x1000);
-	assert_int_equal(pci_places_hole(&places, window, true, 0x1000), 0xfe001000);
+	assert_int_equal(pci_places_hole(&places, window, true, 0x1000, 0x1000), 0xfe001000);
 	/* One behind another: its window is in the way on the bus between, and not of what is behind it. */
 	pci_places_note(&places, SECOND, PCI_PLACE_WINDOW, 0xfe040000, 0x40000);
-	assert_int_equal(pci_places_hole(&places, window, true, 0x80000), 0xfe080000);
-	assert_int_equal(pci_places_hole(&places, (struct pci_window){.base = 0xfe040000, .limit = 0xfe07ffff}, true, 0x1000),
+	assert_int_equal(pci_places_hole(&places, window, true, 0x80000, 0x80000), 0xfe080000);
+	assert_int_equal(pci_places_hole(&places, (struct pci_window){.base = 0xfe040000, .limit = 0xfe07ffff}, true,
+					 0x1000, 0x1000),
 			 0xfe040000);
+}
+
+/* The smallest that is large enough, so that there is room for what is larger. */
+static void best(void **state)
+{
+	(void)state;
+	pci_places_note(&places, FIRST, 0, 0xfe000000, 0x1000);
+	pci_places_note(&places, FIRST, 1, 0xfe005000, 0x1000);
+	pci_places_note(&places, FIRST, 2, 0xfe008000, 0x1000);
+	assert_int_equal(hole(0xfe000000, 0xfe00bfff, 0x1000), 0xfe006000);
+	assert_int_equal(hole(0xfe000000, 0xfe00afff, 0x1000), 0xfe006000);
+	assert_int_equal(hole(0xfe000000, 0xfe009fff, 0x1000), 0xfe009000);
+	assert_int_equal(pci_places_hole(&places, (struct pci_window){.base = 0xfe000000, .limit = 0xfe00bfff}, true,
+					 0x3000, 0x1000),
+			 0xfe009000);
+	assert_int_equal(pci_places_hole(&places, (struct pci_window){.base = 0xfe000000, .limit = 0xfe00bfff}, true,
+					 0x4000, 0x1000),
+			 0xfe001000);
+	assert_int_equal(pci_places_hole(&places, (struct pci_window){.base = 0xfe000000, .limit = 0xfe00bfff}, true,
+					 0x5000, 0x1000),
+			 0);
 }
 
 static void forgotten(void **state)
@@ -113,11 +136,9 @@ static void forgotten(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(holes, set_up),
-		cmocka_unit_test_setup(shared_pages, set_up),
-		cmocka_unit_test_setup(too_many, set_up),
-		cmocka_unit_test_setup(bridges, set_up),
-		cmocka_unit_test_setup(forgotten, set_up),
+		cmocka_unit_test_setup(holes, set_up),	  cmocka_unit_test_setup(shared_pages, set_up),
+		cmocka_unit_test_setup(too_many, set_up), cmocka_unit_test_setup(bridges, set_up),
+		cmocka_unit_test_setup(best, set_up),	  cmocka_unit_test_setup(forgotten, set_up),
 	};
 
 	return cmocka_run_group_tests_name("pci_place", tests, nullptr, nullptr);

@@ -76,10 +76,10 @@ bool claim_range_free(struct claim_range r, const struct claim *asked)
 	return true;
 }
 
-struct claim *claim_of_function(uint32_t function)
+struct claim *claim_of_functions(uint32_t first, uint32_t last)
 {
 	for (struct claim *c = nullptr; (c = next_claim(c));) {
-		if (c->kind == CLAIM_FUNCTION && c->function == function)
+		if (c->kind == CLAIM_FUNCTION && c->function >= first && c->function <= last)
 			return c;
 	}
 	return nullptr;

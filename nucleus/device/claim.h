@@ -27,6 +27,8 @@ struct claim {
 	struct claim_range kept[2]; /* pages of them that only the nucleus maps: MSI-X table, pending bits */
 	/* CLAIM_FUNCTION, device/pci.c: */
 	uint32_t function;
+	bool is_port;	  /* a bridge, of which the slot is claimed */
+	uint32_t bars;	  /* how many it has */
 	uint32_t decodes; /* which of PCI_COMMAND_IO and _MEMORY may be on: all BARs of it have an address */
 	uint32_t bar_value[PCI_BARS_MAX];
 	uint64_t ready_ns;   /* while it is being reset: when to look */
@@ -38,8 +40,12 @@ struct claim {
 /* Whether nothing of the nucleus's, no RAM and nothing that a claim has is in the range. A page may be shared by those
  * claims of one component that are of memory and of that page alone: so may be what is asked for (nullptr: not). */
 bool claim_range_free(struct claim_range r, const struct claim *asked);
-/* The claim of a PCI function; nullptr: there is none. */
-struct claim *claim_of_function(uint32_t function);
+/* The first claim of a PCI function whose number is from first to last; nullptr: there is none. */
+struct claim *claim_of_functions(uint32_t first, uint32_t last);
+static inline struct claim *claim_of_function(uint32_t function)
+{
+	return claim_of_functions(function, function);
+}
 /* The same if the caller's component has it, and it is not being reset. */
 struct claim *claim_own_function(uint32_t function);
 /* The claim of `component` that may map the pages [start, end); nullptr: none. */

@@ -145,14 +145,15 @@ void pci_register_change(uint32_t function, uint32_t at, uint32_t clear, uint32_
 
 /* --- BARs --- */
 
-/* Nothing is decoded meanwhile: all ones are an address, too. */
+/* Nothing is decoded meanwhile: all ones are an address, too. But what is behind a bridge goes on: nothing is at its
+ * all ones. */
 void pci_measure(uint32_t function, unsigned count, struct pci_bars *out)
 {
 	uint32_t command = pci_register(function, PCI_COMMAND, 2);
+	uint32_t off = count < PCI_BARS_MAX ? 0 : PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER;
 
 	*out = (struct pci_bars){};
-	pci_register_write(function, PCI_COMMAND, 2,
-			   command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER));
+	pci_register_write(function, PCI_COMMAND, 2, command & ~off);
 	for (uint32_t i = 0; i < count; i++) {
 		out->value[i] = pci_register(function, PCI_BAR0 + 4 * i, 4);
 		pci_register_write(function, PCI_BAR0 + 4 * i, 4, UINT32_MAX);
@@ -193,6 +194,13 @@ static bool page_shared(const struct claim *c)
 	return false;
 }
 
+void pci_windows(uint32_t function, struct pci_windows *out)
+{
+	struct pci_config config = registers_of(&function);
+
+	pci_windows_decode(&config, out);
+}
+
 /* Bridges, interrupt controllers and IOMMUs (PCI Code and ID Assignment 1.11, section 1) decide for others. */
 static bool decides_for_others(const struct pci_identity *id)
 {
@@ -223,19 +231,21 @@ long pci_claim(struct claim *c, uint32_t function)
 {
 	struct pci_config config = registers_of(&function);
 	struct pci_identity id;
-	struct pci_bar bars[PCI_BARS_MAX];
+	struct pci_bar bars[PCI_BARS_MAX] = {};
 	struct pci_bars raw;
 	bool small = false;
 
 	if (!pci_identify(&config, &id))
 		return -ENODEV;
-	if (decides_for_others(&id) || claim_of_function(function))
+	c->is_port = id.header_type == PCI_HEADER_BRIDGE && pci_plug_slot(&config); /* its slot may be claimed */
+	if ((decides_for_others(&id) && !c->is_port) || claim_of_function(function))
 		return -EPERM;
-	pci_measure(function, PCI_BARS_MAX, &raw);
-	pci_bars_decode(raw.value, raw.ones, PCI_BARS_MAX, bars);
+	c->bars = c->is_port ? 2 : PCI_BARS_MAX;
+	pci_measure(function, c->bars, &raw);
+	pci_bars_decode(raw.value, raw.ones, c->bars, bars);
 	c->function = function;
-	c->decodes = pci_bars_decodable(raw.ones, bars, PCI_BARS_MAX);
-	for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
+	c->decodes = pci_bars_decodable(raw.ones, bars, c->bars);
+	for (unsigned i = 0; i < c->bars; i++) {
 		c->bar_value[i] = raw.value[i];
 		if (bars[i].base >= CLAIM_PORT_SPACE)
 			return -EPERM;
@@ -254,7 +264,7 @@ long pci_claim(struct claim *c, uint32_t function)
 void pci_restore_bars(const struct claim *c)
 {
 	pci_register_change(c->function, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY, 0);
-	for (uint32_t i = 0; i < PCI_BARS_MAX; i++)
+	for (uint32_t i = 0; i < c->bars; i++)
 		pci_register_write(c->function, PCI_BAR0 + 4 * i, 4, c->bar_value[i]);
 }
 
@@ -271,7 +281,8 @@ void pci_quieten(const struct claim *c)
 {
 	uint32_t msi = pci_capability(c->function, PCI_CAP_MSI), msix = pci_capability(c->function, PCI_CAP_MSIX);
 
-	pci_register_change(c->function, PCI_COMMAND, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_INTERRUPT_OFF);
+	pci_register_change(c->function, PCI_COMMAND, c->is_port ? 0 : PCI_COMMAND_BUS_MASTER,
+			    PCI_COMMAND_INTERRUPT_OFF);
 	if (msi)
 		pci_register_change(c->function, msi + MESSAGE_CONTROL, MSI_ENABLE, 0);
 	if (msix)

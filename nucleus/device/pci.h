@@ -33,6 +33,8 @@ uint32_t pci_capability(uint32_t function, enum pci_capability id);			    /* 0: 
 uint32_t pci_requester(uint32_t function);
 /* What is in `count` BARs and how many bits they have, nothing being decoded meanwhile. */
 void pci_measure(uint32_t function, unsigned count, struct pci_bars *out);
+/* What a bridge passes on. */
+void pci_windows(uint32_t function, struct pci_windows *out);
 /* As when the function was claimed. Decodes nothing then. */
 void pci_restore_bars(const struct claim *c);
 /* The same first if nothing was decoded: a reset empties the registers. */

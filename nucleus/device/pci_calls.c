@@ -24,6 +24,8 @@ enum : uint32_t {
 	EXPRESS_CONTROL = 8, /* (PCIe 7.5.3.4) */
 	EXPRESS_CONTROL_RESET = 1 << 15,
 	EXPRESS_STATUS = 10,
+	EXPRESS_SLOT_CONTROL = 0x18, /* (PCIe 7.5.3.10) */
+	EXPRESS_SLOT_STATUS = 0x1a,
 };
 enum : uint64_t { RESET_NS = 100'000'000 }; /* PCIe 6.6.2: before it is asked anything; after D3, 10 ms would do */
 
@@ -41,9 +43,58 @@ static bool bridge_command_ok(uint32_t function, uint32_t value)
 {
 	uint32_t now = pci_register(function, PCI_COMMAND, 2);
 
-	return (pci_register(function, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) == PCI_HEADER_BRIDGE &&
-	       policy_keeps_devices(cpu_this()->current->component) && (value & now) == now &&
-	       !((value ^ now) & ~(COMMAND_HARMLESS | COMMAND_CLAIMED));
+	return (value & now) == now && !((value ^ now) & ~(COMMAND_HARMLESS | COMMAND_CLAIMED));
+}
+
+/* Whether anybody has claimed what is on the buses of a bridge with these numbers. */
+static bool buses_claimed(uint32_t function, uint32_t numbers)
+{
+	uint32_t segment = function & 0xffff0000;
+
+	return numbers & 0xff00 &&
+	       claim_of_functions(segment | (numbers & 0xff00), segment | (numbers >> 8 & 0xff00) | 0xff);
+}
+
+/* The buses below a bridge, if nothing is claimed there, neither by the numbers before nor by those after. */
+static bool bridge_numbers_ok(uint32_t function, uint32_t value)
+{
+	uint32_t now = pci_register(function, PCI_PRIMARY_BUS, 4), bus = function >> 8 & 0xff;
+	uint32_t secondary = value >> 8 & 0xff, subordinate = value >> 16 & 0xff;
+
+	return (value & 0xff) == bus && !((value ^ now) >> 24) &&
+	       (!(secondary | subordinate) || (secondary > bus && subordinate >= secondary)) &&
+	       !buses_claimed(function, now) && !buses_claimed(function, value);
+}
+
+/* A window of a bridge, unless it would then pass on RAM, or what the nucleus or a claim has. */
+static bool bridge_window_written(uint32_t function, uint32_t offset, uint32_t value)
+{
+	uint32_t before = pci_register(function, offset, 4);
+	struct pci_windows windows;
+	const struct pci_window *w = offset == PCI_MEMORY_WINDOW ? &windows.memory : &windows.prefetchable;
+
+	pci_register_write(function, offset, 4, value);
+	pci_windows(function, &windows);
+	if (w->base > w->limit ||
+	    (w->limit < CLAIM_PORT_SPACE - 1 && claim_range_free((struct claim_range){w->base, w->limit + 1}, nullptr)))
+		return true;
+	pci_register_write(function, offset, 4, before);
+	return false;
+}
+
+/* What who keeps devices writes to one that nobody need have claimed. */
+static bool bridge_written(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value)
+{
+	if ((pci_register(function, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) != PCI_HEADER_BRIDGE ||
+	    !policy_keeps_devices(cpu_this()->current->component))
+		return false;
+	if (bytes == 4 && offset >= PCI_MEMORY_WINDOW && offset <= PCI_PREFETCHABLE_LIMIT_HIGH)
+		return bridge_window_written(function, offset, value);
+	if (!(offset == PCI_COMMAND && bytes == 2 && bridge_command_ok(function, value)) &&
+	    !(offset == PCI_PRIMARY_BUS && bytes == 4 && bridge_numbers_ok(function, value)))
+		return false;
+	pci_register_write(function, offset, bytes, value);
+	return true;
 }
 
 /* A register of the claimed function other than the command. */
@@ -56,6 +107,8 @@ static bool register_ok(const struct claim *c, uint32_t offset, uint32_t bytes, 
 		return offset == PCI_CACHE_LINE || offset == PCI_LATENCY || offset == PCI_INTERRUPT_LINE;
 	if (bytes != 2)
 		return false;
+	if (c->is_port)
+		return express && (offset == express + EXPRESS_SLOT_CONTROL || offset == express + EXPRESS_SLOT_STATUS);
 	return offset == PCI_STATUS || (power && offset == power + PM_CONTROL) ||
 	       (express && offset == express + EXPRESS_STATUS) ||
 	       (express && offset == express + EXPRESS_CONTROL && !(value & EXPRESS_CONTROL_RESET));
@@ -83,32 +136,31 @@ long call_pci_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t
 		return -EINVAL;
 	NUCLEUS_LOCKED;
 	c = claim_own_function(function);
-	if (c && is_command && command_ok(c, value))
+	if (c && !c->is_port && is_command && command_ok(c, value))
 		pci_command_write(c, value);
-	else if (c ? !is_command && register_ok(c, offset, bytes, value)
-		   : is_command && bridge_command_ok(function, value))
+	else if (c && !is_command && register_ok(c, offset, bytes, value))
 		pci_register_write(function, offset, bytes, value);
-	else
+	else if (!bridge_written(function, offset, bytes, value))
 		return report_refused_device(NUCLEUS_CALL_pci_write, CLAIM_FUNCTION, (uint64_t)offset << 32 | function);
 	return 0;
 }
 
-/* Gives the BAR an address. Nothing is decoded meanwhile. */
+/* Gives the BAR an address, or 0, which is none. Nothing is decoded meanwhile; without an address not afterwards. */
 static long place(uint32_t function, uint32_t bar, const struct pci_bar *b, uint64_t address)
 {
 	uint64_t space = b->kind == PCI_BAR_IO ? CLAIM_PORT_SPACE : 0;
 	uint64_t limit = b->kind == PCI_BAR_IO ? ARCH_PORTS : b->kind == PCI_BAR_MEMORY ? 1ull << 32 : CLAIM_PORT_SPACE;
 	uint32_t command = pci_register(function, PCI_COMMAND, 2);
 
-	if (!b->size || !address || address & (b->size - 1) || b->size > limit || address > limit - b->size)
+	if (!b->size || address & (b->size - 1) || b->size > limit || address > limit - b->size)
 		return -EINVAL;
-	if (!claim_range_free((struct claim_range){address | space, (address + b->size) | space}, nullptr))
+	if (address && !claim_range_free((struct claim_range){address | space, (address + b->size) | space}, nullptr))
 		return report_refused_device(NUCLEUS_CALL_pci_bars, CLAIM_FUNCTION, function);
 	pci_register_change(function, PCI_COMMAND, COMMAND_CLAIMED, 0);
 	pci_register_write(function, PCI_BAR0 + 4 * bar, 4, (uint32_t)address);
 	if (b->kind == PCI_BAR_MEMORY_64)
 		pci_register_write(function, PCI_BAR0 + 4 * bar + 4, 4, (uint32_t)(address >> 32));
-	pci_register_write(function, PCI_COMMAND, 2, command);
+	pci_register_write(function, PCI_COMMAND, 2, address ? command : command & ~COMMAND_CLAIMED);
 	return 0;
 }
 
@@ -168,6 +220,8 @@ static long end_reset(struct claim *c)
 	}
 	pci_restore_bars(c);
 	c->ready_ns = 0;
+	if (pci_register(c->function, PCI_VENDOR_ID, 2) == 0xffff)
+		return -ENODEV;
 	return pci_register(c->function, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER ? -EIO : 0;
 }
 
@@ -184,6 +238,8 @@ long call_pci_silence(uint32_t function)
 	if (c->ready_ns)
 		return now < c->ready_ns ? (long)(c->ready_ns - now) : end_reset(c);
 	pci_quieten(c);
+	if (c->is_port) /* what is behind it goes on */
+		return 0;
 	c->silenced = true;
-	return reset(c);
+	return pci_register(function, PCI_VENDOR_ID, 2) == 0xffff ? -ENODEV : reset(c);
 }

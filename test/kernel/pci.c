@@ -135,7 +135,6 @@ static void bars(void)
 	if (boot_info()->pci[0].phys >> 32 == 0)
 		EXPECT_EQ(nucleus_pci_bars(function, 0, boot_info()->pci[0].phys), -EPERM);
 	EXPECT_EQ(nucleus_pci_bars(function, 0, old + PAGE_SIZE), -EINVAL);
-	EXPECT_EQ(nucleus_pci_bars(function, 0, 0), -EINVAL);
 	EXPECT_EQ(nucleus_pci_bars(function, 0, UINT64_C(1) << 32), -EINVAL);
 	EXPECT_EQ(nucleus_pci_bars(function, 3, old), -EINVAL);
 	EXPECT_EQ(nucleus_pci_bars(function, 6, old), -EINVAL);
@@ -175,8 +174,69 @@ static void moved(void)
 	h = pci_take(function, false, va, 1);
 	EXPECT_EQ(registers[EDU_IDENTITY / 4] & 0xff, 0xed);
 	let_go(h, va, 1);
+	/* None: it answers nowhere, and is not to. */
+	EXPECT_EQ(nucleus_pci_bars(function, 0, 0), 0);
+	EXPECT_EQ(pci_bar0(function), 0);
+	EXPECT_EQ(command(function) & 7, 0);
+	EXPECT((h = nucleus_device_claim(CLAIM_FUNCTION, function, 0, 0)) > 0);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY), -EPERM);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
 	EXPECT_EQ(nucleus_pci_bars(function, 0, old), 0);
 	EXPECT_EQ(pci_bar0(function), old);
+}
+
+/* What a bridge's window register has for addresses of so many MiB from there on. */
+static uint32_t window_register(uint64_t from, uint64_t bytes)
+{
+	return (uint32_t)(from >> 16 & 0xfff0) | (uint32_t)((from + bytes - 1) & 0xfff00000);
+}
+
+static void bridge_refuses(uint32_t bridge, uint32_t offset, uint32_t bytes, uint32_t value)
+{
+	uint32_t before = config32(bridge, offset & ~3u);
+
+	EXPECT_EQ(nucleus_pci_write(bridge, offset, bytes, value), -EPERM);
+	EXPECT_EQ(config32(bridge, offset & ~3u), before);
+}
+
+/* One behind which something is claimed: the function behind the root port, meanwhile by nobody else. */
+static void bridge_numbers(void)
+{
+	uint32_t bridge = pci_find(BRIDGE, 1), numbers = config32(bridge, PCI_PRIMARY_BUS), other = pci_find(BRIDGE, 0);
+
+	/* Of another's buses, below its own, backwards, with another primary bus; in pieces. */
+	bridge_refuses(bridge, PCI_PRIMARY_BUS, 4, numbers + 1);
+	bridge_refuses(bridge, PCI_PRIMARY_BUS, 4, (numbers & ~0xff00u) | (numbers & 0xff) << 8);
+	bridge_refuses(bridge, PCI_PRIMARY_BUS, 4, (numbers & ~0xffff00u) | 0x0aff00);
+	bridge_refuses(bridge, PCI_PRIMARY_BUS, 4, numbers ^ 1u << 24);
+	bridge_refuses(bridge, PCI_SECONDARY_BUS, 1, 0xf0);
+	/* Those claimed of before, and those claimed of afterwards: its driver has the card behind it. */
+	bridge_refuses(bridge, PCI_PRIMARY_BUS, 4, numbers & 0xff0000ff);
+	bridge_refuses(other, PCI_PRIMARY_BUS, 4, config32(other, PCI_PRIMARY_BUS) & 0xff0000ff);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_FUNCTION, bridge, 0, 0), -EPERM);
+}
+
+/* Over RAM, the nucleus's own, what is claimed; and open at the end of all addresses. */
+static void bridge_windows(void)
+{
+	uint32_t bridge = pci_find(BRIDGE, 1), before = config32(bridge, PCI_MEMORY_WINDOW);
+	uint64_t ram = find_frame(FRAME_KERNEL) << PAGE_SHIFT & ~UINT64_C(0xfffff);
+	long h = nucleus_device_claim(CLAIM_FUNCTION, pci_find(EDU, 0), 0, 0);
+
+	EXPECT(h > 0);
+	bridge_refuses(bridge, PCI_MEMORY_WINDOW, 4, window_register(ram, 1 << 20));
+	bridge_refuses(bridge, PCI_MEMORY_WINDOW, 4, window_register(pci_bar0(pci_find(EDU, 0)), 1 << 20));
+	bridge_refuses(bridge, PCI_MEMORY_WINDOW, 2, 0);
+	bridge_refuses(bridge, PCI_IO_WINDOW, 2, 0xf0f0);
+	if (boot_info()->pci[0].phys >> 32 == 0)
+		bridge_refuses(bridge, PCI_MEMORY_WINDOW, 4, window_register(boot_info()->pci[0].phys, 1 << 20));
+	EXPECT_EQ(config32(bridge, PCI_MEMORY_WINDOW), before);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
+}
+
+static bool bridges_there(void)
+{
+	return pci_edu_there() && pci_find(BRIDGE, 1) != NO_FUNCTION;
 }
 
 /* Nothing of a function is touched while it is reset, nor let go. */
@@ -373,8 +433,11 @@ static void claimed_quiet(void)
 
 		if (h <= 0)
 			continue;
-		left_on += (before & PCI_COMMAND_BUS_MASTER) != 0;
-		EXPECT_EQ(command(f) & PCI_COMMAND_BUS_MASTER, 0);
+		/* What is behind a port, whose slot this is a claim of, goes on. */
+		bool port = (nucleus_pci_read(f, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) == PCI_HEADER_BRIDGE;
+
+		left_on += !port && (before & PCI_COMMAND_BUS_MASTER) != 0;
+		EXPECT_EQ(command(f) & PCI_COMMAND_BUS_MASTER, port ? before & PCI_COMMAND_BUS_MASTER : 0);
 		EXPECT(command(f) & PCI_COMMAND_INTERRUPT_OFF);
 		EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
 	}
@@ -410,6 +473,8 @@ KTEST_SUITE(pci, KTEST("configuration space is read, and the host bridge is nobo
 	    KTEST("with a claim only what is harmless is", writes_with_claim, .fits = cards_there),
 	    KTEST("BARs are measured, and not placed over RAM or what is another's", bars, .fits = cards_there),
 	    KTEST("a BAR that was moved is where it was moved to", moved, .fits = cards_there),
+	    KTEST("numbers of buses with claims stay", bridge_numbers, .fits = bridges_there),
+	    KTEST("a bridge passes on no RAM and nothing of another's", bridge_windows, .fits = bridges_there),
 	    KTEST("a silenced function masters the bus no more and keeps its addresses", silence, .fits = cards_there),
 	    KTEST("MSI wakes its handler until it is detached", message, .fits = cards_there),
 	    KTEST("a message comes to the CPU that asks for it", message_for_each_cpu, .fits = cards_there),

@@ -12,6 +12,7 @@
 #include <kernel/bus/pci.h>
 #include <kernel/device/irq.h>
 #include <kernel/device/mmio.h>
+#include <kernel/mem/kmap.h>
 #include <lib/string.h>
 #include <nucleus/device.h>
 
@@ -22,6 +23,7 @@ constexpr uint32_t CAUSE_LINK = 1 << 2;
 /* Of each device, what its driver noted in its rounds; atomic. */
 static struct note {
 	struct device *dev;
+	uint32_t function;
 	struct mmio registers;
 	struct irq irq, next;
 	int mapped, opened, next_opened, mastered;
@@ -32,6 +34,7 @@ static struct note {
 static void note_attach(struct device *dev, struct note *n)
 {
 	n->dev = dev;
+	n->function = pci_function(dev);
 	n->mapped = mmio_map(dev, 0, &n->registers);
 	n->opened = irq_open(dev, 0, &n->irq);
 	n->next_opened = irq_open(dev, 1, &n->next);
@@ -183,8 +186,90 @@ static void wire(void)
 	mmio_write32(&card.registers, CARD_MASK_CLEAR, UINT32_MAX);
 }
 
+/* --- without firmware --- */
+
+/* Takes the addresses of the BARs in memory away. */
+static void unplace(uint32_t function)
+{
+	struct pci_bars raw;
+	struct pci_bar bar[PCI_BARS_MAX];
+
+	if (!EXPECT_EQ(nucleus_pci_bars(function, PCI_BAR_KEEP, 0), 0))
+		return;
+	memcpy(&raw, call_area(), sizeof(raw));
+	pci_bars_decode(raw.value, raw.ones, PCI_BARS_MAX, bar);
+	for (uint32_t i = 0; i < PCI_BARS_MAX; i++)
+		if (bar[i].kind == PCI_BAR_MEMORY || bar[i].kind == PCI_BAR_MEMORY_64)
+			EXPECT_EQ(nucleus_pci_bars(function, i, 0), 0);
+}
+
+/* As a bridge comes out of a reset. */
+static void forget_bridge(uint32_t function)
+{
+	uint32_t latency = (uint32_t)nucleus_pci_read(function, PCI_PRIMARY_BUS, 4) & 0xff000000;
+
+	EXPECT_EQ(nucleus_pci_write(function, PCI_MEMORY_WINDOW, 4, 0xfff0), 0);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_PREFETCHABLE_WINDOW, 4, 0xfff0), 0);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_PREFETCHABLE_LIMIT_HIGH, 4, 0), 0);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_PREFETCHABLE_BASE_HIGH, 4, 0), 0);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_PRIMARY_BUS, 4, latency | (function >> 8 & 0xff)), 0);
+}
+
+static void remove_named(const char *name)
+{
+	struct device *dev = device_find(name);
+
+	if (EXPECT(dev != nullptr))
+		device_remove(dev);
+	device_put(dev);
+}
+
+/* The bridges, one behind the other, and what is behind them; a function of the root bus. */
+static void no_firmware(void)
+{
+	if (!EXPECT(attached(&card, 1)))
+		return;
+	uint32_t rounds = __atomic_load_n(&card.rounds, __ATOMIC_SEQ_CST), edu = pci_find(EDU, 0);
+	uint32_t inner = pci_function(device_parent(card.dev));
+	uint32_t outer = pci_function(device_parent(device_parent(card.dev)));
+	uint32_t bus = pci_function(card.dev) & ~0xffu;
+	char name[DEVICE_NAME_MAX], edu_name[DEVICE_NAME_MAX];
+	uint64_t va = kmap_reserve(1);
+
+	strlcpy(name, device_name(device_parent(device_parent(card.dev))), sizeof(name));
+	snprintf(edu_name, sizeof(edu_name), "0000:00:%02x.0", edu >> 3 & 31);
+	remove_named(name);
+	remove_named(edu_name);
+	for (uint32_t f = bus; f < bus + 0x100; f += 8)
+		if (nucleus_pci_read(f, PCI_VENDOR_ID, 2) != 0xffff)
+			unplace(f);
+	unplace(edu);
+	unplace(inner);
+	unplace(outer);
+	forget_bridge(inner);
+	forget_bridge(outer);
+	EXPECT_EQ(nucleus_pci_read(bus | (card.function & 0xff), PCI_VENDOR_ID, 2), 0xffff);
+	EXPECT_EQ(pci_rescan(), 0);
+	/* Of the root bus. */
+	EXPECT(pci_bar0(edu) != 0);
+	long claim = pci_take(edu, false, va, 1);
+	EXPECT_EQ(((volatile uint32_t *)va)[EDU_IDENTITY / 4] & 0xff, 0xed);
+	EXPECT_EQ(nucleus_kunmap(va, 1), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)claim), 0);
+	/* Behind both bridges. */
+	if (!EXPECT(attached(&card, rounds + 1)) || !EXPECT_EQ(card.mapped, 0))
+		return;
+	EXPECT_EQ(depth(card.dev), 2);
+	mmio_write32(&card.registers, CARD_MASK_CLEAR, UINT32_MAX);
+	mmio_write32(&card.registers, CARD_MASK, CAUSE_LINK);
+	EXPECT_EQ(mmio_read32(&card.registers, CARD_MASK), CAUSE_LINK);
+	mmio_write32(&card.registers, CARD_MASK_CLEAR, UINT32_MAX);
+	every_function();
+}
+
 KTEST_SUITE(pci_bus, KTEST("there is a device for every function", every_function, .fits = there),
 	    KTEST("functions stand below the bridges they are behind", behind_bridges, .fits = there),
 	    KTEST("a driver has registers and messages, and masters the bus", messages_and_registers, .fits = there),
 	    KTEST("a round ends in a reset, and the next begins as the first", again, .fits = there),
-	    KTEST("a wire wakes its driver, and no DMA without the right", wire, .fits = there));
+	    KTEST("a wire wakes its driver, and no DMA without the right", wire, .fits = there),
+	    KTEST("without firmware's numbers and addresses there are others", no_firmware, .fits = there));

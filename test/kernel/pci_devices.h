@@ -14,6 +14,7 @@ enum : uint32_t {
 	E1000E = 0x10d38086,  /* MSI-X in a BAR of its own (Intel 82574 datasheet) */
 	SDHCI = 0x00071b36,   /* a BAR smaller than a page (QEMU's sdhci-pci) */
 	TESTDEV = 0x00051b36, /* BAR 2 has 64 bits (QEMU's pci-testdev) */
+	BRIDGE = 0x00011b36,  /* a bridge to conventional PCI (QEMU's pci-bridge) */
 	NO_FUNCTION = UINT32_MAX,
 };
 enum edu_register : uint32_t { EDU_IDENTITY = 0x00, EDU_STATUS = 0x24, EDU_RAISE = 0x60, EDU_ACKNOWLEDGE = 0x64 };

@@ -1,36 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds the functions of every segment that the nucleus knows, bus by bus, and adds a device for each. Bridges have the
- * numbers and windows that firmware gave them: the nucleus lets nobody change those. One without a number, or with one
- * that leads back, is said and not entered.
+ * Finds the functions of every segment that the nucleus knows, bus by bus, and adds a device for each: at boot, when
+ * somebody asks for it, and when a port says that something came or went. All in one thread, which is this component's
+ * since the nucleus asks who gives bridges their numbers and windows; it is a service, and begins anew after a fault:
+ * what was asked for is only taken for done afterwards, and a walk that is repeated finds the devices that are there.
  */
 #include "pci_internal.h"
 
+#include "kernel/thread/service.h"
+
 #include <abi/errno.h>
+#include <kernel/base/clock.h>
 #include <kernel/base/init.h>
 #include <kernel/base/log.h>
+#include <kernel/base/node.h>
 #include <kernel/base/wait.h>
 #include <kernel/mem/slab.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 #include <nucleus/device.h>
 
-constexpr unsigned BUSES = 256, DEVICES = 32, FUNCTIONS = 8;
+constexpr unsigned BUSES = 256;
+constexpr uint64_t RESCAN_LIMIT_NS = 600'000'000'000;
+/* What was just reset or plugged in need not answer before (PCIe 4.0, 6.6.1). */
+constexpr uint64_t ANSWER_LIMIT_NS = 1'000'000'000, ANSWER_LOOK_NS = 50'000'000;
 
-/* Where the walk is: a bus, and the bridge that leads to it. */
-struct place {
-	uint32_t segment;
-	uint8_t bus, last; /* last: of the buses that are below the bridge */
-	struct device *parent;
-	struct pci_windows_above above;
-};
-
-/* What is still to be walked, and what has been seen; the walk's own. The first walk adds no device: it notes where the
- * registers of all stand. */
-static bool surveying;
-static struct place to_walk[BUSES];
+/* What is still to be walked; the walk's own. */
+static struct pci_place to_walk[BUSES];
 static unsigned to_walk_count;
-static bool seen[BUSES];
 static unsigned found;
 
 static uint32_t read32(void *function, uint32_t offset)
@@ -44,127 +41,315 @@ struct pci_config pci_registers(uint32_t *function)
 	return (struct pci_config){.read32 = read32, .context = function, .bytes = PCIE_CONFIG_BYTES};
 }
 
-/* dev: nullptr while surveying. */
-static void enter(const struct place *from, struct device *dev, uint32_t function, const struct pci_identity *id)
+static void name_of(uint32_t function, char *name)
 {
-	uint8_t bus = id->secondary_bus, last = id->subordinate_bus;
-	struct pci_config config = pci_registers(&function);
-	struct place to = {.segment = from->segment, .bus = bus, .last = last, .parent = dev, .above.known = true};
+	snprintf(name, DEVICE_NAME_MAX, "%04x:%02x:%02x.%u", function >> 16, function >> 8 & 0xff, function >> 3 & 31,
+		 function & 7);
+}
 
-	if (bus <= from->bus || last < bus || last > from->last || seen[bus]) {
-		if (!surveying)
-			log_warn(
-				"pci: %s: firmware gave it the buses %u to %u, which cannot be below bus %u: what is behind it stays unknown",
-				device_name(dev), bus, last, from->bus);
+bool pci_bus_each(const struct pci_place *at, uint32_t *function, struct pci_identity *id)
+{
+	uint32_t first = at->segment << 16 | (uint32_t)at->bus << 8;
+
+	/* A device has further functions if its first says so; without that one it has none. */
+	for (uint32_t next = *function == PCI_NO_FUNCTION		  ? first
+			     : (*function & 7) != 0 || id->many_functions ? *function + 1
+									  : (*function | 7) + 1;
+	     next < first + 0x100;) {
+		struct pci_config config = pci_registers(&next);
+
+		if (pci_identify(&config, id)) {
+			*function = next;
+			return true;
+		}
+		next = (next & 7) == 0 ? next + 8 : next + 1;
+	}
+	return false;
+}
+
+/* --- what is behind a bridge --- */
+
+/* dev: may be nullptr while surveying. Its reference is the walk's from here on. */
+static void enter(const struct pci_place *from, struct device *dev, bool fresh, uint32_t function,
+		  const struct pci_identity *id)
+{
+	struct pci_place to = {.segment = from->segment,
+			       .bus = id->secondary_bus,
+			       .last = id->subordinate_bus,
+			       .bridge = function,
+			       .parent = dev};
+	struct pci_config config = pci_registers(&function);
+
+	if (!pci_numbers_fit(from, id) || to_walk_count == BUSES) {
+		if (dev != nullptr)
+			log_warn("pci: %s: there are no numbers for its buses: what is behind it stays unknown",
+				 device_name(dev));
+		device_put(dev);
 		return;
 	}
-	seen[bus] = true;
-	pci_windows_decode(&config, &to.above.of);
+	if (fresh)
+		pci_place_windows(from, &to, id);
+	pci_windows_decode(&config, &to.windows);
 	/* What stands behind may use memory, ports and the bus: each function is asked for itself. */
-	long command = nucleus_pci_read(function, PCI_COMMAND, 2);
-	long error = surveying ? 0
-			       : nucleus_pci_write(function, PCI_COMMAND, 2,
-						   (uint32_t)command | PCI_COMMAND_MEMORY | PCI_COMMAND_IO |
-							   PCI_COMMAND_BUS_MASTER);
+	uint32_t command = (uint32_t)nucleus_pci_read(function, PCI_COMMAND, 2);
+	constexpr uint32_t on = PCI_COMMAND_MEMORY | PCI_COMMAND_IO | PCI_COMMAND_BUS_MASTER;
+	long error =
+		dev == nullptr || (command & on) == on ? 0 : nucleus_pci_write(function, PCI_COMMAND, 2, command | on);
 	if (error < 0)
 		log_warn("pci: %s: the bridge cannot be switched on (%ld)", device_name(dev), error);
 	to_walk[to_walk_count++] = to;
 }
 
-static void add(const struct place *at, uint32_t function, const struct pci_identity *id)
+/* --- devices --- */
+
+static bool same(const struct pci_identity *a, const struct pci_identity *b)
+{
+	return a->vendor == b->vendor && a->device == b->device && a->class == b->class && a->revision == b->revision &&
+	       a->header_type == b->header_type && a->subsystem_vendor == b->subsystem_vendor &&
+	       a->subsystem == b->subsystem;
+}
+
+static struct device *add(const struct pci_place *at, uint32_t function, const struct pci_identity *id)
 {
 	char name[DEVICE_NAME_MAX];
 	struct device *dev;
-
-	if (surveying) {
-		pci_survey_bars(function, id);
-		if (id->header_type == PCI_HEADER_BRIDGE)
-			enter(at, nullptr, function, id);
-		return;
-	}
 	struct pci_device *p = kmalloc(sizeof(*p));
+
 	if (p == nullptr) {
 		log_error("pci: no memory for function %#x", function);
-		return;
+		return nullptr;
 	}
 	*p = (struct pci_device){.function = function, .identity = *id};
-	pci_place_bars(p, &at->above);
-	if (id->header_type == PCI_HEADER_DEVICE) {
-		struct pci_config config = pci_registers(&function);
-
-		if (!pci_msix_decode(&config, p->bar, &p->msix))
-			p->msix = (struct pci_msix){};
-	}
-	snprintf(name, sizeof(name), "%04x:%02x:%02x.%u", function >> 16, function >> 8 & 0xff, function >> 3 & 31,
-		 function & 7);
+	pci_place_bars(p, at);
+	struct pci_config config = pci_registers(&function);
+	if (!pci_msix_decode(&config, p->bar, &p->msix))
+		p->msix = (struct pci_msix){};
+	p->slot = id->header_type == PCI_HEADER_BRIDGE ? pci_plug_slot(&config) : 0;
+	name_of(function, name);
 	int error = device_add(at->parent, &pci_bus, name, p, &dev);
 	if (error < 0) {
 		log_error("pci: %s cannot be added: error %d", name, -error);
 		kfree(p);
-		return;
+		return nullptr;
 	}
 	found++;
 	pci_proc_add(dev);
-	if (id->header_type == PCI_HEADER_BRIDGE)
-		enter(at, dev, function, id);
+	return device_get(dev);
 }
 
-static void walk_bus(const struct place *at)
+static void walk_bus(const struct pci_place *at, bool surveying)
 {
-	for (uint32_t d = 0; d < DEVICES; d++) {
-		unsigned functions = 1;
+	struct pci_identity id;
+	char name[DEVICE_NAME_MAX];
 
-		for (uint32_t f = 0; f < functions; f++) {
-			uint32_t function = at->segment << 16 | (uint32_t)at->bus << 8 | d << 3 | f;
-			struct pci_config config = pci_registers(&function);
-			struct pci_identity id;
+	pci_number_bridges(at);
+	for (uint32_t function = PCI_NO_FUNCTION; pci_bus_each(at, &function, &id);) {
+		name_of(function, name);
+		struct device *dev = device_find(name);
+		bool fresh = dev == nullptr;
 
-			if (!pci_identify(&config, &id))
-				continue;
-			if (id.many_functions)
-				functions = FUNCTIONS;
-			add(at, function, &id);
+		if (fresh && surveying) {
+			pci_forget(function, function);
+			pci_survey(function, &id);
+		} else if (fresh) {
+			dev = add(at, function, &id);
 		}
+		if (id.header_type == PCI_HEADER_BRIDGE && (surveying || dev != nullptr))
+			enter(at, dev, fresh && !surveying, function, &id);
+		else
+			device_put(dev);
 	}
 }
 
-static void walk_segment(const struct boot_pci *p)
+static void walk(const struct pci_place *from, bool surveying)
 {
 	to_walk_count = 1;
-	to_walk[0] = (struct place){.segment = p->segment, .bus = p->first_bus, .last = p->last_bus};
-	memset(seen, 0, sizeof(seen));
-	seen[p->first_bus] = true;
-	/* A bus is seen once, so there is room. */
-	for (unsigned i = 0; i < to_walk_count; i++)
-		walk_bus(&to_walk[i]);
+	to_walk[0] = *from;
+	/* The ranges of bridges are inside each other or apart: each bus is walked once. */
+	for (unsigned i = 0; i < to_walk_count; i++) {
+		walk_bus(&to_walk[i], surveying);
+		if (i > 0)
+			device_put(to_walk[i].parent);
+	}
 }
+
+static void walk_segments(bool surveying)
+{
+	for (uint32_t i = 0; i < boot_info()->pci_count; i++) {
+		const struct boot_pci *p = &boot_info()->pci[i];
+		struct pci_place root = {
+			.segment = p->segment, .bus = p->first_bus, .last = p->last_bus, .bridge = PCI_NO_FUNCTION};
+
+		if (!surveying)
+			pci_root_windows(p, &root.windows);
+		walk(&root, surveying);
+	}
+}
+
+/* --- what went --- */
+
+static void take_away(struct device *dev)
+{
+	const struct pci_identity *id = pci_identity(dev);
+	uint32_t function = pci_function(dev), segment = function & 0xffff0000;
+
+	log_info("pci: %s is gone", device_name(dev));
+	device_remove(dev);
+	pci_forget(function, function);
+	if (id->header_type == PCI_HEADER_BRIDGE && id->secondary_bus != 0)
+		pci_forget(segment | (uint32_t)id->secondary_bus << 8,
+			   segment | (uint32_t)id->subordinate_bus << 8 | 0xff);
+}
+
+/* Whether the function that was found is there still. */
+static bool is_there(struct device *dev)
+{
+	uint32_t function = pci_function(dev);
+	struct pci_config config = pci_registers(&function);
+	struct pci_identity id;
+	uint64_t begin = clock_monotonic_ns(), now = begin;
+	bool answers;
+
+	while (!(answers = pci_identify(&config, &id)) && now - begin < ANSWER_LIMIT_NS) {
+		(void)thread_park(now + ANSWER_LOOK_NS);
+		now = clock_monotonic_ns();
+	}
+	return answers && same(&id, pci_identity(dev));
+}
+
+/* Parents come before their children, which go with them. */
+static void take_missing_away(void)
+{
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
+		if (device_bus(dev) == &pci_bus && !device_is_gone(dev) && !is_there(dev))
+			take_away(dev);
+}
+
+/* --- behind a port --- */
+
+bool pci_below_any(const struct device *port)
+{
+	bool any = false;
+
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
+		any |= device_bus(dev) == &pci_bus && device_parent(dev) == port && !device_is_gone(dev);
+	return any;
+}
+
+static void take_below_away(const struct device *port)
+{
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
+		if (device_bus(dev) == &pci_bus && device_parent(dev) == port && !device_is_gone(dev))
+			take_away(dev);
+}
+
+static void look_below(struct device *port)
+{
+	const struct pci_identity *id = pci_identity(port);
+	uint32_t function = pci_function(port);
+	struct pci_config config = pci_registers(&function);
+	struct pci_place at = {.segment = function >> 16,
+			       .bus = id->secondary_bus,
+			       .last = id->subordinate_bus,
+			       .bridge = function,
+			       .parent = port};
+
+	if (at.bus == 0)
+		return;
+	pci_windows_decode(&config, &at.windows);
+	walk(&at, true);
+	walk(&at, false);
+}
+
+/* What ports asked for; done only afterwards, so that it is done again after a fault. */
+static void serve_ports(void)
+{
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev)) {
+		struct pci_device *p = device_bus(dev) == &pci_bus ? pci_of(dev) : nullptr;
+		uint32_t asked = p != nullptr ? __atomic_load_n(&p->asked, __ATOMIC_ACQUIRE) : 0;
+
+		if (p == nullptr || asked == __atomic_load_n(&p->done, __ATOMIC_RELAXED))
+			continue;
+		if (__atomic_load_n(&p->below, __ATOMIC_RELAXED) == PCI_BELOW_GONE)
+			take_below_away(dev);
+		else if (!device_is_gone(dev))
+			look_below(dev);
+		__atomic_store_n(&p->done, asked, __ATOMIC_RELEASE);
+		device_wake(dev);
+	}
+}
+
+/* --- the thread --- */
 
 static struct wait_queue over = WAIT_QUEUE_INIT(over);
-static bool walked;
+static uint32_t asked, done; /* atomic: how often all was to be looked at, and was */
 
-static void walk(void *)
+static void work(void)
 {
-	for (unsigned pass = 0; pass < 2; pass++) {
-		surveying = pass == 0;
-		for (uint32_t i = 0; i < boot_info()->pci_count; i++)
-			walk_segment(&boot_info()->pci[i]);
-	}
-	log_info("pci: %u functions", found);
-	__atomic_store_n(&walked, true, __ATOMIC_RELEASE);
-	wait_wake_all(&over);
+	do {
+		uint32_t now = __atomic_load_n(&asked, __ATOMIC_ACQUIRE);
+
+		if (now != __atomic_load_n(&done, __ATOMIC_RELAXED)) {
+			take_missing_away();
+			walk_segments(true);
+			walk_segments(false);
+			__atomic_store_n(&done, now, __ATOMIC_RELEASE);
+			wait_wake_all(&over);
+		}
+		serve_ports();
+	} while (!service_park(0));
 }
 
-/* In a thread of this component: it keeps devices, and the nucleus asks whose thread it is. Who starts has to find the
- * devices of the machine there. */
+static struct service walker = {.name = "pci", .component = &component_pci, .loop = work};
+
+void pci_below_ask(struct device *port, enum pci_below what)
+{
+	struct pci_device *p = pci_of(port);
+
+	__atomic_store_n(&p->below, what, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&p->asked, 1, __ATOMIC_RELEASE);
+	service_wake(&walker);
+}
+
+bool pci_below_done(const struct device *port)
+{
+	const struct pci_device *p = pci_of(port);
+
+	return __atomic_load_n(&p->done, __ATOMIC_ACQUIRE) == __atomic_load_n(&p->asked, __ATOMIC_RELAXED);
+}
+
+static bool is_done(uint32_t number)
+{
+	return (int32_t)(__atomic_load_n(&done, __ATOMIC_ACQUIRE) - number) >= 0;
+}
+
+int pci_rescan(void)
+{
+	uint32_t number = __atomic_add_fetch(&asked, 1, __ATOMIC_ACQ_REL);
+
+	service_wake(&walker);
+	return wait_event_patiently(&over, is_done(number), RESCAN_LIMIT_NS);
+}
+
+/* Who starts has to find the devices of the machine there. */
 static int find_functions(void)
 {
-	if (boot_info()->pci_count == 0 || walked)
+	if (boot_info()->pci_count == 0 || walker.thread != nullptr)
 		return 0;
-	int error = kthread_start(&component_pci, "pci", walk, nullptr, nullptr);
-	if (error < 0)
-		return error;
-	wait_event(&over, __atomic_load_n(&walked, __ATOMIC_ACQUIRE));
-	return 0;
+	int error = service_start(&walker);
+	if (error == 0)
+		error = pci_rescan();
+	log_info("pci: %u functions", found);
+	return error;
 }
+
+static long rescan(const char *text, size_t n, void *)
+{
+	if (n == 0 || text[0] != '1')
+		return -EINVAL;
+	int error = pci_rescan();
+	return error < 0 ? -EIO : (long)n;
+}
+SYS_FILE(pci_rescan, .component = &component_pci, .name = "bus/pci/rescan", .mode = 0200, .write = rescan);
 
 DEFINE_COMPONENT(pci, .keeps_devices = true, .stage = STAGE_BUS, .start = find_functions);

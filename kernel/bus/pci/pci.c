@@ -19,6 +19,8 @@ static bool matches(const struct device *dev, const struct driver *driver)
 	const struct pci_identity *id = &pci_of(dev)->identity;
 
 	for (const struct pci_match *m = driver->match; m->vendor != 0 || m->device != 0 || m->class_mask != 0; m++) {
+		if (m->plugs && pci_of(dev)->slot == 0)
+			continue;
 		if ((m->vendor == PCI_ANY || m->vendor == id->vendor) &&
 		    (m->device == PCI_ANY || m->device == id->device) &&
 		    (id->class & m->class_mask) == (m->class & m->class_mask))
@@ -124,7 +126,21 @@ static int enable(struct device *dev)
 	}
 	p->claimed = true;
 	p->messages = p->msix.vectors != 0 ? p->msix.vectors : pci_find_capability(dev, PCI_CAP_MSI, 0) != 0 ? 1 : 0;
-	return (int)nucleus_pci_write(p->function, PCI_COMMAND, 2, decoding(p));
+	/* A port was switched on for what is behind it. */
+	return p->slot != 0 ? 0 : (int)nucleus_pci_write(p->function, PCI_COMMAND, 2, decoding(p));
+}
+
+/* Whether nothing comes from there any more: it was taken away, or a slot above is empty or without a link. */
+static bool is_cut_off(const struct device *dev)
+{
+	bool cut_off = device_is_gone(dev);
+
+	for (const struct device *up = device_parent(dev); up != nullptr && !cut_off; up = device_parent(up)) {
+		uint32_t slot = pci_of(up)->slot;
+
+		cut_off = slot != 0 && !pci_slot_is_there(up);
+	}
+	return cut_off;
 }
 
 static void silence(struct device *dev)
@@ -133,7 +149,7 @@ static void silence(struct device *dev)
 
 	pci_of(dev)->claimed = false;
 	/* One that has no reset (-EOPNOTSUPP) masters the bus no more. */
-	if (wait != 0 && wait != -EOPNOTSUPP) {
+	if (wait != 0 && wait != -EOPNOTSUPP && !(wait == -ENODEV && is_cut_off(dev))) {
 		log_error("pci: %s: cannot be reset (%ld)", device_name(dev), wait);
 		device_not_silent(dev);
 	}
@@ -218,6 +234,26 @@ uint32_t pci_find_capability(const struct device *dev, uint32_t id, uint32_t aft
 	struct pci_config config = pci_registers(&function);
 
 	return pci_capability_find(&config, id, after);
+}
+
+int pci_config_write(struct device *dev, uint32_t offset, uint32_t bytes, uint32_t value)
+{
+	return (int)nucleus_pci_write(pci_of(dev)->function, offset, bytes, value);
+}
+
+uint32_t pci_slot(const struct device *dev)
+{
+	return pci_of(dev)->slot;
+}
+
+bool pci_slot_is_there(const struct device *port)
+{
+	uint32_t slot = pci_of(port)->slot, status = pci_config_read(port, slot + PCIE_SLOT_STATUS, 2);
+	bool tells = (pci_config_read(port, slot + PCIE_LINK_CAPABILITIES, 4) & PCIE_LINK_TELLS) != 0;
+
+	/* The port itself may be gone. */
+	return status != 0xffff && (status & PCIE_SLOT_PRESENT) != 0 &&
+	       (!tells || (pci_config_read(port, slot + PCIE_LINK_STATUS, 2) & PCIE_LINK_UP) != 0);
 }
 
 int pci_master(struct device *dev)

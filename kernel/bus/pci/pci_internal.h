@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the PCI bus share: pci.c (the bus), enumerate.c (who is there), place.c (addresses of BARs),
- * wire.c (where INTx leads), sys.c and proc.c (what processes see). */
+/* What the files of the PCI bus share: pci.c (the bus), enumerate.c (who is there), number.c (buses behind bridges),
+ * place.c (addresses of BARs and windows), root.c (addresses that lead to a root bus), wire.c (where INTx leads), sys.c
+ * and proc.c (what processes see). What has no lock is the walker's (enumerate.c). */
 #ifndef PCI_PCI_INTERNAL_H
 #define PCI_PCI_INTERNAL_H
 
+#include <kernel/base/init.h>
 #include <kernel/bus/pci.h>
 #include <kernel/thread/component.h>
 
@@ -15,6 +17,10 @@ struct pci_device {
 	struct pci_identity identity;
 	struct pci_bar bar[PCI_BARS_MAX];
 	struct pci_msix msix; /* vectors 0: it has none */
+	uint32_t slot;	      /* of a port with a slot for plugging: where its PCI Express capability is; else 0 */
+	/* what such a port's driver asked for; atomic */
+	uint32_t below; /* enum pci_below */
+	uint32_t asked, done;
 	/* the device's thread's */
 	unsigned messages; /* that its claim has */
 	bool claimed;
@@ -28,11 +34,25 @@ static inline struct pci_device *pci_of(const struct device *dev)
 /* Ways to the registers of *function, for lib/pci_config.h. */
 struct pci_config pci_registers(uint32_t *function);
 
-/* Address ranges that what is on a bus may have. */
-struct pci_windows_above {
-	struct pci_windows of; /* closed ones: base > limit */
-	bool known;	       /* by the bridge above; of a root bus they are not */
+/* A bus, what is known of those below it, and the bridge that leads to it. */
+constexpr uint32_t PCI_NO_FUNCTION = UINT32_MAX;
+struct pci_place {
+	uint32_t segment;
+	uint8_t bus, last;	    /* last: of the buses that are below the bridge */
+	uint32_t bridge;	    /* PCI_NO_FUNCTION: a root bus */
+	struct device *parent;	    /* the bridge */
+	struct pci_windows windows; /* addresses that lead there; closed ones: base > limit */
 };
+/* enumerate.c: the function after *function (PCI_NO_FUNCTION: the first) of a bus. False: no more. */
+bool pci_bus_each(const struct pci_place *at, uint32_t *function, struct pci_identity *id);
+
+/* number.c: gives numbers to the bridges of a bus that have none, or none that can be. */
+void pci_number_bridges(const struct pci_place *at);
+/* Whether what a bridge on that bus has can be. */
+bool pci_numbers_fit(const struct pci_place *at, const struct pci_identity *id);
+
+/* root.c: addresses that lead to a root bus. */
+void pci_root_windows(const struct boot_pci *p, struct pci_windows *out);
 
 /* sys.c: what the bus has in /sys. */
 int pci_entries(struct device *dev, struct tree_node *directory);
@@ -49,11 +69,19 @@ static inline uint32_t pci_shown_line(const struct pci_identity *id)
 /* proc.c: its file in /proc/bus/pci. */
 void pci_proc_add(const struct device *dev);
 
-/* place.c: notes where the function's BARs stand; of all functions before the first is placed. */
-void pci_survey_bars(uint32_t function, const struct pci_identity *id);
+/* place.c: notes where the function's BARs are, and what it passes on; of all before the first is placed. */
+void pci_survey(uint32_t function, const struct pci_identity *id);
 /* Measures the BARs and gives those an address that have none, or share a page with another's. */
-void pci_place_bars(struct pci_device *p, const struct pci_windows_above *above);
+void pci_place_bars(struct pci_device *p, const struct pci_place *at);
+/* Has a bridge of `at` pass on memory to `below` if something there needs it and nothing is passed on. */
+void pci_place_windows(const struct pci_place *at, const struct pci_place *below, const struct pci_identity *id);
+/* Functions of those numbers are there no more. */
+void pci_forget(uint32_t first, uint32_t last);
+/* All that is taken below an address; base > limit: nothing. */
+struct pci_window pci_span(uint64_t end);
 
+/* wire.c: the node of a segment's host bridge in the device tree; negative: none. */
+int pci_host_node(uint32_t segment, const void **fdt);
 /* wire.c: where INTx leads. -ENOENT: it has none, or it is not known where. */
 [[nodiscard]] int pci_wire(const struct device *dev, struct device_line *out);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses of BARs. Firmware has given most of them one. What has none, or shares its page with another's (a component
- * could reach both: the nucleus refuses), gets one where the bridge above passes it on and nobody else has it, if there
- * is such a place. What firmware has placed is noted first, of all buses (pci_survey_bars). Of a root bus it is not
- * known which addresses lead there (that takes an AML interpreter), so there the hole has to be between what firmware
- * has placed.
+ * Addresses of BARs and windows of bridges. Firmware has given most of them one. A BAR that has none, or shares its
+ * page with another's (a component could reach both: the nucleus refuses), gets one where the bridge above passes it on
+ * and nobody else has it, if there is such a place; a bridge that passes on nothing, and has something behind it or a
+ * slot, passes on a piece of what comes to its bus. What firmware has placed is noted first, of all buses (pci_survey).
+ * Nobody places ports.
  */
 #include "pci_internal.h"
 
@@ -15,6 +15,11 @@
 #include <nucleus/calls.h>
 #include <nucleus/device.h>
 #include <nucleus/layout.h>
+
+constexpr uint64_t END_OF_32_BITS = UINT64_C(1) << 32;
+/* A window's step (Bridge 1.2, 3.2.5.8); what a slot for plugging gets if nobody knows more; the most that is tried. */
+constexpr uint64_t WINDOW_STEP = 1 << 20, SLOT_BYTES = 2 << 20, NEEDED_MAX = 1 << 30;
+constexpr unsigned DEPTH_MAX = 16;
 
 /* The walk's own. */
 static struct pci_placed placed[512];
@@ -40,23 +45,66 @@ static unsigned measure(uint32_t function, const struct pci_identity *id, struct
 	return count;
 }
 
-void pci_survey_bars(uint32_t function, const struct pci_identity *id)
+static uint64_t room_of(uint32_t function)
 {
-	struct pci_bar bar[PCI_BARS_MAX];
-	unsigned count = measure(function, id, bar);
+	struct pci_config config = pci_registers(&function);
 
+	return pci_plug_slot(&config) != 0 ? SLOT_BYTES : 0;
+}
+
+static void note_windows(uint32_t function, const struct pci_windows *w)
+{
+	if (w->memory.base <= w->memory.limit)
+		pci_places_note(&places, function, PCI_PLACE_WINDOW, w->memory.base,
+				w->memory.limit - w->memory.base + 1);
+	if (w->prefetchable.base <= w->prefetchable.limit)
+		pci_places_note(&places, function, PCI_PLACE_PREFETCHABLE, w->prefetchable.base,
+				w->prefetchable.limit - w->prefetchable.base + 1);
+}
+
+void pci_survey(uint32_t function, const struct pci_identity *id)
+{
+	struct pci_config config = pci_registers(&function);
+	struct pci_bar bar[PCI_BARS_MAX];
+	struct pci_windows windows;
+
+	unsigned count = measure(function, id, bar);
 	for (unsigned i = 0; i < count; i++)
 		if (is_memory(&bar[i]) && bar[i].base != 0)
 			pci_places_note(&places, function, i, bar[i].base, bar[i].size);
+	if (id->header_type == PCI_HEADER_BRIDGE) {
+		pci_windows_decode(&config, &windows);
+		note_windows(function, &windows);
+	}
 }
 
-static void place(struct pci_device *p, unsigned index, const struct pci_windows_above *above)
+void pci_forget(uint32_t first, uint32_t last)
+{
+	pci_places_forget(&places, first, last);
+}
+
+struct pci_window pci_span(uint64_t end)
+{
+	return pci_places_span(&places, end);
+}
+
+/* The first hole in the windows that the BAR may be in; 0: there is none. */
+static uint64_t hole(const struct pci_place *at, const struct pci_bar *b)
+{
+	bool behind = at->bridge != PCI_NO_FUNCTION, wide = b->kind == PCI_BAR_MEMORY_64;
+	const struct pci_windows *w = &at->windows;
+	uint64_t to = 0;
+
+	/* What has side effects must not be fetched in advance, as a bridge may do; on a root bus nothing does. */
+	if ((b->prefetchable || !behind) && (wide || w->prefetchable.limit < END_OF_32_BITS))
+		to = pci_places_hole(&places, w->prefetchable, behind, b->size, b->size);
+	return to != 0 ? to : pci_places_hole(&places, w->memory, behind, b->size, b->size);
+}
+
+static void place(struct pci_device *p, unsigned index, const struct pci_place *at)
 {
 	struct pci_bar *b = &p->bar[index];
-	const struct pci_window *in = b->prefetchable && above->of.prefetchable.base <= above->of.prefetchable.limit
-					      ? &above->of.prefetchable
-					      : &above->of.memory;
-	uint64_t to = above->known && is_memory(b) ? pci_places_hole(&places, *in, b->size) : 0;
+	uint64_t to = is_memory(b) ? hole(at, b) : 0;
 
 	if (to != 0 && nucleus_pci_bars(p->function, index, to) == 0) {
 		log_info("pci: function %#x: BAR %u placed at %#lx", p->function, index, to);
@@ -68,7 +116,7 @@ static void place(struct pci_device *p, unsigned index, const struct pci_windows
 	}
 }
 
-void pci_place_bars(struct pci_device *p, const struct pci_windows_above *above)
+void pci_place_bars(struct pci_device *p, const struct pci_place *at)
 {
 	unsigned count = measure(p->function, &p->identity, p->bar);
 
@@ -79,6 +127,74 @@ void pci_place_bars(struct pci_device *p, const struct pci_windows_above *above)
 			continue;
 		if (b->base == 0 ||
 		    (is_memory(b) && b->size < PAGE_SIZE && pci_places_shared(&places, p->function, b->base, b->size)))
-			place(p, i, above);
+			place(p, i, at);
 	}
+}
+
+/* --- windows of bridges --- */
+
+/* What the functions of a bus take, and what plugging may bring. As long as nothing has to be at a multiple of more
+ * than a window's step, steps are enough; else a power of two, so that all fits in any order. */
+struct need {
+	uint64_t bytes, align;
+};
+
+static void add_need(struct need *n, uint64_t bytes, uint64_t align)
+{
+	n->bytes += bytes;
+	n->align = MAX(n->align, align);
+}
+
+static struct need needed(const struct pci_place *at, unsigned depth)
+{
+	struct pci_identity id;
+	struct pci_bar bar[PCI_BARS_MAX];
+	struct need sum = {.align = WINDOW_STEP};
+
+	for (uint32_t function = PCI_NO_FUNCTION; pci_bus_each(at, &function, &id);) {
+		unsigned count = measure(function, &id, bar);
+
+		for (unsigned i = 0; i < count; i++)
+			if (is_memory(&bar[i]) && bar[i].size < NEEDED_MAX)
+				add_need(&sum, MAX(bar[i].size, PAGE_SIZE), bar[i].size);
+		struct pci_place below = {.segment = at->segment, .bus = id.secondary_bus, .last = id.subordinate_bus};
+		if (id.header_type == PCI_HEADER_BRIDGE && pci_numbers_fit(at, &id) && depth > 0) {
+			struct need n = needed(&below, depth - 1);
+
+			add_need(&sum, MAX(n.bytes, room_of(function)), n.align);
+		}
+	}
+	uint64_t power = WINDOW_STEP;
+	while (power < sum.bytes && power < NEEDED_MAX)
+		power <<= 1;
+	sum.bytes = sum.bytes == 0	      ? 0
+		    : sum.align > WINDOW_STEP ? power
+					      : (sum.bytes + WINDOW_STEP - 1) & ~(WINDOW_STEP - 1);
+	if (sum.align > WINDOW_STEP)
+		sum.align = sum.bytes;
+	return sum;
+}
+
+void pci_place_windows(const struct pci_place *at, const struct pci_place *below, const struct pci_identity *id)
+{
+	uint32_t function = below->bridge;
+	struct pci_config config = pci_registers(&function);
+	struct pci_windows w;
+
+	pci_windows_decode(&config, &w);
+	/* Behind one that decodes what nobody else does (Bridge 1.2, 13.1.2.2) all leads there already. */
+	if (w.memory.base <= w.memory.limit || w.prefetchable.base <= w.prefetchable.limit || (id->class & 0xff) != 0)
+		return;
+	struct need n = needed(below, DEPTH_MAX);
+	uint64_t size = MAX(n.bytes, room_of(function));
+	uint64_t to = pci_places_hole(&places, at->windows.memory, at->bridge != PCI_NO_FUNCTION, size, n.align);
+	if (size == 0)
+		return;
+	uint32_t value = (uint32_t)(to >> 16 & 0xfff0) | (uint32_t)((to + size - 1) & 0xfff00000);
+	if (to == 0 || nucleus_pci_write(function, PCI_MEMORY_WINDOW, 4, value) != 0) {
+		log_warn("pci: bridge %#x: no place is known for %lu bytes of what is behind it", function, size);
+		return;
+	}
+	log_info("pci: bridge %#x: passes on %lu bytes from %#lx on", function, size, to);
+	pci_places_note(&places, function, PCI_PLACE_WINDOW, to, size);
 }

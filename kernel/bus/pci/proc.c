@@ -76,8 +76,9 @@ void pci_proc_add(const struct device *dev)
 		snprintf(e->name, sizeof(e->name), "%02x/%02x.%u", function >> 8 & 0xff, function >> 3 & 31,
 			 function & 7);
 	int error = tree_add_file(buses, &e->file, (void *)(uintptr_t)function);
-	if (error < 0) {
+	/* -EEXIST: it, or one before it in the same place. */
+	if (error < 0 && error != -EEXIST)
 		log_warn("pci: %s is not in /proc: error %d", device_name(dev), -error);
+	if (error < 0)
 		kfree(e);
-	}
 }

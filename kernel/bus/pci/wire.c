@@ -15,8 +15,8 @@
 #include <nucleus/layout.h>
 #include <nucleus/thread_page.h>
 
-/* The host bridge's node in the tree: that with the configuration space of the segment; negative: none. */
-static int host_node(uint32_t segment, const void **fdt)
+/* That with the configuration space of the segment. */
+int pci_host_node(uint32_t segment, const void **fdt)
 {
 	static const char *const names[] = {"pci-host-ecam-generic", nullptr};
 	const struct boot_info *boot = boot_info();
@@ -40,7 +40,7 @@ static bool by_tree(const struct device *dev, struct device_line *out)
 {
 	uint32_t function = pci_of(dev)->function, pin = pci_of(dev)->identity.interrupt_pin;
 	const void *fdt;
-	int node = host_node(function >> 16, &fdt);
+	int node = pci_host_node(function >> 16, &fdt);
 	struct devicetree_interrupt told;
 	struct arm_interrupt is;
 

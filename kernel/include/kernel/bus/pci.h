@@ -24,6 +24,7 @@ enum : uint32_t { PCI_ANY = UINT32_MAX };
 struct pci_match {
 	uint32_t vendor, device; /* or PCI_ANY */
 	uint32_t class, class_mask;
+	bool plugs; /* a port with a slot for plugging (PCIe 6.7) */
 };
 
 /* Its number, as <nucleus/device.h> has it. */
@@ -36,7 +37,29 @@ uint32_t pci_find_capability(const struct device *dev, uint32_t id, uint32_t aft
 /* Lets the function read and write memory by itself until the round ends; all bridges above pass it on. The driver's
  * .wants must name WANTS_DMA (-EPERM). In attach or serve. */
 [[nodiscard]] int pci_master(struct device *dev) NOT_ELEVATED;
+/* Writes a register, if the nucleus knows that to be harmless (-EPERM; calls.def, pci_write). In attach, serve or
+ * detach. */
+[[nodiscard]] int pci_config_write(struct device *dev, uint32_t offset, uint32_t bytes, uint32_t value) NOT_ELEVATED;
 /* How many interrupts irq_open knows: messages, else 1 for a wire, else 0. In attach or serve. */
 unsigned pci_interrupts(struct device *dev) NOT_ELEVATED;
+
+/* Looks again at all buses: devices of functions that are there no more go, those of new ones come. Waits for that;
+ * -ETIMEDOUT: for ten minutes. Any thread but one of a device; also 1 > /sys/bus/pci/rescan. */
+[[nodiscard]] int pci_rescan(void) NOT_ELEVATED;
+
+/* --- for the driver of a port with a slot for plugging --- */
+
+/* Where the port's PCI Express capability is; 0: it has no such slot. */
+uint32_t pci_slot(const struct device *dev);
+/* Whether something is in the slot, and its link up where the port tells that. Any thread. */
+bool pci_slot_is_there(const struct device *port) NOT_ELEVATED;
+/* Has the devices behind the port go, or what is there come; the bus's own thread does, and then wakes the port's
+ * device. Of several that were not done yet the last one counts. Does not wait. */
+enum pci_below : uint32_t { PCI_BELOW_THERE, PCI_BELOW_GONE };
+void pci_below_ask(struct device *port, enum pci_below what) NOT_ELEVATED;
+/* Whether all that was asked for is done. */
+bool pci_below_done(const struct device *port);
+/* Whether there is a device behind it. */
+bool pci_below_any(const struct device *port) NOT_ELEVATED;
 
 #endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which addresses lead to a root bus: where there is a device tree, it says so. ACPI's static tables do not (a root
+ * bridge's _CRS takes an AML interpreter): there it is the memory below 4 GiB from the first to the last address that
+ * firmware gave anything on a bus, which the nucleus's own knowledge bounds: it refuses RAM, its devices and what is
+ * claimed. Ranges in which CPUs and functions use different addresses are left out.
+ */
+#include "pci_internal.h"
+
+#include <lib/pci_ranges.h>
+#include <lib/types.h>
+
+constexpr uint64_t END_OF_32_BITS = UINT64_C(1) << 32;
+constexpr struct pci_window CLOSED = {.base = UINT64_MAX};
+
+static void by_tree(const void *fdt, int node, struct pci_windows *out)
+{
+	struct pci_range r;
+	bool more = true;
+
+	for (unsigned i = 0; more; i++) {
+		if (!pci_range_from_devicetree(fdt, node, i, &r, &more) || r.cpu != r.bus)
+			continue;
+		struct pci_window w = {.base = r.cpu, .limit = r.cpu + r.size - 1};
+		bool low = w.limit < END_OF_32_BITS;
+
+		/* Of several the first. What has 64 bits is for those BARs that a bridge would let have them, too. */
+		if (r.kind == PCI_RANGE_MEMORY && low && !r.prefetchable && out->memory.base > out->memory.limit)
+			out->memory = w;
+		else if ((r.kind == PCI_RANGE_MEMORY || r.kind == PCI_RANGE_MEMORY_64) &&
+			 out->prefetchable.base > out->prefetchable.limit)
+			out->prefetchable = w;
+	}
+}
+
+/* What went leaves its place to others. */
+static struct pci_window ever_placed(void)
+{
+	static struct pci_window ever = CLOSED;
+	struct pci_window now = pci_span(END_OF_32_BITS);
+
+	if (now.base <= now.limit) {
+		ever.base = MIN(ever.base, now.base);
+		ever.limit = MAX(ever.limit, now.limit);
+	}
+	return ever;
+}
+
+void pci_root_windows(const struct boot_pci *p, struct pci_windows *out)
+{
+	const void *fdt;
+	int node = pci_host_node(p->segment, &fdt);
+
+	*out = (struct pci_windows){.io = CLOSED, .memory = CLOSED, .prefetchable = CLOSED};
+	if (node >= 0)
+		by_tree(fdt, node, out);
+	else
+		out->memory = ever_placed();
+}
