@@ -199,6 +199,6 @@ static void serve_returns(void)
 KTEST_SUITE(device_faults, KTEST("a fault in attach", in_attach), KTEST("a fault in serve", in_serve),
 	    KTEST("a fault at each step of the end of a round", at_the_end),
 	    KTEST("rounds that end with faults, one after the other", everything_at_the_end),
-	    KTEST("drivers that always fault or fail", always),
+	    KTEST("drivers that always fault or fail", always, .modes = IN_FULL),
 	    KTEST("the other devices of a driver go on", others_go_on),
 	    KTEST("serve comes back on its own", serve_returns));
