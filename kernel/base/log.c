@@ -5,8 +5,8 @@
  *
  * Printing: until log_set_console() every writer prints what is pending at once through the
  * nucleus's polled console, unless it runs with preemption off; afterwards the log thread (kernel/thread/log_thread.c)
- * prints. One thread prints at a time, in order, since it holds console_lock, which is only ever tried. The nucleus
- * keeps a log of its own and prints that itself; here it is only fetched into the ring.
+ * prints. One thread prints at a time, in order, since it holds console_lock, which who logs only ever tries to take.
+ * The nucleus keeps a log of its own and prints that itself; here it is only fetched into the ring.
  */
 #include "core.h"
 #include "log_read.h"
@@ -96,6 +96,15 @@ void log_write_polled(const char *text, size_t n)
 		text += part;
 		n -= part;
 	}
+}
+
+void log_print_line(const char *text, size_t n)
+{
+	mutex_lock(&console_lock);
+	log_write_polled(text, n);
+	mutex_unlock(&console_lock);
+	/* What others logged meanwhile they could not print. */
+	log_flush();
 }
 
 /* A record as it is printed: with its stamp, and in one piece, so that no program's output comes between. What a

@@ -26,6 +26,8 @@ void log_put_nucleus(const char *line, size_t n);
 void log_announce(void);
 /* To the console, past its driver. Any context; lines end in "\r\n". */
 void log_write_polled(const char *text, size_t n);
+/* The same in one piece, no line of the log in its middle. May sleep. */
+void log_print_line(const char *text, size_t n);
 /* "[    0.123456] " for a record; returns the length. */
 int log_format_stamp(char *out, size_t size, uint64_t ns);
 /* Prints what is pending, if nobody else does. */

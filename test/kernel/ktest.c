@@ -16,6 +16,8 @@
 #include <lib/string.h>
 #include <stdarg.h>
 
+#include "kernel/base/log_read.h"
+
 /* Far beyond what any case takes, also on a host that stands still now and then: it only ends what hangs. */
 constexpr uint64_t CASE_LIMIT_NS = 120'000 * MS, CASE_LOOK_NS = 200 * MS;
 constexpr uint32_t CASE_LOOKS = 400;
@@ -35,13 +37,10 @@ static uint32_t failures; /* of the running case; atomic */
 	int n = vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
 	n = n < (int)sizeof(line) ? n : (int)sizeof(line) - 1;
-	for (int i = 0; i < n; i += 16) {
-		uint64_t word[2] = {};
-		uint32_t count = n - i < 16 ? (uint32_t)(n - i) : 16;
-
-		memcpy(word, line + i, count);
-		(void)nucleus_console_put(word[0], word[1], count);
-	}
+	if (thread_page_current()->preempt_count == 0)
+		log_print_line(line, (size_t)n);
+	else
+		log_write_polled(line, (size_t)n);
 }
 
 void ktest_fail(const char *file, int line, const char *what, int64_t got, int64_t wanted, bool numbers)
