@@ -5,7 +5,8 @@
  * filesystem; /proc/sys/vm (proc_sys_vm(5)). Ratios are of all memory.
  *
  * Caches with dirty pages stand in a list in the order in which they became dirty, each with a reference to its inode.
- * Who goes through it remembers the place by number, since entries may go meanwhile.
+ * Who goes through it remembers the place by number, since entries may go meanwhile. The flusher waits for no store:
+ * what one cannot take now it passes over, and comes back when something has been written.
  */
 #include "page_cache_internal.h"
 
@@ -159,17 +160,39 @@ static bool is_deleted(const struct inode *i)
 	return i->nlink == 0 && __atomic_load_n(&i->refs, __ATOMIC_ACQUIRE) == 2;
 }
 
+/* Whether its pages go: they are dropped, unless some are still on their way, which nobody here waits for. */
+static bool forget(struct inode *i)
+{
+	if (!is_deleted(i))
+		return false;
+	page_cache_want_range();
+	if (page_cache_is_quiet(i->cache))
+		page_cache_drop(i, 0, UINT64_MAX);
+	return true;
+}
+
+/* From where it was passed over last to the end, then what is before. */
+static void write_some(struct inode *i)
+{
+	struct page_cache *c = i->cache;
+	uint64_t from = c->flush_from, at = from;
+
+	int error = page_cache_write_some(i, &at, UINT64_MAX);
+	if (error == 0 && from > 0) {
+		at = 0;
+		error = page_cache_write_some(i, &at, from - 1);
+	}
+	c->flush_from = error == 0 ? 0 : at;
+}
+
 static void write_old(uint64_t before_ns)
 {
 	uint64_t number = 0;
 	struct inode *i;
-	bool busy;
 
 	while ((i = dirty_next(nullptr, &number, before_ns)) != nullptr) {
-		if (is_deleted(i))
-			page_cache_drop(i, 0, UINT64_MAX);
-		else
-			(void)page_cache_begin_write_back(i, 0, UINT64_MAX, true, &busy);
+		if (!forget(i))
+			write_some(i);
 		dirty_list_check(i->cache);
 		dirty_done(i);
 	}
@@ -181,8 +204,7 @@ static void forget_deleted(void)
 	struct inode *i;
 
 	while ((i = dirty_next(nullptr, &number, UINT64_MAX)) != nullptr) {
-		if (is_deleted(i))
-			page_cache_drop(i, 0, UINT64_MAX);
+		(void)forget(i);
 		dirty_done(i);
 	}
 }
@@ -202,7 +224,7 @@ static void loop(void)
 	}
 }
 
-void dirty_forget(void)
+void flusher_wake(void)
 {
 	service_wake(&flusher);
 }
@@ -223,7 +245,7 @@ int dirty_sync(struct superblock *sb, bool patient)
 int flusher_init(void)
 {
 	evict_init();
-	inode_set_deleted_hook(dirty_forget);
+	inode_set_deleted_hook(flusher_wake);
 	return service_start(&flusher);
 }
 

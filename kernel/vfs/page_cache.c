@@ -17,6 +17,7 @@ void page_cache_init(struct inode *i, const struct page_cache_ops *ops) NO_THREA
 	wait_queue_init(&c->settled);
 	c->ops = ops;
 	c->inode = i;
+	c->write_ranges = &i->sb->write_ranges;
 	c->recent = ops->fill != nullptr ? SLOT_RECENT : 0;
 	list_init(&c->writing);
 	list_init(&c->dirty_link);
@@ -25,7 +26,7 @@ void page_cache_init(struct inode *i, const struct page_cache_ops *ops) NO_THREA
 }
 
 /* Looked at under the lock: who ends the last range leaves the cache alone once the lock is free. */
-static bool is_quiet(struct page_cache *c)
+bool page_cache_is_quiet(struct page_cache *c)
 {
 	spin_lock(&c->lock);
 	bool quiet = c->under_way == 0;
@@ -35,7 +36,7 @@ static bool is_quiet(struct page_cache *c)
 
 void page_cache_end(struct inode *i)
 {
-	wait_event(&i->cache->settled, is_quiet(i->cache));
+	wait_event(&i->cache->settled, page_cache_is_quiet(i->cache));
 	page_cache_drop(i, 0, UINT64_MAX);
 	if (i->cache->ops->fill != nullptr)
 		evict_remove(i->cache);

@@ -4,7 +4,10 @@
  *
  * A page is marked dirty after its bytes have changed. It is marked clean before it is written, and then made read-only
  * in all spaces that map it: what a process stores before is written with it, what it stores later marks the page anew.
- * Nothing is allocated here: ranges come from a fixed stock, which whoever writes waits for.
+ * Nothing is allocated here: ranges come from a fixed stock, which whoever writes waits for. A store may have as many
+ * of them as are left, so that each of several stores that stand still takes half of what the others leave, and one
+ * that works finds some. The flusher waits for none: it passes over a store that may have no more, and is woken when
+ * one comes back.
  *
  * A cache with dirty pages stands in a list with a reference to its inode, from which whoever writes it back takes it
  * (flusher.c).
@@ -17,48 +20,90 @@
 #include <kernel/thread/guard.h>
 #include <kernel/vm/vm.h>
 
-enum : unsigned { STOCK = 16, SCAN_MAX = 256, ERRNO_BITS = 12 };
+enum : unsigned { STOCK = 32, SCAN_MAX = 256, ERRNO_BITS = 12 };
 
 static struct spinlock stock_lock = SPINLOCK_INIT(RANK_NONE); /* leaf */
 static struct page_range stock[STOCK];
 static struct list stock_free GUARDED_BY(&stock_lock) = LIST_INIT(stock_free);
-static bool stock_made GUARDED_BY(&stock_lock);
+static uint32_t stock_left GUARDED_BY(&stock_lock);
+static bool stock_made GUARDED_BY(&stock_lock), stock_wanted GUARDED_BY(&stock_lock); /* by the flusher */
 static struct wait_queue stock_waiters = WAIT_QUEUE_INIT(stock_waiters);
 
-static struct page_range *range_try_take(void)
+static void make_stock(void) REQUIRES(stock_lock)
+{
+	for (unsigned n = 0; n < STOCK; n++)
+		list_push_back(&stock_free, &stock[n].of_cache);
+	stock_left = STOCK;
+	stock_made = true;
+}
+
+static struct page_range *range_try_take(struct page_cache *c)
 {
 	struct page_range *r = nullptr;
 
 	spin_lock(&stock_lock);
-	for (unsigned n = 0; n < STOCK && !stock_made; n++)
-		list_push_back(&stock_free, &stock[n].of_cache);
-	stock_made = true;
-	if (!list_empty(&stock_free)) {
+	if (!stock_made)
+		make_stock();
+	if (*c->write_ranges < stock_left) {
 		r = list_first(&stock_free, struct page_range, of_cache);
 		list_remove(&r->of_cache);
+		stock_left--;
+		++*c->write_ranges;
 	}
 	spin_unlock(&stock_lock);
 	return r;
+}
+
+/* The store has one less. Before the cache may end; the range itself comes back later, or never. */
+static void range_done(struct page_cache *c)
+{
+	spin_lock(&stock_lock);
+	--*c->write_ranges;
+	spin_unlock(&stock_lock);
 }
 
 static void range_give(struct page_range *r)
 {
 	spin_lock(&stock_lock);
 	list_push_back(&stock_free, &r->of_cache);
+	stock_left++;
+	bool wanted = stock_wanted;
+	stock_wanted = false;
 	spin_unlock(&stock_lock);
-	wait_wake_one(&stock_waiters);
+	/* One that may take it is not known. */
+	wait_wake_all(&stock_waiters);
+	if (wanted)
+		flusher_wake();
+}
+
+void page_cache_want_range(void)
+{
+	spin_lock(&stock_lock);
+	stock_wanted = true;
+	spin_unlock(&stock_lock);
 }
 
 /* Until the condition holds, or (patient: not then) the thread is to end: -EINTR. */
 #define WAIT_PATIENTLY(patient, q, cond) ((patient) ? (wait_event((q), (cond)), 0) : wait_event_killable((q), (cond)))
 
 /* nullptr: the thread is to end. */
-static struct page_range *range_take(bool patient)
+static struct page_range *range_take(struct page_cache *c, bool patient)
 {
 	struct page_range *r = nullptr;
 
-	(void)WAIT_PATIENTLY(patient, &stock_waiters, r != nullptr || (r = range_try_take()) != nullptr);
+	(void)WAIT_PATIENTLY(patient, &stock_waiters, r != nullptr || (r = range_try_take(c)) != nullptr);
 	return r;
+}
+
+/* What is wanted is said first: one that comes back after the second look is told of. */
+static struct page_range *range_take_for_flusher(struct page_cache *c)
+{
+	struct page_range *r = range_try_take(c);
+
+	if (r != nullptr)
+		return r;
+	page_cache_want_range();
+	return range_try_take(c);
 }
 
 void slot_clean_locked(struct page_cache *c, uint64_t *place)
@@ -169,6 +214,7 @@ static void settle(struct page_range *r, int error, bool lost)
 		__atomic_fetch_add(&c->inode->sb->write_errors, 1, __ATOMIC_RELAXED);
 	}
 	list_remove(&r->of_cache);
+	range_done(c);
 	c->under_way--;
 	__atomic_fetch_sub(&page_writing_count, r->count, __ATOMIC_RELAXED);
 	wait_wake_all(&c->settled);
@@ -196,10 +242,13 @@ static void replace_range(void)
 {
 	struct page_range *r = kmalloc(sizeof(*r));
 
-	if (r != nullptr)
+	if (r != nullptr) {
 		range_give(r);
-	else
-		log_warn("vfs: a range for writing is lost to a fault, and no memory is left for another");
+		return;
+	}
+	log_warn("vfs: a range for writing is lost to a fault, and no memory is left for another");
+	/* Its store has one less all the same. */
+	wait_wake_all(&stock_waiters);
 }
 
 static void begin_write(struct page_range *r)
@@ -221,21 +270,43 @@ static void begin_write(struct page_range *r)
 	range_leave(r);
 }
 
+/* Begins to write with r what is dirty from *at on. False: there is nothing up to `last`. */
+static bool write_next(struct inode *i, struct page_range *r, uint64_t *at, uint64_t last, bool *busy)
+{
+	*r = (struct page_range){.inode = i, .write = true, .owners = 2};
+	bool more = gather_dirty(r, at, last, busy);
+
+	if (r->count > 0) {
+		begin_write(r);
+	} else {
+		range_done(i->cache);
+		range_give(r);
+	}
+	return more;
+}
+
 int page_cache_begin_write_back(struct inode *i, uint64_t first, uint64_t last, bool patient, bool *busy)
 {
-	bool more = true;
+	struct page_range *r;
 
-	while (more) {
-		struct page_range *r = range_take(patient);
+	do {
+		r = range_take(i->cache, patient);
 		if (r == nullptr)
 			return -EINTR;
-		*r = (struct page_range){.inode = i, .write = true, .owners = 2};
-		more = gather_dirty(r, &first, last, busy);
-		if (r->count > 0)
-			begin_write(r);
-		else
-			range_give(r);
-	}
+	} while (write_next(i, r, &first, last, busy));
+	return 0;
+}
+
+int page_cache_write_some(struct inode *i, uint64_t *at, uint64_t last)
+{
+	struct page_range *r;
+	bool busy = false;
+
+	do {
+		r = range_take_for_flusher(i->cache);
+		if (r == nullptr)
+			return -EAGAIN;
+	} while (write_next(i, r, at, last, &busy));
 	return 0;
 }
 

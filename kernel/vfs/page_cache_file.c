@@ -40,8 +40,16 @@ static long check_write(struct inode *i, uint64_t pos, size_t n)
 	return (long)MIN(MIN(n, limit - pos), FILE_SIZE_MAX - pos);
 }
 
-/* The file is about to have bytes up to `from`: what mappings wrote beyond its end, in its last page, is none of them.
+/* Pages went, or were cleared: who began to copy bytes before that was over copies them again. The inode's lock is
+ * held.
  */
+static void count_cut(struct page_cache *c)
+{
+	__atomic_store_n(&c->cuts, c->cuts + 1, __ATOMIC_RELEASE);
+}
+
+/* The file is about to have bytes up to `from`: what mappings wrote beyond its end, in its last page, is none of them.
+ * Nor is what another writer has copied there, and not yet made part of the file. The inode's lock is held. */
 static int forget_tail(struct inode *i, uint64_t from)
 {
 	uint64_t offset = i->size % PAGE_SIZE, index = i->size / PAGE_SIZE;
@@ -57,9 +65,10 @@ static int forget_tail(struct inode *i, uint64_t from)
 		memset((char *)page_address(page) + offset, 0, MIN(from - index * PAGE_SIZE, PAGE_SIZE) - offset);
 		page_cache_mark_dirty(i, index, page);
 		page_put(page);
-		return 0;
+	} else {
+		page_cache_zero(i, index, offset, MIN(from - index * PAGE_SIZE, PAGE_SIZE));
 	}
-	page_cache_zero(i, index, offset, MIN(from - index * PAGE_SIZE, PAGE_SIZE));
+	count_cut(i->cache);
 	return 0;
 }
 
@@ -78,14 +87,11 @@ static int extend_locked(struct inode *i, uint64_t from, uint64_t end) REQUIRES(
 	return 0;
 }
 
-/* Pages beyond the end go. Counted afterwards: who began to copy before the last of them went copies again. The inode's
- * lock is held. */
+/* Pages beyond the end go. The inode's lock is held. */
 static void drop_beyond(struct inode *i)
 {
-	struct page_cache *c = i->cache;
-
 	page_cache_drop(i, pages_of_size(i->size), UINT64_MAX);
-	__atomic_store_n(&c->cuts, c->cuts + 1, __ATOMIC_RELEASE);
+	count_cut(i->cache);
 }
 
 /* n bytes that were copied to pos become part of the file; how many, or an error. */
@@ -109,13 +115,13 @@ static long write_at(struct inode *i, struct io_buffer *buf, size_t from, size_t
 		uint64_t cuts = __atomic_load_n(&i->cache->cuts, __ATOMIC_ACQUIRE);
 
 		done = page_cache_copy_in(i, buf, from, (size_t)wanted, pos);
+		most = MAX(most, done);
 		mutex_lock(&i->lock);
 		again = done > 0 && i->cache->cuts != cuts;
-		if (again)
-			most = MAX(most, done);
-		else if (done > 0)
+		if (!again && done > 0)
 			done = add_locked(i, pos, done);
-		/* What an earlier copy left beyond the end is no part of the file. */
+		/* What was copied beyond the end, now or before, and is no part of the file, would be dirty for ever.
+		 */
 		if (!again && done < most)
 			drop_beyond(i);
 		mutex_unlock(&i->lock);
@@ -155,10 +161,12 @@ static long append_chunk(struct inode *i, void *bounce, size_t n, uint64_t *pos)
 		done = page_cache_copy_in(i, &chunk, 0, (size_t)done, *pos);
 	if (done > 0) {
 		int error = extend_locked(i, *pos, *pos + (uint64_t)done);
-		if (error != 0)
+		if (error != 0) {
+			drop_beyond(i);
 			done = error;
-		else
+		} else {
 			*pos += (uint64_t)done;
+		}
 	}
 	mutex_unlock(&i->lock);
 	return done;

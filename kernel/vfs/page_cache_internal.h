@@ -43,6 +43,9 @@ void page_cache_account(struct inode *i, int64_t pages);
 /* The same for what memory holds in all, when the inode may be gone. */
 void page_cache_count_pages(bool stored, int64_t pages);
 
+/* Nothing of it is being filled or written. */
+bool page_cache_is_quiet(struct page_cache *c);
+
 /* --- page_cache_fill.c --- */
 /* Begins to fill up to `pages` absent pages from index on. 0: begun, *first (may be nullptr) is the page at index with
  * a reference; or somebody else did, *first stays. -ENOMEM, or what fill says. */
@@ -69,6 +72,11 @@ void slot_clean_locked(struct page_cache *c, uint64_t *place) REQUIRES(c -> lock
 /* Begins to write what is dirty in pages first to last. *busy: a page was left that is being written, and has changed
  * since. patient: also when the thread is to end, which is -EINTR else. */
 [[nodiscard]] int page_cache_begin_write_back(struct inode *i, uint64_t first, uint64_t last, bool patient, bool *busy);
+/* For the flusher, which waits for no store: begins to write what is dirty in pages *at to last. 0; -EAGAIN: the store
+ * has as many ranges as it may have now, *at is where to go on; the flusher is woken when a range has come back. */
+[[nodiscard]] int page_cache_write_some(struct inode *i, uint64_t *at, uint64_t last);
+/* The flusher is woken when a range has come back. */
+void page_cache_want_range(void);
 /* Until all is written that was begun before. */
 [[nodiscard]] int page_cache_wait_written(struct inode *i, bool patient);
 /* f is told of errors from now on. */
@@ -92,8 +100,9 @@ void dirty_throttle_wake(void);
 bool dirty_is_full(void);
 [[nodiscard]] int dirty_throttle(void);
 extern uint32_t flusher_rounds; /* ended so far; atomic */
-/* A file that nobody can reach any more has dirty pages (inode.c's hook). */
-void dirty_forget(void);
+/* There is something to do: a file that nobody can reach any more has dirty pages (inode.c's hook), or a range has come
+ * back. */
+void flusher_wake(void);
 /* Writes all that is dirty of sb (nullptr: of all), and waits for it. */
 int dirty_sync(struct superblock *sb, bool patient);
 /* Nobody mounts sb any more: until the flusher, and whoever else writes, has let go of its inodes. False: somebody does

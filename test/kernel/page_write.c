@@ -335,26 +335,6 @@ static void unmount_writes(void)
 	EXPECT_EQ(slow_bytes[3][1], 50);
 }
 
-static bool set(const char *path, const char *value)
-{
-	struct file *f;
-	bool done = file_open_path(path, O_WRONLY, 0, &f) == 0;
-
-	if (EXPECT(done)) {
-		EXPECT_EQ(file_write_at(f, value, strlen(value), 0), (long)strlen(value));
-		file_put(f);
-	}
-	return done;
-}
-
-/* The flusher acts on limits as they were when its round began: that one and the next are over. */
-static void flusher_settles(void)
-{
-	uint32_t before = __atomic_load_n(&flusher_rounds, __ATOMIC_ACQUIRE);
-
-	EXPECT(WAIT_UNTIL((dirty_forget(), __atomic_load_n(&flusher_rounds, __ATOMIC_ACQUIRE) - before >= 2)));
-}
-
 static uint32_t writer, written;
 
 static void write_much(void *arg)
@@ -377,10 +357,8 @@ static void held_back(void)
 		return;
 	writer = written = 0;
 	slow_hold_writes = true;
-	if (EXPECT_EQ(vfs_make_at("/page_write_proc", S_IFDIR | 0755, 0, nullptr), 0) &&
-	    EXPECT_EQ(mount_filesystem("proc", "none", "/page_write_proc", 0, ""), 0) &&
-	    set("/page_write_proc/sys/vm/dirty_background_bytes", "16384") &&
-	    set("/page_write_proc/sys/vm/dirty_bytes", "65536") && start_thread(write_much, f, -1)) {
+	if (slow_set_knob("dirty_background_bytes", "16384") && slow_set_knob("dirty_bytes", "65536") &&
+	    start_thread(write_much, f, -1)) {
 		EXPECT(WAIT_UNTIL(slow_held() > 0 && __atomic_load_n(&writer, __ATOMIC_ACQUIRE) != 0 &&
 				  is_parked(writer)));
 		EXPECT_EQ(__atomic_load_n(&written, __ATOMIC_ACQUIRE), 0);
@@ -389,10 +367,10 @@ static void held_back(void)
 		slow_release(true);
 		EXPECT(WAIT_UNTIL(__atomic_load_n(&written, __ATOMIC_ACQUIRE)));
 	}
-	set("/page_write_proc/sys/vm/dirty_ratio", "20");
-	set("/page_write_proc/sys/vm/dirty_background_ratio", "10");
+	slow_set_knob("dirty_ratio", "20");
+	slow_set_knob("dirty_background_ratio", "10");
 	slow_end(f);
-	flusher_settles();
+	slow_flusher_settles();
 }
 
 /* A file is cut again and again while its last page is written: once cutting is over, none of what is gone is still
@@ -460,8 +438,8 @@ static void held_back_by_changes(void)
 			page_put(page);
 		}
 		/* No round of the flusher's own comes in between. */
-		set("/page_write_proc/sys/vm/dirty_writeback_centisecs", "0");
-		set("/page_write_proc/sys/vm/dirty_bytes", "8192");
+		slow_set_knob("dirty_writeback_centisecs", "0");
+		slow_set_knob("dirty_bytes", "8192");
 		if (start_thread(write_one, f, -1))
 			EXPECT(WAIT_UNTIL(__atomic_load_n(&writer, __ATOMIC_ACQUIRE) != 0 && is_parked(writer)));
 		EXPECT_EQ(__atomic_load_n(&written, __ATOMIC_ACQUIRE), 0);
@@ -470,10 +448,10 @@ static void held_back_by_changes(void)
 		EXPECT(WAIT_UNTIL(__atomic_load_n(&written, __ATOMIC_ACQUIRE)));
 		EXPECT(WAIT_UNTIL(__atomic_load_n(&sync_done, __ATOMIC_ACQUIRE)));
 	}
-	set("/page_write_proc/sys/vm/dirty_ratio", "20");
-	set("/page_write_proc/sys/vm/dirty_writeback_centisecs", "500");
+	slow_set_knob("dirty_ratio", "20");
+	slow_set_knob("dirty_writeback_centisecs", "500");
 	slow_end(f);
-	flusher_settles();
+	slow_flusher_settles();
 }
 
 /* Only what was asked for is written. */

@@ -3,16 +3,16 @@
 
 #include <kernel/base/subject.h>
 
-#include "../../kernel/vfs/internal.h"
+#include "../../kernel/vfs/page_cache_internal.h"
 
 unsigned char slow_bytes[SLOW_PAGES][PAGE_SIZE];
 bool slow_hold_fills, slow_hold_writes, slow_stray, slow_stray_late, slow_refuse;
-uint64_t slow_bad_page = NO_PAGE;
-uint32_t slow_fills, slow_writes, slow_longest, slow_prepared;
+uint64_t slow_bad_page = NO_PAGE, slow_held_page = NO_PAGE;
+uint32_t slow_waiting, slow_fills, slow_writes, slow_longest, slow_prepared;
 
 static struct spinlock held_lock = SPINLOCK_INIT(RANK_NONE);
 static struct list held GUARDED_BY(&held_lock) = LIST_INIT(held);
-static struct mount *mounted;
+static struct mount *mounted, *second;
 static struct inode *file;
 static uint64_t first_size;
 static volatile uint64_t nowhere = 0x18;
@@ -43,7 +43,7 @@ static int begin(struct page_range *r, const bool *hold)
 		return -EBUSY;
 	/* Looked at with the lock held: whoever holds nothing any more, and then lets go what is held, lets go all. */
 	spin_lock(&held_lock);
-	bool held_now = __atomic_load_n(hold, __ATOMIC_RELAXED);
+	bool held_now = __atomic_load_n(hold, __ATOMIC_RELAXED) && (second == nullptr || r->inode->sb != second->sb);
 	if (held_now)
 		list_push_back(&held, &r->link);
 	spin_unlock(&held_lock);
@@ -72,6 +72,11 @@ static int write(struct page_range *r)
 static int prepare(struct inode *, uint64_t first, uint64_t pages)
 {
 	__atomic_fetch_add(&slow_prepared, 1, __ATOMIC_SEQ_CST);
+	if (first == __atomic_load_n(&slow_held_page, __ATOMIC_ACQUIRE)) {
+		__atomic_fetch_add(&slow_waiting, 1, __ATOMIC_SEQ_CST);
+		while (first == __atomic_load_n(&slow_held_page, __ATOMIC_ACQUIRE))
+			sleep_ns(MS);
+	}
 	return first + pages > SLOW_PAGES ? -ENOSPC : 0;
 }
 
@@ -159,17 +164,65 @@ unsigned char slow_byte(uint64_t index, size_t n)
 	return (unsigned char)(index * 37 + n * 11 + n / 256 + 1);
 }
 
-struct file *slow_open(void)
+static struct file *open_at(struct mount *m)
 {
 	struct name n = name_make("f", 1);
-	struct path at = {mounted, nullptr};
+	struct path at = {m, nullptr};
 	struct file *f = nullptr;
 
-	if (EXPECT_EQ(dentry_lookup(mounted->root, &n, &at.dentry), 0)) {
+	if (EXPECT_EQ(dentry_lookup(m->root, &n, &at.dentry), 0)) {
 		EXPECT_EQ(file_open_inode(&at, O_RDWR, true, &f), 0);
 		dentry_put(at.dentry);
 	}
 	return f;
+}
+
+struct file *slow_open(void)
+{
+	return open_at(mounted);
+}
+
+bool slow_begin_second(struct file **f)
+{
+	struct inode *first = file;
+
+	second = mount_internal(&slow_filesystem);
+	*f = EXPECT(second != nullptr) ? open_at(second) : nullptr;
+	file = first;
+	return *f != nullptr;
+}
+
+void slow_end_second(struct file *f)
+{
+	struct inode *first = file;
+
+	file_put(f);
+	mount_put(second);
+	second = nullptr;
+	file = first;
+}
+
+bool slow_set_knob(const char *name, const char *value)
+{
+	static bool shown;
+	char path[64];
+	struct file *f;
+
+	shown = shown || (EXPECT_EQ(vfs_make_at("/slow_store_proc", S_IFDIR | 0755, 0, nullptr), 0) &&
+			  EXPECT_EQ(mount_filesystem("proc", "none", "/slow_store_proc", 0, ""), 0));
+	snprintf(path, sizeof(path), "/slow_store_proc/sys/vm/%s", name);
+	if (!EXPECT_EQ(file_open_path(path, O_WRONLY, 0, &f), 0))
+		return false;
+	bool done = EXPECT_EQ(file_write_at(f, value, strlen(value), 0), (long)strlen(value));
+	file_put(f);
+	return done;
+}
+
+void slow_flusher_settles(void)
+{
+	uint32_t before = __atomic_load_n(&flusher_rounds, __ATOMIC_ACQUIRE);
+
+	EXPECT(WAIT_UNTIL((flusher_wake(), __atomic_load_n(&flusher_rounds, __ATOMIC_ACQUIRE) - before >= 2)));
 }
 
 bool slow_begin(uint32_t pages, struct file **f)
@@ -178,8 +231,8 @@ bool slow_begin(uint32_t pages, struct file **f)
 		for (size_t n = 0; n < PAGE_SIZE; n++)
 			slow_bytes[p][n] = slow_byte(p, n);
 	slow_hold_fills = slow_hold_writes = slow_stray = slow_stray_late = slow_refuse = false;
-	slow_bad_page = NO_PAGE;
-	slow_fills = slow_writes = slow_longest = slow_prepared = 0;
+	slow_bad_page = slow_held_page = NO_PAGE;
+	slow_waiting = slow_fills = slow_writes = slow_longest = slow_prepared = 0;
 	first_size = (uint64_t)pages * PAGE_SIZE;
 	mounted = mount_internal(&slow_filesystem);
 	*f = EXPECT(mounted != nullptr) ? slow_open() : nullptr;

@@ -20,7 +20,9 @@ enum : uint64_t { NO_PAGE = UINT64_MAX };
 extern unsigned char slow_bytes[SLOW_PAGES][PAGE_SIZE];
 /* Settings; atomic where threads are about. */
 extern bool slow_hold_fills, slow_hold_writes, slow_stray, slow_stray_late, slow_refuse;
-extern uint64_t slow_bad_page; /* what touches it fails with EIO */
+extern uint64_t slow_bad_page;	/* what touches it fails with EIO */
+extern uint64_t slow_held_page; /* who wants to write to it waits, and is counted; atomic */
+extern uint32_t slow_waiting;	/* atomic */
 extern uint32_t slow_fills, slow_writes, slow_longest, slow_prepared;
 
 /* A store with known bytes, the file of `pages` pages open in *f. False: recorded. */
@@ -33,6 +35,13 @@ uint32_t slow_held(void); /* ranges */
 void slow_release(bool writes);
 /* Unmounts it; files are closed. */
 void slow_unmount(void);
+/* A second store of the same pages, at the same time, which holds nothing; the file in *f. After slow_begin. */
+bool slow_begin_second(struct file **f);
+void slow_end_second(struct file *f);
+/* Writes to a file of /proc/sys/vm. */
+bool slow_set_knob(const char *name, const char *value);
+/* The flusher acts on limits as they were when its round began: waits until that one and the next are over. */
+void slow_flusher_settles(void);
 /* What byte n of page `index` is at first. */
 unsigned char slow_byte(uint64_t index, size_t n);
 

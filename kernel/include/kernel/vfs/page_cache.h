@@ -70,20 +70,23 @@ struct page_cache {
 	uint64_t recent;		       /* what marks a slot as used; 0: nothing is ever dropped */
 	uint64_t error;			       /* how many writes failed, and the last one's error; atomic */
 	uint64_t writes;		       /* begun so far; under lock */
-	uint64_t cuts;			       /* times that its end was dropped; atomic */
+	uint64_t cuts;			       /* times that its end was dropped, or cleared; atomic */
+	uint32_t *write_ranges;		       /* counts the ranges for writing that its store has */
 	struct list writing GUARDED_BY(&lock); /* ranges, the oldest first */
 	const struct page_cache_ops *ops;
 	struct inode *inode;
 	struct wait_queue settled; /* pages were filled or written */
 	struct list evictable;	   /* of all caches with a store */
 	uint64_t hand;		   /* where the clock stands */
+	uint64_t flush_from;	   /* the page at which the flusher goes on; its own */
 	struct list dirty_link;	   /* of all that have dirty pages, with a reference to the inode, while listed */
 	bool listed;
 	uint64_t listed_as; /* by which they are in order */
 	uint64_t listed_ns;
 };
 
-/* i->cache, which is zeroed memory, begins. */
+/* i->cache, which is zeroed memory, begins. Pages are taken to go to a store of the filesystem's own; where several
+ * inodes share another (a disk), i->cache->write_ranges is set to that store's count, which begins with 0. */
 void page_cache_init(struct inode *i, const struct page_cache_ops *ops);
 /* Its end, when nobody has the inode any more (super_ops.evict): waits for ranges under way, drops all pages. */
 void page_cache_end(struct inode *i);

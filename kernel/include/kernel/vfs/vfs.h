@@ -82,6 +82,7 @@ struct superblock {
 	bool held;	       /* whoever opens for writing waits: it may become read-only; atomic */
 	uint32_t walkers;      /* who writes its dirty inodes back, each with a reference to one; atomic */
 	uint64_t write_errors; /* ranges of pages that could not be written; atomic */
+	uint32_t write_ranges; /* page_cache_dirty.c's: those that its files have, unless they go to a common store */
 	uint64_t next_ino;     /* for filesystems that make up numbers; atomic */
 	void *private_data;
 	char source[64];

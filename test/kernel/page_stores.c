@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* The page cache where several write at once: to two stores, of which one stands still; behind the end of one file. */
+#include "slow_store.h"
+
+enum : uint32_t { APART = SLOW_PAGES / 2 };
+
+static bool put(struct file *f, uint64_t at, unsigned char byte)
+{
+	return EXPECT_EQ(file_write_at(f, &byte, 1, at), 1);
+}
+
+static bool is_dirty(const struct file *f)
+{
+	return __atomic_load_n(&f->inode->cache->dirty, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* A store that stands still takes what it is given and ends none of it: the flusher writes to others, and goes on with
+ * it as soon as it does. */
+static void one_stands_still(void)
+{
+	struct file *f, *other;
+
+	/* Nothing is written but because of what is dirty here: at once, and in no round of the flusher's own. */
+	if (!slow_set_knob("dirty_writeback_centisecs", "0") || !slow_begin(SLOW_PAGES, &f))
+		return;
+	slow_flusher_settles();
+	slow_hold_writes = true;
+	/* No two pages are one range. */
+	for (uint32_t n = 0; n < APART; n++)
+		put(f, 2 * n * PAGE_SIZE, 0xee);
+	if (!slow_begin_second(&other))
+		return;
+	slow_set_knob("dirty_expire_centisecs", "0");
+	slow_flusher_settles();
+	EXPECT(slow_held() > 0 && is_dirty(f));
+	put(other, PAGE_SIZE, 0xdd);
+	slow_flusher_settles();
+	EXPECT(!is_dirty(other));
+	EXPECT_EQ(other->ops->fsync(other, 0, UINT64_MAX, false), 0);
+	EXPECT_EQ(slow_bytes[1][0], 0xdd);
+	put(other, PAGE_SIZE, 0xcc);
+	EXPECT_EQ(other->ops->fsync(other, 0, UINT64_MAX, false), 0);
+	EXPECT_EQ(slow_bytes[1][0], 0xcc);
+	/* It moves again: each range that comes back is given anew. */
+	while (is_dirty(f) && EXPECT(WAIT_UNTIL(slow_held() > 0 || !is_dirty(f))))
+		slow_release(true);
+	slow_hold_writes = false;
+	slow_release(true);
+	EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, false), 0);
+	for (uint32_t n = 0; n < APART; n++)
+		EXPECT_EQ(slow_bytes[2 * n][0], 0xee);
+	slow_set_knob("dirty_expire_centisecs", "3000");
+	slow_set_knob("dirty_writeback_centisecs", "500");
+	slow_end_second(other);
+	slow_end(f);
+	slow_flusher_settles();
+}
+
+/* A file whose last page cannot be read cannot grow beyond it: what was copied there is not left dirty. */
+static void growth_fails(void)
+{
+	static unsigned char page[PAGE_SIZE];
+	struct file *f;
+
+	if (!slow_begin(1, &f))
+		return;
+	EXPECT_EQ(inode_truncate(f->inode, 100), 0);
+	EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, false), 0);
+	page_cache_evict_all();
+	EXPECT_EQ(f->inode->cache->pages, 0);
+	slow_bad_page = 0;
+	EXPECT_EQ(file_write_at(f, page, sizeof(page), 5 * PAGE_SIZE), -EIO);
+	EXPECT_EQ(f->inode->size, 100);
+	EXPECT_EQ(f->inode->cache->dirty, 0);
+	EXPECT_EQ(f->inode->cache->pages, 0);
+	EXPECT_EQ(f->ops->fsync(f, 0, UINT64_MAX, false), 0);
+	EXPECT(!__atomic_load_n(&f->inode->cache->listed, __ATOMIC_ACQUIRE));
+	slow_bad_page = NO_PAGE;
+	EXPECT_EQ(file_write_at(f, page, sizeof(page), 5 * PAGE_SIZE), PAGE_SIZE);
+	slow_end(f);
+}
+
+static unsigned char across[PAGE_SIZE];
+static uint32_t written;
+
+static void write_at_end(void *arg)
+{
+	EXPECT_EQ(file_write_at(arg, across, sizeof(across), 100), sizeof(across));
+	__atomic_store_n(&written, 1, __ATOMIC_RELEASE);
+}
+
+/* A writer has copied bytes behind the end and not yet made them part of the file, when another one writes further
+ * behind and clears what lies in between: none of his bytes are lost. */
+static void grown_meanwhile(void)
+{
+	static unsigned char back[sizeof(across)];
+	unsigned char byte = 7;
+	struct file *f;
+
+	if (!slow_begin(1, &f))
+		return;
+	EXPECT_EQ(inode_truncate(f->inode, 100), 0);
+	memset(across, 0x6e, sizeof(across));
+	written = 0;
+	__atomic_store_n(&slow_held_page, 1, __ATOMIC_RELEASE);
+	if (start_thread(write_at_end, f, -1) && EXPECT(WAIT_UNTIL(__atomic_load_n(&slow_waiting, __ATOMIC_ACQUIRE)))) {
+		EXPECT_EQ(f->inode->size, 100);
+		EXPECT_EQ(file_write_at(f, &byte, 1, 5 * PAGE_SIZE), 1);
+		__atomic_store_n(&slow_held_page, NO_PAGE, __ATOMIC_RELEASE);
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&written, __ATOMIC_ACQUIRE)));
+		EXPECT_EQ(f->inode->size, 5 * PAGE_SIZE + 1);
+		EXPECT_EQ(file_read_at(f, back, sizeof(back), 100), sizeof(back));
+		EXPECT(memcmp(back, across, sizeof(back)) == 0);
+	}
+	slow_end(f);
+}
+
+KTEST_SUITE(page_stores, KTEST("one of two stores stands still", one_stands_still),
+	    KTEST("a file that cannot grow", growth_fails),
+	    KTEST("a file grows while another writes", grown_meanwhile));
