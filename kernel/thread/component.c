@@ -31,7 +31,6 @@ constexpr uint64_t STOP_TIMEOUT_NS = 2'000'000'000, RESTART_TIMEOUT_NS = 10'000'
 constexpr uint64_t STOP_POLL_NS = 1'000'000;
 constexpr uint32_t STOP_POLLS = 500, RESTART_POLLS = 2000;
 
-extern const struct component_body __component_bodies_start[], __component_bodies_end[];
 extern const struct component_start __component_starts_start[], __component_starts_end[];
 
 static void manage(void);

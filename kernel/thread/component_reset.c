@@ -19,8 +19,6 @@
 constexpr uint64_t INSIDE_TIMEOUT_NS = 2'000'000'000, INSIDE_POLL_NS = 1'000'000;
 constexpr uint32_t INSIDE_POLLS = 500;
 
-extern const struct component_body __component_bodies_start[], __component_bodies_end[];
-
 static const struct component_body *body_of(const struct component *c)
 {
 	return &__component_bodies_start[c->id - 1];

@@ -21,7 +21,6 @@ extern const char symtab_start[], symtab_used_end[];
 extern const char nucleus_text_start[], nucleus_text_end[], nucleus_rodata_start[], nucleus_rodata_end[];
 extern const char nucleus_data_start[], nucleus_data_end[], lowered_text_end[];
 extern const char lowered_rodata_start[], lowered_rodata_end[], lowered_data_start[], lowered_data_end[];
-extern const struct component_body __component_bodies_start[], __component_bodies_end[];
 
 constexpr size_t INLINED_MAX = 8;
 

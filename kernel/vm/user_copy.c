@@ -61,57 +61,6 @@ static size_t transfer_present(struct vm_space *s, uint64_t va, char *kernel, si
 	return done;
 }
 
-/*
- * Whether an access is to be tried again after a fault that was mended. Another thread, or another process in the same
- * space, may take the page away as fast as faults bring it, so a thread that is to end gives up after some; not at the
- * first, because what it leaves behind (robust futexes, the word that its joiner waits for) may need a fault or two.
- */
-static bool try_again(unsigned *faults)
-{
-	enum : unsigned { FAULTS_WHEN_DYING = 64 };
-
-	return ++*faults < FAULTS_WHEN_DYING || !signal_fatal_current();
-}
-
-static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64_t va, char *kernel, size_t n,
-						      enum direction direction)
-{
-	unsigned faults = 0;
-	uint64_t entry = 0;
-	size_t done = 0;
-
-	if (!s || va >= USER_END)
-		return 0;
-	size_t within = MIN(n, USER_END - va);
-	for (;;) {
-		read_lock(&s->lock);
-		done += transfer_present(s, va + done, kernel + done, within - done, direction, &entry);
-		read_unlock(&s->lock);
-		if (done == within)
-			return done;
-		uint32_t bits = FAULT_USER | (direction == FROM_USER ? 0 : FAULT_WRITE) |
-				(page_entry_present(entry) ? FAULT_PRESENT : 0);
-		if (vm_fault(s, va + done, bits) || !try_again(&faults))
-			return done;
-	}
-}
-
-/* The common case, all within one page that is there, by the shortest way. */
-ALWAYS_INLINE size_t transfer(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction)
-{
-	if (likely(s) && likely(va < USER_END) && likely(n <= PAGE_SIZE - (va & (PAGE_SIZE - 1)))) {
-		read_lock(&s->lock);
-		uint64_t entry = page_table_lookup(s->root, va);
-		bool there = entry_allows(entry, direction);
-		if (likely(there))
-			move(entry_address(entry, va), kernel, n, direction);
-		read_unlock(&s->lock);
-		if (likely(there))
-			return n;
-	}
-	return transfer_slow(s, va, kernel, n, direction);
-}
-
 /* As transfer_present, on pages. */
 static size_t transfer_present_pages(struct vm_space *s, uint64_t va, struct page *const *pages, size_t skip, size_t n,
 				     enum direction direction, uint64_t *stopped_at) REQUIRES_SHARED(s->lock)
@@ -140,8 +89,30 @@ static size_t transfer_present_pages(struct vm_space *s, uint64_t va, struct pag
 	return done;
 }
 
-static size_t transfer_pages(struct vm_space *s, uint64_t va, struct page *const *pages, size_t skip, size_t n,
-			     enum direction direction)
+/*
+ * Whether an access through an entry that refused it is to be tried again: the fault is mended. Another thread, or
+ * another process in the same space, may take the page away as fast as faults bring it, so a thread that is to end
+ * gives up after some; not at the first, because what it leaves behind (robust futexes, the word that its joiner waits
+ * for) may need a fault or two.
+ */
+static bool mend(struct vm_space *s, uint64_t va, uint64_t entry, enum direction direction, unsigned *faults)
+{
+	enum : unsigned { FAULTS_WHEN_DYING = 64 };
+	uint32_t bits = FAULT_USER | (direction == FROM_USER ? 0 : FAULT_WRITE) |
+			(page_entry_present(entry) ? FAULT_PRESENT : 0);
+
+	return vm_fault(s, va, bits) == 0 && (++*faults < FAULTS_WHEN_DYING || !signal_fatal_current());
+}
+
+/* The kernel's side of a copy: bytes, or the pages that have them from byte `skip` of the first on. */
+struct kernel_side {
+	char *bytes;
+	struct page *const *pages; /* nullptr: bytes */
+	size_t skip;
+};
+
+static size_t transfer_side(struct vm_space *s, uint64_t va, const struct kernel_side *k, size_t n,
+			    enum direction direction)
 {
 	unsigned faults = 0;
 	uint64_t entry = 0;
@@ -152,25 +123,54 @@ static size_t transfer_pages(struct vm_space *s, uint64_t va, struct page *const
 	size_t within = MIN(n, USER_END - va);
 	for (;;) {
 		read_lock(&s->lock);
-		done += transfer_present_pages(s, va + done, pages, skip + done, within - done, direction, &entry);
+		if (k->pages != nullptr)
+			done += transfer_present_pages(s, va + done, k->pages, k->skip + done, within - done, direction,
+						       &entry);
+		else
+			done += transfer_present(s, va + done, k->bytes + done, within - done, direction, &entry);
 		read_unlock(&s->lock);
 		if (done == within)
 			return done;
-		uint32_t bits = FAULT_USER | (direction == FROM_USER ? 0 : FAULT_WRITE) |
-				(page_entry_present(entry) ? FAULT_PRESENT : 0);
-		if (vm_fault(s, va + done, bits) || !try_again(&faults))
+		if (!mend(s, va + done, entry, direction, &faults))
 			return done;
 	}
 }
 
+static __attribute__((noinline)) size_t transfer_slow(struct vm_space *s, uint64_t va, char *kernel, size_t n,
+						      enum direction direction)
+{
+	return transfer_side(s, va, &(struct kernel_side){.bytes = kernel}, n, direction);
+}
+
+/* The common case, all within one page that is there, by the shortest way. */
+ALWAYS_INLINE size_t transfer(struct vm_space *s, uint64_t va, char *kernel, size_t n, enum direction direction)
+{
+	if (likely(s) && likely(va < USER_END) && likely(n <= PAGE_SIZE - (va & (PAGE_SIZE - 1)))) {
+		read_lock(&s->lock);
+		uint64_t entry = page_table_lookup(s->root, va);
+		bool there = entry_allows(entry, direction);
+		if (likely(there))
+			move(entry_address(entry, va), kernel, n, direction);
+		read_unlock(&s->lock);
+		if (likely(there))
+			return n;
+	}
+	return transfer_slow(s, va, kernel, n, direction);
+}
+
+static size_t transfer_pages(uint64_t va, struct page *const *pages, size_t skip, size_t n, enum direction direction)
+{
+	return transfer_side(vm_current(), va, &(struct kernel_side){.pages = pages, .skip = skip}, n, direction);
+}
+
 size_t copy_pages_from_user(struct page *const *pages, size_t skip, user_addr src, size_t n)
 {
-	return transfer_pages(vm_current(), src.value, pages, skip, n, FROM_USER);
+	return transfer_pages(src.value, pages, skip, n, FROM_USER);
 }
 
 size_t copy_pages_to_user(user_addr dst, struct page *const *pages, size_t skip, size_t n)
 {
-	return transfer_pages(vm_current(), dst.value, pages, skip, n, TO_USER);
+	return transfer_pages(dst.value, pages, skip, n, TO_USER);
 }
 
 size_t copy_from_user_partial(void *dst, user_addr src, size_t n)
@@ -246,7 +246,7 @@ long copy_string_from_user(char *dst, user_addr src, size_t size)
 
 /* Window address of a user word whose page is present (and writable), with the space locked for
  * reading; nullptr: lock dropped, error set. */
-static uint32_t *word_lock(struct vm_space *s, uint64_t at, bool write, int *error) NO_THREAD_SAFETY
+static uint32_t *word_lock(struct vm_space *s, uint64_t at, enum direction direction, int *error) NO_THREAD_SAFETY
 {
 	unsigned faults = 0;
 
@@ -256,12 +256,10 @@ static uint32_t *word_lock(struct vm_space *s, uint64_t at, bool write, int *err
 	for (;;) {
 		read_lock(&s->lock);
 		uint64_t entry = page_table_lookup(s->root, at);
-		if (likely(entry_allows(entry, write ? TO_USER : FROM_USER)))
+		if (likely(entry_allows(entry, direction)))
 			return entry_address(entry, at);
 		read_unlock(&s->lock);
-		uint32_t bits =
-			FAULT_USER | (write ? FAULT_WRITE : 0) | (page_entry_present(entry) ? FAULT_PRESENT : 0);
-		if (vm_fault(s, at, bits) || !try_again(&faults))
+		if (!mend(s, at, entry, direction, &faults))
 			return nullptr;
 	}
 }
@@ -270,7 +268,7 @@ int user_load_u32(user_addr at, uint32_t *out) NO_THREAD_SAFETY
 {
 	struct vm_space *s = vm_current();
 	int error;
-	uint32_t *word = word_lock(s, at.value, false, &error);
+	uint32_t *word = word_lock(s, at.value, FROM_USER, &error);
 
 	if (!word)
 		return error;
@@ -283,7 +281,7 @@ int user_cmpxchg_u32(user_addr at, uint32_t expected, uint32_t desired, uint32_t
 {
 	struct vm_space *s = vm_current();
 	int error;
-	uint32_t *word = word_lock(s, at.value, true, &error);
+	uint32_t *word = word_lock(s, at.value, TO_USER, &error);
 
 	if (!word)
 		return error;

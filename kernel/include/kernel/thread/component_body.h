@@ -19,5 +19,6 @@ struct component_body {
 	struct body_range text, rodata, data, bss;
 	struct component *manifest; /* nullptr: not in this image */
 };
+extern const struct component_body __component_bodies_start[], __component_bodies_end[]; /* the linker script's */
 
 #endif
