@@ -79,8 +79,8 @@ $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): $(LIBFDT)/.version
 SOURCES_ID := $(shell find nucleus kernel lib abi boot/limine_protocol.h mk/image.lds.S -name '*.[chS]' -o -name '*.def' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)
 STELLUX_VERSION := $(shell sed -n 's/^VERSION_ID=//p' user/etc/os-release)-$(SOURCES_ID)
 $(eval $(call flags-file,$(B)/version,$(STELLUX_VERSION)))
-$(B)/k/kernel/process/system.c.o $(B)/tidy/k/kernel/process/system.c.ok: KERNEL_CFLAGS += -DSTELLUX_VERSION='"$(STELLUX_VERSION)"'
-$(B)/k/kernel/process/system.c.o: $(B)/version
+$(B)/k/kernel/process/uname.c.o $(B)/tidy/k/kernel/process/uname.c.ok: KERNEL_CFLAGS += -DSTELLUX_VERSION='"$(STELLUX_VERSION)"'
+$(B)/k/kernel/process/uname.c.o: $(B)/version
 
 # A list of objects: relinks when a source appears or goes.
 $(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ)))

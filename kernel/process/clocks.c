@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clocks as system calls see them: clock_gettime(2), clock_settime(2), clock_getres(2), gettimeofday(2),
- * settimeofday(2), and conversions between nanoseconds and the ABI's structures. Clocks of CPU time: cpu_clock.c;
- * adjtimex(2): adjust.c.
+ * settimeofday(2). Clocks of CPU time: cpu_clock.c; adjtimex(2): adjust.c.
  */
 #include "internal.h"
 #include <kernel/base/clock.h>
@@ -12,36 +11,8 @@
 #include <nucleus/calls.h>
 
 enum : uint64_t { NS_PER_S = 1000000000 };
-enum : uint64_t { SECONDS_MAX = INT64_MAX / 1000000000 };
 
 struct wait_queue clock_set_queue = WAIT_QUEUE_INIT(clock_set_queue);
-
-int timespec_to_ns(const struct abi_timespec *ts, uint64_t *ns)
-{
-	if (ts->sec < 0 || ts->nsec < 0 || ts->nsec >= (int64_t)NS_PER_S)
-		return -EINVAL;
-	if ((uint64_t)ts->sec >= SECONDS_MAX)
-		*ns = INT64_MAX;
-	else
-		*ns = (uint64_t)ts->sec * NS_PER_S + (uint64_t)ts->nsec;
-	return 0;
-}
-
-int timespec_from_user(user_addr at, uint64_t *ns)
-{
-	struct abi_timespec ts;
-
-	if (get_user(ts, at) != 0)
-		return -EFAULT;
-	return timespec_to_ns(&ts, ns);
-}
-
-int timespec_to_user(user_addr at, uint64_t ns)
-{
-	struct abi_timespec ts = timespec_from_ns(ns);
-
-	return put_user(at, ts);
-}
 
 bool clock_is_realtime(int32_t id)
 {

@@ -16,7 +16,7 @@
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
 
-constexpr uint8_t EVENT_TRIES = 3, GROUP_EXIT_TRIES = 2, UNDO_TRIES = 4;
+constexpr uint8_t EVENT_TRIES = 3, GROUP_EXIT_TRIES = 2;
 
 void process_fault_landed(void)
 {
@@ -49,43 +49,6 @@ void process_fault_landed(void)
 	s->in_event = false;
 	log_error("process: what the kernel did for PID 1 when it faulted is tried again");
 	gate_resume();
-}
-
-void process_work_begin(struct process_work *w, void (*undo)(struct process_work *w))
-{
-	struct process_kept *kept = process_kept_of(thread_current());
-
-	w->undo = undo;
-	w->next = kept->works;
-	kept->works = w;
-}
-
-void process_work_end(struct process_work *w)
-{
-	struct process_work **at = &process_kept_of(thread_current())->works;
-
-	while (*at != nullptr && *at != w)
-		at = &(*at)->next;
-	if (*at == w)
-		*at = w->next;
-}
-
-void process_works_undo(void)
-{
-	struct process *p = process_current();
-	struct process_kept *kept = process_kept_of(thread_current());
-
-	while (kept->works != nullptr) {
-		struct process_work *w = kept->works, *next = w->next;
-		bool done = false;
-
-		for (int n = 0; n < UNDO_TRIES && !done; n++)
-			done = guard_run_void(&component_process, w->undo(w));
-		if (kept->works == w)
-			kept->works = next;
-		if (!done)
-			log_error("process: %s[%u]: what was half made when its thread ended is lost", p->name, p->pid);
-	}
 }
 
 /* The page of the thread was overwritten, and with it what is this folder's. */

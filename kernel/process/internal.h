@@ -94,7 +94,7 @@ void credentials_exec_secure(struct process *p); /* such a program is now that o
 struct group_list *groups_get(struct group_list *g); /* nullptr stays */
 void groups_put(struct group_list *g);
 
-/* --- fault.c --- */
+/* --- work.c --- */
 /* Something that the current thread is making of several parts. If the thread ends in between, of a fault or of its
  * own accord, undo takes away what there is of it, and the record itself, which is not on the thread's stack; called
  * again if that faults. */
@@ -155,7 +155,6 @@ void pidfd_take_back(struct pidfd_promise *d);
 
 /* --- exit.c --- */
 [[noreturn]] void process_thread_end(int32_t status); /* ends the calling thread; status counts if it is the last */
-void process_group_exit_begin(struct process *p, int32_t status) REQUIRES(p -> signal_lock);
 [[noreturn]] void process_group_exit(int32_t status);
 /* Waits until the caller is its process's only thread (exec). -EINTR: it is dying itself. */
 [[nodiscard]] int process_end_other_threads(void);
@@ -228,6 +227,8 @@ void signal_entry_cancel(struct process *p, struct signal_entry *e);
 int signal_send_checked(struct process *p, int signo, const struct signal_info *info);
 
 /* signal_send.c */
+/* All threads of p end, with that status of p, unless it ends already. */
+void process_group_exit_begin(struct process *p, int32_t status) REQUIRES(p -> signal_lock);
 int signal_send_thread(struct process *p, uint32_t tid, int signo, const struct signal_info *info);
 int signal_send_group_locked(uint32_t pgid, int signo) REQUIRES(process_tree_lock);
 /* Sends an entry that the caller owns (POSIX timers) to the process, or to one thread (tid != 0).
@@ -243,7 +244,7 @@ void signal_retarget(struct process *p, uint64_t set) REQUIRES(p -> signal_lock)
 /* core_name.c: enum dumpable of set-id programs and of who changed his ids (/proc/sys/fs/suid_dumpable); atomic */
 extern int32_t core_of_set_id;
 
-void system_host_name(char *out, size_t size); /* system.c */
+void system_host_name(char *out, size_t size); /* uname.c */
 
 /* signal_stop.c */
 void signal_continue(struct process *p) REQUIRES(p -> signal_lock); /* SIGCONT or SIGKILL was sent */

@@ -34,6 +34,28 @@ void signal_wake(struct process *p, struct thread *t)
 	__atomic_store_n(flag, 1, __ATOMIC_RELEASE);
 }
 
+void process_group_exit_begin(struct process *p, int32_t status)
+{
+	struct thread *t;
+
+	if (p->group_exit)
+		return;
+	p->exit_code = p->dump != nullptr ? p->dump_signal : status;
+	__atomic_store_n(&p->group_exit, true, __ATOMIC_RELEASE);
+	p->stop_signal = 0;
+	p->stop_waiting = 0;
+	for_each_thread(t, p) {
+		struct process_thread *s = process_thread_of(t);
+		s->stop_ordered = false;
+		signal_wake(p, t);
+		if (s->stopped)
+			thread_unpark(t);
+	}
+	/* A dump in progress gives up. */
+	if (p->dump != nullptr)
+		wait_wake_all(&p->thread_wait);
+}
+
 bool process_must_end(struct process *p)
 {
 	return subject_must_end(&p->subject);
