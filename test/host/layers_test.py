@@ -55,6 +55,9 @@ CASES = [
     ("an architecture", {"kernel/arch/any/one.c": "void high(void);\nvoid one(void) { high(); }\n"},
      FLOORS.replace("low ", "low kernel/arch/*/one.c ", 1), (), 1, ["kernel/arch/any/one.c (low) climbs"]),
     ("a circle", CALLS, FLOORS, ("--circle",), 0, ["2 of 2 files", "kernel/high/high.c", "kernel/low/low.c"]),
+    ("a circle that is allowed", CALLS, FLOORS + "circle: 2\nclimbs:\nlow high high\n", (), 0, []),
+    ("a circle that is not", CALLS, FLOORS + "circle: 1\nclimbs:\nlow high high\n", (), 1,
+     ["2 files all reach each other by calls, 1 may", "kernel/high/high.c kernel/low/low.c"]),
     ("no circle", {}, FLOORS, ("--circle",), 0, ["1 of 2 files"]),
 ]
 
