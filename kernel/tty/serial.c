@@ -7,6 +7,11 @@
  * be left pending. Input is read until the FIFO is empty; while the terminal is full it is left there, and the receive
  * interrupt off.
  *
+ * What was taken from the terminal for the UART, or from the UART for the terminal, is noted in the port until the
+ * other side has it. So a fault of the driver in between loses nothing; what it was in the middle of sending, at most a
+ * burst, may come twice. While characters move the UART is looked at each second, too: an interrupt that is lost then
+ * only delays.
+ *
  * A port is the device's as long as there is one (struct resource, kept), and lives for ever, since a terminal does; a
  * device that comes later and has its index gets it.
  */
@@ -25,6 +30,7 @@
 
 constexpr unsigned INDEX_MAX = 31;
 constexpr uint64_t POLL_NS = 10'000'000;     /* without an interrupt */
+constexpr uint64_t LOST_NS = 1'000'000'000;  /* of an interrupt that should have come */
 constexpr uint64_t IDLE_POLL_NS = 1'000'000; /* for the last character to leave the shift register */
 
 struct serial_port {
@@ -40,8 +46,12 @@ struct serial_port {
 	struct device *device GUARDED_BY(&lock); /* counted; nullptr: none has it */
 	/* The thread's, in a round. */
 	const void *uart;
-	bool idle; /* atomic: all output is on the wire */
+	bool idle;  /* atomic: all output is on the wire */
+	bool moved; /* characters, in this round of work */
 	bool interrupts_known, for_received, for_room;
+	/* Taken from one side, and not yet given to the other. */
+	unsigned char sending[SERIAL_BURST_MAX], received[128];
+	size_t sending_count, received_count;
 };
 
 static struct mutex ports_lock = MUTEX_INIT(ports_lock, RANK_NONE);
@@ -57,30 +67,37 @@ static void set_interrupts(struct serial_port *p, bool received, bool room)
 	p->ops->set_interrupts(p->uart, received, room);
 }
 
+static void give_received(struct serial_port *p)
+{
+	size_t n = p->received_count;
+
+	p->received_count = 0;
+	p->moved = true;
+	tty_input(p->tty, p->received, n);
+}
+
 /* Moves what the UART has received to the terminal. False: the terminal is full, the rest stays. */
 static bool receive(struct serial_port *p)
 {
-	unsigned char bytes[128];
-	size_t n = 0, room = tty_input_room(p->tty);
+	size_t room = tty_input_room(p->tty);
 
-	while (n < room) {
+	while (p->received_count < room) {
 		int c = p->ops->receive(p->uart);
 
 		if (c == SERIAL_NOTHING)
 			break;
 		if (c != SERIAL_BREAK)
-			bytes[n++] = (unsigned char)c;
+			p->received[p->received_count++] = (unsigned char)c;
 		/* What came before a break is before it for the terminal, too. */
-		if (n == sizeof(bytes) || c == SERIAL_BREAK) {
-			tty_input(p->tty, bytes, n);
-			n = 0;
+		if (p->received_count == sizeof(p->received) || c == SERIAL_BREAK) {
+			give_received(p);
 			if (c == SERIAL_BREAK)
 				tty_input_break(p->tty);
 			room = tty_input_room(p->tty);
 		}
 	}
-	if (n > 0)
-		tty_input(p->tty, bytes, n);
+	if (p->received_count > 0)
+		give_received(p);
 	return room > 0;
 }
 
@@ -88,17 +105,22 @@ static bool receive(struct serial_port *p)
 static bool transmit(struct serial_port *p)
 {
 	for (;;) {
-		unsigned char bytes[SERIAL_BURST_MAX];
 		size_t room = p->ops->room(p->uart);
 
 		if (room == 0)
 			return true;
-		FAULT_POINT(serial_take);
-		size_t n = tty_take_output(p->tty, bytes, MIN(room, sizeof(bytes)));
+		if (p->sending_count == 0) {
+			FAULT_POINT(serial_take);
+			p->sending_count = tty_take_output(p->tty, p->sending, MIN(room, sizeof(p->sending)));
+		}
+		size_t n = MIN(p->sending_count, room);
 		if (n == 0)
 			return false;
 		p->idle = false;
-		p->ops->send(p->uart, bytes, n);
+		p->moved = true;
+		p->ops->send(p->uart, p->sending, n);
+		p->sending_count -= n;
+		memmove(p->sending, p->sending + n, p->sending_count);
 	}
 }
 
@@ -106,6 +128,7 @@ static bool transmit(struct serial_port *p)
 static uint64_t work(struct serial_port *p, bool polls)
 {
 	FAULT_POINT(serial_work);
+	p->moved = false;
 	bool room = receive(p);
 	bool full = transmit(p);
 
@@ -115,13 +138,15 @@ static uint64_t work(struct serial_port *p, bool polls)
 	/* What came between the work and switching the interrupt on has no edge of its own. */
 	if ((room && (status & SERIAL_HAS_DATA) != 0) || (full && (status & SERIAL_HAS_ROOM) != 0))
 		thread_unpark(thread_current());
-	if (p->idle || full)
-		return polls ? clock_monotonic_ns() + POLL_NS : 0;
-	if ((status & SERIAL_IDLE) == 0)
-		return clock_monotonic_ns() + IDLE_POLL_NS;
-	p->idle = true;
-	tty_output_idle(p->tty);
-	return polls ? clock_monotonic_ns() + POLL_NS : 0;
+	if (!p->idle && !full) {
+		if ((status & SERIAL_IDLE) == 0)
+			return clock_monotonic_ns() + IDLE_POLL_NS;
+		p->idle = true;
+		tty_output_idle(p->tty);
+	}
+	if (polls)
+		return clock_monotonic_ns() + POLL_NS;
+	return p->moved || full ? clock_monotonic_ns() + LOST_NS : 0;
 }
 
 /* All ports' work; the time until which to sleep (0: until woken). */
@@ -148,7 +173,11 @@ void serial_serve(struct serial_port *const *all, unsigned count, struct irq *ir
 
 		FAULT_POINT(serial_wait);
 		irq_done(irq);
-		if (irq_wait(irq, deadline) == -ECANCELED)
+		int why = irq_wait(irq, deadline);
+		/* Lost: only the time remains. */
+		if (why == 0 && deadline != 0 && FAULT_POINT_DUE(serial_interrupt))
+			why = irq_wait(irq, deadline);
+		if (why == -ECANCELED)
 			return;
 	}
 }
@@ -195,21 +224,30 @@ static void make_free(struct serial_port *p)
 	mutex_unlock(&ports_lock);
 }
 
+static void set_idle(struct serial_port *p)
+{
+	__atomic_store_n(&p->idle, true, __ATOMIC_RELEASE);
+	if (p->tty != nullptr)
+		tty_output_idle(p->tty);
+}
+
 /* What was on the wire is not waited for: it is out, or lost with the UART. */
 static void suspend_port(struct resource *r)
 {
 	struct serial_port *p = container_of(r, struct serial_port, resource);
 
 	p->uart = nullptr;
-	__atomic_store_n(&p->idle, true, __ATOMIC_RELEASE);
-	if (p->tty != nullptr)
-		tty_output_idle(p->tty);
+	if (p->sending_count == 0)
+		set_idle(p);
 }
 
 static void port_gone(struct resource *r)
 {
 	struct serial_port *p = container_of(r, struct serial_port, resource);
 
+	p->sending_count = 0;
+	p->received_count = 0;
+	set_idle(p);
 	if (p->tty != nullptr)
 		tty_gone(p->tty);
 	if (p->shown)
@@ -341,7 +379,7 @@ int serial_register(struct device *dev, const struct serial_ops *ops, const void
 	}
 	p->ops = ops;
 	p->uart = uart;
-	p->idle = true;
+	p->idle = p->sending_count == 0;
 	p->interrupts_known = false;
 	error = make_terminal(p);
 	if (error < 0)

@@ -19,6 +19,7 @@ HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "session")]
 import consoles     # noqa: E402
 import disk_images  # noqa: E402
+import serial_steps  # noqa: E402
 from machine import LIMIT_S, Machine  # noqa: E402
 from session import at_prompt  # noqa: E402
 
@@ -401,27 +402,33 @@ def boot(machine, name, options, device):
         disks.discard()
 
 
-def restart_cost(machine, name, options, device):
-    """One CPU whose clock counts instructions, one a nanosecond: how many there are from the report of a fault to the disk that
-    goes on. Complaint or None."""
+def restart_cost(shell, disks):
+    """How many instructions there are from the report of a fault to the disk that goes on. Complaint or None."""
+    text = shell.type(f"echo driver_{shell.driver}_submit thread sha256sum pass 20 faults 1 >/proc/stray_points; sha256sum /dev/vda")
+    text += shell.type("dmesg | grep vda: ")
+    complaint = wants(text, f"^{sha(disks.gpt)}  ", r"\[ *[0-9.]+\] vda: resumed$")
+    if complaint:
+        return complaint
+    times = [float(re.findall(rf"\[ *([0-9.]+)\] vda: {what}", text)[-1]) for what in ("a fault in submit", "suspended", "resumed")]
+    fault, silent, resumed = (round(at * 1e9) for at in times)
+    print(f"# instructions from the report of a fault: {silent - fault} until the disk takes no more, {resumed - fault} until it "
+          "goes on, a pause included", flush=True)
+    return None if fault < silent < resumed else f"the clock went back: {times}"
+
+
+def costs(machine, name, options, device):
+    """What restarts cost on one CPU whose clock counts instructions, one a nanosecond: the disk's, and on the first transport the
+    serial line's. (name, complaint) of each."""
     one = Machine(machine.arch, machine.build, machine.cpu, 1, machine.mem)
     disks = Disks(machine.build / "results" / "devices", device, "a")
     shell = None
     try:
         shell = Shell(one, name, [*options, "-icount", "shift=0", *disks.options], disks)
-        text = shell.type(f"echo driver_{shell.driver}_submit thread sha256sum pass 20 faults 1 >/proc/stray_points; "
-                          "sha256sum /dev/vda")
-        text += shell.type("dmesg | grep vda: ")
-        complaint = wants(text, f"^{sha(disks.gpt)}  ", r"\[ *[0-9.]+\] vda: resumed$")
-        if complaint:
-            return complaint
-        times = [float(re.findall(rf"\[ *([0-9.]+)\] vda: {what}", text)[-1]) for what in ("a fault in submit", "suspended", "resumed")]
-        fault, silent, resumed = (round(at * 1e9) for at in times)
-        print(f"# instructions from the report of a fault: {silent - fault} until the disk takes no more, {resumed - fault} until it "
-              "goes on, a pause included", flush=True)
-        return None if fault < silent < resumed else f"the clock went back: {times}"
+        yield f"{name}: what a restart costs", restart_cost(shell, disks)
+        for title, complaint in serial_steps.steps(shell) if name == FIRST else []:
+            yield f"the serial line: {title}", complaint
     except (consoles.ConsoleError, OSError) as error:
-        return str(error)
+        yield f"{name}: the machine goes on", str(error)
     finally:
         if shell:
             consoles.discard(shell.console)
@@ -433,13 +440,13 @@ def results(machine):
     for name, options, device in TRANSPORTS[machine.arch]:
         yield from boot(machine, name, options, device)
     for name, options, device in (TRANSPORTS[machine.arch][0], TRANSPORTS[machine.arch][-1]):
-        yield f"{name}: what a restart costs", restart_cost(machine, name, options, device)
+        yield from costs(machine, name, options, device)
 
 
 def main():
     machine = Machine.from_environment()
     number, failed = 0, False
-    count = sum(len(steps_of(name, device)) for name, _, device in TRANSPORTS[machine.arch]) + 2
+    count = sum(len(steps_of(name, device)) for name, _, device in TRANSPORTS[machine.arch]) + 2 + len(serial_steps.NAMES)
     print(f"TAP version 14\n1..{count}", flush=True)
     for title, complaint in results(machine):
         number += 1

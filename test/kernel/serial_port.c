@@ -146,8 +146,7 @@ static struct device *plug(void)
 	return dev;
 }
 
-/* What is written while the driver is down comes out afterwards, and nothing twice; one character goes with the fault.
- */
+/* What is written while the driver is down comes out afterwards, what it was about to send too, and nothing twice. */
 static void outlives_faults(void)
 {
 	wire.fault_at = 3;
@@ -159,14 +158,14 @@ static void outlives_faults(void)
 	struct tty *t = terminal();
 
 	say("abcdefgh");
-	EXPECT(wire_has("abcfgh"));
+	EXPECT(wire_has("abcdefgh"));
 	EXPECT_EQ(load(&wire.rounds), rounds + 2);
 	EXPECT(terminal() == t);
 	for (int i = 0; i < 10; i++) {
 		EXPECT_EQ(device_restart(dev), 0);
 		say("x");
 	}
-	EXPECT(wire_has("abcfghxxxxxxxxxx"));
+	EXPECT(wire_has("abcdefghxxxxxxxxxx"));
 	EXPECT(node_is_there());
 	device_remove(dev);
 }

@@ -12,6 +12,7 @@
 
 #include <abi/errno.h>
 #include <arch/portio.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/base/init.h>
 #include <kernel/bus/platform.h>
 #include <kernel/device/irq.h>
@@ -88,6 +89,7 @@ static int receive(const void *uart)
 
 	if ((line & LSR_DATA) == 0)
 		return SERIAL_NOTHING;
+	FAULT_POINT(driver_serial_receive);
 	uint8_t c = read_register(uart, UART_DATA);
 	return (line & LSR_BREAK) != 0 ? SERIAL_BREAK : c;
 }
@@ -101,6 +103,7 @@ static void send(const void *uart, const unsigned char *bytes, size_t n)
 {
 	const struct ns16550 *u = uart;
 
+	FAULT_POINT(driver_serial_send);
 	if (!u->words) {
 		mmio_write8_burst(u->registers, u->offset + UART_DATA, bytes, n);
 		return;

@@ -7,6 +7,7 @@
 #include "pl011_regs.h"
 
 #include <abi/errno.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/base/init.h>
 #include <kernel/bus/platform.h>
 #include <kernel/device/irq.h>
@@ -60,6 +61,7 @@ static int receive(const void *uart)
 {
 	if ((read_register(uart, PL011_FR) & PL011_FR_RX_EMPTY) != 0)
 		return SERIAL_NOTHING;
+	FAULT_POINT(driver_serial_receive);
 	uint32_t data = read_register(uart, PL011_DR);
 	return (data & PL011_DR_BREAK) != 0 ? SERIAL_BREAK : (int)(data & 0xff);
 }
@@ -75,6 +77,7 @@ static size_t room(const void *uart)
 
 static void send(const void *uart, const unsigned char *bytes, size_t n)
 {
+	FAULT_POINT(driver_serial_send);
 	for (size_t i = 0; i < n; i++)
 		write_register(uart, PL011_DR, bytes[i]);
 }
