@@ -4,9 +4,9 @@
  * Raspberry Pi do: it starts them by PSCI, each polling its slot in reserved memory, and then starts the loader,
  * which is \LOADER.EFI beside it. The device tree that says so comes by limine.conf's dtb_path (spin_table.py).
  *
- * Compiled with CPUS, PAGE_ADDRESS, CALL ("hvc #0" or "smc #0"), LATE_CPU and LATE_S: one CPU, 0 for none, that goes
- * to the address it is given only so many seconds later. Specifications: UEFI 2.10, 7.4 (image services), 10.3.5.4
- * (file paths); PSCI (DEN 0022F), 5.1.4.
+ * Compiled with CPUS, PAGE_ADDRESS, CALL ("hvc #0" or "smc #0") and LATE_CPU: one CPU, 0 for none, that goes to the
+ * address it is given only when somebody clears the word behind it. Specifications: UEFI 2.10, 7.4 (image
+ * services), 10.3.5.4 (file paths); PSCI (DEN 0022F), 5.1.4.
  */
 #include "firmware.h"
 #include <boot/efi.h>
@@ -23,9 +23,9 @@ typedef efi_status load_image(uint8_t by_boot_manager, efi_handle parent, const 
 typedef efi_status start_image(efi_handle image, uint64_t *exit_data_size, efi_char **exit_data);
 
 struct slot {
-	uint64_t address, delay;
+	uint64_t address, held;
 };
-static_assert(sizeof(struct slot) == SLOT_BYTES && offsetof(struct slot, delay) == SLOT_DELAY);
+static_assert(sizeof(struct slot) == SLOT_BYTES && offsetof(struct slot, held) == SLOT_HELD);
 
 static void start_cpu(uint64_t mpidr, uint64_t entry, const struct slot *slot)
 {
@@ -44,17 +44,16 @@ static void start_cpu(uint64_t mpidr, uint64_t entry, const struct slot *slot)
 
 static efi_status start_cpus(struct efi_system_table *system)
 {
-	uint64_t page = PAGE_ADDRESS, hz;
+	uint64_t page = PAGE_ADDRESS;
 	efi_status status = system->boot->allocate_pages(EFI_ALLOCATE_ADDRESS, EFI_RESERVED_MEMORY, 1, &page);
 	struct slot *slots = (struct slot *)(page + SLOTS);
 
 	if (status != EFI_SUCCESS)
 		return status;
-	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(hz));
 	__builtin_memset((void *)page, 0, 4096);
 	__builtin_memcpy((void *)page, wait_start, (size_t)(wait_end - wait_start));
 	if (LATE_CPU > 0)
-		slots[LATE_CPU].delay = LATE_S * hz;
+		slots[LATE_CPU].held = 1;
 	/* CPUs with their caches off read memory. */
 	for (uint64_t at = page; at < page + 4096; at += 16)
 		__asm__ volatile("dc cvac, %0" : : "r"(at) : "memory");

@@ -7,4 +7,4 @@
 
 #define SLOTS	   0x800 /* offset in the page */
 #define SLOT_BYTES 16
-#define SLOT_DELAY 8 /* offset: ticks of the counter between seeing the address and going there */
+#define SLOT_HELD  8 /* offset: of a word that is not 0 while the CPU may not go there */

@@ -18,11 +18,11 @@ def run(*command):
     subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
-def firmware(folder, cpus, call="hvc", late_cpu=0, late_s=0):
+def firmware(folder, cpus, call="hvc", late_cpu=0):
     """Compiles the application, by the loader's rules; returns its path."""
     clang, link = os.environ.get("CLANG", "clang-19"), os.environ.get("LLD_LINK", "lld-link-19")
     flags = "-target aarch64-unknown-windows -march=armv8-a -mgeneral-regs-only -std=c23 -ffreestanding -fshort-wchar -fno-stack-protector " \
-        f"-O2 -Wall -Wextra -Werror -I. -Iboot -DCPUS={cpus} -DPAGE_ADDRESS={PAGE:#x} -DLATE_CPU={late_cpu} -DLATE_S={late_s}ull".split()
+        f"-O2 -Wall -Wextra -Werror -I. -Iboot -DCPUS={cpus} -DPAGE_ADDRESS={PAGE:#x} -DLATE_CPU={late_cpu}".split()
     objects = []
     for source in (SOURCE / "firmware.c", SOURCE / "wait.S", "lib/string.c"):
         objects.append(str(folder / f"spin-table-{pathlib.Path(source).name}.obj"))

@@ -11,11 +11,7 @@ wait_start:
 	wfe
 	ldr	x1, [x0]
 	cbz	x1, wait_start
-	ldr	x2, [x0, #SLOT_DELAY]
-	mrs	x3, cntpct_el0
-	add	x2, x2, x3
-1:	mrs	x3, cntpct_el0
-	cmp	x3, x2
-	b.lo	1b
+1:	ldr	x2, [x0, #SLOT_HELD]
+	cbnz	x2, 1b
 	br	x1
 wait_end:

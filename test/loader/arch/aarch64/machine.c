@@ -120,13 +120,13 @@ void check_state(const struct entry_state *s, uint64_t argument, const char *who
 
 /*
  * "late=ADDRESS" is the spin-table word of the CPU, where the loader left the address of the page for it; the sign
- * there (boot/arch/aarch64/aarch64.h) is 2 when it has found that it is too late. The CPU writes it with its caches
- * off.
+ * there (boot/arch/aarch64/aarch64.h) is 2 when it has found that it is too late. The CPU, which waits until the word
+ * behind the address is cleared (test/loader/spin_table), writes it with its caches off.
  */
 void check_late_cpu(void)
 {
 	constexpr uint64_t sign_offset = 0xf00, too_late = 2;
-	const volatile uint64_t *word = (void *)(option("late=") + hhdm), *sign;
+	volatile uint64_t *word = (void *)(option("late=") + hhdm), *sign;
 	uint64_t page, hz, now, end;
 
 	if (option("late=") == 0)
@@ -134,6 +134,8 @@ void check_late_cpu(void)
 	page = *word;
 	check_value(memory_type(page, 4096), LIMINE_MEMMAP_RESERVED, "the late CPU's page is reserved");
 	sign = (void *)(page + sign_offset + hhdm);
+	word[1] = 0;
+	__asm__ volatile("dc civac, %0; dsb sy" : : "r"(&word[1]) : "memory");
 	__asm__ volatile("mrs %0, cntfrq_el0; mrs %1, cntpct_el0" : "=r"(hz), "=r"(now));
 	for (end = now + option("late_s=") * hz; now < end && *sign != too_late;)
 		__asm__ volatile("dc civac, %1; dsb sy; isb; mrs %0, cntpct_el0" : "=r"(now) : "r"(sign) : "memory");
