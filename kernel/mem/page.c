@@ -208,7 +208,11 @@ static bool out_of_memory(enum page_kind kind, unsigned order, unsigned attempt)
 	/* Others may take what is found every time: who is to die does not compete for long. */
 	if (attempt >= OOM_TRIES && signal_fatal_current())
 		return false;
-	if (page_make_room(kind, order))
+	/* The page that is wanted has been asked whether it is to fail. */
+	bool paused = fail_pause();
+	bool room = page_make_room(kind, order);
+	fail_resume(paused);
+	if (room)
 		return true;
 	if (order > ORDER_WORTH_KILLING || attempt >= OOM_TRIES || signal_fatal_current())
 		return false;

@@ -9,6 +9,7 @@
  * kernel pages. It is mapped once and stays.
  */
 #include <arch/page_ops.h>
+#include <kernel/base/fail.h>
 #include <kernel/base/log.h>
 #include <kernel/base/subject.h>
 #include <kernel/mem/page.h>
@@ -62,6 +63,8 @@ static int array_map(uint64_t pfn, uint64_t backing)
 {
 	uint64_t va = (uint64_t)page_of(align_down(pfn, BLOCK_FRAMES));
 
+	if (fail_injected())
+		return -ENOMEM;
 	memset(page_window(backing), 0, ARRAY_PAGES * PAGE_SIZE);
 	return (int)nucleus_kmap(va, backing, ARRAY_PAGES, MAP_PROT_READ | MAP_PROT_WRITE);
 }
@@ -118,19 +121,49 @@ static bool nucleus_can_spare(enum page_kind kind) REQUIRES(grow_lock)
 	return true;
 }
 
+/* What the nucleus gave that could not be used, and that it does not take back because it fills no block. */
+static struct {
+	uint64_t pfn, count;
+} left_over[KIND_COUNT] GUARDED_BY(&grow_lock);
+
+static bool take_frames(enum page_kind kind, uint64_t *pfn, uint64_t *count) REQUIRES(grow_lock)
+{
+	if (fail_injected())
+		return false;
+	if (left_over[kind].count != 0) {
+		*pfn = left_over[kind].pfn;
+		*count = left_over[kind].count;
+		left_over[kind].count = 0;
+		return true;
+	}
+	long got = nucleus_frame_take(kind == KIND_KERNEL ? FRAME_KERNEL : FRAME_PAGE, 0, 0);
+	if (got < 0)
+		return false;
+	*pfn = (uint64_t)got >> 10;
+	*count = (uint64_t)got & 1023;
+	return true;
+}
+
+static void give_frames(enum page_kind kind, uint64_t pfn, uint64_t count) REQUIRES(grow_lock)
+{
+	if (nucleus_frame_give(pfn, count) == 0)
+		return;
+	left_over[kind].pfn = pfn;
+	left_over[kind].count = count;
+}
+
 static bool take_kernel_block(void) REQUIRES(grow_lock)
 {
 	while (nucleus_can_spare(KIND_KERNEL)) {
-		long got = nucleus_frame_take(FRAME_KERNEL, 0, 0);
+		uint64_t pfn, count, used = 0;
 
-		if (got < 0)
+		if (!take_frames(KIND_KERNEL, &pfn, &count))
 			return false;
-		uint64_t pfn = (uint64_t)got >> 10, count = (uint64_t)got & 1023, used = 0;
 		if (!array_is_present(pfn)) {
 			if (count <= ARRAY_PAGES)
 				continue; /* a crumb: not worth its own bookkeeping */
 			if (array_map(pfn, pfn)) {
-				nucleus_frame_give(pfn, count);
+				give_frames(KIND_KERNEL, pfn, count);
 				return false;
 			}
 			array_mark(pfn);
@@ -148,7 +181,7 @@ static bool array_ensure(uint64_t pfn) REQUIRES(grow_lock)
 {
 	if (array_is_present(pfn))
 		return true;
-	uint64_t backing = pool_take_run(KIND_KERNEL, ARRAY_ORDER);
+	uint64_t backing = fail_injected() ? BUDDY_NONE : pool_take_run(KIND_KERNEL, ARRAY_ORDER);
 	if (backing == BUDDY_NONE && take_kernel_block())
 		backing = pool_take_run(KIND_KERNEL, ARRAY_ORDER);
 	if (backing == BUDDY_NONE)
@@ -165,15 +198,12 @@ static bool array_ensure(uint64_t pfn) REQUIRES(grow_lock)
 
 static bool take_user_block(void) REQUIRES(grow_lock)
 {
-	if (!nucleus_can_spare(KIND_USER))
-		return false;
-	long got = nucleus_frame_take(FRAME_PAGE, 0, 0);
+	uint64_t pfn, count;
 
-	if (got < 0)
+	if (!nucleus_can_spare(KIND_USER) || !take_frames(KIND_USER, &pfn, &count))
 		return false;
-	uint64_t pfn = (uint64_t)got >> 10, count = (uint64_t)got & 1023;
 	if (!array_ensure(pfn)) {
-		nucleus_frame_give(pfn, count);
+		give_frames(KIND_USER, pfn, count);
 		return false;
 	}
 	pool_add(KIND_USER, pfn, count);
