@@ -211,15 +211,21 @@ struct mount *mount_child_after(const struct mount *parent, uint32_t id)
 	return found;
 }
 
-/* Whether something with this root can be mounted there; the lock of the place's inode is held. */
+static bool same_kind(const struct dentry *a, const struct dentry *b)
+{
+	return S_ISDIR(a->inode->mode) == S_ISDIR(b->inode->mode);
+}
+
+/* A name that was removed meanwhile would hide the mount for ever; the lock of the place's inode is held. */
+static int check_there(const struct path *at)
+{
+	return dentry_hashed(at->dentry) || at->dentry == at->mount->root ? 0 : -ENOENT;
+}
+
+/* Whether something with this root can be mounted there. */
 static int mount_check_point(const struct path *at, const struct dentry *root)
 {
-	if (S_ISDIR(at->dentry->inode->mode) != S_ISDIR(root->inode->mode))
-		return -ENOTDIR;
-	/* A name that was removed meanwhile would hide the mount for ever. */
-	if (!dentry_hashed(at->dentry) && at->dentry != at->mount->root)
-		return -ENOENT;
-	return 0;
+	return same_kind(at->dentry, root) ? check_there(at) : -ENOTDIR;
 }
 
 /*
@@ -309,9 +315,10 @@ int mount_move(const struct path *from, struct path *at)
 	mutex_lock(&mount_change);
 	(void)mount_cross(at);
 	mutex_lock(&at->dentry->inode->lock); /* see mount_attach_checked */
-	int error = mount_check_point(at, from->dentry);
+	int error = check_there(at);
 	spin_lock(&table_lock);
-	if (error == 0 && (from->dentry != from->mount->root || from->mount->parent == nullptr))
+	if (error == 0 && (from->dentry != from->mount->root || from->mount->parent == nullptr ||
+			   !same_kind(at->dentry, from->dentry)))
 		error = -EINVAL;
 	if (error == 0 && mount_is_below(at->mount, from->mount))
 		error = -ELOOP;
@@ -382,11 +389,11 @@ static int pivot_check(const struct path *new_root, const struct path *put_old, 
 	if (error != 0)
 		return error;
 	spin_lock(&table_lock);
-	if (new_root->dentry != new_root->mount->root || new_root->mount->parent == nullptr ||
-	    old_root->dentry != old_root->mount->root || !mount_is_below(put_old->mount, new_root->mount))
-		error = -EINVAL;
-	else if (new_root->mount == old_root->mount || put_old->mount == old_root->mount)
+	if (new_root->mount == old_root->mount || put_old->mount == old_root->mount)
 		error = -EBUSY;
+	else if (new_root->dentry != new_root->mount->root || new_root->mount->parent == nullptr ||
+		 old_root->dentry != old_root->mount->root || !mount_is_below(put_old->mount, new_root->mount))
+		error = -EINVAL;
 	spin_unlock(&table_lock);
 	return error;
 }

@@ -21,6 +21,7 @@ enum : uint32_t {
 
 struct mount_texts {
 	struct path_text source, type;
+	bool has_type;
 	char *data;
 };
 
@@ -70,18 +71,28 @@ static int move(const char *from_path, struct path *at)
 	return error;
 }
 
+/* Mounts propagate nowhere: private is what they are. */
+static int propagate(const struct path *at, uint32_t flags)
+{
+	uint32_t kind = flags & ~(uint32_t)(MS_REC | MS_SILENT);
+
+	return at->dentry == at->mount->root && (kind == MS_PRIVATE || kind == MS_SLAVE) ? 0 : -EINVAL;
+}
+
 static int do_mount(struct mount_texts *t, struct path *at, uint32_t flags)
 {
 	if (flags & MS_REMOUNT)
 		return mount_remount(at, flags, flags & MS_BIND, t->data);
+	if (!(flags & MS_BIND) && (flags & PROPAGATION))
+		return propagate(at, flags);
+	/* No source is not a path that is not there. */
+	if ((flags & (MS_BIND | MS_MOVE)) && *t->source.text == '\0')
+		return -EINVAL;
 	if (flags & MS_BIND)
 		return mount_bind(t->source.text, at, flags & MS_REC);
-	if (flags & PROPAGATION)
-		/* Mounts propagate nowhere: private is what they are. */
-		return flags & (MS_PRIVATE | MS_SLAVE) && !(flags & (MS_SHARED | MS_UNBINDABLE)) ? 0 : -EINVAL;
 	if (flags & MS_MOVE)
 		return move(t->source.text, at);
-	if (*t->type.text == '\0')
+	if (!t->has_type)
 		return -EINVAL;
 	return mount_at(at, t->type.text, *t->source.text != '\0' ? t->source.text : "none", flags, t->data);
 }
@@ -115,7 +126,7 @@ static int mount_with_data(struct mount_texts *t, user_addr target, user_addr da
 
 static long sys_mount(user_addr source, user_addr target, user_addr type, uint64_t flags, user_addr data)
 {
-	struct mount_texts t;
+	struct mount_texts t = {.has_type = type.value != 0};
 
 	if ((flags & MAGIC_MASK) == MAGIC)
 		flags &= ~(uint64_t)MAGIC_MASK;
@@ -136,13 +147,17 @@ static long sys_umount2(user_addr target, uint32_t flags)
 {
 	struct path p;
 
-	/* MNT_FORCE too: no filesystem has requests that could be given up. */
-	if (flags & ~(uint32_t)(MNT_DETACH | UMOUNT_NOFOLLOW))
+	if (flags & ~(uint32_t)(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW))
 		return syscall_refuse_flags(NR_umount2, flags);
 	int error = path_lookup_user(AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : (uint32_t)WALK_FOLLOW, &p);
 	if (error != 0)
 		return error;
 	error = CAP_CHECK(CAP_SYS_ADMIN);
+	if (error == 0 && p.dentry != p.mount->root)
+		error = -EINVAL;
+	/* No filesystem has requests that could be given up, and nothing expires. */
+	if (error == 0 && (flags & (MNT_FORCE | MNT_EXPIRE)))
+		error = (int)syscall_refuse_flags(NR_umount2, flags);
 	if (error == 0)
 		error = mount_detach_path(&p, flags);
 	path_put(&p);

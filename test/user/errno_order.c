@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -305,6 +306,68 @@ static void mounting(void)
 		   ROW(ENOENT, umount2, AT(none), 0), ROW(EPERM, umount2, AT(here), 0));
 }
 
+/* As root: what is wrong with flags and names comes before what is wrong with the places. */
+static void mounting_by_root(void)
+{
+	char none[] = "none", missing[] = "missing", empty[] = "", text[] = "file", type[] = "tmpfs", m[] = "m",
+	     d[] = "d", below[] = "file/x", top[] = "/", nosuch[] = "nosuch";
+	enum : long { LOCKED_FLAG = 0x100 };
+
+	prepare();
+	OK(mkdir("m", 0755));
+	OK(mkdir("d", 0755));
+	if (!ktap_on_stellux()) {
+		OK(unshare(CLONE_NEWNS));
+		OK(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
+	}
+	OK(mount("t", "m", "tmpfs", 0, nullptr));
+	/* No type is a mistake of its own; an empty one is a type that there is not. */
+	CHECK_ROWS(ROW(EINVAL, mount, AT(none), AT(d), 0, 0, 0), ROW(ENODEV, mount, AT(none), AT(d), AT(empty), 0, 0),
+		   ROW(ENODEV, mount, AT(none), AT(text), AT(nosuch), 0, 0),
+		   ROW(ENOENT, mount, AT(none), AT(missing), 0, 0, 0),
+		   ROW(ENOTDIR, mount, AT(none), AT(text), AT(type), 0, 0));
+	/* No source is not one that is missing. */
+	CHECK_ROWS(ROW(EINVAL, mount, 0, AT(d), 0, MS_BIND, 0), ROW(EINVAL, mount, AT(empty), AT(d), 0, MS_MOVE, 0),
+		   ROW(ENOENT, mount, AT(missing), AT(d), 0, MS_BIND, 0),
+		   ROW(ENOENT, mount, AT(missing), AT(d), 0, MS_MOVE, 0),
+		   ROW(ENOTDIR, mount, AT(text), AT(d), 0, MS_BIND, 0),
+		   ROW(EINVAL, mount, AT(text), AT(d), 0, MS_MOVE, 0),
+		   ROW(EINVAL, mount, AT(m), AT(text), 0, MS_MOVE, 0), ROW(EINVAL, mount, AT(d), AT(d), 0, MS_MOVE, 0),
+		   ROW(ELOOP, mount, AT(m), AT(m), 0, MS_MOVE, 0), ROW(ENOENT, mount, 0, AT(missing), 0, MS_MOVE, 0));
+	/* Only what is mounted can be private, or mounted again; one kind of propagation, and nothing else with it. */
+	CHECK_ROWS(ROW(EINVAL, mount, 0, AT(d), 0, MS_PRIVATE, 0), ROW(0, mount, 0, AT(m), 0, MS_PRIVATE, 0),
+		   ROW(0, mount, 0, AT(m), 0, MS_SLAVE | MS_REC | MS_SILENT, 0),
+		   ROW(EINVAL, mount, 0, AT(m), 0, MS_PRIVATE | MS_SLAVE, 0),
+		   ROW(EINVAL, mount, 0, AT(m), 0, MS_PRIVATE | MS_RDONLY, 0),
+		   ROW(EINVAL, mount, 0, AT(m), 0, MS_PRIVATE | MS_MOVE, 0),
+		   ROW(EINVAL, mount, 0, AT(d), 0, MS_REMOUNT, 0),
+		   ROW(EINVAL, mount, 0, AT(d), 0, MS_REMOUNT | MS_BIND, 0));
+	CHECK_ROWS(ROW(EINVAL, umount2, NOWHERE, LOCKED_FLAG), ROW(EFAULT, umount2, NOWHERE, MNT_FORCE),
+		   ROW(ENOENT, umount2, AT(missing), MNT_EXPIRE),
+		   ROW(ENOENT, umount2, AT(empty), MNT_FORCE | MNT_DETACH),
+		   ROW(ENOTDIR, umount2, AT(below), MNT_EXPIRE | MNT_DETACH), ROW(EINVAL, umount2, AT(d), MNT_FORCE),
+		   ROW(EINVAL, umount2, AT(m), MNT_EXPIRE | MNT_FORCE), ROW(EINVAL, umount2, AT(text), 0));
+	CHECK_ROWS(ROW(EFAULT, pivot_root, NOWHERE, AT(missing)), ROW(ENOENT, pivot_root, AT(missing), NOWHERE),
+		   ROW(ENOTDIR, pivot_root, AT(text), AT(d)), ROW(ENOTDIR, pivot_root, AT(m), AT(text)),
+		   ROW(EBUSY, pivot_root, AT(d), AT(top)), ROW(EBUSY, pivot_root, AT(m), AT(top)),
+		   ROW(EBUSY, pivot_root, AT(top), AT(d)), ROW(EBUSY, pivot_root, AT(top), AT(m)),
+		   ROW(EBUSY, pivot_root, AT(top), AT(top)));
+	OK(umount("m"));
+}
+
+static void umounting_by_anybody(void)
+{
+	char missing[] = "missing", here[] = ".";
+
+	prepare();
+	OK(chmod(".", 0755));
+	OK(setresuid(1000, 1000, 1000));
+	CHECK_ROWS(ROW(ENOENT, umount2, AT(missing), MNT_FORCE), ROW(EPERM, umount2, AT(here), MNT_FORCE),
+		   ROW(EPERM, umount2, AT(here), MNT_EXPIRE | MNT_DETACH), ROW(EFAULT, umount2, NOWHERE, MNT_EXPIRE),
+		   ROW(EPERM, pivot_root, NOWHERE, NOWHERE), ROW(EPERM, mount, 0, AT(here), 0, MS_PRIVATE, 0),
+		   ROW(EPERM, mount, 0, AT(here), 0, MS_BIND, 0));
+}
+
 KTAP_MAIN(CASE(reading_and_writing), CASE(names), CASE(memory), CASE(waiting_and_watching), CASE(signals),
 	  CASE(limits_and_programs), CASE(no_such_end_signal), CASE(processes), CASE(futexes), CASE(clones),
-	  CASE(mounting))
+	  CASE(mounting), CASE(mounting_by_root), CASE(umounting_by_anybody))
