@@ -132,7 +132,7 @@ static void other_trap_instructions(void)
 	for (uint32_t i = 0; i < 65536; i++)
 		words[i] = BRK | i << 5;
 	set_code(words, 65536);
-	for (uint32_t i = 0; i < 65536; i += 7) {
+	for (uint32_t i = 0; i < 65536; i += 61) {
 		EQUAL(run_code(i, 0, 0, nullptr), SIGTRAP);
 		EQUAL(got_pc, (uint64_t)(code + 2 * i));
 	}
