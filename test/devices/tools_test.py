@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Debian's lspci and lsblk, unmodified, print the devices of a machine as they are: they know /sys and /proc as Linux has them.
-Prints KTAP.
+Its ls, useradd, passwd and su do what they do on Debian, with PAM, and say nothing of what is not there (extended attributes,
+audit's sockets). Prints KTAP.
 
 usage: tools_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
 
@@ -25,12 +26,23 @@ MIB = 1 << 20
 PARTS = [(2048, 2048, "first"), (8192, 16385, "odd")]
 
 
+# The files that an administrator has: PAM's rules, with its modules by their whole names, and who may log in with what.
+SECURITY = {"x86_64": "/lib/x86_64-linux-gnu/security", "aarch64": "/lib/aarch64-linux-gnu/security"}
+SETTING_UP = ["S=/debian/bin",
+              "mkdir -p /etc/pam.d /etc/default /etc/skel /home /var/mail; chmod 4755 /debian/bin/su",
+              "for t in auth account password session; do echo \"$t required {security}/pam_unix.so\"; done > /etc/pam.d/passwd",
+              "(echo \"auth sufficient {security}/pam_rootok.so\"; cat /etc/pam.d/passwd) > /etc/pam.d/su",
+              "echo 'root:*:19000:0:99999:7:::' > /etc/shadow; echo 'root:*::' > /etc/gshadow; chmod 600 /etc/shadow /etc/gshadow",
+              "(echo UID_MIN 1000; echo GID_MIN 1000; echo USERGROUPS_ENAB yes; echo ENCRYPT_METHOD SHA512) > /etc/login.defs"]
+
+
 def boot(machine):
     place = machine.build / "results" / "devices" / f"tools-{machine.arch}"
     disk = place.with_suffix(".disk")
     disk.parent.mkdir(parents=True, exist_ok=True)
     disk.write_bytes(disk_images.gpt(1, 16 * MIB, PARTS))
-    run = Run(machine, place, machine.facts["machine"][1], lines=[*EXPECTED, "poweroff -f"], initramfs="initramfs-debian",
+    setting_up = [line.format(security=SECURITY[machine.arch]) for line in SETTING_UP]
+    run = Run(machine, place, machine.facts["machine"][1], lines=[*setting_up, *EXPECTED, "poweroff -f"], initramfs="initramfs-debian",
               devices=[word.format(disk=disk) for word in DEVICES])
     disk.unlink()
     return run
@@ -61,6 +73,16 @@ EXPECTED = {
               r"`-vd.2 +254:\d+ +0 +8M  0 part ?"],
     "lsblk -b -n -o NAME,SIZE,TYPE,RO,MAJ:MIN": [r"vd. +16777216 disk +0 +254:\d+ *", r"\|-vd.1 +1048576 part +0 +254:\d+ *",
                                                  r"`-vd.2 +8389120 part +0 +254:\d+ *"],
+    # One line for each file, so no complaint. (What is typed has to fit into a line of the terminal.)
+    "$S/ls -l /etc/passwd": [r"-rw-r--r-- 1 root root +\d+ \w+ +\d+ +\S+ /etc/passwd"],
+    "$S/ls -lZ /etc/passwd /dev/null /proc/1 2>&1 | grep -c cannot": ["0"],
+    "$S/useradd -m -s /bin/sh guest 2>&1; echo status $?": ["status 0"],
+    "tail -n 1 /etc/passwd; $S/ls -ld /home/guest": [r"guest:x:1000:1000::/home/guest:/bin/sh", r"drwx\S+ +2 guest guest .* /home/guest"],
+    "printf 'Xy7.quite\\nXy7.quite\\n' | $S/passwd guest 2>&1": [r".*passwd: password updated successfully"],
+    "$S/su guest -c id": [r"uid=1000\(guest\) gid=1000\(guest\) groups=1000\(guest\)"],
+    "$S/su guest -c \"echo Xy7.quite | $S/su guest -c 'id -un'\" 2>&1": [r"(Password: *)?guest"],
+    "$S/su guest -c \"echo another | $S/su guest -c 'id -un'\" 2>&1": [r"(Password: *)?su: Authentication failure"],
+    "$S/useradd guest 2>&1; echo status $?": [r".*'guest' already exists", "status 9"],
 }
 
 
