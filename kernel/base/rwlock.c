@@ -123,6 +123,17 @@ void write_lock(struct rwlock *l) NO_THREAD_SAFETY
 	held_push(l, LOCK_WRITE);
 }
 
+bool write_try_lock(struct rwlock *l) NO_THREAD_SAFETY
+{
+	uint32_t seen = 0;
+
+	if (!change(l, &seen, WRITER))
+		return false;
+	l->writer = thread_current();
+	held_push(l, LOCK_WRITE);
+	return true;
+}
+
 void read_unlock(struct rwlock *l) NO_THREAD_SAFETY
 {
 	held_pop(l, LOCK_READ);

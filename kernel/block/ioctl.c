@@ -220,6 +220,16 @@ static long flush_buffers(struct blkdev *b)
 	return error;
 }
 
+/* In sectors; less than a page is none. */
+static int set_read_ahead(struct blkdev *b, uint64_t sectors)
+{
+	uint32_t most = (uint32_t)MIN(sectors, 1u << 20);
+
+	__atomic_store_n(&b->read_ahead, most, __ATOMIC_RELAXED);
+	__atomic_store_n(&b->inode->cache->ahead_most, most / (PAGE_SIZE / DISK_SECTOR), __ATOMIC_RELAXED);
+	return 0;
+}
+
 /* What only an administrator may. */
 static long administrate(struct file *f, uint32_t command, uint64_t arg)
 {
@@ -231,7 +241,7 @@ static long administrate(struct file *f, uint32_t command, uint64_t arg)
 	case BLKROSET: return set_read_only(b, USER_ADDR(arg));
 	case BLKBSZSET: return set_block(b, USER_ADDR(arg));
 	case BLKRASET:
-	case BLKFRASET: __atomic_store_n(&b->read_ahead, (uint32_t)MIN(arg, 1u << 20), __ATOMIC_RELAXED); return 0;
+	case BLKFRASET: return set_read_ahead(b, arg);
 	case BLKRRPART: return b->number != 0 ? -EINVAL : scan_again(b->disk);
 	case BLKPG: return change_partition(b, USER_ADDR(arg));
 	default: return flush_buffers(b); /* BLKFLSBUF */

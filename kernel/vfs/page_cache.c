@@ -18,6 +18,7 @@ void page_cache_init(struct inode *i, const struct page_cache_ops *ops) NO_THREA
 	c->ops = ops;
 	c->inode = i;
 	c->write_ranges = &i->sb->write_ranges;
+	c->ahead_most = PAGE_RANGE_MAX;
 	c->recent = ops->fill != nullptr ? SLOT_RECENT : 0;
 	list_init(&c->writing);
 	list_init(&c->dirty_link);

@@ -2,13 +2,17 @@
 /*
  * Pages that have another copy go when memory is short: a clock over the caches that have a store. Its hand passes over
  * the pages of one cache after the other; a page that was used since it passed last stays once more, one that is dirty,
- * being filled or written, mapped or otherwise in use stays anyway.
+ * being filled or written, mapped or otherwise in use stays anyway. Where that is not enough, some of those that are in
+ * use and clean leave the spaces that map them, and the hand goes round once more: whoever needs one until it comes
+ * finds it in the cache, where it then has been used.
  *
  * Allocation calls this with any lock held, so locks are only tried, and pages are given back when none is held.
  */
 #include "page_cache_internal.h"
 
-enum : unsigned { VICTIMS = 64, LOOKS = 512 };
+#include <kernel/vm/vm.h>
+
+enum : unsigned { VICTIMS = 64, USED = 16, LOOKS = 512 };
 
 static struct spinlock evict_lock = SPINLOCK_INIT(RANK_NONE); /* only the lock of a cache is tried inside */
 static struct list evictable GUARDED_BY(&evict_lock) = LIST_INIT(evictable);
@@ -31,7 +35,6 @@ struct victims {
 	struct page *pages[VICTIMS];
 	unsigned count;
 	struct radix_spares spares;
-	uint64_t looked;
 };
 
 /* The page that only the cache has leaves it. References are given out under this lock: nobody comes to it any more. */
@@ -55,12 +58,12 @@ static void give_back(struct victims *v)
 }
 
 /* Moves the hand of one cache on. True: it has come round. */
-static bool turn(struct page_cache *c, struct victims *v, unsigned want) REQUIRES(c -> lock)
+static bool turn(struct page_cache *c, struct victims *v, unsigned want, uint64_t *looked) REQUIRES(c -> lock)
 {
 	for (unsigned looks = 0; looks < LOOKS && v->count < want; looks++) {
 		uint64_t index, *place = radix_next(&c->tree, c->hand, &index);
 
-		v->looked++;
+		++*looked;
 		if (place == nullptr) {
 			c->hand = 0;
 			return true;
@@ -75,15 +78,46 @@ static bool turn(struct page_cache *c, struct victims *v, unsigned want) REQUIRE
 	return false;
 }
 
-/* Pages of one cache, or of none if it is in use; the next time it is another's turn, once the hand came round. */
-static void choose(struct victims *v, unsigned want) REQUIRES(evict_lock)
+/* Pages that are in use, of one cache, with references. */
+struct used {
+	struct page *pages[USED];
+	uint64_t index[USED], memory;
+	unsigned count, want;
+};
+
+/* Moves the hand on; clean pages that are in use are collected. True: it has come round. */
+static bool turn_to_used(struct page_cache *c, struct used *u, uint64_t *looked) REQUIRES(c -> lock)
+{
+	u->memory = c->inode->serial;
+	for (unsigned looks = 0; looks < LOOKS && u->count < u->want; looks++) {
+		uint64_t index;
+		const uint64_t *place = radix_next(&c->tree, c->hand, &index);
+
+		++*looked;
+		if (place == nullptr) {
+			c->hand = 0;
+			return true;
+		}
+		c->hand = index + 1;
+		if ((*place & SLOT_FLAGS & ~SLOT_RECENT) != 0 || is_unused(slot_page(*place)))
+			continue;
+		page_get(slot_page(*place));
+		u->index[u->count] = index;
+		u->pages[u->count++] = slot_page(*place);
+	}
+	return false;
+}
+
+/* Of one cache, or of none if it is in use; the next time it is another's turn, once the hand came round. v: pages to
+ * give back; or u: those in use. */
+static void choose(struct victims *v, unsigned want, struct used *u, uint64_t *looked) REQUIRES(evict_lock)
 {
 	struct page_cache *c = list_first(&evictable, struct page_cache, evictable);
 	bool round = true;
 
-	v->looked++;
+	++*looked;
 	if (spin_try_lock(&c->lock)) {
-		round = turn(c, v, want);
+		round = v != nullptr ? turn(c, v, want, looked) : turn_to_used(c, u, looked);
 		spin_unlock(&c->lock);
 	}
 	if (round) {
@@ -92,26 +126,68 @@ static void choose(struct victims *v, unsigned want) REQUIRES(evict_lock)
 	}
 }
 
-static size_t evict(size_t want)
+/* False: there is none, or they are in use. */
+static bool choose_some(struct victims *v, unsigned want, struct used *u, uint64_t *budget)
+{
+	uint64_t looked = 0;
+
+	if (!spin_try_lock(&evict_lock))
+		return false;
+	bool some = !list_empty(&evictable);
+	if (some)
+		choose(v, want, u, &looked);
+	spin_unlock(&evict_lock);
+	*budget -= MIN(*budget, looked);
+	return some;
+}
+
+static uint64_t one_round(void)
+{
+	return __atomic_load_n(&page_stored_count, __ATOMIC_RELAXED) + LOOKS;
+}
+
+static size_t evict_unused(size_t want)
 {
 	/* Twice round: the first time may find that everything was used. */
-	uint64_t budget = 2 * (__atomic_load_n(&page_stored_count, __ATOMIC_RELAXED) + LOOKS);
+	uint64_t budget = 2 * one_round();
+	bool more = true;
 	size_t done = 0;
 
-	while (done < want && budget > 0) {
+	while (more && done < want && budget > 0) {
 		struct victims v = {};
 
-		if (!spin_try_lock(&evict_lock))
-			break;
-		bool none = list_empty(&evictable);
-		if (!none)
-			choose(&v, (unsigned)MIN(want - done, (size_t)VICTIMS));
-		spin_unlock(&evict_lock);
-		if (none)
-			break;
-		budget -= MIN(budget, v.looked);
+		more = choose_some(&v, (unsigned)MIN(want - done, (size_t)VICTIMS), nullptr, &budget);
 		give_back(&v);
 		done += v.count;
+	}
+	return done;
+}
+
+/* As many pages as are wanted leave the spaces that map them, as far as they do so at once. */
+static void let_go(size_t want)
+{
+	uint64_t budget = one_round();
+	bool more = true;
+
+	while (more && want > 0 && budget > 0) {
+		struct used u = {.want = (unsigned)MIN(want, (size_t)USED)};
+
+		more = choose_some(nullptr, 0, &u, &budget);
+		if (u.count == 0)
+			continue;
+		vm_let_go(u.memory, u.index, u.pages, u.count);
+		page_put_batch(u.pages, u.count);
+		want -= u.count;
+	}
+}
+
+size_t page_cache_evict(size_t want)
+{
+	size_t done = evict_unused(want);
+
+	if (done < want) {
+		let_go(want - done);
+		done += evict_unused(want - done);
 	}
 	return done;
 }
@@ -168,12 +244,12 @@ void page_cache_not_needed(struct inode *i, uint64_t first, uint64_t last)
 
 void page_cache_evict_all(void)
 {
-	(void)evict(SIZE_MAX);
+	(void)evict_unused(SIZE_MAX);
 }
 
 void evict_init(void)
 {
-	static struct shrinker shrinker = {.name = "page cache", .shrink = evict};
+	static struct shrinker shrinker = {.name = "page cache", .shrink = page_cache_evict};
 
 	page_register_shrinker(&shrinker);
 }

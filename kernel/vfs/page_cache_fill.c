@@ -15,7 +15,7 @@
 
 /* In page->private of a page that its range could not fill: the error, and whether the range had others. */
 enum : uint64_t { WITH_OTHERS = 1, ERROR_SHIFT = 1 };
-enum : uint32_t { AHEAD_LEAST = 4 };
+enum : uint32_t { AHEAD_LEAST = 4, AHEAD_MOST = 512 };
 
 /* What lies beyond the file's end in its last page is none of its bytes, whatever the store has there. */
 static void clear_tail(const struct inode *i, uint64_t index, struct page *page)
@@ -210,18 +210,23 @@ struct page *page_cache_find_filled(struct page_cache *c, uint64_t index)
 	}
 }
 
+static uint32_t ahead_most(const struct inode *i)
+{
+	return MIN(__atomic_load_n(&i->cache->ahead_most, __ATOMIC_RELAXED), AHEAD_MOST);
+}
+
 /* How many pages to read where one is missing: more each time the reader goes on where the last ended. */
-static uint32_t ahead_miss(struct file *f, uint64_t index, uint64_t more)
+static uint32_t ahead_miss(struct file *f, const struct inode *i, uint64_t index, uint64_t more)
 {
 	struct read_ahead *a = &f->ahead;
 
 	if (a->advice == READ_SEQUENTIAL)
-		a->pages = PAGE_RANGE_MAX;
+		a->pages = ahead_most(i);
 	else
 		a->pages = index == a->next && a->advice != READ_RANDOM
-				   ? MIN(MAX(a->pages * 2, AHEAD_LEAST), PAGE_RANGE_MAX)
+				   ? MIN(MAX(a->pages * 2, AHEAD_LEAST), ahead_most(i))
 				   : 0;
-	uint32_t n = (uint32_t)MAX(MAX((uint64_t)a->pages, MIN(more, (uint64_t)PAGE_RANGE_MAX)), 1ull);
+	uint32_t n = (uint32_t)MAX(MIN(MAX((uint64_t)a->pages, more), (uint64_t)PAGE_RANGE_MAX), 1ull);
 	a->next = index + n;
 	a->mark = index + n / 2;
 	return n;
@@ -234,10 +239,15 @@ void page_cache_read_on(struct file *f, struct inode *i, uint64_t index, unsigne
 
 	if (a->mark - index >= n || a->pages == 0 || a->next >= inode_pages(i))
 		return;
-	a->pages = MIN(a->pages * 2, PAGE_RANGE_MAX);
+	a->pages = MIN(a->pages * 2, ahead_most(i));
 	a->mark = a->next;
 	a->next += a->pages;
-	(void)page_cache_begin(i, a->mark, a->pages, nullptr);
+	for (uint64_t at = a->mark; at < a->next; at += PAGE_RANGE_MAX) {
+		uint32_t piece = (uint32_t)MIN(a->next - at, (uint64_t)PAGE_RANGE_MAX);
+
+		if (page_cache_begin(i, at, piece, nullptr) != 0)
+			break;
+	}
 }
 
 /* The page in the cache, or one that is begun to be filled, with a reference; nullptr: look again. FILLED: it is. */
@@ -254,7 +264,7 @@ static int find_or_begin(struct file *f, struct inode *i, uint64_t index, uint64
 	if (index >= inode_pages(i))
 		return -ENXIO;
 	if (*window == 0)
-		*window = f != nullptr ? ahead_miss(f, index, more) : 1;
+		*window = f != nullptr ? ahead_miss(f, i, index, more) : 1;
 	int error = page_cache_begin(i, index, *window, out);
 	if (error != 0 && *window > 1) {
 		*window = 1;

@@ -88,6 +88,8 @@ void page_cache_wait_page(struct page_cache *c, uint64_t index);
 void evict_add(struct page_cache *c);
 void evict_remove(struct page_cache *c);
 void evict_init(void);
+/* Memory is short: gives pages back, how many; of those that are mapped last. Any lock may be held, but a spinlock. */
+size_t page_cache_evict(size_t want);
 
 /* --- flusher.c --- */
 /* A page of the cache has become dirty. */

@@ -8,6 +8,7 @@
 
 #include <kernel/base/fail.h>
 #include <kernel/vm/page_table_walk.h>
+#include <lib/string.h>
 #include <nucleus/calls.h>
 
 enum : uint64_t { WORTH_LOOKING = 32 * PAGE_SIZE };
@@ -95,6 +96,19 @@ void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, ui
 			put_list(list);
 		count_resident(s, -(int64_t)count);
 	}
+}
+
+void pages_unmap_this(struct vm_space *s, const struct vm_area *a, uint64_t va, const struct page *page)
+{
+	/* As much as the call writes for one page: who allocates memory may be about to read it. */
+	unsigned char kept[offsetof(struct pte_list, entry) + sizeof(struct pte_entry)];
+	uint64_t entry = page_table_lookup(s->root, va);
+
+	if (!page_entry_used(entry) || page_entry_pfn(entry) != page_pfn(page))
+		return;
+	memcpy(kept, call_area(), sizeof(kept));
+	pages_unmap(s, a, va, va + PAGE_SIZE);
+	memcpy(call_area(), kept, sizeof(kept));
 }
 
 void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end, uint32_t prot)

@@ -524,3 +524,30 @@ void vm_protect_memory(uint64_t memory, uint64_t first, uint64_t last)
 	for (struct vm_space *s = next_space(nullptr); s; s = next_space(s))
 		protect_memory_in(s, memory, first, last);
 }
+
+/* Without the lock of the space there is no harm: the pages stay. */
+static void let_go_in(struct vm_space *s, uint64_t memory, const uint64_t *index, struct page *const *pages, unsigned n)
+{
+	if (!write_try_lock(&s->lock))
+		return;
+	for (struct range_node *r = range_first(&s->areas); r; r = range_next(&s->areas, r)) {
+		struct vm_area *a = area_of(r);
+		uint64_t count = (r->end - r->start) >> PAGE_SHIFT;
+
+		if (!a->object || a->object->memory != memory || (a->flags & (AREA_LOCKED | AREA_SPECIAL)))
+			continue;
+		for (unsigned k = 0; k < n; k++)
+			if (index[k] - a->page_offset < count)
+				pages_unmap_this(s, a, r->start + ((index[k] - a->page_offset) << PAGE_SHIFT),
+						 pages[k]);
+	}
+	write_unlock(&s->lock);
+}
+
+void vm_let_go(uint64_t memory, const uint64_t *index, struct page *const *pages, unsigned n)
+{
+	if (!area_memory_may_be_mapped(memory))
+		return;
+	for (struct vm_space *s = next_space(nullptr); s; s = next_space(s))
+		let_go_in(s, memory, index, pages, n);
+}

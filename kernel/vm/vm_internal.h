@@ -143,6 +143,9 @@ bool area_memory_may_be_mapped(uint64_t memory);
 	REQUIRES_SHARED(s->lock);
 /* Takes all pages of an area in [start, end) out and drops their references. */
 void pages_unmap(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end) REQUIRES(s -> lock);
+/* Takes the page at va out if it is this one, and drops the mapping's reference. The call area stays as it is. */
+void pages_unmap_this(struct vm_space *s, const struct vm_area *a, uint64_t va, const struct page *page)
+	REQUIRES(s -> lock);
 /* Applies prot to present pages as far as copy-on-write allows. */
 void pages_protect(struct vm_space *s, const struct vm_area *a, uint64_t start, uint64_t end, uint32_t prot)
 	REQUIRES(s -> lock);

@@ -6,6 +6,7 @@
  */
 #include "ramdisk.h"
 
+#include <abi/block.h>
 #include <abi/errno.h>
 #include <abi/fcntl.h>
 #include <abi/mman.h>
@@ -255,6 +256,20 @@ static void read_only_mapping(void)
 	end();
 }
 
+/* BLKRASET, in sectors. */
+static void read_ahead_is_set(void)
+{
+	unsigned char byte;
+
+	if (!begin())
+		return;
+	EXPECT_EQ(file->ops->ioctl(file, BLKRASET, 2 * PAGE_SIZE / DISK_SECTOR), 0);
+	for (uint64_t at = 0; at < BYTES; at += PAGE_SIZE)
+		EXPECT_EQ(file_read_at(file, &byte, 1, at), 1);
+	EXPECT_EQ(ram.most_blocks, 2 * PAGE_SIZE / RAM_BLOCK);
+	end();
+}
+
 /* --- the last close --- */
 
 static long close_file(void)
@@ -424,6 +439,7 @@ KTEST_SUITE(block_races, KTEST("a write past the cache meets a page that is bein
 	    KTEST("a write past the cache fails in its middle", failed_past),
 	    KTEST("blocks are given up below a mapping", discard_below_mapping),
 	    KTEST("a mapping of a disk that cannot be written", read_only_mapping),
+	    KTEST("as much is read ahead as BLKRASET says", read_ahead_is_set),
 	    KTEST("written while the last close writes", written_during_last_close),
 	    KTEST("opened while the last close waits", opened_during_last_close),
 	    KTEST("mounting while sync waits for a disk", mount_during_sync),

@@ -2,6 +2,12 @@
 /* The page cache where several write at once: to two stores, of which one stands still; behind the end of one file. */
 #include "slow_store.h"
 
+#include <abi/mman.h>
+
+#include "../../kernel/vfs/page_cache_internal.h"
+#include "../../kernel/vm/vm_internal.h"
+
+enum : uint64_t { AT = 0x200000 };
 enum : uint32_t { APART = SLOW_PAGES / 2 };
 
 static bool put(struct file *f, uint64_t at, unsigned char byte)
@@ -115,6 +121,80 @@ static void grown_meanwhile(void)
 	slow_end(f);
 }
 
+static bool lock_area(struct vm_space *s, uint64_t va, bool locked)
+{
+	write_lock(&s->lock);
+	struct vm_area *a = area_find(s, va);
+	if (EXPECT(a != nullptr))
+		area_set_flags(s, a, locked ? AREA_LOCKED : 0, locked ? 0 : AREA_LOCKED);
+	write_unlock(&s->lock);
+	return a != nullptr;
+}
+
+/* Memory is short: what is mapped, clean and not locked leaves the space and the cache, and is read again by who needs
+ * it. A copy stays, and what a holder of the space's lock has. */
+static void mapped_pages_go(void)
+{
+	struct vm_space *s;
+	unsigned char byte = 0;
+	struct file *f;
+
+	if (!slow_begin(8, &f) || !EXPECT_EQ(vm_space_create(&s), 0))
+		return;
+	EXPECT_EQ(vm_map_fixed(s, AT, 8 * PAGE_SIZE, PROT_READ | PROT_WRITE, &f->object, 0), 0);
+	for (uint64_t p = 0; p < 8; p++)
+		EXPECT_EQ(vm_read(s, AT + p * PAGE_SIZE, &byte, 1), 0);
+	byte = 0xab;
+	EXPECT_EQ(vm_write(s, AT + 3 * PAGE_SIZE, &byte, 1), 0); /* a copy of its own */
+	EXPECT_EQ(file_write_at(f, &byte, 1, 5 * PAGE_SIZE), 1);
+	EXPECT_EQ(vm_resident_pages(s), 8);
+	/* Asked to drop what it can, the cache takes from nobody what he has mapped. */
+	page_cache_evict_all();
+	EXPECT(f->inode->cache->pages >= 7);
+	read_lock(&s->lock);
+	(void)page_cache_evict(SIZE_MAX);
+	read_unlock(&s->lock);
+	EXPECT_EQ(vm_resident_pages(s), 8);
+	if (lock_area(s, AT, true))
+		(void)page_cache_evict(SIZE_MAX);
+	EXPECT_EQ(vm_resident_pages(s), 8);
+	if (lock_area(s, AT, false))
+		(void)page_cache_evict(SIZE_MAX);
+	/* The copy, and the dirty page. */
+	EXPECT_EQ(vm_resident_pages(s), 2);
+	EXPECT_EQ(f->inode->cache->pages, 1);
+	for (uint64_t p = 0; p < 8; p++) {
+		EXPECT_EQ(vm_read(s, AT + p * PAGE_SIZE, &byte, 1), 0);
+		EXPECT_EQ(byte, p == 3 || p == 5 ? 0xab : slow_byte(p, 0));
+	}
+	vm_space_put(s);
+	slow_end(f);
+}
+
+/* Not more is read ahead than is asked for, in as many pieces as that takes. */
+static void read_ahead_is_set(void)
+{
+	static const uint32_t most[] = {0, 2, 8, 64};
+	unsigned char byte;
+	struct file *f;
+
+	if (!slow_begin(SLOW_PAGES, &f))
+		return;
+	for (size_t n = 0; n < ARRAY_LEN(most); n++) {
+		f->inode->cache->ahead_most = most[n];
+		slow_fills = slow_longest = 0;
+		f->ahead = (struct read_ahead){};
+		for (uint64_t p = 0; p < SLOW_PAGES; p++)
+			EXPECT_EQ(file_read_at(f, &byte, 1, p * PAGE_SIZE), 1);
+		EXPECT_EQ(slow_longest, MIN(MAX(most[n], 1u), PAGE_RANGE_MAX));
+		EXPECT(slow_fills >= SLOW_PAGES / MAX(most[n], 1u));
+		page_cache_evict_all();
+		EXPECT_EQ(f->inode->cache->pages, 0);
+	}
+	slow_end(f);
+}
+
 KTEST_SUITE(page_stores, KTEST("one of two stores stands still", one_stands_still),
-	    KTEST("a file that cannot grow", growth_fails),
-	    KTEST("a file grows while another writes", grown_meanwhile));
+	    KTEST("a file that cannot grow", growth_fails), KTEST("a file grows while another writes", grown_meanwhile),
+	    KTEST("mapped pages go when memory is short", mapped_pages_go),
+	    KTEST("as much is read ahead as is asked for", read_ahead_is_set));

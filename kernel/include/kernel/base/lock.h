@@ -60,6 +60,8 @@ void rwlock_init(struct rwlock *l, uint32_t rank);
 void read_lock(struct rwlock *l) ACQUIRE_SHARED(*l) NOT_ELEVATED;
 void read_unlock(struct rwlock *l) RELEASE_SHARED(*l) NOT_ELEVATED;
 void write_lock(struct rwlock *l) ACQUIRE(*l) NOT_ELEVATED;
+/* Whatever else is held: it waits for nobody. */
+bool write_try_lock(struct rwlock *l) TRY_ACQUIRE(true, *l);
 void write_unlock(struct rwlock *l) RELEASE(*l) NOT_ELEVATED;
 
 /* Releases, newest first, every lock that the current thread holds beyond the oldest `count`

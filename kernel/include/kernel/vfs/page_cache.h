@@ -22,9 +22,9 @@
  *ranges that are being written. Its inode lives as long. A store that faults in fill or write loses the range: readers
  *get EIO, its pages are not used again.
  *
- * A page that was read or written and is neither dirty nor mapped nor in use goes when memory is short. Errors of
- * writing are told once by fsync, of each open file that was open then (fsync(2)). Locks: the cache's spinlock, for the
- * tree only (RANK_PAGE_CACHE); no I/O is begun under the lock of a space.
+ * A page that was read or written and is neither dirty nor in use goes when memory is short; one that is mapped after
+ * those that are not. Errors of writing are told once by fsync, of each open file that was open then (fsync(2)). Locks:
+ * the cache's spinlock, for the tree only (RANK_PAGE_CACHE); no I/O is begun under the lock of a space.
  */
 #ifndef KERNEL_PAGE_CACHE_H
 #define KERNEL_PAGE_CACHE_H
@@ -78,6 +78,7 @@ struct page_cache {
 	struct wait_queue settled; /* pages were filled or written */
 	struct list evictable;	   /* of all caches with a store */
 	uint64_t hand;		   /* where the clock stands */
+	uint32_t ahead_most;	   /* pages that may be read ahead of a reader; atomic */
 	uint64_t flush_from;	   /* the page at which the flusher goes on; its own */
 	struct list dirty_link;	   /* of all that have dirty pages, with a reference to the inode, while listed */
 	bool listed;

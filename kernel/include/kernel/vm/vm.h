@@ -92,6 +92,10 @@ void vm_unmap_memory(uint64_t memory, uint64_t first_page);
 /* Pages first to last of memory are about to be written to what they are stored on: no shared mapping may write to them
  * until it has asked its object again. May sleep; no lock of a space is held. */
 void vm_protect_memory(uint64_t memory, uint64_t first, uint64_t last);
+/* Memory is short: the n pages at index[] of memory leave the spaces that map them, where that can be without waiting
+ * and nobody has locked them (mlock(2)); the next access asks the object again. Copies that a space has made of them
+ * stay. The caller has references to the pages. Any lock may be held. */
+void vm_let_go(uint64_t memory, const uint64_t *index, struct page *const *pages, unsigned n);
 
 /*
  * mmap(2) in two steps, for who knows what descriptors are: what holds for all memory is checked, and the request
