@@ -3,8 +3,8 @@
  * A thread that lost its CPU between two instructions shows what no other run shows: that somebody took "it is told"
  * for "it is finished". On an idle machine that happens once in a thousand runs. Here the seed chooses a quarter of all
  * places that let a lock go or have just woken a thread, and who passes there is held up for up to some milliseconds,
- * as often as that costs the place no more than a fraction of the time that has passed: so places that are passed all
- * the time are held up as evenly as those that are passed seldom.
+ * but not again before many times as long has passed: so places that are passed all the time are held up as evenly as
+ * those that are passed seldom, and a loop under a lock (who wakes a thousand) is not held up at each turn.
  */
 #include "perturb.h"
 
@@ -17,13 +17,13 @@
 #include <kernel/base/thread.h>
 
 enum : uint32_t { PLACES = 1024, CHOSEN_OF = 4 };
-enum : uint64_t { SHORTEST_NS = 50'000, LOCKED_NS = 200'000, COST = 64 };
+enum : uint64_t { SHORTEST_NS = 50'000, LOCKED_NS = 200'000, COST = 40 };
 
 uint32_t perturb_seed;
 uint64_t perturb_count;
 
 static struct {
-	uint64_t passes, spent_ns; /* atomic; of all sites whose hash this is */
+	uint64_t passes, next_ns; /* atomic; of all sites whose hash this is */
 } places[PLACES];
 
 /* splitmix64's mixing step (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014). */
@@ -45,7 +45,7 @@ void perturb_hold_up(const void *site)
 	uint64_t dice = mix(of_site + pass);
 	uint64_t now = clock_monotonic_ns();
 
-	if (dice % 4 == 0 || __atomic_load_n(&places[at].spent_ns, __ATOMIC_RELAXED) > now / COST)
+	if (dice % 4 == 0 || __atomic_load_n(&places[at].next_ns, __ATOMIC_RELAXED) > now)
 		return;
 	/* 50 us to 6.4 ms, small ones as often as large ones. */
 	uint64_t length = SHORTEST_NS << dice / 4 % 8;
@@ -53,7 +53,7 @@ void perturb_hold_up(const void *site)
 	if (locked && length > LOCKED_NS)
 		length = LOCKED_NS;
 	__atomic_fetch_add(&perturb_count, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&places[at].spent_ns, length, __ATOMIC_RELAXED);
+	__atomic_store_n(&places[at].next_ns, now + length * COST, __ATOMIC_RELAXED);
 	while (clock_monotonic_ns() - now < length) {
 		if (locked)
 			cpu_relax();
