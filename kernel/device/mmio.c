@@ -44,8 +44,12 @@ static int check_ports(const struct device *dev, const struct device_range *rang
 {
 	const struct component *c = dev->driver->component;
 
-	if (!ARCH_HAS_PORTS)
+	if (!ARCH_HAS_PORTS) {
+		log_warn("%s: %s has its registers behind ports: where such are in memory firmware does not say "
+			 "(in ACPI's tables it takes an interpreter)",
+			 c->name, dev->name);
 		return -ENODEV;
+	}
 	if (range->start >= PORTS_END || range->bytes > PORTS_END - range->start)
 		return -EINVAL;
 	if (!c->may_elevate) {
@@ -66,7 +70,7 @@ static int claim(struct mapping *m, const struct device *dev, const struct devic
 {
 	const struct component *c = dev->driver->component;
 
-	if (dev->bus->claims)
+	if (dev->bus->claims && !range->apart)
 		return 0;
 	m->claim = nucleus_device_claim(range->kind == RANGE_PORTS ? CLAIM_PORTS : CLAIM_MEMORY, range->start,
 					range->bytes, 0);

@@ -3,6 +3,7 @@
 #include "pci_internal.h"
 
 #include <abi/errno.h>
+#include <arch/portio.h>
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
@@ -40,6 +41,12 @@ static int range(struct device *dev, unsigned index, struct device_range *out)
 		.kind = b->kind == PCI_BAR_IO ? RANGE_PORTS : RANGE_MEMORY, .start = b->base, .bytes = b->size};
 	if (b->base == 0)
 		out->bytes = 0;
+	/* The function's claim has the ports, and not what shows them: a page of that has others' ports, too. */
+	if (!ARCH_HAS_PORTS && b->kind == PCI_BAR_IO && out->bytes > 0 &&
+	    pci_ports_in_memory(p->function >> 16, b->base, b->size, &out->start)) {
+		out->kind = RANGE_MEMORY;
+		out->apart = true;
+	}
 	/* The pages of the table and of the pending bits are the nucleus's. */
 	if (p->msix.vectors != 0 && p->msix.table_bar == index)
 		out->bytes = MIN(out->bytes, p->msix.table_offset & ~(uint64_t)(PAGE_SIZE - 1));

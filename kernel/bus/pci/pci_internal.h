@@ -53,6 +53,8 @@ bool pci_numbers_fit(const struct pci_place *at, const struct pci_identity *id);
 
 /* root.c: addresses that lead to a root bus. */
 void pci_root_windows(const struct boot_pci *p, struct pci_windows *out);
+/* Where CPUs reach ports of a segment in memory. False: nowhere, or it is not known. */
+bool pci_ports_in_memory(uint32_t segment, uint64_t port, uint64_t bytes, uint64_t *phys);
 
 /* sys.c: what the bus has in /sys. */
 int pci_entries(struct device *dev, struct tree_node *directory);

@@ -3,7 +3,8 @@
  * Which addresses lead to a root bus: where there is a device tree, it says so. ACPI's static tables do not (a root
  * bridge's _CRS takes an AML interpreter): there it is the memory below 4 GiB from the first to the last address that
  * firmware gave anything on a bus, which the nucleus's own knowledge bounds: it refuses RAM, its devices and what is
- * claimed. Ranges in which CPUs and functions use different addresses are left out.
+ * claimed. Ranges in which CPUs and functions use different addresses are left out, but for ports: a machine whose CPUs
+ * have none shows them in memory.
  */
 #include "pci_internal.h"
 
@@ -56,4 +57,21 @@ void pci_root_windows(const struct boot_pci *p, struct pci_windows *out)
 		by_tree(fdt, node, out);
 	else
 		out->memory = ever_placed();
+}
+
+bool pci_ports_in_memory(uint32_t segment, uint64_t port, uint64_t bytes, uint64_t *phys)
+{
+	const void *fdt;
+	int node = pci_host_node(segment, &fdt);
+	struct pci_range r;
+	bool more = node >= 0;
+
+	for (unsigned i = 0; more; i++) {
+		if (!pci_range_from_devicetree(fdt, node, i, &r, &more) || r.kind != PCI_RANGE_IO || port < r.bus ||
+		    port - r.bus >= r.size || bytes > r.size - (port - r.bus))
+			continue;
+		*phys = r.cpu + (port - r.bus);
+		return true;
+	}
+	return false;
 }

@@ -41,6 +41,7 @@ constexpr size_t DEVICE_NAME_MAX = 32; /* with the end */
 enum device_range_kind : uint32_t { RANGE_MEMORY, RANGE_PORTS };
 struct device_range {
 	enum device_range_kind kind;
+	bool apart;	       /* of a bus that claims its devices: who maps the range has to claim it */
 	uint64_t start, bytes; /* physical address, or port */
 };
 /* An interrupt line: what nucleus_irq_attach takes. */
