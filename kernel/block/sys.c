@@ -6,11 +6,13 @@
 #include "block.h"
 
 #include <abi/errno.h>
+#include <kernel/file/text_file.h>
 #include <kernel/mem/text.h>
 #include <lib/string.h>
 
 typedef unsigned long long ull;
 
+constexpr uint64_t NS_PER_MS = 1'000'000;
 constexpr uint32_t EXTENDED_RANGE = 256; /* minors that a disk's partitions may have */
 
 static const struct disk_geometry *geometry_of(const struct blkdev *b)
@@ -74,6 +76,27 @@ static int show_stat(struct text_buffer *b, void *arg)
 	return 0;
 }
 
+static int show_timeout(struct text_buffer *b, void *arg)
+{
+	const struct blkdev *d = arg;
+
+	return show(b, __atomic_load_n(&d->disk->timeout_ns, __ATOMIC_RELAXED) / NS_PER_MS);
+}
+
+static long write_timeout(const char *text, size_t n, void *arg)
+{
+	struct blkdev *d = arg;
+	int64_t ms;
+	int error = knob_parse(text, n, &ms);
+
+	if (error < 0)
+		return error;
+	if (ms <= 0 || ms > UINT32_MAX)
+		return -EINVAL;
+	disk_set_timeout(d->disk, (uint64_t)ms * NS_PER_MS);
+	return (long)n;
+}
+
 static int show_serial(struct text_buffer *b, void *arg)
 {
 	text_printf(b, "%s\n", geometry_of(arg)->serial);
@@ -132,6 +155,11 @@ static const struct node_file of_disk[] = {
 	ENTRY("queue/read_ahead_kb", show_read_ahead),
 	ENTRY("queue/write_cache", show_write_cache),
 	ENTRY("queue/scheduler", show_no_scheduler),
+	{.component = &component_block,
+	 .name = "queue/io_timeout",
+	 .mode = 0644,
+	 .show = show_timeout,
+	 .write = write_timeout},
 	ENTRY("queue/zoned", show_not_zoned),
 	{},
 };

@@ -215,8 +215,16 @@ static bool is_there(struct inode *i)
 	return !tree_is_gone(node_of(i));
 }
 
-static const struct inode_ops for_good_ops = {.lookup = dir_lookup, .readlink = link_readlink};
-static const struct inode_ops ops = {.lookup = dir_lookup, .readlink = link_readlink, .valid = is_there};
+/* What has a length only because programs expect one (a page) may be cut, as shells do before they write: nothing comes
+ * of it. */
+static int cut(struct inode *i, uint64_t)
+{
+	return node_of(i)->attributes ? 0 : -EINVAL;
+}
+
+static const struct inode_ops for_good_ops = {.lookup = dir_lookup, .readlink = link_readlink, .truncate = cut};
+static const struct inode_ops ops = {
+	.lookup = dir_lookup, .readlink = link_readlink, .truncate = cut, .valid = is_there};
 
 bool tree_owns(const struct inode *i)
 {

@@ -60,6 +60,9 @@ static void values(void)
 	sys_says(SYS "/block/rama/queue/discard_granularity", "512\n");
 	sys_says(SYS "/block/rama/queue/discard_max_bytes", "8192\n");
 	sys_says(SYS "/block/rama/queue/write_cache", "write back\n");
+	sys_says(SYS "/block/rama/queue/io_timeout", "30000\n");
+	disk_set_timeout(ram.disk, 7000 * MS);
+	sys_says(SYS "/block/rama/queue/io_timeout", "7000\n");
 	sys_says(SYS "/class/block/rama1/start", "8\n");
 	sys_says(SYS "/class/block/rama1/size", "64\n");
 	sys_says(SYS "/block/rama/rama2/partition", "2\n");
