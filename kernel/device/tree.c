@@ -10,6 +10,7 @@
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
+#include <kernel/process/process.h>
 #include <kernel/thread/guard.h>
 #include <kernel/vfs/tree.h>
 #include <lib/string.h>
@@ -224,6 +225,21 @@ int device_go_on(struct device *dev, void *bus_data, void **before)
 	return 0;
 }
 
+/* Those whose drivers want to know that power goes rest before; should it not go, they go on. */
+static void tell_of_power(bool off)
+{
+	void *before;
+
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev)) {
+		if (dev->driver == nullptr || !dev->driver->hears_of_power)
+			continue;
+		if (off)
+			device_rest(dev);
+		else
+			(void)device_go_on(dev, dev->bus_data, &before);
+	}
+}
+
 struct device *device_each(struct device *after)
 {
 	struct device *found = nullptr, *dev;
@@ -302,6 +318,7 @@ void *device_private(const struct device *dev)
 static int start_devices(void)
 {
 	component_set_parts(&device_component_parts);
+	power_set_farewell(tell_of_power);
 	devices_settle();
 	return 0;
 }

@@ -85,11 +85,23 @@ enum : uint32_t {
 	REBOOT_RESTART2 = 0xa1b2c3d4,
 };
 
+static void (*farewell)(bool off); /* set once, at boot */
+
+void power_set_farewell(void (*tell)(bool off))
+{
+	farewell = tell;
+}
+
 static long power(uint32_t action, const char *word)
 {
 	log_info("process: %s, asked by %s[%u]", word, process_current()->name, process_current()->pid);
+	if (farewell != nullptr)
+		farewell(true);
 	log_settle();
-	return nucleus_power(action);
+	long error = nucleus_power(action);
+	if (farewell != nullptr)
+		farewell(false);
+	return error;
 }
 
 static long sys_reboot(uint32_t magic1, uint32_t magic2, uint32_t command, user_addr)

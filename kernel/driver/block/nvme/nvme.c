@@ -197,4 +197,5 @@ static const struct pci_match matches[] = {
 };
 
 DRIVER(nvme, .component = &component_nvme, .bus = &pci_bus, .match = matches, .private_bytes = sizeof(struct nvme),
-       .wants = WANTS_MMIO | WANTS_IRQ | WANTS_DMA, .attach = attach, .serve = serve, .detach = detach);
+       .wants = WANTS_MMIO | WANTS_IRQ | WANTS_DMA, .hears_of_power = true, .attach = attach, .serve = serve,
+       .detach = detach);
