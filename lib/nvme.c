@@ -96,7 +96,7 @@ static bool takes_entries(uint8_t sizes, unsigned exponent)
 const char *nvme_read_controller(const unsigned char data[NVME_IDENTIFY_BYTES], struct nvme_controller *out)
 {
 	constexpr unsigned EXPONENT_MAX = 19; /* above that there is no limit that matters */
-	constexpr uint64_t DATASET_MANAGEMENT = 1 << 2, NAMESPACE_EVENTS = 1 << 8;
+	constexpr uint64_t DATASET_MANAGEMENT = 1 << 2, WRITE_ZEROES = 1 << 3, NAMESPACE_EVENTS = 1 << 8;
 	unsigned exponent = data[MDTS];
 
 	*out = (struct nvme_controller){
@@ -106,6 +106,7 @@ const char *nvme_read_controller(const unsigned char data[NVME_IDENTIFY_BYTES], 
 		.aborts_max = data[ACL] + 1u,
 		.shutdown_us = (uint32_t)field(data, RTD3E, 4),
 		.has_discard = (field(data, ONCS, 2) & DATASET_MANAGEMENT) != 0,
+		.has_zero = (field(data, ONCS, 2) & WRITE_ZEROES) != 0,
 		.has_write_cache = (data[VWC] & 1) != 0,
 		.tells_of_namespaces = (field(data, OAES, 4) & NAMESPACE_EVENTS) != 0,
 	};

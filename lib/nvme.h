@@ -72,6 +72,7 @@ struct nvme_controller {
 	uint32_t aborts_max;		/* at a time; at least 1 */
 	uint32_t shutdown_us;		/* how long one takes, usually; 0: it does not say */
 	bool has_discard;		/* Dataset Management */
+	bool has_zero;			/* Write Zeroes */
 	bool has_write_cache;		/* that Flush empties */
 	bool tells_of_namespaces;	/* events when they change */
 };
@@ -120,7 +121,13 @@ enum nvme_admin_opcode : uint8_t {
 	NVME_SET_FEATURES = 0x09,
 	NVME_ASYNC_EVENT = 0x0c,
 };
-enum nvme_opcode : uint8_t { NVME_FLUSH = 0, NVME_WRITE = 1, NVME_READ = 2, NVME_DATASET_MANAGEMENT = 9 };
+enum nvme_opcode : uint8_t {
+	NVME_FLUSH = 0,
+	NVME_WRITE = 1,
+	NVME_READ = 2,
+	NVME_WRITE_ZEROES = 8,
+	NVME_DATASET_MANAGEMENT = 9
+};
 enum nvme_feature : uint32_t { NVME_FEATURE_QUEUES = 7, NVME_FEATURE_EVENTS = 11 };
 enum : uint32_t {
 	NVME_QUEUE_CONTIGUOUS = 1, /* dword 11 of Create I/O … Queue */

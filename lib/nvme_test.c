@@ -100,8 +100,13 @@ static void controller(void **)
 	assert_null(nvme_read_controller(data, &c));
 	assert_int_equal(c.shutdown_us, 0x87654321);
 	assert_false(c.has_discard || c.has_write_cache || c.tells_of_namespaces);
+	assert_false(c.has_zero);
+	put(520, 2, 1 << 3);
+	assert_null(nvme_read_controller(data, &c));
+	assert_true(c.has_zero && !c.has_discard);
 	put(520, 2, 1 << 2);
 	assert_null(nvme_read_controller(data, &c));
+	assert_false(c.has_zero);
 	assert_true(c.has_discard && !c.has_write_cache && !c.tells_of_namespaces);
 	put(520, 2, 0xffff & ~(1 << 2));
 	put(525, 1, 7);

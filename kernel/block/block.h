@@ -20,7 +20,7 @@ DECLARE_COMPONENT(block);
 
 /* --- stats.c: what /proc/diskstats tells; atomic, of a disk and of each partition --- */
 struct disk_stats {
-	uint64_t done[4], merged[4], sectors[4], ns[4]; /* by enum bio_kind */
+	uint64_t done[4], merged[4], sectors[4], ns[4]; /* by enum bio_kind; BIO_ZERO counts as BIO_WRITE */
 	uint32_t under_way;
 	uint64_t busy_since_ns, busy_ns; /* while at least one was under way */
 };
@@ -99,7 +99,7 @@ struct disk {
 	const struct disk_ops *ops;
 	struct device *dev;	  /* a reference, or nullptr */
 	struct resource resource; /* the device's, while there is one */
-	uint32_t pieces_max, bytes_max, discard_blocks_max, driver_queues, unit;
+	uint32_t pieces_max, bytes_max, discard_blocks_max, zero_blocks_max, driver_queues, unit;
 	bool has_flush;
 
 	struct block_queue *queues;
@@ -195,8 +195,8 @@ struct bio blkdev_bio(struct blkdev *b, enum bio_kind kind, uint64_t at, uint64_
 /* Reads or writes whole blocks of b from byte `at` on; waits. Memory is pieces. */
 [[nodiscard]] int blkdev_transfer(struct blkdev *b, enum bio_kind kind, uint64_t at, const struct bio_piece *pieces,
 				  uint32_t count);
-/* Whole blocks; waits. */
-[[nodiscard]] int blkdev_discard(struct blkdev *b, uint64_t at, uint64_t bytes);
+/* Discards, or zeros, whole blocks; waits. */
+[[nodiscard]] int blkdev_without_data(struct blkdev *b, enum bio_kind kind, uint64_t at, uint64_t bytes);
 
 /* --- controller.c --- */
 /* Where its disks are shown; nullptr for none. */

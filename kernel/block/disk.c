@@ -226,6 +226,7 @@ void disk_take_driver(struct disk *d, const struct disk_ops *ops, const struct d
 	d->pieces_max = g->pieces_max;
 	d->bytes_max = g->bytes_max;
 	d->discard_blocks_max = g->discard_blocks_max;
+	d->zero_blocks_max = g->zero_blocks_max;
 	d->has_flush = g->has_flush;
 	d->driver_queues = g->queues;
 	d->unit = g->unit;

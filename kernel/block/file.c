@@ -35,14 +35,14 @@ int blkdev_transfer(struct blkdev *b, enum bio_kind kind, uint64_t at, const str
 	return bio_wait(&bio);
 }
 
-int blkdev_discard(struct blkdev *b, uint64_t at, uint64_t bytes)
+int blkdev_without_data(struct blkdev *b, enum bio_kind kind, uint64_t at, uint64_t bytes)
 {
 	uint64_t most = (uint64_t)UINT32_MAX * b->disk->geometry.block_bytes;
 	int error = 0;
 
 	while (bytes > 0 && error == 0) {
 		uint64_t part = MIN(bytes, most);
-		struct bio bio = blkdev_bio(b, BIO_DISCARD, at, part);
+		struct bio bio = blkdev_bio(b, kind, at, part);
 
 		bio_submit(b->disk, &bio);
 		error = bio_wait(&bio);

@@ -138,7 +138,7 @@ static long discard(struct file *f, user_addr from)
 		error = cache_write_back(b, range[0], range[1]);
 	if (error != 0)
 		return error;
-	error = blkdev_discard(b, range[0], range[1]);
+	error = blkdev_without_data(b, BIO_DISCARD, range[0], range[1]);
 	if (error == 0)
 		cache_forget(b, range[0], range[1]);
 	else /* Some of it may be gone. */
@@ -146,7 +146,7 @@ static long discard(struct file *f, user_addr from)
 	return error;
 }
 
-long blkdev_write_zeros(struct blkdev *b, uint64_t at, uint64_t bytes)
+static long send_zeros(struct blkdev *b, uint64_t at, uint64_t bytes)
 {
 	constexpr uint32_t PIECES = 32;
 	struct bio_piece pieces[PIECES];
@@ -174,6 +174,38 @@ long blkdev_write_zeros(struct blkdev *b, uint64_t at, uint64_t bytes)
 	if (zeros != nullptr)
 		page_put(zeros);
 	return error != 0 ? error : bytes > 0 ? -EINTR : 0;
+}
+
+/* By the device, of which only the range is told, in parts so that a signal is heard. 0: from *at on it is left to do;
+ * a device that does not know how after all is asked no more. */
+static long have_zeroed(struct blkdev *b, uint64_t *at, uint64_t *bytes)
+{
+	constexpr uint64_t PART = 64 << 20;
+
+	while (*bytes > 0) {
+		uint64_t part = MIN(*bytes, PART);
+
+		if (signal_fatal_current())
+			return -EINTR;
+		int error = blkdev_without_data(b, BIO_ZERO, *at, part);
+		if (error == -EOPNOTSUPP)
+			return 0;
+		if (error != 0)
+			cache_shed(b, *at, part);
+		cache_update(b, *at, nullptr, part);
+		if (error != 0)
+			return error;
+		*at += part;
+		*bytes -= part;
+	}
+	return 0;
+}
+
+long blkdev_write_zeros(struct blkdev *b, uint64_t at, uint64_t bytes)
+{
+	long error = b->disk->geometry.has_zero ? have_zeroed(b, &at, &bytes) : 0;
+
+	return error == 0 && bytes > 0 ? send_zeros(b, at, bytes) : error;
 }
 
 static long zero_out(struct file *f, user_addr from)

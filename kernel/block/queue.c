@@ -97,6 +97,8 @@ static int check(const struct disk *d, const struct bio *b)
 		return -EROFS;
 	if (b->kind == BIO_DISCARD)
 		return g->has_discard ? 0 : -EOPNOTSUPP;
+	if (b->kind == BIO_ZERO)
+		return g->has_zero ? 0 : -EOPNOTSUPP;
 	return pieces_fit(d, b) ? 0 : -EINVAL;
 }
 

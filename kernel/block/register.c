@@ -35,6 +35,8 @@ static bool read_geometry(const struct disk_geometry *g, const struct device *de
 	out->bytes_max = out->bytes_max == 0 ? most : MIN(out->bytes_max, most);
 	if (out->discard_blocks_max == 0)
 		out->discard_blocks_max = UINT32_MAX;
+	if (out->zero_blocks_max == 0)
+		out->zero_blocks_max = UINT32_MAX;
 	out->queues = MAX(out->queues, 1u);
 	out->depth = out->depth == 0 ? DEPTH_DEFAULT : MIN(out->depth, DEPTH_DEFAULT);
 	return true;
@@ -54,7 +56,8 @@ static bool same_disk(const struct disk *d, const struct disk_geometry *g)
 
 	return strcmp(before->serial, g->serial) == 0 && before->blocks == g->blocks &&
 	       before->block_bytes == g->block_bytes && before->read_only == g->read_only &&
-	       (g->has_flush || !d->has_flush) && (g->has_discard || !before->has_discard);
+	       (g->has_flush || !d->has_flush) && (g->has_discard || !before->has_discard) &&
+	       (g->has_zero || !before->has_zero);
 }
 
 /* The disk that was at this place, or with the same serial number where places have no names; with a reference. */

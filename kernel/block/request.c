@@ -95,6 +95,8 @@ static bool add_bio(const struct disk *d, struct request *r, struct bio *b)
 		blocks = add_data(d, r, b);
 	else if (b->kind == BIO_DISCARD)
 		blocks = MIN(b->blocks - b->given, d->discard_blocks_max - r->bio.blocks);
+	else if (b->kind == BIO_ZERO)
+		blocks = MIN(b->blocks - b->given, d->zero_blocks_max - r->bio.blocks);
 	if (blocks == 0 && b->kind != BIO_FLUSH)
 		return false;
 	b->given += blocks;

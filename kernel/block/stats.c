@@ -11,7 +11,7 @@ void stats_begin(struct disk_stats *s, uint64_t now_ns)
 
 void stats_end(struct disk_stats *s, const struct bio *b, uint64_t sectors, uint64_t now_ns)
 {
-	unsigned kind = b->kind;
+	unsigned kind = b->kind == BIO_ZERO ? BIO_WRITE : b->kind;
 	uint64_t since = __atomic_load_n(&s->busy_since_ns, __ATOMIC_RELAXED);
 
 	if (__atomic_fetch_sub(&s->under_way, 1, __ATOMIC_RELAXED) == 1 && since < now_ns)

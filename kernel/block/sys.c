@@ -70,6 +70,14 @@ static int show_discard_max(struct text_buffer *b, void *arg)
 	return show(b, geometry_of(d)->has_discard ? bytes : 0);
 }
 
+static int show_zero_max(struct text_buffer *b, void *arg)
+{
+	const struct blkdev *d = arg;
+	uint64_t bytes = (uint64_t)d->disk->zero_blocks_max * geometry_of(d)->block_bytes;
+
+	return show(b, geometry_of(d)->has_zero ? bytes : 0);
+}
+
 static int show_stat(struct text_buffer *b, void *arg)
 {
 	stats_show(b, blkdev_stats(arg));
@@ -148,6 +156,7 @@ static const struct node_file of_disk[] = {
 	ENTRY("queue/discard_granularity", show_discard_granularity),
 	ENTRY("queue/discard_max_bytes", show_discard_max),
 	ENTRY("queue/discard_max_hw_bytes", show_discard_max),
+	ENTRY("queue/write_zeroes_max_bytes", show_zero_max),
 	ENTRY("queue/max_sectors_kb", show_max_kb),
 	ENTRY("queue/max_hw_sectors_kb", show_max_kb),
 	ENTRY("queue/max_segments", show_max_segments),

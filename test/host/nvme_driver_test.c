@@ -77,6 +77,16 @@ static void transfers(void **)
 		model_run();
 		assert_true(b.finished && b.error == 0);
 		assert_int_equal(model.count[NVME_FLUSH], 1);
+		/* All but the first and the last of the blocks that were written. */
+		b = (struct bio){.kind = BIO_ZERO, .block = 3, .blocks = 21};
+		assert_true(model.disks[1].geometry.has_zero);
+		assert_int_equal(model_submit(1, 1, &b), 0);
+		model_run();
+		assert_true(b.finished && b.error == 0);
+		assert_memory_equal(model.media[1] + 1024, pages[0] + 1024, MODEL_BLOCK);
+		assert_memory_equal(model.media[1] + 24 * MODEL_BLOCK, pages[3], MODEL_BLOCK);
+		for (size_t i = 3 * MODEL_BLOCK; i < 24 * MODEL_BLOCK; i++)
+			assert_int_equal(model.media[1][i], 0);
 		model_detach();
 		assert_null(model.failing);
 	}

@@ -105,10 +105,12 @@ static void complete(const struct model_command *m)
 	size_t bytes = ((size_t)(c->dword12 & 0xffff) + 1) * MODEL_BLOCK;
 	unsigned char *media = model.media[c->namespace - 1];
 
-	if (c->opcode == NVME_READ || c->opcode == NVME_WRITE) {
+	if (c->opcode != NVME_FLUSH)
 		assert(block * MODEL_BLOCK + bytes <= sizeof(model.media[0]));
+	if (c->opcode == NVME_READ || c->opcode == NVME_WRITE)
 		transfer(c, media + block * MODEL_BLOCK, bytes, c->opcode == NVME_WRITE);
-	}
+	else if (c->opcode == NVME_WRITE_ZEROES)
+		memset(media + block * MODEL_BLOCK, 0, bytes);
 	model_answer(m->queue, c->id, 0, 0);
 }
 
@@ -147,9 +149,9 @@ static void identify_controller(unsigned char *data)
 	data[512] = 0x66;
 	data[513] = 0x44;
 	data[516] = MODEL_NAMESPACES;
-	data[520] = 1 << 2; /* Dataset Management */
-	data[525] = 1;	    /* a cache */
-	data[93] = 1;	    /* tells of namespaces */
+	data[520] = 1 << 2 | 1 << 3; /* Dataset Management, Write Zeroes */
+	data[525] = 1;		     /* a cache */
+	data[93] = 1;		     /* tells of namespaces */
 }
 
 static uint16_t identify(const struct nvme_command *c)

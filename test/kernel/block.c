@@ -205,6 +205,28 @@ static void limit_discard(void)
 	end(1);
 }
 
+/* Zeros without memory for them, in as many parts as the device wants; counted as what is written. */
+static void limit_zeros(void)
+{
+	if (!begin(RAM_BLOCK, 64))
+		return;
+	ram.geometry.zero_blocks_max = 7;
+	memset(ram.data, 0xaa, 64 * RAM_BLOCK);
+	if (!EXPECT_EQ(ram_register(&ram), 0))
+		return;
+	(void)submit(0, BIO_ZERO, 1, 0);
+	EXPECT_EQ(ios[0].bio.error, -EINVAL);
+	ios[1].bio = (struct bio){.kind = BIO_ZERO, .block = 2, .blocks = 60};
+	bio_submit(ram.disk, &ios[1].bio);
+	EXPECT_EQ(bio_wait(&ios[1].bio), 0);
+	EXPECT_EQ(ram.zeros, 9);
+	for (uint32_t n = 0; n < 64 * RAM_BLOCK; n++) {
+		if (!EXPECT_EQ(ram.data[n], n / RAM_BLOCK < 2 || n / RAM_BLOCK >= 62 ? 0xaa : 0))
+			break;
+	}
+	end(1);
+}
+
 /* Bios behind each other go out as one request; the disk cannot do one block. Only the bio that has it fails. */
 static void error_at(uint32_t bad)
 {
@@ -335,7 +357,7 @@ static void refused(void)
 {
 	if (!begin(RAM_BLOCK, 64))
 		return;
-	ram.geometry.has_discard = false;
+	ram.geometry.has_discard = ram.geometry.has_zero = false;
 	ram.geometry.has_flush = false;
 	if (!EXPECT_EQ(ram_register(&ram), 0))
 		return;
@@ -349,6 +371,8 @@ static void refused(void)
 	EXPECT_EQ(ios[3].bio.error, -EINVAL);
 	(void)submit(4, BIO_DISCARD, 0, 1);
 	EXPECT_EQ(ios[4].bio.error, -EOPNOTSUPP);
+	(void)submit(6, BIO_ZERO, 0, 1);
+	EXPECT_EQ(ios[6].bio.error, -EOPNOTSUPP);
 	if (ram_io_create(&ios[5], &ram, BIO_READ, 0, 2)) {
 		ios[5].piece.length -= 1;
 		bio_submit(ram.disk, &ios[5].bio);
@@ -430,6 +454,7 @@ KTEST_SUITE(block, KTEST("what is written is read", round_trip), KTEST("bios are
 	    KTEST("neighbours become one request", neighbours), KTEST("strangers do not", strangers),
 	    KTEST("a request of many pieces", limit_none), KTEST("no more bytes than the device can", limit_bytes),
 	    KTEST("no more pieces than the device can", limit_pieces), KTEST("discards have a limit", limit_discard),
+	    KTEST("zeros need no memory, and have a limit", limit_zeros),
 	    KTEST("an error is its bio's alone, in every position", errors),
 	    KTEST("an error in one part of a bio", errors_in_parts), KTEST("any order", orders),
 	    KTEST("a driver that is full, or refuses", full),

@@ -75,7 +75,8 @@ static void use(struct file *f, struct file *past)
 	(void)is_done(file_write_at(past, buffer, 8192, 24 * 4096), 8192);
 	(void)is_done(file_read_at(past, buffer, 8192, 12 * 4096), 8192);
 	(void)is_done(disk_flush(ram.disk), 0);
-	(void)is_done(blkdev_discard(blkdev_of(f), 28 * 4096, 4096), 0);
+	(void)is_done(blkdev_without_data(blkdev_of(f), BIO_DISCARD, 28 * 4096, 4096), 0);
+	(void)is_done(blkdev_write_zeros(blkdev_of(f), 26 * 4096, 4096), 0);
 }
 
 struct counts {

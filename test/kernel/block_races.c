@@ -175,6 +175,7 @@ static void expect_same(long (*write)(void), uint64_t n, unsigned char byte)
 	if (!create())
 		return;
 	ram.geometry.bytes_max = PAGE_SIZE;
+	ram.geometry.zero_blocks_max = PAGE_SIZE / RAM_BLOCK;
 	if (!EXPECT_EQ(ram_register(&ram), 0) || (file = open_node("/dev/rama", O_RDWR)) == nullptr)
 		return;
 	past = open_node("/dev/rama", O_RDWR | O_DIRECT);
@@ -207,10 +208,20 @@ static long zero_all(void)
 	return blkdev_write_zeros(blkdev_of(file), 0, BYTES);
 }
 
+/* By a device that is sent the zeros. */
+static long send_all_zeros(void)
+{
+	blkdev_of(file)->disk->geometry.has_zero = false;
+	return zero_all();
+}
+
 static void failed_past(void)
 {
 	expect_same(write_two_past, 2 * PAGE_SIZE, 0x5e);
 	expect_same(zero_all, BYTES, 0);
+	EXPECT_EQ(ram.zeros, BYTES / PAGE_SIZE);
+	expect_same(send_all_zeros, BYTES, 0);
+	EXPECT_EQ(ram.zeros, 0);
 }
 
 /* Blocks that are given up: a mapping of them goes on showing what others read and write. */
@@ -226,7 +237,7 @@ static void discard_below_mapping(void)
 	EXPECT_EQ(vm_read(space, AT + PAGE_SIZE, &byte, 1), 0);
 	EXPECT_EQ(byte, ram.data[PAGE_SIZE]);
 	EXPECT_EQ(file_write_at(file, &byte, 1, 2 * PAGE_SIZE), 1);
-	EXPECT_EQ(blkdev_discard(b, 0, 4 * PAGE_SIZE), 0);
+	EXPECT_EQ(blkdev_without_data(b, BIO_DISCARD, 0, 4 * PAGE_SIZE), 0);
 	cache_forget(b, 0, 4 * PAGE_SIZE);
 	EXPECT_EQ(b->inode->cache->dirty, 0);
 	byte = 0x77;

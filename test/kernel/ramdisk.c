@@ -24,8 +24,11 @@ static bool obeys_rules(const struct ramdisk *r, const struct bio *b)
 		return b->blocks == 0;
 	if (b->blocks == 0 || b->block + b->blocks > r->geometry.blocks)
 		return false;
-	if (b->kind == BIO_DISCARD)
-		return r->geometry.discard_blocks_max == 0 || b->blocks <= r->geometry.discard_blocks_max;
+	if (b->kind == BIO_DISCARD || b->kind == BIO_ZERO) {
+		uint32_t most = b->kind == BIO_ZERO ? r->geometry.zero_blocks_max : r->geometry.discard_blocks_max;
+
+		return b->piece_count == 0 && (most == 0 || b->blocks <= most);
+	}
 	for (uint32_t n = 0; n < b->piece_count; n++) {
 		const struct bio_piece *p = &b->pieces[n];
 
@@ -44,7 +47,7 @@ static void transfer(struct ramdisk *r, const struct bio *b)
 {
 	unsigned char *at = r->data + b->block * r->block_bytes;
 
-	if (b->kind == BIO_DISCARD)
+	if (b->kind == BIO_DISCARD || b->kind == BIO_ZERO)
 		memset(at, 0, (size_t)b->blocks * r->block_bytes);
 	for (uint32_t n = 0; n < b->piece_count; n++) {
 		const struct bio_piece *p = &b->pieces[n];
@@ -81,6 +84,7 @@ static int note(struct ramdisk *r, struct bio *b, bool *hold, int *error)
 		r->taken++;
 		r->flushes += b->kind == BIO_FLUSH;
 		r->discards += b->kind == BIO_DISCARD;
+		r->zeros += b->kind == BIO_ZERO;
 		r->most_blocks = MAX(r->most_blocks, b->blocks);
 		r->broke_rules |= !obeys_rules(r, b);
 		if (*hold)
@@ -139,6 +143,7 @@ bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks)
 					     .blocks = blocks,
 					     .has_flush = true,
 					     .has_discard = true,
+					     .has_zero = true,
 					     .no_partitions = true,
 					     .unit = 7,
 					     .serial = "ram",

@@ -41,7 +41,7 @@ struct ramdisk {
 	/* What the test looks at. */
 	struct bio *held[RAM_HELD_MAX];
 	uint32_t held_count;
-	uint32_t submits, taken, flushes, discards;
+	uint32_t submits, taken, flushes, discards, zeros;
 	uint32_t most_blocks; /* of one request */
 	uint32_t told_late;   /* how often */
 	uint32_t late;	      /* held requests that were, added up */

@@ -46,7 +46,8 @@ struct bio_piece {
 	uint32_t offset, length; /* bytes; within the page */
 };
 
-enum bio_kind : uint8_t { BIO_READ, BIO_WRITE, BIO_FLUSH, BIO_DISCARD };
+/* ZERO: blocks of zeros are written, without memory for them. */
+enum bio_kind : uint8_t { BIO_READ, BIO_WRITE, BIO_FLUSH, BIO_DISCARD, BIO_ZERO };
 
 /* A request. Memory of it and of its pieces is the submitter's and stays until it is done. */
 struct bio {
@@ -84,10 +85,11 @@ struct disk_geometry {
 	uint32_t pieces_max;	     /* of one request; 0: as many as DISK_PIECES_MAX */
 	uint32_t bytes_max;	     /* of one request; 0: no limit of the device */
 	uint32_t discard_blocks_max; /* of one BIO_DISCARD; 0: no limit of the device */
+	uint32_t zero_blocks_max;    /* of one BIO_ZERO; 0: no limit of the device */
 	uint32_t queues;	     /* that submit knows, from 0; 0: one */
 	uint32_t depth;		     /* requests of one queue that the driver takes at a time; 0: 64 */
 	uint32_t unit;		     /* which disk of its device's it is: the driver's number, given back in requests */
-	bool read_only, has_flush, has_discard, rotational;
+	bool read_only, has_flush, has_discard, has_zero, rotational;
 	bool no_partitions;	       /* none are looked for */
 	struct controller *controller; /* controller.h: below which it is shown; nullptr: below its device */
 	char serial[64];	       /* empty: none. Not to be believed further than to tell disks apart */
