@@ -102,6 +102,14 @@ soak-one:
 	$(Q)STELLUX_ARCH=$(ARCH) STELLUX_BUILD=$(B) STELLUX_CPU=$(CPU) STELLUX_SMP=$(SMP) STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools SOAK_RESULTS=1 \
 		SOAK_ROUNDS=$(or $(SOAK_ROUNDS),500) SOAK_LIMIT_S=$(or $(SOAK_LIMIT_S),7200) $(PYTHON) test/soak/soak_test.py
 
+.PHONY: test-blkdebug test-blkdebug-one
+test-blkdebug: need ## has QEMU's blkdebug fail and delay every kind of request of a disk; results in doc/results
+	$(Q)$(foreach arch,$(TEST_ARCHES),$(MAKE) --no-print-directory ARCH=$(arch) test-blkdebug-one &&) true
+test-blkdebug-one:
+	$(Q)$(MAKE) --no-print-directory kernel boot initramfs
+	$(Q)STELLUX_ARCH=$(ARCH) STELLUX_BUILD=$(B) STELLUX_CPU=$(CPU) STELLUX_SMP=2 STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools \
+		$(PYTHON) test/devices/blkdebug_test.py
+
 .PHONY: fuzz
 fuzz: need ## calls kernel and nucleus with anything, SECONDS= long (600), from SEED=; results in doc/results
 	$(Q)$(OWN_MAKE) $(PYTHON) tools/fuzz $(TEST_ARCHES:%=--arch %) --build '$(BUILD)/{arch}-$(MODE)' --make '$(MAKE_COMMAND)' --seconds $(or $(SECONDS),600) \
