@@ -25,20 +25,13 @@ static bool begin(uint32_t block_bytes, uint64_t blocks)
 /* All bios ended once, nothing leaked. */
 static void end(uint32_t bios)
 {
-	for (uint32_t n = 0; n < bios; n++)
-		EXPECT_EQ(ios[n].ended, 1);
-	for (uint32_t n = 0; n < COUNT; n++)
-		ram_io_destroy(&ios[n]);
-	ram_destroy(&ram);
+	ram_ios_destroy(ios, COUNT, bios, &ram);
 	EXPECT_EQ(component_ktest.allocations, allocations);
 }
 
 static bool submit(uint32_t n, enum bio_kind kind, uint64_t block, uint32_t blocks)
 {
-	if (!ram_io_create(&ios[n], &ram, kind, block, blocks))
-		return false;
-	bio_submit(ram.disk, &ios[n].bio);
-	return true;
+	return ram_submit(&ios[n], &ram, kind, block, blocks);
 }
 
 /* The first request goes out, the others wait behind it: the driver has room for one. */

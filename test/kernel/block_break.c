@@ -27,20 +27,13 @@ static bool begin(bool hold)
 
 static void end(uint32_t bios)
 {
-	for (uint32_t n = 0; n < bios; n++)
-		EXPECT_EQ(ios[n].ended, 1);
-	for (uint32_t n = 0; n < COUNT; n++)
-		ram_io_destroy(&ios[n]);
-	ram_destroy(&ram);
+	ram_ios_destroy(ios, COUNT, bios, &ram);
 	EXPECT_EQ(component_ktest.allocations, allocations);
 }
 
 static bool submit(uint32_t n, enum bio_kind kind, uint64_t block)
 {
-	if (!ram_io_create(&ios[n], &ram, kind, block, 8))
-		return false;
-	bio_submit(ram.disk, &ios[n].bio);
-	return true;
+	return ram_submit(&ios[n], &ram, kind, block, 8);
 }
 
 /* Takes the place of the device core: the device is reset, the driver attached anew. */

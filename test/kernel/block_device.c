@@ -72,13 +72,11 @@ static bool begin(void)
 	allocations = component_ktest.allocations;
 	strays_left = 0;
 	missing = false;
-	if (!ram_create(&ram, RAM_BLOCK, BLOCKS))
+	if (!ram_create_filled(&ram, BLOCKS, &buffer))
 		return false;
 	ram.geometry.address[0] = '\0'; /* the device's */
 	ram.stray = STRAY_AFTER;
-	ram_pattern(ram.data, 0, BLOCKS, RAM_BLOCK, 0);
-	buffer = kmalloc(BYTES);
-	if (!EXPECT(buffer != nullptr) || !EXPECT_EQ(device_add(nullptr, &ram_bus, "ram0", nullptr, &device), 0))
+	if (!EXPECT_EQ(device_add(nullptr, &ram_bus, "ram0", nullptr, &device), 0))
 		return false;
 	devices_settle();
 	return EXPECT_EQ(file_open_path("/dev/rama", O_RDONLY, 0, &file), 0);

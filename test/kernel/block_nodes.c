@@ -23,28 +23,19 @@ static struct ramdisk ram;
 static struct file *file;
 static unsigned char *buffer;
 
-static struct file *open_node(const char *path, uint32_t flags)
-{
-	struct file *f = nullptr;
-
-	return EXPECT_EQ(file_open_path(path, flags, 0, &f), 0) ? f : nullptr;
-}
-
 static bool begin_with(bool partitions)
 {
-	if (!ram_create(&ram, RAM_BLOCK, BLOCKS))
-		return false;
+	bool created = ram_create_filled(&ram, BLOCKS, &buffer);
+
 	ram.geometry.no_partitions = !partitions;
-	ram_pattern(ram.data, 0, BLOCKS, RAM_BLOCK, 0);
-	buffer = kmalloc(BYTES);
-	return EXPECT(buffer != nullptr);
+	return created;
 }
 
 static bool begin(uint32_t flags)
 {
 	if (!begin_with(false) || !EXPECT_EQ(ram_register(&ram), 0))
 		return false;
-	file = open_node("/dev/rama", flags);
+	file = ram_open("/dev/rama", flags);
 	return file != nullptr;
 }
 
@@ -110,7 +101,7 @@ static void close_writes(void)
 	EXPECT_EQ(file_write_at(file, buffer, 3, 777), 3);
 	file_put(file);
 	EXPECT(memcmp(ram.data + 777, buffer, 3) == 0);
-	file = open_node("/dev/rama", O_RDONLY);
+	file = ram_open("/dev/rama", O_RDONLY);
 	end();
 }
 
@@ -146,7 +137,7 @@ static void direct(void)
 {
 	if (!begin(O_RDWR))
 		return;
-	struct file *past = open_node("/dev/rama", O_RDWR | O_DIRECT);
+	struct file *past = ram_open("/dev/rama", O_RDWR | O_DIRECT);
 	EXPECT_EQ(file_read_at(file, buffer, BYTES, 0), BYTES);
 	memset(buffer, 0x11, RAM_BLOCK * 3);
 	EXPECT_EQ(file_write_at(past, buffer, RAM_BLOCK * 3, RAM_BLOCK * 7), RAM_BLOCK * 3);
@@ -173,7 +164,7 @@ static void read_only(void)
 	ram.geometry.read_only = true;
 	if (!EXPECT_EQ(ram_register(&ram), 0))
 		return;
-	file = open_node("/dev/rama", O_RDWR);
+	file = ram_open("/dev/rama", O_RDWR);
 	if (file == nullptr)
 		return;
 	EXPECT_EQ(file_write_at(file, buffer, 1, 0), -EPERM);
@@ -188,9 +179,9 @@ static void exclusive(void)
 	if (!begin(O_RDONLY | O_EXCL))
 		return;
 	EXPECT_EQ(file_open_path("/dev/rama", O_RDONLY | O_EXCL, 0, &other), -EBUSY);
-	other = open_node("/dev/rama", O_RDONLY);
+	other = ram_open("/dev/rama", O_RDONLY);
 	file_put(file);
-	file = open_node("/dev/rama", O_RDONLY | O_EXCL);
+	file = ram_open("/dev/rama", O_RDONLY | O_EXCL);
 	file_put(other);
 	end();
 }
@@ -236,7 +227,7 @@ static void partitions(void)
 	EXPECT(blkdev_find("rama2", &info));
 	EXPECT(blkdev_find("rama5", &info) && info.sectors == 32);
 	EXPECT(!blkdev_find("rama6", &info));
-	file = open_node("/dev/rama5", O_RDWR);
+	file = ram_open("/dev/rama5", O_RDWR);
 	if (file == nullptr)
 		return;
 	EXPECT_EQ(file->ops->seek(file, 0, SEEK_END), 32 * RAM_BLOCK);
@@ -248,7 +239,7 @@ static void partitions(void)
 	EXPECT_EQ(ram.data[135 * RAM_BLOCK], 0x44);
 	EXPECT_EQ(file_write_at(file, buffer, 1, 32 * RAM_BLOCK), -ENOSPC);
 	/* Who has the whole disk for himself shares it with no partition. */
-	struct file *whole = open_node("/dev/rama", O_RDONLY | O_EXCL), *part = nullptr;
+	struct file *whole = ram_open("/dev/rama", O_RDONLY | O_EXCL), *part = nullptr;
 	EXPECT_EQ(file_open_path("/dev/rama1", O_RDONLY | O_EXCL, 0, &part), -EBUSY);
 	file_put(whole);
 	end();
@@ -271,7 +262,7 @@ static void broken_table(void)
 	EXPECT(blkdev_find("rama", &info));
 	EXPECT(blkdev_find("rama1", &info) && info.sectors == 4);
 	ram.bad_block = UINT64_MAX;
-	file = open_node("/dev/rama", O_RDONLY);
+	file = ram_open("/dev/rama", O_RDONLY);
 	end();
 }
 

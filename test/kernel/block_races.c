@@ -27,28 +27,17 @@ static struct file *file;
 static unsigned char *buffer;
 static volatile uint64_t nowhere = 0x18;
 
-static struct file *open_node(const char *path, uint32_t flags)
-{
-	struct file *f = nullptr;
-
-	return EXPECT_EQ(file_open_path(path, flags, 0, &f), 0) ? f : nullptr;
-}
-
 static bool create(void)
 {
 	file = nullptr;
-	if (!ram_create(&ram, RAM_BLOCK, BLOCKS))
-		return false;
-	ram_pattern(ram.data, 0, BLOCKS, RAM_BLOCK, 0);
-	buffer = kmalloc(BYTES);
-	return EXPECT(buffer != nullptr);
+	return ram_create_filled(&ram, BLOCKS, &buffer);
 }
 
 static bool begin(void)
 {
 	if (!create() || !EXPECT_EQ(ram_register(&ram), 0))
 		return false;
-	file = open_node("/dev/rama", O_RDWR);
+	file = ram_open("/dev/rama", O_RDWR);
 	return file != nullptr;
 }
 
@@ -107,7 +96,7 @@ static void write_meets_read(void)
 
 	if (!begin() || !EXPECT(old != nullptr))
 		return;
-	past = open_node("/dev/rama", O_RDWR | O_DIRECT);
+	past = ram_open("/dev/rama", O_RDWR | O_DIRECT);
 	written = old + PAGE_SIZE;
 	memcpy(old, ram.data, PAGE_SIZE);
 	memset(written, 0x5c, PAGE_SIZE);
@@ -176,9 +165,9 @@ static void expect_same(long (*write)(void), uint64_t n, unsigned char byte)
 		return;
 	ram.geometry.bytes_max = PAGE_SIZE;
 	ram.geometry.zero_blocks_max = PAGE_SIZE / RAM_BLOCK;
-	if (!EXPECT_EQ(ram_register(&ram), 0) || (file = open_node("/dev/rama", O_RDWR)) == nullptr)
+	if (!EXPECT_EQ(ram_register(&ram), 0) || (file = ram_open("/dev/rama", O_RDWR)) == nullptr)
 		return;
-	past = open_node("/dev/rama", O_RDWR | O_DIRECT);
+	past = ram_open("/dev/rama", O_RDWR | O_DIRECT);
 	EXPECT_EQ(file_read_at(file, buffer, BYTES, 0), BYTES);
 	uint64_t last = (n - 1) / PAGE_SIZE;
 	struct page *used = page_cache_find(blkdev_of(file)->inode->cache, last);
@@ -256,7 +245,7 @@ static void read_only_mapping(void)
 	ram.geometry.read_only = true;
 	if (!EXPECT_EQ(ram_register(&ram), 0))
 		return;
-	file = open_node("/dev/rama", O_RDWR);
+	file = ram_open("/dev/rama", O_RDWR);
 	if (file == nullptr)
 		return;
 	EXPECT_EQ(file->ops->map_shared(file), -EINVAL);
@@ -305,7 +294,7 @@ static void written_during_last_close(void)
 	if (!start_work(close_file) || !EXPECT(WAIT_UNTIL(__atomic_load_n(&ram.held_count, __ATOMIC_ACQUIRE) == 1)))
 		return;
 	/* The page is in the cache; another one is written as a whole, so that nothing is read for it. */
-	struct file *other = open_node("/dev/rama", O_RDWR);
+	struct file *other = ram_open("/dev/rama", O_RDWR);
 	memset(buffer, 0xa2, PAGE_SIZE);
 	if (other == nullptr || !put_byte(other, 1, 0xa3) ||
 	    !EXPECT_EQ(file_write_at(other, buffer, PAGE_SIZE, PAGE_SIZE), PAGE_SIZE))

@@ -154,6 +154,15 @@ bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks)
 	return EXPECT(r->data != nullptr);
 }
 
+bool ram_create_filled(struct ramdisk *r, uint64_t blocks, unsigned char **buffer)
+{
+	if (!ram_create(r, RAM_BLOCK, blocks))
+		return false;
+	ram_pattern(r->data, 0, (uint32_t)blocks, RAM_BLOCK, 0);
+	*buffer = kmalloc(blocks * RAM_BLOCK);
+	return EXPECT(*buffer != nullptr);
+}
+
 int ram_register(struct ramdisk *r)
 {
 	return disk_register(r->device, "ram", r->has_late ? &ram_ops_late : &ram_ops, &r->geometry, &r->disk);
@@ -224,6 +233,30 @@ void ram_io_destroy(struct ram_io *io)
 {
 	if (io->bytes != nullptr)
 		page_free_kernel(io->bytes, 0);
+}
+
+bool ram_submit(struct ram_io *io, struct ramdisk *r, enum bio_kind kind, uint64_t block, uint32_t blocks)
+{
+	if (!ram_io_create(io, r, kind, block, blocks))
+		return false;
+	bio_submit(r->disk, &io->bio);
+	return true;
+}
+
+void ram_ios_destroy(struct ram_io *ios, uint32_t count, uint32_t ended, struct ramdisk *r)
+{
+	for (uint32_t n = 0; n < ended; n++)
+		EXPECT_EQ(ios[n].ended, 1);
+	for (uint32_t n = 0; n < count; n++)
+		ram_io_destroy(&ios[n]);
+	ram_destroy(r);
+}
+
+struct file *ram_open(const char *path, uint32_t flags)
+{
+	struct file *f = nullptr;
+
+	return EXPECT_EQ(file_open_path(path, flags, 0, &f), 0) ? f : nullptr;
 }
 
 static void read_bytes(void *arg)

@@ -50,6 +50,9 @@ struct ramdisk {
 
 /* A disk of so many blocks that is not yet registered. False: no memory, which is recorded. */
 bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks);
+/* The same of blocks of RAM_BLOCK, which the pattern tells apart, and *buffer with room for all of them: the caller's.
+ */
+bool ram_create_filled(struct ramdisk *r, uint64_t blocks, unsigned char **buffer);
 /* With r->geometry; the disk is r->disk. */
 int ram_register(struct ramdisk *r);
 /* Finishes the index-th held request, with r->bad_error if it has the bad block, else as given. */
@@ -72,6 +75,12 @@ struct ram_io {
 };
 bool ram_io_create(struct ram_io *io, const struct ramdisk *r, enum bio_kind kind, uint64_t block, uint32_t blocks);
 void ram_io_destroy(struct ram_io *io);
+/* One is made and submitted. */
+bool ram_submit(struct ram_io *io, struct ramdisk *r, enum bio_kind kind, uint64_t block, uint32_t blocks);
+/* The first `ended` of them ended once each; then none of them is there any more, nor the disk. */
+void ram_ios_destroy(struct ram_io *ios, uint32_t count, uint32_t ended, struct ramdisk *r);
+/* Its node, or another file. nullptr: it is not there, which is recorded. */
+struct file *ram_open(const char *path, uint32_t flags);
 /* A table: a primary partition of blocks 8…71, an extended one with one logical partition of blocks 104…135. */
 void ram_make_table(struct ramdisk *r);
 /* An entry of the table in a block, which becomes one. */
