@@ -15,10 +15,10 @@ from machine import Machine
 
 LIMIT_S = 240 if os.environ.get("KTEST") else 900    # the whole of it
 OPTIONS = "gic-version=3,virtualization=on,acpi=off"
-# Functions behind bridges, whose wires only the tree knows (test/kernel/pci_bus.c).
+# Functions behind bridges, whose wires only the tree knows, and one beside them (test/kernel/pci_bus.c).
 DEVICES = ("-device pcie-root-port,id=express,chassis=1,addr=6 -device nec-usb-xhci,bus=express "
            "-device pci-bridge,id=outer,chassis_nr=2,addr=7 -device pci-bridge,id=inner,chassis_nr=3,bus=outer,addr=1 "
-           "-device e1000-82545em,bus=inner,addr=2").split()
+           "-device e1000-82545em,bus=inner,addr=2 -device edu").split()
 
 
 def main():
