@@ -19,7 +19,7 @@
 #include "kernel/base/log_read.h"
 
 /* Far beyond what any case takes, also on a host that stands still now and then: it only ends what hangs. */
-constexpr uint64_t CASE_LIMIT_NS = 120'000 * MS, CASE_LOOK_NS = 200 * MS;
+constexpr uint64_t CASE_LIMIT_NS = 120'000 * MS, CASE_LOOK_NS = 200 * MS, SETTLE_LIMIT_NS = 20'000 * MS;
 constexpr uint32_t CASE_LOOKS = 400;
 
 /* Every KTEST_SUITE, in the order of their files' names. */
@@ -88,8 +88,11 @@ static void run_case_thread(void *arg)
 static void settle(uint32_t threads)
 {
 	enum { TURNS = 2000 };
+	uint64_t end = clock_monotonic_ns() + SETTLE_LIMIT_NS;
 
-	for (int n = 0; n < TURNS && __atomic_load_n(&component_ktest.thread_count, __ATOMIC_SEQ_CST) > threads; n++)
+	for (int n = 0; __atomic_load_n(&component_ktest.thread_count, __ATOMIC_SEQ_CST) > threads &&
+			(n < TURNS || clock_monotonic_ns() < end);
+	     n++)
 		sleep_ns(MS);
 }
 

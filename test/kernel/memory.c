@@ -240,25 +240,25 @@ static void free_there(void *)
 	__atomic_store_n(&freed_count, n, __ATOMIC_RELEASE);
 }
 
+static bool none_is_kept(void)
+{
+	unsigned kept = 0;
+
+	(void)page_came((uint64_t)KIND_USER << 32);
+	for (unsigned i = 0; i < freed_count; i++)
+		kept += (__atomic_load_n(&freed_there[i]->flags, __ATOMIC_RELAXED) & PAGE_CACHED) != 0;
+	return kept == 0;
+}
+
 /* What another CPU keeps for itself is found by who has no memory: nobody is killed for it. */
 static void freed_by_another_cpu(void)
 {
-	unsigned kept = UINT32_MAX;
-
 	freed_count = 0;
 	if (!start_thread(free_there, nullptr, (int)boot_info()->cpu_count - 1) ||
 	    !EXPECT(WAIT_UNTIL(__atomic_load_n(&freed_count, __ATOMIC_ACQUIRE) > 0)))
 		return;
 	/* Who allocates or frees just now has a cache in use, or fills it again. */
-	for (unsigned n = 0; n < 1000 && kept > 0; n++) {
-		kept = 0;
-		EXPECT(page_came((uint64_t)KIND_USER << 32));
-		for (unsigned i = 0; i < freed_count; i++)
-			kept += (__atomic_load_n(&freed_there[i]->flags, __ATOMIC_RELAXED) & PAGE_CACHED) != 0;
-		if (kept > 0)
-			thread_yield();
-	}
-	EXPECT_EQ(kept, 0);
+	EXPECT(WAIT_UNTIL(none_is_kept()));
 }
 
 KTEST_SUITE(memory, KTEST("user pages are apart, counted, clean", user_pages),

@@ -225,8 +225,7 @@ static bool map_and_fault(struct file *f)
 	if (!EXPECT_EQ(vm_space_create(&space), 0))
 		return false;
 	return EXPECT_EQ(vm_map_fixed(space, AT, 8 * PAGE_SIZE, PROT_READ, &f->object, 30 * PAGE_SIZE), 0) &&
-	       start_thread(fault, nullptr, -1) != nullptr &&
-	       EXPECT(WAIT_UNTIL(__atomic_load_n(&faulter, __ATOMIC_ACQUIRE) != 0 && is_parked(faulter)));
+	       start_thread(fault, nullptr, -1) != nullptr && EXPECT(WAIT_UNTIL(slow_held() > 0 && is_parked(faulter)));
 }
 
 static void unmap(uint64_t first, uint64_t end)

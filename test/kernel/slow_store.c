@@ -250,6 +250,7 @@ void slow_end(struct file *f)
 {
 	slow_hold_fills = slow_hold_writes = slow_stray = slow_stray_late = slow_refuse = false;
 	slow_bad_page = NO_PAGE;
+	__atomic_store_n(&slow_held_page, NO_PAGE, __ATOMIC_RELEASE);
 	slow_release(false);
 	slow_release(true);
 	file_put(f);
@@ -285,7 +286,9 @@ void reader_kill(struct reader *r)
 
 bool reader_waits(const struct reader *r)
 {
-	return EXPECT(WAIT_UNTIL(__atomic_load_n(&r->handle, __ATOMIC_ACQUIRE) != 0 && is_parked(r->handle)));
+	/* Parked alone it may be for a lock, on its way there. */
+	return EXPECT(WAIT_UNTIL(__atomic_load_n(&r->handle, __ATOMIC_ACQUIRE) != 0 && slow_held() > 0 &&
+				 is_parked(r->handle)));
 }
 
 bool reader_ends(struct reader *r)

@@ -110,7 +110,7 @@ static long count(void)
  * later. */
 static long settled(long wanted)
 {
-	enum { LOOKS = 100 };
+	enum { LOOKS = 1000 };
 	long now = count();
 
 	for (int n = 0; n < LOOKS && now > wanted; n++) {
