@@ -155,8 +155,8 @@ static long sys_umount2(user_addr target, uint32_t flags)
 	error = CAP_CHECK(CAP_SYS_ADMIN);
 	if (error == 0 && p.dentry != p.mount->root)
 		error = -EINVAL;
-	/* No filesystem has requests that could be given up, and nothing expires. */
-	if (error == 0 && (flags & (MNT_FORCE | MNT_EXPIRE)))
+	/* Nothing expires. No filesystem has requests that could be given up: MNT_FORCE changes nothing (umount(2)). */
+	if (error == 0 && (flags & MNT_EXPIRE))
 		error = (int)syscall_refuse_flags(NR_umount2, flags);
 	if (error == 0)
 		error = mount_detach_path(&p, flags);

@@ -218,8 +218,25 @@ static void flags_that_do_nothing_are_refused(void)
 	FAILS(EINVAL, mount("t", "m", "tmpfs", MS_DIRSYNC, nullptr));
 	FAILS(EINVAL, mount("t", "m", "tmpfs", MS_MANDLOCK, nullptr));
 	OK(mount("t", "m", "tmpfs", 0, nullptr));
-	FAILS(EINVAL, umount2("m", MNT_FORCE));
+	FAILS(EINVAL, umount2("m", MNT_EXPIRE));
 	OK(umount("m"));
+}
+
+/* A filesystem that has no requests to give up is unmounted as without it: not while it is in use. */
+static void force_changes_nothing(void)
+{
+	prepare();
+	OK(mount("t", "m", "tmpfs", 0, nullptr));
+	int fd = OK(open("m/file", O_CREAT | O_RDWR, 0600));
+	FAILS(EBUSY, umount2("m", MNT_FORCE));
+	OK(close(fd));
+	OK(umount2("m", MNT_FORCE));
+	FAILS(ENOENT, access("m/file", F_OK));
+	OK(mount("t", "m", "tmpfs", 0, nullptr));
+	fd = OK(open("m/file", O_CREAT | O_RDWR, 0600));
+	OK(umount2("m", MNT_FORCE | MNT_DETACH));
+	OK(close(fd));
+	FAILS(EINVAL, umount2("m", MNT_FORCE));
 }
 
 static void change_of_root(void)
@@ -423,5 +440,6 @@ static void walks_meanwhile(void)
 }
 
 KTAP_MAIN(CASE(holes), CASE(walks_meanwhile), CASE(covering), CASE(busy_and_lazy), CASE(limits), CASE(read_only),
-	  CASE(bind_and_move), CASE(bind_trees), STELLUX_CASE(flags_that_do_nothing_are_refused), CASE(change_of_root),
-	  CASE(memory_files), CASE(sealed_during_a_write), CASE(unnamed_files))
+	  CASE(bind_and_move), CASE(bind_trees), STELLUX_CASE(flags_that_do_nothing_are_refused),
+	  CASE(force_changes_nothing), CASE(change_of_root), CASE(memory_files), CASE(sealed_during_a_write),
+	  CASE(unnamed_files))
