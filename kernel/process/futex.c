@@ -18,12 +18,14 @@ enum : uint32_t { BUCKETS = 256 };
 struct bucket {
 	struct spinlock lock;
 	struct list waiters GUARDED_BY(&lock);
+	uint64_t last GUARDED_BY(&lock); /* the number of who came last */
 };
 struct futex_waiter {
 	struct list link;
 	struct thread *thread;
 	struct bucket *bucket; /* changed by requeue under both buckets' locks */
 	struct user_key key;
+	uint64_t number; /* of its bucket, whose waiters stand in the order of their numbers */
 	uint32_t bitset;
 	bool woken;
 	struct pi_waiter *pi; /* it waits to be moved to this one's lock: a reference; woken: it was */
@@ -60,6 +62,7 @@ static void enqueue(struct futex_waiter *w)
 
 	w->bucket = b;
 	spin_lock(&b->lock);
+	w->number = ++b->last;
 	list_push_back(&b->waiters, &w->link);
 	spin_unlock(&b->lock);
 }
@@ -90,7 +93,7 @@ static void wake_one(struct futex_waiter *w)
 	thread_unpark(t);
 }
 
-long futex_wake(const struct user_key *key, uint32_t count, uint32_t bitset)
+long futex_wake(const struct user_key *key, int32_t count, uint32_t bitset)
 {
 	struct bucket *b = bucket_of(key);
 	struct futex_waiter *w, *tmp;
@@ -98,8 +101,6 @@ long futex_wake(const struct user_key *key, uint32_t count, uint32_t bitset)
 
 	spin_lock(&b->lock);
 	list_for_each_safe(w, tmp, &b->waiters, link) {
-		if (done >= count)
-			break;
 		if (!futex_same_word(&w->key, key))
 			continue;
 		if (w->pi != nullptr) {
@@ -109,13 +110,14 @@ long futex_wake(const struct user_key *key, uint32_t count, uint32_t bitset)
 		if (!(w->bitset & bitset))
 			continue;
 		wake_one(w);
-		done++;
+		if (++done >= count)
+			break;
 	}
 	spin_unlock(&b->lock);
 	return done;
 }
 
-int futex_wake_address(user_addr at, uint32_t count)
+int futex_wake_address(user_addr at, int32_t count)
 {
 	struct user_key key;
 
@@ -263,6 +265,7 @@ long futex_requeue(const struct user_key *from, const struct user_key *to, uint3
 		} else {
 			list_remove(&w->link);
 			w->key = *to;
+			w->number = ++b->last;
 			list_push_back(&b->waiters, &w->link);
 			__atomic_store_n(&w->bucket, b, __ATOMIC_RELEASE);
 			moved++;
@@ -272,7 +275,18 @@ long futex_requeue(const struct user_key *from, const struct user_key *to, uint3
 	return error != 0 ? error : (long)(woken + moved);
 }
 
-int futex_first_for_lock(const struct user_key *from, const struct user_key *lock, bool take, struct pi_waiter **out)
+uint64_t futex_last_waiter(const struct user_key *key)
+{
+	struct bucket *b = bucket_of(key);
+
+	spin_lock(&b->lock);
+	uint64_t last = b->last;
+	spin_unlock(&b->lock);
+	return last;
+}
+
+int futex_first_for_lock(const struct user_key *from, const struct user_key *lock, uint64_t last, bool take,
+			 struct pi_waiter **out)
 {
 	struct bucket *b = bucket_of(from);
 	struct futex_waiter *w;
@@ -281,6 +295,8 @@ int futex_first_for_lock(const struct user_key *from, const struct user_key *loc
 	*out = nullptr;
 	spin_lock(&b->lock);
 	list_for_each(w, &b->waiters, link) {
+		if (w->number > last)
+			break;
 		if (!futex_same_word(&w->key, from))
 			continue;
 		if (w->pi == nullptr || !futex_same_word(&w->pi->key, lock)) {

@@ -32,16 +32,18 @@ struct pi_waiter;
 /* The same for who is to be moved to a lock's queue, as w. *moved: w is the lock's (or is about to be), whatever is
  * answered: 0, if w has to look, or an error. */
 [[nodiscard]] int futex_wait_for_lock(const struct futex_wait *f, struct pi_waiter *w, bool *moved);
-/* Wakes up to count waiters who wait for some of the bits. How many; -EINVAL: one of them waits to be moved to a lock.
- */
-[[nodiscard]] long futex_wake(const struct user_key *key, uint32_t count, uint32_t bitset);
+/* Wakes up to count waiters who wait for some of the bits, one if count is 0 or less, as FUTEX_WAKE always has. How
+ * many; -EINVAL: one of them waits to be moved to a lock. */
+[[nodiscard]] long futex_wake(const struct user_key *key, int32_t count, uint32_t bitset);
 /* Wakes some and moves others to another word. How many altogether; -EINVAL as above. */
 [[nodiscard]] long futex_requeue(const struct user_key *from, const struct user_key *to, uint32_t wake_count,
 				 uint32_t move_count);
+/* Who waits for the word now has this number at most, and who comes later has a higher one. */
+uint64_t futex_last_waiter(const struct user_key *key);
 /* The first who waits for the word, as a waiter for the lock; taken out of the queue if wanted. *out: a reference for
- * the caller, or nullptr: nobody waits. -EINVAL: it does not wait to be moved there. */
-[[nodiscard]] int futex_first_for_lock(const struct user_key *from, const struct user_key *lock, bool take,
-				       struct pi_waiter **out);
+ * the caller, or nullptr: nobody up to the number `last` waits. -EINVAL: it does not wait to be moved there. */
+[[nodiscard]] int futex_first_for_lock(const struct user_key *from, const struct user_key *lock, uint64_t last,
+				       bool take, struct pi_waiter **out);
 
 /* --- futex_pi_queue.c --- */
 enum : uint32_t {

@@ -145,10 +145,10 @@ static long do_wake_op(const struct futex_call *c)
 			return -EINTR;
 		old = seen;
 	}
-	long woken = futex_wake(&key, c->value, FUTEX_BITSET_ALL);
+	long woken = futex_wake(&key, (int32_t)c->value, FUTEX_BITSET_ALL);
 	if (!also || woken < 0)
 		return woken;
-	long more = futex_wake(&key2, c->value2, FUTEX_BITSET_ALL);
+	long more = futex_wake(&key2, (int32_t)c->value2, FUTEX_BITSET_ALL);
 	return more < 0 ? more : woken + more;
 }
 
@@ -195,7 +195,7 @@ static long do_wake(const struct futex_call *c, uint32_t bitset)
 
 	if (bitset == 0)
 		return -EINVAL;
-	return error != 0 ? error : futex_wake(&key, c->value, bitset);
+	return error != 0 ? error : futex_wake(&key, (int32_t)c->value, bitset);
 }
 
 /* Timeouts are absolute; on the date, but for LOCK_PI2 without FUTEX_REALTIME. */

@@ -28,6 +28,7 @@ long futex_wait_requeue_pi(const struct futex_wait *f, user_addr lock)
 	struct futex_pi r = {
 		.at = lock, .private_word = f->private_word, .realtime = f->realtime, .deadline = f->deadline};
 	struct user_key from, to;
+	uint32_t seen;
 	bool moved;
 
 	if (f->at.value == lock.value)
@@ -35,8 +36,12 @@ long futex_wait_requeue_pi(const struct futex_wait *f, user_addr lock)
 	int error = futex_key(lock, f->private_word, &to);
 	if (error == 0)
 		error = futex_key(f->at, f->private_word, &from);
-	if (error == 0 && futex_same_word(&from, &to))
-		error = -EINVAL;
+	/* That two addresses are one word's is seen after its value. */
+	if (error == 0 && futex_same_word(&from, &to)) {
+		error = user_load_u32(f->at, &seen);
+		if (error == 0)
+			error = seen != f->value ? -EAGAIN : -EINVAL;
+	}
 	if (error != 0)
 		return error;
 	struct pi_waiter *w = pi_waiter_create(&to);
@@ -103,7 +108,8 @@ static int try_to_join(struct pi_waiter *w, user_addr at, bool more)
 	uint32_t owner = word & PI_TID_MASK;
 	spin_lock(&pi_lock);
 	pi_enqueue(w, owner);
-	bool there = w->queued && !w->granting;
+	/* One that was told, as of its owner's death, looks itself as soon as its thread runs. */
+	bool there = w->queued && !w->granting && !w->over;
 	spin_unlock(&pi_lock);
 	if (!there)
 		return 0;
@@ -128,22 +134,32 @@ static int join(struct pi_waiter *w, user_addr at, bool more)
 /* Whether w could wait for the lock as it is. */
 static int may_join(const struct pi_waiter *w, user_addr at)
 {
-	uint32_t word;
+	uint32_t word, seen;
 	int error = user_load_u32(at, &word);
 
-	if (error != 0)
-		return error;
-	uint32_t owner = word & PI_TID_MASK;
-	if (owner == w->tid)
-		return -EDEADLK;
-	return owner == 0 ? 0 : pi_owner_is_there(owner);
+	while (error == 0) {
+		uint32_t owner = word & PI_TID_MASK;
+
+		if (owner == w->tid)
+			return -EDEADLK;
+		if (owner == 0 || pi_owner_is_there(owner) == 0)
+			return 0;
+		/* It may have given the lock back, and ended then. */
+		error = user_load_u32(at, &seen);
+		if (error == 0 && seen == word)
+			return -ESRCH;
+		if (error == 0 && signal_fatal_current())
+			return -EINTR;
+		word = seen;
+	}
+	return error;
 }
 
-/* Moves the first one. 1: it is moved; 0: there is none. */
-static int move_one(const struct futex_move *m, const struct user_key *from, const struct user_key *lock)
+/* Moves the first one up to the number `last`. 1: it is moved; 0: there is none. */
+static int move_one(const struct futex_move *m, const struct user_key *from, const struct user_key *lock, uint64_t last)
 {
 	struct pi_waiter *w;
-	int error = futex_first_for_lock(from, lock, false, &w);
+	int error = futex_first_for_lock(from, lock, last, false, &w);
 
 	if (error != 0 || w == nullptr)
 		return error;
@@ -151,7 +167,7 @@ static int move_one(const struct futex_move *m, const struct user_key *from, con
 	error = may_join(w, m->lock);
 	pi_waiter_put(w);
 	if (error == 0)
-		error = futex_first_for_lock(from, lock, true, &w);
+		error = futex_first_for_lock(from, lock, last, true, &w);
 	if (error != 0 || w == nullptr)
 		return error;
 	error = join(w, m->lock, m->count > 0);
@@ -161,6 +177,7 @@ static int move_one(const struct futex_move *m, const struct user_key *from, con
 long futex_requeue_to_pi(const struct futex_move *m)
 {
 	struct user_key from, lock;
+	uint64_t last = 0;
 	uint32_t seen;
 	long moved = 0;
 	int error = futex_key(m->from, m->private_word, &from);
@@ -169,15 +186,21 @@ long futex_requeue_to_pi(const struct futex_move *m)
 		error = futex_key(m->lock, m->private_word, &lock);
 	if (error == 0 && futex_same_word(&from, &lock))
 		error = -EINVAL;
+	/* Who comes later may wait for a newer value, or have been moved already and be back. */
+	if (error == 0)
+		last = futex_last_waiter(&from);
 	if (error == 0)
 		error = user_load_u32(m->from, &seen);
 	if (error == 0 && seen != m->value)
 		error = -EAGAIN;
+	/* A lock that is not there is told even if nobody waits. */
+	if (error == 0)
+		error = user_load_u32(m->lock, &seen);
 	if (error != 0)
 		return error;
 	/* One who may get the lock, and as many more as are to wait for it. */
 	while (moved <= m->count) {
-		error = move_one(m, &from, &lock);
+		error = move_one(m, &from, &lock, last);
 		if (error <= 0)
 			break;
 		moved++;

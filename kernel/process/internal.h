@@ -282,7 +282,7 @@ void rusage_fill(struct abi_rusage *out, const struct process_usage *u);
 
 /* --- futex.c --- */
 void futex_init(void);
-int futex_wake_address(user_addr at, uint32_t count);
+int futex_wake_address(user_addr at, int32_t count);
 void futex_robust_exit(struct process_thread *t);
 void futex_thread_exit(void); /* the current thread no longer waits */
 /* Until *over, which its setter follows by an unpark, or a deadline on the clock (0: none): 0, -ETIMEDOUT,

@@ -19,7 +19,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT, WAKE, REQUEUE = 3, CMP_REQUEUE, WAKE_OP, LOCK, UNLOCK, WAIT_REQUEUE = 11, REQUEUE_PI, REALTIME = 256 };
+enum {
+	WAIT,
+	WAKE,
+	REQUEUE = 3,
+	CMP_REQUEUE,
+	WAKE_OP,
+	LOCK,
+	UNLOCK,
+	WAIT_REQUEUE = 11,
+	REQUEUE_PI,
+	PRIVATE = 128,
+	REALTIME = 256
+};
 enum : unsigned { WAITERS = 0x80000000, OWNER_DIED = 0x40000000, TID = 0x3fffffff };
 enum { THREADS = 4, TURNS = 100 };
 
@@ -145,7 +157,11 @@ static void mistakes(void)
 	_Atomic unsigned *b = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(a != MAP_FAILED && b != MAP_FAILED);
 	FAILS(EINVAL, futex(a, WAIT_REQUEUE, 0, nullptr, b, 0));
+	FAILS(EAGAIN, futex(a, WAIT_REQUEUE, 1, nullptr, b, 0));
 	FAILS(EINVAL, futex(a, REQUEUE_PI, 1, nullptr, b, 0));
+	/* Nobody waits, and the lock is not there. */
+	FAILS(EFAULT, futex(word, REQUEUE_PI | PRIVATE, 1, nullptr, (void *)8, 0));
+	FAILS(EAGAIN, futex(word, REQUEUE_PI | PRIVATE, 1, nullptr, (void *)8, 1));
 }
 
 /* A free lock is the first waiter's, whose sleep ends with it. */
@@ -399,6 +415,41 @@ static void turns(void)
 	EQUAL(*lock, 0);
 }
 
+static _Atomic bool end;
+static _Atomic int gone;
+
+/* What it waits for does not come: it waits again. */
+static void *wait_in_vain(void *)
+{
+	while (!atomic_load(&end)) {
+		OK(wait_for(0, nullptr));
+		give_lock();
+	}
+	atomic_fetch_add(&gone, 1);
+	return nullptr;
+}
+
+/* Who comes back to the word while others are moved is not moved again, or the call would not end. */
+static void each_is_moved_once(void)
+{
+	pthread_t threads[THREADS];
+
+	prepare();
+	for (int n = 0; n < THREADS; n++)
+		EQUAL(pthread_create(&threads[n], nullptr, wait_in_vain, nullptr), 0);
+	for (int n = 0; n < 2 * TURNS; n++) {
+		long moved = OK(move(INT_MAX));
+
+		CHECK(moved <= THREADS);
+	}
+	atomic_store(&end, true);
+	while (atomic_load(&gone) < THREADS)
+		OK(move(INT_MAX));
+	for (int n = 0; n < THREADS; n++)
+		EQUAL(pthread_join(threads[n], nullptr), 0);
+	EQUAL(*lock, 0);
+}
+
 KTAP_MAIN(CASE(mistakes), CASE(a_free_lock_is_given), CASE(others_wait_for_the_lock), STELLUX_CASE(the_owner_inherits),
 	  CASE(only_where_it_waits_for), CASE(owners_that_cannot_be), CASE(time_runs_out_in_the_lock_s_queue),
-	  CASE(handlers), CASE(the_dead), CASE(turns))
+	  CASE(handlers), CASE(the_dead), CASE(turns), CASE(each_is_moved_once))

@@ -71,6 +71,14 @@ static void as_many_are_woken_as_asked_for(void)
 	EQUAL(futex(&word, WAKE, ALL, 0, nullptr, 0), 1);
 	EQUAL(futex(&word, WAKE, ALL, 0, nullptr, 0), 0);
 	join_waiters();
+	/* Less than one is one. */
+	start_waiters();
+	EQUAL(futex(&word, WAKE, 0, 0, nullptr, 0), 1);
+	EQUAL(futex(&word, WAKE, -1, 0, nullptr, 0), 1);
+	EQUAL(futex(&word, WAKE_BITSET, 0, 0, nullptr, ~0u), 1);
+	EQUAL(futex(&word, WAKE, ALL, 0, nullptr, 0), 1);
+	EQUAL(futex(&word, WAKE, 0, 0, nullptr, 0), 0);
+	join_waiters();
 }
 
 static void those_are_woken_whose_bits_are_named(void)
