@@ -40,12 +40,33 @@ static long check_write(struct inode *i, uint64_t pos, size_t n)
 	return (long)MIN(MIN(n, limit - pos), FILE_SIZE_MAX - pos);
 }
 
-/* Pages went, or were cleared: who began to copy bytes before that was over copies them again. The inode's lock is
- * held.
+/*
+ * Who copies bytes while they are cleared, or their pages go, copies them again: he notes before how often that has
+ * been done, and the size. Behind the size that he has seen, what is cleared lies before tail_end, as long as the file
+ * has only grown; where it was cut, at cut_from or after, the lowest place since nobody was writing.
  */
-static void count_cut(struct page_cache *c)
+struct seen {
+	uint64_t cuts, tails, size;
+};
+
+/* The size last: a cut that is seen has set it. */
+static struct seen look(const struct inode *i)
 {
-	__atomic_store_n(&c->cuts, c->cuts + 1, __ATOMIC_RELEASE);
+	struct seen s;
+
+	s.cuts = __atomic_load_n(&i->cache->cuts, __ATOMIC_ACQUIRE);
+	s.tails = __atomic_load_n(&i->cache->tails, __ATOMIC_ACQUIRE);
+	s.size = __atomic_load_n(&i->size, __ATOMIC_ACQUIRE);
+	return s;
+}
+
+/* Whether what was copied to pos up to `end` since then may be gone. */
+static bool is_gone(const struct inode *i, const struct seen *s, uint64_t pos, uint64_t end) REQUIRES(i -> lock)
+{
+	const struct page_cache *c = i->cache;
+
+	return (c->cuts != s->cuts && end > c->cut_from) ||
+	       (c->tails != s->tails && end > s->size && pos < c->tail_end);
 }
 
 /* The file is about to have bytes up to `from`: what mappings wrote beyond its end, in its last page, is none of them.
@@ -68,7 +89,8 @@ static int forget_tail(struct inode *i, uint64_t from)
 	} else {
 		page_cache_zero(i, index, offset, MIN(from - index * PAGE_SIZE, PAGE_SIZE));
 	}
-	count_cut(i->cache);
+	i->cache->tail_end = MIN(from, (index + 1) * PAGE_SIZE);
+	__atomic_store_n(&i->cache->tails, i->cache->tails + 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -90,8 +112,12 @@ static int extend_locked(struct inode *i, uint64_t from, uint64_t end) REQUIRES(
 /* Pages beyond the end go. The inode's lock is held. */
 static void drop_beyond(struct inode *i)
 {
+	struct page_cache *c = i->cache;
+
 	page_cache_drop(i, pages_of_size(i->size), UINT64_MAX);
-	count_cut(i->cache);
+	bool alone = __atomic_load_n(&i->writes, __ATOMIC_SEQ_CST) == 0;
+	c->cut_from = alone ? i->size : MIN(c->cut_from, i->size);
+	__atomic_store_n(&c->cuts, c->cuts + 1, __ATOMIC_RELEASE);
 }
 
 /* n bytes that were copied to pos become part of the file; how many, or an error. */
@@ -112,17 +138,17 @@ static long write_at(struct inode *i, struct io_buffer *buf, size_t from, size_t
 	long wanted = check_write(i, pos, n), done = wanted, most = 0;
 	bool again = wanted > 0;
 	while (again) {
-		uint64_t cuts = __atomic_load_n(&i->cache->cuts, __ATOMIC_ACQUIRE);
+		struct seen seen = look(i);
 
 		done = page_cache_copy_in(i, buf, from, (size_t)wanted, pos);
 		most = MAX(most, done);
 		mutex_lock(&i->lock);
-		again = done > 0 && i->cache->cuts != cuts;
+		again = done > 0 && is_gone(i, &seen, pos, pos + (uint64_t)done);
 		if (!again && done > 0)
 			done = add_locked(i, pos, done);
 		/* What was copied beyond the end, now or before, and is no part of the file, would be dirty for ever.
 		 */
-		if (!again && done < most)
+		if (!again && done < most && most > 0 && pos + (uint64_t)most > i->size)
 			drop_beyond(i);
 		mutex_unlock(&i->lock);
 	}

@@ -121,6 +121,33 @@ static void grown_meanwhile(void)
 	slow_end(f);
 }
 
+/* A writer within the file copies once, whatever others do behind its end; a write that fails at once drops nothing. */
+static void written_apart(void)
+{
+	unsigned char byte = 7;
+	struct file *f;
+
+	if (!slow_begin(3, &f))
+		return;
+	EXPECT_EQ(inode_truncate(f->inode, 2 * PAGE_SIZE + 100), 0);
+	memset(across, 0x6f, sizeof(across));
+	written = 0;
+	__atomic_store_n(&slow_held_page, 1, __ATOMIC_RELEASE);
+	if (start_thread(write_at_end, f, -1) && EXPECT(WAIT_UNTIL(__atomic_load_n(&slow_waiting, __ATOMIC_ACQUIRE)))) {
+		uint64_t cuts = f->inode->cache->cuts;
+
+		EXPECT_EQ(file_write_at(f, &byte, 1, 5 * PAGE_SIZE), 1);
+		EXPECT_EQ(file_write_at(f, &byte, 1, SLOW_PAGES * PAGE_SIZE), -ENOSPC);
+		EXPECT_EQ(f->inode->cache->cuts, cuts);
+		uint32_t prepared = __atomic_load_n(&slow_prepared, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&slow_held_page, NO_PAGE, __ATOMIC_RELEASE);
+		EXPECT(WAIT_UNTIL(__atomic_load_n(&written, __ATOMIC_ACQUIRE)));
+		EXPECT_EQ(__atomic_load_n(&slow_prepared, __ATOMIC_SEQ_CST), prepared);
+		EXPECT_EQ(f->inode->size, 5 * PAGE_SIZE + 1);
+	}
+	slow_end(f);
+}
+
 static bool lock_area(struct vm_space *s, uint64_t va, bool locked)
 {
 	write_lock(&s->lock);
@@ -201,5 +228,6 @@ static void read_ahead_is_set(void)
 
 KTEST_SUITE(page_stores, KTEST("one of two stores stands still", one_stands_still),
 	    KTEST("a file that cannot grow", growth_fails), KTEST("a file grows while another writes", grown_meanwhile),
+	    KTEST("a write within the file is not disturbed", written_apart),
 	    KTEST("mapped pages go when memory is short", mapped_pages_go),
 	    KTEST("as much is read ahead as is asked for", read_ahead_is_set));

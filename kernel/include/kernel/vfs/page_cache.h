@@ -70,7 +70,8 @@ struct page_cache {
 	uint64_t recent;		       /* what marks a slot as used; 0: nothing is ever dropped */
 	uint64_t error;			       /* how many writes failed, and the last one's error; atomic */
 	uint64_t writes;		       /* begun so far; under lock */
-	uint64_t cuts;			       /* times that its end was dropped, or cleared; atomic */
+	uint64_t cuts, tails;		       /* times that its end was dropped; cleared; atomic */
+	uint64_t cut_from, tail_end;	       /* where; changed with the inode's lock held */
 	uint32_t *write_ranges;		       /* counts the ranges for writing that its store has */
 	struct list writing GUARDED_BY(&lock); /* ranges, the oldest first */
 	const struct page_cache_ops *ops;
