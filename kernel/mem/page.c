@@ -29,7 +29,11 @@ struct page_pool page_pools[KIND_COUNT] = {
 struct page_cpu *page_cpus[PAGE_MAX_CPUS];
 uint64_t page_slab_count;
 
-enum : unsigned { OOM_TRIES = 50, ORDER_WORTH_KILLING = 3 };
+enum : unsigned {
+	OOM_TRIES = 50,
+	OOM_TRIES_DYING = 1000, /* while somebody is dying, whose CPU may stand still: bounded, as he may wait for us */
+	ORDER_WORTH_KILLING = 3
+};
 constexpr uint64_t OOM_WAIT_NS = 10'000'000;
 
 struct page_cpu *page_cpu_claim(void)
@@ -202,9 +206,16 @@ bool page_came(uint64_t need)
 	return came;
 }
 
+/* What an allocation has tried. */
+struct shortage {
+	unsigned attempts, while_dying; /* those in which nobody was dying, and the others */
+};
+
 /* Memory is short: frames from somewhere, or the killer. False: the caller must do without. */
-static bool out_of_memory(enum page_kind kind, unsigned order, unsigned attempt)
+static bool out_of_memory(enum page_kind kind, unsigned order, struct shortage *s)
 {
+	unsigned attempt = s->attempts++;
+
 	/* Others may take what is found every time: who is to die does not compete for long. */
 	if (attempt >= OOM_TRIES && signal_fatal_current())
 		return false;
@@ -218,8 +229,10 @@ static bool out_of_memory(enum page_kind kind, unsigned order, unsigned attempt)
 		return false;
 	/* Whether it found somebody or could not look just now: memory may come meanwhile. */
 	bool (*kill)(uint64_t need) = __atomic_load_n(&killer, __ATOMIC_ACQUIRE);
-	if (kill != nullptr)
-		(void)kill((uint64_t)kind << 32 | order);
+	if (kill != nullptr && kill((uint64_t)kind << 32 | order) && s->while_dying < OOM_TRIES_DYING) {
+		s->while_dying++;
+		s->attempts--;
+	}
 	thread_park(clock_monotonic_ns() + OOM_WAIT_NS);
 	return true;
 }
@@ -231,8 +244,8 @@ unsigned page_alloc_user_batch(struct page **out, unsigned want, bool zero)
 	if (fail_injected())
 		return 0;
 	want = MIN(want, (unsigned)PAGE_CACHE_BATCH);
-	for (unsigned attempt = 0; !(n = take_pages(KIND_USER, out, want)); attempt++)
-		if (!out_of_memory(KIND_USER, 0, attempt))
+	for (struct shortage s = {}; !(n = take_pages(KIND_USER, out, want));)
+		if (!out_of_memory(KIND_USER, 0, &s))
 			return 0;
 	for (unsigned i = 0; i < n; i++) {
 		struct page *page = out[i];
@@ -288,7 +301,7 @@ void *page_alloc_kernel(unsigned order)
 
 	if (fail_injected())
 		return nullptr;
-	for (unsigned attempt = 0;; attempt++) {
+	for (struct shortage s = {};;) {
 		if (order == 0) {
 			if (take_pages(KIND_KERNEL, &page, 1))
 				break;
@@ -300,7 +313,7 @@ void *page_alloc_kernel(unsigned order)
 				break;
 			}
 		}
-		if (order >= BUDDY_ORDERS || !out_of_memory(KIND_KERNEL, order, attempt))
+		if (order >= BUDDY_ORDERS || !out_of_memory(KIND_KERNEL, order, &s))
 			return nullptr;
 	}
 	page->flags = PAGE_KERNEL;

@@ -6,6 +6,7 @@
 #include <abi/errno.h>
 #include <kernel/mem/page.h>
 #include <kernel/mem/slab.h>
+#include <kernel/process/process.h>
 #include <lib/string.h>
 #include <lib/types.h>
 
@@ -63,26 +64,35 @@ static void kernel_runs(void)
 	}
 }
 
-/* Chains user pages until there are none; returns them all. Result: how many there were. */
+static uint64_t chain; /* pages held, each with the number of the next one; 0: none */
+
+/* Chains user pages until there are none. Result: how many there were. */
+static uint64_t take_all(void)
+{
+	struct page *page;
+	uint64_t count = 0;
+
+	for (; (page = page_alloc_user(false)) != nullptr; count++) {
+		window(page_pfn(page))[0] = chain;
+		chain = page_pfn(page);
+	}
+	return count;
+}
+
+static void give_one(void)
+{
+	uint64_t next = window(chain)[0];
+
+	page_put(page_of(chain));
+	chain = next;
+}
+
 static uint64_t exhaust(void)
 {
-	uint64_t first = 0, count = 0;
+	uint64_t count = take_all();
 
-	for (;;) {
-		struct page *page = page_alloc_user(false);
-
-		if (!page)
-			break;
-		window(page_pfn(page))[0] = first;
-		first = page_pfn(page);
-		count++;
-	}
-	while (first) {
-		uint64_t next = window(first)[0];
-
-		page_put(page_of(first));
-		first = next;
-	}
+	while (chain != 0)
+		give_one();
 	return count;
 }
 
@@ -98,6 +108,34 @@ static void exhaustion(void)
 	EXPECT(p != nullptr);
 	if (p)
 		page_free_kernel(p, 3);
+}
+
+enum : uint32_t { LATE = 70 };
+static const struct thread *asker;
+static uint32_t asked;
+
+/* Somebody is dying, but gets to it only when this has been asked more often than one waits for nobody. */
+static bool dies_late(uint64_t)
+{
+	if (thread_current() != asker)
+		return false;
+	if (++asked >= LATE && chain != 0)
+		give_one();
+	return true;
+}
+
+static void the_dying_are_waited_for(void)
+{
+	EXPECT(take_all() > 1000);
+	asker = thread_current();
+	page_set_killer(dies_late);
+	struct page *page = page_alloc_user(false);
+	page_set_killer(oom_kill);
+	EXPECT(page != nullptr);
+	if (page != nullptr)
+		page_put(page);
+	while (chain != 0)
+		give_one();
 }
 
 static void counts_return(void)
@@ -265,5 +303,6 @@ KTEST_SUITE(memory, KTEST("user pages are apart, counted, clean", user_pages),
 	    KTEST("kernel runs are aligned and apart", kernel_runs), KTEST("heap objects of all sizes", heap_sizes),
 	    KTEST("twenty thousand allocations", heap_churn), KTEST("objects are resized and copied", resize),
 	    KTEST("counts return", counts_return), KTEST("memory runs out and comes back", exhaustion),
+	    KTEST("memory of somebody who dies late", the_dying_are_waited_for),
 	    KTEST("memory that another gave the nucleus", relief_by_another),
 	    KTEST("memory that another CPU keeps", freed_by_another_cpu));

@@ -113,8 +113,8 @@ extern uint64_t page_stored_count; /* of those, pages that have another copy: th
 extern uint64_t page_dirty_count, page_writing_count; /* of those, pages to be written, being written (atomic) */
 extern uint64_t page_slab_count;		      /* kept by the slab allocator (atomic) */
 
-/* Who is asked when no memory is left for `need`: ends a process and says whether there was one. Any lock may be held.
- * Once, at boot. */
+/* Who is asked when no memory is left for `need`: ends a process and says whether one is dying, whose memory is waited
+ * for longer (or it has come). Any lock may be held. At boot; and by tests. */
 void page_set_killer(bool (*kill)(uint64_t need));
 /* For the killer: whether there is memory for it by now, be it in the cache of another CPU. Takes spinlocks only. */
 bool page_came(uint64_t need);
