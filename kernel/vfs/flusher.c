@@ -139,12 +139,16 @@ static struct inode *dirty_next(const struct superblock *sb, uint64_t *number, u
 	return found;
 }
 
-/* Its reference, which may be the last one, goes before its filesystem can. */
-static void dirty_done(struct inode *i)
+/* Its reference, which may be the last one, goes before its filesystem can. deleted: the flusher has found it so, and
+ * needs not be told. */
+static void dirty_done(struct inode *i, bool deleted)
 {
 	struct superblock *sb = i->sb;
 
-	inode_put(i);
+	if (deleted)
+		inode_put_deleted(i);
+	else
+		inode_put(i);
 	__atomic_fetch_sub(&sb->walkers, 1, __ATOMIC_RELEASE);
 	wait_wake_all(&walked);
 }
@@ -160,7 +164,8 @@ static bool is_deleted(const struct inode *i)
 	return i->nlink == 0 && __atomic_load_n(&i->refs, __ATOMIC_ACQUIRE) == 2;
 }
 
-/* Whether its pages go: they are dropped, unless some are still on their way, which nobody here waits for. */
+/* Whether its pages go: they are dropped, unless some are still on their way, which nobody here waits for: the end of
+ * each wakes the flusher. */
 static bool forget(struct inode *i)
 {
 	if (!is_deleted(i))
@@ -191,10 +196,12 @@ static void write_old(uint64_t before_ns)
 	struct inode *i;
 
 	while ((i = dirty_next(nullptr, &number, before_ns)) != nullptr) {
-		if (!forget(i))
+		bool deleted = forget(i);
+
+		if (!deleted)
 			write_some(i);
 		dirty_list_check(i->cache);
-		dirty_done(i);
+		dirty_done(i, deleted);
 	}
 }
 
@@ -204,8 +211,7 @@ static void forget_deleted(void)
 	struct inode *i;
 
 	while ((i = dirty_next(nullptr, &number, UINT64_MAX)) != nullptr) {
-		(void)forget(i);
-		dirty_done(i);
+		dirty_done(i, forget(i));
 	}
 }
 
@@ -237,7 +243,7 @@ int dirty_sync(struct superblock *sb, bool patient)
 
 	while (error == 0 && (i = dirty_next(sb, &number, UINT64_MAX)) != nullptr) {
 		error = page_cache_write_all(i, 0, UINT64_MAX, patient);
-		dirty_done(i);
+		dirty_done(i, false);
 	}
 	return error;
 }

@@ -61,22 +61,33 @@ void inode_get(struct inode *i)
 	__atomic_fetch_add(&i->refs, 1, __ATOMIC_RELAXED);
 }
 
+/* Its references before. */
+static uint32_t put(struct inode *i)
+{
+	uint32_t before = __atomic_fetch_sub(&i->refs, 1, __ATOMIC_ACQ_REL);
+
+	if (before != 1)
+		return before;
+	if (i->sb->ops->evict != nullptr)
+		(void)guard_run_void(i->sb->type->component, i->sb->ops->evict(i));
+	file_locks_free(i);
+	kfree(i);
+	return before;
+}
+
 void inode_put(struct inode *i)
 {
 	if (i == nullptr)
 		return;
 	/* Nobody can come to it any more: the list of dirty caches (flusher.c) need not keep it. */
 	bool deleted = i->cache != nullptr && i->nlink == 0 && __atomic_load_n(&i->cache->listed, __ATOMIC_RELAXED);
-	uint32_t before = __atomic_fetch_sub(&i->refs, 1, __ATOMIC_ACQ_REL);
-	if (before != 1) {
-		if (before == 2 && deleted)
-			deleted_hook();
-		return;
-	}
-	if (i->sb->ops->evict != nullptr)
-		(void)guard_run_void(i->sb->type->component, i->sb->ops->evict(i));
-	file_locks_free(i);
-	kfree(i);
+	if (put(i) == 2 && deleted)
+		deleted_hook();
+}
+
+void inode_put_deleted(struct inode *i)
+{
+	(void)put(i);
 }
 
 void inode_touch(struct inode *i, uint32_t which)

@@ -54,6 +54,8 @@ bool dentry_is_at(const struct dentry *d, const struct dentry *parent, const str
 /* --- inode.c --- */
 /* Called when only the list of dirty caches has an inode still; set once, at boot, before a cache is in that list. */
 void inode_set_deleted_hook(void (*hook)(void));
+/* As inode_put, by who has seen that it is deleted, and tells nobody. */
+void inode_put_deleted(struct inode *i);
 
 /* --- mount.c --- */
 /* Steps from a mount point to what is mounted there, as often as needed; p's references change hands. True: it stepped.

@@ -62,18 +62,31 @@ static void range_done(struct page_cache *c)
 	spin_unlock(&stock_lock);
 }
 
-static void range_give(struct page_range *r)
+static void range_put_back(struct page_range *r)
 {
 	spin_lock(&stock_lock);
 	list_push_back(&stock_free, &r->of_cache);
 	stock_left++;
-	bool wanted = stock_wanted;
-	stock_wanted = false;
 	spin_unlock(&stock_lock);
 	/* One that may take it is not known. */
 	wait_wake_all(&stock_waiters);
+}
+
+/* There are more, or some store has fewer. */
+static void tell_flusher(void)
+{
+	spin_lock(&stock_lock);
+	bool wanted = stock_wanted;
+	stock_wanted = false;
+	spin_unlock(&stock_lock);
 	if (wanted)
 		flusher_wake();
+}
+
+static void range_give(struct page_range *r)
+{
+	range_put_back(r);
+	tell_flusher();
 }
 
 void page_cache_want_range(void)
@@ -249,6 +262,7 @@ static void replace_range(void)
 	log_warn("vfs: a range for writing is lost to a fault, and no memory is left for another");
 	/* Its store has one less all the same. */
 	wait_wake_all(&stock_waiters);
+	tell_flusher();
 }
 
 static void begin_write(struct page_range *r)
@@ -270,8 +284,10 @@ static void begin_write(struct page_range *r)
 	range_leave(r);
 }
 
-/* Begins to write with r what is dirty from *at on. False: there is nothing up to `last`. */
-static bool write_next(struct inode *i, struct page_range *r, uint64_t *at, uint64_t last, bool *busy)
+/* Begins to write with r what is dirty from *at on, or gives it back as `unused` does. False: there is nothing up to
+ * `last`. */
+static bool write_next(struct inode *i, struct page_range *r, uint64_t *at, uint64_t last, bool *busy,
+		       void (*unused)(struct page_range *r))
 {
 	*r = (struct page_range){.inode = i, .write = true, .owners = 2};
 	bool more = gather_dirty(r, at, last, busy);
@@ -280,7 +296,7 @@ static bool write_next(struct inode *i, struct page_range *r, uint64_t *at, uint
 		begin_write(r);
 	} else {
 		range_done(i->cache);
-		range_give(r);
+		unused(r);
 	}
 	return more;
 }
@@ -293,7 +309,7 @@ int page_cache_begin_write_back(struct inode *i, uint64_t first, uint64_t last, 
 		r = range_take(i->cache, patient);
 		if (r == nullptr)
 			return -EINTR;
-	} while (write_next(i, r, &first, last, busy));
+	} while (write_next(i, r, &first, last, busy, range_give));
 	return 0;
 }
 
@@ -306,7 +322,9 @@ int page_cache_write_some(struct inode *i, uint64_t *at, uint64_t last)
 		r = range_take_for_flusher(i->cache);
 		if (r == nullptr)
 			return -EAGAIN;
-	} while (write_next(i, r, at, last, &busy));
+		/* One that the flusher has not used makes no room for a store that it passed over: it would wake itself
+		 * for ever. */
+	} while (write_next(i, r, at, last, &busy, range_put_back));
 	return 0;
 }
 

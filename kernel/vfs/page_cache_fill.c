@@ -68,9 +68,13 @@ static void settle(struct page_range *r, int error, bool lost)
 			gone[count++] = page;
 	}
 	c->under_way--;
+	/* The flusher drops what is dirty of a deleted file when nothing is under way. */
+	bool awaited = c->under_way == 0 && c->inode->nlink == 0 && __atomic_load_n(&c->listed, __ATOMIC_RELAXED);
 	/* With the lock held: once it is free and nothing is under way, the cache may end. */
 	wait_wake_all(&c->settled);
 	spin_unlock(&c->lock);
+	if (awaited)
+		flusher_wake();
 	spares_free(&spares);
 	page_cache_count_pages(true, -(int64_t)count);
 	page_put_batch(gone, count);

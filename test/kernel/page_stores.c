@@ -39,6 +39,15 @@ static void one_stands_still(void)
 	slow_set_knob("dirty_expire_centisecs", "0");
 	slow_flusher_settles();
 	EXPECT(slow_held() > 0 && is_dirty(f));
+	/* What lies beyond the end of the other's file is not written, and keeps it in the list. */
+	struct page *beyond;
+	if (EXPECT_EQ(page_cache_get(other->inode, SLOW_PAGES, &beyond), 0)) {
+		page_cache_mark_dirty(other->inode, SLOW_PAGES, beyond);
+		page_put(beyond);
+		flusher_wake();
+		EXPECT(WAIT_UNTIL(slow_flusher_rests()));
+		page_cache_drop(other->inode, SLOW_PAGES, SLOW_PAGES);
+	}
 	put(other, PAGE_SIZE, 0xdd);
 	slow_flusher_settles();
 	EXPECT(!is_dirty(other));
@@ -60,6 +69,58 @@ static void one_stands_still(void)
 	slow_end_second(other);
 	slow_end(f);
 	slow_flusher_settles();
+}
+
+static bool make_dirty(struct inode *i)
+{
+	struct page *page;
+
+	if (!EXPECT_EQ(page_cache_get(i, 0, &page), 0))
+		return false;
+	page_cache_mark_dirty(i, 0, page);
+	page_put(page);
+	return true;
+}
+
+/* A deleted file has dirty pages, and something of it is under way: the flusher waits until that is over without
+ * looking again and again, and then drops them. */
+static void deleted_under_way(bool writes)
+{
+	bool busy = false;
+	struct file *f;
+
+	if (!slow_set_knob("dirty_writeback_centisecs", "0") || !slow_begin(2, &f))
+		return;
+	slow_flusher_settles();
+	struct inode *i = slow_nameless();
+	if (i == nullptr || !make_dirty(i))
+		return;
+	slow_hold_fills = slow_hold_writes = true;
+	if (writes)
+		EXPECT_EQ(page_cache_begin_write_back(i, 0, 0, true, &busy), 0);
+	else
+		EXPECT_EQ(page_cache_begin(i, 1, 1, nullptr), 0);
+	EXPECT(slow_held() == 1 && make_dirty(i));
+	i->nlink = 0;
+	inode_put(i);
+	slow_flusher_settles();
+	EXPECT(WAIT_UNTIL(slow_flusher_rests()));
+	EXPECT_EQ(__atomic_load_n(&slow_ended, __ATOMIC_SEQ_CST), 0);
+	slow_release(writes);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&slow_ended, __ATOMIC_SEQ_CST) == 1));
+	slow_set_knob("dirty_writeback_centisecs", "500");
+	slow_end(f);
+	slow_flusher_settles();
+}
+
+static void deleted_being_written(void)
+{
+	deleted_under_way(true);
+}
+
+static void deleted_being_read(void)
+{
+	deleted_under_way(false);
 }
 
 /* A file whose last page cannot be read cannot grow beyond it: what was copied there is not left dirty. */
@@ -227,7 +288,9 @@ static void read_ahead_is_set(void)
 }
 
 KTEST_SUITE(page_stores, KTEST("one of two stores stands still", one_stands_still),
-	    KTEST("a file that cannot grow", growth_fails), KTEST("a file grows while another writes", grown_meanwhile),
+	    KTEST("a deleted file is being written", deleted_being_written),
+	    KTEST("a deleted file is being read", deleted_being_read), KTEST("a file that cannot grow", growth_fails),
+	    KTEST("a file grows while another writes", grown_meanwhile),
 	    KTEST("a write within the file is not disturbed", written_apart),
 	    KTEST("mapped pages go when memory is short", mapped_pages_go),
 	    KTEST("as much is read ahead as is asked for", read_ahead_is_set));

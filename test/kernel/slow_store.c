@@ -8,7 +8,7 @@
 unsigned char slow_bytes[SLOW_PAGES][PAGE_SIZE];
 bool slow_hold_fills, slow_hold_writes, slow_stray, slow_stray_late, slow_refuse;
 uint64_t slow_bad_page = NO_PAGE, slow_held_page = NO_PAGE;
-uint32_t slow_waiting, slow_fills, slow_writes, slow_longest, slow_prepared;
+uint32_t slow_waiting, slow_ended, slow_fills, slow_writes, slow_longest, slow_prepared;
 
 static struct spinlock held_lock = SPINLOCK_INIT(RANK_NONE);
 static struct list held GUARDED_BY(&held_lock) = LIST_INIT(held);
@@ -144,7 +144,9 @@ static void evict(struct inode *i)
 	EXPECT_EQ(i->cache->pages, 0);
 	EXPECT_EQ(i->cache->dirty, 0);
 	kfree(i->cache);
-	file = nullptr;
+	if (file == i)
+		file = nullptr;
+	__atomic_fetch_add(&slow_ended, 1, __ATOMIC_SEQ_CST);
 }
 
 static const struct inode_ops root_ops = {.lookup = lookup};
@@ -180,6 +182,15 @@ static struct file *open_at(struct mount *m)
 struct file *slow_open(void)
 {
 	return open_at(mounted);
+}
+
+struct inode *slow_nameless(void)
+{
+	struct inode *first = file, *i = nullptr;
+
+	EXPECT_EQ(lookup(first->sb->root, nullptr, &i), 0);
+	file = first;
+	return i;
 }
 
 bool slow_begin_second(struct file **f)
@@ -225,6 +236,18 @@ void slow_flusher_settles(void)
 	EXPECT(WAIT_UNTIL((flusher_wake(), __atomic_load_n(&flusher_rounds, __ATOMIC_ACQUIRE) - before >= 2)));
 }
 
+bool slow_flusher_rests(void)
+{
+	uint32_t before = __atomic_load_n(&flusher_rounds, __ATOMIC_ACQUIRE);
+
+	for (unsigned n = 0; n < 20; n++) {
+		sleep_ns(MS);
+		if (__atomic_load_n(&flusher_rounds, __ATOMIC_ACQUIRE) != before)
+			return false;
+	}
+	return true;
+}
+
 bool slow_begin(uint32_t pages, struct file **f)
 {
 	for (uint32_t p = 0; p < SLOW_PAGES; p++)
@@ -232,7 +255,7 @@ bool slow_begin(uint32_t pages, struct file **f)
 			slow_bytes[p][n] = slow_byte(p, n);
 	slow_hold_fills = slow_hold_writes = slow_stray = slow_stray_late = slow_refuse = false;
 	slow_bad_page = slow_held_page = NO_PAGE;
-	slow_waiting = slow_fills = slow_writes = slow_longest = slow_prepared = 0;
+	slow_waiting = slow_ended = slow_fills = slow_writes = slow_longest = slow_prepared = 0;
 	first_size = (uint64_t)pages * PAGE_SIZE;
 	mounted = mount_internal(&slow_filesystem);
 	*f = EXPECT(mounted != nullptr) ? slow_open() : nullptr;

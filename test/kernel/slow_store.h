@@ -23,6 +23,7 @@ extern bool slow_hold_fills, slow_hold_writes, slow_stray, slow_stray_late, slow
 extern uint64_t slow_bad_page;	/* what touches it fails with EIO */
 extern uint64_t slow_held_page; /* who wants to write to it waits, and is counted; atomic */
 extern uint32_t slow_waiting;	/* atomic */
+extern uint32_t slow_ended;	/* inodes; atomic */
 extern uint32_t slow_fills, slow_writes, slow_longest, slow_prepared;
 
 /* A store with known bytes, the file of `pages` pages open in *f. False: recorded. */
@@ -42,6 +43,10 @@ void slow_end_second(struct file *f);
 bool slow_set_knob(const char *name, const char *value);
 /* The flusher acts on limits as they were when its round began: waits until that one and the next are over. */
 void slow_flusher_settles(void);
+/* Whether the flusher does nothing for a while: one that wakes itself never does. */
+bool slow_flusher_rests(void);
+/* One more file of the store, of which the caller has the only reference. nullptr: recorded. */
+struct inode *slow_nameless(void);
 /* What byte n of page `index` is at first. */
 unsigned char slow_byte(uint64_t index, size_t n);
 
