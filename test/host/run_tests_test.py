@@ -42,9 +42,9 @@ def errors_after(script, limit_s, silence_s, folder):
 
 # What it does, its limit, how long it may say nothing if that is less, the expected errors.
 SILENCES = [("sleep 1", 30, 0, []),
-            ("sleep 60", 1, 0, ["did not end in time: silent for 1 s"]),
-            ("sleep 60", 30, 1, ["did not end in time: silent for 1 s"]),
-            ("while :; do echo '#'; sleep 0.1; done", 1, 60, ["did not end within 4 s"])]
+            ("sleep 60", 5, 0, ["did not end in time: silent for 5 s"]),
+            ("sleep 60", 30, 5, ["did not end in time: silent for 5 s"]),
+            ("while :; do echo '#'; sleep 0.1; done", 2, 60, ["did not end within 8 s"])]
 
 
 # How many CPUs each suite keeps busy, in the order of the matrix, and in which order two cores get them if the one that is next to

@@ -191,7 +191,7 @@ static void rested(void)
 		return;
 	device_rest(device);
 	EXPECT_EQ(disk_state(ram.disk), DISK_SUSPENDED);
-	EXPECT_EQ(info().state, DEVICE_PAUSING);
+	EXPECT(WAIT_UNTIL(info().state == DEVICE_PAUSING));
 	/* Who asks for a restart meanwhile gets it afterwards. */
 	EXPECT_EQ(device_restart(device), 0);
 	EXPECT_EQ(disk_state(ram.disk), DISK_SUSPENDED);

@@ -284,6 +284,16 @@ static void serve_ports(void)
 static struct wait_queue over = WAIT_QUEUE_INIT(over);
 static uint32_t asked, done; /* atomic: how often all was to be looked at, and was */
 
+/* Whether somebody asked meanwhile: a walk sleeps here and there, and may have slept with what was to wake it now. */
+static bool is_asked(void)
+{
+	bool any = __atomic_load_n(&asked, __ATOMIC_ACQUIRE) != __atomic_load_n(&done, __ATOMIC_RELAXED);
+
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
+		any |= device_bus(dev) == &pci_bus && !pci_below_done(dev);
+	return any;
+}
+
 static void work(void)
 {
 	do {
@@ -297,7 +307,7 @@ static void work(void)
 			wait_wake_all(&over);
 		}
 		serve_ports();
-	} while (!service_park(0));
+	} while (is_asked() || !service_park(0));
 }
 
 static struct service walker = {.name = "pci", .component = &component_pci, .loop = work};
