@@ -31,7 +31,7 @@ class Inline(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("call_file", ctypes.c_char_p), ("call_line", ctypes.c_uint32)]
 
 
-NEED_LIBFDT = ("/devicetree.c", "/arm_platform_dt.c", "/arm_cpus.c", "/pci_ecam_dt.c")
+LIBFDT = ("<libfdt.h>", '"devicetree.h"', "<lib/devicetree.h>")  # what a file includes that needs that library
 
 
 def tool(name):
@@ -42,7 +42,8 @@ def make(folder):
     """Builds image, table and reader; returns (path of the image, table, reader)."""
     objects = []
     for source in sorted(glob.glob("lib/*.c")):
-        if not source.endswith(("_test.c", "_fuzz.c", *NEED_LIBFDT)):
+        needs_libfdt = any(f"#include {header}" in pathlib.Path(source).read_text() for header in LIBFDT)
+        if not needs_libfdt and not source.endswith(("_test.c", "_fuzz.c")):
             objects.append(os.path.join(folder, os.path.basename(source) + ".o"))
             subprocess.run([CLANG, *KERNEL, "-c", source, "-o", objects[-1]], check=True)
     assembly = os.path.join(folder, "s.S")
