@@ -12,10 +12,9 @@ import os
 import pathlib
 import re
 import struct
-import subprocess
 import sys
 
-from machine import LIMIT_S, Machine
+from machine import Machine
 
 # The request for the memory map, as the Limine protocol numbers it (PROTOCOL.md, Memory Map Feature).
 MEMORY_MAP_ID = struct.pack("<2Q", 0x67cf3d9d378a806f, 0xe304acdfc50c3c62)
@@ -115,12 +114,7 @@ def boot(machine, number, cmdline, kernel, further, lines):
     others = [folder / f"messages-{number}-line{n}.log" for n in range(1, lines)]
     dbg2 = folder / "messages.dbg2"
     dbg2.write_bytes(DBG2)
-    try:
-        done = subprocess.run(machine.command(image, [word.format(*others, dbg2=dbg2) for word in further]), stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=LIMIT_S)
-        ended, text = done.returncode == 0, done.stdout
-    except subprocess.TimeoutExpired as error:
-        ended, text = False, error.stdout or b""
+    text, ended = machine.run(image, [word.format(*others, dbg2=dbg2) for word in further], raw=True)
     return ended, text.decode(errors="replace"), *(other.read_text(errors="replace") for other in others)
 
 

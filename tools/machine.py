@@ -15,6 +15,8 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
+import time
 
 ARCHITECTURES = {
     "x86_64": {"qemu": "qemu-system-x86_64", "machine": ["-machine", "q35"], "efi": "BOOTX64.EFI", "console": "ttyS0",
@@ -38,6 +40,31 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?=]*[a-zA-Z]")
 def plain(data):
     """The text in what came over a serial line: without escape sequences and carriage returns."""
     return ESCAPE.sub("", data.decode("utf-8", "replace").replace("\r", ""))
+
+
+class Limit:
+    """A time that is over only when it was looked at, too: half as often as it has seconds."""
+
+    def __init__(self, seconds):
+        self.seconds, self.end, self.looks = seconds, time.monotonic() + seconds, 0
+
+    def is_over(self):
+        self.looks += 1
+        return time.monotonic() > self.end and self.looks >= self.seconds / 2
+
+
+def ends(process, limit_s):
+    """Waits for a process, which is killed when its time is over: whether it ended by itself."""
+    limit = Limit(limit_s)
+    while True:
+        try:
+            process.wait(1)
+            return True
+        except subprocess.TimeoutExpired:
+            if limit.is_over():
+                process.kill()
+                process.wait()
+                return False
 
 
 class MachineError(Exception):
@@ -77,14 +104,15 @@ class Machine:
                 "-drive", f"file={image},format=raw,snapshot=on", "-display", "none", "-monitor", "none",
                 "-serial", "stdio", *extra]
 
-    def run(self, image, extra=(), limit_s=LIMIT_S):
-        """Lets the machine run until it ends, with nobody at its serial line: (its text, whether it ended well and in time)."""
-        try:
-            done = subprocess.run(self.command(image, extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  timeout=limit_s)
-            return plain(done.stdout), done.returncode == 0
-        except subprocess.TimeoutExpired as expired:
-            return plain(expired.stdout or b""), False
+    def run(self, image, extra=(), limit_s=LIMIT_S, raw=False):
+        """Lets the machine run until it ends, with nobody at its serial line: (its text, or all that came over the line, whether
+        it ended well and in time)."""
+        with tempfile.TemporaryFile() as out:
+            with subprocess.Popen(self.command(image, extra), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT) as process:
+                ended = ends(process, limit_s)
+            out.seek(0)
+            text = out.read()
+            return text if raw else plain(text), ended and process.returncode == 0
 
     def make_image(self, image, initramfs, cmdline, kernel="stellux", dtb=None, firmware=None):
         """Makes a disk image; `initramfs` is initramfs, initramfs-test or none, `kernel` stellux or stellux-ktest;

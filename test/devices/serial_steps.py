@@ -3,6 +3,7 @@
 talks over that line. The reports come over it as well."""
 import re
 
+import consoles
 from machine import LIMIT_S
 
 # What is not the text: reports, which are printed past the terminal. (The kernel's log would be broken by the text, and is kept from it.)
@@ -16,8 +17,8 @@ def line_of(shell):
     """(name of the device, its driver, its terminal)."""
     text = shell.type("awk '($4 == \"ns16550\" || $4 == \"pl011\") && $5 == \"up\" {print \"line\", $1, $4}' /proc/hardware; "
                       "echo over $(basename $(tty))")
-    device, driver = re.search(r"^line (\S+) (\S+)$", text, re.MULTILINE).groups()
-    return device, driver, re.search(r"^over (\w+)$", text, re.MULTILINE)[1]
+    device, driver = consoles.found(r"^line (\S+) (\S+)$", text).groups()
+    return device, driver, consoles.found(r"^over (\w+)$", text)[1]
 
 
 def out_of_it(shell, order):

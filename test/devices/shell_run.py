@@ -4,10 +4,9 @@ import os
 import re
 import select
 import subprocess
-import time
 
 from gdb_remote import Stub
-from machine import LIMIT_S, plain
+from machine import LIMIT_S, Limit, plain
 
 PROMPT = b"# \x1b[6n"      # the shell asks the terminal where the cursor is when it has printed its prompt
 
@@ -45,8 +44,8 @@ class Run:
 
     def converse(self, lines):
         """Whether the machine came to its end."""
-        end, read = time.monotonic() + LIMIT_S, 0
-        while time.monotonic() < end:
+        limit, read = Limit(LIMIT_S), 0
+        while not limit.is_over():
             if select.select([self.process.stdout], [], [], 0.2)[0]:
                 data = os.read(self.process.stdout.fileno(), 65536)
                 if not data:

@@ -9,6 +9,7 @@ import fcntl
 import os
 import pathlib
 import pty
+import re
 import select
 import shutil
 import signal
@@ -47,6 +48,14 @@ env -i %s chroot "$top" /bin/busybox setsid -c /bin/busybox sh -c 'cd /root; uns
 
 class ConsoleError(Exception):
     pass
+
+
+def found(pattern, text):
+    """The match on a line of what a machine said, which must be there."""
+    match = re.search(pattern, text, re.MULTILINE)
+    if not match:
+        raise ConsoleError(f"not said: {pattern}, but:\n{text}")
+    return match
 
 
 class Console:
