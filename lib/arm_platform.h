@@ -9,7 +9,9 @@
 #define LIB_ARM_PLATFORM_H
 
 #include <lib/acpi_tables.h>
-#include <lib/arm_its.h>
+#include <lib/arm_interrupt.h>
+#include <lib/arm_routes.h>
+#include <lib/arm_smmu.h>
 #include <lib/pci_ecam.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,10 +23,6 @@ enum { ARM_REDISTRIBUTOR_REGIONS_MAX = 64, ARM_GUARDED_MAX = 64, ARM_MSI_FRAMES_
 
 struct arm_region {
 	uint64_t phys, size;
-};
-struct arm_interrupt {
-	uint32_t id; /* INTID; 0: none (that is a software interrupt, never a device's) */
-	bool level;  /* else rising edge */
 };
 struct arm_platform {
 	enum arm_gic_version gic_version;
@@ -47,7 +45,9 @@ struct arm_platform {
 	} msi_frame[ARM_MSI_FRAMES_MAX];
 
 	/* Messages that go through GICv3's translation services instead. */
-	struct arm_its_routes its;
+	struct arm_routes its;
+
+	struct arm_smmus smmu; /* and IOMMUs that are between PCI functions and memory */
 
 	/* PCI Express configuration space. */
 	unsigned ecam_count;

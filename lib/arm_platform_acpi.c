@@ -4,6 +4,7 @@
  * (5.2.25), FADT (5.2.9 and 5.2.9.4), SPCR and DBG2 (lib/acpi_uart.h) and IORT (IO Remapping Table, DEN 0049).
  */
 #include <lib/acpi_uart.h>
+#include <lib/arm_iort.h>
 #include <lib/arm_platform.h>
 #include <lib/string.h>
 
@@ -97,7 +98,7 @@ static bool take_entry(const unsigned char *e, size_t n, struct arm_platform *p,
 		if (n < 16)
 			return true;
 		guard_range(p, get64(e + 8), ITS_BYTES);
-		arm_its_add(&p->its, get64(e + 8), get32(e + 4));
+		(void)arm_routes_add_target(&p->its, get64(e + 8), get32(e + 4));
 		return true;
 	default: return true;
 	}
@@ -226,7 +227,7 @@ bool arm_platform_from_acpi(uint64_t rsdp_phys, acpi_map map, struct arm_platfor
 	table = acpi_find_table(rsdp_phys, "IORT", map, &length);
 	if (table) {
 		guard_iommus(table, length, out);
-		arm_its_from_iort(table, length, &out->its);
+		arm_iort_read(table, length, &out->its, &out->smmu);
 	}
 	table = acpi_find_table(rsdp_phys, "GTDT", map, &length);
 	return table ? take_timer(table, length, out) : missing(out, "no GTDT");

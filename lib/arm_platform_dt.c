@@ -85,40 +85,70 @@ static void take_msi_frames(const void *fdt, struct arm_platform *p)
 	}
 }
 
-/* Of one host bridge, whose registers are at `ecam`. */
-static void take_msi_map(const void *fdt, int bridge, const struct pci_ecam *ecam, struct arm_platform *p)
-{
-	static const char *const names[] = {"arm,gic-v3-its", nullptr};
-	uint32_t segment = (uint32_t)ecam->segment << 16;
-	struct devicetree_msi m;
+static const char *const its_names[] = {"arm,gic-v3-its", nullptr};
+static const char *const smmu_names[] = {"arm,smmu-v3", nullptr};
 
-	for (unsigned i = 0; devicetree_msi_map(fdt, bridge, i, &m); i++) {
+/* One of the maps of a host bridge, whose registers are at `ecam`: to controllers of the kind `names`. */
+static void take_map(const void *fdt, int bridge, const struct pci_ecam *ecam, enum devicetree_map map,
+		     const char *const *names, struct arm_routes *routes)
+{
+	uint32_t segment = (uint32_t)ecam->segment << 16;
+	struct devicetree_requesters m;
+
+	for (unsigned i = 0; devicetree_map(fdt, bridge, map, i, &m); i++) {
 		if (m.controller >= 0 && !devicetree_is(fdt, m.controller, names))
 			continue;
 		if (m.first > 0xffff || m.count == 0 || m.count - 1 > 0xffff - m.first)
-			p->its.refused++;
+			routes->refused++;
 		else
-			arm_its_add_map(&p->its,
-					(struct arm_its_map){.first = segment | m.first,
-							     .last = segment | (m.first + m.count - 1),
-							     .mask = m.mask & 0xffff,
-							     .device = m.device},
-					(uint32_t)m.controller);
+			(void)arm_routes_add(routes,
+					     (struct arm_route){.first = segment | m.first,
+								.last = segment | (m.first + m.count - 1),
+								.mask = m.mask & 0xffff,
+								.id = m.id},
+					     (uint32_t)m.controller);
 	}
 }
 
-static void take_its(const void *fdt, struct arm_platform *p)
+/* An interrupt of an SMMUv3 by its name (arm,smmu-v3.yaml): one of its own, or "combined" for all. */
+static struct arm_interrupt smmu_wire(const void *fdt, int node, const char *name)
 {
-	static const char *const names[] = {"arm,gic-v3-its", nullptr};
+	int index = devicetree_string_index(fdt, node, "interrupt-names", name);
+	struct devicetree_interrupt interrupt;
+	struct arm_interrupt wire;
+
+	if (index < 0)
+		index = devicetree_string_index(fdt, node, "interrupt-names", "combined");
+	if (index < 0 || !devicetree_interrupt(fdt, node, (unsigned)index, &interrupt) ||
+	    !arm_platform_interrupt(fdt, &interrupt, &wire) || wire.id < 32)
+		return (struct arm_interrupt){};
+	return wire;
+}
+
+static void take_smmus(const void *fdt, struct arm_smmus *s)
+{
 	struct arm_region r;
 
-	for (int node = -1; (node = devicetree_find(fdt, node, names)) >= 0;)
+	for (int node = -1; (node = devicetree_find(fdt, node, smmu_names)) >= 0;)
+		if (region(fdt, node, 0, &r) && arm_routes_add_target(&s->routes, r.phys, (uint32_t)node))
+			s->wires[s->routes.target_count - 1] =
+				(struct arm_smmu_wires){smmu_wire(fdt, node, "eventq"), smmu_wire(fdt, node, "gerror")};
+}
+
+static void take_maps(const void *fdt, struct arm_platform *p)
+{
+	struct arm_region r;
+
+	for (int node = -1; (node = devicetree_find(fdt, node, its_names)) >= 0;)
 		if (region(fdt, node, 0, &r))
-			arm_its_add(&p->its, r.phys, (uint32_t)node);
+			(void)arm_routes_add_target(&p->its, r.phys, (uint32_t)node);
+	take_smmus(fdt, &p->smmu);
 	for (int node = -1; (node = devicetree_find(fdt, node, pci_ecam_names)) >= 0;)
 		for (unsigned i = 0; region(fdt, node, 0, &r) && i < p->ecam_count; i++)
-			if (p->ecam[i].phys == r.phys)
-				take_msi_map(fdt, node, &p->ecam[i], p);
+			if (p->ecam[i].phys == r.phys) {
+				take_map(fdt, node, &p->ecam[i], DEVICETREE_MSI_MAP, its_names, &p->its);
+				take_map(fdt, node, &p->ecam[i], DEVICETREE_IOMMU_MAP, smmu_names, &p->smmu.routes);
+			}
 }
 
 static bool take_gic_v3(const void *fdt, int gic, struct arm_platform *p)
@@ -271,6 +301,6 @@ bool arm_platform_from_devicetree(const void *fdt, size_t size, struct arm_platf
 		guard(fdt, node, 0, out);
 	take_msi_frames(fdt, out);
 	out->ecam_count = pci_ecam_from_devicetree(fdt, out->ecam, PCI_ECAMS_MAX);
-	take_its(fdt, out);
+	take_maps(fdt, out);
 	return take_timer(fdt, out);
 }

@@ -323,21 +323,23 @@ bool devicetree_interrupt_map(const void *fdt, int node, uint32_t function, uint
 	return false;
 }
 
-bool devicetree_msi_map(const void *fdt, int node, unsigned index, struct devicetree_msi *out)
+bool devicetree_map(const void *fdt, int node, enum devicetree_map which, unsigned index,
+		    struct devicetree_requesters *out)
 {
 	enum { ENTRY = 4 };
+	bool msi = which == DEVICETREE_MSI_MAP;
 	size_t count;
-	const fdt32_t *map = cells_of(fdt, node, "msi-map", &count);
+	const fdt32_t *map = cells_of(fdt, node, msi ? "msi-map" : "iommu-map", &count);
 
 	if (!map || index >= count / ENTRY)
 		return false;
 	map += (size_t)index * ENTRY;
-	*out = (struct devicetree_msi){.first = cell(map, 0),
-				       .mask = 0xffff,
-				       .controller = by_phandle(fdt, cell(map, 1)),
-				       .device = cell(map, 2),
-				       .count = cell(map, 3)};
-	(void)devicetree_u32(fdt, node, "msi-map-mask", &out->mask);
+	*out = (struct devicetree_requesters){.first = cell(map, 0),
+					      .mask = 0xffff,
+					      .controller = by_phandle(fdt, cell(map, 1)),
+					      .id = cell(map, 2),
+					      .count = cell(map, 3)};
+	(void)devicetree_u32(fdt, node, msi ? "msi-map-mask" : "iommu-map-mask", &out->mask);
 	return true;
 }
 

@@ -66,14 +66,18 @@ struct devicetree_interrupt {
 [[nodiscard]] bool devicetree_interrupt_map(const void *fdt, int node, uint32_t function, uint32_t pin,
 					    struct devicetree_interrupt *out);
 
-struct devicetree_msi {
-	uint32_t first, count; /* requester ids; with the bits of msi-map-mask */
+/* A host bridge's maps from requester ids to what a controller knows the sender as (Linux's bindings pci/pci-msi.txt
+ * and pci/pci-iommu.txt). */
+enum devicetree_map : uint8_t { DEVICETREE_MSI_MAP, DEVICETREE_IOMMU_MAP };
+struct devicetree_requesters {
+	uint32_t first, count; /* requester ids; with the bits of the map's mask */
 	uint32_t mask;
 	int controller;
-	uint32_t device; /* what the controller knows the first as */
+	uint32_t id; /* what the controller knows the first as */
 };
-/* The index-th entry of a host bridge's msi-map (Linux's binding pci/pci-msi.txt). false: no more. */
-[[nodiscard]] bool devicetree_msi_map(const void *fdt, int node, unsigned index, struct devicetree_msi *out);
+/* The index-th entry. false: no more. */
+[[nodiscard]] bool devicetree_map(const void *fdt, int node, enum devicetree_map map, unsigned index,
+				  struct devicetree_requesters *out);
 
 /* The node that /chosen/stdout-path names, by path or alias; negative: none. */
 int devicetree_stdout(const void *fdt);

@@ -35,7 +35,7 @@ $(LIBFDT_USERS:%=$(H)/obj/%.o): $(LIBFDT)/.version
 
 # Trees that tests embed, from their sources.
 DEVICETREES := $(patsubst test/host/%.dts,$(H)/%.dtb,$(wildcard test/host/devicetree/*.dts))
-DEVICETREE_TESTS := $(wildcard lib/devicetree_test.c lib/arm_platform_test.c lib/arm_its_test.c lib/arm_cpus_test.c test/host/arm_platform_fuzz.c test/host/arm_cpus_fuzz.c)
+DEVICETREE_TESTS := $(wildcard lib/devicetree_test.c lib/arm_platform_test.c lib/arm_routes_test.c lib/arm_cpus_test.c test/host/arm_platform_fuzz.c test/host/arm_cpus_fuzz.c)
 $(DEVICETREE_TESTS:%=$(H)/obj/%.o): HOST_CFLAGS += --embed-dir=$(H)
 $(DEVICETREE_TESTS:%=$(H)/obj/%.o): $(DEVICETREES)
 

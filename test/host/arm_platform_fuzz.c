@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz target for lib/devicetree.c and lib/arm_platform_*.c, lib/arm_its.c (and libfdt below them): whatever firmware
+ * Fuzz target for lib/devicetree.c and lib/arm_platform_*.c, lib/arm_iort.c (and libfdt below them): whatever firmware
  * hands over, no read is outside of it and every answer is in range. The first byte chooses: raw bytes as a tree, one
  * of the trees of test/host/devicetree with bytes changed (three bytes of input say where and to what), or ACPI tables.
  */
@@ -16,7 +16,7 @@
 #define take_timer   take_timer_tables
 #define take_psci    take_psci_tables
 #define take_console take_console_tables
-#include <lib/arm_its.c>
+#include <lib/arm_iort.c>
 #include <lib/arm_platform_acpi.c>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -33,15 +33,36 @@ static const unsigned char soc[] = {
 static const unsigned char its[] = {
 #embed "devicetree/gic-v3-its.dtb"
 };
+static const unsigned char smmu[] = {
+#embed "devicetree/smmu-v3.dtb"
+};
 static const struct {
 	const unsigned char *bytes;
 	size_t size;
-} trees[] = {{plain, sizeof(plain)}, {nested, sizeof(nested)}, {soc, sizeof(soc)}, {its, sizeof(its)}};
+} trees[] = {
+	{plain, sizeof(plain)}, {nested, sizeof(nested)}, {soc, sizeof(soc)}, {its, sizeof(its)}, {smmu, sizeof(smmu)}};
 
 static void require(bool good)
 {
 	if (!good)
 		abort();
+}
+
+static void check_routes(const struct arm_routes *r)
+{
+	require(r->target_count <= ARM_TARGETS_MAX && r->count <= ARM_ROUTES_MAX);
+	for (unsigned i = 0; i < r->count; i++) {
+		const struct arm_route *m = &r->route[i];
+		uint32_t id, function;
+		unsigned target;
+
+		require(m->target < r->target_count && m->first <= m->last && m->first >> 16 == m->last >> 16);
+		require(m->id <= UINT32_MAX - (m->last - m->first));
+		if (m->mask != 0xffff)
+			continue; /* its numbers may have bits that are never looked at */
+		require(arm_route_of(r, m->last, &target, &id) && target < r->target_count);
+		require(arm_route_back(r, m->target, m->id, &function));
+	}
 }
 
 static void check_answer(bool good, const struct arm_platform *p)
@@ -52,13 +73,11 @@ static void check_answer(bool good, const struct arm_platform *p)
 	if (p->console.kind != ARM_UART_NONE)
 		require(p->console.interrupt.id == 0 ||
 			(p->console.interrupt.id >= 16 && p->console.interrupt.id < 1020));
-	require(p->its.its_count <= ARM_ITS_MAX && p->its.map_count <= ARM_ITS_MAPS_MAX);
-	for (unsigned i = 0; i < p->its.map_count; i++) {
-		const struct arm_its_map *m = &p->its.map[i];
-
-		require(m->its < p->its.its_count && m->first <= m->last && m->first >> 16 == m->last >> 16);
-		require(m->device <= UINT32_MAX - (m->last - m->first));
-	}
+	check_routes(&p->its);
+	check_routes(&p->smmu.routes);
+	for (unsigned i = 0; i < p->smmu.routes.target_count; i++)
+		require((!p->smmu.wires[i].event.id || p->smmu.wires[i].event.id >= 32) &&
+			p->smmu.wires[i].event.id < 1020 && p->smmu.wires[i].error.id < 1020);
 	if (!good)
 		return;
 	require(p->virtual_timer.id >= 16 && p->virtual_timer.id < 32);
@@ -172,9 +191,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return 0;
-	if (data[0] % 6 < 4) {
-		changed_tree(data[0] % 6, data + 1, size - 1);
-	} else if (data[0] % 6 == 4) {
+	if (data[0] % 7 < 5) {
+		changed_tree(data[0] % 7, data + 1, size - 1);
+	} else if (data[0] % 7 == 5) {
 		/* Of its own, so that the sanitizer sees both ends. */
 		unsigned char *copy = malloc(size);
 

@@ -35,7 +35,7 @@ static struct its {
 	uint64_t phys, queue, entry_bytes, device_end;
 	uint64_t at;   /* in the queue */
 	uint64_t cpus; /* those that it has a collection of */
-} services[ARM_ITS_MAX];
+} services[ARM_TARGETS_MAX];
 static struct {
 	struct its *its;
 	uint32_t id;
@@ -88,7 +88,7 @@ void gic_its_init_lines(void)
 {
 	uint64_t bytes = 1ull << GIC_LPI_ID_BITS;
 
-	settings = platform.its.map_count ? take(bytes) : 0;
+	settings = platform.its.count ? take(bytes) : 0;
 	for (uint32_t i = 0; settings && i < boot_state.cpu_count; i++)
 		if (!(pending[i] = take(PENDING_BYTES)))
 			settings = 0;
@@ -172,19 +172,19 @@ static const char *start(struct its *s)
 
 void gic_its_init(void)
 {
-	const struct arm_its_routes *r = &platform.its;
+	const struct arm_routes *r = &platform.its;
 
 	if (r->refused)
 		log_printf("gic: %u entries of msi-map, MADT or IORT make no sense: those functions have no messages\n",
 			   r->refused);
-	for (unsigned i = 0; settings && i < r->map_count; i++) {
-		struct its *s = &services[r->map[i].its];
-		uint64_t end = (uint64_t)r->map[i].device + (r->map[i].last - r->map[i].first) + 1;
+	for (unsigned i = 0; settings && i < r->count; i++) {
+		struct its *s = &services[r->route[i].target];
+		uint64_t end = (uint64_t)r->route[i].id + (r->route[i].last - r->route[i].first) + 1;
 
-		s->phys = r->its[r->map[i].its].phys;
+		s->phys = r->target[r->route[i].target].phys;
 		s->device_end = MAX(s->device_end, end);
 	}
-	for (struct its *s = services; s < services + ARM_ITS_MAX; s++)
+	for (struct its *s = services; s < services + ARM_TARGETS_MAX; s++)
 		if (s->phys)
 			log_printf("gic: translation service at %lx: %s\n", s->phys, start(s));
 }
@@ -229,7 +229,7 @@ int gic_its_message(uint32_t line, uint32_t function, uint32_t cpu, uint64_t *ad
 	uint32_t id;
 	unsigned its;
 
-	if (!settings || !arm_its_route(&platform.its, pci_requester(function), &its, &id) || !services[its].works ||
+	if (!settings || !arm_route_of(&platform.its, pci_requester(function), &its, &id) || !services[its].works ||
 	    id >= services[its].device_end)
 		return -EOPNOTSUPP;
 
