@@ -48,6 +48,7 @@ static size_t describe_frame(uint64_t pfn, uint64_t address, char *out, size_t s
 		[FRAME_DEVICE] = "device frame",
 		[FRAME_SHARED] = "shared frame",
 		[FRAME_FIRMWARE] = "firmware frame",
+		[FRAME_IOMMU] = "table of a device's domain",
 	};
 	const struct frame *frame = frame_entry(pfn);
 

@@ -427,12 +427,13 @@ void page_stats(struct memory_stats *out)
 	}
 	*out = (struct memory_stats){
 		.total_pages = counts[FRAME_FREE] + counts[FRAME_NUCLEUS] + counts[FRAME_PAGE_TABLE] +
-			       counts[FRAME_KERNEL] + counts[FRAME_PAGE] + counts[FRAME_DMA] + counts[FRAME_SHARED],
+			       counts[FRAME_KERNEL] + counts[FRAME_PAGE] + counts[FRAME_DMA] + counts[FRAME_SHARED] +
+			       counts[FRAME_IOMMU],
 		.free_pages = counts[FRAME_FREE] + idle[KIND_KERNEL] + idle[KIND_USER],
 		.kernel_pages = page_pools[KIND_KERNEL].frames - idle[KIND_KERNEL],
 		.user_pages = page_pools[KIND_USER].frames - idle[KIND_USER],
 		.cache_pages = page_cache_count,
-		.nucleus_pages = counts[FRAME_NUCLEUS] + counts[FRAME_PAGE_TABLE],
+		.nucleus_pages = counts[FRAME_NUCLEUS] + counts[FRAME_PAGE_TABLE] + counts[FRAME_IOMMU],
 		.slab_pages = page_slab_count,
 	};
 }

@@ -185,8 +185,17 @@ static void put_culprit(struct report_out *out, const struct report *r, uint64_t
 static const char *frame_name(enum frame_type type)
 {
 	static const char *const names[FRAME_TYPES] = {
-		"no memory", "free frame", "nucleus frame", "page table",  "kernel frame",
-		"user page", "DMA buffer", "device",	    "shared page", "firmware",
+		"no memory",
+		"free frame",
+		"nucleus frame",
+		"page table",
+		"kernel frame",
+		"user page",
+		"DMA buffer",
+		"device",
+		"shared page",
+		"firmware",
+		"table of a device's domain",
 	};
 
 	return type < FRAME_TYPES ? names[type] : "?";

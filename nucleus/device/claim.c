@@ -7,6 +7,7 @@
 #include "gate/calls.h"
 #include "gate/lock.h"
 #include "gate/policy.h"
+#include "iommu/iommu.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "report/report.h"
@@ -14,13 +15,20 @@
 
 static struct claim claims[CLAIMS_MAX];
 
-/* The claim after c (nullptr: the first); nullptr: there are no more. */
-static struct claim *next_claim(struct claim *c)
+struct claim *claim_after(struct claim *c)
 {
 	for (c = c ? c + 1 : claims; c < claims + CLAIMS_MAX; c++)
 		if (c->kind)
 			return c;
 	return nullptr;
+}
+
+struct claim *claim_from_handle(uint64_t handle)
+{
+	uint32_t number = (uint32_t)(handle & 0xffff) - 1;
+	struct claim *c = number < CLAIMS_MAX ? &claims[number] : nullptr;
+
+	return c && c->kind && handle >> 16 == c->birth ? c : nullptr;
 }
 
 static bool overlap(struct claim_range a, struct claim_range b)
@@ -65,7 +73,7 @@ bool claim_range_free(struct claim_range r, const struct claim *asked)
 
 	if (nucleus_owns(pages))
 		return false;
-	for (struct claim *c = nullptr; (c = next_claim(c));) {
+	for (struct claim *c = nullptr; (c = claim_after(c));) {
 		bool alike = asked && asked->component == c->component && asked->flags == c->flags;
 		bool share = alike && in_one_page(asked) && in_one_page(c);
 
@@ -78,7 +86,7 @@ bool claim_range_free(struct claim_range r, const struct claim *asked)
 
 struct claim *claim_of_functions(uint32_t first, uint32_t last)
 {
-	for (struct claim *c = nullptr; (c = next_claim(c));) {
+	for (struct claim *c = nullptr; (c = claim_after(c));) {
 		if (c->kind == CLAIM_FUNCTION && c->function >= first && c->function <= last)
 			return c;
 	}
@@ -94,7 +102,7 @@ struct claim *claim_own_function(uint32_t function)
 
 struct claim *claim_covering(struct claim_range r, uint32_t component)
 {
-	for (struct claim *c = nullptr; (c = next_claim(c));) {
+	for (struct claim *c = nullptr; (c = claim_after(c));) {
 		for (unsigned i = 0; c->component == component && i < c->count; i++) {
 			struct claim_range pages = whole_pages(c->range[i]);
 
@@ -119,7 +127,7 @@ static struct claim *claim_of_page(uint64_t page, const struct claim *but)
 {
 	struct claim *c = nullptr;
 
-	while ((c = next_claim(c)) && (c == but || !claim_has_page(c, page)))
+	while ((c = claim_after(c)) && (c == but || !claim_has_page(c, page)))
 		;
 	return c;
 }
@@ -174,8 +182,12 @@ long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t fl
 			result = -EPERM;
 	if (result == -EPERM)
 		return report_refused_device(NUCLEUS_CALL_device_claim, kind, start);
+	if (!result && kind == CLAIM_FUNCTION)
+		result = iommu_open(&c);
 	if (!result)
 		result = add(&c);
+	if (result == -ENOSPC)
+		iommu_close(&c);
 	if (result > 0 && kind == CLAIM_FUNCTION)
 		pci_quieten(&c);
 	return result;
@@ -183,12 +195,12 @@ long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t fl
 
 long call_device_release(uint64_t handle)
 {
-	uint32_t number = (uint32_t)(handle & 0xffff) - 1;
-	struct claim *c = number < CLAIMS_MAX ? &claims[number] : nullptr, *other = nullptr;
+	struct claim *c, *other = nullptr;
 	uint32_t component = cpu_this()->current->component;
 
 	NUCLEUS_LOCKED;
-	if (!c || !c->kind || handle >> 16 != c->birth)
+	c = claim_from_handle(handle);
+	if (!c)
 		return -EBADF;
 	if (component != c->component && !policy_keeps_devices(component))
 		return report_refused_device(NUCLEUS_CALL_device_release, c->kind,
@@ -200,6 +212,7 @@ long call_device_release(uint64_t handle)
 	if (c->kind == CLAIM_FUNCTION) {
 		irq_forget_function(c->function);
 		pci_quieten(c);
+		iommu_close(c);
 	}
 	if (other)
 		other->mapped += c->mapped;

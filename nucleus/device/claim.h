@@ -35,7 +35,13 @@ struct claim {
 	bool silenced;	     /* it masters the bus no more */
 	uint64_t msix_table; /* physical; 0: no MSI-X to be used */
 	uint32_t msix_vectors;
+	struct iommu_domain *domain; /* nullptr: no IOMMU translates what it does */
 };
+
+/* The claim after c (nullptr: the first); nullptr: there are no more. */
+struct claim *claim_after(struct claim *c);
+/* nullptr: stale, or never given. */
+struct claim *claim_from_handle(uint64_t handle);
 
 /* Whether nothing of the nucleus's, no RAM and nothing that a claim has is in the range. A page may be shared by those
  * claims of one component that are of memory and of that page alone: so may be what is asked for (nullptr: not). */

@@ -67,8 +67,6 @@ void pci_init(const struct pci_ecam *found, unsigned count)
 	}
 	if (!ecam_count && ARCH_PORTS > 0)
 		tell(&(struct pci_ecam){.last_bus = 0xff});
-	log_printf(
-		"dma: unconfined: no IOMMU is used, so a device can reach all memory and forge interrupt messages\n");
 }
 
 bool pci_owns(uint64_t start, uint64_t end)

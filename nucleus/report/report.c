@@ -13,6 +13,7 @@
 #include "frame/frames.h"
 #include "gate/calls.h"
 #include "gate/lock.h"
+#include "iommu/iommu.h"
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "report/log.h"
@@ -210,10 +211,45 @@ void report_offence(struct record *r, const struct context *c, const struct offe
 	r->reporting = s;
 }
 
+void report_wake(void)
+{
+	struct record *r = record_from_handle(told);
+
+	if (r)
+		sched_unpark(r);
+}
+
+bool report_has_room(void)
+{
+	for (unsigned i = 0; i < SLOTS_REFUSED; i++)
+		if (!slots[i].used)
+			return true;
+	return false;
+}
+
+void report_stray_device(uint32_t component, uint32_t function, const struct iommu_fault *f)
+{
+	struct slot *s = slot_take(SLOTS_REFUSED);
+
+	if (!s) {
+		lost++;
+		return;
+	}
+	fill(&s->report, REPORT_DEVICE, nullptr);
+	s->of = nullptr;
+	s->report.component = (uint8_t)component;
+	s->report.function = function;
+	s->report.fault = f->reason;
+	s->report.code = f->write ? FAULT_WRITE : 0;
+	s->report.address = f->address;
+	victim_frame(&s->report.victim, f->address >> PAGE_SHIFT);
+	report_wake();
+}
+
 /* nullptr: there is no room. */
 static struct report_victim *refused(enum nucleus_call_number call)
 {
-	struct record *r = cpu_this()->current, *to_tell = record_from_handle(told);
+	struct record *r = cpu_this()->current;
 	struct slot *s = slot_take(SLOTS_REFUSED);
 
 	if (!s) {
@@ -226,8 +262,7 @@ static struct report_victim *refused(enum nucleus_call_number call)
 	/* What is saved is in the stub that all calls share: the culprit is where it returns to. */
 	s->report.pc = fault_caller(&r->kernel) - 1;
 	walk(&s->report, context_frame(&r->kernel), false);
-	if (to_tell)
-		sched_unpark(to_tell);
+	report_wake();
 	return &s->report.victim;
 }
 
@@ -264,6 +299,7 @@ long call_report_take(uint32_t tell)
 	NUCLEUS_LOCKED;
 	if (tell)
 		told = record_handle(r);
+	iommu_take_faults();
 	for (struct slot *s = slots; s < slots + SLOTS; s++) {
 		if (!s->used || (s->of && s->of != r))
 			continue;

@@ -12,6 +12,8 @@
 #include <nucleus/report.h>
 #include <stdint.h>
 
+struct iommu_fault;
+
 /* What lowered code did. */
 struct offence {
 	enum report_kind kind;
@@ -28,6 +30,12 @@ void report_refused(enum nucleus_call_number call, uint64_t pfn);
 /* One about devices. kind: enum claim_kind, 0: an interrupt; number: an address, a port, a line, or a function and
  * above bit 32 the offset of a register of it. Result: -EPERM. */
 long report_refused_device(enum nucleus_call_number call, uint32_t kind, uint64_t number);
+/* A device did what its function's IOMMU forbids; whose claim it is. */
+void report_stray_device(uint32_t component, uint32_t function, const struct iommu_fault *f);
+/* Whether one of these, or of a refused call, would be kept. */
+bool report_has_room(void);
+/* Who renders them is woken. Any view. */
+void report_wake(void);
 /* What a thread that is no more had to render is printed in hex. */
 void report_thread_gone(struct record *r);
 [[noreturn]] void panic(const struct context *c, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -286,7 +286,11 @@ static void call_device(struct fuzz *f, uint64_t va, uint64_t n)
 	uint64_t phys = rarely(f) ? garbage(f) : 0xfed00000 + below(f, 8) * PAGE_SIZE;
 	long claim;
 
-	switch (below(f, 6)) {
+	switch (below(f, 8)) {
+	case 6: EXPECT(nucleus_dma_lend(garbage(f), pfn_or_list(f, true), count(f), (uint32_t)below(f, 5)) < 0); break;
+	case 7:
+		EXPECT(nucleus_dma_return(garbage(f), pfn_or_list(f, true), count(f), (uint32_t)below(f, 5)) < 0);
+		break;
 	case 0: (void)nucleus_pci_read(function, (uint32_t)garbage(f) & 0x1fff, 1u << below(f, 4)); break;
 	case 1:
 		/* Nothing here has claimed a function. */

@@ -11,6 +11,7 @@
 #include "gate/account.h"
 #include "gic.h"
 #include "gic_its.h"
+#include "iommu/iommu.h"
 #include "mmu/mmu.h"
 #include "platform.h"
 #include "psci.h"
@@ -204,6 +205,7 @@ static void use_common_caches(void)
 	features_tell(boot_state.info);
 	pci_init(platform.ecam, platform.ecam_count);
 	gic_its_init();
+	iommu_init();
 	log_printf("boot: address-space numbers have %d bits\n", cpu_features.asid16 ? 16 : 8);
 	boot_finish(cpu);
 }

@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "frame/frames.h"
 #include "gate/account.h"
+#include "iommu/iommu.h"
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "report/log.h"
@@ -304,6 +305,7 @@ static void cpu_setup(struct cpu *cpu)
 	boot_state.info->hwcap = cpuid(1, 0).d;
 	boot_state.info->hwcap2 = cpu_features.fsgsbase ? 2 : 0;
 	apic_init_pci(boot_state.rsdp_phys);
+	iommu_init();
 	mp_admit_cpus();
 	boot_finish(cpu);
 }

@@ -21,6 +21,9 @@ enum claim_flags : uint32_t {
 	CLAIM_WITHOUT_MSIX = 2,
 };
 
+/* What a device may do with memory that is lent to it. */
+enum dma_access : uint32_t { DMA_ACCESS_READ = 1, DMA_ACCESS_WRITE = 2 };
+
 /* What pci_bars leaves in the call area: registers as they are, and as they read after all ones were written. */
 struct pci_bars {
 	uint32_t value[6], ones[6];

@@ -20,14 +20,16 @@ enum frame_type : uint8_t {
 	FRAME_DEVICE,
 	FRAME_SHARED,	/* nucleus writes; anyone may map it read-only */
 	FRAME_FIRMWARE, /* ACPI tables and the like: lowered code may read */
+	FRAME_IOMMU,	/* table of a device's domain, or counts beside one: lowered code may read it */
 	FRAME_TYPES
 };
 
 struct frame {
 	enum frame_type type;
-	uint8_t level;	   /* page table: 1 (leaf) … 4; dma: 1 if it is reached past the caches */
+	uint8_t level;	   /* page table, iommu's: 1 (leaf) … 4; dma: 1 if it is reached past the caches */
 	uint16_t owner;	   /* page table: address-space index */
-	uint32_t mappings; /* process mappings (type page), kmap mappings (kernel, dma), used entries (page table) */
+	uint32_t mappings; /* process mappings (type page), kmap mappings (kernel, dma), lends of either kind to devices
+			      (page, dma), used entries (page table), frame of the counts (iommu's tables of leaves) */
 };
 static_assert(sizeof(struct frame) == 8);
 

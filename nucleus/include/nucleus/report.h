@@ -20,6 +20,8 @@ enum report_kind : uint8_t {
 	REPORT_PREEMPTION,	 /* held back for too long */
 	REPORT_REFUSED,		 /* fault: enum nucleus_call_number; the victim is a frame or of a device */
 	REPORT_PANIC,		 /* of the nucleus, in hex only */
+	REPORT_DEVICE, /* an access that an IOMMU blocked, of the function that the component has claimed; fault: the
+			  IOMMU's number of the reason, code: FAULT_WRITE or 0, victim: the frame */
 };
 
 enum : uint8_t {
@@ -74,10 +76,10 @@ struct report {
 	uint8_t component; /* the thread's; 0: none */
 	uint8_t returns_count;
 	uint32_t cpu;
-	uint32_t thread; /* id */
-	uint32_t fault;	 /* the processor's number: vector, exception class */
-	uint32_t lost;	 /* reports before this one that there was no room for */
-	uint32_t reserved;
+	uint32_t thread;     /* id */
+	uint32_t fault;	     /* the processor's number: vector, exception class */
+	uint32_t lost;	     /* reports before this one that there was no room for */
+	uint32_t function;   /* REPORT_DEVICE: of PCI */
 	char name[16];	     /* the thread's */
 	uint64_t pc, caller; /* caller: return address, if it was in a register or on the stack's top; or 0 */
 	uint64_t code, address;

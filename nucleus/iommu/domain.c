@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains: their tables, and what is lent in them (iommu.h, calls.def: dma_lend, dma_return).
+ *
+ * Tables have 512 entries of eight bytes, as many levels as the hardware says, and leaves of 4 KiB. Their frames are of
+ * type iommu. Beside each table of leaves is a page that counts how often each of its pages is lent for reading and for
+ * writing: requests may lend a page at the same time. That page's number is in the table's frame entry. Tables stay
+ * until their domain ends, so at the most one page in 256 of memory is in a domain's tables.
+ */
+#include "device/claim.h"
+#include "device/pci.h"
+#include "frame/frames.h"
+#include "gate/calls.h"
+#include "gate/lock.h"
+#include "iommu/iommu.h"
+#include "mmu/mmu.h"
+#include "report/report.h"
+#include <abi/errno.h>
+#include <lib/string.h>
+
+enum : uint64_t { ENTRY_ADDRESS = 0x0000fffffffff000 };
+enum : unsigned { ENTRIES = 512, ATTACH_TABLES = 4 };
+enum : uint16_t { LENT_MAX = UINT16_MAX };
+
+/* How often a page is lent. */
+struct lent {
+	uint16_t reads, writes;
+	uint32_t reserved;
+};
+static_assert(sizeof(struct lent) * ENTRIES == PAGE_SIZE);
+
+/* A page's entry and its count; the last table of leaves is remembered. */
+struct place {
+	const struct iommu_domain *domain;
+	uint64_t leaves; /* physical; 0: none yet */
+	uint64_t base;	 /* address that it begins with */
+	uint64_t *entry;
+	struct lent *lent;
+};
+
+static struct iommu_domain domains[IOMMU_DOMAINS_MAX];
+bool iommu_is_on;
+
+static uint32_t number_of(const struct iommu_domain *d)
+{
+	return (uint32_t)(d - domains) + 1;
+}
+
+/* A zeroed table that the hardware sees as such; 0: out of memory. */
+static uint64_t table_new(unsigned level)
+{
+	uint64_t phys = frame_table_alloc(level, 0), counts;
+
+	if (!phys)
+		return 0;
+	frames[phys >> PAGE_SHIFT] = (struct frame){.type = FRAME_IOMMU, .level = (uint8_t)level};
+	if (level == 1) {
+		counts = frame_table_alloc(0, 0);
+		if (!counts) {
+			frame_table_free(phys);
+			return 0;
+		}
+		frames[counts >> PAGE_SHIFT] = (struct frame){.type = FRAME_IOMMU};
+		frames[phys >> PAGE_SHIFT].mappings = (uint32_t)(counts >> PAGE_SHIFT);
+	}
+	arch_iommu_clean(direct_map(phys), PAGE_SIZE);
+	return phys;
+}
+
+static void table_drop(uint64_t phys)
+{
+	memset(direct_map(phys), 0, PAGE_SIZE);
+	frame_table_free(phys);
+}
+
+static void entry_store(uint64_t *at, uint64_t value)
+{
+	__atomic_store_n(at, value, __ATOMIC_RELEASE);
+	arch_iommu_clean(at, sizeof(*at));
+}
+
+/* The table of leaves for an address; make: what is missing is made. 0: there is none, or no memory for it. */
+static uint64_t leaves_of(const struct iommu_domain *d, uint64_t address, bool make)
+{
+	uint64_t table = d->root;
+
+	for (unsigned level = arch_iommu_levels(); level > 1; level--) {
+		uint64_t *entry = direct_map(table);
+
+		entry += address >> (PAGE_SHIFT + 9 * (level - 1)) & (ENTRIES - 1);
+		table = *entry & ENTRY_ADDRESS;
+		if (table)
+			continue;
+		table = make ? table_new(level - 1) : 0;
+		if (!table)
+			return 0;
+		entry_store(entry, arch_iommu_table(table));
+	}
+	return table;
+}
+
+static bool place_find(struct place *p, uint64_t pfn, bool make)
+{
+	uint64_t address = pfn << PAGE_SHIFT, base = align_down(address, BLOCK_SIZE);
+
+	if (!p->leaves || p->base != base) {
+		p->leaves = leaves_of(p->domain, address, make);
+		p->base = base;
+	}
+	if (!p->leaves)
+		return false;
+	p->entry = (uint64_t *)direct_map(p->leaves) + pfn % ENTRIES;
+	p->lent = (struct lent *)direct_map((uint64_t)frames[p->leaves >> PAGE_SHIFT].mappings << PAGE_SHIFT) +
+		  pfn % ENTRIES;
+	return true;
+}
+
+static uint32_t access_of(const struct lent *l)
+{
+	return (l->reads ? DMA_ACCESS_READ : 0) | (l->writes ? DMA_ACCESS_WRITE : 0);
+}
+
+/* --- domains of claims --- */
+
+static struct iommu_domain *domain_for(uint32_t requester)
+{
+	struct iommu_domain *unused = nullptr;
+
+	for (uint32_t i = 0; i < IOMMU_DOMAINS_MAX && i < arch_iommu_domains(); i++) {
+		if (domains[i].root && domains[i].requester == requester)
+			return &domains[i];
+		if (!domains[i].root && !unused)
+			unused = &domains[i];
+	}
+	return unused;
+}
+
+/* What the requester reaches at all times. -ENOMEM, or 0. */
+static int map_always(const struct iommu_domain *d)
+{
+	struct place at = {.domain = d};
+	struct memory_range r;
+
+	for (unsigned i = 0; arch_iommu_always(d->requester, i, &r); i++)
+		for (uint64_t phys = r.start; phys < r.end; phys += PAGE_SIZE) {
+			if (!place_find(&at, phys >> PAGE_SHIFT, true))
+				return -ENOMEM;
+			entry_store(at.entry, arch_iommu_leaf(phys, DMA_ACCESS_READ | DMA_ACCESS_WRITE));
+		}
+	return 0;
+}
+
+/* What is still lent in a table is so no more; then the table goes. */
+static void tables_drop(uint64_t table, unsigned level)
+{
+	const uint64_t *entries = direct_map(table);
+	uint64_t counts = (uint64_t)frames[table >> PAGE_SHIFT].mappings << PAGE_SHIFT;
+	const struct lent *lent = direct_map(counts);
+
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		uint64_t phys = entries[i] & ENTRY_ADDRESS;
+
+		if (!entries[i])
+			continue;
+		if (level > 1)
+			tables_drop(phys, level - 1);
+		else if (frame_valid(phys >> PAGE_SHIFT))
+			frames[phys >> PAGE_SHIFT].mappings -= (uint32_t)lent[i].reads + lent[i].writes;
+	}
+	if (level == 1)
+		table_drop(counts);
+	table_drop(table);
+}
+
+static int domain_begin(struct iommu_domain *d, uint32_t requester)
+{
+	int error = frame_table_reserve(ATTACH_TABLES) ? 0 : -ENOMEM;
+
+	if (error)
+		return error;
+	*d = (struct iommu_domain){.root = table_new(arch_iommu_levels()), .requester = requester};
+	error = map_always(d);
+	if (!error && !frame_table_reserve(ATTACH_TABLES))
+		error = -ENOMEM;
+	if (error) {
+		tables_drop(d->root, arch_iommu_levels());
+		*d = (struct iommu_domain){};
+		return error;
+	}
+	arch_iommu_attach(requester, number_of(d), d->root);
+	return 0;
+}
+
+int iommu_open(struct claim *c)
+{
+	uint32_t requester = iommu_is_on ? pci_requester(c->function) : 0;
+	struct iommu_domain *d;
+	int error;
+
+	if (!iommu_is_on || !arch_iommu_covers(requester))
+		return 0;
+	d = domain_for(requester);
+	if (!d)
+		return -ENOSPC;
+	error = d->claims ? 0 : domain_begin(d, requester);
+	if (error)
+		return error;
+	d->claims++;
+	c->domain = d;
+	return 0;
+}
+
+void iommu_close(const struct claim *c)
+{
+	struct iommu_domain *d = c->domain;
+
+	/* Whom they are told of is known now. */
+	iommu_take_faults();
+	if (!d || --d->claims)
+		return;
+	arch_iommu_attach(d->requester, number_of(d), 0);
+	tables_drop(d->root, arch_iommu_levels());
+	*d = (struct iommu_domain){};
+	frame_table_trim();
+}
+
+/* --- lending --- */
+
+/* What a call names, copied before it is checked. */
+struct pages {
+	uint64_t pfn, count;
+	uint64_t list[CALL_AREA_WORDS];
+};
+
+static uint64_t page_at(const struct pages *p, uint64_t i)
+{
+	return p->pfn == PFN_LIST ? p->list[i] : p->pfn + i;
+}
+
+static bool pages_take(struct pages *p, uint64_t pfn, uint64_t count, uint32_t access)
+{
+	p->pfn = pfn;
+	p->count = count;
+	if (count > (pfn == PFN_LIST ? CALL_AREA_WORDS : ENTRIES) || !access ||
+	    access & ~(DMA_ACCESS_READ | DMA_ACCESS_WRITE))
+		return false;
+	if (pfn == PFN_LIST)
+		memcpy(p->list, current_thread_page()->call, count * sizeof(*p->list));
+	return true;
+}
+
+/* All that is cleared by one call, from the lowest page to the highest. */
+struct span {
+	uint64_t first, last;
+};
+
+static void span_add(struct span *s, uint64_t pfn)
+{
+	s->first = MIN(s->first, pfn);
+	s->last = MAX(s->last, pfn);
+}
+
+/* Whether the frame may be lent, and how often that may still be. Makes its place. */
+static long may_lend(struct place *at, uint64_t pfn)
+{
+	if (!frame_valid(pfn) || (frames[pfn].type != FRAME_PAGE && frames[pfn].type != FRAME_DMA)) {
+		report_refused(NUCLEUS_CALL_dma_lend, pfn);
+		return -EPERM;
+	}
+	if (pfn >> (arch_iommu_address_bits() - PAGE_SHIFT))
+		return -EINVAL;
+	return place_find(at, pfn, true) ? 0 : -ENOMEM;
+}
+
+/* A page may be in the list more than once: whether there is room in its counts is seen here. */
+static bool lend(const struct place *at, uint64_t pfn, uint32_t access)
+{
+	struct lent *l = at->lent;
+	uint32_t before = access_of(l);
+
+	if ((access & DMA_ACCESS_READ && l->reads == LENT_MAX) || (access & DMA_ACCESS_WRITE && l->writes == LENT_MAX))
+		return false;
+	l->reads += access & DMA_ACCESS_READ ? 1 : 0;
+	l->writes += access & DMA_ACCESS_WRITE ? 1 : 0;
+	frames[pfn].mappings += (access & DMA_ACCESS_READ ? 1 : 0) + (access & DMA_ACCESS_WRITE ? 1 : 0);
+	if (access_of(l) != before)
+		entry_store(at->entry, arch_iommu_leaf(pfn << PAGE_SHIFT, access_of(l)));
+	return true;
+}
+
+/* The page is lent for this once less. The frame's count is the caller's to lower when the hardware has forgotten. */
+static bool take_back(const struct place *at, uint64_t pfn, uint32_t access)
+{
+	struct lent *l = at->lent;
+
+	if ((access & DMA_ACCESS_READ && !l->reads) || (access & DMA_ACCESS_WRITE && !l->writes))
+		return false;
+	l->reads -= access & DMA_ACCESS_READ ? 1 : 0;
+	l->writes -= access & DMA_ACCESS_WRITE ? 1 : 0;
+	entry_store(at->entry, access_of(l) ? arch_iommu_leaf(pfn << PAGE_SHIFT, access_of(l)) : 0);
+	return true;
+}
+
+static void uncount(const struct pages *p, uint64_t count, uint32_t access)
+{
+	for (uint64_t i = 0; i < count; i++)
+		frames[page_at(p, i)].mappings -=
+			(access & DMA_ACCESS_READ ? 1 : 0) + (access & DMA_ACCESS_WRITE ? 1 : 0);
+}
+
+/* Takes the first `count` pages back. Result: how many were lent. */
+static uint64_t take_all_back(const struct iommu_domain *d, const struct pages *p, uint64_t count, uint32_t access)
+{
+	struct place at = {.domain = d};
+	struct span s = {.first = UINT64_MAX};
+	uint64_t i;
+
+	for (i = 0; i < count; i++) {
+		uint64_t pfn = page_at(p, i);
+
+		if (!frame_valid(pfn) || !place_find(&at, pfn, false) || !take_back(&at, pfn, access))
+			break;
+		span_add(&s, pfn);
+	}
+	if (i)
+		arch_iommu_forget(number_of(d), s.first << PAGE_SHIFT, s.last - s.first + 1);
+	uncount(p, i, access);
+	return i;
+}
+
+static long lend_all(const struct iommu_domain *d, const struct pages *p, uint32_t access)
+{
+	struct place at = {.domain = d};
+	struct span s = {.first = UINT64_MAX};
+	long error = 0;
+
+	for (uint64_t i = 0; i < p->count && !error; i++)
+		error = may_lend(&at, page_at(p, i));
+	for (uint64_t i = 0; i < p->count && !error; i++) {
+		uint64_t pfn = page_at(p, i);
+
+		(void)place_find(&at, pfn, false);
+		if (!lend(&at, pfn, access)) {
+			(void)take_all_back(d, p, i, access);
+			return -EBUSY;
+		}
+		span_add(&s, pfn);
+	}
+	if (!error)
+		arch_iommu_lent(number_of(d), s.first << PAGE_SHIFT, s.last - s.first + 1);
+	return error;
+}
+
+/* The claim's domain. 0; -EBADF; -ENODEV: it has none. */
+static long domain_of(uint64_t handle, struct iommu_domain **d)
+{
+	const struct claim *c = claim_from_handle(handle);
+
+	*d = c ? c->domain : nullptr;
+	return !c ? -EBADF : *d ? 0 : -ENODEV;
+}
+
+long call_dma_lend(uint64_t handle, uint64_t pfn, uint64_t count, uint32_t access)
+{
+	struct iommu_domain *d;
+	struct pages p;
+	long error;
+
+	if (!pages_take(&p, pfn, count, access))
+		return -EINVAL;
+	NUCLEUS_LOCKED;
+	error = domain_of(handle, &d);
+	if (error || !count)
+		return error ? error : arch_iommu_address_bits();
+	return lend_all(d, &p, access);
+}
+
+long call_dma_return(uint64_t handle, uint64_t pfn, uint64_t count, uint32_t access)
+{
+	struct iommu_domain *d;
+	struct pages p;
+	uint64_t done;
+	long error;
+
+	if (!pages_take(&p, pfn, count, access))
+		return -EINVAL;
+	NUCLEUS_LOCKED;
+	error = domain_of(handle, &d);
+	if (error)
+		return error;
+	done = take_all_back(d, &p, count, access);
+	if (done < count) {
+		report_refused(NUCLEUS_CALL_dma_return, page_at(&p, done));
+		return -EPERM;
+	}
+	return 0;
+}
