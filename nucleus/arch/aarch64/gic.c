@@ -19,12 +19,13 @@
 #include "timer.h"
 #include <abi/errno.h>
 
+enum : uint16_t { KEPT = UINT16_MAX };
 enum : uint32_t { DISTRIBUTOR_PAGES_V2 = 1, DISTRIBUTOR_PAGES_V3 = 8 /* with the routing registers */ };
 
 static const struct gic_driver *gic; /* nullptr: not there yet */
 static volatile void *distributor;
 static uint32_t lines;			  /* one past the last */
-static uint16_t owner[GIC_FIRST_SPECIAL]; /* slot + 1 */
+static uint16_t owner[GIC_FIRST_SPECIAL]; /* slot + 1; or KEPT */
 static uint32_t line_of[IRQS_MAX];	  /* 0: none */
 
 /* --- lines --- */
@@ -111,7 +112,7 @@ struct interrupt gic_acknowledge(void)
 		timer_silence();
 		i.kind = INTERRUPT_TIMER;
 	} else if (id >= GIC_PRIVATE_LINES && id < lines && owner[id]) {
-		i.kind = INTERRUPT_DEVICE;
+		i.kind = owner[id] == KEPT ? INTERRUPT_IOMMU : INTERRUPT_DEVICE;
 		i.slot = owner[id] - 1u;
 	} else if (id >= GIC_FIRST_LPI) {
 		i.kind = INTERRUPT_DEVICE;
@@ -191,6 +192,18 @@ int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 	line_of[slot] = gsi;
 	owner[gsi] = (uint16_t)(slot + 1);
 	return 0;
+}
+
+bool gic_keep_line(uint32_t line)
+{
+	uint32_t flags = 0;
+
+	if (arch_irq_connect(0, line, &flags, 0) < 0)
+		return owner[line] == KEPT;
+	line_of[0] = 0;
+	owner[line] = KEPT;
+	gic_set_bit(distributor, GICD_ISENABLER, line);
+	return true;
 }
 
 void arch_irq_mask(uint32_t slot, bool masked)

@@ -20,6 +20,7 @@ enum interrupt_kind : uint32_t {
 	INTERRUPT_SERVE, /* look at the mailbox (shootdown_serve) */
 	INTERRUPT_STOP,
 	INTERRUPT_DEVICE,  /* irq_deliver(slot) */
+	INTERRUPT_IOMMU,   /* of a line that gic_keep_line took */
 	INTERRUPT_UNKNOWN, /* acknowledged, nobody's: gic_silence */
 };
 struct interrupt {
@@ -39,6 +40,8 @@ struct interrupt gic_acknowledge(void);
 void gic_silence(struct interrupt i);
 /* After the handler (so after irq_deliver), before the context is left; not for INTERRUPT_NONE. */
 void gic_end(struct interrupt i);
+/* Boot: the line is the nucleus's own, on edges, and nobody else can attach it. false: there is none of that number. */
+bool gic_keep_line(uint32_t line);
 /* SGI_STOP to all others; harmless before gic_init. */
 void gic_stop_others(void);
 

@@ -18,6 +18,7 @@
 #include "platform.h"
 #include "regs.h"
 #include "report/log.h"
+#include "table_memory.h"
 #include <abi/errno.h>
 #include <lib/string.h>
 
@@ -25,8 +26,7 @@ enum : uint64_t { QUEUE_BYTES = PAGE_SIZE, COMMAND_BYTES = 32, PENDING_BYTES = 0
 enum : uint32_t { DEVICES_MAX = 256, EVENT_BITS = 9, PATIENCE = 10000000 };
 static_assert(1 << EVENT_BITS == IRQS_MAX);
 
-static uint64_t memory, memory_end; /* of the block that tables are taken from */
-static uint64_t settings;	    /* a byte for each line; 0: the redistributors know none */
+static uint64_t settings; /* a byte for each line; 0: the redistributors know none */
 static uint64_t pending[CPUS_MAX];
 
 static struct its {
@@ -47,33 +47,6 @@ static struct {
 
 /* --- memory --- */
 
-/* Written so that hardware which does not look into caches sees it, and nothing written back later overwrites it. */
-static void publish(const void *at, uint64_t bytes)
-{
-	uint64_t step = 4ull << (sysreg_read(ctr_el0) >> 16 & 15);
-
-	dsb_sy();
-	for (uint64_t p = (uint64_t)at; p < (uint64_t)at + bytes; p += step)
-		__asm__ volatile("dc civac, %0" : : "r"(p) : "memory");
-	dsb_sy();
-}
-
-/* Zeroed, at a multiple of its size, which is a power of two of at most a block; 0: there is none. */
-static uint64_t take(uint64_t bytes)
-{
-	uint64_t at = align_up(memory, bytes);
-
-	if (at + bytes > memory_end) {
-		at = frame_block_take();
-		if (!at)
-			return 0;
-		memory_end = at + BLOCK_SIZE;
-	}
-	memory = at + bytes;
-	publish(direct_map(at), bytes);
-	return at;
-}
-
 /* An address with its attributes: hardware that shares nothing with caches says so when it is read back. */
 static void set_base(volatile void *registers, uint32_t offset, uint64_t value, unsigned cache_shift)
 {
@@ -88,14 +61,14 @@ void gic_its_init_lines(void)
 {
 	uint64_t bytes = 1ull << GIC_LPI_ID_BITS;
 
-	settings = platform.its.count ? take(bytes) : 0;
+	settings = platform.its.count ? table_memory_take(bytes) : 0;
 	for (uint32_t i = 0; settings && i < boot_state.cpu_count; i++)
-		if (!(pending[i] = take(PENDING_BYTES)))
+		if (!(pending[i] = table_memory_take(PENDING_BYTES)))
 			settings = 0;
 	if (!settings)
 		return;
 	memset(direct_map(settings), GIC_PRIORITY | GIC_LPI_ENABLE, IRQS_MAX);
-	publish(direct_map(settings), IRQS_MAX);
+	table_memory_publish(direct_map(settings), IRQS_MAX);
 }
 
 void gic_its_init_cpu(uint32_t cpu, volatile void *redistributor)
@@ -129,7 +102,7 @@ static bool give_table(struct its *s, uint32_t offset, uint64_t value, uint64_t 
 	page = PAGE_SIZE << (size >> 8) * 2;
 	while (bytes < need)
 		bytes *= 2;
-	if (bytes / page > 256 || bytes > BLOCK_SIZE || !(phys = take(bytes)))
+	if (bytes / page > 256 || bytes > BLOCK_SIZE || !(phys = table_memory_take(bytes)))
 		return false;
 	set_base(registers, offset, GITS_VALID | phys | size | (bytes / page - 1), GITS_CACHE_SHIFT);
 	return true;
@@ -144,7 +117,7 @@ static bool give_tables(struct its *s)
 		    (type == GITS_TABLE_COLLECTIONS && !give_table(s, offset, value, boot_state.cpu_count)))
 			return false;
 	}
-	return (s->queue = take(QUEUE_BYTES)) != 0;
+	return (s->queue = table_memory_take(QUEUE_BYTES)) != 0;
 }
 
 static const char *start(struct its *s)
@@ -198,7 +171,7 @@ static bool command(struct its *s, uint64_t first, uint64_t second, uint64_t thi
 	slot[0] = first;
 	slot[1] = second;
 	slot[2] = third;
-	publish(slot, COMMAND_BYTES);
+	table_memory_publish(slot, COMMAND_BYTES);
 	s->at = (s->at + COMMAND_BYTES) % QUEUE_BYTES;
 	mmio_write64(registers, GITS_CWRITER, s->at);
 	for (uint32_t i = 0; i < PATIENCE && read != s->at && !(read & GITS_CREADR_STALLED); i++)
@@ -216,7 +189,7 @@ static int take_device(struct its *s, uint32_t id)
 	for (unsigned i = 0; i < device_count; i++)
 		if (devices[i].its == s && devices[i].id == id)
 			return (int)i;
-	if (device_count == DEVICES_MAX || !(events = take(align_up(s->entry_bytes, 8) << EVENT_BITS)) ||
+	if (device_count == DEVICES_MAX || !(events = table_memory_take(align_up(s->entry_bytes, 8) << EVENT_BITS)) ||
 	    !command(s, ITS_MAPD | (uint64_t)id << 32, EVENT_BITS - 1, GITS_VALID | events))
 		return -1;
 	devices[device_count].its = s;
@@ -224,16 +197,33 @@ static int take_device(struct its *s, uint32_t id)
 	return (int)device_count++;
 }
 
+/* The service that takes the requester's messages, and what it knows it as. */
+static struct its *service_of(uint32_t requester, uint32_t *id)
+{
+	unsigned its;
+
+	if (!settings || !arm_route_of(&platform.its, requester, &its, id) || !services[its].works ||
+	    *id >= services[its].device_end)
+		return nullptr;
+	return &services[its];
+}
+
+uint64_t gic_its_doorbell(uint32_t requester)
+{
+	uint32_t id;
+	const struct its *s = service_of(requester, &id);
+
+	return s ? s->phys + GITS_TRANSLATER : 0;
+}
+
 int gic_its_message(uint32_t line, uint32_t function, uint32_t cpu, uint64_t *address)
 {
 	uint32_t id;
-	unsigned its;
+	struct its *s = service_of(pci_requester(function), &id);
 
-	if (!settings || !arm_route_of(&platform.its, pci_requester(function), &its, &id) || !services[its].works ||
-	    id >= services[its].device_end)
+	if (!s)
 		return -EOPNOTSUPP;
 
-	struct its *s = &services[its];
 	int device = take_device(s, id);
 	uint64_t target = gic_v3_target(cpu, s->by_address), lpi = GIC_FIRST_LPI + line;
 

@@ -15,6 +15,8 @@ void gic_its_init(void);
  * its messages; -ENOSPC. */
 [[nodiscard]] int gic_its_message(uint32_t line, uint32_t function, uint32_t cpu, uint64_t *address);
 void gic_its_disconnect(uint32_t line);
+/* Where messages of this requester are written to; 0: no service takes them. */
+uint64_t gic_its_doorbell(uint32_t requester);
 
 /* How commands name the CPU's redistributor (IHI 0069, 5.3): by address or by number. gic_v3.c. */
 uint64_t gic_v3_target(uint32_t cpu, bool by_address);

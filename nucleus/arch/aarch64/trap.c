@@ -13,6 +13,7 @@
 #include "gate/account.h"
 #include "gate/lock.h"
 #include "gic.h"
+#include "iommu/iommu.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "regs.h"
@@ -63,6 +64,8 @@ uint64_t arch_image_address(uint64_t pc)
 		sched_tick(cpu, c->is_process);
 	else if (i.kind == INTERRUPT_DEVICE)
 		irq_deliver(i.slot);
+	else if (i.kind == INTERRUPT_IOMMU)
+		iommu_interrupt();
 	else if (i.kind == INTERRUPT_UNKNOWN)
 		gic_silence(i);
 	/* After a level-triggered line was masked, or it would come again at once. */
