@@ -161,7 +161,7 @@ void pci_measure(uint32_t function, unsigned count, struct pci_bars *out)
 	pci_register_write(function, PCI_COMMAND, 2, command);
 }
 
-static struct claim_range bar_range(const struct pci_bar *b)
+struct claim_range pci_bar_range(const struct pci_bar *b)
 {
 	uint64_t space = b->kind == PCI_BAR_IO ? CLAIM_PORT_SPACE : 0;
 
@@ -192,9 +192,22 @@ static bool page_shared(const struct claim *c)
 	return false;
 }
 
-void pci_windows(uint32_t function, struct pci_windows *out)
+/* Registers of a function as if one of them had another value. */
+struct assumed {
+	uint32_t function, offset, value;
+};
+
+static uint32_t read_assumed(void *context, uint32_t offset)
 {
-	struct pci_config config = registers_of(&function);
+	struct assumed *a = context;
+
+	return offset == a->offset ? a->value : read32(&a->function, offset);
+}
+
+void pci_windows(uint32_t function, uint32_t offset, uint32_t value, struct pci_windows *out)
+{
+	struct assumed a = {function, offset, value};
+	struct pci_config config = {.read32 = read_assumed, .context = &a, .bytes = PCI_CONFIG_BYTES};
 
 	pci_windows_decode(&config, out);
 }
@@ -250,7 +263,7 @@ long pci_claim(struct claim *c, uint32_t function)
 		if (!bars[i].size || !bars[i].base)
 			continue;
 		small |= bars[i].size < PAGE_SIZE && bars[i].kind != PCI_BAR_IO;
-		c->range[c->count++] = bar_range(&bars[i]);
+		c->range[c->count++] = pci_bar_range(&bars[i]);
 	}
 	if (small && page_shared(c))
 		return -EPERM;

@@ -33,8 +33,9 @@ uint32_t pci_capability(uint32_t function, enum pci_capability id);			    /* 0: 
 uint32_t pci_requester(uint32_t function);
 /* What is in `count` BARs and how many bits they have, nothing being decoded meanwhile. */
 void pci_measure(uint32_t function, unsigned count, struct pci_bars *out);
-/* What a bridge passes on. */
-void pci_windows(uint32_t function, struct pci_windows *out);
+struct claim_range pci_bar_range(const struct pci_bar *b);
+/* What a bridge would pass on if that register (0: none) had that value. */
+void pci_windows(uint32_t function, uint32_t offset, uint32_t value, struct pci_windows *out);
 /* As when the function was claimed. Decodes nothing then. */
 void pci_restore_bars(const struct claim *c);
 /* The same first if nothing was decoded: a reset empties the registers. */

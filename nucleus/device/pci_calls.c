@@ -13,7 +13,9 @@
 
 enum : uint32_t {
 	COMMAND_HARMLESS = 1 << 6 | 1 << 8 | PCI_COMMAND_INTERRUPT_OFF, /* parity and system errors */
-	COMMAND_CLAIMED = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER,
+	COMMAND_DECODES = PCI_COMMAND_IO | PCI_COMMAND_MEMORY,
+	COMMAND_CLAIMED = COMMAND_DECODES | PCI_COMMAND_BUS_MASTER,
+	BRIDGE_BARS = 2,
 	PCI_CACHE_LINE = 0x0c,
 	PCI_LATENCY = 0x0d,
 	PM_CONTROL = 4, /* offsets in the capability (PCI PM 3.2.4); D-state in bits 0 and 1 */
@@ -31,19 +33,43 @@ enum : uint64_t { RESET_NS = 100'000'000 }; /* PCIe 6.6.2: before it is asked an
 
 static bool command_ok(const struct claim *c, uint32_t value)
 {
-	uint32_t refused = ~c->decodes & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	uint32_t refused = ~c->decodes & COMMAND_DECODES;
 
 	/* What is given back after silence must not be written by the device once more. */
 	refused |= c->silenced ? PCI_COMMAND_BUS_MASTER : 0;
 	return !(value & (~(COMMAND_HARMLESS | COMMAND_CLAIMED) | refused));
 }
 
-/* A bridge only ever passes on more: what stands behind it is asked for itself. */
+/* What a bridge would pass on is nobody's. */
+static bool window_ok(const struct pci_window *w, uint64_t space)
+{
+	return w->base > w->limit ||
+	       (w->limit < CLAIM_PORT_SPACE - 1 &&
+		claim_range_free((struct claim_range){w->base | space, (w->limit + 1) | space}, nullptr));
+}
+
+/* A bridge only ever passes on more, and nothing that is not nobody's: what stands behind it is asked for itself. Its
+ * own BARs have to have a place, too. */
 static bool bridge_command_ok(uint32_t function, uint32_t value)
 {
-	uint32_t now = pci_register(function, PCI_COMMAND, 2);
+	uint32_t now = pci_register(function, PCI_COMMAND, 2), more = value & ~now;
+	struct pci_bars raw;
+	struct pci_bar bars[BRIDGE_BARS];
+	struct pci_windows w;
 
-	return (value & now) == now && !((value ^ now) & ~(COMMAND_HARMLESS | COMMAND_CLAIMED));
+	if ((value & now) != now || more & ~(COMMAND_HARMLESS | COMMAND_CLAIMED))
+		return false;
+	if (!(more & COMMAND_DECODES))
+		return true;
+	pci_windows(function, 0, 0, &w);
+	pci_measure(function, BRIDGE_BARS, &raw);
+	pci_bars_decode(raw.value, raw.ones, BRIDGE_BARS, bars);
+	for (unsigned i = 0; i < BRIDGE_BARS; i++)
+		if (bars[i].size && !claim_range_free(pci_bar_range(&bars[i]), nullptr))
+			return false;
+	return !(more & COMMAND_DECODES & ~pci_bars_decodable(raw.ones, bars, BRIDGE_BARS)) &&
+	       (!(more & PCI_COMMAND_IO) || window_ok(&w.io, CLAIM_PORT_SPACE)) &&
+	       (!(more & PCI_COMMAND_MEMORY) || (window_ok(&w.memory, 0) && window_ok(&w.prefetchable, 0)));
 }
 
 /* Whether anybody has claimed what is on the buses of a bridge with these numbers. */
@@ -66,20 +92,17 @@ static bool bridge_numbers_ok(uint32_t function, uint32_t value)
 	       !buses_claimed(function, now) && !buses_claimed(function, value);
 }
 
-/* A window of a bridge, unless it would then pass on RAM, or what the nucleus or a claim has. */
-static bool bridge_window_written(uint32_t function, uint32_t offset, uint32_t value)
+/* A window of a bridge, unless something behind it is claimed, or it would then pass on RAM, or what the nucleus or a
+ * claim has; zeros, as a reset leaves them, only while nothing is decoded. */
+static bool bridge_window_ok(uint32_t function, uint32_t offset, uint32_t value)
 {
-	uint32_t before = pci_register(function, offset, 4);
-	struct pci_windows windows;
-	const struct pci_window *w = offset == PCI_MEMORY_WINDOW ? &windows.memory : &windows.prefetchable;
+	uint32_t fixed = offset <= PCI_PREFETCHABLE_WINDOW ? 0x000f000f : 0; /* how wide it is (Bridge 1.2, 3.2.5.9) */
+	bool off = !(pci_register(function, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+	struct pci_windows w;
 
-	pci_register_write(function, offset, 4, value);
-	pci_windows(function, &windows);
-	if (w->base > w->limit ||
-	    (w->limit < CLAIM_PORT_SPACE - 1 && claim_range_free((struct claim_range){w->base, w->limit + 1}, nullptr)))
-		return true;
-	pci_register_write(function, offset, 4, before);
-	return false;
+	pci_windows(function, offset, (value & ~fixed) | (pci_register(function, offset, 4) & fixed), &w);
+	return !buses_claimed(function, pci_register(function, PCI_PRIMARY_BUS, 4)) &&
+	       ((off && !value) || window_ok(offset == PCI_MEMORY_WINDOW ? &w.memory : &w.prefetchable, 0));
 }
 
 /* What who keeps devices writes to one that nobody need have claimed. */
@@ -88,9 +111,9 @@ static bool bridge_written(uint32_t function, uint32_t offset, uint32_t bytes, u
 	if ((pci_register(function, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) != PCI_HEADER_BRIDGE ||
 	    !policy_keeps_devices(cpu_this()->current->component))
 		return false;
-	if (bytes == 4 && offset >= PCI_MEMORY_WINDOW && offset <= PCI_PREFETCHABLE_LIMIT_HIGH)
-		return bridge_window_written(function, offset, value);
-	if (!(offset == PCI_COMMAND && bytes == 2 && bridge_command_ok(function, value)) &&
+	if (!(bytes == 4 && offset >= PCI_MEMORY_WINDOW && offset <= PCI_PREFETCHABLE_LIMIT_HIGH &&
+	      bridge_window_ok(function, offset, value)) &&
+	    !(offset == PCI_COMMAND && bytes == 2 && bridge_command_ok(function, value)) &&
 	    !(offset == PCI_PRIMARY_BUS && bytes == 4 && bridge_numbers_ok(function, value)))
 		return false;
 	pci_register_write(function, offset, bytes, value);
@@ -180,7 +203,11 @@ long call_pci_bars(uint32_t function, uint32_t bar, uint64_t address)
 	    pci_register(function, PCI_CLASS + 1, 2) == 0x0600)
 		return report_refused_device(NUCLEUS_CALL_pci_bars, CLAIM_FUNCTION, function);
 	type = pci_register(function, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK;
-	count = type == PCI_HEADER_DEVICE ? 6 : type == PCI_HEADER_BRIDGE ? 2 : 0;
+	count = type == PCI_HEADER_DEVICE ? 6 : type == PCI_HEADER_BRIDGE ? BRIDGE_BARS : 0;
+	/* Placing one switches off what a bridge passes on, too. */
+	if (count == BRIDGE_BARS && bar != PCI_BAR_KEEP &&
+	    buses_claimed(function, pci_register(function, PCI_PRIMARY_BUS, 4)))
+		return report_refused_device(NUCLEUS_CALL_pci_bars, CLAIM_FUNCTION, function);
 	pci_measure(function, count, &raw);
 	pci_bars_decode(raw.value, raw.ones, count, decoded);
 	result = bar == PCI_BAR_KEEP ? 0 : bar < count ? place(function, bar, &decoded[bar], address) : -EINVAL;

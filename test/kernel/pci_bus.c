@@ -203,6 +203,72 @@ static void unplace(uint32_t function)
 			EXPECT_EQ(nucleus_pci_bars(function, i, 0), 0);
 }
 
+/* What a bridge's window register has for addresses of one MiB from there on. */
+static uint32_t window_register(uint64_t from)
+{
+	return (uint32_t)(from >> 16 & 0xfff0) | (uint32_t)(from & 0xfff00000);
+}
+
+static uint32_t config(uint32_t function, uint32_t offset)
+{
+	return (uint32_t)nucleus_pci_read(function, offset, 4);
+}
+
+static void window_refused(uint32_t bridge, uint64_t from)
+{
+	uint32_t before = config(bridge, PCI_MEMORY_WINDOW);
+
+	EXPECT_EQ(nucleus_pci_write(bridge, PCI_MEMORY_WINDOW, 4, window_register(from)), -EPERM);
+	EXPECT_EQ(config(bridge, PCI_MEMORY_WINDOW), before);
+}
+
+static long decode_memory(uint32_t bridge)
+{
+	uint32_t command = config(bridge, PCI_COMMAND) & 0xffff;
+
+	return nucleus_pci_write(bridge, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY);
+}
+
+/* A bridge that nothing is claimed behind passes on no RAM, nothing of the nucleus's and nothing that is claimed:
+ * neither by a window that it is given, nor by one that it has when it is switched on. */
+static void passes_on(uint32_t bridge)
+{
+	uint32_t command = config(bridge, PCI_COMMAND) & 0xffff, window = config(bridge, PCI_MEMORY_WINDOW);
+	uint64_t from = (uint64_t)(window & 0xfff0) << 16, own = config(bridge, PCI_BAR0) & ~15u;
+	long h = nucleus_device_claim(CLAIM_MEMORY, from, PAGE_SIZE, 0);
+
+	if (!EXPECT(command & PCI_COMMAND_MEMORY) || !EXPECT(own != 0) || !EXPECT(h > 0))
+		return;
+	window_refused(bridge, find_frame(FRAME_KERNEL) << PAGE_SHIFT);
+	window_refused(bridge, from);
+	if (boot_info()->pci[0].phys >> 32 == 0)
+		window_refused(bridge, boot_info()->pci[0].phys);
+	/* Off, and its own BAR nowhere. */
+	EXPECT_EQ(nucleus_pci_bars(bridge, 0, 0), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
+	EXPECT_EQ(decode_memory(bridge), -EPERM);
+	EXPECT_EQ(nucleus_pci_bars(bridge, 0, own), 0);
+	/* It has its window still, in which something is claimed now; then one of zeros, which is at RAM or at flash.
+	 */
+	h = nucleus_device_claim(CLAIM_MEMORY, from, PAGE_SIZE, 0);
+	EXPECT_EQ(decode_memory(bridge), -EPERM);
+	EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
+	h = nucleus_device_claim(CLAIM_MEMORY, 0, PAGE_SIZE, 0);
+	EXPECT_EQ(nucleus_pci_write(bridge, PCI_MEMORY_WINDOW, 4, 0), 0);
+	EXPECT_EQ(decode_memory(bridge), -EPERM);
+	if (h > 0)
+		EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
+	EXPECT_EQ(config(bridge, PCI_COMMAND) & PCI_COMMAND_MEMORY, 0);
+	EXPECT_EQ(nucleus_pci_write(bridge, PCI_MEMORY_WINDOW, 4, window), 0);
+	EXPECT_EQ(decode_memory(bridge), 0);
+	EXPECT_EQ(config(bridge, PCI_COMMAND) & PCI_COMMAND_MEMORY, PCI_COMMAND_MEMORY);
+	h = nucleus_device_claim(CLAIM_MEMORY, 0, PAGE_SIZE, 0);
+	EXPECT_EQ(nucleus_pci_write(bridge, PCI_MEMORY_WINDOW, 4, 0), -EPERM);
+	if (h > 0)
+		EXPECT_EQ(nucleus_device_release((uint64_t)h), 0);
+	EXPECT_EQ(config(bridge, PCI_MEMORY_WINDOW), window);
+}
+
 /* As a bridge comes out of a reset. */
 static void forget_bridge(uint32_t function)
 {
@@ -244,6 +310,7 @@ static void no_firmware(void)
 		if (nucleus_pci_read(f, PCI_VENDOR_ID, 2) != 0xffff)
 			unplace(f);
 	unplace(edu);
+	passes_on(inner);
 	unplace(inner);
 	unplace(outer);
 	forget_bridge(inner);

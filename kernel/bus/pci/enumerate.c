@@ -69,6 +69,26 @@ bool pci_bus_each(const struct pci_place *at, uint32_t *function, struct pci_ide
 
 /* --- what is behind a bridge --- */
 
+/* What stands behind may use memory, ports and the bus: each function is asked for itself. One by one: without ports
+ * the rest goes on. */
+static void switch_on(const struct device *dev, uint32_t function)
+{
+	static const uint32_t bits[] = {PCI_COMMAND_BUS_MASTER, PCI_COMMAND_MEMORY, PCI_COMMAND_IO};
+	uint32_t command = (uint32_t)nucleus_pci_read(function, PCI_COMMAND, 2);
+
+	for (unsigned i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		if ((command & bits[i]) != 0)
+			continue;
+		if (nucleus_pci_write(function, PCI_COMMAND, 2, command | bits[i]) == 0)
+			command |= bits[i];
+		else
+			log_warn("pci: %s: the bridge does not pass on %s", device_name(dev),
+				 i == 0	  ? "what masters the bus"
+				 : i == 1 ? "memory: its window or a BAR has no place of its own"
+					  : "ports: its window or a BAR has no place of its own");
+	}
+}
+
 /* dev: may be nullptr while surveying. Its reference is the walk's from here on. */
 static void enter(const struct pci_place *from, struct device *dev, bool fresh, uint32_t function,
 		  const struct pci_identity *id)
@@ -90,13 +110,8 @@ static void enter(const struct pci_place *from, struct device *dev, bool fresh, 
 	if (fresh)
 		pci_place_windows(from, &to, id);
 	pci_windows_decode(&config, &to.windows);
-	/* What stands behind may use memory, ports and the bus: each function is asked for itself. */
-	uint32_t command = (uint32_t)nucleus_pci_read(function, PCI_COMMAND, 2);
-	constexpr uint32_t on = PCI_COMMAND_MEMORY | PCI_COMMAND_IO | PCI_COMMAND_BUS_MASTER;
-	long error =
-		dev == nullptr || (command & on) == on ? 0 : nucleus_pci_write(function, PCI_COMMAND, 2, command | on);
-	if (error < 0)
-		log_warn("pci: %s: the bridge cannot be switched on (%ld)", device_name(dev), error);
+	if (dev != nullptr)
+		switch_on(dev, function);
 	to_walk[to_walk_count++] = to;
 }
 
