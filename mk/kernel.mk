@@ -51,7 +51,13 @@ NUCLEUS_INCLUDES := -ffunction-sections -Inucleus/include -Inucleus -Inucleus/ar
 KERNEL_INCLUDES  := -fno-optimize-sibling-calls -Inucleus/include -Ikernel/include -Ikernel/arch/$(ARCH)/include \
 	-Inucleus/arch/$(ARCH)/include -I.
 
-$(eval $(call flags-file,$(B)/n/flags,$(CLANG) $(KERNEL_CFLAGS) $(NUCLEUS_INCLUDES)))
+# What is privileged is to be small: of the nucleus only what runs for gates, faults, switches and interrupts is compiled to be fast.
+NUCLEUS_FAST := $(addprefix nucleus/,frame/% gate/% irq/% mmu/% report/trace.c sched/% time/% trap/%) lib/pairing_heap.c lib/string.c \
+	$(addprefix nucleus/arch/$(ARCH)/,apic.c context_calls.c fault.c gic.c gic_v2.c gic_v3.c switch.c timer.c trap.c views.c)
+NUCLEUS_SMALL := -Oz $(if $(filter aarch64,$(ARCH)),-mno-outline)
+$(patsubst %,$(B)/n/%.o,$(filter-out $(NUCLEUS_FAST),$(filter %.c,$(NUCLEUS_SRC)))): KERNEL_CFLAGS += $(NUCLEUS_SMALL)
+
+$(eval $(call flags-file,$(B)/n/flags,$(CLANG) $(KERNEL_CFLAGS) $(NUCLEUS_INCLUDES) $(NUCLEUS_SMALL) $(NUCLEUS_FAST)))
 $(eval $(call flags-file,$(B)/k/flags,$(CLANG) $(KERNEL_CFLAGS) $(KERNEL_INCLUDES)))
 
 # $(call compile-half,FOLDER,INCLUDES): rules for one half.
