@@ -113,10 +113,10 @@ struct disk {
 	uint64_t told_ns; /* the timer's: requests that were given up to then are late, and the driver knows */
 	uint64_t timeout_ns;
 	struct disk_stats stats;
-	uint32_t write_ranges; /* the page cache's */
-	uint64_t strays;       /* atomic: disk_done for what the driver did not have */
-	uint64_t sequence;     /* no other disk has or had it */
-	bool scanning;	       /* atomic */
+	struct page_store store; /* the page cache's */
+	uint64_t strays;	 /* atomic: disk_done for what the driver did not have */
+	uint64_t sequence;	 /* no other disk has or had it */
+	bool scanning;		 /* atomic */
 };
 
 /* One that has no driver yet, with one reference. nullptr: out of memory. */

@@ -120,7 +120,7 @@ struct inode *cache_create(struct blkdev *b)
 		return nullptr;
 	}
 	page_cache_init(i, &cache_ops);
-	i->cache->write_ranges = &b->disk->write_ranges;
+	i->cache->store = &b->disk->store;
 	i->private_data = b;
 	i->size = blkdev_bytes(b);
 	i->rdev = make_dev(b->info.major, b->info.minor);

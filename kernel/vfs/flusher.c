@@ -6,7 +6,12 @@
  *
  * Caches with dirty pages stand in a list in the order in which they became dirty, each with a reference to its inode.
  * Who goes through it remembers the place by number, since entries may go meanwhile. The flusher waits for no store:
- * what one cannot take now it passes over, and comes back when something has been written.
+ * what one cannot take now it passes over, and comes back when something has been written; and where its reference to
+ * an inode is the last one, another thread sees to the end (inode_release.c).
+ *
+ * Of what may be dirty each store has a share, so that one which is slow, or stands still, leaves room for writers to
+ * others: at most three times what is left by all. Alone it so gets three quarters, a second one three quarters of the
+ * rest; and whoever has nothing that is dirty may write, however much others have.
  */
 #include "page_cache_internal.h"
 
@@ -29,6 +34,8 @@ static int32_t expire_cs = 3000, interval_cs = 500;
 
 /* A walker that has not come back by then was lost to a fault. */
 enum : uint64_t { CENTISECOND_NS = 10'000'000, LEAVE_LIMIT_NS = 60'000'000'000 };
+
+enum : uint64_t { SHARE = 3 }; /* of what is left */
 
 static void loop(void);
 static struct service flusher = {.name = "flusher", .component = &component_vfs, .loop = loop};
@@ -59,33 +66,45 @@ static bool is_much(void)
 	return dirty_now() > limit(&background_ratio, &background_bytes);
 }
 
-bool dirty_is_full(void)
+/* own > SHARE * (most - others - own) */
+static bool is_full(const struct page_store *s)
 {
-	return dirty_now() + __atomic_load_n(&page_writing_count, __ATOMIC_RELAXED) > MAX(limit(&ratio, &bytes), 1ull);
+	uint64_t most = MAX(limit(&ratio, &bytes), 1ull);
+	uint64_t all = dirty_now() + __atomic_load_n(&page_writing_count, __ATOMIC_RELAXED);
+
+	if (likely((SHARE + 1) * all <= SHARE * most))
+		return false;
+	uint64_t own = __atomic_load_n(&s->unwritten, __ATOMIC_RELAXED), others = all - MIN(own, all);
+	return (SHARE + 1) * own > SHARE * (most - MIN(others, most));
 }
 
-int dirty_throttle(void)
+bool dirty_is_full(const struct page_cache *c)
 {
-	if (likely(!dirty_is_full()))
+	return is_full(c->store);
+}
+
+int dirty_throttle(const struct page_cache *c)
+{
+	if (likely(!dirty_is_full(c)))
 		return 0;
 	/* Counted before the flusher is woken: either it sees what is dirty now, or dirty_throttle_wake sees who waits.
 	 */
 	__atomic_fetch_add(&held_back, 1, __ATOMIC_SEQ_CST);
 	service_wake(&flusher);
-	int error = wait_event_killable(&throttled, !dirty_is_full());
+	int error = wait_event_killable(&throttled, !dirty_is_full(c));
 	__atomic_fetch_sub(&held_back, 1, __ATOMIC_RELAXED);
 	return error;
 }
 
-void dirty_throttle_wake(void)
+void dirty_throttle_wake(const struct page_store *s)
 {
 	if (__atomic_load_n(&held_back, __ATOMIC_SEQ_CST) == 0)
 		return;
-	/* What changed while it was being written has been passed over, and writers wait for it. */
-	if (dirty_is_full())
+	/* There is more room for all. What changed while it was being written has been passed over, and writers wait
+	 * for it. */
+	wait_wake_all(&throttled);
+	if (is_full(s))
 		service_wake(&flusher);
-	else
-		wait_wake_all(&throttled);
 }
 
 void dirty_list_add(struct page_cache *c)
@@ -113,8 +132,6 @@ void dirty_list_check(struct page_cache *c)
 		list_remove(&c->dirty_link);
 	}
 	spin_unlock(&dirty_lock);
-	/* Also pages that were dropped are dirty no more. */
-	dirty_throttle_wake();
 	if (gone)
 		inode_put(c->inode);
 }
@@ -145,10 +162,14 @@ static void dirty_done(struct inode *i, bool deleted)
 {
 	struct superblock *sb = i->sb;
 
-	if (deleted)
-		inode_put_deleted(i);
+	if (inode_put_unless_last(i, deleted))
+		dirty_walked(sb);
 	else
-		inode_put(i);
+		inode_release_later(i);
+}
+
+void dirty_walked(struct superblock *sb)
+{
 	__atomic_fetch_sub(&sb->walkers, 1, __ATOMIC_RELEASE);
 	wait_wake_all(&walked);
 }
@@ -223,7 +244,8 @@ static void loop(void)
 		uint64_t interval = (uint64_t)__atomic_load_n(&interval_cs, __ATOMIC_RELAXED) * CENTISECOND_NS;
 
 		forget_deleted();
-		write_old(is_much() || dirty_is_full() ? UINT64_MAX : now - MIN(age, now));
+		bool all = is_much() || __atomic_load_n(&held_back, __ATOMIC_SEQ_CST) != 0;
+		write_old(all ? UINT64_MAX : now - MIN(age, now));
 		__atomic_fetch_add(&flusher_rounds, 1, __ATOMIC_RELEASE);
 		if (service_park(interval != 0 ? now + interval : 0))
 			return;
@@ -252,7 +274,8 @@ int flusher_init(void)
 {
 	evict_init();
 	inode_set_deleted_hook(flusher_wake);
-	return service_start(&flusher);
+	int error = inode_release_init();
+	return error != 0 ? error : service_start(&flusher);
 }
 
 PROC_KNOB(dirty_ratio, component_vfs, "sys/vm/dirty_ratio", 0644, &ratio, 0, 100, 0, .excludes = &bytes);

@@ -75,19 +75,33 @@ static uint32_t put(struct inode *i)
 	return before;
 }
 
+/* Nobody can come to it any more: the list of dirty caches (flusher.c) need not keep it. */
+static bool is_deleted_and_listed(const struct inode *i)
+{
+	return i->cache != nullptr && i->nlink == 0 && __atomic_load_n(&i->cache->listed, __ATOMIC_RELAXED);
+}
+
 void inode_put(struct inode *i)
 {
 	if (i == nullptr)
 		return;
-	/* Nobody can come to it any more: the list of dirty caches (flusher.c) need not keep it. */
-	bool deleted = i->cache != nullptr && i->nlink == 0 && __atomic_load_n(&i->cache->listed, __ATOMIC_RELAXED);
+	bool deleted = is_deleted_and_listed(i);
 	if (put(i) == 2 && deleted)
 		deleted_hook();
 }
 
-void inode_put_deleted(struct inode *i)
+bool inode_put_unless_last(struct inode *i, bool known)
 {
-	(void)put(i);
+	uint32_t refs = __atomic_load_n(&i->refs, __ATOMIC_RELAXED);
+
+	bool tell = !known && is_deleted_and_listed(i);
+	do {
+		if (refs == 1)
+			return false;
+	} while (!__atomic_compare_exchange_n(&i->refs, &refs, refs - 1, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	if (refs == 2 && tell)
+		deleted_hook();
+	return true;
 }
 
 void inode_touch(struct inode *i, uint32_t which)

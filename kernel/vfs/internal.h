@@ -54,8 +54,9 @@ bool dentry_is_at(const struct dentry *d, const struct dentry *parent, const str
 /* --- inode.c --- */
 /* Called when only the list of dirty caches has an inode still; set once, at boot, before a cache is in that list. */
 void inode_set_deleted_hook(void (*hook)(void));
-/* As inode_put, by who has seen that it is deleted, and tells nobody. */
-void inode_put_deleted(struct inode *i);
+/* As inode_put, unless the reference is the last one, which stays (false). known: the caller has seen that the inode is
+ * deleted, and the flusher needs not be told. Does not sleep. */
+[[nodiscard]] bool inode_put_unless_last(struct inode *i, bool known);
 
 /* --- mount.c --- */
 /* Steps from a mount point to what is mounted there, as often as needed; p's references change hands. True: it stepped.

@@ -17,11 +17,12 @@ void page_cache_init(struct inode *i, const struct page_cache_ops *ops) NO_THREA
 	wait_queue_init(&c->settled);
 	c->ops = ops;
 	c->inode = i;
-	c->write_ranges = &i->sb->write_ranges;
+	c->store = &i->sb->store;
 	c->ahead_most = PAGE_RANGE_MAX;
 	c->recent = ops->fill != nullptr ? SLOT_RECENT : 0;
 	list_init(&c->writing);
 	list_init(&c->dirty_link);
+	list_init(&c->leaving_link);
 	if (ops->fill != nullptr)
 		evict_add(c);
 }
@@ -33,6 +34,14 @@ bool page_cache_is_quiet(struct page_cache *c)
 	bool quiet = c->under_way == 0;
 	spin_unlock(&c->lock);
 	return quiet;
+}
+
+void page_cache_one_settled(struct page_cache *c)
+{
+	c->under_way--;
+	if (c->under_way == 0 && c->leaving)
+		inode_release_wake();
+	wait_wake_all(&c->settled);
 }
 
 void page_cache_end(struct inode *i)
@@ -275,6 +284,9 @@ void page_cache_drop(struct inode *i, uint64_t first, uint64_t last)
 	page_cache_account(i, -dropped);
 	if (__atomic_load_n(&c->listed, __ATOMIC_RELAXED))
 		dirty_list_check(c);
+	/* They are dirty no more. */
+	if (dropped > 0)
+		dirty_throttle_wake(c->store);
 	if (dropped > 0 && c->ops->release != nullptr)
 		(void)guard_run_void(inode_component(i), c->ops->release(i, (uint64_t)dropped));
 }
@@ -325,6 +337,7 @@ void page_cache_punch(struct inode *i, uint64_t first, uint64_t last)
 		;
 	if (__atomic_load_n(&i->cache->listed, __ATOMIC_RELAXED))
 		dirty_list_check(i->cache);
+	dirty_throttle_wake(i->cache->store);
 }
 
 void page_cache_zero(struct inode *i, uint64_t index, size_t from, size_t to)

@@ -44,11 +44,11 @@ static struct page_range *range_try_take(struct page_cache *c)
 	spin_lock(&stock_lock);
 	if (!stock_made)
 		make_stock();
-	if (*c->write_ranges < stock_left) {
+	if (c->store->write_ranges < stock_left) {
 		r = list_first(&stock_free, struct page_range, of_cache);
 		list_remove(&r->of_cache);
 		stock_left--;
-		++*c->write_ranges;
+		c->store->write_ranges++;
 	}
 	spin_unlock(&stock_lock);
 	return r;
@@ -58,7 +58,7 @@ static struct page_range *range_try_take(struct page_cache *c)
 static void range_done(struct page_cache *c)
 {
 	spin_lock(&stock_lock);
-	--*c->write_ranges;
+	c->store->write_ranges--;
 	spin_unlock(&stock_lock);
 }
 
@@ -124,6 +124,7 @@ void slot_clean_locked(struct page_cache *c, uint64_t *place)
 	if (*place & SLOT_DIRTY) {
 		c->dirty--;
 		__atomic_fetch_sub(&page_dirty_count, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&c->store->unwritten, 1, __ATOMIC_RELAXED);
 	}
 	*place &= ~SLOT_DIRTY;
 }
@@ -147,8 +148,10 @@ void page_cache_mark_dirty_run(struct inode *i, uint64_t index, struct page *con
 		}
 	}
 	c->dirty += fresh;
-	if (fresh > 0)
+	if (fresh > 0) {
 		__atomic_fetch_add(&page_dirty_count, fresh, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&c->store->unwritten, fresh, __ATOMIC_RELAXED);
+	}
 	spin_unlock(&c->lock);
 	if (fresh > 0)
 		dirty_list_add(c);
@@ -195,6 +198,7 @@ static bool gather_dirty(struct page_range *r, uint64_t *at, uint64_t last, bool
 		r->sequence = ++c->writes;
 		list_push_back(&c->writing, &r->of_cache);
 		__atomic_fetch_add(&page_writing_count, r->count, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&c->store->unwritten, r->count, __ATOMIC_RELAXED);
 	}
 	spin_unlock(&c->lock);
 	return r->count > 0 || more;
@@ -228,11 +232,12 @@ static void settle(struct page_range *r, int error, bool lost)
 	}
 	list_remove(&r->of_cache);
 	range_done(c);
-	c->under_way--;
 	__atomic_fetch_sub(&page_writing_count, r->count, __ATOMIC_RELAXED);
-	wait_wake_all(&c->settled);
+	__atomic_fetch_sub(&c->store->unwritten, r->count, __ATOMIC_RELAXED);
+	dirty_throttle_wake(c->store);
+	/* Last: once the lock is free, cache and store may end. */
+	page_cache_one_settled(c);
 	spin_unlock(&c->lock);
-	dirty_throttle_wake();
 }
 
 static void range_leave(struct page_range *r)

@@ -164,7 +164,7 @@ static long write_stored(struct inode *i, struct io_buffer *buf, size_t n, uint6
 
 	while (done < n) {
 		size_t piece = MIN(n - done, STORED_PIECE);
-		long moved = dirty_throttle();
+		long moved = dirty_throttle(i->cache);
 		if (moved == 0)
 			moved = write_at(i, buf, done, piece, pos + done);
 		if (moved < 0)
@@ -209,7 +209,7 @@ static long append(struct inode *i, struct io_buffer *buf, size_t n, uint64_t *p
 	while (done < n && !(done > 0 && signal_fatal_current())) {
 		size_t part = MIN(n - done, APPEND_CHUNK);
 
-		result = i->cache->recent != 0 ? dirty_throttle() : 0;
+		result = i->cache->recent != 0 ? dirty_throttle(i->cache) : 0;
 		if (result < 0)
 			break;
 		size_t got = io_copy_in(bounce, buf, done, part);
@@ -244,7 +244,7 @@ static long get_stored(struct inode *i, uint64_t index, bool for_write, struct p
 	if (slot == 0)
 		return OBJECT_WAIT;
 	if ((slot & SLOT_FILLING) ||
-	    (for_write && !(slot & SLOT_DIRTY) && (i->cache->ops->prepare != nullptr || dirty_is_full()))) {
+	    (for_write && !(slot & SLOT_DIRTY) && (i->cache->ops->prepare != nullptr || dirty_is_full(i->cache)))) {
 		page_put(slot_page(slot));
 		return OBJECT_WAIT;
 	}
@@ -274,7 +274,7 @@ static long bring_in(struct vm_object *o, uint64_t index, bool for_write, struct
 	struct inode *i = f->inode;
 	const struct page_cache_ops *ops = i->cache->ops;
 
-	int error = for_write ? dirty_throttle() : 0;
+	int error = for_write ? dirty_throttle(i->cache) : 0;
 	if (error == 0)
 		error = page_cache_read_page(f, i, index, 1, out);
 	if (error != 0 || !for_write)

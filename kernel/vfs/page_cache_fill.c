@@ -67,11 +67,10 @@ static void settle(struct page_range *r, int error, bool lost)
 		if (settle_page(c, r, k, error, lost, &spares))
 			gone[count++] = page;
 	}
-	c->under_way--;
+	/* With the lock held: once it is free and nothing is under way, the cache may end. */
+	page_cache_one_settled(c);
 	/* The flusher drops what is dirty of a deleted file when nothing is under way. */
 	bool awaited = c->under_way == 0 && c->inode->nlink == 0 && __atomic_load_n(&c->listed, __ATOMIC_RELAXED);
-	/* With the lock held: once it is free and nothing is under way, the cache may end. */
-	wait_wake_all(&c->settled);
 	spin_unlock(&c->lock);
 	if (awaited)
 		flusher_wake();

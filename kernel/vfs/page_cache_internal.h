@@ -45,6 +45,8 @@ void page_cache_count_pages(bool stored, int64_t pages);
 
 /* Nothing of it is being filled or written. */
 bool page_cache_is_quiet(struct page_cache *c);
+/* A range less is under way, of which all that waits is told. */
+void page_cache_one_settled(struct page_cache *c) REQUIRES(c -> lock);
 
 /* --- page_cache_fill.c --- */
 /* Begins to fill up to `pages` absent pages from index on. 0: begun, *first (may be nullptr) is the page at index with
@@ -96,11 +98,11 @@ size_t page_cache_evict(size_t want);
 void dirty_list_add(struct page_cache *c);
 /* The cache leaves the list if none is any more. */
 void dirty_list_check(struct page_cache *c);
-/* Fewer pages are dirty: who waits may go on. */
-void dirty_throttle_wake(void);
-/* Whether as many pages are dirty as may be; waits until fewer are: 0, -EINTR. */
-bool dirty_is_full(void);
-[[nodiscard]] int dirty_throttle(void);
+/* Fewer pages are dirty, or being written, of the store: who waits may go on. Spinlocks may be held. */
+void dirty_throttle_wake(const struct page_store *s);
+/* Whether as many pages of c's store are dirty, or being written, as may be; waits until fewer are: 0, -EINTR. */
+bool dirty_is_full(const struct page_cache *c);
+[[nodiscard]] int dirty_throttle(const struct page_cache *c);
 extern uint32_t flusher_rounds; /* ended so far; atomic */
 /* There is something to do: a file that nobody can reach any more has dirty pages (inode.c's hook), or a range has come
  * back. */
@@ -110,5 +112,15 @@ int dirty_sync(struct superblock *sb, bool patient);
 /* Nobody mounts sb any more: until the flusher, and whoever else writes, has let go of its inodes. False: somebody does
  * not, and sb is not to be freed. */
 [[nodiscard]] bool dirty_leave(struct superblock *sb);
+/* Who was counted in sb->walkers has let go of its inode. */
+void dirty_walked(struct superblock *sb);
+
+/* --- inode_release.c --- */
+/* The caller's reference, the only one left, goes as soon as nothing of its cache is under way; then sb->walkers, too.
+ * The caller waits for nothing. */
+void inode_release_later(struct inode *i);
+/* Nothing is under way any more of the cache of such an inode. Any context. */
+void inode_release_wake(void);
+[[nodiscard]] int inode_release_init(void);
 
 #endif

@@ -64,15 +64,15 @@ struct page_cache_ops {
 struct page_cache {
 	struct spinlock lock;
 	struct radix tree GUARDED_BY(&lock);
-	uint64_t pages;			       /* changed under lock */
-	uint32_t under_way;		       /* ranges; changed under lock */
-	uint32_t dirty;			       /* pages; changed under lock */
-	uint64_t recent;		       /* what marks a slot as used; 0: nothing is ever dropped */
-	uint64_t error;			       /* how many writes failed, and the last one's error; atomic */
-	uint64_t writes;		       /* begun so far; under lock */
-	uint64_t cuts, tails;		       /* times that its end was dropped; cleared; atomic */
-	uint64_t cut_from, tail_end;	       /* where; changed with the inode's lock held */
-	uint32_t *write_ranges;		       /* counts the ranges for writing that its store has */
+	uint64_t pages;		     /* changed under lock */
+	uint32_t under_way;	     /* ranges; changed under lock */
+	uint32_t dirty;		     /* pages; changed under lock */
+	uint64_t recent;	     /* what marks a slot as used; 0: nothing is ever dropped */
+	uint64_t error;		     /* how many writes failed, and the last one's error; atomic */
+	uint64_t writes;	     /* begun so far; under lock */
+	uint64_t cuts, tails;	     /* times that its end was dropped; cleared; atomic */
+	uint64_t cut_from, tail_end; /* where; changed with the inode's lock held */
+	struct page_store *store;
 	struct list writing GUARDED_BY(&lock); /* ranges, the oldest first */
 	const struct page_cache_ops *ops;
 	struct inode *inode;
@@ -83,12 +83,14 @@ struct page_cache {
 	uint64_t flush_from;	   /* the page at which the flusher goes on; its own */
 	struct list dirty_link;	   /* of all that have dirty pages, with a reference to the inode, while listed */
 	bool listed;
-	uint64_t listed_as; /* by which they are in order */
+	bool leaving;		  /* the inode ends when nothing is under way; under lock */
+	struct list leaving_link; /* of those (inode_release.c) */
+	uint64_t listed_as;	  /* by which they are in order */
 	uint64_t listed_ns;
 };
 
 /* i->cache, which is zeroed memory, begins. Pages are taken to go to a store of the filesystem's own; where several
- * inodes share another (a disk), i->cache->write_ranges is set to that store's count, which begins with 0. */
+ * inodes share another (a disk), i->cache->store is set to that one, which begins as zeros. */
 void page_cache_init(struct inode *i, const struct page_cache_ops *ops);
 /* Its end, when nobody has the inode any more (super_ops.evict): waits for ranges under way, drops all pages. */
 void page_cache_end(struct inode *i);

@@ -68,6 +68,11 @@ enum : uint32_t {
 	SB_NO_DEVICES = 4,
 	SB_TRANSIENT = 8, /* names with inode_ops.valid are cached only while in use, and are never renamed */
 };
+/* What the files of one store have in common for the page cache, which alone uses it. */
+struct page_store {
+	uint32_t write_ranges; /* ranges for writing that it has (page_cache_dirty.c) */
+	uint64_t unwritten;    /* pages that are dirty, and pages that are being written; atomic */
+};
 struct superblock {
 	const struct filesystem *type;
 	const struct super_ops *ops;
@@ -75,15 +80,15 @@ struct superblock {
 	struct dentry *root_dentry;
 	uint64_t dev; /* st_dev */
 	uint32_t block_size;
-	uint32_t flags;	       /* MS_RDONLY, MS_SYNCHRONOUS… */
-	uint32_t behaviour;    /* SB_* */
-	uint32_t mounts;       /* mounts that show it; mount table lock */
-	uint32_t writers;      /* regular files that are open for writing; atomic */
-	bool held;	       /* whoever opens for writing waits: it may become read-only; atomic */
-	uint32_t walkers;      /* who writes its dirty inodes back, each with a reference to one; atomic */
-	uint64_t write_errors; /* ranges of pages that could not be written; atomic */
-	uint32_t write_ranges; /* page_cache_dirty.c's: those that its files have, unless they go to a common store */
-	uint64_t next_ino;     /* for filesystems that make up numbers; atomic */
+	uint32_t flags;		 /* MS_RDONLY, MS_SYNCHRONOUS… */
+	uint32_t behaviour;	 /* SB_* */
+	uint32_t mounts;	 /* mounts that show it; mount table lock */
+	uint32_t writers;	 /* regular files that are open for writing; atomic */
+	bool held;		 /* whoever opens for writing waits: it may become read-only; atomic */
+	uint32_t walkers;	 /* who writes its dirty inodes back, each with a reference to one; atomic */
+	uint64_t write_errors;	 /* ranges of pages that could not be written; atomic */
+	struct page_store store; /* of its files, unless they go to a common one */
+	uint64_t next_ino;	 /* for filesystems that make up numbers; atomic */
 	void *private_data;
 	char source[64];
 	struct list link; /* all superblocks */
