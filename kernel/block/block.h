@@ -114,9 +114,10 @@ struct disk {
 	uint64_t timeout_ns;
 	struct disk_stats stats;
 	struct page_store store; /* the page cache's */
-	uint64_t strays;	 /* atomic: disk_done for what the driver did not have */
-	uint64_t sequence;	 /* no other disk has or had it */
-	bool scanning;		 /* atomic */
+	struct sync_job sync_job;
+	uint64_t strays;   /* atomic: disk_done for what the driver did not have */
+	uint64_t sequence; /* no other disk has or had it */
+	bool scanning;	   /* atomic */
 };
 
 /* One that has no driver yet, with one reference. nullptr: out of memory. */
@@ -212,6 +213,8 @@ void block_show(struct blkdev *b); /* in /sys; class_remove(&b->entry) undoes it
 struct inode *cache_create(struct blkdev *b);
 /* Writes what is dirty of n bytes from `at` on; a flush of the disk's own cache is not part of it. */
 [[nodiscard]] int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n);
+/* What sync(2) does with a disk. */
+extern const struct sync_work cache_sync_work;
 /* Gives back what is cached of n bytes from `at` on, clean and used by nobody. Waits for what is being read. */
 void cache_shed(struct blkdev *b, uint64_t at, uint64_t n);
 /* Bytes (nullptr: zeros) were written past the cache: what it has of them is made the same, and dirty. */

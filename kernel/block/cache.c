@@ -82,21 +82,61 @@ static void bdev_evict(struct inode *i)
 		blkdev_free(i->private_data);
 }
 
-/* sync(2) */
-static int bdev_sync(struct superblock *)
+/* --- sync(2): each disk by itself --- */
+
+/* The disk's own cache last: also what its partitions had is in it by then. */
+static int sync_disk(void *arg)
+{
+	struct disk *d = arg;
+	int result = 0;
+
+	for (struct blkdev *b = blkdev_each(nullptr); b != nullptr; b = blkdev_each(b)) {
+		int error = b->disk == d ? cache_write_back(b, 0, blkdev_bytes(b)) : 0;
+
+		result = result != 0 ? result : error;
+	}
+	int error = disk_flush(d);
+	return result != 0 ? result : error;
+}
+
+static void keep_disk(void *arg)
+{
+	disk_get(arg);
+}
+
+static void let_disk_go(void *arg)
+{
+	disk_put(arg);
+}
+
+const struct sync_work cache_sync_work = {
+	.component = &component_block, .run = sync_disk, .get = keep_disk, .put = let_disk_go};
+
+static void bdev_sync_begin(struct superblock *)
+{
+	for (struct blkdev *b = blkdev_each(nullptr); b != nullptr; b = blkdev_each(b))
+		if (b->number == 0)
+			sync_job_begin(&b->disk->sync_job);
+}
+
+static int bdev_sync_end(struct superblock *)
 {
 	int result = 0;
 
 	for (struct blkdev *b = blkdev_each(nullptr); b != nullptr; b = blkdev_each(b)) {
-		int error = cache_write_back(b, 0, blkdev_bytes(b));
-		if (error == 0 && b->number == 0)
-			error = disk_flush(b->disk);
+		int error = b->number == 0 ? sync_job_wait(&b->disk->sync_job) : 0;
+
+		if (error == -EINTR) {
+			blkdev_put(b);
+			return error;
+		}
 		result = result != 0 ? result : error;
 	}
 	return result;
 }
 
-static const struct super_ops bdev_super_ops = {.evict = bdev_evict, .sync = bdev_sync};
+static const struct super_ops bdev_super_ops = {
+	.evict = bdev_evict, .sync_begin = bdev_sync_begin, .sync_end = bdev_sync_end};
 
 static int bdev_fill(struct superblock *sb, const struct mount_options *)
 {

@@ -204,6 +204,7 @@ struct disk *disk_create(const char *prefix, const struct disk_geometry *g)
 	list_init(&d->link);
 	list_init(&d->resource.link);
 	wait_queue_init(&d->quiet);
+	sync_job_init(&d->sync_job, &cache_sync_work, d);
 	timer_init(&d->timer, look_at_requests);
 	timer_init(&d->retry, retry);
 	d->queue_count = MIN(MIN(g->queues, boot_info()->cpu_count), DISK_QUEUES_MAX);

@@ -69,6 +69,48 @@ static void superblock_free(struct superblock *sb)
 	kfree(sb);
 }
 
+/* --- sync(2) --- */
+
+static int run_sync(void *arg)
+{
+	struct superblock *sb = arg;
+	int error = dirty_sync(sb, true);
+
+	return error == 0 && sb->ops->sync != nullptr ? guard_run(sb->type->component, sb->ops->sync(sb)) : error;
+}
+
+static void keep(void *arg)
+{
+	superblock_share(arg);
+}
+
+static void let_go(void *arg)
+{
+	superblock_put(arg);
+}
+
+static const struct sync_work sync_work = {.component = &component_vfs, .run = run_sync, .get = keep, .put = let_go};
+
+static void sync_begin(struct superblock *sb)
+{
+	if (sb->ops->sync_begin != nullptr)
+		(void)guard_run_void(sb->type->component, sb->ops->sync_begin(sb));
+	else if (sb->ops->sync != nullptr || __atomic_load_n(&sb->store.unwritten, __ATOMIC_ACQUIRE) != 0)
+		sync_job_begin(&sb->sync_job);
+}
+
+static int sync_end(struct superblock *sb)
+{
+	return sb->ops->sync_end != nullptr ? guard_run(sb->type->component, sb->ops->sync_end(sb))
+					    : sync_job_wait(&sb->sync_job);
+}
+
+int superblock_sync(struct superblock *sb)
+{
+	sync_begin(sb);
+	return sync_end(sb);
+}
+
 static int superblock_fill(struct superblock *sb, const struct mount_options *o)
 {
 	int error = guard_run(sb->type->component, sb->type->fill(sb, o));
@@ -110,6 +152,7 @@ int superblock_get(struct filesystem *fs, const struct mount_options *o, struct 
 	sb->block_size = 4096;
 	sb->flags = o->flags;
 	sb->mounts = 1;
+	sync_job_init(&sb->sync_job, &sync_work, sb);
 	sb->dev = make_dev(0, __atomic_add_fetch(&next_device, 1, __ATOMIC_RELAXED));
 	strlcpy(sb->source, o->source, sizeof(sb->source));
 	int error = superblock_fill(sb, o);
@@ -194,11 +237,16 @@ int superblocks_sync(void)
 {
 	int result = 0;
 
+	for (struct superblock *sb = superblock_each(nullptr); sb != nullptr; sb = superblock_each(sb))
+		sync_begin(sb);
 	for (struct superblock *sb = superblock_each(nullptr); sb != nullptr; sb = superblock_each(sb)) {
-		if (sb->ops->sync != nullptr) {
-			int error = guard_run(sb->type->component, sb->ops->sync(sb));
-			result = result != 0 ? result : error;
+		int error = sync_end(sb);
+
+		if (error == -EINTR) {
+			superblock_put(sb);
+			return error;
 		}
+		result = result != 0 ? result : error;
 	}
 	return result;
 }

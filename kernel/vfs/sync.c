@@ -84,7 +84,6 @@ SYSCALL(sync_file_range);
 
 static long sys_sync(void)
 {
-	(void)dirty_sync(nullptr, false);
 	(void)superblocks_sync();
 	return 0;
 }
@@ -93,10 +92,7 @@ SYSCALL(sync);
 /* Since Linux 5.8 it tells errors of the whole filesystem, once to each open file (syncfs(2)). */
 static int sync_super(struct file *f, struct superblock *sb)
 {
-	int error = dirty_sync(sb, false);
-
-	if (error == 0 && sb->ops->sync != nullptr)
-		error = (int)guard_run(sb->type->component, sb->ops->sync(sb));
+	int error = superblock_sync(sb);
 	uint64_t errors = __atomic_load_n(&sb->write_errors, __ATOMIC_ACQUIRE);
 	bool news = __atomic_exchange_n(&f->super_errors_seen, errors, __ATOMIC_ACQ_REL) != errors;
 	return error != 0 || !news ? error : -EIO;

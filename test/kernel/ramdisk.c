@@ -11,8 +11,10 @@
 /* No constant, so that the compiler does not see what comes. */
 static volatile uint64_t nowhere = 0x18;
 
-/* The one that registers: submit has no other way to it than its device, and there is none. */
-static struct ramdisk *only;
+/* The one that registers, and a second one, which its unit tells from it: submit has no other way to them than their
+ * device, and there is none. */
+static struct ramdisk *only, *second;
+enum : uint32_t { UNIT = 7 };
 
 static bool obeys_rules(const struct ramdisk *r, const struct bio *b)
 {
@@ -106,7 +108,7 @@ static bool is_due(struct ramdisk *r, enum ram_stray when)
 
 static int submit(struct device *, unsigned, struct bio *b)
 {
-	struct ramdisk *r = only;
+	struct ramdisk *r = second != nullptr && b->unit == second->geometry.unit ? second : only;
 
 	if (is_due(r, STRAY_BEFORE))
 		*(volatile uint64_t *)nowhere = 1;
@@ -145,13 +147,27 @@ bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks)
 					     .has_discard = true,
 					     .has_zero = true,
 					     .no_partitions = true,
-					     .unit = 7,
+					     .unit = UNIT,
 					     .serial = "ram",
 					     .address = "test:0"};
 	spin_init(&r->lock, RANK_NONE);
 	r->data = kmalloc(blocks * block_bytes);
 	only = r;
 	return EXPECT(r->data != nullptr);
+}
+
+bool ram_create_second(struct ramdisk *r, uint64_t blocks)
+{
+	struct ramdisk *first = only;
+	bool created = ram_create(r, RAM_BLOCK, blocks);
+
+	only = first;
+	second = r;
+	r->geometry.unit = UNIT + 1;
+	strlcpy(r->geometry.address, "test:1", sizeof(r->geometry.address));
+	if (created)
+		memset(r->data, 0, blocks * RAM_BLOCK);
+	return created;
 }
 
 bool ram_create_filled(struct ramdisk *r, uint64_t blocks, unsigned char **buffer)
@@ -202,7 +218,10 @@ void ram_destroy(struct ramdisk *r)
 	if (r->disk != nullptr)
 		disk_gone(r->disk);
 	kfree(r->data);
-	only = nullptr;
+	if (r == second)
+		second = nullptr;
+	else
+		only = nullptr;
 }
 
 static void count_end(struct bio *b)

@@ -53,6 +53,8 @@ bool ram_create(struct ramdisk *r, uint32_t block_bytes, uint64_t blocks);
 /* The same of blocks of RAM_BLOCK, which the pattern tells apart, and *buffer with room for all of them: the caller's.
  */
 bool ram_create_filled(struct ramdisk *r, uint64_t blocks, unsigned char **buffer);
+/* One more beside that, of zeros. */
+bool ram_create_second(struct ramdisk *r, uint64_t blocks);
 /* With r->geometry; the disk is r->disk. */
 int ram_register(struct ramdisk *r);
 /* Finishes the index-th held request, with r->bad_error if it has the bad block, else as given. */

@@ -15,6 +15,7 @@
 #include <kernel/vfs/file_object.h>
 #include <kernel/vfs/fs_context.h>
 #include <kernel/vfs/open.h>
+#include <kernel/vfs/sync_job.h>
 #include <lib/list.h>
 
 struct page_cache;
@@ -58,7 +59,12 @@ struct super_ops {
 	void (*evict)(struct inode *i);				  /* the last reference is gone; may sleep */
 	void (*destroy)(struct superblock *sb);			  /* unmounted: no inode is in use */
 	int (*statfs)(struct superblock *sb, struct statfs *out); /* type, bsize, blocks… ; zeroed before */
-	int (*sync)(struct superblock *sb);			  /* nullptr: nothing to write */
+	/* Keeps what is not in dirty pages of its files, and has its disk keep it; waits. nullptr: there is nothing. */
+	int (*sync)(struct superblock *sb);
+	/* For one that has several stores, instead: begins to keep all that each of them has, dirty pages included, and
+	 * waits for none; waits for all (-EINTR: the thread is to end). */
+	void (*sync_begin)(struct superblock *sb);
+	int (*sync_end)(struct superblock *sb);
 	int (*remount)(struct superblock *sb, const struct mount_options *o);
 	void (*show_options)(struct superblock *sb, struct text_buffer *b); /* ",size=1k"; nullptr: none */
 };
@@ -88,7 +94,8 @@ struct superblock {
 	uint32_t walkers;	 /* who writes its dirty inodes back, each with a reference to one; atomic */
 	uint64_t write_errors;	 /* ranges of pages that could not be written; atomic */
 	struct page_store store; /* of its files, unless they go to a common one */
-	uint64_t next_ino;	 /* for filesystems that make up numbers; atomic */
+	struct sync_job sync_job;
+	uint64_t next_ino; /* for filesystems that make up numbers; atomic */
 	void *private_data;
 	char source[64];
 	struct list link; /* all superblocks */
