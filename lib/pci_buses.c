@@ -4,7 +4,7 @@
 
 constexpr unsigned BUSES = 256;
 
-static bool is_taken(const struct pci_buses *b, unsigned bus)
+bool pci_buses_taken(const struct pci_buses *b, unsigned bus)
 {
 	return b->taken[bus / 64] >> bus % 64 & 1;
 }
@@ -14,7 +14,7 @@ bool pci_buses_take(struct pci_buses *b, unsigned first, unsigned last)
 	if (first > last || last >= BUSES)
 		return false;
 	for (unsigned bus = first; bus <= last; bus++)
-		if (is_taken(b, bus))
+		if (pci_buses_taken(b, bus))
 			return false;
 	for (unsigned bus = first; bus <= last; bus++)
 		b->taken[bus / 64] |= UINT64_C(1) << bus % 64;
@@ -26,7 +26,7 @@ bool pci_buses_free(const struct pci_buses *b, unsigned bus, unsigned last, unsi
 	unsigned longest = 0, run = 0;
 
 	for (unsigned at = bus + 1; at <= last && at < BUSES; at++) {
-		run = is_taken(b, at) ? 0 : run + 1;
+		run = pci_buses_taken(b, at) ? 0 : run + 1;
 		if (run > longest) {
 			longest = run;
 			*end = at;

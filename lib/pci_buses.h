@@ -17,6 +17,8 @@ struct pci_buses {
 
 /* Takes [first, last]. False, and nothing is taken: it is no range, or not free. */
 bool pci_buses_take(struct pci_buses *b, unsigned first, unsigned last);
+/* Whether it is taken. bus: of 0 … 255. */
+bool pci_buses_taken(const struct pci_buses *b, unsigned bus);
 /* The longest free range in (bus, last], the first of several. False: there is none. */
 bool pci_buses_free(const struct pci_buses *b, unsigned bus, unsigned last, unsigned *first, unsigned *end);
 /* Of [*first, end], the range of the next of so many bridges: takes it and moves *first behind it. False: nothing is

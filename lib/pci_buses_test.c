@@ -15,6 +15,8 @@ static void ranges_are_taken_once(void **)
 	assert_false(pci_buses_take(&b, 3, 4));
 	assert_false(pci_buses_take(&b, 5, 4));
 	assert_false(pci_buses_take(&b, 250, 256));
+	assert_true(pci_buses_taken(&b, 1) && pci_buses_taken(&b, 3));
+	assert_false(pci_buses_taken(&b, 0) || pci_buses_taken(&b, 4) || pci_buses_taken(&b, 255));
 	/* Nothing was taken by those. */
 	assert_true(pci_buses_take(&b, 4, 5));
 	assert_true(pci_buses_take(&b, 60, 255));

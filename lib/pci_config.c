@@ -30,7 +30,8 @@ bool pci_identify(const struct pci_config *c, struct pci_identity *out)
 	if (out->header_type == PCI_HEADER_DEVICE) {
 		out->subsystem_vendor = (uint16_t)pci_read(c, PCI_SUBSYSTEM_VENDOR_ID, 2);
 		out->subsystem = (uint16_t)pci_read(c, PCI_SUBSYSTEM_ID, 2);
-	} else if (out->header_type == PCI_HEADER_BRIDGE) {
+	} else if (out->header_type == PCI_HEADER_BRIDGE || out->header_type == PCI_HEADER_CARDBUS) {
+		/* PC Card 8.0, volume 3, 4.5.1: in the same places. */
 		out->secondary_bus = (uint8_t)pci_read(c, PCI_SECONDARY_BUS, 1);
 		out->subordinate_bus = (uint8_t)pci_read(c, PCI_SUBORDINATE_BUS, 1);
 	}
@@ -178,6 +179,22 @@ void pci_windows_decode(const struct pci_config *c, struct pci_windows *out)
 		out->prefetchable.base |= (uint64_t)pci_read(c, PCI_PREFETCHABLE_BASE_HIGH, 4) << 32;
 		out->prefetchable.limit |= (uint64_t)pci_read(c, PCI_PREFETCHABLE_LIMIT_HIGH, 4) << 32;
 	}
+}
+
+static void close_at_zero(struct pci_window *w, uint64_t step)
+{
+	if (w->base == 0 && w->limit == step - 1)
+		*w = (struct pci_window){.base = UINT64_MAX};
+}
+
+void pci_windows_placed(const struct pci_config *c, struct pci_windows *out)
+{
+	constexpr uint64_t IO_STEP = 1 << 12, MEMORY_STEP = 1 << 20;
+
+	pci_windows_decode(c, out);
+	close_at_zero(&out->io, IO_STEP);
+	close_at_zero(&out->memory, MEMORY_STEP);
+	close_at_zero(&out->prefetchable, MEMORY_STEP);
 }
 
 /* Whether [offset, offset + bytes) is inside a memory BAR. */

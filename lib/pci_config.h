@@ -97,7 +97,7 @@ struct pci_identity {
 	uint32_t class; /* class << 16 | subclass << 8 | interface */
 	uint8_t revision, header_type, interrupt_pin, interrupt_line;
 	bool many_functions;
-	uint8_t secondary_bus, subordinate_bus; /* bridges */
+	uint8_t secondary_bus, subordinate_bus; /* bridges, those to CardBus included */
 };
 /* Whether a function is there. */
 bool pci_identify(const struct pci_config *c, struct pci_identity *out);
@@ -133,6 +133,9 @@ struct pci_windows {
 };
 /* The address ranges that a bridge passes on. */
 void pci_windows_decode(const struct pci_config *c, struct pci_windows *out);
+/* Those that somebody has given it. Registers of zeros, which many bridges have after a reset, make an open window at
+ * address 0 (Bridge 1.2, 3.2.5.6 to 3.2.5.10); nobody places anything there, so that counts as closed. */
+void pci_windows_placed(const struct pci_config *c, struct pci_windows *out);
 
 /* MSI-X (PCI 3.0, 6.8.2): where the table and the pending bits are. */
 struct pci_msix {

@@ -237,6 +237,42 @@ static void test_windows(void **state)
 	put(PCI_MEMORY_WINDOW, 0x0000fff0, 4);
 	pci_windows_decode(&config, &w);
 	assert_true(w.memory.base > w.memory.limit);
+	pci_windows_placed(&config, &w);
+	assert_true(w.memory.base > w.memory.limit);
+	assert_int_equal(w.prefetchable.base, 0x3800000000);
+	assert_int_equal(w.io.limit, 0x1dfff);
+}
+
+/* As after a reset; the lowest bits say how wide the window can be. */
+static void test_windows_of_zeros(void **state)
+{
+	struct pci_windows w;
+
+	(void)state;
+	for (uint32_t wide = 0; wide <= 1; wide++) {
+		put(PCI_IO_WINDOW, wide * 0x0101, 2);
+		put(PCI_IO_WINDOW_HIGH, 0, 4);
+		put(PCI_MEMORY_WINDOW, 0, 4);
+		put(PCI_PREFETCHABLE_WINDOW, wide * 0x00010001, 4);
+		put(PCI_PREFETCHABLE_BASE_HIGH, 0, 4);
+		put(PCI_PREFETCHABLE_LIMIT_HIGH, 0, 4);
+		pci_windows_decode(&config, &w);
+		assert_true(w.io.base == 0 && w.io.limit == 0xfff);
+		assert_true(w.memory.base == 0 && w.memory.limit == 0xfffff);
+		assert_true(w.prefetchable.base == 0 && w.prefetchable.limit == 0xfffff);
+		pci_windows_placed(&config, &w);
+		assert_true(w.io.base > w.io.limit);
+		assert_true(w.memory.base > w.memory.limit);
+		assert_true(w.prefetchable.base > w.prefetchable.limit);
+	}
+	/* Of the same base, and more. */
+	put(PCI_MEMORY_WINDOW, 0x00100000, 4);
+	put(PCI_IO_WINDOW, 0x1000, 2);
+	put(PCI_PREFETCHABLE_LIMIT_HIGH, 1, 4);
+	pci_windows_placed(&config, &w);
+	assert_true(w.memory.base == 0 && w.memory.limit == 0x1fffff);
+	assert_true(w.io.base == 0 && w.io.limit == 0x1fff);
+	assert_true(w.prefetchable.base == 0 && w.prefetchable.limit == 0x1000fffff);
 }
 
 static void test_msix(void **state)
@@ -284,6 +320,7 @@ int main(void)
 		cmocka_unit_test_setup(test_senseless_bars, set_up),
 		cmocka_unit_test_setup(test_decodable, set_up),
 		cmocka_unit_test_setup(test_windows, set_up),
+		cmocka_unit_test_setup(test_windows_of_zeros, set_up),
 		cmocka_unit_test_setup(test_msix, set_up),
 	};
 

@@ -82,12 +82,12 @@ static uint64_t free_until(const struct pci_places *p, uint64_t at, uint64_t lim
 	return limit;
 }
 
-struct pci_window pci_places_span(const struct pci_places *p, uint64_t end)
+struct pci_window pci_places_span(const struct pci_places *p, uint32_t first, uint32_t last, uint64_t end)
 {
 	struct pci_window span = {.base = UINT64_MAX};
 
 	for (unsigned i = 0; i < p->count; i++) {
-		if (p->at[i].pages.limit >= end)
+		if (p->at[i].pages.limit >= end || p->at[i].function < first || p->at[i].function > last)
 			continue;
 		span.base = MIN(span.base, p->at[i].pages.base);
 		span.limit = MAX(span.limit, p->at[i].pages.limit);

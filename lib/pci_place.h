@@ -33,7 +33,8 @@ void pci_places_forget(struct pci_places *p, uint32_t first, uint32_t last);
  * on, so that it and those it stands in are not in the way. */
 uint64_t pci_places_hole(const struct pci_places *p, struct pci_window in, bool below_bridge, uint64_t size,
 			 uint64_t align);
-/* From the first to the last of all addresses below `end` that are taken; base > limit: there are none. */
-struct pci_window pci_places_span(const struct pci_places *p, uint64_t end);
+/* From the first to the last of all addresses below `end` that what has a number from first to last has taken; base >
+ * limit: there are none. */
+struct pci_window pci_places_span(const struct pci_places *p, uint32_t first, uint32_t last, uint64_t end);
 
 #endif

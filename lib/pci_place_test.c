@@ -121,16 +121,20 @@ static void forgotten(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4; i++)
 		pci_places_note(&places, FIRST + i, 0, 0xfe000000 + 0x1000 * i, 0x1000);
-	assert_int_equal(pci_places_span(&places, UINT64_MAX).base, 0xfe000000);
-	assert_int_equal(pci_places_span(&places, UINT64_MAX).limit, 0xfe003fff);
-	assert_int_equal(pci_places_span(&places, 0xfe003000).limit, 0xfe002fff);
+	assert_int_equal(pci_places_span(&places, 0, UINT32_MAX, UINT64_MAX).base, 0xfe000000);
+	assert_int_equal(pci_places_span(&places, 0, UINT32_MAX, UINT64_MAX).limit, 0xfe003fff);
+	assert_int_equal(pci_places_span(&places, 0, UINT32_MAX, 0xfe003000).limit, 0xfe002fff);
+	/* Of some. */
+	assert_int_equal(pci_places_span(&places, FIRST + 1, FIRST + 2, UINT64_MAX).base, 0xfe001000);
+	assert_int_equal(pci_places_span(&places, FIRST + 1, FIRST + 2, UINT64_MAX).limit, 0xfe002fff);
 	pci_places_forget(&places, FIRST + 1, FIRST + 2);
 	assert_int_equal(places.count, 2);
 	assert_int_equal(hole(0xfe000000, 0xfe1fffff, 0x2000), 0xfe004000);
 	assert_int_equal(hole(0xfe000000, 0xfe1fffff, 0x1000), 0xfe001000);
 	assert_true(pci_places_shared(&places, SECOND, 0xfe003000, 0x1000));
 	pci_places_forget(&places, 0, UINT32_MAX);
-	assert_true(pci_places_span(&places, UINT64_MAX).base > pci_places_span(&places, UINT64_MAX).limit);
+	assert_true(pci_places_span(&places, 0, UINT32_MAX, UINT64_MAX).base >
+		    pci_places_span(&places, 0, UINT32_MAX, UINT64_MAX).limit);
 }
 
 int main(void)

@@ -44,8 +44,8 @@ $(H)/%.dtb: test/host/%.dts
 	@mkdir -p $(@D)
 	$(Q)dtc -q -I dts -O dtb -o $@ $<
 
-# A driver of the kernel before a model of its device.
-$(H)/obj/test/host/nvme_driver_test.c.o: HOST_CFLAGS += -Ikernel/include -Ikernel/arch/$(HOST_ARCH)/include
+# A driver, or a bus, of the kernel before a model of its device.
+$(H)/obj/test/host/nvme_driver_test.c.o $(H)/obj/test/host/pci_bus_test.c.o: HOST_CFLAGS += -Ikernel/include -Ikernel/arch/$(HOST_ARCH)/include
 
 $(H)/lib.a: $(HOST_LIB_OBJ) $(H)/objects
 	$(Q)rm -f $@ && $(AR) rcD $@ $(HOST_LIB_OBJ)

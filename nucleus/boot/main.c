@@ -204,6 +204,18 @@ static void change_direct_map(void)
 	arch_boot();
 }
 
+/* Lowered code chooses where registers of devices go. */
+static void tell_reserved(void)
+{
+	struct boot_info *info = boot_state.info;
+	struct memory_range r;
+	uint64_t type;
+
+	for (unsigned i = 0; info->reserved_count < BOOT_RESERVED_MAX && limine_memory(i, &r, &type); i++)
+		if (type == LIMINE_MEMMAP_RESERVED)
+			info->reserved[info->reserved_count++] = (struct boot_range){r.start, r.end};
+}
+
 [[noreturn]] void boot_main(void)
 {
 	struct cpu *cpu;
@@ -232,6 +244,7 @@ static void change_direct_map(void)
 	give_kernel(boot_state.info_phys, info_pages);
 	give_kernel(boot_thread_phys + PAGE_SIZE, BOOT_STACK_PAGES + 1);
 	prepare_boot_info();
+	tell_reserved();
 	account_patch_lower_sites(false);
 	cpu = arch_cpu_create(0);
 	if (!cpu)

@@ -22,13 +22,33 @@
 
 constexpr unsigned BUSES = 256;
 constexpr uint64_t RESCAN_LIMIT_NS = 600'000'000'000;
-/* What was just reset or plugged in need not answer before (PCIe 4.0, 6.6.1). */
-constexpr uint64_t ANSWER_LIMIT_NS = 1'000'000'000, ANSWER_LOOK_NS = 50'000'000;
 
-/* What is still to be walked; the walk's own. */
+/* What is still to be walked; the walk's own. The parents are references, but for the first's. */
 static struct pci_place to_walk[BUSES];
 static unsigned to_walk_count;
 static unsigned found;
+/* References of loops under way, and what is not a device yet: after a fault they are given back. */
+enum hold : unsigned { HOLD_FOUND, HOLD_MISSING, HOLD_BELOW, HOLD_PORT, HOLD_ASKED, HOLDS };
+static struct device *held[HOLDS];
+static struct pci_device *making;
+
+/* What faults in the middle is rather left over than given back twice. */
+static void let_go(struct device **reference)
+{
+	struct device *dev = *reference;
+
+	*reference = nullptr;
+	device_put(dev);
+}
+
+/* The device after the one that is held, or the first; nullptr: no more. */
+static struct device *next(enum hold h)
+{
+	struct device *after = held[h];
+
+	held[h] = nullptr;
+	return held[h] = device_each(after);
+}
 
 static uint32_t read32(void *function, uint32_t offset)
 {
@@ -70,14 +90,14 @@ bool pci_bus_each(const struct pci_place *at, uint32_t *function, struct pci_ide
 /* --- what is behind a bridge --- */
 
 /* What stands behind may use memory, ports and the bus: each function is asked for itself. One by one: without ports
- * the rest goes on. */
-static void switch_on(const struct device *dev, uint32_t function)
+ * the rest goes on. A window of ports that nobody placed would be open, and cannot be shut. */
+static void switch_on(const struct device *dev, uint32_t function, bool ports)
 {
 	static const uint32_t bits[] = {PCI_COMMAND_BUS_MASTER, PCI_COMMAND_MEMORY, PCI_COMMAND_IO};
 	uint32_t command = (uint32_t)nucleus_pci_read(function, PCI_COMMAND, 2);
 
 	for (unsigned i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
-		if ((command & bits[i]) != 0)
+		if ((command & bits[i]) != 0 || (bits[i] == PCI_COMMAND_IO && !ports))
 			continue;
 		if (nucleus_pci_write(function, PCI_COMMAND, 2, command | bits[i]) == 0)
 			command |= bits[i];
@@ -89,10 +109,10 @@ static void switch_on(const struct device *dev, uint32_t function)
 	}
 }
 
-/* dev: may be nullptr while surveying. Its reference is the walk's from here on. */
-static void enter(const struct pci_place *from, struct device *dev, bool fresh, uint32_t function,
-		  const struct pci_identity *id)
+/* Into what is behind a bridge, with the reference to it that was found: nullptr while surveying, it may be. */
+static void enter(const struct pci_place *from, bool fresh, uint32_t function, const struct pci_identity *id)
 {
+	struct device *dev = held[HOLD_FOUND];
 	struct pci_place to = {.segment = from->segment,
 			       .bus = id->secondary_bus,
 			       .last = id->subordinate_bus,
@@ -104,31 +124,25 @@ static void enter(const struct pci_place *from, struct device *dev, bool fresh, 
 		if (dev != nullptr)
 			log_warn("pci: %s: there are no numbers for its buses: what is behind it stays unknown",
 				 device_name(dev));
-		device_put(dev);
 		return;
 	}
 	if (fresh)
 		pci_place_windows(from, &to, id);
-	pci_windows_decode(&config, &to.windows);
+	pci_windows_placed(&config, &to.windows);
 	if (dev != nullptr)
-		switch_on(dev, function);
-	to_walk[to_walk_count++] = to;
+		switch_on(dev, function, to.windows.io.base <= to.windows.io.limit || (id->class & 0xff) != 0);
+	to_walk[to_walk_count] = to;
+	held[HOLD_FOUND] = nullptr;
+	to_walk_count++;
 }
 
 /* --- devices --- */
-
-static bool same(const struct pci_identity *a, const struct pci_identity *b)
-{
-	return a->vendor == b->vendor && a->device == b->device && a->class == b->class && a->revision == b->revision &&
-	       a->header_type == b->header_type && a->subsystem_vendor == b->subsystem_vendor &&
-	       a->subsystem == b->subsystem;
-}
 
 static struct device *add(const struct pci_place *at, uint32_t function, const struct pci_identity *id)
 {
 	char name[DEVICE_NAME_MAX];
 	struct device *dev;
-	struct pci_device *p = kmalloc(sizeof(*p));
+	struct pci_device *p = making = kmalloc(sizeof(*p));
 
 	if (p == nullptr) {
 		log_error("pci: no memory for function %#x", function);
@@ -141,6 +155,7 @@ static struct device *add(const struct pci_place *at, uint32_t function, const s
 		p->msix = (struct pci_msix){};
 	p->slot = id->header_type == PCI_HEADER_BRIDGE ? pci_plug_slot(&config) : 0;
 	name_of(function, name);
+	making = nullptr;
 	int error = device_add(at->parent, &pci_bus, name, p, &dev);
 	if (error < 0) {
 		log_error("pci: %s cannot be added: error %d", name, -error);
@@ -160,19 +175,18 @@ static void walk_bus(const struct pci_place *at, bool surveying)
 	pci_number_bridges(at);
 	for (uint32_t function = PCI_NO_FUNCTION; pci_bus_each(at, &function, &id);) {
 		name_of(function, name);
-		struct device *dev = device_find(name);
-		bool fresh = dev == nullptr;
+		held[HOLD_FOUND] = device_find(name);
+		bool fresh = held[HOLD_FOUND] == nullptr;
 
 		if (fresh && surveying) {
 			pci_forget(function, function);
 			pci_survey(function, &id);
 		} else if (fresh) {
-			dev = add(at, function, &id);
+			held[HOLD_FOUND] = add(at, function, &id);
 		}
-		if (id.header_type == PCI_HEADER_BRIDGE && (surveying || dev != nullptr))
-			enter(at, dev, fresh && !surveying, function, &id);
-		else
-			device_put(dev);
+		if (id.header_type == PCI_HEADER_BRIDGE && (surveying || held[HOLD_FOUND] != nullptr))
+			enter(at, fresh && !surveying, function, &id);
+		let_go(&held[HOLD_FOUND]);
 	}
 }
 
@@ -184,7 +198,7 @@ static void walk(const struct pci_place *from, bool surveying)
 	for (unsigned i = 0; i < to_walk_count; i++) {
 		walk_bus(&to_walk[i], surveying);
 		if (i > 0)
-			device_put(to_walk[i].parent);
+			let_go(&to_walk[i].parent);
 	}
 }
 
@@ -216,27 +230,12 @@ static void take_away(struct device *dev)
 			   segment | (uint32_t)id->subordinate_bus << 8 | 0xff);
 }
 
-/* Whether the function that was found is there still. */
-static bool is_there(struct device *dev)
+/* Of those behind a port, or of all (nullptr). Parents come before their children, which go with them. */
+static void take_missing_away(const struct device *port)
 {
-	uint32_t function = pci_function(dev);
-	struct pci_config config = pci_registers(&function);
-	struct pci_identity id;
-	uint64_t begin = clock_monotonic_ns(), now = begin;
-	bool answers;
-
-	while (!(answers = pci_identify(&config, &id)) && now - begin < ANSWER_LIMIT_NS) {
-		(void)thread_park(now + ANSWER_LOOK_NS);
-		now = clock_monotonic_ns();
-	}
-	return answers && same(&id, pci_identity(dev));
-}
-
-/* Parents come before their children, which go with them. */
-static void take_missing_away(void)
-{
-	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
-		if (device_bus(dev) == &pci_bus && !device_is_gone(dev) && !is_there(dev))
+	for (struct device *dev = next(HOLD_MISSING); dev != nullptr; dev = next(HOLD_MISSING))
+		if (device_bus(dev) == &pci_bus && (port == nullptr || device_parent(dev) == port) &&
+		    !device_is_gone(dev) && !pci_is_there(dev))
 			take_away(dev);
 }
 
@@ -253,7 +252,7 @@ bool pci_below_any(const struct device *port)
 
 static void take_below_away(const struct device *port)
 {
-	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
+	for (struct device *dev = next(HOLD_BELOW); dev != nullptr; dev = next(HOLD_BELOW))
 		if (device_bus(dev) == &pci_bus && device_parent(dev) == port && !device_is_gone(dev))
 			take_away(dev);
 }
@@ -271,7 +270,8 @@ static void look_below(struct device *port)
 
 	if (at.bus == 0)
 		return;
-	pci_windows_decode(&config, &at.windows);
+	pci_windows_placed(&config, &at.windows);
+	take_missing_away(port);
 	walk(&at, true);
 	walk(&at, false);
 }
@@ -279,15 +279,16 @@ static void look_below(struct device *port)
 /* What ports asked for; done only afterwards, so that it is done again after a fault. */
 static void serve_ports(void)
 {
-	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev)) {
+	for (struct device *dev = next(HOLD_PORT); dev != nullptr; dev = next(HOLD_PORT)) {
 		struct pci_device *p = device_bus(dev) == &pci_bus ? pci_of(dev) : nullptr;
 		uint32_t asked = p != nullptr ? __atomic_load_n(&p->asked, __ATOMIC_ACQUIRE) : 0;
 
 		if (p == nullptr || asked == __atomic_load_n(&p->done, __ATOMIC_RELAXED))
 			continue;
-		if (__atomic_load_n(&p->below, __ATOMIC_RELAXED) == PCI_BELOW_GONE)
+		/* What went has gone, though another has come since. */
+		if ((int32_t)(__atomic_load_n(&p->gone, __ATOMIC_RELAXED) - p->done) > 0)
 			take_below_away(dev);
-		else if (!device_is_gone(dev))
+		if (__atomic_load_n(&p->below, __ATOMIC_RELAXED) == PCI_BELOW_THERE && !device_is_gone(dev))
 			look_below(dev);
 		__atomic_store_n(&p->done, asked, __ATOMIC_RELEASE);
 		device_wake(dev);
@@ -304,7 +305,7 @@ static bool is_asked(void)
 {
 	bool any = __atomic_load_n(&asked, __ATOMIC_ACQUIRE) != __atomic_load_n(&done, __ATOMIC_RELAXED);
 
-	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
+	for (struct device *dev = next(HOLD_ASKED); dev != nullptr; dev = next(HOLD_ASKED))
 		any |= device_bus(dev) == &pci_bus && !pci_below_done(dev);
 	return any;
 }
@@ -315,7 +316,7 @@ static void work(void)
 		uint32_t now = __atomic_load_n(&asked, __ATOMIC_ACQUIRE);
 
 		if (now != __atomic_load_n(&done, __ATOMIC_RELAXED)) {
-			take_missing_away();
+			take_missing_away(nullptr);
 			walk_segments(true);
 			walk_segments(false);
 			__atomic_store_n(&done, now, __ATOMIC_RELEASE);
@@ -325,13 +326,27 @@ static void work(void)
 	} while (is_asked() || !service_park(0));
 }
 
-static struct service walker = {.name = "pci", .component = &component_pci, .loop = work};
+/* After a fault; what was asked for is done from the start. */
+static void mend(void)
+{
+	for (unsigned i = 1; i < to_walk_count; i++)
+		let_go(&to_walk[i].parent);
+	to_walk_count = 0;
+	for (unsigned i = 0; i < HOLDS; i++)
+		let_go(&held[i]);
+	kfree(making);
+	making = nullptr;
+}
+
+static struct service walker = {.name = "pci", .component = &component_pci, .loop = work, .mend = mend};
 
 void pci_below_ask(struct device *port, enum pci_below what)
 {
 	struct pci_device *p = pci_of(port);
 
 	__atomic_store_n(&p->below, what, __ATOMIC_RELAXED);
+	if (what == PCI_BELOW_GONE)
+		__atomic_store_n(&p->gone, p->asked + 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&p->asked, 1, __ATOMIC_RELEASE);
 	service_wake(&walker);
 }
@@ -361,6 +376,7 @@ static int find_functions(void)
 {
 	if (boot_info()->pci_count == 0 || walker.thread != nullptr)
 		return 0;
+	pci_root_reserve();
 	int error = service_start(&walker);
 	if (error == 0)
 		error = pci_rescan();

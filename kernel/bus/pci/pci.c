@@ -78,6 +78,14 @@ static long reset(uint32_t function)
 	return wait;
 }
 
+static void set_resetting(struct pci_device *p, bool is)
+{
+	uint32_t resets = __atomic_load_n(&p->resets, __ATOMIC_RELAXED);
+
+	if ((resets & 1) != is)
+		__atomic_store_n(&p->resets, resets + 1, __ATOMIC_SEQ_CST);
+}
+
 static void release_claim(struct resource *r)
 {
 	struct function_claim *c = container_of(r, struct function_claim, resource);
@@ -132,29 +140,37 @@ static int enable(struct device *dev)
 		return error;
 	}
 	p->claimed = true;
+	set_resetting(p, false);
 	p->messages = p->msix.vectors != 0 ? p->msix.vectors : pci_find_capability(dev, PCI_CAP_MSI, 0) != 0 ? 1 : 0;
 	/* A port was switched on for what is behind it. */
 	return p->slot != 0 ? 0 : (int)nucleus_pci_write(p->function, PCI_COMMAND, 2, decoding(p));
 }
 
-/* Whether nothing comes from there any more: it was taken away, or a slot above is empty or without a link. */
+/* Whether nothing comes from there any more: a slot above says that it is empty, or without a link. That a function
+ * answers all ones, or was taken away for it, proves nothing: it may sleep, or its port be broken; nor does a port that
+ * answers so itself. */
 static bool is_cut_off(const struct device *dev)
 {
-	bool cut_off = device_is_gone(dev);
-
-	for (const struct device *up = device_parent(dev); up != nullptr && !cut_off; up = device_parent(up)) {
+	for (const struct device *up = device_parent(dev); up != nullptr; up = device_parent(up)) {
 		uint32_t slot = pci_of(up)->slot;
 
-		cut_off = slot != 0 && !pci_slot_is_there(up);
+		if (slot != 0 && pci_config_read(up, slot + PCIE_SLOT_STATUS, 2) != 0xffff && !pci_slot_is_there(up))
+			return true;
 	}
-	return cut_off;
+	return false;
 }
 
 static void silence(struct device *dev)
 {
-	long wait = pci_of(dev)->claimed ? reset(pci_of(dev)->function) : 0;
+	struct pci_device *p = pci_of(dev);
+	long wait = 0;
 
-	pci_of(dev)->claimed = false;
+	if (p->claimed) {
+		set_resetting(p, true);
+		wait = reset(p->function);
+		set_resetting(p, false);
+	}
+	p->claimed = false;
 	/* One that has no reset (-EOPNOTSUPP) masters the bus no more. */
 	if (wait != 0 && wait != -EOPNOTSUPP && !(wait == -ENODEV && is_cut_off(dev))) {
 		log_error("pci: %s: cannot be reset (%ld)", device_name(dev), wait);

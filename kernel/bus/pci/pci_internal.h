@@ -11,16 +11,19 @@
 
 DECLARE_COMPONENT(pci);
 
+constexpr uint64_t END_OF_32_BITS = UINT64_C(1) << 32;
+
 /* Of a device of this bus; does not change once it was added. */
 struct pci_device {
 	uint32_t function;
 	struct pci_identity identity;
 	struct pci_bar bar[PCI_BARS_MAX];
 	struct pci_msix msix; /* vectors 0: it has none */
+	uint32_t resets;      /* atomic; odd: it is being reset, and its registers may be empty */
 	uint32_t slot;	      /* of a port with a slot for plugging: where its PCI Express capability is; else 0 */
 	/* what such a port's driver asked for; atomic */
-	uint32_t below; /* enum pci_below */
-	uint32_t asked, done;
+	uint32_t below;		    /* enum pci_below */
+	uint32_t asked, gone, done; /* gone: `asked` when it was PCI_BELOW_GONE last */
 	/* the device's thread's */
 	unsigned messages; /* that its claim has */
 	bool claimed;
@@ -46,12 +49,17 @@ struct pci_place {
 /* enumerate.c: the function after *function (PCI_NO_FUNCTION: the first) of a bus. False: no more. */
 bool pci_bus_each(const struct pci_place *at, uint32_t *function, struct pci_identity *id);
 
+/* presence.c: whether what was found is there still, and is what it was. Waits for what does not answer. */
+bool pci_is_there(const struct device *dev);
+
 /* number.c: gives numbers to the bridges of a bus that have none, or none that can be. */
 void pci_number_bridges(const struct pci_place *at);
 /* Whether what a bridge on that bus has can be. */
 bool pci_numbers_fit(const struct pci_place *at, const struct pci_identity *id);
 
-/* root.c: addresses that lead to a root bus. */
+/* root.c: keeps off what is no function's; before anything is placed. */
+void pci_root_reserve(void);
+/* Addresses that lead to a root bus. */
 void pci_root_windows(const struct boot_pci *p, struct pci_windows *out);
 /* Where CPUs reach ports of a segment in memory. False: nowhere, or it is not known. */
 bool pci_ports_in_memory(uint32_t segment, uint64_t port, uint64_t bytes, uint64_t *phys);
@@ -79,8 +87,10 @@ void pci_place_bars(struct pci_device *p, const struct pci_place *at);
 void pci_place_windows(const struct pci_place *at, const struct pci_place *below, const struct pci_identity *id);
 /* Functions of those numbers are there no more. */
 void pci_forget(uint32_t first, uint32_t last);
-/* All that is taken below an address; base > limit: nothing. */
-struct pci_window pci_span(uint64_t end);
+/* All below an address that functions of these numbers have taken; base > limit: nothing. */
+struct pci_window pci_span(uint32_t first, uint32_t last, uint64_t end);
+/* Nothing is placed there. index: another for each, below 256. bytes > 0. */
+void pci_reserve(unsigned index, uint64_t start, uint64_t bytes);
 
 /* wire.c: the node of a segment's host bridge in the device tree; negative: none. */
 int pci_host_node(uint32_t segment, const void **fdt);

@@ -16,7 +16,6 @@
 #include <nucleus/device.h>
 #include <nucleus/layout.h>
 
-constexpr uint64_t END_OF_32_BITS = UINT64_C(1) << 32;
 /* A window's step (Bridge 1.2, 3.2.5.8); what a slot for plugging gets if nobody knows more; the most that is tried. */
 constexpr uint64_t WINDOW_STEP = 1 << 20, SLOT_BYTES = 2 << 20, NEEDED_MAX = 1 << 30;
 constexpr unsigned DEPTH_MAX = 16;
@@ -73,7 +72,7 @@ void pci_survey(uint32_t function, const struct pci_identity *id)
 		if (is_memory(&bar[i]) && bar[i].base != 0)
 			pci_places_note(&places, function, i, bar[i].base, bar[i].size);
 	if (id->header_type == PCI_HEADER_BRIDGE) {
-		pci_windows_decode(&config, &windows);
+		pci_windows_placed(&config, &windows);
 		note_windows(function, &windows);
 	}
 }
@@ -83,9 +82,15 @@ void pci_forget(uint32_t first, uint32_t last)
 	pci_places_forget(&places, first, last);
 }
 
-struct pci_window pci_span(uint64_t end)
+struct pci_window pci_span(uint32_t first, uint32_t last, uint64_t end)
 {
-	return pci_places_span(&places, end);
+	return pci_places_span(&places, first, last, end);
+}
+
+void pci_reserve(unsigned index, uint64_t start, uint64_t bytes)
+{
+	/* As if a bridge that is none passed it on: what firmware placed inside is not in anybody's page. */
+	pci_places_note(&places, UINT32_MAX - index, PCI_PLACE_WINDOW, start, bytes);
 }
 
 /* The first hole in the windows that the BAR may be in; 0: there is none. */
@@ -175,13 +180,32 @@ static struct need needed(const struct pci_place *at, unsigned depth)
 	return sum;
 }
 
+/* Windows that nobody has placed are shut: of zeros they are open at address 0. */
+static void shut(uint32_t function, const struct pci_windows *placed)
+{
+	constexpr uint32_t SHUT = 0xfff0; /* base above limit */
+	struct pci_config config = pci_registers(&function);
+	struct pci_windows w;
+	long error = 0;
+
+	pci_windows_decode(&config, &w);
+	if (w.memory.base < placed->memory.base && w.memory.base <= w.memory.limit)
+		error = nucleus_pci_write(function, PCI_MEMORY_WINDOW, 4, SHUT);
+	if (w.prefetchable.base < placed->prefetchable.base && w.prefetchable.base <= w.prefetchable.limit &&
+	    error == 0)
+		error = nucleus_pci_write(function, PCI_PREFETCHABLE_WINDOW, 4, SHUT);
+	if (error != 0)
+		log_warn("pci: bridge %#x: what it passes on at address 0 cannot be shut (%ld)", function, error);
+}
+
 void pci_place_windows(const struct pci_place *at, const struct pci_place *below, const struct pci_identity *id)
 {
 	uint32_t function = below->bridge;
 	struct pci_config config = pci_registers(&function);
 	struct pci_windows w;
 
-	pci_windows_decode(&config, &w);
+	pci_windows_placed(&config, &w);
+	shut(function, &w);
 	/* Behind one that decodes what nobody else does (Bridge 1.2, 13.1.2.2) all leads there already. */
 	if (w.memory.base <= w.memory.limit || w.prefetchable.base <= w.prefetchable.limit || (id->class & 0xff) != 0)
 		return;

@@ -2,16 +2,20 @@
 /*
  * Which addresses lead to a root bus: where there is a device tree, it says so. ACPI's static tables do not (a root
  * bridge's _CRS takes an AML interpreter): there it is the memory below 4 GiB from the first to the last address that
- * firmware gave anything on a bus, which the nucleus's own knowledge bounds: it refuses RAM, its devices and what is
- * claimed. Ranges in which CPUs and functions use different addresses are left out, but for ports: a machine whose CPUs
- * have none shows them in memory.
+ * firmware gave anything of that root, without what the memory map keeps for others and what a PC has at fixed places;
+ * the nucleus refuses RAM, its devices and what is claimed besides. Ranges in which CPUs and functions use different
+ * addresses are left out, but for ports: a machine whose CPUs have none shows them in memory, and where, only a device
+ * tree says.
  */
 #include "pci_internal.h"
 
+#include <arch/portio.h>
 #include <lib/pci_ranges.h>
 #include <lib/types.h>
 
-constexpr uint64_t END_OF_32_BITS = UINT64_C(1) << 32;
+/* From here on a PC has its interrupt controllers, timers and flash memory, whatever tables say (Intel 64 and IA-32
+ * Architectures SDM, volume 3, 11.4.1; I/O Controller Hub 9, 9.4). */
+constexpr uint64_t CHIPSET = 0xfec00000;
 constexpr struct pci_window CLOSED = {.base = UINT64_MAX};
 
 static void by_tree(const void *fdt, int node, struct pci_windows *out)
@@ -34,17 +38,37 @@ static void by_tree(const void *fdt, int node, struct pci_windows *out)
 	}
 }
 
-/* What went leaves its place to others. */
-static struct pci_window ever_placed(void)
+void pci_root_reserve(void)
 {
-	static struct pci_window ever = CLOSED;
-	struct pci_window now = pci_span(END_OF_32_BITS);
+	const struct boot_info *boot = boot_info();
+	unsigned index = 0;
 
+	for (uint32_t i = 0; i < boot->reserved_count; i++)
+		if (boot->reserved[i].end > boot->reserved[i].start)
+			pci_reserve(index++, boot->reserved[i].start, boot->reserved[i].end - boot->reserved[i].start);
+	for (uint32_t i = 0; i < boot->pci_count; i++)
+		if (boot->pci[i].phys != 0)
+			pci_reserve(index++, boot->pci[i].phys,
+				    (uint64_t)(boot->pci[i].last_bus - boot->pci[i].first_bus + 1) << 20);
+}
+
+/* What went leaves its place to others. */
+static struct pci_window ever_placed(const struct boot_pci *p)
+{
+	static struct pci_window of_root[BOOT_PCI_MAX];
+	struct pci_window *ever = &of_root[p - boot_info()->pci];
+	uint32_t segment = (uint32_t)p->segment << 16;
+	struct pci_window now =
+		pci_span(segment | (uint32_t)p->first_bus << 8, segment | (uint32_t)p->last_bus << 8 | 0xff,
+			 ARCH_HAS_PORTS ? CHIPSET : END_OF_32_BITS);
+
+	if (ever->limit == 0)
+		*ever = CLOSED;
 	if (now.base <= now.limit) {
-		ever.base = MIN(ever.base, now.base);
-		ever.limit = MAX(ever.limit, now.limit);
+		ever->base = MIN(ever->base, now.base);
+		ever->limit = MAX(ever->limit, now.limit);
 	}
-	return ever;
+	return *ever;
 }
 
 void pci_root_windows(const struct boot_pci *p, struct pci_windows *out)
@@ -56,7 +80,7 @@ void pci_root_windows(const struct boot_pci *p, struct pci_windows *out)
 	if (node >= 0)
 		by_tree(fdt, node, out);
 	else
-		out->memory = ever_placed();
+		out->memory = ever_placed(p);
 }
 
 bool pci_ports_in_memory(uint32_t segment, uint64_t port, uint64_t bytes, uint64_t *phys)

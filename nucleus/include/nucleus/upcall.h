@@ -33,9 +33,10 @@ enum : uint32_t { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_EXEC
 /* General registers of a process context, in the call area (regs_get, regs_set); the architecture's layout. */
 #include <arch/user_regs.h>
 
-#define BOOT_CMDLINE_MAX 2048
-#define BOOT_PCI_MAX	 16
-#define BOOT_DEBUG_MAX	 4
+#define BOOT_CMDLINE_MAX  2048
+#define BOOT_PCI_MAX	  16
+#define BOOT_DEBUG_MAX	  4
+#define BOOT_RESERVED_MAX 48
 
 /* The UART that the nucleus reports on, if the firmware's description of the machine names one. */
 enum boot_console_kind : uint32_t { BOOT_CONSOLE_NONE, BOOT_CONSOLE_PL011, BOOT_CONSOLE_16550 };
@@ -76,6 +77,11 @@ struct boot_info {
 	/* Serial ports for debugging, of ACPI's DBG2. */
 	uint32_t debug_count;
 	struct acpi_uart debug[BOOT_DEBUG_MAX];
+	/* What the loader's memory map says is nobody's memory: nothing may be placed there. */
+	uint32_t reserved_count;
+	struct boot_range {
+		uint64_t start, end;
+	} reserved[BOOT_RESERVED_MAX];
 };
 
 enum privilege_mode : uint32_t { MODE_FULL = 0, MODE_DRIVERS = 1, MODE_OFF = 2 };
