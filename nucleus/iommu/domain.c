@@ -285,6 +285,9 @@ static bool lend(const struct place *at, uint64_t pfn, uint32_t access)
 	frames[pfn].mappings += (access & DMA_ACCESS_READ ? 1 : 0) + (access & DMA_ACCESS_WRITE ? 1 : 0);
 	if (access_of(l) != before)
 		entry_store(at->entry, arch_iommu_leaf(pfn << PAGE_SHIFT, access_of(l)));
+	/* What is cached of it has the old rights. */
+	if (access_of(l) != before && before)
+		arch_iommu_forget(number_of(at->domain), pfn << PAGE_SHIFT, 1);
 	return true;
 }
 
