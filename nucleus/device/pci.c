@@ -3,6 +3,7 @@
 #include "device/pci.h"
 #include "boot/boot.h"
 #include "gate/calls.h"
+#include "gate/policy.h"
 #include "mmio.h"
 #include "mmu/mmu.h"
 #include "report/log.h"
@@ -248,7 +249,9 @@ long pci_claim(struct claim *c, uint32_t function)
 
 	if (!pci_identify(&config, &id))
 		return -ENODEV;
-	c->is_port = id.header_type == PCI_HEADER_BRIDGE && pci_plug_slot(&config); /* its slot may be claimed */
+	/* Its slot may be claimed, by who may take from others what stands behind it. */
+	c->is_port =
+		policy_keeps_devices(c->component) && id.header_type == PCI_HEADER_BRIDGE && pci_plug_slot(&config);
 	if ((decides_for_others(&id) && !c->is_port) || claim_of_function(function))
 		return -EPERM;
 	c->bars = c->is_port ? 2 : PCI_BARS_MAX;

@@ -6,6 +6,7 @@
 #include "pci_devices.h"
 
 #include <abi/errno.h>
+#include <kernel/bus/pci.h>
 #include <kernel/mem/kmap.h>
 #include <lib/pci_config.h>
 #include <nucleus/device.h>
@@ -288,6 +289,37 @@ static bool sdhci_there(void)
 	return pci_find(SDHCI, 0) != NO_FUNCTION;
 }
 
+static struct device *find_slot(void)
+{
+	struct device *dev = device_each(nullptr);
+
+	while (dev != nullptr && (device_bus(dev) != &pci_bus || pci_slot(dev) == 0))
+		dev = device_each(dev);
+	return dev;
+}
+
+static bool slot_there(void)
+{
+	struct device *port = find_slot();
+
+	device_put(port);
+	return port != nullptr;
+}
+
+/* With it goes the power of what is another's. */
+static void slot(void)
+{
+	struct device *port = find_slot();
+	struct attempt a = {.start = pci_function(port)};
+	void *before;
+
+	device_rest(port);
+	EXPECT_EQ(as(&component_serial, try_claim_function, a), -EPERM);
+	release(nucleus_device_claim(CLAIM_FUNCTION, a.start, 0, 0));
+	EXPECT_EQ(device_go_on(port, device_bus_data(port), &before), 0);
+	device_put(port);
+}
+
 static bool has_ports(void)
 {
 	return ARCH_PORTS > 0;
@@ -316,4 +348,5 @@ KTEST_SUITE(claims, KTEST("registers are claimed, mapped, unmapped and released"
 	    KTEST("of another's function nothing is written, taken or mapped", function_of_another,
 		  .fits = pci_edu_there),
 	    KTEST("a page of a function's registers is nobody else's", beside_a_function, .fits = sdhci_there),
+	    KTEST("the slot of a port is claimed by who keeps devices", slot, .fits = slot_there),
 	    KTEST("ports are claimed, and some are the nucleus's", ports, .fits = has_ports));
