@@ -59,8 +59,16 @@ static long blkdev_fsync(struct file *f, uint64_t first, uint64_t last, bool dat
 	return error != 0 ? error : disk_flush(blkdev_of(f)->disk);
 }
 
+/* What of it is cached is of no disk any more. */
+static bool is_gone(const struct blkdev *b)
+{
+	return disk_state(b->disk) == DISK_GONE;
+}
+
 static long blkdev_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos)
 {
+	if (is_gone(blkdev_of(f)))
+		return -ENODEV;
 	return f->flags & O_DIRECT ? direct_read(f, buf, n, pos) : page_cache_read(f, buf, n, pos);
 }
 
@@ -69,6 +77,8 @@ static long blkdev_write(struct file *f, struct io_buffer *buf, size_t n, uint64
 	struct blkdev *b = blkdev_of(f);
 	uint64_t size = blkdev_bytes(b);
 
+	if (is_gone(b))
+		return -ENODEV;
 	if (blkdev_is_read_only(b))
 		return -EPERM;
 	if (n == 0)

@@ -250,6 +250,16 @@ bool pci_below_any(const struct device *port)
 	return any;
 }
 
+bool pci_below_answers(const struct device *port)
+{
+	const struct pci_identity *id = pci_identity(port);
+	struct pci_place at = {.segment = pci_function(port) >> 16, .bus = id->secondary_bus};
+	uint32_t function = PCI_NO_FUNCTION;
+	struct pci_identity behind;
+
+	return at.bus != 0 && pci_bus_each(&at, &function, &behind);
+}
+
 static void take_below_away(const struct device *port)
 {
 	for (struct device *dev = next(HOLD_BELOW); dev != nullptr; dev = next(HOLD_BELOW))

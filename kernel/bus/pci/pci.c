@@ -149,7 +149,7 @@ static int enable(struct device *dev)
 /* Whether nothing comes from there any more: a slot above says that it is empty, or without a link. That a function
  * answers all ones, or was taken away for it, proves nothing: it may sleep, or its port be broken; nor does a port that
  * answers so itself. */
-static bool is_cut_off(const struct device *dev)
+bool pci_is_cut_off(const struct device *dev)
 {
 	for (const struct device *up = device_parent(dev); up != nullptr; up = device_parent(up)) {
 		uint32_t slot = pci_of(up)->slot;
@@ -172,7 +172,7 @@ static void silence(struct device *dev)
 	}
 	p->claimed = false;
 	/* One that has no reset (-EOPNOTSUPP) masters the bus no more. */
-	if (wait != 0 && wait != -EOPNOTSUPP && !(wait == -ENODEV && is_cut_off(dev))) {
+	if (wait != 0 && wait != -EOPNOTSUPP && !(wait == -ENODEV && pci_is_cut_off(dev))) {
 		log_error("pci: %s: cannot be reset (%ld)", device_name(dev), wait);
 		device_not_silent(dev);
 	}

@@ -20,6 +20,7 @@ struct pci_transport {
 	struct virtio_transport transport; /* first: the bus frees it */
 	struct virtio_pci_layout layout;
 	struct mmio bar[VIRTIO_PCI_BARS];
+	const struct device *function;
 	bool messages;
 	uint32_t pending; /* atomic: VIRTIO_INTERRUPT_* that the device has not been told of */
 };
@@ -168,6 +169,11 @@ static uint32_t config(const struct virtio_transport *t, unsigned offset, unsign
 	}
 }
 
+static bool cut_off(const struct virtio_transport *t)
+{
+	return pci_is_cut_off(of(t)->function);
+}
+
 static const struct virtio_transport_ops pci_ops = {
 	.wakes = true,
 	.status = status,
@@ -180,6 +186,7 @@ static const struct virtio_transport_ops pci_ops = {
 	.interrupts = interrupts,
 	.generation = generation,
 	.config = config,
+	.cut_off = cut_off,
 };
 
 /* --- the driver of the function --- */
@@ -242,6 +249,7 @@ static int attach(struct device *dev)
 		return -ENOMEM;
 	c->transport = p;
 	p->transport.ops = &pci_ops;
+	p->function = dev;
 	p->transport.type = virtio_pci_type(id->device, id->subsystem);
 	read_capabilities(dev, &p->layout);
 	int error = p->transport.type == VIRTIO_TYPE_NONE ? -ENODEV : map(dev, p);

@@ -66,6 +66,12 @@ static void release_irq(struct device *dev, unsigned index, uint32_t handle)
 		(void)nucleus_irq_detach(handle);
 }
 
+/* One that was pulled out answers all ones. */
+static bool is_cut_off(const struct virtio_transport *t)
+{
+	return t->ops->cut_off != nullptr && t->ops->cut_off(t);
+}
+
 bool virtio_reset(struct device *dev)
 {
 	const struct virtio_transport *t = virtio_transport_of(dev);
@@ -73,7 +79,8 @@ bool virtio_reset(struct device *dev)
 	bool permit = false, done;
 
 	t->ops->set_status(t, 0);
-	while (!(done = t->ops->status(t) == 0) && (now = clock_monotonic_ns()) < deadline)
+	while (!(done = t->ops->status(t) == 0) && !(t->ops->status(t) == UINT8_MAX && is_cut_off(t)) &&
+	       (now = clock_monotonic_ns()) < deadline)
 		permit |= thread_park(now + RESET_LOOK_NS) == 0;
 	if (permit)
 		thread_unpark(thread_current());
@@ -84,7 +91,7 @@ static void silence(struct device *dev)
 {
 	const struct virtio_transport *t = virtio_transport_of(dev);
 
-	if (virtio_reset(dev) || (t->ops->cut_off != nullptr && t->ops->cut_off(t)))
+	if (virtio_reset(dev) || is_cut_off(t))
 		return;
 	log_error("virtio: %s does not reset: what it was given is not used again", device_name(dev));
 	device_not_silent(dev);

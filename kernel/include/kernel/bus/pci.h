@@ -40,6 +40,9 @@ uint32_t pci_find_capability(const struct device *dev, uint32_t id, uint32_t aft
 /* Writes a register, if the nucleus knows that to be harmless (-EPERM; calls.def, pci_write). In attach, serve or
  * detach. */
 [[nodiscard]] int pci_config_write(struct device *dev, uint32_t offset, uint32_t bytes, uint32_t value) NOT_ELEVATED;
+/* Whether nothing comes from the function any more: a slot above it says that it is empty, or without a link. Any
+ * thread. */
+bool pci_is_cut_off(const struct device *dev) NOT_ELEVATED;
 /* How many interrupts irq_open knows: messages, else 1 for a wire, else 0. In attach or serve. */
 unsigned pci_interrupts(struct device *dev) NOT_ELEVATED;
 
@@ -59,6 +62,8 @@ enum pci_below : uint32_t { PCI_BELOW_THERE, PCI_BELOW_GONE };
 void pci_below_ask(struct device *port, enum pci_below what) NOT_ELEVATED;
 /* Whether all that was asked for is done. */
 bool pci_below_done(const struct device *port);
+/* Whether a function behind it answers, whatever the slot says. */
+bool pci_below_answers(const struct device *port) NOT_ELEVATED;
 /* Whether there is a device behind it. */
 bool pci_below_any(const struct device *port) NOT_ELEVATED;
 

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Disks are plugged into slots of PCI Express and pulled out again while they are read and written: they come and go, an open file says
+that its device is gone, and nothing is left of them. The slots' driver begins anew meanwhile. Prints KTAP.
+
+usage: plug_test.py [ROUNDS]     (from the project's root; the machine comes from the environment, see tools/machine.py)
+
+needs: kernel boot initramfs
+"""
+import pathlib
+import re
+import sys
+
+HERE = pathlib.Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "session")]
+import consoles     # noqa: E402
+import plugging     # noqa: E402
+from disk_test import Shell     # noqa: E402
+from machine import Machine     # noqa: E402
+
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+WARM = 6    # rounds after which all that stays for good is there
+KINDS = list(plugging.KINDS)
+# Threads and allocations of those that disks and slots concern.
+HELD = "awk '$1 ~ /^(pci|block|virtio|virtio_blk|nvme|pcie_port)$/ {print \"held\", $1, $5, $8, $9}' /proc/components"
+
+
+class Prompt(Shell):
+    """The shell of a machine without disks of which the names matter; no line of the log comes between its answers."""
+
+    def __init__(self, machine, options):
+        image = machine.make_image(machine.build / "results" / "devices" / f"plug-{machine.arch}.img", "initramfs",
+                                   f"console={machine.facts['console']} loglevel=1")
+        self.name, self.ours, self.theirs = "plug", {}, {}
+        self.console = consoles.open_machine(machine.command(image, options))
+        self.collect()
+
+
+def held(shell):
+    return re.findall(r"^held (\w+) (\d+) (\d+) (\d+)$", shell.type(HELD), re.MULTILINE)
+
+
+def rounds(shell, qmp, state):
+    """What ended last is given back a little later: it is looked at until it is as it was."""
+    for number in range(ROUNDS):
+        complaint = plugging.round_of(shell.type, qmp, KINDS[number % len(KINDS)])
+        if complaint:
+            return f"round {number}: {complaint}"
+        if number == WARM - 1:
+            state["before"] = settled(shell)
+    after = settled(shell, state["before"])
+    return None if after == state["before"] else f"held after {WARM} rounds {state['before']}, after {ROUNDS} {after}"
+
+
+def settled(shell, wanted=None):
+    last = held(shell)
+    for _ in range(100):
+        shell.type("sleep 0.1")
+        now = held(shell)
+        if now == (last if wanted is None else wanted):
+            return now
+        last = now
+    return last
+
+
+def restarted(shell, qmp, _):
+    """The driver of the slots begins anew with a disk in one of them, which is there all the time, and goes when it is to."""
+    disk, complaint = plugging.plug(shell.type, qmp, "virtio")
+    if complaint:
+        return complaint
+    text = shell.type(f"exec 7</dev/{disk}; echo restart pcie_port >/proc/components; "
+                      "until [ \"$(awk '$4 == \"pcie_port\" && $5 == \"up\" && $7 > 0' /proc/hardware | wc -l)\" = 2 ]; do sleep 0.1; done; "
+                      "dd bs=4k count=8 iflag=direct <&7 2>&- | wc -c; exec 7<&-; echo again")
+    if "32768\nagain" not in text:
+        return text
+    return plugging.pull(shell.type, qmp, "virtio", disk) or plugging.round_of(shell.type, qmp, "nvme")
+
+
+CASES = [("disks come and go while they are read and written", rounds),
+         ("the slots' driver begins anew, and the disk stays", restarted)]
+
+
+def main():
+    machine = Machine.from_environment()
+    place = machine.build / "results" / "devices"
+    place.mkdir(parents=True, exist_ok=True)
+    qmp, shell, state, failed = plugging.Qmp(), None, {}, False
+    print(f"TAP version 14\n1..{len(CASES)}", flush=True)
+    try:
+        shell = Prompt(machine, plugging.options() + qmp.options)
+        qmp.connect()
+        for number, (name, case) in enumerate(CASES, 1):
+            complaint = case(shell, qmp, state)
+            print(f"{'not ok' if complaint else 'ok'} {number} - {name}", flush=True)
+            if complaint:
+                print("# " + complaint.replace("\n", "\n# "), flush=True)
+                print("# " + shell.type("cat /proc/hardware; dmesg | tail -40").replace("\n", "\n# "), flush=True)
+                failed = True
+    except (consoles.ConsoleError, EOFError, OSError) as error:
+        print(f"Bail out! {error}", flush=True)
+        failed = True
+    finally:
+        if shell:
+            shell.console.close()
+        qmp.close()
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
