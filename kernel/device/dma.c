@@ -12,6 +12,7 @@
 struct memory {
 	struct resource resource;
 	struct dma_buffer buffer;
+	uint64_t claim; /* whose function it was lent to; 0: none */
 };
 
 struct dma_table {
@@ -25,7 +26,9 @@ static void release_memory(struct resource *r)
 {
 	struct memory *m = container_of(r, struct memory, resource);
 
-	if (r->device != nullptr && r->device->loud)
+	bool safe = m->claim != 0 ? dma_free_again(m->claim, &m->buffer) : r->device == nullptr || !r->device->loud;
+
+	if (!safe)
 		dma_quarantine(&m->buffer);
 	else
 		dma_give(&m->buffer);
@@ -47,6 +50,10 @@ int dma_alloc(struct device *dev, size_t bytes, struct dma_buffer *b)
 	if (m == nullptr)
 		return -ENOMEM;
 	error = dma_take(&dev->dma, bytes, &m->buffer);
+	if (error == 0 && dev->dma.claim != 0) {
+		error = dma_confine(dev->dma.claim, &m->buffer);
+		m->claim = error == 0 ? dev->dma.claim : 0;
+	}
 	if (error == 0) {
 		*b = m->buffer;
 		b->record = m;
@@ -76,6 +83,20 @@ int dma_limit(struct device *dev, unsigned bits)
 	if (dev->dma.bits == 0 || bits < dev->dma.bits)
 		dev->dma.bits = (uint8_t)bits;
 	return 0;
+}
+
+void device_confine(struct device *dev, uint64_t claim)
+{
+	unsigned bits = claim != 0 ? dma_confined_bits(claim) : 0;
+
+	dev->dma.claim = bits != 0 ? claim : 0;
+	if (bits != 0)
+		(void)dma_limit(dev, bits);
+}
+
+bool device_is_confined(const struct device *dev)
+{
+	return dev->dma.claim != 0;
 }
 
 static void release_table(struct resource *r)

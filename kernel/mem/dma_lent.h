@@ -12,4 +12,12 @@ void dma_give_now(struct dma_buffer *b);
 /* Adds what is lent and what of it is lost. */
 void dma_lent_stats(struct dma_stats *out);
 
+/* How many pages a segment touches. */
+unsigned dma_segment_pages(const struct dma_segment *s);
+
+/* dma_confine.c: the list's pages are lent to the device of its rules' claim. 0, or -EAGAIN: no memory for that. */
+[[nodiscard]] int dma_confine_list(struct dma_list *list);
+/* They are so no more. False: the device may still reach one. */
+bool dma_free_list_again(struct dma_list *list);
+
 #endif

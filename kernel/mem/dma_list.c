@@ -90,12 +90,12 @@ static void *segment_at(const struct dma_segment *s)
 	return (char *)page_address(s->page) + s->offset;
 }
 
-static unsigned segment_pages(const struct dma_segment *s)
+unsigned dma_segment_pages(const struct dma_segment *s)
 {
 	return (unsigned)((s->offset + (uint64_t)s->length + PAGE_SIZE - 1) >> PAGE_SHIFT);
 }
 
-void dma_list_ready(struct dma_list *list)
+int dma_list_ready(struct dma_list *list)
 {
 	for (unsigned i = 0; i < list->count; i++) {
 		struct dma_segment *s = &list->segments[i];
@@ -108,6 +108,7 @@ void dma_list_ready(struct dma_list *list)
 		else if (s->copy == nullptr && list->rules.incoherent)
 			dma_cache_flush(segment_at(s), s->length);
 	}
+	return list->rules.claim != 0 ? dma_confine_list(list) : 0;
 }
 
 static struct dma_buffer copy_of(const struct dma_segment *s)
@@ -120,15 +121,37 @@ static struct dma_buffer copy_of(const struct dma_segment *s)
 
 static void let_go(struct dma_segment *s)
 {
-	unsigned pages = segment_pages(s);
+	unsigned pages = dma_segment_pages(s);
 
 	for (unsigned i = 0; i < pages; i++)
 		page_put(s->page + i);
 	__atomic_fetch_sub(&lent_pages, pages, __ATOMIC_RELAXED);
 }
 
+/* The device may still write: the pages are never let go. */
+static void lose(struct dma_list *list)
+{
+	for (unsigned i = 0; i < list->count; i++) {
+		struct dma_segment *s = &list->segments[i];
+
+		if (s->copy != nullptr) {
+			struct dma_buffer copy = copy_of(s);
+			dma_quarantine(&copy);
+			let_go(s); /* the device never knew of the page */
+			continue;
+		}
+		__atomic_fetch_sub(&lent_pages, dma_segment_pages(s), __ATOMIC_RELAXED);
+		__atomic_fetch_add(&lost_pages, dma_segment_pages(s), __ATOMIC_RELAXED);
+	}
+	list->count = 0;
+}
+
 void dma_list_end(struct dma_list *list, bool done)
 {
+	if (!dma_free_list_again(list)) {
+		lose(list);
+		return;
+	}
 	for (unsigned i = 0; i < list->count; i++) {
 		struct dma_segment *s = &list->segments[i];
 
@@ -148,19 +171,11 @@ void dma_list_end(struct dma_list *list, bool done)
 
 void dma_list_quarantine(struct dma_list *list)
 {
-	for (unsigned i = 0; i < list->count; i++) {
-		struct dma_segment *s = &list->segments[i];
-
-		if (s->copy != nullptr) {
-			struct dma_buffer copy = copy_of(s);
-			dma_quarantine(&copy);
-			let_go(s); /* the device never knew of the page */
-			continue;
-		}
-		__atomic_fetch_sub(&lent_pages, segment_pages(s), __ATOMIC_RELAXED);
-		__atomic_fetch_add(&lost_pages, segment_pages(s), __ATOMIC_RELAXED);
-	}
-	list->count = 0;
+	/* Of one that is confined it is certain that it does not. */
+	if (list->rules.claim != 0)
+		dma_list_end(list, false);
+	else
+		lose(list);
 }
 
 void dma_lent_stats(struct dma_stats *out)

@@ -66,8 +66,17 @@ static void turn_give(bool taken) NO_THREAD_SAFETY
 		mutex_unlock(&turn);
 }
 
+static void (*device_strayed)(uint32_t function);
+
+void report_set_stray(void (*strayed)(uint32_t function))
+{
+	device_strayed = strayed;
+}
+
 bool report_render(bool tell)
 {
+	uint32_t function = 0;
+	bool device = false;
 	struct report_out out = {};
 	bool taken = turn_take();
 	bool any = nucleus_report_take(tell) > 0;
@@ -75,6 +84,8 @@ bool report_render(bool tell)
 	if (any) {
 		const struct report *r = (const struct report *)call_area();
 
+		device = r->kind == REPORT_DEVICE;
+		function = r->function;
 		FAULT_POINT(report_render);
 		report_text(&out, r);
 		(void)nucleus_report_done();
@@ -83,6 +94,8 @@ bool report_render(bool tell)
 		log_announce();
 	}
 	turn_give(taken);
+	if (device && device_strayed != nullptr)
+		device_strayed(function);
 	return any;
 }
 

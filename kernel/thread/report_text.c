@@ -154,8 +154,15 @@ static const char *what(const struct report *r)
 	case REPORT_NO_PROCESS: return "return to a process from a thread that has none";
 	case REPORT_PREEMPTION: return "preemption held back for too long";
 	case REPORT_REFUSED: return r->fault < ARRAY_LEN(calls) ? calls[r->fault] : "?";
+	case REPORT_DEVICE: return (r->code & FAULT_WRITE) != 0 ? "write" : "read";
 	default: return "?";
 	}
+}
+
+static void put_function(struct report_out *out, uint64_t function)
+{
+	report_put(out, "PCI function %04lx:%02lx:%02lx.%lu", function >> 16 & 0xffff, function >> 8 & 0xff,
+		   function >> 3 & 31, function & 7);
 }
 
 /* A bracket, and shared code, is its caller's tool, so the culprit is the first outside of these. Who returned to
@@ -285,11 +292,11 @@ static void put_victim(struct report_out *out, const struct report_victim *v, ui
 	case VICTIM_CPU_CODE: report_put(out, "entry code page of CPU %lu", v->number); break;
 	case VICTIM_CPU_DATA: report_put(out, "entry data page of CPU %lu", v->number); break;
 	case VICTIM_CPU_STACK: report_put(out, "nucleus stack of CPU %lu", v->number); break;
-	case VICTIM_CONTROLLER: report_put(out, "registers of an interrupt controller"); break;
+	case VICTIM_CONTROLLER: report_put(out, "registers of an interrupt controller or an IOMMU"); break;
 	case VICTIM_POOL: report_put(out, "nucleus pool"); break;
 	case VICTIM_FUNCTION:
-		report_put(out, "register 0x%lx of PCI function %04lx:%02lx:%02lx.%lu", v->number >> 32,
-			   v->number >> 16 & 0xffff, v->number >> 8 & 0xff, v->number >> 3 & 31, v->number & 7);
+		report_put(out, "register 0x%lx of ", v->number >> 32);
+		put_function(out, v->number);
 		break;
 	case VICTIM_PORT: report_put(out, "port 0x%lx", v->number); break;
 	case VICTIM_INTERRUPT: report_put(out, "interrupt line %lu", v->number); break;
@@ -371,12 +378,35 @@ static void put_transitions(struct report_out *out, const struct report *r)
 	}
 }
 
+/* No code was caught: of the device is known whose it is. */
+static void put_device(struct report_out *out, const struct report *r)
+{
+	const char *component = component_name(r->component);
+
+	report_put(out, "=== stray access of a device caught: %s by %s ===", what(r), component);
+	report_end_line(out);
+	report_put(out, "  culprit: component %s, ", component);
+	put_function(out, r->function);
+	report_end_line(out);
+	report_put(out, "  victim:  ");
+	put_victim(out, &r->victim, r->address);
+	report_put(out, " at 0x%lx", r->address);
+	report_end_line(out);
+	report_put(out,
+		   "=== end of report: the IOMMU kept it back, reason %u, and the device is silenced ===", r->fault);
+	report_end_line(out);
+}
+
 void report_text(struct report_out *out, const struct report *r)
 {
 	bool refused = r->kind == REPORT_REFUSED, returned;
 	uint64_t pc = origin(r, &returned);
 
 	report_end_line(out);
+	if (r->kind == REPORT_DEVICE) {
+		put_device(out, r);
+		return;
+	}
 	put_culprit(out, r, pc, returned);
 	put_victim_line(out, r);
 	report_put(out, "  thread:  %s[%u] of component %s on CPU %u", r->name, r->thread, component_name(r->component),

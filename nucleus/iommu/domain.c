@@ -14,6 +14,7 @@
 #include "gate/lock.h"
 #include "iommu/iommu.h"
 #include "mmu/mmu.h"
+#include "report/log.h"
 #include "report/report.h"
 #include <abi/errno.h>
 #include <lib/string.h>
@@ -197,8 +198,12 @@ int iommu_open(struct claim *c)
 	struct iommu_domain *d;
 	int error;
 
-	if (!iommu_is_on || !arch_iommu_covers(requester))
+	if (!iommu_is_on)
 		return 0;
+	if (!arch_iommu_covers(requester)) {
+		log_printf("dma: no IOMMU translates function %x, which can reach all memory\n", c->function);
+		return 0;
+	}
 	d = domain_for(requester);
 	if (!d)
 		return -ENOSPC;

@@ -137,7 +137,7 @@ static void victim_pool(struct report_victim *v, uint64_t va)
 				strlcpy(v->name, r->name, sizeof(v->name));
 			return;
 		}
-	if (va - CPU_DEVICES_BASE < 0x10000)
+	if (va - CPU_DEVICES_BASE < 0x60000)
 		v->kind = VICTIM_CONTROLLER;
 	else if (pool_has(va))
 		v->kind = VICTIM_POOL;

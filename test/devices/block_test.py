@@ -15,10 +15,13 @@ from machine import LIMIT_S, Machine
 SECTORS = 16389
 LEFT, LEFT_BYTES = 6 << 20, 100_000
 OF_PROGRAM = 21     # cases of both programs
+VTD = ["-device", "intel-iommu,intremap=on"]
 TRANSPORTS = {
     "aarch64": [("virtio over MMIO", ["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=false"], "virtio-blk-device"),
                 ("virtio over PCI", [], "virtio-blk-pci"), ("NVMe", [], "nvme")],
-    "x86_64": [("virtio over PCI", [], "virtio-blk-pci"), ("NVMe", [], "nvme")],
+    "x86_64": [("virtio over PCI", [], "virtio-blk-pci"), ("NVMe", [], "nvme"),
+               ("confined virtio over PCI", VTD, "virtio-blk-pci,iommu_platform=on,disable-legacy=on"),
+               ("confined NVMe", VTD, "nvme")],
 }
 
 

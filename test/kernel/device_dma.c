@@ -61,7 +61,7 @@ static int attach(struct device *dev)
 	plan.errors[3] = dma_list_add(list, plan.page, 0, PAGE_SIZE);
 	plan.kept_rules = list->rules.incoherent == plan.incoherent && list->rules.bits == plan.bits &&
 			  (plan.bits == 0 || b.address + b.bytes <= 1ull << plan.bits);
-	dma_list_ready(list);
+	EXPECT_EQ(dma_list_ready(list), 0);
 	return 0;
 }
 

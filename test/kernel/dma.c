@@ -175,7 +175,7 @@ static void lists_join(void)
 	EXPECT_EQ(p[2]->refs, 3);
 	dma_stats(&during);
 	EXPECT_EQ(during.lent, before.lent + 4);
-	dma_list_ready(&list);
+	EXPECT_EQ(dma_list_ready(&list), 0);
 	dma_list_end(&list, true);
 	EXPECT_EQ(list.count, 0);
 	for (unsigned i = 0; i < 3; i++)
@@ -238,7 +238,7 @@ static void copies(void)
 	EXPECT_EQ(type_of(segments[0].address >> PAGE_SHIFT), FRAME_DMA);
 	EXPECT_EQ(segments[1].address, (page_pfn(page) << PAGE_SHIFT) + 2048);
 	EXPECT_EQ(page->refs, 3);
-	dma_list_ready(&list);
+	EXPECT_EQ(dma_list_ready(&list), 0);
 	/* The device reads what was there, and writes. */
 	EXPECT_EQ(((unsigned char *)segments[0].copy)[99], 7);
 	/* It is where in its page the piece is in its own. */
@@ -255,7 +255,7 @@ static void copies(void)
 	dma_list_begin(&list, &blind, DMA_TO_DEVICE, segments, SEGMENTS, 0);
 	EXPECT_EQ(dma_list_add(&list, page, 1, 100), 0);
 	EXPECT_EQ(segments[0].address, (page_pfn(page) << PAGE_SHIFT) + 1);
-	dma_list_ready(&list);
+	EXPECT_EQ(dma_list_ready(&list), 0);
 	dma_list_end(&list, true);
 	page_put(page);
 	dma_give(&warm);
@@ -278,7 +278,7 @@ static void copies_of_failed_reads(void)
 	for (unsigned failed = 0; failed < 2; failed++) {
 		dma_list_begin(&list, &blind, DMA_FROM_DEVICE, segments, SEGMENTS, 0);
 		EXPECT_EQ(dma_list_add(&list, page, 512, 516), 0);
-		dma_list_ready(&list);
+		EXPECT_EQ(dma_list_ready(&list), 0);
 		memset(segments[0].copy, 9, 500);
 		/* Somebody writes there meanwhile. */
 		at[512] = 8;
@@ -321,7 +321,7 @@ static void far_pages_are_copied(void)
 	memset(page_address(far), 5, PAGE_SIZE);
 	dma_list_begin(&list, &low, DMA_BOTH, &segment, 1, 0);
 	EXPECT_EQ(dma_list_add(&list, far, 0, PAGE_SIZE), 0);
-	dma_list_ready(&list);
+	EXPECT_EQ(dma_list_ready(&list), 0);
 	EXPECT(segment.address + segment.length <= 1 << 27);
 	EXPECT_EQ(((unsigned char *)segment.copy)[4095], 5);
 	((unsigned char *)segment.copy)[4095] = 6;
@@ -348,7 +348,7 @@ static void quarantine(void)
 	EXPECT(b.at == nullptr);
 	dma_list_begin(&list, &easy, DMA_FROM_DEVICE, segments, SEGMENTS, 0);
 	EXPECT_EQ(dma_list_add(&list, page, 0, 512), 0);
-	dma_list_ready(&list);
+	EXPECT_EQ(dma_list_ready(&list), 0);
 	dma_list_quarantine(&list);
 	dma_stats(&after);
 	EXPECT_EQ(after.quarantined, before.quarantined + 3);

@@ -16,6 +16,7 @@
 #include <kernel/base/node.h>
 #include <kernel/base/wait.h>
 #include <kernel/mem/slab.h>
+#include <kernel/thread/report.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
 #include <nucleus/device.h>
@@ -387,6 +388,7 @@ static int find_functions(void)
 	if (boot_info()->pci_count == 0 || walker.thread != nullptr)
 		return 0;
 	pci_root_reserve();
+	report_set_stray(pci_strayed);
 	int error = service_start(&walker);
 	if (error == 0)
 		error = pci_rescan();

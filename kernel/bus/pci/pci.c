@@ -6,6 +6,7 @@
 #include <arch/portio.h>
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
+#include <kernel/device/dma.h>
 #include <kernel/mem/slab.h>
 #include <lib/types.h>
 #include <nucleus/calls.h>
@@ -141,6 +142,9 @@ static int enable(struct device *dev)
 	}
 	p->claimed = true;
 	set_resetting(p, false);
+	device_confine(dev, c->handle);
+	if (device_is_confined(dev))
+		log_info("pci: %s reaches only memory that is lent to it", device_name(dev));
 	p->messages = p->msix.vectors != 0 ? p->msix.vectors : pci_find_capability(dev, PCI_CAP_MSI, 0) != 0 ? 1 : 0;
 	/* A port was switched on for what is behind it. */
 	return p->slot != 0 ? 0 : (int)nucleus_pci_write(p->function, PCI_COMMAND, 2, decoding(p));
@@ -233,6 +237,25 @@ const struct bus pci_bus = {
 	.entries = pci_entries,
 	.uevent = pci_uevent,
 };
+
+/* What stands below it goes with it: it is told of by name. */
+static void blame_carried(const struct device *carrier)
+{
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
+		if (device_parent(dev) == carrier && device_driver(dev) != nullptr)
+			log_error("pci: %s carries %s, which %s drives", device_name(carrier), device_name(dev),
+				  device_driver(dev)->name);
+}
+
+void pci_strayed(uint32_t function)
+{
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev)) {
+		if (device_bus(dev) != &pci_bus || pci_of(dev)->function != function)
+			continue;
+		blame_carried(dev);
+		device_fail(dev, "its DMA strayed");
+	}
+}
 
 /* --- for drivers --- */
 

@@ -34,6 +34,9 @@ static inline struct pci_device *pci_of(const struct device *dev)
 	return device_bus_data(dev);
 }
 
+/* pci.c: the nucleus has silenced the function, since its DMA strayed. */
+void pci_strayed(uint32_t function);
+
 /* Ways to the registers of *function, for lib/pci_config.h. */
 struct pci_config pci_registers(uint32_t *function);
 

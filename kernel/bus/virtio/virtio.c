@@ -9,6 +9,7 @@
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
+#include <kernel/device/dma.h>
 #include <kernel/mem/slab.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -209,6 +210,11 @@ int virtio_begin(struct device *dev, uint64_t wanted, uint64_t *accepted)
 			  (unsigned long long)offered);
 		add_status(t, VIRTIO_STATUS_FAILED);
 		return -ENODEV;
+	}
+	if (device_is_confined(dev) && !(offered & VIRTIO_F_ACCESS_PLATFORM)) {
+		log_warn("virtio: %s goes past the IOMMU: it is not confined, and reaches all memory",
+			 device_name(dev));
+		device_confine(dev, 0);
 	}
 	offered &= (wanted | RING_FEATURES) & (t->legacy ? UINT32_MAX : UINT64_MAX);
 	t->ops->set_features(t, offered);

@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "device/pci.h"
 #include "frame/frames.h"
+#include "iommu/vtd.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "regs.h"
@@ -56,7 +57,7 @@ enum : uint32_t {
 	REDIRECT_VECTOR = 0xff
 };
 
-enum : uint64_t { MESSAGES = 0xfee00000, MESSAGES_END = 0xff000000 };
+enum : uint64_t { MESSAGES_END = 0xff000000 };
 
 static volatile uint32_t *lapic;
 static struct madt madt;
@@ -272,7 +273,7 @@ bool irq_owns_registers(uint64_t start, uint64_t end)
 		if (start < guarded[i].end && end > guarded[i].start)
 			return true;
 	/* Message-signalled interrupts are writes to this range: nobody else may make them. */
-	return page_in(madt.lapic_phys, start, end) || (start < MESSAGES_END && end > MESSAGES);
+	return page_in(madt.lapic_phys, start, end) || (start < MESSAGES_END && end > APIC_MESSAGES);
 }
 
 uint32_t apic_line(uint32_t cpu, uint64_t vector)
@@ -294,19 +295,37 @@ static bool take_vector(uint32_t line, uint32_t cpu)
 	return false;
 }
 
-int arch_irq_message(uint32_t line, uint32_t, uint32_t, uint32_t cpu, uint64_t *address, uint32_t *data)
+bool apic_io_id(unsigned index, uint32_t *id)
 {
+	*id = index < madt.ioapic_count ? madt.ioapic[index].id : 0;
+	return index < madt.ioapic_count;
+}
+
+int arch_irq_message(uint32_t line, uint32_t function, uint32_t, uint32_t cpu, uint64_t *address, uint32_t *data)
+{
+	uint32_t apic;
+
 	if (!take_vector(line, cpu))
 		return -ENOSPC;
 	routes[line].message = true;
-	/* Edge, to one CPU (Intel SDM vol. 3, 11.11). */
-	*address = MESSAGES | cpu_by_id(routes[line].cpu)->apic_id << 12;
-	*data = routes[line].vector;
+	apic = cpu_by_id(routes[line].cpu)->apic_id;
+	if (vtd_remaps()) {
+		/* The entry's number in bits 5 to 19 (Intel VT-d 4.1, 5.1.2.2). */
+		vtd_remap_function(line, function, apic, routes[line].vector);
+		*address = APIC_MESSAGES | line << 5 | 1 << 4;
+		*data = 0;
+	} else {
+		/* Edge, to one CPU (Intel SDM vol. 3, 11.11). */
+		*address = APIC_MESSAGES | apic << 12;
+		*data = routes[line].vector;
+	}
 	return 0;
 }
 
 int arch_irq_connect(uint32_t line, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 {
+	uint32_t apic;
+
 	/* The numbers below 16 are ISA's; the firmware says where they went. */
 	for (unsigned i = 0; gsi < 16 && i < madt.override_count; i++)
 		if (madt.override[i].isa_irq == gsi) {
@@ -328,7 +347,12 @@ int arch_irq_connect(uint32_t line, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 		routes[line].message = false;
 		routes[line].low = routes[line].vector | (*flags & IRQ_LEVEL ? REDIRECT_LEVEL : 0) |
 				   (*flags & IRQ_ACTIVE_LOW ? REDIRECT_ACTIVE_LOW : 0);
-		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[line].pin + 1, cpu_by_id(routes[line].cpu)->apic_id << 24);
+		/* Remapped: the entry's number from bit 49 on, and that it is one (Intel VT-d 4.1, 5.1.5.1). */
+		apic = cpu_by_id(routes[line].cpu)->apic_id;
+		if (vtd_remaps())
+			vtd_remap_ioapic(line, madt.ioapic[i].id, apic, routes[line].vector, *flags & IRQ_LEVEL);
+		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[line].pin + 1,
+			     vtd_remaps() ? line << 17 | 1 << 16 : apic << 24);
 		ioapic_write(i, IOAPIC_REDIRECT + 2 * routes[line].pin, routes[line].low | REDIRECT_MASKED);
 		return 0;
 	}
@@ -347,6 +371,8 @@ void arch_irq_disconnect(uint32_t line)
 {
 	routes[line].low = 0;
 	arch_irq_mask(line, true);
+	if (vtd_remaps())
+		vtd_remap_end(line);
 	lines[routes[line].cpu][routes[line].vector - VECTOR_DEVICE] = 0;
 }
 

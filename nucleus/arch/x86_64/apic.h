@@ -11,10 +11,14 @@ enum : uint32_t {
 	VECTOR_TIMER = 0xf0,
 	VECTOR_RESCHEDULE = 0xf1,
 	VECTOR_SHOOTDOWN = 0xf2,
-	VECTOR_STOP = 0x02, /* NMI */
+	VECTOR_IOMMU = 0xf3, /* one has noted a fault */
+	VECTOR_STOP = 0x02,  /* NMI */
 	VECTOR_SPURIOUS = 0xff,
 	VECTORS_DEVICE = VECTOR_TIMER - VECTOR_DEVICE,
 };
+
+/* Where messages are written to, with the CPU's id from bit 12 on (Intel SDM vol. 3, 11.11.1). */
+enum : uint32_t { APIC_MESSAGES = 0xfee00000 };
 
 /* Maps the controllers that the MADT names (physical address of the RSDP). 0 or a negative errno. */
 [[nodiscard]] int apic_init(uint64_t rsdp_phys);
@@ -25,6 +29,8 @@ uint32_t apic_line(uint32_t cpu, uint64_t vector);
 void apic_eoi(void);
 uint32_t apic_id(void);
 void apic_stop_others(void);
+/* The id that the index-th I/O APIC has in the MADT. false: there are no more. */
+bool apic_io_id(unsigned index, uint32_t *id);
 /* Measures the counter and the local timer against a timer of known rate. Result: counter frequency in Hz. */
 uint64_t apic_calibrate(void);
 

@@ -12,6 +12,7 @@
 #include "fault.h"
 #include "gate/account.h"
 #include "gate/lock.h"
+#include "iommu/iommu.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "regs.h"
@@ -64,6 +65,8 @@ uint64_t arch_image_address(uint64_t pc)
 			sched_tick(cpu, c->is_process);
 		else if (c->vector >= VECTOR_DEVICE && c->vector < VECTOR_DEVICE + VECTORS_DEVICE)
 			irq_deliver(apic_line(cpu->id, c->vector));
+		else if (c->vector == VECTOR_IOMMU)
+			iommu_interrupt();
 		/* After a level-triggered line was masked, or it would come again at once. */
 		apic_eoi();
 	}

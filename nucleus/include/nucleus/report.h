@@ -38,7 +38,7 @@ enum victim_kind : uint8_t {
 	VICTIM_CPU_CODE, /* number: the CPU's; entry code, entry data, stack */
 	VICTIM_CPU_DATA,
 	VICTIM_CPU_STACK,
-	VICTIM_CONTROLLER, /* registers of an interrupt controller */
+	VICTIM_CONTROLLER, /* registers of an interrupt controller, or of an IOMMU */
 	VICTIM_POOL,
 	VICTIM_FUNCTION, /* of PCI: number, and above bit 32 the offset of its register */
 	VICTIM_PORT,

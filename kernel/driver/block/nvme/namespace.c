@@ -31,11 +31,12 @@ static int lend(struct pair *p, uint32_t number, const struct bio *b, struct nvm
 	nvme_prp_begin(&prp, pair_list(p, number), pair_list_address(p, number), LIST_BYTES / sizeof(uint64_t));
 	for (unsigned i = 0; i < list->count && error == 0; i++)
 		error = nvme_prp_add(&prp, list->segments[i].address, list->segments[i].length) ? 0 : -EINVAL;
+	if (error == 0)
+		error = dma_list_ready(list);
 	if (error < 0) {
 		dma_unmap(p->lent, number, false);
 		return error == -EAGAIN ? -EBUSY : error;
 	}
-	dma_list_ready(list);
 	nvme_prp_end(&prp);
 	c->prp1 = prp.first;
 	c->prp2 = prp.second;

@@ -104,11 +104,12 @@ static int lend(struct blk *d, struct blk_queue *q, uint32_t number, const struc
 
 	for (unsigned i = 0; i < b->piece_count && error == 0; i++)
 		error = dma_list_add(list, b->pieces[i].page, b->pieces[i].offset, b->pieces[i].length);
+	if (error == 0)
+		error = dma_list_ready(list);
 	if (error < 0) {
 		dma_unmap(q->lent, number, false);
 		return error;
 	}
-	dma_list_ready(list);
 	for (unsigned i = 0; i < list->count; i++)
 		pieces[i] = (struct virtio_piece){list->segments[i].address, list->segments[i].length};
 	return (int)list->count;

@@ -4,7 +4,8 @@
  * by the device's rules and owned by it. At the end of a round, after the bus has silenced the device, all is taken
  * back; what a device that could not be silenced may still write to is quarantined.
  *
- * Without an IOMMU lending makes no call of the nucleus, and a device that errs reaches all memory.
+ * Where an IOMMU confines the device it reaches nothing else. Else lending makes no call of the nucleus, and a device
+ * that errs reaches all memory.
  */
 #ifndef KERNEL_DEVICE_DMA_H
 #define KERNEL_DEVICE_DMA_H
@@ -20,6 +21,11 @@ void dma_free(struct device *dev, struct dma_buffer *b) NOT_ELEVATED;
 
 /* From here on in this round: addresses of at most so many bits. -EINVAL: less than a page's, or more than 64. */
 [[nodiscard]] int dma_limit(struct device *dev, unsigned bits);
+
+/* By a bus, in enable: the device's DMA is that of the function with this claim (0: of none), confined if an IOMMU
+ * translates it; devices below have the same rules. Or later, with 0: it was found to go past the IOMMU. */
+void device_confine(struct device *dev, uint64_t claim) NOT_ELEVATED;
+bool device_is_confined(const struct device *dev);
 
 /*
  * Lists for the requests that are under way at a time, each with room for that many segments. They are memory of the

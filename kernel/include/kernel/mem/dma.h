@@ -9,14 +9,16 @@
  * Lent pages are frames of user memory and page cache, never of the heap: a device that errs would hit what lies
  * beside. Each is held (page_get) until the list ends, so nobody else gets it.
  *
- * There is no IOMMU yet: an address for a device is a physical one, and no call of the nucleus is made to lend. What a
- * device may still write to, because it could not be silenced, is quarantined: it is counted and never used again
- * (/proc/dma_memory). Drivers use kernel/device/dma.h, which knows their device's rules.
+ * An address for a device is a physical one. Where an IOMMU confines the device, it reaches only what the nucleus was
+ * told of: one call when a list is ready, one when it ends (dma_confine.c); else no call is made. What a
+ * device may still write to, because it could neither be silenced nor is confined, is quarantined: it is counted and
+ * never used again (/proc/dma_memory). Drivers use kernel/device/dma.h, which knows their device's rules.
  */
 #ifndef KERNEL_DMA_H
 #define KERNEL_DMA_H
 
 #include <lib/list.h>
+#include <nucleus/privilege.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +29,7 @@ struct dma_block;
 struct dma_rules {
 	uint8_t bits;	 /* of an address; 0 or 64: all */
 	bool incoherent; /* it does not look into caches */
+	uint64_t claim; /* of a function that an IOMMU confines: what lending to it takes (calls.def, dma_lend); or 0 */
 };
 
 struct dma_buffer {
@@ -67,6 +70,7 @@ struct dma_list {
 	unsigned max, count;
 	uint32_t length_max; /* of a segment; 0: no limit */
 	enum dma_direction direction;
+	bool confined; /* the nucleus was told of it */
 	struct dma_rules rules;
 };
 
@@ -77,13 +81,21 @@ void dma_list_begin(struct dma_list *list, const struct dma_rules *rules, enum d
  * an error the list is as before: -EINVAL (no user page, or not inside), -E2BIG (no segment is left), -EAGAIN (no
  * memory for a copy just now). */
 [[nodiscard]] int dma_list_add(struct dma_list *list, struct page *page, uint32_t offset, uint32_t length);
-/* All is lent that will be: from here on the device may use it, and nobody else. */
-void dma_list_ready(struct dma_list *list);
+/* All is lent that will be: from here on the device may use it, and nobody else. -EAGAIN: the nucleus has no memory
+ * just now to tell the IOMMU of it; the list is as before. */
+[[nodiscard]] int dma_list_ready(struct dma_list *list);
 /* The device reaches the pages no more, and they are let go. done: it did what it was asked for, and what it wrote is
  * in them; else a copy that it had instead is forgotten. The list is empty. */
 void dma_list_end(struct dma_list *list, bool done);
-/* The device may still write: the pages are never let go. The list is empty. */
+/* The device may still write, unless it is confined: the pages are never let go. The list is empty. */
 void dma_list_quarantine(struct dma_list *list);
+
+/* Bits of an address that the function of a claim can be lent; 0: no IOMMU confines it. */
+unsigned dma_confined_bits(uint64_t claim) NOT_ELEVATED;
+/* The function may read and write the buffer. 0 or a negative errno (calls.def, dma_lend). May sleep. */
+[[nodiscard]] int dma_confine(uint64_t claim, const struct dma_buffer *b) NOT_ELEVATED;
+/* It may not any more. False: it still may. */
+bool dma_free_again(uint64_t claim, const struct dma_buffer *b) NOT_ELEVATED;
 
 struct dma_stats {
 	uint64_t pages;	      /* in blocks of the nucleus */

@@ -8,8 +8,13 @@
 #define KERNEL_REPORT_H
 
 #include <nucleus/privilege.h>
+#include <stdint.h>
 
 /* What was refused so far is on the console when it returns. May sleep; overwrites the caller's call area. */
 void report_show(void) NOT_ELEVATED;
+
+/* Who is told that the nucleus has silenced a PCI function whose DMA strayed, after the report of it. Set once, by who
+ * knows whose it is; called where reports are rendered, and may sleep. */
+void report_set_stray(void (*strayed)(uint32_t function));
 
 #endif
