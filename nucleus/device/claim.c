@@ -67,18 +67,57 @@ static bool in_one_page(const struct claim *c)
 	return c->kind == CLAIM_MEMORY && pages.end - pages.start == PAGE_SIZE;
 }
 
+/* Memory that shows ports: no claims, but what claims are held against. */
+static struct port_window {
+	struct claim_range memory;
+	uint64_t first;
+} windows[PORT_WINDOWS];
+static unsigned window_count;
+
+/* Whether `memory`, with the rest of its pages, shows one of the ports. */
+static bool shows(struct claim_range memory, struct claim_range ports)
+{
+	struct claim_range pages = whole_pages(memory);
+
+	for (const struct port_window *w = windows; w < windows + window_count; w++) {
+		uint64_t start = MAX(pages.start, w->memory.start), end = MIN(pages.end, w->memory.end);
+		uint64_t to_port = w->first - w->memory.start;
+
+		if (start < end && overlap(ports, (struct claim_range){start + to_port, end + to_port}))
+			return true;
+	}
+	return false;
+}
+
+static long add_port_window(uint64_t start, uint64_t size, uint32_t first)
+{
+	struct claim_range r = {start, start + size};
+
+	if (ARCH_PORTS || !size || r.end < r.start || window_count == PORT_WINDOWS)
+		return -EINVAL;
+	if (!policy_keeps_devices(cpu_this()->current->component) || !claim_range_free(r, nullptr))
+		return report_refused_device(NUCLEUS_CALL_device_claim, CLAIM_MEMORY, start);
+	windows[window_count++] = (struct port_window){r, first | CLAIM_PORT_SPACE};
+	return 0;
+}
+
 bool claim_range_free(struct claim_range r, const struct claim *asked)
 {
 	struct claim_range pages = whole_pages(r);
 
 	if (nucleus_owns(pages))
 		return false;
+	for (const struct port_window *w = windows; !asked && w < windows + window_count; w++)
+		if (overlap(pages, w->memory))
+			return false;
 	for (struct claim *c = nullptr; (c = claim_after(c));) {
 		bool alike = asked && asked->component == c->component && asked->flags == c->flags;
 		bool share = alike && in_one_page(asked) && in_one_page(c);
+		bool others = asked && asked->component != c->component;
 
 		for (unsigned i = 0; i < c->count; i++)
-			if (share ? overlap(r, c->range[i]) : overlap(pages, whole_pages(c->range[i])))
+			if ((share ? overlap(r, c->range[i]) : overlap(pages, whole_pages(c->range[i]))) ||
+			    (others && (shows(r, c->range[i]) || shows(c->range[i], r))))
 				return false;
 	}
 	return true;
@@ -173,9 +212,12 @@ long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t fl
 	struct claim c = {.kind = kind, .flags = flags, .component = cpu_this()->current->component};
 	long result;
 
-	if (kind < CLAIM_MEMORY || kind > CLAIM_FUNCTION || flags & ~(CLAIM_WRITE_COMBINING | CLAIM_WITHOUT_MSIX))
-		return -EINVAL;
 	NUCLEUS_LOCKED;
+	if (kind == CLAIM_PORT_WINDOW)
+		return add_port_window(start, size, flags);
+	if (kind < CLAIM_MEMORY || kind > CLAIM_FUNCTION ||
+	    flags & ~(CLAIM_WRITE_COMBINING | CLAIM_WITHOUT_MSIX | CLAIM_WITHOUT_PORTS))
+		return -EINVAL;
 	result = policy_may_claim(c.component) ? fill(&c, start, size) : -EPERM;
 	for (unsigned i = 0; i < c.count && !result; i++)
 		if (!claim_range_free(c.range[i], &c))

@@ -258,12 +258,13 @@ long pci_claim(struct claim *c, uint32_t function)
 	pci_measure(function, c->bars, &raw);
 	pci_bars_decode(raw.value, raw.ones, c->bars, bars);
 	c->function = function;
-	c->decodes = pci_bars_decodable(raw.ones, bars, c->bars);
+	c->decodes =
+		pci_bars_decodable(raw.ones, bars, c->bars) & ~(c->flags & CLAIM_WITHOUT_PORTS ? PCI_COMMAND_IO : 0);
 	for (unsigned i = 0; i < c->bars; i++) {
 		c->bar_value[i] = raw.value[i];
 		if (bars[i].base >= CLAIM_PORT_SPACE)
 			return -EPERM;
-		if (!bars[i].size || !bars[i].base)
+		if (!bars[i].size || !bars[i].base || (c->flags & CLAIM_WITHOUT_PORTS && bars[i].kind == PCI_BAR_IO))
 			continue;
 		small |= bars[i].size < PAGE_SIZE && bars[i].kind != PCI_BAR_IO;
 		c->range[c->count++] = pci_bar_range(&bars[i]);
@@ -295,7 +296,8 @@ void pci_quieten(const struct claim *c)
 {
 	uint32_t msi = pci_capability(c->function, PCI_CAP_MSI), msix = pci_capability(c->function, PCI_CAP_MSIX);
 
-	pci_register_change(c->function, PCI_COMMAND, c->is_port ? 0 : PCI_COMMAND_BUS_MASTER,
+	pci_register_change(c->function, PCI_COMMAND,
+			    c->is_port ? 0 : PCI_COMMAND_BUS_MASTER | (~c->decodes & PCI_COMMAND_IO),
 			    PCI_COMMAND_INTERRUPT_OFF);
 	if (msi)
 		pci_register_change(c->function, msi + MESSAGE_CONTROL, MSI_ENABLE, 0);

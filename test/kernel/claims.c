@@ -55,8 +55,8 @@ static void claim_and_release(void)
 static void nonsense(void)
 {
 	EXPECT_EQ(nucleus_device_claim(0, REGISTERS_UNUSED, PAGE_SIZE, 0), -EINVAL);
-	EXPECT_EQ(nucleus_device_claim(CLAIM_FUNCTION + 1, REGISTERS_UNUSED, PAGE_SIZE, 0), -EINVAL);
-	EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, REGISTERS_UNUSED, PAGE_SIZE, 4), -EINVAL);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_PORT_WINDOW + 1, REGISTERS_UNUSED, PAGE_SIZE, 0), -EINVAL);
+	EXPECT_EQ(nucleus_device_claim(CLAIM_MEMORY, REGISTERS_UNUSED, PAGE_SIZE, 8), -EINVAL);
 	EXPECT_EQ(claim(REGISTERS_UNUSED, 0), -EINVAL);
 	EXPECT_EQ(claim(UINT64_MAX - PAGE_SIZE + 1, 2 * PAGE_SIZE), -EINVAL);
 	EXPECT_EQ(claim(UINT64_C(1) << 60, PAGE_SIZE), -EINVAL);
@@ -320,6 +320,80 @@ static void slot(void)
 	device_put(port);
 }
 
+/* --- ports that memory shows --- */
+
+static bool shows_ports(void)
+{
+	return ARCH_PORTS == 0 && pci_e1000e_there();
+}
+
+static long claim_card(uint32_t flags)
+{
+	return nucleus_device_claim(CLAIM_FUNCTION, pci_find(E1000E, 0), 0, flags);
+}
+
+static long tell_window(uint64_t start, uint64_t size, uint32_t first)
+{
+	return nucleus_device_claim(CLAIM_PORT_WINDOW, start, size, first);
+}
+
+static long try_tell(struct attempt *a)
+{
+	return tell_window(a->start, a->size, 0);
+}
+
+/* The window of this test leads nowhere, and shows the ports of the card, which has registers in memory, too (BAR 2 is
+ * of ports: Intel 82574 datasheet, 9.2.12). */
+static void ports_in_memory(void)
+{
+	uint32_t function = pci_find(E1000E, 0), port = (uint32_t)nucleus_pci_read(function, PCI_BAR0 + 8, 4);
+	uint64_t window = REGISTERS_UNUSED + 16 * PAGE_SIZE, page = window + (port & 0xf000);
+	struct attempt a = {.start = page, .size = 8};
+	long h;
+
+	if (!EXPECT((port & 3) == 1) || !EXPECT(port < 0x10000))
+		return;
+	EXPECT_EQ(tell_window(window, 0, 0), -EINVAL);
+	EXPECT_EQ(tell_window(UINT64_MAX - PAGE_SIZE + 1, 2 * PAGE_SIZE, 0), -EINVAL);
+	EXPECT_EQ(tell_window(find_frame(FRAME_KERNEL) << PAGE_SHIFT, PAGE_SIZE, 0), -EPERM);
+	EXPECT_EQ(as(&component_serial, try_tell, (struct attempt){.start = window, .size = 0x10000}), -EPERM);
+	h = claim(window, 8);
+	EXPECT_EQ(tell_window(window, 0x10000, 0), -EPERM);
+	release(h);
+	EXPECT_EQ(tell_window(window, 0x10000, 0), 0);
+	EXPECT_EQ(tell_window(window + 0xf000, 0x10000, 0), -EPERM);
+	/* Nothing there is anybody's, even if it is decoded: as all memory. */
+	long card = claim_card(0);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, PCI_COMMAND_IO), 0);
+	release(card);
+	EXPECT_EQ(nucleus_pci_read(function, PCI_COMMAND, 2) & PCI_COMMAND_IO, PCI_COMMAND_IO);
+	h = as(&component_serial, try_claim, a);
+	EXPECT(h > 0);
+	EXPECT_EQ(claim_card(0), -EPERM);
+	/* Without its ports the card is another matter. */
+	card = claim_card(CLAIM_WITHOUT_PORTS);
+	EXPECT(card > 0);
+	EXPECT_EQ(nucleus_pci_read(function, PCI_COMMAND, 2) & PCI_COMMAND_IO, 0);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY), -EPERM);
+	EXPECT_EQ(nucleus_pci_write(function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY), 0);
+	release(card);
+	release(h);
+	/* Its ports are somebody's now: nobody else gets the page, or one beside it with a piece of the page. */
+	card = claim_card(0);
+	EXPECT(card > 0);
+	EXPECT_EQ(as(&component_serial, try_claim, a), -EPERM);
+	a.start = page + PAGE_SIZE - 8;
+	EXPECT_EQ(as(&component_serial, try_claim, a), -EPERM);
+	a.start = page - 8;
+	a.size = 16;
+	EXPECT_EQ(as(&component_serial, try_claim, a), -EPERM);
+	a.start = page + PAGE_SIZE;
+	h = as(&component_serial, try_claim, a);
+	release(h);
+	release(claim(page + (port & 0xffc), 8));
+	release(card);
+}
+
 static bool has_ports(void)
 {
 	return ARCH_PORTS > 0;
@@ -349,4 +423,5 @@ KTEST_SUITE(claims, KTEST("registers are claimed, mapped, unmapped and released"
 		  .fits = pci_edu_there),
 	    KTEST("a page of a function's registers is nobody else's", beside_a_function, .fits = sdhci_there),
 	    KTEST("the slot of a port is claimed by who keeps devices", slot, .fits = slot_there),
+	    KTEST("memory that shows ports is claimed only by who has the ports", ports_in_memory, .fits = shows_ports),
 	    KTEST("ports are claimed, and some are the nucleus's", ports, .fits = has_ports));

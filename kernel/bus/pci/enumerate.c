@@ -389,6 +389,8 @@ static int find_functions(void)
 		return 0;
 	pci_root_reserve();
 	report_set_stray(pci_strayed);
+	for (uint32_t i = 0; i < boot_info()->pci_count; i++)
+		pci_root_tell_ports(&boot_info()->pci[i]);
 	int error = service_start(&walker);
 	if (error == 0)
 		error = pci_rescan();

@@ -103,10 +103,21 @@ static void release_claim(struct resource *r)
 static const struct resource_ops claim_ops = {
 	.name = "function", .component = &component_pci, .release = release_claim};
 
+/* Where ports are shown in memory a page has those of several functions, and nobody maps it who has not all of them. So
+ * what has registers in memory, too, leaves its ports to others. */
+static bool ports_left_out(const struct pci_device *p)
+{
+	bool has_memory = false;
+
+	for (unsigned i = 0; i < PCI_BARS_MAX; i++)
+		has_memory |= p->bar[i].kind == PCI_BAR_MEMORY || p->bar[i].kind == PCI_BAR_MEMORY_64;
+	return !ARCH_HAS_PORTS && has_memory;
+}
+
 /* Decoding is switched on for what has addresses. */
 static uint32_t decoding(const struct pci_device *p)
 {
-	uint32_t memory = PCI_COMMAND_MEMORY, ports = PCI_COMMAND_IO;
+	uint32_t memory = PCI_COMMAND_MEMORY, ports = ports_left_out(p) ? 0 : PCI_COMMAND_IO;
 
 	for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
 		if (p->bar[i].size == 0 || p->bar[i].base != 0)
@@ -126,7 +137,7 @@ static int enable(struct device *dev)
 
 	if (c == nullptr)
 		return -ENOMEM;
-	long handle = nucleus_device_claim(CLAIM_FUNCTION, p->function, 0, 0);
+	long handle = nucleus_device_claim(CLAIM_FUNCTION, p->function, 0, ports_left_out(p) ? CLAIM_WITHOUT_PORTS : 0);
 	if (handle < 0) {
 		kfree(c);
 		if (handle == -EPERM && !device_driver(dev)->component->asks_devices)

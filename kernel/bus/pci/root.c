@@ -10,8 +10,11 @@
 #include "pci_internal.h"
 
 #include <arch/portio.h>
+#include <kernel/base/log.h>
 #include <lib/pci_ranges.h>
 #include <lib/types.h>
+#include <nucleus/calls.h>
+#include <nucleus/device.h>
 
 /* From here on a PC has its interrupt controllers, timers and flash memory, whatever tables say (Intel 64 and IA-32
  * Architectures SDM, volume 3, 11.4.1; I/O Controller Hub 9, 9.4). */
@@ -81,6 +84,20 @@ void pci_root_windows(const struct boot_pci *p, struct pci_windows *out)
 		by_tree(fdt, node, out);
 	else
 		out->memory = ever_placed(p);
+}
+
+void pci_root_tell_ports(const struct boot_pci *p)
+{
+	const void *fdt;
+	int node = ARCH_HAS_PORTS ? -1 : pci_host_node(p->segment, &fdt);
+	struct pci_range r;
+	bool more = node >= 0;
+
+	for (unsigned i = 0; more; i++)
+		if (pci_range_from_devicetree(fdt, node, i, &r, &more) && r.kind == PCI_RANGE_IO &&
+		    (r.bus > UINT32_MAX ||
+		     nucleus_device_claim(CLAIM_PORT_WINDOW, r.cpu, r.size, (uint32_t)r.bus) != 0))
+			log_warn("pci: what shows ports at %#lx is not the nucleus's to watch", r.cpu);
 }
 
 bool pci_ports_in_memory(uint32_t segment, uint64_t port, uint64_t bytes, uint64_t *phys)
