@@ -106,6 +106,8 @@ SECTIONS {
 		. = ALIGN(8);
 		__filesystems_start = .; KEEP(LOWERED(.filesystems)) __filesystems_end = .;
 		. = ALIGN(8);
+		__socket_families_start = .; KEEP(LOWERED(.socket_families)) __socket_families_end = .;
+		. = ALIGN(8);
 		__sys_files_start = .; KEEP(LOWERED(.sys_files)) __sys_files_end = .;
 		. = ALIGN(8);
 		__proc_files_start = .; KEEP(LOWERED(.proc_files)) __proc_files_end = .;

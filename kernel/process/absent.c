@@ -4,10 +4,10 @@
  * (or older than the call) gives the same, so that C libraries and programs know that answer and go on. What only one
  * architecture has is in its arch/absent_calls.h.
  *
- * Answered otherwise, since programs would stop at ENOSYS or Linux cannot be without: sockets by EAFNOSUPPORT
- * (vfs/socket.c), extended attributes by EOPNOTSUPP (vfs/xattr.c), file handles by EOPNOTSUPP (vfs/handle.c), ptrace by
- * EPERM as where tracing is switched off (process/trace.c), setns by EINVAL: no descriptor is a namespace's
- * (process/trace.c). test/host/absent_calls_test.py proves that each number of the tables has one answer.
+ * Answered otherwise, since programs would stop at ENOSYS or Linux cannot be without: sockets of other families than
+ * AF_UNIX by EAFNOSUPPORT (kernel/net), extended attributes by EOPNOTSUPP (vfs/xattr.c), file handles by EOPNOTSUPP
+ * (vfs/handle.c), ptrace by EPERM as where tracing is switched off (process/trace.c), setns by EINVAL: no descriptor is
+ * a namespace's (process/trace.c). test/host/absent_calls_test.py proves that each number of the tables has one answer.
  */
 #include "absent.h"
 

@@ -12,6 +12,7 @@
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/open.h>
 
 static int check_may_make(const struct path *dir)
 {
@@ -73,7 +74,8 @@ int vfs_create_file(struct path *dir, struct dentry *d, uint32_t mode)
 	return make_locked(dir, d, S_IFREG | (mode & S_IALLUGO), 0, nullptr);
 }
 
-int vfs_make(struct walk *w, uint32_t mode, uint64_t rdev, const char *target)
+/* *made: what has the name now, with a reference. */
+static int make_named(struct walk *w, uint32_t mode, uint64_t rdev, const char *target, struct dentry **made)
 {
 	struct inode *dir = w->at.dentry->inode;
 	struct dentry *d = nullptr;
@@ -93,7 +95,37 @@ int vfs_make(struct walk *w, uint32_t mode, uint64_t rdev, const char *target)
 			error = make_locked(&w->at, d, mode, rdev, target);
 	}
 	mutex_unlock(&dir->lock);
-	dentry_put(d);
+	if (error == 0)
+		*made = d;
+	else
+		dentry_put(d);
+	return error;
+}
+
+int vfs_make(struct walk *w, uint32_t mode, uint64_t rdev, const char *target)
+{
+	struct dentry *made = nullptr;
+	int error = make_named(w, mode, rdev, target, &made);
+
+	dentry_put(made);
+	return error;
+}
+
+int path_make_node(const char *path, uint32_t mode, struct path *out)
+{
+	struct walk w;
+
+	int error = walk_parent(&w, AT_FDCWD, path);
+	if (error != 0)
+		return error;
+	error = make_named(&w, mode, 0, nullptr, &out->dentry);
+	if (error == 0) {
+		out->mount = w.at.mount;
+		mount_get(out->mount);
+	} else {
+		out->dentry = nullptr;
+	}
+	walk_end(&w);
 	return error;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory that fails (failures.h) in calls that move bytes, wait, lock, and in some on the process. */
 #include "failures.h"
+#include "unix_sockets.h"
 
 #include <grp.h>
 #include <poll.h>
@@ -15,7 +16,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
-static int some_pipe[2], full_pipe[2], some_file, full_file, some_epoll;
+static int some_pipe[2], full_pipe[2], some_file, full_file, some_epoll, some_socket[4];
 static char memory[4 * PAGE];
 
 static void undo_pipe_write(long n)
@@ -217,6 +218,66 @@ static long do_readdir(void)
 	return n;
 }
 
+static long do_socketpair(void)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) != 0)
+		return -1;
+	close(fds[1]);
+	return fds[0];
+}
+
+/* Bound, connected to and accepted. */
+static long do_connection(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "bound"};
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), client = -1, served = -1;
+
+	if (listener >= 0 && bind(listener, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(listener, 1) == 0)
+		client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (client >= 0 && connect(client, (struct sockaddr *)&a, sizeof(a)) == 0)
+		served = accept(listener, nullptr, nullptr);
+	int error = errno;
+	close(listener);
+	close(client);
+	unlink("bound");
+	errno = error;
+	return served;
+}
+
+static long do_send(void)
+{
+	return send(some_socket[0], memory, 3 * PAGE, 0);
+}
+
+static void undo_send(long n)
+{
+	EQUAL(read(some_socket[1], memory, sizeof(memory)), n);
+}
+
+static long do_send_files(void)
+{
+	return send_fds(some_socket[0], some_pipe, 2, "f");
+}
+
+static long do_peek_files(void)
+{
+	char c;
+	int fds[2], flags;
+	size_t count;
+	long n = receive_fds(some_socket[3], &c, 1, fds, 2, &count, MSG_PEEK, &flags);
+
+	if (n == 1 && count == 0) { /* no memory for the list of files is said so */
+		CHECK(flags & MSG_CTRUNC);
+		errno = ENOMEM;
+		return -1;
+	}
+	for (size_t k = 0; n == 1 && k < count; k++)
+		close(fds[k]);
+	return n;
+}
+
 static const struct call calls[] = {
 	{"setgroups", do_setgroups, undo_setgroups},
 	{"chdir", do_chdir, undo_chdir},
@@ -240,6 +301,11 @@ static const struct call calls[] = {
 	{"readdir", do_readdir, nothing},
 	{"futex", do_futex, nothing},
 	{"process-read", do_process_read, nothing},
+	{"socketpair", do_socketpair, close_it},
+	{"connection", do_connection, close_it},
+	{"send", do_send, undo_send},
+	{"send-files", do_send_files, undo_send},
+	{"peek-files", do_peek_files, nothing},
 };
 
 static void nothing_is_left_behind(void)
@@ -251,6 +317,9 @@ static void nothing_is_left_behind(void)
 	some_file = OK(open("some", O_RDWR | O_CREAT, 0600));
 	full_file = OK(open("full", O_RDWR | O_CREAT, 0600));
 	some_epoll = OK(epoll_create1(0));
+	OK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, some_socket));
+	OK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, some_socket + 2));
+	EQUAL(send_fds(some_socket[2], some_pipe, 2, "p"), 1);
 	OK(mkdir("point", 0700));
 	memset(memory, 1, sizeof(memory));
 	memset(text, 1, sizeof(text));

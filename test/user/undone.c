@@ -5,6 +5,7 @@
  * (failures.c is about memory.)
  */
 #include "ktap.h"
+#include "unix_sockets.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -25,7 +26,7 @@
 
 enum { PAGE = 4096, TIMES = 40, NOISE = TIMES / 2, CLONE_PIDFD_FLAG = 0x1000, PEER = 0x5441, DESCRIPTORS = 24 };
 
-static int some_pipe[2], some_file, some_epoll, master, own_pidfd, components, meminfo;
+static int some_pipe[2], some_file, some_epoll, master, own_pidfd, listener, components, meminfo;
 static char *page, text[65536];
 static void *const nowhere = (void *)8;
 
@@ -223,6 +224,23 @@ static long full_pipe(void)
 	return pipe2(fds, 0);
 }
 
+static long full_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static long full_sockets(void)
+{
+	int fds[2];
+
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds);
+}
+
+static long full_accept(void)
+{
+	return accept(listener, nullptr, nullptr);
+}
+
 static long full_epoll(void)
 {
 	return epoll_create1(0);
@@ -287,6 +305,9 @@ static const struct call full[] = {
 	{"an unnamed file", EMFILE, full_unnamed},
 	{"a FIFO", EMFILE, full_fifo},
 	{"pipe", EMFILE, full_pipe},
+	{"socket", EMFILE, full_socket},
+	{"socketpair", EMFILE, full_sockets},
+	{"accept", EMFILE, full_accept},
 	{"epoll", EMFILE, full_epoll},
 	{"eventfd", EMFILE, full_eventfd},
 	{"timerfd", EMFILE, full_timerfd},
@@ -385,6 +406,7 @@ static void prepare(void)
 	some_epoll = OK(epoll_create1(0));
 	OK(watch_twice());
 	master = OK(open("/dev/ptmx", O_RDWR | O_NOCTTY));
+	listener = unix_listener(SOCK_STREAM, "@undone", 1);
 	OK(ioctl(master, TIOCSPTLCK, &(int){0}));
 	own_pidfd = (int)OK(syscall(SYS_pidfd_open, getpid(), 0));
 	if (ktap_on_stellux()) {

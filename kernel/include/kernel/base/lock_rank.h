@@ -11,6 +11,7 @@ enum lock_rank : unsigned {
 	RANK_INODE = 20, /* directory, then child (by address among equals) */
 	RANK_EPOLL = 27, /* which files are watched */
 	RANK_PIPE = 30,
+	RANK_SOCKET = 33,
 	RANK_TTY = 35,
 	RANK_ASYNC = 40, /* owners of files, which get their signals */
 	RANK_DISKS = 45, /* which disks and partitions there are, and who has them open */

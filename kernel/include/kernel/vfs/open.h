@@ -18,6 +18,9 @@
 [[nodiscard]] int file_open_single(const char *type, const char *name, uint32_t flags, struct file **out);
 /* Opens by path for the kernel itself. */
 [[nodiscard]] int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file **out);
+/* Makes a node of that type and mode, less the umask, for the current process: what its path then names, with
+ * references. -EEXIST, and what mknod(2) gives. */
+[[nodiscard]] int path_make_node(const char *path, uint32_t mode, struct path *out);
 /* Opens what path names, following no more links; permissions as the current process's. */
 [[nodiscard]] int file_open_at(const struct path *path, uint32_t flags, struct file **out);
 /* Reads at a position into kernel memory; bytes or error. */

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sockets as the system calls know them (POSIX.1-2017 XSH 2.10; socket(7)), and what a family of protocols gives them.
+ *
+ * A struct socket is embedded in its family's own. It has a file, or none yet (a connection that nobody has accepted),
+ * and lives as long as somebody has a reference. `lock` guards what the family says; it is never held while bytes pass
+ * from or to a process, nor while anybody waits.
+ */
+#ifndef KERNEL_NET_SOCKET_H
+#define KERNEL_NET_SOCKET_H
+
+#include <abi/socket.h>
+#include <kernel/base/lock.h>
+#include <kernel/base/wait.h>
+#include <kernel/file/async.h>
+#include <kernel/file/file.h>
+
+struct socket;
+
+struct socket_address {
+	uint32_t length; /* 0: none */
+	union {
+		uint16_t family;
+		uint8_t bytes[SOCKET_ADDRESS_MAX];
+		struct sockaddr_un un;
+	};
+};
+
+/* Open files that travel (SCM_RIGHTS): a reference to each. */
+struct socket_rights {
+	struct list link; /* the family's */
+	uint32_t count, uid;
+	struct file *files[];
+};
+
+/* One call of send or receive. */
+struct socket_message {
+	struct io_buffer *buffer;
+	size_t length;
+	uint32_t flags;			/* MSG_* of the call */
+	struct socket_address *address; /* to whom, or from whom; nullptr: not asked for */
+	/* What goes along. Sent rights are the family's from a call that succeeds on; received ones the caller's. */
+	struct socket_rights *rights;
+	bool has_cred;
+	struct ucred cred;
+	uint32_t flags_out; /* MSG_TRUNC, MSG_EOR … of what was received */
+};
+
+/* What a family does with one type of its sockets. Results: 0 or more, or a negative errno; none may be nullptr but
+ * where it is said. Called without a lock; all may sleep. */
+struct socket_ops {
+	int (*bind)(struct socket *s, const struct socket_address *a);
+	int (*connect)(struct socket *s, const struct socket_address *a, bool may_wait);
+	int (*listen)(struct socket *s, uint32_t backlog);
+	int (*accept)(struct socket *s, bool may_wait, struct socket **out); /* with a reference */
+	int (*name)(struct socket *s, bool peers, struct socket_address *out);
+	long (*send)(struct socket *s, struct socket_message *m);
+	long (*receive)(struct socket *s, struct socket_message *m);
+	int (*shutdown)(struct socket *s, uint32_t sides); /* SIDE_* */
+	uint32_t (*poll)(struct socket *s, struct poll_table *table);
+	/* What has come and can be read (FIONREAD), what was sent and has not been read (TIOCOUTQ). */
+	long (*bytes)(struct socket *s, bool sent);
+	bool (*listens)(struct socket *s);
+	int (*peer_cred)(struct socket *s, struct ucred *out);
+	void (*release)(struct socket *s); /* the file is gone */
+	void (*free)(struct socket *s);	   /* the last reference is */
+};
+enum : uint32_t { SIDE_RECEIVE = 1, SIDE_SEND = 2 };
+
+/* The switches of SOL_SOCKET that are only kept: bit of SO_*. */
+#define SOCKET_SWITCH(option) (UINT64_C(1) << (option))
+
+struct socket {
+	uint32_t refs; /* atomic */
+	const struct socket_ops *ops;
+	uint16_t family, protocol;
+	uint32_t type;
+	uint64_t cookie; /* no other socket has or had it */
+	struct mutex lock;
+	struct wait_queue readable, writable;
+	struct async_list async;
+	struct file *file; /* whose it is; for comparing, while it is open */
+	/* Options; atomic words. Limits in bytes, times in nanoseconds, 0: for ever. */
+	uint64_t switches;
+	uint64_t send_timeout_ns, receive_timeout_ns;
+	uint32_t send_limit, receive_limit, receive_least, priority;
+	struct linger linger;
+	int32_t error; /* atomic: told once, by the next call or SO_ERROR */
+};
+
+/* Limits and defaults of buffers, and how long a backlog may be: /proc/sys/net/core. */
+extern int32_t socket_send_default, socket_receive_default, socket_send_max, socket_receive_max, socket_backlog_max;
+
+/* Fills the general part, with one reference. */
+void socket_init(struct socket *s, const struct socket_ops *ops, int family, uint32_t type, uint32_t protocol);
+void socket_get(struct socket *s);
+void socket_put(struct socket *s); /* may sleep; no lock of it held */
+/* The socket of a file, or nullptr. Borrowed. */
+struct socket *socket_of_file(const struct file *f);
+/* The socket at a descriptor, for the length of a call: file_ref_put(*r). -EBADF, -ENOTSOCK. */
+[[nodiscard]] int socket_ref_get(int fd, struct file_ref *r, struct socket **out);
+/* The pending error as a negative errno, which is told now; 0. */
+int socket_take_error(struct socket *s);
+void socket_set_error(struct socket *s, int error);
+static inline bool socket_switch(const struct socket *s, int option)
+{
+	return __atomic_load_n(&s->switches, __ATOMIC_RELAXED) & SOCKET_SWITCH(option);
+}
+/* Until when a call that waits may wait: 0: for ever. */
+uint64_t socket_deadline(uint64_t timeout_ns);
+/* What a wait that ended by a signal or in time answers. */
+int socket_wait_error(int error, uint64_t timeout_ns);
+/* Somebody can read; somebody can write. Any lock below RANK_ASYNC. */
+void socket_wake_readers(struct socket *s);
+void socket_wake_writers(struct socket *s);
+/* Lets go of the files. May sleep. nullptr is fine. */
+void socket_rights_free(struct socket_rights *r);
+
+/* A family makes a socket of a type: -EPROTONOSUPPORT, -ESOCKTNOSUPPORT, -ENOMEM. One reference. */
+struct socket_family {
+	int family;
+	int (*create)(uint32_t type, int protocol, struct socket **out);
+	int (*pair)(struct socket *a, struct socket *b); /* -EOPNOTSUPP: nullptr */
+};
+/* Puts a family into the image's table. */
+#define SOCKET_FAMILY(ident, ...)                                                                                      \
+	static const struct socket_family socket_family_##ident                                                        \
+		__attribute__((section(".socket_families"), used)) = {__VA_ARGS__}
+
+#endif

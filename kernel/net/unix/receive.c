@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* Receiving (unix.h, unix(7)): bytes are claimed under the lock and copied afterwards. */
+#include "unix.h"
+
+static bool has_come(struct unix_socket *u)
+{
+	return __atomic_load_n(&u->queued, __ATOMIC_ACQUIRE) > 0 ||
+	       __atomic_load_n(&u->shut, __ATOMIC_ACQUIRE) & SIDE_RECEIVE ||
+	       __atomic_load_n(&u->socket.error, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* Nothing is there: waits as the call may. 0: look again. */
+static int await(struct unix_socket *u, const struct socket_message *m, uint64_t deadline_ns)
+{
+	uint64_t timeout_ns = __atomic_load_n(&u->socket.receive_timeout_ns, __ATOMIC_RELAXED);
+
+	if (m->flags & MSG_DONTWAIT)
+		return -EAGAIN;
+	int error = wait_event_interruptible_deadline(&u->socket.readable, has_come(u), deadline_ns);
+	return error != 0 ? socket_wait_error(error, timeout_ns) : 0;
+}
+
+/* What goes along with a message, for who receives it or, peeking, looks at it. The files are his. */
+static void unload(struct unix_message *msg, struct socket_message *m, struct socket_rights *rights)
+{
+	m->cred = msg->cred.pid != 0 ? msg->cred : (struct ucred){.uid = 65534, .gid = 65534};
+	m->has_cred = true;
+	if (rights != nullptr && !(m->flags & MSG_PEEK))
+		unix_rights_received(rights);
+	m->rights = rights;
+}
+
+/* The files of a message for who looks at it, or takes them. nullptr: none, or no memory, which is said. */
+static struct socket_rights *claim_rights(struct unix_message *msg, struct socket_message *m)
+{
+	struct socket_rights *r = msg->rights;
+
+	if (r != nullptr && m->flags & MSG_PEEK) {
+		r = unix_rights_copy(r);
+		if (r == nullptr)
+			m->flags_out |= MSG_CTRUNC;
+	} else {
+		msg->rights = nullptr;
+	}
+	return r;
+}
+
+static void tell_address(const struct unix_name *n, struct socket_message *m)
+{
+	/* Who has no name gives no address at all. */
+	if (m->address != nullptr && n != nullptr)
+		unix_name_copy(n, m->address);
+}
+
+/* --- streams --- */
+
+/* A part of a message that one read has for itself. */
+struct claim {
+	struct unix_message *msg; /* with a reference */
+	uint32_t begin, length;
+	struct socket_rights *rights;
+};
+
+static bool same_sender(const struct ucred *a, const struct ucred *b)
+{
+	return a->pid == b->pid && a->uid == b->uid && a->gid == b->gid;
+}
+
+enum claimed { CLAIMED, NOTHING, ENOUGH };
+
+/* The message that begins `skip` unread bytes behind the oldest's. */
+static struct unix_message *message_at(struct unix_socket *u, size_t *skip) REQUIRES(u -> socket.lock)
+{
+	struct unix_message *msg;
+
+	list_for_each(msg, &u->queue, link) {
+		size_t length = msg->length - msg->begin;
+
+		if (*skip < length)
+			return msg;
+		*skip -= length;
+	}
+	return nullptr;
+}
+
+/* The next bytes of up to n; peeked: so many were looked at before. ENOUGH: what comes is of another kind. */
+static enum claimed claim(struct unix_socket *u, struct socket_message *m, size_t n, size_t done, struct claim *c)
+	REQUIRES(u -> socket.lock)
+{
+	bool peek = m->flags & MSG_PEEK;
+	size_t skip = peek ? done : 0;
+	struct unix_message *msg = message_at(u, &skip);
+
+	if (msg == nullptr)
+		return NOTHING;
+	if (done > 0 && socket_switch(&u->socket, SO_PASSCRED) && !same_sender(&msg->cred, &m->cred))
+		return ENOUGH;
+	if (done > 0 && m->rights != nullptr)
+		return ENOUGH;
+	*c = (struct claim){.msg = msg, .begin = msg->begin + (uint32_t)skip, .rights = claim_rights(msg, m)};
+	c->length = (uint32_t)MIN(n, (size_t)(msg->length - c->begin));
+	unix_message_get(msg);
+	if (peek)
+		return CLAIMED;
+	msg->begin += c->length;
+	if (msg->begin == msg->length) {
+		unix_queue_remove(u, msg);
+		/* The queue's reference goes; that of the claim stays. */
+		__atomic_fetch_sub(&msg->refs, 1, __ATOMIC_RELAXED);
+	}
+	return CLAIMED;
+}
+
+/* What could not be copied is the next to be read again, if nobody has read on meanwhile. */
+static void put_back(struct unix_socket *u, const struct claim *c, uint32_t rest)
+{
+	struct unix_message *msg = c->msg;
+
+	mutex_lock(&u->socket.lock);
+	if (msg->begin == c->begin + c->length && u->state == UNIX_CONNECTED) {
+		msg->begin -= rest;
+		if (!msg->queued) {
+			unix_message_get(msg);
+			msg->queued = true;
+			list_push_front(&u->queue, &msg->link);
+			__atomic_store_n(&u->queued, u->queued + 1, __ATOMIC_RELAXED);
+		}
+	}
+	mutex_unlock(&u->socket.lock);
+	wait_wake_all(&u->socket.readable);
+}
+
+static int why_nothing(struct unix_socket *u, bool *ended) REQUIRES(u -> socket.lock)
+{
+	int error = socket_take_error(&u->socket);
+
+	*ended = u->shut & SIDE_RECEIVE;
+	return error;
+}
+
+/* Copies a claim out: bytes, or -EFAULT. */
+static long copy_claim(struct unix_socket *u, struct claim *c, struct socket_message *m, size_t done)
+{
+	size_t copied = unix_message_copy(c->msg, c->begin, m, done, c->length);
+
+	if (copied < c->length && !(m->flags & MSG_PEEK))
+		put_back(u, c, c->length - (uint32_t)copied);
+	if (copied > 0 || c->rights != nullptr)
+		unload(c->msg, m, c->rights);
+	return copied > 0 ? (long)copied : -EFAULT;
+}
+
+long unix_receive_stream(struct socket *s, struct socket_message *m)
+{
+	uint64_t deadline_ns = socket_deadline(__atomic_load_n(&s->receive_timeout_ns, __ATOMIC_RELAXED));
+	size_t least = m->flags & MSG_WAITALL ? m->length : __atomic_load_n(&s->receive_least, __ATOMIC_RELAXED);
+	struct unix_socket *u = unix_of(s);
+	size_t done = 0;
+	long error = m->flags & MSG_OOB ? -EOPNOTSUPP : 0;
+
+	while (error == 0 && done < m->length) {
+		enum claimed what = NOTHING;
+		bool ended = false;
+		struct claim c;
+
+		mutex_lock(&u->socket.lock);
+		if (u->state != UNIX_CONNECTED)
+			error = -EINVAL;
+		else
+			what = claim(u, m, m->length - done, done, &c);
+		if (error == 0 && what == NOTHING && done < least)
+			error = why_nothing(u, &ended);
+		mutex_unlock(&u->socket.lock);
+		if (error != 0 || ended || what == ENOUGH || (what == NOTHING && done >= least))
+			break;
+		if (what == NOTHING) {
+			error = await(u, m, deadline_ns);
+			continue;
+		}
+		long part = copy_claim(u, &c, m, done);
+		if (done == 0)
+			tell_address(c.msg->name, m);
+		unix_message_put(c.msg);
+		if (part < (long)c.length)
+			error = -EFAULT;
+		done += part > 0 ? (size_t)part : 0;
+		if (c.rights != nullptr)
+			break;
+	}
+	return done > 0 ? (long)done : error;
+}
+
+/* --- datagrams and packets --- */
+
+/* The oldest message, taken out or looked at, with a reference. 0, -EAGAIN; *ended: none will come. */
+static int take(struct unix_socket *u, struct socket_message *m, struct unix_message **out,
+		struct socket_rights **rights, bool *ended)
+{
+	int error = 0;
+
+	*ended = false;
+	mutex_lock(&u->socket.lock);
+	*out = unix_queue_first(u);
+	if (*out == nullptr) {
+		error = why_nothing(u, ended);
+		if (error == 0 && !*ended)
+			error = -EAGAIN;
+	} else {
+		*rights = claim_rights(*out, m);
+		if (m->flags & MSG_PEEK)
+			unix_message_get(*out);
+		else
+			unix_queue_remove(u, *out);
+	}
+	mutex_unlock(&u->socket.lock);
+	return error;
+}
+
+static long receive_whole(struct unix_socket *u, struct socket_message *m, bool packets)
+{
+	uint64_t deadline_ns = socket_deadline(__atomic_load_n(&u->socket.receive_timeout_ns, __ATOMIC_RELAXED));
+	struct socket_rights *rights = nullptr;
+	bool peek = m->flags & MSG_PEEK, ended;
+	struct unix_message *msg;
+	int error;
+
+	if (m->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	while ((error = take(u, m, &msg, &rights, &ended)) == -EAGAIN) {
+		error = await(u, m, deadline_ns);
+		if (error != 0)
+			return error;
+	}
+	if (error != 0)
+		return error;
+	/* Packets end; of datagrams nobody knows whether more will come, and what is shut gives none. */
+	if (ended)
+		return packets || !(m->flags & MSG_DONTWAIT) ? 0 : -EAGAIN;
+	if (!peek && u->room != nullptr)
+		wait_wake_all(&u->room->queue);
+	size_t n = MIN((size_t)msg->length, m->length);
+	bool whole = unix_message_copy(msg, 0, m, 0, n) == n;
+	long done = m->flags & MSG_TRUNC ? (long)msg->length : (long)n;
+	if (msg->length > m->length)
+		m->flags_out |= MSG_TRUNC;
+	tell_address(msg->name, m);
+	unload(msg, m, rights);
+	unix_message_put(msg);
+	return whole ? done : -EFAULT;
+}
+
+long unix_receive_datagram(struct socket *s, struct socket_message *m)
+{
+	return receive_whole(unix_of(s), m, false);
+}
+
+long unix_receive_packet(struct socket *s, struct socket_message *m)
+{
+	struct unix_socket *u = unix_of(s);
+
+	mutex_lock(&s->lock);
+	bool connected = u->state == UNIX_CONNECTED;
+	mutex_unlock(&s->lock);
+	return connected ? receive_whole(u, m, true) : -ENOTCONN;
+}
