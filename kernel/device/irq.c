@@ -125,10 +125,11 @@ int irq_wait(struct irq *irq, uint64_t deadline_ns)
 	return device_wait(irq->device, deadline_ns);
 }
 
-void irq_done(struct irq *irq)
+uint32_t irq_done(struct irq *irq)
 {
-	if (irq->handle != 0)
-		(void)nucleus_irq_done(irq->handle);
+	long came = irq->handle != 0 ? nucleus_irq_done(irq->handle) : 0;
+
+	return came > 0 ? (uint32_t)came : 0;
 }
 
 /* The calling thread goes on there when it is next scheduled. */

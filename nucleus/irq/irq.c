@@ -19,7 +19,7 @@ static struct line {
 } lines[IRQS_MAX];
 static struct handler {
 	struct record *thread;
-	uint32_t line;
+	uint32_t line, came; /* came: since irq_done */
 	bool waiting;
 } handlers[IRQS_MAX];
 
@@ -33,6 +33,7 @@ void irq_deliver(uint32_t line)
 		if (!handlers[i].thread || handlers[i].line != line)
 			continue;
 		left--;
+		handlers[i].came++;
 		if (lines[line].flags & IRQ_LEVEL && !handlers[i].waiting) {
 			handlers[i].waiting = true;
 			lines[line].waiting++;
@@ -41,19 +42,21 @@ void irq_deliver(uint32_t line)
 	}
 }
 
-/* The handler has seen to it. */
-static void done(uint32_t handler)
+/* The handler has seen to it. Result: how often it came. */
+static uint32_t done(uint32_t handler)
 {
-	uint32_t line = handlers[handler].line;
+	uint32_t line = handlers[handler].line, came = handlers[handler].came;
 
+	handlers[handler].came = 0;
 	if (!handlers[handler].waiting)
-		return;
+		return came;
 	handlers[handler].waiting = false;
 	if (!--lines[line].waiting)
 		arch_irq_mask(line, false);
+	return came;
 }
 
-static void detach(uint32_t handler)
+static uint32_t detach(uint32_t handler)
 {
 	uint32_t line = handlers[handler].line;
 	struct claim *c = lines[line].function == NO_FUNCTION ? nullptr : claim_of_function(lines[line].function);
@@ -62,25 +65,26 @@ static void detach(uint32_t handler)
 		pci_message_mask(c, lines[line].gsi);
 	/* The last one leaves the line masked. */
 	if (--lines[line].handlers)
-		done(handler);
+		(void)done(handler);
 	else
 		arch_irq_disconnect(line);
 	handlers[handler].thread->interrupts--;
 	handlers[handler].thread = nullptr;
+	return 0;
 }
 
 void irq_forget_thread(struct record *r)
 {
 	for (uint32_t i = 0; r->interrupts && i < IRQS_MAX; i++)
 		if (handlers[i].thread == r)
-			detach(i);
+			(void)detach(i);
 }
 
 void irq_forget_function(uint32_t function)
 {
 	for (uint32_t i = 0; i < IRQS_MAX; i++)
 		if (handlers[i].thread && lines[handlers[i].line].function == function)
-			detach(i);
+			(void)detach(i);
 }
 
 /* The line in use for this wire or message, else a free one; IRQS_MAX: all are in use. */
@@ -174,13 +178,12 @@ long call_irq_attach_message(uint32_t function, uint32_t index)
 }
 
 /* Does it with the handler of a handle, if that is the caller's. */
-static long with_own(uint32_t handle, void (*what)(uint32_t handler))
+static long with_own(uint32_t handle, uint32_t (*what)(uint32_t handler))
 {
 	NUCLEUS_LOCKED;
 	if (!handle || handle > IRQS_MAX || handlers[handle - 1].thread != cpu_this()->current)
 		return -EBADF;
-	what(handle - 1);
-	return 0;
+	return what(handle - 1);
 }
 
 long call_irq_done(uint32_t handle)

@@ -108,20 +108,67 @@ static void refused_for_good(void **)
 	model_detach();
 }
 
-/* An error that may pass, or no answer, fails the attach: no disk is given up for it. */
+static void refuse_second(uint16_t refusal)
+{
+	model_reset();
+	model.refuses = 2;
+	model.refusal = refusal;
+	model_attach();
+}
+
+/* An error that may pass keeps no other namespace from being there; until it has passed no disk is given up for it, and
+ * then the namespace is a disk like the others. */
 static void refused_for_now(void **)
 {
-	for (unsigned answers = 0; answers < 2; answers++) {
-		model_reset();
-		model.refuses = 2;
-		model.refusal = answers ? MODEL_REFUSED : 0;
-		model_attach();
-		for (unsigned s = 0; s < 40 && model.attached == 1; s++)
-			model_pass(MODEL_SECOND);
-		assert_int_equal(model.attached, answers ? -EIO : -ETIMEDOUT);
-		assert_false(model.dropped);
-		model_detach();
-	}
+	struct bio_piece piece = piece_of(0, 0, 512);
+	struct bio b;
+
+	refuse_second(MODEL_REFUSED);
+	assert_int_equal(model.attached, 0);
+	assert_int_equal(model.disk_count, 2);
+	begin_read(&b, &piece, 0);
+	model_run();
+	assert_true(b.finished && b.error == 0);
+	for (unsigned s = 0; s < 10; s++)
+		model_pass(MODEL_SECOND);
+	assert_int_equal(model.disk_count, 2);
+	assert_false(model.dropped);
+	model.refuses = 0;
+	for (unsigned s = 0; s < 20; s++)
+		model_pass(MODEL_SECOND);
+	assert_int_equal(model.disk_count, 3);
+	assert_string_equal(model.disks[2].name, "nvme0n2");
+	assert_true(model.dropped);
+	b = (struct bio){.kind = BIO_FLUSH};
+	assert_int_equal(model_submit(2, 1, &b), 0);
+	model_run();
+	assert_true(b.finished && b.error == 0);
+	model_detach();
+	assert_null(model.failing);
+}
+
+/* One that does not pass: not for ever. */
+static void refused_again_and_again(void **)
+{
+	refuse_second(MODEL_REFUSED);
+	for (unsigned s = 0; s < 200 && !model.dropped; s++)
+		model_pass(MODEL_SECOND);
+	assert_true(model.dropped);
+	assert_int_equal(model.disk_count, 2);
+	assert_true(said("namespace 2 is left out: the controller did not say what it is, 6 times"));
+	assert_null(model.failing);
+	model_detach();
+}
+
+/* No answer at all fails the attach. */
+static void refused_without_answer(void **)
+{
+	refuse_second(0);
+	for (unsigned s = 0; s < 40 && model.attached == 1; s++)
+		model_pass(MODEL_SECOND);
+	assert_int_equal(model.attached, -ETIMEDOUT);
+	assert_false(model.dropped);
+	model_detach();
 }
 
 /* --- what is late --- */
@@ -185,6 +232,33 @@ static void lost_interrupt(void **)
 	model_detach();
 }
 
+/* The interrupt came, and the queue's thread does not run for long: nothing was lost. */
+static void standstill(void **)
+{
+	struct bio_piece piece = piece_of(0, 0, 512);
+	struct bio b;
+
+	model_reset();
+	attach_ok();
+	model.holds = true;
+	begin_read(&b, &piece, 1);
+	model_run();
+	model.now_ns += LATE_NS;
+	model_late();
+	model_finish_held();
+	for (unsigned s = 0; s < 30; s++) {
+		model_run_device();
+		model.now_ns += MODEL_SECOND;
+	}
+	assert_null(model.failing);
+	assert_false(b.finished);
+	model_run();
+	assert_true(b.finished && b.error == 0);
+	assert_null(model.failing);
+	assert_int_equal(model.abort_count, 0);
+	model_detach();
+}
+
 /* Where the device's thread serves the queue, the look itself wakes it: once that may be chance. */
 static void lost_interrupts_of_one_line(void **)
 {
@@ -207,6 +281,35 @@ static void lost_interrupts_of_one_line(void **)
 		assert_true(said("queue 2: a late answer"));
 	}
 	assert_string_equal(model.failing, "an interrupt was lost");
+	model_detach();
+}
+
+/* In between one was told of: what was found late is chance. */
+static void late_answers_of_one_line(void **)
+{
+	struct bio_piece piece = piece_of(0, 0, 512);
+	struct bio b;
+
+	model_reset();
+	model.messages = 1;
+	attach_ok();
+	for (unsigned times = 0; times < 5; times++) {
+		model.silent = true;
+		begin_read(&b, &piece, 1);
+		model_run();
+		model.now_ns += LATE_NS;
+		model_late();
+		model_run();
+		assert_true(b.finished && b.error == 0);
+		model.silent = false;
+		begin_read(&b, &piece, 0);
+		model_run();
+		assert_true(b.finished && b.error == 0);
+		/* Nothing is late, and nothing has come for some time. */
+		model_late();
+		model_run();
+	}
+	assert_null(model.failing);
 	model_detach();
 }
 
@@ -469,17 +572,58 @@ static void power_goes(void **)
 	assert_int_equal(model.shutdowns, 0);
 }
 
+/* It goes while the controller is on and the driver waits for an answer; the next attach, should it not go, is one as
+ * any other. */
+static void power_goes_while_attaching(void **)
+{
+	model_reset();
+	model.holds_admin = true;
+	model_attach();
+	assert_int_equal(model.attached, 1);
+	model.ends = true;
+	model_run();
+	assert_int_equal(model.attached, -ECANCELED);
+	assert_int_equal(model.shutdowns, 1);
+	model_detach();
+	model.ends = false;
+	model.holds_admin = false;
+	model.dropped = false;
+	attach_ok();
+	model_detach();
+	assert_int_equal(model.shutdowns, 1);
+	/* A restart is none, then, either. */
+	model_reset();
+	model.holds_admin = true;
+	model_attach();
+	model_detach();
+	assert_int_equal(model.attached, -ECANCELED);
+	assert_int_equal(model.shutdowns, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(transfers),	     cmocka_unit_test(refused_for_good),
-		cmocka_unit_test(refused_for_now),   cmocka_unit_test(late_with_its_interrupt),
-		cmocka_unit_test(lost_interrupt),    cmocka_unit_test(lost_interrupts_of_one_line),
-		cmocka_unit_test(aborted),	     cmocka_unit_test(aborted_at_once),
-		cmocka_unit_test(not_aborted),	     cmocka_unit_test(events_are_heard),
-		cmocka_unit_test(namespaces_change), cmocka_unit_test(fails_while_running),
-		cmocka_unit_test(pulled_out),	     cmocka_unit_test(pulled_out_while_attaching),
-		cmocka_unit_test(does_not_come_up),  cmocka_unit_test(senseless_answers),
+		cmocka_unit_test(transfers),
+		cmocka_unit_test(refused_for_good),
+		cmocka_unit_test(refused_for_now),
+		cmocka_unit_test(late_with_its_interrupt),
+		cmocka_unit_test(refused_again_and_again),
+		cmocka_unit_test(refused_without_answer),
+		cmocka_unit_test(standstill),
+		cmocka_unit_test(late_answers_of_one_line),
+		cmocka_unit_test(power_goes_while_attaching),
+		cmocka_unit_test(lost_interrupt),
+		cmocka_unit_test(lost_interrupts_of_one_line),
+		cmocka_unit_test(aborted),
+		cmocka_unit_test(aborted_at_once),
+		cmocka_unit_test(not_aborted),
+		cmocka_unit_test(events_are_heard),
+		cmocka_unit_test(namespaces_change),
+		cmocka_unit_test(fails_while_running),
+		cmocka_unit_test(pulled_out),
+		cmocka_unit_test(pulled_out_while_attaching),
+		cmocka_unit_test(does_not_come_up),
+		cmocka_unit_test(senseless_answers),
 		cmocka_unit_test(power_goes),
 	};
 

@@ -43,6 +43,7 @@ struct dma_table {
 };
 
 static struct device_thread actors[MODEL_ACTORS], *turn, *by_vector[MODEL_ACTORS];
+static uint32_t came[MODEL_ACTORS]; /* interrupts, by vector */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turned = PTHREAD_COND_INITIALIZER;
 static struct boot_info boot;
@@ -134,6 +135,7 @@ void model_pass(uint64_t ns)
 
 void model_interrupt(unsigned vector)
 {
+	came[vector]++;
 	if (by_vector[vector] != nullptr)
 		by_vector[vector]->permit = true;
 }
@@ -243,6 +245,7 @@ int irq_open(struct device *dev, unsigned index, struct irq *irq)
 {
 	*irq = (struct irq){.device = dev, .handle = index + 1};
 	by_vector[index] = turn;
+	came[index] = 0;
 	return 0;
 }
 
@@ -256,8 +259,13 @@ int irq_wait(struct irq *irq, uint64_t deadline_ns)
 	return device_wait(irq->device, deadline_ns);
 }
 
-void irq_done(struct irq *)
+uint32_t irq_done(struct irq *irq)
 {
+	uint32_t n = irq->handle != 0 ? came[irq->handle - 1] : 0;
+
+	if (irq->handle != 0)
+		came[irq->handle - 1] = 0;
+	return n;
 }
 
 /* --- memory --- */

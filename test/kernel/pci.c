@@ -304,7 +304,7 @@ static void message_of(uint32_t function)
 			edu[EDU_RAISE / 4] = 1;
 			EXPECT_EQ(nucleus_park(ktest_now() + WAIT_NS, 0), 0);
 			edu[EDU_ACKNOWLEDGE / 4] = 1;
-			EXPECT_EQ(nucleus_irq_done((uint32_t)irq), 0);
+			EXPECT_EQ(nucleus_irq_done((uint32_t)irq), 1);
 		}
 		EXPECT_EQ(nucleus_irq_detach((uint32_t)irq), 0);
 		edu[EDU_RAISE / 4] = 1;

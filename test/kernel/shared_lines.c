@@ -33,7 +33,7 @@ static void other_thread(void *)
 		if (o == ORDER_END)
 			return;
 		if (o == ORDER_DONE)
-			EXPECT_EQ(nucleus_irq_done((uint32_t)other.handle), 0);
+			EXPECT_EQ(nucleus_irq_done((uint32_t)other.handle), 1);
 		(void)nucleus_park(ktest_now() + MS, 0);
 	}
 }
@@ -66,7 +66,7 @@ static void shared(void)
 	edu[EDU_RAISE / 4] = 1;
 	EXPECT(woken());
 	edu[EDU_ACKNOWLEDGE / 4] = 1;
-	EXPECT_EQ(nucleus_irq_done((uint32_t)h), 0);
+	EXPECT_EQ(nucleus_irq_done((uint32_t)h), 1);
 	/* The other is not done: the line is shut. */
 	edu[EDU_RAISE / 4] = 1;
 	EXPECT_EQ(nucleus_park(ktest_now() + 20 * MS, 0), -ETIMEDOUT);
@@ -74,7 +74,7 @@ static void shared(void)
 	EXPECT(woken());
 	edu[EDU_ACKNOWLEDGE / 4] = 1;
 	/* To be done twice says nothing of the other. */
-	EXPECT_EQ(nucleus_irq_done((uint32_t)h), 0);
+	EXPECT_EQ(nucleus_irq_done((uint32_t)h), 1);
 	EXPECT_EQ(nucleus_irq_done((uint32_t)h), 0);
 	edu[(PAGE_SIZE + EDU_RAISE) / 4] = 1;
 	EXPECT_EQ(nucleus_park(ktest_now() + 20 * MS, 0), -ETIMEDOUT);
@@ -83,7 +83,7 @@ static void shared(void)
 	EXPECT(woken());
 	EXPECT(WAIT_UNTIL(nucleus_thread_get_times(thread) == -ESRCH));
 	edu[(PAGE_SIZE + EDU_ACKNOWLEDGE) / 4] = 1;
-	EXPECT_EQ(nucleus_irq_done((uint32_t)h), 0);
+	EXPECT_EQ(nucleus_irq_done((uint32_t)h), 1);
 	EXPECT_EQ(nucleus_irq_detach((uint32_t)h), 0);
 	EXPECT_EQ(nucleus_kunmap(va, 2), 0);
 	for (unsigned i = 0; i < 2; i++)

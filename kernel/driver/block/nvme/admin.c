@@ -69,6 +69,7 @@ int nvme_start(struct nvme *n)
 	mmio_write32(m, NVME_AQA, entries | entries << 16);
 	mmio_write64(m, NVME_ASQ, n->admin.commands.address);
 	mmio_write64(m, NVME_ACQ, n->admin.completions.address);
+	n->started = true;
 	mmio_write32(m, NVME_CC, NVME_CC_ENTRIES | NVME_CC_ENABLE);
 	if (wait_status(n, NVME_CSTS_READY | NVME_CSTS_FATAL, NVME_CSTS_READY, NVME_CSTS_FATAL, n->can.ready_ns) == 0)
 		return 0;

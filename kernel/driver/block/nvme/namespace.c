@@ -3,11 +3,16 @@
 #include "nvme.h"
 
 #include <abi/errno.h>
+#include <kernel/base/clock.h>
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/block/controller.h>
 #include <lib/string.h>
 #include <lib/types.h>
+
+/* A controller that does not describe a namespace for now is asked again, each time after twice as long. */
+constexpr uint64_t ASK_AGAIN_NS = 1'000'000'000;
+constexpr unsigned ASKS_MAX = 6;
 
 /* --- requests --- */
 
@@ -139,8 +144,8 @@ void namespace_finish(struct pair *p, uint32_t number, int error)
 /* --- disks --- */
 
 /* Only what a namespace says of itself makes it no disk, which is said, or a controller that will never say anything of
- * it. Without an answer, or with one that tells of an error that may pass, nothing is known of it, and the attach has
- * failed: a disk that is suspended would be taken for one that is not there any more. */
+ * it. With an answer that tells of an error that may pass nothing is known of it: it is asked for again, and until then
+ * a disk that is suspended is not one that is not there any more. Without an answer the controller is not well. */
 static int read_namespace(struct nvme *n, uint32_t number)
 {
 	struct namespace *s = &n->namespaces[n->namespace_count];
@@ -150,6 +155,10 @@ static int read_namespace(struct nvme *n, uint32_t number)
 	if (error < 0 && nvme_is_final(answer.status)) {
 		log_error("%s: namespace %u is left out: the controller refuses to say what it is", device_name(n->dev),
 			  number);
+		return 0;
+	}
+	if (error < 0 && answer.status != 0 && error != -ECANCELED) {
+		n->unknown[n->unknown_count++] = number;
 		return 0;
 	}
 	if (error < 0)
@@ -242,6 +251,47 @@ int namespaces_register(struct nvme *n)
 	/* The next round, which is asked for already, finds out what there is. */
 	if (device_stopping(n->dev))
 		return -ECANCELED;
+	n->ask_ns = clock_monotonic_ns() + ASK_AGAIN_NS;
+	if (n->unknown_count == 0)
+		disk_drop_missing(n->dev);
+	return 0;
+}
+
+/* Those that are unknown, once more; what is a disk is registered. */
+static int ask_all(struct nvme *n)
+{
+	unsigned count = n->unknown_count, unit = n->namespace_count;
+	int error = 0;
+
+	/* What is unknown still goes to places that were read. */
+	n->unknown_count = 0;
+	for (unsigned i = 0; i < count && error == 0; i++)
+		error = read_namespace(n, n->unknown[i]);
+	for (; unit < n->namespace_count && error == 0; unit++)
+		error = register_disk(n, unit);
+	return error;
+}
+
+uint64_t namespaces_ask_again(struct nvme *n)
+{
+	if (n->unknown_count == 0 || device_stopping(n->dev))
+		return 0;
+	if (clock_monotonic_ns() < n->ask_ns)
+		return n->ask_ns;
+	if (ask_all(n) < 0) {
+		device_fail(n->dev, "a namespace cannot be made a disk");
+		return 0;
+	}
+	n->asks++;
+	n->ask_ns = clock_monotonic_ns() + (ASK_AGAIN_NS << n->asks);
+	if (n->asks == ASKS_MAX) {
+		for (unsigned i = 0; i < n->unknown_count; i++)
+			log_error("%s: namespace %u is left out: the controller did not say what it is, %u times",
+				  device_name(n->dev), n->unknown[i], ASKS_MAX);
+		n->unknown_count = 0;
+	}
+	if (n->unknown_count > 0)
+		return n->ask_ns;
 	disk_drop_missing(n->dev);
 	return 0;
 }

@@ -35,10 +35,8 @@ static void serve_pair(struct device *dev, void *arg)
 	device_wake(dev);
 	while (!device_stopping(dev)) {
 		/* Lost: nobody looks before the block floor loses patience with a request. */
-		if (error == 0 && !FAULT_POINT_DUE(driver_nvme_interrupt)) {
+		if (error == 0 && pair_was_told(p) && !FAULT_POINT_DUE(driver_nvme_interrupt))
 			pair_serve(p);
-			irq_done(&p->irq);
-		}
 		(void)irq_wait(&p->irq, 0);
 	}
 }
@@ -139,12 +137,11 @@ static int read_controller(struct nvme *n)
 	return wrong != nullptr ? refuse(n, wrong) : 0;
 }
 
-static int attach(struct device *dev)
+static int bring_up(struct nvme *n)
 {
-	struct nvme *n = device_private(dev);
-
-	n->dev = dev;
+	struct device *dev = n->dev;
 	int error = mmio_map(dev, 0, &n->registers);
+
 	if (error == 0)
 		error = read_capabilities(n);
 	if (error == 0)
@@ -166,6 +163,25 @@ static int attach(struct device *dev)
 	return error < 0 ? error : namespaces_register(n);
 }
 
+static void leave(struct nvme *n)
+{
+	if (device_ends(n->dev))
+		nvme_shut_down(n);
+	(void)nvme_stop(n);
+}
+
+static int attach(struct device *dev)
+{
+	struct nvme *n = device_private(dev);
+
+	n->dev = dev;
+	int error = bring_up(n);
+	/* It may have got far, and power may be going; who is not attached is not detached. */
+	if (error < 0 && n->started)
+		leave(n);
+	return error;
+}
+
 static void serve(struct device *dev)
 {
 	struct nvme *n = device_private(dev);
@@ -175,20 +191,17 @@ static void serve(struct device *dev)
 		for (unsigned i = 0; i < n->pair_count; i++)
 			if (pair_opened(&n->pairs[i]) == PAIR_SHARES && !FAULT_POINT_DUE(driver_nvme_interrupt))
 				pair_serve(&n->pairs[i]);
-		uint64_t again_ns = pairs_look_late(n);
+		uint64_t late_ns = pairs_look_late(n), ask_ns = namespaces_ask_again(n);
 		nvme_abort_late(n);
-		irq_done(&n->admin.irq);
-		(void)irq_wait(&n->admin.irq, again_ns);
+		pairs_judge_late(n, irq_done(&n->admin.irq));
+		/* 0 is never. */
+		(void)irq_wait(&n->admin.irq, MIN(late_ns - 1, ask_ns - 1) + 1);
 	}
 }
 
 static void detach(struct device *dev)
 {
-	struct nvme *n = device_private(dev);
-
-	if (device_ends(dev))
-		nvme_shut_down(n);
-	(void)nvme_stop(n);
+	leave(device_private(dev));
 }
 
 static const struct pci_match matches[] = {

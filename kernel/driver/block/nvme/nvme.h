@@ -62,6 +62,9 @@ struct pair {
 	/* atomic: what was given up to then is late, and to be looked for, or to be aborted; 0: nothing is */
 	uint64_t late_ns, abort_ns;
 	uint64_t taken; /* atomic: answers that the consumer has taken */
+	/* atomic: the device's thread wants to know whether anybody was told of the next answer, when so many less one
+	 * were taken; 0: it does not */
+	uint64_t asked;
 	struct spinlock lock;
 	uint32_t tail GUARDED_BY(&lock), free GUARDED_BY(&lock); /* free: a request, or count */
 	struct request requests[REQUESTS_MAX];
@@ -69,9 +72,10 @@ struct pair {
 	struct irq irq;
 	uint32_t head;
 	uint16_t phase;
-	uint64_t looked_for_ns; /* what it looks for now, without an interrupt of its own */
-	unsigned found_late;	/* times that it found some */
-	unsigned turn;		/* whom it calls first of those that found no room */
+	uint64_t looked_for_ns;	      /* what it looks for now, without an interrupt of its own */
+	unsigned found_late;	      /* which it found so, up to now, and when that was judged last */
+	unsigned judged_late, untold; /* untold: times in a row that no interrupt had come for them */
+	unsigned turn;		      /* whom it calls first of those that found no room */
 	/* the device's thread's: the answer that it saw there and nobody had taken, and since when; 0: none */
 	uint64_t unseen, unseen_ns;
 };
@@ -94,6 +98,12 @@ struct nvme {
 	struct dma_buffer data; /* a page of what is identified */
 	unsigned pair_count, namespace_count, event_count;
 	unsigned abort_count; /* that are not answered; the device's thread's */
+	uint32_t came;	      /* interrupts, before the device's thread looked last */
+	bool started;	      /* the controller was switched on */
+	/* Namespaces of which the controller does not say for now what they are, and when it is asked again. */
+	uint32_t unknown[NAMESPACES_MAX];
+	unsigned unknown_count, asks;
+	uint64_t ask_ns;
 	struct namespace namespaces[NAMESPACES_MAX];
 	struct pair admin;
 	struct pair pairs[DISK_QUEUES_MAX];
@@ -114,8 +124,14 @@ unsigned pair_look(struct pair *p);
  */
 void pair_serve(struct pair *p);
 /* By the device's thread: looks into pairs with interrupts of their own, where something is late, whether its answer is
- * there and nobody was told, which fails the device; or else it is to be aborted. When to look once more; 0: not. */
+ * there and nobody has taken it, of which its thread has to say whether it was told; or else it is to be aborted. When
+ * to look once more; 0: not. */
 uint64_t pairs_look_late(struct nvme *n);
+/* By the thread of a pair, before it looks: false if an answer is there, nobody was told, and so the device fails. */
+bool pair_was_told(struct pair *p);
+/* By the device's thread, when it has looked at pairs that share its interrupt, which came so often since it did so
+ * before: fails the device if that found late answers twice, and none came meanwhile. */
+void pairs_judge_late(struct nvme *n, uint32_t came);
 /* The id of a command that was given up to then, is not answered, and was not found so before. False: there is none.
  * Any thread. */
 bool pair_find_late(struct pair *p, uint64_t given_ns, uint16_t *id);
@@ -149,6 +165,8 @@ void nvme_answered(struct nvme *n, uint32_t number, const struct nvme_completion
 /* --- namespace.c --- */
 /* Makes a disk of each namespace that can be one. */
 [[nodiscard]] int namespaces_register(struct nvme *n);
+/* In serve: asks again for those that the controller would not describe. When to do so once more; 0: not. */
+uint64_t namespaces_ask_again(struct nvme *n);
 /* By the consumer: disks that found no room in the pair may find some now. */
 void namespaces_call_starved(struct pair *p);
 /* The answer to a disk's request. */

@@ -14,7 +14,7 @@
 #include <lib/string.h>
 #include <lib/types.h>
 
-/* How long a thread that an interrupt wakes may take until it looks. */
+/* After which an answer that is there is asked for: longer than any message takes. */
 constexpr uint64_t UNSEEN_NS = 2'000'000'000;
 
 enum : unsigned { PLACE_BITS = 7, SEQUENCES = 1 << (16 - PLACE_BITS) };
@@ -172,7 +172,6 @@ unsigned pair_look(struct pair *p)
 void pair_serve(struct pair *p)
 {
 	bool shares = pair_opened(p) == PAIR_SHARES;
-	unsigned found_late = p->found_late;
 
 	p->looked_for_ns = shares ? __atomic_exchange_n(&p->late_ns, 0, __ATOMIC_ACQ_REL) : 0;
 	(void)pair_look(p);
@@ -180,13 +179,30 @@ void pair_serve(struct pair *p)
 		__atomic_store_n(&p->abort_ns, p->looked_for_ns, __ATOMIC_RELEASE);
 	p->looked_for_ns = 0;
 	namespaces_call_starved(p);
-	if (p->found_late == found_late)
+}
+
+/* One may be counted before the answer that it tells of is looked at, and one may be on its way just when that is found
+ * by chance: so none came, twice in a row. */
+static void judge_late(struct pair *p, bool some_came)
+{
+	bool found = p->found_late != p->judged_late;
+
+	p->judged_late = p->found_late;
+	if (some_came)
+		p->untold = 0;
+	if (some_came || !found)
 		return;
-	/* The interrupt may have come just with the look, which is what the thread is woken for, too. Not twice. */
 	log_warn("%s: queue %u: a late answer was there, perhaps without an interrupt", device_name(p->nvme->dev),
 		 p->number);
-	if (found_late > 0)
+	if (++p->untold > 1)
 		device_fail(p->nvme->dev, "an interrupt was lost");
+}
+
+void pairs_judge_late(struct nvme *n, uint32_t came)
+{
+	for (unsigned i = 0; i < n->pair_count; i++)
+		judge_late(&n->pairs[i], came + n->came > 0);
+	n->came = came;
 }
 
 /* Which the next answer is, if it is there. The consumer may be about to take it. */
@@ -198,8 +214,26 @@ static bool has_answer(const struct pair *p, uint64_t taken)
 	return (__atomic_load_n(&at->status, __ATOMIC_ACQUIRE) & 1) != (taken / p->entries & 1);
 }
 
-/* The next answer being there says nothing yet: the interrupt may be under way. But then its thread, which is one of
- * the first to run, takes it soon. True: it is to be looked at once more. */
+/*
+ * The order decides, not time, of which threads and CPUs may lose any amount. The device's thread saw the answer, then
+ * read a register of the controller, behind which no message that it had sent before can be (PCI Express Base 5.0,
+ * 2.4.1), and then asked. So the interrupt has come to this CPU before the question did, and is counted; or it does not
+ * come. Those that were counted before are of answers that were taken.
+ */
+bool pair_was_told(struct pair *p)
+{
+	uint64_t asked = __atomic_exchange_n(&p->asked, 0, __ATOMIC_ACQ_REL);
+	uint32_t came = irq_done(&p->irq);
+
+	if (asked == 0 || came > 0 || p->taken != asked - 1)
+		return true;
+	/* Once may be chance, so all begins anew. */
+	device_fail(p->nvme->dev, "an interrupt was lost");
+	return false;
+}
+
+/* The next answer being there says nothing yet: the interrupt may be under way, or has come and the thread has not yet
+ * looked. True: it is to be looked at once more. */
 static bool look_late(struct nvme *n, struct pair *p, uint64_t now)
 {
 	uint64_t late_ns = __atomic_load_n(&p->late_ns, __ATOMIC_ACQUIRE);
@@ -211,10 +245,10 @@ static bool look_late(struct nvme *n, struct pair *p, uint64_t now)
 		if (p->unseen_ns == 0 || p->unseen != taken) {
 			p->unseen = taken;
 			p->unseen_ns = now;
-		} else if (now - p->unseen_ns >= UNSEEN_NS) {
-			/* Once may be chance, so all begins anew. */
-			device_fail(n->dev, "an interrupt was lost");
-			return false;
+		} else if (now - p->unseen_ns >= UNSEEN_NS && nvme_is_well(n)) {
+			p->unseen_ns = now;
+			__atomic_store_n(&p->asked, taken + 1, __ATOMIC_RELEASE);
+			device_thread_wake(p->thread);
 		}
 		return true;
 	}

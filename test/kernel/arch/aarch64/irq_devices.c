@@ -74,7 +74,7 @@ void irq_delivery(void)
 		/* The line is still up, but masked until we are done. */
 		EXPECT_EQ(nucleus_park(ktest_now() + 10 * MS, 0), -ETIMEDOUT);
 		clock[RTC_CLEAR / 4] = 1;
-		EXPECT_EQ(nucleus_irq_done((uint32_t)h), 0);
+		EXPECT_EQ(nucleus_irq_done((uint32_t)h), 1);
 	}
 	clock[RTC_MASK / 4] = 0;
 	EXPECT_EQ(nucleus_irq_detach((uint32_t)h), 0);

@@ -32,7 +32,8 @@ void irq_delivery(void)
 	(void)nucleus_park(1, 0);
 	for (int i = 0; i < 20; i++)
 		EXPECT_EQ(nucleus_park(ktest_now() + WAIT_NS, 0), 0);
-	EXPECT_EQ(nucleus_irq_done((uint32_t)h), 0);
+	/* Each of those that woke this thread, and perhaps others. */
+	EXPECT(nucleus_irq_done((uint32_t)h) >= 20);
 	EXPECT_EQ(nucleus_irq_detach((uint32_t)h), 0);
 	h = nucleus_irq_attach(TIMER_PIN, 0);
 	EXPECT(h > 0);
