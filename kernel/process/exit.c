@@ -234,8 +234,7 @@ static void end_of_init(struct process *p, struct thread *)
 	if (p != init_process)
 		return;
 	log_error("process: PID 1 ended with status 0x%x; nothing is left to run", (unsigned)p->exit_code);
-	log_settle();
-	(void)nucleus_power(POWER_OFF);
+	power_off_without_init();
 }
 
 static void stop_timers(struct process *p, struct thread *)

@@ -364,6 +364,10 @@ long signal_file_make(int fd, user_addr mask, size_t size, uint32_t flags);
 /* The calling thread, of PID 1, becomes PID 1's program once more: the kernel faulted such that the one there was is
  * lost. After a number of times the machine is switched off. */
 [[noreturn]] void process_init_anew(const char *why);
+/* --- power.c --- */
+/* PID 1 is no more: what was written is kept, drivers are told, the machine is switched off. Comes back only if it
+ * cannot be. Process context. */
+void power_off_without_init(void);
 
 /* --- exec.c --- */
 /* The current process's program becomes path, strings from the kernel; 0: the registers are the new

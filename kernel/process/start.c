@@ -50,8 +50,7 @@ static const char *init_path;
 		log_error("process: cannot execute %s, the first process (error %d): name another with init= on the "
 			  "kernel command line; the machine is switched off",
 			  init_path, error);
-		log_settle();
-		(void)nucleus_power(POWER_OFF);
+		power_off_without_init();
 		process_group_exit(127 << 8);
 	}
 	gate_resume();
@@ -79,8 +78,7 @@ void process_init_anew(const char *why)
 		log_error("process: PID 1 cannot go on (%s) and was started anew %u times in a row; the machine is "
 			  "switched off",
 			  why, STARTS_MAX);
-		log_settle();
-		(void)nucleus_power(POWER_OFF);
+		power_off_without_init();
 	}
 	log_error("process: PID 1 cannot go on (%s): %s is started anew as PID 1", why, init_path);
 	process_thread_current()->in_event = false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine as processes see it: sysinfo(2), reboot(2), load averages, limits that /proc/sys/kernel shows; and what
+ * The machine as processes see it: sysinfo(2), load averages, limits that /proc/sys/kernel shows; and what
  * the floor of processes does at boot.
  */
 #include "event.h"
@@ -72,57 +72,6 @@ static long sys_sysinfo(user_addr at)
 	return put_user(at, s);
 }
 SYSCALL(sysinfo);
-
-enum : uint32_t {
-	REBOOT_MAGIC1 = 0xfee1dead,
-	REBOOT_MAGIC2 = 672274793,
-	REBOOT_MAGIC2A = 85072278,
-	REBOOT_MAGIC2B = 369367448,
-	REBOOT_MAGIC2C = 537993216,
-	REBOOT_RESTART = 0x01234567,
-	REBOOT_HALT = 0xcdef0123,
-	REBOOT_POWER_OFF = 0x4321fedc,
-	REBOOT_RESTART2 = 0xa1b2c3d4,
-};
-
-static void (*farewell)(bool off); /* set once, at boot */
-
-void power_set_farewell(void (*tell)(bool off))
-{
-	farewell = tell;
-}
-
-static long power(uint32_t action, const char *word)
-{
-	log_info("process: %s, asked by %s[%u]", word, process_current()->name, process_current()->pid);
-	if (farewell != nullptr)
-		farewell(true);
-	log_settle();
-	long error = nucleus_power(action);
-	if (farewell != nullptr)
-		farewell(false);
-	return error;
-}
-
-static long sys_reboot(uint32_t magic1, uint32_t magic2, uint32_t command, user_addr)
-{
-	if (!capable(CAP_SYS_BOOT))
-		return -EPERM;
-	if (magic1 != REBOOT_MAGIC1 || (magic2 != REBOOT_MAGIC2 && magic2 != REBOOT_MAGIC2A &&
-					magic2 != REBOOT_MAGIC2B && magic2 != REBOOT_MAGIC2C))
-		return -EINVAL;
-	switch (command) {
-	case REBOOT_RESTART:
-	case REBOOT_RESTART2: return power(POWER_RESET, "restarting");
-	case REBOOT_HALT:
-		/* There is no state between running and off to halt in. */
-		return power(POWER_OFF, "halting");
-	case REBOOT_POWER_OFF: return power(POWER_OFF, "powering off");
-	/* REBOOT_CAD_ON and _OFF too: no keyboard raises it, so there is nothing to switch. */
-	default: return syscall_refuse_flags(NR_reboot, command);
-	}
-}
-SYSCALL(reboot);
 
 static int show_pid_max(struct text_buffer *b, void *)
 {

@@ -11,10 +11,8 @@ struct filesystem *filesystem_find(const char *name); /* nullptr: unknown */
 [[nodiscard]] int superblock_get(struct filesystem *fs, const struct mount_options *o, struct superblock **out);
 void superblock_share(struct superblock *sb); /* one more mount of it */
 void superblock_put(struct superblock *sb);   /* a mount is gone; the last one destroys */
-/* All that sb has is kept afterwards, or all that all have: by their own threads, at the same time. An error of the
- * filesystem's; -EINTR: the thread is to end, and waits for none that stands still. */
+/* As superblocks_sync (vfs.h), of one. */
 int superblock_sync(struct superblock *sb);
-int superblocks_sync(void);
 /* The one whose files have this st_dev, with a share as superblock_share gives; nullptr: none. */
 struct superblock *superblock_of_device(uint64_t dev);
 

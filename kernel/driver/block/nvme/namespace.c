@@ -157,7 +157,7 @@ static int read_namespace(struct nvme *n, uint32_t number)
 			  number);
 		return 0;
 	}
-	if (error < 0 && answer.status != 0 && error != -ECANCELED) {
+	if (error < 0 && error != -ETIMEDOUT && error != -ECANCELED && error != -EBUSY) {
 		n->unknown[n->unknown_count++] = number;
 		return 0;
 	}

@@ -353,5 +353,5 @@ static void detach(struct device *dev)
 static const uint32_t types[] = {VIRTIO_TYPE_BLOCK, VIRTIO_TYPE_NONE};
 
 DRIVER(virtio_blk, .component = &component_virtio_blk, .bus = &virtio_bus, .match = types,
-       .private_bytes = sizeof(struct blk), .wants = WANTS_IRQ | WANTS_DMA, .attach = attach, .serve = serve,
-       .detach = detach);
+       .private_bytes = sizeof(struct blk), .wants = WANTS_IRQ | WANTS_DMA, .hears_of_power = true, .attach = attach,
+       .serve = serve, .detach = detach);

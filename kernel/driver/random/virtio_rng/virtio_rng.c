@@ -107,5 +107,5 @@ static void detach(struct device *dev)
 static const uint32_t types[] = {VIRTIO_TYPE_ENTROPY, VIRTIO_TYPE_NONE};
 
 DRIVER(virtio_rng, .component = &component_virtio_rng, .bus = &virtio_bus, .match = types,
-       .private_bytes = sizeof(struct rng), .wants = WANTS_IRQ | WANTS_DMA, .attach = attach, .serve = serve,
-       .detach = detach);
+       .private_bytes = sizeof(struct rng), .wants = WANTS_IRQ | WANTS_DMA, .hears_of_power = true, .attach = attach,
+       .serve = serve, .detach = detach);

@@ -97,7 +97,8 @@ struct driver {
 	int (*attach)(struct device *dev);
 	/* Works until device_stopping(dev); waits by irq_wait() or device_wait(). nullptr: there is nothing to do. */
 	void (*serve)(struct device *dev);
-	/* Before the machine is switched off, or restarted by a program, the round ends: detach finds device_ends(). */
+	/* Before the machine is switched off, or restarted by a program, the round ends: detach finds device_ends(),
+	 * and a device that could still write to memory is silent. */
 	bool hears_of_power;
 	/* Silences the hardware. Only after attach succeeded. The device may be unplugged or in any state, private data
 	 * half changed: assume nothing but the registers. May be nullptr. */

@@ -120,6 +120,9 @@ struct filesystem {
 void filesystem_register(struct filesystem *fs);
 struct filesystem *filesystem_at(uint32_t index); /* nullptr past the last */
 uint64_t superblock_new_ino(struct superblock *sb);
+/* sync(2): all that filesystems and disks have is kept afterwards, by threads of their own, at the same time. The first
+ * error; -EINTR: the thread is to end, and waits no more. Process context. */
+int superblocks_sync(void);
 
 /* --- inodes --- */
 struct attributes {    /* change of attributes; mask says which */
