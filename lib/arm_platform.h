@@ -61,6 +61,7 @@ struct arm_platform {
 
 	struct {
 		enum arm_uart_kind kind;
+		bool proposed; /* not named as the console: it need not be there */
 		uint64_t phys;
 		struct arm_interrupt interrupt; /* id 0: polled only */
 		uint8_t register_shift;		/* 16550: registers are 1 << shift bytes apart */
@@ -69,6 +70,17 @@ struct arm_platform {
 	} console;
 	char why[ARM_PLATFORM_WHY_MAX]; /* what was missing, when a reader returns false */
 };
+
+/* Where the console's UART has its state, and whether what is read there can be one's: of a PL011 (DDI 0183, 3.3.3)
+ * that it is empty and full at once, of a 16550 (PC16550D, 8.4) an error in its FIFO together with everything else. */
+static inline size_t arm_console_state_at(const struct arm_platform *p)
+{
+	return p->console.kind == ARM_UART_PL011 ? 0x18 : 5ul << p->console.register_shift;
+}
+static inline bool arm_console_state_ok(uint8_t state)
+{
+	return state != 0xff;
+}
 
 struct devicetree_interrupt;
 /* What an interrupt of a device tree is to the GIC. false: it is another controller's, or none that there can be. */

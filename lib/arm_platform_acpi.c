@@ -178,8 +178,10 @@ static void propose_console(const unsigned char *dbg2, size_t length, struct arm
 	unsigned count = acpi_debug_ports(dbg2, length, ports, PORTS_MAX);
 
 	for (unsigned i = 0; i < count && p->console.kind == ARM_UART_NONE; i++)
-		if (!ports[i].is_port)
+		if (!ports[i].is_port) {
 			set_console(&ports[i], p);
+			p->console.proposed = true;
+		}
 }
 
 /* IOMMUs: nodes of the IORT (DEN 0049, 3.1). */

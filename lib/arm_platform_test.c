@@ -461,6 +461,8 @@ static void console_of_the_debug_ports(void **state)
 	finish_table(XSDT, "XSDT", 76);
 	assert_true(read_tables());
 	assert_int_equal(p.console.phys, 0x9000000); /* that of SPCR */
+	assert_false(p.console.proposed);
+	assert_int_equal(arm_console_state_at(&p), 0x18);
 	put(SPCR + 44, 0, 8);
 	finish_table(SPCR, "SPCR", 80);
 	assert_true(read_tables());
@@ -469,6 +471,10 @@ static void console_of_the_debug_ports(void **state)
 	assert_int_equal(p.console.register_shift, 2);
 	assert_int_equal(p.console.register_bytes, 4);
 	assert_int_equal(p.console.interrupt.id, 0);
+	assert_true(p.console.proposed);
+	assert_int_equal(arm_console_state_at(&p), 20);
+	assert_true(arm_console_state_ok(0x90) && arm_console_state_ok(0x60) && arm_console_state_ok(0));
+	assert_false(arm_console_state_ok(0xff));
 }
 
 int main(void)

@@ -409,7 +409,8 @@ trap_in_nucleus:
 	str x4, [x1, #CONTEXT_PSTATE]
 	stp x5, x6, [x1, #CONTEXT_SYNDROME]
 	adr x0, mmio_probe
-	cmp x0, x3
+	sub x0, x3, x0
+	tst x0, #~8			/* it or mmio_probe8 */
 	mov x0, #-1
 	b.eq mmio_probe_end		/* what else was changed is its caller's to lose */
 	mov x0, x1
@@ -422,10 +423,13 @@ trap_in_nucleus:
 	udf #0
 
 /* uint64_t mmio_probe(const volatile void *): the register; all ones if nothing answers. At boot: TPIDR_EL0 and TPIDRRO_EL0 are lost. */
-	.globl mmio_probe
+	.globl mmio_probe, mmio_probe8
 mmio_probe:
 	ldr x0, [x0]
 mmio_probe_end:
+	ret
+mmio_probe8:
+	ldrb w0, [x0]
 	ret
 
 /* [[noreturn]] void context_resume(struct context *): the only way out besides the short ones above. */

@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 64 bits of a device that may not be there: all ones then. During boot alone. (entry.S) */
+/* 64 bits, or 8, of a device that may not be there: all ones then. During boot alone. (entry.S) */
 uint64_t mmio_probe(const volatile void *at);
+uint64_t mmio_probe8(const volatile void *at);
 
 #define DEFINE_MMIO(bits, suffix, width)                                                                               \
 	static inline uint##bits##_t mmio_read##bits(const volatile void *base, size_t offset)                         \

@@ -5,6 +5,7 @@
 #include "console.h"
 #include "cpu.h"
 #include "frame/frames.h"
+#include "mmio.h"
 #include "mmu/mmu.h"
 #include "report/log.h"
 #include <abi/errno.h>
@@ -61,6 +62,12 @@ int platform_init(void)
 
 	if (platform.console.kind != ARM_UART_NONE)
 		uart = kernel_view_registers(SLOT_CONSOLE, platform.console.phys, 1);
+	if (uart && platform.console.proposed &&
+	    !arm_console_state_ok((uint8_t)mmio_probe8((char *)uart + arm_console_state_at(&platform)))) {
+		log_printf("platform: nothing answers at DBG2's port %lx\n", platform.console.phys);
+		platform.console.kind = ARM_UART_NONE;
+		uart = nullptr;
+	}
 	if (uart)
 		console_start(uart);
 	if (!source)
