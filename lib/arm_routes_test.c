@@ -67,9 +67,15 @@ static void of_a_tree(void **)
 	assert_int_equal(route(0x30fff), TO(1, 0x100ff8));
 	assert_int_equal(route(0x31000), -1);
 	assert_int_equal(route(0x40000), -1);
+	/* By their own numbers. */
+	assert_int_equal(route(0x50000), TO(1, 0));
+	assert_int_equal(route(0x50f08), TO(1, 0xf08));
+	assert_int_equal(route(0x5ffff), TO(1, 0xffff));
+	assert_int_equal(route(0x60000), -1);
+	assert_int_equal(route(0x70000), -1);
 	/* All but the doorbell that is no service. */
 	assert_int_equal(r.refused, 7);
-	assert_int_equal(r.count, 3);
+	assert_int_equal(r.count, 4);
 }
 
 static void smmus_of_a_tree(void **)

@@ -323,6 +323,20 @@ bool devicetree_interrupt_map(const void *fdt, int node, uint32_t function, uint
 	return false;
 }
 
+/* Without a map functions are known by their own numbers (Linux's binding pci/pci-msi.txt); a number that is said here
+ * would be the bridge's own. */
+static bool by_msi_parent(const void *fdt, int node, struct devicetree_requesters *out)
+{
+	size_t count;
+	const fdt32_t *parent = cells_of(fdt, node, "msi-parent", &count);
+
+	if (!parent || count == 0 || (count > 1 && cell(parent, 1) != 0))
+		return false;
+	*out = (struct devicetree_requesters){
+		.mask = 0xffff, .controller = by_phandle(fdt, cell(parent, 0)), .count = 0x10000};
+	return true;
+}
+
 bool devicetree_map(const void *fdt, int node, enum devicetree_map which, unsigned index,
 		    struct devicetree_requesters *out)
 {
@@ -331,6 +345,8 @@ bool devicetree_map(const void *fdt, int node, enum devicetree_map which, unsign
 	size_t count;
 	const fdt32_t *map = cells_of(fdt, node, msi ? "msi-map" : "iommu-map", &count);
 
+	if (msi && !map && index == 0)
+		return by_msi_parent(fdt, node, out);
 	if (!map || index >= count / ENTRY)
 		return false;
 	map += (size_t)index * ENTRY;

@@ -67,7 +67,7 @@ struct devicetree_interrupt {
 					    struct devicetree_interrupt *out);
 
 /* A host bridge's maps from requester ids to what a controller knows the sender as (Linux's bindings pci/pci-msi.txt
- * and pci/pci-iommu.txt). */
+ * and pci/pci-iommu.txt). With msi-parent and no msi-map it is one entry, for all by their own numbers. */
 enum devicetree_map : uint8_t { DEVICETREE_MSI_MAP, DEVICETREE_IOMMU_MAP };
 struct devicetree_requesters {
 	uint32_t first, count; /* requester ids; with the bits of the map's mask */

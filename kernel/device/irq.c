@@ -153,6 +153,10 @@ int irq_affinity(struct irq *irq, uint32_t cpu)
 	int error = move_to(cpu);
 	if (error < 0)
 		return error;
+	/* A message that is the thread's already may follow it, and keeps its handle. */
+	if (irq->opened->by_bus && attach_by_bus(irq->device, irq->opened) == 0)
+		return 0;
+	irq->opened->handle = irq->handle;
 	detach(irq->device, irq->opened);
 	error = attach(irq->device, irq->opened);
 	irq->handle = error == 0 ? irq->opened->handle : 0;

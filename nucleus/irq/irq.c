@@ -150,6 +150,15 @@ long call_irq_attach(uint32_t gsi, uint32_t flags)
 	return add_handler(handler, line);
 }
 
+/* To the CPU of the caller, whose message it is. */
+static long move_message(uint32_t line)
+{
+	for (int i = 0; i < IRQS_MAX; i++)
+		if (handlers[i].thread == cpu_this()->current && handlers[i].line == line)
+			return arch_irq_move(line, cpu_this()->id) ? i + 1 : -EBUSY;
+	return -EBUSY;
+}
+
 long call_irq_attach_message(uint32_t function, uint32_t index)
 {
 	struct claim *c;
@@ -164,11 +173,11 @@ long call_irq_attach_message(uint32_t function, uint32_t index)
 	if (index >= pci_message_count(c) || !(pci_register(function, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY))
 		return -EINVAL;
 	line = find_line(function, index);
+	if (line < IRQS_MAX && lines[line].handlers)
+		return move_message(line);
 	handler = free_handler(line);
 	if (handler < 0)
 		return handler;
-	if (lines[line].handlers)
-		return -EBUSY;
 	result = arch_irq_message(line, function, index, cpu_this()->id, &address, &data);
 	if (result)
 		return result;

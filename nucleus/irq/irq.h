@@ -27,6 +27,8 @@ bool irq_owns_registers(uint64_t start, uint64_t end);
 /* Chooses what a message of the function has to write to raise the line. 0 or -EOPNOTSUPP, -ENOSPC. */
 [[nodiscard]] int arch_irq_message(uint32_t line, uint32_t function, uint32_t index, uint32_t cpu, uint64_t *address,
 				   uint32_t *data);
+/* A message goes to another CPU, and what is pending is not lost. false: it cannot. */
+[[nodiscard]] bool arch_irq_move(uint32_t line, uint32_t cpu);
 void arch_irq_mask(uint32_t line, bool masked);
 /* A wire, or a message's place. */
 void arch_irq_disconnect(uint32_t line);

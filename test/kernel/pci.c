@@ -298,7 +298,8 @@ static void message_of(uint32_t function)
 	EXPECT_EQ(nucleus_irq_attach_message(function, 1), -EINVAL);
 	irq = nucleus_irq_attach_message(function, 0);
 	if (EXPECT(irq > 0)) {
-		EXPECT_EQ(nucleus_irq_attach_message(function, 0), -EBUSY);
+		long again = nucleus_irq_attach_message(function, 0);
+		EXPECT(again == irq || again == -EBUSY);
 		(void)nucleus_park(1, 0);
 		for (unsigned i = 0; i < 20; i++) {
 			edu[EDU_RAISE / 4] = 1;
@@ -352,6 +353,47 @@ static void message_for_each_cpu(void)
 	EXPECT_EQ(nucleus_kunmap(va, 2), 0);
 	for (unsigned i = 0; i < 2; i++)
 		EXPECT_EQ(nucleus_device_release((uint64_t)claims[i]), 0);
+}
+
+static uint32_t foreign_function, foreign_done;
+
+static void foreign_thread(void *)
+{
+	EXPECT_EQ(nucleus_irq_attach_message(foreign_function, 0), -EBUSY);
+	__atomic_store_n(&foreign_done, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Asked for once more it is to follow, or stays where it was; what was raised before comes either way. */
+static void message_follows(void)
+{
+	uint64_t va = kmap_reserve(1);
+	volatile uint32_t *edu = (volatile uint32_t *)va;
+	const volatile struct thread_page *page = thread_page_current();
+	uint32_t cpus = boot_info()->cpu_count;
+
+	foreign_function = pci_find(EDU, 0);
+	long h = pci_take(foreign_function, true, va, 1), irq = nucleus_irq_attach_message(foreign_function, 0);
+	EXPECT(irq > 0);
+	(void)nucleus_park(1, 0);
+	for (uint32_t i = 0; i < 4 * cpus; i++) {
+		edu[EDU_RAISE / 4] = 1;
+		EXPECT_EQ(nucleus_thread_set_affinity(page->handle, 1ull << i % cpus), 0);
+		while (page->cpu != i % cpus)
+			thread_yield();
+		long again = nucleus_irq_attach_message(foreign_function, 0);
+		EXPECT(again == irq || again == -EBUSY);
+		EXPECT_EQ(nucleus_park(ktest_now() + WAIT_NS, 0), 0);
+		edu[EDU_ACKNOWLEDGE / 4] = 1;
+		EXPECT_EQ(nucleus_irq_done((uint32_t)irq), 0);
+	}
+	/* No other thread has it move. */
+	__atomic_store_n(&foreign_done, 0, __ATOMIC_SEQ_CST);
+	(void)start_thread(foreign_thread, nullptr, -1);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&foreign_done, __ATOMIC_SEQ_CST)));
+	EXPECT_EQ(nucleus_irq_detach((uint32_t)irq), 0);
+	EXPECT_EQ(nucleus_irq_attach_message(foreign_function, 1), -EINVAL);
+	EXPECT_EQ(nucleus_thread_set_affinity(page->handle, UINT64_MAX), 0);
+	let_go(h, va, 1);
 }
 
 /* Intel 82574 datasheet, chapter 10: causes can be set by hand. */
@@ -478,6 +520,7 @@ KTEST_SUITE(pci, KTEST("configuration space is read, and the host bridge is nobo
 	    KTEST("a silenced function masters the bus no more and keeps its addresses", silence, .fits = cards_there),
 	    KTEST("MSI wakes its handler until it is detached", message, .fits = cards_there),
 	    KTEST("a message comes to the CPU that asks for it", message_for_each_cpu, .fits = cards_there),
+	    KTEST("a message follows its thread, with what is pending", message_follows, .fits = cards_there),
 	    KTEST("MSI-X has a handler for each message", messages, .fits = cards_there),
 	    KTEST("an entry is masked with decoding off, too", masked_undecoded, .fits = cards_there),
 	    KTEST("without MSI-X the table may be mapped", table_mapped, .fits = cards_there),

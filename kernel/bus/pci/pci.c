@@ -210,8 +210,8 @@ static int attach_irq(struct device *dev, unsigned index, uint32_t *handle)
 		return -ENOENT;
 	if (p->messages != 0)
 		got = nucleus_irq_attach_message(p->function, index);
-	/* The machine has no messages, or no more. */
-	if (got < 0 && index == 0) {
+	/* The machine has no messages, or no more. (-EBUSY: this one is there, and cannot be moved.) */
+	if (got < 0 && got != -EBUSY && index == 0) {
 		if (pci_wire(dev, &line) == 0) {
 			got = nucleus_irq_attach(line.gsi, line.flags);
 		} else if (p->identity.interrupt_pin != 0) {

@@ -214,6 +214,14 @@ void arch_irq_mask(uint32_t slot, bool masked)
 		gic->settle();
 }
 
+bool arch_irq_move(uint32_t slot, uint32_t cpu)
+{
+	if (!line_of[slot])
+		return gic_its_move(slot, cpu);
+	gic->route(line_of[slot], cpu);
+	return true;
+}
+
 void arch_irq_disconnect(uint32_t slot)
 {
 	if (!line_of[slot]) {

@@ -20,6 +20,7 @@
 #include "report/log.h"
 #include "table_memory.h"
 #include <abi/errno.h>
+#include <lib/arm_its_table.h>
 #include <lib/string.h>
 
 enum : uint64_t { QUEUE_BYTES = PAGE_SIZE, COMMAND_BYTES = 32, PENDING_BYTES = 0x10000 /* for its alignment */ };
@@ -33,6 +34,8 @@ static struct its {
 	bool works;
 	bool by_address; /* redistributors are named so in commands, else by number */
 	uint64_t phys, queue, entry_bytes, device_end;
+	uint64_t table; /* of devices */
+	struct arm_its_table devices;
 	uint64_t at;   /* in the queue */
 	uint64_t cpus; /* those that it has a collection of */
 } services[ARM_TARGETS_MAX];
@@ -90,31 +93,35 @@ void gic_its_init_cpu(uint32_t cpu, volatile void *redistributor)
 
 /* --- a service --- */
 
-/* One of its tables, for `entries`. false: no memory, or it cannot be so large. */
-static bool give_table(struct its *s, uint32_t offset, uint64_t value, uint64_t entries)
+/* One of its tables, for `entries`. Where it is; 0: no memory, or it cannot be so large. */
+static uint64_t give_table(const struct its *s, uint32_t offset, uint64_t entries, struct arm_its_table *t)
 {
 	volatile void *registers = device_window(s->phys);
-	uint64_t need = entries * ((value >> 48 & 31) + 1), bytes = PENDING_BYTES, size, page, phys;
+	uint64_t value, size, phys;
 
-	/* Large pages where it lets us choose. */
-	mmio_write64(registers, offset, GITS_BASER_PAGE_64K);
-	size = mmio_read64(registers, offset) & GITS_BASER_PAGE_SIZE;
-	page = PAGE_SIZE << (size >> 8) * 2;
-	while (bytes < need)
-		bytes *= 2;
-	if (bytes / page > 256 || bytes > BLOCK_SIZE || !(phys = table_memory_take(bytes)))
-		return false;
-	set_base(registers, offset, GITS_VALID | phys | size | (bytes / page - 1), GITS_CACHE_SHIFT);
-	return true;
+	/* Large pages and two levels where it lets us choose. */
+	mmio_write64(registers, offset, GITS_BASER_PAGE_64K | GITS_BASER_TWO_LEVELS);
+	value = mmio_read64(registers, offset);
+	size = value & GITS_BASER_PAGE_SIZE;
+	if (!arm_its_table_plan(entries, (value >> 48 & 31) + 1, PAGE_SIZE << (size >> 8) * 2,
+				value & GITS_BASER_TWO_LEVELS, BLOCK_SIZE, t) ||
+	    !(phys = table_memory_take(t->bytes)))
+		return 0;
+	set_base(registers, offset,
+		 GITS_VALID | (t->per_page ? GITS_BASER_TWO_LEVELS : 0) | phys | size | (t->bytes / t->page - 1),
+		 GITS_CACHE_SHIFT);
+	return phys;
 }
 
 static bool give_tables(struct its *s)
 {
-	for (uint32_t offset = GITS_BASER; offset < GITS_BASER + 8 * 8; offset += 8) {
-		uint64_t value = mmio_read64(device_window(s->phys), offset), type = value >> 56 & 7;
+	struct arm_its_table flat;
 
-		if ((type == GITS_TABLE_DEVICES && !give_table(s, offset, value, s->device_end)) ||
-		    (type == GITS_TABLE_COLLECTIONS && !give_table(s, offset, value, boot_state.cpu_count)))
+	for (uint32_t offset = GITS_BASER; offset < GITS_BASER + 8 * 8; offset += 8) {
+		uint64_t type = mmio_read64(device_window(s->phys), offset) >> 56 & 7;
+
+		if ((type == GITS_TABLE_DEVICES && !(s->table = give_table(s, offset, s->device_end, &s->devices))) ||
+		    (type == GITS_TABLE_COLLECTIONS && !give_table(s, offset, boot_state.cpu_count, &flat)))
 			return false;
 	}
 	return (s->queue = table_memory_take(QUEUE_BYTES)) != 0;
@@ -181,6 +188,23 @@ static bool command(struct its *s, uint64_t first, uint64_t second, uint64_t thi
 	return s->works = s->works && read == s->at;
 }
 
+/* Has the table of devices have an entry for it. */
+static bool reach_device(const struct its *s, uint32_t id)
+{
+	uint64_t *first;
+
+	if (!s->devices.per_page)
+		return true;
+	first = (uint64_t *)direct_map(s->table) + id / s->devices.per_page;
+	if (!*first) {
+		uint64_t page = table_memory_take(s->devices.page);
+
+		*first = page ? GITS_VALID | page : 0;
+		table_memory_publish(first, sizeof(*first));
+	}
+	return *first;
+}
+
 /* Index of the device with its table of events, which it keeps; -1: there is no room. */
 static int take_device(struct its *s, uint32_t id)
 {
@@ -189,7 +213,8 @@ static int take_device(struct its *s, uint32_t id)
 	for (unsigned i = 0; i < device_count; i++)
 		if (devices[i].its == s && devices[i].id == id)
 			return (int)i;
-	if (device_count == DEVICES_MAX || !(events = table_memory_take(align_up(s->entry_bytes, 8) << EVENT_BITS)) ||
+	if (device_count == DEVICES_MAX || !reach_device(s, id) ||
+	    !(events = table_memory_take(align_up(s->entry_bytes, 8) << EVENT_BITS)) ||
 	    !command(s, ITS_MAPD | (uint64_t)id << 32, EVENT_BITS - 1, GITS_VALID | events))
 		return -1;
 	devices[device_count].its = s;
@@ -216,6 +241,14 @@ uint64_t gic_its_doorbell(uint32_t requester)
 	return s ? s->phys + GITS_TRANSLATER : 0;
 }
 
+/* The CPU has a collection. */
+static bool reach_cpu(struct its *s, uint32_t cpu)
+{
+	if (!(s->cpus >> cpu & 1) && command(s, ITS_MAPC, 0, GITS_VALID | gic_v3_target(cpu, s->by_address) | cpu))
+		s->cpus |= 1ull << cpu;
+	return s->cpus >> cpu & 1;
+}
+
 int gic_its_message(uint32_t line, uint32_t function, uint32_t cpu, uint64_t *address)
 {
 	uint32_t id;
@@ -227,15 +260,27 @@ int gic_its_message(uint32_t line, uint32_t function, uint32_t cpu, uint64_t *ad
 	int device = take_device(s, id);
 	uint64_t target = gic_v3_target(cpu, s->by_address), lpi = GIC_FIRST_LPI + line;
 
-	if (device >= 0 && !(s->cpus >> cpu & 1) && command(s, ITS_MAPC, 0, GITS_VALID | target | cpu))
-		s->cpus |= 1ull << cpu;
-	if (device < 0 || !command(s, ITS_MAPTI | (uint64_t)id << 32, lpi << 32 | line, cpu) ||
+	if (device < 0 || !reach_cpu(s, cpu) || !command(s, ITS_MAPTI | (uint64_t)id << 32, lpi << 32 | line, cpu) ||
 	    !command(s, ITS_SYNC, 0, target))
 		return s->works ? -ENOSPC : -EOPNOTSUPP;
 	targets[line].device = (uint16_t)device;
 	targets[line].cpu = (uint16_t)cpu;
 	*address = s->phys + GITS_TRANSLATER;
 	return 0;
+}
+
+bool gic_its_move(uint32_t line, uint32_t cpu)
+{
+	unsigned device = targets[line].device;
+	struct its *s = devices[device].its;
+	uint64_t before = gic_v3_target(targets[line].cpu, s->by_address);
+
+	/* With what is pending of it, which the CPU before has let go of then. */
+	if (!reach_cpu(s, cpu) || !command(s, ITS_MOVI | (uint64_t)devices[device].id << 32, line, cpu) ||
+	    !command(s, ITS_SYNC, 0, before) || !command(s, ITS_SYNC, 0, gic_v3_target(cpu, s->by_address)))
+		return false;
+	targets[line].cpu = (uint16_t)cpu;
+	return true;
 }
 
 void gic_its_disconnect(uint32_t line)

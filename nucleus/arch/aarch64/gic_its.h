@@ -14,6 +14,8 @@ void gic_its_init(void);
 /* The function raises the line at the CPU by writing the line's number to *address. 0; -EOPNOTSUPP: no service takes
  * its messages; -ENOSPC. */
 [[nodiscard]] int gic_its_message(uint32_t line, uint32_t function, uint32_t cpu, uint64_t *address);
+/* The line goes to another CPU, with what is pending. false: the service does not work. */
+[[nodiscard]] bool gic_its_move(uint32_t line, uint32_t cpu);
 void gic_its_disconnect(uint32_t line);
 /* Where messages of this requester are written to; 0: no service takes them. */
 uint64_t gic_its_doorbell(uint32_t requester);

@@ -94,9 +94,17 @@ enum : uint64_t {
 	GITS_VALID = 1ull << 63,       /* also in commands */
 	GITS_BASER_PAGE_SIZE = 3 << 8, /* 4, 16, 64 KiB */
 	GITS_BASER_PAGE_64K = 2 << 8,
+	GITS_BASER_TWO_LEVELS = 1ull << 62,
 };
 enum gits_table : uint8_t { GITS_TABLE_DEVICES = 1, GITS_TABLE_COLLECTIONS = 4 };
-enum its_command : uint64_t { ITS_SYNC = 5, ITS_MAPD = 8, ITS_MAPC = 9, ITS_MAPTI = 10, ITS_DISCARD = 15 }; /* 5.3 */
+enum its_command : uint64_t {
+	ITS_MOVI = 1,
+	ITS_SYNC = 5,
+	ITS_MAPD = 8,
+	ITS_MAPC = 9,
+	ITS_MAPTI = 10,
+	ITS_DISCARD = 15
+}; /* 5.3 */
 
 /* A GICv2m frame (SBSA 2.3, E.2). */
 enum v2m_register : uint32_t {

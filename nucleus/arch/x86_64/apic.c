@@ -322,6 +322,12 @@ int arch_irq_message(uint32_t line, uint32_t function, uint32_t, uint32_t cpu, u
 	return 0;
 }
 
+/* Its place says both vector and CPU, and what is on its way to the old one would be lost. */
+bool arch_irq_move(uint32_t, uint32_t)
+{
+	return false;
+}
+
 int arch_irq_connect(uint32_t line, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 {
 	uint32_t apic;
