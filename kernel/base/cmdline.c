@@ -101,6 +101,7 @@ static const char *const known[] = {
 	"ktest",
 #if STELLUX_DEBUG
 	"perturb",
+	"iommu", /* what the kernel's tests are told of the machine */
 #endif
 };
 
