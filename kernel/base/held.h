@@ -24,28 +24,21 @@ static inline void held_push(void *lock, enum lock_kind kind)
 	t->held_count = at + 1;
 }
 
+/* lockcheck.c: of a lock that is not the newest, or when there is no room for all. */
+void held_pop_any(struct thread_kept *t, uint64_t entry);
+
 static inline void held_pop(const void *lock, enum lock_kind kind)
 {
 	struct thread_kept *t = thread_current()->kept;
-	uint32_t stored = t->held_count < HELD_LOCKS_MAX ? t->held_count : HELD_LOCKS_MAX;
 	uint64_t entry = (uint64_t)lock | kind;
-	uint32_t at = stored;
+	uint32_t at = t->held_count - 1;
 
-	if (t->held_count > 0)
-		t->held_count--;
-	while (at > 0 && t->held[at - 1] != entry)
-		at--;
-	/* A lock that had no room: when others went, a zero took its place among the recorded ones. It goes with it, or
-	 * what was taken later would stand beyond the count, where containment does not look. */
-	if (at == 0 && t->held_count < HELD_LOCKS_MAX)
-		for (at = stored; at > 0 && t->held[at - 1] != 0;)
-			at--;
-	if (at == 0)
+	if (unlikely(at >= HELD_LOCKS_MAX || t->held[at] != entry)) {
+		held_pop_any(t, entry);
 		return;
-	for (; at < stored; at++)
-		t->held[at - 1] = t->held[at];
-	/* Of more locks than have room, those beyond are unknown: no stale entry may stand for one. */
-	t->held[stored - 1] = 0;
+	}
+	t->held_count = at;
+	t->held[at] = 0;
 }
 
 /* lockcheck.c, debug builds: complains when taking a lock of this rank breaks the order of

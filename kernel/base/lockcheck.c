@@ -20,6 +20,28 @@ static void release(uint64_t entry) NO_THREAD_SAFETY
 	}
 }
 
+void held_pop_any(struct thread_kept *t, uint64_t entry)
+{
+	uint32_t stored = t->held_count < HELD_LOCKS_MAX ? t->held_count : HELD_LOCKS_MAX;
+	uint32_t at = stored;
+
+	if (t->held_count > 0)
+		t->held_count--;
+	while (at > 0 && t->held[at - 1] != entry)
+		at--;
+	/* A lock that had no room: when others went, a zero took its place among the recorded ones. It goes with it, or
+	 * what was taken later would stand beyond the count, where containment does not look. */
+	if (at == 0 && t->held_count < HELD_LOCKS_MAX)
+		for (at = stored; at > 0 && t->held[at - 1] != 0;)
+			at--;
+	if (at == 0)
+		return;
+	for (; at < stored; at++)
+		t->held[at - 1] = t->held[at];
+	/* Of more locks than have room, those beyond are unknown: no stale entry may stand for one. */
+	t->held[stored - 1] = 0;
+}
+
 void locks_release_beyond(uint32_t count)
 {
 	struct thread_kept *t = thread_current()->kept;

@@ -55,6 +55,12 @@ void component_leave(struct component *c)
 	__atomic_fetch_sub(&c->inside, 1, __ATOMIC_RELEASE);
 }
 
+long component_leave_with(struct component *c, long result)
+{
+	component_leave(c);
+	return result;
+}
+
 static bool is_empty(struct component *c)
 {
 	uint64_t deadline = clock_monotonic_ns() + INSIDE_TIMEOUT_NS;

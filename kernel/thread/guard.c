@@ -83,7 +83,7 @@ static void restore_preemption(uint32_t count)
 		log_flush();
 		/* The guard is off the list before it is used: a fault on the way out must not come
 		 * back here. */
-		guard_pop(g);
+		(void)guard_pop(g, 0);
 		guard_leave(g->context);
 	}
 	component_failed(t->component);

@@ -23,8 +23,9 @@ static long run(struct file *f, io_function op, struct io_buffer *buf, size_t n,
 	return guard_run(f->ops->component, op(f, buf, n, pos));
 }
 
-/* The position is moved by what the call may use, then by what it did not. */
-static long io_claimed(struct file *f, io_function op, struct io_buffer *buf, size_t n, bool write)
+/* The position is moved by what the call may use, then by what it did not. The rarer case: what it keeps in registers
+ * is not to be saved by the usual one. */
+[[gnu::noinline]] static long io_claimed(struct file *f, io_function op, struct io_buffer *buf, size_t n, bool write)
 {
 	uint64_t size = f->inode->size;
 

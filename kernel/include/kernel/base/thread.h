@@ -29,8 +29,13 @@ constexpr uint64_t THREAD_SEAL = 0x7468726561642070;
  * back all the same.
  */
 struct thread_kept {
-	uint32_t held_count; /* locks held; those beyond HELD_LOCKS_MAX are counted only */
-	uint32_t wait_count;
+	union {
+		struct {
+			uint32_t held_count; /* locks held; those beyond HELD_LOCKS_MAX are counted only */
+			uint32_t wait_count;
+		};
+		uint64_t counts; /* both, as a guard notes them */
+	};
 	uint64_t held[HELD_LOCKS_MAX]; /* oldest first: address of the lock | enum lock_kind */
 	struct list waits;	       /* of struct waiter: the wait queues it is in, newest first */
 	/* kernel/process/process.h's, zero at first */

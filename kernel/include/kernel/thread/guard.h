@@ -17,7 +17,12 @@
 struct guard {
 	struct guard *outer;
 	struct component *component;
-	uint32_t held_count, wait_count;
+	union {
+		struct {
+			uint32_t held_count, wait_count;
+		};
+		uint64_t counts;
+	};
 	uint32_t preempt_count;
 	uint64_t context[13]; /* callee-saved registers, stack pointer, program counter (arch context.S) */
 };
@@ -29,6 +34,7 @@ struct guard {
 /* component_reset.c: who comes into a component whose data may be reset is counted; false: not now. */
 bool component_enter(struct component *c);
 void component_leave(struct component *c);
+long component_leave_with(struct component *c, long result); /* the same, and yields result */
 
 static inline bool guard_push(struct guard *g, struct component *c)
 {
@@ -38,17 +44,16 @@ static inline bool guard_push(struct guard *g, struct component *c)
 		return false;
 	g->outer = t->guards;
 	g->component = c;
-	g->held_count = t->kept->held_count;
-	g->wait_count = t->kept->wait_count;
+	g->counts = t->kept->counts;
 	g->preempt_count = thread_page_current()->preempt_count;
 	t->guards = g;
 	return true;
 }
-static inline void guard_pop(const struct guard *g)
+/* Yields `result`, which so need not be kept over a call. */
+static inline long guard_pop(const struct guard *g, long result)
 {
 	thread_current()->guards = g->outer;
-	if (unlikely(g->component->resettable))
-		component_leave(g->component);
+	return unlikely(g->component->resettable) ? component_leave_with(g->component, result) : result;
 }
 
 /* Nobody comes back to the guards that the thread is in. */
@@ -65,8 +70,7 @@ void guards_forget(struct thread *t);
 		long guarded_ = -EFAULT;                                                                               \
 		if (guard_push(&guard_, (c)) && guard_save(guard_.context) == 0) {                                     \
 			long result_ = (long)(call);                                                                   \
-			guard_pop(&guard_);                                                                            \
-			guarded_ = result_;                                                                            \
+			guarded_ = guard_pop(&guard_, result_);                                                        \
 		}                                                                                                      \
 		guarded_;                                                                                              \
 	})
