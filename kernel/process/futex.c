@@ -5,9 +5,9 @@
  *
  * Waiters hang in hash buckets by the key of their word. A waiter queues itself first and loads the
  * word afterwards, without a lock (loading may fault): whoever changes the word later finds it
- * queued, and whoever changed it before is seen by the load. A waiter that was woken in between
- * counts as woken. A waker's last act on a waiter is thread_unpark, under the bucket's lock, and a
- * waiter leaves only after it held that lock.
+ * queued, and whoever changed it before is seen by the load. Until it has found the value there, nobody's wake-up is
+ * spent on it: who would have woken or moved it only has it look again. A waker's last act on a waiter is
+ * thread_unpark, under the bucket's lock, and a waiter leaves only after it held that lock.
  */
 #include "futex.h"
 #include <kernel/base/clock.h>
@@ -27,6 +27,8 @@ struct futex_waiter {
 	struct user_key key;
 	uint64_t number; /* of its bucket, whose waiters stand in the order of their numbers */
 	uint32_t bitset;
+	bool waits;  /* it has found its value: under the bucket's lock, like the next two */
+	bool passed; /* before that, somebody came by */
 	bool woken;
 	struct pi_waiter *pi; /* it waits to be moved to this one's lock: a reference; woken: it was */
 };
@@ -84,6 +86,26 @@ static bool dequeue(struct futex_waiter *w)
 	}
 }
 
+/* Whether it may be woken or moved. If not, its look at the word may be older than what the caller did to that. */
+static bool may_take(struct futex_waiter *w)
+{
+	w->passed |= !w->waits;
+	return w->waits;
+}
+
+/* It has found its value. False: it has to look again. */
+static bool begin_waiting(struct futex_waiter *w)
+{
+	struct bucket *b = w->bucket; /* of who does not wait yet it stays */
+
+	spin_lock(&b->lock);
+	w->waits = !w->passed;
+	w->passed = false;
+	bool waits = w->waits;
+	spin_unlock(&b->lock);
+	return waits;
+}
+
 static void wake_one(struct futex_waiter *w)
 {
 	struct thread *t = w->thread;
@@ -101,7 +123,7 @@ long futex_wake(const struct user_key *key, int32_t count, uint32_t bitset)
 
 	spin_lock(&b->lock);
 	list_for_each_safe(w, tmp, &b->waiters, link) {
-		if (!futex_same_word(&w->key, key))
+		if (!futex_same_word(&w->key, key) || !may_take(w))
 			continue;
 		if (w->pi != nullptr) {
 			done = -EINVAL;
@@ -171,9 +193,13 @@ static int wait_as(struct futex_waiter *w, const struct futex_wait *f, const boo
 	process_kept_of(thread_current())->futex = w;
 	enqueue(w);
 	FAULT_POINT(futex_queued);
-	error = user_load_u32(f->at, &seen);
-	if (error == 0 && seen != f->value)
-		error = -EAGAIN;
+	do {
+		error = user_load_u32(f->at, &seen);
+		if (error == 0 && seen != f->value)
+			error = -EAGAIN;
+		else if (error == 0 && signal_fatal_current())
+			error = -EINTR;
+	} while (error == 0 && !begin_waiting(w));
 	if (error == 0)
 		error = futex_sleep(over, f->realtime, f->deadline);
 	*woken = dequeue(w);
@@ -247,7 +273,7 @@ long futex_requeue(const struct user_key *from, const struct user_key *to, uint3
 
 	lock_both(a, b);
 	list_for_each_safe(w, tmp, &a->waiters, link) {
-		if (!futex_same_word(&w->key, from))
+		if (!futex_same_word(&w->key, from) || !may_take(w))
 			continue;
 		if (woken + moved >= (uint64_t)wake_count + move_count)
 			break;
@@ -297,7 +323,7 @@ int futex_first_for_lock(const struct user_key *from, const struct user_key *loc
 	list_for_each(w, &b->waiters, link) {
 		if (w->number > last)
 			break;
-		if (!futex_same_word(&w->key, from))
+		if (!futex_same_word(&w->key, from) || !may_take(w))
 			continue;
 		if (w->pi == nullptr || !futex_same_word(&w->pi->key, lock)) {
 			error = -EINVAL;

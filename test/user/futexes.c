@@ -151,6 +151,49 @@ static void the_end_clears_a_word_and_wakes(void)
 	}
 }
 
+enum { LOOKS = 10'000 };
+static _Atomic bool looked, ended;
+
+/* Waits for a value that the word never has. */
+static void *wait_in_vain(void *)
+{
+	for (int n = 0; n < LOOKS; n++)
+		FAILS(EAGAIN, futex(&word, WAIT, 2, 0, nullptr, 0));
+	atomic_store(&looked, true);
+	return nullptr;
+}
+
+static void *count_wake_ups(void *)
+{
+	long woken = 0;
+
+	while (atomic_load(&word) == 0)
+		woken += futex(&word, WAIT, 0, 0, nullptr, 0) == 0;
+	atomic_store(&ended, true);
+	return (void *)woken;
+}
+
+/* Who looks and finds another value has never waited: no wake-up is spent on him, and those that are counted woke. */
+static void who_only_looks_is_not_woken(void)
+{
+	pthread_t vain, counter;
+	long counted = 0;
+	void *woken;
+
+	atomic_store(&word, 0);
+	EQUAL(pthread_create(&counter, nullptr, count_wake_ups, nullptr), 0);
+	EQUAL(pthread_create(&vain, nullptr, wait_in_vain, nullptr), 0);
+	while (!atomic_load(&looked))
+		counted += OK(futex(&word, WAKE, 1, 0, nullptr, 0));
+	atomic_store(&word, 1);
+	while (!atomic_load(&ended))
+		counted += OK(futex(&word, WAKE, 1, 0, nullptr, 0));
+	EQUAL(pthread_join(vain, nullptr), 0);
+	EQUAL(pthread_join(counter, &woken), 0);
+	EQUAL((long)woken, counted);
+	atomic_store(&word, 0);
+}
+
 struct shared {
 	pthread_mutex_t lock;
 	_Atomic int held;
@@ -248,6 +291,6 @@ static void a_process_that_is_killed_leaves_its_lock(void)
 }
 
 KTAP_MAIN(CASE(as_many_are_woken_as_asked_for), CASE(those_are_woken_whose_bits_are_named),
-	  CASE(as_many_are_moved_as_asked_for), CASE(two_words_at_once), CASE(the_end_clears_a_word_and_wakes),
-	  CASE(a_thread_that_ends_leaves_its_lock), CASE(a_process_that_ends_leaves_its_lock),
-	  CASE(a_process_that_is_killed_leaves_its_lock))
+	  CASE(as_many_are_moved_as_asked_for), CASE(two_words_at_once), CASE(who_only_looks_is_not_woken),
+	  CASE(the_end_clears_a_word_and_wakes), CASE(a_thread_that_ends_leaves_its_lock),
+	  CASE(a_process_that_ends_leaves_its_lock), CASE(a_process_that_is_killed_leaves_its_lock))
