@@ -86,6 +86,9 @@ void pi_pass_waiters(const struct user_key *k, uint32_t owner) REQUIRES(pi_lock)
 void pi_tell(struct pi_waiter *w) REQUIRES(pi_lock);
 /* The owner of a word is gone: one of its waiters takes it over. */
 void pi_tell_of_death(const struct user_key *k) REQUIRES(pi_lock);
+/* The word still says this owner, which is gone. 0: another waiter was told of it, and takes the lock or tells the next
+ * one; PI_RETRY: w itself was, or it waits for somebody else by now; -ESRCH: nobody waited when the owner went. */
+[[nodiscard]] int pi_after_death(struct pi_waiter *w, uint32_t owner);
 bool pi_has_waiters(const struct user_key *k);
 /* Lets the owner, and whom it waits for, inherit. -ESRCH: there is no such owner; -EDEADLK: it waits for that waiter.
  */

@@ -99,7 +99,7 @@ int futex_pi_announce(user_addr at, struct pi_waiter *w, uint32_t word)
 	error = user_load_u32(at, &seen);
 	if (error != 0)
 		return error;
-	return (seen & PI_TID_MASK) != owner || __atomic_load_n(&w->owner_died, __ATOMIC_ACQUIRE) ? PI_RETRY : -ESRCH;
+	return (seen & PI_TID_MASK) != owner ? PI_RETRY : pi_after_death(w, owner);
 }
 
 int futex_pi_settle(struct pi_waiter *w, int error)

@@ -124,6 +124,23 @@ void pi_tell_of_death(const struct user_key *k)
 	pi_tell(w);
 }
 
+int pi_after_death(struct pi_waiter *w, uint32_t owner)
+{
+	struct pi_waiter *o;
+	int error = -ESRCH;
+
+	spin_lock(&pi_lock);
+	if (!w->queued || w->owner != owner || w->owner_died)
+		error = PI_RETRY;
+	else
+		list_for_each(o, bucket_of(&w->key), link) {
+			if (o->owner_died && futex_same_word(&o->key, &w->key))
+				error = 0;
+		}
+	spin_unlock(&pi_lock);
+	return error;
+}
+
 /* Its word is looked at once, however many wait for it. */
 static void leave_word(const struct pi_waiter *of, uint64_t leaving) REQUIRES(pi_lock)
 {

@@ -298,6 +298,53 @@ static void mutexes_of_the_dead(void)
 	}
 }
 
+enum { ROUNDS = 100 };
+static _Atomic bool is_held;
+
+/* Ends with the lock, as soon as somebody waits for it. */
+static void *die_with_it(void *)
+{
+	atomic_store(word, self());
+	atomic_store(&is_held, true);
+	while (!(atomic_load(word) & WAITERS))
+		sched_yield();
+	return nullptr;
+}
+
+static void *take_over(void *turns)
+{
+	while (!atomic_load(&is_held))
+		sched_yield();
+	for (volatile long n = (long)turns; n > 0; n--)
+		;
+	long error = futex(LOCK, nullptr) == 0 ? 0 : errno;
+	if (error == 0)
+		EQUAL(futex(UNLOCK, nullptr), 0);
+	return (void *)error;
+}
+
+/* Of two who come while the owner ends, one is told of it, and the other waits for that one: both get the lock. If
+ * nobody waited yet when the owner ended, nobody is told, and both find that there is no such thread. */
+static void two_wait_for_one_that_dies(void)
+{
+	for (long n = 0; n < ROUNDS; n++) {
+		pthread_t owner, first, second;
+		void *of_first, *of_second;
+
+		prepare();
+		atomic_store(&is_held, false);
+		EQUAL(pthread_create(&first, nullptr, take_over, (void *)0), 0);
+		EQUAL(pthread_create(&second, nullptr, take_over, (void *)(n * 20)), 0);
+		EQUAL(pthread_create(&owner, nullptr, die_with_it, nullptr), 0);
+		EQUAL(pthread_join(owner, nullptr), 0);
+		EQUAL(pthread_join(first, &of_first), 0);
+		EQUAL(pthread_join(second, &of_second), 0);
+		EQUAL((long)of_first, (long)of_second);
+		CHECK(of_first == nullptr || (long)of_first == ESRCH);
+		OK(munmap((void *)word, 4096));
+	}
+}
+
 /* Nothing wakes those that a plain futex does not know. */
 static void plain_wakes_do_not_reach_it(void)
 {
@@ -312,4 +359,4 @@ static void plain_wakes_do_not_reach_it(void)
 }
 
 KTAP_MAIN(CASE(one_thread), STELLUX_CASE(the_owner_inherits), CASE(chains), CASE(waits_that_end), CASE(mutexes_exclude),
-	  CASE(mutexes_of_the_dead), CASE(plain_wakes_do_not_reach_it))
+	  CASE(mutexes_of_the_dead), CASE(two_wait_for_one_that_dies), CASE(plain_wakes_do_not_reach_it))
