@@ -61,17 +61,19 @@ static struct process *choose(uint64_t *pages) REQUIRES(process_tree_lock)
 
 	*pages = 0;
 	list_for_each(p, &process_all, all) {
-		if (p == init_process || p->state >= PROCESS_ZOMBIE || !mutex_try_lock(&p->lock))
+		if (p == init_process || p->state >= PROCESS_ZOMBIE)
 			continue;
-		/* Under the lock the space cannot be dropped. */
-		uint64_t resident = p->space != nullptr ? vm_resident_pages(p->space) : 0;
-		/* Until it is a zombie: its space may be taken off it, and not given back yet. */
-		bool dying = __atomic_load_n(&p->group_exit, __ATOMIC_RELAXED);
-		mutex_unlock(&p->lock);
-		if (dying) {
+		/* Whoever has its lock, as it may itself while it ends. Until it is a zombie: its space may be taken
+		 * off it, and not given back yet. */
+		if (__atomic_load_n(&p->group_exit, __ATOMIC_RELAXED)) {
 			*pages = 0;
 			return p;
 		}
+		if (!mutex_try_lock(&p->lock))
+			continue;
+		/* Under the lock the space cannot be dropped. */
+		uint64_t resident = p->space != nullptr ? vm_resident_pages(p->space) : 0;
+		mutex_unlock(&p->lock);
 		uint64_t seeming = seeming_pages(p, resident);
 		if (seeming > most) {
 			most = seeming;

@@ -11,6 +11,7 @@
 #include <lib/types.h>
 
 #include "../../kernel/mem/page_pool.h"
+#include "../../kernel/process/internal.h"
 
 static void user_pages(void)
 {
@@ -136,6 +137,30 @@ static void the_dying_are_waited_for(void)
 		page_put(page);
 	while (chain != 0)
 		give_one();
+}
+
+/* A process that is about to end is waited for, whoever has its lock just now. */
+static void the_dying_may_be_busy(void)
+{
+	struct process *p = kmalloc(sizeof(*p));
+
+	if (!EXPECT(p != nullptr))
+		return;
+	*p = (struct process){.state = PROCESS_RUNNING};
+	mutex_init(&p->lock, RANK_PROCESS);
+	mutex_lock(&process_tree_lock);
+	list_push_back(&process_all, &p->all);
+	mutex_lock(&p->lock);
+	mutex_unlock(&process_tree_lock);
+	EXPECT(!oom_kill(0)); /* it has no memory that could be had */
+	p->group_exit = true;
+	EXPECT(oom_kill(0));
+	mutex_unlock(&p->lock);
+	EXPECT(oom_kill(0));
+	mutex_lock(&process_tree_lock);
+	list_remove(&p->all);
+	mutex_unlock(&process_tree_lock);
+	kfree(p);
 }
 
 static void counts_return(void)
@@ -304,5 +329,6 @@ KTEST_SUITE(memory, KTEST("user pages are apart, counted, clean", user_pages),
 	    KTEST("twenty thousand allocations", heap_churn), KTEST("objects are resized and copied", resize),
 	    KTEST("counts return", counts_return), KTEST("memory runs out and comes back", exhaustion),
 	    KTEST("memory of somebody who dies late", the_dying_are_waited_for),
+	    KTEST("memory of somebody who dies and is busy", the_dying_may_be_busy),
 	    KTEST("memory that another gave the nucleus", relief_by_another),
 	    KTEST("memory that another CPU keeps", freed_by_another_cpu));
