@@ -15,15 +15,17 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { QUICK = 400, SLOW = 40, PAGES = 1000, PAGE = 4096 };
 
-static char buffer[PAGE];
+static char buffer[16 * PAGE];
 
 static void calls(void)
 {
@@ -77,6 +79,54 @@ static void pipes(void)
 	close(ping[0]);
 	close(pong[0]);
 	close(pong[1]);
+}
+
+/* A connection to a listener, accepted and closed. */
+static void connect_once(int listener, const struct sockaddr_un *address)
+{
+	int client = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	must(client, "socket");
+	must(connect(client, (const struct sockaddr *)address, sizeof(*address)), "connect");
+	int served = accept(listener, nullptr, nullptr);
+	must(served, "accept");
+	must(close(served), "close");
+	must(close(client), "close");
+}
+
+static void sockets(void)
+{
+	const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0bench"};
+	int ends[2], listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	pid_t child;
+
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), "socketpair");
+	must(bind(listener, (const struct sockaddr *)&address, sizeof(address)), "bind");
+	must(listen(listener, 1), "listen");
+	REPEAT(socket_1, QUICK, {
+		must(write(ends[1], buffer, 1), "write");
+		must(read(ends[0], buffer, 1), "read");
+	});
+	REPEAT(socket_64k, QUICK, {
+		must(write(ends[1], buffer, sizeof(buffer)), "write");
+		must(recv(ends[0], buffer, sizeof(buffer), MSG_WAITALL), "recv");
+	});
+	REPEAT(socket_connect, QUICK, connect_once(listener, &address));
+	child = fork();
+	if (child == 0) {
+		close(ends[1]);
+		while (read(ends[0], buffer, 1) == 1)
+			must(write(ends[0], buffer, 1), "write");
+		_exit(0);
+	}
+	REPEAT(socket_ping_pong, QUICK, {
+		must(write(ends[1], buffer, 1), "write");
+		must(read(ends[1], buffer, 1), "read");
+	});
+	close(ends[1]);
+	must(waitpid(child, nullptr, 0), "wait");
+	close(ends[0]);
+	close(listener);
 }
 
 static void fork_and_wait(void)
@@ -165,6 +215,7 @@ int main(int argc, char **argv)
 	kernel_rows();
 	calls();
 	pipes();
+	sockets();
 	REPEAT(fork, SLOW, fork_and_wait());
 	REPEAT(exec, SLOW, exec_and_wait(getpid() == 1 ? "/bench" : argv[0]));
 	memory();

@@ -25,6 +25,10 @@
 	ROW(23, touch_1, "mmap, touch 1 page, munmap")                                                                 \
 	ROW(24, touch_1000, "mmap, touch 1000 pages, munmap")                                                          \
 	ROW(25, fault, "page fault (one page of 1000)")                                                                \
+	ROW(26, socket_1, "socketpair write + read, 1 B")                                                              \
+	ROW(27, socket_64k, "socketpair write + read, 64 KiB")                                                         \
+	ROW(28, socket_ping_pong, "socketpair ping-pong round trip")                                                   \
+	ROW(29, socket_connect, "AF_UNIX connect + accept + close")                                                    \
 	ROW(40, disk_cached_read_4k, "virtio: read 4 KiB, cached")                                                     \
 	ROW(41, disk_cached_read_1m, "virtio: read 1 MiB, cached")                                                     \
 	ROW(42, disk_cached_write_4k, "virtio: write 4 KiB into the cache")                                            \
