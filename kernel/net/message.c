@@ -8,6 +8,7 @@
 #include <kernel/file/poll.h>
 
 enum : uint32_t { MESSAGES_MAX = 1024 };
+enum : uint64_t { NS_PER_S = 1000000000 };
 
 static uint32_t call_flags(const struct file *f, uint32_t flags)
 {
@@ -211,6 +212,15 @@ static long sys_sendmmsg(int fd, user_addr at, uint32_t count, uint32_t flags)
 }
 SYSCALL(sendmmsg);
 
+/* What is left of the time, for the process. */
+static int tell_rest(user_addr at, uint64_t deadline_ns)
+{
+	uint64_t now = clock_monotonic_ns(), rest = deadline_ns > now ? deadline_ns - now : 0;
+	struct user_timespec t = {(int64_t)(rest / NS_PER_S), (int64_t)(rest % NS_PER_S)};
+
+	return put_user(at, t) != 0 ? -EFAULT : 0;
+}
+
 /* The time is looked at after each message, as on Linux: it does not end the wait for one (recvmmsg(2), "Bugs"). */
 static long sys_recvmmsg(int fd, user_addr at, uint32_t count, uint32_t flags, user_addr timeout)
 {
@@ -231,6 +241,8 @@ static long sys_recvmmsg(int fd, user_addr at, uint32_t count, uint32_t flags, u
 		done = several(s, call_flags(r.file, flags), at, MIN(count, MESSAGES_MAX), zero ? 1 : deadline_ns,
 			       receive_one);
 	file_ref_put(r);
+	if (done > 0 && timeout.value != 0 && tell_rest(timeout, deadline_ns) != 0)
+		done = -EFAULT;
 	return done;
 }
 SYSCALL(recvmmsg);

@@ -164,7 +164,10 @@ static void several_at_once(void)
 	EQUAL(recvmmsg(ends[1], m, 4, MSG_WAITFORONE, nullptr), 3);
 	CHECK(m[0].msg_len == 3 && m[1].msg_len == 4 && strcmp(text[2], "three") == 0);
 	FAILS(EAGAIN, recvmmsg(ends[1], m, 4, MSG_DONTWAIT, nullptr));
-	struct timespec bad = {.tv_nsec = -1};
+	struct timespec bad = {.tv_nsec = -1}, hour = {.tv_sec = 3600};
+	EQUAL(send(ends[0], "x", 1, 0), 1);
+	EQUAL(recvmmsg(ends[1], m, 4, MSG_WAITFORONE, &hour), 1);
+	CHECK(hour.tv_sec < 3600 && hour.tv_sec >= 0);
 	FAILS(EINVAL, recvmmsg(ends[1], m, 1, 0, &bad));
 }
 

@@ -19,6 +19,8 @@
 
 static struct mutex rights_lock = MUTEX_INIT(rights_lock, RANK_SOCKET - 1);
 static struct list in_flight GUARDED_BY(&rights_lock) = LIST_INIT(in_flight); /* sockets */
+/* Those reached of which the queues have yet to be looked at; of no thread's stack, which a fault may end. */
+static struct list to_visit GUARDED_BY(&rights_lock) = LIST_INIT(to_visit);
 static struct spinlock doomed_lock = SPINLOCK_INIT(RANK_WAIT - 1);
 static struct list doomed GUARDED_BY(&doomed_lock) = LIST_INIT(doomed); /* rights to be closed */
 enum : uint64_t { LOOK_FIRST_NS = 10000000, LOOK_MOST_NS = 1000000000 };
@@ -143,10 +145,10 @@ void unix_rights_look(void)
 
 /* --- garbage --- */
 
-typedef void visit_fn(struct unix_socket *in, struct list *out);
+typedef void visit_fn(struct unix_socket *in);
 
 /* For each socket among the files that wait in u's queue. */
-static void each_in_queue(struct unix_socket *u, visit_fn *visit, struct list *out) REQUIRES(rights_lock)
+static void each_in_queue(struct unix_socket *u, visit_fn *visit) REQUIRES(rights_lock)
 {
 	struct unix_message *msg;
 
@@ -156,7 +158,7 @@ static void each_in_queue(struct unix_socket *u, visit_fn *visit, struct list *o
 			struct unix_socket *in = unix_of_file(msg->rights->files[n]);
 
 			if (in != nullptr)
-				visit(in, out);
+				visit(in);
 		}
 	}
 	mutex_unlock(&u->socket.lock);
@@ -180,37 +182,48 @@ static struct unix_socket *waiting_at(struct unix_socket *u, uint32_t index)
 }
 
 /* The same for all that is received through u: a listener's connections are. */
-static void each_behind(struct unix_socket *u, visit_fn *visit, struct list *out) REQUIRES(rights_lock)
+static void each_behind(struct unix_socket *u, visit_fn *visit) REQUIRES(rights_lock)
 {
 	struct unix_socket *w;
 
-	each_in_queue(u, visit, out);
+	each_in_queue(u, visit);
 	for (uint32_t index = 0; (w = waiting_at(u, index)) != nullptr; index++) {
-		each_in_queue(w, visit, out);
+		each_in_queue(w, visit);
 		unix_put(w);
 	}
 }
 
-static void find_one(struct unix_socket *in, struct list *)
+static void find_one(struct unix_socket *in)
 {
 	in->found++;
 }
 
-static void reach(struct unix_socket *in, struct list *more)
+static void reach(struct unix_socket *in) REQUIRES(rights_lock)
 {
 	if (!in->candidate || in->reached)
 		return;
 	in->reached = true;
 	list_remove(&in->flight_link);
-	list_push_back(more, &in->flight_link);
+	list_push_back(&to_visit, &in->flight_link);
+}
+
+static struct unix_socket *next_to_visit(void) REQUIRES(rights_lock)
+{
+	if (list_empty(&to_visit))
+		return nullptr;
+	struct unix_socket *u = list_first(&to_visit, struct unix_socket, flight_link);
+	list_remove(&u->flight_link);
+	list_push_back(&in_flight, &u->flight_link);
+	return u;
 }
 
 /* Marks what can be received by somebody. */
 static void mark(void) REQUIRES(rights_lock)
 {
-	struct list more = LIST_INIT(more);
 	struct unix_socket *u, *next;
 
+	while (next_to_visit() != nullptr) /* what a fault left */
+		;
 	list_for_each(u, &in_flight, flight_link) {
 		/* Not closed: the messages have its file. */
 		u->candidate = __atomic_load_n(&u->socket.file->object.refs, __ATOMIC_ACQUIRE) == u->in_flight;
@@ -219,16 +232,12 @@ static void mark(void) REQUIRES(rights_lock)
 	}
 	list_for_each(u, &in_flight, flight_link)
 		if (u->candidate)
-			each_behind(u, find_one, nullptr);
+			each_behind(u, find_one);
 	list_for_each_safe(u, next, &in_flight, flight_link)
 		if (u->found < u->in_flight)
-			reach(u, &more);
-	while (!list_empty(&more)) {
-		u = list_first(&more, struct unix_socket, flight_link);
-		list_remove(&u->flight_link);
-		list_push_back(&in_flight, &u->flight_link);
-		each_behind(u, reach, &more);
-	}
+			reach(u);
+	while ((u = next_to_visit()) != nullptr)
+		each_behind(u, reach);
 }
 
 /* The files in u's queue are nobody's. */
