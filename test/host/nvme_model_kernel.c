@@ -321,8 +321,9 @@ int dma_list_add(struct dma_list *l, struct page *page, uint32_t offset, uint32_
 	return 0;
 }
 
-void dma_list_ready(struct dma_list *)
+int dma_list_ready(struct dma_list *)
 {
+	return 0;
 }
 
 void dma_unmap(const struct dma_table *t, unsigned index, bool)

@@ -9,7 +9,9 @@
 #include <kernel/base/log.h>
 #include <kernel/base/wait.h>
 #include <kernel/bus/pci.h>
+#include <kernel/device/dma.h>
 #include <kernel/mem/slab.h>
+#include <kernel/thread/report.h>
 #include <nucleus/device.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -296,6 +298,24 @@ void *device_bus_data(const struct device *dev)
 bool device_is_gone(const struct device *dev)
 {
 	return dev->gone;
+}
+
+void device_fail(struct device *, const char *)
+{
+}
+
+/* There is no IOMMU. */
+void device_confine(struct device *, uint64_t)
+{
+}
+
+bool device_is_confined(const struct device *)
+{
+	return false;
+}
+
+void report_set_stray(void (*)(uint32_t function))
+{
 }
 
 void device_not_silent(struct device *)
