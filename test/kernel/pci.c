@@ -384,7 +384,7 @@ static void message_follows(void)
 		EXPECT(again == irq || again == -EBUSY);
 		EXPECT_EQ(nucleus_park(ktest_now() + WAIT_NS, 0), 0);
 		edu[EDU_ACKNOWLEDGE / 4] = 1;
-		EXPECT_EQ(nucleus_irq_done((uint32_t)irq), 0);
+		EXPECT_EQ(nucleus_irq_done((uint32_t)irq), 1);
 	}
 	/* No other thread has it move. */
 	__atomic_store_n(&foreign_done, 0, __ATOMIC_SEQ_CST);

@@ -8,6 +8,10 @@
  * an MSI-X table in it, what comes before the table. Interrupt n (irq_open) is message n of MSI-X, else MSI's only one,
  * else, for n = 0, the wire INTx, which is shared. At the end of a round the nucleus stops bus mastering and messages,
  * and resets the function if it can be.
+ *
+ * A BAR of ports is reached by ports where CPUs have such, else in the memory where the host bridge shows them. A
+ * device tree says where that is; of ACPI's tables none does, but for AML, which is not interpreted: on an arm64
+ * machine that ACPI describes mmio_map of such a BAR is refused, and a driver says so.
  */
 #ifndef KERNEL_BUS_PCI_H
 #define KERNEL_BUS_PCI_H
