@@ -15,6 +15,7 @@ extern uint8_t nucleus_text_start[]; /* the linker script's */
 
 uint32_t fault_point_armed;
 volatile uint8_t *fault_point_victim = nucleus_text_start;
+uint64_t fault_point_address;
 
 static char wanted_thread[16];
 static bool smashing;

@@ -43,7 +43,7 @@ static int lend(struct pair *p, uint32_t number, const struct bio *b, struct nvm
 		return error == -EAGAIN ? -EBUSY : error;
 	}
 	nvme_prp_end(&prp);
-	c->prp1 = prp.first;
+	c->prp1 = FAULT_POINT_ADDRESS(driver_nvme_address, prp.first);
 	c->prp2 = prp.second;
 	fill_blocks(b, c);
 	return 0;

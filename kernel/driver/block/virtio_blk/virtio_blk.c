@@ -112,6 +112,8 @@ static int lend(struct blk *d, struct blk_queue *q, uint32_t number, const struc
 	}
 	for (unsigned i = 0; i < list->count; i++)
 		pieces[i] = (struct virtio_piece){list->segments[i].address, list->segments[i].length};
+	if (list->count > 0 && pieces[0].length <= PAGE_SIZE)
+		pieces[0].address = FAULT_POINT_ADDRESS(driver_virtio_blk_address, pieces[0].address);
 	return (int)list->count;
 }
 

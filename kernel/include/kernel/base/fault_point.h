@@ -41,6 +41,12 @@ bool fault_point_due(void);
 #define FAULT_POINT_DUE(name)                                                                                          \
 	(unlikely(__atomic_load_n(&fault_point_armed, __ATOMIC_RELAXED) == FAULT_POINT_##name) && fault_point_due())
 
+/* What a device is told that it may reach; where the point is due, memory that nobody lends to devices instead, at the
+ * same place within a page. */
+extern uint64_t fault_point_address; /* physical, of a page; 0: none was chosen */
+#define FAULT_POINT_ADDRESS(name, address)                                                                             \
+	(fault_point_address != 0 && FAULT_POINT_DUE(name) ? fault_point_address + ((address) & 0xfff) : (address))
+
 /* The name of a point, nullptr past the last; they count from FAULT_POINT_NONE + 1. */
 const char *fault_point_name(uint32_t point);
 /* Arms a point for the times-th passing and the repeat - 1 after it, by threads of that name; FAULT_POINT_NONE: none.
@@ -54,8 +60,9 @@ void fault_point_wild(bool on);
 void fault_point_counts(uint32_t *passed, uint32_t *faulted);
 
 #else
-#define FAULT_POINT(name)     ((void)0)
-#define FAULT_POINT_DUE(name) false
+#define FAULT_POINT(name)		   ((void)0)
+#define FAULT_POINT_DUE(name)		   false
+#define FAULT_POINT_ADDRESS(name, address) (address)
 #endif
 
 #endif

@@ -20,6 +20,7 @@ extern struct smmu {
 	uint64_t stream_end;
 	uint32_t address_code; /* of IDR5: bits of an address */
 	uint32_t commands_shift, events_shift;
+	uint32_t errors_told;
 	uint32_t command_at, event_at; /* with the bit that tells laps apart */
 } smmus[ARM_TARGETS_MAX];	       /* as platform.smmu has them */
 extern uint64_t smmu_contexts;	       /* descriptors by domain's number - 1, of all SMMUs; physical, a page */

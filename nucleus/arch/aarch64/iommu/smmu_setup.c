@@ -167,8 +167,8 @@ bool arch_iommu_init(void)
 		if (why)
 			log_printf("smmu: the one at %lx is not used: %s\n", s->phys, why);
 		else
-			log_printf("dma: confined by the SMMU at %lx: %u streams, addresses of %u bits%s\n", s->phys,
-				   (uint32_t)s->stream_end, arch_iommu_address_bits(),
+			log_printf("iommu: SMMUv3 at %lx, %u bits of address, %u streams%s\n", s->phys,
+				   arch_iommu_address_bits(), (uint32_t)s->stream_end,
 				   s->coherent ? "" : ", tables past the caches");
 		any = any || s->works;
 	}

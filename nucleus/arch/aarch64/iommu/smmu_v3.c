@@ -228,14 +228,18 @@ void arch_iommu_forget(uint32_t domain, uint64_t address, uint64_t pages)
 
 /* --- faults --- */
 
-static void look_for_errors(const struct smmu *s)
+/* Each kind is told once: a storm of faults may leave the queue of events no room for many. */
+static void look_for_errors(struct smmu *s)
 {
-	uint32_t now = mmio_read32(smmu_at(s, SMMU_GERROR), 0), known = mmio_read32(smmu_at(s, SMMU_GERRORN), 0);
+	uint32_t now = mmio_read32(smmu_at(s, SMMU_GERROR), 0);
+	uint32_t active = (now ^ mmio_read32(smmu_at(s, SMMU_GERRORN), 0)) & GERROR_KNOWN;
 
-	if (!((now ^ known) & GERROR_KNOWN))
+	if (!active)
 		return;
 	mmio_write32(smmu_at(s, SMMU_GERRORN), 0, now);
-	log_printf("smmu: errors %x at the one at %lx\n", (now ^ known) & GERROR_KNOWN, s->phys);
+	if (active & ~s->errors_told)
+		log_printf("smmu: errors %x at the one at %lx\n", active, s->phys);
+	s->errors_told |= active;
 }
 
 static bool take_event(struct smmu *s, struct iommu_fault *f)
