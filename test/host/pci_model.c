@@ -327,23 +327,6 @@ void device_wake(struct device *)
 {
 }
 
-void device_fail(struct device *, const char *)
-{
-}
-
-void device_confine(struct device *, uint64_t)
-{
-}
-
-bool device_is_confined(const struct device *)
-{
-	return false;
-}
-
-void report_set_stray(void (*)(uint32_t))
-{
-}
-
 int device_may(const struct device *, uint32_t)
 {
 	return 0;
