@@ -314,8 +314,14 @@ static void slot(void)
 	void *before;
 
 	device_rest(port);
+	/* What is behind it goes on. */
+	uint32_t before_it = (uint32_t)nucleus_pci_read((uint32_t)a.start, PCI_COMMAND, 2);
+	EXPECT(before_it & PCI_COMMAND_BUS_MASTER);
 	EXPECT_EQ(as(&component_serial, try_claim_function, a), -EPERM);
-	release(nucleus_device_claim(CLAIM_FUNCTION, a.start, 0, 0));
+	long h = nucleus_device_claim(CLAIM_FUNCTION, a.start, 0, 0);
+	EXPECT_EQ(nucleus_pci_read((uint32_t)a.start, PCI_COMMAND, 2) & 7, before_it & 7);
+	release(h);
+	EXPECT_EQ(nucleus_pci_read((uint32_t)a.start, PCI_COMMAND, 2) & 7, before_it & 7);
 	EXPECT_EQ(device_go_on(port, device_bus_data(port), &before), 0);
 	device_put(port);
 }

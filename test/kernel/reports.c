@@ -65,6 +65,32 @@ static void refused_calls_come_by_themselves(void)
 	EXPECT(WAIT_UNTIL(count_lines(from, "  victim:  nucleus frame 0x", nullptr) == 1));
 }
 
+/* A page table that is refused is named by whose it is. Frames of tables do not go while their space has a page. */
+static void page_tables_have_owners(void)
+{
+	struct log_cursor from = log_newest();
+	long space = nucleus_space_create();
+	uint64_t pfn = user_frame(), name = 0, table = 0, leaf_tables = 0;
+
+	memcpy(&name, "ktables", 7);
+	EXPECT_EQ(nucleus_space_set_name((uint32_t)space, name, 0, 4711), 0);
+	EXPECT_EQ(nucleus_space_map((uint32_t)space, 0x10000, pfn, 1, MAP_PROT_READ), 0);
+	for (uint64_t i = 0; i < boot_info()->frame_count; i++) {
+		const struct frame *f = frame_entry(i);
+
+		if (f->type == FRAME_PAGE_TABLE && f->level == 1 && f->owner == (space & 0xffff)) {
+			table = i;
+			leaf_tables++;
+		}
+	}
+	EXPECT_EQ(leaf_tables, 1);
+	EXPECT_EQ(nucleus_kmap(KMAP_BASE, table, 1, MAP_PROT_READ), -EPERM);
+	EXPECT(WAIT_UNTIL(count_lines(from, "  victim:  level-1 page table of ktables[4711], entry 0", nullptr) == 1));
+	EXPECT_EQ(nucleus_space_unmap((uint32_t)space, 0x10000, 0x11000), 0);
+	EXPECT_EQ(nucleus_space_destroy((uint32_t)space), 0);
+	give_user_frame(pfn);
+}
+
 static unsigned told_and_lost(struct log_cursor from)
 {
 	unsigned lost = 0, told = count_lines(from, refused_words, nullptr);
@@ -185,6 +211,7 @@ static bool is_debug(void)
 #endif
 
 KTEST_SUITE(reports, KTEST("a refused call is told by itself", refused_calls_come_by_themselves),
+	    KTEST("a page table is named by its owner", page_tables_have_owners),
 	    KTEST("what there is no room for is counted", lost_ones_are_counted),
 	    KTEST("a record is its thread's until it is given back", records_are_taken_once),
 	    KTEST("a fault is told before its guard yields", faults_are_told_before_the_guard_yields),
