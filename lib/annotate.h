@@ -16,6 +16,9 @@
 #define RELEASE_SHARED(...)  __attribute__((release_shared_capability(__VA_ARGS__)))
 #define TRY_ACQUIRE(...)     __attribute__((try_acquire_capability(__VA_ARGS__)))
 #define NO_THREAD_SAFETY     __attribute__((no_thread_safety_analysis))
+/* Of the nucleus, in a file that is compiled to be fast: runs seldom, and is to be small (mk/kernel.mk, NUCLEUS_FAST).
+ */
+#define RARE		     [[clang::minsize]]
 
 #define PRINTF_LIKE(fmt, args)		__attribute__((format(printf, fmt, args)))
 #define ALWAYS_INLINE			static inline __attribute__((always_inline))

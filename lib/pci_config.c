@@ -181,6 +181,27 @@ void pci_windows_decode(const struct pci_config *c, struct pci_windows *out)
 	}
 }
 
+/* Registers of which one is as if it had been written. */
+struct written {
+	const struct pci_config *c;
+	uint32_t offset, value;
+};
+
+static uint32_t read_written(void *context, uint32_t offset)
+{
+	const struct written *w = context;
+
+	return offset == w->offset ? w->value : w->c->read32(w->c->context, offset);
+}
+
+void pci_windows_decode_written(const struct pci_config *c, uint32_t offset, uint32_t value, struct pci_windows *out)
+{
+	uint32_t fixed = offset <= PCI_PREFETCHABLE_WINDOW ? 0x000f000f : 0;
+	struct written w = {c, offset, (value & ~fixed) | (pci_read(c, offset, 4) & fixed)};
+
+	pci_windows_decode(&(struct pci_config){.read32 = read_written, .context = &w, .bytes = c->bytes}, out);
+}
+
 static void close_at_zero(struct pci_window *w, uint64_t step)
 {
 	if (w->base == 0 && w->limit == step - 1)

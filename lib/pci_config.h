@@ -133,6 +133,9 @@ struct pci_windows {
 };
 /* The address ranges that a bridge passes on. */
 void pci_windows_decode(const struct pci_config *c, struct pci_windows *out);
+/* The same if one of the registers of its memory windows had been written; what they say of their width stays as it is
+ * (Bridge 1.2, 3.2.5.9). */
+void pci_windows_decode_written(const struct pci_config *c, uint32_t offset, uint32_t value, struct pci_windows *out);
 /* Those that somebody has given it. Registers of zeros, which many bridges have after a reset, make an open window at
  * address 0 (Bridge 1.2, 3.2.5.6 to 3.2.5.10); nobody places anything there, so that counts as closed. */
 void pci_windows_placed(const struct pci_config *c, struct pci_windows *out);

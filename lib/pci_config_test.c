@@ -243,6 +243,36 @@ static void test_windows(void **state)
 	assert_int_equal(w.io.limit, 0x1dfff);
 }
 
+/* Of memory windows one register after the other; nothing is written. */
+static void test_windows_written(void **state)
+{
+	struct pci_windows w;
+
+	(void)state;
+	put(PCI_MEMORY_WINDOW, 0xfe10fe00, 4);
+	put(PCI_PREFETCHABLE_WINDOW, 0x80118001, 4);
+	put(PCI_PREFETCHABLE_BASE_HIGH, 2, 4);
+	put(PCI_PREFETCHABLE_LIMIT_HIGH, 2, 4);
+	pci_windows_decode_written(&config, 0, 0, &w);
+	assert_int_equal(w.memory.base, 0xfe000000);
+	assert_int_equal(w.prefetchable.limit, 0x2801fffff);
+	pci_windows_decode_written(&config, PCI_MEMORY_WINDOW, 0x40002000, &w);
+	assert_int_equal(w.memory.base, 0x20000000);
+	assert_int_equal(w.memory.limit, 0x400fffff);
+	/* How wide it is is not written. */
+	pci_windows_decode_written(&config, PCI_PREFETCHABLE_WINDOW, 0x90009000, &w);
+	assert_int_equal(w.prefetchable.base, 0x290000000);
+	assert_int_equal(w.prefetchable.limit, 0x2900fffff);
+	pci_windows_decode_written(&config, PCI_MEMORY_WINDOW, 0xfe1ffe0f, &w);
+	assert_int_equal(w.memory.base, 0xfe000000);
+	pci_windows_decode_written(&config, PCI_PREFETCHABLE_BASE_HIGH, 1, &w);
+	assert_int_equal(w.prefetchable.base, 0x180000000);
+	assert_int_equal(w.prefetchable.limit, 0x2801fffff);
+	pci_windows_decode(&config, &w);
+	assert_int_equal(w.memory.limit, 0xfe1fffff);
+	assert_int_equal(w.prefetchable.base, 0x280000000);
+}
+
 /* As after a reset; the lowest bits say how wide the window can be. */
 static void test_windows_of_zeros(void **state)
 {
@@ -320,6 +350,7 @@ int main(void)
 		cmocka_unit_test_setup(test_senseless_bars, set_up),
 		cmocka_unit_test_setup(test_decodable, set_up),
 		cmocka_unit_test_setup(test_windows, set_up),
+		cmocka_unit_test_setup(test_windows_written, set_up),
 		cmocka_unit_test_setup(test_windows_of_zeros, set_up),
 		cmocka_unit_test_setup(test_msix, set_up),
 	};

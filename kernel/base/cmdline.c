@@ -9,6 +9,7 @@
 #include <arch/options.h>
 #include <kernel/base/cmdline.h>
 #include <kernel/base/log.h>
+#include <lib/cmdline.h>
 #include <lib/string.h>
 
 static const struct boot_info *boot;
@@ -28,65 +29,14 @@ const char *cmdline_text(void)
 	return boot_info()->cmdline;
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n';
-}
-
-/* The end of the word that begins at p. */
-static const char *word_end(const char *p)
-{
-	bool quoted = false;
-
-	for (; *p != '\0' && (quoted || !is_blank(*p)); p++) {
-		if (*p == '"')
-			quoted = !quoted;
-	}
-	return p;
-}
-
-static void copy_value(char *buf, size_t size, const char *from, const char *end)
-{
-	size_t n = 0;
-
-	for (; from < end && n + 1 < size; from++) {
-		if (*from != '"')
-			buf[n++] = *from;
-	}
-	if (size > 0)
-		buf[n] = '\0';
-}
-
-/* Copies the value of occurrence `index`, or of the last one (UINT32_MAX). False: there is none. */
-static bool find(const char *name, unsigned index, char *buf, size_t size)
-{
-	size_t length = strlen(name);
-	unsigned seen = 0;
-
-	for (const char *p = cmdline_text();;) {
-		while (is_blank(*p))
-			p++;
-		const char *end = word_end(p);
-		if (end == p || (end - p == 2 && strncmp(p, "--", 2) == 0))
-			break;
-		if (strncmp(p, name, length) == 0 && (p + length == end || p[length] == '=')) {
-			if (seen == index || index == UINT32_MAX)
-				copy_value(buf, size, p + length + (p + length < end), end);
-			seen++;
-		}
-		p = end;
-	}
-	return index == UINT32_MAX ? seen > 0 : index < seen;
-}
-
 const char *cmdline_get(const char *name, char *buf, size_t size)
 {
-	return find(name, UINT32_MAX, buf, size) ? buf : nullptr;
+	return cmdline_find(cmdline_text(), name, CMDLINE_LAST, buf, size) ? buf : nullptr;
 }
 
 const char *cmdline_get_nth(const char *name, unsigned index, char *buf, size_t size)
 {
-	return find(name, index, buf, size) ? buf : nullptr;
+	return cmdline_find(cmdline_text(), name, index, buf, size) ? buf : nullptr;
 }
 
 /* Everything that the nucleus, the kernel, its tests and user/init look for; init's own begin with "init.". */
@@ -118,17 +68,15 @@ static bool is_known(const char *name, size_t length)
 
 void cmdline_check(void)
 {
-	for (const char *p = cmdline_text();;) {
-		while (is_blank(*p))
-			p++;
-		const char *end = word_end(p), *name_end = p;
-		if (end == p || (end - p == 2 && strncmp(p, "--", 2) == 0))
-			return;
+	const char *end;
+
+	for (const char *p = cmdline_text(); (p = cmdline_word(p, &end)) != nullptr; p = end) {
+		const char *name_end = p;
+
 		while (name_end < end && *name_end != '=')
 			name_end++;
 		if (!is_known(p, (size_t)(name_end - p)))
 			log_warn("core: nobody knows the option %.*s on the kernel command line; it does nothing",
 				 (int)(end - p), p);
-		p = end;
 	}
 }

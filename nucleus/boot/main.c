@@ -5,7 +5,6 @@
  * off.
  */
 #include "boot/boot.h"
-#include "boot/cmdline.h"
 #include "boot/image.h"
 #include "boot/limine.h"
 #include "frame/frames.h"
@@ -21,6 +20,7 @@
 #include <abi/errno.h>
 #include <boot/limine_protocol.h>
 #include <lib/acpi_tables.h>
+#include <lib/cmdline.h>
 #include <lib/string.h>
 #include <stdarg.h>
 
@@ -158,7 +158,7 @@ static void read_mode(const char *cmdline)
 {
 	char mode[16];
 
-	if (!cmdline_value(cmdline, "dynpriv", mode, sizeof(mode)) || !strcmp(mode, "full"))
+	if (!cmdline_find(cmdline, "dynpriv", CMDLINE_LAST, mode, sizeof(mode)) || !strcmp(mode, "full"))
 		privilege_mode = MODE_FULL;
 	else if (!strcmp(mode, "drivers"))
 		privilege_mode = MODE_DRIVERS;

@@ -193,24 +193,11 @@ static bool page_shared(const struct claim *c)
 	return false;
 }
 
-/* Registers of a function as if one of them had another value. */
-struct assumed {
-	uint32_t function, offset, value;
-};
-
-static uint32_t read_assumed(void *context, uint32_t offset)
-{
-	struct assumed *a = context;
-
-	return offset == a->offset ? a->value : read32(&a->function, offset);
-}
-
 void pci_windows(uint32_t function, uint32_t offset, uint32_t value, struct pci_windows *out)
 {
-	struct assumed a = {function, offset, value};
-	struct pci_config config = {.read32 = read_assumed, .context = &a, .bytes = PCI_CONFIG_BYTES};
+	struct pci_config config = registers_of(&function);
 
-	pci_windows_decode(&config, out);
+	pci_windows_decode_written(&config, offset, value, out);
 }
 
 /* Bridges, interrupt controllers and IOMMUs (PCI Code and ID Assignment 1.11, section 1) decide for others. */

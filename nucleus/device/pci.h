@@ -34,7 +34,7 @@ uint32_t pci_requester(uint32_t function);
 /* What is in `count` BARs and how many bits they have, nothing being decoded meanwhile. */
 void pci_measure(uint32_t function, unsigned count, struct pci_bars *out);
 struct claim_range pci_bar_range(const struct pci_bar *b);
-/* What a bridge would pass on if that register (0: none) had that value. */
+/* What a bridge would pass on if that register of its windows (0: none) were written. */
 void pci_windows(uint32_t function, uint32_t offset, uint32_t value, struct pci_windows *out);
 /* As when the function was claimed. Decodes nothing then. */
 void pci_restore_bars(const struct claim *c);

@@ -96,11 +96,10 @@ static bool bridge_numbers_ok(uint32_t function, uint32_t value)
  * claim has; zeros, as a reset leaves them, only while nothing is decoded. */
 static bool bridge_window_ok(uint32_t function, uint32_t offset, uint32_t value)
 {
-	uint32_t fixed = offset <= PCI_PREFETCHABLE_WINDOW ? 0x000f000f : 0; /* how wide it is (Bridge 1.2, 3.2.5.9) */
 	bool off = !(pci_register(function, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
 	struct pci_windows w;
 
-	pci_windows(function, offset, (value & ~fixed) | (pci_register(function, offset, 4) & fixed), &w);
+	pci_windows(function, offset, value, &w);
 	return !buses_claimed(function, pci_register(function, PCI_PRIMARY_BUS, 4)) &&
 	       ((off && !value) || window_ok(offset == PCI_MEMORY_WINDOW ? &w.memory : &w.prefetchable, 0));
 }

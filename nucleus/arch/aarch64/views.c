@@ -17,7 +17,6 @@
  * TTBR0 only while its current thread belongs to it: whoever switches loads another view before it releases the lock.
  */
 #include "boot/boot.h"
-#include "boot/cmdline.h"
 #include "boot/limine.h"
 #include "cpu.h"
 #include "frame/frames.h"
@@ -26,6 +25,7 @@
 #include "report/log.h"
 #include "sched/sched.h"
 #include "switch.h"
+#include <lib/cmdline.h>
 #include <lib/string.h>
 
 enum : uint64_t {
@@ -54,7 +54,7 @@ static void number_take(uint64_t n)
 static void choose_number_bits(void)
 {
 	char bits[8];
-	bool given = cmdline_value(limine_cmdline(), "asid_bits", bits, sizeof(bits));
+	bool given = cmdline_find(limine_cmdline(), "asid_bits", CMDLINE_LAST, bits, sizeof(bits));
 	bool small = given && !strcmp(bits, "8");
 
 	if (cpu_features.asid16 && !small)
