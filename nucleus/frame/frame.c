@@ -88,7 +88,7 @@ void frame_add_range(struct memory_range r)
 	}
 }
 
-int frame_init(const struct memory_range *usable, unsigned count, uint64_t highest)
+RARE int frame_init(const struct memory_range *usable, unsigned count, uint64_t highest)
 {
 	uint64_t table_bytes, need;
 	int chosen = -1;
@@ -188,7 +188,7 @@ static void free_list_remove(uint64_t phys)
 	idle_table_blocks -= (*here)-- == BLOCK_FRAMES;
 }
 
-static bool grow_tables(void)
+RARE static bool grow_tables(void)
 {
 	uint64_t phys = nucleus_block();
 
@@ -203,7 +203,7 @@ static bool grow_tables(void)
 	return true;
 }
 
-void frame_table_trim(void)
+RARE void frame_table_trim(void)
 {
 	uint64_t b = 0, start;
 

@@ -43,7 +43,7 @@ void account_patch_lower_sites(bool account)
 	}
 }
 
-long call_account_control(uint32_t on)
+RARE long call_account_control(uint32_t on)
 {
 	if (on > 1)
 		return -EINVAL;

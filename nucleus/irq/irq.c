@@ -124,7 +124,7 @@ static long add_handler(int i, uint32_t line)
 	return i + 1;
 }
 
-long call_irq_attach(uint32_t gsi, uint32_t flags)
+RARE long call_irq_attach(uint32_t gsi, uint32_t flags)
 {
 	uint32_t line, asked = flags;
 	int handler, result;
@@ -159,7 +159,7 @@ static long move_message(uint32_t line)
 	return -EBUSY;
 }
 
-long call_irq_attach_message(uint32_t function, uint32_t index)
+RARE long call_irq_attach_message(uint32_t function, uint32_t index)
 {
 	struct claim *c;
 	uint64_t address;

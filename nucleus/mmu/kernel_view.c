@@ -27,7 +27,7 @@ static int map_one(uint64_t va, uint64_t phys, unsigned level, enum pte_kind kin
 	return 0;
 }
 
-int kernel_view_map(uint64_t va, uint64_t phys, uint64_t count, enum pte_kind kind)
+RARE int kernel_view_map(uint64_t va, uint64_t phys, uint64_t count, enum pte_kind kind)
 {
 	int result = 0;
 
@@ -36,7 +36,7 @@ int kernel_view_map(uint64_t va, uint64_t phys, uint64_t count, enum pte_kind ki
 	return result;
 }
 
-int kernel_view_map_blocks(uint64_t va, uint64_t phys, uint64_t bytes, enum pte_kind kind)
+RARE int kernel_view_map_blocks(uint64_t va, uint64_t phys, uint64_t bytes, enum pte_kind kind)
 {
 	int result = 0;
 
@@ -92,7 +92,7 @@ pte_t kernel_view_share_image(void)
 	return pte_supervisor_only(pte_table(pdpt));
 }
 
-bool kernel_view_map_pool(uint64_t va, unsigned pages)
+RARE bool kernel_view_map_pool(uint64_t va, unsigned pages)
 {
 	for (unsigned i = 0; i < pages; i++) {
 		void *page = pool_alloc(1);
@@ -116,7 +116,7 @@ const void *kernel_view_firmware(uint64_t phys, size_t size)
 	return direct_map(phys);
 }
 
-void *kernel_view_registers(uint32_t slot, uint64_t phys, uint32_t pages)
+RARE void *kernel_view_registers(uint32_t slot, uint64_t phys, uint32_t pages)
 {
 	uint64_t va = CPU_DEVICES_BASE + (uint64_t)slot * PAGE_SIZE;
 
@@ -238,7 +238,7 @@ long call_kunmap_list(uint64_t n, uint64_t count)
 	return 0;
 }
 
-long call_device_map(uint64_t va, uint64_t phys, uint64_t count)
+RARE long call_device_map(uint64_t va, uint64_t phys, uint64_t count)
 {
 	uint64_t end = phys + (count << PAGE_SHIFT);
 	struct claim *claim;

@@ -422,7 +422,7 @@ void sched_tick(struct cpu *cpu, bool in_process)
 	arm_timer(cpu);
 }
 
-void sched_set_affinity(struct record *r, uint64_t mask)
+RARE void sched_set_affinity(struct record *r, uint64_t mask)
 {
 	r->affinity = mask;
 	if (!r->cpu || mask >> r->cpu->id & 1)

@@ -58,7 +58,7 @@ static bool set_level(uint32_t line, bool level)
 
 /* --- bring-up --- */
 
-int gic_init(void)
+RARE int gic_init(void)
 {
 	bool v3 = platform.gic_version == ARM_GIC_V3;
 	int result;
@@ -176,7 +176,7 @@ bool irq_owns_registers(uint64_t start, uint64_t end)
 	return false;
 }
 
-int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu)
+RARE int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 {
 	/* A shared line is active high or rising; whoever says low means another controller's line. */
 	if (gsi < GIC_PRIVATE_LINES || gsi >= lines || *flags & IRQ_ACTIVE_LOW)

@@ -18,7 +18,7 @@
 static volatile void *distributor, *interface;
 static uint8_t targets[CPUS_MAX]; /* mask with the CPU's own bit */
 
-static int init(volatile void *distributor_registers)
+RARE static int init(volatile void *distributor_registers)
 {
 	distributor = distributor_registers;
 	interface = kernel_view_registers(SLOT_GIC_CPU_INTERFACE, platform.cpu_interface.phys, 1);
@@ -37,7 +37,7 @@ static uint8_t own_target(void)
 	return mask & 0xff ? (uint8_t)mask : 1;
 }
 
-static void init_cpu(uint32_t cpu, uint32_t private_lines)
+RARE static void init_cpu(uint32_t cpu, uint32_t private_lines)
 {
 	uint32_t bypass = mmio_read32(interface, GICC_CTLR) & GICC_CTLR_BYPASS;
 

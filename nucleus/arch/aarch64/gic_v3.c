@@ -77,7 +77,7 @@ static void wait_clear(const volatile void *frame, uint32_t offset, uint32_t bit
 	panic(nullptr, "the interrupt controller does not react (register %x of %p)", offset, (const void *)frame);
 }
 
-static int init(volatile void *distributor_registers)
+RARE static int init(volatile void *distributor_registers)
 {
 	uint32_t slot = SLOT_GIC_REDISTRIBUTOR;
 	int result = 0;
@@ -101,7 +101,7 @@ static int init(volatile void *distributor_registers)
 	return 0;
 }
 
-static void init_cpu(uint32_t cpu, uint32_t private_lines)
+RARE static void init_cpu(uint32_t cpu, uint32_t private_lines)
 {
 	volatile void *control = redistributors[cpu].control, *private = redistributors[cpu].private;
 

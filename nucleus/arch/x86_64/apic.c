@@ -216,7 +216,7 @@ static struct moment sample(void)
 	return best;
 }
 
-uint64_t apic_calibrate(void)
+RARE uint64_t apic_calibrate(void)
 {
 	struct moment first, last;
 
@@ -301,7 +301,7 @@ bool apic_io_id(unsigned index, uint32_t *id)
 	return index < madt.ioapic_count;
 }
 
-int arch_irq_message(uint32_t line, uint32_t function, uint32_t, uint32_t cpu, uint64_t *address, uint32_t *data)
+RARE int arch_irq_message(uint32_t line, uint32_t function, uint32_t, uint32_t cpu, uint64_t *address, uint32_t *data)
 {
 	uint32_t apic;
 
@@ -328,7 +328,7 @@ bool arch_irq_move(uint32_t, uint32_t)
 	return false;
 }
 
-int arch_irq_connect(uint32_t line, uint32_t gsi, uint32_t *flags, uint32_t cpu)
+RARE int arch_irq_connect(uint32_t line, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 {
 	uint32_t apic;
 
