@@ -134,7 +134,7 @@ int pi_after_death(struct pi_waiter *w, uint32_t owner)
 		error = PI_RETRY;
 	else
 		list_for_each(o, bucket_of(&w->key), link) {
-			if (o->owner_died && futex_same_word(&o->key, &w->key))
+			if (o->owner_died && o->owner == owner && futex_same_word(&o->key, &w->key))
 				error = 0;
 		}
 	spin_unlock(&pi_lock);
