@@ -110,6 +110,15 @@ test-blkdebug-one:
 	$(Q)STELLUX_ARCH=$(ARCH) STELLUX_BUILD=$(B) STELLUX_CPU=$(CPU) STELLUX_SMP=2 STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools \
 		$(PYTHON) test/devices/blkdebug_test.py
 
+# About a second a round.
+.PHONY: test-plug test-plug-one
+test-plug: need ## plugs disks in and pulls them out a thousand times under load (ROUNDS=, SEED=); results in doc/results
+	$(Q)$(foreach arch,$(TEST_ARCHES),$(MAKE) --no-print-directory ARCH=$(arch) test-plug-one &&) true
+test-plug-one:
+	$(Q)$(MAKE) --no-print-directory kernel boot initramfs
+	$(Q)STELLUX_ARCH=$(ARCH) STELLUX_BUILD=$(B) STELLUX_CPU=$(CPU) STELLUX_SMP=2 STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools \
+		$(PYTHON) test/devices/plug_test.py $(or $(ROUNDS),1000) $(or $(SEED),1)
+
 .PHONY: fuzz
 fuzz: need ## calls kernel and nucleus with anything, SECONDS= long (600), from SEED=; results in doc/results
 	$(Q)$(OWN_MAKE) $(PYTHON) tools/fuzz $(TEST_ARCHES:%=--arch %) --build '$(BUILD)/{arch}-$(MODE)' --make '$(MAKE_COMMAND)' --seconds $(or $(SECONDS),600) \

@@ -107,6 +107,25 @@ def pull(type_line, qmp, kind, disk):
     return None if re.search("^0$", text, re.MULTILINE) else f"left of {disk}: {text}"
 
 
+def early_round(type_line, qmp, kind, wait_s):
+    """Plugs one in and pulls it out while it is being found. A complaint, or None."""
+    answer = qmp.add(kind)
+    if answer != {}:
+        return f"QEMU adds no {kind}: {answer}"
+    time.sleep(wait_s)
+    end = time.monotonic() + LIMIT_S
+    # QEMU refuses while the slot's light blinks: power comes or goes.
+    while (answer := qmp.call("device_del", id=f"plug-{kind}")) != {}:
+        if "busy" not in answer or time.monotonic() > end:
+            return f"device_del: {answer}"
+        time.sleep(0.02)
+    if not qmp.left(kind):
+        return "the slot was not given up"
+    text = type_line(f"while grep -q ' {SECTORS // 2} {NAMES[kind][:2]}' /proc/partitions || awk '$4 == \"pcie_port\" {{port[$1]}} $2 in port' /proc/hardware | grep -q .; "
+                     "do sleep 0.1; done; echo gone")
+    return None if "gone" in text else f"left of {kind}: {text}"
+
+
 def round_of(type_line, qmp, kind):
     """Plugs one in, has it read and written, and pulls it out meanwhile. A complaint, or None."""
     disk, complaint = plug(type_line, qmp, kind)

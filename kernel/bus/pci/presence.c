@@ -62,7 +62,7 @@ bool pci_is_there(const struct device *dev)
 	uint64_t begin = clock_monotonic_ns(), now = begin;
 	enum answer answer;
 
-	while ((answer = look(pci_of(dev))) == ANSWERS_NOT && now - begin < ANSWER_LIMIT_NS) {
+	while ((answer = look(pci_of(dev))) == ANSWERS_NOT && now - begin < ANSWER_LIMIT_NS && !pci_is_cut_off(dev)) {
 		(void)thread_park(now + ANSWER_LOOK_NS);
 		now = clock_monotonic_ns();
 	}

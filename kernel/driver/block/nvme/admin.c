@@ -19,6 +19,8 @@ static int wait_status(const struct nvme *n, uint32_t mask, uint32_t value, uint
 {
 	uint64_t now = clock_monotonic_ns(), deadline = now + limit_ns;
 
+	if (mmio_read32(&n->registers, NVME_CSTS) == NOBODY)
+		return -EIO;
 	while (!mmio_wait32(&n->registers, NVME_CSTS, mask, value, MIN(now + LOOK_NS, deadline))) {
 		uint32_t status = mmio_read32(&n->registers, NVME_CSTS);
 

@@ -75,9 +75,17 @@ static void set_up(const struct ns16550 *u, uint16_t divisor)
 	(void)read_register(u, UART_IIR);
 }
 
-static uint32_t status(const void *uart)
+/* Where nobody is, all is ones: no line says that it has data, room and every error. A card may be pulled out. */
+static uint8_t line_status(const void *uart)
 {
 	uint8_t line = read_register(uart, UART_LSR);
+
+	return line == UINT8_MAX ? 0 : line;
+}
+
+static uint32_t status(const void *uart)
+{
+	uint8_t line = line_status(uart);
 
 	return ((line & LSR_DATA) != 0 ? SERIAL_HAS_DATA : 0) |
 	       ((line & LSR_HOLDING_EMPTY) != 0 ? SERIAL_HAS_ROOM : 0) | ((line & LSR_IDLE) != 0 ? SERIAL_IDLE : 0);
@@ -85,7 +93,7 @@ static uint32_t status(const void *uart)
 
 static int receive(const void *uart)
 {
-	uint8_t line = read_register(uart, UART_LSR);
+	uint8_t line = line_status(uart);
 
 	if ((line & LSR_DATA) == 0)
 		return SERIAL_NOTHING;
@@ -96,7 +104,7 @@ static int receive(const void *uart)
 
 static size_t room(const void *uart)
 {
-	return (read_register(uart, UART_LSR) & LSR_HOLDING_EMPTY) != 0 ? BURST_BYTES : 0;
+	return (line_status(uart) & LSR_HOLDING_EMPTY) != 0 ? BURST_BYTES : 0;
 }
 
 static void send(const void *uart, const unsigned char *bytes, size_t n)
