@@ -241,7 +241,7 @@ static void passes_on(uint32_t bridge)
 		return;
 	window_refused(bridge, find_frame(FRAME_KERNEL) << PAGE_SHIFT);
 	window_refused(bridge, from);
-	if (boot_info()->pci[0].phys >> 32 == 0)
+	if (boot_info()->pci[0].phys != 0 && boot_info()->pci[0].phys >> 32 == 0)
 		window_refused(bridge, boot_info()->pci[0].phys);
 	/* Off, and its own BAR nowhere. */
 	EXPECT_EQ(nucleus_pci_bars(bridge, 0, 0), 0);
