@@ -481,6 +481,7 @@ void kernel_bug(const char *file, int line, const char *what)
 
 uint32_t fault_point_armed;
 volatile uint8_t *fault_point_victim;
+uint64_t fault_point_address;
 bool fault_point_due(void)
 {
 	return false;
