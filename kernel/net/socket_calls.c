@@ -116,7 +116,8 @@ static bool may_wait(const struct file *f)
 	return !(f->flags & O_NONBLOCK);
 }
 
-static long sys_bind(int fd, user_addr at, int length)
+/* bind(2), connect(2): what the family does with an address of the process's. */
+static long call_with_address(int fd, user_addr at, int length, bool binds)
 {
 	struct socket_address a;
 	struct file_ref r;
@@ -127,26 +128,20 @@ static long sys_bind(int fd, user_addr at, int length)
 		return error;
 	error = address_from_user(&a, at, length);
 	if (error == 0)
-		error = s->ops->bind(s, &a);
+		error = binds ? s->ops->bind(s, &a) : s->ops->connect(s, &a, may_wait(r.file));
 	file_ref_put(r);
 	return error;
+}
+
+static long sys_bind(int fd, user_addr at, int length)
+{
+	return call_with_address(fd, at, length, true);
 }
 SYSCALL(bind);
 
 static long sys_connect(int fd, user_addr at, int length)
 {
-	struct socket_address a;
-	struct file_ref r;
-	struct socket *s;
-
-	int error = socket_ref_get(fd, &r, &s);
-	if (error != 0)
-		return error;
-	error = address_from_user(&a, at, length);
-	if (error == 0)
-		error = s->ops->connect(s, &a, may_wait(r.file));
-	file_ref_put(r);
-	return error;
+	return call_with_address(fd, at, length, false);
 }
 SYSCALL(connect);
 
