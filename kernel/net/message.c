@@ -121,8 +121,10 @@ static long receive_one(struct socket *s, uint32_t flags, user_addr at)
 	struct socket_message m = {.buffer = &v.buffer, .length = v.total, .flags = flags, .address = &a};
 	done = s->ops->receive(s, &m);
 	io_vector_free(&v);
-	if (done < 0)
+	if (done < 0) {
+		socket_rights_free(m.rights); /* taken with bytes that could not be copied */
 		return done;
+	}
 	int error = control_to_user(s, &m, USER_ADDR(h.control), &h.control_length);
 	if (error == 0 && h.name != 0 && copy_to_user(USER_ADDR(h.name), a.bytes, MIN(a.length, h.name_length)) != 0)
 		error = -EFAULT;
