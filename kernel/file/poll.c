@@ -17,17 +17,21 @@
 enum : uint32_t { WAITERS_INLINE = 4, WAITERS_MORE = 32, ITEMS_INLINE = 4 };
 enum : int64_t { NS_PER_S = 1000000000 };
 
+struct poll_waiter {
+	struct waiter waiter;
+	struct shared_wait *owner; /* with a reference, of a queue that may go before the file */
+};
 struct more_waiters {
 	struct more_waiters *next;
 	uint32_t count;
-	struct waiter waiters[WAITERS_MORE];
+	struct poll_waiter waiters[WAITERS_MORE];
 };
 struct poll_wait {
 	struct poll_table table;
 	uint32_t count;
 	bool failed; /* no memory to watch a queue */
 	struct more_waiters *more;
-	struct waiter waiters[WAITERS_INLINE];
+	struct poll_waiter waiters[WAITERS_INLINE];
 };
 
 struct poll_item {
@@ -52,12 +56,27 @@ void poll_watch_shared(struct poll_table *table, struct shared_wait *w)
 	table->owner = nullptr;
 }
 
+static void enter(struct poll_waiter *w, struct poll_table *table, struct wait_queue *q)
+{
+	w->owner = table->owner;
+	if (w->owner != nullptr)
+		shared_wait_get(w->owner);
+	wait_add(q, &w->waiter);
+}
+
+static void leave(struct poll_waiter *w)
+{
+	wait_remove(&w->waiter);
+	if (w->owner != nullptr)
+		shared_wait_put(w->owner);
+}
+
 static void watch_with_thread(struct poll_table *table, struct wait_queue *q)
 {
 	struct poll_wait *w = container_of(table, struct poll_wait, table);
 
 	if (w->count < WAITERS_INLINE) {
-		wait_add(q, &w->waiters[w->count++]);
+		enter(&w->waiters[w->count++], table, q);
 		return;
 	}
 	if (w->more == nullptr || w->more->count == WAITERS_MORE) {
@@ -69,18 +88,18 @@ static void watch_with_thread(struct poll_table *table, struct wait_queue *q)
 		more->next = w->more;
 		w->more = more;
 	}
-	wait_add(q, &w->more->waiters[w->more->count++]);
+	enter(&w->more->waiters[w->more->count++], table, q);
 }
 
 static void leave_queues(struct poll_wait *w)
 {
 	for (uint32_t n = 0; n < w->count; n++)
-		wait_remove(&w->waiters[n]);
+		leave(&w->waiters[n]);
 	while (w->more != nullptr) {
 		struct more_waiters *more = w->more;
 
 		for (uint32_t n = 0; n < more->count; n++)
-			wait_remove(&more->waiters[n]);
+			leave(&more->waiters[n]);
 		w->more = more->next;
 		kfree(more);
 	}
