@@ -168,6 +168,9 @@ long unix_receive_stream(struct socket *s, struct socket_message *m)
 			error = -EINVAL;
 		else
 			what = claim(u, m, m->length - done, done, &c);
+		/* Who looked at something does not wait for more: what he has seen is still there. */
+		if (done > 0 && m->flags & MSG_PEEK)
+			least = done;
 		if (error == 0 && what == NOTHING && done < least)
 			error = why_nothing(u, &ended);
 		mutex_unlock(&u->socket.lock);
