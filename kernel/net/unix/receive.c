@@ -25,7 +25,9 @@ static void unload(struct unix_message *msg, struct socket_message *m, struct so
 {
 	m->cred = msg->cred.pid != 0 ? msg->cred : (struct ucred){.uid = 65534, .gid = 65534};
 	m->has_cred = true;
-	if (rights != nullptr && !(m->flags & MSG_PEEK))
+	if (rights != nullptr && m->flags & MSG_PEEK)
+		unix_rights_copied();
+	else if (rights != nullptr)
 		unix_rights_received(rights);
 	m->rights = rights;
 }

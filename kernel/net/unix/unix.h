@@ -166,6 +166,8 @@ void unix_list_remove(struct unix_socket *u);
 void unix_rights_received(struct socket_rights *r);
 /* The same files once more, as received. nullptr: out of memory. */
 struct socket_rights *unix_rights_copy(const struct socket_rights *r);
+/* Before the process has such copies: who looks for garbage may have seen that nobody had the files. */
+void unix_rights_copied(void);
 /* Nobody will receive them: closed by the service. Any context. */
 void unix_rights_drop(struct socket_rights *r);
 /* A socket was closed: what is in flight may be reachable no more. */
