@@ -193,7 +193,8 @@ static long several(struct socket *s, uint32_t flags, user_addr at, uint32_t cou
 			break;
 	}
 	/* What went wrong after some had gone is told by the next call. */
-	if (done > 0 && part < 0 && part != -EAGAIN && fn == receive_one)
+	bool interrupted = part == -EAGAIN || part == -EINTR || part == -ERESTARTSYS;
+	if (done > 0 && part < 0 && !interrupted && fn == receive_one)
 		socket_set_error(s, (int)part);
 	return done > 0 ? done : part;
 }

@@ -33,6 +33,14 @@ static void set_limit(uint32_t *limit, uint32_t value, uint32_t most, uint32_t l
 	__atomic_store_n(limit, value < least ? least : value, __ATOMIC_RELAXED);
 }
 
+/* Who waits for room has it now, perhaps, and nobody tells it later: nothing becomes writable that is so already. */
+static int set_send_limit(struct socket *s, int error)
+{
+	if (error == 0)
+		socket_wake_writers(s);
+	return error;
+}
+
 static int set_limit_forced(uint32_t *limit, uint32_t value, uint32_t least)
 {
 	if (!capable(CAP_NET_ADMIN))
@@ -47,12 +55,12 @@ static int set_number(struct socket *s, int option, int value)
 	case SO_SNDBUF:
 		set_limit(&s->send_limit, (uint32_t)value,
 			  (uint32_t)__atomic_load_n(&socket_send_max, __ATOMIC_RELAXED), SEND_LEAST);
-		return 0;
+		return set_send_limit(s, 0);
 	case SO_RCVBUF:
 		set_limit(&s->receive_limit, (uint32_t)value,
 			  (uint32_t)__atomic_load_n(&socket_receive_max, __ATOMIC_RELAXED), RECEIVE_LEAST);
 		return 0;
-	case SO_SNDBUFFORCE: return set_limit_forced(&s->send_limit, (uint32_t)value, SEND_LEAST);
+	case SO_SNDBUFFORCE: return set_send_limit(s, set_limit_forced(&s->send_limit, (uint32_t)value, SEND_LEAST));
 	case SO_RCVBUFFORCE: return set_limit_forced(&s->receive_limit, (uint32_t)value, RECEIVE_LEAST);
 	case SO_PRIORITY:
 		if ((value < 0 || value > 6) && !capable(CAP_NET_ADMIN) && !capable(CAP_NET_RAW))
