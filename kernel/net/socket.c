@@ -216,7 +216,9 @@ int socket_file(struct socket *s, uint32_t flags, struct file **out)
 		return error;
 	}
 	(*out)->inode = i;
-	s->file = *out;
+	mutex_lock(&s->lock);
+	s->file = *out; /* /proc/net/unix looks at its inode */
+	mutex_unlock(&s->lock);
 	return 0;
 }
 

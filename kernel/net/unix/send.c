@@ -63,6 +63,17 @@ static int load(struct unix_socket *u, struct unix_socket *to, struct unix_messa
 	return 0;
 }
 
+/* It did not go: the files are the caller's again, and count as in flight no more when the call ends. */
+static void give_up(struct unix_message *msg, struct socket_message *m)
+{
+	if (msg->rights != nullptr) {
+		unix_rights_received(msg->rights);
+		m->rights = msg->rights;
+		msg->rights = nullptr;
+	}
+	unix_message_put(msg);
+}
+
 /* --- streams --- */
 
 static int put_piece(struct unix_socket *u, struct unix_socket *peer, struct socket_message *m, size_t done, size_t n)
@@ -82,7 +93,7 @@ static int put_piece(struct unix_socket *u, struct unix_socket *peer, struct soc
 		mutex_unlock(&peer->socket.lock);
 	}
 	if (error != 0)
-		unix_message_put(msg);
+		give_up(msg, m);
 	else
 		socket_wake_readers(&peer->socket);
 	return error;
@@ -195,7 +206,7 @@ static long send_whole(struct unix_socket *u, struct unix_socket *to, struct soc
 		error = deliver(u, to, msg, m, deadline_ns);
 	if (error == 0)
 		return (long)m->length;
-	unix_message_put(msg);
+	give_up(msg, m);
 	return error;
 }
 
