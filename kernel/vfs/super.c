@@ -79,14 +79,17 @@ static int run_sync(void *arg)
 	return error == 0 && sb->ops->sync != nullptr ? guard_run(sb->type->component, sb->ops->sync(sb)) : error;
 }
 
+/* As the flusher, and not with a share: who was told that all is written, and unmounts it, unmounts it then. */
 static void keep(void *arg)
 {
-	superblock_share(arg);
+	struct superblock *sb = arg;
+
+	__atomic_fetch_add(&sb->walkers, 1, __ATOMIC_RELAXED);
 }
 
 static void let_go(void *arg)
 {
-	superblock_put(arg);
+	dirty_walked(arg);
 }
 
 static const struct sync_work sync_work = {.component = &component_vfs, .run = run_sync, .get = keep, .put = let_go};
