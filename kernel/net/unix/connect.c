@@ -175,8 +175,11 @@ static void leave(struct unix_socket *u, struct unix_socket *old)
 	if (old == nullptr)
 		return;
 	mutex_lock(&u->socket.lock);
+	bool was_full = unix_queue_is_full(u);
 	unix_queue_take(u, &messages);
 	mutex_unlock(&u->socket.lock);
+	if (was_full)
+		unix_wake_senders(u);
 	if (!list_empty(&messages)) {
 		mutex_lock(&old->socket.lock);
 		bool was_ours = old->peer == u && old->state != UNIX_CLOSED;

@@ -28,6 +28,19 @@ void unix_list_remove(struct unix_socket *u)
 	mutex_unlock(&all_lock);
 }
 
+/* In the list they live, if not for long. The peer is only compared: who has yet to connect polls afterwards. */
+void unix_wake_senders(const struct unix_socket *to)
+{
+	struct unix_socket *u;
+
+	mutex_lock(&all_lock);
+	list_for_each(u, &all, all) {
+		if (__atomic_load_n(&u->peer, __ATOMIC_ACQUIRE) == to)
+			socket_wake_writers(&u->socket);
+	}
+	mutex_unlock(&all_lock);
+}
+
 /* A reference, unless the last one is gone already. */
 static bool get_living(struct unix_socket *u)
 {

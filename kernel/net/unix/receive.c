@@ -199,12 +199,13 @@ long unix_receive_stream(struct socket *s, struct socket_message *m)
 
 /* The oldest message, taken out or looked at, with a reference. 0, -EAGAIN; *ended: none will come. */
 static int take(struct unix_socket *u, struct socket_message *m, struct unix_message **out,
-		struct socket_rights **rights, bool *ended)
+		struct socket_rights **rights, bool *ended, bool *was_full)
 {
 	int error = 0;
 
 	*ended = false;
 	mutex_lock(&u->socket.lock);
+	*was_full = u->room != nullptr && unix_queue_is_full(u);
 	*out = unix_queue_first(u);
 	if (*out == nullptr) {
 		error = why_nothing(u, ended);
@@ -225,13 +226,13 @@ static long receive_whole(struct unix_socket *u, struct socket_message *m, bool 
 {
 	uint64_t deadline_ns = socket_deadline(__atomic_load_n(&u->socket.receive_timeout_ns, __ATOMIC_RELAXED));
 	struct socket_rights *rights = nullptr;
-	bool peek = m->flags & MSG_PEEK, ended;
+	bool peek = m->flags & MSG_PEEK, ended, was_full;
 	struct unix_message *msg;
 	int error;
 
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	while ((error = take(u, m, &msg, &rights, &ended)) == -EAGAIN) {
+	while ((error = take(u, m, &msg, &rights, &ended, &was_full)) == -EAGAIN) {
 		error = await(u, m, deadline_ns);
 		if (error != 0)
 			return error;
@@ -243,6 +244,8 @@ static long receive_whole(struct unix_socket *u, struct socket_message *m, bool 
 		return packets || !(m->flags & MSG_DONTWAIT) ? 0 : -EAGAIN;
 	if (!peek && u->room != nullptr)
 		wait_wake_all(&u->room->queue);
+	if (!peek && was_full)
+		unix_wake_senders(u);
 	size_t n = MIN((size_t)msg->length, m->length);
 	bool whole = unix_message_copy(msg, 0, m, 0, n) == n;
 	long done = m->flags & MSG_TRUNC ? (long)msg->length : (long)n;

@@ -137,6 +137,7 @@ void unix_release(struct socket *s)
 	mutex_lock(&u->socket.lock);
 	bool connected = u->state == UNIX_CONNECTED && s->type != SOCK_DGRAM;
 	bool lost = !list_empty(&u->queue) || u->embryo;
+	bool was_full = s->type == SOCK_DGRAM && unix_queue_is_full(u);
 	u->state = UNIX_CLOSED;
 	u->shut = SIDE_RECEIVE | SIDE_SEND;
 	s->file = nullptr;
@@ -153,6 +154,8 @@ void unix_release(struct socket *s)
 	mutex_unlock(&u->socket.lock);
 
 	unix_wake_all(u); /* who sends to it, or waits for a place in its backlog */
+	if (was_full)
+		unix_wake_senders(u);
 	if (connected && peer != nullptr)
 		tell_peer(peer, lost);
 	unix_put(peer);
@@ -259,14 +262,14 @@ static long unix_bytes(struct socket *s, bool sent)
 	return bytes;
 }
 
-/* Whether a datagram can be sent to whom it is connected to. */
-static bool peer_has_room(struct unix_socket *u, struct poll_table *table)
+/* Whether a datagram can be sent to whom it is connected to. Who polls is told by unix_wake_senders: that one may be
+ * another by then, or gone. */
+static bool peer_has_room(struct unix_socket *u)
 {
 	struct unix_socket *peer = unix_peer_get(u);
 
 	if (peer == nullptr)
 		return true;
-	poll_watch_shared(table, peer->room);
 	mutex_lock(&peer->socket.lock);
 	bool room = peer->peer == u || !unix_queue_is_full(peer);
 	mutex_unlock(&peer->socket.lock);
@@ -294,7 +297,7 @@ static uint32_t unix_poll(struct socket *s, struct poll_table *table)
 		mask |= POLLHUP;
 	bool writable = unix_is_writable(u) && u->state != UNIX_LISTENING;
 	mutex_unlock(&s->lock);
-	if (writable && (s->type != SOCK_DGRAM || peer_has_room(u, table)))
+	if (writable && (s->type != SOCK_DGRAM || peer_has_room(u)))
 		mask |= POLLOUT | POLLWRNORM | POLLWRBAND;
 	return mask;
 }

@@ -158,6 +158,8 @@ extern int32_t unix_queue_max; /* datagrams that may wait, and one; atomic */
 /* --- proc.c --- */
 void unix_list_add(struct unix_socket *u);
 void unix_list_remove(struct unix_socket *u);
+/* Those that are connected to `to`, of which the queue was full: who polls one looks again. No lock is held. */
+void unix_wake_senders(const struct unix_socket *to);
 
 /* --- rights.c --- */
 /* The files go into a queue: they are in flight. -ETOOMANYREFS: the user has too many there. */
