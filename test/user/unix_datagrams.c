@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
@@ -108,6 +109,29 @@ static void a_queue_has_an_end(void)
 	EXITS(polls, 0);
 	EQUAL(read(server, text, sizeof(text)), 4);
 	EXITS(sends, 0);
+}
+
+/* Who watched before it was connected is told, too. */
+static void room_is_told_to_who_watched_early(void)
+{
+	struct epoll_event e = {.events = EPOLLOUT | EPOLLET};
+	char name[32], text[8];
+	int ep = OK(epoll_create1(0));
+
+	snprintf(name, sizeof(name), "@early-%d", (int)getpid());
+	int server = unix_socket(SOCK_DGRAM), client = OK(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+	OK(unix_bind(server, name));
+	OK(epoll_ctl(ep, EPOLL_CTL_ADD, client, &e));
+	OK(unix_connect(client, name));
+	while (write(client, "x", 1) == 1)
+		;
+	EQUAL(errno, EAGAIN);
+	while (epoll_wait(ep, &e, 1, 0) == 1)
+		;
+	for (int n = 0; n < 11; n++)
+		EQUAL(read(server, text, sizeof(text)), 1);
+	EQUAL(epoll_wait(ep, &e, 1, -1), 1);
+	EQUAL(e.events, EPOLLOUT);
 }
 
 static void a_datagram_has_a_longest(void)
@@ -259,6 +283,6 @@ static void a_socket_has_a_name_in_proc(void)
 	CHECK(listed);
 }
 
-KTAP_MAIN(CASE(each_stays_whole), CASE(a_default_address), CASE(a_queue_has_an_end), CASE(a_datagram_has_a_longest),
-	  CASE(shut_datagrams), CASE(several_at_once), CASE(options), CASE(what_sockets_there_are),
-	  CASE(a_socket_has_a_name_in_proc))
+KTAP_MAIN(CASE(each_stays_whole), CASE(a_default_address), CASE(a_queue_has_an_end),
+	  CASE(room_is_told_to_who_watched_early), CASE(a_datagram_has_a_longest), CASE(shut_datagrams),
+	  CASE(several_at_once), CASE(options), CASE(what_sockets_there_are), CASE(a_socket_has_a_name_in_proc))

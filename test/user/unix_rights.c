@@ -326,7 +326,54 @@ static void a_user_has_so_many_in_flight(void)
 	EQUAL(sent, 6);
 }
 
-KTAP_MAIN(CASE(a_file_travels), CASE(bytes_end_where_files_come), CASE(what_does_not_fit_is_closed),
-	  CASE(peeking_gives_copies), CASE(what_cannot_travel), CASE(who_sent_it), CASE(nobody_claims_to_be_another),
+/* What came with bytes that could not be copied is let go. */
+static void a_fault_keeps_no_file(int type)
+{
+	int ends[2], pipe_ends[2];
+	struct iovec v = {(void *)16, 4};
+	union {
+		struct cmsghdr h;
+		char space[64];
+	} control = {};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+
+	pair(type, ends);
+	OK(pipe(pipe_ends));
+	EQUAL(send_fds(ends[0], &pipe_ends[1], 1, "lost"), 4);
+	OK(close(pipe_ends[1]));
+	FAILS(EFAULT, syscall(SYS_recvmsg, ends[1], &m, 0));
+	OK(close(ends[0]));
+	OK(close(ends[1]));
+	closes(pipe_ends[0]);
+}
+
+static void faults_keep_no_files(void)
+{
+	a_fault_keeps_no_file(SOCK_STREAM);
+	a_fault_keeps_no_file(SOCK_DGRAM);
+	a_fault_keeps_no_file(SOCK_SEQPACKET);
+}
+
+/* What did not go is in flight no longer when the call ends. */
+static void a_full_queue_keeps_no_files(void)
+{
+	struct rlimit l = {30, 30};
+	int ends[2];
+
+	pair(SOCK_DGRAM, ends);
+	if (getuid() == 0)
+		ktap_become(100000 + (unsigned int)getpid());
+	OK(setrlimit(RLIMIT_NOFILE, &l));
+	OK(fcntl(ends[0], F_SETFL, O_NONBLOCK));
+	while (write(ends[0], ends, 1) == 1)
+		;
+	EQUAL(errno, EAGAIN);
+	for (int n = 0; n < 100; n++)
+		FAILS(EAGAIN, send_fds(ends[0], (int[]){0, 0, 0, 0}, 4, "x"));
+}
+
+KTAP_MAIN(CASE(faults_keep_no_files), CASE(a_full_queue_keeps_no_files), CASE(a_file_travels),
+	  CASE(bytes_end_where_files_come), CASE(what_does_not_fit_is_closed), CASE(peeking_gives_copies),
+	  CASE(what_cannot_travel), CASE(who_sent_it), CASE(nobody_claims_to_be_another),
 	  CASE(a_closed_queue_closes_its_files), CASE(circles_are_collected), CASE(what_can_be_received_stays),
 	  CASE(a_backlog_is_collected), CASE(sockets_in_sockets_in_sockets), CASE(a_user_has_so_many_in_flight))

@@ -129,6 +129,7 @@ static void peeking_and_waiting_for_all(void)
 	EQUAL(recv(ends[1], text, 3, MSG_PEEK), 3);
 	CHECK(memcmp(text, "abc", 3) == 0);
 	EQUAL(recv(ends[1], text, 8, MSG_PEEK), 4);
+	EQUAL(recv(ends[1], text, 8, MSG_PEEK | MSG_WAITALL), 4); /* who looks does not wait for more */
 	pid_t child = CHILD({
 		EQUAL(write(ends[0], "efgh", 4), 4);
 		_exit(0);
@@ -319,6 +320,30 @@ static void a_buffer_has_an_end(void)
 	EQUAL(ready(ends[0], POLLOUT), POLLOUT);
 }
 
+/* Who waits for room has it when the buffer becomes larger. */
+static void a_larger_buffer_has_room(void)
+{
+	static char bytes[4096];
+	int ends[2], size = 16384;
+
+	pair(SOCK_STREAM, ends);
+	OK(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)));
+	while (send(ends[0], bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	EQUAL(errno, EAGAIN);
+	pid_t child = CHILD({
+		EQUAL(write(ends[0], bytes, 1), 1);
+		_exit(0);
+	});
+	ktap_until_state(child, "S");
+	size = 200000;
+	OK(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)));
+	long n = 0;
+	while ((n = recv(ends[1], bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		;
+	EXITS(child, 0);
+}
+
 /* More than a buffer holds, in odd pieces, arrives as it was sent. */
 static void much_goes_through(void)
 {
@@ -498,6 +523,6 @@ KTAP_MAIN(CASE(bytes_go_both_ways), CASE(writes_join_in_a_stream_and_not_in_pack
 	  CASE(unread_bytes_reset_the_other_end), CASE(half_closing), CASE(peeking_and_waiting_for_all),
 	  CASE(a_connection_by_path), CASE(abstract_names), CASE(names_that_are_none),
 	  CASE(a_socket_file_needs_the_right_to_write), CASE(a_backlog_has_an_end), CASE(a_buffer_has_an_end),
-	  CASE(much_goes_through), CASE(time_limits), CASE(nothing_is_lost_to_a_bad_address),
-	  CASE(epoll_sees_what_comes), CASE(files_go_into_sockets), CASE(who_is_at_the_other_end),
-	  CASE(a_signal_ends_a_wait))
+	  CASE(a_larger_buffer_has_room), CASE(much_goes_through), CASE(time_limits),
+	  CASE(nothing_is_lost_to_a_bad_address), CASE(epoll_sees_what_comes), CASE(files_go_into_sockets),
+	  CASE(who_is_at_the_other_end), CASE(a_signal_ends_a_wait))
