@@ -182,7 +182,8 @@ static uint64_t *context_entry(struct vtd_unit *u, uint32_t requester)
 
 void arch_iommu_attach(uint32_t requester, uint32_t domain, uint64_t root)
 {
-	struct vtd_unit *u = unit_of_domain[domain] = unit_of(requester);
+	/* It ends where it began: a bridge that was pulled out names nothing behind it any more. */
+	struct vtd_unit *u = unit_of_domain[domain] = root ? unit_of(requester) : unit_of_domain[domain];
 	uint64_t *entry = context_entry(u, requester);
 	struct vtd_descriptor forget[] = {
 		{QUEUE_CONTEXT, 0}, {QUEUE_IOTLB | QUEUE_IOTLB_DOMAIN | (uint64_t)domain << QUEUE_DOMAIN_SHIFT, 0}};
