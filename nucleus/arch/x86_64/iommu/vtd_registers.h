@@ -62,6 +62,7 @@ enum : uint32_t {
 	VTD_QUEUED = 1u << 26,
 	VTD_REMAP_INTERRUPTS = 1u << 25,
 	VTD_SET_INTERRUPT_TABLE = 1u << 24,
+	VTD_OLD_FORMAT = 1u << 23,     /* CFI: messages in the compatibility format are let through */
 	VTD_STATUS_STAYS = 0x96ffffff, /* bits that a command must repeat (11.4.4.1) */
 };
 enum : uint64_t { ROOT_MODE = 3 << 10 }; /* of VTD_ROOT: 0, legacy */

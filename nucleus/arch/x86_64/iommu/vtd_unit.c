@@ -134,6 +134,11 @@ static void take_over(struct vtd_unit *u)
 		command(u, VTD_REMAP_INTERRUPTS, false);
 	if (status & VTD_QUEUED)
 		leave_queue(u);
+	/* Messages of the old format would go past the table of interrupts. */
+	if (status & VTD_OLD_FORMAT)
+		command(u, VTD_OLD_FORMAT, false);
+	/* What became of firmware's invalidations says nothing of ours. Writing ones clears. */
+	mmio_write32(u->registers, VTD_FAULT_STATUS, FAULT_STATUS_QUEUE);
 }
 
 /* Its own interrupts are not remapped (5.1.6). One for all faults until they are taken. */
