@@ -136,18 +136,34 @@ static struct iommu_domain *domain_for(uint32_t requester)
 	return unused;
 }
 
+/* Whether the range is no memory that is, or may be, anybody's: tables of firmware may be wrong. */
+static bool nobodys(struct memory_range r)
+{
+	for (uint64_t pfn = r.start >> PAGE_SHIFT; pfn < r.end >> PAGE_SHIFT && frame_valid(pfn); pfn++)
+		if (frames[pfn].type != FRAME_NONE && frames[pfn].type != FRAME_DEVICE &&
+		    frames[pfn].type != FRAME_FIRMWARE)
+			return false;
+	return true;
+}
+
 /* What the requester reaches at all times. -ENOMEM, or 0. */
 static int map_always(const struct iommu_domain *d)
 {
 	struct place at = {.domain = d};
 	struct memory_range r;
 
-	for (unsigned i = 0; arch_iommu_always(d->requester, i, &r); i++)
+	for (unsigned i = 0; arch_iommu_always(d->requester, i, &r); i++) {
+		if (!nobodys(r)) {
+			log_printf("dma: %lx to %lx, which firmware reserved for function %x, is memory in use\n",
+				   r.start, r.end, d->requester);
+			continue;
+		}
 		for (uint64_t phys = r.start; phys < r.end; phys += PAGE_SIZE) {
 			if (!place_find(&at, phys >> PAGE_SHIFT, true))
 				return -ENOMEM;
 			entry_store(at.entry, arch_iommu_leaf(phys, DMA_ACCESS_READ | DMA_ACCESS_WRITE));
 		}
+	}
 	return 0;
 }
 

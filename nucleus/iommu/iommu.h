@@ -67,7 +67,7 @@ uint32_t arch_iommu_domains(void);
 uint64_t arch_iommu_leaf(uint64_t phys, uint32_t access);
 uint64_t arch_iommu_table(uint64_t phys);
 /* The index-th range that this requester reaches at all times, whatever is lent: where its messages are written to, or
- * what firmware goes on using. Whole pages, none of them RAM that lowered code has. false: there are no more. */
+ * what firmware goes on using. Whole pages; a range with RAM in use is left out. false: there are no more. */
 [[nodiscard]] bool arch_iommu_always(uint32_t requester, unsigned index, struct memory_range *r);
 /* From now on the requester has this domain with that table; root 0: it is blocked. Nothing older is cached when it
  * returns. May take up to two of frame_table_alloc's, which then does not fail. */
