@@ -235,11 +235,12 @@ void iommu_close(const struct claim *c)
 {
 	struct iommu_domain *d = c->domain;
 
-	/* Whom they are told of is known now. */
-	iommu_take_faults();
+	if (d && d->claims == 1)
+		arch_iommu_attach(d->requester, number_of(d), 0);
+	/* Whom they are told of is known now; what is left would be the next claim's. */
+	iommu_take_all_faults();
 	if (!d || --d->claims)
 		return;
-	arch_iommu_attach(d->requester, number_of(d), 0);
 	tables_drop(d->root, arch_iommu_levels());
 	*d = (struct iommu_domain){};
 	frame_table_trim();

@@ -6,7 +6,8 @@
 #include "report/log.h"
 #include "report/report.h"
 
-enum : uint32_t { UNCLAIMED_TOLD_MAX = 16 };
+/* At once: as many as an IOMMU notes, and of all of them no more than this. */
+enum : uint32_t { UNCLAIMED_TOLD_MAX = 16, AT_ONCE = 512 };
 
 static uint32_t unclaimed_told;
 
@@ -63,10 +64,26 @@ static void take(const struct iommu_fault *f)
 		unclaimed(f);
 }
 
-void iommu_take_faults(void)
+static void take_faults(bool all)
 {
 	struct iommu_fault f;
+	unsigned n = 0;
 
-	while (iommu_is_on && report_has_room() && arch_iommu_take_fault(&f))
+	while (n < AT_ONCE && iommu_is_on && (all || report_has_room()) && arch_iommu_take_fault(&f)) {
 		take(&f);
+		n++;
+	}
+	/* A device that does not stop is not waited for here. */
+	if (n == AT_ONCE)
+		report_wake();
+}
+
+void iommu_take_faults(void)
+{
+	take_faults(false);
+}
+
+void iommu_take_all_faults(void)
+{
+	take_faults(true);
 }

@@ -49,6 +49,8 @@ void iommu_close(const struct claim *c);
 /* Faults that the hardware has noted become reports, as long as there is room for these; a function that strayed
  * masters the bus no more until its claim ends. */
 void iommu_take_faults(void);
+/* The same of all: those without room are only counted. */
+void iommu_take_all_faults(void);
 /* Any view: the hardware has noted a fault. Who renders reports is woken. */
 void iommu_interrupt(void);
 
