@@ -378,6 +378,14 @@ static void put_transitions(struct report_out *out, const struct report *r)
 	}
 }
 
+static void put_lost(struct report_out *out, const struct report *r)
+{
+	if (r->lost == 0)
+		return;
+	report_put(out, "  lost:    %u reports of refused calls before this one", r->lost);
+	report_end_line(out);
+}
+
 /* No code was caught: of the device is known whose it is. */
 static void put_device(struct report_out *out, const struct report *r)
 {
@@ -392,6 +400,7 @@ static void put_device(struct report_out *out, const struct report *r)
 	put_victim(out, &r->victim, r->address);
 	report_put(out, " at 0x%lx", r->address);
 	report_end_line(out);
+	put_lost(out, r);
 	report_put(out,
 		   "=== end of report: the IOMMU kept it back, reason %u, and the device is silenced ===", r->fault);
 	report_end_line(out);
@@ -415,10 +424,7 @@ void report_text(struct report_out *out, const struct report *r)
 		report_put(out, ", %s, code 0x%lx", (r->flags & REPORT_PRIVILEGED) != 0 ? "privileged" : "lowered",
 			   r->code);
 	report_end_line(out);
-	if (r->lost != 0) {
-		report_put(out, "  lost:    %u reports of refused calls before this one", r->lost);
-		report_end_line(out);
-	}
+	put_lost(out, r);
 	put_backtrace(out, r, pc);
 	if (!refused) {
 		report_registers(out, r);
