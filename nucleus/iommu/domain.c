@@ -22,6 +22,7 @@
 enum : uint64_t { ENTRY_ADDRESS = 0x0000fffffffff000 };
 enum : unsigned { ENTRIES = 512, ATTACH_TABLES = 4 };
 enum : uint16_t { LENT_MAX = UINT16_MAX };
+enum : uint32_t { MAPPINGS_MAX = UINT32_MAX - 2 * CALL_AREA_WORDS }; /* of one frame, as in mmu/range.c */
 
 /* How often a page is lent. */
 struct lent {
@@ -300,7 +301,8 @@ static bool lend(const struct place *at, uint64_t pfn, uint32_t access)
 	struct lent *l = at->lent;
 	uint32_t before = access_of(l);
 
-	if ((access & DMA_ACCESS_READ && l->reads == LENT_MAX) || (access & DMA_ACCESS_WRITE && l->writes == LENT_MAX))
+	if ((access & DMA_ACCESS_READ && l->reads == LENT_MAX) ||
+	    (access & DMA_ACCESS_WRITE && l->writes == LENT_MAX) || frames[pfn].mappings >= MAPPINGS_MAX)
 		return false;
 	l->reads += access & DMA_ACCESS_READ ? 1 : 0;
 	l->writes += access & DMA_ACCESS_WRITE ? 1 : 0;
