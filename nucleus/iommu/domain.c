@@ -228,6 +228,8 @@ int iommu_open(struct claim *c)
 	if (error)
 		return error;
 	d->claims++;
+	/* Another may have kept the domain meanwhile: what comes of this one is news. */
+	d->strayed = false;
 	c->domain = d;
 	return 0;
 }
