@@ -99,6 +99,7 @@ static void become_nobody(void)
 	open("/dev/zero", O_RDWR);
 	int ends[2];
 	(void)!pipe(ends);
+	ktap_disown();
 }
 
 static void fuzz_number(long number, int rounds)

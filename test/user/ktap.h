@@ -47,6 +47,10 @@ int ktap_main(int argc, char **argv, const struct ktap_case *cases, size_t count
 [[noreturn, gnu::format(printf, 3, 4)]]
 void ktap_fail(const char *file, int line, const char *format, ...);
 
+/* From here on a check that fails in the calling process, or in one that it makes, is not the case's: it does what
+ * nobody foresees, such as running two threads on one stack, and may get anywhere. */
+void ktap_disown(void);
+
 /* Ends the case as skipped, with the reason. */
 [[noreturn]] void ktap_skip(const char *reason);
 
