@@ -31,8 +31,7 @@ int blkdev_transfer(struct blkdev *b, enum bio_kind kind, uint64_t at, const str
 	struct bio bio = blkdev_bio(b, kind, at, bytes);
 	bio.pieces = pieces;
 	bio.piece_count = count;
-	bio_submit(b->disk, &bio);
-	return bio_wait(&bio);
+	return bio_run(b->disk, &bio);
 }
 
 int blkdev_without_data(struct blkdev *b, enum bio_kind kind, uint64_t at, uint64_t bytes)
@@ -44,8 +43,7 @@ int blkdev_without_data(struct blkdev *b, enum bio_kind kind, uint64_t at, uint6
 		uint64_t part = MIN(bytes, most);
 		struct bio bio = blkdev_bio(b, kind, at, part);
 
-		bio_submit(b->disk, &bio);
-		error = bio_wait(&bio);
+		error = bio_run(b->disk, &bio);
 		at += part;
 		bytes -= part;
 	}

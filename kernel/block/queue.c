@@ -28,7 +28,7 @@ static struct wait_queue *wait_of(const struct bio *b)
 	return &waits[((uintptr_t)b / 64) % ARRAY_LEN(waits)];
 }
 
-static void finish(struct disk *d, struct bio *b)
+static void count(struct disk *d, const struct bio *b)
 {
 	uint64_t sectors = (uint64_t)b->blocks * (d->geometry.block_bytes / DISK_SECTOR);
 	uint64_t now = clock_monotonic_ns();
@@ -36,6 +36,10 @@ static void finish(struct disk *d, struct bio *b)
 	stats_end(&d->stats, b, sectors, now);
 	if (b->stats != nullptr)
 		stats_end(b->stats, b, sectors, now);
+}
+
+static void tell(struct bio *b)
+{
 	if (b->done != nullptr) {
 		b->done(b);
 		return;
@@ -45,22 +49,45 @@ static void finish(struct disk *d, struct bio *b)
 	wait_wake_all(w);
 }
 
-static void finish_each(struct disk *d, struct list *finished)
+/* How far it has come, for after a fault: outside of the guard, and so in memory (what is inlined into who has the
+ * guard may have it in registers). */
+struct finishing {
+	const struct bio *counted;
+	struct bio *told; /* it is just being told */
+};
+
+[[gnu::noinline]] static void finish_each(struct disk *d, struct list *finished, struct finishing *f)
 {
 	while (!list_empty(finished)) {
 		struct bio *b = list_first(finished, struct bio, link);
 
+		if (f->counted != b) {
+			f->counted = b;
+			count(d, b);
+		}
 		list_remove(&b->link);
-		finish(d, b);
+		f->told = b;
+		tell(b);
+		*f = (struct finishing){};
 	}
 }
 
-/* A fault in a `done` is its submitter's: neither the other bios nor the queue, which this thread may be handing over
- * from, wait for ever because of it, and the driver whose thread this may be is not blamed. */
+/* A fault in a `done` is its submitter's, one in the counting this floor's: neither this bio, which is told once more,
+ * nor the others nor the queue, which this thread may be handing over from, wait for ever because of it, and the driver
+ * whose thread this may be is not blamed. */
 static void finish_all(struct disk *d, struct list *finished)
 {
-	while (!list_empty(finished) && !guard_run_void(&component_block, finish_each(d, finished)))
+	struct finishing f = {};
+
+	while (!list_empty(finished) && !guard_run_void(&component_block, finish_each(d, finished, &f))) {
+		struct bio *again = f.told;
+
 		log_error("%s: a fault where a request's end was told", d->name);
+		if (again == nullptr)
+			continue;
+		f = (struct finishing){};
+		(void)guard_run_void(&component_block, tell(again));
+	}
 }
 
 int bio_wait(struct bio *b)
@@ -107,7 +134,7 @@ static void prepare(struct disk *d, struct bio *b, uint64_t now)
 	list_init(&b->link);
 	b->given = b->parts = b->piece = b->piece_used = 0;
 	b->tries = b->redo = 0;
-	b->alone = b->merged = false;
+	b->alone = b->merged = b->taken = false;
 	b->finished = 0;
 	b->began_ns = now;
 	b->error = check(d, b);
@@ -136,10 +163,12 @@ void bio_submit_all(struct disk *d, struct list *bios)
 		if (b->error == 0 && state_of(d) == DISK_GONE)
 			b->error = -ENODEV;
 		/* What a disk without a cache of its own has finished is on its medium. */
-		if (b->error == 0 && (b->kind != BIO_FLUSH || d->has_flush))
+		if (b->error == 0 && (b->kind != BIO_FLUSH || d->has_flush)) {
 			request_insert(q, b);
-		else
+			b->taken = true;
+		} else {
 			list_push_back(&finished, &b->link);
+		}
 		spin_unlock(&q->lock);
 	}
 	finish_all(d, &finished);
@@ -155,12 +184,28 @@ void bio_submit(struct disk *d, struct bio *b)
 	bio_submit_all(d, &one);
 }
 
+static int submit_and_wait(struct disk *d, struct bio *b)
+{
+	bio_submit(d, b);
+	return bio_wait(b);
+}
+
+int bio_run(struct disk *d, struct bio *b)
+{
+	b->taken = false;
+	int error = (int)guard_run(&component_block, submit_and_wait(d, b));
+
+	if (error != -EFAULT || __atomic_load_n(&b->finished, __ATOMIC_ACQUIRE) != 0)
+		return error;
+	/* A fault of this floor; whoever has it now ends it. */
+	return b->taken ? bio_wait(b) : -EIO;
+}
+
 int disk_flush(struct disk *d)
 {
 	struct bio b = {.kind = BIO_FLUSH};
 
-	bio_submit(d, &b);
-	return bio_wait(&b);
+	return bio_run(d, &b);
 }
 
 /* What became of handing r over. False: the driver takes no more for now. */
@@ -180,10 +225,15 @@ static bool handed_over(struct block_queue *q, struct request *r, int error, uin
 	return !q->full;
 }
 
-void queue_dispatch(struct block_queue *q)
+/* How far a thread has come that hands over; outside of the guard that it does so under, as struct finishing is. */
+struct handing {
+	struct list finished;
+	bool mine; /* it is its thread that dispatches */
+};
+
+[[gnu::noinline]] static void hand_over(struct block_queue *q, struct handing *h)
 {
 	struct disk *d = q->disk;
-	struct list finished = LIST_INIT(finished);
 	struct request *r;
 
 	spin_lock(&q->lock);
@@ -191,7 +241,7 @@ void queue_dispatch(struct block_queue *q)
 		spin_unlock(&q->lock);
 		return;
 	}
-	q->dispatching = true;
+	q->dispatching = h->mine = true;
 	while (state_of(d) == DISK_RUNS && !q->full && (r = request_next(q)) != nullptr) {
 		uint32_t rooms = q->rooms;
 		uint64_t now = clock_monotonic_ns();
@@ -204,20 +254,37 @@ void queue_dispatch(struct block_queue *q)
 		if (error == -EFAULT)
 			disk_break(d, "a fault in submit");
 		spin_lock(&q->lock);
-		bool nobody_calls = !handed_over(q, r, error, rooms, &finished) && list_empty(&q->flying);
-		if (nobody_calls || !list_empty(&finished)) {
+		bool nobody_calls = !handed_over(q, r, error, rooms, &h->finished) && list_empty(&q->flying);
+		if (nobody_calls || !list_empty(&h->finished)) {
 			spin_unlock(&q->lock);
 			/* While it is dispatching, so that the disk is still there. */
 			if (nobody_calls)
 				disk_retry_later(d);
-			finish_all(d, &finished);
+			finish_all(d, &h->finished);
 			spin_lock(&q->lock);
 		}
 	}
-	q->dispatching = false;
+	q->dispatching = h->mine = false;
 	spin_unlock(&q->lock);
 	if (state_of(d) != DISK_RUNS)
 		wait_wake_all(&d->quiet);
+}
+
+void queue_dispatch(struct block_queue *q)
+{
+	struct handing h = {.finished = LIST_INIT(h.finished)};
+
+	if (guard_run_void(&component_block, hand_over(q, &h)))
+		return;
+	/* This floor's own fault. What was being handed over counts as with the driver, which begins anew, and gets it
+	 * once more; nobody waits for what this thread has left. */
+	disk_break(q->disk, "a fault of the block floor");
+	finish_all(q->disk, &h.finished);
+	spin_lock(&q->lock);
+	if (h.mine)
+		q->dispatching = false;
+	spin_unlock(&q->lock);
+	wait_wake_all(&q->disk->quiet);
 }
 
 void queue_retry(struct block_queue *q)

@@ -27,8 +27,7 @@ static int read_block(void *context, uint64_t number, void *)
 	struct bio_piece piece = {s->page, 0, s->disk->geometry.block_bytes};
 	struct bio b = {.kind = BIO_READ, .block = number, .blocks = 1, .pieces = &piece, .piece_count = 1};
 
-	bio_submit(s->disk, &b);
-	return bio_wait(&b);
+	return bio_run(s->disk, &b);
 }
 
 static int add_partition(void *context, const struct partition *p)
@@ -78,20 +77,26 @@ static void scan_thread(void *arg)
 	struct disk *d = arg;
 
 	(void)guard_call(&component_block, read_guarded, d);
+}
+
+/* Whatever becomes of the thread, nobody waits for it any more. */
+static void scan_over(void *arg)
+{
+	struct disk *d = arg;
+
 	__atomic_store_n(&d->scanning, false, __ATOMIC_RELEASE);
-	disk_put(d);
+	(void)guard_run_void(&component_block, disk_put(d));
+	thread_told();
 	__atomic_fetch_sub(&under_way, 1, __ATOMIC_RELEASE);
 	wait_wake_all(&all_read);
 }
 
 void scan_start(struct disk *d)
 {
-	struct thread *t;
-
 	disk_get(d);
 	__atomic_store_n(&d->scanning, true, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&under_way, 1, __ATOMIC_RELAXED);
-	if (kthread_start(&component_block, "partitions", scan_thread, d, &t) == 0)
+	if (kthread_start_told(&component_block, "partitions", scan_thread, scan_over, d) == 0)
 		return;
 	log_warn("%s: no memory to read its partitions", d->name);
 	__atomic_store_n(&d->scanning, false, __ATOMIC_RELEASE);

@@ -19,6 +19,7 @@ struct device_thread {
 	void (*fn)(struct device *dev, void *arg);
 	void *arg;
 	uint32_t owners; /* atomic */
+	bool returned;	 /* fn has, without a fault */
 	struct spinlock lock;
 	struct thread *thread GUARDED_BY(&lock); /* while it runs */
 };
@@ -52,7 +53,16 @@ static void run(void *arg)
 	struct device_thread *t = arg;
 	struct device *dev = t->device;
 
-	if (!guard_run_void(dev->driver->component, t->fn(dev, t->arg)))
+	t->returned = guard_run_void(dev->driver->component, t->fn(dev, t->arg));
+}
+
+/* It is gone, wherever it faulted. */
+static void run_over(void *arg)
+{
+	struct device_thread *t = arg;
+	struct device *dev = t->device;
+
+	if (!t->returned)
 		device_fail(dev, "fault in a thread");
 	else if (!device_stopping(dev))
 		device_fail(dev, "a thread returned");
@@ -61,6 +71,7 @@ static void run(void *arg)
 	t->thread = nullptr;
 	spin_unlock(&t->lock);
 	wait_wake_all(&device_changes);
+	thread_told();
 	put_record(t);
 }
 
@@ -99,6 +110,7 @@ int device_thread_start(struct device *dev, const char *name, void (*fn)(struct 
 	t->fn = fn;
 	t->arg = arg;
 	t->owners = 2;
+	t->returned = false;
 	spin_init(&t->lock, RANK_NONE);
 	int error = thread_create(name, dev->driver->component, 0, run, t, &thread);
 	if (error < 0) {
@@ -106,6 +118,7 @@ int device_thread_start(struct device *dev, const char *name, void (*fn)(struct 
 		kfree(t);
 		return error;
 	}
+	thread->over = run_over;
 	spin_lock(&t->lock);
 	t->thread = thread;
 	spin_unlock(&t->lock);

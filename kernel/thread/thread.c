@@ -23,6 +23,7 @@
 
 DEFINE_COMPONENT(core, .stage = STAGE_CORE);
 
+constexpr uint32_t OVER_CALLS_MAX = 3;
 constexpr uint64_t REAP_RETRY_FIRST_NS = 1'000'000;
 constexpr uint64_t REAP_RETRY_LAST_NS = 64'000'000;
 
@@ -159,6 +160,33 @@ int kthread_start(struct component *c, const char *name, void (*entry)(void *), 
 	return 0;
 }
 
+int kthread_start_told(struct component *c, const char *name, void (*entry)(void *), void (*over)(void *), void *arg)
+{
+	struct thread *t;
+	int error = thread_create(name, c, 0, entry, arg, &t);
+
+	if (error < 0)
+		return error;
+	t->over = over;
+	thread_start(t);
+	return 0;
+}
+
+void thread_told(void)
+{
+	thread_current()->over = nullptr;
+}
+
+/* Comes here again if it faults. */
+static void tell(struct thread *t)
+{
+	while (t->over != nullptr && t->over_calls < OVER_CALLS_MAX) {
+		t->over_calls++;
+		t->over(t->arg);
+		t->over = nullptr;
+	}
+}
+
 void thread_start(struct thread *t)
 {
 	thread_unpark(t);
@@ -189,6 +217,7 @@ void thread_exit(void)
 		t->exit_step = EXIT_LOCKS;
 		locks_release_beyond(0);
 	}
+	tell(t);
 	while (t->exit_step < EXIT_LIST_AGAIN) {
 		t->exit_step++;
 		list_as_dead(t);

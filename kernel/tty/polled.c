@@ -4,6 +4,7 @@
  * what is written goes out through the nucleus's polled console. Nothing comes in. Lines of the log go there by
  * themselves.
  */
+#include "kernel/thread/service.h"
 #include "tty_internal.h"
 
 #include <kernel/base/log.h>
@@ -13,8 +14,10 @@
 
 constexpr uint32_t MAJOR_POLLED = 240; /* of those that Linux leaves to experiments (admin-guide/devices.txt) */
 
+static void write_out(void);
+
 static struct tty *terminal;
-static struct thread *writer;
+static struct service writer = {.name = "polled", .component = &component_tty, .loop = write_out};
 
 static void put(const unsigned char *bytes, size_t n)
 {
@@ -26,7 +29,7 @@ static void put(const unsigned char *bytes, size_t n)
 		;
 }
 
-static void write_out(void *)
+static void write_out(void)
 {
 	unsigned char bytes[16];
 
@@ -35,38 +38,32 @@ static void write_out(void *)
 
 		if (n > 0)
 			put(bytes, n);
-		else
-			thread_park(0);
+		else if (service_park(0))
+			return;
 	}
 }
 
 static void start_output(struct tty *)
 {
-	struct thread *t = __atomic_load_n(&writer, __ATOMIC_ACQUIRE);
-
-	if (t != nullptr)
-		thread_unpark(t);
+	service_wake(&writer);
 }
 
 static const struct tty_driver driver = {.component = &component_tty, .start_output = start_output};
 
 void polled_create(void)
 {
-	struct thread *t;
 	int error = tty_create("ttyN0", MAJOR_POLLED, 0, &driver, nullptr, &terminal);
 
 	if (error == 0)
-		error = thread_create("polled", &component_tty, 0, write_out, nullptr, &t);
+		error = service_start(&writer);
 	if (error < 0) {
 		log_error("tty: no terminal was found, and none can be made (%d): the first process runs without a "
 			  "console, and nothing that it or a shell says is seen",
 			  error);
 		return;
 	}
-	__atomic_store_n(&writer, t, __ATOMIC_RELEASE);
 	tty_set_console(terminal);
 	log_set_console(nullptr, nullptr);
-	thread_start(t);
 	log_warn(
 		"tty: no terminal was found: the console is the nucleus's, which shows what is said, and hears nothing");
 }

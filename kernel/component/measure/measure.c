@@ -66,12 +66,18 @@ static long run_operation(void *arg)
 	return 0;
 }
 
-/* Whatever becomes of the operation, the writer is told. */
 static void run_job(void *arg)
 {
 	struct job *j = arg;
 
 	j->result = guard_call(&component_measure, run_operation, j);
+}
+
+/* Whatever becomes of the thread, the writer is told. */
+static void job_over(void *arg)
+{
+	struct job *j = arg;
+
 	__atomic_store_n(&j->finished, 1, __ATOMIC_RELEASE);
 	wait_wake_all(&done);
 }
@@ -89,7 +95,7 @@ static bool parse(const char *text, size_t n, struct job *out)
 				return false;
 			count = count * 10 + (unsigned)(text[k] - '0');
 		}
-		*out = (struct job){.operation = &operations[i], .count = count};
+		*out = (struct job){.operation = &operations[i], .count = count, .result = -EFAULT};
 		return count > 0 && count <= COUNT_MAX;
 	}
 	return false;
@@ -97,7 +103,6 @@ static bool parse(const char *text, size_t n, struct job *out)
 
 static long write_measure(const char *text, size_t n, void *arg)
 {
-	struct thread *t;
 	int error;
 
 	(void)arg;
@@ -108,7 +113,7 @@ static long write_measure(const char *text, size_t n, void *arg)
 	}
 	struct job *j = &job;
 
-	error = kthread_start(&component_measure, "measure", run_job, j, &t);
+	error = kthread_start_told(&component_measure, "measure", run_job, job_over, j);
 	if (!error) {
 		wait_event(&done, __atomic_load_n(&j->finished, __ATOMIC_ACQUIRE));
 		error = (int)j->result;

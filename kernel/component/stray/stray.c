@@ -98,6 +98,18 @@ static long misbehave(void *arg)
 	return 0;
 }
 
+static bool is_over(struct run *r)
+{
+	return __atomic_load_n(&r->outcome, __ATOMIC_ACQUIRE) != OUTCOME_RUNNING;
+}
+
+/* It has a result, or has faulted before it had one. */
+static void run_over(void *arg)
+{
+	if (!is_over(arg))
+		finish(arg, OUTCOME_CAUGHT);
+}
+
 static void run_thread(void *arg)
 {
 	struct run *r = arg;
@@ -111,11 +123,6 @@ static void run_thread(void *arg)
 	finish(r, result == -EFAULT || refused ? OUTCOME_CAUGHT : OUTCOME_SURVIVED);
 }
 
-static bool is_over(struct run *r)
-{
-	return __atomic_load_n(&r->outcome, __ATOMIC_ACQUIRE) != OUTCOME_RUNNING;
-}
-
 /* Runs a case to its end in a fresh thread. */
 static int run_case(const struct stray_case *c, uint64_t seed)
 {
@@ -127,7 +134,7 @@ static int run_case(const struct stray_case *c, uint64_t seed)
 	*r = (struct run){.which = c};
 	error = c->choose(seed, &r->victim);
 	if (error == 0)
-		error = kthread_start(&component_stray, "stray", run_thread, r, nullptr);
+		error = kthread_start_told(&component_stray, "stray", run_thread, run_over, r);
 	if (error == 0) {
 		run_count++;
 		if (wait_event_patiently(&over, is_over(r), RUN_LIMIT_NS) < 0)

@@ -63,8 +63,10 @@ struct thread {
 	struct list process_link; /* in process->threads */
 	void (*entry)(void *arg); /* kernel threads */
 	void *arg;
-	struct service *service;    /* of a thread that a fault does not end (kernel/thread/service.h) */
-	uint32_t exited;	    /* set to 1 by the nucleus when the thread can never run again */
+	void (*over)(void *arg); /* kthread_start_told's, until it is through; nullptr: nobody is to be told */
+	struct service *service; /* of a thread that a fault does not end (kernel/thread/service.h) */
+	uint32_t exited;	 /* set to 1 by the nucleus when the thread can never run again */
+	uint32_t over_calls;
 	uint32_t exit_step;	    /* of thread_exit: what was begun is not begun again after a fault */
 	struct list component_link; /* kernel threads: in component->threads */
 	/* Process-related state (signals, futex, exit) belongs to kernel/process/process.h, which places it

@@ -10,7 +10,7 @@
  * DISK_TRIES_MAX attempts failed ends with -EIO; disk_gone() ends all with -ENODEV.
  *
  *	submitter:  struct bio b = {.kind = BIO_READ, .block = …, .blocks = …, .pieces = …, .piece_count = …};
- *	            bio_submit(d, &b); error = bio_wait(&b);          or with b.done set, and no wait
+ *	            error = bio_run(d, &b);          or bio_submit with b.done set, and no wait
  *	driver:     attach: disk_register()     submit: into a ring     serve: disk_done() for what is finished
  *
  * A request that the driver sees is one of this floor's own: it is made of one or several neighbouring bios of the same
@@ -57,7 +57,8 @@ struct bio {
 	const struct bio_piece *pieces;
 	uint32_t piece_count;
 	/* Called once, in any thread (the driver's, under its guard): must not sleep, takes spinlocks only.
-	 * b->error is set, and b may be freed in it. nullptr: somebody calls bio_wait. */
+	 * b->error is set, and b may be freed in it. One that faults is called once more, so it first finds out whether
+	 * it was already. nullptr: somebody calls bio_wait. */
 	void (*done)(struct bio *b);
 	void *owner; /* the submitter's use */
 	int error;   /* 0, -EIO, -ENODEV (the disk is gone), -EINVAL, -EROFS, -EOPNOTSUPP, or what the driver said */
@@ -74,6 +75,7 @@ struct bio {
 	uint8_t tries;
 	uint8_t redo;	    /* enum bio_redo: to be given again when no part is out */
 	bool alone, merged; /* not to be merged; was behind another one */
+	bool taken;	    /* into a queue: it is finished some time */
 	uint32_t finished;  /* atomic; bio_wait's */
 	uint64_t began_ns;  /* in requests, for the driver: when it was given it */
 };
@@ -143,6 +145,11 @@ void bio_submit_all(struct disk *d, struct list *bios);
 /* Waits until b (without `done`) is finished; its error. Not under a driver's guard. No signal ends the wait: requests
  * end, if need be by disk_gone. */
 int bio_wait(struct bio *b);
+/*
+ * bio_submit and bio_wait for one whose memory the caller owns: it is nobody's any more when this returns, also when
+ * the block floor itself faults in between. b->done is nullptr. May sleep.
+ */
+int bio_run(struct disk *d, struct bio *b);
 /* Submits, waits. What was written before is on the medium afterwards. May sleep. */
 int disk_flush(struct disk *d);
 

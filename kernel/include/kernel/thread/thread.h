@@ -21,6 +21,16 @@ struct thread *thread_behind(struct list *head, struct thread *t, size_t link);
  */
 [[nodiscard]] int kthread_start(struct component *c, const char *name, void (*entry)(void *), void *arg,
 				struct thread **out) NOT_ELEVATED;
+/*
+ * The same for a thread that somebody waits for, or that has something to give back: over(arg) is called in it when
+ * entry has returned, and as well when it faulted outside any guard, wherever that was. If over faults it is called
+ * again, up to three times in all: each of its steps must bear that, or come after thread_told(). -ENOMEM: then it is
+ * not called.
+ */
+[[nodiscard]] int kthread_start_told(struct component *c, const char *name, void (*entry)(void *), void (*over)(void *),
+				     void *arg) NOT_ELEVATED;
+/* Of an over function: it is not to be called again. */
+void thread_told(void);
 
 /* Makes a thread (page, stack, record) that is not started; for process threads entry is nullptr
  * (it begins by resuming its process context). Used by process code. -ENOMEM. */
