@@ -148,7 +148,7 @@ layout = $$(echo $(1) | $(CLANG) -target $(KERNEL_TARGET) -E -P $(NUCLEUS_INCLUD
 	-include nucleus/layout.h -D__ASSEMBLER__=1 -x c - | tail -1 | tr -d '()')
 
 EXEMPT := test/opcodes.exempt
-CHECKS := tools/check-includes tools/check-layers kernel/floors.txt tools/mkcomponents tools/check-opcodes $(EXEMPT)
+CHECKS := tools/check-includes tools/check-layers kernel/floors.txt tools/mkcomponents tools/components-table tools/check-opcodes $(EXEMPT)
 
 # What an image's lowered half is linked from.
 link-objects = $(filter-out $(KERNEL_LIB),$(1)) --start-lib $(KERNEL_LIB) --end-lib
@@ -177,6 +177,7 @@ $(B)/$(1).elf: $(B)/$(1)-unchecked.elf $$(CHECKS)
 	$$(Q)$$(PYTHON) tools/check-includes $$(B)
 	$$(Q)$$(PYTHON) tools/check-layers --nm $$(NM) $$(B)
 	$$(Q)$$(PYTHON) tools/mkcomponents --arch $$(ARCH) --nm $$(NM) --check $$(B)
+	$$(Q)$$(PYTHON) tools/components-table $$<
 	$$(Q)$$(PYTHON) tools/check-opcodes --arch $$(ARCH) --objdump $$(OBJDUMP) --nucleus-end $$(call layout,GATES_BASE) \
 		--brackets-base $$(call layout,BRACKETS_BASE) --exempt $$(EXEMPT) $$<
 	$$(Q)cp $$< $$@
@@ -187,6 +188,10 @@ $(eval $(call link-image,stellux-ktest,$(KERNEL_OBJ) $(KTEST_OBJ)))
 .PHONY: kernel
 kernel: ## builds the kernel image and proves its privilege boundary
 kernel: $(B)/stellux.elf compile_commands.json
+
+.PHONY: components-table
+components-table: $(B)/stellux.elf ## makes the table of doc/components.md from the image
+	$(Q)$(PYTHON) tools/components-table $< --write doc/components.md
 
 .PHONY: kernel-ktest
 kernel-ktest: $(B)/stellux-ktest.elf ## builds the kernel with its own tests linked in

@@ -324,4 +324,8 @@ static int start_devices(void)
 }
 
 /* Boot goes on when the devices that the buses found have been tried: one of them is the console. */
-DEFINE_COMPONENT(device, .stage = STAGE_DRIVER, .start = start_devices);
+DEFINE_COMPONENT(
+	device, .stage = STAGE_DRIVER, .start = start_devices,
+	.users = "who asked for something of a device gets EFAULT; a driver in whose thread it was begins anew",
+	.stays =
+		"it has no thread: drivers' threads run it, and they begin anew; its data are what they are begun anew by");

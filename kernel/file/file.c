@@ -14,7 +14,9 @@
 #include <kernel/thread/guard.h>
 #include <kernel/vm/vm.h>
 
-DEFINE_COMPONENT(vfs, .stage = STAGE_FS);
+DEFINE_COMPONENT(
+	vfs, .stage = STAGE_FS,
+	.users = "a call that faulted in it is EFAULT or ends its process; what is written back waits a pause longer");
 
 static const struct file_hooks *hooks;
 

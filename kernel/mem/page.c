@@ -20,7 +20,8 @@
 
 #include "page_pool.h"
 
-DEFINE_COMPONENT(vm);
+DEFINE_COMPONENT(vm, .users = "the process whose call or page fault it was ends; others see nothing",
+		 .stays = "it has no thread, and its data are the memory of running processes");
 
 struct page_pool page_pools[KIND_COUNT] = {
 	[KIND_KERNEL] = {.lock = SPINLOCK_INIT(RANK_PAGE)},

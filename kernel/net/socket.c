@@ -12,7 +12,10 @@
 enum : uint32_t { FIONREAD = 0x541b, TIOCOUTQ = 0x5411 };
 enum : int32_t { BUFFER_DEFAULT = 212992, BUFFER_LEAST = 4608, BUFFER_MOST = 1 << 28 };
 
-DEFINE_COMPONENT(net, .stage = STAGE_FS);
+DEFINE_COMPONENT(
+	net, .stage = STAGE_FS,
+	.users =
+		"the call is EFAULT, or its process ends; other sockets go on, and what its thread had to do it does a pause later");
 
 int32_t socket_send_default = BUFFER_DEFAULT, socket_receive_default = BUFFER_DEFAULT;
 int32_t socket_send_max = BUFFER_DEFAULT, socket_receive_max = BUFFER_DEFAULT;

@@ -14,7 +14,9 @@
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
-DEFINE_COMPONENT(process, .stage = STAGE_CORE);
+DEFINE_COMPONENT(process, .stage = STAGE_CORE,
+		 .users = "the process whose call it was ends (of PID 1 the call is EFAULT); others see nothing",
+		 .stays = "it has no thread, and its data are the running processes");
 
 struct mutex process_tree_lock = MUTEX_INIT(process_tree_lock, RANK_PROCESS_TREE);
 struct list process_all = LIST_INIT(process_all);

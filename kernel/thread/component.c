@@ -38,6 +38,11 @@ static struct service manager = {.name = "components", .component = &component_c
 
 static const struct component_parts *parts; /* atomic */
 
+/* Where tools/components-table reads what a manifest says. */
+static_assert(offsetof(struct component, users) == 8 && offsetof(struct component, stays) == 16);
+static_assert(offsetof(struct component, start) == 32 && offsetof(struct component, stop) == 40 &&
+	      offsetof(struct component, resettable) == 52);
+
 void component_set_parts(const struct component_parts *p)
 {
 	__atomic_store_n(&parts, p, __ATOMIC_RELEASE);
@@ -223,6 +228,8 @@ int component_restart(struct component *c)
 		__atomic_store_n(&c->asked, true, __ATOMIC_RELEASE);
 		service_wake(&manager);
 	} else if (restart_parts(c) == 0) {
+		log_info("%s: does not begin anew: %s", c->name,
+			 c->stays != nullptr ? c->stays : "nothing of it runs that could");
 		return -EOPNOTSUPP;
 	}
 	while (__atomic_load_n(&c->asked, __ATOMIC_ACQUIRE) || parts_restarting(c)) {

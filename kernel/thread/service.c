@@ -13,6 +13,10 @@
 
 static struct service *all; /* atomic; services are never taken out */
 
+/* By which tools/components-table finds them in the image. */
+static_assert(sizeof(struct service) == 80 && offsetof(struct service, component) == 8 &&
+	      offsetof(struct service, loop) == 16 && offsetof(struct service, ends) == 32);
+
 static bool is_asked(const struct service *s)
 {
 	return __atomic_load_n(&s->again, __ATOMIC_ACQUIRE);

@@ -21,7 +21,10 @@
 #include <lib/string.h>
 #include <nucleus/calls.h>
 
-DEFINE_COMPONENT(core, .stage = STAGE_CORE);
+DEFINE_COMPONENT(
+	core, .stage = STAGE_CORE,
+	.users =
+		"timers fire, dead threads are freed and the log is printed a pause later; a call that faulted in it is EFAULT or ends its process");
 
 constexpr uint32_t OVER_CALLS_MAX = 3;
 constexpr uint64_t REAP_RETRY_FIRST_NS = 1'000'000;

@@ -325,4 +325,4 @@ static int start_tty(void)
 	return error;
 }
 
-DEFINE_COMPONENT(tty, .stage = STAGE_CORE, .start = start_tty);
+DEFINE_COMPONENT(tty, .stage = STAGE_CORE, .start = start_tty, .users = "the call is EFAULT; terminals stay");

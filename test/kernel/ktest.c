@@ -212,4 +212,4 @@ static int start_ktest(void)
 }
 
 DEFINE_COMPONENT(ktest, .asks_elevate = true, .asks_devices = true, .keeps_devices = true, .stage = STAGE_LATE,
-		 .start = start_ktest);
+		 .start = start_ktest, .users = "a test that faults has failed");

@@ -39,4 +39,5 @@ static void stop(void)
 	scratch_stops++;
 }
 
-DEFINE_COMPONENT(scratch, .resettable = true, .stage = STAGE_CORE, .start = start, .stop = stop);
+DEFINE_COMPONENT(scratch, .resettable = true, .stage = STAGE_CORE, .start = start, .stop = stop,
+		 .users = "the test that made it fault has EFAULT");

@@ -407,4 +407,5 @@ static long rescan(const char *text, size_t n, void *)
 }
 SYS_FILE(pci_rescan, .component = &component_pci, .name = "bus/pci/rescan", .mode = 0200, .write = rescan);
 
-DEFINE_COMPONENT(pci, .keeps_devices = true, .stage = STAGE_BUS, .start = find_functions);
+DEFINE_COMPONENT(pci, .keeps_devices = true, .stage = STAGE_BUS, .start = find_functions,
+		 .users = "a driver in whose thread it was begins anew; a rescan is done again");

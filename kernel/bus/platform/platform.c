@@ -132,4 +132,7 @@ static int find_devices(void)
 	return 0;
 }
 
-DEFINE_COMPONENT(platform, .stage = STAGE_BUS, .start = find_devices);
+DEFINE_COMPONENT(
+	platform, .stage = STAGE_BUS, .start = find_devices, .users = "a driver in whose thread it was begins anew",
+	.stays =
+		"it has no thread: it reads the firmware's tables once, and then runs in drivers' threads, which begin anew");

@@ -15,7 +15,9 @@
 #include <lib/types.h>
 #include <nucleus/calls.h>
 
-DEFINE_COMPONENT(virtio, .asks_devices = true);
+DEFINE_COMPONENT(
+	virtio, .asks_devices = true,
+	.users = "as those of the driver in whose thread it was; a transport that begins anew has its driver do so");
 
 /* How long a reset may take: a device of a host that is busy with others is slow, one that is broken never does it. */
 constexpr uint64_t RESET_NS = 30'000'000'000, RESET_LOOK_NS = 200'000;

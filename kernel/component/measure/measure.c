@@ -133,4 +133,5 @@ static int show_measure(struct text_buffer *b, void *arg)
 PROC_FILE(measure, .component = &component_measure, .name = "measure", .mode = 0600, .show = show_measure,
 	  .write = write_measure);
 
-DEFINE_COMPONENT(measure, .asks_elevate = true, .resettable = true, .stage = STAGE_LATE);
+DEFINE_COMPONENT(measure, .asks_elevate = true, .resettable = true, .stage = STAGE_LATE,
+		 .users = "who wrote to /proc/measure gets EFAULT");

@@ -218,4 +218,6 @@ static long write_stray(const char *text, size_t n, void *)
 PROC_FILE(stray, .component = &component_stray, .name = "stray", .mode = 0644, .show = show_stray,
 	  .write = write_stray);
 
-DEFINE_COMPONENT(stray, .asks_devices = true, .stage = STAGE_LATE);
+DEFINE_COMPONENT(
+	stray, .asks_devices = true, .stage = STAGE_LATE, .users = "who wrote to /proc/stray is told",
+	.stays = "no thread of it lasts longer than what it was made for, and its data are the results so far");

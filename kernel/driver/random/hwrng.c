@@ -156,4 +156,5 @@ static int start(void)
 	return chrdev_register("hwrng", MISC_MAJOR, HWRNG_MINOR, 0600, &ops, nullptr);
 }
 
-DEFINE_COMPONENT(hwrng, .stage = STAGE_BUS, .start = start);
+DEFINE_COMPONENT(hwrng, .stage = STAGE_BUS, .start = start, .users = "a reader of /dev/hwrng gets EFAULT",
+		 .stays = "it has no thread, and its data are the list of sources, which their drivers fill");

@@ -13,4 +13,6 @@ void serial_open_irq(struct device *dev, struct irq *irq)
 		log_warn("serial: %s has no interrupt (%d), polling", device_name(dev), error);
 }
 
-DEFINE_COMPONENT(serial, .asks_elevate = ARCH_HAS_PORTS, .asks_devices = true, .stage = STAGE_DRIVER);
+DEFINE_COMPONENT(
+	serial, .asks_elevate = ARCH_HAS_PORTS, .asks_devices = true, .stage = STAGE_DRIVER,
+	.users = "terminals stay open, and what is written waits; what comes in meanwhile may overrun the device");

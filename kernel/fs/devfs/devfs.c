@@ -16,7 +16,8 @@
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
 
-DEFINE_COMPONENT(devfs, .stage = STAGE_FS);
+DEFINE_COMPONENT(devfs, .stage = STAGE_FS, .users = "the call is EFAULT",
+		 .stays = "it has no thread, and its data are the nodes of devices that are there");
 
 static struct superblock *instance; /* set once, before any driver registers */
 

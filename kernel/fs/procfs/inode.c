@@ -8,7 +8,8 @@
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
 
-DEFINE_COMPONENT(procfs, .stage = STAGE_FS);
+DEFINE_COMPONENT(procfs, .stage = STAGE_FS, .users = "the call is EFAULT",
+		 .stays = "it has no thread, and its data are made anew for each call");
 
 enum : int64_t { PROC_MAGIC = 0x9fa0 };
 

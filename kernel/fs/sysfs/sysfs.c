@@ -9,7 +9,8 @@
 #include <abi/errno.h>
 #include <lib/types.h>
 
-DEFINE_COMPONENT(sysfs, .stage = STAGE_FS);
+DEFINE_COMPONENT(sysfs, .stage = STAGE_FS, .users = "the call is EFAULT",
+		 .stays = "it has no thread, and its data are made anew for each call");
 
 enum : int64_t { SYSFS_MAGIC = 0x62656572 };
 

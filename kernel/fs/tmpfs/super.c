@@ -16,7 +16,8 @@
 enum : int64_t { TMPFS_MAGIC = 0x01021994 };
 enum : uint32_t { DEFAULT_MODE = S_IRWXUGO | S_ISVTX };
 
-DEFINE_COMPONENT(tmpfs, .stage = STAGE_FS);
+DEFINE_COMPONENT(tmpfs, .stage = STAGE_FS, .users = "the call is EFAULT",
+		 .stays = "it has no thread, and its data are the files");
 
 static void tmpfs_evict(struct inode *i)
 {

@@ -15,7 +15,10 @@
 #include <kernel/bus/pci.h>
 #include <lib/types.h>
 
-DEFINE_COMPONENT(nvme, .asks_devices = true);
+DEFINE_COMPONENT(
+	nvme, .asks_devices = true,
+	.users =
+		"open disks stay; requests wait and are given again, each as a whole, or are EIO after several attempts");
 
 constexpr uint64_t THREADS_NS = 60'000'000'000;
 constexpr unsigned ADMIN_ENTRIES = 32;

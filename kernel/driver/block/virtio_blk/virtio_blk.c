@@ -21,7 +21,10 @@
 #include <lib/types.h>
 #include <lib/virtio_blk.h>
 
-DEFINE_COMPONENT(virtio_blk, .asks_devices = true);
+DEFINE_COMPONENT(
+	virtio_blk, .asks_devices = true,
+	.users =
+		"open disks stay; requests wait and are given again, each as a whole, or are EIO after several attempts");
 
 enum : unsigned {
 	REQUESTS_MAX = 64, /* of all queues together, but for QUEUE_LEAST of each */

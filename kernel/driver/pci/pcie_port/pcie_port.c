@@ -21,7 +21,8 @@
 #include <kernel/thread/component.h>
 
 /* Who holds the power of others' devices. */
-DEFINE_COMPONENT(pcie_port, .asks_devices = true, .keeps_devices = true);
+DEFINE_COMPONENT(pcie_port, .asks_devices = true, .keeps_devices = true,
+		 .users = "what is behind the port goes on; what is plugged meanwhile is seen a pause later");
 
 /* How long a command may take (6.7.3.2), a link to come up, and what is behind it until it answers (6.6.1). */
 constexpr uint64_t COMMAND_NS = 1'000'000'000, LINK_NS = 1'000'000'000, ANSWER_NS = 100'000'000, LOOK_NS = 1'000'000;

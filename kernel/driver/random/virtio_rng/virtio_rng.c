@@ -16,7 +16,7 @@
 #include <lib/string.h>
 #include <lib/types.h>
 
-DEFINE_COMPONENT(virtio_rng, .asks_devices = true);
+DEFINE_COMPONENT(virtio_rng, .asks_devices = true, .users = "readers of /dev/hwrng wait");
 
 constexpr uint64_t FEED_NS = 60'000'000'000;
 constexpr size_t ENOUGH = 32; /* bytes, for the kernel's generator to count as seeded */

@@ -11,6 +11,8 @@
 
 struct component {
 	const char *name;   /* as in kernel/components.txt */
+	const char *users;  /* manifest: what who uses it sees of a fault in it, until it serves again */
+	const char *stays;  /* manifest, of one that cannot begin anew: why; tools/components-table reads both */
 	bool asks_elevate;  /* manifest: its threads use brackets */
 	bool asks_devices;  /* manifest: claims registers and interrupts */
 	bool keeps_devices; /* manifest: finds devices, and takes them back from who fails */
@@ -41,6 +43,7 @@ struct component {
 };
 enum component_stage : unsigned { STAGE_CORE, STAGE_FS, STAGE_BUS, STAGE_DRIVER, STAGE_LATE, STAGE_COUNT };
 
+/* tools/components-table knows where in this record the manifest is. */
 #define DEFINE_COMPONENT(ident, ...)                                                                                   \
 	struct component component_##ident __attribute__((section(".components"))) = {.name = #ident, __VA_ARGS__}
 #define DECLARE_COMPONENT(ident) extern struct component component_##ident
