@@ -32,10 +32,13 @@ static int take_files(struct socket_message *m, const unsigned char *data, uint6
 		int32_t fd;
 
 		memcpy(&fd, data + n * sizeof(fd), sizeof(fd));
-		int error = file_lookup(fd, &r->files[r->count]);
+		struct file_ref ref; /* O_PATH's may travel, too */
+		int error = file_ref_get_any(fd, &ref);
 		if (error != 0)
 			return error;
-		r->count++;
+		if (!ref.counted)
+			file_get(ref.file);
+		r->files[r->count++] = ref.file;
 	}
 	return 0;
 }

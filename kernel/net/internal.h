@@ -32,6 +32,9 @@ DECLARE_COMPONENT(net);
  * descriptors; what does not fit is let go, and MSG_CTRUNC set. */
 [[nodiscard]] int control_to_user(const struct socket *s, struct socket_message *m, user_addr at, uint64_t *length);
 
+/* --- account.c --- */
+void socket_account_start(void); /* once, at boot */
+
 /* --- unix/rights.c --- */
 [[nodiscard]] int unix_start(void); /* once, at boot. -ENOMEM */
 

@@ -45,6 +45,7 @@ void socket_init(struct socket *s, const struct socket_ops *ops, int family, uin
 	s->send_limit = (uint32_t)__atomic_load_n(&socket_send_default, __ATOMIC_RELAXED);
 	s->receive_limit = (uint32_t)__atomic_load_n(&socket_receive_default, __ATOMIC_RELAXED);
 	s->receive_least = 1;
+	s->peek_offset = -1;
 }
 
 void socket_get(struct socket *s)
@@ -68,6 +69,27 @@ int socket_take_error(struct socket *s)
 void socket_set_error(struct socket *s, int error)
 {
 	__atomic_store_n(&s->error, error, __ATOMIC_RELEASE);
+}
+
+size_t socket_peek_begin(const struct socket *s, uint32_t flags)
+{
+	int32_t offset = __atomic_load_n(&s->peek_offset, __ATOMIC_RELAXED);
+
+	return flags & MSG_PEEK && offset > 0 ? (size_t)offset : 0;
+}
+
+void socket_peek_move(struct socket *s, uint32_t flags, size_t n)
+{
+	if (__atomic_load_n(&s->peek_offset, __ATOMIC_RELAXED) < 0)
+		return;
+	mutex_lock(&s->lock);
+	int64_t offset = s->peek_offset;
+	if (offset >= 0) {
+		offset += flags & MSG_PEEK ? (int64_t)n : -(int64_t)n;
+		offset = offset < 0 ? 0 : MIN(offset, (int64_t)INT32_MAX);
+		__atomic_store_n(&s->peek_offset, (int32_t)offset, __ATOMIC_RELAXED);
+	}
+	mutex_unlock(&s->lock);
 }
 
 uint64_t socket_deadline(uint64_t timeout_ns)

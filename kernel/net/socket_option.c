@@ -74,6 +74,13 @@ static int set_number(struct socket *s, int option, int value)
 					      : (uint32_t)value,
 				 __ATOMIC_RELAXED);
 		return 0;
+	case SO_PEEK_OFF:
+		if (!s->ops->peeks_at)
+			return -EOPNOTSUPP;
+		mutex_lock(&s->lock);
+		__atomic_store_n(&s->peek_offset, value, __ATOMIC_RELAXED);
+		mutex_unlock(&s->lock);
+		return 0;
 	case SO_REUSEPORT: return -EOPNOTSUPP; /* no family that is there has ports */
 	case SO_TYPE:
 	case SO_PROTOCOL:
@@ -213,6 +220,9 @@ static int get_option(struct socket *s, int option, struct answer *a)
 	case SO_RCVLOWAT: number(a, __atomic_load_n(&s->receive_least, __ATOMIC_RELAXED)); return 0;
 	case SO_SNDLOWAT: number(a, 1); return 0;
 	case SO_REUSEPORT: number(a, 0); return 0;
+	case SO_PEEK_OFF:
+		number(a, (uint32_t)__atomic_load_n(&s->peek_offset, __ATOMIC_RELAXED));
+		return s->ops->peeks_at ? 0 : -EOPNOTSUPP;
 	case SO_RCVTIMEO:
 	case SO_RCVTIMEO_NEW: show_timeout(a, &s->receive_timeout_ns); return 0;
 	case SO_SNDTIMEO:

@@ -44,6 +44,22 @@ static void a_file_travels(void)
 	EQUAL(read(got[0], &c, 1), 0); /* no copy is left */
 }
 
+/* What was opened with O_PATH stays so. */
+static void a_path_travels(void)
+{
+	int ends[2], got[4], flags, path = OK(open("/", O_PATH | O_DIRECTORY));
+	size_t count;
+	char c;
+
+	pair(SOCK_STREAM, ends);
+	EQUAL(send_fds(ends[0], &path, 1, "p"), 1);
+	EQUAL(receive_fds(ends[1], &c, 1, got, 4, &count, 0, &flags), 1);
+	EQUAL(count, 1);
+	CHECK(same_file(got[0], path));
+	FAILS(EBADF, read(got[0], &c, 1));
+	OK(openat(got[0], ".", O_RDONLY | O_DIRECTORY));
+}
+
 static void bytes_end_where_files_come(void)
 {
 	int ends[2], got[4], flags;
@@ -372,7 +388,7 @@ static void a_full_queue_keeps_no_files(void)
 		FAILS(EAGAIN, send_fds(ends[0], (int[]){0, 0, 0, 0}, 4, "x"));
 }
 
-KTAP_MAIN(CASE(faults_keep_no_files), CASE(a_full_queue_keeps_no_files), CASE(a_file_travels),
+KTAP_MAIN(CASE(faults_keep_no_files), CASE(a_full_queue_keeps_no_files), CASE(a_file_travels), CASE(a_path_travels),
 	  CASE(bytes_end_where_files_come), CASE(what_does_not_fit_is_closed), CASE(peeking_gives_copies),
 	  CASE(what_cannot_travel), CASE(who_sent_it), CASE(nobody_claims_to_be_another),
 	  CASE(a_closed_queue_closes_its_files), CASE(circles_are_collected), CASE(what_can_be_received_stays),

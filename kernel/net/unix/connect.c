@@ -75,10 +75,14 @@ int unix_connect_stream(struct socket *s, const struct socket_address *a, bool m
 		error = unix_find(a, u->socket.type, &l);
 	if (error != 0)
 		return error;
-	other = unix_create(s->type);
-	error = other == nullptr ? -ENOMEM : l->socket.type != s->type ? -EPROTOTYPE : try_connect(u, l, other);
+	error = unix_create(s->type, &other);
+	if (error != 0) {
+		unix_put(l);
+		return error;
+	}
+	error = l->socket.type != s->type ? -EPROTOTYPE : try_connect(u, l, other);
 	while (error == -EAGAIN && may_wait) {
-		error = wait_event_interruptible_deadline(&l->room->queue, has_place(l), deadline_ns);
+		error = wait_event_interruptible_deadline(&l->room, has_place(l), deadline_ns);
 		if (error != 0)
 			error = socket_wait_error(error, timeout_ns);
 		else
@@ -94,26 +98,17 @@ int unix_connect_stream(struct socket *s, const struct socket_address *a, bool m
 int unix_listen(struct socket *s, uint32_t backlog)
 {
 	struct unix_socket *u = unix_of(s);
-	struct shared_wait *room = shared_wait_create();
 
-	if (room == nullptr)
-		return -ENOMEM;
 	mutex_lock(&s->lock);
 	int error = u->name == nullptr || (u->state != UNIX_FREE && u->state != UNIX_LISTENING) ? -EINVAL : 0;
 	if (error == 0) {
-		if (u->room == nullptr) {
-			u->room = room;
-			room = nullptr;
-		}
 		u->state = UNIX_LISTENING;
 		u->backlog_max = backlog;
 		u->cred = unix_current_cred(true);
 	}
 	mutex_unlock(&s->lock);
-	if (room != nullptr)
-		shared_wait_put(room);
 	if (error == 0)
-		wait_wake_all(&u->room->queue);
+		wait_wake_all(&u->room);
 	return error;
 }
 
@@ -158,7 +153,7 @@ int unix_accept(struct socket *s, bool may_wait, struct socket **out)
 	}
 	if (error != 0)
 		return error;
-	wait_wake_all(&l->room->queue);
+	wait_wake_all(&l->room);
 	mutex_lock(&made->socket.lock);
 	made->embryo = false;
 	mutex_unlock(&made->socket.lock);

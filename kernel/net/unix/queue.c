@@ -33,31 +33,42 @@ int unix_message_create(struct unix_socket *u, const struct socket_message *m, s
 			struct unix_message **out)
 {
 	uint32_t pages = n <= INLINE_MAX ? 0 : (uint32_t)((n + PAGE_SIZE - 1) / PAGE_SIZE);
-	struct unix_message *msg = kmalloc(sizeof(*msg) + (pages > 0 ? pages * sizeof(msg->pages[0]) : n));
+	size_t bytes = sizeof(struct unix_message) + (pages > 0 ? pages * sizeof(struct page *) : n);
+	size_t held = bytes + pages * PAGE_SIZE;
 
-	if (msg == nullptr)
-		return -ENOMEM;
+	int error = socket_charge(u->account, held);
+	if (error != 0)
+		return error;
+	struct unix_message *msg = kmalloc(bytes);
+	if (msg == nullptr) {
+		error = -ENOMEM;
+		goto uncharge;
+	}
 	list_init(&msg->link);
 	msg->refs = 1;
-	int error = take_pages(msg, pages);
-	if (error != 0) {
-		kfree(msg);
-		return error;
-	}
+	error = take_pages(msg, pages);
+	if (error != 0)
+		goto free;
 	msg->length = (uint32_t)n;
 	msg->charge = (uint32_t)n + OVERHEAD;
+	msg->held = (uint32_t)held;
 	size_t got = pages > 0 ? io_copy_in_pages(msg->pages, 0, m->buffer, offset, n)
 			       : io_copy_in(msg->bytes, m->buffer, offset, n);
 	if (got != n) {
 		free_pages(msg);
-		kfree(msg);
-		return -EFAULT;
+		error = -EFAULT;
+		goto free;
 	}
 	unix_get(u);
 	msg->from = u;
 	__atomic_fetch_add(&u->sent, msg->charge, __ATOMIC_RELAXED);
 	*out = msg;
 	return 0;
+free:
+	kfree(msg);
+uncharge:
+	socket_uncharge(u->account, held);
+	return error;
 }
 
 bool unix_may_send(const struct unix_socket *u)
@@ -86,6 +97,7 @@ void unix_message_put(struct unix_message *msg)
 		unix_rights_drop(msg->rights);
 	unix_name_put(msg->name);
 	free_pages(msg);
+	socket_uncharge(from->account, msg->held);
 	kfree(msg);
 	unix_put(from);
 }

@@ -9,14 +9,41 @@ static bool has_come(struct unix_socket *u)
 	       __atomic_load_n(&u->socket.error, __ATOMIC_ACQUIRE) != 0;
 }
 
-/* Nothing is there: waits as the call may. 0: look again. */
+/* The message that begins `skip` unread bytes behind the oldest's. One without bytes is seen once. */
+static struct unix_message *message_at(struct unix_socket *u, size_t *skip) REQUIRES(u -> socket.lock)
+{
+	struct unix_message *msg;
+
+	list_for_each(msg, &u->queue, link) {
+		size_t length = msg->length - msg->begin;
+
+		if (*skip < length || (*skip == 0 && !msg->peeked))
+			return msg;
+		*skip -= length;
+	}
+	return nullptr;
+}
+
+static bool has_come_behind(struct unix_socket *u, size_t skip)
+{
+	mutex_lock(&u->socket.lock);
+	bool has = message_at(u, &skip) != nullptr || u->shut & SIDE_RECEIVE ||
+		   __atomic_load_n(&u->socket.error, __ATOMIC_RELAXED) != 0;
+	mutex_unlock(&u->socket.lock);
+	return has;
+}
+
+/* Nothing is there, or nothing to look at behind what was seen: waits as the call may. 0: look again. */
 static int await(struct unix_socket *u, const struct socket_message *m, uint64_t deadline_ns)
 {
+	bool seen = m->flags & MSG_PEEK && __atomic_load_n(&u->socket.peek_offset, __ATOMIC_RELAXED) >= 0;
 	uint64_t timeout_ns = __atomic_load_n(&u->socket.receive_timeout_ns, __ATOMIC_RELAXED);
 
 	if (m->flags & MSG_DONTWAIT)
 		return -EAGAIN;
-	int error = wait_event_interruptible_deadline(&u->socket.readable, has_come(u), deadline_ns);
+	int error = wait_event_interruptible_deadline(
+		&u->socket.readable, seen ? has_come_behind(u, socket_peek_begin(&u->socket, m->flags)) : has_come(u),
+		deadline_ns);
 	return error != 0 ? socket_wait_error(error, timeout_ns) : 0;
 }
 
@@ -70,27 +97,12 @@ static bool same_sender(const struct ucred *a, const struct ucred *b)
 
 enum claimed { CLAIMED, NOTHING, ENOUGH };
 
-/* The message that begins `skip` unread bytes behind the oldest's. */
-static struct unix_message *message_at(struct unix_socket *u, size_t *skip) REQUIRES(u -> socket.lock)
-{
-	struct unix_message *msg;
-
-	list_for_each(msg, &u->queue, link) {
-		size_t length = msg->length - msg->begin;
-
-		if (*skip < length)
-			return msg;
-		*skip -= length;
-	}
-	return nullptr;
-}
-
 /* The next bytes of up to n; peeked: so many were looked at before. ENOUGH: what comes is of another kind. */
 static enum claimed claim(struct unix_socket *u, struct socket_message *m, size_t n, size_t done, struct claim *c)
 	REQUIRES(u -> socket.lock)
 {
 	bool peek = m->flags & MSG_PEEK;
-	size_t skip = peek ? done : 0;
+	size_t skip = peek ? socket_peek_begin(&u->socket, m->flags) + done : 0;
 	struct unix_message *msg = message_at(u, &skip);
 
 	if (msg == nullptr)
@@ -192,31 +204,54 @@ long unix_receive_stream(struct socket *s, struct socket_message *m)
 		if (c.rights != nullptr)
 			break;
 	}
+	if (done > 0)
+		socket_peek_move(s, m->flags, done);
 	return done > 0 ? (long)done : error;
 }
 
 /* --- datagrams and packets --- */
 
-/* The oldest message, taken out or looked at, with a reference. 0, -EAGAIN; *ended: none will come. */
-static int take(struct unix_socket *u, struct socket_message *m, struct unix_message **out,
-		struct socket_rights **rights, bool *ended, bool *was_full)
+/* A message for one call. */
+struct taken {
+	struct unix_message *msg; /* with a reference */
+	struct socket_rights *rights;
+	size_t skip;   /* where to look from */
+	bool was_full; /* the queue, before */
+	bool ended;    /* nothing is there, and nothing will come */
+};
+
+/* The oldest message, or the one that is to be looked at. */
+static struct unix_message *choose(struct unix_socket *u, const struct socket_message *m, size_t *skip)
+	REQUIRES(u -> socket.lock)
+{
+	*skip = socket_peek_begin(&u->socket, m->flags);
+	if (!(m->flags & MSG_PEEK) || u->socket.peek_offset < 0)
+		return unix_queue_first(u);
+	struct unix_message *msg = message_at(u, skip);
+	if (msg != nullptr)
+		msg->peeked = true;
+	return msg;
+}
+
+/* A message taken out, or looked at. 0, -EAGAIN, or the socket's error. */
+static int take(struct unix_socket *u, struct socket_message *m, struct taken *t)
 {
 	int error = 0;
 
-	*ended = false;
+	*t = (struct taken){};
 	mutex_lock(&u->socket.lock);
-	*was_full = u->room != nullptr && unix_queue_is_full(u);
-	*out = unix_queue_first(u);
-	if (*out == nullptr) {
-		error = why_nothing(u, ended);
-		if (error == 0 && !*ended)
+	t->was_full = u->socket.type == SOCK_DGRAM && unix_queue_is_full(u);
+	t->msg = choose(u, m, &t->skip);
+	if (t->msg == nullptr) {
+		error = why_nothing(u, &t->ended);
+		if (error == 0 && !t->ended)
 			error = -EAGAIN;
 	} else {
-		*rights = claim_rights(*out, m);
+		t->rights = claim_rights(t->msg, m);
 		if (m->flags & MSG_PEEK)
-			unix_message_get(*out);
+			unix_message_get(t->msg);
 		else
-			unix_queue_remove(u, *out);
+			unix_queue_remove(u, t->msg);
 	}
 	mutex_unlock(&u->socket.lock);
 	return error;
@@ -225,14 +260,13 @@ static int take(struct unix_socket *u, struct socket_message *m, struct unix_mes
 static long receive_whole(struct unix_socket *u, struct socket_message *m, bool packets)
 {
 	uint64_t deadline_ns = socket_deadline(__atomic_load_n(&u->socket.receive_timeout_ns, __ATOMIC_RELAXED));
-	struct socket_rights *rights = nullptr;
-	bool peek = m->flags & MSG_PEEK, ended, was_full;
-	struct unix_message *msg;
+	bool peek = m->flags & MSG_PEEK;
+	struct taken t;
 	int error;
 
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	while ((error = take(u, m, &msg, &rights, &ended, &was_full)) == -EAGAIN) {
+	while ((error = take(u, m, &t)) == -EAGAIN) {
 		error = await(u, m, deadline_ns);
 		if (error != 0)
 			return error;
@@ -240,20 +274,22 @@ static long receive_whole(struct unix_socket *u, struct socket_message *m, bool 
 	if (error != 0)
 		return error;
 	/* Packets end; of datagrams nobody knows whether more will come, and what is shut gives none. */
-	if (ended)
+	if (t.ended)
 		return packets || !(m->flags & MSG_DONTWAIT) ? 0 : -EAGAIN;
-	if (!peek && u->room != nullptr)
-		wait_wake_all(&u->room->queue);
-	if (!peek && was_full)
+	if (!peek)
+		wait_wake_all(&u->room);
+	if (!peek && t.was_full)
 		unix_wake_senders(u);
-	size_t n = MIN((size_t)msg->length, m->length);
-	bool whole = unix_message_copy(msg, 0, m, 0, n) == n;
-	long done = m->flags & MSG_TRUNC ? (long)msg->length : (long)n;
-	if (msg->length > m->length)
+	size_t length = t.msg->length - t.skip, n = MIN(length, m->length);
+	bool whole = unix_message_copy(t.msg, (uint32_t)t.skip, m, 0, n) == n;
+	long done = m->flags & MSG_TRUNC ? (long)length : (long)n;
+	if (length > m->length)
 		m->flags_out |= MSG_TRUNC;
-	tell_address(msg->name, m);
-	unload(msg, m, rights);
-	unix_message_put(msg);
+	tell_address(t.msg->name, m);
+	unload(t.msg, m, t.rights);
+	if (whole)
+		socket_peek_move(&u->socket, m->flags, peek ? n : length);
+	unix_message_put(t.msg);
 	return whole ? done : -EFAULT;
 }
 

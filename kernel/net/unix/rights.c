@@ -21,6 +21,9 @@ static struct mutex rights_lock = MUTEX_INIT(rights_lock, RANK_SOCKET - 1);
 static struct list in_flight GUARDED_BY(&rights_lock) = LIST_INIT(in_flight); /* sockets */
 /* Those reached of which the queues have yet to be looked at; of no thread's stack, which a fault may end. */
 static struct list to_visit GUARDED_BY(&rights_lock) = LIST_INIT(to_visit);
+/* Connections that a listener has yet to accept, while they are looked at: they have no file, so that flight_link is
+ * free. */
+static struct list waiting GUARDED_BY(&rights_lock) = LIST_INIT(waiting);
 static struct spinlock doomed_lock = SPINLOCK_INIT(RANK_WAIT - 1);
 static struct list doomed GUARDED_BY(&doomed_lock) = LIST_INIT(doomed); /* rights to be closed */
 enum : uint64_t { LOOK_FIRST_NS = 10000000, LOOK_MOST_NS = 1000000000 };
@@ -94,6 +97,8 @@ int unix_rights_send(struct socket_rights *r)
 	}
 	mutex_unlock(&rights_lock);
 	kfree(made);
+	if (error != 0)
+		socket_limit_tell("files in flight", r->uid);
 	return error;
 }
 
@@ -170,21 +175,29 @@ static void each_in_queue(struct unix_socket *u, visit_fn *visit) REQUIRES(right
 	mutex_unlock(&u->socket.lock);
 }
 
-/* The index-th connection that u has yet to accept, with a reference; nullptr: there are no more. */
-static struct unix_socket *waiting_at(struct unix_socket *u, uint32_t index)
+/* The connections that u has yet to accept, with a reference to each, into `waiting`. */
+static void gather_waiting(struct unix_socket *u) REQUIRES(rights_lock)
 {
-	struct unix_socket *w, *found = nullptr;
+	struct unix_socket *w;
 
 	mutex_lock(&u->socket.lock);
 	list_for_each(w, &u->backlog, backlog_link) {
-		if (index-- == 0) {
-			found = w;
-			unix_get(w);
-			break;
-		}
+		unix_get(w);
+		list_push_back(&waiting, &w->flight_link);
 	}
 	mutex_unlock(&u->socket.lock);
-	return found;
+}
+
+/* One of them, whose reference is the caller's now; nullptr: that was the last. */
+static struct unix_socket *next_waiting(void) REQUIRES(rights_lock)
+{
+	if (list_empty(&waiting))
+		return nullptr;
+	struct unix_socket *w = list_first(&waiting, struct unix_socket, flight_link);
+	list_remove(&w->flight_link);
+	if (w->in_flight > 0) /* a fault had left it there, and it was accepted since */
+		list_push_back(&in_flight, &w->flight_link);
+	return w;
 }
 
 /* The same for all that is received through u: a listener's connections are. */
@@ -193,7 +206,8 @@ static void each_behind(struct unix_socket *u, visit_fn *visit) REQUIRES(rights_
 	struct unix_socket *w;
 
 	each_in_queue(u, visit);
-	for (uint32_t index = 0; (w = waiting_at(u, index)) != nullptr; index++) {
+	gather_waiting(u);
+	while ((w = next_waiting()) != nullptr) {
 		each_in_queue(w, visit);
 		unix_put(w);
 	}
@@ -230,6 +244,8 @@ static void mark(void) REQUIRES(rights_lock)
 
 	while (next_to_visit() != nullptr) /* what a fault left */
 		;
+	while ((u = next_waiting()) != nullptr)
+		unix_put(u);
 	list_for_each(u, &in_flight, flight_link) {
 		/* Not closed: the messages have its file. */
 		u->candidate = __atomic_load_n(&u->socket.file->object.refs, __ATOMIC_ACQUIRE) == u->in_flight;
@@ -283,7 +299,8 @@ static void collect(void)
 		if (!u->candidate || u->reached)
 			continue;
 		take_rights(u, &garbage);
-		for (uint32_t index = 0; (w = waiting_at(u, index)) != nullptr; index++) {
+		gather_waiting(u);
+		while ((w = next_waiting()) != nullptr) {
 			take_rights(w, &garbage);
 			unix_put(w);
 		}
@@ -334,5 +351,6 @@ static void loop(void)
 
 int unix_start(void)
 {
+	socket_account_start();
 	return service_start(&closer);
 }

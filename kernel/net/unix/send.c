@@ -176,7 +176,7 @@ static int deliver(struct unix_socket *u, struct unix_socket *to, struct unix_me
 	int error;
 
 	while ((error = try_deliver(u, to, msg)) == -EAGAIN && !(m->flags & MSG_DONTWAIT)) {
-		error = wait_event_interruptible_deadline(&to->room->queue, may_deliver(u, to), deadline_ns);
+		error = wait_event_interruptible_deadline(&to->room, may_deliver(u, to), deadline_ns);
 		if (error != 0)
 			return socket_wait_error(error, __atomic_load_n(&u->socket.send_timeout_ns, __ATOMIC_RELAXED));
 	}

@@ -5,6 +5,10 @@
 #include <abi/poll.h>
 #include <kernel/base/subject.h>
 #include <kernel/file/poll.h>
+#include <kernel/vfs/vfs.h>
+
+/* What a socket holds, with its file and inode. */
+enum : size_t { SOCKET_BYTES = sizeof(struct unix_socket) + sizeof(struct file) + sizeof(struct inode) };
 
 /* Of two locks of one rank the one of the lower address comes first; a connection needs both its ends. */
 void unix_lock_two(struct unix_socket *a, struct unix_socket *b) NO_THREAD_SAFETY
@@ -37,26 +41,30 @@ static const struct socket_ops *ops_of(uint32_t type)
 	return type == SOCK_STREAM ? &unix_stream_ops : type == SOCK_DGRAM ? &unix_datagram_ops : &unix_packet_ops;
 }
 
-struct unix_socket *unix_create(uint32_t type)
+int unix_create(uint32_t type, struct unix_socket **out)
 {
-	struct unix_socket *u = kmalloc(sizeof(*u));
+	struct socket_account *account = socket_account_get();
 
-	if (u == nullptr)
-		return nullptr;
+	if (account == nullptr)
+		return -ENOMEM;
+	int error = socket_charge(account, SOCKET_BYTES);
+	struct unix_socket *u = error == 0 ? kmalloc(sizeof(*u)) : nullptr;
+	if (u == nullptr) {
+		if (error == 0)
+			socket_uncharge(account, SOCKET_BYTES);
+		socket_account_put(account);
+		return error != 0 ? error : -ENOMEM;
+	}
 	socket_init(&u->socket, ops_of(type), AF_UNIX, type, 0);
 	list_init(&u->queue);
 	list_init(&u->backlog);
 	list_init(&u->backlog_link);
 	list_init(&u->flight_link);
-	if (type == SOCK_DGRAM) {
-		u->room = shared_wait_create();
-		if (u->room == nullptr) {
-			kfree(u);
-			return nullptr;
-		}
-	}
+	wait_queue_init(&u->room);
+	u->account = account;
 	unix_list_add(u);
-	return u;
+	*out = u;
+	return 0;
 }
 
 static int create(uint32_t type, int protocol, struct socket **out)
@@ -67,9 +75,11 @@ static int create(uint32_t type, int protocol, struct socket **out)
 		type = SOCK_DGRAM;
 	if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
 		return -ESOCKTNOSUPPORT;
-	struct unix_socket *u = unix_create(type);
-	*out = u != nullptr ? &u->socket : nullptr;
-	return u != nullptr ? 0 : -ENOMEM;
+	struct unix_socket *u;
+	int error = unix_create(type, &u);
+	if (error == 0)
+		*out = &u->socket;
+	return error;
 }
 
 /* Nobody else knows them yet. */
@@ -101,8 +111,7 @@ void unix_wake_all(struct unix_socket *u)
 {
 	socket_wake_readers(&u->socket);
 	socket_wake_writers(&u->socket);
-	if (u->room != nullptr)
-		wait_wake_all(&u->room->queue);
+	wait_wake_all(&u->room);
 }
 
 /* The other end of a connection is closed; lost: what was sent to it was not read. */
@@ -170,8 +179,8 @@ static void unix_free(struct socket *s)
 	struct unix_socket *u = unix_of(s);
 
 	unix_list_remove(u);
-	if (u->room != nullptr)
-		shared_wait_put(u->room);
+	socket_uncharge(u->account, SOCKET_BYTES);
+	socket_account_put(u->account);
 	kfree(u);
 }
 
@@ -314,7 +323,8 @@ static int no_accept(struct socket *, bool, struct socket **)
 
 #define COMMON_OPS                                                                                                     \
 	.bind = unix_bind, .name = unix_name, .shutdown = unix_shutdown, .poll = unix_poll, .bytes = unix_bytes,       \
-	.listens = unix_listens, .peer_cred = unix_peer_cred, .release = unix_release, .free = unix_free
+	.listens = unix_listens, .peer_cred = unix_peer_cred, .release = unix_release, .free = unix_free,              \
+	.peeks_at = true
 const struct socket_ops unix_stream_ops = {
 	.connect = unix_connect_stream,
 	.listen = unix_listen,

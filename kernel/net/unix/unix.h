@@ -15,7 +15,6 @@
 
 #include "../internal.h"
 #include <kernel/mem/page.h>
-#include <kernel/mem/shared_wait.h>
 
 /* An address somebody is bound to; whoever was sent a message from it knows it longer. */
 struct unix_name {
@@ -31,7 +30,8 @@ struct unix_message {
 	uint32_t refs;	/* atomic: the queue's, and who copies out of it */
 	uint32_t begin; /* what is before it has been read */
 	uint32_t length, charge;
-	bool queued;
+	uint32_t held; /* of the sender's account */
+	bool queued, peeked;
 	struct unix_socket *from; /* charged, with a reference */
 	struct unix_name *name;	  /* the sender's then, or nullptr */
 	struct socket_rights *rights;
@@ -59,9 +59,9 @@ struct unix_socket {
 	uint32_t queued;	/* messages; atomic for who only looks */
 	struct list backlog, backlog_link;
 	uint32_t backlog_count, backlog_max;
-	uint32_t sent; /* atomic: charges of its messages that nobody has read */
-	/* Datagrams, listeners: the queue became shorter. Made once; nullptr: it never was needed. */
-	struct shared_wait *room;
+	uint32_t sent;			/* atomic: charges of its messages that nobody has read */
+	struct socket_account *account; /* who made it */
+	struct wait_queue room;		/* datagrams, listeners: the queue became shorter */
 	/* rights_lock: how often its file is in messages, and what is known of it while garbage is looked for. */
 	uint32_t in_flight, found;
 	bool candidate, reached;
@@ -88,8 +88,8 @@ void unix_unlock_two(struct unix_socket *a, struct unix_socket *b) RELEASE(a -> 
 
 /* --- unix.c --- */
 extern const struct socket_ops unix_stream_ops, unix_datagram_ops, unix_packet_ops;
-/* A socket without a file. nullptr: out of memory. */
-struct unix_socket *unix_create(uint32_t type);
+/* A socket without a file. -ENOMEM; -ENOBUFS: the user has too many. */
+[[nodiscard]] int unix_create(uint32_t type, struct unix_socket **out);
 /* Its peer, with a reference, or nullptr. */
 struct unix_socket *unix_peer_get(struct unix_socket *u);
 /* Readers and writers, and who polls for its queue. */

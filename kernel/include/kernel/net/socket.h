@@ -64,6 +64,7 @@ struct socket_ops {
 	int (*peer_cred)(struct socket *s, struct ucred *out);
 	void (*release)(struct socket *s); /* the file is gone */
 	void (*free)(struct socket *s);	   /* the last reference is */
+	bool peeks_at;			   /* it obeys peek_offset */
 };
 enum : uint32_t { SIDE_RECEIVE = 1, SIDE_SEND = 2 };
 
@@ -86,6 +87,8 @@ struct socket {
 	uint32_t send_limit, receive_limit, receive_least, priority;
 	struct linger linger;
 	int32_t error; /* atomic: told once, by the next call or SO_ERROR */
+	/* Atomic, SO_PEEK_OFF: behind so many unread bytes the next MSG_PEEK looks; below 0: at the first, always. */
+	int32_t peek_offset;
 };
 
 /* Limits and defaults of buffers, and how long a backlog may be: /proc/sys/net/core. */
@@ -113,6 +116,21 @@ int socket_wait_error(int error, uint64_t timeout_ns);
 /* Somebody can read; somebody can write. Any lock below RANK_ASYNC. */
 void socket_wake_readers(struct socket *s);
 void socket_wake_writers(struct socket *s);
+/* Where a call with such flags begins to look: 0 unless it is a MSG_PEEK and an offset was set. */
+size_t socket_peek_begin(const struct socket *s, uint32_t flags);
+/* So many bytes were looked at with MSG_PEEK, or else taken out. May sleep. */
+void socket_peek_move(struct socket *s, uint32_t flags, size_t n);
+/* What a user's sockets hold of the kernel's memory. The current process's real user's, with a reference; nullptr: out
+ * of memory. May sleep. */
+struct socket_account;
+[[nodiscard]] struct socket_account *socket_account_get(void);
+void socket_account_put(struct socket_account *a); /* may sleep */
+/* So many bytes are held from now on, until socket_uncharge. -ENOBUFS: they are more than the user may have
+ * (user_socket_pages; not with CAP_SYS_RESOURCE), or than all may (socket_pages), which the log tells. */
+[[nodiscard]] int socket_charge(struct socket_account *a, size_t bytes);
+void socket_uncharge(struct socket_account *a, size_t bytes); /* any context */
+/* A line for the log that a limit refused the user something; now and then, however often it is called. */
+void socket_limit_tell(const char *what, uint32_t uid);
 /* Lets go of the files. May sleep. nullptr is fine. */
 void socket_rights_free(struct socket_rights *r);
 
