@@ -25,7 +25,7 @@ static int show_uevent(struct text_buffer *b, void *arg)
 			    e->node != nullptr ? e->node : e->name);
 	if (e->type != nullptr)
 		text_printf(b, "DEVTYPE=%s\n", e->type);
-	return 0;
+	return e->uevent != nullptr ? e->uevent(b, e->uevent_arg) : 0;
 }
 
 static const struct node_file of_all[] = {

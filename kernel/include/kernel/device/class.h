@@ -27,6 +27,9 @@ struct class_entry {
 	uint32_t major, minor;
 	const char *type; /* DEVTYPE of uevent: "disk", "partition"; nullptr: none */
 	const char *node; /* its name below /dev; nullptr: as `name` */
+	/* Further lines of uevent; nullptr: none. Under the guard of the device floor. */
+	int (*uevent)(struct text_buffer *b, void *arg);
+	void *uevent_arg;
 	char name[CLASS_NAME_MAX];
 	/* set by class_add */
 	struct tree_node *directory; /* for entries of its own; nullptr: it is not shown */
