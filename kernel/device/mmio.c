@@ -29,7 +29,10 @@ static void release_mapping(struct resource *r)
 	struct mapping *m = container_of(r, struct mapping, resource);
 
 	if (m->run != nullptr) {
-		(void)nucleus_kunmap(kmap_run_address(m->run), m->pages);
+		for (uint64_t done = 0, part; done < m->pages; done += part) {
+			part = MIN(m->pages - done, KMAP_PAGES_MAX);
+			(void)nucleus_kunmap(kmap_run_address(m->run) + done * PAGE_SIZE, part);
+		}
 		kmap_run_give(m->run);
 	}
 	if (m->claim > 0)
@@ -73,7 +76,7 @@ static int claim(struct mapping *m, const struct device *dev, const struct devic
 	if (dev->bus->claims && !range->apart)
 		return 0;
 	m->claim = nucleus_device_claim(range->kind == RANGE_PORTS ? CLAIM_PORTS : CLAIM_MEMORY, range->start,
-					range->bytes, 0);
+					range->bytes, range->combining ? CLAIM_WRITE_COMBINING : 0);
 	if (m->claim == -EPERM && !c->asks_devices)
 		log_warn("%s: its manifest does not ask for devices (DEFINE_COMPONENT, .asks_devices)", c->name);
 	return m->claim < 0 ? (int)m->claim : 0;
@@ -88,9 +91,12 @@ static int map_memory(struct mapping *m, const struct device_range *range, struc
 	if (m->run == nullptr)
 		return -ENOMEM;
 	uint64_t at = kmap_run_address(m->run);
-	long error = nucleus_device_map(at, range->start - offset, m->pages);
-	if (error < 0)
-		return (int)error;
+	for (uint64_t done = 0, part; done < m->pages; done += part) {
+		part = MIN(m->pages - done, KMAP_PAGES_MAX);
+		long error = nucleus_device_map(at + done * PAGE_SIZE, range->start - offset + done * PAGE_SIZE, part);
+		if (error < 0)
+			return (int)error;
+	}
 	out->at = (volatile unsigned char *)(at + offset);
 	return 0;
 }

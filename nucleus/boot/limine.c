@@ -33,6 +33,7 @@ REQUEST(efi_map, efi_memmap, .id = LIMINE_EFI_MEMMAP_REQUEST);
 REQUEST(boot_time, boot_time, .id = LIMINE_BOOT_TIME_REQUEST);
 REQUEST(mp, mp, .id = LIMINE_MP_REQUEST);
 REQUEST(paging, paging_mode, .id = LIMINE_PAGING_MODE_REQUEST, .revision = 1);
+REQUEST(framebuffer, framebuffer, .id = LIMINE_FRAMEBUFFER_REQUEST);
 REQUEST(info, bootloader_info, .id = LIMINE_BOOTLOADER_INFO_REQUEST);
 
 [[noreturn]] static void give_up(const char *what)
@@ -160,6 +161,22 @@ static void take_device_tree(struct boot_info *info)
 	info->dtb_bytes = bytes;
 }
 
+static void take_screen(struct boot_screen *screen)
+{
+	struct limine_framebuffer_response *r = framebuffer_request.response;
+	const struct limine_framebuffer *f = r && r->framebuffer_count ? r->framebuffers[0] : nullptr;
+
+	if (f && f->memory_model == LIMINE_FRAMEBUFFER_RGB)
+		*screen = (struct boot_screen){.phys = physical((uint64_t)f->address),
+					       .pitch = f->pitch,
+					       .width = (uint32_t)f->width,
+					       .height = (uint32_t)f->height,
+					       .bits = f->bpp,
+					       .red = {f->red_mask_shift, f->red_mask_size},
+					       .green = {f->green_mask_shift, f->green_mask_size},
+					       .blue = {f->blue_mask_shift, f->blue_mask_size}};
+}
+
 const char *limine_cmdline(void)
 {
 	struct limine_kernel_file_response *file = file_request.response;
@@ -175,6 +192,7 @@ void limine_take(struct boot_info *info)
 	take_device_tree(info);
 	if (boot_time_request.response)
 		info->boot_epoch_seconds = boot_time_request.response->boot_time;
+	take_screen(&info->screen);
 	take_firmware();
 	take_modules(info);
 	limine_take_cpus(mp_request.response);

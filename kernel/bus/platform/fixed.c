@@ -105,3 +105,33 @@ void platform_add_debug_ports(void)
 		add_debug_port(name, u);
 	}
 }
+
+/* Whether a device with a driver has this memory. */
+static bool is_driven(uint64_t start, uint64_t end)
+{
+	constexpr unsigned RANGES_MAX = 6;
+	bool driven = false;
+
+	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev)) {
+		struct device_range r;
+
+		for (unsigned i = 0; device_driver(dev) != nullptr && i < RANGES_MAX; i++) {
+			if (device_range(dev, i, &r) == 0 && r.kind == RANGE_MEMORY)
+				driven = driven || (r.start < end && start < r.start + r.bytes);
+		}
+	}
+	return driven;
+}
+
+void platform_add_screen(void)
+{
+	const struct boot_screen *s = &boot_info()->screen;
+	uint64_t bytes = s->pitch * s->height;
+
+	if (s->width == 0 || is_driven(s->phys, s->phys + bytes))
+		return;
+	add("screen", &(struct platform_device){
+			      .compatible = "loader,framebuffer",
+			      .range = {.kind = RANGE_MEMORY, .combining = true, .start = s->phys, .bytes = bytes},
+		      });
+}

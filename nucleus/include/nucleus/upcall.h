@@ -48,6 +48,16 @@ struct boot_console {
 	uint8_t register_shift, register_bytes;
 };
 
+/* Memory that a screen shows, as the loader left it: `pitch` bytes from one line to the next; a pixel has `bits`, of
+ * which each colour has `length` from bit `offset` on. width 0: none. */
+struct boot_screen {
+	uint64_t phys, pitch;
+	uint32_t width, height, bits;
+	struct boot_colour {
+		uint8_t offset, length;
+	} red, green, blue;
+};
+
 struct boot_info {
 	char cmdline[BOOT_CMDLINE_MAX];
 	uint64_t initramfs_pfn, initramfs_bytes; /* frames of type kernel, the receiver's to free */
@@ -67,6 +77,7 @@ struct boot_info {
 	unsigned char entropy[64];
 	uint32_t entropy_bytes; /* 0: the loader had none */
 	struct boot_console console;
+	struct boot_screen screen;
 	/* Where PCI functions can be: the buses of each segment. */
 	uint32_t pci_count;
 	struct boot_pci {

@@ -18,6 +18,7 @@ enum lock_rank : unsigned {
 	RANK_SPACE = 50, /* struct vm_space, read or write */
 	RANK_PAGE_CACHE = 60,
 	RANK_FS = 65,		/* inside one filesystem */
+	RANK_VIDEO = 66,	/* a screen: its memory and registers */
 	RANK_FILE_LOCK = 67,	/* record locks of all files */
 	RANK_POSIX_TIMER = 68,	/* lists of POSIX timers of all processes */
 	RANK_PROCESS_TREE = 70, /* pid table, parents, groups, sessions */

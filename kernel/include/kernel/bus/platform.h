@@ -19,5 +19,8 @@ bool platform_number(const struct device *dev, const char *property, uint64_t *v
 int platform_node(const struct device *dev, const void **fdt);
 /* Whether it is the UART that the nucleus writes its reports to. */
 bool platform_is_console(const struct device *dev);
+/* Adds the screen that the loader left (boot_info()->screen), as "loader,framebuffer", unless there is none, or it is
+ * in the memory of a device that has a driver of its own: that one's it is. When the buses have found their devices. */
+void platform_add_screen(void);
 
 #endif

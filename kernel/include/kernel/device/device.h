@@ -42,6 +42,7 @@ enum device_range_kind : uint32_t { RANGE_MEMORY, RANGE_PORTS };
 struct device_range {
 	enum device_range_kind kind;
 	bool apart;	       /* of a bus that claims its devices: who maps the range has to claim it */
+	bool combining;	       /* of memory that is claimed so: writes to it may be combined; a screen's */
 	uint64_t start, bytes; /* physical address, or port */
 };
 /* An interrupt line: what nucleus_irq_attach takes. */
