@@ -121,6 +121,9 @@ static void retry(struct timer *t)
 
 void disk_retry_later(struct disk *d)
 {
+	/* The driver may have found no memory, which its device's thread can look for. */
+	if (d->dev != nullptr)
+		device_wake(d->dev);
 	if (!__atomic_exchange_n(&d->retry_on, true, __ATOMIC_ACQ_REL))
 		timer_arm(&d->retry, clock_monotonic_ns() + RETRY_NS);
 }

@@ -54,11 +54,11 @@ struct device {
 	struct fault_row row;
 	uint64_t retry_at_ns;
 	void *private;
-	bool dirty;    /* a round has begun and is not given back */
-	bool enabled;  /* the bus was asked to enable it */
-	bool attached; /* attach succeeded, detach is due */
-	bool loud;     /* it may still write to memory: device_not_silent */
-	struct dma_rules dma;
+	bool dirty;	      /* a round has begun and is not given back */
+	bool enabled;	      /* the bus was asked to enable it */
+	bool attached;	      /* attach succeeded, detach is due */
+	bool loud;	      /* it may still write to memory: device_not_silent */
+	struct dma_rules dma; /* its claim: changed under lock */
 	int error;
 	uint32_t faults, restarts, lost; /* read by others */
 };

@@ -89,7 +89,9 @@ void device_confine(struct device *dev, uint64_t claim)
 {
 	unsigned bits = claim != 0 ? dma_confined_bits(claim) : 0;
 
+	spin_lock(&dev->lock);
 	dev->dma.claim = bits != 0 ? claim : 0;
+	spin_unlock(&dev->lock);
 	if (bits != 0)
 		(void)dma_limit(dev, bits);
 }

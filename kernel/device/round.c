@@ -9,6 +9,7 @@
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
+#include <kernel/mem/dma.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/guard.h>
 
@@ -55,16 +56,33 @@ int device_wait(struct device *dev, uint64_t deadline_ns)
 {
 	if (device_stopping(dev))
 		return -ECANCELED;
+	dma_relieve();
 	int result = thread_park(deadline_ns);
 	return device_stopping(dev) ? -ECANCELED : result;
 }
 
-void device_fail(struct device *dev, const char *why)
+/* False: it was failing. */
+static bool set_failing(struct device *dev, const char *why)
 {
 	const char *none = nullptr;
 
-	if (__atomic_compare_exchange_n(&dev->failing, &none, why, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	return __atomic_compare_exchange_n(&dev->failing, &none, why, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+void device_fail(struct device *dev, const char *why)
+{
+	if (set_failing(dev, why))
 		device_wake(dev);
+}
+
+bool device_fail_claim(struct device *dev, uint64_t claim, const char *why)
+{
+	spin_lock(&dev->lock);
+	bool now = dev->dma.claim == claim, news = now && set_failing(dev, why);
+	spin_unlock(&dev->lock);
+	if (news)
+		device_wake(dev);
+	return now;
 }
 
 void device_not_silent(struct device *dev)
@@ -166,7 +184,11 @@ static void end_round(struct device *dev)
 /* Why it ended that is not as asked; nullptr: as asked. */
 static const char *run_round(struct device *dev)
 {
+	/* What is still to be told of the claim of the round before is not this one's. */
+	spin_lock(&dev->lock);
+	dev->dma.claim = 0;
 	__atomic_store_n(&dev->failing, nullptr, __ATOMIC_RELEASE);
+	spin_unlock(&dev->lock);
 	__atomic_store_n(&dev->ending, false, __ATOMIC_RELEASE);
 	set_state(dev, DEVICE_ATTACHING);
 	__atomic_store_n(&dev->asked, false, __ATOMIC_RELEASE);

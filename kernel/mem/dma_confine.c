@@ -4,6 +4,7 @@
  * one for each 384 pages of a list. Nothing here is called for other devices.
  */
 #include <abi/errno.h>
+#include <kernel/base/fail.h>
 #include <kernel/base/thread.h>
 #include <kernel/mem/dma.h>
 #include <kernel/mem/page.h>
@@ -80,12 +81,28 @@ static long tell_all(const struct dma_list *list, bool lend, uint64_t most, uint
 	return result;
 }
 
+/* Who submits may not sleep, and cannot give memory back itself. Atomic. */
+static bool needs_relief;
+
+bool dma_needs_relief(void)
+{
+	return __atomic_load_n(&needs_relief, __ATOMIC_RELAXED);
+}
+
+void dma_relieve(void)
+{
+	if (dma_needs_relief() && __atomic_exchange_n(&needs_relief, false, __ATOMIC_ACQ_REL))
+		(void)page_relieve_nucleus();
+}
+
 int dma_confine_list(struct dma_list *list)
 {
-	uint64_t told, back;
-	long result = tell_all(list, true, UINT64_MAX, &told);
+	uint64_t told = 0, back;
+	long result = fail_injected() ? -ENOMEM : tell_all(list, true, UINT64_MAX, &told);
 
 	list->confined = result == 0;
+	if (result == -ENOMEM)
+		__atomic_store_n(&needs_relief, true, __ATOMIC_RELEASE);
 	if (result < 0)
 		(void)tell_all(list, false, told, &back);
 	return result == 0 ? 0 : -EAGAIN;

@@ -66,16 +66,16 @@ static void turn_give(bool taken) NO_THREAD_SAFETY
 		mutex_unlock(&turn);
 }
 
-static void (*device_strayed)(uint32_t function);
+static void (*device_strayed)(uint32_t function, uint64_t claim);
 
-void report_set_stray(void (*strayed)(uint32_t function))
+void report_set_stray(void (*strayed)(uint32_t function, uint64_t claim))
 {
 	device_strayed = strayed;
 }
 
 bool report_render(bool tell)
 {
-	uint32_t function = 0;
+	uint32_t function = 0, claim = 0;
 	bool device = false;
 	struct report_out out = {};
 	bool taken = turn_take();
@@ -86,6 +86,7 @@ bool report_render(bool tell)
 
 		device = r->kind == REPORT_DEVICE;
 		function = r->function;
+		claim = r->thread;
 		FAULT_POINT(report_render);
 		report_text(&out, r);
 		(void)nucleus_report_done();
@@ -95,7 +96,7 @@ bool report_render(bool tell)
 	}
 	turn_give(taken);
 	if (device && device_strayed != nullptr)
-		device_strayed(function);
+		device_strayed(function, claim);
 	return any;
 }
 

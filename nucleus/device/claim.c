@@ -31,6 +31,11 @@ struct claim *claim_from_handle(uint64_t handle)
 	return c && c->kind && handle >> 16 == c->birth ? c : nullptr;
 }
 
+uint32_t claim_handle(const struct claim *c)
+{
+	return c->birth << 16 | (uint32_t)(c - claims + 1);
+}
+
 static bool overlap(struct claim_range a, struct claim_range b)
 {
 	return a.start < b.end && b.start < a.end;
@@ -202,7 +207,7 @@ static long add(struct claim *from)
 			continue;
 		from->birth = (c->birth + 1) & 0x7fff;
 		*c = *from;
-		return (long)(c->birth << 16) | (c - claims + 1);
+		return claim_handle(c);
 	}
 	return -ENOSPC;
 }

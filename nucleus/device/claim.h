@@ -42,6 +42,7 @@ struct claim {
 struct claim *claim_after(struct claim *c);
 /* nullptr: stale, or never given. */
 struct claim *claim_from_handle(uint64_t handle);
+uint32_t claim_handle(const struct claim *c);
 
 /* Whether nothing of the nucleus's, no RAM and nothing that a claim has is in the range. A page may be shared by those
  * claims of one component that are of memory and of that page alone: so may be what is asked for (nullptr: not). */

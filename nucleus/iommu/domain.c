@@ -4,8 +4,10 @@
  *
  * Tables have 512 entries of eight bytes, as many levels as the hardware says, and leaves of 4 KiB. Their frames are of
  * type iommu. Beside each table of leaves is a page that counts how often each of its pages is lent for reading and for
- * writing: requests may lend a page at the same time. That page's number is in the table's frame entry. Tables stay
- * until their domain ends, so at the most one page in 256 of memory is in a domain's tables.
+ * writing: requests may lend a page at the same time. Claims that share a domain have a page of counts each, so that
+ * the end of one takes back what it lent; those of a table are a chain, which begins in the table's frame entry. Tables
+ * stay until their domain ends, so a domain's tables and counts take at the most a page in 512 of memory for the domain
+ * and one for each of its claims.
  */
 #include "device/claim.h"
 #include "device/pci.h"
@@ -31,10 +33,11 @@ struct lent {
 };
 static_assert(sizeof(struct lent) * ENTRIES == PAGE_SIZE);
 
-/* A page's entry and its count; the last table of leaves is remembered. */
+/* A page's entry and a claim's count of it; the last table of leaves is remembered. */
 struct place {
-	const struct iommu_domain *domain;
+	const struct claim *claim;
 	uint64_t leaves; /* physical; 0: none yet */
+	uint64_t counts; /* the claim's beside it */
 	uint64_t base;	 /* address that it begins with */
 	uint64_t *entry;
 	struct lent *lent;
@@ -51,20 +54,11 @@ static uint32_t number_of(const struct iommu_domain *d)
 /* A zeroed table that the hardware sees as such; 0: out of memory. */
 static uint64_t table_new(unsigned level)
 {
-	uint64_t phys = frame_table_alloc(level, 0), counts;
+	uint64_t phys = frame_table_alloc(level, 0);
 
 	if (!phys)
 		return 0;
 	frames[phys >> PAGE_SHIFT] = (struct frame){.type = FRAME_IOMMU, .level = (uint8_t)level};
-	if (level == 1) {
-		counts = frame_table_alloc(0, 0);
-		if (!counts) {
-			frame_table_free(phys);
-			return 0;
-		}
-		frames[counts >> PAGE_SHIFT] = (struct frame){.type = FRAME_IOMMU};
-		frames[phys >> PAGE_SHIFT].mappings = (uint32_t)(counts >> PAGE_SHIFT);
-	}
 	arch_iommu_clean(direct_map(phys), PAGE_SIZE);
 	return phys;
 }
@@ -101,25 +95,70 @@ static uint64_t leaves_of(const struct iommu_domain *d, uint64_t address, bool m
 	return table;
 }
 
+static uint64_t next_counts(uint64_t phys)
+{
+	return (uint64_t)frames[phys >> PAGE_SHIFT].mappings << PAGE_SHIFT;
+}
+
+static struct lent *lent_in(uint64_t counts, uint64_t pfn)
+{
+	return (struct lent *)direct_map(counts) + pfn % ENTRIES;
+}
+
+/* By which the claims of a domain, all of one segment, are told apart. */
+static uint16_t lender(const struct claim *c)
+{
+	return (uint16_t)c->function;
+}
+
+/* The claim's counts beside a table of leaves; make: if it has none yet. 0: it has none. */
+static uint64_t counts_of(const struct claim *c, uint64_t leaves, bool make)
+{
+	uint64_t counts = next_counts(leaves);
+
+	while (counts && frames[counts >> PAGE_SHIFT].owner != lender(c))
+		counts = next_counts(counts);
+	if (counts || !make || !(counts = frame_table_alloc(0, 0)))
+		return counts;
+	frames[counts >> PAGE_SHIFT] = (struct frame){
+		.type = FRAME_IOMMU, .owner = lender(c), .mappings = frames[leaves >> PAGE_SHIFT].mappings};
+	frames[leaves >> PAGE_SHIFT].mappings = (uint32_t)(counts >> PAGE_SHIFT);
+	return counts;
+}
+
 static bool place_find(struct place *p, uint64_t pfn, bool make)
 {
 	uint64_t address = pfn << PAGE_SHIFT, base = align_down(address, BLOCK_SIZE);
 
-	if (!p->leaves || p->base != base) {
-		p->leaves = leaves_of(p->domain, address, make);
+	if (!p->counts || p->base != base) {
+		p->leaves = leaves_of(p->claim->domain, address, make);
+		p->counts = p->leaves ? counts_of(p->claim, p->leaves, make) : 0;
 		p->base = base;
 	}
-	if (!p->leaves)
+	if (!p->counts)
 		return false;
 	p->entry = (uint64_t *)direct_map(p->leaves) + pfn % ENTRIES;
-	p->lent = (struct lent *)direct_map((uint64_t)frames[p->leaves >> PAGE_SHIFT].mappings << PAGE_SHIFT) +
-		  pfn % ENTRIES;
+	p->lent = lent_in(p->counts, pfn);
 	return true;
 }
 
-static uint32_t access_of(const struct lent *l)
+/* For what a page is lent by all claims whose counts stand beside the table, but by those in `but`. */
+static uint32_t access_of(uint64_t leaves, uint64_t pfn, uint64_t but)
 {
-	return (l->reads ? DMA_ACCESS_READ : 0) | (l->writes ? DMA_ACCESS_WRITE : 0);
+	uint32_t access = 0;
+
+	for (uint64_t counts = next_counts(leaves); counts; counts = next_counts(counts)) {
+		const struct lent *l = lent_in(counts, pfn);
+
+		if (counts != but)
+			access |= (l->reads ? DMA_ACCESS_READ : 0) | (l->writes ? DMA_ACCESS_WRITE : 0);
+	}
+	return access;
+}
+
+static uint64_t leaf(uint64_t pfn, uint32_t access)
+{
+	return access ? arch_iommu_leaf(pfn << PAGE_SHIFT, access) : 0;
 }
 
 /* --- domains of claims --- */
@@ -148,46 +187,82 @@ static bool nobodys(struct memory_range r)
 }
 
 /* What the requester reaches at all times. -ENOMEM, or 0. */
-static int map_always(const struct iommu_domain *d)
+static int map_always(const struct iommu_domain *d, uint32_t requester)
 {
-	struct place at = {.domain = d};
 	struct memory_range r;
 
-	for (unsigned i = 0; arch_iommu_always(d->requester, i, &r); i++) {
+	for (unsigned i = 0; arch_iommu_always(requester, i, &r); i++) {
 		if (!nobodys(r)) {
 			log_printf("dma: %lx to %lx, which firmware reserved for function %x, is memory in use\n",
-				   r.start, r.end, d->requester);
+				   r.start, r.end, requester);
 			continue;
 		}
 		for (uint64_t phys = r.start; phys < r.end; phys += PAGE_SIZE) {
-			if (!place_find(&at, phys >> PAGE_SHIFT, true))
+			uint64_t leaves = leaves_of(d, phys, true);
+
+			if (!leaves)
 				return -ENOMEM;
-			entry_store(at.entry, arch_iommu_leaf(phys, DMA_ACCESS_READ | DMA_ACCESS_WRITE));
+			entry_store((uint64_t *)direct_map(leaves) + (phys >> PAGE_SHIFT) % ENTRIES,
+				    arch_iommu_leaf(phys, DMA_ACCESS_READ | DMA_ACCESS_WRITE));
+			if (d->claims)
+				arch_iommu_lent(number_of(d), phys, 1);
 		}
 	}
 	return 0;
 }
 
-/* What is still lent in a table is so no more; then the table goes. */
+/* Nothing is lent in the tables any more. */
 static void tables_drop(uint64_t table, unsigned level)
 {
 	const uint64_t *entries = direct_map(table);
-	uint64_t counts = (uint64_t)frames[table >> PAGE_SHIFT].mappings << PAGE_SHIFT;
-	const struct lent *lent = direct_map(counts);
 
-	for (unsigned i = 0; i < ENTRIES; i++) {
-		uint64_t phys = entries[i] & ENTRY_ADDRESS;
-
-		if (!entries[i])
-			continue;
-		if (level > 1)
-			tables_drop(phys, level - 1);
-		else if (frame_valid(phys >> PAGE_SHIFT))
-			frames[phys >> PAGE_SHIFT].mappings -= (uint32_t)lent[i].reads + lent[i].writes;
-	}
-	if (level == 1)
-		table_drop(counts);
+	for (unsigned i = 0; level > 1 && i < ENTRIES; i++)
+		if (entries[i])
+			tables_drop(entries[i] & ENTRY_ADDRESS, level - 1);
 	table_drop(table);
+}
+
+/* Takes the counts out of the chain beside the table. */
+static void counts_drop(uint64_t leaves, uint64_t counts)
+{
+	uint64_t before = leaves;
+
+	while (next_counts(before) != counts)
+		before = next_counts(before);
+	frames[before >> PAGE_SHIFT].mappings = frames[counts >> PAGE_SHIFT].mappings;
+	table_drop(counts);
+}
+
+/* What the claim lent in a table of leaves, which begins with the page `first`. */
+static void leave_leaves(const struct claim *c, uint64_t leaves, uint64_t first, bool forgotten)
+{
+	uint64_t counts = counts_of(c, leaves, false), *entries = direct_map(leaves);
+
+	for (uint64_t pfn = first; counts && pfn < first + ENTRIES; pfn++) {
+		const struct lent *l = lent_in(counts, pfn);
+
+		if (!l->reads && !l->writes)
+			continue;
+		if (forgotten)
+			frames[pfn].mappings -= (uint32_t)l->reads + l->writes;
+		else
+			entry_store(&entries[pfn - first], leaf(pfn, access_of(leaves, pfn, counts)));
+	}
+	if (counts && forgotten)
+		counts_drop(leaves, counts);
+}
+
+/* What a claim that ends has lent is so no more: first entries change, then, when the hardware has forgotten those that
+ * were, frames are counted less. */
+static void leave(const struct claim *c, uint64_t table, unsigned level, uint64_t first, bool forgotten)
+{
+	const uint64_t *entries = direct_map(table);
+
+	if (level == 1)
+		leave_leaves(c, table, first, forgotten);
+	for (uint64_t i = 0; level > 1 && i < ENTRIES; i++)
+		if (entries[i])
+			leave(c, entries[i] & ENTRY_ADDRESS, level - 1, first + (i << 9 * (level - 1)), forgotten);
 }
 
 static int domain_begin(struct iommu_domain *d, uint32_t requester)
@@ -197,7 +272,7 @@ static int domain_begin(struct iommu_domain *d, uint32_t requester)
 	if (error)
 		return error;
 	*d = (struct iommu_domain){.root = table_new(arch_iommu_levels()), .requester = requester};
-	error = map_always(d);
+	error = map_always(d, requester);
 	if (!error && !frame_table_reserve(ATTACH_TABLES))
 		error = -ENOMEM;
 	if (error) {
@@ -211,20 +286,22 @@ static int domain_begin(struct iommu_domain *d, uint32_t requester)
 
 int iommu_open(struct claim *c)
 {
-	uint32_t requester = iommu_is_on ? pci_requester(c->function) : 0;
+	uint32_t requester = iommu_is_on ? pci_requester(c->function) : 0, known = requester;
 	struct iommu_domain *d;
 	int error;
 
 	if (!iommu_is_on)
 		return 0;
-	if (!arch_iommu_covers(requester)) {
-		log_printf("dma: no IOMMU translates function %x, which can reach all memory\n", c->function);
+	/* What it did before is not this claim's. */
+	iommu_take_all_faults();
+	if (!arch_iommu_covers(&known)) {
+		log_printf("dma: function %x is not confined: %s\n", c->function, arch_iommu_uncovered(requester));
 		return 0;
 	}
-	d = domain_for(requester);
+	d = domain_for(known);
 	if (!d)
 		return -ENOSPC;
-	error = d->claims ? 0 : domain_begin(d, requester);
+	error = d->claims ? map_always(d, requester) : domain_begin(d, known);
 	if (error)
 		return error;
 	d->claims++;
@@ -237,15 +314,24 @@ int iommu_open(struct claim *c)
 void iommu_close(const struct claim *c)
 {
 	struct iommu_domain *d = c->domain;
+	bool last = d && d->claims == 1;
 
-	if (d && d->claims == 1)
+	if (last)
 		arch_iommu_attach(d->requester, number_of(d), 0);
 	/* Whom they are told of is known now; what is left would be the next claim's. */
 	iommu_take_all_faults();
-	if (!d || --d->claims)
+	if (!d)
 		return;
-	tables_drop(d->root, arch_iommu_levels());
-	*d = (struct iommu_domain){};
+	if (!last) {
+		leave(c, d->root, arch_iommu_levels(), 0, false);
+		arch_iommu_forget(number_of(d), 0, 1ull << (arch_iommu_address_bits() - PAGE_SHIFT));
+	}
+	leave(c, d->root, arch_iommu_levels(), 0, true);
+	d->claims--;
+	if (last) {
+		tables_drop(d->root, arch_iommu_levels());
+		*d = (struct iommu_domain){};
+	}
 	frame_table_trim();
 }
 
@@ -301,7 +387,7 @@ static long may_lend(struct place *at, uint64_t pfn)
 static bool lend(const struct place *at, uint64_t pfn, uint32_t access)
 {
 	struct lent *l = at->lent;
-	uint32_t before = access_of(l);
+	uint32_t before = access_of(at->leaves, pfn, 0), after = before | access;
 
 	if ((access & DMA_ACCESS_READ && l->reads == LENT_MAX) ||
 	    (access & DMA_ACCESS_WRITE && l->writes == LENT_MAX) || frames[pfn].mappings >= MAPPINGS_MAX)
@@ -309,11 +395,11 @@ static bool lend(const struct place *at, uint64_t pfn, uint32_t access)
 	l->reads += access & DMA_ACCESS_READ ? 1 : 0;
 	l->writes += access & DMA_ACCESS_WRITE ? 1 : 0;
 	frames[pfn].mappings += (access & DMA_ACCESS_READ ? 1 : 0) + (access & DMA_ACCESS_WRITE ? 1 : 0);
-	if (access_of(l) != before)
-		entry_store(at->entry, arch_iommu_leaf(pfn << PAGE_SHIFT, access_of(l)));
+	if (after != before)
+		entry_store(at->entry, leaf(pfn, after));
 	/* What is cached of it has the old rights. */
-	if (access_of(l) != before && before)
-		arch_iommu_forget(number_of(at->domain), pfn << PAGE_SHIFT, 1);
+	if (after != before && before)
+		arch_iommu_forget(number_of(at->claim->domain), pfn << PAGE_SHIFT, 1);
 	return true;
 }
 
@@ -326,7 +412,7 @@ static bool take_back(const struct place *at, uint64_t pfn, uint32_t access)
 		return false;
 	l->reads -= access & DMA_ACCESS_READ ? 1 : 0;
 	l->writes -= access & DMA_ACCESS_WRITE ? 1 : 0;
-	entry_store(at->entry, access_of(l) ? arch_iommu_leaf(pfn << PAGE_SHIFT, access_of(l)) : 0);
+	entry_store(at->entry, leaf(pfn, access_of(at->leaves, pfn, 0)));
 	return true;
 }
 
@@ -338,9 +424,9 @@ static void uncount(const struct pages *p, uint64_t count, uint32_t access)
 }
 
 /* Takes the first `count` pages back. Result: how many were lent. */
-static uint64_t take_all_back(const struct iommu_domain *d, const struct pages *p, uint64_t count, uint32_t access)
+static uint64_t take_all_back(const struct claim *c, const struct pages *p, uint64_t count, uint32_t access)
 {
-	struct place at = {.domain = d};
+	struct place at = {.claim = c};
 	struct span s = {.first = UINT64_MAX};
 	uint64_t i;
 
@@ -352,14 +438,14 @@ static uint64_t take_all_back(const struct iommu_domain *d, const struct pages *
 		span_add(&s, pfn);
 	}
 	if (i)
-		arch_iommu_forget(number_of(d), s.first << PAGE_SHIFT, s.last - s.first + 1);
+		arch_iommu_forget(number_of(c->domain), s.first << PAGE_SHIFT, s.last - s.first + 1);
 	uncount(p, i, access);
 	return i;
 }
 
-static long lend_all(const struct iommu_domain *d, const struct pages *p, uint32_t access)
+static long lend_all(const struct claim *c, const struct pages *p, uint32_t access)
 {
-	struct place at = {.domain = d};
+	struct place at = {.claim = c};
 	struct span s = {.first = UINT64_MAX};
 	long error = 0;
 
@@ -370,43 +456,41 @@ static long lend_all(const struct iommu_domain *d, const struct pages *p, uint32
 
 		(void)place_find(&at, pfn, false);
 		if (!lend(&at, pfn, access)) {
-			(void)take_all_back(d, p, i, access);
+			(void)take_all_back(c, p, i, access);
 			return -EBUSY;
 		}
 		span_add(&s, pfn);
 	}
 	if (!error)
-		arch_iommu_lent(number_of(d), s.first << PAGE_SHIFT, s.last - s.first + 1);
+		arch_iommu_lent(number_of(c->domain), s.first << PAGE_SHIFT, s.last - s.first + 1);
 	return error;
 }
 
-/* The claim's domain. 0; -EBADF; -ENODEV: it has none. */
-static long domain_of(uint64_t handle, struct iommu_domain **d)
+/* A claim with a domain. 0; -EBADF; -ENODEV: it has none. */
+static long confined(uint64_t handle, const struct claim **c)
 {
-	const struct claim *c = claim_from_handle(handle);
-
-	*d = c ? c->domain : nullptr;
-	return !c ? -EBADF : *d ? 0 : -ENODEV;
+	*c = claim_from_handle(handle);
+	return !*c ? -EBADF : (*c)->domain ? 0 : -ENODEV;
 }
 
 long call_dma_lend(uint64_t handle, uint64_t pfn, uint64_t count, uint32_t access)
 {
-	struct iommu_domain *d;
+	const struct claim *c;
 	struct pages p;
 	long error;
 
 	if (!pages_take(&p, pfn, count, access))
 		return -EINVAL;
 	NUCLEUS_LOCKED;
-	error = domain_of(handle, &d);
+	error = confined(handle, &c);
 	if (error || !count)
 		return error ? error : arch_iommu_address_bits();
-	return lend_all(d, &p, access);
+	return lend_all(c, &p, access);
 }
 
 long call_dma_return(uint64_t handle, uint64_t pfn, uint64_t count, uint32_t access)
 {
-	struct iommu_domain *d;
+	const struct claim *c;
 	struct pages p;
 	uint64_t done;
 	long error;
@@ -414,10 +498,10 @@ long call_dma_return(uint64_t handle, uint64_t pfn, uint64_t count, uint32_t acc
 	if (!pages_take(&p, pfn, count, access))
 		return -EINVAL;
 	NUCLEUS_LOCKED;
-	error = domain_of(handle, &d);
+	error = confined(handle, &c);
 	if (error)
 		return error;
-	done = take_all_back(d, &p, count, access);
+	done = take_all_back(c, &p, count, access);
 	if (done < count) {
 		report_refused(NUCLEUS_CALL_dma_return, page_at(&p, done));
 		return -EPERM;

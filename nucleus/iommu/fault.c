@@ -54,7 +54,7 @@ static void take(const struct iommu_fault *f)
 		d = c->domain;
 		if (d->strayed)
 			continue;
-		report_stray_device(c->component, c->function, f);
+		report_stray_device(c, f);
 		stop_mastering(c->function);
 		c->silenced = true;
 	}

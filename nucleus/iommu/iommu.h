@@ -3,11 +3,11 @@
  * IOMMUs: what a device reaches of memory is what was lent to it.
  *
  * Where the machine has one, it is on before lowered code runs, and who has no domain reaches nothing. A PCI function
- * has a domain from its claim to that claim's end; functions behind a bridge to conventional PCI, which read and write
- * under one number, share one. An address for a device is the physical one, so that one which strays names its frame.
- * Lent frames are of type page or dma; each lend counts in the frame's `mappings` until the hardware has forgotten it,
- * so nothing that a device reaches is given or retyped. Domains are kept here (domain.c), what entries look like and
- * how the hardware is told is the architecture's.
+ * has a domain from its claim to that claim's end; functions that the IOMMU cannot tell from each other, as those
+ * behind a bridge to conventional PCI, share one. An address for a device is the physical one, so that one which strays
+ * names its frame. Lent frames are of type page or dma; each lend counts in the frame's `mappings` until the hardware
+ * has forgotten it, so nothing that a device reaches is given or retyped. Domains are kept here (domain.c), what
+ * entries look like and how the hardware is told is the architecture's.
  *
  * Lock: the nucleus lock, after boot. Kernel view, but for iommu_interrupt.
  */
@@ -24,10 +24,10 @@ struct claim;
 enum : uint32_t { IOMMU_DOMAINS_MAX = 64 };
 
 struct iommu_domain {
-	uint64_t root; /* physical; 0: the domain is free */
-	uint32_t requester;
-	uint32_t claims; /* that use it */
-	bool strayed;	 /* its functions were silenced for it: what else comes of them is no news */
+	uint64_t root;	    /* physical; 0: the domain is free */
+	uint32_t requester; /* as arch_iommu_covers leaves it */
+	uint32_t claims;    /* that use it */
+	bool strayed;	    /* its functions were silenced for it: what else comes of them is no news */
 };
 
 extern bool iommu_is_on;
@@ -44,7 +44,7 @@ void iommu_init(void);
 /* A claim of a PCI function begins: it gets a domain with nothing in it, if an IOMMU translates it. 0, -ENOMEM, or
  * -ENOSPC: there is no domain left. */
 [[nodiscard]] int iommu_open(struct claim *c);
-/* It ends: nothing is lent to it any more when this returns. */
+/* It ends: what it lent is lent no more when this returns, also if others have its domain. */
 void iommu_close(const struct claim *c);
 /* Faults that the hardware has noted become reports, as long as there is room for these; a function that strayed
  * masters the bus no more until its claim ends. */
@@ -59,8 +59,11 @@ void iommu_interrupt(void);
 /* Finds IOMMUs, takes them over from firmware, and switches them on with every requester blocked. false: there is none
  * (or none that can be used, which is said), and nothing of what follows is called. */
 [[nodiscard]] bool arch_iommu_init(void);
-/* Whether one translates what this requester (pci_requester) does. */
-bool arch_iommu_covers(uint32_t requester);
+/* Whether one translates what this requester (pci_requester) does. Those that it cannot tell from each other all become
+ * the one that faults name. */
+bool arch_iommu_covers(uint32_t *requester);
+/* What is known of a requester that none translates, for the log. */
+const char *arch_iommu_uncovered(uint32_t requester);
 /* Of all that are used: bits of an address that devices may name, levels of tables, and how many numbers of domains. */
 uint32_t arch_iommu_address_bits(void);
 uint32_t arch_iommu_levels(void);

@@ -9,6 +9,7 @@
  */
 #include "report/report.h"
 #include "boot/image.h"
+#include "device/claim.h"
 #include "fault.h"
 #include "frame/frames.h"
 #include "gate/calls.h"
@@ -227,7 +228,7 @@ bool report_has_room(void)
 	return false;
 }
 
-void report_stray_device(uint32_t component, uint32_t function, const struct iommu_fault *f)
+void report_stray_device(const struct claim *c, const struct iommu_fault *f)
 {
 	struct slot *s = slot_take(SLOTS_REFUSED);
 
@@ -237,8 +238,9 @@ void report_stray_device(uint32_t component, uint32_t function, const struct iom
 	}
 	fill(&s->report, REPORT_DEVICE, nullptr);
 	s->of = nullptr;
-	s->report.component = (uint8_t)component;
-	s->report.function = function;
+	s->report.component = (uint8_t)c->component;
+	s->report.function = c->function;
+	s->report.thread = claim_handle(c);
 	s->report.fault = f->reason;
 	s->report.code = f->write ? FAULT_WRITE : 0;
 	s->report.address = f->address;

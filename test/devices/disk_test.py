@@ -108,6 +108,9 @@ class Disks:
             path.unlink(missing_ok=True)
 
 
+LOG_LINES = re.compile(rb"(?:\[ *\d+\.\d{6}\] [^\r\n]*\r?\n)+\Z")
+
+
 class Shell:
     """The machine's shell, for which and by which disks are called as above, whatever the machine calls them."""
 
@@ -132,7 +135,8 @@ class Shell:
         return re.sub(r"\b(vd[a-z]|nvme\d+n\d+)(?:p?(?<=[a-z])|\b)(\d*)\b", other, text)
 
     def collect(self):
-        data, done = self.console.collect(at_prompt, LIMIT_S)
+        # What the kernel says meanwhile may come behind the prompt.
+        data, done = self.console.collect(lambda data: at_prompt(LOG_LINES.sub(b"", data)), LIMIT_S)
         if not done:
             raise consoles.ConsoleError(f"{self.name}: no prompt within {LIMIT_S} s; the last was {data[-300:]!r}")
         text = re.sub(r"\x1b\[[0-9;?=]*[a-zA-Z]", "", data.decode(errors="replace").replace("\r", ""))

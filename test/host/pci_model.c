@@ -304,6 +304,11 @@ void device_fail(struct device *, const char *)
 {
 }
 
+bool device_fail_claim(struct device *, uint64_t, const char *)
+{
+	return false;
+}
+
 /* There is no IOMMU. */
 void device_confine(struct device *, uint64_t)
 {
@@ -314,7 +319,7 @@ bool device_is_confined(const struct device *)
 	return false;
 }
 
-void report_set_stray(void (*)(uint32_t function))
+void report_set_stray(void (*)(uint32_t, uint64_t))
 {
 }
 

@@ -10,7 +10,6 @@
 #include "pci_devices.h"
 
 #include <abi/errno.h>
-#include <kernel/base/cmdline.h>
 #include <kernel/mem/kmap.h>
 #include <lib/pci_config.h>
 #include <lib/string.h>
@@ -28,13 +27,6 @@ static struct {
 	uint32_t function;
 	long claim;
 } edu;
-
-static bool expected(void)
-{
-	char text[4];
-
-	return cmdline_get("iommu", text, sizeof(text)) != nullptr;
-}
 
 static void take(void)
 {
@@ -356,15 +348,15 @@ static void without(void)
 
 static bool not_expected(void)
 {
-	return pci_edu_there() && !expected();
+	return pci_edu_there() && !pci_iommu_expected();
 }
 
-KTEST_SUITE(iommu, KTEST("a device does not reach what was not lent", not_lent, .fits = expected),
-	    KTEST("it reaches what was, as it was", lent, .fits = expected),
-	    KTEST("what was returned is forgotten", returned, .fits = expected),
-	    KTEST("the end of a claim returns all", released, .fits = expected),
-	    KTEST("a page is lent as often as it is lent", as_often_as_lent, .fits = expected),
-	    KTEST("lists are lent as a whole", lists, .fits = expected),
-	    KTEST("what is nobody's to lend is refused", refused, .fits = expected),
-	    KTEST("tables end with their claim", tables_end, .fits = expected),
+KTEST_SUITE(iommu, KTEST("a device does not reach what was not lent", not_lent, .fits = pci_iommu_expected),
+	    KTEST("it reaches what was, as it was", lent, .fits = pci_iommu_expected),
+	    KTEST("what was returned is forgotten", returned, .fits = pci_iommu_expected),
+	    KTEST("the end of a claim returns all", released, .fits = pci_iommu_expected),
+	    KTEST("a page is lent as often as it is lent", as_often_as_lent, .fits = pci_iommu_expected),
+	    KTEST("lists are lent as a whole", lists, .fits = pci_iommu_expected),
+	    KTEST("what is nobody's to lend is refused", refused, .fits = pci_iommu_expected),
+	    KTEST("tables end with their claim", tables_end, .fits = pci_iommu_expected),
 	    KTEST("without an IOMMU nothing is lent", without, .fits = not_expected));

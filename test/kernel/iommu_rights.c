@@ -8,7 +8,6 @@
 #include "pci_devices.h"
 
 #include <abi/errno.h>
-#include <kernel/base/cmdline.h>
 #include <kernel/mem/kmap.h>
 #include <lib/pci_config.h>
 #include <nucleus/device.h>
@@ -201,13 +200,7 @@ static void many_pages(void)
 		give_user_frame(pages[i]);
 }
 
-static bool expected(void)
-{
-	char text[4];
-
-	return cmdline_get("iommu", text, sizeof(text)) != nullptr;
-}
-
-KTEST_SUITE(iommu_rights, KTEST("what is not lent is not read", what_is_not_lent_is_not_read, .fits = expected),
-	    KTEST("rights are counted one by one", rights_of_one_page, .fits = expected),
-	    KTEST("many pages go and come in a list", many_pages, .fits = expected));
+KTEST_SUITE(iommu_rights,
+	    KTEST("what is not lent is not read", what_is_not_lent_is_not_read, .fits = pci_iommu_expected),
+	    KTEST("rights are counted one by one", rights_of_one_page, .fits = pci_iommu_expected),
+	    KTEST("many pages go and come in a list", many_pages, .fits = pci_iommu_expected));

@@ -9,10 +9,14 @@
 #include "pci_devices.h"
 
 #include <abi/errno.h>
+#include <kernel/base/fail.h>
 #include <kernel/bus/pci.h>
+#include <kernel/bus/pci/pci_internal.h>
+#include <kernel/device/dma.h>
 #include <kernel/device/irq.h>
 #include <kernel/device/mmio.h>
 #include <kernel/mem/kmap.h>
+#include <kernel/mem/page.h>
 #include <lib/string.h>
 #include <nucleus/device.h>
 
@@ -29,6 +33,8 @@ static struct note {
 	int mapped, opened, next_opened, mastered;
 	unsigned interrupts;
 	uint32_t rounds, woken;
+	struct dma_table *lent;
+	uint64_t claim; /* that confines it, or 0 */
 } xhci, card;
 
 static void note_attach(struct device *dev, struct note *n)
@@ -40,6 +46,9 @@ static void note_attach(struct device *dev, struct note *n)
 	n->next_opened = irq_open(dev, 1, &n->next);
 	n->mastered = pci_master(dev);
 	n->interrupts = pci_interrupts(dev);
+	n->claim = 0;
+	if (dma_table_open(dev, 1, 1, &n->lent) == 0)
+		n->claim = dma_map(n->lent, 0, DMA_TO_DEVICE, 0)->rules.claim;
 	__atomic_add_fetch(&n->rounds, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -162,6 +171,53 @@ static void again(void)
 	EXPECT(attached(&xhci, rounds + 1));
 	EXPECT(xhci.mapped == 0 && xhci.opened == 0 && xhci.mastered == 0);
 	EXPECT_EQ(mmio_read32(&xhci.registers, 0) >> 16, 0x0100);
+}
+
+/* What is told of a claim that has ended does not end the round that came after it. */
+static void late_report(void)
+{
+	uint32_t rounds = __atomic_load_n(&xhci.rounds, __ATOMIC_SEQ_CST);
+
+	if (!EXPECT(rounds > 0) || !EXPECT(WAIT_UNTIL(!device_stopping(xhci.dev))))
+		return;
+	pci_strayed(xhci.function, xhci.claim + (1 << 16));
+	EXPECT(!device_stopping(xhci.dev));
+	EXPECT_EQ(__atomic_load_n(&xhci.rounds, __ATOMIC_SEQ_CST), rounds);
+	pci_strayed(xhci.function, xhci.claim);
+	EXPECT(attached(&xhci, rounds + 1));
+	EXPECT(xhci.mapped == 0 && xhci.opened == 0 && xhci.mastered == 0);
+}
+
+static bool confined(void)
+{
+	return there() && pci_iommu_expected();
+}
+
+/* Who submits may not sleep: the device's thread gives the nucleus what its tables lack. */
+static void short_of_tables(void)
+{
+	struct page *page = page_alloc_user(true);
+	struct dma_segment segment;
+	struct dma_list list;
+	struct dma_rules rules = {.claim = xhci.claim};
+
+	if (!EXPECT(xhci.claim != 0 && page != nullptr))
+		return;
+	uint64_t pfn = page_pfn(page);
+
+	dma_list_begin(&list, &rules, DMA_TO_DEVICE, &segment, 1, 0);
+	EXPECT_EQ(dma_list_add(&list, page, 0, PAGE_SIZE), 0);
+	fail_arm(1);
+	EXPECT_EQ(dma_list_ready(&list), -EAGAIN);
+	EXPECT_EQ(fail_armed(), 0);
+	EXPECT_EQ(mappings(pfn), 0);
+	device_wake(xhci.dev);
+	EXPECT(WAIT_UNTIL(!dma_needs_relief()));
+	EXPECT_EQ(dma_list_ready(&list), 0);
+	EXPECT_EQ(mappings(pfn), 1);
+	dma_list_end(&list, true);
+	EXPECT_EQ(mappings(pfn), 0);
+	page_put(page);
 }
 
 /* Its manifest does not ask for DMA; its wire is known where firmware notes it. */
@@ -338,5 +394,7 @@ KTEST_SUITE(pci_bus, KTEST("there is a device for every function", every_functio
 	    KTEST("functions stand below the bridges they are behind", behind_bridges, .fits = there),
 	    KTEST("a driver has registers and messages, and masters the bus", messages_and_registers, .fits = there),
 	    KTEST("a round ends in a reset, and the next begins as the first", again, .fits = there),
+	    KTEST("a late report ends no round but its own", late_report, .fits = there),
+	    KTEST("who may sleep gives the nucleus memory for tables", short_of_tables, .fits = confined),
 	    KTEST("a wire wakes its driver, and no DMA without the right", wire, .fits = there),
 	    KTEST("without firmware's numbers and addresses there are others", no_firmware, .fits = there));

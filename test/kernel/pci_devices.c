@@ -4,6 +4,7 @@
 
 #include "ktest.h"
 
+#include <kernel/base/cmdline.h>
 #include <lib/pci_config.h>
 #include <nucleus/device.h>
 
@@ -50,4 +51,11 @@ long pci_take(uint32_t function, bool master, uint64_t va, uint64_t pages)
 		0);
 	EXPECT_EQ(nucleus_device_map(va, pci_bar0(function), pages), 0);
 	return claim;
+}
+
+bool pci_iommu_expected(void)
+{
+	char text[4];
+
+	return cmdline_get("iommu", text, sizeof(text)) != nullptr;
 }

@@ -23,6 +23,8 @@ enum edu_register : uint32_t { EDU_IDENTITY = 0x00, EDU_STATUS = 0x24, EDU_RAISE
 uint32_t pci_find(uint32_t identity, unsigned n);
 bool pci_edu_there(void);
 bool pci_e1000e_there(void);
+/* Whether the command line says `iommu`: this machine has one, which has to be driven. */
+bool pci_iommu_expected(void);
 /* Claims the function, switches memory and, on request, bus mastering on, and maps `pages` of its first BAR at va. */
 long pci_take(uint32_t function, bool master, uint64_t va, uint64_t pages);
 uint64_t pci_bar0(uint32_t function);

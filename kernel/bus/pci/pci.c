@@ -258,13 +258,14 @@ static void blame_carried(const struct device *carrier)
 				  device_driver(dev)->name);
 }
 
-void pci_strayed(uint32_t function)
+void pci_strayed(uint32_t function, uint64_t claim)
 {
 	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev)) {
 		if (device_bus(dev) != &pci_bus || pci_of(dev)->function != function)
 			continue;
-		blame_carried(dev);
-		device_fail(dev, "its DMA strayed");
+		/* A report may come late, in a round that knows nothing of it. */
+		if (device_fail_claim(dev, claim, "its DMA strayed"))
+			blame_carried(dev);
 	}
 }
 

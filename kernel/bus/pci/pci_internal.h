@@ -34,8 +34,8 @@ static inline struct pci_device *pci_of(const struct device *dev)
 	return device_bus_data(dev);
 }
 
-/* pci.c: the nucleus has silenced the function, since its DMA strayed. */
-void pci_strayed(uint32_t function);
+/* pci.c: the nucleus has silenced the function, since its DMA strayed under that claim: the round that has it ends. */
+void pci_strayed(uint32_t function, uint64_t claim);
 
 /* Ways to the registers of *function, for lib/pci_config.h. */
 struct pci_config pci_registers(uint32_t *function);

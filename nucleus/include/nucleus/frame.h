@@ -27,9 +27,10 @@ enum frame_type : uint8_t {
 struct frame {
 	enum frame_type type;
 	uint8_t level;	   /* page table, iommu's: 1 (leaf) … 4; dma: 1 if it is reached past the caches */
-	uint16_t owner;	   /* page table: address-space index */
+	uint16_t owner;	   /* page table: address-space index; iommu's counts: whose they are */
 	uint32_t mappings; /* process mappings (type page), kmap mappings (kernel, dma), lends of either kind to devices
-			      (page, dma), used entries (page table), frame of the counts (iommu's tables of leaves) */
+			      (page, dma), used entries (page table), frame of the next counts (iommu's tables of
+			      leaves, and counts) */
 };
 static_assert(sizeof(struct frame) == 8);
 

@@ -76,7 +76,7 @@ struct report {
 	uint8_t component; /* the thread's; 0: none */
 	uint8_t returns_count;
 	uint32_t cpu;
-	uint32_t thread;     /* id */
+	uint32_t thread;     /* id; REPORT_DEVICE: handle of the claim, which may have ended since */
 	uint32_t fault;	     /* the processor's number: vector, exception class */
 	uint32_t lost;	     /* reports before this one that there was no room for */
 	uint32_t function;   /* REPORT_DEVICE: of PCI */

@@ -187,6 +187,8 @@ int device_restart(struct device *dev);
 /* Says that the device or its driver is broken: the round ends as after a fault. `why` is a constant. Any context,
  * spinlocks included; nothing if the round is ending already. */
 void device_fail(struct device *dev, const char *why);
+/* The same if the round is the one that this claim confines (device_confine). Result: whether it is. Any context. */
+bool device_fail_claim(struct device *dev, uint64_t claim, const char *why);
 
 /* --- for drivers and classes --- */
 

@@ -82,7 +82,8 @@ void dma_list_begin(struct dma_list *list, const struct dma_rules *rules, enum d
  * memory for a copy just now). */
 [[nodiscard]] int dma_list_add(struct dma_list *list, struct page *page, uint32_t offset, uint32_t length);
 /* All is lent that will be: from here on the device may use it, and nobody else. -EAGAIN: the nucleus has no memory
- * just now to tell the IOMMU of it; the list is as before. */
+ * just now to tell the IOMMU of it, and who may sleep is to call dma_relieve(), as device_wait() does; the list is as
+ * before. */
 [[nodiscard]] int dma_list_ready(struct dma_list *list);
 /* The device reaches the pages no more, and they are let go. done: it did what it was asked for, and what it wrote is
  * in them; else a copy that it had instead is forgotten. The list is empty. */
@@ -94,6 +95,10 @@ void dma_list_quarantine(struct dma_list *list);
 unsigned dma_confined_bits(uint64_t claim) NOT_ELEVATED;
 /* The function may read and write the buffer. 0 or a negative errno (calls.def, dma_lend). May sleep. */
 [[nodiscard]] int dma_confine(uint64_t claim, const struct dma_buffer *b) NOT_ELEVATED;
+/* If a list was not ready for want of the nucleus's memory: gives it some. May sleep. */
+void dma_relieve(void);
+/* Whether the next dma_relieve() will. Any context. */
+bool dma_needs_relief(void);
 /* It may not any more. False: it still may. */
 bool dma_free_again(uint64_t claim, const struct dma_buffer *b) NOT_ELEVATED;
 

@@ -14,7 +14,8 @@
 void report_show(void) NOT_ELEVATED;
 
 /* Who is told that the nucleus has silenced a PCI function whose DMA strayed, after the report of it. Set once, by who
- * knows whose it is; called where reports are rendered, and may sleep. */
-void report_set_stray(void (*strayed)(uint32_t function));
+ * knows whose it is; called where reports are rendered, and may sleep. claim: handle of the claim under which it did,
+ * which may have ended since. */
+void report_set_stray(void (*strayed)(uint32_t function, uint64_t claim));
 
 #endif

@@ -15,7 +15,7 @@
 enum : uint32_t { SMMU_PATIENCE = 10000000 /* looks at a register */, SMMU_COMMANDS_MIN = 64 /* room in the queue */ };
 
 extern struct smmu {
-	bool works, coherent, two_levels;
+	bool stopped /* what it does not translate is aborted */, works, coherent, two_levels;
 	uint64_t phys, streams, commands, events; /* physical */
 	uint64_t stream_end;
 	uint32_t address_code; /* of IDR5: bits of an address */

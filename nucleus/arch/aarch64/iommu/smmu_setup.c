@@ -72,13 +72,13 @@ static const char *give_memory(struct smmu *s)
 }
 
 /* Off, with every access aborted, whatever firmware left. */
-static bool stop(const struct smmu *s)
+static bool stop(struct smmu *s)
 {
 	if (!smmu_settles(s, SMMU_GBPR, GBPR_UPDATE, 0))
 		return false;
 	mmio_write32(smmu_at(s, SMMU_GBPR), 0, GBPR_UPDATE | GBPR_ABORT);
-	return smmu_settles(s, SMMU_GBPR, GBPR_UPDATE, 0) && change(s, SMMU_CR0, SMMU_CR0ACK, 0) &&
-	       change(s, SMMU_IRQ_CTRL, SMMU_IRQ_CTRLACK, 0);
+	s->stopped = smmu_settles(s, SMMU_GBPR, GBPR_UPDATE, 0) && change(s, SMMU_CR0, SMMU_CR0ACK, 0);
+	return s->stopped && change(s, SMMU_IRQ_CTRL, SMMU_IRQ_CTRLACK, 0);
 }
 
 static void set_queue(const struct smmu *s, enum smmu_register base, enum smmu_register written,

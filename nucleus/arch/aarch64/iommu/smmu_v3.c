@@ -116,11 +116,24 @@ static struct smmu *smmu_of(uint32_t requester, uint32_t *stream)
 	return &smmus[target];
 }
 
-bool arch_iommu_covers(uint32_t requester)
+bool arch_iommu_covers(uint32_t *requester)
 {
 	uint32_t stream;
+	struct smmu *s = smmu_of(*requester, &stream);
 
-	return smmu_of(requester, &stream);
+	if (s)
+		(void)arm_route_back(&platform.smmu.routes, (unsigned)(s - smmus), stream, requester);
+	return s;
+}
+
+const char *arch_iommu_uncovered(uint32_t requester)
+{
+	uint32_t stream;
+	unsigned target;
+
+	if (!arm_route_of(&platform.smmu.routes, requester, &target, &stream))
+		return "firmware names no SMMU for it; if one is before it, it is blocked, else it reaches all memory";
+	return smmus[target].stopped ? "its SMMU blocks it" : "its SMMU is not used, and it may reach all memory";
 }
 
 void arch_iommu_attach(uint32_t requester, uint32_t domain, uint64_t root)

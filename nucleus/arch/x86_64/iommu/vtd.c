@@ -116,10 +116,16 @@ bool arch_iommu_init(void)
 
 /* --- what the common half asks --- */
 
-bool arch_iommu_covers(uint32_t requester)
+bool arch_iommu_covers(uint32_t *requester)
 {
-	return unit_of(requester);
+	return unit_of(*requester);
 }
+
+const char *arch_iommu_uncovered(uint32_t)
+{
+	return "no IOMMU is before it, so it reaches all memory";
+}
+
 uint32_t arch_iommu_address_bits(void)
 {
 	return address_bits;
