@@ -26,7 +26,7 @@ struct disk_stats {
 };
 void stats_begin(struct disk_stats *s, uint64_t now_ns);
 void stats_end(struct disk_stats *s, const struct bio *b, uint64_t sectors, uint64_t now_ns);
-void stats_show(struct text_buffer *b, const struct disk_stats *s); /* a line, which begins with a space (proc.c) */
+void stats_show(struct text_buffer *b, const struct disk_stats *s); /* a line, which begins with a space */
 
 /* --- request.c: requests are made of bios; the queue's lock is held --- */
 /* What the driver is given. It belongs to its queue for ever, so that a driver that is confused finds no memory of

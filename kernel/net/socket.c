@@ -141,9 +141,7 @@ static const struct super_ops sockfs_super_ops = {.statfs = sockfs_statfs};
 
 static int sockfs_fill(struct superblock *sb, const struct mount_options *)
 {
-	sb->ops = &sockfs_super_ops;
-	sb->root = inode_create(sb, S_IFDIR | 0555, &no_inode_ops, nullptr);
-	return sb->root != nullptr ? 0 : -ENOMEM;
+	return superblock_fill_nameless(sb, &sockfs_super_ops);
 }
 
 static struct filesystem sockfs = {.name = "sockfs", .component = &component_net, .fill = sockfs_fill, .single = true};

@@ -25,9 +25,7 @@ static const struct super_ops pipefs_super_ops = {.statfs = pipefs_statfs};
 
 static int pipefs_fill(struct superblock *sb, const struct mount_options *)
 {
-	sb->ops = &pipefs_super_ops;
-	sb->root = inode_create(sb, S_IFDIR | 0555, &no_inode_ops, nullptr);
-	return sb->root != nullptr ? 0 : -ENOMEM;
+	return superblock_fill_nameless(sb, &pipefs_super_ops);
 }
 
 static struct filesystem pipefs = {.name = "pipefs", .component = &component_vfs, .fill = pipefs_fill, .single = true};

@@ -235,6 +235,15 @@ static struct superblock *superblock_each(struct superblock *after)
 	return found;
 }
 
+int superblock_fill_nameless(struct superblock *sb, const struct super_ops *ops)
+{
+	static const struct inode_ops no_ops = {};
+
+	sb->ops = ops;
+	sb->root = inode_create(sb, S_IFDIR | 0555, &no_ops, nullptr);
+	return sb->root != nullptr ? 0 : -ENOMEM;
+}
+
 /* Without the lock: who mounts something does not wait for a disk. */
 int superblocks_sync(void)
 {

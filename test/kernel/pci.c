@@ -396,6 +396,56 @@ static void message_follows(void)
 	let_go(h, va, 1);
 }
 
+static uint64_t interrupts_of(uint32_t cpu)
+{
+	EXPECT_EQ(nucleus_account_read(ACCOUNT_CPU, cpu), 0);
+	return ((const struct account_cpu *)call_area())->irq;
+}
+
+/* Raises one and sees it come without a wait: who runs is not interrupted for being told. */
+static bool comes(volatile uint32_t *edu, uint32_t irq)
+{
+	uint64_t limit = ktest_now() + WAIT_NS;
+	long came = 0;
+
+	edu[EDU_RAISE / 4] = 1;
+	while (came == 0 && ktest_now() < limit)
+		came = nucleus_irq_done(irq);
+	edu[EDU_ACKNOWLEDGE / 4] = 1;
+	return EXPECT_EQ(came, 1);
+}
+
+/* Each CPU in turn is interrupted as often as a message came since its thread moved there and asked for it again. */
+static void message_interrupts_where_asked(void)
+{
+	constexpr unsigned TIMES = 500;
+	uint64_t va = kmap_reserve(1);
+	const volatile struct thread_page *page = thread_page_current();
+	uint32_t function = pci_find(EDU, 0);
+	long h = pci_take(function, true, va, 1), irq = nucleus_irq_attach_message(function, 0);
+
+	EXPECT(irq > 0);
+	for (uint32_t cpu = 0; cpu < boot_info()->cpu_count; cpu++) {
+		EXPECT_EQ(nucleus_thread_set_affinity(page->handle, 1ull << cpu), 0);
+		while (page->cpu != cpu)
+			thread_yield();
+		long again = nucleus_irq_attach_message(function, 0);
+		if (again == -EBUSY) { /* this machine's cannot follow */
+			EXPECT_EQ(nucleus_irq_detach((uint32_t)irq), 0);
+			again = irq = nucleus_irq_attach_message(function, 0);
+		}
+		EXPECT_EQ(again, irq);
+		uint64_t before = interrupts_of(cpu);
+		for (unsigned i = 0; i < TIMES && comes((volatile uint32_t *)va, (uint32_t)irq); i++)
+			;
+		EXPECT(interrupts_of(cpu) - before >= TIMES);
+		(void)nucleus_park(1, 0); /* the permits of all these */
+	}
+	EXPECT_EQ(nucleus_irq_detach((uint32_t)irq), 0);
+	EXPECT_EQ(nucleus_thread_set_affinity(page->handle, UINT64_MAX), 0);
+	let_go(h, va, 1);
+}
+
 /* Intel 82574 datasheet, chapter 10: causes can be set by hand. */
 enum e1000e_register : uint32_t {
 	CTRL = 0x00,
@@ -520,6 +570,8 @@ KTEST_SUITE(pci, KTEST("configuration space is read, and the host bridge is nobo
 	    KTEST("a silenced function masters the bus no more and keeps its addresses", silence, .fits = cards_there),
 	    KTEST("MSI wakes its handler until it is detached", message, .fits = cards_there),
 	    KTEST("a message comes to the CPU that asks for it", message_for_each_cpu, .fits = cards_there),
+	    KTEST("a message interrupts the CPU its thread moved to", message_interrupts_where_asked,
+		  .fits = cards_there),
 	    KTEST("a message follows its thread, with what is pending", message_follows, .fits = cards_there),
 	    KTEST("MSI-X has a handler for each message", messages, .fits = cards_there),
 	    KTEST("an entry is masked with decoding off, too", masked_undecoded, .fits = cards_there),

@@ -298,6 +298,34 @@ static void mutexes_of_the_dead(void)
 	}
 }
 
+/* Gets the lock of somebody who had it and is gone, which the word says, and gives it back. */
+static void inherit_from_the_dead(void)
+{
+	EQUAL(futex(LOCK, nullptr), 0);
+	EQUAL(*word & ~WAITERS, self() | OWNER_DIED);
+	EQUAL(futex(UNLOCK, nullptr), 0);
+	EQUAL(*word, 0);
+}
+
+/* Not on any list of robust locks: the kernel knows of it by who waits. */
+static void who_waits_for_the_dead_gets_it(void)
+{
+	prepare();
+	pid_t owner = CHILD({
+		EQUAL(futex(LOCK, nullptr), 0);
+		pause();
+	});
+	while ((*word & TID) != (unsigned)owner)
+		sched_yield();
+	pid_t waiter = CHILD(inherit_from_the_dead());
+	while (!(*word & WAITERS))
+		sched_yield();
+	ktap_until_state(waiter, "S");
+	OK(kill(owner, SIGKILL));
+	DIES(owner, SIGKILL);
+	EXITS(waiter, 0);
+}
+
 enum { ROUNDS = 100 };
 static _Atomic bool is_held;
 
@@ -359,4 +387,5 @@ static void plain_wakes_do_not_reach_it(void)
 }
 
 KTAP_MAIN(CASE(one_thread), STELLUX_CASE(the_owner_inherits), CASE(chains), CASE(waits_that_end), CASE(mutexes_exclude),
-	  CASE(mutexes_of_the_dead), CASE(two_wait_for_one_that_dies), CASE(plain_wakes_do_not_reach_it))
+	  CASE(mutexes_of_the_dead), CASE(who_waits_for_the_dead_gets_it), CASE(two_wait_for_one_that_dies),
+	  CASE(plain_wakes_do_not_reach_it))

@@ -291,6 +291,8 @@ uint64_t mount_changes(void);
 extern struct wait_queue mount_changed;
 /* A mount of a filesystem that no path leads to (memfd, pipes). */
 struct mount *mount_internal(struct filesystem *fs);
+/* What `fill` of such a filesystem does, if its inodes have no names: a root that has nothing in it. -ENOMEM. */
+[[nodiscard]] int superblock_fill_nameless(struct superblock *sb, const struct super_ops *ops);
 
 /* --- path walks --- */
 enum : uint32_t {
