@@ -52,6 +52,7 @@ static const char *const known[] = {
 #if STELLUX_DEBUG
 	"perturb",
 	"iommu", /* what the kernel's tests are told of the machine */
+	"pull_step",
 #endif
 };
 

@@ -127,6 +127,7 @@ int mmio_map(struct device *dev, unsigned index, struct mmio *m)
 	m->is_port = ports;
 	m->port = ports ? (uint16_t)range.start : 0;
 	m->bytes = range.bytes;
+	m->device = dev;
 	if (error == 0)
 		error = device_own(dev, &mapping->resource, &mapping_ops);
 	if (error < 0) {
@@ -144,6 +145,8 @@ void mmio_write8_burst(const struct mmio *m, size_t reg, const unsigned char *by
 		return;
 	}
 	mmio_check(m, reg, 1);
+	if (DEVICE_PULLED(m->device))
+		return;
 	for (size_t done = 0, part; done < n; done += part) {
 		uint64_t word = 0;
 

@@ -15,6 +15,7 @@
 #include <kernel/base/log.h>
 #include <kernel/base/node.h>
 #include <kernel/base/wait.h>
+#include <kernel/device/pull.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/report.h>
 #include <lib/string.h>
@@ -51,21 +52,26 @@ static struct device *next(enum hold h)
 	return held[h] = device_each(after);
 }
 
-static uint32_t read32(void *function, uint32_t offset)
+static void name_of(uint32_t function, char *name)
 {
-	return (uint32_t)nucleus_pci_read(*(const uint32_t *)function, offset, 4);
+	snprintf(name, DEVICE_NAME_MAX, "%04x:%02x:%02x.%u", function >> 16, function >> 8 & 0xff, function >> 3 & 31,
+		 function & 7);
+}
+
+static uint32_t read32(void *context, uint32_t offset)
+{
+	uint32_t function = *(const uint32_t *)context;
+	char name[DEVICE_NAME_MAX];
+
+	if (DEVICE_PULLED_NAMED((name_of(function, name), name)))
+		return UINT32_MAX;
+	return (uint32_t)nucleus_pci_read(function, offset, 4);
 }
 
 struct pci_config pci_registers(uint32_t *function)
 {
 	/* Beyond what can be reached all is ones. */
 	return (struct pci_config){.read32 = read32, .context = function, .bytes = PCIE_CONFIG_BYTES};
-}
-
-static void name_of(uint32_t function, char *name)
-{
-	snprintf(name, DEVICE_NAME_MAX, "%04x:%02x:%02x.%u", function >> 16, function >> 8 & 0xff, function >> 3 & 31,
-		 function & 7);
 }
 
 bool pci_bus_each(const struct pci_place *at, uint32_t *function, struct pci_identity *id)

@@ -7,6 +7,7 @@
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
 #include <kernel/device/dma.h>
+#include <kernel/device/pull.h>
 #include <kernel/mem/slab.h>
 #include <lib/types.h>
 #include <nucleus/calls.h>
@@ -137,6 +138,10 @@ static int enable(struct device *dev)
 
 	if (c == nullptr)
 		return -ENOMEM;
+	if (DEVICE_PULLED(dev)) {
+		kfree(c);
+		return -ENODEV;
+	}
 	long handle = nucleus_device_claim(CLAIM_FUNCTION, p->function, 0, ports_left_out(p) ? CLAIM_WITHOUT_PORTS : 0);
 	if (handle < 0) {
 		kfree(c);
@@ -166,6 +171,8 @@ static int enable(struct device *dev)
  * answers so itself. */
 bool pci_is_cut_off(const struct device *dev)
 {
+	if (DEVICE_PULLED_NAMED(device_name(dev)))
+		return true;
 	for (const struct device *up = device_parent(dev); up != nullptr; up = device_parent(up)) {
 		uint32_t slot = pci_of(up)->slot;
 
@@ -283,6 +290,8 @@ const struct pci_identity *pci_identity(const struct device *dev)
 
 uint32_t pci_config_read(const struct device *dev, uint32_t offset, uint32_t bytes)
 {
+	if (DEVICE_PULLED(dev))
+		return UINT32_MAX >> (32 - 8 * bytes);
 	return (uint32_t)nucleus_pci_read(pci_of(dev)->function, offset, bytes);
 }
 
@@ -291,12 +300,14 @@ uint32_t pci_find_capability(const struct device *dev, uint32_t id, uint32_t aft
 	uint32_t function = pci_of(dev)->function;
 	struct pci_config config = pci_registers(&function);
 
+	if (DEVICE_PULLED(dev))
+		return 0;
 	return pci_capability_find(&config, id, after);
 }
 
 int pci_config_write(struct device *dev, uint32_t offset, uint32_t bytes, uint32_t value)
 {
-	return (int)nucleus_pci_write(pci_of(dev)->function, offset, bytes, value);
+	return DEVICE_PULLED(dev) ? 0 : (int)nucleus_pci_write(pci_of(dev)->function, offset, bytes, value);
 }
 
 uint32_t pci_slot(const struct device *dev)

@@ -11,6 +11,7 @@
 #include <arch/portio.h>
 #include <kernel/base/log.h>
 #include <kernel/device/device.h>
+#include <kernel/device/pull.h>
 #include <lib/annotate.h>
 
 struct mmio {
@@ -18,6 +19,7 @@ struct mmio {
 	uint16_t port;
 	bool is_port;
 	size_t bytes;
+	const struct device *device; /* that has them; nullptr in tests without one */
 };
 
 /* Owned by the device. The driver's .wants must name WANTS_MMIO or WANTS_PORTS (-EPERM). -ENOENT: it has no such range;
@@ -37,11 +39,15 @@ static inline void mmio_check(const struct mmio *m, size_t reg, size_t size)
 	static inline type mmio_read##bits(const struct mmio *m, size_t reg)                                           \
 	{                                                                                                              \
 		mmio_check(m, reg, sizeof(type));                                                                      \
+		if (DEVICE_PULLED(m->device))                                                                          \
+			return (type)UINT64_MAX;                                                                       \
 		return m->is_port ? portio_read##bits((uint16_t)(m->port + reg)) : *(volatile type *)(m->at + reg);    \
 	}                                                                                                              \
 	static inline void mmio_write##bits(const struct mmio *m, size_t reg, type value)                              \
 	{                                                                                                              \
 		mmio_check(m, reg, sizeof(type));                                                                      \
+		if (DEVICE_PULLED(m->device))                                                                          \
+			return;                                                                                        \
 		if (m->is_port)                                                                                        \
 			portio_write##bits((uint16_t)(m->port + reg), value);                                          \
 		else                                                                                                   \
@@ -55,12 +61,13 @@ MMIO_ACCESS_(32, uint32_t)
 static inline uint64_t mmio_read64(const struct mmio *m, size_t reg)
 {
 	mmio_check(m, reg, sizeof(uint64_t));
-	return *(volatile uint64_t *)(m->at + reg);
+	return DEVICE_PULLED(m->device) ? UINT64_MAX : *(volatile uint64_t *)(m->at + reg);
 }
 static inline void mmio_write64(const struct mmio *m, size_t reg, uint64_t value)
 {
 	mmio_check(m, reg, sizeof(uint64_t));
-	*(volatile uint64_t *)(m->at + reg) = value;
+	if (!DEVICE_PULLED(m->device))
+		*(volatile uint64_t *)(m->at + reg) = value;
 }
 
 /* Writes n bytes to one 8-bit register, in their order: of ports eight in each bracket. */
