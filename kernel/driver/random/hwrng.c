@@ -28,7 +28,7 @@ static struct spinlock lock = SPINLOCK_INIT(RANK_NONE);
 static struct source *source GUARDED_BY(&lock);
 static unsigned char bytes[HWRNG_BYTES] GUARDED_BY(&lock);
 static size_t available GUARDED_BY(&lock);
-static uint32_t waiting; /* atomic: readers */
+static uint32_t wanted; /* atomic: a reader found nothing, and nothing was given since */
 static struct wait_queue changed = WAIT_QUEUE_INIT(changed);
 
 static void source_gone(struct resource *r)
@@ -74,7 +74,7 @@ int hwrng_register(struct device *dev)
 
 bool hwrng_wanted(void)
 {
-	return __atomic_load_n(&waiting, __ATOMIC_ACQUIRE) != 0;
+	return __atomic_load_n(&wanted, __ATOMIC_ACQUIRE) != 0;
 }
 
 void hwrng_give(const void *from, size_t n)
@@ -82,11 +82,13 @@ void hwrng_give(const void *from, size_t n)
 	spin_lock(&lock);
 	available = MIN(n, sizeof(bytes));
 	memcpy(bytes, from, available);
+	__atomic_store_n(&wanted, 0, __ATOMIC_RELEASE);
 	spin_unlock(&lock);
 	wait_wake_all(&changed);
 }
 
-/* Takes what there is, up to n bytes. -ENODEV: there is no source. */
+/* Takes what there is, up to n bytes. 0: nothing yet, and the source's thread is told to ask, also for one who does not
+ * wait and comes again. It cannot go while the lock is held. -ENODEV: there is no source. */
 static long take(unsigned char *to, size_t n)
 {
 	long got = -ENODEV;
@@ -98,33 +100,23 @@ static long take(unsigned char *to, size_t n)
 		memcpy(to, bytes + available, (size_t)got);
 		memset(bytes + available, 0, (size_t)got);
 	}
+	if (got == 0) {
+		__atomic_store_n(&wanted, 1, __ATOMIC_RELEASE);
+		if (source->resource.device != nullptr)
+			device_wake(source->resource.device);
+	}
 	spin_unlock(&lock);
 	return got;
 }
 
-/* Has the source's thread look for readers. It cannot go while the lock is held. */
-static void wake_source(void)
-{
-	spin_lock(&lock);
-	if (source != nullptr && source->resource.device != nullptr)
-		device_wake(source->resource.device);
-	spin_unlock(&lock);
-}
-
 static long take_waiting(unsigned char *to, size_t n, bool wait)
 {
-	long got;
+	long got = take(to, n);
 
-	__atomic_fetch_add(&waiting, 1, __ATOMIC_ACQ_REL);
-	got = take(to, n);
-	if (got == 0) {
-		wake_source();
-		if (!wait)
-			got = -EAGAIN;
-		else if (wait_event_interruptible(&changed, (got = take(to, n)) != 0) != 0)
-			got = -ERESTARTSYS;
-	}
-	__atomic_fetch_sub(&waiting, 1, __ATOMIC_ACQ_REL);
+	if (got == 0 && !wait)
+		return -EAGAIN;
+	if (got == 0 && wait_event_interruptible(&changed, (got = take(to, n)) != 0) != 0)
+		return -ERESTARTSYS;
 	return got;
 }
 

@@ -15,9 +15,10 @@ constexpr size_t HWRNG_BYTES = 64; /* given and taken at a time, at most */
 /* By attach: the device is a source from here on. Readers wake its thread (device_wake). -ENOMEM, -EBUSY: another
  * device is the source. May sleep. */
 [[nodiscard]] int hwrng_register(struct device *dev) NOT_ELEVATED;
-/* Whether somebody waits for bytes. Any context. */
+/* Whether a reader found none: so until some are given, whether he waits or comes again. Any context. */
 bool hwrng_wanted(void);
-/* Bytes for whoever waits; the rest is dropped. Any context. */
+/* Bytes for the next readers, in place of what is left of the last; beyond HWRNG_BYTES they are dropped. Any context.
+ */
 void hwrng_give(const void *bytes, size_t n);
 
 #endif
