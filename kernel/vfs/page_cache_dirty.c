@@ -385,11 +385,21 @@ void page_cache_note_errors(struct file *f)
 	f->error_seen = error_of(f->inode);
 }
 
+bool error_is_news(uint64_t *seen, uint64_t count)
+{
+	uint64_t before = __atomic_load_n(seen, __ATOMIC_ACQUIRE);
+
+	while (count > before)
+		if (__atomic_compare_exchange_n(seen, &before, count, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
 int page_cache_take_error(struct file *f)
 {
 	uint64_t error = error_of(f->inode);
 
-	if (__atomic_exchange_n(&f->error_seen, error, __ATOMIC_ACQ_REL) == error)
+	if (!error_is_news(&f->error_seen, error))
 		return 0;
 	return -(int)(error & ((1 << ERRNO_BITS) - 1));
 }

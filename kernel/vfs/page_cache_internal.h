@@ -81,6 +81,9 @@ void slot_clean_locked(struct page_cache *c, uint64_t *place) REQUIRES(c -> lock
 void page_cache_want_range(void);
 /* Until all is written that was begun before. */
 [[nodiscard]] int page_cache_wait_written(struct inode *i, bool patient);
+/* Whether an open file has not been told of the count-th error yet, which it is herewith: of two threads that ask at
+ * once one is told, and who counted before the other tells nothing again. *seen is atomic. */
+bool error_is_news(uint64_t *seen, uint64_t count);
 /* f is told of errors from now on. */
 void page_cache_note_errors(struct file *f);
 /* Until the page at index is not being written. */

@@ -94,12 +94,16 @@ static void let_go(void *arg)
 
 static const struct sync_work sync_work = {.component = &component_vfs, .run = run_sync, .get = keep, .put = let_go};
 
-static void sync_begin(struct superblock *sb)
+/* False: there is nothing to keep. */
+static bool sync_begin(struct superblock *sb)
 {
 	if (sb->ops->sync_begin != nullptr)
 		(void)guard_run_void(sb->type->component, sb->ops->sync_begin(sb));
 	else if (sb->ops->sync != nullptr || __atomic_load_n(&sb->store.unwritten, __ATOMIC_ACQUIRE) != 0)
 		sync_job_begin(&sb->sync_job);
+	else
+		return false;
+	return true;
 }
 
 static int sync_end(struct superblock *sb)
@@ -110,8 +114,8 @@ static int sync_end(struct superblock *sb)
 
 int superblock_sync(struct superblock *sb)
 {
-	sync_begin(sb);
-	return sync_end(sb);
+	/* What came of a job that others began is theirs. */
+	return sync_begin(sb) ? sync_end(sb) : 0;
 }
 
 static int superblock_fill(struct superblock *sb, const struct mount_options *o)
@@ -250,7 +254,7 @@ int superblocks_sync(void)
 	int result = 0;
 
 	for (struct superblock *sb = superblock_each(nullptr); sb != nullptr; sb = superblock_each(sb))
-		sync_begin(sb);
+		(void)sync_begin(sb);
 	for (struct superblock *sb = superblock_each(nullptr); sb != nullptr; sb = superblock_each(sb)) {
 		int error = sync_end(sb);
 

@@ -89,12 +89,15 @@ static long sys_sync(void)
 }
 SYSCALL(sync);
 
-/* Since Linux 5.8 it tells errors of the whole filesystem, once to each open file (syncfs(2)). */
+/* Since Linux 5.8 it tells errors of the whole filesystem, once to each open file (syncfs(2)). Who is to end is told
+ * nothing, so that whoever shares the file is. */
 static int sync_super(struct file *f, struct superblock *sb)
 {
 	int error = superblock_sync(sb);
-	uint64_t errors = __atomic_load_n(&sb->write_errors, __ATOMIC_ACQUIRE);
-	bool news = __atomic_exchange_n(&f->super_errors_seen, errors, __ATOMIC_ACQ_REL) != errors;
+
+	if (error == -EINTR)
+		return error;
+	bool news = error_is_news(&f->super_errors_seen, __atomic_load_n(&sb->write_errors, __ATOMIC_ACQUIRE));
 	return error != 0 || !news ? error : -EIO;
 }
 

@@ -9,6 +9,7 @@
 #include <kernel/mem/slab.h>
 #include <lib/string.h>
 
+#include "../../kernel/vfs/page_cache_internal.h"
 #include "../../kernel/vfs/super.h"
 
 enum : uint32_t { BLOCKS = 8 * 64 };
@@ -20,25 +21,31 @@ static unsigned char *buffer;
 static struct syncer {
 	uint32_t handle, done; /* atomic */
 	int result;
+	int (*work)(void);
 	uint64_t process[256]; /* the struct subject */
 } syncers[2];
 
-static void sync_all(void *arg)
+static void work(void *arg)
 {
 	struct syncer *s = arg;
 
 	thread_current()->process = (struct process *)s->process;
 	__atomic_store_n(&s->handle, own_handle(), __ATOMIC_RELEASE);
-	s->result = superblocks_sync();
+	s->result = s->work();
 	thread_current()->process = nullptr;
 	__atomic_store_n(&s->done, 1, __ATOMIC_RELEASE);
 }
 
-static bool begins(struct syncer *s)
+static bool begins_to(struct syncer *s, int (*do_what)(void))
 {
 	static_assert(sizeof(struct subject) <= sizeof(s->process));
-	*s = (struct syncer){};
-	return start_thread(sync_all, s, -1) != nullptr;
+	*s = (struct syncer){.work = do_what};
+	return start_thread(work, s, -1) != nullptr;
+}
+
+static bool begins(struct syncer *s)
+{
+	return begins_to(s, superblocks_sync);
 }
 
 static bool has_ended(struct syncer *s)
@@ -164,5 +171,18 @@ static void partition_before_cache(void)
 	kfree(buffer);
 }
 
+/* Two threads that tell an open file's errors at once: the one that looked first tells none a second time. */
+static void errors_are_told_once(void)
+{
+	uint64_t seen = 4;
+
+	EXPECT(!error_is_news(&seen, 4));
+	EXPECT(error_is_news(&seen, 6));
+	EXPECT(!error_is_news(&seen, 5));
+	EXPECT(!error_is_news(&seen, 6));
+	EXPECT(error_is_news(&seen, 7));
+}
+
 KTEST_SUITE(block_sync, KTEST("one of two disks stands still", one_disk_stands_still),
-	    KTEST("a partition's bytes before the disk's cache", partition_before_cache));
+	    KTEST("a partition's bytes before the disk's cache", partition_before_cache),
+	    KTEST("an error is told once", errors_are_told_once));
