@@ -373,7 +373,7 @@ void blkdev_close(struct file *f)
 	/* Who was here in between may have left something dirty again; what cannot be written does not stay dirty. */
 	while (b->opens == 1 && __atomic_load_n(&b->inode->cache->dirty, __ATOMIC_RELAXED) > 0) {
 		mutex_unlock(&devices_lock);
-		int error = (int)guard_run(&component_block, cache_write_back(b, 0, blkdev_bytes(b)));
+		int error = (int)guard_run(&component_block, cache_write_back(b, 0, blkdev_bytes(b), true));
 		if (error != 0 && error != -ENODEV)
 			log_error("%s: what was written last is lost: error %d", b->info.name, -error);
 		mutex_lock(&devices_lock);

@@ -211,8 +211,9 @@ void block_show(struct blkdev *b); /* in /sys; class_remove(&b->entry) undoes it
 /* --- cache.c --- */
 /* The inode of a device, with a page cache that is filled from it. nullptr: out of memory. */
 struct inode *cache_create(struct blkdev *b);
-/* Writes what is dirty of n bytes from `at` on; a flush of the disk's own cache is not part of it. */
-[[nodiscard]] int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n);
+/* Writes what is dirty of n bytes from `at` on; a flush of the disk's own cache is not part of it. -EINTR: the thread
+ * is to end, and does not wait longer; patient: it waits even then. */
+[[nodiscard]] int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n, bool patient);
 /* What sync(2) does with a disk. */
 extern const struct sync_work cache_sync_work;
 /* Gives back what is cached of n bytes from `at` on, clean and used by nobody. Waits for what is being read. */

@@ -91,7 +91,7 @@ static int sync_disk(void *arg)
 	int result = 0;
 
 	for (struct blkdev *b = blkdev_each(nullptr); b != nullptr; b = blkdev_each(b)) {
-		int error = b->disk == d ? cache_write_back(b, 0, blkdev_bytes(b)) : 0;
+		int error = b->disk == d ? cache_write_back(b, 0, blkdev_bytes(b), true) : 0;
 
 		result = result != 0 ? result : error;
 	}
@@ -167,13 +167,13 @@ struct inode *cache_create(struct blkdev *b)
 	return i;
 }
 
-int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n)
+int cache_write_back(struct blkdev *b, uint64_t at, uint64_t n, bool patient)
 {
 	if (n == 0)
 		return 0;
 	const uint64_t *errors = &b->inode->cache->error;
 	uint64_t before = __atomic_load_n(errors, __ATOMIC_ACQUIRE);
-	int error = page_cache_write_all(b->inode, at / PAGE_SIZE, (at + n - 1) / PAGE_SIZE, true);
+	int error = page_cache_write_all(b->inode, at / PAGE_SIZE, (at + n - 1) / PAGE_SIZE, patient);
 
 	return error != 0 ? error : __atomic_load_n(errors, __ATOMIC_ACQUIRE) != before ? -EIO : 0;
 }

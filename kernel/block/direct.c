@@ -221,7 +221,7 @@ static long direct(struct file *f, struct io_buffer *buf, size_t n, uint64_t *po
 	n = *pos < size ? MIN(n, size - *pos) : 0;
 	if (n == 0)
 		return 0;
-	int error = cache_write_back(dev, *pos, n);
+	int error = cache_write_back(dev, *pos, n, false);
 	struct loan *l = error == 0 ? loan_create(n) : nullptr;
 	if (l == nullptr)
 		return error != 0 ? error : -ENOMEM;

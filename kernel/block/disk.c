@@ -79,8 +79,7 @@ static void tell_late(struct disk *d, uint64_t given_ns)
 	if (disk_state(d) == DISK_RUNS && !guard_run_void(d->ops->component, d->ops->late(d->dev, given_ns)))
 		disk_break(d, "a fault in late");
 	__atomic_store_n(&d->telling, false, __ATOMIC_SEQ_CST);
-	if (disk_state(d) != DISK_RUNS)
-		wait_wake_all(&d->quiet);
+	wait_wake_all(&d->quiet);
 }
 
 /* The timer is off before the queues are looked at: a request that comes later switches it on again. No request breaks

@@ -135,7 +135,7 @@ static long discard(struct file *f, user_addr from)
 	if (error == 0 && !b->disk->geometry.has_discard)
 		error = -EOPNOTSUPP;
 	if (error == 0)
-		error = cache_write_back(b, range[0], range[1]);
+		error = cache_write_back(b, range[0], range[1], false);
 	if (error != 0)
 		return error;
 	error = blkdev_without_data(b, BIO_DISCARD, range[0], range[1]);
@@ -215,7 +215,7 @@ static long zero_out(struct file *f, user_addr from)
 
 	long error = get_range(f, from, range);
 	if (error == 0)
-		error = cache_write_back(b, range[0], range[1]);
+		error = cache_write_back(b, range[0], range[1], false);
 	return error == 0 ? blkdev_write_zeros(b, range[0], range[1]) : error;
 }
 
@@ -246,7 +246,7 @@ static long change_partition(struct blkdev *b, user_addr from)
 /* What is read after it comes from the device, unless it is mapped. */
 static long flush_buffers(struct blkdev *b)
 {
-	int error = cache_write_back(b, 0, blkdev_bytes(b));
+	int error = cache_write_back(b, 0, blkdev_bytes(b), false);
 
 	cache_shed(b, 0, blkdev_bytes(b));
 	return error;

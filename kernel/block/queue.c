@@ -201,13 +201,6 @@ int bio_run(struct disk *d, struct bio *b)
 	return b->taken ? bio_wait(b) : -EIO;
 }
 
-int disk_flush(struct disk *d)
-{
-	struct bio b = {.kind = BIO_FLUSH};
-
-	return bio_run(d, &b);
-}
-
 /* What became of handing r over. False: the driver takes no more for now. */
 static bool handed_over(struct block_queue *q, struct request *r, int error, uint32_t rooms, struct list *finished)
 	REQUIRES(q -> lock)

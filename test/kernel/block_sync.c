@@ -171,6 +171,37 @@ static void partition_before_cache(void)
 	kfree(buffer);
 }
 
+static int flush_it(void)
+{
+	return disk_flush(ram.disk);
+}
+
+/* Flushes that the device keeps: who is to end waits no longer, and is told so; all others go on waiting. */
+static void flush_of_who_ends(void)
+{
+	if (!ram_create_filled(&ram, BLOCKS, &buffer) || !EXPECT_EQ(ram_register(&ram), 0))
+		return;
+	ram.hold = true;
+	if (!begins_to(&syncers[0], flush_it) ||
+	    !EXPECT(WAIT_UNTIL(__atomic_load_n(&ram.held_count, __ATOMIC_ACQUIRE) == 1)) ||
+	    !EXPECT(WAIT_UNTIL(waits(&syncers[0]))) || !begins_to(&syncers[1], flush_it) ||
+	    !EXPECT(WAIT_UNTIL(__atomic_load_n(&ram.held_count, __ATOMIC_ACQUIRE) == 2)) ||
+	    !EXPECT(WAIT_UNTIL(waits(&syncers[1]))))
+		return;
+	killed(&syncers[0]);
+	EXPECT(!has_ended(&syncers[1]));
+	/* What became of it nobody hears. */
+	ram_finish(&ram, 0, -EIO);
+	EXPECT(!has_ended(&syncers[1]));
+	moves(&syncers[1]);
+	EXPECT_EQ(disk_flush(ram.disk), 0);
+	if (!begins_to(&syncers[0], flush_it) || !EXPECT(WAIT_UNTIL(has_ended(&syncers[0]))))
+		return;
+	EXPECT_EQ(syncers[0].result, 0);
+	ram_destroy(&ram);
+	kfree(buffer);
+}
+
 /* Two threads that tell an open file's errors at once: the one that looked first tells none a second time. */
 static void errors_are_told_once(void)
 {
@@ -185,4 +216,5 @@ static void errors_are_told_once(void)
 
 KTEST_SUITE(block_sync, KTEST("one of two disks stands still", one_disk_stands_still),
 	    KTEST("a partition's bytes before the disk's cache", partition_before_cache),
+	    KTEST("who is to end waits for no flush", flush_of_who_ends),
 	    KTEST("an error is told once", errors_are_told_once));

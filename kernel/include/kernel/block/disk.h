@@ -150,7 +150,8 @@ int bio_wait(struct bio *b);
  * the block floor itself faults in between. b->done is nullptr. May sleep.
  */
 int bio_run(struct disk *d, struct bio *b);
-/* Submits, waits. What was written before is on the medium afterwards. May sleep. */
+/* Submits, waits. What was finished before is on the medium afterwards. May sleep. -EINTR: the thread is to end, and
+ * does not wait longer; other errors: a bio's. */
 int disk_flush(struct disk *d);
 
 /* --- for those who have a reference --- */
