@@ -15,6 +15,7 @@ import pathlib
 import random
 import re
 import sys
+import time
 
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "session")]
@@ -26,6 +27,7 @@ from machine import Machine     # noqa: E402
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 50
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else None
 WARM = 8    # rounds after which all that stays for good is there
+RESTARTS = 8    # while a disk comes, and while it goes
 EARLY_S = 0.4   # until then a disk of an early round is pulled out: before, while and after its driver attaches
 KINDS = list(plugging.KINDS)
 # Threads and allocations of those that disks and slots concern, and memory that devices are told of.
@@ -83,21 +85,49 @@ def settled(shell, wanted=None):
     return last
 
 
+# The slots' driver begins anew, and has done so.
+RESTART = ("set -- $(awk '$4 == \"pcie_port\" {n += $7} END {print n + 2}' /proc/hardware); echo restart pcie_port >/proc/components; "
+           "until awk -v want=$1 '$4 == \"pcie_port\" && $5 == \"up\" {up++; n += $7} END {exit !(up == 2 && n >= want)}' /proc/hardware; "
+           "do sleep 0.1; done")
+
+
 def restarted(shell, qmp, _):
     """The driver of the slots begins anew with a disk in one of them, which is there all the time, and goes when it is to."""
     disk, complaint = plugging.plug(shell.type, qmp, "virtio")
     if complaint:
         return complaint
-    text = shell.type(f"exec 7</dev/{disk}; echo restart pcie_port >/proc/components; "
-                      "until [ \"$(awk '$4 == \"pcie_port\" && $5 == \"up\" && $7 > 0' /proc/hardware | wc -l)\" = 2 ]; do sleep 0.1; done; "
-                      "dd bs=4k count=8 iflag=direct <&7 2>&- | wc -c; exec 7<&-; echo again")
+    text = shell.type(f"exec 7</dev/{disk}; {RESTART}; dd bs=4k count=8 iflag=direct <&7 2>&- | wc -c; exec 7<&-; echo again")
     if "32768\nagain" not in text:
         return text
     return plugging.pull(shell.type, qmp, "virtio", disk) or plugging.round_of(shell.type, qmp, "nvme")
 
 
+def restarted_between(shell, qmp, _):
+    """The driver begins anew while a disk is being plugged in, and while it is being taken out: it comes, and it goes."""
+    chance = random.Random(SEED or 1)
+    for number in range(RESTARTS):
+        kind = KINDS[number % len(KINDS)]
+        if (answer := qmp.add(kind)) != {}:
+            return f"QEMU adds no {kind}: {answer}"
+        time.sleep(chance.uniform(0, EARLY_S))
+        shell.type(RESTART)
+        disk, complaint = plugging.arrived(shell.type, kind)
+        complaint = complaint or plugging.unplug(qmp, kind)
+        if complaint:
+            return f"{kind} {number}: {complaint}"
+        time.sleep(chance.uniform(0, EARLY_S / 8))
+        shell.type(RESTART)
+        if not qmp.left(kind):
+            return f"{kind} {number}: the slot was not given up"
+        text = shell.type(f"ls -d /dev/{disk} /sys/block/{disk} 2>&- | wc -l")
+        if not re.search("^0$", text, re.MULTILINE):
+            return f"left of {disk}: {text}"
+    return plugging.round_of(shell.type, qmp, "nvme")
+
+
 CASES = [("disks come and go while they are read and written", rounds),
-         ("the slots' driver begins anew, and the disk stays", restarted)]
+         ("the slots' driver begins anew, and the disk stays", restarted),
+         ("the slots' driver begins anew while disks come and go", restarted_between)]
 
 
 def write_result(machine, count, failed):

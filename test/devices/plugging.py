@@ -88,8 +88,11 @@ def options():
 def plug(type_line, qmp, kind):
     """Plugs one in and waits for it. Its name and a complaint, one of which is None."""
     answer = qmp.add(kind)
-    if answer != {}:
-        return None, f"QEMU adds no {kind}: {answer}"
+    return arrived(type_line, kind) if answer == {} else (None, f"QEMU adds no {kind}: {answer}")
+
+
+def arrived(type_line, kind):
+    """Waits for one that was plugged in, as plug does."""
     begins = NAMES[kind][:2]
     text = type_line(f"until set -- $(grep ' {SECTORS // 2} {begins}' /proc/partitions); [ -b \"/dev/$4\" ]; do sleep 0.1; done; echo it is $4")
     found = re.search(rf"^it is ({NAMES[kind]})$", text, re.MULTILINE)
@@ -98,13 +101,27 @@ def plug(type_line, qmp, kind):
 
 def pull(type_line, qmp, kind, disk):
     """Pulls one out. A complaint, or None."""
-    answer = qmp.call("device_del", id=f"plug-{kind}")
-    if answer != {}:
-        return f"device_del: {answer}"
-    if not qmp.left(kind):
-        return "the slot was not given up"
+    complaint = taken_out(qmp, kind)
+    if complaint:
+        return complaint
     text = type_line(f"ls -d /dev/{disk} /sys/block/{disk} /sys/class/block/{disk} 2>&- | wc -l")
     return None if re.search("^0$", text, re.MULTILINE) else f"left of {disk}: {text}"
+
+
+def unplug(qmp, kind):
+    """Asks for one to be taken out; its slot is given up a little later. A complaint, or None."""
+    end = time.monotonic() + LIMIT_S
+    # QEMU refuses while the slot's light blinks: power comes or goes.
+    while (answer := qmp.call("device_del", id=f"plug-{kind}")) != {}:
+        if "busy" not in answer or time.monotonic() > end:
+            return f"device_del: {answer}"
+        time.sleep(0.02)
+    return None
+
+
+def taken_out(qmp, kind):
+    """Takes one out and waits until its slot is empty. A complaint, or None."""
+    return unplug(qmp, kind) or (None if qmp.left(kind) else "the slot was not given up")
 
 
 def early_round(type_line, qmp, kind, wait_s):
@@ -113,14 +130,9 @@ def early_round(type_line, qmp, kind, wait_s):
     if answer != {}:
         return f"QEMU adds no {kind}: {answer}"
     time.sleep(wait_s)
-    end = time.monotonic() + LIMIT_S
-    # QEMU refuses while the slot's light blinks: power comes or goes.
-    while (answer := qmp.call("device_del", id=f"plug-{kind}")) != {}:
-        if "busy" not in answer or time.monotonic() > end:
-            return f"device_del: {answer}"
-        time.sleep(0.02)
-    if not qmp.left(kind):
-        return "the slot was not given up"
+    complaint = taken_out(qmp, kind)
+    if complaint:
+        return complaint
     text = type_line(f"while grep -q ' {SECTORS // 2} {NAMES[kind][:2]}' /proc/partitions || awk '$4 == \"pcie_port\" {{port[$1]}} $2 in port' /proc/hardware | grep -q .; "
                      "do sleep 0.1; done; echo gone")
     return None if "gone" in text else f"left of {kind}: {text}"
