@@ -84,7 +84,7 @@ static void unlist(struct device *dev)
 	wait_wake_all(&device_changes);
 }
 
-int device_add(struct device *parent, const struct bus *bus, const char *name, void *bus_data, struct device **out)
+int device_add_get(struct device *parent, const struct bus *bus, const char *name, void *bus_data, struct device **out)
 {
 	size_t length = strlen(name);
 
@@ -93,7 +93,7 @@ int device_add(struct device *parent, const struct bus *bus, const char *name, v
 	struct device *dev = kmalloc(sizeof(*dev));
 	if (dev == nullptr)
 		return -ENOMEM;
-	dev->references = 1;
+	dev->references = 2; /* the tree's and the caller's, before anybody can remove it */
 	dev->bus = bus;
 	dev->bus_data = bus_data;
 	dev->parent = parent != nullptr ? device_get(parent) : nullptr;
@@ -119,10 +119,23 @@ int device_add(struct device *parent, const struct bus *bus, const char *name, v
 		/* Somebody who walked by may have a reference, but the bus data stay the caller's. */
 		dev->bus = &no_bus;
 		device_put(dev);
+		device_put(dev);
 		return error;
 	}
+	*out = dev;
+	return 0;
+}
+
+int device_add(struct device *parent, const struct bus *bus, const char *name, void *bus_data, struct device **out)
+{
+	struct device *dev;
+	int error = device_add_get(parent, bus, name, bus_data, &dev);
+
+	if (error < 0)
+		return error;
 	if (out != nullptr)
 		*out = dev;
+	device_put(dev);
 	return 0;
 }
 

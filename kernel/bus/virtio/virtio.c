@@ -161,14 +161,15 @@ static int carry(struct device *parent, struct virtio_transport *t, struct devic
 		kfree(c);
 		return error;
 	}
+	c->type = t->type;
 	error = -EEXIST;
 	for (unsigned n = 0; error == -EEXIST && n < 1000; n++) {
 		scnprintf(name, sizeof(name), "virtio%u", n);
-		error = device_add(parent, &virtio_bus, name, t, out);
+		/* It may be gone, with t, before this returns: what is above may be taken away. */
+		error = device_add_get(parent, &virtio_bus, name, t, out);
 	}
 	if (error == 0) {
-		c->type = t->type;
-		c->device = device_get(*out);
+		c->device = *out;
 	} else if (device_disown(&c->resource)) {
 		kfree(c);
 	}

@@ -121,6 +121,9 @@ struct driver {
  */
 [[nodiscard]] int device_add(struct device *parent, const struct bus *bus, const char *name, void *bus_data,
 			     struct device **out) NOT_ELEVATED;
+/* The same, with a reference in *out: who adds what another thread may remove at once. */
+[[nodiscard]] int device_add_get(struct device *parent, const struct bus *bus, const char *name, void *bus_data,
+				 struct device **out) NOT_ELEVATED;
 /*
  * The device is gone for good: it and all below it (those first) leave the tree, their rounds end, what was kept of
  * them is told. Waits for that; a driver that does not come back is said, and left with what it holds. May sleep; not
