@@ -69,6 +69,17 @@ void async_notify(struct async_list *l, int code, uint32_t modes)
 	mutex_unlock(&async_lock);
 }
 
+void async_urgent(struct file *f)
+{
+	if (__atomic_load_n(&f->owner, __ATOMIC_ACQUIRE) == nullptr)
+		return;
+	mutex_lock(&async_lock);
+	const struct file_owner *o = __atomic_load_n(&f->owner, __ATOMIC_RELAXED);
+	if (o != nullptr)
+		(void)signals->send(&o->who, SIGURG, nullptr);
+	mutex_unlock(&async_lock);
+}
+
 static void leave(struct file_owner *o) REQUIRES(async_lock)
 {
 	if (o->list == nullptr)
@@ -140,8 +151,8 @@ void async_forget(struct file *f)
 		return;
 	mutex_lock(&async_lock);
 	leave(o);
+	__atomic_store_n(&f->owner, nullptr, __ATOMIC_RELAXED);
 	mutex_unlock(&async_lock);
-	f->owner = nullptr;
 	kfree(o);
 }
 

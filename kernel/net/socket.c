@@ -9,7 +9,7 @@
 #include <kernel/file/poll.h>
 #include <kernel/vfs/vfs.h>
 
-enum : uint32_t { FIONREAD = 0x541b, TIOCOUTQ = 0x5411 };
+enum : uint32_t { FIONREAD = 0x541b, TIOCOUTQ = 0x5411, SIOCATMARK = 0x8905 };
 enum : int32_t { BUFFER_DEFAULT = 212992, BUFFER_LEAST = 4608, BUFFER_MOST = 1 << 28 };
 
 DEFINE_COMPONENT(
@@ -192,11 +192,16 @@ static long socket_ioctl(struct file *f, uint32_t command, uint64_t arg)
 {
 	struct socket *s = f->private_data;
 
-	if (command != FIONREAD && command != TIOCOUTQ)
-		return -ENOTTY;
-	long bytes = s->ops->bytes(s, command == TIOCOUTQ);
-	int32_t value = (int32_t)MIN(bytes, (long)INT32_MAX);
-	return bytes < 0 ? bytes : put_user(USER_ADDR(arg), value);
+	long number;
+
+	switch (command) {
+	case FIONREAD:
+	case TIOCOUTQ: number = s->ops->bytes(s, command == TIOCOUTQ); break;
+	case SIOCATMARK: number = s->ops->at_mark != nullptr ? s->ops->at_mark(s) : -EOPNOTSUPP; break;
+	default: return -ENOTTY;
+	}
+	int32_t value = (int32_t)MIN(number, (long)INT32_MAX);
+	return number < 0 ? number : put_user(USER_ADDR(arg), value);
 }
 
 static struct async_list *socket_async(struct file *f)

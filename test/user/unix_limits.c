@@ -15,8 +15,10 @@ static long fill(int (*ends)[2], int count, size_t piece)
 	long sent = 0;
 
 	for (int n = 0; n < count; n++) {
-		if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends[n]) != 0)
+		int pair[2]; /* numbers are in it even if there are no sockets */
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
 			return sent;
+		memcpy(ends[n], pair, sizeof(pair));
 		for (int k = 0; k < 3; k++) {
 			long part = send(ends[n][0], bytes, piece, MSG_DONTWAIT);
 			if (part < 0)

@@ -312,6 +312,39 @@ static void a_backlog_is_collected(void)
 	closes(pipe_ends[0]);
 }
 
+/* Its thread begins anew; sockets, what is in them and who waits outlive that. */
+static void a_restart_of_net_loses_nothing(void)
+{
+	int a[2], pipe_ends[2], got[4], flags;
+	size_t count;
+	char c;
+
+	pair(SOCK_STREAM, a);
+	OK(pipe(pipe_ends));
+	EQUAL(send_fds(a[0], &pipe_ends[1], 1, "k"), 1);
+	pid_t waits = CHILD({
+		EQUAL(write(a[0], "r", 1), 1);
+		EQUAL(read(a[0], &c, 1), 1);
+		EQUAL(c, 'w');
+	});
+	for (int n = 0; n < 3; n++)
+		ktap_put("/proc/components", "restart net");
+	EQUAL(receive_fds(a[1], &c, 1, got, 4, &count, 0, &flags), 1);
+	EQUAL(count, 1);
+	CHECK(c == 'k' && same_file(got[0], pipe_ends[1]));
+	EQUAL(read(a[1], &c, 1), 1);
+	EQUAL(c, 'r');
+	EQUAL(write(a[1], "w", 1), 1);
+	EXITS(waits, 0);
+	OK(close(got[0]));
+	/* What nobody can receive is still looked for. */
+	EQUAL(send_fds(a[0], (int[]){a[1], pipe_ends[1]}, 2, "x"), 1);
+	OK(close(pipe_ends[1]));
+	OK(close(a[0]));
+	OK(close(a[1]));
+	closes(pipe_ends[0]);
+}
+
 static void sockets_in_sockets_in_sockets(void)
 {
 	int inner[2], outer[2];
@@ -392,4 +425,5 @@ KTAP_MAIN(CASE(faults_keep_no_files), CASE(a_full_queue_keeps_no_files), CASE(a_
 	  CASE(bytes_end_where_files_come), CASE(what_does_not_fit_is_closed), CASE(peeking_gives_copies),
 	  CASE(what_cannot_travel), CASE(who_sent_it), CASE(nobody_claims_to_be_another),
 	  CASE(a_closed_queue_closes_its_files), CASE(circles_are_collected), CASE(what_can_be_received_stays),
-	  CASE(a_backlog_is_collected), CASE(sockets_in_sockets_in_sockets), CASE(a_user_has_so_many_in_flight))
+	  CASE(a_backlog_is_collected), STELLUX_CASE(a_restart_of_net_loses_nothing),
+	  CASE(sockets_in_sockets_in_sockets), CASE(a_user_has_so_many_in_flight))

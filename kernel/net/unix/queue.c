@@ -113,6 +113,8 @@ void unix_queue_push(struct unix_socket *u, struct unix_message *msg)
 void unix_queue_remove(struct unix_socket *u, struct unix_message *msg)
 {
 	msg->queued = false;
+	if (u->urgent == msg)
+		u->urgent = nullptr;
 	list_remove(&msg->link);
 	__atomic_store_n(&u->queued, u->queued - 1, __ATOMIC_RELAXED);
 }

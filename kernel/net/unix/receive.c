@@ -9,6 +9,14 @@ static bool has_come(struct unix_socket *u)
 	       __atomic_load_n(&u->socket.error, __ATOMIC_ACQUIRE) != 0;
 }
 
+/* Its byte is read by MSG_OOB only, or was: reading on leaves it out. */
+static bool is_apart(const struct unix_socket *u, const struct unix_message *msg) REQUIRES(u -> socket.lock)
+{
+	if (u->socket.type != SOCK_STREAM)
+		return false;
+	return msg->begin == msg->length || (msg == u->urgent && !socket_switch(&u->socket, SO_OOBINLINE));
+}
+
 /* The message that begins `skip` unread bytes behind the oldest's. One without bytes is seen once. */
 static struct unix_message *message_at(struct unix_socket *u, size_t *skip) REQUIRES(u -> socket.lock)
 {
@@ -17,6 +25,8 @@ static struct unix_message *message_at(struct unix_socket *u, size_t *skip) REQU
 	list_for_each(msg, &u->queue, link) {
 		size_t length = msg->length - msg->begin;
 
+		if (is_apart(u, msg))
+			continue;
 		if (*skip < length || (*skip == 0 && !msg->peeked))
 			return msg;
 		*skip -= length;
@@ -36,7 +46,7 @@ static bool has_come_behind(struct unix_socket *u, size_t skip)
 /* Nothing is there, or nothing to look at behind what was seen: waits as the call may. 0: look again. */
 static int await(struct unix_socket *u, const struct socket_message *m, uint64_t deadline_ns)
 {
-	bool seen = m->flags & MSG_PEEK && __atomic_load_n(&u->socket.peek_offset, __ATOMIC_RELAXED) >= 0;
+	bool seen = m->flags & MSG_PEEK; /* what is in the queue, perhaps */
 	uint64_t timeout_ns = __atomic_load_n(&u->socket.receive_timeout_ns, __ATOMIC_RELAXED);
 
 	if (m->flags & MSG_DONTWAIT)
@@ -88,6 +98,7 @@ struct claim {
 	struct unix_message *msg; /* with a reference */
 	uint32_t begin, length;
 	struct socket_rights *rights;
+	struct list passed; /* messages that reading on left out, out of the queue */
 };
 
 static bool same_sender(const struct ucred *a, const struct ucred *b)
@@ -97,21 +108,56 @@ static bool same_sender(const struct ucred *a, const struct ucred *b)
 
 enum claimed { CLAIMED, NOTHING, ENOUGH };
 
+/* Whether reading, which has something, ends before what comes `skip` bytes behind the oldest: what is urgent, or was
+ * and nothing newer is. */
+static bool ends_at_mark(const struct unix_socket *u, size_t skip) REQUIRES(u -> socket.lock)
+{
+	const struct unix_message *msg;
+
+	list_for_each(msg, &u->queue, link) {
+		bool read = msg->begin == msg->length;
+
+		if (skip == 0)
+			return msg == u->urgent || (read && u->urgent == nullptr);
+		if (is_apart(u, msg))
+			continue;
+		skip -= MIN(skip, (size_t)(msg->length - msg->begin));
+	}
+	return false;
+}
+
+/* Takes out what stands before the next bytes and is not read with them. */
+static void pass(struct unix_socket *u, struct list *out) REQUIRES(u -> socket.lock)
+{
+	struct unix_message *msg;
+
+	while ((msg = unix_queue_first(u)) != nullptr && is_apart(u, msg)) {
+		unix_queue_remove(u, msg);
+		list_push_back(out, &msg->link);
+	}
+}
+
 /* The next bytes of up to n; peeked: so many were looked at before. ENOUGH: what comes is of another kind. */
 static enum claimed claim(struct unix_socket *u, struct socket_message *m, size_t n, size_t done, struct claim *c)
 	REQUIRES(u -> socket.lock)
 {
 	bool peek = m->flags & MSG_PEEK;
 	size_t skip = peek ? socket_peek_begin(&u->socket, m->flags) + done : 0;
-	struct unix_message *msg = message_at(u, &skip);
 
+	if (done > 0 && ends_at_mark(u, skip))
+		return ENOUGH;
+	if (!peek)
+		pass(u, &c->passed);
+	struct unix_message *msg = message_at(u, &skip);
 	if (msg == nullptr)
 		return NOTHING;
 	if (done > 0 && socket_switch(&u->socket, SO_PASSCRED) && !same_sender(&msg->cred, &m->cred))
 		return ENOUGH;
 	if (done > 0 && m->rights != nullptr)
 		return ENOUGH;
-	*c = (struct claim){.msg = msg, .begin = msg->begin + (uint32_t)skip, .rights = claim_rights(msg, m)};
+	c->msg = msg;
+	c->begin = msg->begin + (uint32_t)skip;
+	c->rights = claim_rights(msg, m);
 	c->length = (uint32_t)MIN(n, (size_t)(msg->length - c->begin));
 	unix_message_get(msg);
 	if (peek)
@@ -164,18 +210,58 @@ static long copy_claim(struct unix_socket *u, struct claim *c, struct socket_mes
 	return copied > 0 ? (long)copied : -EFAULT;
 }
 
+/* The byte that is out of band. -EINVAL: none is, or it stands among the others (SO_OOBINLINE). */
+static long receive_urgent(struct unix_socket *u, struct socket_message *m)
+{
+	struct unix_message *msg = nullptr;
+
+	mutex_lock(&u->socket.lock);
+	if (u->state == UNIX_CONNECTED && u->urgent != nullptr && !socket_switch(&u->socket, SO_OOBINLINE)) {
+		msg = u->urgent;
+		unix_message_get(msg);
+		if (!(m->flags & MSG_PEEK)) {
+			u->urgent = nullptr;
+			msg->begin = msg->length;
+		}
+	}
+	mutex_unlock(&u->socket.lock);
+	if (msg == nullptr)
+		return -EINVAL;
+	bool whole = m->length == 0 || unix_message_copy(msg, 0, m, 0, 1) == 1;
+	unix_message_put(msg);
+	m->flags_out |= MSG_OOB;
+	return whole ? 1 : -EFAULT;
+}
+
+bool unix_at_mark(struct socket *s)
+{
+	struct unix_socket *u = unix_of(s);
+
+	mutex_lock(&u->socket.lock);
+	const struct unix_message *first = unix_queue_first(u);
+	bool at = false;
+	if (first != nullptr && first->begin == first->length)
+		at = u->urgent == nullptr || list_entry(first->link.next, struct unix_message, link) == u->urgent;
+	else if (first != nullptr)
+		at = first == u->urgent;
+	mutex_unlock(&u->socket.lock);
+	return at;
+}
+
 long unix_receive_stream(struct socket *s, struct socket_message *m)
 {
 	uint64_t deadline_ns = socket_deadline(__atomic_load_n(&s->receive_timeout_ns, __ATOMIC_RELAXED));
 	size_t least = m->flags & MSG_WAITALL ? m->length : __atomic_load_n(&s->receive_least, __ATOMIC_RELAXED);
 	struct unix_socket *u = unix_of(s);
 	size_t done = 0;
-	long error = m->flags & MSG_OOB ? -EOPNOTSUPP : 0;
+	long error = 0;
 
+	if (m->flags & MSG_OOB)
+		return receive_urgent(u, m);
 	while (error == 0 && done < m->length) {
 		enum claimed what = NOTHING;
 		bool ended = false;
-		struct claim c;
+		struct claim c = {.passed = LIST_INIT(c.passed)};
 
 		mutex_lock(&u->socket.lock);
 		if (u->state != UNIX_CONNECTED)
@@ -188,6 +274,7 @@ long unix_receive_stream(struct socket *s, struct socket_message *m)
 		if (error == 0 && what == NOTHING && done < least)
 			error = why_nothing(u, &ended);
 		mutex_unlock(&u->socket.lock);
+		unix_messages_put(&c.passed);
 		if (error != 0 || ended || what == ENOUGH || (what == NOTHING && done >= least))
 			break;
 		if (what == NOTHING) {

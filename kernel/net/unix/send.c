@@ -76,7 +76,9 @@ static void give_up(struct unix_message *msg, struct socket_message *m)
 
 /* --- streams --- */
 
-static int put_piece(struct unix_socket *u, struct unix_socket *peer, struct socket_message *m, size_t done, size_t n)
+/* urgent: one byte, out of band from now on, instead of an older one that nobody has read. */
+static int put_piece(struct unix_socket *u, struct unix_socket *peer, struct socket_message *m, size_t done, size_t n,
+		     bool urgent)
 {
 	struct unix_message *msg;
 
@@ -90,6 +92,11 @@ static int put_piece(struct unix_socket *u, struct unix_socket *peer, struct soc
 			unix_queue_push(peer, msg);
 		else
 			error = -EPIPE;
+		if (error == 0 && urgent) {
+			peer->urgent = msg;
+			if (peer->socket.file != nullptr)
+				async_urgent(peer->socket.file);
+		}
 		mutex_unlock(&peer->socket.lock);
 	}
 	if (error != 0)
@@ -106,7 +113,7 @@ long unix_send_stream(struct socket *s, struct socket_message *m)
 	size_t done = 0, most = __atomic_load_n(&s->send_limit, __ATOMIC_RELAXED) / 2 - SLACK;
 	int error = 0;
 
-	if (m->flags & MSG_OOB)
+	if (m->flags & MSG_OOB && m->length == 0)
 		error = -EOPNOTSUPP;
 	else if (m->address != nullptr)
 		error = peer != nullptr ? -EISCONN : -EOPNOTSUPP;
@@ -116,8 +123,11 @@ long unix_send_stream(struct socket *s, struct socket_message *m)
 		error = await_room(u, m, deadline_ns);
 		if (error != 0)
 			break;
-		size_t part = MIN(MIN(m->length - done, most), (size_t)PIECE_MAX);
-		error = put_piece(u, peer, m, done, part);
+		size_t left = m->length - done, part = MIN(MIN(left, most), (size_t)PIECE_MAX);
+		bool urgent = m->flags & MSG_OOB && left == 1; /* the last byte, alone */
+		if (m->flags & MSG_OOB && left == part && left > 1)
+			part--;
+		error = put_piece(u, peer, m, done, part, urgent);
 		done += error == 0 ? part : 0;
 	}
 	unix_put(peer);

@@ -304,6 +304,8 @@ static uint32_t unix_poll(struct socket *s, struct poll_table *table)
 		mask |= POLLIN | POLLRDNORM;
 	if (s->type != SOCK_DGRAM && u->state == UNIX_FREE)
 		mask |= POLLHUP;
+	if (u->urgent != nullptr)
+		mask |= POLLPRI;
 	bool writable = unix_is_writable(u) && u->state != UNIX_LISTENING;
 	mutex_unlock(&s->lock);
 	if (writable && (s->type != SOCK_DGRAM || peer_has_room(u)))
@@ -331,6 +333,7 @@ const struct socket_ops unix_stream_ops = {
 	.accept = unix_accept,
 	.send = unix_send_stream,
 	.receive = unix_receive_stream,
+	.at_mark = unix_at_mark,
 	COMMON_OPS,
 };
 const struct socket_ops unix_packet_ops = {

@@ -57,6 +57,9 @@ struct unix_socket {
 	struct ucred peer_cred; /* of the other side's, once connected */
 	struct list queue;	/* of messages */
 	uint32_t queued;	/* messages; atomic for who only looks */
+	/* The one in the queue whose byte is out of band (MSG_OOB), until it is read or passed. One that was read so
+	 * stays in the queue without unread bytes: reading on ends before it once. Streams only. */
+	struct unix_message *urgent;
 	struct list backlog, backlog_link;
 	uint32_t backlog_count, backlog_max;
 	uint32_t sent;			/* atomic: charges of its messages that nobody has read */
@@ -148,6 +151,7 @@ long unix_send_stream(struct socket *s, struct socket_message *m);
 long unix_send_datagram(struct socket *s, struct socket_message *m);
 long unix_send_packet(struct socket *s, struct socket_message *m);
 long unix_receive_stream(struct socket *s, struct socket_message *m);
+bool unix_at_mark(struct socket *s);
 long unix_receive_datagram(struct socket *s, struct socket_message *m);
 long unix_receive_packet(struct socket *s, struct socket_message *m);
 /* Whether as many datagrams wait as may. */

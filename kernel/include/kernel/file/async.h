@@ -42,6 +42,9 @@ void async_list_init(struct async_list *l);
 /* Sends to the owners of those files that are open in one of the modes (FILE_READ, FILE_WRITE). code: POLL_IN,
  * POLL_OUT. May sleep; locks below RANK_ASYNC only. */
 void async_notify(struct async_list *l, int code, uint32_t modes);
+/* Something urgent came for the file: SIGURG to its owner, also without O_ASYNC. As async_notify; the caller keeps the
+ * file from going. */
+void async_urgent(struct file *f);
 /* Nobody is in the list afterwards: the files lose O_ASYNC. May sleep. */
 void async_clear(struct async_list *l);
 

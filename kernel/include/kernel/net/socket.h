@@ -60,6 +60,8 @@ struct socket_ops {
 	uint32_t (*poll)(struct socket *s, struct poll_table *table);
 	/* What has come and can be read (FIONREAD), what was sent and has not been read (TIOCOUTQ). */
 	long (*bytes)(struct socket *s, bool sent);
+	/* Whether what is read next was sent behind something urgent (SIOCATMARK). nullptr: -EOPNOTSUPP. */
+	bool (*at_mark)(struct socket *s);
 	bool (*listens)(struct socket *s);
 	int (*peer_cred)(struct socket *s, struct ucred *out);
 	void (*release)(struct socket *s); /* the file is gone */
