@@ -108,6 +108,8 @@ SECTIONS {
 		. = ALIGN(8);
 		__socket_families_start = .; KEEP(LOWERED(.socket_families)) __socket_families_end = .;
 		. = ALIGN(8);
+		__input_listeners_start = .; KEEP(LOWERED(.input_listeners)) __input_listeners_end = .;
+		. = ALIGN(8);
 		__sys_files_start = .; KEEP(LOWERED(.sys_files)) __sys_files_end = .;
 		. = ALIGN(8);
 		__proc_files_start = .; KEEP(LOWERED(.proc_files)) __proc_files_end = .;

@@ -47,10 +47,10 @@ static struct tree_node *place_of(const struct class_entry *e)
 	return above != nullptr && e->parent == nullptr ? tree_path(above, e->class) : above;
 }
 
-/* Whether it is a part of an object of its own class, as a partition is of a disk. */
+/* Whether it is a part of a disk, as a partition is. */
 static bool is_part(const struct class_entry *e)
 {
-	return e->parent != nullptr && strcmp(e->parent->class, e->class) == 0;
+	return e->block && e->parent != nullptr && strcmp(e->parent->class, e->class) == 0;
 }
 
 /* The directories with links to e; in that order they are given back, nullptr at those that have none. */

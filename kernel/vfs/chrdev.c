@@ -41,11 +41,17 @@ void chrdev_set_nodes(int (*change)(const struct chrdev_info *d, bool there))
 int chrdev_register(const char *name, uint32_t major, uint32_t minor, uint32_t mode, const struct file_ops *ops,
 		    void *private_data)
 {
+	return chrdev_register_linked(name, nullptr, major, minor, mode, ops, private_data);
+}
+
+int chrdev_register_linked(const char *name, const char *link, uint32_t major, uint32_t minor, uint32_t mode,
+			   const struct file_ops *ops, void *private_data)
+{
 	KASSERT(ops->component != nullptr);
 	struct chrdev *d = kmalloc(sizeof(*d));
 	if (d == nullptr)
 		return -ENOMEM;
-	*d = (struct chrdev){.info = {name, major, minor, mode}, .ops = ops, .private_data = private_data};
+	*d = (struct chrdev){.info = {name, major, minor, mode, link}, .ops = ops, .private_data = private_data};
 	mutex_lock(&table_lock);
 	bool taken = find_device(major, minor) != nullptr;
 	if (!taken)

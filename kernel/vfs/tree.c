@@ -393,3 +393,20 @@ long tree_link_text(struct tree_node *link, char *out, size_t size)
 	text_free(&b);
 	return (long)n;
 }
+
+void tree_way(const struct tree_node *from, const struct tree_node *to, char *out, size_t size)
+{
+	struct text_buffer b = {};
+
+	out[0] = '\0';
+	if (from == nullptr || to == nullptr)
+		return;
+	if (from->parent == from)
+		text_append(&b, "/", 1);
+	way_between(&b, from, to);
+	if (!b.failed && b.length < size) {
+		memcpy(out, b.data, b.length);
+		out[b.length] = '\0';
+	}
+	text_free(&b);
+}

@@ -21,6 +21,8 @@ DEFINE_COMPONENT(devfs, .stage = STAGE_FS, .users = "the call is EFAULT",
 
 static struct superblock *instance; /* set once, before any driver registers */
 
+constexpr size_t LINK_TARGET_MAX = 64; /* with the end; names of nodes are shorter */
+
 static const char pts_folder[] = "pts/"; /* devpts's, once that is mounted */
 
 /* The directory that holds the last component of name, made if need be; *last is that component. */
@@ -90,12 +92,50 @@ static int change_node(const char *name, const struct make_request *r)
 	return error;
 }
 
+/* A link to a node, by the way up to the root. One of that name which leads elsewhere is another device's. */
+static void change_link(const char *link, const char *node, bool there)
+{
+	char target[LINK_TARGET_MAX], found[LINK_TARGET_MAX];
+	struct make_request r = {.mode = S_IFLNK | S_IRWXUGO, .target = target};
+	const char *last;
+	size_t at = 0;
+	struct inode *dir, *i = nullptr;
+
+	for (const char *slash = strchr(link, '/'); slash != nullptr; slash = strchr(slash + 1, '/'))
+		at += (size_t)snprintf(target + at, sizeof(target) - at, "../");
+	snprintf(target + at, sizeof(target) - at, "%s", node);
+	if (there) {
+		(void)change_node(link, &r);
+		return;
+	}
+	if (instance == nullptr || find_parent(link, &dir, &last) != 0)
+		return;
+	struct name n = name_make(last, strlen(last));
+	mutex_lock(&dir->lock);
+	bool mine = false;
+	if (dir->ops->lookup(dir, &n, &i) == 0 && i->ops->readlink != nullptr) {
+		long length = i->ops->readlink(i, found, sizeof(found));
+		mine = length == (long)strlen(target) && memcmp(found, target, (size_t)length) == 0;
+	}
+	if (mine)
+		(void)dir->ops->unlink(dir, &n, i);
+	mutex_unlock(&dir->lock);
+	if (i != nullptr)
+		inode_put(i);
+	inode_put(dir);
+}
+
 /* A device has come or gone: see chrdev_set_nodes. */
 static int change_device(const struct chrdev_info *d, bool there)
 {
 	struct make_request r = {.mode = S_IFCHR | d->mode, .rdev = make_dev(d->major, d->minor)};
 
-	return change_node(d->name, there ? &r : nullptr);
+	if (d->link != nullptr && !there)
+		change_link(d->link, d->name, false);
+	int error = change_node(d->name, there ? &r : nullptr);
+	if (error == 0 && d->link != nullptr && there)
+		change_link(d->link, d->name, true);
+	return error;
 }
 
 /* The same of a block device. */

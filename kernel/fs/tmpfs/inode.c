@@ -50,13 +50,13 @@ static long link_readlink(struct inode *i, char *out, size_t size)
 	return (long)n;
 }
 
-static const struct inode_ops link_ops = {.readlink = link_readlink};
-/* For devfs, whose nodes go when their driver does. */
+/* For devfs, whose nodes and links go when their driver does. */
 static bool special_valid(struct inode *i)
 {
 	return i->nlink > 0;
 }
 
+static const struct inode_ops link_ops = {.readlink = link_readlink, .valid = special_valid};
 static const struct inode_ops special_inode_ops = {.valid = special_valid};
 
 /* Not empty; it may reach beyond the file's end, where pages may have been made in advance. */

@@ -30,6 +30,7 @@ enum lock_rank : unsigned {
 	RANK_MOUNT_TABLE = 84, /* which mount covers which dentry (spin) */
 	RANK_SIGNAL = 85,
 	RANK_NETDEVS = 86, /* which network interfaces and taps there are (spin) */
+	RANK_INPUT = 86,   /* an input device (spin) */
 	RANK_FUTEX = 87,
 	RANK_BLOCK = 88,      /* a queue of a disk (spin) */
 	RANK_NETDEV = 89,     /* queues of a network interface (spin) */

@@ -44,6 +44,9 @@ struct tree_node *tree_path(struct tree_node *from, const char *path);
 [[nodiscard]] int tree_add_text_link(struct tree_node *dir, const char *name, const char *text);
 /* A directory with all below it; again is fine, nullptr too. */
 void tree_remove(struct tree_node *dir);
+/* The way from one directory to another: "../b/c"; from the root with a slash before it. Empty: there is no room for
+ * it, or either is nullptr. */
+void tree_way(const struct tree_node *from, const struct tree_node *to, char *out, size_t size);
 void tree_put(struct tree_node *dir); /* nullptr is fine */
 /* What has that name there, with all below; nothing if there is none. */
 void tree_remove_name(struct tree_node *dir, const char *name);

@@ -320,11 +320,16 @@ enum : uint32_t {
  * directory). */
 [[nodiscard]] int chrdev_register(const char *name, uint32_t major, uint32_t minor, uint32_t mode,
 				  const struct file_ops *ops, void *private_data);
+/* The same, with a symbolic link to it of that name below /dev, unless something has the name; it goes with the node.
+ */
+[[nodiscard]] int chrdev_register_linked(const char *name, const char *link, uint32_t major, uint32_t minor,
+					 uint32_t mode, const struct file_ops *ops, void *private_data);
 void chrdev_unregister(uint32_t major, uint32_t minor);
 int chrdev_open(struct file *f); /* file_ops.open of every character device node */
 struct chrdev_info {
 	const char *name;
 	uint32_t major, minor, mode;
+	const char *link; /* nullptr: none */
 };
 bool chrdev_at(uint32_t index, struct chrdev_info *out); /* for /proc/devices */
 /* Who keeps nodes is called for each device that comes and goes; one, at boot. */
