@@ -49,6 +49,7 @@ $(H)/obj/test/host/nvme_driver_test.c.o $(H)/obj/test/host/pci_bus_test.c.o: HOS
 
 # The nucleus's own headers name each other from its folder.
 $(H)/obj/test/host/iommu_domains_test.c.o: HOST_CFLAGS += -Inucleus
+$(H)/obj/test/host/smmu_test.c.o: HOST_CFLAGS += -iquote nucleus -iquote nucleus/arch/aarch64
 $(H)/obj/test/host/vtd_units_test.c.o: HOST_CFLAGS += -Inucleus -Inucleus/arch/x86_64 -Inucleus/arch/x86_64/include
 
 $(H)/lib.a: $(HOST_LIB_OBJ) $(H)/objects
