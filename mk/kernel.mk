@@ -19,10 +19,20 @@ LIBFDT_USERS := lib/devicetree.c lib/pci_ranges.c $(LIBFDT_SRC)
 LIBFDT_INCLUDES := -I$(LIBFDT)/libfdt -Ilib/libfdt
 LIB_ALL := $(LIB_SRC) $(LIBFDT_SRC)
 
+# What of lwIP (Debian's source package of that name) the component inet stands on: its core and Ethernet; no socket layer, no
+# services of its own. It is compiled as the rest is, but for warnings.
+LWIP := build/third_party/lwip-source
+LWIP_SRC := $(addprefix $(LWIP)/src/,$(addprefix core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c raw.c stats.c tcp.c \
+	tcp_in.c tcp_out.c udp.c) $(addprefix core/ipv4/,etharp.c icmp.c igmp.c ip4.c ip4_addr.c ip4_frag.c) \
+	$(addprefix core/ipv6/,ethip6.c icmp6.c ip6.c ip6_addr.c ip6_frag.c mld6.c nd6.c) netif/ethernet.c)
+$(LWIP_SRC): | $(LWIP)/.version ;
+LWIP_INCLUDES := -isystem $(LWIP)/src/include -isystem kernel/net/inet/lwip
+INET_SRC := $(wildcard kernel/net/inet/*.c)
+
 NUCLEUS_SRC := $(sort $(filter-out %_test.c,$(filter-out nucleus/arch/% nucleus/include/%,$(wildcard nucleus/*.c nucleus/*/*.c))) \
 	$(shell find nucleus/arch/$(ARCH) \( -name '*.c' -o -name '*.S' ! -name '*.lds.S' \) 2>/dev/null) $(LIB_ALL))
 KERNEL_SRC := $(sort $(shell find kernel \( -name '*.c' -o -name '*.S' \) ! -name '*_test.c' ! -path 'kernel/arch/*/vdso/*' \
-	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_ALL))
+	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_ALL) $(LWIP_SRC))
 # The kernel's own tests: lowered code of two components more, linked into stellux-ktest.elf only.
 KTEST_SRC := $(sort $(wildcard test/kernel/*.c test/kernel_component/*.c test/kernel/arch/$(ARCH)/*.[cS] test/kernel/arch/$(ARCH)/bracket/*.c))
 
@@ -80,6 +90,11 @@ $(B)/k/kernel/process/dispatch.c.o: LATE_CFLAGS := -foptimize-sibling-calls
 
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): KERNEL_CFLAGS += $(LIBFDT_INCLUDES)
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): $(LIBFDT)/.version
+
+$(patsubst %,$(B)/k/%.o,$(LWIP_SRC) $(INET_SRC)) $(patsubst %,$(B)/tidy/k/%.ok,$(INET_SRC)): KERNEL_CFLAGS += $(LWIP_INCLUDES)
+# The compiler does not tell of system headers.
+$(patsubst %,$(B)/k/%.o,$(LWIP_SRC) $(INET_SRC)): $(LWIP)/.version $(wildcard kernel/net/inet/lwip/*.h kernel/net/inet/lwip/arch/*.h)
+$(patsubst %,$(B)/k/%.o,$(LWIP_SRC)): LATE_CFLAGS := -w
 
 # What uname(1) shows: the system's version, and which sources it was built from.
 SOURCES_ID := $(shell find nucleus kernel lib abi boot/limine_protocol.h mk/image.lds.S -name '*.[chS]' -o -name '*.def' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)

@@ -198,7 +198,7 @@ static long socket_ioctl(struct file *f, uint32_t command, uint64_t arg)
 	case FIONREAD:
 	case TIOCOUTQ: number = s->ops->bytes(s, command == TIOCOUTQ); break;
 	case SIOCATMARK: number = s->ops->at_mark != nullptr ? s->ops->at_mark(s) : -EOPNOTSUPP; break;
-	default: return -ENOTTY;
+	default: return s->ops->ioctl != nullptr ? s->ops->ioctl(s, command, USER_ADDR(arg)) : -ENOTTY;
 	}
 	int32_t value = (int32_t)MIN(number, (long)INT32_MAX);
 	return number < 0 ? number : put_user(USER_ADDR(arg), value);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* setsockopt(2), getsockopt(2) of the level of sockets (socket(7)); no other level is there. */
+/* setsockopt(2), getsockopt(2): the level of sockets (socket(7)); others are their family's. */
 #include "internal.h"
 
 #include <kernel/base/subject.h>
@@ -150,6 +150,8 @@ static int set_option(struct socket *s, int option, user_addr at, uint32_t lengt
 	if (option == SO_DEBUG && value != 0 && !capable(CAP_NET_ADMIN))
 		return -EACCES;
 	set_switch(s, option, value != 0);
+	if (s->ops->switched != nullptr)
+		s->ops->switched(s, option, value != 0);
 	return 0;
 }
 
@@ -165,6 +167,8 @@ static long sys_setsockopt(int fd, int level, int option, user_addr at, int leng
 		return error;
 	if (level == SOL_SOCKET)
 		error = set_option(s, option, at, (uint32_t)length);
+	else if (s->ops->option_set != nullptr)
+		error = s->ops->option_set(s, level, option, at, (uint32_t)length);
 	else
 		error = s->family == AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;
 	file_ref_put(r);
@@ -242,6 +246,15 @@ static int get_option(struct socket *s, int option, struct answer *a)
 	}
 }
 
+/* Of another level: the family writes what it has. */
+static int get_elsewhere(struct socket *s, int level, int option, user_addr at, uint32_t room, user_addr length_at)
+{
+	int error = s->ops->option_get(s, level, option, at, &room);
+	int32_t length = (int32_t)room;
+
+	return error == 0 && put_user(length_at, length) != 0 ? -EFAULT : error;
+}
+
 static long sys_getsockopt(int fd, int level, int option, user_addr at, user_addr length_at)
 {
 	struct answer a = {};
@@ -252,12 +265,14 @@ static long sys_getsockopt(int fd, int level, int option, user_addr at, user_add
 	int error = socket_ref_get(fd, &r, &s);
 	if (error != 0)
 		return error;
-	if (level != SOL_SOCKET)
+	if (level != SOL_SOCKET && s->ops->option_get == nullptr)
 		error = s->family == AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;
 	else if (get_user(room, length_at) != 0)
 		error = -EFAULT;
 	else if (room < 0)
 		error = -EINVAL;
+	else if (level != SOL_SOCKET)
+		error = get_elsewhere(s, level, option, at, (uint32_t)room, length_at);
 	else
 		error = get_option(s, option, &a);
 	file_ref_put(r);
@@ -265,6 +280,8 @@ static long sys_getsockopt(int fd, int level, int option, user_addr at, user_add
 		(void)syscall_refuse_flags(NR_getsockopt, (uint32_t)option);
 	if (error != 0)
 		return error;
+	if (level != SOL_SOCKET)
+		return 0;
 	if (option == SO_COOKIE && (uint32_t)room < a.length)
 		return -EINVAL;
 	room = MIN(room, (int32_t)a.length);

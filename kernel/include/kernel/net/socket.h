@@ -64,6 +64,13 @@ struct socket_ops {
 	bool (*at_mark)(struct socket *s);
 	bool (*listens)(struct socket *s);
 	int (*peer_cred)(struct socket *s, struct ucred *out);
+	/* Options of other levels than SOL_SOCKET; nullptr: it has none. *length: the process's room, then what was
+	 * written. -ENOPROTOOPT: unknown, and counted. */
+	int (*option_set)(struct socket *s, int level, int option, user_addr at, uint32_t length);
+	int (*option_get)(struct socket *s, int level, int option, user_addr at, uint32_t *length);
+	/* A switch of SOL_SOCKET was set or reset; nullptr: whoever acts upon it looks. */
+	void (*switched)(struct socket *s, int option, bool on);
+	int (*ioctl)(struct socket *s, uint32_t command, user_addr at); /* -ENOTTY; nullptr: knows none */
 	void (*release)(struct socket *s); /* the file is gone */
 	void (*free)(struct socket *s);	   /* the last reference is */
 	bool peeks_at;			   /* it obeys peek_offset */

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TCP/IP: sockets of AF_INET and AF_INET6 over lwIP's raw interface. What the files of this folder share.
+ *
+ * lwIP is one body of code without locks: all of it runs under inet_core, in whatever thread has something to do there
+ * (a system call, or the network's own thread for timers and arrived frames). A packet over `lo` is delivered by who
+ * sent it, before it lets go of the core.
+ *
+ * What arrived for a socket stands in the socket's own queue, under a spinlock of its own; who reads takes it from
+ * there and needs the core only to tell lwIP that there is room again. lwIP's callbacks run under the core. They never
+ * sleep but for memory, take no socket's lock, and wake nobody: they note whom to wake, and inet_core_unlock wakes them
+ * when the core is free. No byte passes from or to a process with any of these locks held.
+ *
+ * Locks: socket.lock, then inet_core, then a socket's queue_lock. A record of lwIP's (PCB) that leads to a socket has a
+ * reference to it.
+ */
+#ifndef KERNEL_NET_INET_H
+#define KERNEL_NET_INET_H
+
+#include "../internal.h"
+#include <abi/inet.h>
+#include <abi/poll.h>
+#include <kernel/base/log.h>
+#include <kernel/base/subject.h>
+#include <kernel/file/poll.h>
+#include <lwip/ip.h>
+#include <lwip/netif.h>
+#include <lwip/pbuf.h>
+
+DECLARE_COMPONENT(inet);
+
+extern struct mutex inet_core;
+enum : int { BYTE_MAX = 255 };
+enum : uint32_t { WAKE_READERS = 1, WAKE_WRITERS = 2 };
+
+struct inet_socket {
+	struct socket socket; /* first */
+	bool v6_only;	      /* inet_core */
+	uint8_t shut;	      /* atomic: SIDE_* */
+	uint32_t wake;	      /* inet_core: WAKE_*, while in the list of those to be woken */
+	struct list wake_link;
+	struct spinlock queue_lock;
+	struct list all; /* proc.c's */
+};
+static inline struct inet_socket *inet_of(struct socket *s)
+{
+	return (struct inet_socket *)s;
+}
+
+/* --- core.c --- */
+void inet_core_lock(void) ACQUIRE(inet_core);
+/* Delivers what is under way over `lo`, lets go, and wakes whom inet_wake named. No spinlock is held. */
+void inet_core_unlock(void) RELEASE(inet_core);
+/* WAKE_*: when the core is free. */
+void inet_wake(struct inet_socket *i, uint32_t whom) REQUIRES(inet_core);
+/* lwIP's answer as a negative errno; 0. */
+int inet_errno(int lwip_error);
+/* Fills the general part. */
+void inet_socket_init(struct inet_socket *i, const struct socket_ops *ops, int family, uint32_t type, int protocol);
+
+/* --- port.c --- */
+extern uint64_t inet_memory_used, inet_memory_max; /* bytes; used: atomic */
+/* Of the same budget, for what stands in queues beside lwIP: false: it is used up. Said once in a while. */
+[[nodiscard]] bool inet_memory_take(size_t bytes);
+void inet_memory_give(size_t bytes);
+
+/* --- lo.c --- */
+extern struct netif inet_lo;
+struct inet_counts {
+	uint64_t packets, bytes, dropped;
+};
+extern struct inet_counts inet_lo_counts;
+int inet_lo_start(void) REQUIRES(inet_core);
+void inet_lo_deliver(void) REQUIRES(inet_core);
+/* Of a packet buffer's flags: who sends it lets go of it before the core, so `lo` need not copy it. */
+enum : uint8_t { PBUF_GIVEN = 0x80 };
+
+/* --- route.c --- */
+/* The way to an address, and which address of ours a packet has on it. -ENETUNREACH. */
+[[nodiscard]] int inet_route(const ip_addr_t *bound, const ip_addr_t *to, struct netif **out, ip_addr_t *source)
+	REQUIRES(inet_core);
+/* Whether it is an address of an interface of ours that is up. */
+bool inet_is_local(const ip_addr_t *a) REQUIRES(inet_core);
+
+/* --- address.c --- */
+/* A process's address. any: none, "all addresses of ours", is one, too (IP_ANY_TYPE: of both versions). -EINVAL,
+ * -EAFNOSUPPORT, -ENETUNREACH: version 4 on a socket for 6 only. */
+[[nodiscard]] int inet_address_get(const struct inet_socket *i, const struct socket_address *a, bool any,
+				   ip_addr_t *out, uint16_t *port);
+void inet_address_put(const struct inet_socket *i, const ip_addr_t *ip, uint16_t port, struct socket_address *out);
+/* May the process have it: -EADDRNOTAVAIL, -EACCES. */
+[[nodiscard]] int inet_may_bind(const ip_addr_t *ip, uint16_t port) REQUIRES(inet_core);
+/* The version an empty address of a socket is of. */
+const ip_addr_t *inet_any(const struct inet_socket *i);
+
+/* --- datagram.c --- */
+struct datagram {
+	struct list link;
+	uint32_t refs; /* atomic: the queue's, and who copies out of it */
+	uint32_t length, charge;
+	struct pbuf *bytes;
+	ip_addr_t from, to;
+	uint16_t port;
+	uint8_t interface, ttl;
+};
+struct inet_datagram_socket {
+	struct inet_socket inet; /* first */
+	struct list queue;	 /* of datagrams: queue_lock */
+	uint32_t queued, charged;
+	uint64_t dropped;
+	union {
+		struct udp_pcb *udp; /* inet_core; nullptr: closed */
+		struct raw_pcb *raw;
+	};
+	bool connected, source_chosen; /* inet_core: its own address was not bound, but follows from whom to */
+	uint16_t ping_id;	       /* of SOCK_DGRAM for ICMP: its "port", in host order */
+	bool has_header;	       /* IP_HDRINCL */
+};
+static inline struct inet_datagram_socket *datagram_of(struct socket *s)
+{
+	return (struct inet_datagram_socket *)s;
+}
+/* Puts the bytes, which become the queue's, at its end, or drops them. */
+void datagram_arrived(struct inet_datagram_socket *d, struct pbuf *bytes, const ip_addr_t *from, uint16_t port)
+	REQUIRES(inet_core);
+/* The process's bytes in a packet buffer with room for headers. -EMSGSIZE, -ENOMEM, -EFAULT. */
+[[nodiscard]] int datagram_bytes(const struct socket_message *m, size_t most, struct pbuf **out);
+struct inet_datagram_socket *datagram_create(const struct socket_ops *ops, int family, uint32_t type, int protocol);
+long datagram_receive(struct socket *s, struct socket_message *m);
+uint32_t datagram_poll(struct socket *s, struct poll_table *table);
+long datagram_pending(struct socket *s, bool sent);
+int datagram_shutdown(struct socket *s, uint32_t sides);
+void datagram_purge(struct inet_datagram_socket *d);
+int inet_no_listen(struct socket *s, uint32_t backlog);
+int inet_no_accept(struct socket *s, bool may_wait, struct socket **out);
+bool inet_listens_not(struct socket *s);
+int inet_no_peer_cred(struct socket *s, struct ucred *out);
+void datagram_free(struct socket *s);
+
+/* --- udp.c, raw.c --- */
+int udp_create(int family, struct socket **out);
+int raw_create(int family, uint32_t type, int protocol, struct socket **out);
+
+/* --- option.c --- */
+int inet_option_set(struct socket *s, int level, int option, user_addr at, uint32_t length);
+int inet_option_get(struct socket *s, int level, int option, user_addr at, uint32_t *length);
+
+/* --- proc.c --- */
+/* All sockets that have a file. */
+extern struct list inet_all GUARDED_BY(inet_core);
+void inet_list_add(struct inet_socket *i) REQUIRES(inet_core);
+void inet_list_remove(struct inet_socket *i) REQUIRES(inet_core);
+
+/* --- icmp_error.c --- */
+int inet_icmp_start(void) REQUIRES(inet_core);
+
+#endif
