@@ -20,6 +20,17 @@ enum : int {
 enum : int { IP_OPTION_TOS = 1, IP_OPTION_TTL = 2, IP_OPTION_HDRINCL = 3 };
 enum : int { IPV6_OPTION_UNICAST_HOPS = 16, IPV6_OPTION_V6ONLY = 26, IPV6_OPTION_TCLASS = 67 };
 
+enum : int {
+	TCP_OPTION_NODELAY = 1,
+	TCP_OPTION_MAXSEG = 2,
+	TCP_OPTION_CORK = 3,
+	TCP_OPTION_KEEPIDLE = 4,
+	TCP_OPTION_KEEPINTVL = 5,
+	TCP_OPTION_KEEPCNT = 6,
+	TCP_OPTION_INFO = 11,
+	TCP_OPTION_QUICKACK = 12,
+};
+
 /* Ports and addresses are in network order. */
 struct sockaddr_in {
 	uint16_t family, port;

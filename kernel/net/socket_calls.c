@@ -39,8 +39,10 @@ static int make(const struct socket_family *family, uint32_t type, int protocol,
 	if (error != 0)
 		return error;
 	error = socket_file(s, type, out);
-	if (error != 0)
+	if (error != 0) {
+		s->ops->release(s);
 		socket_put(s);
+	}
 	return error;
 }
 

@@ -145,6 +145,8 @@ static void wake_batch(const struct to_wake *batch, uint32_t count)
 			socket_wake_readers(s);
 		if (batch[n].whom & WAKE_WRITERS)
 			socket_wake_writers(s);
+		if (batch[n].whom & WAKE_PUT)
+			socket_put(s);
 		socket_put(s);
 	}
 }

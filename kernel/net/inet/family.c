@@ -16,6 +16,8 @@ static int create(int family, uint32_t type, int protocol, struct socket **out)
 	if (protocol < 0 || protocol > BYTE_MAX)
 		return -EINVAL;
 	switch (type) {
+	case SOCK_STREAM:
+		return protocol == 0 || protocol == IPPROTO_TCP ? stream_create(family, out) : -EPROTONOSUPPORT;
 	case SOCK_DGRAM:
 		if (protocol == 0 || protocol == IPPROTO_UDP)
 			return udp_create(family, out);

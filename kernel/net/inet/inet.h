@@ -31,7 +31,8 @@ DECLARE_COMPONENT(inet);
 
 extern struct mutex inet_core;
 enum : int { BYTE_MAX = 255 };
-enum : uint32_t { WAKE_READERS = 1, WAKE_WRITERS = 2 };
+/* WAKE_PUT: and lwIP's reference to it is given back. */
+enum : uint32_t { WAKE_READERS = 1, WAKE_WRITERS = 2, WAKE_PUT = 4 };
 
 struct inet_socket {
 	struct socket socket; /* first */
@@ -137,7 +138,8 @@ bool inet_listens_not(struct socket *s);
 int inet_no_peer_cred(struct socket *s, struct ucred *out);
 void datagram_free(struct socket *s);
 
-/* --- udp.c, raw.c --- */
+/* --- udp.c, raw.c, stream.c --- */
+int stream_create(int family, struct socket **out);
 int udp_create(int family, struct socket **out);
 int raw_create(int family, uint32_t type, int protocol, struct socket **out);
 

@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Options of the levels of IP, IPv6 and UDP (ip(7), ipv6(7)). An unknown one is ENOPROTOOPT, and counted by who called.
+/* Options of the levels of IP, IPv6 and TCP (ip(7), ipv6(7), tcp(7)). An unknown one is ENOPROTOOPT, and counted by who
+ * called.
  */
-#include "inet.h"
+#include "stream.h"
 
 #include <lwip/raw.h>
 #include <lwip/udp.h>
 
-/* What all records of lwIP begin with. */
+static bool is_stream(const struct inet_socket *i)
+{
+	return i->socket.type == SOCK_STREAM;
+}
+
+/* What all records of lwIP begin with; nullptr: it has none of a connection that is over. */
 static struct ip_pcb *record(struct inet_socket *i) REQUIRES(inet_core)
 {
+	if (is_stream(i))
+		return (struct ip_pcb *)stream_of(&i->socket)->tcp;
 	return (struct ip_pcb *)datagram_of(&i->socket)->udp;
 }
 
 static bool is_bound(struct inet_socket *i) REQUIRES(inet_core)
 {
+	if (is_stream(i))
+		return stream_of(&i->socket)->local_port != 0;
 	return i->socket.type == SOCK_DGRAM && i->socket.protocol == IPPROTO_UDP &&
 	       datagram_of(&i->socket)->udp->local_port != 0;
 }
@@ -68,6 +78,59 @@ static int set6(struct inet_socket *i, int option, int32_t value) REQUIRES(inet_
 	}
 }
 
+/* Seconds, of which lwIP keeps milliseconds; 0 is none. */
+static int set_seconds(u32_t *at, int32_t value)
+{
+	if (value < 1 || value > INT16_MAX)
+		return -EINVAL;
+	*at = (u32_t)value * 1000;
+	return 0;
+}
+
+static int set_tcp(struct inet_stream *t, int option, int32_t value) REQUIRES(inet_core)
+{
+	struct tcp_pcb *tcp = t->state != STREAM_LISTENING ? t->tcp : nullptr;
+
+	switch (option) {
+	case TCP_OPTION_NODELAY:
+		t->no_delay = value != 0;
+		if (tcp != nullptr && t->no_delay)
+			tcp_nagle_disable(tcp);
+		else if (tcp != nullptr)
+			tcp_nagle_enable(tcp);
+		break;
+	case TCP_OPTION_CORK: t->cork = value != 0; break;
+	case TCP_OPTION_QUICKACK: return 0; /* advice */
+	case TCP_OPTION_KEEPIDLE: return tcp == nullptr ? -EINVAL : set_seconds(&tcp->keep_idle, value);
+	case TCP_OPTION_KEEPINTVL: return tcp == nullptr ? -EINVAL : set_seconds(&tcp->keep_intvl, value);
+	case TCP_OPTION_KEEPCNT:
+		if (value < 1 || value > INT8_MAX || tcp == nullptr)
+			return -EINVAL;
+		tcp->keep_cnt = (u32_t)value;
+		return 0;
+	default: return -ENOPROTOOPT;
+	}
+	if (tcp != nullptr && t->state == STREAM_OPEN && (option == TCP_OPTION_NODELAY ? t->no_delay : !t->cork))
+		(void)tcp_output(tcp); /* what was held back goes */
+	return 0;
+}
+
+static int get_tcp(struct inet_stream *t, int option, int32_t *out) REQUIRES(inet_core)
+{
+	const struct tcp_pcb *tcp = t->state != STREAM_LISTENING ? t->tcp : nullptr;
+
+	switch (option) {
+	case TCP_OPTION_NODELAY: *out = t->no_delay; return 0;
+	case TCP_OPTION_CORK: *out = t->cork; return 0;
+	case TCP_OPTION_QUICKACK: *out = 1; return 0;
+	case TCP_OPTION_MAXSEG: *out = tcp != nullptr ? tcp->mss : TCP_MSS; return 0;
+	case TCP_OPTION_KEEPIDLE: *out = tcp != nullptr ? (int32_t)(tcp->keep_idle / 1000) : 7200; return 0;
+	case TCP_OPTION_KEEPINTVL: *out = tcp != nullptr ? (int32_t)(tcp->keep_intvl / 1000) : 75; return 0;
+	case TCP_OPTION_KEEPCNT: *out = tcp != nullptr ? (int32_t)tcp->keep_cnt : 9; return 0;
+	default: return -ENOPROTOOPT;
+	}
+}
+
 int inet_option_set(struct socket *s, int level, int option, user_addr at, uint32_t length)
 {
 	struct inet_socket *i = inet_of(s);
@@ -87,7 +150,11 @@ int inet_option_set(struct socket *s, int level, int option, user_addr at, uint3
 		return -EINVAL;
 	}
 	inet_core_lock();
-	if (level == IPPROTO_IP)
+	if (level == IPPROTO_TCP && is_stream(i))
+		error = set_tcp(stream_of(s), option, value);
+	else if (record(i) == nullptr)
+		error = -EINVAL;
+	else if (level == IPPROTO_IP)
 		error = set4(i, option, value);
 	else if (level == IPPROTO_IPV6)
 		error = set6(i, option, value);
@@ -128,7 +195,11 @@ int inet_option_get(struct socket *s, int level, int option, user_addr at, uint3
 	int32_t value = 0;
 
 	inet_core_lock();
-	if (level == IPPROTO_IP)
+	if (level == IPPROTO_TCP && is_stream(i))
+		error = get_tcp(stream_of(s), option, &value);
+	else if (record(i) == nullptr)
+		error = -EINVAL;
+	else if (level == IPPROTO_IP)
 		error = get4(i, option, &value);
 	else if (level == IPPROTO_IPV6)
 		error = get6(i, option, &value);

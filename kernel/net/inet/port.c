@@ -7,9 +7,11 @@
 #include "inet.h"
 
 #include <kernel/base/random.h>
+#include <kernel/mem/page.h>
 #include <lwip/sys.h>
 
 enum : size_t { HEADER = 16 }; /* before each piece: its size; aligned as the heap is */
+enum : size_t { SMALL_MAX = 2048 };
 enum : uint64_t { NS_PER_MS = 1000000, SAY_AGAIN_NS = 60 * UINT64_C(1000000000) };
 
 uint64_t inet_memory_used, inet_memory_max = 16 << 20;
@@ -40,12 +42,22 @@ void inet_memory_give(size_t bytes)
 	__atomic_fetch_sub(&inet_memory_used, bytes, __ATOMIC_RELAXED);
 }
 
+static unsigned order_of(size_t bytes)
+{
+	unsigned order = 0;
+
+	while ((size_t)PAGE_SIZE << order < bytes)
+		order++;
+	return order;
+}
+
+/* Packets are whole pages, which nobody clears first. */
 void *inet_lwip_alloc(size_t bytes)
 {
 	bytes += HEADER;
 	if (!inet_memory_take(bytes))
 		return nullptr;
-	unsigned char *p = kmalloc(bytes);
+	unsigned char *p = bytes > SMALL_MAX ? page_alloc_kernel(order_of(bytes)) : kmalloc(bytes);
 	if (p == nullptr) {
 		inet_memory_give(bytes);
 		return nullptr;
@@ -56,15 +68,23 @@ void *inet_lwip_alloc(size_t bytes)
 
 void *inet_lwip_calloc(size_t count, size_t bytes)
 {
-	return inet_lwip_alloc(count * bytes); /* lwIP's own sizes; the heap's memory is zeroed */
+	void *p = inet_lwip_alloc(count * bytes); /* lwIP's own sizes */
+
+	if (p != nullptr)
+		memset(p, 0, count * bytes);
+	return p;
 }
 
 void inet_lwip_free(void *p)
 {
 	unsigned char *begin = (unsigned char *)p - HEADER;
+	size_t bytes = *(size_t *)begin;
 
-	inet_memory_give(*(size_t *)begin);
-	kfree(begin);
+	inet_memory_give(bytes);
+	if (bytes > SMALL_MAX)
+		page_free_kernel(begin, order_of(bytes));
+	else
+		kfree(begin);
 }
 
 uint32_t inet_lwip_random(void)

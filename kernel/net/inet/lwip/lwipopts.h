@@ -26,6 +26,9 @@
 #define PBUF_POOL_BUFSIZE    1600
 #define PBUF_LINK_HLEN	     16 /* the Ethernet header, aligned */
 
+/* What a piece of a stream refers to is gone when the connection is: who keeps a packet longer copies it. */
+#define PBUF_NEEDS_COPY(p) (!((p)->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS))
+
 /* What goes over `lo` is never damaged; other interfaces say what they do themselves. */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define LWIP_CHKSUM_ALGORITHM	     3
@@ -68,7 +71,8 @@
 #define LWIP_NETIF_TX_SINGLE_PBUF	   0
 
 #define LWIP_TCP		       1
-#define TCP_MSS			       16382 /* at most, as `lo` takes it: others' MTU makes it less */
+#define TCP_MSS			       16192 /* at most, as `lo` takes it, so that a packet fits into 16 KiB; others' MTU makes it less */
+#define TCP_MSL			       30000 /* of which two are waited for */
 #define LWIP_WND_SCALE		       1
 #define TCP_RCV_SCALE		       3
 #define TCP_WND			       229376

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* Receiving from TCP (stream.h): bytes are claimed under the queue's lock and copied afterwards. */
+#include "stream.h"
+
+enum : uint32_t { TELL_AT = 16384 }; /* bytes read of which lwIP is told at once */
+
+err_t stream_arrived(void *arg, struct tcp_pcb *, struct pbuf *p, err_t) NO_THREAD_SAFETY
+{
+	struct inet_stream *t = arg;
+
+	if (p == nullptr) {
+		__atomic_store_n(&t->ended, true, __ATOMIC_RELEASE);
+		inet_wake(&t->inet, WAKE_READERS | WAKE_WRITERS);
+		return ERR_OK;
+	}
+	struct pbuf *last = p;
+	while (last->next != nullptr)
+		last = last->next;
+	spin_lock(&t->inet.queue_lock);
+	if (t->first == nullptr)
+		t->first = p;
+	else
+		t->last->next = p;
+	t->last = last;
+	__atomic_store_n(&t->queued, t->queued + p->tot_len, __ATOMIC_RELEASE);
+	spin_unlock(&t->inet.queue_lock);
+	inet_wake(&t->inet, WAKE_READERS);
+	return ERR_OK;
+}
+
+/* A part of a packet that one read has for itself, with a reference to it. */
+struct claim {
+	struct pbuf *p;
+	uint32_t begin, length;
+	uint64_t until; /* of all bytes that were claimed */
+};
+
+/* Whether there is something `skip` bytes behind the oldest. */
+static bool claim(struct inet_stream *t, bool peek, size_t skip, size_t n, struct claim *c)
+{
+	bool found = false;
+
+	spin_lock(&t->inet.queue_lock);
+	struct pbuf *p = t->first;
+	size_t begin = t->begin + skip;
+	while (p != nullptr && begin >= p->len) {
+		begin -= p->len;
+		p = p->next;
+	}
+	if (p != nullptr) {
+		found = true;
+		*c = (struct claim){.p = p, .begin = (uint32_t)begin, .length = (uint32_t)MIN(n, p->len - begin)};
+		if (peek || c->begin + c->length < p->len)
+			pbuf_ref(p);
+		if (!peek) {
+			t->claimed += c->length;
+			c->until = t->claimed;
+			t->begin = c->begin + c->length;
+			__atomic_store_n(&t->queued, t->queued - c->length, __ATOMIC_RELEASE);
+			if (t->begin == p->len) {
+				/* The queue's reference is the claim's. */
+				t->first = p->next;
+				t->begin = 0;
+				p->next = nullptr;
+			}
+		}
+	}
+	spin_unlock(&t->inet.queue_lock);
+	return found;
+}
+
+/* What could not be copied is the next to be read again, if nobody has read on meanwhile. */
+static void put_back(struct inet_stream *t, const struct claim *c, uint32_t rest)
+{
+	spin_lock(&t->inet.queue_lock);
+	if (t->claimed == c->until) {
+		if (t->first != c->p) {
+			pbuf_ref(c->p);
+			c->p->next = t->first;
+			if (t->first == nullptr)
+				t->last = c->p;
+			t->first = c->p;
+		}
+		t->begin = c->begin + c->length - rest;
+		t->claimed -= rest;
+		__atomic_store_n(&t->queued, t->queued + rest, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&t->inet.queue_lock);
+}
+
+/* One packet of a queue, whose `next` is not this one's. */
+static void put_packet(struct pbuf *p)
+{
+	pbuf_free(p);
+}
+
+void stream_purge(struct inet_stream *t)
+{
+	spin_lock(&t->inet.queue_lock);
+	struct pbuf *p = t->first;
+	t->first = t->last = nullptr;
+	t->begin = 0;
+	__atomic_store_n(&t->queued, 0, __ATOMIC_RELEASE);
+	spin_unlock(&t->inet.queue_lock);
+	while (p != nullptr) {
+		struct pbuf *next = p->next;
+
+		p->next = nullptr;
+		put_packet(p);
+		p = next;
+	}
+}
+
+static void tell_room(struct inet_stream *t, uint32_t read)
+{
+	if (__atomic_add_fetch(&t->owed, read, __ATOMIC_RELAXED) < TELL_AT)
+		return;
+	inet_core_lock();
+	stream_tell_room(t);
+	inet_core_unlock();
+}
+
+/* Copies a claim out: bytes, or -EFAULT. */
+static long copy_claim(struct inet_stream *t, const struct claim *c, const struct socket_message *m, size_t done)
+{
+	bool peek = m->flags & MSG_PEEK;
+	const unsigned char *bytes = c->p->payload;
+	size_t copied = m->flags & MSG_TRUNC ? c->length : io_copy_out(m->buffer, done, bytes + c->begin, c->length);
+
+	if (copied < c->length && !peek)
+		put_back(t, c, c->length - (uint32_t)copied);
+	return copied > 0 ? (long)copied : -EFAULT;
+}
+
+static bool has_ended(const struct inet_stream *t)
+{
+	return __atomic_load_n(&t->ended, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&t->inet.shut, __ATOMIC_ACQUIRE) & SIDE_RECEIVE;
+}
+
+static bool has_come(const struct inet_stream *t)
+{
+	enum stream_state state = stream_state(t);
+
+	return __atomic_load_n(&t->queued, __ATOMIC_ACQUIRE) > 0 || has_ended(t) ||
+	       (state != STREAM_OPEN && state != STREAM_CONNECTING) ||
+	       __atomic_load_n(&t->inet.socket.error, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* Nothing is there: waits as the call may. 0: look again; *over: nothing will come. */
+static int await(struct inet_stream *t, const struct socket_message *m, uint64_t deadline_ns, bool *over)
+{
+	uint64_t timeout_ns = __atomic_load_n(&t->inet.socket.receive_timeout_ns, __ATOMIC_RELAXED);
+	/* In this order: what came before the end is in the queue when the end is seen. */
+	bool ended = has_ended(t);
+	enum stream_state state = stream_state(t);
+
+	if (__atomic_load_n(&t->queued, __ATOMIC_ACQUIRE) > 0)
+		return 0;
+	int error = socket_take_error(&t->inet.socket);
+	if (error != 0)
+		return error;
+	*over = ended || state == STREAM_GONE;
+	if (*over)
+		return 0;
+	if (state == STREAM_FREE || state == STREAM_LISTENING)
+		return -ENOTCONN;
+	if (m->flags & MSG_DONTWAIT)
+		return -EAGAIN;
+	error = wait_event_interruptible_deadline(&t->inet.socket.readable, has_come(t), deadline_ns);
+	return error != 0 ? socket_wait_error(error, timeout_ns) : 0;
+}
+
+long stream_receive(struct socket *s, struct socket_message *m)
+{
+	uint64_t deadline_ns = socket_deadline(__atomic_load_n(&s->receive_timeout_ns, __ATOMIC_RELAXED));
+	size_t least = m->flags & MSG_WAITALL ? m->length : __atomic_load_n(&s->receive_least, __ATOMIC_RELAXED);
+	struct inet_stream *t = stream_of(s);
+	bool peek = m->flags & MSG_PEEK, over = false;
+	size_t done = 0;
+	long error = 0;
+	struct claim c;
+
+	if (m->flags & MSG_OOB)
+		return -EINVAL; /* there is no urgent byte */
+	if (m->flags & MSG_ERRQUEUE)
+		return -EAGAIN;
+	while (error == 0 && done < m->length) {
+		if (!claim(t, peek, peek ? done : 0, m->length - done, &c)) {
+			/* Who looked at something does not wait for more: what he has seen is still there. */
+			if (done >= least || (done > 0 && peek))
+				break;
+			error = await(t, m, deadline_ns, &over);
+			if (over)
+				break;
+			continue;
+		}
+		long part = copy_claim(t, &c, m, done);
+		put_packet(c.p);
+		if (part > 0 && !peek)
+			tell_room(t, (uint32_t)part);
+		if (part < (long)c.length)
+			error = -EFAULT;
+		done += part > 0 ? (size_t)part : 0;
+	}
+	return done > 0 ? (long)done : error;
+}

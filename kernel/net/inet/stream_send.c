@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* Sending over TCP (stream.h). */
+#include "stream.h"
+
+#include <abi/signal.h>
+#include <kernel/mem/page.h>
+
+/* Up to SMALL bytes are copied once more, so that lwIP puts them into one packet with their neighbours. */
+enum : size_t { PIECE_MAX = 4 * TCP_MSS, SMALL = 512 };
+static_assert(PIECE_MAX <= UINT16_MAX);
+enum : uint32_t { SEND_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_DONTROUTE | MSG_CONFIRM | MSG_MORE };
+
+static void free_piece(struct stream_piece *p)
+{
+	inet_memory_give(PAGE_SIZE << p->order);
+	page_free_kernel(p->pages, p->order);
+	kfree(p);
+}
+
+void stream_free_pieces(struct inet_stream *t, uint64_t until)
+{
+	while (!list_empty(&t->pieces)) {
+		struct stream_piece *p = list_first(&t->pieces, struct stream_piece, link);
+
+		if (p->end > until)
+			break;
+		list_remove(&p->link);
+		free_piece(p);
+	}
+}
+
+static uint32_t limit_of(const struct inet_stream *t)
+{
+	return __atomic_load_n(&t->inet.socket.send_limit, __ATOMIC_RELAXED);
+}
+
+/* A third of the buffer is free, so that who is woken can send something worth it. */
+bool stream_is_writable(const struct inet_stream *t)
+{
+	return !__atomic_load_n(&t->full, __ATOMIC_ACQUIRE) &&
+	       (uint64_t)__atomic_load_n(&t->in_flight, __ATOMIC_ACQUIRE) * 3 <= (uint64_t)limit_of(t) * 2;
+}
+
+err_t stream_acknowledged(void *arg, struct tcp_pcb *, u16_t bytes) NO_THREAD_SAFETY
+{
+	struct inet_stream *t = arg;
+	bool before = stream_is_writable(t);
+
+	t->acknowledged += bytes;
+	__atomic_store_n(&t->in_flight, (uint32_t)(t->written - t->acknowledged), __ATOMIC_RELEASE);
+	__atomic_store_n(&t->full, false, __ATOMIC_RELEASE);
+	stream_free_pieces(t, t->acknowledged);
+	bool shut = __atomic_load_n(&t->inet.shut, __ATOMIC_RELAXED) & SIDE_SEND; /* somebody may linger */
+	if ((!before && stream_is_writable(t)) || (shut && t->in_flight == 0))
+		inet_wake(&t->inet, WAKE_WRITERS);
+	return ERR_OK;
+}
+
+static bool has_room(const struct inet_stream *t)
+{
+	return !__atomic_load_n(&t->full, __ATOMIC_ACQUIRE) &&
+	       __atomic_load_n(&t->in_flight, __ATOMIC_ACQUIRE) < limit_of(t);
+}
+
+static bool is_over(const struct inet_stream *t)
+{
+	enum stream_state state = stream_state(t);
+
+	return __atomic_load_n(&t->inet.socket.error, __ATOMIC_ACQUIRE) != 0 ||
+	       __atomic_load_n(&t->inet.shut, __ATOMIC_ACQUIRE) & SIDE_SEND ||
+	       (state != STREAM_OPEN && state != STREAM_CONNECTING);
+}
+
+/* Until some bytes may go. */
+static int await_room(struct inet_stream *t, const struct socket_message *m, uint64_t deadline_ns)
+{
+	struct socket *s = &t->inet.socket;
+
+	while (true) {
+		int error = socket_take_error(s);
+		if (error != 0)
+			return error;
+		if (is_over(t))
+			return -EPIPE;
+		if (stream_state(t) == STREAM_OPEN && has_room(t))
+			return 0;
+		if (m->flags & MSG_DONTWAIT)
+			return -EAGAIN;
+		error = wait_event_interruptible_deadline(
+			&s->writable, is_over(t) || (stream_state(t) == STREAM_OPEN && has_room(t)), deadline_ns);
+		if (error != 0)
+			return socket_wait_error(error, __atomic_load_n(&s->send_timeout_ns, __ATOMIC_RELAXED));
+	}
+}
+
+static void count_written(struct inet_stream *t, size_t n) REQUIRES(inet_core)
+{
+	t->written += n;
+	__atomic_store_n(&t->in_flight, (uint32_t)(t->written - t->acknowledged), __ATOMIC_RELEASE);
+}
+
+/* Gives lwIP up to n bytes: how many; -EAGAIN: none now; -EPIPE. */
+static long put(struct inet_stream *t, const void *bytes, size_t n, u8_t flags, bool hold) REQUIRES(inet_core)
+{
+	if (is_over(t) || t->tcp == nullptr)
+		return -EPIPE;
+	n = MIN(n, (size_t)tcp_sndbuf(t->tcp));
+	err_t error = n > 0 ? tcp_write(t->tcp, bytes, (u16_t)n, flags | (hold ? TCP_WRITE_FLAG_MORE : 0)) : ERR_MEM;
+	if (error == ERR_MEM) {
+		/* With nothing on its way nobody would say when there is room again. */
+		if (t->written == t->acknowledged)
+			return -ENOBUFS;
+		__atomic_store_n(&t->full, true, __ATOMIC_RELEASE);
+		(void)tcp_output(t->tcp);
+		return -EAGAIN;
+	}
+	if (error != ERR_OK)
+		return -EPIPE;
+	count_written(t, n);
+	if (!hold)
+		(void)tcp_output(t->tcp); /* what cannot go now goes with the next timer */
+	return (long)n;
+}
+
+static long send_small(struct inet_stream *t, const struct socket_message *m, size_t done, size_t n, bool hold)
+{
+	unsigned char bytes[SMALL];
+
+	if (io_copy_in(bytes, m->buffer, done, n) != n)
+		return -EFAULT;
+	inet_core_lock();
+	long put_bytes = put(t, bytes, n, TCP_WRITE_FLAG_COPY, hold || t->cork);
+	inet_core_unlock();
+	return put_bytes;
+}
+
+static int make_piece(size_t n, struct stream_piece **out)
+{
+	struct stream_piece *p = kmalloc(sizeof(*p));
+
+	if (p == nullptr)
+		return -ENOBUFS;
+	while ((size_t)PAGE_SIZE << p->order < n)
+		p->order++;
+	if (inet_memory_take(PAGE_SIZE << p->order)) {
+		p->pages = page_alloc_kernel(p->order);
+		if (p->pages == nullptr)
+			inet_memory_give(PAGE_SIZE << p->order);
+	}
+	if (p->pages == nullptr) {
+		kfree(p);
+		return -ENOBUFS;
+	}
+	*out = p;
+	return 0;
+}
+
+static long send_piece(struct inet_stream *t, const struct socket_message *m, size_t done, size_t n, bool hold)
+{
+	struct stream_piece *p;
+
+	int error = make_piece(n, &p);
+	if (error != 0)
+		return error;
+	if (io_copy_in(p->pages, m->buffer, done, n) != n) {
+		free_piece(p);
+		return -EFAULT;
+	}
+	inet_core_lock();
+	long put_bytes = put(t, p->pages, n, 0, hold || t->cork);
+	if (put_bytes > 0) {
+		p->end = t->written;
+		list_push_back(&t->pieces, &p->link);
+	}
+	inet_core_unlock();
+	if (put_bytes <= 0)
+		free_piece(p);
+	return put_bytes;
+}
+
+static size_t next_size(const struct inet_stream *t, size_t rest)
+{
+	uint32_t in_flight = __atomic_load_n(&t->in_flight, __ATOMIC_RELAXED), limit = limit_of(t);
+	size_t room = in_flight < limit ? limit - in_flight : 1;
+
+	return MIN(MIN(rest, room), (size_t)PIECE_MAX);
+}
+
+long stream_send(struct socket *s, struct socket_message *m)
+{
+	uint64_t deadline_ns = socket_deadline(__atomic_load_n(&s->send_timeout_ns, __ATOMIC_RELAXED));
+	struct inet_stream *t = stream_of(s);
+	size_t done = 0;
+	long error = 0;
+
+	if (m->flags & ~SEND_FLAGS)
+		return m->flags & MSG_OOB ? -EOPNOTSUPP : -EINVAL;
+	while (error == 0 && done < m->length) {
+		error = await_room(t, m, deadline_ns);
+		if (error != 0)
+			break;
+		size_t n = next_size(t, m->length - done);
+		bool hold = m->flags & MSG_MORE || done + n < m->length;
+		long part = n <= SMALL ? send_small(t, m, done, n, hold) : send_piece(t, m, done, n, hold);
+		if (part > 0)
+			done += (size_t)part;
+		else if (part != -EAGAIN)
+			error = part;
+	}
+	if (error == -EPIPE && done == 0 && !(m->flags & MSG_NOSIGNAL))
+		(void)subject_raise(SIGPIPE);
+	return done > 0 ? (long)done : error;
+}
