@@ -12,7 +12,10 @@
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/timeouts.h>
 
-DEFINE_COMPONENT(inet, .stage = STAGE_FS);
+DEFINE_COMPONENT(
+	inet, .stage = STAGE_FS,
+	.users =
+		"the call is EFAULT, or its process ends; what the thread had to do it does a pause later, and connections go on");
 
 enum : uint32_t { WAKE_BATCH = 16, MEMORY_SHARE = 8 };
 

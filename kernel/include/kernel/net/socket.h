@@ -71,9 +71,9 @@ struct socket_ops {
 	/* A switch of SOL_SOCKET was set or reset; nullptr: whoever acts upon it looks. */
 	void (*switched)(struct socket *s, int option, bool on);
 	int (*ioctl)(struct socket *s, uint32_t command, user_addr at); /* -ENOTTY; nullptr: knows none */
-	void (*release)(struct socket *s); /* the file is gone */
-	void (*free)(struct socket *s);	   /* the last reference is */
-	bool peeks_at;			   /* it obeys peek_offset */
+	void (*release)(struct socket *s);				/* the file is gone */
+	void (*free)(struct socket *s);					/* the last reference is */
+	bool peeks_at;							/* it obeys peek_offset */
 };
 enum : uint32_t { SIDE_RECEIVE = 1, SIDE_SEND = 2 };
 
