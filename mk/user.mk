@@ -36,9 +36,9 @@ BUILTINS := $(USER_BUILTINS_PACKAGE:%=$(call package,%)/.version)
 # Programs of Debian, unmodified, for tests that let them read what we show (test/devices/tools_test.py).
 DEBIAN_PACKAGES := pciutils libpci3 pci.ids libkmod2 libudev1 zlib1g liblzma5 libzstd1 libssl3 libc6 util-linux libblkid1 libmount1 \
 	libsmartcols1 libselinux1 libpcre2-8-0 coreutils libacl1 libattr1 libcap2 passwd libpam0g libpam-modules libaudit1 libcap-ng0 \
-	libsemanage2 libsepol2 libbz2-1.0 libcrypt1 libbsd0 libmd0
+	libsemanage2 libsepol2 libbz2-1.0 libcrypt1 libbsd0 libmd0 sudo libapparmor1
 # Where BusyBox has one of the same name, Debian's is in another folder.
-DEBIAN_PROGRAMS := lspci lsblk /debian/bin/ls /debian/bin/su /debian/bin/passwd /debian/bin/useradd \
+DEBIAN_PROGRAMS := lspci lsblk /debian/bin/ls /debian/bin/su /debian/bin/passwd /debian/bin/useradd /debian/bin/sudo sudo/sudoers.so \
 	security/pam_rootok.so security/pam_unix.so
 DEBIAN_VERSIONS := $(foreach p,$(DEBIAN_PACKAGES),$(call package,$(p))/.version)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Debian's lspci and lsblk, unmodified, print the devices of a machine as they are: they know /sys and /proc as Linux has them.
-Its ls, useradd, passwd and su do what they do on Debian, with PAM, and say nothing of what is not there (extended attributes,
+Its ls, useradd, passwd, su and sudo do what they do on Debian, with PAM, and say nothing of what is not there (extended attributes,
 audit's sockets). Prints KTAP.
 
 usage: tools_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
@@ -33,6 +33,9 @@ SETTING_UP = ["S=/debian/bin",
               "for t in auth account password session; do echo \"$t required {security}/pam_unix.so\"; done > /etc/pam.d/passwd",
               "(echo \"auth sufficient {security}/pam_rootok.so\"; cat /etc/pam.d/passwd) > /etc/pam.d/su",
               "echo 'root:*:19000:0:99999:7:::' > /etc/shadow; echo 'root:*::' > /etc/gshadow; chmod 600 /etc/shadow /etc/gshadow",
+              "cp /etc/pam.d/passwd /etc/pam.d/sudo; chmod 4755 /debian/bin/sudo",
+              "(for p in policy io audit; do echo Plugin sudoers_$p {security}/../sudo/sudoers.so; done) > /etc/sudo.conf",
+              "(echo Defaults use_pty; for u in root guest; do echo $u 'ALL=(ALL)' ALL; done) > /etc/sudoers; chmod 440 /etc/sudoers",
               "(echo UID_MIN 1000; echo GID_MIN 1000; echo USERGROUPS_ENAB yes; echo ENCRYPT_METHOD SHA512) > /etc/login.defs"]
 
 
@@ -82,6 +85,12 @@ EXPECTED = {
     "$S/su guest -c id": [r"uid=1000\(guest\) gid=1000\(guest\) groups=1000\(guest\)"],
     "$S/su guest -c \"echo Xy7.quite | $S/su guest -c 'id -un'\" 2>&1": [r"(Password: *)?guest"],
     "$S/su guest -c \"echo another | $S/su guest -c 'id -un'\" 2>&1": [r"(Password: *)?su: Authentication failure"],
+    # In a terminal of its own (use_pty).
+    "$S/sudo -u guest id -un": ["guest"],
+    "$S/su guest -c \"echo Xy7.quite | $S/sudo -S id -u\" 2>&1": [r"(.*: *)?0"],
+    "$S/su guest -c \"$S/sudo -k; echo another | $S/sudo -S id -u\" 2>&1": [r".*sudo: (no password was provided|1 incorrect password attempt)"],
+    "$S/su guest -c \"$S/sudo -n id\" 2>&1; echo status $?": ["sudo: a password is required", "status 1"],
+    "$S/sudo -u guest sh -c 'exit 5'; echo status $?": ["status 5"],
     "$S/useradd guest 2>&1; echo status $?": [r".*'guest' already exists", "status 9"],
 }
 
