@@ -28,18 +28,27 @@ LWIP_SRC := $(addprefix $(LWIP)/src/,$(addprefix core/,def.c inet_chksum.c init.
 $(LWIP_SRC): | $(LWIP)/.version ;
 LWIP_INCLUDES := -isystem $(LWIP)/src/include -isystem kernel/net/inet/lwip
 INET_SRC := $(wildcard kernel/net/inet/*.c)
+# The text consoles' terminal (Debian's source package libvterm), of the lowered half alone, which takes it as it takes lib/. What it wants
+# of a C library is lib/libvterm's.
+LIBVTERM := build/third_party/libvterm-source
+LIBVTERM_SRC := $(addprefix $(LIBVTERM)/src/,encoding.c keyboard.c mouse.c parser.c pen.c screen.c state.c unicode.c vterm.c)
+$(LIBVTERM_SRC): | $(LIBVTERM)/.version ;
+LIBVTERM_INCLUDES := -I$(LIBVTERM)/include -Ilib/libvterm
+# Their font (Terminus, SIL Open Font License 1.1), which the image gets as data.
+FONT_PACKAGE := build/third_party/xfonts-terminus-$(DEB_ARCH)
+FONT := $(B)/console-font.bin
 
 NUCLEUS_SRC := $(sort $(filter-out %_test.c,$(filter-out nucleus/arch/% nucleus/include/%,$(wildcard nucleus/*.c nucleus/*/*.c))) \
 	$(shell find nucleus/arch/$(ARCH) \( -name '*.c' -o -name '*.S' ! -name '*.lds.S' \) 2>/dev/null) $(LIB_ALL))
 KERNEL_SRC := $(sort $(shell find kernel \( -name '*.c' -o -name '*.S' \) ! -name '*_test.c' ! -path 'kernel/arch/*/vdso/*' \
-	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_ALL) $(LWIP_SRC))
+	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_ALL) $(LWIP_SRC) $(LIBVTERM_SRC))
 # The kernel's own tests: lowered code of two components more, linked into stellux-ktest.elf only.
 KTEST_SRC := $(sort $(wildcard test/kernel/*.c test/kernel_component/*.c test/kernel/arch/$(ARCH)/*.[cS] test/kernel/arch/$(ARCH)/bracket/*.c))
 
 NUCLEUS_OBJ := $(NUCLEUS_SRC:%=$(B)/n/%.o)
 # Each half takes from lib/ what it uses and nothing else: what is privileged should be needed.
 NUCLEUS_LIB := $(LIB_ALL:%=$(B)/n/%.o)
-KERNEL_LIB  := $(LIB_ALL:%=$(B)/k/%.o)
+KERNEL_LIB  := $(LIB_ALL:%=$(B)/k/%.o) $(LIBVTERM_SRC:%=$(B)/k/%.o)
 KERNEL_OBJ  := $(KERNEL_SRC:%=$(B)/k/%.o)
 KTEST_OBJ   := $(KTEST_SRC:%=$(B)/k/%.o)
 $(KTEST_OBJ): KERNEL_CFLAGS += -Itest/kernel/arch/$(ARCH)
@@ -95,6 +104,15 @@ $(patsubst %,$(B)/k/%.o,$(LWIP_SRC) $(INET_SRC)) $(patsubst %,$(B)/tidy/k/%.ok,$
 # The compiler does not tell of system headers.
 $(patsubst %,$(B)/k/%.o,$(LWIP_SRC) $(INET_SRC)): $(LWIP)/.version $(wildcard kernel/net/inet/lwip/*.h kernel/net/inet/lwip/arch/*.h)
 $(patsubst %,$(B)/k/%.o,$(LWIP_SRC)): LATE_CFLAGS := -w
+VT_OBJ := $(patsubst %,$(B)/k/%.o,$(wildcard kernel/vt/*.c))
+$(VT_OBJ) $(patsubst %,$(B)/tidy/k/%.ok,$(wildcard kernel/vt/*.c)): KERNEL_CFLAGS += $(LIBVTERM_INCLUDES)
+$(VT_OBJ): $(LIBVTERM)/.version
+$(LIBVTERM_SRC:%=$(B)/k/%.o): KERNEL_CFLAGS += $(LIBVTERM_INCLUDES) -w
+$(LIBVTERM_SRC:%=$(B)/k/%.o): $(LIBVTERM)/.version
+$(FONT): tools/mkfont $(FONT_PACKAGE)/.version
+	$(Q)$(PYTHON) tools/mkfont $(addprefix $(FONT_PACKAGE)/usr/share/fonts/X11/misc/,ter-u16n_unicode.pcf.gz ter-u16b_unicode.pcf.gz) $@
+$(B)/k/kernel/vt/font_data.c.o $(B)/tidy/k/kernel/vt/font_data.c.ok: KERNEL_CFLAGS += --embed-dir=$(dir $(FONT))
+$(B)/k/kernel/vt/font_data.c.o: $(FONT)
 
 # What uname(1) shows: the system's version, and which sources it was built from.
 SOURCES_ID := $(shell find nucleus kernel lib abi boot/limine_protocol.h mk/image.lds.S -name '*.[chS]' -o -name '*.def' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)

@@ -43,7 +43,7 @@ DEBIAN_PROGRAMS := lspci lsblk /debian/bin/ls /debian/bin/su /debian/bin/passwd 
 DEBIAN_VERSIONS := $(foreach p,$(DEBIAN_PACKAGES),$(call package,$(p))/.version)
 
 .PHONY: fetch
-fetch: $(MUSL) $(call package,musl)/.version $(BUSYBOX) $(BUILTINS) $(LIBFDT)/.version $(LWIP)/.version $(DEBIAN_VERSIONS) ## fetches and verifies all third-party packages
+fetch: $(MUSL) $(call package,musl)/.version $(BUSYBOX) $(BUILTINS) $(LIBFDT)/.version $(LWIP)/.version $(LIBVTERM)/.version $(FONT_PACKAGE)/.version $(DEBIAN_VERSIONS) ## fetches and verifies all third-party packages
 
 # Headers and start files must be there before the first program is compiled.
 $(B)/user/flags: $(MUSL) $(BUILTINS)

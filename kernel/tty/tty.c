@@ -76,7 +76,7 @@ static bool is_chosen_console(const struct tty *t)
 	char option[32];
 
 	if (cmdline_get("console", option, sizeof(option)) == nullptr)
-		return tty_console() == nullptr;
+		return tty_console() == nullptr && !t->driver->is_screen;
 	char *comma = strchr(option, ',');
 	if (comma != nullptr)
 		*comma = '\0';
@@ -144,6 +144,10 @@ void tty_require_console(void)
 	}
 	if (cmdline_get("console", option, sizeof(option)) == nullptr)
 		option[0] = '\0';
+	if (option[0] == '\0') { /* nobody asked for another */
+		tty_set_console(first);
+		return;
+	}
 	int n = scnprintf(line, sizeof(line), "tty: console=%s names no terminal; there are:%s; the console is %s\n",
 			  option, names, first->name);
 	for (struct tty *t = __atomic_load_n(&terminals, __ATOMIC_ACQUIRE); t != nullptr; t = t->next)

@@ -236,6 +236,10 @@ long tty_ioctl(struct file *f, uint32_t command, uint64_t arg)
 			return -EPERM;
 		tty_hang_up_now(t);
 		return 0;
-	default: return tty_settings_ioctl(t, command, arg);
+	default: break;
 	}
+	long result = tty_settings_ioctl(t, command, arg);
+	if (result == -ENOTTY && t->driver->ioctl != nullptr)
+		result = guard_run(t->driver->component, t->driver->ioctl(t, command, arg));
+	return result;
 }

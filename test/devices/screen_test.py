@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Screens as programs see them (test/user/alone_screen.c), on each display of the machine.
+"""Screens as programs see them (test/user/alone_screen.c, alone_consoles.c), on each display of the machine.
 
 usage: screen_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
 Prints KTAP.
@@ -12,7 +12,7 @@ import sys
 
 from machine import LIMIT_S, Machine
 
-OF_PROGRAM = 9
+OF_PROGRAM = 22     # cases of both programs
 DISPLAYS = {"x86_64": ["bochs-display", "VGA"], "aarch64": ["ramfb"]}
 
 
@@ -20,7 +20,7 @@ def boot(machine, display):
     place = machine.build / "results" / "devices" / f"screen-{machine.arch}-{display}"
     place.parent.mkdir(parents=True, exist_ok=True)
     image = machine.make_image(place.with_suffix(".img"), "initramfs-test",
-                               f'console={machine.facts["console"]} init.run="/test/run alone_screen"')
+                               f'console={machine.facts["console"]} init.run="/test/run alone_screen alone_consoles"')
     text, _ = machine.run(image, ["-device", display], 2 * LIMIT_S)
     image.unlink()
     place.with_suffix(".txt").write_text(text)

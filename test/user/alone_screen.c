@@ -6,6 +6,7 @@
 #include "ktap.h"
 
 #include <abi/fb.h>
+#include <abi/vt.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -22,9 +23,14 @@ enum { PAGE = 4096, PATIENCE_S = 300 };
 static struct fb_fix_screeninfo fixed;
 static struct fb_var_screeninfo mode;
 
+/* For this program, and no text on it. */
 static int open_screen(void)
 {
-	int fd = OK(open("/dev/fb0", O_RDWR | O_CLOEXEC));
+	int fd = OK(open("/dev/fb0", O_RDWR | O_CLOEXEC)),
+	    console = OK(open("/dev/tty0", O_RDWR | O_NOCTTY | O_CLOEXEC));
+
+	OK(ioctl(console, KDSETMODE, KD_GRAPHICS));
+	close(console);
 
 	OK(ioctl(fd, FBIOGET_FSCREENINFO, &fixed));
 	OK(ioctl(fd, FBIOGET_VSCREENINFO, &mode));

@@ -3,8 +3,8 @@
  * init: the first process.
  *
  * Mounts the kernel's filesystems, then keeps a root login shell running on every console that the
- * kernel command line names (`console=ttyS0,115200`), reaps orphans, and answers the signals that
- * BusyBox's applets send: TERM = reboot, USR1 = halt, USR2 = power off (INT, from Ctrl-Alt-Del,
+ * kernel command line names (`console=ttyS0,115200`) and on the text consoles of a screen, reaps orphans, and answers
+ * the signals that BusyBox's applets send: TERM = reboot, USR1 = halt, USR2 = power off (INT, from Ctrl-Alt-Del,
  * reboots as well), and QUIT, at which it starts its own program anew. A shell that runs already, since PID 1 was
  * started anew, goes on.
  *
@@ -63,9 +63,14 @@ static time_t now_s(void)
 /* In a child: undoes what init did to signals, attaches the console and becomes `argv`. */
 [[noreturn]] static void become(const char *console, const char *path, char *const argv[])
 {
-	static char *const environment[] = {
-		"HOME=/root",	 "USER=root",  "LOGNAME=root",
-		"SHELL=/bin/sh", "TERM=vt102", "PATH=/sbin:/usr/sbin:/bin:/usr/bin",
+	bool is_text = strncmp(console, "tty", 3) == 0 && console[3] >= '0' && console[3] <= '9';
+	char *const environment[] = {
+		"HOME=/root",
+		"USER=root",
+		"LOGNAME=root",
+		"SHELL=/bin/sh",
+		is_text ? "TERM=xterm-256color" : "TERM=vt102",
+		"PATH=/sbin:/usr/sbin:/bin:/usr/bin",
 		nullptr,
 	};
 	sigset_t none;
@@ -227,6 +232,21 @@ static void drop_missing_consoles(void)
 		options.consoles[options.console_count++] = "console";
 }
 
+/* Where there is a screen, its text consoles have shells, too. */
+static void add_text_consoles(void)
+{
+	static char names[INIT_TEXT_CONSOLES][8];
+
+	for (size_t i = 0; i < INIT_TEXT_CONSOLES; i++) {
+		char path[16];
+
+		snprintf(names[i], sizeof(names[i]), "tty%zu", i + 1);
+		snprintf(path, sizeof(path), "/dev/%s", names[i]);
+		if (access(path, F_OK) == 0)
+			init_options_add_console(&options, names[i]);
+	}
+}
+
 static void set_host_name(void)
 {
 	char name[65];
@@ -263,5 +283,6 @@ int main(int, char **argv)
 	set_host_name();
 	if (options.run[0] != nullptr)
 		run_and_power_off();
+	add_text_consoles();
 	run_consoles();
 }

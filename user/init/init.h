@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 constexpr size_t INIT_MAX_CONSOLES = 8;
+constexpr size_t INIT_TEXT_CONSOLES = 6;
 constexpr size_t INIT_MAX_ARGS = 32;
 constexpr size_t INIT_CMDLINE_SIZE = 4096;
 
@@ -24,6 +25,8 @@ struct init_options {
 /* Prints "init: ..." on standard error. */
 [[gnu::format(printf, 1, 2)]] void init_say(const char *format, ...);
 
+/* One more console, unless it is one already, or there are too many; what follows a comma is cut. `value` stays. */
+void init_options_add_console(struct init_options *options, char *value);
 /* Splits `line` (copied) into *options. A line that names no console yields /dev/console. */
 void init_options_parse(struct init_options *options, const char *line);
 

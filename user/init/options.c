@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void add_console(struct init_options *options, char *value)
+void init_options_add_console(struct init_options *options, char *value)
 {
 	value[strcspn(value, ",")] = '\0';
 	for (size_t i = 0; i < options->console_count; i++) {
@@ -63,7 +63,7 @@ void init_options_parse(struct init_options *options, const char *line)
 
 		at = end_word(at, &value);
 		if (value != nullptr && strcmp(name, "console") == 0)
-			add_console(options, value);
+			init_options_add_console(options, value);
 		else if (value != nullptr && strcmp(name, "init.run") == 0)
 			split_run(options, value);
 	}

@@ -17,6 +17,7 @@ enum lock_rank : unsigned {
 	RANK_DISKS = 45, /* which disks and partitions there are, and who has them open */
 	RANK_SPACE = 50, /* struct vm_space, read or write */
 	RANK_PAGE_CACHE = 60,
+	RANK_VT = 64,		/* text consoles */
 	RANK_FS = 65,		/* inside one filesystem */
 	RANK_VIDEO = 66,	/* a screen: its memory and registers */
 	RANK_FILE_LOCK = 67,	/* record locks of all files */

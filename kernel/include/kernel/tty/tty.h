@@ -20,8 +20,12 @@ struct tty_driver {
 	void (*set_line)(struct tty *t, uint32_t baud); /* may be nullptr */
 	void (*last_close)(struct tty *t);		/* no file is open any more; may be nullptr */
 	bool is_pseudo;					/* a pty: no line that could be lost */
-	bool (*output_idle)(struct tty *t);		/* all that was taken is sent; nullptr: at once. Then
-							   call tty_output_idle */
+	bool is_screen;					/* not the console just because it was first */
+	/* Commands that only this kind of terminal knows; -ENOTTY: it does not, either. nullptr: it knows none. In the
+	 * thread of the process. */
+	long (*ioctl)(struct tty *t, uint32_t command, uint64_t arg);
+	bool (*output_idle)(struct tty *t); /* all that was taken is sent; nullptr: at once. Then
+					       call tty_output_idle */
 };
 [[nodiscard]] int tty_create(const char *name, uint32_t major, uint32_t minor, const struct tty_driver *driver,
 			     void *driver_data, struct tty **out);
