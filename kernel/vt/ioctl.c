@@ -158,7 +158,7 @@ static long set_graphics(struct vt *v, uint64_t how)
 
 static long set_keyboard(struct vt *v, uint64_t how)
 {
-	if (how > K_OFF)
+	if (how > K_OFF || how == K_RAW) /* scan codes of a PC's keyboard: no device has them any more */
 		return -EINVAL;
 	mutex_lock(&vt_lock);
 	v->keyboard_mode = (int)how;

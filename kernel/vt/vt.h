@@ -6,6 +6,7 @@
  *	term.c     what a terminal shows: libvterm, which keeps the cells, and the lines that have scrolled off
  *	paint.c    cells to pixels
  *	ioctl.c    what programs ask: VT_* and KD* (ioctl_console(2))
+ *	keyboard.c what keys say to the one in front
  *	vcs.c      /dev/vcsN: the cells as files (vcs(4))
  *
  * vt_lock guards all of it. The thread takes what was written from a terminal, has libvterm act on it, and brings the

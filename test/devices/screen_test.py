@@ -12,7 +12,7 @@ import sys
 
 from machine import LIMIT_S, Machine
 
-OF_PROGRAM = 22     # cases of both programs
+OF_PROGRAM = 24     # cases of both programs
 DISPLAYS = {"x86_64": ["bochs-display", "VGA"], "aarch64": ["ramfb"]}
 
 

@@ -4,6 +4,7 @@
  * terminal is in its cells (/dev/vcsuN), and what ioctl_console(2) asks is answered.
  */
 #include "ktap.h"
+#include "uinput.h"
 
 #include <abi/vt.h>
 #include <fcntl.h>
@@ -350,6 +351,119 @@ static void others_may_not(void)
 	close(fd);
 }
 
+/* Codes of keys (Linux, input-event-codes.h). */
+enum {
+	BACKSPACE = 14,
+	TAB = 15,
+	ENTER = 28,
+	CTRL = 29,
+	LETTER_C = 46,
+	SHIFT = 42,
+	LETTER_X = 45,
+	ALT = 56,
+	CAPS_LOCK = 58,
+	F1 = 59,
+	F5 = 63,
+	NUM_LOCK = 69,
+	KEYPAD_7 = 71,
+	UP = 103,
+	DIGIT_1 = 2,
+	KEYS = 128,
+};
+
+static struct uinput plug_keyboard(void)
+{
+	int fd = uinput_fd(O_RDWR);
+
+	OK(ioctl(fd, UI_SET_EVBIT, EV_KEY));
+	for (int code = 1; code < KEYS; code++)
+		OK(ioctl(fd, UI_SET_KEYBIT, code));
+	return uinput_make(fd, "console");
+}
+
+static void stroke(const struct uinput *u, int code)
+{
+	uinput_key(u, (unsigned)code, 1);
+	uinput_key(u, (unsigned)code, 0);
+}
+
+static void stroke_with(const struct uinput *u, int modifier, int code)
+{
+	uinput_key(u, (unsigned)modifier, 1);
+	stroke(u, code);
+	uinput_key(u, (unsigned)modifier, 0);
+}
+
+static void typed(int fd, const char *wanted)
+{
+	char bytes[64] = "";
+	size_t n = 0;
+
+	while (n < strlen(wanted))
+		n += (size_t)OK(read(fd, bytes + n, strlen(wanted) - n));
+	if (memcmp(bytes, wanted, n) != 0)
+		ktap_fail(__FILE__, __LINE__, "typed %s instead of %s", bytes + (bytes[0] == 27), wanted);
+}
+
+static void keys_are_typed(void)
+{
+	int fd = cleared(), before = front(fd);
+	struct uinput u = plug_keyboard();
+
+	OK(ioctl(fd, VT_ACTIVATE, ON));
+	OK(ioctl(fd, VT_WAITACTIVE, ON));
+	stroke(&u, KEY_A);
+	stroke_with(&u, SHIFT, KEY_A);
+	stroke_with(&u, SHIFT, DIGIT_1);
+	stroke(&u, ENTER);
+	stroke(&u, BACKSPACE);
+	typed(fd, "aA!\r\177");
+	stroke_with(&u, CTRL, LETTER_C);
+	stroke_with(&u, ALT, LETTER_X);
+	stroke_with(&u, SHIFT, TAB);
+	typed(fd, "\3\33x\33[Z");
+	stroke(&u, CAPS_LOCK);
+	stroke(&u, KEY_A);
+	stroke_with(&u, SHIFT, KEY_A);
+	stroke(&u, DIGIT_1);
+	stroke(&u, CAPS_LOCK);
+	typed(fd, "Aa1");
+	/* As the program has asked for: cursor keys, and the keypad. */
+	stroke(&u, UP);
+	stroke(&u, F1);
+	typed(fd, "\33[A\33OP");
+	say(fd, "\33[?1h");
+	stroke(&u, UP);
+	stroke(&u, KEYPAD_7);
+	stroke(&u, NUM_LOCK);
+	stroke(&u, KEYPAD_7);
+	stroke(&u, NUM_LOCK);
+	typed(fd, "\33OA\33OH7");
+	/* Nothing comes of any key, then codes. */
+	OK(ioctl(fd, KDSKBMODE, K_OFF));
+	stroke(&u, KEY_A);
+	OK(ioctl(fd, KDSKBMODE, K_MEDIUMRAW));
+	stroke(&u, KEY_A);
+	OK(ioctl(fd, KDSKBMODE, K_UNICODE));
+	typed(fd, "\36\236");
+	OK(ioctl(fd, VT_ACTIVATE, before));
+	close(u.fd);
+	close(fd);
+}
+
+static void keys_change_the_front(void)
+{
+	int fd = open_terminal(ON), before = front(fd);
+	struct uinput u = plug_keyboard();
+
+	stroke_with(&u, ALT, F5);
+	OK(ioctl(fd, VT_WAITACTIVE, 5));
+	stroke_with(&u, ALT, F1 + before - 1);
+	OK(ioctl(fd, VT_WAITACTIVE, before));
+	close(u.fd);
+	close(fd);
+}
+
 static void outlives_its_component(void)
 {
 	int fd = cleared();
@@ -368,5 +482,5 @@ static void outlives_its_component(void)
 
 KTAP_MAIN(CASE(text_is_in_the_cells), CASE(unicode_is_in_the_cells), CASE(editing), CASE(regions_scroll),
 	  CASE(whole_screen_scrolls), CASE(alternate_screen), CASE(answers), CASE(attributes_are_told),
-	  CASE(one_is_in_front), CASE(owner_is_asked), CASE(modes), CASE(others_may_not),
-	  STELLUX_CASE(outlives_its_component))
+	  CASE(one_is_in_front), CASE(owner_is_asked), CASE(modes), CASE(others_may_not), CASE(keys_are_typed),
+	  CASE(keys_change_the_front), STELLUX_CASE(outlives_its_component))
