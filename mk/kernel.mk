@@ -22,17 +22,21 @@ LIB_ALL := $(LIB_SRC) $(LIBFDT_SRC)
 # What of lwIP (Debian's source package of that name) the component inet stands on: its core and Ethernet; no socket layer, no
 # services of its own. It is compiled as the rest is, but for warnings.
 LWIP := build/third_party/lwip-source
+INET_SRC := $(wildcard kernel/net/inet/*.c)
+ifneq ($(INET_SRC),)
 LWIP_SRC := $(addprefix $(LWIP)/src/,$(addprefix core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c raw.c stats.c tcp.c \
 	tcp_in.c tcp_out.c udp.c) $(addprefix core/ipv4/,etharp.c icmp.c igmp.c ip4.c ip4_addr.c ip4_frag.c) \
 	$(addprefix core/ipv6/,ethip6.c icmp6.c ip6.c ip6_addr.c ip6_frag.c mld6.c nd6.c) netif/ethernet.c)
 $(LWIP_SRC): | $(LWIP)/.version ;
+endif
 LWIP_INCLUDES := -isystem $(LWIP)/src/include -isystem kernel/net/inet/lwip
-INET_SRC := $(wildcard kernel/net/inet/*.c)
 # The text consoles' terminal (Debian's source package libvterm), of the lowered half alone, which takes it as it takes lib/. What it wants
 # of a C library is lib/libvterm's.
 LIBVTERM := build/third_party/libvterm-source
+ifneq ($(wildcard kernel/vt/*.c),)
 LIBVTERM_SRC := $(addprefix $(LIBVTERM)/src/,encoding.c keyboard.c mouse.c parser.c pen.c screen.c state.c unicode.c vterm.c)
 $(LIBVTERM_SRC): | $(LIBVTERM)/.version ;
+endif
 LIBVTERM_INCLUDES := -I$(LIBVTERM)/include -Ilib/libvterm
 # Their font (Terminus, SIL Open Font License 1.1), which the image gets as data.
 FONT_PACKAGE := build/third_party/xfonts-terminus-$(DEB_ARCH)
