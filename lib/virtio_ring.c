@@ -213,3 +213,17 @@ bool virtio_ring_interrupts_on(struct virtio_ring *r)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return !r->broken && used_index(r) != r->last_used;
 }
+
+bool virtio_ring_interrupts_late(struct virtio_ring *r, uint16_t left)
+{
+	uint16_t under_way = (uint16_t)(r->next_available - r->last_used);
+	uint16_t wanted = under_way > left ? (uint16_t)(under_way - left) : under_way;
+
+	if (!r->event_index)
+		return virtio_ring_interrupts_on(r);
+	if (wanted == 0)
+		return false;
+	*used_event(r) = (uint16_t)(r->last_used + wanted - 1);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return !r->broken && (uint16_t)(used_index(r) - r->last_used) >= wanted;
+}

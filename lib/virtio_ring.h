@@ -81,5 +81,8 @@ void *virtio_ring_reclaim(struct virtio_ring *r);
 /* Switches the device's interrupts off (a hint), or on; on: true if something was used meanwhile: look again. */
 void virtio_ring_interrupts_off(struct virtio_ring *r);
 [[nodiscard]] bool virtio_ring_interrupts_on(struct virtio_ring *r);
+/* With event indices: on for when all that is under way but `left` requests (0 if it is not more) will have been used.
+ * True: it is so already, and some of it was not taken. Without them as virtio_ring_interrupts_on. */
+[[nodiscard]] bool virtio_ring_interrupts_late(struct virtio_ring *r, uint16_t left);
 
 #endif

@@ -265,6 +265,41 @@ static void test_interrupts(void **state)
 	assert_int_equal(word(layout.available)[0], 0);
 }
 
+/* An interrupt for a burst: when all is used, or all but some. */
+static void test_late_interrupts(void **state)
+{
+	uint32_t written;
+
+	(void)state;
+	make(true, 4);
+	uint16_t *event = word(layout.available + 4 + 2 * SIZE);
+	assert_false(virtio_ring_interrupts_late(&ring, 0));
+	for (uintptr_t n = 1; n <= 4; n++)
+		assert_true(add(1, 0, n, nullptr));
+	(void)virtio_ring_publish(&ring);
+	assert_false(virtio_ring_interrupts_late(&ring, 0));
+	assert_int_equal(*event, 3);
+	assert_false(virtio_ring_interrupts_late(&ring, 1));
+	assert_int_equal(*event, 2);
+	/* Fewer are under way than may be left: then all of them. */
+	assert_false(virtio_ring_interrupts_late(&ring, 4));
+	assert_int_equal(*event, 3);
+	for (uint32_t head = 0; head < 3; head++)
+		device_use(head, 0);
+	assert_false(virtio_ring_interrupts_late(&ring, 0));
+	assert_true(virtio_ring_interrupts_late(&ring, 1));
+	device_use(3, 0);
+	assert_true(virtio_ring_interrupts_late(&ring, 0));
+	for (unsigned n = 0; n < 4; n++)
+		assert_non_null(virtio_ring_take(&ring, &written));
+	assert_false(virtio_ring_interrupts_late(&ring, 0));
+	/* Without event indices: at each. */
+	make(false, 4);
+	virtio_ring_interrupts_off(&ring);
+	assert_false(virtio_ring_interrupts_late(&ring, 0));
+	assert_int_equal(word(layout.available)[0], 0);
+}
+
 /* Each of these breaks the ring, and nothing is given out twice. */
 static void test_a_device_that_lies(void **state)
 {
@@ -317,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_traffic),
 		cmocka_unit_test_setup(test_notifications, set_up),
 		cmocka_unit_test_setup(test_interrupts, set_up),
+		cmocka_unit_test(test_late_interrupts),
 		cmocka_unit_test(test_a_device_that_lies),
 	};
 

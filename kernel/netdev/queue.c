@@ -173,6 +173,8 @@ static int check(struct netdev *n, struct net_frame *f)
 	if (f->total < NETDEV_HEADER ||
 	    (wanted == 0 && f->total > __atomic_load_n(&n->mtu, __ATOMIC_RELAXED) + NETDEV_HEADER))
 		return -EMSGSIZE;
+	if (f->data - (unsigned char *)page_address(f->page) < (ptrdiff_t)NETDEV_HEADROOM)
+		return -EINVAL;
 	if ((n->features & wanted) != wanted || (wanted != 0 && (f->gso_size == 0 || f->gso_headers >= f->total)))
 		return -EOPNOTSUPP;
 	if (f->more != nullptr && !(n->features & NETDEV_PARTS))

@@ -29,6 +29,11 @@ void netdev_get_info(struct netdev *n, struct netdev_info *out)
 	spin_unlock(&n->lock);
 }
 
+struct device *netdev_device(const struct netdev *n)
+{
+	return n->dev;
+}
+
 void netdev_get_stats(struct netdev *n, struct netdev_stats *out)
 {
 	const uint64_t *from = (const uint64_t *)&n->stats;

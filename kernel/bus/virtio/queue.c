@@ -164,3 +164,11 @@ bool virtio_queue_listen(struct virtio_queue *q)
 	spin_unlock(&q->lock);
 	return more;
 }
+
+bool virtio_queue_listen_late(struct virtio_queue *q, uint16_t left)
+{
+	spin_lock(&q->lock);
+	bool more = virtio_ring_interrupts_late(&q->ring, left);
+	spin_unlock(&q->lock);
+	return more;
+}

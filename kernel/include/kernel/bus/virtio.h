@@ -71,5 +71,7 @@ void virtio_queue_kick(struct virtio_queue *q);
 void *virtio_queue_take(struct virtio_queue *q, uint32_t *written);
 /* Asks for an interrupt at the next one that it finishes; true: it has finished one meanwhile. */
 [[nodiscard]] bool virtio_queue_listen(struct virtio_queue *q);
+/* The same for when it has finished all but `left` of those that it has now; true: it has. */
+[[nodiscard]] bool virtio_queue_listen_late(struct virtio_queue *q, uint16_t left);
 
 #endif

@@ -27,10 +27,11 @@ struct component;
 struct device;
 struct netdev;
 
-constexpr size_t NETDEV_NAME_MAX = 16;	/* with the end (netdevice(7): IFNAMSIZ) */
-constexpr size_t NETDEV_ADDRESS = 6;	/* bytes of a hardware address */
-constexpr uint32_t NETDEV_HEADER = 14;	/* of an Ethernet frame: two addresses and the protocol */
-constexpr uint32_t NETDEV_MTU_MIN = 68; /* RFC 791 */
+constexpr size_t NETDEV_NAME_MAX = 16;	 /* with the end (netdevice(7): IFNAMSIZ) */
+constexpr size_t NETDEV_ADDRESS = 6;	 /* bytes of a hardware address */
+constexpr uint32_t NETDEV_HEADROOM = 16; /* that a frame to be sent has yet, for the driver */
+constexpr uint32_t NETDEV_HEADER = 14;	 /* of an Ethernet frame: two addresses and the protocol */
+constexpr uint32_t NETDEV_MTU_MIN = 68;	 /* RFC 791 */
 constexpr uint32_t NETDEV_QUEUES_MAX = 8;
 constexpr uint32_t NETDEV_MULTICAST_MAX = 32; /* addresses that a filter has; with more all are received */
 
@@ -129,8 +130,8 @@ void netdev_set_stack(const struct netdev_stack *s);
 /* A frame that has arrived, with everything from the hardware header on; nullptr: none (and arrived will be called). */
 struct net_frame *netdev_received(struct netdev *n);
 /* The frame is not the caller's any more, whatever happens. 0; -ENETDOWN: not up, or no carrier; -ENOBUFS: its queue is
- * full; -EMSGSIZE: longer than the MTU and a header; -EOPNOTSUPP: what the device cannot do; -ENODEV: it is gone. All
- * but 0 are counted as dropped. Any thread, without spinlocks. */
+ * full; -EMSGSIZE: longer than the MTU and a header; -EINVAL: too little headroom; -EOPNOTSUPP: what the device cannot
+ * do; -ENODEV: it is gone. All but 0 are counted as dropped. Any thread, without spinlocks. */
 int netdev_transmit(struct netdev *n, struct net_frame *f);
 
 /* With a reference, or nullptr. Any context. */
@@ -152,6 +153,7 @@ struct netdev_info {
 	uint32_t carrier_changes;
 };
 void netdev_get_info(struct netdev *n, struct netdev_info *out);
+struct device *netdev_device(const struct netdev *n); /* borrowed; nullptr: none */
 struct netdev_stats {
 	uint64_t rx_packets, rx_bytes, rx_errors, rx_dropped, rx_missed, rx_multicast;
 	uint64_t tx_packets, tx_bytes, tx_errors, tx_dropped;

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine's network cards, each at a user network of QEMU's: frames go out and come in whole, whatever their size;
+ * the driver is restarted, and strays, in the middle of it. A machine without cards has none of these cases.
+ */
+#include "net_peer.h"
+
+#include <kernel/base/fault_point.h>
+#include <kernel/device/device.h>
+#include <lib/string.h>
+#include <lib/types.h>
+
+enum : uint32_t { MANY = 400 };
+
+static struct peer peer;
+
+static bool has_cards(void)
+{
+	struct netdev *n = netdev_each(nullptr);
+	bool any = false;
+
+	for (; n != nullptr; n = netdev_each(n))
+		any |= netdev_device(n) != nullptr;
+	return any;
+}
+
+/* Runs a case with each card of the machine. */
+static void with_each(void (*run)(struct peer *p))
+{
+	for (uint32_t i = 0; peer_begin(&peer, i); i++) {
+		if (EXPECT(WAIT_UNTIL((netdev_get_info(peer.n, &peer.info), peer.info.carrier))) &&
+		    EXPECT(peer_find(&peer)))
+			run(&peer);
+		EXPECT_EQ(peer.wrong, 0);
+		peer_end(&peer);
+	}
+}
+
+static void lease_of(struct peer *p)
+{
+	for (int tries = 0; tries < WAIT_LOOKS && __atomic_load_n(&p->offers, __ATOMIC_ACQUIRE) == 0; tries++) {
+		peer_ask_lease(p);
+		sleep_ns(10 * MS);
+	}
+	EXPECT(p->offers > 0);
+}
+
+static void lease(void)
+{
+	with_each(lease_of);
+}
+
+/* From the shortest to the longest that fits; what is sent and what comes is counted. */
+static void sizes_of(struct peer *p)
+{
+	static const uint32_t sizes[] = {0, 1, 18, 19, 63, 64, 65, 1000, 1471, 1472};
+	struct netdev_stats before, after;
+
+	netdev_get_stats(p->n, &before);
+	for (uint32_t i = 0; i < ARRAY_LEN(sizes); i++)
+		EXPECT(peer_echo_all(p, 3, sizes[i]));
+	netdev_get_stats(p->n, &after);
+	EXPECT(after.rx_packets - before.rx_packets >= 3 * ARRAY_LEN(sizes));
+	EXPECT(after.rx_bytes - before.rx_bytes >= 3 * ARRAY_LEN(sizes) * ECHO_HEADERS);
+	EXPECT_EQ(after.rx_errors, before.rx_errors);
+	EXPECT_EQ(after.tx_errors, before.tx_errors);
+	/* The card says by itself that it has sent all, although nothing more is given to it. */
+	EXPECT(WAIT_UNTIL(
+		(netdev_get_stats(p->n, &after), after.tx_packets - before.tx_packets >= 3 * ARRAY_LEN(sizes))));
+}
+
+static void sizes(void)
+{
+	with_each(sizes_of);
+}
+
+/* More than the rings have places; afterwards no frame is missing. */
+static void many_of(struct peer *p)
+{
+	struct net_frame_stats before, after;
+
+	EXPECT(peer_echo_all(p, 16, 1400));
+	net_frame_stats(&before);
+	EXPECT(peer_echo_all(p, MANY, 1400));
+	EXPECT(WAIT_UNTIL((net_frame_stats(&after), after.parts - after.free <= before.parts - before.free + 16)));
+}
+
+static void many(void)
+{
+	with_each(many_of);
+}
+
+/* More at once than the card's ring takes: what does not fit waits, what does not fit there is refused, all else goes.
+ */
+static void burst_of(struct peer *p)
+{
+	struct netdev_stats before, after;
+
+	netdev_get_stats(p->n, &before);
+	for (uint32_t i = 0; i < 1000; i++)
+		peer_echo(p, (uint16_t)i, 1000);
+	EXPECT(peer_echo_all(p, 8, 100));
+	netdev_get_stats(p->n, &after);
+	EXPECT(after.tx_packets > before.tx_packets);
+	EXPECT_EQ(after.tx_errors, before.tx_errors);
+}
+
+static void burst(void)
+{
+	with_each(burst_of);
+}
+
+/* With any filter what is for this station comes. */
+static void filters_of(struct peer *p)
+{
+	static const uint8_t group[NETDEV_ADDRESS] = {1, 0, 0x5e, 1, 2, 3};
+
+	for (int round = 0; round < 3; round++) {
+		EXPECT_EQ(netdev_promiscuous(p->n, true), 0);
+		EXPECT_EQ(netdev_all_multicast(p->n, true), 0);
+		EXPECT(peer_echo_all(p, 4, 100));
+		EXPECT_EQ(netdev_multicast_add(p->n, group), 0);
+		EXPECT_EQ(netdev_promiscuous(p->n, false), 0);
+		EXPECT_EQ(netdev_all_multicast(p->n, false), 0);
+		EXPECT(peer_echo_all(p, 4, 100));
+		EXPECT_EQ(netdev_multicast_remove(p->n, group), 0);
+	}
+}
+
+static void filters(void)
+{
+	with_each(filters_of);
+}
+
+static void restarts_of(struct peer *p)
+{
+	struct device *dev = netdev_device(p->n);
+	struct netdev_info before, after;
+	struct device_info device;
+
+	netdev_get_info(p->n, &before);
+	device_get_info(dev, &device);
+	uint32_t restarts = device.restarts;
+	for (uint32_t round = 1; round <= 3; round++) {
+		EXPECT_EQ(device_restart(dev), 0);
+		EXPECT(WAIT_UNTIL((device_get_info(dev, &device), device.restarts >= restarts + round)));
+		EXPECT(peer_echo_all(p, 40, 700));
+	}
+	netdev_get_info(p->n, &after);
+	EXPECT(after.index == before.index && strcmp(after.name, before.name) == 0 && after.up && after.carrier);
+	EXPECT(after.carrier_changes >= before.carrier_changes + 6);
+}
+
+static void restarts(void)
+{
+	with_each(restarts_of);
+}
+
+#if STELLUX_DEBUG
+/* The driver writes to where it may not, in the middle: it is blamed and begins anew, and what was lost is sent again.
+ */
+static void strays_at(struct peer *p, uint32_t point, const char *thread)
+{
+	struct device *dev = netdev_device(p->n);
+	struct device_info before, after;
+	uint32_t passed, faulted;
+
+	if (strcmp(device_driver(dev)->name, "virtio_net") != 0)
+		return;
+	device_get_info(dev, &before);
+	fault_point_arm(point, thread, 20, 1);
+	EXPECT(peer_echo_all(p, MANY, 1000));
+	fault_point_counts(&passed, &faulted);
+	fault_point_arm(FAULT_POINT_NONE, "", 1, 0);
+	EXPECT_EQ(faulted, 1);
+	EXPECT(WAIT_UNTIL((device_get_info(dev, &after), after.faults > before.faults && after.state == DEVICE_UP)));
+	EXPECT(peer_echo_all(p, 8, 100));
+}
+
+static void strays_receiving_of(struct peer *p)
+{
+	strays_at(p, FAULT_POINT_driver_virtio_net_receive, device_name(netdev_device(p->n)));
+}
+
+static void strays_receiving(void)
+{
+	with_each(strays_receiving_of);
+}
+
+static void strays_sending_of(struct peer *p)
+{
+	strays_at(p, FAULT_POINT_driver_virtio_net_transmit, thread_current()->name);
+}
+
+static void strays_sending(void)
+{
+	with_each(strays_sending_of);
+}
+
+/* An interrupt is lost: the next one brings what came. */
+static void lost_interrupt_of(struct peer *p)
+{
+	fault_point_arm(FAULT_POINT_driver_virtio_net_interrupt, device_name(netdev_device(p->n)), 2, 3);
+	EXPECT(peer_echo_all(p, 100, 500));
+	fault_point_arm(FAULT_POINT_NONE, "", 1, 0);
+}
+
+static void lost_interrupt(void)
+{
+	with_each(lost_interrupt_of);
+}
+#define STRAYS                                                                                                         \
+	KTEST("strays_receiving", strays_receiving, .modes = IN_FULL, .fits = has_cards),                              \
+		KTEST("strays_sending", strays_sending, .modes = IN_FULL, .fits = has_cards),                          \
+		KTEST("lost_interrupt", lost_interrupt, .fits = has_cards)
+#else
+#define STRAYS                                                                                                         \
+	{                                                                                                              \
+	}
+#endif
+
+KTEST_SUITE(net_card, KTEST("lease", lease, .fits = has_cards), KTEST("sizes", sizes, .fits = has_cards),
+	    KTEST("many", many, .fits = has_cards), KTEST("burst", burst, .fits = has_cards),
+	    KTEST("filters", filters, .fits = has_cards), KTEST("restarts", restarts, .fits = has_cards), STRAYS);
