@@ -26,7 +26,7 @@ SMMU = "gic-version=3,iommu=smmuv3"
 # name, QEMU's options, whether devices are confined
 MACHINES = {
     "aarch64": [("an SMMUv3 of ACPI", ["-machine", SMMU], True), ("an SMMUv3 of a device tree", ["-machine", f"{SMMU},acpi=off"], True),
-                ("no IOMMU", ["-machine", "gic-version=3"], False)],
+                ("an SMMUv3 beside a GICv2", ["-machine", "gic-version=2,iommu=smmuv3"], True), ("no IOMMU", ["-machine", "gic-version=3"], False)],
     "x86_64": [("VT-d", ["-machine", "kernel-irqchip=split", "-device", "intel-iommu,intremap=on"], True), ("no IOMMU", [], False)],
 }
 # driver, our name for its disk, its size, by which it is known whatever the machine calls it, QEMU's device

@@ -30,6 +30,9 @@ extern uint64_t smmu_contexts;	       /* descriptors by domain's number - 1, of 
 void smmu_command(struct smmu *s, uint64_t first, uint64_t second);
 [[nodiscard]] bool smmu_synchronise(struct smmu *s);
 
+/* It is on: what all can is what it can, too. */
+void smmu_works(struct smmu *s);
+
 static inline volatile void *smmu_at(const struct smmu *s, enum smmu_register offset)
 {
 	return device_window(s->phys + offset);

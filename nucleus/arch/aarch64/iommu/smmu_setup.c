@@ -137,7 +137,7 @@ static const char *start(struct smmu *s, const struct arm_smmu_wires *w)
 	if (!change(s, SMMU_CR0, SMMU_CR0ACK, on | CR0_EVENTS) || !switch_interrupts_on(s, w) ||
 	    !change(s, SMMU_CR0, SMMU_CR0ACK, on | CR0_EVENTS | CR0_TRANSLATE))
 		return "it cannot be switched on, and lets nothing through";
-	s->works = true;
+	smmu_works(s);
 	return nullptr;
 }
 

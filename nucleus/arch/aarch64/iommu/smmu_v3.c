@@ -160,15 +160,21 @@ void arch_iommu_attach(uint32_t requester, uint32_t domain, uint64_t root)
 
 /* --- pages --- */
 
-uint32_t arch_iommu_address_bits(void)
+static uint32_t address_bits = ADDRESS_BITS_MAX;
+static bool coherent = true; /* all look into caches */
+
+void smmu_works(struct smmu *s)
 {
 	static const uint8_t bits[] = {32, 36, 40, 42, 44, 48, 52, 52}; /* 6.3.6, OAS */
-	uint32_t least = ADDRESS_BITS_MAX;
 
-	for (const struct smmu *s = smmus; s < smmus + ARM_TARGETS_MAX; s++)
-		if (s->works)
-			least = MIN(least, bits[s->address_code]);
-	return least;
+	s->works = true;
+	address_bits = MIN(address_bits, bits[s->address_code]);
+	coherent = coherent && s->coherent;
+}
+
+uint32_t arch_iommu_address_bits(void)
+{
+	return address_bits;
 }
 
 uint32_t arch_iommu_levels(void)
@@ -211,10 +217,6 @@ bool arch_iommu_always(uint32_t requester, unsigned index, struct memory_range *
 
 void arch_iommu_clean(const void *what, uint64_t bytes)
 {
-	bool coherent = true;
-
-	for (const struct smmu *s = smmus; s < smmus + ARM_TARGETS_MAX; s++)
-		coherent = coherent && (!s->works || s->coherent);
 	if (!coherent)
 		table_memory_publish(what, bytes);
 }
