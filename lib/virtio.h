@@ -22,6 +22,7 @@ enum virtio_type : uint32_t {
 	VIRTIO_TYPE_BLOCK = 2,
 	VIRTIO_TYPE_CONSOLE = 3,
 	VIRTIO_TYPE_ENTROPY = 4,
+	VIRTIO_TYPE_INPUT = 18,
 };
 
 /* Features of every device (6). */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Devices that no device tree tells of: the console's UART (ACPI's SPCR), ports for debugging (DBG2), both of which the
- * nucleus has read and checked, and the first two serial ports of a PC, at their old addresses and lines. Where such a
- * line is wired otherwise the MADT says so, and the nucleus follows it (nucleus_irq_attach); DBG2 tells of no line.
+ * nucleus has read and checked, and the first two serial ports of a PC, at their old addresses and lines, with its
+ * keyboard controller. Where such a line is wired otherwise the MADT says so, and the nucleus follows it
+ * (nucleus_irq_attach); DBG2 tells of no line.
  */
 #include "platform.h"
 
@@ -46,8 +47,8 @@ void platform_add_console(void)
 	add("console", &(struct platform_device){
 			       .compatible = c->kind == BOOT_CONSOLE_PL011 ? "arm,pl011" : "ns16550a",
 			       .range = {.kind = RANGE_MEMORY, .start = c->phys, .bytes = UART_BYTES},
-			       .has_line = c->gsi != 0,
-			       .line = {.gsi = c->gsi, .flags = c->irq_flags},
+			       .lines = c->gsi != 0,
+			       .line = {{.gsi = c->gsi, .flags = c->irq_flags}},
 			       .numbers = {{"reg-shift", c->register_shift}, {"reg-io-width", c->register_bytes}},
 		       });
 }
@@ -66,10 +67,23 @@ void platform_add_ports(void)
 		    &(struct platform_device){
 			    .compatible = "ns16550a",
 			    .range = {.kind = RANGE_PORTS, .start = ports[i].port, .bytes = PORT_REGISTERS},
-			    .has_line = true,
-			    .line = {.gsi = ports[i].irq},
+			    .lines = 1,
+			    .line = {{.gsi = ports[i].irq}},
 			    .numbers = {{"line", i}},
 		    });
+}
+
+void platform_add_keyboard_controller(void)
+{
+	constexpr uint16_t PORT = 0x60, BYTES = 5, KEYS_IRQ = 1, AUX_IRQ = 12;
+
+	if (ARCH_HAS_PORTS)
+		add("i8042", &(struct platform_device){
+				     .compatible = "intel,8042",
+				     .range = {.kind = RANGE_PORTS, .start = PORT, .bytes = BYTES},
+				     .lines = 2,
+				     .line = {{.gsi = KEYS_IRQ}, {.gsi = AUX_IRQ}},
+			     });
 }
 
 static void add_debug_port(const char *name, const struct acpi_uart *u)

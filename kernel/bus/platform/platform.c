@@ -46,8 +46,10 @@ static int line(struct device *dev, unsigned index, struct device_line *out)
 
 	if (p->fdt != nullptr)
 		return platform_tree_line(p, index, out) ? 0 : -ENOENT;
-	*out = p->line;
-	return index == 0 && p->has_line ? 0 : -ENOENT;
+	if (index >= p->lines)
+		return -ENOENT;
+	*out = p->line[index];
+	return 0;
 }
 
 /* Of what no tree tells nothing else is known; a PC's devices are coherent. */
@@ -126,6 +128,7 @@ static int find_devices(void)
 
 	platform_add_console();
 	platform_add_ports();
+	platform_add_keyboard_controller();
 	/* A tree says it all, and what it disables is nobody's to drive. */
 	if (!has_tree)
 		platform_add_debug_ports();

@@ -8,15 +8,15 @@
 
 DECLARE_COMPONENT(platform);
 
-constexpr unsigned PLATFORM_NUMBERS_MAX = 3;
+constexpr unsigned PLATFORM_NUMBERS_MAX = 3, PLATFORM_LINES_MAX = 2;
 
 struct platform_device {
 	const void *fdt; /* nullptr: told below */
 	int node;
 	const char *compatible;
 	struct device_range range;
-	bool has_line;
-	struct device_line line;
+	unsigned lines;
+	struct device_line line[PLATFORM_LINES_MAX];
 	struct {
 		const char *property; /* nullptr: no more */
 		uint64_t value;
@@ -34,6 +34,8 @@ bool platform_add_tree(void);
 void platform_add_console(void);
 void platform_add_ports(void);
 void platform_add_debug_ports(void);
+/* A PC's, which its driver asks whether it is there. */
+void platform_add_keyboard_controller(void);
 
 /* Adds a device with a copy of what is said of it. -ENOMEM, -EEXIST as of device_add. */
 [[nodiscard]] int platform_add(const char *name, const struct platform_device *p);

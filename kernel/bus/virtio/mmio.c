@@ -130,6 +130,11 @@ static uint32_t config(const struct virtio_transport *t, unsigned offset, unsign
 	}
 }
 
+static void config_write8(const struct virtio_transport *t, unsigned offset, uint8_t value)
+{
+	mmio_write8(registers(t), MMIO_CONFIG + offset, value);
+}
+
 static const struct virtio_transport_ops mmio_ops = {
 	.status = status,
 	.set_status = set_status,
@@ -141,6 +146,7 @@ static const struct virtio_transport_ops mmio_ops = {
 	.interrupts = interrupts,
 	.generation = generation,
 	.config = config,
+	.config_write8 = config_write8,
 };
 
 /* What is behind the registers: -ENODEV for an empty slot, of which a machine may have many. */

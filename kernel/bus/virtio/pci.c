@@ -169,6 +169,11 @@ static uint32_t config(const struct virtio_transport *t, unsigned offset, unsign
 	}
 }
 
+static void config_write8(const struct virtio_transport *t, unsigned offset, uint8_t value)
+{
+	mmio_write8(bar_of(of(t), VIRTIO_PCI_DEVICE), at(of(t), VIRTIO_PCI_DEVICE, offset), value);
+}
+
 static bool cut_off(const struct virtio_transport *t)
 {
 	return pci_is_cut_off(of(t)->function);
@@ -186,6 +191,7 @@ static const struct virtio_transport_ops pci_ops = {
 	.interrupts = interrupts,
 	.generation = generation,
 	.config = config,
+	.config_write8 = config_write8,
 	.cut_off = cut_off,
 };
 

@@ -36,6 +36,7 @@ struct virtio_transport_ops {
 	uint32_t (*interrupts)(const struct virtio_transport *t); /* and acknowledges them */
 	uint32_t (*generation)(const struct virtio_transport *t);
 	uint32_t (*config)(const struct virtio_transport *t, unsigned offset, unsigned bytes); /* 1, 2 or 4 */
+	void (*config_write8)(const struct virtio_transport *t, unsigned offset, uint8_t value);
 	/* May be nullptr: the device did not reset; takes its way to memory from it otherwise. False: it has it still.
 	 */
 	bool (*cut_off)(const struct virtio_transport *t);

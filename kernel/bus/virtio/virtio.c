@@ -271,6 +271,14 @@ int virtio_config_read(struct device *dev, const struct virtio_field *fields, un
 	return -EIO;
 }
 
+void virtio_config_write8(struct device *dev, unsigned offset, uint8_t value)
+{
+	const struct virtio_transport *t = virtio_transport_of(dev);
+
+	if (offset < t->config_bytes)
+		t->ops->config_write8(t, offset, value);
+}
+
 uint32_t virtio_interrupts(struct device *dev)
 {
 	const struct virtio_transport *t = virtio_transport_of(dev);

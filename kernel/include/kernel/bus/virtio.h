@@ -35,6 +35,8 @@ bool virtio_reset(struct device *dev) NOT_ELEVATED;
  * zeroed). What the device's configuration is too short for is zero. -EIO: it never stays the same. */
 [[nodiscard]] int virtio_config_read(struct device *dev, const struct virtio_field *fields, unsigned count,
 				     unsigned char *out, size_t bytes) NOT_ELEVATED;
+/* Writes a byte of the configuration; nothing where it is too short for that. */
+void virtio_config_write8(struct device *dev, unsigned offset, uint8_t value) NOT_ELEVATED;
 /* Why there was an interrupt: VIRTIO_INTERRUPT_*, perhaps more than was; and acknowledges it. Fails the round if the
  * device asks for a reset. */
 uint32_t virtio_interrupts(struct device *dev) NOT_ELEVATED;
