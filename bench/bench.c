@@ -7,11 +7,15 @@
 #include <bench/measure.h>
 #include <call.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -129,6 +133,117 @@ static void sockets(void)
 	close(listener);
 }
 
+/* Linux begins with it down. */
+static void bring_lo_up(void)
+{
+	struct ifreq r = {.ifr_name = "lo"};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	must(fd, "socket");
+	must(ioctl(fd, SIOCGIFFLAGS, &r), "SIOCGIFFLAGS");
+	r.ifr_flags |= IFF_UP;
+	must(ioctl(fd, SIOCSIFFLAGS, &r), "SIOCSIFFLAGS");
+	close(fd);
+}
+
+static int inet_socket(int type, struct sockaddr_in *address)
+{
+	socklen_t length = sizeof(*address);
+	int fd = socket(AF_INET, type, 0);
+
+	*address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	must(fd, "socket");
+	must(bind(fd, (const struct sockaddr *)address, length), "bind");
+	must(getsockname(fd, (struct sockaddr *)address, &length), "getsockname");
+	return fd;
+}
+
+static int tcp_client(const struct sockaddr_in *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	must(fd, "socket");
+	must(connect(fd, (const struct sockaddr *)address, sizeof(*address)), "connect");
+	return fd;
+}
+
+static void tcp_connect_once(int listener, const struct sockaddr_in *address)
+{
+	int client = tcp_client(address), served = accept(listener, nullptr, nullptr);
+
+	must(served, "accept");
+	must(close(served), "close");
+	must(close(client), "close");
+}
+
+/* Answers each message of that many bytes with one byte. */
+static pid_t answer(int fd, size_t bytes)
+{
+	pid_t child = fork();
+
+	must(child, "fork");
+	if (child != 0)
+		return child;
+	while (recv(fd, buffer, bytes, MSG_WAITALL) > 0)
+		must(write(fd, buffer, 1), "write");
+	_exit(0);
+}
+
+static void tcp(void)
+{
+	struct sockaddr_in address;
+	int listener = inet_socket(SOCK_STREAM, &address), on = 1;
+
+	must(listen(listener, 1), "listen");
+	for (size_t bytes = 1; bytes <= sizeof(buffer); bytes += sizeof(buffer) - 1) {
+		int client = tcp_client(&address), served = accept(listener, nullptr, nullptr);
+
+		must(served, "accept");
+		must(setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), "TCP_NODELAY");
+		pid_t child = answer(served, bytes);
+		close(served);
+		if (bytes == 1)
+			REPEAT(tcp_ping_pong, QUICK, {
+				must(write(client, buffer, 1), "write");
+				must(read(client, buffer, 1), "read");
+			});
+		else
+			REPEAT(tcp_64k, QUICK, {
+				must(write(client, buffer, sizeof(buffer)), "write");
+				must(read(client, buffer, 1), "read");
+			});
+		must(shutdown(client, SHUT_WR), "shutdown");
+		must(waitpid(child, nullptr, 0), "wait");
+		close(client);
+	}
+	REPEAT(tcp_connect, QUICK, tcp_connect_once(listener, &address));
+	close(listener);
+}
+
+static void udp(void)
+{
+	struct sockaddr_in here, there;
+	int client = inet_socket(SOCK_DGRAM, &here), server = inet_socket(SOCK_DGRAM, &there);
+
+	must(connect(client, (const struct sockaddr *)&there, sizeof(there)), "connect");
+	must(connect(server, (const struct sockaddr *)&here, sizeof(here)), "connect");
+	pid_t child = fork();
+	must(child, "fork");
+	if (child == 0)
+		while (true) {
+			must(read(server, buffer, 1), "read");
+			must(write(server, buffer, 1), "write");
+		}
+	REPEAT(udp_echo, QUICK, {
+		must(write(client, buffer, 1), "write");
+		must(read(client, buffer, 1), "read");
+	});
+	must(kill(child, SIGKILL), "kill");
+	must(waitpid(child, nullptr, 0), "wait");
+	close(client);
+	close(server);
+}
+
 static void fork_and_wait(void)
 {
 	pid_t child = fork();
@@ -216,6 +331,9 @@ int main(int argc, char **argv)
 	calls();
 	pipes();
 	sockets();
+	bring_lo_up();
+	tcp();
+	udp();
 	REPEAT(fork, SLOW, fork_and_wait());
 	REPEAT(exec, SLOW, exec_and_wait(getpid() == 1 ? "/bench" : argv[0]));
 	memory();

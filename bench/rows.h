@@ -29,6 +29,10 @@
 	ROW(27, socket_64k, "socketpair write + read, 64 KiB")                                                         \
 	ROW(28, socket_ping_pong, "socketpair ping-pong round trip")                                                   \
 	ROW(29, socket_connect, "AF_UNIX connect + accept + close")                                                    \
+	ROW(30, tcp_64k, "TCP over lo: 64 KiB there, 1 B back")                                                        \
+	ROW(31, tcp_ping_pong, "TCP over lo: ping-pong round trip")                                                    \
+	ROW(32, tcp_connect, "TCP over lo: connect + accept + close")                                                  \
+	ROW(33, udp_echo, "UDP over lo: ping-pong round trip")                                                         \
 	ROW(40, disk_cached_read_4k, "virtio: read 4 KiB, cached")                                                     \
 	ROW(41, disk_cached_read_1m, "virtio: read 1 MiB, cached")                                                     \
 	ROW(42, disk_cached_write_4k, "virtio: write 4 KiB into the cache")                                            \

@@ -188,6 +188,13 @@ static uint32_t socket_poll(struct file *f, struct poll_table *table)
 	return s->ops->poll(s, table);
 }
 
+static long (*device_ioctl)(uint32_t command, user_addr at); /* set at boot */
+
+void socket_set_ioctl(long (*ioctl)(uint32_t command, user_addr at))
+{
+	device_ioctl = ioctl;
+}
+
 static long socket_ioctl(struct file *f, uint32_t command, uint64_t arg)
 {
 	struct socket *s = f->private_data;
@@ -198,7 +205,7 @@ static long socket_ioctl(struct file *f, uint32_t command, uint64_t arg)
 	case FIONREAD:
 	case TIOCOUTQ: number = s->ops->bytes(s, command == TIOCOUTQ); break;
 	case SIOCATMARK: number = s->ops->at_mark != nullptr ? s->ops->at_mark(s) : -EOPNOTSUPP; break;
-	default: return s->ops->ioctl != nullptr ? s->ops->ioctl(s, command, USER_ADDR(arg)) : -ENOTTY;
+	default: return device_ioctl != nullptr ? device_ioctl(command, USER_ADDR(arg)) : -ENOTTY;
 	}
 	int32_t value = (int32_t)MIN(number, (long)INT32_MAX);
 	return number < 0 ? number : put_user(USER_ADDR(arg), value);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The core (inet.h): its lock, who is woken when it is free, lwIP's timers and the thread that runs them. */
-#include "inet.h"
+#include "interface.h"
 
 #include "../../thread/service.h"
 #include <kernel/mem/page.h>
 #include <lwip/etharp.h>
+#include <lwip/igmp.h>
 #include <lwip/init.h>
 #include <lwip/ip4_frag.h>
 #include <lwip/ip6_frag.h>
+#include <lwip/mld6.h>
 #include <lwip/nd6.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/timeouts.h>
@@ -43,6 +45,29 @@ static bool others_needed(void)
 	return netif_list != nullptr && netif_list->next != nullptr;
 }
 
+/* Reports of groups, while one is due. */
+static bool groups_needed(void)
+{
+	struct netif *n;
+
+	NETIF_FOREACH(n)
+	{
+		for (const struct igmp_group *g = netif_igmp_data(n); g != nullptr; g = g->next)
+			if (g->timer > 0)
+				return true;
+		for (const struct mld_group *g = netif_mld6_data(n); g != nullptr; g = g->next)
+			if (g->timer > 0)
+				return true;
+	}
+	return false;
+}
+
+static void run_groups(void)
+{
+	igmp_tmr();
+	mld6_tmr();
+}
+
 static void run_seconds(void)
 {
 	ip_reass_tmr();
@@ -54,6 +79,7 @@ static void run_seconds(void)
 static struct periodic timers[] GUARDED_BY(inet_core) = {
 	{.period_ns = TCP_TMR_INTERVAL * UINT64_C(1000000), .run = tcp_tmr, .needed = tcp_needed},
 	{.period_ns = UINT64_C(1000000000), .run = run_seconds, .needed = others_needed},
+	{.period_ns = IGMP_TMR_INTERVAL * UINT64_C(1000000), .run = run_groups, .needed = groups_needed},
 };
 
 /* Those that are due; when the next one is, 0: none. A time that was missed is not made up for. */
@@ -101,7 +127,13 @@ static void loop(void)
 		inet_core_lock();
 		next_ns = run_timers();
 		inet_core_unlock();
+		inet_interfaces_run();
 	} while (!service_park(next_ns));
+}
+
+void inet_thread_wake(void)
+{
+	service_wake(&network);
 }
 
 /* --- the lock --- */
@@ -221,7 +253,12 @@ static int start(void)
 	bool again = started;
 	int error = begin();
 	inet_core_unlock();
-	return error != 0 || again ? error : service_start(&network);
+	if (error != 0 || again)
+		return error;
+	error = service_start(&network);
+	if (error == 0)
+		socket_set_ioctl(inet_ioctl);
+	return error;
 }
 COMPONENT_START(inet, start);
 

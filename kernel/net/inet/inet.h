@@ -52,6 +52,8 @@ static inline struct inet_socket *inet_of(struct socket *s)
 void inet_core_lock(void) ACQUIRE(inet_core);
 /* Delivers what is under way over `lo`, lets go, and wakes whom inet_wake named. No spinlock is held. */
 void inet_core_unlock(void) RELEASE(inet_core);
+/* The network's thread looks for what there is to do. Any context. */
+void inet_thread_wake(void);
 /* WAKE_*: when the core is free. */
 void inet_wake(struct inet_socket *i, uint32_t whom) REQUIRES(inet_core);
 /* lwIP's answer as a negative errno; 0. */
@@ -77,7 +79,8 @@ void inet_lo_deliver(void) REQUIRES(inet_core);
 enum : uint8_t { PBUF_GIVEN = 0x80 };
 
 /* --- route.c --- */
-/* The way to an address, and which address of ours a packet has on it. -ENETUNREACH. */
+/* The way to an address (route.c has the table: interface.h), and which address of ours a packet has on it.
+ * -ENETUNREACH. */
 [[nodiscard]] int inet_route(const ip_addr_t *bound, const ip_addr_t *to, struct netif **out, ip_addr_t *source)
 	REQUIRES(inet_core);
 /* Whether it is an address of an interface of ours that is up. */
@@ -146,6 +149,9 @@ int raw_create(int family, uint32_t type, int protocol, struct socket **out);
 /* --- option.c --- */
 int inet_option_set(struct socket *s, int level, int option, user_addr at, uint32_t length);
 int inet_option_get(struct socket *s, int level, int option, user_addr at, uint32_t *length);
+
+/* --- ioctl.c --- */
+long inet_ioctl(uint32_t command, user_addr at);
 
 /* --- proc.c --- */
 /* All sockets that have a file. */

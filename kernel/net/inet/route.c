@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* The way of a packet: to an address of this machine over `lo`, else as lwIP finds it by interfaces' networks. */
-#include "inet.h"
+/*
+ * Routes of IPv4 (lwIP has none): to an address of this machine over `lo`, else by the longest prefix among the
+ * interfaces' own networks and the routes that were added, and of several the lowest metric. IPv6 goes as lwIP finds
+ * it, by prefixes and routers that were advertised.
+ */
+#include "interface.h"
 
 #include "lwip/lwip_hooks.h"
 
 #include <lwip/ip6.h>
+
+enum : uint32_t { ROUTES_MAX = 1024 };
+
+struct list inet_routes = LIST_INIT(inet_routes);
+static uint32_t route_count GUARDED_BY(inet_core);
 
 bool inet_is_local(const ip_addr_t *a)
 {
@@ -24,12 +33,66 @@ bool inet_is_local(const ip_addr_t *a)
 	return false;
 }
 
-struct netif *inet_hook_route4(const ip4_addr_t *to) NO_THREAD_SAFETY
+static bool is_usable(const struct netif *n)
 {
+	return netif_is_up(n) && netif_is_link_up(n);
+}
+
+static int prefix_of(const ip4_addr_t *mask)
+{
+	return __builtin_popcount(ip4_addr_get_u32(mask));
+}
+
+/* The interface, and the gateway there (0: none); nullptr: nothing leads to it. */
+static struct netif *find4(const ip4_addr_t *to, ip4_addr_t *gateway) REQUIRES(inet_core)
+{
+	struct netif *n, *best = nullptr;
+	struct inet_route_entry *r;
+	int longest = -1;
+	uint32_t metric = 0;
+
+	ip4_addr_set_any(gateway);
+	NETIF_FOREACH(n)
+	{
+		const ip4_addr_t *mask = netif_ip4_netmask(n);
+
+		if (is_usable(n) && !ip4_addr_isany(netif_ip4_addr(n)) &&
+		    ip4_addr_net_eq(to, netif_ip4_addr(n), mask) && prefix_of(mask) > longest) {
+			best = n;
+			longest = prefix_of(mask);
+		}
+	}
+	list_for_each(r, &inet_routes, link) {
+		int prefix = prefix_of(&r->mask);
+
+		if (!is_usable(r->interface) || !ip4_addr_net_eq(to, &r->to, &r->mask) || prefix < longest)
+			continue;
+		if (prefix == longest && (metric <= r->metric))
+			continue;
+		best = r->interface;
+		longest = prefix;
+		metric = r->metric;
+		*gateway = r->gateway;
+	}
+	return best;
+}
+
+struct netif *inet_hook_route4(const ip4_addr_t *, const ip4_addr_t *to) NO_THREAD_SAFETY
+{
+	ip4_addr_t gateway;
 	ip_addr_t a;
 
 	ip_addr_copy_from_ip4(a, *to);
-	return inet_is_local(&a) ? &inet_lo : nullptr;
+	return inet_is_local(&a) ? &inet_lo : find4(to, &gateway);
+}
+
+const ip4_addr_t *inet_hook_gateway4(struct netif *n, const ip4_addr_t *to) NO_THREAD_SAFETY
+{
+	static ip4_addr_t gateway GUARDED_BY(inet_core);
+
+	if (find4(to, &gateway) != n || ip4_addr_isany(&gateway))
+		gateway = *to; /* on the link */
+	return &gateway;
 }
 
 struct netif *inet_hook_route6(const ip6_addr_t *, const ip6_addr_t *to) NO_THREAD_SAFETY
@@ -60,4 +123,71 @@ int inet_route(const ip_addr_t *bound, const ip_addr_t *to, struct netif **out, 
 	else
 		return -EADDRNOTAVAIL;
 	return 0;
+}
+
+/* --- the table --- */
+
+static bool is_same_way(const struct inet_route_entry *a, const struct inet_route_entry *b)
+{
+	return ip4_addr_eq(&a->to, &b->to) && ip4_addr_eq(&a->mask, &b->mask);
+}
+
+int inet_route_add(const struct inet_route_entry *r)
+{
+	struct inet_route_entry *made, *other;
+	struct netif *n = r->interface;
+	ip4_addr_t further;
+
+	if (n == nullptr && !ip4_addr_isany(&r->gateway))
+		n = find4(&r->gateway, &further);
+	if (n == nullptr)
+		return -ENETUNREACH;
+	list_for_each(other, &inet_routes, link) {
+		if (is_same_way(other, r) && other->metric == r->metric)
+			return -EEXIST;
+	}
+	if (route_count == ROUTES_MAX)
+		return -ENOBUFS;
+	made = kmalloc(sizeof(*made));
+	if (made == nullptr)
+		return -ENOMEM;
+	*made = *r;
+	made->interface = n;
+	list_init(&made->link);
+	list_push_back(&inet_routes, &made->link);
+	route_count++;
+	return 0;
+}
+
+static void forget(struct inet_route_entry *r) REQUIRES(inet_core)
+{
+	list_remove(&r->link);
+	route_count--;
+	kfree(r);
+}
+
+int inet_route_remove(const struct inet_route_entry *r)
+{
+	struct inet_route_entry *other;
+
+	list_for_each(other, &inet_routes, link) {
+		if (!is_same_way(other, r) || (r->interface != nullptr && r->interface != other->interface))
+			continue;
+		if ((!ip4_addr_isany(&r->gateway) && !ip4_addr_eq(&r->gateway, &other->gateway)) ||
+		    (r->metric != 0 && r->metric != other->metric))
+			continue;
+		forget(other);
+		return 0;
+	}
+	return -ESRCH;
+}
+
+void inet_routes_forget(const struct netif *n)
+{
+	struct inet_route_entry *r, *next;
+
+	list_for_each_safe(r, next, &inet_routes, link) {
+		if (r->interface == n)
+			forget(r);
+	}
 }

@@ -70,10 +70,9 @@ struct socket_ops {
 	int (*option_get)(struct socket *s, int level, int option, user_addr at, uint32_t *length);
 	/* A switch of SOL_SOCKET was set or reset; nullptr: whoever acts upon it looks. */
 	void (*switched)(struct socket *s, int option, bool on);
-	int (*ioctl)(struct socket *s, uint32_t command, user_addr at); /* -ENOTTY; nullptr: knows none */
-	void (*release)(struct socket *s);				/* the file is gone */
-	void (*free)(struct socket *s);					/* the last reference is */
-	bool peeks_at;							/* it obeys peek_offset */
+	void (*release)(struct socket *s); /* the file is gone */
+	void (*free)(struct socket *s);	   /* the last reference is */
+	bool peeks_at;			   /* it obeys peek_offset */
 };
 enum : uint32_t { SIDE_RECEIVE = 1, SIDE_SEND = 2 };
 
@@ -111,6 +110,9 @@ void socket_put(struct socket *s); /* may sleep; no lock of it held */
 struct socket *socket_of_file(const struct file *f);
 /* The socket at a descriptor, for the length of a call: file_ref_put(*r). -EBADF, -ENOTSOCK. */
 [[nodiscard]] int socket_ref_get(int fd, struct file_ref *r, struct socket **out);
+/* What a socket of any family answers that is about interfaces and routes (netdevice(7)), or -ENOTTY: the network's, at
+ * boot. */
+void socket_set_ioctl(long (*ioctl)(uint32_t command, user_addr at));
 /* The pending error as a negative errno, which is told now; 0. */
 int socket_take_error(struct socket *s);
 void socket_set_error(struct socket *s, int error);

@@ -7,11 +7,14 @@ struct netif;
 struct ip4_addr;
 struct ip6_addr;
 
-/* The interface to an address; nullptr: as lwIP finds it. */
-struct netif *inet_hook_route4(const struct ip4_addr *to);
+/* The interface to an address, whatever lwIP knows of interfaces' networks; nullptr: none (IPv6: as lwIP finds it). */
+struct netif *inet_hook_route4(const struct ip4_addr *from, const struct ip4_addr *to);
 struct netif *inet_hook_route6(const struct ip6_addr *from, const struct ip6_addr *to);
+/* Whom a packet to an address beyond the interface's own network is handed to. */
+const struct ip4_addr *inet_hook_gateway4(struct netif *n, const struct ip4_addr *to);
 
-#define LWIP_HOOK_IP4_ROUTE(to)	      inet_hook_route4(to)
-#define LWIP_HOOK_IP6_ROUTE(from, to) inet_hook_route6(from, to)
+#define LWIP_HOOK_IP4_ROUTE_SRC(from, to)      inet_hook_route4(from, to)
+#define LWIP_HOOK_IP6_ROUTE(from, to)	       inet_hook_route6(from, to)
+#define LWIP_HOOK_ETHARP_GET_GW(interface, to) inet_hook_gateway4(interface, to)
 
 #endif

@@ -97,7 +97,7 @@
 #define LINK_STATS	 0
 #define MIB2_STATS	 1
 
-#define LWIP_HOOK_FILENAME "lwip_hooks.h"
+#include "lwip_hooks.h"
 #define LWIP_DONT_PROVIDE_BYTEORDER_FUNCTIONS
 
 #endif

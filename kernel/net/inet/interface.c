@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interfaces of netdev's as lwIP's (interface.h). netdev tells in its drivers' threads, which only wakes the network's
+ * thread: that takes frames and looks at what changed. A frame is copied into a packet buffer, and one of lwIP's into a
+ * frame: a page of a frame is lent to a device, and what lwIP sends it may want once more.
+ */
+#include "interface.h"
+
+#include <lwip/etharp.h>
+#include <lwip/ethip6.h>
+#include <lwip/igmp.h>
+#include <lwip/mld6.h>
+#include <netif/ethernet.h>
+
+enum : uint32_t { BATCH = 32 /* frames under the core at once */ };
+
+struct interface {
+	struct netif netif; /* first */
+	struct netdev *device;
+	struct list link;
+};
+
+static struct list interfaces GUARDED_BY(inet_core) = LIST_INIT(interfaces);
+static bool look_wanted; /* atomic: an interface came, went or changed */
+/* atomic: the numbers of those that we were told of; others are of another stack. */
+static uint64_t told[(BYTE_MAX + 1) / 64];
+
+static void arrived(struct netdev *)
+{
+	inet_thread_wake();
+}
+
+static void changed(struct netdev *n, enum netdev_change)
+{
+	struct netdev_info info;
+
+	netdev_get_info(n, &info);
+	if (info.index <= BYTE_MAX)
+		__atomic_fetch_or(&told[info.index / 64], UINT64_C(1) << info.index % 64, __ATOMIC_RELAXED);
+	__atomic_store_n(&look_wanted, true, __ATOMIC_RELEASE);
+	inet_thread_wake();
+}
+static const struct netdev_stack stack = {.component = &component_inet, .arrived = arrived, .changed = changed};
+
+void inet_interfaces_start(void)
+{
+	netdev_set_stack(&stack);
+}
+
+/* --- sending --- */
+
+static err_t send(struct netif *n, struct pbuf *p)
+{
+	struct interface *i = (struct interface *)n;
+	struct net_frame *f = net_frame_alloc(p->tot_len);
+	size_t at = 0;
+
+	if (f == nullptr)
+		return ERR_MEM;
+	for (const struct pbuf *q = p; q != nullptr; q = q->next) {
+		(void)net_frame_write(f, at, q->payload, q->len);
+		at += q->len;
+	}
+	return netdev_transmit(i->device, f) == 0 ? ERR_OK : ERR_IF;
+}
+
+/* Which groups' frames the device is to let through: RFC 1112, 6.4 and RFC 2464, 7. */
+static err_t filter4(struct netif *n, const ip4_addr_t *group, enum netif_mac_filter_action action)
+{
+	struct interface *i = (struct interface *)n;
+	const uint8_t mac[NETDEV_ADDRESS] = {1, 0, 0x5e, ip4_addr2(group) & 0x7f, ip4_addr3(group), ip4_addr4(group)};
+
+	int error = action == NETIF_ADD_MAC_FILTER ? netdev_multicast_add(i->device, mac)
+						   : netdev_multicast_remove(i->device, mac);
+	return error == 0 ? ERR_OK : ERR_MEM;
+}
+
+static err_t filter6(struct netif *n, const ip6_addr_t *group, enum netif_mac_filter_action action)
+{
+	struct interface *i = (struct interface *)n;
+	const uint8_t *last = (const uint8_t *)&group->addr[3];
+	const uint8_t mac[NETDEV_ADDRESS] = {0x33, 0x33, last[0], last[1], last[2], last[3]};
+
+	int error = action == NETIF_ADD_MAC_FILTER ? netdev_multicast_add(i->device, mac)
+						   : netdev_multicast_remove(i->device, mac);
+	return error == 0 ? ERR_OK : ERR_MEM;
+}
+
+/* --- coming, changing, going --- */
+
+static err_t init(struct netif *n)
+{
+	n->name[0] = 'e';
+	n->name[1] = 'n';
+	n->hwaddr_len = NETDEV_ADDRESS;
+	n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
+	n->output = etharp_output;
+	n->output_ip6 = ethip6_output;
+	n->linkoutput = send;
+	return ERR_OK;
+}
+
+static bool is_told(uint32_t index)
+{
+	return index <= BYTE_MAX && __atomic_load_n(&told[index / 64], __ATOMIC_RELAXED) >> index % 64 & 1;
+}
+
+static struct interface *interface_of(const struct netdev *device) REQUIRES(inet_core)
+{
+	struct interface *i;
+
+	list_for_each(i, &interfaces, link) {
+		if (i->device == device)
+			return i;
+	}
+	return nullptr;
+}
+
+void inet_interface_sync(struct netif *n)
+{
+	struct netdev_info info;
+
+	inet_interface_info(n, &info);
+	if (memcmp(n->hwaddr, info.address, NETDEV_ADDRESS) != 0)
+		memcpy(n->hwaddr, info.address, NETDEV_ADDRESS);
+	n->mtu = n->mtu6 = (u16_t)info.mtu;
+	if (info.up && !netif_is_up(n)) {
+		if (ip6_addr_isinvalid(netif_ip6_addr_state(n, 0)))
+			netif_create_ip6_linklocal_address(n, 1);
+		netif_set_up(n);
+	} else if (!info.up && netif_is_up(n)) {
+		netif_set_down(n);
+	}
+	if (info.carrier && !netif_is_link_up(n))
+		netif_set_link_up(n);
+	else if (!info.carrier && netif_is_link_up(n))
+		netif_set_link_down(n); /* its addresses stay */
+}
+
+static void add(struct netdev *device, const struct netdev_info *info) REQUIRES(inet_core)
+{
+	struct interface *i = kmalloc(sizeof(*i));
+
+	if (i == nullptr) {
+		log_warn("inet: no memory for interface %s", info->name);
+		return;
+	}
+	if (netif_add_noaddr(&i->netif, nullptr, init, ethernet_input) == nullptr) {
+		kfree(i);
+		return;
+	}
+	i->netif.num = (u8_t)(info->index - 1); /* lwIP's numbers are netdev's; one is `lo`'s */
+	memcpy(i->netif.hwaddr, info->address, NETDEV_ADDRESS);
+	netif_set_igmp_mac_filter(&i->netif, filter4);
+	netif_set_mld_mac_filter(&i->netif, filter6);
+	netif_set_ip6_autoconfig_enabled(&i->netif, 1);
+	netdev_get(device);
+	i->device = device;
+	list_push_back(&interfaces, &i->link);
+	inet_interface_sync(&i->netif);
+}
+
+static void drop(struct interface *i) REQUIRES(inet_core)
+{
+	inet_routes_forget(&i->netif);
+	list_remove(&i->link);
+	netif_remove(&i->netif);
+	netdev_put(i->device);
+	kfree(i);
+}
+
+static void look(void) REQUIRES(inet_core)
+{
+	struct interface *i, *next;
+	struct netdev_info info;
+
+	list_for_each_safe(i, next, &interfaces, link) {
+		netdev_get_info(i->device, &info);
+		if (info.gone)
+			drop(i);
+		else
+			inet_interface_sync(&i->netif);
+	}
+	for (struct netdev *d = netdev_each(nullptr); d != nullptr; d = netdev_each(d)) {
+		netdev_get_info(d, &info);
+		if (info.kind == NETDEV_ETHERNET && !info.gone && is_told(info.index) && interface_of(d) == nullptr)
+			add(d, &info);
+	}
+}
+
+/* --- receiving --- */
+
+static void receive(struct interface *i, struct net_frame *f) REQUIRES(inet_core)
+{
+	struct pbuf *p = nullptr;
+
+	/* One that never left the host has no checksum yet. */
+	if (f->total <= UINT16_MAX && (!(f->flags & NET_FRAME_CHECKSUM) || net_frame_fill_checksum(f)))
+		p = pbuf_alloc(PBUF_RAW, (u16_t)f->total, PBUF_RAM);
+	if (p != nullptr) {
+		(void)net_frame_read(f, 0, p->payload, f->total);
+		if (i->netif.input(p, &i->netif) != ERR_OK)
+			pbuf_free(p);
+	}
+	net_frame_free(f);
+}
+
+/* Up to a batch of all interfaces; false: nothing more was there. */
+static bool receive_batch(void) REQUIRES(inet_core)
+{
+	struct interface *i;
+	uint32_t count = 0;
+
+	list_for_each(i, &interfaces, link) {
+		struct net_frame *f;
+
+		while (count < BATCH && (f = netdev_received(i->device)) != nullptr) {
+			receive(i, f);
+			count++;
+		}
+	}
+	return count == BATCH;
+}
+
+void inet_interfaces_run(void)
+{
+	bool more;
+
+	do {
+		inet_core_lock();
+		if (__atomic_exchange_n(&look_wanted, false, __ATOMIC_ACQ_REL))
+			look();
+		more = receive_batch();
+		inet_core_unlock();
+	} while (more);
+}
+
+/* --- what is asked --- */
+
+struct netif *inet_interface_find(const char *name)
+{
+	struct netdev_info info;
+	struct interface *i;
+
+	if (strcmp(name, "lo") == 0)
+		return &inet_lo;
+	list_for_each(i, &interfaces, link) {
+		netdev_get_info(i->device, &info);
+		if (strcmp(info.name, name) == 0)
+			return &i->netif;
+	}
+	return nullptr;
+}
+
+void inet_interface_info(const struct netif *n, struct netdev_info *out)
+{
+	if (n != &inet_lo) {
+		netdev_get_info(((const struct interface *)n)->device, out);
+		return;
+	}
+	*out = (struct netdev_info){.name = "lo",
+				    .index = 1,
+				    .kind = NETDEV_LOOPBACK,
+				    .mtu = n->mtu,
+				    .mtu_max = n->mtu,
+				    .up = netif_is_up(n),
+				    .carrier = true};
+}
+
+struct netdev *inet_interface_device(const struct netif *n)
+{
+	return n == &inet_lo ? nullptr : ((const struct interface *)n)->device;
+}

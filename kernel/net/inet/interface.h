@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Network interfaces as TCP/IP has them: lwIP's record of each (`lo`, and one for each of netdev's), its addresses, and
+ * the routes by them. All under inet_core. An interface of netdev's outlives its driver, and so do its addresses.
+ */
+#ifndef KERNEL_NET_INET_INTERFACE_H
+#define KERNEL_NET_INET_INTERFACE_H
+
+#include "inet.h"
+#include <kernel/netdev/netdev.h>
+
+/* --- interface.c --- */
+/* Once: netdev tells of its interfaces from now on. */
+void inet_interfaces_start(void);
+/* What the thread does when netdev told of something: takes what has arrived, and looks at what changed. Lets go of the
+ * core in between. */
+void inet_interfaces_run(void);
+/* By a name; nullptr: there is none. */
+struct netif *inet_interface_find(const char *name) REQUIRES(inet_core);
+/* What netdev says of it; of `lo`, what is so. */
+void inet_interface_info(const struct netif *n, struct netdev_info *out) REQUIRES(inet_core);
+/* netdev's, borrowed; nullptr: `lo`. */
+struct netdev *inet_interface_device(const struct netif *n) REQUIRES(inet_core);
+/* It is as netdev says, at once. */
+void inet_interface_sync(struct netif *n) REQUIRES(inet_core);
+
+/* --- route.c --- */
+struct inet_route_entry {
+	struct list link;
+	ip4_addr_t to, mask, gateway; /* gateway 0: on the link */
+	uint32_t metric;
+	struct netif *interface;
+};
+extern struct list inet_routes GUARDED_BY(inet_core);
+/* -EEXIST, -ENOBUFS: as many as may be; -ENETUNREACH: no interface leads to the gateway; -ENOMEM. interface nullptr:
+ * the one that leads to the gateway. */
+[[nodiscard]] int inet_route_add(const struct inet_route_entry *r) REQUIRES(inet_core);
+/* -ESRCH. What is 0 of gateway, metric and interface is any. */
+[[nodiscard]] int inet_route_remove(const struct inet_route_entry *r) REQUIRES(inet_core);
+void inet_routes_forget(const struct netif *n) REQUIRES(inet_core);
+
+#endif
