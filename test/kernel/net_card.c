@@ -95,7 +95,10 @@ static void many(void)
 static void burst_of(struct peer *p)
 {
 	struct netdev_stats before, after;
+	struct device_info device;
 
+	device_get_info(netdev_device(p->n), &device);
+	uint32_t faults = device.faults;
 	netdev_get_stats(p->n, &before);
 	for (uint32_t i = 0; i < 1000; i++)
 		peer_echo(p, (uint16_t)i, 1000);
@@ -103,6 +106,8 @@ static void burst_of(struct peer *p)
 	netdev_get_stats(p->n, &after);
 	EXPECT(after.tx_packets > before.tx_packets);
 	EXPECT_EQ(after.tx_errors, before.tx_errors);
+	device_get_info(netdev_device(p->n), &device);
+	EXPECT_EQ(device.faults, faults);
 }
 
 static void burst(void)

@@ -59,7 +59,7 @@ int sender_open(struct device *dev, struct card *c, unsigned queue, uint32_t mtu
 		return error;
 	s->count = s->queue->requests;
 	spin_init(&s->lock, RANK_VIRTIO);
-	s->busy = s->count;
+	s->busy = s->free = s->count;
 	for (uint32_t i = s->count; i-- > 0;)
 		slot_give(s, i);
 	return 0;
