@@ -55,6 +55,14 @@ NUCLEUS_LIB := $(LIB_ALL:%=$(B)/n/%.o)
 KERNEL_LIB  := $(LIB_ALL:%=$(B)/k/%.o) $(LIBVTERM_SRC:%=$(B)/k/%.o)
 KERNEL_OBJ  := $(KERNEL_SRC:%=$(B)/k/%.o)
 KTEST_OBJ   := $(KTEST_SRC:%=$(B)/k/%.o)
+# What a third image has, stellux-strike.elf, in which a fault can be provoked in any function of a component (test/strike/strike.c): those of
+# its sources, and the kernel's once more, whose functions begin with a call. Not of the floor that contains faults, nor in brackets, where
+# nothing may be called, nor in what is shared.
+STRIKE_SRC    := test/strike/strike.c test/strike/$(ARCH).S
+STRUCK_SRC    := $(foreach source,$(filter-out kernel/base/% $(LIB_ALL) $(LIBVTERM_SRC),$(filter %.c,$(KERNEL_SRC))),$(if $(findstring /bracket/,$(source)),,$(source)))
+STRUCK_OBJ    := $(STRUCK_SRC:%=$(B)/strike/k/%.o)
+STRIKE_OBJ    := $(filter-out $(STRUCK_SRC:%=$(B)/k/%.o),$(KERNEL_OBJ)) $(STRUCK_OBJ) $(STRIKE_SRC:%=$(B)/k/%.o)
+STRIKE_CFLAGS := -fsanitize-coverage=func,trace-pc
 $(KTEST_OBJ): KERNEL_CFLAGS += -Itest/kernel/arch/$(ARCH)
 
 KERNEL_CFLAGS := -target $(KERNEL_TARGET) $(KERNEL_ARCH_CFLAGS) -std=c23 -ffreestanding -fno-pic \
@@ -98,35 +106,40 @@ endef
 $(eval $(call compile-half,n,$(NUCLEUS_INCLUDES)))
 $(eval $(call compile-half,k,$(KERNEL_INCLUDES)))
 
+$(B)/strike/k/%.c.o: %.c $(B)/k/flags
+	$(call say,CC,strike $<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(KERNEL_CFLAGS) $(KERNEL_INCLUDES) $(STRIKE_CFLAGS) $(LATE_CFLAGS) -MMD -MP -c $< -o $@
+
 # Of system calls the function that is called is the outermost: dispatch has no frame, and costs none.
-$(B)/k/kernel/process/dispatch.c.o: LATE_CFLAGS := -foptimize-sibling-calls
+$(B)/k/kernel/process/dispatch.c.o $(B)/strike/k/kernel/process/dispatch.c.o: LATE_CFLAGS := -foptimize-sibling-calls
 
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): KERNEL_CFLAGS += $(LIBFDT_INCLUDES)
 $(foreach half,n k,$(LIBFDT_USERS:%=$(B)/$(half)/%.o)): $(LIBFDT)/.version
 
-$(patsubst %,$(B)/k/%.o,$(LWIP_SRC) $(INET_SRC)) $(patsubst %,$(B)/tidy/k/%.ok,$(INET_SRC)): KERNEL_CFLAGS += $(LWIP_INCLUDES)
+$(foreach k,k strike/k,$(patsubst %,$(B)/$(k)/%.o,$(LWIP_SRC) $(INET_SRC))) $(patsubst %,$(B)/tidy/k/%.ok,$(INET_SRC)): KERNEL_CFLAGS += $(LWIP_INCLUDES)
 # The compiler does not tell of system headers.
-$(patsubst %,$(B)/k/%.o,$(LWIP_SRC) $(INET_SRC)): $(LWIP)/.version $(wildcard kernel/net/inet/lwip/*.h kernel/net/inet/lwip/arch/*.h)
-$(patsubst %,$(B)/k/%.o,$(LWIP_SRC)): LATE_CFLAGS := -w
-VT_OBJ := $(patsubst %,$(B)/k/%.o,$(wildcard kernel/vt/*.c))
+$(foreach k,k strike/k,$(patsubst %,$(B)/$(k)/%.o,$(LWIP_SRC) $(INET_SRC))): $(LWIP)/.version $(wildcard kernel/net/inet/lwip/*.h kernel/net/inet/lwip/arch/*.h)
+$(foreach k,k strike/k,$(patsubst %,$(B)/$(k)/%.o,$(LWIP_SRC))): LATE_CFLAGS := -w
+VT_OBJ := $(foreach k,k strike/k,$(patsubst %,$(B)/$(k)/%.o,$(wildcard kernel/vt/*.c)))
 $(VT_OBJ) $(patsubst %,$(B)/tidy/k/%.ok,$(wildcard kernel/vt/*.c)): KERNEL_CFLAGS += $(LIBVTERM_INCLUDES)
 $(VT_OBJ): $(LIBVTERM)/.version
 $(LIBVTERM_SRC:%=$(B)/k/%.o): KERNEL_CFLAGS += $(LIBVTERM_INCLUDES) -w
 $(LIBVTERM_SRC:%=$(B)/k/%.o): $(LIBVTERM)/.version
 $(FONT): tools/mkfont $(FONT_PACKAGE)/.version
 	$(Q)$(PYTHON) tools/mkfont $(addprefix $(FONT_PACKAGE)/usr/share/fonts/X11/misc/,ter-u16n_unicode.pcf.gz ter-u16b_unicode.pcf.gz) $@
-$(B)/k/kernel/vt/font_data.c.o $(B)/tidy/k/kernel/vt/font_data.c.ok: KERNEL_CFLAGS += --embed-dir=$(dir $(FONT))
-$(B)/k/kernel/vt/font_data.c.o: $(FONT)
+$(B)/k/kernel/vt/font_data.c.o $(B)/strike/k/kernel/vt/font_data.c.o $(B)/tidy/k/kernel/vt/font_data.c.ok: KERNEL_CFLAGS += --embed-dir=$(dir $(FONT))
+$(B)/k/kernel/vt/font_data.c.o $(B)/strike/k/kernel/vt/font_data.c.o: $(FONT)
 
 # What uname(1) shows: the system's version, and which sources it was built from.
 SOURCES_ID := $(shell find nucleus kernel lib abi boot/limine_protocol.h mk/image.lds.S -name '*.[chS]' -o -name '*.def' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)
 STELLUX_VERSION := $(shell sed -n 's/^VERSION_ID=//p' user/etc/os-release)-$(SOURCES_ID)
 $(eval $(call flags-file,$(B)/version,$(STELLUX_VERSION)))
-$(B)/k/kernel/process/uname.c.o $(B)/tidy/k/kernel/process/uname.c.ok: KERNEL_CFLAGS += -DSTELLUX_VERSION='"$(STELLUX_VERSION)"'
-$(B)/k/kernel/process/uname.c.o: $(B)/version
+$(B)/k/kernel/process/uname.c.o $(B)/strike/k/kernel/process/uname.c.o $(B)/tidy/k/kernel/process/uname.c.ok: KERNEL_CFLAGS += -DSTELLUX_VERSION='"$(STELLUX_VERSION)"'
+$(B)/k/kernel/process/uname.c.o $(B)/strike/k/kernel/process/uname.c.o: $(B)/version
 
 # A list of objects: relinks when a source appears or goes.
-$(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ)))
+$(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ) $(STRIKE_OBJ)))
 
 # In the script write *[/]bracket[/]*.o: the preprocessor takes a slash before a
 # star for a comment.
@@ -221,6 +234,7 @@ $(B)/$(1).elf: $(B)/$(1)-unchecked.elf $$(CHECKS)
 endef
 $(eval $(call link-image,stellux,$(KERNEL_OBJ)))
 $(eval $(call link-image,stellux-ktest,$(KERNEL_OBJ) $(KTEST_OBJ)))
+$(eval $(call link-image,stellux-strike,$(STRIKE_OBJ)))
 
 .PHONY: kernel
 kernel: ## builds the kernel image and proves its privilege boundary
@@ -233,6 +247,9 @@ components-table: $(B)/stellux.elf ## makes the table of doc/components.md from 
 .PHONY: kernel-ktest
 kernel-ktest: $(B)/stellux-ktest.elf ## builds the kernel with its own tests linked in
 
+.PHONY: kernel-strike
+kernel-strike: $(B)/stellux-strike.elf ## builds the kernel in whose functions a fault can be provoked
+
 .PHONY: objects
 objects: ## compiles both halves without linking
 objects: $(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ)
@@ -241,4 +258,4 @@ KERNEL_JSON := $(patsubst %.o,%.json,$(filter %.c.o,$(NUCLEUS_OBJ) $(KERNEL_OBJ)
 compile_commands.json: $(B)/stellux-pass1.elf
 	$(Q){ echo '['; cat $(KERNEL_JSON) | sed '$$ s/,$$//'; echo ']'; } > $@
 
--include $(NUCLEUS_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d) $(KTEST_OBJ:.o=.d) $(B)/image.lds.d
+-include $(NUCLEUS_OBJ:.o=.d) $(KERNEL_OBJ:.o=.d) $(KTEST_OBJ:.o=.d) $(STRIKE_OBJ:.o=.d) $(B)/image.lds.d

@@ -124,6 +124,15 @@ test-plug-one:
 	$(Q)STELLUX_ARCH=$(ARCH) STELLUX_BUILD=$(B) STELLUX_CPU=$(CPU) STELLUX_SMP=2 STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools \
 		$(PYTHON) test/devices/plug_test.py $(or $(ROUNDS),1000) $(or $(SEED),1)
 
+# Long: hours. STRIKES= is how often each is struck, COMPONENTS= which, SEED= where.
+.PHONY: test-strikes test-strikes-one
+test-strikes: need ## has every component fault 200 times in the middle of a mixed workload; results in doc/results
+	$(Q)$(foreach arch,$(TEST_ARCHES),$(MAKE) --no-print-directory ARCH=$(arch) test-strikes-one &&) true
+test-strikes-one:
+	$(Q)$(MAKE) --no-print-directory kernel kernel-strike boot initramfs
+	$(Q)STELLUX_ARCH=$(ARCH) STELLUX_BUILD=$(B) STELLUX_CPU=$(CPU) STELLUX_SMP=1 STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools \
+		STRIKES=$(or $(STRIKES),200) SEED=$(or $(SEED),7) $(PYTHON) test/devices/strike_test.py $(COMPONENTS)
+
 .PHONY: fuzz
 fuzz: need ## calls kernel and nucleus with anything, SECONDS= long (600), from SEED=; results in doc/results
 	$(Q)$(OWN_MAKE) $(PYTHON) tools/fuzz $(TEST_ARCHES:%=--arch %) --build '$(BUILD)/{arch}-$(MODE)' --make '$(MAKE_COMMAND)' --seconds $(or $(SECONDS),600) \

@@ -21,7 +21,7 @@ $(B)/vdso.so: $(VDSO_OBJ) kernel/arch/$(ARCH)/vdso/vdso.lds
 	$(Q)$(LD) -shared -soname linux-vdso.so.1 --hash-style=both -Bsymbolic --build-id=none -z text -z noexecstack \
 		-z max-page-size=4096 --strip-all --no-undefined -T kernel/arch/$(ARCH)/vdso/vdso.lds -o $@ $(VDSO_OBJ)
 
-$(B)/k/kernel/vm/vdso.c.o: $(B)/vdso.so
-$(B)/k/kernel/vm/vdso.c.o: KERNEL_CFLAGS += --embed-dir=$(B)
+$(B)/k/kernel/vm/vdso.c.o $(B)/strike/k/kernel/vm/vdso.c.o: $(B)/vdso.so
+$(B)/k/kernel/vm/vdso.c.o $(B)/strike/k/kernel/vm/vdso.c.o: KERNEL_CFLAGS += --embed-dir=$(B)
 
 -include $(VDSO_OBJ:.o=.d)

@@ -115,7 +115,7 @@ class Machine:
             return text if raw else plain(text), ended and process.returncode == 0
 
     def make_image(self, image, initramfs, cmdline, kernel="stellux", dtb=None, firmware=None):
-        """Makes a disk image; `initramfs` is initramfs, initramfs-test or none, `kernel` stellux or stellux-ktest;
+        """Makes a disk image; `initramfs` is initramfs, initramfs-test or none, `kernel` stellux, stellux-ktest or stellux-strike;
         `dtb` is a device tree that the kernel gets in place of the firmware's, `firmware` an EFI program that comes before
         the loader and finds it as /LOADER.EFI."""
         image = pathlib.Path(image)

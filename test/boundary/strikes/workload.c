@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+#include "ktap.h"
+
+#include "workload.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, SECTOR = 512, PAGES = 8 };
+const char workload_program[] = "/tmp/workload";
+static unsigned state;
+
+void workload_seed(unsigned seed)
+{
+	state = seed;
+}
+
+unsigned workload_random(void)
+{
+	state = state * 1103515245 + 12345;
+	return state >> 16 & 0x7fff;
+}
+
+unsigned workload_option(const char *name, unsigned otherwise)
+{
+	char text[4096] = "", key[32];
+	int fd = open("/proc/cmdline", O_RDONLY);
+
+	(void)!read(fd, text, sizeof(text) - 1);
+	close(fd);
+	snprintf(key, sizeof(key), " %s=", name);
+	const char *at = strstr(text, key);
+	return at != nullptr ? (unsigned)strtoul(at + strlen(key), nullptr, 10) : otherwise;
+}
+
+/* What a file of /proc or /sys says, up to its end. */
+static bool read_all(const char *path)
+{
+	char text[1024];
+	int fd = open(path, O_RDONLY | O_NONBLOCK);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	while ((n = read(fd, text, sizeof(text))) > 0)
+		;
+	close(fd);
+	return n == 0;
+}
+
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return done;
+}
+
+/* --- a shell's: a program at the other end of a pipe --- */
+
+static bool run_program(void)
+{
+	static char *const shell[] = {"/bin/sh", "-c", "echo hello | cat", nullptr};
+	char *const own[] = {(char *)workload_program, "hello", nullptr};
+	char *const *argv = access(shell[0], X_OK) == 0 ? shell : own;
+	char text[16] = "";
+	int ends[2], status = -1;
+
+	if (pipe(ends) != 0)
+		return false;
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], 1);
+		close(ends[0]);
+		close(ends[1]);
+		execve(argv[0], argv, environ);
+		_exit(1);
+	}
+	close(ends[1]);
+	ssize_t n = read(ends[0], text, 6);
+	close(ends[0]);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 && n == 6 && strcmp(text, "hello\n") == 0;
+}
+
+static bool use_memory(void)
+{
+	unsigned char *at = mmap(nullptr, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool good = true;
+	int status = -1;
+
+	if (at == MAP_FAILED)
+		return false;
+	for (int i = 0; i < PAGES; i++)
+		at[i * PAGE] = (unsigned char)i;
+	pid_t pid = fork();
+	if (pid == 0) {
+		for (int i = 0; i < PAGES; i++)
+			at[i * PAGE] = 0xff;
+		_exit(0);
+	}
+	good = pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+	for (int i = 0; i < PAGES; i++)
+		good &= at[i * PAGE] == (unsigned char)i;
+	return munmap(at, PAGES * PAGE) == 0 && good;
+}
+
+static bool wait_for_timer(void)
+{
+	struct itimerspec twice = {.it_value.tv_nsec = 100'000, .it_interval.tv_nsec = 100'000};
+	uint64_t n, total = 0;
+	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+
+	if (fd < 0 || timerfd_settime(fd, 0, &twice, nullptr) != 0)
+		return false;
+	while (total < 2 && read(fd, &n, sizeof(n)) == sizeof(n))
+		total += n;
+	close(fd);
+	return total >= 2;
+}
+
+/* --- filesystems --- */
+
+static bool use_files(void)
+{
+	char path[64], other[64], text[64] = "";
+	struct stat about;
+
+	snprintf(path, sizeof(path), "/tmp/work.%d", getpid());
+	snprintf(other, sizeof(other), "/tmp/work.%d.new", getpid());
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	bool good = fd >= 0 && pwrite(fd, path, sizeof(path), 5000) == sizeof(path) &&
+		    pread(fd, text, sizeof(text), 5000) == sizeof(text) && strcmp(path, text) == 0;
+	close(fd);
+	good = good && rename(path, other) == 0 && stat(other, &about) == 0 && about.st_size == 5000 + sizeof(path);
+	return unlink(good ? other : path) == 0 && good;
+}
+
+static bool list(const char *path)
+{
+	DIR *folder = opendir(path);
+	int count = 0;
+
+	while (folder != nullptr && readdir(folder) != nullptr)
+		count++;
+	if (folder != nullptr)
+		closedir(folder);
+	return count > 2;
+}
+
+static bool read_proc(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", getppid());
+	return read_all("/proc/self/status") && read_all("/proc/meminfo") && read_all("/proc/components") &&
+	       read_all(path) && list("/proc");
+}
+
+/* Of each device on a bus. */
+static bool read_bus(const char *bus, const char *file)
+{
+	char path[512];
+	DIR *folder = opendir(bus);
+	struct dirent *entry;
+	bool good = folder != nullptr;
+
+	while (folder != nullptr && (entry = readdir(folder)) != nullptr) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/%s", bus, entry->d_name, file);
+		good &= read_all(path);
+	}
+	if (folder != nullptr)
+		closedir(folder);
+	return good;
+}
+
+static bool read_sys(void)
+{
+	return list("/sys") && list("/sys/class") && read_bus("/sys/bus/pci/devices", "resource");
+}
+
+/* What is of no other part of the kernel. */
+static bool read_own_sys(void)
+{
+	struct statfs about;
+
+	return statfs("/sys", &about) == 0 && read_all("/sys/devices/system/cpu/online") &&
+	       read_all("/sys/devices/system/cpu/possible");
+}
+
+static bool read_pci(void)
+{
+	return read_bus("/sys/bus/pci/devices", "config") && put("/sys/bus/pci/rescan", "1");
+}
+
+static bool read_platform(void)
+{
+	return read_all("/proc/hardware") && read_bus("/sys/bus/platform/devices", "uevent");
+}
+
+static bool use_nodes(void)
+{
+	char byte = 1;
+	int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
+	bool good = read(zero, &byte, 1) == 1 && byte == 0 && write(null, &byte, 1) == 1;
+
+	close(zero);
+	close(null);
+	return good && list("/dev");
+}
+
+/* --- terminals --- */
+
+static bool use_terminal(void)
+{
+	int unlock = 0, number = -1;
+	char name[32], text[8] = "";
+	int master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+
+	if (master < 0)
+		return false;
+	bool good = ioctl(master, TIOCSPTLCK, &unlock) == 0 && ioctl(master, TIOCGPTN, &number) == 0;
+	snprintf(name, sizeof(name), "/dev/pts/%d", number);
+	int slave = open(name, O_RDWR | O_NOCTTY);
+	/* The line is there when its end is, and its echo with it. */
+	good = good && slave >= 0 && write(master, "lime\x7f\x7f\x7fine\n", 11) == 11 && read(slave, text, 5) == 5 &&
+	       strcmp(text, "line\n") == 0 && read(master, text, 4) == 4 && memcmp(text, "lime", 4) == 0;
+	close(slave);
+	close(master);
+	return good;
+}
+
+/* Carriage returns, which whoever reads the console leaves out. */
+static bool use_console(void)
+{
+	int fd = open("/dev/console", O_WRONLY | O_NOCTTY);
+	bool good = fd >= 0 && write(fd, "\r\r\r\r\r\r\r\r", 8) == 8 && tcdrain(fd) == 0;
+
+	close(fd);
+	return good;
+}
+
+/* --- drivers --- */
+
+/* Of a disk that the host has filled for this, each sector begins with its number; others are only read. */
+static bool check_sectors(int fd, const unsigned char *bytes, uint64_t first, int count)
+{
+	static unsigned char page[PAGE];
+	uint64_t is;
+
+	if (pread(fd, page, sizeof(page), PAGE) != sizeof(page))
+		return false;
+	memcpy(&is, page, sizeof(is));
+	if (is != PAGE / SECTOR)
+		return true;
+	for (int i = 0; i < count; i++) {
+		memcpy(&is, bytes + (size_t)i * SECTOR, sizeof(is));
+		if (is != first + (uint64_t)i)
+			return false;
+	}
+	return true;
+}
+
+/* Some sectors past the cache, some through it, and some written as they were. */
+static bool use_one_disk(const char *disk, uint64_t sectors)
+{
+	alignas(PAGE) static unsigned char bytes[8 * SECTOR];
+	uint64_t at = workload_random() % (sectors / 8) * 8;
+	int past = open(disk, O_RDWR | O_DIRECT), fd = open(disk, O_RDWR);
+	bool good = past >= 0 && fd >= 0 && pread(past, bytes, sizeof(bytes), (off_t)(at * SECTOR)) == sizeof(bytes) &&
+		    check_sectors(fd, bytes, at, 8);
+
+	at = workload_random() % (sectors / 8) * 8;
+	good = good && pread(fd, bytes, sizeof(bytes), (off_t)(at * SECTOR)) == sizeof(bytes) &&
+	       check_sectors(fd, bytes, at, 8) &&
+	       pwrite(fd, bytes, sizeof(bytes), (off_t)(at * SECTOR)) == sizeof(bytes) && fdatasync(fd) == 0;
+	close(past);
+	close(fd);
+	return good;
+}
+
+static bool use_disks(const char *prefix)
+{
+	char line[128], name[32], disk[64];
+	FILE *f = fopen("/proc/partitions", "re");
+	uint64_t blocks;
+	bool good = f != nullptr;
+
+	while (f != nullptr && fgets(line, sizeof(line), f) != nullptr) {
+		if (sscanf(line, "%*u %*u %llu %31s", (unsigned long long *)&blocks, name) != 2 ||
+		    strncmp(name, prefix, strlen(prefix)) != 0)
+			continue;
+		snprintf(disk, sizeof(disk), "/dev/%s", name);
+		good &= use_one_disk(disk, blocks * 2);
+	}
+	if (f != nullptr)
+		fclose(f);
+	return good;
+}
+
+static bool use_virtio_disks(void)
+{
+	return use_disks("vd");
+}
+
+static bool use_nvme_disks(void)
+{
+	return use_disks("nvme");
+}
+
+static bool read_random(void)
+{
+	unsigned char bytes[32];
+	int fd = open("/dev/hwrng", O_RDONLY);
+	bool good = fd >= 0 && read(fd, bytes, sizeof(bytes)) > 0;
+
+	close(fd);
+	return good;
+}
+
+/* Of each driver that is there the first device is attached anew. */
+static bool restart_devices(void)
+{
+	char line[256], name[64], driver[32], status[32], text[128], last[32] = "";
+	FILE *f = fopen("/proc/hardware", "re");
+
+	while (f != nullptr && fgets(line, sizeof(line), f) != nullptr) {
+		if (sscanf(line, "%63s %*s %*s %31s %31s", name, driver, status) != 3 || strcmp(status, "up") != 0 ||
+		    strcmp(driver, last) == 0)
+			continue;
+		strcpy(last, driver);
+		snprintf(text, sizeof(text), "restart %s", name);
+		(void)put("/proc/hardware", text);
+	}
+	if (f != nullptr)
+		fclose(f);
+	return f != nullptr;
+}
+
+/* A word through a pair, and one over a connection. */
+static bool use_sockets(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int pair[2] = {-1, -1}, listener = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0),
+	    server = -1;
+	socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+				       (size_t)snprintf(name.sun_path + 1, 32, "work.%d", getpid()));
+	char text[8] = "";
+	bool good = socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0;
+
+	good = good && write(pair[0], "word", 4) == 4 && read(pair[1], text, 4) == 4 && strcmp(text, "word") == 0;
+	good = good && bind(listener, (struct sockaddr *)&name, length) == 0 && listen(listener, 1) == 0 &&
+	       connect(client, (struct sockaddr *)&name, length) == 0 &&
+	       (server = accept(listener, nullptr, nullptr)) >= 0;
+	good = good && write(client, "more", 4) == 4 && read(server, text, 4) == 4 && strcmp(text, "more") == 0;
+	for (int i = 0; i < 2; i++)
+		close(pair[i]);
+	close(server);
+	close(client);
+	close(listener);
+	return good && read_all("/proc/net/unix");
+}
+
+static bool measure(void)
+{
+	return put("/proc/measure", "call 10");
+}
+
+static bool misbehave(void)
+{
+	return put("/proc/stray", "case write-nucleus-data seed 1");
+}
+
+const struct served served[] = {
+	{"measure", {measure}},
+	{"stray", {misbehave}},
+	{"virtio_rng", {read_random, restart_devices}},
+	{"hwrng", {read_random}},
+	{"virtio_blk", {use_virtio_disks}},
+	{"nvme", {use_nvme_disks}},
+	{"virtio", {use_virtio_disks, read_random, restart_devices}},
+	{"block", {use_virtio_disks, use_nvme_disks}},
+	{"serial", {use_console}},
+	{"tty", {use_terminal, use_console}},
+	{"pci", {read_pci, restart_devices}},
+	{"platform", {read_platform, restart_devices}},
+	{"device", {restart_devices, read_platform}},
+	{"pcie_port", {restart_devices}},
+	{"net", {use_sockets}},
+	{"sysfs", {read_own_sys, read_sys}},
+	{"procfs", {read_proc}},
+	{"devfs", {use_nodes, use_terminal}},
+	{"tmpfs", {use_files}},
+	{"vfs", {use_files, run_program, use_nodes}},
+	{"process", {run_program, use_memory}},
+	{"vm", {use_memory, run_program}},
+	{"core", {wait_for_timer, run_program}},
+	{},
+};
