@@ -256,8 +256,10 @@ static int start(void)
 	if (error != 0 || again)
 		return error;
 	error = service_start(&network);
-	if (error == 0)
+	if (error == 0) {
+		inet_interfaces_start();
 		socket_set_ioctl(inet_ioctl);
+	}
 	return error;
 }
 COMPONENT_START(inet, start);
