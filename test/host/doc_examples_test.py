@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Compiles, for each architecture, what doc/add-a-*.md have their readers write into kernel/: a new file (a block of code under
-"into `kernel/….c`:"), or lines behind one that is there (under "behind `LINE` in `kernel/….c`:")."""
+"into `kernel/….c`:"), or lines behind one that is there (under "behind `LINE` in `kernel/….c`:"). A component of theirs says what
+tools/components-table asks of each; without, the reader's build would end there."""
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ import tempfile
 TOP = pathlib.Path(__file__).resolve().parents[2]
 NEW = re.compile(r"`(kernel/[\w/]+\.c)`:$")
 BEHIND = re.compile(r"behind\s+`([^`]+)`\s+in\s+`(kernel/[\w/]+\.c)`:$")
+MANIFEST = re.compile(r"(?s)\bDEFINE_COMPONENT\(.*?\);")
 NEIGHBOUR = "kernel/process/uname.c"    # whose command compiles any file of the lowered kernel
 WANTED = {"add-a-component.md", "add-a-driver.md", "add-a-filesystem.md", "add-a-system-call.md"}
 
@@ -51,6 +53,9 @@ def compiles(words, path, text, place):
     """What the compiler says against it."""
     if text is None:
         return f"{path} does not have the line once"
+    for manifest in MANIFEST.findall(text):
+        if ".users = " not in manifest:
+            return f"{path}: the manifest has no .users: {manifest}"
     source = place / pathlib.Path(path).name
     source.write_text(text)
     done = subprocess.run([*words, "-iquote", str((TOP / path).parent), "-c", str(source), "-o", str(place / "object")], cwd=TOP,
