@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the test programs beside it (/test/NAME), all in the order of their names or those named as
- * arguments
+ * Runs the test programs beside it (/test/NAME), all in the order of their names or those named as arguments
  * ("NAME" or "NAME:CASE") or all but some ("-NAME", and those called alone_ something, which must be named), as
  * subtests of one KTAP report, and ends with a line of totals. A program during which the kernel complained of the
  * order of its locks has failed. Used as init.run=/test/run. The exit status is 0 when all passed.
