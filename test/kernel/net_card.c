@@ -137,6 +137,32 @@ static void filters(void)
 	with_each(filters_of);
 }
 
+static bool lets_through(struct netdev *n, const uint8_t group[NETDEV_ADDRESS])
+{
+	struct netdev_filter f;
+
+	netdev_get_filter(n, &f);
+	for (uint32_t i = 0; i < f.count; i++)
+		if (memcmp(f.addresses[i], group, NETDEV_ADDRESS) == 0)
+			return true;
+	return false;
+}
+
+/* What every station is to hear (RFC 1112, 4 and RFC 4291, 2.8), the stack has the card let through. */
+static void groups_of(struct peer *p)
+{
+	static const uint8_t systems[NETDEV_ADDRESS] = {1, 0, 0x5e, 0, 0, 1},
+			     nodes[NETDEV_ADDRESS] = {0x33, 0x33, 0, 0, 0, 1};
+
+	EXPECT(WAIT_UNTIL(lets_through(p->n, systems)));
+	EXPECT(WAIT_UNTIL(lets_through(p->n, nodes)));
+}
+
+static void groups(void)
+{
+	with_each(groups_of);
+}
+
 static void restarts_of(struct peer *p)
 {
 	struct device *dev = netdev_device(p->n);
@@ -226,4 +252,5 @@ static void lost_interrupt(void)
 
 KTEST_SUITE(net_card, KTEST("lease", lease, .fits = has_cards), KTEST("sizes", sizes, .fits = has_cards),
 	    KTEST("many", many, .fits = has_cards), KTEST("burst", burst, .fits = has_cards),
-	    KTEST("filters", filters, .fits = has_cards), KTEST("restarts", restarts, .fits = has_cards), STRAYS);
+	    KTEST("filters", filters, .fits = has_cards), KTEST("groups", groups, .fits = has_cards),
+	    KTEST("restarts", restarts, .fits = has_cards), STRAYS);

@@ -86,8 +86,19 @@ static err_t filter6(struct netif *n, const ip6_addr_t *group, enum netif_mac_fi
 	return error == 0 ? ERR_OK : ERR_MEM;
 }
 
+/* All nodes, of which every station is one: lwIP takes it for granted that a device lets it through (mld6.c). */
+static void hear_all_nodes(struct interface *i, enum netif_mac_filter_action action)
+{
+	ip6_addr_t all;
+
+	ip6_addr_set_allnodes_linklocal(&all);
+	if (filter6(&i->netif, &all, action) != ERR_OK && action == NETIF_ADD_MAC_FILTER)
+		log_warn("inet: what is for all nodes may not be heard");
+}
+
 /* --- coming, changing, going --- */
 
+/* With the filters: lwIP tells of the group of all systems as soon as this returns. */
 static err_t init(struct netif *n)
 {
 	n->name[0] = 'e';
@@ -97,6 +108,8 @@ static err_t init(struct netif *n)
 	n->output = etharp_output;
 	n->output_ip6 = ethip6_output;
 	n->linkoutput = send;
+	netif_set_igmp_mac_filter(n, filter4);
+	netif_set_mld_mac_filter(n, filter6);
 	return ERR_OK;
 }
 
@@ -145,17 +158,16 @@ static void add(struct netdev *device, const struct netdev_info *info) REQUIRES(
 		log_warn("inet: no memory for interface %s", info->name);
 		return;
 	}
+	i->device = device;
 	if (netif_add_noaddr(&i->netif, nullptr, init, ethernet_input) == nullptr) {
 		kfree(i);
 		return;
 	}
 	i->netif.num = (u8_t)(info->index - 1); /* lwIP's numbers are netdev's; one is `lo`'s */
 	memcpy(i->netif.hwaddr, info->address, NETDEV_ADDRESS);
-	netif_set_igmp_mac_filter(&i->netif, filter4);
-	netif_set_mld_mac_filter(&i->netif, filter6);
 	netif_set_ip6_autoconfig_enabled(&i->netif, 1);
 	netdev_get(device);
-	i->device = device;
+	hear_all_nodes(i, NETIF_ADD_MAC_FILTER);
 	list_push_back(&interfaces, &i->link);
 	inet_interface_sync(&i->netif);
 }
@@ -165,6 +177,7 @@ static void drop(struct interface *i) REQUIRES(inet_core)
 	inet_routes_forget(&i->netif);
 	list_remove(&i->link);
 	netif_remove(&i->netif);
+	hear_all_nodes(i, NETIF_DEL_MAC_FILTER);
 	netdev_put(i->device);
 	kfree(i);
 }
