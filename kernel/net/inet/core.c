@@ -122,13 +122,15 @@ static struct service network = {.name = "network", .component = &component_inet
 static void loop(void)
 {
 	uint64_t next_ns;
+	bool more;
 
 	do {
+		more = inet_interfaces_run();
+		/* Between batches, too: others' frames may never end. And after what may need them. */
 		inet_core_lock();
 		next_ns = run_timers();
 		inet_core_unlock();
-		inet_interfaces_run();
-	} while (!service_park(next_ns));
+	} while (more || !service_park(next_ns));
 }
 
 void inet_thread_wake(void)

@@ -12,7 +12,7 @@
 #include <lwip/mld6.h>
 #include <netif/ethernet.h>
 
-enum : uint32_t { BATCH = 32 /* frames under the core at once */ };
+enum : uint32_t { BATCH = 32 /* frames of an interface under the core at once */ };
 
 struct interface {
 	struct netif netif; /* first */
@@ -218,34 +218,33 @@ static void receive(struct interface *i, struct net_frame *f) REQUIRES(inet_core
 	net_frame_free(f);
 }
 
-/* Up to a batch of all interfaces; false: nothing more was there. */
+/* Up to a batch of each interface, so that none waits for another's flood; false: nothing more was there. */
 static bool receive_batch(void) REQUIRES(inet_core)
 {
 	struct interface *i;
-	uint32_t count = 0;
+	bool more = false;
 
 	list_for_each(i, &interfaces, link) {
 		struct net_frame *f;
+		uint32_t count = 0;
 
 		while (count < BATCH && (f = netdev_received(i->device)) != nullptr) {
 			receive(i, f);
 			count++;
 		}
+		more |= count == BATCH;
 	}
-	return count == BATCH;
+	return more;
 }
 
-void inet_interfaces_run(void)
+bool inet_interfaces_run(void)
 {
-	bool more;
-
-	do {
-		inet_core_lock();
-		if (__atomic_exchange_n(&look_wanted, false, __ATOMIC_ACQ_REL))
-			look();
-		more = receive_batch();
-		inet_core_unlock();
-	} while (more);
+	inet_core_lock();
+	if (__atomic_exchange_n(&look_wanted, false, __ATOMIC_ACQ_REL))
+		look();
+	bool more = receive_batch();
+	inet_core_unlock();
+	return more;
 }
 
 /* --- what is asked --- */

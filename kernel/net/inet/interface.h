@@ -12,9 +12,9 @@
 /* --- interface.c --- */
 /* Once: netdev tells of its interfaces from now on. */
 void inet_interfaces_start(void);
-/* What the thread does when netdev told of something: takes what has arrived, and looks at what changed. Lets go of the
- * core in between. */
-void inet_interfaces_run(void);
+/* What the thread does when netdev told of something: takes what has arrived, a batch of each interface, and looks at
+ * what changed. True: there is more. */
+[[nodiscard]] bool inet_interfaces_run(void);
 /* By a name; nullptr: there is none. */
 struct netif *inet_interface_find(const char *name) REQUIRES(inet_core);
 /* What netdev says of it; of `lo`, what is so. */
