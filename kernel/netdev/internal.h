@@ -59,7 +59,7 @@ struct netdev {
 	uint32_t mtu_max, features, driver_queues;
 
 	struct send_queue queues[NETDEV_QUEUES_MAX];
-	uint32_t inside; /* atomic: threads in a function of the driver that is not transmit */
+	uint32_t inside; /* atomic: threads between netdev_enter and netdev_leave */
 	struct wait_queue quiet;
 	struct timer timer;
 	bool timer_on; /* atomic */
@@ -101,7 +101,10 @@ const struct netdev_stack *netdev_stack(const struct netdev *n); /* whose it is;
 
 /* --- queue.c --- */
 void send_queues_init(struct netdev *n);
-/* Nobody is in the driver's functions. */
+/* From one to the other it is not suspended: for threads that call the driver or may break it, but by transmit. */
+void netdev_enter(struct netdev *n);
+void netdev_leave(struct netdev *n);
+/* Nobody is in the driver's functions, or between the two. */
 bool netdev_is_quiet(struct netdev *n);
 /* All that the driver has, and, at the end, what waits for it or for the stack. The device is silent. */
 void netdev_take_back(struct netdev *n, bool all);

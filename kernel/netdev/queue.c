@@ -51,6 +51,18 @@ static void move_list(struct list *to, struct list *from)
 	list_remove(from);
 }
 
+void netdev_enter(struct netdev *n)
+{
+	__atomic_fetch_add(&n->inside, 1, __ATOMIC_SEQ_CST);
+}
+
+void netdev_leave(struct netdev *n)
+{
+	__atomic_fetch_sub(&n->inside, 1, __ATOMIC_SEQ_CST);
+	if (netdev_state(n) != NETDEV_RUNS)
+		wait_wake_all(&n->quiet);
+}
+
 bool netdev_is_quiet(struct netdev *n)
 {
 	for (unsigned i = 0; i < NETDEV_QUEUES_MAX; i++) {
@@ -99,9 +111,8 @@ static void watch(struct netdev *n, uint64_t when_ns)
 		timer_arm(&n->timer, when_ns);
 }
 
-void netdev_watch(struct timer *t)
+static void look_whether_stuck(struct netdev *n)
 {
-	struct netdev *n = container_of(t, struct netdev, timer);
 	uint64_t first = UINT64_MAX, now = clock_monotonic_ns();
 
 	__atomic_store_n(&n->timer_on, false, __ATOMIC_SEQ_CST);
@@ -119,6 +130,16 @@ void netdev_watch(struct timer *t)
 		netdev_break(n, "it sends nothing any more");
 	else
 		watch(n, first + STUCK_NS);
+}
+
+/* It is not suspended meanwhile: what breaks it is this round's, and not the next one's. */
+void netdev_watch(struct timer *t)
+{
+	struct netdev *n = container_of(t, struct netdev, timer);
+
+	netdev_enter(n);
+	look_whether_stuck(n);
+	netdev_leave(n);
 }
 
 static void dispatch(struct send_queue *q)

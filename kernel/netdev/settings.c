@@ -80,13 +80,11 @@ int netdev_set_mtu(struct netdev *n, uint32_t mtu)
 /* The driver is told. It is not suspended meanwhile. */
 static void tell_filter(struct netdev *n)
 {
-	__atomic_fetch_add(&n->inside, 1, __ATOMIC_SEQ_CST);
+	netdev_enter(n);
 	if (netdev_state(n) == NETDEV_RUNS && n->ops->filter != nullptr &&
 	    !guard_run_void(n->ops->component, n->ops->filter(n->dev, n->private)))
 		netdev_break(n, "a fault where it was told of its filter");
-	__atomic_fetch_sub(&n->inside, 1, __ATOMIC_SEQ_CST);
-	if (netdev_state(n) != NETDEV_RUNS)
-		wait_wake_all(&n->quiet);
+	netdev_leave(n);
 }
 
 void netdev_get_filter(struct netdev *n, struct netdev_filter *out)
