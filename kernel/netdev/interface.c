@@ -47,12 +47,24 @@ void netdev_get(struct netdev *n)
 	__atomic_fetch_add(&n->refs, 1, __ATOMIC_RELAXED);
 }
 
+/* What nobody took out of its filter. */
+static void free_multicast(struct netdev *n) NO_THREAD_SAFETY
+{
+	while (!list_empty(&n->multicast)) {
+		struct multicast *m = list_first(&n->multicast, struct multicast, link);
+
+		list_remove(&m->link);
+		kfree(m);
+	}
+}
+
 void netdev_put(struct netdev *n)
 {
 	if (n == nullptr || __atomic_fetch_sub(&n->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
 	(void)timer_cancel(&n->timer);
 	netdev_take_back(n, true);
+	free_multicast(n);
 	device_put(n->dev);
 	kfree(n);
 }
