@@ -174,13 +174,12 @@ void sender_transmit(struct device *dev, void *, unsigned)
 	} while (again && !device_stopping(dev));
 }
 
-void sender_look(struct card *c)
+bool sender_look(struct card *c)
 {
 	struct sender *s = &c->sender;
 
+	if (reclaim(c, s))
+		netdev_room(c->net, 0);
 	/* The interrupt that transmit asked for may have come before the end. */
-	do {
-		if (reclaim(c, s))
-			netdev_room(c->net, 0);
-	} while (virtio_queue_listen_late(s->queue, 0));
+	return virtio_queue_listen_late(s->queue, 0);
 }

@@ -134,9 +134,12 @@ static void serve(struct device *dev)
 
 		/* Lost: nothing is looked at before the next. */
 		if (!FAULT_POINT_DUE(driver_virtio_net_interrupt)) {
-			do
-				sender_look(c);
-			while (receiver_look(dev, c) && !device_stopping(dev));
+			bool more;
+
+			do {
+				more = sender_look(c);
+				more |= receiver_look(dev, c);
+			} while (more && !device_stopping(dev));
 			if (why & VIRTIO_INTERRUPT_CONFIG)
 				look_at_link(dev, c);
 		}

@@ -82,8 +82,8 @@ bool receiver_lacks(const struct card *c);
 
 /* --- send.c --- */
 [[nodiscard]] int sender_open(struct device *dev, struct card *c, unsigned queue, uint32_t mtu);
-/* Frees what the device has sent; has more of it sent. */
-void sender_look(struct card *c);
+/* Frees what the device has sent; has more of it sent. True: perhaps there is more. */
+[[nodiscard]] bool sender_look(struct card *c);
 /* Whether the device has frames to be sent, as it was just now. */
 bool sender_is_busy(struct card *c);
 void sender_transmit(struct device *dev, void *private, unsigned queue); /* netdev_ops.transmit */
