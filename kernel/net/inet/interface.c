@@ -30,13 +30,15 @@ static void arrived(struct netdev *)
 	inet_thread_wake();
 }
 
-static void changed(struct netdev *n, enum netdev_change)
+static void changed(struct netdev *n, enum netdev_change what)
 {
 	struct netdev_info info;
 
 	netdev_get_info(n, &info);
 	if (info.index <= BYTE_MAX)
 		__atomic_fetch_or(&told[info.index / 64], UINT64_C(1) << info.index % 64, __ATOMIC_RELAXED);
+	else if (what == NETDEV_NEW)
+		log_warn("inet: %s is number %u, and none beyond %d is used", info.name, info.index, BYTE_MAX);
 	__atomic_store_n(&look_wanted, true, __ATOMIC_RELEASE);
 	inet_thread_wake();
 }
