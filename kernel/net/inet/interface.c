@@ -138,7 +138,9 @@ void inet_interface_sync(struct netif *n)
 	inet_interface_info(n, &info);
 	if (memcmp(n->hwaddr, info.address, NETDEV_ADDRESS) != 0)
 		memcpy(n->hwaddr, info.address, NETDEV_ADDRESS);
-	n->mtu = n->mtu6 = (u16_t)info.mtu;
+	/* What a router advertised for IPv6 stays otherwise. */
+	if (n->mtu != info.mtu)
+		n->mtu = n->mtu6 = (u16_t)info.mtu;
 	if (info.up && !netif_is_up(n)) {
 		if (ip6_addr_isinvalid(netif_ip6_addr_state(n, 0)))
 			netif_create_ip6_linklocal_address(n, 1);
