@@ -82,6 +82,14 @@ static int open_queues(struct device *dev, struct card *c, const struct virtio_n
 	return error;
 }
 
+static void look_at_link(struct device *dev, const struct card *c)
+{
+	struct virtio_net_facts facts;
+
+	if (read_facts(dev, c, &facts) == 0)
+		netdev_link(c->net, facts.link, facts.mbit, facts.full_duplex);
+}
+
 static int attach(struct device *dev)
 {
 	struct card *c = device_private(dev);
@@ -106,15 +114,9 @@ static int attach(struct device *dev)
 	virtio_ready(dev);
 	receiver_fill(c);
 	netdev_link(c->net, facts.link, facts.mbit, facts.full_duplex);
+	/* Of what changed before it was ready the device does not tell (3.1.1). */
+	look_at_link(dev, c);
 	return 0;
-}
-
-static void look_at_link(struct device *dev, const struct card *c)
-{
-	struct virtio_net_facts facts;
-
-	if (read_facts(dev, c, &facts) == 0)
-		netdev_link(c->net, facts.link, facts.mbit, facts.full_duplex);
 }
 
 /* The earlier of a deadline, or none (0), and so much time from now. */
