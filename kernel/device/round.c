@@ -85,6 +85,14 @@ bool device_fail_claim(struct device *dev, uint64_t claim, const char *why)
 	return now;
 }
 
+bool device_has_claim(struct device *dev, uint64_t claim)
+{
+	spin_lock(&dev->lock);
+	bool has = dev->dma.claim == claim;
+	spin_unlock(&dev->lock);
+	return has;
+}
+
 void device_not_silent(struct device *dev)
 {
 	dev->loud = true;

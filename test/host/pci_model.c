@@ -309,6 +309,11 @@ bool device_fail_claim(struct device *, uint64_t, const char *)
 	return false;
 }
 
+bool device_has_claim(struct device *, uint64_t)
+{
+	return false;
+}
+
 /* There is no IOMMU. */
 void device_confine(struct device *, uint64_t)
 {

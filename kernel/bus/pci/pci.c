@@ -270,9 +270,11 @@ void pci_strayed(uint32_t function, uint64_t claim)
 	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev)) {
 		if (device_bus(dev) != &pci_bus || pci_of(dev)->function != function)
 			continue;
-		/* A report may come late, in a round that knows nothing of it. */
-		if (device_fail_claim(dev, claim, "its DMA strayed"))
+		/* Who is carried is told of before the round ends: the next may be up before this thread goes on. */
+		if (device_has_claim(dev, claim))
 			blame_carried(dev);
+		/* A report may come late, in a round that knows nothing of it. */
+		(void)device_fail_claim(dev, claim, "its DMA strayed");
 	}
 }
 

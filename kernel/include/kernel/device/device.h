@@ -192,6 +192,8 @@ int device_restart(struct device *dev);
 void device_fail(struct device *dev, const char *why);
 /* The same if the round is the one that this claim confines (device_confine). Result: whether it is. Any context. */
 bool device_fail_claim(struct device *dev, uint64_t claim, const char *why);
+/* Whether its round is that one, just now. Any context. */
+bool device_has_claim(struct device *dev, uint64_t claim);
 
 /* --- for drivers and classes --- */
 
