@@ -27,6 +27,9 @@ bool arm_route_back(const struct arm_routes *r, unsigned target, uint32_t id, ui
 		if (m->target != target || id < m->id || id - m->id > m->last - m->first)
 			continue;
 		*function = m->first + (id - m->id);
+		/* With bits that do not count, it has another number. */
+		if (*function & ~(SEGMENT | m->mask))
+			continue;
 		return true;
 	}
 	return false;

@@ -146,6 +146,23 @@ static void targets_are_told_apart(void **)
 	assert_int_equal(route(32), -1);
 }
 
+/* Two buses of one stream each, whose maps are longer than that: what the mask leaves out has no stream of its own. */
+static void back_past_a_mask(void **)
+{
+	uint32_t function = 0;
+
+	r = (struct arm_routes){};
+	assert_true(arm_routes_add_target(&r, 0x8080000, 1));
+	assert_true(arm_routes_add(&r, (struct arm_route){.first = 0, .last = 0xff, .mask = 0xff00}, 1));
+	assert_true(
+		arm_routes_add(&r, (struct arm_route){.first = 0x100, .last = 0x1ff, .mask = 0xff00, .id = 0x80}, 1));
+	assert_int_equal(route(0x80), TO(0, 0));
+	assert_int_equal(route(0x108), TO(0, 0x80));
+	assert_true(arm_route_back(&r, 0, 0x80, &function));
+	assert_int_equal(function, 0x100);
+	assert_false(arm_route_back(&r, 0, 0x81, &function));
+}
+
 /* --- IORT --- */
 
 static unsigned char table[1024];
@@ -342,6 +359,7 @@ int main(void)
 		cmocka_unit_test(of_a_tree),
 		cmocka_unit_test(smmus_of_a_tree),
 		cmocka_unit_test(targets_are_told_apart),
+		cmocka_unit_test(back_past_a_mask),
 		cmocka_unit_test_setup(straight_to_a_group, set_up),
 		cmocka_unit_test_setup(through_an_iommu, set_up),
 		cmocka_unit_test_setup(smmus_of_a_table, set_up),
