@@ -39,7 +39,8 @@ def examples(page):
 def command(arch):
     """The compiler and its flags, as make has them."""
     build = f"build/{arch}-debug"
-    made = subprocess.run(["make", "-n", "-W", NEIGHBOUR, f"ARCH={arch}", f"{build}/k/{NEIGHBOUR}.o"], cwd=TOP, capture_output=True, text=True,
+    made = subprocess.run(["make", "-n", "-W", NEIGHBOUR, f"ARCH={arch}", "BUILD=build", "RELEASE=0", f"{build}/k/{NEIGHBOUR}.o"], cwd=TOP,
+                          capture_output=True, text=True,
                           env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))})
     line = next(line for line in made.stdout.replace("\\\n", " ").splitlines() if f"-c {NEIGHBOUR} " in line)
     words = shlex.split(line)
