@@ -6,6 +6,7 @@
 #include <kernel/base/clock.h>
 #include <kernel/device/mmio.h>
 #include <kernel/mem/kmap.h>
+#include <kernel/mem/page.h>
 #include <kernel/mem/slab.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -93,7 +94,11 @@ static int map_memory(struct mapping *m, const struct device_range *range, struc
 	uint64_t at = kmap_run_address(m->run);
 	for (uint64_t done = 0, part; done < m->pages; done += part) {
 		part = MIN(m->pages - done, KMAP_PAGES_MAX);
-		long error = nucleus_device_map(at + done * PAGE_SIZE, range->start - offset + done * PAGE_SIZE, part);
+		long error;
+		do
+			error = nucleus_device_map(at + done * PAGE_SIZE, range->start - offset + done * PAGE_SIZE,
+						   part);
+		while (error == -ENOMEM && page_relieve_nucleus());
 		if (error < 0)
 			return (int)error;
 	}

@@ -10,6 +10,7 @@
 #include <kernel/base/wait.h>
 #include <kernel/bus/pci.h>
 #include <kernel/device/dma.h>
+#include <kernel/mem/page.h>
 #include <kernel/mem/slab.h>
 #include <kernel/thread/report.h>
 #include <nucleus/device.h>
@@ -326,6 +327,11 @@ bool device_is_confined(const struct device *)
 
 void report_set_stray(void (*)(uint32_t, uint64_t))
 {
+}
+
+bool page_relieve_nucleus(void)
+{
+	return false;
 }
 
 void device_not_silent(struct device *)

@@ -8,6 +8,7 @@
 #include <kernel/base/log.h>
 #include <kernel/device/dma.h>
 #include <kernel/device/pull.h>
+#include <kernel/mem/page.h>
 #include <kernel/mem/slab.h>
 #include <lib/types.h>
 #include <nucleus/calls.h>
@@ -142,7 +143,11 @@ static int enable(struct device *dev)
 		kfree(c);
 		return -ENODEV;
 	}
-	long handle = nucleus_device_claim(CLAIM_FUNCTION, p->function, 0, ports_left_out(p) ? CLAIM_WITHOUT_PORTS : 0);
+	long handle;
+	do /* an IOMMU's tables */
+		handle = nucleus_device_claim(CLAIM_FUNCTION, p->function, 0,
+					      ports_left_out(p) ? CLAIM_WITHOUT_PORTS : 0);
+	while (handle == -ENOMEM && page_relieve_nucleus());
 	if (handle < 0) {
 		kfree(c);
 		if (handle == -EPERM && !device_driver(dev)->component->asks_devices)
