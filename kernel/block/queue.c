@@ -38,23 +38,35 @@ static void count(struct disk *d, const struct bio *b)
 		stats_end(b->stats, b, sectors, now);
 }
 
-static void tell(struct bio *b)
+/* How far it has come, for after a fault: outside of the guard, and so in memory (what is inlined into who has the
+ * guard may have it in registers). */
+struct finishing {
+	const struct bio *counted;
+	struct bio *told;	  /* it is just being told */
+	struct wait_queue *woken; /* where somebody waited for it, whose it is again: it may be gone */
+};
+
+static void tell(struct bio *b, struct finishing *f)
 {
 	if (b->done != nullptr) {
 		b->done(b);
 		return;
 	}
 	struct wait_queue *w = wait_of(b);
+	f->woken = w;
 	__atomic_store_n(&b->finished, 1, __ATOMIC_RELEASE);
 	wait_wake_all(w);
 }
 
-/* How far it has come, for after a fault: outside of the guard, and so in memory (what is inlined into who has the
- * guard may have it in registers). */
-struct finishing {
-	const struct bio *counted;
-	struct bio *told; /* it is just being told */
-};
+static void tell_again(struct bio *b, struct wait_queue *woken)
+{
+	struct finishing f = {};
+
+	if (woken != nullptr)
+		wait_wake_all(woken);
+	else
+		tell(b, &f);
+}
 
 [[gnu::noinline]] static void finish_each(struct disk *d, struct list *finished, struct finishing *f)
 {
@@ -67,7 +79,7 @@ struct finishing {
 		}
 		list_remove(&b->link);
 		f->told = b;
-		tell(b);
+		tell(b, f);
 		*f = (struct finishing){};
 	}
 }
@@ -81,12 +93,13 @@ static void finish_all(struct disk *d, struct list *finished)
 
 	while (!list_empty(finished) && !guard_run_void(&component_block, finish_each(d, finished, &f))) {
 		struct bio *again = f.told;
+		struct wait_queue *woken = f.woken;
 
 		log_error("%s: a fault where a request's end was told", d->name);
 		if (again == nullptr)
 			continue;
 		f = (struct finishing){};
-		(void)guard_run_void(&component_block, tell(again));
+		(void)guard_run_void(&component_block, tell_again(again, woken));
 	}
 }
 
