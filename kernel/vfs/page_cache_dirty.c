@@ -180,6 +180,8 @@ static bool gather_dirty(struct page_range *r, uint64_t *at, uint64_t last, bool
 		if (!more || (r->count > 0 && index != r->first + r->count) || (r->count == 0 && scanned >= SCAN_MAX))
 			break;
 		if ((*place & (SLOT_DIRTY | SLOT_WRITING)) == SLOT_DIRTY) {
+			/* First: who looks without the lock whether there is something to keep sees it all the time. */
+			__atomic_fetch_add(&c->store->unwritten, 1, __ATOMIC_RELAXED);
 			slot_clean_locked(c, place);
 			*place |= SLOT_WRITING;
 			page_get(slot_page(*place));
@@ -198,7 +200,6 @@ static bool gather_dirty(struct page_range *r, uint64_t *at, uint64_t last, bool
 		r->sequence = ++c->writes;
 		list_push_back(&c->writing, &r->of_cache);
 		__atomic_fetch_add(&page_writing_count, r->count, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&c->store->unwritten, r->count, __ATOMIC_RELAXED);
 	}
 	spin_unlock(&c->lock);
 	return r->count > 0 || more;
