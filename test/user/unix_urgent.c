@@ -105,6 +105,23 @@ static void reading_on_leaves_it_out(void)
 	EQUAL(recv(ends[1], &c, 1, 0), 0);
 }
 
+/* Nothing is lost with a socket that has read all, this one by itself. */
+static void what_was_read_is_not_lost(void)
+{
+	char c;
+
+	prepare();
+	sends("aU", MSG_OOB);
+	gets(MSG_OOB, "U");
+	gets(0, "a");
+	OK(close(ends[1]));
+	EQUAL(recv(ends[0], &c, 1, 0), 0);
+	prepare();
+	sends("U", MSG_OOB);
+	OK(close(ends[1]));
+	FAILS(ECONNRESET, recv(ends[0], &c, 1, 0));
+}
+
 /* A newer one makes the older one a byte as others. */
 static void the_last_one_counts(void)
 {
@@ -179,4 +196,5 @@ static void others_have_none(void)
 }
 
 KTAP_MAIN(CASE(it_is_read_by_itself), CASE(its_message_says_so), CASE(reading_on_leaves_it_out),
-	  CASE(the_last_one_counts), CASE(in_line), CASE(a_signal_tells), CASE(a_long_one), CASE(others_have_none))
+	  CASE(what_was_read_is_not_lost), CASE(the_last_one_counts), CASE(in_line), CASE(a_signal_tells),
+	  CASE(a_long_one), CASE(others_have_none))

@@ -137,6 +137,17 @@ static void close_backlog(struct list *backlog)
 	}
 }
 
+/* Of a stream a message stays that was read by itself (MSG_OOB). */
+static bool has_unread(const struct unix_socket *u) REQUIRES(u -> socket.lock)
+{
+	const struct unix_message *msg;
+
+	list_for_each(msg, &u->queue, link)
+		if (u->socket.type != SOCK_STREAM || msg->begin < msg->length)
+			return true;
+	return false;
+}
+
 void unix_release(struct socket *s)
 {
 	struct unix_socket *u = unix_of(s);
@@ -145,7 +156,7 @@ void unix_release(struct socket *s)
 
 	mutex_lock(&u->socket.lock);
 	bool connected = u->state == UNIX_CONNECTED && s->type != SOCK_DGRAM;
-	bool lost = !list_empty(&u->queue) || u->embryo;
+	bool lost = has_unread(u) || u->embryo;
 	bool was_full = s->type == SOCK_DGRAM && unix_queue_is_full(u);
 	u->state = UNIX_CLOSED;
 	u->shut = SIDE_RECEIVE | SIDE_SEND;
