@@ -15,13 +15,12 @@ void sync_job_init(struct sync_job *j, const struct sync_work *work, void *arg)
 	spin_init(&j->lock, RANK_NONE);
 }
 
-/* What was asked for until now is to be done. False: nothing is, and the thread has the job no more. */
+/* What was asked for until now is to be done. False: nothing is. */
 static bool next_run(struct sync_job *j, uint32_t *number)
 {
 	spin_lock(&j->lock);
 	*number = j->asked;
-	j->runs = j->done != j->asked;
-	bool more = j->runs;
+	bool more = j->done != j->asked;
 	spin_unlock(&j->lock);
 	return more;
 }
@@ -46,13 +45,46 @@ static void run(void *arg)
 
 		end_run(j, number, error == -EFAULT ? -EIO : (int)error);
 	}
-	work->put(j->arg);
+	j->whole = true;
+}
+
+/* The thread has the job no more. False: it was asked for meanwhile. What a fault outside of the work has left undone
+ * was not done: nobody waits for it. */
+static bool leave(struct sync_job *j)
+{
+	spin_lock(&j->lock);
+	uint32_t number = j->asked;
+	bool lost = j->done != number;
+	spin_unlock(&j->lock);
+	if (!j->whole && lost)
+		end_run(j, number, -EIO);
+	else if (!j->whole)
+		wait_wake_all(&runs_ended);
+	spin_lock(&j->lock);
+	j->whole = false;
+	bool left = j->done == j->asked;
+	j->runs = !left;
+	spin_unlock(&j->lock);
+	return left;
+}
+
+static void finish(struct sync_job *j)
+{
+	while (!leave(j))
+		run(j);
+}
+
+static void run_over(void *arg)
+{
+	struct sync_job *j = arg;
+
+	finish(j);
+	thread_told();
+	j->work->put(j->arg);
 }
 
 void sync_job_begin(struct sync_job *j)
 {
-	struct thread *t;
-
 	spin_lock(&j->lock);
 	j->asked++;
 	bool start = !j->runs;
@@ -61,8 +93,11 @@ void sync_job_begin(struct sync_job *j)
 	if (!start)
 		return;
 	j->work->get(j->arg);
-	if (kthread_start(j->work->component, "sync", run, j, &t) != 0)
-		run(j);
+	if (kthread_start_told(j->work->component, "sync", run, run_over, j) == 0)
+		return;
+	run(j);
+	finish(j);
+	j->work->put(j->arg);
 }
 
 static bool has_run(struct sync_job *j, uint32_t number)

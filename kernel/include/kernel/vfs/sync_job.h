@@ -23,6 +23,7 @@ struct sync_job {
 	struct spinlock lock;
 	uint32_t asked GUARDED_BY(&lock), done GUARDED_BY(&lock); /* how often */
 	bool runs GUARDED_BY(&lock);				  /* it has a thread */
+	bool whole;						  /* the thread's: it came to the end of its work */
 	int error GUARDED_BY(&lock);				  /* the last run's */
 };
 
