@@ -84,7 +84,8 @@ static void bdev_evict(struct inode *i)
 
 /* --- sync(2): each disk by itself --- */
 
-/* The disk's own cache last: also what its partitions had is in it by then. */
+/* The disk's own cache last: also what its partitions had is in it by then. Patiently: without memory for a thread who
+ * asked runs it, for others, too, who need not end when he is to. */
 static int sync_disk(void *arg)
 {
 	struct disk *d = arg;
@@ -95,7 +96,8 @@ static int sync_disk(void *arg)
 
 		result = result != 0 ? result : error;
 	}
-	int error = disk_flush(d);
+	struct bio flush = {.kind = BIO_FLUSH};
+	int error = bio_run(d, &flush);
 	return result != 0 ? result : error;
 }
 
