@@ -63,15 +63,23 @@ static bool put(const struct i8042 *c, uint32_t reg, uint8_t byte)
 	return true;
 }
 
-/* A byte, whoever's; negative: none comes. */
-static int get(const struct i8042 *c)
+/* A byte of the mouse's, or one of the keyboard's or the controller's; negative: none comes. What the other one says
+ * meanwhile is passed over. */
+static int get(const struct i8042 *c, bool aux)
 {
-	return wait_status(c, STATUS_FULL, STATUS_FULL) ? mmio_read8(&c->ports, I8042_DATA) : -EIO;
+	for (unsigned n = 0; n < FLUSH_MAX && wait_status(c, STATUS_FULL, STATUS_FULL); n++) {
+		bool is_aux = mmio_read8(&c->ports, I8042_STATUS) & STATUS_AUX;
+		uint8_t byte = mmio_read8(&c->ports, I8042_DATA);
+
+		if (is_aux == aux)
+			return byte;
+	}
+	return -EIO;
 }
 
 static int get_config(const struct i8042 *c)
 {
-	return put(c, I8042_COMMAND, READ_CONFIG) ? get(c) : -EIO;
+	return put(c, I8042_COMMAND, READ_CONFIG) ? get(c, false) : -EIO;
 }
 
 static int set_config(const struct i8042 *c, uint8_t config)
@@ -85,13 +93,20 @@ static void flush(const struct i8042 *c)
 		(void)mmio_read8(&c->ports, I8042_DATA);
 }
 
-/* A byte to the keyboard or the mouse, which acknowledges it. */
+/* A byte to the keyboard or the mouse, which acknowledges it; what it had on the way before comes first. */
 static int say(const struct i8042 *c, bool aux, uint8_t byte)
 {
 	if ((aux && !put(c, I8042_COMMAND, TO_AUX)) || !put(c, I8042_DATA, byte))
 		return -EIO;
-	int answer = get(c);
-	return answer == ACK ? 0 : answer < 0 ? answer : -EIO;
+	for (unsigned n = 0; n < FLUSH_MAX; n++) {
+		int answer = get(c, aux);
+
+		if (answer == ACK)
+			return 0;
+		if (answer < 0 || answer == AGAIN)
+			break;
+	}
+	return -EIO;
 }
 
 static int reset(const struct i8042 *c, bool aux)
@@ -99,9 +114,9 @@ static int reset(const struct i8042 *c, bool aux)
 	int error = say(c, aux, RESET);
 
 	if (error == 0)
-		error = get(c) == SELF_TEST_GOOD ? 0 : -EIO;
+		error = get(c, aux) == SELF_TEST_GOOD ? 0 : -EIO;
 	if (error == 0 && aux)
-		(void)get(c); /* its id */
+		(void)get(c, true); /* its id */
 	return error;
 }
 
@@ -113,7 +128,7 @@ static int begin(const struct i8042 *c, bool *has_aux)
 	if (!put(c, I8042_COMMAND, KEYS_OFF) || !put(c, I8042_COMMAND, AUX_OFF))
 		return -ENODEV;
 	flush(c);
-	if (!put(c, I8042_COMMAND, TEST) || get(c) != TEST_GOOD)
+	if (!put(c, I8042_COMMAND, TEST) || get(c, false) != TEST_GOOD)
 		return -ENODEV;
 	int error = set_config(c, CONFIG_TRANSLATE | CONFIG_KEYS_OFF | CONFIG_AUX_OFF);
 	/* One that has no second port does not switch it on. */
@@ -136,7 +151,7 @@ static uint8_t ask_kind(const struct i8042 *c)
 			if (say(c, true, SET_RATE) < 0 || say(c, true, knocks[k][n]) < 0)
 				return 0;
 		}
-		id = say(c, true, GET_ID) == 0 ? get(c) : 0;
+		id = say(c, true, GET_ID) == 0 ? get(c, true) : 0;
 	}
 	return id == ID_WHEEL || id == ID_BUTTONS ? (uint8_t)id : 0;
 }
@@ -159,7 +174,7 @@ static int begin_aux(struct i8042 *c)
 		return -ENODEV;
 	}
 	c->mouse.id = ask_kind(c);
-	return say(c, true, SET_RATE) == 0 && say(c, true, 100) == 0 ? say(c, true, ENABLE) : -ENODEV;
+	return say(c, true, SET_RATE) == 0 && say(c, true, 100) == 0 ? 0 : -ENODEV;
 }
 
 /* --- as input devices --- */
@@ -212,8 +227,9 @@ static int attach(struct device *dev)
 		error = begin(c, &has_aux);
 	if (error < 0)
 		return error;
-	/* The mouse first: its answers and keys would be told apart by the status only. */
+	/* The mouse speaks last: of what it says from then on no byte may be lost. */
 	bool aux = has_aux && begin_aux(c) == 0, keys = begin_keys(c) == 0;
+	aux = aux && say(c, true, ENABLE) == 0;
 	if (!aux && !keys)
 		return -ENODEV;
 	if (keys)
