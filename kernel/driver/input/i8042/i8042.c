@@ -341,7 +341,8 @@ static void serve(struct device *dev)
 		irq_done(&c->keys_irq);
 		irq_done(&c->aux_irq);
 		/* What came before that raises no edge any more. */
-		if (mmio_read8(&c->ports, I8042_STATUS) & STATUS_FULL)
+		uint8_t status = mmio_read8(&c->ports, I8042_STATUS);
+		if ((status & STATUS_FULL) && status != STATUS_NONE)
 			continue;
 		(void)device_wait(dev, c->expecting > 0 ? c->give_up_at_ns : 0);
 	}
