@@ -160,7 +160,7 @@ static void tell_leds(struct source *s)
 	} while (virtio_queue_listen(s->status));
 }
 
-static void take_events(struct source *s)
+static void take_events(struct device *dev, struct source *s)
 {
 	struct virtio_event *at;
 	uint32_t written;
@@ -168,13 +168,13 @@ static void take_events(struct source *s)
 	do {
 		bool any = false;
 
-		while ((at = virtio_queue_take(s->events, &written)) != nullptr) {
+		for (unsigned n = 0; n < EVENTS && (at = virtio_queue_take(s->events, &written)) != nullptr; n++) {
 			take_event(s, at, written);
 			any = true;
 		}
 		if (any)
 			virtio_queue_kick(s->events);
-	} while (virtio_queue_listen(s->events));
+	} while (virtio_queue_listen(s->events) && !device_stopping(dev));
 }
 
 static void serve(struct device *dev)
@@ -183,7 +183,7 @@ static void serve(struct device *dev)
 
 	while (!device_stopping(dev)) {
 		(void)virtio_interrupts(dev);
-		take_events(s);
+		take_events(dev, s);
 		tell_leds(s);
 		irq_done(&s->irq);
 		(void)irq_wait(&s->irq, 0);
