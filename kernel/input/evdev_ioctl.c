@@ -129,7 +129,10 @@ static long grab(struct input_device *i, struct evdev_client *c, bool on)
 	long error = 0;
 
 	spin_lock(&i->lock);
-	if (on)
+	/* It may have been revoked since it was asked: then nobody could take it back. */
+	if (c->revoked)
+		error = -ENODEV;
+	else if (on)
 		error = i->grab == nullptr ? 0 : -EBUSY;
 	else
 		error = i->grab == c ? 0 : -EINVAL;

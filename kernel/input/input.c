@@ -238,7 +238,7 @@ void input_inject(struct input_device *i, struct evdev_client *by, uint16_t type
 	struct report r = {};
 
 	spin_lock(&i->lock);
-	if (i->grab == nullptr || i->grab == by)
+	if ((i->grab == nullptr || i->grab == by) && (by == nullptr || !by->revoked))
 		add(i, &r, type, code, value);
 	spin_unlock(&i->lock);
 	deliver(i, &r);

@@ -67,7 +67,7 @@ struct evdev_client {
 /* input.c */
 void input_get(struct input_device *i);
 void input_put(struct input_device *i);
-/* As input_event, by a file: nothing if another one has the device for itself. */
+/* As input_event, by a file: nothing if it was revoked, or another one has the device for itself. */
 void input_inject(struct input_device *i, struct evdev_client *by, uint16_t type, uint16_t code, int32_t value);
 /* Whether a listener is for such devices. */
 static inline bool input_concerns(const struct input_listener *l, const struct input_device *i)
