@@ -105,7 +105,7 @@ static long set_axis(struct input_device *i, unsigned axis, uint64_t from, size_
 	return 0;
 }
 
-static long repeat(struct input_device *i, uint64_t at, bool set)
+static long repeat(struct input_device *i, struct evdev_client *c, uint64_t at, bool set)
 {
 	uint32_t ms[REP_MAX + 1];
 
@@ -115,7 +115,7 @@ static long repeat(struct input_device *i, uint64_t at, bool set)
 		if (copy_from_user(ms, (user_addr){at}, sizeof(ms)) < 0)
 			return -EFAULT;
 		for (uint16_t code = 0; code <= REP_MAX; code++)
-			input_inject(i, nullptr, EV_REP, code, (int32_t)ms[code]);
+			input_inject(i, c, EV_REP, code, (int32_t)ms[code]);
 		return 0;
 	}
 	spin_lock(&i->lock);
@@ -215,8 +215,8 @@ static long of_fixed_size(struct input_device *i, struct evdev_client *c, uint32
 	switch (command) {
 	case EVIOCGVERSION: return put_user((user_addr){arg}, version);
 	case EVIOCGID: return put_user((user_addr){arg}, i->id);
-	case EVIOCGREP: return repeat(i, arg, false);
-	case EVIOCSREP: return repeat(i, arg, true);
+	case EVIOCGREP: return repeat(i, c, arg, false);
+	case EVIOCSREP: return repeat(i, c, arg, true);
 	case EVIOCGRAB: return grab(i, c, arg != 0);
 	case EVIOCREVOKE: return arg == 0 ? revoke(i, c) : -EINVAL;
 	case EVIOCSCLOCKID: return set_clock(i, c, arg);
