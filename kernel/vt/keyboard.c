@@ -211,7 +211,9 @@ static void note_key(uint16_t code, int32_t value, uint32_t *held, uint32_t *loc
 	uint32_t modifier = modifier_of(code);
 
 	mutex_lock(&keys_lock);
-	down = value != 0 ? down | modifier : down & ~modifier;
+	/* That it repeats may be told after it was let go: by another thread. */
+	if (value != 2)
+		down = value != 0 ? down | modifier : down & ~modifier;
 	*changed = value == 1 && (code == KEY_CAPSLOCK || code == KEY_NUMLOCK);
 	if (*changed)
 		locks ^= code == KEY_CAPSLOCK ? LOCK_CAPS : LOCK_NUM;
