@@ -61,6 +61,12 @@ static bool has_output(struct uinput *u)
 	return some;
 }
 
+/* Also without the lock, by whoever waits. */
+static bool is_made(const struct uinput *u) NO_THREAD_SAFETY
+{
+	return __atomic_load_n(&u->device, __ATOMIC_ACQUIRE) != nullptr;
+}
+
 static int uinput_open(struct file *f)
 {
 	struct uinput *u = kmalloc(sizeof(*u));
@@ -78,10 +84,12 @@ static void destroy(struct uinput *u)
 {
 	mutex_lock(&u->lock);
 	struct input_device *i = u->device;
-	u->device = nullptr;
+	__atomic_store_n(&u->device, nullptr, __ATOMIC_RELEASE);
 	mutex_unlock(&u->lock);
-	if (i != nullptr)
-		input_gone(i);
+	if (i == nullptr)
+		return;
+	input_gone(i);
+	wait_wake_all(&u->changed);
 }
 
 static void uinput_release(struct file *f)
@@ -98,10 +106,7 @@ static long uinput_read(struct file *f, struct io_buffer *buf, size_t n, uint64_
 
 	if (n != 0 && n < sizeof(e))
 		return -EINVAL;
-	mutex_lock(&u->lock);
-	bool made = u->device != nullptr;
-	mutex_unlock(&u->lock);
-	if (!made)
+	if (!is_made(u))
 		return -ENODEV;
 	while (n - done >= sizeof(e)) {
 		if (take_output(u, &e)) {
@@ -114,9 +119,11 @@ static long uinput_read(struct file *f, struct io_buffer *buf, size_t n, uint64_
 			break;
 		if (!io_may_wait(f, buf))
 			return -EAGAIN;
-		int error = wait_event_interruptible(&u->changed, has_output(u));
+		int error = wait_event_interruptible(&u->changed, has_output(u) || !is_made(u));
 		if (error != 0)
 			return error;
+		if (!is_made(u))
+			return -ENODEV;
 	}
 	return (long)done;
 }
