@@ -122,7 +122,7 @@ static bool take_key(struct input_device *i, uint16_t code, int32_t value) REQUI
 
 	if (value == 2)
 		return down;
-	if (down == (value != 0))
+	if (down == (value != 0) || (value != 0 && i->going))
 		return false;
 	if (value == 0) {
 		bitmap_clear(i->state.key, code);

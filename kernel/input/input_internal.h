@@ -36,6 +36,7 @@ struct input_device {
 
 	struct spinlock lock;
 	bool gone GUARDED_BY(&lock), suspended GUARDED_BY(&lock);
+	bool going GUARDED_BY(&lock); /* its keys only come up */
 	void (*output)(void *arg, uint16_t type, uint16_t code, int32_t value) GUARDED_BY(&lock);
 	void *output_arg GUARDED_BY(&lock);
 	struct input_bits state GUARDED_BY(&lock); /* keys, switches, lamps and sounds that are on */

@@ -74,6 +74,9 @@ static void suspend(struct resource *r)
 
 void input_gone(struct input_device *i)
 {
+	spin_lock(&i->lock);
+	i->going = true;
+	spin_unlock(&i->lock);
 	input_release_keys(i);
 	spin_lock(&i->lock);
 	i->gone = true;
