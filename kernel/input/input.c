@@ -292,6 +292,9 @@ uint32_t input_leds(struct input_device *i)
 void input_set_leds(uint32_t which, uint32_t on)
 {
 	for (struct input_device *i = nullptr; (i = input_each(i)) != nullptr;) {
+		/* Another's report is not to be ended in its midst. */
+		if (!bitmap_test(&i->can.ev, EV_LED))
+			continue;
 		for (uint16_t led = 0; led <= LED_MAX; led++) {
 			if (which & 1u << led)
 				input_event(i, EV_LED, led, on >> led & 1);
