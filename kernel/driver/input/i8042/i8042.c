@@ -24,8 +24,8 @@
 DEFINE_COMPONENT(i8042, .asks_devices = true, .asks_elevate = true,
 		 .users = "keys and motion are lost until the controller is attached anew; keys that are down come up");
 
-/* How often, and how far apart, something is looked for that comes at once or after a self test (half a second at
- * most, where there is any). A machine that stands still uses up no looks. */
+/* How often, and how far apart, something is looked for that comes at once: half a second at least. A machine that
+ * stands still uses up no looks. */
 constexpr unsigned LOOKS = 1000, FLUSH_MAX = 64;
 constexpr uint64_t LOOK_NS = 500'000;
 constexpr unsigned RUN_MAX = 256; /* bytes between two looks at whether the round is to end */
@@ -109,12 +109,22 @@ static int say(const struct i8042 *c, bool aux, uint8_t byte)
 	return -EIO;
 }
 
+/* The same of one that tests itself: four seconds. */
+static int get_patiently(const struct i8042 *c, bool aux)
+{
+	int answer = -EIO;
+
+	for (unsigned n = 0; n < 8 && answer < 0; n++)
+		answer = get(c, aux);
+	return answer;
+}
+
 static int reset(const struct i8042 *c, bool aux)
 {
 	int error = say(c, aux, RESET);
 
 	if (error == 0)
-		error = get(c, aux) == SELF_TEST_GOOD ? 0 : -EIO;
+		error = get_patiently(c, aux) == SELF_TEST_GOOD ? 0 : -EIO;
 	if (error == 0 && aux)
 		(void)get(c, true); /* its id */
 	return error;
