@@ -56,6 +56,9 @@ void timer_arm(struct timer *t, uint64_t deadline_ns)
 
 bool timer_cancel(struct timer *t)
 {
+	constexpr uint64_t LOOK_NS = 50'000;
+	bool permit = false;
+
 	spin_lock(&lock);
 	bool armed = t->armed;
 	for (;;) {
@@ -65,12 +68,15 @@ bool timer_cancel(struct timer *t)
 			break;
 		/* A callback that faults meanwhile puts it back. */
 		spin_unlock(&lock);
-		thread_yield();
+		/* To an interrupt's thread, which yields only to its like, the timer thread would never come. */
+		permit |= thread_park(clock_monotonic_ns() + LOOK_NS) == 0;
 		spin_lock(&lock);
 	}
 	if (repeated == t)
 		repeated = nullptr;
 	spin_unlock(&lock);
+	if (permit)
+		thread_unpark(thread_current());
 	return armed;
 }
 
