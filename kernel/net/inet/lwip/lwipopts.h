@@ -45,6 +45,7 @@
 #define LWIP_IPV6_MLD			   1
 #define LWIP_IPV6_NUM_ADDRESSES		   4
 #define LWIP_IPV6_DUP_DETECT_ATTEMPTS	   1
+#define IPV6_FRAG_COPYHEADER		   1 /* a pointer is longer than half a fragment's header */
 #define LWIP_ND6_NUM_NEIGHBORS		   64
 #define LWIP_ND6_NUM_DESTINATIONS	   64
 #define MEMP_NUM_MLD6_GROUP		   32
