@@ -147,6 +147,9 @@ static err_t came(void *arg, struct tcp_pcb *tcp, err_t error) NO_THREAD_SAFETY
 
 	if (error != ERR_OK || tcp == nullptr || l->state != STREAM_LISTENING)
 		return ERR_VAL;
+	/* lwIP counts those that live; one that was reset has its place until it is accepted. */
+	if (l->waiting >= ((const struct tcp_pcb_listen *)l->tcp)->backlog)
+		return ERR_MEM;
 	t = stream_make(l->inet.socket.family, tcp);
 	if (t == nullptr)
 		return ERR_MEM;
