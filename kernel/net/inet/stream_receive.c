@@ -4,6 +4,27 @@
 
 enum : uint32_t { TELL_AT = 16384 }; /* bytes read of which lwIP is told at once */
 
+/* Lets the pieces of a packet go that have no bytes: of one that came in fragments, what had the header, or bytes that
+ * came before. The last that stays; nullptr: none does. */
+static struct pbuf *drop_empty(struct pbuf **first)
+{
+	struct pbuf **at = first, *last = nullptr;
+
+	while (*at != nullptr) {
+		struct pbuf *p = *at;
+
+		if (p->len > 0) {
+			last = p;
+			at = &p->next;
+		} else {
+			*at = p->next;
+			p->next = nullptr;
+			pbuf_free(p);
+		}
+	}
+	return last;
+}
+
 err_t stream_arrived(void *arg, struct tcp_pcb *, struct pbuf *p, err_t) NO_THREAD_SAFETY
 {
 	struct inet_stream *t = arg;
@@ -13,16 +34,17 @@ err_t stream_arrived(void *arg, struct tcp_pcb *, struct pbuf *p, err_t) NO_THRE
 		inet_wake(&t->inet, WAKE_READERS | WAKE_WRITERS);
 		return ERR_OK;
 	}
-	struct pbuf *last = p;
-	while (last->next != nullptr)
-		last = last->next;
+	uint32_t bytes = p->tot_len;
+	struct pbuf *last = drop_empty(&p);
+	if (last == nullptr)
+		return ERR_OK;
 	spin_lock(&t->inet.queue_lock);
 	if (t->first == nullptr)
 		t->first = p;
 	else
 		t->last->next = p;
 	t->last = last;
-	__atomic_store_n(&t->queued, t->queued + p->tot_len, __ATOMIC_RELEASE);
+	__atomic_store_n(&t->queued, t->queued + bytes, __ATOMIC_RELEASE);
 	spin_unlock(&t->inet.queue_lock);
 	inet_wake(&t->inet, WAKE_READERS);
 	return ERR_OK;
