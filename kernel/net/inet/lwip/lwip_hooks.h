@@ -13,6 +13,9 @@ struct netif *inet_hook_route6(const struct ip6_addr *from, const struct ip6_add
 /* Whom a packet to an address beyond the interface's own network is handed to. */
 const struct ip4_addr *inet_hook_gateway4(struct netif *n, const struct ip4_addr *to);
 
+/* Where a connection's numbers begin is nobody's to guess (RFC 6528). */
+#define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) inet_lwip_random()
+
 #define LWIP_HOOK_IP4_ROUTE_SRC(from, to)      inet_hook_route4(from, to)
 #define LWIP_HOOK_IP6_ROUTE(from, to)	       inet_hook_route6(from, to)
 #define LWIP_HOOK_ETHARP_GET_GW(interface, to) inet_hook_gateway4(interface, to)
