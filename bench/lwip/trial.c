@@ -75,6 +75,14 @@ const ip4_addr_t *inet_hook_gateway4(struct netif *, const ip4_addr_t *to)
 {
 	return to;
 }
+int inet_hook_input4(struct pbuf *, struct netif *)
+{
+	return 0;
+}
+int inet_hook_input6(struct pbuf *, struct netif *)
+{
+	return 0;
+}
 
 static err_t put(struct netif *, struct pbuf *p, const ip4_addr_t *)
 {

@@ -9,6 +9,8 @@
 #include "lwip/lwip_hooks.h"
 
 #include <lwip/ip6.h>
+#include <lwip/prot/ip4.h>
+#include <lwip/prot/ip6.h>
 
 enum : uint32_t { ROUTES_MAX = 1024 };
 
@@ -101,6 +103,36 @@ struct netif *inet_hook_route6(const ip6_addr_t *, const ip6_addr_t *to) NO_THRE
 
 	ip_addr_copy_from_ip6(a, *to);
 	return inet_is_local(&a) ? &inet_lo : nullptr;
+}
+
+/* Who says on a wire that he is this machine is not (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3). */
+int inet_hook_input4(struct pbuf *p, struct netif *n) NO_THREAD_SAFETY
+{
+	const struct ip_hdr *h = p->payload;
+	ip_addr_t from;
+
+	if (n == &inet_lo || p->len < IP_HLEN)
+		return 0;
+	ip_addr_copy_from_ip4(from, h->src);
+	if (!ip4_addr_isloopback(ip_2_ip4(&from)) && !inet_is_local(&from))
+		return 0;
+	pbuf_free(p);
+	return 1;
+}
+
+/* Addresses besides the loopback's may be another's, too: its neighbours are to find out. */
+int inet_hook_input6(struct pbuf *p, struct netif *n)
+{
+	const struct ip6_hdr *h = p->payload;
+	ip6_addr_t from;
+
+	if (n == &inet_lo || p->len < IP6_HLEN)
+		return 0;
+	ip6_addr_copy_from_packed(from, h->src);
+	if (!ip6_addr_isloopback(&from))
+		return 0;
+	pbuf_free(p);
+	return 1;
 }
 
 int inet_route(const ip_addr_t *bound, const ip_addr_t *to, struct netif **out, ip_addr_t *source)
