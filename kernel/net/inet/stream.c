@@ -168,13 +168,14 @@ static void close_record(struct inet_stream *t, bool at_once) REQUIRES(inet_core
 	}
 }
 
-/* SO_LINGER: until the other side has it all. */
+/* SO_LINGER: until the other side has it all, or the connection is lost. */
 static void linger(struct inet_stream *t, uint32_t seconds)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + seconds * UINT64_C(1000000000);
 
-	(void)wait_event_interruptible_deadline(&t->inet.socket.writable,
-						__atomic_load_n(&t->in_flight, __ATOMIC_ACQUIRE) == 0, deadline_ns);
+	(void)wait_event_interruptible_deadline(
+		&t->inet.socket.writable,
+		__atomic_load_n(&t->in_flight, __ATOMIC_ACQUIRE) == 0 || stream_state(t) == STREAM_GONE, deadline_ns);
 }
 
 void stream_release(struct socket *s)
