@@ -212,12 +212,15 @@ static void stream_free(struct socket *s)
 static int stream_shutdown(struct socket *s, uint32_t sides)
 {
 	struct inet_stream *t = stream_of(s);
+	struct list backlog = LIST_INIT(backlog);
 	int error = 0;
 
 	inet_core_lock();
 	if (t->state == STREAM_LISTENING && sides & SIDE_RECEIVE) {
 		(void)tcp_close(t->tcp);
+		__atomic_store_n(&t->ended, false, __ATOMIC_RELEASE); /* it may be a connection yet */
 		stream_set_state(t, STREAM_FREE);
+		take_backlog(t, &backlog);
 	} else if (t->state == STREAM_OPEN || (t->state == STREAM_GONE && t->remote_port != 0)) {
 		uint8_t before = __atomic_fetch_or(&t->inet.shut, (uint8_t)sides, __ATOMIC_ACQ_REL);
 		if (sides & SIDE_SEND && !(before & SIDE_SEND) && t->tcp != nullptr)
@@ -227,6 +230,7 @@ static int stream_shutdown(struct socket *s, uint32_t sides)
 	}
 	inet_wake(&t->inet, WAKE_READERS | WAKE_WRITERS);
 	inet_core_unlock();
+	close_backlog(&backlog);
 	return error;
 }
 
