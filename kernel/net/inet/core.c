@@ -151,6 +151,8 @@ void inet_wake(struct inet_socket *i, uint32_t whom)
 		socket_get(&i->socket);
 		list_push_back(&woken, &i->wake_link);
 	}
+	if (i->wake & whom & WAKE_PUT)
+		socket_put(&i->socket); /* of two references; the list's keeps it */
 	i->wake |= whom;
 }
 
