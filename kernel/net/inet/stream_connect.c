@@ -111,7 +111,14 @@ static int await_connection(struct inet_stream *t)
 	if (error != 0)
 		return socket_wait_error(error, timeout_ns);
 	error = socket_take_error(s);
-	return error == 0 && stream_state(t) == STREAM_FREE ? -ECONNABORTED : error;
+	if (error == 0 && stream_state(t) == STREAM_FREE)
+		error = -ECONNABORTED;
+	if (error == 0) {
+		inet_core_lock();
+		t->untold = false;
+		inet_core_unlock();
+	}
+	return error;
 }
 
 int stream_connect(struct socket *s, const struct socket_address *a, bool may_wait)
@@ -124,9 +131,9 @@ int stream_connect(struct socket *s, const struct socket_address *a, bool may_wa
 		return -EAFNOSUPPORT; /* a connection is not taken apart again */
 	inet_core_lock();
 	int error = try_connect(t, a);
-	if (!may_wait && error == 0 && t->state == STREAM_CONNECTING) {
-		t->untold = true;
-		error = -EINPROGRESS;
+	if (error == 0 && t->state == STREAM_CONNECTING) {
+		t->untold = true; /* also who waits may be interrupted, and call once more */
+		error = may_wait ? 0 : -EINPROGRESS;
 	}
 	inet_core_unlock();
 	if (!may_wait)
