@@ -3,6 +3,7 @@
 #include "stream.h"
 
 enum : uint32_t { TELL_AT = 16384 }; /* bytes read of which lwIP is told at once */
+enum : uint32_t { LOOK_MOST = 512 }; /* packets that one call looks at without taking them (MSG_PEEK) */
 
 /* Lets the pieces of a packet go that have no bytes: of one that came in fragments, what had the header, or bytes that
  * came before. The last that stays; nullptr: none does. */
@@ -61,13 +62,14 @@ struct claim {
 static bool claim(struct inet_stream *t, bool peek, size_t skip, size_t n, struct claim *c)
 {
 	bool found = false;
+	uint32_t passed = 0;
 
 	spin_lock(&t->inet.queue_lock);
 	struct pbuf *p = t->first;
 	size_t begin = t->begin + skip;
 	while (p != nullptr && begin >= p->len) {
 		begin -= p->len;
-		p = p->next;
+		p = ++passed < LOOK_MOST ? p->next : nullptr;
 	}
 	if (p != nullptr) {
 		found = true;
