@@ -214,6 +214,8 @@ long stream_receive(struct socket *s, struct socket_message *m)
 			/* Who looked at something does not wait for more: what he has seen is still there. */
 			if (done >= least || (done > 0 && peek))
 				break;
+			if (done > 0 && __atomic_load_n(&s->error, __ATOMIC_ACQUIRE) != 0)
+				break; /* the next call tells it */
 			error = await(t, m, deadline_ns, &over);
 			if (over)
 				break;

@@ -196,6 +196,8 @@ long stream_send(struct socket *s, struct socket_message *m)
 	if (m->flags & ~SEND_FLAGS)
 		return m->flags & MSG_OOB ? -EOPNOTSUPP : -EINVAL;
 	while (error == 0 && done < m->length) {
+		if (done > 0 && __atomic_load_n(&s->error, __ATOMIC_ACQUIRE) != 0)
+			break; /* the next call tells it */
 		error = await_room(t, m, deadline_ns);
 		if (error != 0)
 			break;
