@@ -14,6 +14,8 @@ static int stream_bind(struct socket *s, const struct socket_address *a)
 		error = -EINVAL;
 	if (error == 0)
 		error = inet_may_bind(&ip, port);
+	if (error == 0 && stream_is_listened(&ip, port))
+		error = -EADDRINUSE; /* SO_REUSEADDR or not */
 	if (error == 0)
 		error = stream_renew(t);
 	if (error == 0) {

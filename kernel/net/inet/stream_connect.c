@@ -203,6 +203,18 @@ static int become_listener(struct inet_stream *t, u8_t backlog) REQUIRES(inet_co
 	return 0;
 }
 
+bool stream_is_listened(const ip_addr_t *ip, uint16_t port)
+{
+	for (const struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l != nullptr; l = l->next) {
+		const ip_addr_t *a = &l->local_ip;
+		bool versions = IP_IS_ANY_TYPE_VAL(*a) || IP_IS_ANY_TYPE_VAL(*ip) || IP_GET_TYPE(a) == IP_GET_TYPE(ip);
+
+		if (l->local_port == port && versions && (ip_addr_isany(a) || ip_addr_isany(ip) || ip_addr_eq(a, ip)))
+			return true;
+	}
+	return false;
+}
+
 int stream_listen(struct socket *s, uint32_t backlog)
 {
 	struct inet_stream *t = stream_of(s);
@@ -218,6 +230,8 @@ int stream_listen(struct socket *s, uint32_t backlog)
 		error = stream_renew(t);
 		if (error == 0 && t->tcp->local_port == 0)
 			error = inet_errno(tcp_bind(t->tcp, &t->tcp->local_ip, 0));
+		if (error == 0 && stream_is_listened(&t->tcp->local_ip, t->tcp->local_port))
+			error = -EADDRINUSE;
 		if (error == 0)
 			error = become_listener(t, most);
 	}
