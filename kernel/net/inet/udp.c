@@ -13,6 +13,19 @@ static void received(void *arg, struct udp_pcb *, struct pbuf *p, const ip_addr_
 	datagram_arrived(arg, p, from, port);
 }
 
+/* Whether an address of both versions is taken, or takes one: lwIP compares those of one version only. */
+static bool is_taken(const struct udp_pcb *own, const ip_addr_t *ip, uint16_t port) REQUIRES(inet_core)
+{
+	for (const struct udp_pcb *u = udp_pcbs; u != nullptr; u = u->next) {
+		if (u == own || port == 0 || u->local_port != port ||
+		    (ip_get_option(own, SOF_REUSEADDR) && ip_get_option(u, SOF_REUSEADDR)))
+			continue;
+		if (IP_IS_ANY_TYPE_VAL(u->local_ip) || IP_IS_ANY_TYPE_VAL(*ip))
+			return true;
+	}
+	return false;
+}
+
 static int udp_bind_to(struct socket *s, const struct socket_address *a)
 {
 	struct inet_datagram_socket *d = datagram_of(s);
@@ -30,7 +43,7 @@ static int udp_bind_to(struct socket *s, const struct socket_address *a)
 			ip_set_option(d->udp, SOF_REUSEADDR);
 		else
 			ip_reset_option(d->udp, SOF_REUSEADDR);
-		error = inet_errno(udp_bind(d->udp, &ip, port));
+		error = is_taken(d->udp, &ip, port) ? -EADDRINUSE : inet_errno(udp_bind(d->udp, &ip, port));
 	}
 	inet_core_unlock();
 	return error;
