@@ -24,7 +24,8 @@
 #define MEM_ALIGNMENT	     8
 #define PBUF_POOL_SIZE	     64
 #define PBUF_POOL_BUFSIZE    1600
-#define PBUF_LINK_HLEN	     16 /* the Ethernet header, aligned */
+#define PBUF_LINK_HLEN	     16	   /* the Ethernet header, aligned */
+#define LWIP_PBUF_REF_T	     u32_t /* one each for who reads, of whom there may be many */
 
 /* What a piece of a stream refers to is gone when the connection is: who keeps a packet longer copies it. */
 #define PBUF_NEEDS_COPY(p) (!((p)->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS))
