@@ -195,6 +195,12 @@ static int send_bytes(struct inet_datagram_socket *d, const ip_addr_t *to, struc
 		error = finish_ping(d, p);
 	if (error == 0 && d->has_header && p->len < IP_HLEN)
 		error = -EINVAL;
+	if (error == 0 && d->raw->chksum_reqd) {
+		if (p->len < CHECKSUM_AT + sizeof(uint16_t))
+			error = -EINVAL;
+		else
+			memset((uint8_t *)p->payload + CHECKSUM_AT, 0, sizeof(uint16_t)); /* lwIP sums it up, too */
+	}
 	return error != 0 ? error : inet_errno(raw_sendto_if_src(d->raw, p, to, n, &source));
 }
 
