@@ -4,6 +4,7 @@
 
 #include <abi/signal.h>
 #include <kernel/mem/page.h>
+#include <lwip/priv/tcp_priv.h>
 
 /* Up to SMALL bytes are copied once more, so that lwIP puts them into one packet with their neighbours. */
 enum : size_t { PIECE_MAX = 4 * TCP_MSS, SMALL = 512 };
@@ -99,13 +100,26 @@ static void count_written(struct inet_stream *t, size_t n) REQUIRES(inet_core)
 	__atomic_store_n(&t->in_flight, (uint32_t)(t->written - t->acknowledged), __ATOMIC_RELEASE);
 }
 
+/* What waits was cut for no known window, and the one that the other side told of since is smaller: lwIP, which cuts
+ * for half of it, takes that for a bug. */
+static bool is_cut_too_long(const struct tcp_pcb *tcp) REQUIRES(inet_core)
+{
+	uint32_t most = MIN((uint32_t)tcp->mss, tcp->snd_wnd_max / 2);
+	const struct tcp_seg *last = tcp->unsent;
+
+	while (last != nullptr && last->next != nullptr)
+		last = last->next;
+	return last != nullptr && most != 0 && last->len > most;
+}
+
 /* Gives lwIP up to n bytes: how many; -EAGAIN: none now; -EPIPE. */
 static long put(struct inet_stream *t, const void *bytes, size_t n, u8_t flags, bool hold) REQUIRES(inet_core)
 {
 	if (is_over(t) || t->tcp == nullptr)
 		return -EPIPE;
 	n = MIN(n, (size_t)tcp_sndbuf(t->tcp));
-	err_t error = n > 0 ? tcp_write(t->tcp, bytes, (u16_t)n, flags | (hold ? TCP_WRITE_FLAG_MORE : 0)) : ERR_MEM;
+	bool may = n > 0 && !is_cut_too_long(t->tcp);
+	err_t error = may ? tcp_write(t->tcp, bytes, (u16_t)n, flags | (hold ? TCP_WRITE_FLAG_MORE : 0)) : ERR_MEM;
 	if (error == ERR_MEM) {
 		/* With nothing on its way nobody would say when there is room again. */
 		if (t->written == t->acknowledged)
