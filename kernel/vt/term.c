@@ -207,6 +207,7 @@ void term_abandon(struct vt *v)
 	memset(v->history, 0, sizeof(v->history));
 	v->history_next = v->history_count = v->back = 0;
 	v->reply_count = 0;
+	v->filter = (struct vt_filter){};
 	v->mouse = 0;
 	v->alternate = false;
 	v->cursor = (VTermPos){};
@@ -224,8 +225,18 @@ void term_drop(struct vt *v)
 
 void term_write(struct vt *v, const char *bytes, size_t n)
 {
+	char piece[256];
+	size_t count = 0;
+
 	v->busy = true;
-	(void)vterm_input_write(v->term, bytes, n);
+	for (size_t i = 0; i < n; i++) {
+		count += filter_byte(&v->filter, (unsigned char)bytes[i], piece + count);
+		if (count > sizeof(piece) - FILTER_MAX) {
+			(void)vterm_input_write(v->term, piece, count);
+			count = 0;
+		}
+	}
+	(void)vterm_input_write(v->term, piece, count);
 	vterm_screen_flush_damage(v->screen);
 	v->busy = false;
 }

@@ -4,6 +4,7 @@
  *
  *	vt.c       the terminals, which is in front, the thread that has the work done
  *	term.c     what a terminal shows: libvterm, which keeps the cells, and the lines that have scrolled off
+ *	filter.c   what libvterm gets of what was written
  *	paint.c    cells to pixels
  *	ioctl.c    what programs ask: VT_* and KD* (ioctl_console(2))
  *	keyboard.c what keys say to the one in front
@@ -43,22 +44,32 @@ struct vt_line {
 	struct vt_cell cell[];
 };
 
+/* filter.c: how far it is. All zero at the beginning. */
+struct vt_filter {
+	uint8_t state, part, separators, digits;
+	uint8_t held, length, marks;
+	bool between;	 /* an intermediate byte came behind ESC */
+	bool repeatable; /* the last character was one of ASCII */
+	unsigned char bytes[4];
+	uint32_t code;
+};
+
 struct vt {
-	unsigned number; /* from 1 */
 	struct tty *tty; /* nullptr: there was no screen so far */
 	VTerm *term;	 /* nullptr: nobody has used it */
 	VTermScreen *screen;
-	VTermPos cursor;
-	bool cursor_visible;
-	int cursor_shape, mouse;
-	bool busy;   /* libvterm is at it: after a fault it may be half changed */
-	bool *dirty; /* of each row */
-	bool alternate;
-	char reply[VT_REPLY_MAX]; /* what it says to the program; of the thread alone */
-	size_t reply_count;
+	bool *dirty;			     /* of each row */
 	struct vt_line *history[VT_HISTORY]; /* a ring, the newest before history_next */
+	size_t reply_count;
+	unsigned number; /* from 1 */
 	unsigned history_next, history_count;
 	unsigned back; /* the view begins so many lines before the screen */
+	VTermPos cursor;
+	int cursor_shape, mouse;
+	struct vt_filter filter;
+	bool cursor_visible, alternate;
+	bool busy;		  /* libvterm is at it: after a fault it may be half changed */
+	char reply[VT_REPLY_MAX]; /* what it says to the program; of the thread alone */
 	/* ioctl.c */
 	bool graphics; /* KD_GRAPHICS: a program draws */
 	int keyboard_mode;
@@ -100,6 +111,10 @@ void term_row(struct vt *v, int row, struct vt_cell *out) REQUIRES(vt_lock);
 struct vt_cell term_cell(struct vt *v, int row, int column) REQUIRES(vt_lock);
 /* Lines back (positive) or forth. */
 void term_scroll(struct vt *v, int lines) REQUIRES(vt_lock);
+
+/* filter.c. What is to be written in place of a byte: at most FILTER_MAX bytes in out; how many. */
+constexpr size_t FILTER_MAX = 8;
+size_t filter_byte(struct vt_filter *f, unsigned char c, char *out);
 
 /* paint.c */
 /* The screen came, has another mode, or may have lost its picture; nullptr: there is none any more. *changed: other

@@ -129,6 +129,13 @@ static void unicode_is_in_the_cells(void)
 	/* DEC's line drawing (SCS). */
 	say(fd, "\r\n\33(0lqk\33(Bq");
 	row_is(2, (const uint32_t[]){0x250c, 0x2500, 0x2510, 'q', 0});
+	/* A mark alone, repeated; what are no characters; more parameters than there are; and one, repeated. */
+	say(fd, "\33[4;1Hab\33[4;1H\xcc\x81\33[5b\33[4;1Hcd");
+	row_is(3, (const uint32_t[]){'c', 'd', 0});
+	say(fd, "\r\n\xc2\x80\xc2\x80\xc2\x85\33Hx");
+	row_is(4, (const uint32_t[]){0xfffd, 0xfffd, 0xfffd, 'x', 0});
+	say(fd, "\r\n\33[0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0;0my\33[3b");
+	row_is(5, (const uint32_t[]){'y', 'y', 'y', 'y', 0});
 	close(fd);
 }
 
