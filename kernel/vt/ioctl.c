@@ -79,6 +79,7 @@ static long set_mode(struct vt *v, user_addr at)
 	v->release_signal = m.mode == VT_PROCESS ? m.relsig : 0;
 	v->acquire_signal = m.mode == VT_PROCESS ? m.acqsig : 0;
 	v->owner = m.mode == VT_PROCESS ? process_current()->pid : 0;
+	v->owner_born_ns = process_current()->start_ns;
 	mutex_unlock(&vt_lock);
 	return 0;
 }

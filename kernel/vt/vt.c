@@ -47,9 +47,21 @@ void vt_text_again(void)
 	screen_changed = true;
 }
 
+/* nullptr: there is none, or it is no more. */
+static struct process *find_owner(const struct vt *v)
+{
+	struct process *p = v->owner != 0 ? process_find(v->owner) : nullptr;
+
+	if (p != nullptr && (p->state >= PROCESS_ZOMBIE || p->start_ns != v->owner_born_ns)) {
+		process_put(p);
+		p = nullptr;
+	}
+	return p;
+}
+
 static void signal_owner(const struct vt *v, int signo)
 {
-	struct process *p = v->owner != 0 && signo > 0 ? process_find(v->owner) : nullptr;
+	struct process *p = signo > 0 ? find_owner(v) : nullptr;
 
 	if (p == nullptr)
 		return;
@@ -59,7 +71,7 @@ static void signal_owner(const struct vt *v, int signo)
 
 static bool owner_lives(const struct vt *v)
 {
-	struct process *p = v->owner != 0 ? process_find(v->owner) : nullptr;
+	struct process *p = find_owner(v);
 
 	if (p != nullptr)
 		process_put(p);

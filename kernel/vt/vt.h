@@ -76,7 +76,8 @@ struct vt {
 	uint32_t flags; /* lamps */
 	uint8_t switch_mode, wait_mode;
 	int16_t release_signal, acquire_signal;
-	uint32_t owner; /* process of VT_PROCESS; 0: none */
+	uint32_t owner;		/* process of VT_PROCESS; 0: none */
+	uint64_t owner_born_ns; /* tells it from a later one of the same number */
 };
 
 /* vt.c */

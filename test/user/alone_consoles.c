@@ -310,10 +310,12 @@ static void owner_is_asked(void)
 		mode.mode = VT_PROCESS;
 		_exit(ioctl(fd, VT_SETMODE, &mode) != 0);
 	}
+	siginfo_t ended;
 	int status;
-	CHECK(OK(waitpid(pid, &status, 0)) == pid && status == 0);
+	OK(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT));
 	OK(ioctl(fd, VT_ACTIVATE, before));
 	OK(ioctl(fd, VT_WAITACTIVE, before));
+	CHECK(OK(waitpid(pid, &status, 0)) == pid && status == 0);
 	mode.mode = VT_AUTO;
 	OK(ioctl(fd, VT_SETMODE, &mode));
 	close(fd);
