@@ -43,7 +43,7 @@ static void clear(const struct video_surface *s)
 
 static void measure(bool *changed)
 {
-	scale = mode.width >= WIDE ? 2 : 1;
+	scale = mode.width >= WIDE && mode.height >= 2 * FONT_HEIGHT ? 2 : 1;
 	int rows = MAX(MIN((int)mode.height / (FONT_HEIGHT * scale), ROWS_MAX), 1);
 	int columns = MAX(MIN((int)mode.width / (FONT_WIDTH * scale), COLUMNS_MAX), 1);
 
@@ -70,6 +70,11 @@ void paint_use(struct video *v, bool *changed)
 	screen = v;
 	if (screen == nullptr || !video_begin(screen, &s))
 		return;
+	if (s.mode.width < FONT_WIDTH || s.mode.height < FONT_HEIGHT) { /* not one character fits */
+		video_end(screen, nullptr);
+		screen = nullptr;
+		return;
+	}
 	if (!same_mode(&mode, &s.mode) || painted == nullptr) {
 		mode = s.mode;
 		measure(changed);
