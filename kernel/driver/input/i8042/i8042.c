@@ -21,7 +21,7 @@
 #include <lib/ps2.h>
 #include <lib/types.h>
 
-DEFINE_COMPONENT(i8042, .asks_devices = true, .asks_elevate = true,
+DEFINE_COMPONENT(i8042, .asks_devices = true, .asks_elevate = ARCH_HAS_PORTS,
 		 .users = "keys and motion are lost until the controller is attached anew; keys that are down come up");
 
 /* How often, and how far apart, something is looked for that comes at once: half a second at least. A machine that
