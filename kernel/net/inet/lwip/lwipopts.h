@@ -78,6 +78,8 @@
 #define LWIP_WND_SCALE		       1
 #define TCP_RCV_SCALE		       3
 #define TCP_WND			       229376
+/* Of the connection's own window: one who does not scale it has 64 KiB, of which so much may not have been read out. */
+#define TCP_WND_UPDATE_THRESHOLD       (TCP_WND_MAX(pcb) / 4)
 #define TCP_SND_BUF		       1048576
 #define TCP_SND_QUEUELEN	       2048
 #define TCP_OVERSIZE		       256
