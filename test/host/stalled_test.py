@@ -4,8 +4,10 @@
 ended."""
 import importlib.machinery
 import importlib.util
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,7 +46,8 @@ def thread_stops():
         while stopper.is_alive() and state_of(process.pid) != "t":
             time.sleep(0.01)
         if killed:
-            process.kill()
+            # Not by Popen's kill, which asks first whether the process has ended: that may take the news of the stop from the stopper.
+            os.kill(process.pid, signal.SIGKILL)
         stopper.join()
         good.append(killed or state_of(process.pid) != "t")
         process.kill()
