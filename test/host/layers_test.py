@@ -20,6 +20,7 @@ BASE = {
     "kernel/high/high.c": "#include <kernel/low/low.h>\n#include <kernel/high/high.h>\nvoid high(void) { low(); }\n",
 }
 CALLS = {"kernel/low/low.c": "void high(void);\nvoid low(void) { high(); }\n"}
+OTHERS = "build/third_party/other/other.c"
 INCLUDES = {"kernel/low/low.c": "#include <kernel/high/high.h>\nvoid low(void) {}\n"}
 
 
@@ -59,11 +60,27 @@ CASES = [
     ("a circle that is not", CALLS, FLOORS + "circle: 1\nclimbs:\nlow high high\n", (), 1,
      ["2 files all reach each other by calls, 1 may", "kernel/high/high.c kernel/low/low.c"]),
     ("no circle", {}, FLOORS, ("--circle",), 0, ["1 of 2 files"]),
+    ("a library climbs", {"lib/text.c": "void low(void);\nvoid text(void) { low(); }\n"}, "library lib/\n" + FLOORS, (), 1,
+     ["lib/text.c (library) climbs to kernel/low/low.c (low) for low"]),
+    ("sources of others climb", {OTHERS: "void high(void);\nvoid other(void) { high(); }\n"},
+     FLOORS.replace("low ", "low build/third_party/other/ ", 1), (), 1, [f"{OTHERS} (low) climbs to kernel/high/high.c (high) for high"]),
+    ("a circle through sources of others", {OTHERS: "void high(void);\nvoid low(void);\nvoid other(void) { high(); low(); }\n",
+                                            "kernel/low/low.c": "void other(void);\nvoid low(void) { other(); }\n",
+                                            "kernel/high/high.c": "void other(void);\nvoid high(void) { other(); }\n"},
+     FLOORS, ("--circle",), 0, ["2 of 2 files", "kernel/high/high.c", "kernel/low/low.c"]),
 ]
 
 
+def undescribed():
+    """Floors of the tree that the table of kernel/README.md does not have."""
+    names = {row.split("|")[1] for row in pathlib.Path("kernel/README.md").read_text().splitlines() if row.startswith("| `")}
+    floors = [line.split()[0] for line in pathlib.Path("kernel/floors.txt").read_text().partition("circle:")[0].splitlines()
+              if line and not line.startswith("#")]
+    return [floor for floor in floors if not any(f"`{floor}/" in name for name in names)] if floors else ["any"]
+
+
 def main():
-    print(f"TAP version 13\n1..{len(CASES)}")
+    print(f"TAP version 13\n1..{len(CASES) + 1}")
     bad = 0
     for number, (name, files, floors, options, status, words) in enumerate(CASES, 1):
         got, text = run(files, floors, *options)
@@ -72,7 +89,11 @@ def main():
         if not good:
             bad += 1
             print("\n".join(f"# {line}" for line in (f"status {got}, {status} expected", *text.splitlines())))
-    return 1 if bad else 0
+    missing = undescribed()
+    print(f"{'not ok' if missing else 'ok'} {len(CASES) + 1} kernel/README.md describes each floor")
+    if missing:
+        print(f"# not {', '.join(missing)}")
+    return 1 if bad or missing else 0
 
 
 if __name__ == "__main__":
