@@ -220,6 +220,13 @@ void disk_drop_missing(struct device *dev)
 	}
 }
 
+void disk_drop(struct disk *d)
+{
+	disk_suspend(d);
+	disown(d);
+	disk_gone(d);
+}
+
 int disk_register(struct device *dev, const char *name_prefix, const struct disk_ops *ops,
 		  const struct disk_geometry *given, struct disk **out)
 {

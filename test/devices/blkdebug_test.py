@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Disks whose medium fails, by QEMU's blkdebug, at the first, a middle and the last sector of what is read, written and discarded in
-one piece, past the cache and through it, and at each flush; and one that is slow, by its throttle: behind virtio-blk and NVMe. Who
+one piece, past the cache and through it, and at each flush; and one that is slow, by its throttle: behind virtio-blk, NVMe and AHCI. Who
 asks is told EIO, of that and of nothing else; nothing hangs, no driver is restarted, and nothing stays lent.
 
 usage: blkdebug_test.py     (make test-blkdebug; the machine comes from the environment, see tools/machine.py)
@@ -30,7 +30,8 @@ POSITIONS = {"first": 0, "middle": SECTORS // 2 + 3, "last": SECTORS - 1}
 KINDS = ("read", "write", "discard")
 BAD = {(kind, where): 3 * k + p for k, kind in enumerate(KINDS) for p, where in enumerate(POSITIONS)}
 GOOD, REGIONS = len(BAD), len(BAD) + 2
-FRONTS = {"virtio-blk": ("virtio-blk-pci", "/dev/vd{}"), "nvme": ("nvme", "/dev/nvme{}n1")}
+FRONTS = {"virtio-blk": ("virtio-blk-pci", "/dev/vd{}"), "nvme": ("nvme", "/dev/nvme{}n1"),
+          "ahci": ("ide-hd,bus=sata.{}", "/dev/sd{}")}
 
 
 class Disks:
@@ -44,6 +45,7 @@ class Disks:
                    for (kind, where), region in BAD.items()]
         flushes = [{"event": "none", "iotype": "flush", "errno": 5, "once": False}]
         self.paths, self.options = [], ["-object", "throttle-group,id=slow,x-iops-total=40"]
+        self.options += ["-device", "ich9-ahci,id=sata"] if "sata" in front else []
         for n, (driver, more) in enumerate((("blkdebug", {"image": None, "inject-error": sectors}),
                                             ("blkdebug", {"image": None, "inject-error": flushes}),
                                             ("throttle", {"throttle-group": "slow", "file": None}))):
@@ -53,7 +55,7 @@ class Disks:
             node = {"driver": "file", "filename": str(path), "discard": "unmap"}
             debug = {"driver": driver, "discard": "unmap", **{key: node if value is None else value for key, value in more.items()}}
             self.options += ["-blockdev", json.dumps({"node-name": f"d{n}", "driver": "raw", "file": debug, "discard": "unmap"}),
-                             "-device", f"{front},drive=d{n},serial=d{n}"]
+                             "-device", f"{front.format(n)},drive=d{n},serial=d{n}"]
 
     def discard(self):
         for path in self.paths:
@@ -62,7 +64,7 @@ class Disks:
 
 class Run:
     def __init__(self, shell, disks, name):
-        self.shell, self.disks = shell, disks
+        self.shell, self.disks, self.devices = shell, disks, 1 if "sd" in name else 3
         # The order in which the machine finds them is its own, and it may have others.
         text = shell.type(f"for d in {name.format('[0-9a-f]')}; do echo size $d $(blockdev --getsize64 $d); done")
         by_size = {int(size): disk for disk, size in re.findall(r"^size (\S+) (\d+)$", text, re.MULTILINE)}
@@ -126,9 +128,9 @@ class Run:
             self.fails(f"blkdiscard -o {REGION} -l {REGION} {d}", False)
 
     def nothing_left(self):
-        text = self.shell.type("cat /proc/dma_memory; awk '$4 == \"nvme\" || $4 == \"virtio_blk\" {print \"row\", $5, $6, $7}' /proc/hardware; "
+        text = self.shell.type("cat /proc/dma_memory; awk '$4 ~ /^(nvme|virtio_blk|ahci)$/ {print \"row\", $5, $6, $7}' /proc/hardware; "
                                "echo 3 >/proc/sys/vm/drop_caches; grep -E '^(Dirty|Writeback):' /proc/meminfo")
-        for wanted in (r"^Lent: +0 kB$", r"^Quarantined: +0 kB$", r"^Writeback: +0 kB$", r"^(row up 0 0\n){3,}(?!row)"):
+        for wanted in (r"^Lent: +0 kB$", r"^Quarantined: +0 kB$", r"^Writeback: +0 kB$", rf"^(row up 0 0\n){{{self.devices},}}(?!row)"):
             if not re.search(wanted, text, re.MULTILINE):
                 return f"not found: {wanted}\n{text}"
         return None

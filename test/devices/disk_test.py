@@ -27,13 +27,15 @@ from session import at_prompt  # noqa: E402
 MIB = 1 << 20
 MMIO = ["-machine", "acpi=off", "-global"]
 WIRES = ["-global", "virtio-blk-pci.vectors=0", "-global", "virtio-rng-pci.vectors=0"]
-NVME = "nvme"
-# name, QEMU's options, how its devices' names end, or NVME
+NVME, AHCI = "nvme", "ahci"
+# name, QEMU's options, how its devices' names end, or NVME, or AHCI
 TRANSPORTS = {
     "aarch64": [("virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=false"], "device"),
                 ("legacy virtio over MMIO", [*MMIO, "virtio-mmio.force-legacy=true"], "device"),
-                ("virtio over PCI, its messages by the translation service", ["-machine", "gic-version=3"], "pci"), ("NVMe", [], NVME)],
-    "x86_64": [("virtio over PCI", [], "pci"), ("virtio over PCI, by its wires", WIRES, "pci"), ("NVMe", [], NVME)],
+                ("virtio over PCI, its messages by the translation service", ["-machine", "gic-version=3"], "pci"), ("NVMe", [], NVME),
+                ("AHCI", [], AHCI)],
+    "x86_64": [("virtio over PCI", [], "pci"), ("virtio over PCI, by its wires", WIRES, "pci"), ("NVMe", [], NVME),
+               ("AHCI", [], AHCI)],
 }
 FIRST = TRANSPORTS[os.environ.get("STELLUX_ARCH", "x86_64")][0][0]
 GPT_PARTS = [(2048, 20480, "first"), (22528, 40001, "odd")]
@@ -49,11 +51,12 @@ def sha(data):
 class Disks:
     """The images of one boot, and QEMU's options for them: vda GPT, vdb MBR, vdc to be written, vdd with errors, vde slow, and of
     NVMe vdf with blocks of 4096 bytes. No two have the same size: the machine may find them in another order. NVMe has two
-    controllers: one with vda, of one pair of queues, and one with all others as its namespaces."""
+    controllers: one with vda, of one pair of queues, and one with all others as its namespaces. AHCI has two, too: one with vda, one
+    with all others at its ports, of which some are empty."""
 
     def __init__(self, place, device):
         place.mkdir(parents=True, exist_ok=True)
-        self.driver = NVME if device == NVME else "virtio_blk"
+        self.driver = device if device in (NVME, AHCI) else "virtio_blk"
         self.gpt = bytes(disk_images.gpt(7, 64 * MIB, GPT_PARTS))
         self.mbr = bytes(disk_images.mbr(8, 16 * MIB, MBR_PARTS[1], (8192, 8192), [MBR_PARTS[5], MBR_PARTS[6]]))
         self.bad = bytes(disk_images.content(9, 5 * MIB))
@@ -75,6 +78,11 @@ class Disks:
             self.large = bytes(disk_images.content(12, 7 * MIB))
             self.add("f", self.large)
             return
+        if device == AHCI:
+            self.trace = place / "disk-trace.txt"
+            self.options += ["-D", str(self.trace), "-trace", "enable=ide_exec_cmd", "-trace", "enable=process_ncq_command"]
+            self.paths.append(self.trace)
+            return
         self.random = bytes(disk_images.content(11, MIB))
         self.paths.append(place / "random.raw")
         self.paths[-1].write_bytes(self.random)
@@ -89,8 +97,8 @@ class Disks:
         if driver:
             node = {"driver": driver, **{key: node if value is None else value for key, value in options.items()}}
         self.options += ["-blockdev", json.dumps({"node-name": letter, "driver": "raw", "file": node, "discard": "unmap"})]
-        if self.device == NVME:
-            self.options += self.namespace(letter)
+        if self.device in (NVME, AHCI):
+            self.options += self.namespace(letter) if self.device == NVME else self.port(letter)
             return
         queues = ",num-queues=2" if letter == "a" else ""
         self.options += ["-device", f"virtio-blk-{self.device},drive={letter},serial=disk-{letter},id=device-{letter}{queues}"]
@@ -102,6 +110,12 @@ class Disks:
                    "b": ["-device", "nvme,id=second,serial=others,mdts=5"]}.get(letter, [])
         blocks = ",logical_block_size=4096,physical_block_size=4096" if letter == "f" else ""
         return [*options, "-device", f"nvme-ns,bus={'first' if letter == 'a' else 'second'},drive={letter},nsid={number}{blocks}"]
+
+    @staticmethod
+    def port(letter):
+        controller, number = {"a": ("first", 2), "b": ("second", 0), "c": ("second", 1), "d": ("second", 3), "e": ("second", 5)}[letter]
+        options = {"a": ["-device", "ich9-ahci,id=first"], "b": ["-device", "ich9-ahci,id=second"]}.get(letter, [])
+        return [*options, "-device", f"ide-hd,bus={controller}.{number},drive={letter},serial=disk-{letter}"]
 
     def discard(self):
         for path in self.paths:
@@ -120,7 +134,7 @@ class Shell:
         self.console = consoles.open_machine(machine.command(image, options))
         self.name, self.ours, self.theirs, self.driver = name, {}, {}, disks.driver
         self.collect()
-        for blocks, disk in re.findall(r"^ *\d+ +\d+ +(\d+) (vd[a-z]|nvme\d+n\d+)$", self.type("cat /proc/partitions"), re.MULTILINE):
+        for blocks, disk in re.findall(r"^ *\d+ +\d+ +(\d+) ([sv]d[a-z]|nvme\d+n\d+)$", self.type("cat /proc/partitions"), re.MULTILINE):
             if int(blocks) in disks.blocks:
                 self.ours[disk] = f"vd{disks.blocks[int(blocks)]}"
         self.theirs = {ours: disk for disk, ours in self.ours.items()}
@@ -132,7 +146,7 @@ class Shell:
             name = names.get(found[1], found[1])
             return name + ("p" if found[2] and name[-1].isdigit() else "") + found[2]
 
-        return re.sub(r"\b(vd[a-z]|nvme\d+n\d+)(?:p?(?<=[a-z])|\b)(\d*)\b", other, text)
+        return re.sub(r"\b([sv]d[a-z]|nvme\d+n\d+)(?:p?(?<=[a-z])|\b)(\d*)\b", other, text)
 
     def collect(self):
         # What the kernel says meanwhile may come behind the prompt.
@@ -318,6 +332,22 @@ def lost_interrupt(shell, disks):
     return bad
 
 
+def late_answer(shell, disks):
+    """The interrupt is lost, and the disk has done what it was asked for: that is found when the request is late, and nobody is
+    restarted."""
+    device, knob = shell.device_of_first(), "/sys/block/vda/queue/io_timeout"
+    if not device:
+        return "no device is vda's"
+    shell.type(f"echo 6000 >{knob}")
+    text = shell.type(f"echo driver_ahci_interrupt thread {device} pass 20 faults 1 >/proc/stray_points; "
+                      "dd if=/dev/vda bs=256k iflag=direct 2>&- | sha256sum")
+    text += shell.type("grep ^armed /proc/stray_points; echo none >/proc/stray_points; cat /proc/dma_memory")
+    shell.type(f"echo 30000 >{knob}")
+    # The host may stand still for longer than a request may take, which is said.
+    return wants(text, f"^{sha(disks.gpt)}  ", r"a late answer was there|a request was not finished in time",
+                 r"^armed driver_ahci_interrupt passed \d+ faulted 1$", r"^Lent: +0 kB$", r"^Quarantined: +0 kB$")
+
+
 def nothing_left(shell, _):
     """All faults and restarts were counted: perhaps more of them, if the host stood still while little time was given."""
     least = (4, 5) if shell.driver == NVME else (3, 3) if loses_interrupts(shell.name) else (2, 2)
@@ -367,6 +397,23 @@ def disturbed_attach(shell, disks):
                  r"^dropped 0$")
 
 
+def ncq_and_flush(shell, disks):
+    """Reads and writes are queued commands, some at a time; fsync has the disk empty its cache; reading does not."""
+    def seen():
+        text = disks.trace.read_text(errors="replace")
+        tags = {int(tag, 0) for tag in re.findall(r"process_ncq_command.*NCQ op 0x[0-9a-f]+ .*|tag[ =]*(\d+)", text) if tag}
+        return len(re.findall(r"process_ncq_command", text)), len(re.findall(r"ide_exec_cmd .*cmd 0xea", text)), tags
+
+    queued, flushes, _ = seen()
+    shell.type("echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vdc of=/dev/null bs=1M")
+    after = seen()
+    if after[0] <= queued or after[1] != flushes:
+        return f"a read: {after[0] - queued} queued commands, {after[1] - flushes} flushes"
+    shell.type("dd if=/dev/vda of=/dev/vdc bs=4k count=1 conv=fsync")
+    last = seen()
+    return None if last[1] > after[1] else f"fsync: {last[1] - after[1]} flushes"
+
+
 def flushed(shell, disks):
     """fsync has the controller empty its cache, of the namespace that was written to; reading does not."""
     def flushes(number):
@@ -408,6 +455,7 @@ def power_off(shell, disks):
 NVME_STEPS = [("a second answer to a command is seen: the driver comes back", old_answer),
               ("an attach that is disturbed keeps the disk", disturbed_attach), ("fsync reaches the device", flushed),
               ("controllers in /sys", described), ("blocks of 4096 bytes", large_blocks)]
+AHCI_STEPS = [("a lost interrupt: the answer is found when it is late", late_answer), ("commands are queued, and fsync reaches the disk", ncq_and_flush)]
 
 
 def loses_interrupts(name):
@@ -416,6 +464,9 @@ def loses_interrupts(name):
 
 
 def steps_of(name, device):
+    if device == AHCI:
+        steps = [step for step in STEPS[:-1] if step[1] not in (random_numbers, lost_interrupt)]
+        return [*steps, *AHCI_STEPS, STEPS[-1]]
     if device != NVME:
         return [step for step in STEPS if step[1] != lost_interrupt or loses_interrupts(name)]
     return [*(step for step in STEPS[:-1] if step[1] != random_numbers), *NVME_STEPS, STEPS[-1],

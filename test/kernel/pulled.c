@@ -30,12 +30,13 @@ DECLARE_COMPONENT(virtio_blk);
 DECLARE_COMPONENT(virtio_rng);
 DECLARE_COMPONENT(hwrng);
 DECLARE_COMPONENT(nvme);
+DECLARE_COMPONENT(ahci);
 DECLARE_COMPONENT(block);
 DECLARE_COMPONENT(serial);
 
-static struct component *const users[] = {&component_pci,	 &component_device,	&component_virtio,
-					  &component_virtio_blk, &component_virtio_rng, &component_hwrng,
-					  &component_nvme,	 &component_block,	&component_serial};
+static struct component *const users[] = {
+	&component_pci,	  &component_device, &component_virtio, &component_virtio_blk, &component_virtio_rng,
+	&component_hwrng, &component_nvme,   &component_ahci,	&component_block,      &component_serial};
 
 struct kind {
 	uint32_t function;
@@ -46,6 +47,7 @@ struct kind {
 static const struct kind virtio_blk = {0x18 << 3, "0000:00:18.0", {"/dev/vda", "/dev/vdb", "/dev/vdc"}, 3 << 20};
 static const struct kind virtio_rng = {0x19 << 3, "0000:00:19.0", {}, 0};
 static const struct kind nvme = {0x1a << 3, "0000:00:1a.0", {"/dev/nvme0n1", "/dev/nvme1n1"}, 5 << 20};
+static const struct kind ahci = {0x1c << 3, "0000:00:1c.0", {"/dev/sda", "/dev/sdb", "/dev/sdc"}, 7 << 20};
 static const struct kind card = {0x1b << 3, "0000:00:1b.0", {"/dev/ttyS4"}, 0};
 
 /* What is held of what must be given back: allocations and threads of each user, pages that devices are told of. */
@@ -253,6 +255,11 @@ static void pulled_nvme(void)
 	at_every_step(&nvme);
 }
 
+static void pulled_ahci(void)
+{
+	at_every_step(&ahci);
+}
+
 static void pulled_serial(void)
 {
 	at_every_step(&card);
@@ -272,7 +279,7 @@ static bool ports_there(void)
 
 KTEST_SUITE(pulled, KTEST("a virtio disk", pulled_virtio_blk, .fits = there),
 	    KTEST("a virtio source of random numbers", pulled_virtio_rng, .fits = there),
-	    KTEST("an NVMe disk", pulled_nvme, .fits = there),
+	    KTEST("an NVMe disk", pulled_nvme, .fits = there), KTEST("a SATA disk", pulled_ahci, .fits = there),
 	    KTEST("a serial card", pulled_serial, .fits = ports_there));
 
 #endif

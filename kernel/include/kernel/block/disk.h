@@ -124,6 +124,10 @@ struct disk_ops {
 /* By a driver's attach that has registered all its disks: what the device had in a round before and has no more is gone
  * (disk_gone). Errors: none. May sleep. */
 void disk_drop_missing(struct device *dev);
+/* By a driver's serve: the disk is not there any more, while its device goes on. The driver has forgotten the disk's
+ * requests, which end with -ENODEV, and its submit gives back -ENODEV for what comes meanwhile. In the device's thread,
+ * without a lock. May sleep. The pointer is no longer valid. */
+void disk_drop(struct disk *d);
 /* By the driver: request b is finished. -EAGAIN: it is to be given again, as if the driver had broken with it. Without
  * any lock that submit takes, since it may call submit. A request that is not the driver's (finished twice, or taken
  * back) is counted and left alone. Any thread; does not sleep. */
