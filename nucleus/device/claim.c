@@ -158,12 +158,15 @@ struct claim *claim_covering(struct claim_range r, uint32_t component)
 	return nullptr;
 }
 
-bool claim_has_page(const struct claim *c, uint64_t page)
+uint64_t claim_pages_from(const struct claim *c, uint64_t page)
 {
-	for (unsigned i = 0; i < c->count; i++)
-		if (overlap((struct claim_range){page, page + PAGE_SIZE}, whole_pages(c->range[i])))
-			return true;
-	return false;
+	for (unsigned i = 0; i < c->count; i++) {
+		struct claim_range pages = whole_pages(c->range[i]);
+
+		if (page >= pages.start && page < pages.end)
+			return (pages.end - page) >> PAGE_SHIFT;
+	}
+	return 0;
 }
 
 /* The first claim of the page but one. */
@@ -171,17 +174,20 @@ static struct claim *claim_of_page(uint64_t page, const struct claim *but)
 {
 	struct claim *c = nullptr;
 
-	while ((c = claim_after(c)) && (c == but || !claim_has_page(c, page)))
+	while ((c = claim_after(c)) && (c == but || !claim_pages_from(c, page)))
 		;
 	return c;
 }
 
-void claim_count_page(uint64_t phys, int delta)
+/* A claim that has further pages shares none of them. */
+uint64_t claim_count_pages(uint64_t phys, uint64_t pages, bool mapped)
 {
 	struct claim *c = claim_of_page(phys, nullptr);
+	uint64_t n = c ? MIN(pages, claim_pages_from(c, phys)) : 1;
 
 	if (c)
-		c->mapped += (uint32_t)delta;
+		c->mapped += (uint32_t)(mapped ? n : -n);
+	return n;
 }
 
 /* One range, or what the function has. 0 or a negative errno. */
@@ -200,21 +206,29 @@ static long fill(struct claim *c, uint64_t start, uint64_t size)
 	return 0;
 }
 
-static long add(struct claim *from)
+/* nullptr: there is no room. */
+static struct claim *add(const struct claim *from)
 {
-	for (struct claim *c = claims; c < claims + CLAIMS_MAX; c++) {
-		if (c->kind)
-			continue;
-		from->birth = (c->birth + 1) & 0x7fff;
-		*c = *from;
-		return claim_handle(c);
-	}
-	return -ENOSPC;
+	struct claim *c = claims;
+
+	while (c < claims + CLAIMS_MAX && c->kind)
+		c++;
+	if (c == claims + CLAIMS_MAX)
+		return nullptr;
+	uint32_t birth = (c->birth + 1) & 0x7fff;
+	*c = *from;
+	c->birth = birth;
+	return c;
+}
+
+static void drop(struct claim *c)
+{
+	*c = (struct claim){.birth = c->birth};
 }
 
 long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t flags)
 {
-	struct claim c = {.kind = kind, .flags = flags, .component = cpu_this()->current->component};
+	struct claim asked = {.kind = kind, .flags = flags, .component = cpu_this()->current->component}, *c;
 	long result;
 
 	NUCLEUS_LOCKED;
@@ -223,21 +237,25 @@ long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t fl
 	if (kind < CLAIM_MEMORY || kind > CLAIM_FUNCTION ||
 	    flags & ~(CLAIM_WRITE_COMBINING | CLAIM_WITHOUT_MSIX | CLAIM_WITHOUT_PORTS))
 		return -EINVAL;
-	result = policy_may_claim(c.component) ? fill(&c, start, size) : -EPERM;
-	for (unsigned i = 0; i < c.count && !result; i++)
-		if (!claim_range_free(c.range[i], &c))
+	result = policy_may_claim(asked.component) ? fill(&asked, start, size) : -EPERM;
+	for (unsigned i = 0; i < asked.count && !result; i++)
+		if (!claim_range_free(asked.range[i], &asked))
 			result = -EPERM;
 	if (result == -EPERM)
 		return report_refused_device(NUCLEUS_CALL_device_claim, kind, start);
-	if (!result && kind == CLAIM_FUNCTION)
-		result = iommu_open(&c);
-	if (!result)
-		result = add(&c);
-	if (result == -ENOSPC)
-		iommu_close(&c);
-	if (result > 0 && kind == CLAIM_FUNCTION)
-		pci_quieten(&c);
-	return result;
+	if (result)
+		return result;
+	c = add(&asked);
+	if (!c)
+		return -ENOSPC;
+	result = kind == CLAIM_FUNCTION ? iommu_open(c) : 0;
+	if (result) {
+		drop(c);
+		return result;
+	}
+	if (kind == CLAIM_FUNCTION)
+		pci_quieten(c);
+	return claim_handle(c);
 }
 
 long call_device_release(uint64_t handle)
@@ -263,6 +281,6 @@ long call_device_release(uint64_t handle)
 	}
 	if (other)
 		other->mapped += c->mapped;
-	*c = (struct claim){.birth = c->birth};
+	drop(c);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #ifndef NUCLEUS_CLAIM_H
 #define NUCLEUS_CLAIM_H
 
+#include "iommu/iommu.h"
 #include <lib/pci_config.h>
 #include <nucleus/device.h>
 #include <stdint.h>
@@ -31,8 +32,10 @@ struct claim {
 	uint32_t bars;	  /* how many it has */
 	uint32_t decodes; /* which of PCI_COMMAND_IO and _MEMORY may be on: all BARs of it have an address */
 	uint32_t bar_value[PCI_BARS_MAX];
-	uint64_t ready_ns;   /* while it is being reset: when to look */
-	bool silenced;	     /* it masters the bus no more */
+	uint64_t ready_ns; /* while it is being reset: when to look */
+	bool silenced;	   /* it masters the bus no more */
+	bool untold;	   /* for `stray`, of which there was no room for a report */
+	struct iommu_fault stray;
 	uint64_t msix_table; /* physical; 0: no MSI-X to be used */
 	uint32_t msix_vectors;
 	struct iommu_domain *domain; /* nullptr: no IOMMU translates what it does */
@@ -57,9 +60,10 @@ static inline struct claim *claim_of_function(uint32_t function)
 struct claim *claim_own_function(uint32_t function);
 /* The claim of `component` that may map the pages [start, end); nullptr: none. */
 struct claim *claim_covering(struct claim_range r, uint32_t component);
-/* Whether the claim has something in that page. */
-bool claim_has_page(const struct claim *c, uint64_t page);
-/* A page that is no RAM is in the kernel view for lowered code (1), or is no more (-1). */
-void claim_count_page(uint64_t phys, int delta);
+/* So many pages from that one on belong to what the claim has; 0: it has nothing there. */
+uint64_t claim_pages_from(const struct claim *c, uint64_t page);
+/* Pages that are no RAM are in the kernel view for lowered code, or are no more: those of them that the first one's
+ * claim has are counted there. Result: how many, at least one. */
+uint64_t claim_count_pages(uint64_t phys, uint64_t pages, bool mapped);
 
 #endif

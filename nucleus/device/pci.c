@@ -183,7 +183,7 @@ static bool page_shared(const struct claim *c)
 			bool wide = !(low & 1) && (low & 6) == 4 && i + 1 < bars;
 			uint64_t high = wide ? pci_register(other, PCI_BAR0 + 4 * ++i, 4) : 0;
 
-			if (!(low & 1) && claim_has_page(c, align_down((low & ~15u) | high << 32, PAGE_SIZE)))
+			if (!(low & 1) && claim_pages_from(c, align_down((low & ~15u) | high << 32, PAGE_SIZE)))
 				return true;
 		}
 		/* A device has further functions if its first says so. */

@@ -105,10 +105,10 @@ static struct lent *lent_in(uint64_t counts, uint64_t pfn)
 	return (struct lent *)direct_map(counts) + pfn % ENTRIES;
 }
 
-/* By which the claims of a domain, all of one segment, are told apart. */
+/* By which claims are told apart as long as they last: a function's number does not fit, with its segment. */
 static uint16_t lender(const struct claim *c)
 {
-	return (uint16_t)c->function;
+	return (uint16_t)claim_handle(c);
 }
 
 /* The claim's counts beside a table of leaves; make: if it has none yet. 0: it has none. */
@@ -320,6 +320,9 @@ void iommu_close(const struct claim *c)
 		arch_iommu_attach(d->requester, number_of(d), 0);
 	/* Whom they are told of is known now; what is left would be the next claim's. */
 	iommu_take_all_faults();
+	if (c->untold)
+		log_printf("dma: function %x was kept from %lx (reason %x); there was no room for a report\n",
+			   c->function, c->stray.address, c->stray.reason);
 	if (!d)
 		return;
 	if (!last) {

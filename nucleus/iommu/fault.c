@@ -54,9 +54,10 @@ static void take(const struct iommu_fault *f)
 		d = c->domain;
 		if (d->strayed)
 			continue;
-		report_stray_device(c, f);
 		stop_mastering(c->function);
 		c->silenced = true;
+		c->stray = *f;
+		c->untold = !report_stray_device(c);
 	}
 	if (d)
 		d->strayed = true;
@@ -69,6 +70,8 @@ static void take_faults(bool all)
 	struct iommu_fault f;
 	unsigned n = 0;
 
+	for (struct claim *c = nullptr; iommu_is_on && (c = claim_after(c));)
+		c->untold = c->untold && !report_stray_device(c);
 	while (n < AT_ONCE && iommu_is_on && (all || report_has_room()) && arch_iommu_take_fault(&f)) {
 		take(&f);
 		n++;

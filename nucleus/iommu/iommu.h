@@ -41,15 +41,15 @@ struct iommu_fault {
 
 /* Boot, when PCI functions are reached: switches on what the machine has, and says in the log what that means. */
 void iommu_init(void);
-/* A claim of a PCI function begins: it gets a domain with nothing in it, if an IOMMU translates it. 0, -ENOMEM, or
- * -ENOSPC: there is no domain left. */
+/* A claim of a PCI function begins, and has its place: it gets a domain with nothing in it, if an IOMMU translates it.
+ * 0, -ENOMEM, or -ENOSPC: there is no domain left. */
 [[nodiscard]] int iommu_open(struct claim *c);
 /* It ends: what it lent is lent no more when this returns, also if others have its domain. */
 void iommu_close(const struct claim *c);
 /* Faults that the hardware has noted become reports, as long as there is room for these; a function that strayed
  * masters the bus no more until its claim ends. */
 void iommu_take_faults(void);
-/* The same of all: those without room are only counted. */
+/* The same of all: one without room becomes a report when there is some, or a line of the log when its claim ends. */
 void iommu_take_all_faults(void);
 /* Any view: the hardware has noted a fault. Who renders reports is woken. */
 void iommu_interrupt(void);

@@ -207,11 +207,17 @@ static void kunmap_all(const uint64_t *va, uint64_t n, uint64_t count)
 		high = end > high ? end : high;
 	}
 	shootdown(nullptr, low, high);
-	for (uint64_t i = 0; i < found; i++)
-		if (frame_valid(pfns[i]) && (frames[pfns[i]].type == FRAME_KERNEL || frames[pfns[i]].type == FRAME_DMA))
+	for (uint64_t i = 0, n; i < found; i += n) {
+		n = 1;
+		if (frame_valid(pfns[i]) &&
+		    (frames[pfns[i]].type == FRAME_KERNEL || frames[pfns[i]].type == FRAME_DMA)) {
 			frames[pfns[i]].mappings--;
-		else
-			claim_count_page(pfns[i] << PAGE_SHIFT, -1);
+			continue;
+		}
+		while (i + n < found && pfns[i + n] == pfns[i] + n)
+			n++;
+		n = claim_count_pages(pfns[i] << PAGE_SHIFT, n, false);
+	}
 }
 
 long call_kunmap(uint64_t va, uint64_t count)
@@ -256,7 +262,6 @@ RARE long call_device_map(uint64_t va, uint64_t phys, uint64_t count)
 		return -ENOMEM;
 	(void)kernel_view_map(va, phys, count,
 			      claim->flags & CLAIM_WRITE_COMBINING ? PTE_LOWERED_COMBINING : PTE_LOWERED_DEVICE);
-	for (uint64_t i = 0; i < count; i++)
-		claim_count_page(phys + (i << PAGE_SHIFT), 1);
+	(void)claim_count_pages(phys, count, true);
 	return 0;
 }

@@ -228,14 +228,13 @@ bool report_has_room(void)
 	return false;
 }
 
-void report_stray_device(const struct claim *c, const struct iommu_fault *f)
+bool report_stray_device(const struct claim *c)
 {
+	const struct iommu_fault *f = &c->stray;
 	struct slot *s = slot_take(SLOTS_REFUSED);
 
-	if (!s) {
-		lost++;
-		return;
-	}
+	if (!s)
+		return false;
 	fill(&s->report, REPORT_DEVICE, nullptr);
 	s->of = nullptr;
 	s->report.component = (uint8_t)c->component;
@@ -246,6 +245,7 @@ void report_stray_device(const struct claim *c, const struct iommu_fault *f)
 	s->report.address = f->address;
 	victim_frame(&s->report.victim, f->address >> PAGE_SHIFT);
 	report_wake();
+	return true;
 }
 
 /* nullptr: there is no room. */
@@ -324,6 +324,8 @@ long call_report_done(void)
 	r->reporting = false;
 	for (struct slot *s = slots; s < slots + SLOTS; s++)
 		s->used &= s->of != r;
+	/* There may be strays of devices that waited for room. */
+	report_wake();
 	return 0;
 }
 

@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 struct claim;
-struct iommu_fault;
 
 /* What lowered code did. */
 struct offence {
@@ -31,8 +30,8 @@ void report_refused(enum nucleus_call_number call, uint64_t pfn);
 /* One about devices. kind: enum claim_kind, 0: an interrupt; number: an address, a port, a line, or a function and
  * above bit 32 the offset of a register of it. Result: -EPERM. */
 long report_refused_device(enum nucleus_call_number call, uint32_t kind, uint64_t number);
-/* A device did what its function's IOMMU forbids; the function's claim. */
-void report_stray_device(const struct claim *c, const struct iommu_fault *f);
+/* A device did what its function's IOMMU forbids; the function's claim, with what it was. false: there is no room. */
+[[nodiscard]] bool report_stray_device(const struct claim *c);
 /* Whether one of these, or of a refused call, would be kept. */
 bool report_has_room(void);
 /* Who renders them is woken. Any view. */

@@ -51,9 +51,7 @@ static struct thread_page *current_thread_page(void)
 	return &page;
 }
 
-static void log_printf(const char *, ...)
-{
-}
+static void log_printf(const char *, ...);
 
 /* --- the model --- */
 
@@ -66,8 +64,10 @@ static struct {
 	uint32_t seen[IOMMU_DOMAINS_MAX + 1][FRAMES]; /* what the IOMMU remembers */
 	unsigned allocations, fail_at, reserved, refused, strays;
 	uint32_t stray_claim;
+	uint64_t stray_address;
 	struct iommu_fault fault;
 	bool fault_there;
+	unsigned full, said; /* places for reports that are taken; lines of the log */
 } m;
 
 uint64_t frame_table_alloc(unsigned level, uint32_t owner)
@@ -141,14 +141,23 @@ static void report_refused(enum nucleus_call_number, uint64_t)
 	m.refused++;
 }
 
-static void report_stray_device(const struct claim *c, const struct iommu_fault *)
+static void log_printf(const char *, ...)
 {
-	m.strays++;
-	m.stray_claim = claim_handle(c);
+	m.said++;
 }
 
 static bool report_has_room(void)
 {
+	return !m.full;
+}
+
+static bool report_stray_device(const struct claim *c)
+{
+	if (!report_has_room())
+		return false;
+	m.strays++;
+	m.stray_claim = claim_handle(c);
+	m.stray_address = c->stray.address;
 	return true;
 }
 
@@ -371,6 +380,27 @@ static void shared(void **)
 	assert_int_equal(tables(), 0);
 }
 
+/* Functions of two segments may have one number within their own, and one stream. */
+static void shared_by_segments(void **)
+{
+	m.mask = 0xffff;
+	begin(0, 0x20);
+	begin(1, 0x10020);
+	assert_ptr_equal(m.claim[0].domain, m.claim[1].domain);
+	assert_int_equal(lend_one(0, 600, READ), 0);
+	assert_int_equal(lend_one(1, 600, WRITE), 0);
+	assert_int_equal(lend_one(1, 601, READ), 0);
+	assert_int_equal(take_one(0, 601, READ), -EPERM);
+	end(0);
+	assert_int_equal(reaches(0x10020, 600), WRITE);
+	assert_int_equal(reaches(0x10020, 601), READ);
+	assert_int_equal(table[600].mappings, 1);
+	assert_int_equal(take_one(1, 600, WRITE), 0);
+	end(1);
+	assert_int_equal(table[600].mappings + table[601].mappings, 0);
+	assert_int_equal(tables(), 0);
+}
+
 /* What firmware reserved is reached at all times, whoever else has the domain, but for memory that is in use. */
 static void reserved(void **)
 {
@@ -455,12 +485,48 @@ static void whose_fault(void **)
 	assert_int_equal(m.strays, 2);
 }
 
+/* A stray of which there is no room for a report is told when there is, or is a line of the log when its claim ends. */
+static void no_room_for_a_report(void **)
+{
+	begin(0, 0x20);
+	begin(1, 0x28);
+	m.full = true;
+	happens(0x20);
+	/* As long as there is no room, nothing is taken but what has to be. */
+	iommu_take_faults();
+	assert_true(m.fault_there);
+	iommu_take_all_faults();
+	assert_false(m.fault_there);
+	happens(0x28);
+	m.fault.address = 701 << PAGE_SHIFT;
+	iommu_take_all_faults();
+	assert_true(m.claim[0].silenced && m.claim[1].silenced);
+	assert_int_equal(m.strays + m.said, 0);
+	end(1);
+	assert_int_equal(m.said, 1);
+	m.full = false;
+	iommu_take_faults();
+	assert_int_equal(m.strays, 1);
+	assert_int_equal(m.stray_claim, 1);
+	assert_int_equal(m.stray_address, 700 << PAGE_SHIFT);
+	iommu_take_faults();
+	begin(1, 0x28);
+	end(0);
+	end(1);
+	assert_int_equal(m.strays, 1);
+	assert_int_equal(m.said, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(lent_and_returned, set_up), cmocka_unit_test_setup(shared, set_up),
-		cmocka_unit_test_setup(reserved, set_up),	   cmocka_unit_test_setup(no_memory, set_up),
+		cmocka_unit_test_setup(lent_and_returned, set_up),
+		cmocka_unit_test_setup(shared, set_up),
+		cmocka_unit_test_setup(reserved, set_up),
+		cmocka_unit_test_setup(no_memory, set_up),
 		cmocka_unit_test_setup(whose_fault, set_up),
+		cmocka_unit_test_setup(shared_by_segments, set_up),
+		cmocka_unit_test_setup(no_room_for_a_report, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);

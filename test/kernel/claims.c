@@ -208,6 +208,27 @@ static void shared_page_mapped(void)
 	release(first);
 }
 
+/* One call may unmap what several claims have, or parts of them. */
+static void unmapped_together(void)
+{
+	uint64_t va = kmap_reserve(5);
+	long first = claim(REGISTERS_UNUSED, 2 * PAGE_SIZE), second = claim(REGISTERS_UNUSED + 2 * PAGE_SIZE, 0x2100);
+
+	EXPECT_EQ(nucleus_device_map(va, REGISTERS_UNUSED, 5), -EPERM);
+	EXPECT_EQ(nucleus_device_map(va, REGISTERS_UNUSED, 2), 0);
+	EXPECT_EQ(nucleus_device_map(va + 2 * PAGE_SIZE, REGISTERS_UNUSED + 2 * PAGE_SIZE, 3), 0);
+	EXPECT_EQ(nucleus_kunmap(va + PAGE_SIZE, 2), 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)first), -EBUSY);
+	EXPECT_EQ(nucleus_device_release((uint64_t)second), -EBUSY);
+	EXPECT_EQ(nucleus_device_map(va + PAGE_SIZE, REGISTERS_UNUSED + PAGE_SIZE, 1), 0);
+	EXPECT_EQ(nucleus_device_map(va + 2 * PAGE_SIZE, REGISTERS_UNUSED + 2 * PAGE_SIZE, 1), 0);
+	EXPECT_EQ(nucleus_kunmap(va + PAGE_SIZE, 4), 0);
+	release(second);
+	EXPECT_EQ(nucleus_device_release((uint64_t)first), -EBUSY);
+	EXPECT_EQ(nucleus_kunmap(va, 5), 0);
+	release(first);
+}
+
 /* --- a function that another component has claimed --- */
 
 static long try_claim_function(struct attempt *a)
@@ -425,6 +446,7 @@ KTEST_SUITE(claims, KTEST("registers are claimed, mapped, unmapped and released"
 	    KTEST("what one component has claimed no other gets", held_by_another),
 	    KTEST("a page has one component", shared_page),
 	    KTEST("a page of several claims is unmapped before the last is released", shared_page_mapped),
+	    KTEST("claims side by side are unmapped by one call", unmapped_together),
 	    KTEST("of another's function nothing is written, taken or mapped", function_of_another,
 		  .fits = pci_edu_there),
 	    KTEST("a page of a function's registers is nobody else's", beside_a_function, .fits = sdhci_there),

@@ -308,6 +308,50 @@ static void refused(void)
 	EXPECT_EQ(take_back(pfn, BOTH), -EBADF);
 }
 
+/* --- no room for a report --- */
+
+enum { REPORTS_KEPT = 4 }; /* of refused calls and of devices */
+static uint32_t holders, holders_go, holders_over;
+
+/* Takes the record of a refused call, and gives it back when it is told to. */
+static void hold_a_report(void *)
+{
+	do
+		EXPECT_EQ(nucleus_kmap(KMAP_BASE, find_frame(FRAME_NUCLEUS), 1, MAP_PROT_READ), -EPERM);
+	while (nucleus_report_take(false) <= 0);
+	__atomic_add_fetch(&holders, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&holders_go, __ATOMIC_SEQ_CST) == 0)
+		sleep_ns(MS);
+	(void)nucleus_report_done();
+	__atomic_add_fetch(&holders_over, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The device is stopped all the same, and it is told when there is room. */
+static void told_when_there_is_room(void)
+{
+	struct log_cursor from = log_newest();
+	uint64_t pfn = user_frame();
+
+	holders = holders_go = holders_over = 0;
+	take();
+	prime(NEW);
+	for (unsigned i = 0; i < REPORTS_KEPT; i++)
+		(void)start_thread(hold_a_report, nullptr, -1);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&holders, __ATOMIC_SEQ_CST) == REPORTS_KEPT));
+	device_writes(pfn);
+	/* Before another function is claimed, all that came before is looked at. */
+	long other = nucleus_device_claim(CLAIM_FUNCTION, pci_find(EDU, 1), 0, 0);
+
+	EXPECT(other > 0);
+	EXPECT_EQ(nucleus_device_release((uint64_t)other), 0);
+	EXPECT_EQ(nucleus_pci_read(edu.function, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER, 0);
+	EXPECT_EQ(lines(from, "=== stray access of a device caught: write by ktest ==="), 0);
+	__atomic_store_n(&holders_go, 1, __ATOMIC_SEQ_CST);
+	is_blamed(from, true, pfn);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&holders_over, __ATOMIC_SEQ_CST) == REPORTS_KEPT));
+	let_go();
+}
+
 /* The registers of the IOMMU itself are nobody's, and its tables come back when the domain ends. */
 static void tables_end(void)
 {
@@ -359,4 +403,6 @@ KTEST_SUITE(iommu, KTEST("a device does not reach what was not lent", not_lent, 
 	    KTEST("lists are lent as a whole", lists, .fits = pci_iommu_expected),
 	    KTEST("what is nobody's to lend is refused", refused, .fits = pci_iommu_expected),
 	    KTEST("tables end with their claim", tables_end, .fits = pci_iommu_expected),
+	    KTEST("a stray that there is no room for is told later", told_when_there_is_room,
+		  .fits = pci_iommu_expected),
 	    KTEST("without an IOMMU nothing is lent", without, .fits = not_expected));
