@@ -339,9 +339,9 @@ static void strike(const char *component)
 		strike(#name);                                                                                         \
 	}
 #define OF_EACH(x)                                                                                                     \
-	x(measure) x(stray) x(virtio_rng) x(hwrng) x(virtio_blk) x(nvme) x(virtio) x(block) x(serial) x(tty) x(pci)    \
-		x(platform) x(device) x(pcie_port) x(net) x(sysfs) x(procfs) x(devfs) x(tmpfs) x(vfs) x(process) x(vm) \
-			x(core)
+	x(measure) x(stray) x(virtio_rng) x(hwrng) x(virtio_blk) x(nvme) x(ahci) x(virtio) x(block) x(serial) x(tty)   \
+		x(pci) x(platform) x(device) x(pcie_port) x(net) x(sysfs) x(procfs) x(devfs) x(tmpfs) x(vfs)           \
+			x(process) x(vm) x(core)
 OF_EACH(STRIKE)
 #define STRIKE_CASE(name) CASE(name##_is_struck),
 

@@ -44,8 +44,8 @@ def make_archive(machine):
 def make_disks(place):
     place.mkdir(parents=True, exist_ok=True)
     data = b"".join(n.to_bytes(8, "little") * 64 for n in range(SECTORS))
-    options = []
-    for n, front in enumerate(("virtio-blk-pci,drive=d0", "nvme,drive=d1,serial=d1")):
+    options = ["-device", "ich9-ahci,id=sata"]
+    for n, front in enumerate(("virtio-blk-pci,drive=d0", "nvme,drive=d1,serial=d1", "ide-hd,bus=sata.0,drive=d2")):
         path = place / f"strikes-{n}.raw"
         path.write_bytes(data)
         node = {"node-name": f"d{n}", "driver": "raw", "file": {"driver": "file", "filename": str(path)}}
@@ -68,7 +68,7 @@ def strike(machine, component, place):
     if not found or int(found[1]) != STRIKES:
         said = re.search(rf"# {component}_is_struck: (.*)", text)
         return said[1] if said else f"no result\n{text[-2000:]}", 0, 0, 0
-    for n in range(2):
+    for n in range(3):
         if (place / f"strikes-{n}.raw").read_bytes() != data:
             return f"the content of disk {n} has changed", 0, 0, 0
     return None, *(int(number) for number in found.groups()[1:])

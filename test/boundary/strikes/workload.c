@@ -326,6 +326,11 @@ static bool use_nvme_disks(void)
 	return use_disks("nvme");
 }
 
+static bool use_sata_disks(void)
+{
+	return use_disks("sd");
+}
+
 static bool read_random(void)
 {
 	unsigned char bytes[32];
@@ -396,8 +401,9 @@ const struct served served[] = {
 	{"hwrng", {read_random}},
 	{"virtio_blk", {use_virtio_disks}},
 	{"nvme", {use_nvme_disks}},
+	{"ahci", {use_sata_disks}},
 	{"virtio", {use_virtio_disks, read_random, restart_devices}},
-	{"block", {use_virtio_disks, use_nvme_disks}},
+	{"block", {use_virtio_disks, use_nvme_disks, use_sata_disks}},
 	{"serial", {use_console}},
 	{"tty", {use_terminal, use_console}},
 	{"pci", {read_pci, restart_devices}},
