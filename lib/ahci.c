@@ -5,13 +5,12 @@
 
 const char *ahci_read_capabilities(uint32_t cap, uint32_t ports, size_t bytes, struct ahci_capabilities *out)
 {
-	constexpr uint32_t LONG_ADDRESSES = 1u << 31, QUEUED = 1u << 30, STAGGERS = 1u << 27;
+	constexpr uint32_t LONG_ADDRESSES = 1u << 31, QUEUED = 1u << 30;
 
 	*out = (struct ahci_capabilities){
 		.slots = (cap >> 8 & 31) + 1,
 		.has_queued = (cap & QUEUED) != 0,
 		.has_long_addresses = (cap & LONG_ADDRESSES) != 0,
-		.staggers = (cap & STAGGERS) != 0,
 	};
 	if (cap == UINT32_MAX)
 		return "it does not answer";

@@ -92,7 +92,7 @@ enum ahci_signature : uint32_t {
 /* What the register CAP says (3.1.1). */
 struct ahci_capabilities {
 	uint32_t slots; /* commands at a time, of a port; at least 1 */
-	bool has_queued, has_long_addresses, staggers;
+	bool has_queued, has_long_addresses;
 };
 /* nullptr, or why it cannot be driven. `ports` is PI, `bytes` how much there is of its registers. */
 const char *ahci_read_capabilities(uint32_t cap, uint32_t ports, size_t bytes, struct ahci_capabilities *out);

@@ -148,6 +148,7 @@ enum : uint8_t {
 	FLUSH_CACHE = 0xe7,
 	FLUSH_CACHE_LONG = 0xea,
 	IDENTIFY = 0xec,
+	STANDBY_IMMEDIATE = 0xe0,
 	READ_LOG = 0x2f,
 	DATA_SET_MANAGEMENT = 0x06,
 	DEVICE_ADDRESSES = 1 << 6, /* blocks are told by address */
@@ -195,6 +196,11 @@ struct ata_command ata_flush(const struct ata_disk *d)
 struct ata_command ata_identify(void)
 {
 	return (struct ata_command){.command = IDENTIFY};
+}
+
+struct ata_command ata_standby(void)
+{
+	return (struct ata_command){.command = STANDBY_IMMEDIATE};
 }
 
 struct ata_command ata_read_log(uint8_t log, uint8_t page)

@@ -49,6 +49,8 @@ uint32_t ata_blocks_max(const struct ata_disk *d);
 void ata_set_tag(struct ata_command *c, unsigned tag);
 struct ata_command ata_flush(const struct ata_disk *d);
 struct ata_command ata_identify(void);
+/* Its cache is emptied, and its heads are parked. */
+struct ata_command ata_standby(void);
 /* Reads one page, a sector, of a log. */
 struct ata_command ata_read_log(uint8_t log, uint8_t page);
 constexpr uint8_t ATA_LOG_NCQ_ERROR = 0x10;

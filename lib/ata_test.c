@@ -211,6 +211,7 @@ static void transfers(void **)
 	c = ata_transfer(&d, true, 1, 255, false);
 	assert_true(c.command == 0xca && c.count == 255 && c.takes_data);
 	assert_int_equal(ata_identify().command, 0xec);
+	assert_int_equal(ata_standby().command, 0xe0);
 	c = ata_read_log(0x10, 3);
 	assert_true(c.command == 0x2f && c.address == 0x310 && c.count == 1 && !c.takes_data);
 }

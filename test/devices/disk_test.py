@@ -398,13 +398,12 @@ def disturbed_attach(shell, disks):
 
 
 def ncq_and_flush(shell, disks):
-    """Reads and writes are queued commands, some at a time; fsync has the disk empty its cache; reading does not."""
+    """Reads are queued commands; fsync has the disk empty its cache; reading does not."""
     def seen():
         text = disks.trace.read_text(errors="replace")
-        tags = {int(tag, 0) for tag in re.findall(r"process_ncq_command.*NCQ op 0x[0-9a-f]+ .*|tag[ =]*(\d+)", text) if tag}
-        return len(re.findall(r"process_ncq_command", text)), len(re.findall(r"ide_exec_cmd .*cmd 0xea", text)), tags
+        return len(re.findall(r"process_ncq_command", text)), len(re.findall(r"ide_exec_cmd .*cmd 0xea", text))
 
-    queued, flushes, _ = seen()
+    queued, flushes = seen()
     shell.type("echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vdc of=/dev/null bs=1M")
     after = seen()
     if after[0] <= queued or after[1] != flushes:
@@ -412,6 +411,18 @@ def ncq_and_flush(shell, disks):
     shell.type("dd if=/dev/vda of=/dev/vdc bs=4k count=1 conv=fsync")
     last = seen()
     return None if last[1] > after[1] else f"fsync: {last[1] - after[1]} flushes"
+
+
+def disks_told_of_power(shell, disks):
+    """All five disks of ours, and no disk before, however often their driver was restarted."""
+    def told():
+        return len(re.findall(r"ide_exec_cmd .*cmd 0xe0", disks.trace.read_text(errors="replace")))
+
+    before = told()
+    shell.console.send(b"poweroff -f\r")
+    if not ends(shell.console.process, LIMIT_S):
+        return "the machine is not switched off"
+    return None if before == 0 and told() >= 5 else f"told {before} times before and {told() - before} times in the end"
 
 
 def flushed(shell, disks):
@@ -466,7 +477,7 @@ def loses_interrupts(name):
 def steps_of(name, device):
     if device == AHCI:
         steps = [step for step in STEPS[:-1] if step[1] not in (random_numbers, lost_interrupt)]
-        return [*steps, *AHCI_STEPS, STEPS[-1]]
+        return [*steps, *AHCI_STEPS, STEPS[-1], ("disks are told that power goes", disks_told_of_power)]
     if device != NVME:
         return [step for step in STEPS if step[1] != lost_interrupt or loses_interrupts(name)]
     return [*(step for step in STEPS[:-1] if step[1] != random_numbers), *NVME_STEPS, STEPS[-1],

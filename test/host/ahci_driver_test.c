@@ -577,6 +577,29 @@ static void controllers(void **)
 	assert_false(said("hand it over"));
 }
 
+static void power_goes(void)
+{
+	all_are_read();
+	first->holds = true;
+	read_all();
+	model.ends = true;
+}
+
+/* Disks are told, whatever they were asked before; in no other round's end. */
+static void end_of_power(void **)
+{
+	ROUND(read_all, all_are_read);
+	expect_well();
+	assert_int_equal(first->count[0xe0] + last->count[0xe0], 0);
+	setup(nullptr);
+	ROUND(read_all, power_goes);
+	assert_null(model.failing);
+	assert_int_equal(first->count[0xe0], 1);
+	assert_int_equal(last->count[0xe0], 1);
+	assert_int_equal(second->count[0xe0], 0);
+	assert_false(said("the end of power"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -598,6 +621,7 @@ int main(void)
 		cmocka_unit_test_setup(bounced, setup),
 		cmocka_unit_test_setup(left_out, setup),
 		cmocka_unit_test_setup(controllers, setup),
+		cmocka_unit_test_setup(end_of_power, setup),
 	};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -131,6 +131,7 @@ static bool obey(struct model_port *p, unsigned slot)
 		p->log_wanted = p->no_log;
 		return !p->no_log;
 	case 0x06: trim(p, h); return true;
+	case 0xe0:
 	case 0xea:
 	case 0xe7: return true;
 	default:
@@ -203,7 +204,8 @@ static bool port_does(struct model_port *p)
 		if ((p->given >> slot & 1) == 0)
 			continue;
 		fis = (const unsigned char *)((uint64_t)header(p, slot)->table_high << 32 | header(p, slot)->table);
-		if ((p->holds && fis[2] != 0xec && fis[2] != 0x2f) || (p->holds_first && slot == 0 && fis[2] == 0x60))
+		if ((p->holds && fis[2] != 0xec && fis[2] != 0xe0 && fis[2] != 0x2f) ||
+		    (p->holds_first && slot == 0 && fis[2] == 0x60))
 			continue;
 		if (p->link_errors > 0 && fis[2] != 0xec) {
 			p->link_errors--;

@@ -152,6 +152,8 @@ void portio_write32(uint16_t port, uint32_t value)
 /* Nothing else happens meanwhile, and what nothing ends takes all of its time. */
 bool mmio_wait32(const struct mmio *m, size_t reg, uint32_t mask, uint32_t value, uint64_t deadline_ns)
 {
+	while (model_controller_step())
+		;
 	if ((mmio_read32(m, reg) & mask) == value)
 		return true;
 	if (model.now_ns < deadline_ns)

@@ -260,7 +260,13 @@ static int attach(struct device *dev)
 /* A reset stops all ports (10.4.3). */
 static void detach(struct device *dev)
 {
-	(void)reset(device_private(dev));
+	struct ahci *a = device_private(dev);
+
+	if (device_ends(dev) && mmio_read32(&a->registers, AHCI_GHC) != NOBODY)
+		for (uint32_t left = a->ports_there; left != 0; left &= left - 1)
+			if (port_state(&a->ports[__builtin_ctz(left)]) == PORT_UP)
+				port_sleep(&a->ports[__builtin_ctz(left)]);
+	(void)reset(a);
 }
 
 static const struct pci_match matches[] = {
