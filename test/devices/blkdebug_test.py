@@ -73,7 +73,8 @@ class Run:
     def fails(self, command, error=True):
         """Complaint or nothing: the command ends with EIO, or as it should."""
         text = self.shell.type(f"{command} 2>/tmp/said; echo status $?; grep -c 'put/output error' /tmp/said")
-        found = re.search(r"^status (\d+)\n(\d+)$", text, re.MULTILINE)
+        # What the kernel says of it may come in between.
+        found = re.search(r"^status (\d+)\n(?:\[.*\n)*(\d+)$", text, re.MULTILINE)
         if not found or (int(found[1]) != 0, int(found[2]) != 0) != (error, error):
             return f"{command}: {'no error' if error else 'an error'}\n{text}"
         return None
