@@ -13,6 +13,7 @@ enum : uint32_t {
 	IFF_PROMISC = 0x100,
 	IFF_ALLMULTI = 0x200,
 	IFF_MULTICAST = 0x1000,
+	IFF_LOWER_UP = 0x10000,
 };
 
 #endif

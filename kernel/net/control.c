@@ -122,9 +122,9 @@ static user_addr place(const struct control *c, uint64_t offset)
 }
 
 /* Writes the header of one whose data are there; the next begins behind. */
-static int finish(struct control *c, int type, uint64_t bytes)
+static int finish(struct control *c, int level, int type, uint64_t bytes)
 {
-	struct cmsghdr h = {.length = HEADER + bytes, .level = SOL_SOCKET, .type = type};
+	struct cmsghdr h = {.length = HEADER + bytes, .level = level, .type = type};
 
 	if (put_user(place(c, 0), h) != 0)
 		return -EFAULT;
@@ -132,9 +132,11 @@ static int finish(struct control *c, int type, uint64_t bytes)
 	return 0;
 }
 
-static int give_cred(struct control *c, struct socket_message *m)
+/* As many of its bytes as there is room for. */
+static int give_bytes(struct control *c, struct socket_message *m, int level, int type, const void *data,
+		      uint64_t bytes)
 {
-	uint64_t room = c->room - c->used, bytes = sizeof(m->cred);
+	uint64_t room = c->room - c->used;
 
 	if (room < HEADER) {
 		m->flags_out |= MSG_CTRUNC;
@@ -144,7 +146,7 @@ static int give_cred(struct control *c, struct socket_message *m)
 		m->flags_out |= MSG_CTRUNC;
 		bytes = room - HEADER;
 	}
-	return copy_to_user(place(c, HEADER), &m->cred, bytes) != 0 ? -EFAULT : finish(c, SCM_CREDENTIALS, bytes);
+	return copy_to_user(place(c, HEADER), data, bytes) != 0 ? -EFAULT : finish(c, level, type, bytes);
 }
 
 /* A descriptor of the file in the process's buffer. */
@@ -174,7 +176,35 @@ static int give_files(struct control *c, struct socket_message *m)
 	}
 	if (given < m->rights->count)
 		m->flags_out |= MSG_CTRUNC;
-	return given > 0 ? finish(c, SCM_RIGHTS, given * sizeof(int32_t)) : 0;
+	return given > 0 ? finish(c, SOL_SOCKET, SCM_RIGHTS, given * sizeof(int32_t)) : 0;
+}
+
+static int give_notes(struct control *c, struct socket_message *m)
+{
+	int error = 0;
+
+	for (uint32_t n = 0; n < SOCKET_NOTES && m->notes != nullptr && error == 0; n++) {
+		const struct socket_note *note = &m->notes[n];
+
+		if (note->length > 0)
+			error = give_bytes(c, m, note->level, note->type, note->bytes, note->length);
+	}
+	return error;
+}
+
+void socket_note(struct socket_message *m, int level, int type, const void *bytes, uint32_t length)
+{
+	for (uint32_t n = 0; n < SOCKET_NOTES && m->notes != nullptr; n++) {
+		struct socket_note *note = &m->notes[n];
+
+		if (note->length > 0)
+			continue;
+		note->level = level;
+		note->type = type;
+		note->length = MIN(length, (uint32_t)sizeof(note->bytes));
+		memcpy(note->bytes, bytes, note->length);
+		return;
+	}
 }
 
 int control_to_user(const struct socket *s, struct socket_message *m, user_addr at, uint64_t *length)
@@ -183,7 +213,8 @@ int control_to_user(const struct socket *s, struct socket_message *m, user_addr 
 	int error = 0;
 
 	if (socket_switch(s, SO_PASSCRED) && m->has_cred)
-		error = give_cred(&c, m);
+		error = give_bytes(&c, m, SOL_SOCKET, SCM_CREDENTIALS, &m->cred, sizeof(m->cred));
+	error = error != 0 ? error : give_notes(&c, m);
 	if (error == 0 && m->rights != nullptr)
 		error = give_files(&c, m);
 	socket_rights_free(m->rights);

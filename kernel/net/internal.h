@@ -32,6 +32,11 @@ DECLARE_COMPONENT(net);
  * descriptors; what does not fit is let go, and MSG_CTRUNC set. */
 [[nodiscard]] int control_to_user(const struct socket *s, struct socket_message *m, user_addr at, uint64_t *length);
 
+/* --- filter.c --- */
+/* SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_LOCK_FILTER: by the process's option. -EINVAL, -EFAULT, -EPERM: it is locked;
+ * -ENOENT, -ENOPROTOOPT, -ENOMEM. */
+[[nodiscard]] int filter_option(struct socket *s, int option, user_addr at, uint32_t length);
+
 /* --- account.c --- */
 void socket_account_start(void); /* once, at boot */
 

@@ -118,7 +118,11 @@ static long receive_one(struct socket *s, uint32_t flags, user_addr at)
 		done = io_vector_get(&v, USER_ADDR(h.vector), h.vector_count, true);
 	if (done != 0)
 		return done;
-	struct socket_message m = {.buffer = &v.buffer, .length = v.total, .flags = flags, .address = &a};
+	struct socket_note notes[SOCKET_NOTES];
+	struct socket_message m = {
+		.buffer = &v.buffer, .length = v.total, .flags = flags, .address = &a, .notes = notes};
+	for (uint32_t n = 0; n < SOCKET_NOTES; n++)
+		notes[n].length = 0;
 	done = s->ops->receive(s, &m);
 	io_vector_free(&v);
 	if (done < 0) {

@@ -137,6 +137,9 @@ static int set_option(struct socket *s, int option, user_addr at, uint32_t lengt
 	case SO_RCVTIMEO_NEW: return set_timeout(&s->receive_timeout_ns, at, length);
 	case SO_SNDTIMEO:
 	case SO_SNDTIMEO_NEW: return set_timeout(&s->send_timeout_ns, at, length);
+	case SO_ATTACH_FILTER:
+	case SO_DETACH_FILTER:
+	case SO_LOCK_FILTER: return filter_option(s, option, at, length);
 	default: break;
 	}
 	if (length < sizeof(value))
@@ -223,6 +226,7 @@ static int get_option(struct socket *s, int option, struct answer *a)
 	case SO_PRIORITY: number(a, __atomic_load_n(&s->priority, __ATOMIC_RELAXED)); return 0;
 	case SO_RCVLOWAT: number(a, __atomic_load_n(&s->receive_least, __ATOMIC_RELAXED)); return 0;
 	case SO_SNDLOWAT: number(a, 1); return 0;
+	case SO_LOCK_FILTER: number(a, socket_switch(s, SO_LOCK_FILTER)); return 0;
 	case SO_REUSEPORT: number(a, 0); return 0;
 	case SO_PEEK_OFF:
 		number(a, (uint32_t)__atomic_load_n(&s->peek_offset, __ATOMIC_RELAXED));

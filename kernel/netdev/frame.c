@@ -91,6 +91,7 @@ static struct net_frame *part_begin(struct net_frame *f, uint32_t n)
 	f->gso = NET_GSO_NONE;
 	f->gso_size = f->gso_headers = f->checksum_start = f->checksum_offset = 0;
 	f->from = f->lent = nullptr;
+	f->sender = nullptr;
 	return f;
 }
 

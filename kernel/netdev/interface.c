@@ -18,6 +18,7 @@ static struct spinlock all_lock = SPINLOCK_INIT(RANK_NETDEVS);
 static struct list all GUARDED_BY(&all_lock) = LIST_INIT(all);
 static uint32_t last_index GUARDED_BY(&all_lock) = INDEX_LOOPBACK;
 static const struct netdev_stack *stack; /* atomic */
+static struct netdev_watch *watches;	 /* atomic; never shorter */
 
 const struct netdev_stack *netdev_stack(const struct netdev *n)
 {
@@ -30,6 +31,15 @@ void netdev_changed(struct netdev *n, enum netdev_change what)
 
 	if (s != nullptr)
 		(void)guard_run_void(s->component, s->changed(n, what));
+	for (struct netdev_watch *w = __atomic_load_n(&watches, __ATOMIC_ACQUIRE); w != nullptr; w = w->next)
+		(void)guard_run_void(w->component, w->changed(n, what));
+}
+
+void netdev_watch_add(struct netdev_watch *w)
+{
+	w->next = __atomic_load_n(&watches, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&watches, &w->next, w, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
 }
 
 void netdev_set_stack(const struct netdev_stack *s)
@@ -134,7 +144,9 @@ void netdev_link(struct netdev *n, bool up, uint32_t mbit, bool full_duplex)
 	/* Who suspends it meanwhile finds it without carrier, too. */
 	if (netdev_state(n) != NETDEV_RUNS)
 		(void)set_link(n, false, 0, false);
-	if (up && mbit != 0)
+	if (n->kind == NETDEV_LOOPBACK)
+		; /* it always has */
+	else if (up && mbit != 0)
 		log_info("%s: carrier, %u Mbit/s%s", n->name, mbit, full_duplex ? "" : ", half duplex");
 	else
 		log_info("%s: %s", n->name, up ? "carrier" : "no carrier");
@@ -359,8 +371,9 @@ int netdev_register(struct device *dev, const struct netdev_ops *ops, const stru
 	}
 	*out = n;
 	netdev_show(n);
-	log_info("%s: address %02x:%02x:%02x:%02x:%02x:%02x", n->name, n->address[0], n->address[1], n->address[2],
-		 n->address[3], n->address[4], n->address[5]);
+	if (n->kind != NETDEV_LOOPBACK)
+		log_info("%s: address %02x:%02x:%02x:%02x:%02x:%02x", n->name, n->address[0], n->address[1],
+			 n->address[2], n->address[3], n->address[4], n->address[5]);
 	netdev_changed(n, NETDEV_NEW);
 	return 0;
 }

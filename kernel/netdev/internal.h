@@ -111,9 +111,6 @@ void netdev_take_back(struct netdev *n, bool all);
 void netdev_dispatch(struct netdev *n); /* all queues */
 void netdev_watch(struct timer *t);
 
-/* --- tap.c --- */
-void netdev_show_taps(struct netdev *n, const struct net_frame *f, enum netdev_way way);
-
 /* --- sys.c --- */
 [[nodiscard]] int netdev_show_class(void);
 void netdev_show(struct netdev *n);

@@ -427,6 +427,19 @@ void netdev_discard(struct netdev *n, struct net_frame *f, bool bad)
 	net_frame_free(f);
 }
 
+void netdev_count_looped(struct netdev *n, uint32_t bytes)
+{
+	netdev_count(&n->stats.tx_packets, 1);
+	netdev_count(&n->stats.tx_bytes, bytes);
+	netdev_count(&n->stats.rx_packets, 1);
+	netdev_count(&n->stats.rx_bytes, bytes);
+}
+
+void netdev_count_dropped(struct netdev *n)
+{
+	netdev_count(&n->stats.tx_dropped, 1);
+}
+
 void netdev_count_missed(struct netdev *n, uint64_t frames)
 {
 	netdev_count(&n->stats.rx_missed, frames);

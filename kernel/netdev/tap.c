@@ -68,11 +68,16 @@ static void leave(struct netdev_tap *t)
 		wait_wake_all(&taps.left);
 }
 
+bool netdev_is_tapped(void)
+{
+	return __atomic_load_n(&taps.count, __ATOMIC_ACQUIRE) != 0;
+}
+
 void netdev_show_taps(struct netdev *n, const struct net_frame *f, enum netdev_way way)
 {
 	uint64_t after = 0;
 
-	if (__atomic_load_n(&taps.count, __ATOMIC_ACQUIRE) == 0)
+	if (!netdev_is_tapped())
 		return;
 	for (struct netdev_tap *t; (t = enter_next(n, after)) != nullptr;) {
 		after = t->sequence;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""TCP/IP over a network card, to QEMU's user network and through it to this host: an address and a route by BusyBox's programs, ping,
-a file fetched and sent, compared by checksum, and a window that opens again by itself once its reader has read. Prints TAP.
+"""TCP/IP over a network card, to QEMU's user network and through it to this host: the machine gets address, route and name server by
+itself (DHCP), ping, names, a file fetched and sent, compared by checksum, and a window that opens again by itself once its reader has read. Prints TAP.
 
 usage: net_test.py     (from the project's root; the machine comes from the environment, see tools/machine.py)
 
@@ -84,7 +84,7 @@ def boot(machine, folder, web, listener):
     (machine.build / "net.list").write_text(lines)
     subprocess.run([sys.executable, "tools/mkcpio", str(machine.build / "net.list"), str(machine.build / "net.cpio")], check=True)
     image = machine.make_image(folder / "net.img", "net", f'console={machine.facts["console"]} init.run="/net/net.sh {web} {listener}"')
-    return machine.run(image, ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net",
+    return machine.run(image, ["-netdev", f"user,id=net,guestfwd=tcp:10.0.2.100:53-cmd:{sys.executable} {HERE.resolve() / 'dns_answer.py'}", "-device", "virtio-net-pci,netdev=net",
                                "-object", f"filter-dump,id=dump,netdev=net,file={folder / 'net.pcap'}"])
 
 
@@ -102,11 +102,21 @@ def main():
     # A host that stands still for long asks, too: one turn without is enough, and without the cure there is none.
     results = [
         ("the machine ends well", ended),
-        ("an address and a route are set", re.search(r"^set 0\r?$", text, re.MULTILINE)),
+        ("it gets an address by itself", re.search(r"^address 10\.0\.2\.15 255\.255\.255\.0\r?$", text, re.MULTILINE)),
+        ("and a route", re.search(r"^route 10\.0\.2\.2 eth0\r?$", text, re.MULTILINE)),
+        ("and a name server", re.search(r"^resolv nameserver 10\.0\.2\.3 \r?$", text, re.MULTILINE)),
+        ("one client looks after the address", re.search(r"^clients 1\r?$", text, re.MULTILINE)),
         ("the router answers ping", re.search(r"^ping 0\r?$", text, re.MULTILINE)),
         ("what is fetched is whole", fetched == [SUM] * TURNS),
         ("a window that was full opens by itself", len(counts) > TURNS and 0 in counts[:TURNS]),
         ("what is sent is whole", re.search(rf"^sent {SUM}\r?$", text, re.MULTILINE)),
+        ("ip(8) shows the address", re.search(r"^ip addr 10\.0\.2\.15/24 10\.0\.2\.255 eth0\r?$", text, re.MULTILINE)),
+        ("and the routes", re.search(r"^ip route 10\.0\.2\.2 eth0 1\r?$", text, re.MULTILINE)),
+        ("and the router among the neighbours", re.search(r"^ip neigh 10\.0\.2\.2 eth0 52:55:0a:00:02:02\r?$", text, re.MULTILINE)),
+        ("and sets them, but for a second address", re.search(r"^ip set [1-9]\d* 1400\r?$", text, re.MULTILINE)),
+        ("a name is found, and answers ping", re.search(r"^ping by name 0\r?$", text, re.MULTILINE)),
+        ("a file is fetched by name", re.search(rf"^named {SUM}", text, re.MULTILINE)),
+        ("a name that nobody has is not", re.search(r"^no such name 1\r?$", text, re.MULTILINE)),
         ("a port where nobody listens refuses", re.search(r"^refused 1\r?$", text, re.MULTILINE)),
         ("nothing faulted", re.search(r"^faults 0\r?$", text, re.MULTILINE)),
     ]

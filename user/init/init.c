@@ -11,9 +11,12 @@
  * `init.run="/path arguments"` on the command line runs that program in place of the shells, with
  * its output on the first console, prints its status and powers the machine off: the way tests run.
  * Without quotes the value is the rest of the line.
+ *
+ * Where there is a network card /etc/network is run beside all that: it asks for addresses.
  */
 #include "init.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -263,6 +266,34 @@ static void set_host_name(void)
 		close(fd);
 }
 
+/* Whether there is another interface than `lo`. */
+static bool has_network(void)
+{
+	DIR *dir = opendir("/sys/class/net");
+	bool found = false;
+
+	if (dir == nullptr)
+		return false;
+	for (struct dirent *entry; !found && (entry = readdir(dir)) != nullptr;)
+		found = entry->d_name[0] != '.' && strcmp(entry->d_name, "lo") != 0;
+	closedir(dir);
+	return found;
+}
+
+/* Nobody waits for it; what it says comes on the first console. */
+static void start_network(void)
+{
+	if (access("/etc/network", X_OK) != 0 || !has_network())
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		setsid();
+		become(options.consoles[0], "/etc/network", (char *[]){"network", nullptr});
+	}
+	if (pid < 0)
+		init_say("cannot start the network: %s", strerror(errno));
+}
+
 int main(int, char **argv)
 {
 	own_path = argv[0];
@@ -281,6 +312,7 @@ int main(int, char **argv)
 	init_options_read(&options);
 	drop_missing_consoles();
 	set_host_name();
+	start_network();
 	if (options.run[0] != nullptr)
 		run_and_power_off();
 	add_text_consoles();

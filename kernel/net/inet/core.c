@@ -253,9 +253,13 @@ static int begin(void) REQUIRES(inet_core)
 
 static int start(void)
 {
+	int error = inet_lo_device == nullptr ? inet_lo_register() : 0;
+
+	if (error != 0)
+		return error;
 	inet_core_lock();
 	bool again = started;
-	int error = begin();
+	error = begin();
 	inet_core_unlock();
 	if (error != 0 || again)
 		return error;
@@ -263,6 +267,7 @@ static int start(void)
 	if (error == 0) {
 		inet_interfaces_start();
 		socket_set_ioctl(inet_ioctl);
+		inet_rtnetlink_start();
 	}
 	return error;
 }

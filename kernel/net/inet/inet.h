@@ -69,10 +69,6 @@ void inet_memory_give(size_t bytes);
 
 /* --- lo.c --- */
 extern struct netif inet_lo;
-struct inet_counts {
-	uint64_t packets, bytes, dropped;
-};
-extern struct inet_counts inet_lo_counts;
 int inet_lo_start(void) REQUIRES(inet_core);
 void inet_lo_deliver(void) REQUIRES(inet_core);
 /* Of a packet buffer's flags: who sends it lets go of it before the core, so `lo` need not copy it. */
@@ -149,6 +145,10 @@ int raw_create(int family, uint32_t type, int protocol, struct socket **out);
 /* --- option.c --- */
 int inet_option_set(struct socket *s, int level, int option, user_addr at, uint32_t length);
 int inet_option_get(struct socket *s, int level, int option, user_addr at, uint32_t *length);
+
+/* --- rtnetlink.c --- */
+/* Once: processes may ask by netlink. */
+void inet_rtnetlink_start(void);
 
 /* --- ioctl.c --- */
 long inet_ioctl(uint32_t command, user_addr at);

@@ -4,7 +4,9 @@
  * thread: that takes frames and looks at what changed. A frame is copied into a packet buffer, and one of lwIP's into a
  * frame: a page of a frame is lent to a device, and what lwIP sends it may want once more.
  */
-#include "interface.h"
+#include "rtnetlink.h"
+
+#include <abi/netdevice.h>
 
 #include <lwip/etharp.h>
 #include <lwip/ethip6.h>
@@ -21,6 +23,11 @@ struct interface {
 };
 
 static struct list interfaces GUARDED_BY(inet_core) = LIST_INIT(interfaces);
+static uint16_t asked[BYTE_MAX + 1]; /* atomic: by number, of IFF_PROMISC and IFF_ALLMULTI what was set */
+/* What programs that listen know of each. */
+static struct {
+	uint32_t flags, mtu;
+} told_links[BYTE_MAX + 1] GUARDED_BY(inet_core);
 static bool look_wanted; /* atomic: an interface came, went or changed */
 /* atomic: the numbers of those that we were told of; others are of another stack. */
 static uint64_t told[(BYTE_MAX + 1) / 64];
@@ -142,7 +149,7 @@ void inet_interface_sync(struct netif *n)
 	if (n->mtu != info.mtu)
 		n->mtu = n->mtu6 = (u16_t)info.mtu;
 	if (info.up && !netif_is_up(n)) {
-		if (ip6_addr_isinvalid(netif_ip6_addr_state(n, 0)))
+		if (n != &inet_lo && ip6_addr_isinvalid(netif_ip6_addr_state(n, 0)))
 			netif_create_ip6_linklocal_address(n, 1);
 		netif_set_up(n);
 	} else if (!info.up && netif_is_up(n)) {
@@ -178,6 +185,12 @@ static void add(struct netdev *device, const struct netdev_info *info) REQUIRES(
 
 static void drop(struct interface *i) REQUIRES(inet_core)
 {
+	struct netdev_info info;
+
+	netdev_get_info(i->device, &info);
+	rt_tell_link(&info, i->device, true);
+	if (info.index <= BYTE_MAX)
+		asked[info.index] = told_links[info.index].flags = 0;
 	inet_routes_forget(&i->netif);
 	list_remove(&i->link);
 	netif_remove(&i->netif);
@@ -186,11 +199,24 @@ static void drop(struct interface *i) REQUIRES(inet_core)
 	kfree(i);
 }
 
+static void tell(struct netdev *n, const struct netdev_info *i) REQUIRES(inet_core)
+{
+	uint32_t flags = inet_interface_flags(i) | (i->carrier ? IFF_LOWER_UP : 0);
+
+	if (i->index > BYTE_MAX || i->gone ||
+	    (told_links[i->index].flags == flags && told_links[i->index].mtu == i->mtu))
+		return;
+	told_links[i->index].flags = flags;
+	told_links[i->index].mtu = i->mtu;
+	rt_tell_link(i, n, false);
+}
+
 static void look(void) REQUIRES(inet_core)
 {
 	struct interface *i, *next;
 	struct netdev_info info;
 
+	inet_interface_sync(&inet_lo);
 	list_for_each_safe(i, next, &interfaces, link) {
 		netdev_get_info(i->device, &info);
 		if (info.gone)
@@ -202,6 +228,7 @@ static void look(void) REQUIRES(inet_core)
 		netdev_get_info(d, &info);
 		if (info.kind == NETDEV_ETHERNET && !info.gone && is_told(info.index) && interface_of(d) == nullptr)
 			add(d, &info);
+		tell(d, &info);
 	}
 }
 
@@ -226,8 +253,12 @@ static void receive(struct interface *i, struct net_frame *f) REQUIRES(inet_core
 static bool receive_batch(void) REQUIRES(inet_core)
 {
 	struct interface *i;
+	uint32_t looped = 0;
 	bool more = false;
 
+	for (struct net_frame *f; looped < BATCH && (f = netdev_received(inet_lo_device)) != nullptr; looped++)
+		inet_lo_receive(f);
+	more = looped == BATCH;
 	list_for_each(i, &interfaces, link) {
 		struct net_frame *f;
 		uint32_t count = 0;
@@ -251,7 +282,42 @@ bool inet_interfaces_run(void)
 	return more;
 }
 
-/* --- what is asked --- */
+/* --- what is set and asked --- */
+
+static int set_asked(struct netdev *d, uint32_t index, uint16_t flag, bool on, int (*change)(struct netdev *d, bool on))
+{
+	bool was = index <= BYTE_MAX && __atomic_load_n(&asked[index], __ATOMIC_RELAXED) & flag;
+
+	if (index > BYTE_MAX || was == on)
+		return 0;
+	int error = change(d, on);
+	if (error == 0)
+		__atomic_fetch_xor(&asked[index], flag, __ATOMIC_RELAXED);
+	return error;
+}
+
+int inet_interface_set_flags(struct netif *n, uint32_t flags, uint32_t which)
+{
+	struct netdev *d = inet_interface_device(n);
+	uint32_t index = netif_get_index(n);
+	int error = 0;
+
+	if (which & IFF_PROMISC)
+		error = set_asked(d, index, IFF_PROMISC, flags & IFF_PROMISC, netdev_promiscuous);
+	if (error == 0 && which & IFF_ALLMULTI)
+		error = set_asked(d, index, IFF_ALLMULTI, flags & IFF_ALLMULTI, netdev_all_multicast);
+	if (error == 0 && which & IFF_UP)
+		error = netdev_set_up(d, flags & IFF_UP);
+	inet_interface_sync(n);
+	return error;
+}
+
+uint32_t inet_interface_flags(const struct netdev_info *i)
+{
+	uint32_t flags = netdev_flags(i, true) & ~(uint32_t)(IFF_PROMISC | IFF_ALLMULTI);
+
+	return flags | (i->index <= BYTE_MAX ? __atomic_load_n(&asked[i->index], __ATOMIC_RELAXED) : 0);
+}
 
 struct netif *inet_interface_find(const char *name)
 {
@@ -270,20 +336,10 @@ struct netif *inet_interface_find(const char *name)
 
 void inet_interface_info(const struct netif *n, struct netdev_info *out)
 {
-	if (n != &inet_lo) {
-		netdev_get_info(((const struct interface *)n)->device, out);
-		return;
-	}
-	*out = (struct netdev_info){.name = "lo",
-				    .index = 1,
-				    .kind = NETDEV_LOOPBACK,
-				    .mtu = n->mtu,
-				    .mtu_max = n->mtu,
-				    .up = netif_is_up(n),
-				    .carrier = true};
+	netdev_get_info(inet_interface_device(n), out);
 }
 
 struct netdev *inet_interface_device(const struct netif *n)
 {
-	return n == &inet_lo ? nullptr : ((const struct interface *)n)->device;
+	return n == &inet_lo ? inet_lo_device : ((const struct interface *)n)->device;
 }

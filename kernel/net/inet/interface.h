@@ -17,18 +17,31 @@ void inet_interfaces_start(void);
 [[nodiscard]] bool inet_interfaces_run(void);
 /* By a name; nullptr: there is none. */
 struct netif *inet_interface_find(const char *name) REQUIRES(inet_core);
-/* What netdev says of it; of `lo`, what is so. */
+/* What netdev says of it. */
 void inet_interface_info(const struct netif *n, struct netdev_info *out) REQUIRES(inet_core);
-/* netdev's, borrowed; nullptr: `lo`. */
+/* netdev's, borrowed. */
 struct netdev *inet_interface_device(const struct netif *n) REQUIRES(inet_core);
+/* Those of IFF_UP, IFF_PROMISC and IFF_ALLMULTI that are in `which` are as in `flags`; others cannot be set. -ENODEV.
+ */
+int inet_interface_set_flags(struct netif *n, uint32_t flags, uint32_t which) REQUIRES(inet_core);
+/* IFF_*, as Linux shows them: promiscuous is who was set so by the above; that sockets want it is not told. */
+uint32_t inet_interface_flags(const struct netdev_info *i);
 /* It is as netdev says, at once. */
 void inet_interface_sync(struct netif *n) REQUIRES(inet_core);
+
+/* --- lo.c --- */
+extern struct netdev *inet_lo_device;
+/* Once, before inet_lo_start, without the core: netdev knows it. */
+[[nodiscard]] int inet_lo_register(void);
+/* A frame that somebody else than the stack sent there, which it frees. */
+void inet_lo_receive(struct net_frame *f) REQUIRES(inet_core);
 
 /* --- route.c --- */
 struct inet_route_entry {
 	struct list link;
 	ip4_addr_t to, mask, gateway; /* gateway 0: on the link */
 	uint32_t metric;
+	uint8_t protocol; /* who set it: RTPROT_* of rtnetlink(7); 0: not said */
 	struct netif *interface;
 };
 extern struct list inet_routes GUARDED_BY(inet_core);
@@ -37,6 +50,10 @@ extern struct list inet_routes GUARDED_BY(inet_core);
 [[nodiscard]] int inet_route_add(const struct inet_route_entry *r) REQUIRES(inet_core);
 /* -ESRCH. What is 0 of gateway, metric and interface is any. */
 [[nodiscard]] int inet_route_remove(const struct inet_route_entry *r) REQUIRES(inet_core);
+/* Borrowed; what is 0 is any, as above. nullptr. */
+struct inet_route_entry *inet_route_find(const struct inet_route_entry *r) REQUIRES(inet_core);
+/* Whom a packet to the address is handed to on that interface. Borrowed, until the next call. */
+const ip4_addr_t *inet_route_gateway4(struct netif *n, const ip4_addr_t *to) REQUIRES(inet_core);
 void inet_routes_forget(const struct netif *n) REQUIRES(inet_core);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What ifconfig(8) and route(8) ask of a socket of TCP/IP: netdevice(7), and rtentry of route(8). */
-#include "interface.h"
+#include "rtnetlink.h"
 
 #include <abi/netdevice_ioctl.h>
 
@@ -24,12 +24,6 @@ static void put_hardware(union ifreq_value *v, const struct netdev_info *info)
 	memcpy(v->hardware.bytes, info->address, NETDEV_ADDRESS);
 }
 
-static uint32_t flags_of(const struct netdev_info *info)
-{
-	return info->kind == NETDEV_LOOPBACK ? IFF_LOOPBACK | (info->up ? IFF_UP | IFF_RUNNING : 0)
-					     : netdev_flags(info, true);
-}
-
 static int get(const struct netif *n, uint32_t command, struct ifreq *r) REQUIRES(inet_core)
 {
 	struct netdev_info info;
@@ -39,7 +33,7 @@ static int get(const struct netif *n, uint32_t command, struct ifreq *r) REQUIRE
 	inet_interface_info(n, &info);
 	*v = (union ifreq_value){};
 	switch (command) {
-	case SIOCGIFFLAGS: v->flags = (uint16_t)flags_of(&info); return 0;
+	case SIOCGIFFLAGS: v->flags = (uint16_t)inet_interface_flags(&info); return 0;
 	case SIOCGIFMTU: v->number = (int32_t)info.mtu; return 0;
 	case SIOCGIFINDEX: v->number = (int32_t)info.index; return 0;
 	case SIOCGIFHWADDR: put_hardware(v, &info); return 0;
@@ -89,33 +83,17 @@ static int set_mask(struct netif *n, const struct ifreq *r) REQUIRES(inet_core)
 	return 0;
 }
 
-static int set_flags(struct netif *n, uint16_t flags) REQUIRES(inet_core)
-{
-	struct netdev *d = inet_interface_device(n);
-
-	if (d == nullptr) {
-		if (flags & IFF_UP)
-			netif_set_up(n);
-		else
-			netif_set_down(n);
-		return 0;
-	}
-	int error = netdev_set_up(d, flags & IFF_UP);
-	inet_interface_sync(n);
-	return error;
-}
-
 static int set(struct netif *n, uint32_t command, const struct ifreq *r) REQUIRES(inet_core)
 {
 	switch (command) {
-	case SIOCSIFFLAGS: return set_flags(n, r->value.flags);
+	case SIOCSIFFLAGS: return inet_interface_set_flags(n, r->value.flags, UINT32_MAX);
 	case SIOCSIFADDR: return set_address(n, r);
 	case SIOCSIFNETMASK: return set_mask(n, r);
 	case SIOCSIFBRDADDR: return 0; /* it follows from address and mask */
 	case SIOCSIFMTU: {
 		struct netdev *d = inet_interface_device(n);
 
-		int error = d == nullptr ? -EINVAL : netdev_set_mtu(d, (uint32_t)r->value.number);
+		int error = netdev_set_mtu(d, (uint32_t)r->value.number);
 		if (error == 0)
 			inet_interface_sync(n);
 		return error;
@@ -218,6 +196,26 @@ static int take_route(const struct rtentry *r, struct inet_route_entry *out)
 	return r->flags & RTF_GATEWAY && ip4_addr_isany(&out->gateway) ? -EINVAL : 0;
 }
 
+static int add_route(const struct inet_route_entry *e) REQUIRES(inet_core)
+{
+	int error = inet_route_add(e);
+	const struct inet_route_entry *made = error == 0 ? inet_route_find(e) : nullptr;
+
+	if (made != nullptr)
+		rt_tell_route(made, false);
+	return error;
+}
+
+static int remove_route(const struct inet_route_entry *e) REQUIRES(inet_core)
+{
+	const struct inet_route_entry *old = inet_route_find(e);
+
+	if (old == nullptr)
+		return -ESRCH;
+	rt_tell_route(old, true);
+	return inet_route_remove(old);
+}
+
 static int change_route(uint32_t command, user_addr at)
 {
 	char name[IFNAMSIZ] = {};
@@ -238,7 +236,7 @@ static int change_route(uint32_t command, user_addr at)
 		error = e.interface == nullptr ? -ENODEV : 0;
 	}
 	if (error == 0)
-		error = command == SIOCADDRT ? inet_route_add(&e) : inet_route_remove(&e);
+		error = command == SIOCADDRT ? add_route(&e) : remove_route(&e);
 	inet_core_unlock();
 	return error;
 }

@@ -2,49 +2,71 @@
 /*
  * The interface `lo`: what is sent there arrives in this machine. A packet waits in a ring until who sent it lets go of
  * the core (inet_core_unlock), so that lwIP is never called from inside itself. Nothing on this way is damaged, so no
- * checksum is made or looked at.
+ * checksum is made or looked at. netdev knows it as an interface that delivers by itself: it counts, and shows frames
+ * to taps; frames are made for these alone, and of what others than the stack send there.
  */
-#include "inet.h"
+#include "interface.h"
 
 #include <lwip/ip6_addr.h>
+#include <lwip/prot/ieee.h>
 
 enum : uint32_t { RING = 1024, MTU = 65535 };
 
 struct netif inet_lo;
-struct inet_counts inet_lo_counts;
+struct netdev *inet_lo_device;
 static struct pbuf *ring[RING] GUARDED_BY(inet_core);
 static uint32_t ring_head GUARDED_BY(inet_core), ring_tail GUARDED_BY(inet_core);
 
-/* The sender may keep what it sent, to send it again: it is copied, unless it was given away. */
-static err_t put(struct netif *, struct pbuf *p) NO_THREAD_SAFETY
+/* As a frame of Ethernet without addresses. */
+static void show(const struct pbuf *p, uint16_t type) REQUIRES(inet_core)
 {
-	if (ring_tail - ring_head == RING) {
-		inet_lo_counts.dropped++;
-		return ERR_MEM;
-	}
+	struct net_frame *f = net_frame_alloc(NETDEV_HEADER + p->tot_len);
+	uint8_t header[NETDEV_HEADER] = {};
+	size_t at = NETDEV_HEADER;
+
+	if (f == nullptr)
+		return;
+	header[NETDEV_HEADER - 2] = (uint8_t)(type >> 8);
+	header[NETDEV_HEADER - 1] = (uint8_t)type;
+	(void)net_frame_write(f, 0, header, sizeof(header));
+	for (const struct pbuf *q = p; q != nullptr; q = q->next)
+		at += net_frame_write(f, at, q->payload, q->len);
+	f->flags = NET_FRAME_CHECKSUM;
+	netdev_show_taps(inet_lo_device, f, NETDEV_OUT);
+	netdev_show_taps(inet_lo_device, f, NETDEV_IN);
+	net_frame_free(f);
+}
+
+/* The sender may keep what it sent, to send it again: it is copied, unless it was given away. */
+static err_t put(struct pbuf *p, uint16_t type) NO_THREAD_SAFETY
+{
 	struct pbuf *q = p;
-	if (p->flags & PBUF_GIVEN)
+
+	if (ring_tail - ring_head == RING)
+		q = nullptr;
+	else if (p->flags & PBUF_GIVEN)
 		pbuf_ref(p);
 	else
 		q = pbuf_clone(PBUF_LINK, PBUF_RAM, p);
 	if (q == nullptr) {
-		inet_lo_counts.dropped++;
+		netdev_count_dropped(inet_lo_device);
 		return ERR_MEM;
 	}
-	inet_lo_counts.packets++;
-	inet_lo_counts.bytes += q->tot_len;
+	netdev_count_looped(inet_lo_device, q->tot_len);
+	if (netdev_is_tapped())
+		show(q, type);
 	ring[ring_tail++ % RING] = q;
 	return ERR_OK;
 }
 
-static err_t output4(struct netif *n, struct pbuf *p, const ip4_addr_t *)
+static err_t output4(struct netif *, struct pbuf *p, const ip4_addr_t *)
 {
-	return put(n, p);
+	return put(p, ETHTYPE_IP);
 }
 
-static err_t output6(struct netif *n, struct pbuf *p, const ip6_addr_t *)
+static err_t output6(struct netif *, struct pbuf *p, const ip6_addr_t *)
 {
-	return put(n, p);
+	return put(p, ETHTYPE_IPV6);
 }
 
 void inet_lo_deliver(void)
@@ -67,6 +89,82 @@ static err_t init(struct netif *n)
 	n->output_ip6 = output6;
 	NETIF_SET_CHECKSUM_CTRL(n, NETIF_CHECKSUM_DISABLE_ALL);
 	return ERR_OK;
+}
+
+/* --- what others send there --- */
+
+/* The same bytes, as received; nullptr: no memory. */
+static struct net_frame *turn_round(const struct net_frame *f)
+{
+	struct net_frame *first = nullptr, **end = &first;
+	size_t at = 0;
+
+	do {
+		struct net_frame *part = netdev_buffer(inet_lo_device);
+
+		if (part == nullptr)
+			break;
+		part->length = (uint32_t)net_frame_read(f, at, part->data, NET_FRAME_PART_MAX);
+		at += part->length;
+		*end = part;
+		end = &part->more;
+	} while (at < f->total);
+	if (at == f->total)
+		return first;
+	while (first != nullptr) {
+		struct net_frame *more = first->more;
+
+		netdev_discard(inet_lo_device, first, false);
+		first = more;
+	}
+	return nullptr;
+}
+
+static void transmit(struct device *, void *, unsigned queue)
+{
+	struct net_frame *f;
+
+	while ((f = netdev_take(inet_lo_device, queue)) != nullptr) {
+		struct net_frame *copy = turn_round(f);
+
+		netdev_sent(inet_lo_device, f, copy != nullptr);
+		if (copy != nullptr)
+			netdev_receive(inet_lo_device, copy);
+	}
+	netdev_receive_end(inet_lo_device);
+}
+
+void inet_lo_receive(struct net_frame *f)
+{
+	uint8_t header[NETDEV_HEADER];
+	struct pbuf *p = nullptr;
+
+	(void)net_frame_read(f, 0, header, sizeof(header));
+	uint16_t type = (uint16_t)(header[NETDEV_HEADER - 2] << 8 | header[NETDEV_HEADER - 1]);
+	if ((type == ETHTYPE_IP || type == ETHTYPE_IPV6) && f->total - NETDEV_HEADER <= MTU)
+		p = pbuf_alloc(PBUF_RAW, (u16_t)(f->total - NETDEV_HEADER), PBUF_RAM);
+	if (p != nullptr) {
+		(void)net_frame_read(f, NETDEV_HEADER, p->payload, p->tot_len);
+		if (ip_input(p, &inet_lo) != ERR_OK)
+			pbuf_free(p);
+	}
+	net_frame_free(f);
+}
+
+/* --- its beginning --- */
+
+int inet_lo_register(void)
+{
+	static const struct netdev_ops ops = {.component = &component_inet, .transmit = transmit};
+	const struct netdev_config config = {
+		.kind = NETDEV_LOOPBACK, .name = "lo", .mtu_max = MTU, .features = NETDEV_CHECKSUM | NETDEV_PARTS};
+
+	int error = netdev_register(nullptr, &ops, &config, &inet_lo_device);
+	if (error == 0)
+		error = netdev_set_up(inet_lo_device, true);
+	if (error == 0)
+		netdev_link(inet_lo_device, true, 0, true);
+	return error;
 }
 
 int inet_lo_start(void)

@@ -88,6 +88,11 @@ struct netif *inet_hook_route4(const ip4_addr_t *, const ip4_addr_t *to) NO_THRE
 	return inet_is_local(&a) ? &inet_lo : find4(to, &gateway);
 }
 
+const ip4_addr_t *inet_route_gateway4(struct netif *n, const ip4_addr_t *to)
+{
+	return inet_hook_gateway4(n, to);
+}
+
 const ip4_addr_t *inet_hook_gateway4(struct netif *n, const ip4_addr_t *to) NO_THREAD_SAFETY
 {
 	static ip4_addr_t gateway GUARDED_BY(inet_core);
@@ -198,7 +203,7 @@ static void forget(struct inet_route_entry *r) REQUIRES(inet_core)
 	kfree(r);
 }
 
-int inet_route_remove(const struct inet_route_entry *r)
+struct inet_route_entry *inet_route_find(const struct inet_route_entry *r)
 {
 	struct inet_route_entry *other;
 
@@ -208,10 +213,19 @@ int inet_route_remove(const struct inet_route_entry *r)
 		if ((!ip4_addr_isany(&r->gateway) && !ip4_addr_eq(&r->gateway, &other->gateway)) ||
 		    (r->metric != 0 && r->metric != other->metric))
 			continue;
-		forget(other);
-		return 0;
+		return other;
 	}
-	return -ESRCH;
+	return nullptr;
+}
+
+int inet_route_remove(const struct inet_route_entry *r)
+{
+	struct inet_route_entry *e = inet_route_find(r);
+
+	if (e == nullptr)
+		return -ESRCH;
+	forget(e);
+	return 0;
 }
 
 void inet_routes_forget(const struct netif *n)

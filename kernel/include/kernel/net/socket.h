@@ -16,6 +16,7 @@
 #include <kernel/file/file.h>
 
 struct socket;
+struct socket_filter;
 
 struct socket_address {
 	uint32_t length; /* 0: none */
@@ -33,6 +34,14 @@ struct socket_rights {
 	struct file *files[];
 };
 
+/* What a family tells besides a message (cmsg(3)). Used ones have a length. */
+struct socket_note {
+	int32_t level, type;
+	uint32_t length;
+	uint8_t bytes[52];
+};
+enum : uint32_t { SOCKET_NOTES = 4 };
+
 /* One call of send or receive. */
 struct socket_message {
 	struct io_buffer *buffer;
@@ -44,6 +53,8 @@ struct socket_message {
 	bool has_cred;
 	struct ucred cred;
 	uint32_t flags_out; /* MSG_TRUNC, MSG_EOR … of what was received */
+	/* Received: SOCKET_NOTES of them, none of which is used; nullptr: nobody asks. */
+	struct socket_note *notes;
 };
 
 /* What a family does with one type of its sockets. Results: 0 or more, or a negative errno; none may be nullptr but
@@ -70,6 +81,9 @@ struct socket_ops {
 	int (*option_get)(struct socket *s, int level, int option, user_addr at, uint32_t *length);
 	/* A switch of SOL_SOCKET was set or reset; nullptr: whoever acts upon it looks. */
 	void (*switched)(struct socket *s, int option, bool on);
+	/* Its packets go through the filter, whose reference it takes, from now on; nullptr: through none. -ENOENT:
+	 * there was none. nullptr: it has no packets. */
+	int (*filter)(struct socket *s, struct socket_filter *f);
 	void (*release)(struct socket *s); /* the file is gone */
 	void (*free)(struct socket *s);	   /* the last reference is */
 	bool peeks_at;			   /* it obeys peek_offset */
@@ -144,6 +158,16 @@ void socket_uncharge(struct socket_account *a, size_t bytes); /* any context */
 void socket_limit_tell(const char *what, uint32_t uid);
 /* Lets go of the files. May sleep. nullptr is fine. */
 void socket_rights_free(struct socket_rights *r);
+
+/* A filter of packets (lib/bpf.h): it does not change, and lives as long as somebody has a reference. */
+struct bpf_packet;
+struct socket_filter;
+/* How many of the packet's bytes are wanted. Any context. */
+uint32_t socket_filter_run(const struct socket_filter *f, const struct bpf_packet *p);
+void socket_filter_get(struct socket_filter *f);
+void socket_filter_put(struct socket_filter *f); /* may sleep; nullptr is fine */
+/* Notes something for who receives, if anybody asks and there is room. length: at most that of a note's bytes. */
+void socket_note(struct socket_message *m, int level, int type, const void *bytes, uint32_t length);
 
 /* A family makes a socket of a type: -EPROTONOSUPPORT, -ESOCKTNOSUPPORT, -ENOMEM. One reference. */
 struct socket_family {

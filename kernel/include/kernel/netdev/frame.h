@@ -45,6 +45,7 @@ struct net_frame {
 	enum net_frame_gso gso;
 	uint16_t gso_size, gso_headers; /* bytes of data in each segment; of the headers before them */
 	uint16_t checksum_start, checksum_offset;
+	const void *sender;  /* to be sent: whose it is, for taps that know their own; nullptr: the stack's */
 	struct netdev *from; /* received: the interface, borrowed while somebody has the frame from netdev_received */
 	uint64_t owner[8]; /* for the use of whoever has it (a pbuf of the stack's, say); not kept over giving it on */
 	/* netdev's own */

@@ -60,6 +60,7 @@ struct netdev_ops {
 };
 
 struct netdev_stack;
+enum netdev_way : uint8_t { NETDEV_IN, NETDEV_OUT };
 enum netdev_kind : uint16_t { NETDEV_ETHERNET = 1, NETDEV_LOOPBACK = 772 }; /* ARPHRD_* of Linux */
 struct netdev_config {
 	enum netdev_kind kind; /* 0: Ethernet */
@@ -109,6 +110,12 @@ void netdev_get_filter(struct netdev *n, struct netdev_filter *out);
 /* Nobody is in the driver's functions any more, and none enters them, until it is registered again; no carrier. The
  * device core does it for an interface with a device. May sleep. */
 void netdev_suspend(struct netdev *n);
+/* Packets that an interface without a device has sent and received at once, without frames: they are counted. */
+void netdev_count_looped(struct netdev *n, uint32_t bytes);
+void netdev_count_dropped(struct netdev *n); /* one of them was not */
+/* Whether anybody wants to see frames, as one of those would be; and shows it. */
+bool netdev_is_tapped(void);
+void netdev_show_taps(struct netdev *n, const struct net_frame *f, enum netdev_way way);
 /* For good, of an interface without a device; the device core does it for others. May sleep. */
 void netdev_gone(struct netdev *n);
 
@@ -127,6 +134,13 @@ struct netdev_stack {
 };
 /* Once. What is there already is told as new. */
 void netdev_set_stack(const struct netdev_stack *s);
+/* Others that hear of changes, for good. Called as the stack's, after it. What is there already is not told. */
+struct netdev_watch {
+	struct component *component;
+	void (*changed)(struct netdev *n, enum netdev_change what);
+	struct netdev_watch *next; /* netdev's own */
+};
+void netdev_watch_add(struct netdev_watch *w);
 /* A frame that has arrived, with everything from the hardware header on; nullptr: none (and arrived will be called). */
 struct net_frame *netdev_received(struct netdev *n);
 /* The frame is not the caller's any more, whatever happens. 0; -ENETDOWN: not up, or no carrier; -ENOBUFS: its queue is
@@ -174,7 +188,6 @@ int netdev_multicast_remove(struct netdev *n, const uint8_t address[NETDEV_ADDRE
 
 /* --- taps: who wants to see all frames --- */
 
-enum netdev_way : uint8_t { NETDEV_IN, NETDEV_OUT };
 struct netdev_tap {
 	struct component *component;
 	struct netdev *of; /* borrowed until it is removed; nullptr: all interfaces */

@@ -70,6 +70,7 @@
 #define LWIP_HAVE_LOOPIF		   0
 #define LWIP_SINGLE_NETIF		   0
 #define LWIP_NETIF_STATUS_CALLBACK	   0
+#define LWIP_NETIF_EXT_STATUS_CALLBACK	   1 /* addresses change: rtnetlink_address.c tells */
 #define LWIP_NETIF_TX_SINGLE_PBUF	   0
 
 #define LWIP_TCP		       1
