@@ -209,20 +209,28 @@ long pipe_write(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
 	return done > 0 ? (long)done : error;
 }
 
-/* Claims up to n bytes of the oldest buffer: their page with a reference. 0: the pipe is empty. *packet: they are one,
- * whose rest is dropped, and the read ends with it. */
-static size_t claim(struct pipe *p, size_t n, struct page **page, uint32_t *offset, bool *packet) REQUIRES(p -> lock)
+/* What a read takes, besides bytes. */
+struct claimed {
+	struct page *page; /* with a reference */
+	uint32_t offset;
+	bool packet;	/* it was one, whose rest is dropped, and the read ends with it */
+	bool made_room; /* a place is free where none was, at this or an earlier claim */
+};
+
+/* Claims up to n bytes of the oldest buffer. 0: the pipe is empty. */
+static size_t claim(struct pipe *p, size_t n, struct claimed *c) REQUIRES(p -> lock)
 {
 	if (p->used == 0)
 		return 0;
 	struct pipe_buffer *b = &p->ring[p->tail];
 	size_t part = MIN(n, (size_t)b->length);
-	*page = b->page;
-	*offset = b->offset;
-	*packet = b->packet;
+	c->page = b->page;
+	c->offset = b->offset;
+	c->packet = b->packet;
 	b->offset += (uint32_t)part;
 	b->length -= (uint32_t)part;
 	if (b->length == 0 || b->packet) {
+		c->made_room |= pipe_is_full(p);
 		p->tail = pipe_place(p, p->tail + 1);
 		__atomic_store_n(&p->used, p->used - 1, __ATOMIC_RELEASE);
 	} else {
@@ -292,21 +300,20 @@ int pipe_await_bytes(struct file *f, struct pipe *p, bool nowait)
 }
 
 /* A little, the usual case of a message: through the stack, with one visit under the lock. */
-static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *was_full)
+static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *made_room)
 {
 	unsigned char small[SMALL];
-	struct page *drained = nullptr, *page;
-	bool packet = false;
+	struct page *drained = nullptr;
+	struct claimed c = {};
 	size_t done = 0;
-	uint32_t offset;
 
 	mutex_lock(&p->lock);
-	*was_full = pipe_is_full(p);
-	while (done < n && !packet) {
-		size_t part = claim(p, n - done, &page, &offset, &packet);
+	while (done < n && !c.packet) {
+		size_t part = claim(p, n - done, &c);
 		if (part == 0)
 			break;
-		memcpy(small + done, (char *)page_address(page) + offset, part);
+		struct page *page = c.page;
+		memcpy(small + done, (char *)page_address(page) + c.offset, part);
 		done += part;
 		if (p->spare == nullptr && page->refs == 1) {
 			p->spare = page;
@@ -318,6 +325,7 @@ static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 		}
 	}
 	mutex_unlock(&p->lock);
+	*made_room = c.made_room;
 	if (drained != nullptr)
 		page_put(drained);
 	size_t moved = io_copy_out(buf, 0, small, done);
@@ -326,28 +334,25 @@ static long read_small(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 	return moved > 0 || done == 0 ? (long)moved : -EFAULT;
 }
 
-static long read_large(struct pipe *p, struct io_buffer *buf, size_t n, bool *was_full)
+static long read_large(struct pipe *p, struct io_buffer *buf, size_t n, bool *made_room)
 {
-	bool packet = false;
+	struct claimed c = {};
 	size_t done = 0;
 
-	while (done < n && !packet) {
-		struct page *page;
-		uint32_t offset;
-
+	while (done < n && !c.packet) {
 		mutex_lock(&p->lock);
-		*was_full |= pipe_is_full(p);
-		size_t part = claim(p, n - done, &page, &offset, &packet);
+		size_t part = claim(p, n - done, &c);
 		mutex_unlock(&p->lock);
+		*made_room = c.made_room;
 		if (part == 0)
 			break;
-		size_t moved = io_copy_out(buf, done, (char *)page_address(page) + offset, part);
+		size_t moved = io_copy_out(buf, done, (char *)page_address(c.page) + c.offset, part);
 		done += moved;
 		if (moved < part) {
-			put_back(p, page, offset + (uint32_t)moved, part - moved);
+			put_back(p, c.page, c.offset + (uint32_t)moved, part - moved);
 			return done > 0 ? (long)done : -EFAULT;
 		}
-		done_with_page(p, page);
+		done_with_page(p, c.page);
 	}
 	return (long)done;
 }
@@ -355,15 +360,16 @@ static long read_large(struct pipe *p, struct io_buffer *buf, size_t n, bool *wa
 long pipe_read(struct file *f, struct io_buffer *buf, size_t n, uint64_t *)
 {
 	struct pipe *p = f->private_data;
-	bool was_full = false;
+	bool made_room = false;
 
 	if (n == 0)
 		return 0;
 	while (true) {
-		long done = n <= SMALL ? read_small(p, buf, n, &was_full) : read_large(p, buf, n, &was_full);
+		long done = n <= SMALL ? read_small(p, buf, n, &made_room) : read_large(p, buf, n, &made_room);
 		if (done != 0) {
-			/* Writers wait only when the ring is full; poll waits for any room. */
-			if (was_full || p->poll_waiters)
+			/* Writers wait only while the ring is full: told for each read of a full one's oldest page they
+			 * would all find it so again. Poll waits for any room. */
+			if (made_room || p->poll_waiters)
 				wait_wake_all(&p->writable);
 			if (done > 0)
 				async_notify(&p->async, POLL_OUT, FILE_WRITE);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -307,6 +308,43 @@ static void splicing_that_fails_loses_nothing(void)
 	EQUAL(waiting(), SLOTS * PAGE - 100);
 }
 
+/* How often the process has gone to sleep so far. */
+static long long sleeps(pid_t pid)
+{
+	char path[64], text[4096];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	OK((int)ktap_read_file(path, text, sizeof(text)));
+	const char *at = strstr(text, "\nvoluntary_ctxt_switches:");
+	CHECK(at != nullptr);
+	return atoll(strchr(at, ':') + 1);
+}
+
+/* Who waits for room in a full pipe is woken when there is some, not by each read of its oldest page. */
+static void writers_sleep_until_there_is_room(void)
+{
+	enum : int { BYTES = SLOTS * PAGE };
+
+	OK(pipe(ends));
+	pid_t writer = CHILD({
+		for (int n = 0; n <= SLOTS; n++)
+			EQUAL(write(ends[1], bytes, PAGE), PAGE);
+	});
+	while (waiting() < BYTES)
+		;
+	ktap_until_state(writer, "S");
+	long long before = sleeps(writer);
+	for (int n = 1; n < PAGE; n++)
+		EQUAL(read(ends[0], bytes, 1), 1);
+	ktap_until_state(writer, "S");
+	EQUAL(sleeps(writer), before);
+	EQUAL(waiting(), BYTES - PAGE + 1);
+	EQUAL(read(ends[0], bytes, 1), 1);
+	EXITS(writer, 0);
+	EQUAL(waiting(), BYTES);
+}
+
 KTAP_MAIN(CASE(pieces_share_pages), CASE(large_after_small), CASE(sizes_change), CASE(limits_of_users),
 	  CASE(refused_changes_count_nothing), CASE(packets), CASE(packets_by_flag), CASE(tee_shares),
-	  CASE(memory_into_pipes), CASE(splicing_and_appending), CASE(splicing_that_fails_loses_nothing))
+	  CASE(memory_into_pipes), CASE(splicing_and_appending), CASE(splicing_that_fails_loses_nothing),
+	  CASE(writers_sleep_until_there_is_room))
