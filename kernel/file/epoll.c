@@ -167,7 +167,8 @@ static uint32_t epoll_poll(struct file *f, struct poll_table *table)
 	return mask;
 }
 
-static const struct file_ops epoll_ops = {.component = &component_vfs, .poll = epoll_poll, .release = epoll_release};
+static const struct file_ops epoll_ops = {
+	.component = &component_vfs, .seek = file_seek_nowhere, .poll = epoll_poll, .release = epoll_release};
 
 static struct epoll_watch *take_ready(struct epoll *e) REQUIRES(e -> lock)
 {

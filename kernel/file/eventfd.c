@@ -97,6 +97,7 @@ static const struct file_ops eventfd_ops = {
 	.component = &component_vfs,
 	.read = eventfd_read,
 	.write = eventfd_write,
+	.seek = file_seek_nowhere,
 	.poll = eventfd_poll,
 	.release = eventfd_release,
 };

@@ -75,6 +75,11 @@ int file_create(const struct file_ops *ops, void *private_data, uint32_t flags, 
 	return 0;
 }
 
+long file_seek_nowhere(struct file *, int64_t, int)
+{
+	return 0;
+}
+
 void file_get(struct file *f)
 {
 	vm_object_get(&f->object);

@@ -118,8 +118,7 @@ static bool may_wait(const struct file *f)
 	return !(f->flags & O_NONBLOCK);
 }
 
-/* bind(2), connect(2): what the family does with an address of the process's. */
-static long call_with_address(int fd, user_addr at, int length, bool binds)
+static long sys_bind(int fd, user_addr at, int length)
 {
 	struct socket_address a;
 	struct file_ref r;
@@ -130,20 +129,27 @@ static long call_with_address(int fd, user_addr at, int length, bool binds)
 		return error;
 	error = address_from_user(&a, at, length);
 	if (error == 0)
-		error = binds ? s->ops->bind(s, &a) : s->ops->connect(s, &a, may_wait(r.file));
+		error = s->ops->bind(s, &a);
 	file_ref_put(r);
 	return error;
 }
-
-static long sys_bind(int fd, user_addr at, int length)
-{
-	return call_with_address(fd, at, length, true);
-}
 SYSCALL(bind);
 
+/* The address is looked at before it is asked whether there is a socket. */
 static long sys_connect(int fd, user_addr at, int length)
 {
-	return call_with_address(fd, at, length, false);
+	struct socket_address a;
+	struct file_ref r;
+
+	int error = file_ref_get(fd, &r);
+	if (error != 0)
+		return error;
+	struct socket *s = socket_of_file(r.file);
+	error = address_from_user(&a, at, length);
+	if (error == 0)
+		error = s != nullptr ? s->ops->connect(s, &a, may_wait(r.file)) : -ENOTSOCK;
+	file_ref_put(r);
+	return error;
 }
 SYSCALL(connect);
 

@@ -19,35 +19,43 @@ static unsigned words_of(uint32_t version)
 	return version == VERSION_1 ? 1 : version == VERSION_2 || version == VERSION_3 ? 2 : 0;
 }
 
-static long read_header(user_addr at, struct abi_cap_header *h, unsigned *words)
+/* The version; whose capabilities are meant is not asked before it is known. */
+static long read_version(user_addr at, unsigned *words)
 {
-	uint32_t ours = VERSION_3;
+	uint32_t version, ours = VERSION_3;
 
-	if (copy_from_user(h, at, sizeof(*h)) != 0)
+	if (get_user(version, at) != 0)
 		return -EFAULT;
-	*words = words_of(h->version);
+	*words = words_of(version);
 	if (*words == 0)
 		return put_user(at, ours) != 0 ? -EFAULT : -EINVAL;
 	return 0;
 }
 
+static long read_pid(user_addr at, int32_t *pid)
+{
+	return get_user(*pid, user_addr_add(at, offsetof(struct abi_cap_header, pid))) != 0 ? -EFAULT : 0;
+}
+
 static long sys_capget(user_addr header_at, user_addr data_at)
 {
-	struct abi_cap_header h;
 	struct abi_cap_data data[2];
 	unsigned words;
-	long error = read_header(header_at, &h, &words);
+	int32_t pid;
+	long error = read_version(header_at, &words);
 
 	/* Without room for data it is the question which version there is. */
 	if (data_at.value == 0 && (error == 0 || error == -EINVAL))
 		return 0;
+	if (error == 0)
+		error = read_pid(header_at, &pid);
 	if (error != 0)
 		return error;
-	if (h.pid < 0)
+	if (pid < 0)
 		return -EINVAL;
 	struct process *p = process_current();
-	if (h.pid != 0) {
-		p = process_find_by_tid((uint32_t)h.pid);
+	if (pid != 0) {
+		p = process_find_by_tid((uint32_t)pid);
 		if (p == nullptr)
 			return -ESRCH;
 	} else {
@@ -79,13 +87,15 @@ static long sys_capset(user_addr header_at, user_addr data_at)
 {
 	struct process *p = process_current();
 	struct abi_cap_data data[2] = {};
-	struct abi_cap_header h;
 	unsigned words;
-	long error = read_header(header_at, &h, &words);
+	int32_t pid;
+	long error = read_version(header_at, &words);
 
+	if (error == 0)
+		error = read_pid(header_at, &pid);
 	if (error != 0)
 		return error;
-	if (h.pid != 0 && (uint32_t)h.pid != thread_current()->tid)
+	if (pid != 0 && (uint32_t)pid != thread_current()->tid)
 		return -EPERM;
 	if (copy_from_user(data, data_at, words * sizeof(data[0])) != 0)
 		return -EFAULT;

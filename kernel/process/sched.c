@@ -369,7 +369,7 @@ static long sys_ioprio_set(int which, int who, int priority)
 		return -EINVAL;
 	if (class == IOPRIO_CLASS_REALTIME && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
 		return -EPERM;
-	return sched_with_thread(who, write_io_priority, &value);
+	return who < 0 ? -ESRCH : sched_with_thread(who, write_io_priority, &value);
 }
 SYSCALL(ioprio_set);
 
@@ -382,6 +382,6 @@ static long sys_ioprio_get(int which, int who)
 {
 	if (which != IOPRIO_WHO_PROCESS)
 		return syscall_refuse_flags(NR_ioprio_get, (uint64_t)which);
-	return sched_with_thread(who, read_io_priority, nullptr);
+	return who < 0 ? -ESRCH : sched_with_thread(who, read_io_priority, nullptr);
 }
 SYSCALL(ioprio_get);

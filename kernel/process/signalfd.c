@@ -95,6 +95,7 @@ static void signal_file_release(struct file *f)
 static const struct file_ops signal_file_ops = {
 	.component = &component_process,
 	.read = signal_file_read,
+	.seek = file_seek_nowhere,
 	.poll = signal_file_poll,
 	.release = signal_file_release,
 };

@@ -144,10 +144,14 @@ static long sys_clock_nanosleep(int clock, int flags, user_addr request, user_ad
 	uint64_t ns;
 
 	int error = clock == CLOCK_THREAD_CPUTIME_ID ? -EOPNOTSUPP : clock_check_timer(clock);
-	if (error == 0)
+	bool denied = error == -EPERM;
+	/* Whether the caller may is asked last. */
+	if (error == 0 || denied)
 		error = timespec_from_user(request, &ns);
 	if (error == 0 && (flags & ~TIMER_ABSTIME))
 		error = (int)syscall_refuse_flags(NR_clock_nanosleep, (uint64_t)flags);
+	if (error == 0 && denied)
+		error = -EPERM;
 	return error != 0 ? error : do_sleep(clock, flags & TIMER_ABSTIME, ns, remaining);
 }
 SYSCALL(clock_nanosleep);

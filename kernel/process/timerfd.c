@@ -135,6 +135,7 @@ static void timer_file_release(struct file *f)
 static const struct file_ops timer_file_ops = {
 	.component = &component_process,
 	.read = timer_file_read,
+	.seek = file_seek_nowhere,
 	.poll = timer_file_poll,
 	.release = timer_file_release,
 };

@@ -313,16 +313,29 @@ int file_object_punch(struct vm_object *o, uint64_t offset, uint64_t length)
 	return allocate_inode(i, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
-/* Collapsing and inserting ranges are of filesystems with extents. */
+/* The modes that there are, one at a time, and KEEP_SIZE with those that do not move what is behind. */
+static bool is_allocate_mode(uint32_t mode)
+{
+	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+	case 0:
+	case FALLOC_FL_ZERO_RANGE:
+	case FALLOC_FL_UNSHARE_RANGE: return true;
+	case FALLOC_FL_PUNCH_HOLE: return mode & FALLOC_FL_KEEP_SIZE;
+	case FALLOC_FL_COLLAPSE_RANGE:
+	case FALLOC_FL_INSERT_RANGE: return !(mode & FALLOC_FL_KEEP_SIZE);
+	default: return false;
+	}
+}
+
+/* Collapsing, inserting and unsharing ranges are of filesystems with extents: refused last. */
 static int check_allocate(const struct file *f, uint32_t mode, int64_t offset, int64_t length)
 {
-	constexpr uint32_t known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+	constexpr uint32_t extents = FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE;
 	int64_t end;
 
 	if (offset < 0 || length <= 0)
 		return -EINVAL;
-	bool both = (mode & FALLOC_FL_PUNCH_HOLE) && (mode & FALLOC_FL_ZERO_RANGE);
-	if ((mode & ~known) || both || ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))) {
+	if (!is_allocate_mode(mode)) {
 		(void)syscall_refuse_flags(NR_fallocate, mode);
 		return -EOPNOTSUPP;
 	}
@@ -334,6 +347,10 @@ static int check_allocate(const struct file *f, uint32_t mode, int64_t offset, i
 		return S_ISDIR(f->inode->mode) ? -EISDIR : -ENODEV;
 	if (__builtin_add_overflow(offset, length, &end))
 		return -EFBIG;
+	if (mode & extents) {
+		(void)syscall_refuse_flags(NR_fallocate, mode);
+		return -EOPNOTSUPP;
+	}
 	return check_size_limit(end);
 }
 

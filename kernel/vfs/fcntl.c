@@ -46,7 +46,8 @@ static long set_status_flags(int fd, struct file *f, uint32_t flags)
 	return 0;
 }
 
-static long duplicate(struct file *f, uint64_t lowest, bool close_on_exec)
+/* The number is an int, whatever else is in its register. */
+static long duplicate(struct file *f, uint32_t lowest, bool close_on_exec)
 {
 	if (lowest >= process_rlimit(RLIMIT_NOFILE))
 		return -EINVAL;
@@ -81,8 +82,8 @@ static long seals_command(struct file *f, uint32_t command, uint64_t arg)
 static long do_fcntl(int fd, struct file *f, uint32_t command, uint64_t arg)
 {
 	switch (command) {
-	case F_DUPFD: return duplicate(f, arg, false);
-	case F_DUPFD_CLOEXEC: return duplicate(f, arg, true);
+	case F_DUPFD: return duplicate(f, (uint32_t)arg, false);
+	case F_DUPFD_CLOEXEC: return duplicate(f, (uint32_t)arg, true);
 	case F_GETFD: return file_get_cloexec(fd) ? FD_CLOEXEC : 0;
 	case F_SETFD: file_set_cloexec(fd, arg & FD_CLOEXEC); return 0;
 	case F_GETFL: return f->flags | O_LARGEFILE;

@@ -95,7 +95,7 @@ static inline long io_call(int fd, user_addr at, size_t n, bool write)
 	if (result != 0)
 		return result;
 	result = check_io(r.file, write, &op);
-	if (result == 0 && !io_user_range(at, n))
+	if ((result == 0 || result == -EISDIR) && !io_user_range(at, n))
 		result = -EFAULT;
 	if (result == 0) {
 		struct io_buffer buf = {.is_user = true, .user = at};
@@ -126,10 +126,10 @@ static long positioned(struct file *f, user_addr at, size_t n, uint64_t pos, boo
 	if (!(f->mode & FILE_POSITION))
 		return -ESPIPE;
 	int error = check_io(f, write, &op);
+	if ((error == 0 || error == -EISDIR) && !io_user_range(at, n))
+		return -EFAULT;
 	if (error != 0)
 		return error;
-	if (!io_user_range(at, n))
-		return -EFAULT;
 	long result = run(f, op, &buf, MIN(n, IO_MAX), &pos);
 	count_io(result, write);
 	return result;

@@ -137,7 +137,7 @@ static int position_put(struct file *f, user_addr at, uint64_t pos)
 	return 0;
 }
 
-/* A span of a file that calls may be about. */
+/* A span of a file that calls may be about; n as the process gave it. */
 static int check_span(uint64_t pos, size_t n)
 {
 	return (int64_t)pos < 0 || n > (uint64_t)INT64_MAX - pos ? -EINVAL : 0;
@@ -187,7 +187,7 @@ static long send(struct file *from, user_addr offset, int to_fd, size_t n)
 	if (error == 0 && offset.value != 0 && !(from->mode & FILE_POSITION))
 		error = -ESPIPE;
 	if (error == 0)
-		error = check_span(from_pos, MIN(n, TRANSFER_MAX));
+		error = check_span(from_pos, n);
 	if (error == 0)
 		error = file_ref_get(to_fd, &to);
 	if (error != 0)
@@ -212,11 +212,14 @@ static long sys_sendfile(int to, int from, user_addr offset, size_t n)
 
 	if (offset.value != 0 && get_user(pos, offset) != 0)
 		return -EFAULT;
-	int error = file_ref_get(from, &r);
-	if (error != 0)
-		return error;
-	long result = send(r.file, offset, to, n);
-	file_ref_put(r);
+	long result = file_ref_get(from, &r);
+	if (result == 0) {
+		result = send(r.file, offset, to, n);
+		file_ref_put(r);
+	}
+	/* The offset is written back whatever came of it: one that cannot be is the call's error. */
+	if (result < 0 && offset.value != 0 && put_user(offset, pos) != 0)
+		return -EFAULT;
 	return result;
 }
 SYSCALL(sendfile);

@@ -201,12 +201,15 @@ static long sys_mprotect(unsigned long address, unsigned long length, unsigned l
 		return -EINVAL;
 	if (!length)
 		return 0;
-	if (!range_is_user(address, length) || !range_is_user(address, align_up(length, PAGE_SIZE)))
+	uint64_t pages = align_up(length, PAGE_SIZE);
+	if (address + pages <= address)
 		return -ENOMEM;
 	if (prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM))
 		return syscall_refuse_flags(NR_mprotect, prot & ~(unsigned long)(PROT_KNOWN | PROT_SEM));
+	if (!range_is_user(address, pages))
+		return -ENOMEM;
 	write_lock(&s->lock);
-	long result = protect_locked(s, address, address + align_up(length, PAGE_SIZE), prot & PROT_KNOWN, &dead);
+	long result = protect_locked(s, address, address + pages, prot & PROT_KNOWN, &dead);
 	write_unlock(&s->lock);
 	areas_bury(&dead);
 	return result;

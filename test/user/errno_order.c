@@ -5,11 +5,15 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,6 +142,72 @@ static void memory(void)
 		   ROW(0, msync, AT(at), -1, 4), ROW(0, mlock, AT(at), -1), ROW(ENOMEM, mlock, 8, 0));
 }
 
+/* Descriptors that have no place of their own in a file: some know lseek(2), and it moves nothing. */
+static void places(void)
+{
+	sigset_t none;
+
+	prepare();
+	sigemptyset(&none);
+	int still[] = {OK(eventfd(0, 0)), OK(timerfd_create(CLOCK_MONOTONIC, 0)), OK(signalfd(-1, &none, 0)),
+		       OK(epoll_create1(0))};
+	for (size_t n = 0; n < sizeof(still) / sizeof(*still); n++)
+		CHECK_ROWS(ROW(0, lseek, still[n], 5, SEEK_SET), ROW(0, lseek, still[n], -5, SEEK_END),
+			   ROW(EINVAL, lseek, still[n], 0, 9), ROW(ESPIPE, pread64, still[n], AT(page), 8, 0));
+	CHECK(lseek(still[0], 5, SEEK_SET) == 0);
+	CHECK(lseek(still[0], 0, SEEK_CUR) == 0);
+	int process = OK((int)syscall(SYS_pidfd_open, getpid(), 0));
+	CHECK_ROWS(ROW(ESPIPE, lseek, process, 0, SEEK_SET), ROW(ESPIPE, lseek, ends[0], 0, SEEK_SET));
+}
+
+/* What is looked at before the file is asked, or before the right is; and numbers in registers that are too wide. */
+static void before_the_file(void)
+{
+	int64_t *offset = OK(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	char *half = OK(mmap(nullptr, 2 * 4096L, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	uint32_t *version = (uint32_t *)(half + 4092);
+	constexpr long above = 1L << 32, beyond = INT64_MIN;
+
+	prepare();
+	OK(munmap(half + 4096, 4096));
+	CHECK_ROWS(ROW(EFAULT, read, directory, -1, 1), ROW(EISDIR, read, directory, NOWHERE, 1),
+		   ROW(EFAULT, pread64, directory, -1, 1, 0), ROW(EISDIR, pread64, directory, NOWHERE, 1, 0));
+	CHECK_ROWS(ROW(EINVAL, mprotect, AT(half), beyond, 0x100),
+		   ROW(ENOMEM, mprotect, AT(half), beyond, PROT_READ | PROT_WRITE));
+	/* The offset is written back, whatever the call said. */
+	CHECK_ROWS(ROW(EINVAL, sendfile, ends[1], file, 0, beyond), ROW(EFAULT, sendfile, CLOSED, file, AT(offset), 1),
+		   ROW(EFAULT, sendfile, CLOSED, ends[0], AT(offset), 1),
+		   ROW(EFAULT, sendfile, file, CLOSED, AT(offset), 1));
+	CHECK_ROWS(ROW(EFAULT, connect, file, NOWHERE, 16), ROW(EINVAL, connect, file, NOWHERE, -1),
+		   ROW(ENOTSOCK, connect, file, AT(page), 16), ROW(EBADF, connect, CLOSED, NOWHERE, -1));
+	CHECK_ROWS(ROW(0, fcntl, file, F_DUPFD, above), ROW(0, fcntl, file, F_DUPFD_CLOEXEC, above | 20),
+		   ROW(EINVAL, fcntl, file, F_DUPFD, above - 1));
+	/* A version that nobody knows is answered before the rest is read. */
+	CHECK_ROWS(ROW(EINVAL, capget, AT(version), AT(page)));
+	CHECK(*version == 0x20080522);
+	CHECK_ROWS(ROW(EFAULT, capget, AT(version), AT(page)), ROW(EFAULT, capset, AT(version), AT(page)),
+		   ROW(0, capget, AT(version), 0));
+	CHECK_ROWS(ROW(ESRCH, ioprio_get, 1, -1), ROW(ESRCH, ioprio_set, 1, -1, 0));
+}
+
+/* Modes of fallocate(2) that only some filesystems have: what is wrong with the call comes before that. */
+static void modes_of_fallocate(void)
+{
+	enum : long { KEEP = 1, PUNCH = 2, COLLAPSE = 8, ZERO = 16, INSERT = 32, UNSHARE = 64, UNKNOWN = 0x1000 };
+
+	prepare();
+	CHECK_ROWS(ROW(EBADF, fallocate, CLOSED, UNKNOWN, -1, 0), ROW(EINVAL, fallocate, ends[0], UNKNOWN, -1, 1),
+		   ROW(EOPNOTSUPP, fallocate, ends[0], UNKNOWN, 0, 1), ROW(EOPNOTSUPP, fallocate, ends[0], PUNCH, 0, 1),
+		   ROW(EOPNOTSUPP, fallocate, ends[0], PUNCH | ZERO | KEEP, 0, 1));
+	for (long mode = COLLAPSE; mode <= UNSHARE; mode *= 2)
+		CHECK_ROWS(ROW(EBADF, fallocate, ends[0], mode, 0, 1), ROW(EBADF, fallocate, directory, mode, 0, 1),
+			   ROW(ESPIPE, fallocate, ends[1], mode, 0, 1), ROW(ENODEV, fallocate, terminal, mode, 0, 1),
+			   ROW(EFBIG, fallocate, file, mode, 1, INT64_MAX));
+	CHECK_ROWS(ROW(EOPNOTSUPP, fallocate, ends[0], COLLAPSE | KEEP, 0, 1),
+		   ROW(EOPNOTSUPP, fallocate, ends[0], INSERT | ZERO, 0, 1),
+		   ROW(EOPNOTSUPP, fallocate, ends[0], UNSHARE | ZERO, 0, 1));
+}
+
 static void waiting_and_watching(void)
 {
 	prepare();
@@ -260,6 +330,21 @@ static void processes(void)
 		   ROW(EBADF, timerfd_settime, CLOSED, 0, AT(page), 0));
 }
 
+/* Whether the caller may wake a machine is asked after all that can be wrong otherwise. */
+static void alarm_clocks(void)
+{
+	struct timespec wrong = {0, -1}, soon = {0, 1};
+	enum : long { BOOTTIME_ALARM = 9 };
+
+	OK(setresuid(1000, 1000, 1000));
+	if (clock_gettime(BOOTTIME_ALARM, &soon) != 0)
+		ktap_skip("this machine has no clock that wakes it");
+	soon = (struct timespec){0, 1};
+	CHECK_ROWS(ROW(EFAULT, clock_nanosleep, BOOTTIME_ALARM, 0, NOWHERE, 0),
+		   ROW(EINVAL, clock_nanosleep, BOOTTIME_ALARM, 0, AT(&wrong), 0),
+		   ROW(EPERM, clock_nanosleep, BOOTTIME_ALARM, 0, AT(&soon), 0));
+}
+
 /* A timeout is read first, a word is looked for last. */
 static void futexes(void)
 {
@@ -368,6 +453,7 @@ static void umounting_by_anybody(void)
 		   ROW(EPERM, mount, 0, AT(here), 0, MS_BIND, 0));
 }
 
-KTAP_MAIN(CASE(reading_and_writing), CASE(names), CASE(memory), CASE(waiting_and_watching), CASE(signals),
-	  CASE(limits_and_programs), CASE(no_such_end_signal), CASE(processes), CASE(futexes), CASE(clones),
-	  CASE(mounting), CASE(mounting_by_root), CASE(umounting_by_anybody))
+KTAP_MAIN(CASE(reading_and_writing), CASE(names), CASE(memory), CASE(places), CASE(before_the_file),
+	  CASE(modes_of_fallocate), CASE(waiting_and_watching), CASE(signals), CASE(limits_and_programs),
+	  CASE(no_such_end_signal), CASE(processes), CASE(alarm_clocks), CASE(futexes), CASE(clones), CASE(mounting),
+	  CASE(mounting_by_root), CASE(umounting_by_anybody))

@@ -69,7 +69,7 @@ struct file_ops {
 	struct component *component; /* whose operations these are: they run under its guard */
 	long (*read)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 	long (*write)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
-	long (*seek)(struct file *f, int64_t offset, int whence); /* nullptr: ESPIPE; file_seek_generic */
+	long (*seek)(struct file *f, int64_t offset, int whence); /* nullptr: ESPIPE; file_seek_* */
 	uint32_t (*poll)(struct file *f,
 			 struct poll_table *table); /* POLL* mask; nullptr: always readable and writable */
 	long (*ioctl)(struct file *f, uint32_t command, uint64_t arg); /* nullptr: ENOTTY */
@@ -125,6 +125,8 @@ struct file {
 	const char *label; /* /proc/PID/fd of a file without a path: "pipe", "anon_inode:[eventpoll]" */
 };
 
+/* An operation `seek` of what has no position: lseek(2) succeeds and moves nothing (eventfd(2), timerfd, epoll). */
+long file_seek_nowhere(struct file *f, int64_t offset, int whence);
 void file_get(struct file *f);
 void file_put(struct file *f); /* the last one releases; may sleep; no spinlock held */
 /* As the last put does, for who counts references himself (the object's release): nobody has f any more. */
