@@ -2,10 +2,10 @@
 /*
  * The image, on every architecture: nucleus half, then lowered half, each with its own text, constants and data; page
  * permissions follow the segments. What no line here places is an error. Addresses that the nucleus needs from the lowered
- * half are constants of arch/layout.h; everything else it reads from the image header, since its object may have no
+ * half are constants of nucleus/layout.h; everything else it reads from the image header, since its object may have no
  * undefined symbol. In the lowered half every component has a range of each kind; what is shared comes last.
  */
-#include <arch/layout.h>
+#include <nucleus/layout.h>
 
 #include "components.lds.h" /* tools/mkcomponents */
 

@@ -8,8 +8,8 @@
  */
 #include "boundary.h"
 
-#include <arch/layout.h>
 #include <grp.h>
+#include <nucleus/layout.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>

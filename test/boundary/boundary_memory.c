@@ -7,7 +7,7 @@
 #include "boundary.h"
 
 #include <access.h>
-#include <arch/layout.h>
+#include <nucleus/layout.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 

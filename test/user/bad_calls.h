@@ -4,8 +4,8 @@
 
 #include "ktap.h"
 
-#include <arch/layout.h>
 #include <fcntl.h>
+#include <nucleus/layout.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -5,8 +5,8 @@
  */
 #include "ktap.h"
 
-#include <arch/layout.h>
 #include <fcntl.h>
+#include <nucleus/layout.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The gate of nucleus calls, at its fixed place (arch/layout.h): its section begins where the instruction stands. */
+/* The gate of nucleus calls, at its fixed place (nucleus/layout.h): its section begins where the instruction stands. */
 	.cfi_sections .debug_frame
 	.section .gates.call, "ax", @progbits
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The gate by which a thread goes on in its process as its record says, at its fixed place (arch/layout.h): its section
+/* The gate by which a thread goes on in its process as its record says, at its fixed place (nucleus/layout.h): its section
  * begins where the instruction stands. */
 	.cfi_sections .debug_frame
 	.section .gates.resume, "ax", @progbits

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The gates page, from UPCALL_SYSCALL on: the places where the nucleus enters lowered code for a process, and the gate that ends a system call. The
- * nucleus tells the gates apart by the return address, so each stands at its fixed place (arch/layout.h); .org makes
+ * nucleus tells the gates apart by the return address, so each stands at its fixed place (nucleus/layout.h); .org makes
  * the assembler refuse code that grew past it. No landing pads: nothing comes here by an indirect branch.
  */
 #include <abi/errno_limits.h>
-#include <arch/layout.h>
+#include <nucleus/layout.h>
 
 #define AT(address) .org (address) - UPCALL_SYSCALL, 0
 

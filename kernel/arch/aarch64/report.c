@@ -2,7 +2,7 @@
 /* What a report says of an aarch64 exception (ESR_EL1, DDI 0487, D17.2.37) and its registers. */
 #include "kernel/thread/report_text.h"
 
-#include <arch/layout.h>
+#include <nucleus/layout.h>
 
 /* Classes of exceptions: EC, and of aborts the status, WnR, CM and FnV. */
 enum : uint32_t {

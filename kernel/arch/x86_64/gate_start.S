@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the nucleus enters lowered code for the first time; its place is fixed (arch/layout.h). */
+/* Where the nucleus enters lowered code for the first time; its place is fixed (nucleus/layout.h). */
 /* Where the nucleus enters, nothing is above, which debuggers should know. */
 .macro outermost
 	.cfi_startproc

@@ -2,7 +2,7 @@
 /* What a report says of an x86_64 exception (Intel SDM vol. 3, 6.15) and its registers. */
 #include "kernel/thread/report_text.h"
 
-#include <arch/layout.h>
+#include <nucleus/layout.h>
 #include <nucleus/upcall.h>
 
 enum : uint32_t { VECTOR_GENERAL_PROTECTION = 13, VECTOR_PAGE_FAULT = 14 };
@@ -91,21 +91,45 @@ bool report_address(const struct report *r, uint64_t *address)
 	return r->fault == VECTOR_PAGE_FAULT;
 }
 
+/* In the order of a report; what the processor pushed comes before RSP. */
+enum : unsigned {
+	R15,
+	R14,
+	R13,
+	R12,
+	RBP,
+	RBX,
+	R11,
+	R10,
+	R9,
+	R8,
+	RAX,
+	RCX,
+	RDX,
+	RSI,
+	RDI,
+	VECTOR,
+	ERROR,
+	RIP,
+	CS,
+	RFLAGS
+};
+static_assert(RDI == REPORT_RDI && RFLAGS + 1 == REPORT_RSP);
+
 void report_registers(struct report_out *out, const struct report *r)
 {
 	static const struct {
 		const char *name;
-		enum report_register index;
+		unsigned index;
 	} rows[] = {
-		{"    rax", REPORT_RAX}, {" rbx", REPORT_RBX}, {" rcx", REPORT_RCX}, {" rdx", REPORT_RDX},
-		{"    rsi", REPORT_RSI}, {" rdi", REPORT_RDI}, {" rbp", REPORT_RBP}, {" r8 ", REPORT_R8},
-		{"    r9 ", REPORT_R9},	 {" r10", REPORT_R10}, {" r11", REPORT_R11}, {" r12", REPORT_R12},
-		{"    r13", REPORT_R13}, {" r14", REPORT_R14}, {" r15", REPORT_R15},
+		{"    rax", RAX}, {" rbx", RBX}, {" rcx", RCX},	   {" rdx", RDX},   {"    rsi", RSI},
+		{" rdi", RDI},	  {" rbp", RBP}, {" r8 ", R8},	   {"    r9 ", R9}, {" r10", R10},
+		{" r11", R11},	  {" r12", R12}, {"    r13", R13}, {" r14", R14},   {" r15", R15},
 	};
 	const uint64_t *reg = r->registers;
 
-	report_put(out, "  registers: rip %016lx cs %04lx rflags %08lx rsp %016lx cr3 %lx", reg[REPORT_RIP],
-		   reg[REPORT_CS], reg[REPORT_RFLAGS], reg[REPORT_RSP], reg[REPORT_CR3]);
+	report_put(out, "  registers: rip %016lx cs %04lx rflags %08lx rsp %016lx cr3 %lx", reg[RIP], reg[CS],
+		   reg[RFLAGS], reg[REPORT_RSP], reg[REPORT_CR3]);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (i % 4 == 0)
 			report_end_line(out);

@@ -20,7 +20,7 @@
  * moment a page of the lowered kernel can be cached under a process's address-space number (test/view_order_test.py).
  */
 #include "cpu_offsets.h"
-#include <arch/layout.h>
+#include <nucleus/layout.h>
 
 #define OFFSET(name, structure, field, offset) .set name, offset;
 #include "offsets.def"

@@ -19,7 +19,7 @@
  * other registers, and only then a stack is needed: the CPU's nucleus stack.
  */
 #include "cpu_offsets.h"
-#include <arch/layout.h>
+#include <nucleus/layout.h>
 
 #define OFFSET(name, structure, field, offset) .set name, offset;
 #include "offsets.def"

@@ -5,9 +5,9 @@
  */
 #include "sequence.h"
 
-#include <arch/layout.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <nucleus/layout.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>

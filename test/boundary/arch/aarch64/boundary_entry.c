@@ -6,7 +6,7 @@
  */
 #include "boundary.h"
 
-#include <arch/layout.h>
+#include <nucleus/layout.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <sys/syscall.h>

@@ -7,7 +7,7 @@
  */
 #include "boundary.h"
 
-#include <arch/layout.h>
+#include <nucleus/layout.h>
 #include <setjmp.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>

@@ -6,7 +6,7 @@
  */
 #include "boundary.h"
 
-#include <arch/layout.h>
+#include <nucleus/layout.h>
 #include <sys/syscall.h>
 #include <sys/ucontext.h>
 #include <ucontext.h>

@@ -1,32 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The registers of a report, in their order. */
+/* The registers of a report: those of struct context (cpu.h) up to RSP, in its order, then CR3. */
 #ifndef ARCH_REPORT_H
 #define ARCH_REPORT_H
 
-enum report_register : unsigned {
-	REPORT_R15,
-	REPORT_R14,
-	REPORT_R13,
-	REPORT_R12,
-	REPORT_RBP,
-	REPORT_RBX,
-	REPORT_R11,
-	REPORT_R10,
-	REPORT_R9,
-	REPORT_R8,
-	REPORT_RAX,
-	REPORT_RCX,
-	REPORT_RDX,
-	REPORT_RSI,
-	REPORT_RDI,
-	REPORT_VECTOR,
-	REPORT_ERROR,
-	REPORT_RIP,
-	REPORT_CS,
-	REPORT_RFLAGS,
-	REPORT_RSP,
-	REPORT_CR3,
-	REPORT_REGISTERS
-};
+enum report_register : unsigned { REPORT_RDI = 14, REPORT_RSP = 20, REPORT_CR3, REPORT_REGISTERS };
 
 #endif
