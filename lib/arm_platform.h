@@ -12,13 +12,13 @@
 #include <lib/arm_interrupt.h>
 #include <lib/arm_routes.h>
 #include <lib/arm_smmu.h>
+#include <lib/arm_uart.h>
 #include <lib/pci_ecam.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum arm_gic_version : uint8_t { ARM_GIC_NONE, ARM_GIC_V2 = 2, ARM_GIC_V3 = 3 }; /* a GICv4 is driven as a GICv3 */
 enum arm_psci_conduit : uint8_t { ARM_PSCI_NONE, ARM_PSCI_HVC, ARM_PSCI_SMC };
-enum arm_uart_kind : uint8_t { ARM_UART_NONE, ARM_UART_PL011, ARM_UART_16550 };
 enum { ARM_REDISTRIBUTOR_REGIONS_MAX = 64, ARM_GUARDED_MAX = 64, ARM_MSI_FRAMES_MAX = 8, ARM_PLATFORM_WHY_MAX = 96 };
 
 struct arm_region {
@@ -59,15 +59,7 @@ struct arm_platform {
 	enum arm_psci_conduit psci;
 	bool psci_power; /* version 0.2 or later: SYSTEM_OFF and SYSTEM_RESET have their standard numbers */
 
-	struct {
-		enum arm_uart_kind kind;
-		bool proposed; /* not named as the console: it need not be there */
-		uint64_t phys;
-		struct arm_interrupt interrupt; /* id 0: polled only */
-		uint8_t register_shift;		/* 16550: registers are 1 << shift bytes apart */
-		uint8_t register_bytes;		/* width of an access: 1, 4 */
-		uint32_t clock_hz;		/* 0: unknown; the firmware's baud rate stays */
-	} console;
+	struct arm_uart console;
 	char why[ARM_PLATFORM_WHY_MAX]; /* what was missing, when a reader returns false */
 };
 

@@ -23,7 +23,6 @@ enum : uint32_t {
 	MSIX_ENTRY_MASKED = 1,
 };
 
-static_assert(BOOT_PCI_MAX == PCI_ECAMS_MAX);
 static struct pci_ecam ecams[PCI_ECAMS_MAX];
 static unsigned ecam_count;
 static uint64_t window_phys = UINT64_MAX;
@@ -45,14 +44,10 @@ void *device_window(uint64_t phys)
 	return (void *)(WINDOW + (phys - page));
 }
 
-static void tell(const struct pci_ecam *e)
-{
-	boot_state.info->pci[boot_state.info->pci_count++] = (struct boot_pci){
-		.phys = e->phys, .segment = e->segment, .first_bus = e->first_bus, .last_bus = e->last_bus};
-}
-
 void pci_init(const struct pci_ecam *found, unsigned count)
 {
+	struct boot_info *info = boot_state.info;
+
 	if (!table_make(kernel_root_phys, WINDOW, 1, 0)) {
 		log_printf("pci: no memory for a page table: configuration space is not reached\n");
 		return;
@@ -61,13 +56,13 @@ void pci_init(const struct pci_ecam *found, unsigned count)
 		/* Beyond what an entry can hold there is nothing. */
 		if (pte_phys(found[i].phys + pci_ecam_bytes(&found[i]) - PAGE_SIZE) <= found[i].phys)
 			continue;
-		tell(&found[i]);
+		info->pci[info->pci_count++] = found[i];
 		ecams[ecam_count++] = found[i];
 		log_printf("pci: segment %u, buses %u to %u at %lx\n", found[i].segment, found[i].first_bus,
 			   found[i].last_bus, found[i].phys);
 	}
 	if (!ecam_count && ARCH_PORTS > 0)
-		tell(&(struct pci_ecam){.last_bus = 0xff});
+		info->pci[info->pci_count++] = (struct pci_ecam){.last_bus = 0xff};
 }
 
 bool pci_owns(uint64_t start, uint64_t end)

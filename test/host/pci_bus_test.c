@@ -187,7 +187,7 @@ static void holes_of_a_root(void **)
 	boot.pci_count = 2;
 	boot.pci[0].phys = 0xc0100000;
 	boot.pci[0].last_bus = 0;
-	boot.pci[1] = (struct boot_pci){.phys = 0xc0010000 - (1 << 20), .segment = 1, .last_bus = 0};
+	boot.pci[1] = (struct pci_ecam){.phys = 0xc0010000 - (1 << 20), .segment = 1, .last_bus = 0};
 	placed_at(0x10008, 0xd0000000, 0x10000);
 	unsigned far = model_add(ROOT, 0x10010, 0x10000);
 	pci_forget(0, UINT32_MAX);

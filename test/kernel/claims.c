@@ -71,7 +71,7 @@ static void not_to_be_claimed(void)
 	EXPECT_EQ(claim(find_frame(FRAME_NUCLEUS) << PAGE_SHIFT, 8), -EPERM);
 	EXPECT_EQ(claim(0, UINT64_C(1) << 40), -EPERM);
 	for (uint32_t i = 0; i < boot_info()->pci_count; i++) {
-		const struct boot_pci *p = &boot_info()->pci[i];
+		const struct pci_ecam *p = &boot_info()->pci[i];
 		uint64_t va = kmap_reserve(1);
 
 		if (p->phys == 0)

@@ -124,7 +124,7 @@ static void every_function(void)
 			EXPECT_EQ(pci_identity(parent)->secondary_bus, pci_function(dev) >> 8 & 0xff);
 	}
 	for (uint32_t i = 0; i < boot_info()->pci_count; i++) {
-		const struct boot_pci *p = &boot_info()->pci[i];
+		const struct pci_ecam *p = &boot_info()->pci[i];
 		uint32_t first = (uint32_t)p->segment << 16 | (uint32_t)p->first_bus << 8;
 
 		for (uint32_t f = first; f < first + 0x1000; f++)

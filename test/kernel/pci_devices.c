@@ -11,7 +11,7 @@
 uint32_t pci_find(uint32_t identity, unsigned n)
 {
 	for (uint32_t i = 0; i < boot_info()->pci_count; i++) {
-		const struct boot_pci *p = &boot_info()->pci[i];
+		const struct pci_ecam *p = &boot_info()->pci[i];
 		uint32_t first = (uint32_t)p->segment << 16 | (uint32_t)p->first_bus << 8;
 
 		/* Few are enough: the firmware numbers buses in turn. */

@@ -16,7 +16,7 @@ static bool has_tree(void)
 
 static bool names_a_console(void)
 {
-	return boot_info()->console.kind != BOOT_CONSOLE_NONE;
+	return boot_info()->console.kind != ARM_UART_NONE;
 }
 
 static bool has_ports(void)
@@ -56,7 +56,7 @@ static void every_node_is_there(void)
 
 static void the_console_is_there(void)
 {
-	const struct boot_console *c = &boot_info()->console;
+	const struct arm_uart *c = &boot_info()->console;
 	uint32_t found = 0;
 
 	for (struct device *d = device_each(nullptr); d != nullptr; d = device_each(d)) {
@@ -68,9 +68,9 @@ static void the_console_is_there(void)
 		found++;
 		EXPECT_EQ(device_range(d, 0, &range), 0);
 		EXPECT(range.start <= c->phys && c->phys < range.start + range.bytes);
-		EXPECT_EQ(device_line(d, 0, &line), c->gsi != 0 ? 0 : -ENOENT);
-		EXPECT_EQ(line.gsi, c->gsi);
-		EXPECT_EQ(line.flags, c->irq_flags);
+		EXPECT_EQ(device_line(d, 0, &line), c->interrupt.id != 0 ? 0 : -ENOENT);
+		EXPECT_EQ(line.gsi, c->interrupt.id);
+		EXPECT_EQ(line.flags, c->interrupt.level ? IRQ_LEVEL : 0);
 	}
 	EXPECT_EQ(found, 1);
 }

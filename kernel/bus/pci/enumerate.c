@@ -212,7 +212,7 @@ static void walk(const struct pci_place *from, bool surveying)
 static void walk_segments(bool surveying)
 {
 	for (uint32_t i = 0; i < boot_info()->pci_count; i++) {
-		const struct boot_pci *p = &boot_info()->pci[i];
+		const struct pci_ecam *p = &boot_info()->pci[i];
 		struct pci_place root = {
 			.segment = p->segment, .bus = p->first_bus, .last = p->last_bus, .bridge = PCI_NO_FUNCTION};
 

@@ -63,9 +63,9 @@ bool pci_numbers_fit(const struct pci_place *at, const struct pci_identity *id);
 /* root.c: keeps off what is no function's; before anything is placed. */
 void pci_root_reserve(void);
 /* Addresses that lead to a root bus. */
-void pci_root_windows(const struct boot_pci *p, struct pci_windows *out);
+void pci_root_windows(const struct pci_ecam *p, struct pci_windows *out);
 /* Tells the nucleus what shows ports, once, before anybody can map it. */
-void pci_root_tell_ports(const struct boot_pci *p);
+void pci_root_tell_ports(const struct pci_ecam *p);
 /* Where CPUs reach ports of a segment in memory. False: nowhere, or it is not known. */
 bool pci_ports_in_memory(uint32_t segment, uint64_t port, uint64_t bytes, uint64_t *phys);
 

@@ -56,9 +56,9 @@ void pci_root_reserve(void)
 }
 
 /* What went leaves its place to others. */
-static struct pci_window ever_placed(const struct boot_pci *p)
+static struct pci_window ever_placed(const struct pci_ecam *p)
 {
-	static struct pci_window of_root[BOOT_PCI_MAX];
+	static struct pci_window of_root[PCI_ECAMS_MAX];
 	struct pci_window *ever = &of_root[p - boot_info()->pci];
 	uint32_t segment = (uint32_t)p->segment << 16;
 	struct pci_window now =
@@ -74,7 +74,7 @@ static struct pci_window ever_placed(const struct boot_pci *p)
 	return *ever;
 }
 
-void pci_root_windows(const struct boot_pci *p, struct pci_windows *out)
+void pci_root_windows(const struct pci_ecam *p, struct pci_windows *out)
 {
 	const void *fdt;
 	int node = pci_host_node(p->segment, &fdt);
@@ -86,7 +86,7 @@ void pci_root_windows(const struct boot_pci *p, struct pci_windows *out)
 		out->memory = ever_placed(p);
 }
 
-void pci_root_tell_ports(const struct boot_pci *p)
+void pci_root_tell_ports(const struct pci_ecam *p)
 {
 	const void *fdt;
 	int node = ARCH_HAS_PORTS ? -1 : pci_host_node(p->segment, &fdt);

@@ -40,15 +40,15 @@ static void add(const char *name, const struct platform_device *p)
 
 void platform_add_console(void)
 {
-	const struct boot_console *c = &boot_info()->console;
+	const struct arm_uart *c = &boot_info()->console;
 
-	if (c->kind == BOOT_CONSOLE_NONE || is_known(RANGE_MEMORY, c->phys))
+	if (c->kind == ARM_UART_NONE || is_known(RANGE_MEMORY, c->phys))
 		return;
 	add("console", &(struct platform_device){
-			       .compatible = c->kind == BOOT_CONSOLE_PL011 ? "arm,pl011" : "ns16550a",
+			       .compatible = c->kind == ARM_UART_PL011 ? "arm,pl011" : "ns16550a",
 			       .range = {.kind = RANGE_MEMORY, .start = c->phys, .bytes = UART_BYTES},
-			       .lines = c->gsi != 0,
-			       .line = {{.gsi = c->gsi, .flags = c->irq_flags}},
+			       .lines = c->interrupt.id != 0,
+			       .line = {{.gsi = c->interrupt.id, .flags = c->interrupt.level ? IRQ_LEVEL : 0}},
 			       .numbers = {{"reg-shift", c->register_shift}, {"reg-io-width", c->register_bytes}},
 		       });
 }

@@ -100,11 +100,11 @@ int platform_node(const struct device *dev, const void **fdt)
 
 bool platform_is_console(const struct device *dev)
 {
-	const struct boot_console *c = &boot_info()->console;
+	const struct arm_uart *c = &boot_info()->console;
 	const struct platform_device *p = platform_of(dev);
 	struct device_range r = p->range;
 
-	if (c->kind == BOOT_CONSOLE_NONE || (p->fdt != nullptr && !platform_tree_range(p, 0, &r)))
+	if (c->kind == ARM_UART_NONE || (p->fdt != nullptr && !platform_tree_range(p, 0, &r)))
 		return false;
 	return r.kind == RANGE_MEMORY && c->phys >= r.start && c->phys - r.start < r.bytes;
 }

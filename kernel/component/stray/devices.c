@@ -25,7 +25,7 @@ static uint32_t read_config(void *context, uint32_t offset)
 /* A function that is no bridge, and has MSI or MSI-X if there is such. */
 static bool find_function(uint32_t *out)
 {
-	const struct boot_pci *p = &boot_info()->pci[0];
+	const struct pci_ecam *p = &boot_info()->pci[0];
 	uint32_t first = (uint32_t)p->segment << 16 | (uint32_t)p->first_bus << 8, function;
 	const struct pci_config config = {.read32 = read_config, .context = &function, .bytes = PCI_CONFIG_BYTES};
 	struct pci_identity id;

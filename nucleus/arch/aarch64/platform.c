@@ -9,7 +9,6 @@
 #include "mmu/mmu.h"
 #include "report/log.h"
 #include <abi/errno.h>
-#include <nucleus/thread_page.h>
 
 struct arm_platform platform;
 
@@ -39,22 +38,6 @@ static const char *discover(void)
 	return nullptr;
 }
 
-/* For the kernel's own driver of the same UART. */
-static void tell_console(void)
-{
-	static_assert((int)ARM_UART_NONE == (int)BOOT_CONSOLE_NONE && (int)ARM_UART_PL011 == (int)BOOT_CONSOLE_PL011 &&
-		      (int)ARM_UART_16550 == (int)BOOT_CONSOLE_16550);
-	boot_state.info->console = (struct boot_console){
-		.phys = platform.console.phys,
-		.kind = (enum boot_console_kind)platform.console.kind,
-		.gsi = platform.console.interrupt.id,
-		.irq_flags = platform.console.interrupt.level ? IRQ_LEVEL : 0,
-		.clock_hz = platform.console.clock_hz,
-		.register_shift = platform.console.register_shift,
-		.register_bytes = platform.console.register_bytes,
-	};
-}
-
 int platform_init(void)
 {
 	const char *source = discover();
@@ -72,7 +55,7 @@ int platform_init(void)
 		console_start(uart);
 	if (!source)
 		return -ENODEV;
-	tell_console();
+	boot_state.info->console = platform.console; /* for the kernel's own driver of the same UART */
 	log_printf("platform: described by %s\n", source);
 	if (platform.guarded_lost)
 		log_printf("platform: %u IOMMUs and doorbells beyond %d are not kept from drivers (ARM_GUARDED_MAX)\n",

@@ -13,6 +13,8 @@
 #define NUCLEUS_UPCALL_H
 
 #include <lib/acpi_uart.h>
+#include <lib/arm_uart.h>
+#include <lib/pci_ecam.h>
 #include <stdint.h>
 
 enum event : uint32_t {
@@ -34,19 +36,8 @@ enum : uint32_t { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_EXEC
 #include <arch/user_regs.h>
 
 #define BOOT_CMDLINE_MAX  2048
-#define BOOT_PCI_MAX	  16
 #define BOOT_DEBUG_MAX	  4
 #define BOOT_RESERVED_MAX 48
-
-/* The UART that the nucleus reports on, if the firmware's description of the machine names one. */
-enum boot_console_kind : uint32_t { BOOT_CONSOLE_NONE, BOOT_CONSOLE_PL011, BOOT_CONSOLE_16550 };
-struct boot_console {
-	uint64_t phys;
-	enum boot_console_kind kind;
-	uint32_t gsi, irq_flags; /* for irq_attach; gsi 0: none, poll */
-	uint32_t clock_hz;	 /* 0: unknown; the baud rate is the firmware's */
-	uint8_t register_shift, register_bytes;
-};
 
 /* Memory that a screen shows, as the loader left it: `pitch` bytes from one line to the next; a pixel has `bits`, of
  * which each colour has `length` from bit `offset` on. width 0: none. */
@@ -76,15 +67,12 @@ struct boot_info {
 	uint64_t cpu_identity;	/* aarch64: MIDR_EL1 of the first CPU, which EL0 cannot read */
 	unsigned char entropy[64];
 	uint32_t entropy_bytes; /* 0: the loader had none */
-	struct boot_console console;
+	struct arm_uart
+		console; /* that the nucleus reports on, if the firmware's description of the machine names one */
 	struct boot_screen screen;
 	/* Where PCI functions can be: the buses of each segment. */
 	uint32_t pci_count;
-	struct boot_pci {
-		uint64_t phys; /* of the first bus's configuration space; 0: it is reached by ports */
-		uint16_t segment;
-		uint8_t first_bus, last_bus;
-	} pci[BOOT_PCI_MAX];
+	struct pci_ecam pci[PCI_ECAMS_MAX]; /* phys 0: reached by ports */
 	/* Serial ports for debugging, of ACPI's DBG2. */
 	uint32_t debug_count;
 	struct acpi_uart debug[BOOT_DEBUG_MAX];

@@ -184,7 +184,7 @@ static uint16_t divisor_of(const struct device *dev, const struct ns16550 *u)
 
 unsigned ns16550_first_index(void)
 {
-	return ARCH_HAS_PORTS ? PC_PORTS : boot_info()->console.kind == BOOT_CONSOLE_16550;
+	return ARCH_HAS_PORTS ? PC_PORTS : boot_info()->console.kind == ARM_UART_16550;
 }
 
 int ns16550_bring_up(const struct ns16550 *u, uint16_t divisor)

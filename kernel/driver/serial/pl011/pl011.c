@@ -120,7 +120,7 @@ static int attach(struct device *dev)
 	set_up(u);
 	serial_open_irq(dev, &u->irq);
 	/* The console is the first, whatever the order. */
-	bool first_is_taken = is_console || boot_info()->console.kind == BOOT_CONSOLE_PL011;
+	bool first_is_taken = is_console || boot_info()->console.kind == ARM_UART_PL011;
 	return serial_register(dev, &ops, u, 0, first_is_taken && !is_console, is_console, &u->port);
 }
 
