@@ -11,8 +11,7 @@
 
 #include "frame/frames.h"
 #include "gate/lock.h"
-#include "mmu/mode.h"
-#include "pte.h"
+#include "mmu/entry.h"
 #include <nucleus/layout.h>
 
 struct cpu;

@@ -5,6 +5,8 @@
 
 #include <nucleus/upcall.h>
 
+typedef uint64_t pte_t;
+
 /* The mode of privilege that the command line chose. Written at boot only. */
 extern enum privilege_mode privilege_mode;
 

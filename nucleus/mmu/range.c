@@ -260,7 +260,7 @@ long call_space_protect(uint32_t handle, uint64_t va, uint64_t end, uint32_t pro
 		pte_prepare_code_end();
 	}
 	for (; walk_used(&w); walk_on(&w))
-		changed |= pte_cachable(pte_protect(w.entry, prot));
+		changed |= pte_present(pte_protect(w.entry, prot));
 	if (changed)
 		shootdown(s, va, w.at);
 	return w.at < end ? (long)w.at : 0;

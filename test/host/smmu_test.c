@@ -224,7 +224,7 @@ static bool reaches(uint32_t stream, uint64_t address)
 	at = context[1];
 	for (unsigned level = arch_iommu_levels(); !*page && at && level > 0; level--) {
 		at = ((uint64_t *)direct_map(at & 0xfffffffff000))[address >> (3 + 9 * level) & 511];
-		if (!(at & ARM_VALID))
+		if (!(at & PTE_VALID))
 			at = 0;
 	}
 	*page = *page ? *page : at;
@@ -232,7 +232,7 @@ static bool reaches(uint32_t stream, uint64_t address)
 		note(stream, 0x10, address);
 		return false;
 	}
-	assert_int_equal(*page & ARM_FRAME_MASK, address);
+	assert_int_equal(*page & PTE_FRAME_MASK, address);
 	return true;
 }
 

@@ -77,7 +77,7 @@ uint64_t fault_address(const struct context *c)
 /* Whether the page allows what was tried, so that only the note was missing. */
 static bool touch_allowed(pte_t e, const struct context *c)
 {
-	return pte_present(e) && (!is_write(c) || e & ARM_DBM) && (!is_fetch(c) || !(e & ARM_UXN));
+	return pte_present(e) && (!is_write(c) || e & PTE_WRITABLE) && (!is_fetch(c) || !(e & PTE_NO_EXECUTE));
 }
 
 /* Notes the access in the page's entry. *before: what it was. false: the access was not allowed. */
@@ -87,8 +87,7 @@ static bool touch(const struct space *s, uint64_t va, const struct context *c, p
 
 	*before = at ? pte_load(at) : 0;
 	while (touch_allowed(*before, c))
-		if (__atomic_compare_exchange_n(at, before, pte_touched(*before, is_write(c)), false, __ATOMIC_SEQ_CST,
-						__ATOMIC_SEQ_CST))
+		if (pte_replace(at, before, pte_touched(*before, is_write(c))))
 			return true;
 	return false;
 }
@@ -121,7 +120,7 @@ bool fault_was_first_touch(struct cpu *cpu, struct record *r, const struct conte
 	dsb_ishst();
 	/* An entry without the access flag is in no TLB; one that was read-only may be, on any CPU: the next one to
 	 * write comes here too, finds it writable, and sees to its own. */
-	if (done && old & ARM_ACCESSED)
+	if (done && old & PTE_ACCESSED)
 		view_forget_local(cpu->process_ttbr0, va);
 	nucleus_lock_release();
 	return done;

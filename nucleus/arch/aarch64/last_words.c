@@ -31,7 +31,7 @@ static uint64_t physical(const void *p)
 
 	__asm__ volatile("at s1e1r, %0\n\tisb" : : "r"(p) : "memory");
 	par = sysreg_read(par_el1);
-	return par & PAR_FAILED ? 0 : (par & ARM_FRAME_MASK) | ((uint64_t)p & (PAGE_SIZE - 1));
+	return par & PAR_FAILED ? 0 : (par & PTE_FRAME_MASK) | ((uint64_t)p & (PAGE_SIZE - 1));
 }
 
 static volatile void *reach(uint64_t phys)
@@ -40,7 +40,8 @@ static volatile void *reach(uint64_t phys)
 
 	if (!root)
 		return nullptr;
-	table[SLOT] = align_down(phys, BLOCK_SIZE) | ARM_VALID | MAIR_INDEX << 2 | ARM_ACCESSED | ARM_PXN | ARM_UXN;
+	table[SLOT] =
+		align_down(phys, BLOCK_SIZE) | PTE_VALID | MAIR_INDEX << 2 | PTE_ACCESSED | ARM_PXN | PTE_NO_EXECUTE;
 	sysreg_write(mair_el1, sysreg_read(mair_el1) & ~(0xffull << 8 * MAIR_INDEX));
 	sysreg_write(tcr_el1, (sysreg_read(tcr_el1) & ~(uint64_t)TCR_LOWER) | TCR_T0SZ_30 | TCR_IRGN0_WB |
 				      TCR_ORGN0_WB | TCR_SH0_INNER | TCR_TG0_4K);

@@ -21,20 +21,20 @@ static pte_t identity[5][512] __attribute__((aligned(PAGE_SIZE)));
 
 static uint64_t identity_table(unsigned i)
 {
-	return image_phys((uint64_t)identity[i]) | X86_PRESENT | X86_WRITABLE;
+	return image_phys((uint64_t)identity[i]) | PTE_VALID | PTE_WRITABLE;
 }
 
 /* Writable and executable: it is firmware, and the machine's last act. Returns if there is no such service. */
 static void reset_by_firmware(enum efi_reset type)
 {
 	uint64_t table = boot_state.efi_system_table_phys, services;
-	pte_t *root = direct_map(cr3_read() & X86_FRAME_MASK);
+	pte_t *root = direct_map(cr3_read() & PTE_FRAME_MASK);
 	efi_reset_system reset;
 
 	if (!table || table >= IDENTITY_END)
 		return;
 	for (uint64_t at = 0; at < IDENTITY_END; at += BLOCK_SIZE)
-		identity[1 + (at >> 30)][(at >> BLOCK_SHIFT) & 511] = at | X86_PRESENT | X86_WRITABLE | X86_LARGE;
+		identity[1 + (at >> 30)][(at >> BLOCK_SHIFT) & 511] = at | PTE_VALID | PTE_WRITABLE | X86_LARGE;
 	for (unsigned i = 0; i < 4; i++)
 		identity[0][i] = identity_table(1 + i);
 	pte_store(root, identity_table(0));

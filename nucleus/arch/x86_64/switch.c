@@ -55,14 +55,14 @@ void arch_flush_local(struct space *s, uint64_t va, uint64_t end)
 {
 	struct cpu *cpu = cpu_this();
 	uint64_t active = cr3_read(), pages = (end - va) >> PAGE_SHIFT;
-	bool here = !s || (active & X86_FRAME_MASK) == s->root_phys;
+	bool here = !s || (active & PTE_FRAME_MASK) == s->root_phys;
 
 	cpu->counts.tlb_flush++;
 	if (cpu_features.pcid) {
 		/* INVLPG reaches only the active number. Kernel mappings are cached under 0, and in modes with
 		 * privileged threads under every number. */
 		struct record *r = cpu->current;
-		bool in_process_view = r && r->space && (active & X86_FRAME_MASK) == r->space->root_phys;
+		bool in_process_view = r && r->space && (active & PTE_FRAME_MASK) == r->space->root_phys;
 
 		if (!s) {
 			for (uint32_t i = 0; i < PCID_SLOTS; i++)

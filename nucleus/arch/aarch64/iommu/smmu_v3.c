@@ -193,8 +193,8 @@ uint64_t arch_iommu_leaf(uint64_t phys, uint32_t access)
 	bool memory = frame_valid(phys >> PAGE_SHIFT) && frames[phys >> PAGE_SHIFT].type != FRAME_NONE &&
 		      frames[phys >> PAGE_SHIFT].type != FRAME_DEVICE;
 
-	return phys | ARM_VALID | ARM_TABLE | ARM_EL0 | ARM_INNER_SHAREABLE | ARM_ACCESSED | ARM_NOT_GLOBAL | ARM_PXN |
-	       ARM_UXN | (memory ? 0 : ARM_DEVICE) | (access & DMA_ACCESS_WRITE ? 0 : ARM_READ_ONLY);
+	return phys | PTE_VALID | ARM_TABLE | ARM_EL0 | ARM_INNER_SHAREABLE | PTE_ACCESSED | ARM_NOT_GLOBAL | ARM_PXN |
+	       PTE_NO_EXECUTE | (memory ? 0 : ARM_DEVICE) | (access & DMA_ACCESS_WRITE ? 0 : ARM_READ_ONLY);
 }
 
 uint64_t arch_iommu_table(uint64_t phys)
