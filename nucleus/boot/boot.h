@@ -23,8 +23,6 @@ struct boot_state {
 	uint64_t boot_cpu_id;
 	uint32_t cpu_count;
 	bool cpus_left; /* the machine has more than are used */
-	unsigned firmware_count;
-	struct memory_range firmware[32]; /* of runtime services: nobody's to map */
 	struct boot_cpu cpus[64];
 };
 extern struct boot_state boot_state;
@@ -64,7 +62,5 @@ void limine_take_cpus(const volatile void *response);
 void mp_admit_cpus(void);
 /* Starts them, one after the other. */
 void mp_start_cpus(void);
-/* Whether something in [start, end) belongs to the firmware's runtime services. */
-bool boot_firmware_owns(uint64_t start, uint64_t end);
 
 #endif

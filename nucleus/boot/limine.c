@@ -5,6 +5,7 @@
  */
 #include "boot/limine.h"
 #include "boot/boot.h"
+#include "device/claim.h"
 #include "frame/frames.h"
 #include "mmu/mmu.h"
 #include "regs.h"
@@ -93,14 +94,8 @@ static void take_firmware(void)
 		uint64_t start = *(const uint64_t *)(d + 8), pages = *(const uint64_t *)(d + 24);
 		uint32_t type = *(const uint32_t *)d;
 
-		if (type != RUNTIME_CODE && type != RUNTIME_DATA)
-			continue;
-		if (boot_state.firmware_count == sizeof(boot_state.firmware) / sizeof(boot_state.firmware[0])) {
-			log_printf("boot: more runtime memory than can be noted; some of it is not guarded\n");
-			return;
-		}
-		boot_state.firmware[boot_state.firmware_count++] =
-			(struct memory_range){start, start + (pages << PAGE_SHIFT)};
+		if (type == RUNTIME_CODE || type == RUNTIME_DATA)
+			claim_withhold(start, start + (pages << PAGE_SHIFT));
 	}
 }
 

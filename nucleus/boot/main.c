@@ -271,14 +271,6 @@ static void start_kernel(void)
 	nucleus_lock_release();
 }
 
-bool boot_firmware_owns(uint64_t start, uint64_t end)
-{
-	for (unsigned i = 0; i < boot_state.firmware_count; i++)
-		if (end > boot_state.firmware[i].start && start < boot_state.firmware[i].end)
-			return true;
-	return false;
-}
-
 /* Of a table that the lowered kernel does not see. */
 static void tell_debug_ports(void)
 {

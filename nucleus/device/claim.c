@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Claims, see claim.h. A handle is birth << 16 | (number + 1), so that those of claims that ended are stale. */
 #include "device/claim.h"
-#include "boot/boot.h"
 #include "device/pci.h"
 #include "frame/frames.h"
 #include "gate/calls.h"
@@ -10,10 +9,22 @@
 #include "iommu/iommu.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
+#include "report/log.h"
 #include "report/report.h"
 #include <abi/errno.h>
 
 static struct claim claims[CLAIMS_MAX];
+static struct claim_range withheld[WITHHELD_MAX];
+static unsigned withheld_count;
+
+void claim_withhold(uint64_t start, uint64_t end)
+{
+	if (withheld_count < WITHHELD_MAX)
+		withheld[withheld_count++] = (struct claim_range){start, end};
+	else
+		log_printf("boot: more registers and firmware than can be noted; %lx is not kept from drivers\n",
+			   start);
+}
 
 struct claim *claim_after(struct claim *c)
 {
@@ -49,20 +60,18 @@ static struct claim_range whole_pages(struct claim_range r)
 	return (struct claim_range){align_down(r.start, PAGE_SIZE), align_up(r.end, PAGE_SIZE)};
 }
 
-static bool has_ram(struct claim_range r)
-{
-	for (uint64_t pfn = r.start >> PAGE_SHIFT; pfn < frame_count && pfn << PAGE_SHIFT < r.end; pfn++)
-		if (frames[pfn].type != FRAME_NONE && frames[pfn].type != FRAME_DEVICE)
-			return true;
-	return false;
-}
-
+/* Of a range of whole pages. */
 static bool nucleus_owns(struct claim_range r)
 {
 	if (r.start & CLAIM_PORT_SPACE)
 		return arch_port_owned((uint32_t)r.start, (uint32_t)r.end);
-	return has_ram(r) || irq_owns_registers(r.start, r.end) || boot_firmware_owns(r.start, r.end) ||
-	       pci_owns(r.start, r.end);
+	for (unsigned i = 0; i < withheld_count; i++)
+		if (overlap(r, withheld[i]))
+			return true;
+	for (uint64_t pfn = r.start >> PAGE_SHIFT; pfn < frame_count && pfn << PAGE_SHIFT < r.end; pfn++)
+		if (frames[pfn].type != FRAME_NONE && frames[pfn].type != FRAME_DEVICE)
+			return true;
+	return false;
 }
 
 static bool in_one_page(const struct claim *c)

@@ -11,7 +11,7 @@
 #include <nucleus/device.h>
 #include <stdint.h>
 
-enum { CLAIMS_MAX = 256, CLAIM_RANGES_MAX = PCI_BARS_MAX, PORT_WINDOWS = 8 };
+enum { CLAIMS_MAX = 256, CLAIM_RANGES_MAX = PCI_BARS_MAX, PORT_WINDOWS = 8, WITHHELD_MAX = 256 };
 
 /* Ports are these "addresses", which no memory has. */
 enum : uint64_t { CLAIM_PORT_SPACE = 1ull << 63 };
@@ -40,6 +40,10 @@ struct claim {
 	uint32_t msix_vectors;
 	struct iommu_domain *domain; /* nullptr: no IOMMU translates what it does */
 };
+
+/* Boot: memory that is nobody's to claim, with the rest of its pages: registers of the nucleus's own, doorbells, what
+ * firmware's services use. */
+void claim_withhold(uint64_t start, uint64_t end);
 
 /* The claim after c (nullptr: the first); nullptr: there are no more. */
 struct claim *claim_after(struct claim *c);

@@ -58,19 +58,12 @@ void pci_init(const struct pci_ecam *found, unsigned count)
 			continue;
 		info->pci[info->pci_count++] = found[i];
 		ecams[ecam_count++] = found[i];
+		claim_withhold(found[i].phys, found[i].phys + pci_ecam_bytes(&found[i]));
 		log_printf("pci: segment %u, buses %u to %u at %lx\n", found[i].segment, found[i].first_bus,
 			   found[i].last_bus, found[i].phys);
 	}
 	if (!ecam_count && ARCH_PORTS > 0)
 		info->pci[info->pci_count++] = (struct pci_ecam){.last_bus = 0xff};
-}
-
-bool pci_owns(uint64_t start, uint64_t end)
-{
-	for (unsigned i = 0; i < ecam_count; i++)
-		if (start < ecams[i].phys + pci_ecam_bytes(&ecams[i]) && end > ecams[i].phys)
-			return true;
-	return false;
 }
 
 /* --- registers --- */

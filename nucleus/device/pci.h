@@ -11,7 +11,6 @@
 
 /* Boot: takes the regions; none: the machine's older way, if it has one. */
 void pci_init(const struct pci_ecam *ecams, unsigned count);
-bool pci_owns(uint64_t start, uint64_t end);
 
 /* Fills in what the function's BARs take. 0, -ENODEV, or -EPERM: nobody may claim it. */
 long pci_claim(struct claim *c, uint32_t function);

@@ -18,8 +18,6 @@ void irq_deliver(uint32_t line);
 void irq_forget_thread(struct record *r);
 /* The claim of a PCI function ends: its messages are. */
 void irq_forget_function(uint32_t function);
-/* Whether something in [start, end) is a register of the nucleus's own controllers, or of none it may give away. */
-bool irq_owns_registers(uint64_t start, uint64_t end);
 
 /* The architecture's controller. *flags becomes what the line really is. Result of connect: 0 or -EINVAL (no such
  * line), -EBUSY, -ENOSPC. */

@@ -158,24 +158,6 @@ void arch_send_shootdown(uint64_t mask)
 
 /* --- device interrupts --- */
 
-static bool in_region(const struct arm_region *r, uint64_t start, uint64_t end)
-{
-	return end > r->phys && start < r->phys + r->size;
-}
-
-bool irq_owns_registers(uint64_t start, uint64_t end)
-{
-	if (in_region(&platform.distributor, start, end) || in_region(&platform.cpu_interface, start, end))
-		return true;
-	for (unsigned i = 0; i < platform.redistributor_regions; i++)
-		if (in_region(&platform.redistributors[i], start, end))
-			return true;
-	for (unsigned i = 0; i < platform.guarded_count; i++)
-		if (in_region(&platform.guarded[i], start, end))
-			return true;
-	return false;
-}
-
 RARE int arch_irq_connect(uint32_t slot, uint32_t gsi, uint32_t *flags, uint32_t cpu)
 {
 	/* A shared line is active high or rising; whoever says low means another controller's line. */

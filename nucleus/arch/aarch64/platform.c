@@ -4,6 +4,7 @@
 #include "boot/boot.h"
 #include "console.h"
 #include "cpu.h"
+#include "device/claim.h"
 #include "frame/frames.h"
 #include "mmio.h"
 #include "mmu/mmu.h"
@@ -38,6 +39,12 @@ static const char *discover(void)
 	return nullptr;
 }
 
+static void withhold(const struct arm_region *r, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		claim_withhold(r[i].phys, r[i].phys + r[i].size);
+}
+
 int platform_init(void)
 {
 	const char *source = discover();
@@ -57,6 +64,10 @@ int platform_init(void)
 		return -ENODEV;
 	boot_state.info->console = platform.console; /* for the kernel's own driver of the same UART */
 	log_printf("platform: described by %s\n", source);
+	withhold(&platform.distributor, 1);
+	withhold(&platform.cpu_interface, 1);
+	withhold(platform.redistributors, platform.redistributor_regions);
+	withhold(platform.guarded, platform.guarded_count);
 	if (platform.guarded_lost)
 		log_printf("platform: %u IOMMUs and doorbells beyond %d are not kept from drivers (ARM_GUARDED_MAX)\n",
 			   platform.guarded_lost, ARM_GUARDED_MAX);

@@ -61,8 +61,6 @@ enum : uint64_t { MESSAGES_END = 0xff000000 };
 
 static volatile uint32_t *lapic;
 static struct madt madt;
-static struct acpi_range guarded[ACPI_GUARDED_MAX]; /* registers of IOMMUs, and of a timer that sends messages */
-static unsigned guarded_count;
 static struct {
 	volatile uint32_t *registers;
 	uint32_t first, count; /* global interrupt numbers */
@@ -108,10 +106,14 @@ int apic_init(uint64_t rsdp_phys)
 	lapic = kernel_view_registers(0, madt.lapic_phys, 1);
 	if (!lapic)
 		return -ENOMEM;
+	claim_withhold(madt.lapic_phys, madt.lapic_phys + PAGE_SIZE);
+	/* Message-signalled interrupts are writes to this range: nobody else may make them. */
+	claim_withhold(APIC_MESSAGES, MESSAGES_END);
 	for (unsigned i = 0; i < madt.ioapic_count; i++) {
 		ioapics[i].registers = kernel_view_registers(1 + i, madt.ioapic[i].phys, 1);
 		if (!ioapics[i].registers)
 			return -ENOMEM;
+		claim_withhold(madt.ioapic[i].phys, madt.ioapic[i].phys + 1);
 		ioapics[i].first = madt.ioapic[i].gsi_base;
 		ioapics[i].count = (ioapic_read(i, IOAPIC_VERSION) >> 16 & 0xff) + 1;
 		for (uint32_t pin = 0; pin < ioapics[i].count; pin++)
@@ -259,23 +261,6 @@ void arch_timer_set(uint64_t at_ns)
 
 /* --- device interrupts --- */
 
-static bool page_in(uint64_t phys, uint64_t start, uint64_t end)
-{
-	return start < align_down(phys, PAGE_SIZE) + PAGE_SIZE && end > align_down(phys, PAGE_SIZE);
-}
-
-bool irq_owns_registers(uint64_t start, uint64_t end)
-{
-	for (unsigned i = 0; i < madt.ioapic_count; i++)
-		if (page_in(madt.ioapic[i].phys, start, end))
-			return true;
-	for (unsigned i = 0; i < guarded_count; i++)
-		if (start < guarded[i].end && end > guarded[i].start)
-			return true;
-	/* Message-signalled interrupts are writes to this range: nobody else may make them. */
-	return page_in(madt.lapic_phys, start, end) || (start < MESSAGES_END && end > APIC_MESSAGES);
-}
-
 uint32_t apic_line(uint32_t cpu, uint64_t vector)
 {
 	return lines[cpu][vector - VECTOR_DEVICE] - 1u;
@@ -386,11 +371,14 @@ void arch_irq_disconnect(uint32_t line)
 
 void apic_init_pci(uint64_t rsdp_phys)
 {
+	struct acpi_range guarded[ACPI_GUARDED_MAX]; /* registers of IOMMUs, and of a timer that sends messages */
+	unsigned count = acpi_find_guarded(rsdp_phys, kernel_view_firmware, guarded);
 	struct pci_ecam ecams[PCI_ECAMS_MAX];
 	size_t length;
 	const void *mcfg = acpi_find_table(rsdp_phys, "MCFG", kernel_view_firmware, &length);
 
-	guarded_count = acpi_find_guarded(rsdp_phys, kernel_view_firmware, guarded);
+	for (unsigned i = 0; i < count; i++)
+		claim_withhold(guarded[i].start, guarded[i].end);
 	pci_init(ecams, mcfg ? pci_ecam_from_mcfg(mcfg, length, ecams, PCI_ECAMS_MAX) : 0);
 }
 
