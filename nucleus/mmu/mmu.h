@@ -88,7 +88,6 @@ void shootdown_all_look(void);
 
 /* The architecture's part. Flushing reaches all CPUs at once where CPU_FLUSHES_ALL (cpu.h) says so. */
 void arch_flush_local(struct space *s, uint64_t va, uint64_t end);
-void arch_send_shootdown(uint64_t cpu_mask);
 /* New top-level table of a process: the nucleus half, and in modes with privileged threads everything. */
 void arch_fill_process_root(pte_t *root);
 

@@ -11,6 +11,7 @@
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "sched/sched.h"
+#include "trap/trap.h"
 
 static struct {
 	struct space *space;
@@ -43,11 +44,9 @@ static void ask_others(const struct space *s)
 		if (c == me || !c->online || (s && (!c->current || c->current->space != s)))
 			continue;
 		__atomic_store_n(&c->flush_wanted, 1, __ATOMIC_RELEASE);
+		arch_interrupt_send(c, INTERRUPT_SERVE);
 		mask |= 1ull << i;
 	}
-	if (!mask)
-		return;
-	arch_send_shootdown(mask);
 	for (uint32_t i = 0; i < cpu_count; i++)
 		while ((mask >> i & 1) && __atomic_load_n(&cpu_by_id(i)->flush_wanted, __ATOMIC_ACQUIRE))
 			cpu_relax();

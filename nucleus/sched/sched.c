@@ -146,7 +146,7 @@ static void ask_reschedule(struct cpu *cpu)
 	cpu->reschedule = 1;
 	__atomic_or_fetch(&cpu->exit_work, WORK_RESCHEDULE, __ATOMIC_RELAXED);
 	if (cpu != cpu_this())
-		arch_send_reschedule(cpu);
+		arch_interrupt_send(cpu, INTERRUPT_RESCHEDULE);
 }
 
 static void make_ready(struct record *r)

@@ -140,7 +140,6 @@ void arch_enter(struct cpu *cpu, bool process);
 /* Sets up the record's kernel context to run `entry` on `stack` with up to four arguments. */
 void arch_set_upcall(struct record *r, uint64_t entry, uint64_t stack, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 [[noreturn]] void context_resume(struct context *c);
-void arch_send_reschedule(struct cpu *cpu);
 void arch_timer_set(uint64_t at_ns); /* 0: off */
 
 #endif

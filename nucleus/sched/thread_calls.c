@@ -10,6 +10,7 @@
 #include "report/report.h"
 #include "sched/sched.h"
 #include "time/clock.h"
+#include "trap/trap.h"
 #include <abi/errno.h>
 #include <lib/string.h>
 
@@ -121,7 +122,7 @@ long call_thread_kick(uint32_t handle)
 		else if (r->state == THREAD_RUNNING && !told) {
 			__atomic_or_fetch(&r->cpu->exit_work, WORK_KICK, __ATOMIC_RELAXED);
 			if (r->cpu != cpu_this())
-				arch_send_reschedule(r->cpu);
+				arch_interrupt_send(r->cpu, INTERRUPT_RESCHEDULE);
 		}
 	});
 }

@@ -10,6 +10,9 @@
 #include "gate/account.h"
 #include "gate/lock.h"
 #include "gate/policy.h"
+#include "iommu/iommu.h"
+#include "irq/irq.h"
+#include "mmu/mmu.h"
 #include "report/log.h"
 #include "report/report.h"
 #include "report/trace.h"
@@ -164,7 +167,8 @@ static struct offence offence_of(const struct context *c, enum report_kind kind)
 	trap_contain(cpu, r, c, &o);
 }
 
-[[noreturn]] void trap_interrupt_done(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
+/* Releases the nucleus lock. */
+[[noreturn]] static void interrupt_done(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
 {
 	bool overdue = false;
 	bool may_leave = c->is_process || trap_in_idle(c) ||
@@ -188,4 +192,31 @@ static struct offence offence_of(const struct context *c, enum report_kind kind)
 	if (c->is_process && (r->kicked || context_pc(c) >= USER_END))
 		trap_upcall_event(cpu, r, context_pc(c) >= USER_END ? EVENT_PROTECTION : EVENT_PENDING, 0, 0);
 	account_resume(c);
+}
+
+[[noreturn]] void trap_interrupt(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
+{
+	struct interrupt i = arch_interrupt_take(c);
+
+	if (i.kind == INTERRUPT_NONE)
+		account_resume(c);
+	cpu->counts.irq++;
+	/* Without the lock: whoever waits for it to be done holds that. */
+	if (i.kind == INTERRUPT_SERVE)
+		shootdown_serve();
+	if (i.kind == INTERRUPT_SERVE || (i.kind == INTERRUPT_TIMER && sched_quiet_tick(cpu, c->is_process))) {
+		arch_interrupt_end(i);
+		account_resume(c);
+	}
+	nucleus_lock_acquire();
+	account_apply(cpu);
+	if (i.kind == INTERRUPT_TIMER)
+		sched_tick(cpu, c->is_process);
+	else if (i.kind == INTERRUPT_DEVICE)
+		irq_deliver(i.slot);
+	else if (i.kind == INTERRUPT_IOMMU)
+		iommu_interrupt();
+	/* After a level-triggered line was masked, or it would come again at once. */
+	arch_interrupt_end(i);
+	interrupt_done(cpu, r, c);
 }

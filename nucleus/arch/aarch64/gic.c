@@ -87,18 +87,15 @@ RARE int gic_init(void)
 
 void gic_init_cpu(void)
 {
-	gic->init_cpu(cpu_this()->id, ((1u << SGI_COUNT) - 1) | 1u << platform.virtual_timer.id);
+	/* The nucleus's own software interrupts have the numbers of their kinds. */
+	gic->init_cpu(cpu_this()->id, 1u << INTERRUPT_RESCHEDULE | 1u << INTERRUPT_SERVE | 1u << INTERRUPT_STOP |
+					      1u << platform.virtual_timer.id);
 }
 
 /* --- taking and sending --- */
 
-struct interrupt gic_acknowledge(void)
+struct interrupt arch_interrupt_take(const struct context *)
 {
-	static const enum interrupt_kind kinds[SGI_COUNT] = {
-		[SGI_RESCHEDULE] = INTERRUPT_RESCHEDULE,
-		[SGI_SERVE] = INTERRUPT_SERVE,
-		[SGI_STOP] = INTERRUPT_STOP,
-	};
 	struct interrupt i = {.token = gic->acknowledge()};
 	/* A GICv2 has the sender of a software interrupt in the upper bits. */
 	uint32_t id = platform.gic_version == ARM_GIC_V3 ? i.token : i.token & GICC_IAR_ID;
@@ -106,8 +103,11 @@ struct interrupt gic_acknowledge(void)
 	if (id >= GIC_FIRST_SPECIAL && id <= GIC_LAST_SPECIAL)
 		return i;
 	i.kind = INTERRUPT_UNKNOWN;
-	if (id < SGI_COUNT) {
-		i.kind = kinds[id];
+	if (id == INTERRUPT_STOP) {
+		gic->end(i.token);
+		cpu_halt_forever();
+	} else if (id == INTERRUPT_RESCHEDULE || id == INTERRUPT_SERVE) {
+		i.kind = (enum interrupt_kind)id;
 	} else if (id == platform.virtual_timer.id) {
 		timer_silence();
 		i.kind = INTERRUPT_TIMER;
@@ -125,35 +125,26 @@ struct interrupt gic_acknowledge(void)
 	return i;
 }
 
-void gic_silence(struct interrupt i)
+void arch_interrupt_end(struct interrupt i)
 {
-	if (i.slot < GIC_PRIVATE_LINES || i.slot >= lines || owner[i.slot])
-		return;
-	gic_set_bit(distributor, GICD_ICENABLER, i.slot);
-	gic->settle();
+	/* Under the nucleus lock: who connects the line meanwhile keeps it. */
+	if (i.kind == INTERRUPT_UNKNOWN && i.slot >= GIC_PRIVATE_LINES && i.slot < lines && !owner[i.slot]) {
+		gic_set_bit(distributor, GICD_ICENABLER, i.slot);
+		gic->settle();
+	}
+	gic->end(i.token);
 }
 
-void gic_end(struct interrupt i)
+void arch_interrupt_send(const struct cpu *cpu, enum interrupt_kind kind)
 {
-	gic->end(i.token);
+	gic->send(cpu->id, kind);
 }
 
 void gic_stop_others(void)
 {
-	if (gic && cpu_count > 1)
-		gic->send_others(SGI_STOP);
-}
-
-void arch_send_reschedule(struct cpu *cpu)
-{
-	gic->send(cpu->id, SGI_RESCHEDULE);
-}
-
-void arch_send_shootdown(uint64_t mask)
-{
-	for (uint32_t i = 0; i < cpu_count; i++)
-		if (mask >> i & 1)
-			gic->send(i, SGI_SERVE);
+	for (uint32_t i = 0; gic && i < cpu_count; i++)
+		if (i != cpu_this()->id)
+			gic->send(i, INTERRUPT_STOP);
 }
 
 /* --- device interrupts --- */

@@ -13,8 +13,7 @@ struct gic_driver {
 	void (*init_cpu)(uint32_t cpu, uint32_t private_lines); /* mask of the lines 0…31 to enable */
 	uint32_t (*acknowledge)(void);				/* as the register gives it */
 	void (*end)(uint32_t token);
-	void (*send)(uint32_t cpu, enum gic_sgi sgi);
-	void (*send_others)(enum gic_sgi sgi);
+	void (*send)(uint32_t cpu, uint32_t sgi);
 	void (*route)(uint32_t line, uint32_t cpu);
 	/* Returns when the distributor has taken in what was written to it. */
 	void (*settle)(void);

@@ -30,7 +30,6 @@ enum : uint32_t {
 	GICD_CTLR_WRITE_PENDING = 1u << 31, /* v3 */
 	GICD_TYPER_LINES = 0x1f,	    /* of 32, less one */
 	GICD_TYPER_LPIS = 1 << 17,	    /* v3 */
-	GICD_SGIR_ALL_BUT_SELF = 1 << 24,
 	GICD_SGIR_TARGETS_SHIFT = 16,
 };
 
@@ -128,7 +127,6 @@ enum : uint64_t {
 	ICC_SGI1R_AFF1_SHIFT = 16,
 	ICC_SGI1R_ID_SHIFT = 24,
 	ICC_SGI1R_AFF2_SHIFT = 32,
-	ICC_SGI1R_ALL_BUT_SELF = 1ull << 40,
 	ICC_SGI1R_RANGE_SHIFT = 44, /* of 16 values of affinity level 0 */
 	ICC_SGI1R_AFF3_SHIFT = 48,
 };

@@ -61,21 +61,11 @@ static void end(uint32_t token)
 	mmio_write32(interface, GICC_EOIR, token);
 }
 
-static void send_to(uint32_t target, uint32_t sgi)
+static void send(uint32_t cpu, uint32_t sgi)
 {
 	/* What was written before must be visible to whom this wakes: memory is of another domain than the register. */
 	dsb_sy();
-	mmio_write32(distributor, GICD_SGIR, target | sgi);
-}
-
-static void send(uint32_t cpu, enum gic_sgi sgi)
-{
-	send_to((uint32_t)targets[cpu] << GICD_SGIR_TARGETS_SHIFT, sgi);
-}
-
-static void send_others(enum gic_sgi sgi)
-{
-	send_to(GICD_SGIR_ALL_BUT_SELF, sgi);
+	mmio_write32(distributor, GICD_SGIR, (uint32_t)targets[cpu] << GICD_SGIR_TARGETS_SHIFT | sgi);
 }
 
 static void route(uint32_t line, uint32_t cpu)
@@ -104,7 +94,6 @@ const struct gic_driver gic_v2 = {
 	.acknowledge = acknowledge,
 	.end = end,
 	.send = send,
-	.send_others = send_others,
 	.route = route,
 	.settle = settle,
 	.private_disable = private_disable,

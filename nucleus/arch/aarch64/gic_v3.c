@@ -145,27 +145,17 @@ static void end(uint32_t token)
 	isb();
 }
 
-static void send_to(uint64_t target, uint64_t sgi)
-{
-	/* A system register is not ordered with memory: what was written before must be visible to whom this wakes. */
-	dsb_ishst();
-	sysreg_write(ICC_SGI1R_EL1, target | sgi << ICC_SGI1R_ID_SHIFT);
-	isb();
-}
-
-static void send(uint32_t cpu, enum gic_sgi sgi)
+static void send(uint32_t cpu, uint32_t sgi)
 {
 	uint64_t m = redistributors[cpu].mpidr, level0 = m & 0xff;
 
-	send_to((m >> 32 & 0xff) << ICC_SGI1R_AFF3_SHIFT | (m >> 16 & 0xff) << ICC_SGI1R_AFF2_SHIFT |
-			(m >> 8 & 0xff) << ICC_SGI1R_AFF1_SHIFT | (level0 >> 4) << ICC_SGI1R_RANGE_SHIFT |
-			1ull << (level0 & 15),
-		sgi);
-}
-
-static void send_others(enum gic_sgi sgi)
-{
-	send_to(ICC_SGI1R_ALL_BUT_SELF, sgi);
+	/* A system register is not ordered with memory: what was written before must be visible to whom this wakes. */
+	dsb_ishst();
+	sysreg_write(ICC_SGI1R_EL1,
+		     (m >> 32 & 0xff) << ICC_SGI1R_AFF3_SHIFT | (m >> 16 & 0xff) << ICC_SGI1R_AFF2_SHIFT |
+			     (m >> 8 & 0xff) << ICC_SGI1R_AFF1_SHIFT | (level0 >> 4) << ICC_SGI1R_RANGE_SHIFT |
+			     1ull << (level0 & 15) | (uint64_t)sgi << ICC_SGI1R_ID_SHIFT);
+	isb();
 }
 
 static void route(uint32_t line, uint32_t cpu)
@@ -195,7 +185,6 @@ const struct gic_driver gic_v3 = {
 	.acknowledge = acknowledge,
 	.end = end,
 	.send = send,
-	.send_others = send_others,
 	.route = route,
 	.settle = settle,
 	.private_disable = private_disable,

@@ -11,16 +11,12 @@
 #include "fault.h"
 #include "features.h"
 #include "gate/account.h"
-#include "gate/lock.h"
 #include "gic.h"
-#include "iommu/iommu.h"
-#include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "report/report.h"
 #include "sched/sched.h"
 #include "switch.h"
-#include "time/clock.h"
 #include <lib/string.h>
 #include <nucleus/upcall.h>
 
@@ -32,48 +28,6 @@ uint64_t arch_image_address(uint64_t pc)
 {
 	return pc;
 }
-
-/* --- interrupts --- */
-
-[[noreturn]] static void interrupt(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
-{
-	struct interrupt i = gic_acknowledge();
-
-	switch (i.kind) {
-	case INTERRUPT_NONE: account_resume(c);
-	case INTERRUPT_STOP: gic_end(i); cpu_halt_forever();
-	case INTERRUPT_SERVE:
-		/* Whoever waits for it holds the lock. */
-		cpu->counts.irq++;
-		shootdown_serve();
-		gic_end(i);
-		account_resume(c);
-	case INTERRUPT_TIMER:
-		if (sched_quiet_tick(cpu, c->is_process)) {
-			cpu->counts.irq++;
-			gic_end(i);
-			account_resume(c);
-		}
-		break;
-	default: break;
-	}
-	nucleus_lock_acquire();
-	cpu->counts.irq++;
-	account_apply(cpu);
-	if (i.kind == INTERRUPT_TIMER)
-		sched_tick(cpu, c->is_process);
-	else if (i.kind == INTERRUPT_DEVICE)
-		irq_deliver(i.slot);
-	else if (i.kind == INTERRUPT_IOMMU)
-		iommu_interrupt();
-	else if (i.kind == INTERRUPT_UNKNOWN)
-		gic_silence(i);
-	/* After a level-triggered line was masked, or it would come again at once. */
-	gic_end(i);
-	trap_interrupt_done(cpu, r, c);
-}
-
-/* --- everything --- */
 
 [[noreturn]] void trap_handle(struct context *c) NO_THREAD_SAFETY
 {
@@ -88,7 +42,7 @@ uint64_t arch_image_address(uint64_t pc)
 		panic(c, "exception in the nucleus, syndrome 0x%lx, address 0x%lx", c->syndrome, c->fault);
 	trap_enter(cpu, r, c);
 	if (c->kind == KIND_INTERRUPT)
-		interrupt(cpu, r, c);
+		trap_interrupt(cpu, r, c);
 	if (c->is_process && fault_was_first_touch(cpu, r, c)) {
 		arch_enter(cpu, true);
 		account_resume(c);

@@ -106,7 +106,7 @@ int apic_init(uint64_t rsdp_phys)
 	lapic = kernel_view_registers(0, madt.lapic_phys, 1);
 	if (!lapic)
 		return -ENOMEM;
-	claim_withhold(madt.lapic_phys, madt.lapic_phys + PAGE_SIZE);
+	claim_withhold(madt.lapic_phys, madt.lapic_phys + 1);
 	/* Message-signalled interrupts are writes to this range: nobody else may make them. */
 	claim_withhold(APIC_MESSAGES, MESSAGES_END);
 	for (unsigned i = 0; i < madt.ioapic_count; i++) {
@@ -144,10 +144,6 @@ void apic_init_cpu(void)
 	lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
 }
 
-void apic_eoi(void)
-{
-	lapic_write(LAPIC_EOI, 0);
-}
 uint32_t apic_id(void)
 {
 	return lapic_read(LAPIC_ID) >> 24;
@@ -161,16 +157,9 @@ static void send_ipi(uint32_t apic, uint32_t command)
 	lapic_write(LAPIC_ICR_LOW, command | ICR_ASSERT);
 }
 
-void arch_send_reschedule(struct cpu *cpu)
+void arch_interrupt_send(const struct cpu *cpu, enum interrupt_kind kind)
 {
-	send_ipi(cpu->apic_id, VECTOR_RESCHEDULE);
-}
-
-void arch_send_shootdown(uint64_t mask)
-{
-	for (uint32_t i = 0; i < cpu_count; i++)
-		if (mask >> i & 1)
-			send_ipi(cpu_by_id(i)->apic_id, VECTOR_SHOOTDOWN);
+	send_ipi(cpu->apic_id, VECTOR_NUCLEUS + kind);
 }
 
 void apic_stop_others(void)
@@ -261,9 +250,23 @@ void arch_timer_set(uint64_t at_ns)
 
 /* --- device interrupts --- */
 
-uint32_t apic_line(uint32_t cpu, uint64_t vector)
+struct interrupt arch_interrupt_take(const struct context *c)
 {
-	return lines[cpu][vector - VECTOR_DEVICE] - 1u;
+	uint32_t vector = (uint32_t)c->vector;
+
+	if (vector == VECTOR_SPURIOUS)
+		return (struct interrupt){};
+	if (vector >= VECTOR_NUCLEUS)
+		return (struct interrupt){.kind = (enum interrupt_kind)(vector - VECTOR_NUCLEUS)};
+	/* Where none is, one that there cannot be. */
+	return (struct interrupt){.kind = INTERRUPT_DEVICE,
+				  .slot = vector < VECTOR_DEVICE ? IRQS_MAX
+								 : lines[c->cpu->id][vector - VECTOR_DEVICE] - 1u};
+}
+
+void arch_interrupt_end(struct interrupt)
+{
+	lapic_write(LAPIC_EOI, 0);
 }
 
 /* A vector of that CPU, or of another that has one left. */

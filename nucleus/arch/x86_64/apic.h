@@ -4,17 +4,17 @@
 #ifndef ARCH_APIC_H
 #define ARCH_APIC_H
 
+#include "trap/trap.h"
 #include <stdint.h>
 
 enum : uint32_t {
-	VECTOR_DEVICE = 0x30, /* each CPU's own, up to the timer's */
-	VECTOR_TIMER = 0xf0,
-	VECTOR_RESCHEDULE = 0xf1,
-	VECTOR_SHOOTDOWN = 0xf2,
-	VECTOR_IOMMU = 0xf3, /* one has noted a fault */
-	VECTOR_STOP = 0x02,  /* NMI */
+	VECTOR_DEVICE = 0x30,  /* each CPU's own, up to those of the nucleus */
+	VECTOR_NUCLEUS = 0xf0, /* and enum interrupt_kind */
+	VECTOR_TIMER = VECTOR_NUCLEUS + INTERRUPT_TIMER,
+	VECTOR_IOMMU = VECTOR_NUCLEUS + INTERRUPT_IOMMU,
+	VECTOR_STOP = 0x02, /* NMI */
 	VECTOR_SPURIOUS = 0xff,
-	VECTORS_DEVICE = VECTOR_TIMER - VECTOR_DEVICE,
+	VECTORS_DEVICE = VECTOR_NUCLEUS - VECTOR_DEVICE,
 };
 
 /* Where messages are written to, with the CPU's id from bit 12 on (Intel SDM vol. 3, 11.11.1). */
@@ -24,9 +24,6 @@ enum : uint32_t { APIC_MESSAGES = 0xfee00000 };
 [[nodiscard]] int apic_init(uint64_t rsdp_phys);
 void apic_init_cpu(void);
 void apic_init_pci(uint64_t rsdp_phys);
-/* What a device's vector means on that CPU; none: more than there can be. */
-uint32_t apic_line(uint32_t cpu, uint64_t vector);
-void apic_eoi(void);
 uint32_t apic_id(void);
 void apic_stop_others(void);
 /* The id that the index-th I/O APIC has in the MADT. false: there are no more. */

@@ -10,15 +10,10 @@
 #include "apic.h"
 #include "cpu.h"
 #include "fault.h"
-#include "gate/account.h"
-#include "gate/lock.h"
-#include "iommu/iommu.h"
-#include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "regs.h"
 #include "report/report.h"
 #include "sched/sched.h"
-#include "time/clock.h"
 #include <lib/string.h>
 #include <nucleus/upcall.h>
 
@@ -43,36 +38,6 @@ uint64_t arch_image_address(uint64_t pc)
 	trap_gate_violation(cpu, cpu->current, &cpu->current->kernel);
 }
 
-/* --- interrupts --- */
-
-[[noreturn]] static void interrupt(struct cpu *cpu, struct record *r, struct context *c) NO_THREAD_SAFETY
-{
-	cpu->counts.irq++;
-	if (c->vector == VECTOR_SHOOTDOWN) {
-		/* Whoever waits for it holds the lock. */
-		shootdown_serve();
-		apic_eoi();
-		account_resume(c);
-	}
-	if (c->vector == VECTOR_TIMER && sched_quiet_tick(cpu, c->is_process)) {
-		apic_eoi();
-		account_resume(c);
-	}
-	nucleus_lock_acquire();
-	if (c->vector != VECTOR_SPURIOUS) {
-		account_apply(cpu);
-		if (c->vector == VECTOR_TIMER)
-			sched_tick(cpu, c->is_process);
-		else if (c->vector >= VECTOR_DEVICE && c->vector < VECTOR_DEVICE + VECTORS_DEVICE)
-			irq_deliver(apic_line(cpu->id, c->vector));
-		else if (c->vector == VECTOR_IOMMU)
-			iommu_interrupt();
-		/* After a level-triggered line was masked, or it would come again at once. */
-		apic_eoi();
-	}
-	trap_interrupt_done(cpu, r, c);
-}
-
 [[noreturn]] void trap_handle(struct context *c) NO_THREAD_SAFETY
 {
 	struct cpu *cpu = c->cpu;
@@ -82,7 +47,7 @@ uint64_t arch_image_address(uint64_t pc)
 		panic(c, "exception %lu in the nucleus, error 0x%lx, address 0x%lx", c->vector, c->error, cr2_read());
 	trap_enter(cpu, r, c);
 	if (c->vector >= VECTOR_FIRST_INTERRUPT)
-		interrupt(cpu, r, c);
+		trap_interrupt(cpu, r, c);
 	trap_exception(cpu, r, c);
 }
 
