@@ -141,14 +141,15 @@ void clone_copy_thread_state(struct thread *t, const struct clone_request *r)
 int clone_copy_registers(struct thread *t, const struct clone_request *r)
 {
 	uint32_t handle = thread_page_of(t)->handle;
-	long error = nucleus_regs_clone(handle);
+	long error = nucleus_regs_get(thread_page_current()->handle);
 
-	if (error == 0)
-		error = nucleus_regs_get(handle);
 	if (error != 0)
 		return (int)error;
 	arch_regs_fork((struct user_regs *)call_area(), r->stack, r->flags & CLONE_SETTLS, r->tls);
-	return (int)nucleus_regs_set(handle);
+	error = nucleus_regs_set(handle);
+	if (error != 0)
+		return (int)error;
+	return (int)nucleus_fpu_set(handle, (uint32_t)nucleus_fpu_get());
 }
 
 void clone_write_tids(struct vm_space *space, const struct clone_request *r, uint32_t tid)

@@ -101,7 +101,7 @@ static void set_registers(uint64_t entry, uint64_t stack)
 	if (nucleus_regs_get(self) != 0)
 		process_group_exit(SIGKILL);
 	arch_regs_exec((struct user_regs *)call_area(), entry, stack);
-	if (nucleus_regs_set(self) != 0 || nucleus_fpu_set(0) != 0)
+	if (nucleus_regs_set(self) != 0 || nucleus_fpu_set(self, 0) != 0)
 		process_group_exit(SIGKILL);
 }
 

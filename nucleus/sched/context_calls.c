@@ -57,28 +57,6 @@ long call_regs_set(uint32_t handle)
 	return 0;
 }
 
-long call_regs_clone(uint32_t handle)
-{
-	struct cpu *cpu = cpu_this();
-	struct record *me = cpu->current, *r;
-	long error;
-
-	NUCLEUS_LOCKED;
-	error = settled_record(handle, &r);
-	if (error)
-		return error;
-	if (r == me || r->started)
-		return -EBUSY;
-	if (cpu->fpu_owner == me)
-		fpu_store(me->fpu);
-	arch_tls_store(me);
-	arch_regs_clone(r, me);
-	memcpy(r->fpu, me->fpu, cpu_features.fpu_bytes);
-	r->tls = me->tls;
-	r->full_restore = true;
-	return 0;
-}
-
 long call_fpu_get(void)
 {
 	struct cpu *cpu = cpu_this();
@@ -91,11 +69,11 @@ long call_fpu_get(void)
 	return cpu_features.fpu_bytes;
 }
 
-long call_fpu_set(uint32_t size)
+long call_fpu_set(uint32_t handle, uint32_t size)
 {
-	struct cpu *cpu = cpu_this();
-	struct record *r = cpu->current;
 	unsigned char state[CALL_AREA_BYTES];
+	struct record *r;
+	long error;
 
 	if (size && size != cpu_features.fpu_bytes)
 		return -EINVAL;
@@ -106,10 +84,16 @@ long call_fpu_set(uint32_t size)
 			return -EINVAL;
 	}
 	NUCLEUS_LOCKED;
+	error = settled_record(handle, &r);
+	if (error)
+		return error;
 	if (size)
 		memcpy(r->fpu, state, size);
 	else
 		fpu_reset(r);
-	fpu_take(cpu, r);
+	/* What a CPU may still have of it is old. */
+	r->fpu_cpu = nullptr;
+	if (r == cpu_this()->current)
+		fpu_take(cpu_this(), r);
 	return 0;
 }

@@ -51,7 +51,6 @@ struct record {
 	struct heap_node ready_node; /* others, by virtual time */
 	struct fair_thread fair;
 	struct heap_node timer_node; /* parked with a deadline */
-	uint64_t deadline_ns;
 	bool timer_armed;
 	uint64_t since_ns; /* accounted up to here */
 	uint64_t user_ns, kernel_ns, start_ns;
@@ -114,7 +113,6 @@ void sched_account(struct record *r, bool in_process);
 void arch_regs_get(const struct record *r, struct user_regs *u);
 bool arch_regs_ok(const struct user_regs *u);
 void arch_regs_set(struct record *r, const struct user_regs *u);
-void arch_regs_clone(struct record *r, const struct record *from);
 bool arch_fpu_ok(const unsigned char *area);
 /* FPU state between the registers and an area. */
 void fpu_store(void *area);

@@ -242,16 +242,17 @@ static void call_context(struct fuzz *f)
 		random_area(f);
 		(void)nucleus_regs_set(own_or_self(f));
 		break;
-	case 2: (void)nucleus_regs_clone(own_or_self(f)); break;
-	case 3: (void)nucleus_fpu_get(); break;
+	case 2: (void)nucleus_fpu_get(); break;
+	case 3:
 	case 4:
 		if (below(f, 2))
 			random_area(f);
 		else
 			call_area()[below(f, 100)] = garbage(f);
-		(void)nucleus_fpu_set(below(f, 2) ? boot_info()->fpu_state_bytes : (uint32_t)garbage(f));
+		(void)nucleus_fpu_set(own_or_self(f),
+				      below(f, 2) ? boot_info()->fpu_state_bytes : (uint32_t)garbage(f));
 		break;
-	default: (void)nucleus_fpu_set(0);
+	default: (void)nucleus_fpu_set(own_or_self(f), 0);
 	}
 }
 
@@ -386,7 +387,7 @@ static void fuzz_thread(void *arg)
 	for (uint64_t i = 0; i < f->rounds && !ktest_failed(); i++)
 		fuzz_one(f);
 	(void)nucleus_space_use(0);
-	(void)nucleus_fpu_set(0);
+	(void)nucleus_fpu_set(own_handle(), 0);
 	end_threads(f);
 	__atomic_fetch_add(&over, 1, __ATOMIC_SEQ_CST);
 }

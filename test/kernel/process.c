@@ -355,15 +355,15 @@ static bool busy_at_each_call(const struct bare *b)
 	/* Where it is not refused it does no harm: it begins once more. */
 	memset(regs, 0, sizeof(*regs));
 	bare_regs(regs, CODE_VA, STACK_VA + PAGE_SIZE, DATA_VA);
-	long set = nucleus_regs_set(b->handle), clone = nucleus_regs_clone(b->handle);
+	long set = nucleus_regs_set(b->handle), fpu = nucleus_fpu_set(b->handle, 0);
 	long destroy = nucleus_space_destroy(b->space);
 
 	EXPECT_EQ(destroy, -EBUSY);
-	EXPECT_EQ(clone, -EBUSY);
 	if (interruptions(b) != before)
 		return false;
 	EXPECT_EQ(get, -EBUSY);
 	EXPECT_EQ(set, -EBUSY);
+	EXPECT_EQ(fpu, -EBUSY);
 	return true;
 }
 

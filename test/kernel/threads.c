@@ -99,7 +99,7 @@ static void expect_no_thread(uint32_t handle)
 	EXPECT_EQ(nucleus_regs_get(handle), -ESRCH);
 	memset(call_area(), 0, sizeof(struct user_regs));
 	EXPECT_EQ(nucleus_regs_set(handle), -ESRCH);
-	EXPECT_EQ(nucleus_regs_clone(handle), -ESRCH);
+	EXPECT_EQ(nucleus_fpu_set(handle, 0), -ESRCH);
 }
 
 static void handles_never_given(void)

@@ -212,7 +212,7 @@ static int restore_fpu_from(const uint8_t *records, size_t bytes)
 		return error;
 	*state = (struct user_fpu){.fpsr = record->fpsr, .fpcr = record->fpcr};
 	memcpy(state->v, record->v, sizeof(state->v));
-	return nucleus_fpu_set(sizeof(*state)) == 0 ? 0 : -EINVAL;
+	return nucleus_fpu_set(thread_page_current()->handle, sizeof(*state)) == 0 ? 0 : -EINVAL;
 }
 
 /* Most frames have only the records that ours have. */

@@ -222,7 +222,7 @@ static bool fpu_frame_is_extended(const uint8_t *legacy, uint64_t at)
 static int restore_fpu(uint64_t at)
 {
 	if (at == 0)
-		return nucleus_fpu_set(0) == 0 ? 0 : -EFAULT;
+		return nucleus_fpu_set(thread_page_current()->handle, 0) == 0 ? 0 : -EFAULT;
 	uint8_t *image = kmalloc(fpu_bytes());
 	if (image == nullptr)
 		return -ENOMEM;
@@ -241,7 +241,7 @@ static int restore_fpu(uint64_t at)
 	/* These bytes are the program's; the hardware ignores them, the frame format does not. */
 	memset(image + FPU_SOFTWARE_OFFSET, 0, sizeof(struct fpu_software_bytes));
 	memcpy(call_area(), image, fpu_bytes());
-	if (nucleus_fpu_set((uint32_t)fpu_bytes()) != 0)
+	if (nucleus_fpu_set(thread_page_current()->handle, (uint32_t)fpu_bytes()) != 0)
 		result = -EFAULT;
 out:
 	kfree(image);

@@ -33,12 +33,6 @@ void arch_regs_set(struct record *r, const struct user_regs *u)
 	r->tls.tpidr = u->tpidr;
 }
 
-void arch_regs_clone(struct record *r, const struct record *from)
-{
-	memcpy(&r->process, &from->process, SHARED_BYTES);
-	r->process.pstate = (from->process.pstate & PSTATE_USER) | PSTATE_EL0;
-}
-
 /* All bits that some extension defines (DDI 0487, C5.2.8, C5.2.10): whatever the registers can hold may come back. */
 enum : uint32_t { FPSR_ALLOWED = 0xf800009f, FPCR_ALLOWED = 0x07ffbf07 };
 

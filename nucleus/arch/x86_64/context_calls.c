@@ -54,13 +54,6 @@ void arch_regs_set(struct record *r, const struct user_regs *u)
 	r->tls.gs_base = u->gs_base;
 }
 
-void arch_regs_clone(struct record *r, const struct record *from)
-{
-	memcpy(&r->process, &from->process, CONTEXT_TOP);
-	r->process.cs = SELECTOR_USER_CODE;
-	r->process.ss = SELECTOR_USER_DATA;
-}
-
 /* Header of the XSAVE area (Intel SDM vol. 1, 13.4.2): unknown features, a compacted form or reserved bits would fault
  * in XRSTOR; so would reserved MXCSR bits. */
 static_assert(CALL_AREA_BYTES >= 2696);

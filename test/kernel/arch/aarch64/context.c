@@ -81,53 +81,6 @@ static void bad_registers(void)
 	thread_start(t);
 }
 
-static void clone_registers(void)
-{
-	struct thread *t = thread_that_ends();
-
-	memset(regs(), 0, sizeof(struct user_regs));
-	regs()->x[19] = PATTERN;
-	regs()->pc = 0x5000;
-	regs()->tpidr = 0x6000;
-	EXPECT_EQ(nucleus_regs_set(own_handle()), 0);
-	EXPECT_EQ(nucleus_regs_clone(own_handle()), -EBUSY);
-	EXPECT_EQ(nucleus_regs_clone(handle_of(t)), 0);
-	memset(regs(), 0, sizeof(struct user_regs));
-	EXPECT_EQ(nucleus_regs_get(handle_of(t)), 0);
-	EXPECT_EQ(regs()->x[19], PATTERN);
-	EXPECT_EQ(regs()->pc, 0x5000);
-	EXPECT_EQ(regs()->tpidr, 0x6000);
-	EXPECT_EQ(regs()->pstate & PSTATE_MODE, 0);
-	thread_start(t);
-}
-
-static uint32_t parked;
-
-static void sleeper(void *)
-{
-	__atomic_store_n(&parked, 1, __ATOMIC_SEQ_CST);
-	(void)nucleus_park(0, 0);
-	__atomic_store_n(&parked, 0, __ATOMIC_SEQ_CST);
-}
-
-/* It sleeps, but it has run: its registers are its own. */
-static void started_threads_keep_theirs(void)
-{
-	struct thread *t = start_thread(sleeper, nullptr, -1);
-	uint32_t h = handle_of(t);
-
-	EXPECT(WAIT_UNTIL(__atomic_load_n(&parked, __ATOMIC_SEQ_CST)));
-	EXPECT(WAIT_UNTIL(is_parked(h)));
-	memset(regs(), 0, sizeof(struct user_regs));
-	regs()->x[19] = PATTERN;
-	EXPECT_EQ(nucleus_regs_set(own_handle()), 0);
-	EXPECT_EQ(nucleus_regs_clone(h), -EBUSY);
-	EXPECT_EQ(nucleus_regs_get(h), 0);
-	EXPECT_EQ(regs()->x[19], 0);
-	EXPECT_EQ(nucleus_unpark(h), 0);
-	EXPECT(WAIT_UNTIL(!__atomic_load_n(&parked, __ATOMIC_SEQ_CST)));
-}
-
 static void thread_locals(void)
 {
 	EXPECT_EQ(nucleus_regs_get(own_handle()), 0);
@@ -151,7 +104,7 @@ static void fpu_state(void)
 	constexpr uint32_t ROUND_DOWN = 2 << 22, SATURATED = 1 << 27;
 
 	EXPECT_EQ(boot_info()->fpu_state_bytes, size);
-	EXPECT_EQ(nucleus_fpu_set(0), 0);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), 0), 0);
 	EXPECT_EQ(nucleus_fpu_get(), size);
 	for (unsigned i = 0; i < 32; i++) {
 		EXPECT(fpu()->v[i] == 0);
@@ -160,14 +113,14 @@ static void fpu_state(void)
 	EXPECT_EQ(fpu()->fpcr, 0);
 	fpu()->fpcr = ROUND_DOWN;
 	fpu()->fpsr = SATURATED;
-	EXPECT_EQ(nucleus_fpu_set(size), 0);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), size), 0);
 	memset(fpu(), 0, size);
 	EXPECT_EQ(nucleus_fpu_get(), size);
 	for (unsigned i = 0; i < 32; i++)
 		EXPECT(fpu()->v[i] == ((unsigned __int128)(PATTERN + i) << 64 | ~(PATTERN + i)));
 	EXPECT_EQ(fpu()->fpcr, ROUND_DOWN);
 	EXPECT_EQ(fpu()->fpsr, SATURATED);
-	EXPECT_EQ(nucleus_fpu_set(0), 0);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), 0), 0);
 	EXPECT_EQ(nucleus_fpu_get(), size);
 	EXPECT(fpu()->v[31] == 0 && fpu()->fpcr == 0 && fpu()->fpsr == 0);
 }
@@ -177,14 +130,14 @@ static void bad_fpu_state(void)
 {
 	constexpr uint32_t size = sizeof(struct user_fpu);
 
-	EXPECT_EQ(nucleus_fpu_set(size + 1), -EINVAL);
-	EXPECT_EQ(nucleus_fpu_set(size - 1), -EINVAL);
-	EXPECT_EQ(nucleus_fpu_set(1), -EINVAL);
-	EXPECT_EQ(nucleus_fpu_set(UINT32_MAX), -EINVAL);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), size + 1), -EINVAL);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), size - 1), -EINVAL);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), 1), -EINVAL);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), UINT32_MAX), -EINVAL);
 	for (unsigned word = 0; word < 2; word++) {
 		EXPECT_EQ(nucleus_fpu_get(), size);
 		*(word == 0 ? &fpu()->fpcr : &fpu()->fpsr) = UINT32_MAX;
-		EXPECT_EQ(nucleus_fpu_set(size), -EINVAL);
+		EXPECT_EQ(nucleus_fpu_set(own_handle(), size), -EINVAL);
 	}
 	EXPECT_EQ(nucleus_fpu_get(), size);
 	EXPECT(fpu()->fpcr == 0 && fpu()->fpsr == 0);
@@ -192,7 +145,5 @@ static void bad_fpu_state(void)
 
 KTEST_SUITE(context, KTEST("selectors and flags are forced", registers_are_forced),
 	    KTEST("addresses beyond a process's are refused", bad_registers),
-	    KTEST("registers are cloned to a thread that never ran", clone_registers),
-	    KTEST("registers are not cloned to a thread that has run", started_threads_keep_theirs),
 	    KTEST("thread-local bases", thread_locals), KTEST("floating-point state goes out and in", fpu_state),
 	    KTEST("malformed floating-point state is refused", bad_fpu_state));

@@ -99,52 +99,6 @@ static void bad_registers(void)
 	thread_start(t);
 }
 
-static void clone_registers(void)
-{
-	struct thread *t = thread_that_ends();
-
-	memset(regs(), 0, sizeof(struct user_regs));
-	regs()->rdi = PATTERN;
-	regs()->rip = 0x5000;
-	regs()->fs_base = 0x6000;
-	EXPECT_EQ(nucleus_regs_set(own_handle()), 0);
-	EXPECT_EQ(nucleus_regs_clone(own_handle()), -EBUSY);
-	EXPECT_EQ(nucleus_regs_clone(handle_of(t)), 0);
-	memset(regs(), 0, sizeof(struct user_regs));
-	EXPECT_EQ(nucleus_regs_get(handle_of(t)), 0);
-	EXPECT_EQ(regs()->rdi, PATTERN);
-	EXPECT_EQ(regs()->rip, 0x5000);
-	EXPECT_EQ(regs()->cs & 3, 3);
-	thread_start(t);
-}
-
-static uint32_t parked;
-
-static void sleeper(void *)
-{
-	__atomic_store_n(&parked, 1, __ATOMIC_SEQ_CST);
-	(void)nucleus_park(0, 0);
-	__atomic_store_n(&parked, 0, __ATOMIC_SEQ_CST);
-}
-
-/* It sleeps, but it has run: its registers are its own. */
-static void started_threads_keep_theirs(void)
-{
-	struct thread *t = start_thread(sleeper, nullptr, -1);
-	uint32_t h = handle_of(t);
-
-	EXPECT(WAIT_UNTIL(__atomic_load_n(&parked, __ATOMIC_SEQ_CST)));
-	EXPECT(WAIT_UNTIL(is_parked(h)));
-	memset(regs(), 0, sizeof(struct user_regs));
-	regs()->rdi = PATTERN;
-	EXPECT_EQ(nucleus_regs_set(own_handle()), 0);
-	EXPECT_EQ(nucleus_regs_clone(h), -EBUSY);
-	EXPECT_EQ(nucleus_regs_get(h), 0);
-	EXPECT_EQ(regs()->rdi, 0);
-	EXPECT_EQ(nucleus_unpark(h), 0);
-	EXPECT(WAIT_UNTIL(!__atomic_load_n(&parked, __ATOMIC_SEQ_CST)));
-}
-
 static void thread_locals(void)
 {
 	EXPECT_EQ(nucleus_regs_get(own_handle()), 0);
@@ -175,25 +129,25 @@ static void fpu_state(void)
 	uint32_t size = boot_info()->fpu_state_bytes;
 
 	EXPECT(size >= 512 && size <= CALL_AREA_BYTES);
-	EXPECT_EQ(nucleus_fpu_set(0), 0);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), 0), 0);
 	EXPECT_EQ(nucleus_fpu_get(), size);
 	EXPECT_EQ(*mxcsr(), 0x1f80);
 	EXPECT_EQ(*(uint16_t *)call_area(), 0x37f);
 	*mxcsr() = 0x3f80;
 	if (size > 512)
 		header()[0] |= 3;
-	EXPECT_EQ(nucleus_fpu_set(size), 0);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), size), 0);
 	*mxcsr() = 0;
 	EXPECT_EQ(nucleus_fpu_get(), size);
 	EXPECT_EQ(*mxcsr(), 0x3f80);
-	EXPECT_EQ(nucleus_fpu_set(0), 0);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), 0), 0);
 	EXPECT_EQ(nucleus_fpu_get(), size);
 	EXPECT_EQ(*mxcsr(), 0x1f80);
 }
 
 static void expect_refused(uint32_t size)
 {
-	EXPECT_EQ(nucleus_fpu_set(size), -EINVAL);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), size), -EINVAL);
 	EXPECT_EQ(nucleus_fpu_get(), boot_info()->fpu_state_bytes);
 }
 
@@ -201,7 +155,7 @@ static void bad_fpu_state(void)
 {
 	uint32_t size = boot_info()->fpu_state_bytes;
 
-	EXPECT_EQ(nucleus_fpu_set(0), 0);
+	EXPECT_EQ(nucleus_fpu_set(own_handle(), 0), 0);
 	EXPECT_EQ(nucleus_fpu_get(), size);
 	expect_refused(size + 1);
 	expect_refused(size - 1);
@@ -229,7 +183,5 @@ static void bad_fpu_state(void)
 
 KTEST_SUITE(context, KTEST("selectors and flags are forced", registers_are_forced),
 	    KTEST("addresses beyond a process's are refused", bad_registers),
-	    KTEST("registers are cloned to a thread that never ran", clone_registers),
-	    KTEST("registers are not cloned to a thread that has run", started_threads_keep_theirs),
 	    KTEST("thread-local bases", thread_locals), KTEST("floating-point state goes out and in", fpu_state),
 	    KTEST("malformed floating-point state is refused", bad_fpu_state));
