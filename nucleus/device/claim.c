@@ -64,7 +64,7 @@ static struct claim_range whole_pages(struct claim_range r)
 static bool nucleus_owns(struct claim_range r)
 {
 	if (r.start & CLAIM_PORT_SPACE)
-		return arch_port_owned((uint32_t)r.start, (uint32_t)r.end);
+		return ARCH_PORTS > 0 && arch_port_owned((uint32_t)r.start, (uint32_t)r.end);
 	for (unsigned i = 0; i < withheld_count; i++)
 		if (overlap(r, withheld[i]))
 			return true;

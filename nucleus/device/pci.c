@@ -86,16 +86,19 @@ static uint32_t read32(void *function_at, uint32_t offset)
 
 	if (phys)
 		return mmio_read32(device_window(phys), offset);
-	return ecam_count || function >> 16 || offset >= PCI_CONFIG_BYTES ? UINT32_MAX
-									  : arch_pci_read32(function, offset);
+	if (!ARCH_PORTS || ecam_count || function >> 16 || offset >= PCI_CONFIG_BYTES)
+		return UINT32_MAX;
+	return arch_pci_read32(function, offset);
 }
 
 void pci_register_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value)
 {
 	uint64_t phys = config_phys(function);
 
-	if (!phys)
+	if (!phys && ARCH_PORTS > 0)
 		arch_pci_write(function, offset, bytes, value);
+	else if (!phys)
+		return;
 	else if (bytes == 1)
 		mmio_write8(device_window(phys), offset, (uint8_t)value);
 	else if (bytes == 2)

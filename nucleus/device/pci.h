@@ -43,7 +43,8 @@ void pci_command_write(const struct claim *c, uint32_t value);
 /* The page at phys, which is no RAM, for the nucleus until the next call. */
 void *device_window(uint64_t phys);
 
-/* The architecture's (arch/device.h): configuration by ports, where there are any; all ones without. */
+/* The architecture's, only where ARCH_PORTS says that there are ports: configuration space by them, and which of them
+ * are the nucleus's. */
 uint32_t arch_pci_read32(uint32_t function, uint32_t offset);
 void arch_pci_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value);
 bool arch_port_owned(uint32_t start, uint32_t end);

@@ -148,18 +148,17 @@ static bool kmap_range_empty(uint64_t va, uint64_t count)
 long call_kmap(uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
 {
 	const struct thread_page *page = current_thread_page();
-	uint64_t list[CALL_AREA_WORDS];
+	uint64_t list[KMAP_PAGES_MAX];
 
 	if (!kmap_range_ok(va, count) || (prot & ~(uint32_t)(MAP_PROT_READ | MAP_PROT_WRITE)) ||
 	    (pfn == PFN_LIST && count > CALL_AREA_WORDS))
 		return -EINVAL;
 	/* The list is copied first: the caller could change it between check and use. */
-	if (pfn == PFN_LIST)
-		for (uint64_t i = 0; i < count; i++)
-			list[i] = page->call[i];
+	for (uint64_t i = 0; i < count; i++)
+		list[i] = pfn == PFN_LIST ? page->call[i] : pfn + i;
 	NUCLEUS_LOCKED;
 	for (uint64_t i = 0; i < count; i++) {
-		uint64_t one = pfn == PFN_LIST ? list[i] : pfn + i;
+		uint64_t one = list[i];
 
 		if (!frame_valid(one) || (frames[one].type != FRAME_KERNEL && frames[one].type != FRAME_DMA)) {
 			report_refused(NUCLEUS_CALL_kmap, one);
@@ -173,13 +172,13 @@ long call_kmap(uint64_t va, uint64_t pfn, uint64_t count, uint32_t prot)
 	if (!frame_table_reserve(6))
 		return -ENOMEM;
 	for (uint64_t i = 0; i < count; i++) {
-		uint64_t one = pfn == PFN_LIST ? list[i] : pfn + i;
+		struct frame *f = &frames[list[i]];
 		enum pte_kind kind = prot & MAP_PROT_WRITE ? PTE_LOWERED_DATA : PTE_LOWERED_RODATA;
 
-		if (frames[one].type == FRAME_DMA && frames[one].level) /* never another way beside it */
+		if (f->type == FRAME_DMA && f->level) /* never another way beside it */
 			kind = PTE_LOWERED_UNCACHED;
-		(void)kernel_view_map(va + (i << PAGE_SHIFT), one << PAGE_SHIFT, 1, kind);
-		frames[one].mappings++;
+		(void)kernel_view_map(va + (i << PAGE_SHIFT), list[i] << PAGE_SHIFT, 1, kind);
+		f->mappings++;
 	}
 	return 0;
 }

@@ -139,16 +139,11 @@ bool memory_translate(uint64_t va, uint64_t *phys)
 
 bool kernel_translate(uint64_t va, uint64_t *phys)
 {
-	pte_t *e = table_find(kernel_root_phys, va, 1);
+	pte_t *page = table_find(kernel_root_phys, va, 1), *block = table_find(kernel_root_phys, va, 2);
+	pte_t e = page ? pte_load(page) : block ? pte_load(block) : 0;
 
-	if (e && pte_present(pte_load(e))) {
-		*phys = pte_phys(pte_load(e)) | (va & (PAGE_SIZE - 1));
-		return true;
-	}
-	e = table_find(kernel_root_phys, va, 2);
-	if (e && pte_present(pte_load(e)) && pte_large(pte_load(e))) {
-		*phys = pte_phys(pte_load(e)) | (va & (BLOCK_SIZE - 1));
-		return true;
-	}
-	return false;
+	if (!pte_present(e) || !(page || pte_large(e)))
+		return false;
+	*phys = pte_phys(e) | (va & ((page ? PAGE_SIZE : BLOCK_SIZE) - 1));
+	return true;
 }

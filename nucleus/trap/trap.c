@@ -101,7 +101,7 @@ static struct offence offence_of(const struct context *c, enum report_kind kind)
 	trace_add(cpu, TRACE_UPCALL, o->pc, event);
 	/* The stack may be what broke: landing starts on the thread page's call area. */
 	arch_set_upcall(r, UPCALL_FAULT, page + PAGE_SIZE, event, o->code, o->address, o->pc);
-	fault_restore_thread_pointer(page);
+	arch_switch_to(cpu, r); /* it may have changed its thread pointer */
 	arch_enter(cpu, r->in_process);
 	/* Back to its process it goes the long way, which notes that the containment has come to its end. */
 	r->full_restore = true;

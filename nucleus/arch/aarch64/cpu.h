@@ -77,7 +77,6 @@ struct cpu {
 	/* C only from here */
 	struct record *current;
 	uint32_t id;
-	uint64_t hardware_id;	  /* affinity fields of MPIDR_EL1 */
 	uint32_t reschedule;	  /* wanted at the next possibility */
 	bool accounting;	  /* which vectors are in use */
 	uint32_t flush_wanted;	  /* mailbox (mmu/shootdown.c) */

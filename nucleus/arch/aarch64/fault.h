@@ -37,11 +37,6 @@ static inline void fault_none(struct context *c)
 {
 	c->syndrome = 0;
 }
-/* Nothing to do: EL0 cannot write TPIDRRO_EL0. */
-static inline void fault_restore_thread_pointer(uint64_t page)
-{
-	(void)page;
-}
 /* Notes a process's first access or first write to a page, if that is all the fault was. Takes the nucleus lock; the
  * view may be the kernel's afterwards. */
 bool fault_was_first_touch(struct cpu *cpu, struct record *r, const struct context *c);

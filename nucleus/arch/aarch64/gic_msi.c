@@ -44,18 +44,3 @@ int arch_irq_message(uint32_t line, uint32_t function, uint32_t, uint32_t cpu, u
 	}
 	return platform.msi_frame_count ? -ENOSPC : -EOPNOTSUPP;
 }
-
-/* There is no configuration space but in memory. Ports are none of the CPU's. */
-uint32_t arch_pci_read32(uint32_t, uint32_t)
-{
-	return UINT32_MAX;
-}
-
-void arch_pci_write(uint32_t, uint32_t, uint32_t, uint32_t)
-{
-}
-
-bool arch_port_owned(uint32_t, uint32_t)
-{
-	return false;
-}

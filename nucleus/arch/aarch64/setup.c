@@ -154,7 +154,6 @@ static struct cpu *cpu_introduce(void)
 	struct cpu *cpu = cpu_this();
 
 	cpu->id = (uint32_t)(((uint64_t)cpu - CPU_AREAS_BASE) / CPU_AREA_STRIDE);
-	cpu->hardware_id = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
 	cpu->stack_top = cpu_area(cpu->id) + CPU_STACK_END;
 	cpu->process_context = cpu->kernel_context = &cpu->fatal;
 	arch_select_entry(cpu, false);

@@ -14,7 +14,7 @@
 uint64_t timer_frequency(void);
 /* Timer off; EL0 may read the virtual counter and nothing else of the timer (CNTKCTL_EL1). */
 void timer_init_cpu(void);
-/* Stops it; gic_acknowledge does so, because its line is a level. */
+/* Stops it; arch_interrupt_take does so, because its line is a level. */
 void timer_silence(void);
 
 #endif

@@ -253,15 +253,15 @@ void arch_timer_set(uint64_t at_ns)
 struct interrupt arch_interrupt_take(const struct context *c)
 {
 	uint32_t vector = (uint32_t)c->vector;
+	struct interrupt i = {.kind = INTERRUPT_DEVICE, .slot = IRQS_MAX /* none */};
 
 	if (vector == VECTOR_SPURIOUS)
-		return (struct interrupt){};
-	if (vector >= VECTOR_NUCLEUS)
-		return (struct interrupt){.kind = (enum interrupt_kind)(vector - VECTOR_NUCLEUS)};
-	/* Where none is, one that there cannot be. */
-	return (struct interrupt){.kind = INTERRUPT_DEVICE,
-				  .slot = vector < VECTOR_DEVICE ? IRQS_MAX
-								 : lines[c->cpu->id][vector - VECTOR_DEVICE] - 1u};
+		i.kind = INTERRUPT_NONE;
+	else if (vector >= VECTOR_NUCLEUS)
+		i.kind = (enum interrupt_kind)(vector - VECTOR_NUCLEUS);
+	else if (vector >= VECTOR_DEVICE)
+		i.slot = lines[c->cpu->id][vector - VECTOR_DEVICE] - 1u;
+	return i;
 }
 
 void arch_interrupt_end(struct interrupt)

@@ -13,9 +13,8 @@ enum uart_register : uint16_t {
 	UART_STATUS,
 	UART_SCRATCH = 7
 };
-enum : uint8_t { STATUS_TRANSMIT_EMPTY = 0x20, LINE_8N1 = 0x03, LINE_DIVISOR = 0x80, FIFO_WORKS = 0xc0 };
+enum : uint8_t { STATUS_TRANSMIT_EMPTY = 0x20, LINE_8N1 = 0x03, LINE_DIVISOR = 0x80 };
 static uint16_t base; /* 0: none */
-static unsigned fifo_bytes = 1;
 
 static uint8_t get(enum uart_register r)
 {
@@ -47,36 +46,22 @@ void arch_console_init(void)
 	set(UART_LINE, LINE_8N1);
 	set(UART_FIFO, 0x07);
 	set(UART_MODEM, 0x0b);
-	/* A chip whose FIFOs work says so where the interrupts are identified. */
-	if ((get(UART_FIFO) & FIFO_WORKS) == FIFO_WORKS)
-		fifo_bytes = 16;
 }
 
-/* Bounded: a chip that never gets ready must not stop a panic. */
-static void wait_empty(void)
+/* One by one: the driver writes here, too, so how much fits is known only when all is empty. */
+static void put(char c)
 {
+	/* Bounded: a chip that never gets ready must not stop a panic. */
 	for (int i = 0; i < 100000 && !(get(UART_STATUS) & STATUS_TRANSMIT_EMPTY); i++)
 		cpu_relax();
-}
-
-/* The driver writes here, too: only when all is empty is it known how much fits. */
-static void put(char c, unsigned *room)
-{
-	if (!*room) {
-		wait_empty();
-		*room = fifo_bytes;
-	}
 	set(UART_DATA, (uint8_t)c);
-	--*room;
 }
 
 void arch_console_write(const char *text, size_t n)
 {
-	unsigned room = 0;
-
 	for (size_t i = 0; base && i < n; i++) {
 		if (text[i] == '\n')
-			put('\r', &room);
-		put(text[i], &room);
+			put('\r');
+		put(text[i]);
 	}
 }

@@ -406,21 +406,20 @@ view_and_stack_switch:
 	call *%rsi
 	ud2
 
+.macro enter_c function
+	cld
+	xorl %ebp, %ebp
+	andq $-16, %rsp
+	call \function
+	ud2
+.endm
+
 /* The loader jumps here on the first CPU (its own stack and tables), and to nucleus_entry_ap with %rdi = its structure on others. */
-	.globl nucleus_entry
+	.globl nucleus_entry, nucleus_entry_ap
 nucleus_entry:
-	cld
-	xorl %ebp, %ebp
-	andq $-16, %rsp
-	call boot_main
-	ud2
-	.globl nucleus_entry_ap
+	enter_c boot_main
 nucleus_entry_ap:
-	cld
-	xorl %ebp, %ebp
-	andq $-16, %rsp
-	call boot_main_ap
-	ud2
+	enter_c boot_main_ap
 	.cfi_endproc
 
 /* One entry for each line of calls.def. */

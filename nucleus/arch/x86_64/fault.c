@@ -5,9 +5,14 @@
 #include "regs.h"
 #include <nucleus/upcall.h>
 
-uint32_t fault_other_event(const struct context *c)
+uint32_t fault_event(const struct context *c)
 {
 	switch (c->vector) {
+	case VECTOR_PAGE_FAULT:
+		/* An access that the processor made for the process with its own rights (a descriptor table; under
+		 * emulation also IRET's stack, which SMAP then forbids) cannot be mended by mapping a page: trying
+		 * would go on for ever. */
+		return c->is_process && !(c->error & FAULT_USER) ? EVENT_PROTECTION : EVENT_PAGE_FAULT;
 	case 0: return EVENT_DIVIDE;
 	case 1: return EVENT_STEP;
 	case 3: return EVENT_BREAKPOINT;
@@ -22,12 +27,13 @@ uint32_t fault_other_event(const struct context *c)
 
 /* FPU exceptions: the unmasked ones of the status word or MXCSR, whose low six bits have the same meaning (Intel SDM
  * vol. 1, 8.1.3 and 10.2.3). The process's FPU state is still in the registers. */
-uint64_t fault_other_code(const struct context *c)
+uint64_t fault_code(const struct context *c)
 {
 	uint16_t status, control;
 	uint32_t mxcsr;
 
 	switch (c->vector) {
+	case VECTOR_PAGE_FAULT: return c->error & 0x1f;
 	case 16:
 		__asm__ volatile("fnstsw %0" : "=m"(status));
 		__asm__ volatile("fnstcw %0" : "=m"(control));

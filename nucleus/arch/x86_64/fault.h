@@ -10,23 +10,8 @@
 
 enum { VECTOR_PAGE_FAULT = 14 };
 
-/* enum event. Page faults, of this and the next two, are what processes have by the thousand. */
-uint32_t fault_other_event(const struct context *c);
-static inline uint32_t fault_event(const struct context *c)
-{
-	/* An access that the processor made for the process with its own rights (a descriptor table; under emulation
-	 * also IRET's stack, which SMAP then forbids) cannot be mended by mapping a page: trying would go on for ever.
-	 */
-	if (c->vector == VECTOR_PAGE_FAULT)
-		return c->is_process && !(c->error & FAULT_USER) ? EVENT_PROTECTION : EVENT_PAGE_FAULT;
-	return fault_other_event(c);
-}
-/* FAULT_* bits, or what else there is to know. */
-uint64_t fault_other_code(const struct context *c);
-static inline uint64_t fault_code(const struct context *c)
-{
-	return c->vector == VECTOR_PAGE_FAULT ? c->error & 0x1f : fault_other_code(c);
-}
+uint32_t fault_event(const struct context *c); /* enum event */
+uint64_t fault_code(const struct context *c);  /* FAULT_* bits, or what else there is to know */
 /* 0: none */
 static inline uint64_t fault_address(const struct context *c)
 {
@@ -50,11 +35,6 @@ static inline uint32_t fault_number(const struct context *c)
 static inline void fault_none(struct context *c)
 {
 	c->vector = VECTOR_SYSCALL;
-}
-/* Ring 3 may have changed GS. */
-static inline void fault_restore_thread_pointer(uint64_t page)
-{
-	msr_write(MSR_GS_BASE, page);
 }
 
 #endif
