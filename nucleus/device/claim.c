@@ -109,7 +109,7 @@ static long add_port_window(uint64_t start, uint64_t size, uint32_t first)
 
 	if (ARCH_PORTS || !size || r.end < r.start || window_count == PORT_WINDOWS)
 		return -EINVAL;
-	if (!policy_keeps_devices(cpu_this()->current->component) || !claim_range_free(r, nullptr))
+	if (!policy_allows(KEEPS_DEVICES, cpu_this()->current->component) || !claim_range_free(r, nullptr))
 		return report_refused_device(NUCLEUS_CALL_device_claim, CLAIM_MEMORY, start);
 	windows[window_count++] = (struct port_window){r, first | CLAIM_PORT_SPACE};
 	return 0;
@@ -246,7 +246,7 @@ long call_device_claim(uint32_t kind, uint64_t start, uint64_t size, uint32_t fl
 	if (kind < CLAIM_MEMORY || kind > CLAIM_FUNCTION ||
 	    flags & ~(CLAIM_WRITE_COMBINING | CLAIM_WITHOUT_MSIX | CLAIM_WITHOUT_PORTS))
 		return -EINVAL;
-	result = policy_may_claim(asked.component) ? fill(&asked, start, size) : -EPERM;
+	result = policy_allows(MAY_CLAIM, asked.component) ? fill(&asked, start, size) : -EPERM;
 	for (unsigned i = 0; i < asked.count && !result; i++)
 		if (!claim_range_free(asked.range[i], &asked))
 			result = -EPERM;
@@ -276,7 +276,7 @@ long call_device_release(uint64_t handle)
 	c = claim_from_handle(handle);
 	if (!c)
 		return -EBADF;
-	if (component != c->component && !policy_keeps_devices(component))
+	if (component != c->component && !policy_allows(KEEPS_DEVICES, component))
 		return report_refused_device(NUCLEUS_CALL_device_release, c->kind,
 					     c->kind == CLAIM_FUNCTION ? c->function : c->range[0].start);
 	if (c->mapped && in_one_page(c)) /* who shares the page goes on counting */

@@ -228,8 +228,8 @@ long pci_claim(struct claim *c, uint32_t function)
 	if (!pci_identify(&config, &id))
 		return -ENODEV;
 	/* Its slot may be claimed, by who may take from others what stands behind it. */
-	c->is_port =
-		policy_keeps_devices(c->component) && id.header_type == PCI_HEADER_BRIDGE && pci_plug_slot(&config);
+	c->is_port = policy_allows(KEEPS_DEVICES, c->component) && id.header_type == PCI_HEADER_BRIDGE &&
+		     pci_plug_slot(&config);
 	if ((decides_for_others(&id) && !c->is_port) || claim_of_function(function))
 		return -EPERM;
 	c->bars = c->is_port ? 2 : PCI_BARS_MAX;

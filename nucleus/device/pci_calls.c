@@ -108,7 +108,7 @@ static bool bridge_window_ok(uint32_t function, uint32_t offset, uint32_t value)
 static bool bridge_written(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value)
 {
 	if ((pci_register(function, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) != PCI_HEADER_BRIDGE ||
-	    !policy_keeps_devices(cpu_this()->current->component))
+	    !policy_allows(KEEPS_DEVICES, cpu_this()->current->component))
 		return false;
 	if (!(bytes == 4 && offset >= PCI_MEMORY_WINDOW && offset <= PCI_PREFETCHABLE_LIMIT_HIGH &&
 	      bridge_window_ok(function, offset, value)) &&
@@ -198,7 +198,7 @@ long call_pci_bars(uint32_t function, uint32_t bar, uint64_t address)
 	if (pci_register(function, PCI_VENDOR_ID, 2) == 0xffff)
 		return -ENODEV;
 	/* A host bridge's are no usual ones. */
-	if (!policy_keeps_devices(cpu_this()->current->component) || claim_of_function(function) ||
+	if (!policy_allows(KEEPS_DEVICES, cpu_this()->current->component) || claim_of_function(function) ||
 	    pci_register(function, PCI_CLASS + 1, 2) == 0x0600)
 		return report_refused_device(NUCLEUS_CALL_pci_bars, CLAIM_FUNCTION, function);
 	type = pci_register(function, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK;
@@ -259,7 +259,7 @@ long call_pci_silence(uint32_t function)
 
 	NUCLEUS_LOCKED;
 	c = claim_of_function(function);
-	if (!c || (c->component != component && !policy_keeps_devices(component)))
+	if (!c || (c->component != component && !policy_allows(KEEPS_DEVICES, component)))
 		return report_refused_device(NUCLEUS_CALL_pci_silence, CLAIM_FUNCTION, function);
 	if (c->ready_ns)
 		return now < c->ready_ns ? (long)(c->ready_ns - now) : end_reset(c);

@@ -6,22 +6,12 @@
 #include <abi/errno.h>
 
 static struct account_component accounts[COMPONENTS_MAX];
-static uint64_t may_elevate, may_claim, keeps_devices; /* bit n: component n */
+static uint64_t rights[KEEPS_DEVICES + 1]; /* bit n: component n */
 static bool sealed;
 
-bool policy_may_elevate(uint32_t component)
+bool policy_allows(enum policy_right right, uint32_t component)
 {
-	return component < COMPONENTS_MAX && (may_elevate >> component & 1);
-}
-
-bool policy_may_claim(uint32_t component)
-{
-	return component < COMPONENTS_MAX && (may_claim >> component & 1);
-}
-
-bool policy_keeps_devices(uint32_t component)
-{
-	return component < COMPONENTS_MAX && (keeps_devices >> component & 1);
+	return component < COMPONENTS_MAX && (rights[right] >> component & 1);
 }
 
 struct account_component *policy_account(uint32_t component)
@@ -35,8 +25,8 @@ long call_components_seal(uint64_t elevate, uint64_t claim, uint64_t keep)
 	if (sealed)
 		return -EPERM;
 	sealed = true;
-	may_elevate = elevate & ~UINT64_C(1);
-	may_claim = claim & ~UINT64_C(1);
-	keeps_devices = keep & ~UINT64_C(1);
+	rights[MAY_ELEVATE] = elevate & ~UINT64_C(1);
+	rights[MAY_CLAIM] = claim & ~UINT64_C(1);
+	rights[KEEPS_DEVICES] = keep & ~UINT64_C(1);
 	return 0;
 }

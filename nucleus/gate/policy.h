@@ -11,9 +11,12 @@
 
 enum { COMPONENTS_MAX = 64 };
 
-bool policy_may_elevate(uint32_t component);
-bool policy_may_claim(uint32_t component);     /* devices for itself */
-bool policy_keeps_devices(uint32_t component); /* finds them, and takes them back from others */
+enum policy_right : uint8_t {
+	MAY_ELEVATE,
+	MAY_CLAIM,    /* devices for itself */
+	KEEPS_DEVICES /* finds them, and takes them back from others */
+};
+bool policy_allows(enum policy_right right, uint32_t component);
 struct account_component *policy_account(uint32_t component);
 
 #endif

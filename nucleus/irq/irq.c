@@ -132,7 +132,7 @@ RARE long call_irq_attach(uint32_t gsi, uint32_t flags)
 	if (flags & ~(IRQ_LEVEL | IRQ_ACTIVE_LOW | IRQ_SHARED))
 		return -EINVAL;
 	NUCLEUS_LOCKED;
-	if (!policy_may_claim(cpu_this()->current->component))
+	if (!policy_allows(MAY_CLAIM, cpu_this()->current->component))
 		return report_refused_device(NUCLEUS_CALL_irq_attach, 0, gsi);
 	line = find_line(NO_FUNCTION, gsi);
 	handler = free_handler(line);

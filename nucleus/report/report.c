@@ -168,13 +168,11 @@ static void print_hex(const struct report *p)
 	log_printf("=== end of hex ===\n");
 }
 
-/* Whether the thread had something to render, which is then printed. */
-static bool give_up(struct record *r)
+bool report_give_up(struct record *r)
 {
 	bool any = false;
 
 	r->reporting = false;
-
 	for (struct slot *s = slots; s < slots + SLOTS; s++)
 		if (s->used && s->of == r) {
 			print_hex(&s->report);
@@ -184,14 +182,9 @@ static bool give_up(struct record *r)
 	return any;
 }
 
-void report_thread_gone(struct record *r)
-{
-	(void)give_up(r);
-}
-
 void report_offence(struct record *r, const struct context *c, const struct offence *o)
 {
-	struct slot *s = give_up(r) ? nullptr : slot_take(SLOTS);
+	struct slot *s = report_give_up(r) ? nullptr : slot_take(SLOTS);
 	struct report *p = s ? &s->report : &unkept;
 
 	fill(p, o->kind, r);

@@ -36,8 +36,8 @@ long report_refused_device(enum nucleus_call_number call, uint32_t kind, uint64_
 bool report_has_room(void);
 /* Who renders them is woken. Any view. */
 void report_wake(void);
-/* What a thread that is no more had to render is printed in hex. */
-void report_thread_gone(struct record *r);
+/* What the thread had to render, and does not any more, is printed in hex. Whether there was something. */
+bool report_give_up(struct record *r);
 [[noreturn]] void panic(const struct context *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 void arch_panic_prepare(void); /* stops the others and makes the kernel view readable */

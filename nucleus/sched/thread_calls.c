@@ -14,11 +14,6 @@
 #include <abi/errno.h>
 #include <lib/string.h>
 
-static bool lowered_text(uint64_t address)
-{
-	return image_range_has(image_header()->lowered_text, address);
-}
-
 bool thread_page_write(const struct record *r)
 {
 	struct thread_page *page = direct_map(r->page_pfn << PAGE_SHIFT);
@@ -38,7 +33,7 @@ long call_thread_create(uint64_t page_pfn, uint64_t entry, uint64_t stack, uint3
 	struct space *s = nullptr;
 	struct record *r;
 
-	if (!lowered_text(entry) || (stack & 15) || component >= COMPONENTS_MAX)
+	if (!image_range_has(image_header()->lowered_text, entry) || (stack & 15) || component >= COMPONENTS_MAX)
 		return -EINVAL;
 	NUCLEUS_LOCKED;
 	if (!frame_valid(page_pfn) || frames[page_pfn].type != FRAME_KERNEL ||
@@ -75,7 +70,7 @@ void sched_end_current(void)
 		if (cpu_by_id(i)->fpu_owner == r)
 			cpu_by_id(i)->fpu_owner = nullptr;
 	irq_forget_thread(r);
-	report_thread_gone(r);
+	(void)report_give_up(r);
 }
 
 long call_thread_exit(uint64_t done) NO_THREAD_SAFETY

@@ -88,7 +88,7 @@ void arch_switch_to(struct cpu *cpu, struct record *r)
 	cpu->kernel_context = &r->kernel;
 	cpu->upcall_pstate = home_pstate(r);
 	cpu->thread_page = r->page_pfn ? WINDOW_BASE + (r->page_pfn << PAGE_SHIFT) : 0;
-	r->kernel.may_elevate = r->home_elevated || policy_may_elevate(r->component);
+	r->kernel.may_elevate = r->home_elevated || policy_allows(MAY_ELEVATE, r->component);
 	cpu->process_ttbr0 = cpu->kernel_ttbr0 = view_empty_ttbr0;
 	cpu->process_ttbr1 = cpu->kernel_ttbr1 = kernel_root_phys;
 	if (!r->space)

@@ -142,11 +142,7 @@ void apic_init_cpu(void)
 	lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_1);
 	lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TSC_DEADLINE : 0));
 	lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
-}
-
-uint32_t apic_id(void)
-{
-	return lapic_read(LAPIC_ID) >> 24;
+	cpu_this()->apic_id = lapic_read(LAPIC_ID) >> 24;
 }
 
 static void send_ipi(uint32_t apic, uint32_t command)

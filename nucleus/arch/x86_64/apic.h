@@ -24,7 +24,6 @@ enum : uint32_t { APIC_MESSAGES = 0xfee00000 };
 [[nodiscard]] int apic_init(uint64_t rsdp_phys);
 void apic_init_cpu(void);
 void apic_init_pci(uint64_t rsdp_phys);
-uint32_t apic_id(void);
 void apic_stop_others(void);
 /* The id that the index-th I/O APIC has in the MADT. false: there are no more. */
 bool apic_io_id(unsigned index, uint32_t *id);

@@ -94,13 +94,6 @@ static void control_registers(void)
 	dr6_clear();
 }
 
-/* Entries 0 to 3: write-back, write-through, uncached-, uncached (Intel SDM vol. 3, 12.12.4: the reset value); 4:
- * write-combining; 5 to 7 as 1 to 3. */
-static void memory_types(void)
-{
-	msr_write(MSR_PAT, 0x0007040100070406);
-}
-
 static void gate_registers(struct cpu *cpu)
 {
 	msr_write(MSR_EFER, (msr_read(MSR_EFER) | EFER_SCE | EFER_NXE));
@@ -278,11 +271,12 @@ void arch_patch_site(void *at, uint64_t address, uint64_t target)
 static void cpu_setup(struct cpu *cpu)
 {
 	control_registers();
-	memory_types();
+	/* Entries 0 to 3: write-back, write-through, uncached-, uncached (Intel SDM vol. 3, 12.12.4: the reset value);
+	 * 4: write-combining; 5 to 7 as 1 to 3. */
+	msr_write(MSR_PAT, 0x0007040100070406);
 	descriptor_tables(cpu);
 	gate_registers(cpu);
 	apic_init_cpu();
-	cpu->apic_id = apic_id();
 }
 
 [[noreturn]] void arch_boot(void)

@@ -185,7 +185,7 @@ void arch_switch_to(struct cpu *cpu, struct record *r)
 	cpu->process_top = (uint64_t)&r->process + CONTEXT_TOP;
 	cpu->kernel_top = (uint64_t)&r->kernel + CONTEXT_TOP;
 	cpu->home_elevated = r->home_elevated;
-	cpu->may_elevate = r->home_elevated || policy_may_elevate(r->component);
+	cpu->may_elevate = r->home_elevated || policy_allows(MAY_ELEVATE, r->component);
 	cpu->process_cr3 = r->space ? space_cr3(cpu, r->space) : kernel_cr3;
 	cpu->kernel_cr3 = r->home_elevated ? cpu->process_cr3 : kernel_cr3;
 	if (r != cpu->idle)
