@@ -138,6 +138,19 @@ static struct interface *interface_of(const struct netdev *device) REQUIRES(inet
 	return nullptr;
 }
 
+/* Who listens hears of each change, as soon as it is seen here. */
+static void tell(struct netdev *n, const struct netdev_info *i) REQUIRES(inet_core)
+{
+	uint32_t flags = inet_interface_flags(i) | (i->carrier ? IFF_LOWER_UP : 0);
+
+	if (i->index > BYTE_MAX || i->gone ||
+	    (told_links[i->index].flags == flags && told_links[i->index].mtu == i->mtu))
+		return;
+	told_links[i->index].flags = flags;
+	told_links[i->index].mtu = i->mtu;
+	rt_tell_link(i, n, false);
+}
+
 void inet_interface_sync(struct netif *n)
 {
 	struct netdev_info info;
@@ -159,6 +172,7 @@ void inet_interface_sync(struct netif *n)
 		netif_set_link_up(n);
 	else if (!info.carrier && netif_is_link_up(n))
 		netif_set_link_down(n); /* its addresses stay */
+	tell(inet_interface_device(n), &info);
 }
 
 static void add(struct netdev *device, const struct netdev_info *info) REQUIRES(inet_core)
@@ -199,18 +213,6 @@ static void drop(struct interface *i) REQUIRES(inet_core)
 	kfree(i);
 }
 
-static void tell(struct netdev *n, const struct netdev_info *i) REQUIRES(inet_core)
-{
-	uint32_t flags = inet_interface_flags(i) | (i->carrier ? IFF_LOWER_UP : 0);
-
-	if (i->index > BYTE_MAX || i->gone ||
-	    (told_links[i->index].flags == flags && told_links[i->index].mtu == i->mtu))
-		return;
-	told_links[i->index].flags = flags;
-	told_links[i->index].mtu = i->mtu;
-	rt_tell_link(i, n, false);
-}
-
 static void look(void) REQUIRES(inet_core)
 {
 	struct interface *i, *next;
@@ -228,7 +230,6 @@ static void look(void) REQUIRES(inet_core)
 		netdev_get_info(d, &info);
 		if (info.kind == NETDEV_ETHERNET && !info.gone && is_told(info.index) && interface_of(d) == nullptr)
 			add(d, &info);
-		tell(d, &info);
 	}
 }
 

@@ -21,7 +21,7 @@ static void finish(struct netlink_out *o, const struct netlink_message *m, int e
 		netlink_out_end(o);
 		return;
 	}
-	o->flags = error != 0 && !whole ? NLM_F_CAPPED : 0;
+	o->flags = whole ? 0 : NLM_F_CAPPED;
 	struct netlink_writer *w = netlink_out_begin(o, NLMSG_ERROR, nullptr, sizeof(what) + (whole ? m->length : 0));
 	if (!w->full) {
 		uint8_t *at = w->bytes + o->begin + sizeof(struct nlmsghdr);
