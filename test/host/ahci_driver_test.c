@@ -284,6 +284,24 @@ static void bad_block_alone(void **)
 	expect_well();
 }
 
+static void flush(void)
+{
+	begin(4, 0, BIO_FLUSH);
+}
+
+/* What it writes stays in its cache, whether the controller clears the command's bit then or not. */
+static void flush_fails(void **)
+{
+	for (unsigned clears = 0; clears < 2; clears++) {
+		setup(nullptr);
+		first->keeps_cache = true;
+		first->clears = clears != 0;
+		ROUND(flush, it_is_bad);
+		expect_well();
+		assert_int_equal(first->count[0xea], 1);
+	}
+}
+
 static void bad_again(void)
 {
 	read_all();
@@ -603,25 +621,16 @@ static void end_of_power(void **)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(transfers, setup),
-		cmocka_unit_test_setup(unqueued, setup),
-		cmocka_unit_test_setup(not_mixed, setup),
-		cmocka_unit_test_setup(large_blocks, setup),
-		cmocka_unit_test_setup(bad_block, setup),
-		cmocka_unit_test_setup(bad_block_unlogged, setup),
-		cmocka_unit_test_setup(bad_block_alone, setup),
-		cmocka_unit_test_setup(queueing_ends, setup),
-		cmocka_unit_test_setup(link_breaks, setup),
-		cmocka_unit_test_setup(too_short, setup),
-		cmocka_unit_test_setup(late, setup),
-		cmocka_unit_test_setup(untold, setup),
-		cmocka_unit_test_setup(controller_goes, setup),
-		cmocka_unit_test_setup(port_is_stuck, setup),
-		cmocka_unit_test_setup(plugged, setup),
-		cmocka_unit_test_setup(bounced, setup),
-		cmocka_unit_test_setup(left_out, setup),
-		cmocka_unit_test_setup(controllers, setup),
-		cmocka_unit_test_setup(end_of_power, setup),
+		cmocka_unit_test_setup(transfers, setup),	cmocka_unit_test_setup(unqueued, setup),
+		cmocka_unit_test_setup(not_mixed, setup),	cmocka_unit_test_setup(large_blocks, setup),
+		cmocka_unit_test_setup(bad_block, setup),	cmocka_unit_test_setup(bad_block_unlogged, setup),
+		cmocka_unit_test_setup(bad_block_alone, setup), cmocka_unit_test_setup(flush_fails, setup),
+		cmocka_unit_test_setup(queueing_ends, setup),	cmocka_unit_test_setup(link_breaks, setup),
+		cmocka_unit_test_setup(too_short, setup),	cmocka_unit_test_setup(late, setup),
+		cmocka_unit_test_setup(untold, setup),		cmocka_unit_test_setup(controller_goes, setup),
+		cmocka_unit_test_setup(port_is_stuck, setup),	cmocka_unit_test_setup(plugged, setup),
+		cmocka_unit_test_setup(bounced, setup),		cmocka_unit_test_setup(left_out, setup),
+		cmocka_unit_test_setup(controllers, setup),	cmocka_unit_test_setup(end_of_power, setup),
 	};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -131,9 +131,9 @@ static bool obey(struct model_port *p, unsigned slot)
 		p->log_wanted = p->no_log;
 		return !p->no_log;
 	case 0x06: trim(p, h); return true;
-	case 0xe0:
 	case 0xea:
-	case 0xe7: return true;
+	case 0xe7: return !p->keeps_cache;
+	case 0xe0: return true;
 	default:
 		assert(block + blocks <= MODEL_BLOCKS && blocks > 0);
 		if (p->bad >= block && p->bad < block + blocks && p->bad != 0)

@@ -35,6 +35,7 @@ struct model_port {
 	bool holds;	      /* it does not finish commands of disks */
 	bool holds_first;     /* it does not finish the queued command that it was given first */
 	bool sends_nothing;   /* it finishes commands, and moves no data */
+	bool keeps_cache;     /* it fails what empties its cache */
 	bool clears;	      /* of a command that is not queued and fails, as QEMU's does, the bit in CI */
 	unsigned link_errors; /* so many times the link breaks in a command */
 	uint32_t bad;	      /* a block that cannot be read or written; 0: none */
