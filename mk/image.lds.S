@@ -114,7 +114,8 @@ SECTIONS {
 		. = ALIGN(8);
 		__proc_files_start = .; KEEP(LOWERED(.proc_files)) __proc_files_end = .;
 		. = ALIGN(8);
-		__drivers_start = .; KEEP(LOWERED(.drivers)) __drivers_end = .;
+		/* The first that matches has the device: those of tests, for single devices, go before those of classes. */
+		__drivers_start = .; KEEP(*[/]k[/]test[/]*.o(.drivers)) KEEP(LOWERED(.drivers)) __drivers_end = .;
 		. = ALIGN(8);
 		__ktest_suites_start = .; KEEP(LOWERED(.ktest_suites)) __ktest_suites_end = .;
 		. = ALIGN(8);

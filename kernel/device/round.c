@@ -136,6 +136,18 @@ static int guarded_void(struct device *dev, struct component *c, void (*fn)(stru
 	return -EFAULT;
 }
 
+/* What the next device above can do that somebody drives, or that its bus claims: one that only groups others says
+ * nothing.
+ */
+static struct dma_rules rules_above(const struct device *dev)
+{
+	for (const struct device *d = dev->parent; d != nullptr; d = d->parent) {
+		if (d->driver != nullptr || d->bus->claims || d->parent == nullptr)
+			return d->dma;
+	}
+	return (struct dma_rules){};
+}
+
 static int attach(struct device *dev)
 {
 	const struct driver *driver = dev->driver;
@@ -144,7 +156,7 @@ static int attach(struct device *dev)
 		return -ENOMEM;
 	device_open(dev, true);
 	dev->loud = false;
-	dev->dma = dev->parent != nullptr ? dev->parent->dma : (struct dma_rules){};
+	dev->dma = rules_above(dev);
 	if (dev->bus->dma != nullptr)
 		(void)guard_run_void(dev->bus->component, dev->bus->dma(dev, &dev->dma));
 	dev->enabled = true;
