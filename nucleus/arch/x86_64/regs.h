@@ -141,6 +141,10 @@ static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t sub)
 	__asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(sub));
 	return r;
 }
+static inline void cache_line_write_back(uint64_t address)
+{
+	__asm__ volatile("clflush (%0)" : : "r"(address) : "memory");
+}
 static inline void xcr0_write(uint64_t v)
 {
 	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");

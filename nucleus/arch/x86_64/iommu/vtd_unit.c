@@ -44,9 +44,9 @@ void vtd_write_back(const void *at, uint64_t bytes)
 	enum : uint64_t { LINE = 64 };
 
 	for (uint64_t line = align_down((uint64_t)at, LINE); line < (uint64_t)at + bytes; line += LINE)
-		__asm__ volatile("clflush (%0)" : : "r"(line) : "memory");
+		cache_line_write_back(line);
 	/* Before the hardware is told of it. */
-	__asm__ volatile("mfence" : : : "memory");
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 bool vtd_unit_find(struct vtd_unit *u, unsigned index)
