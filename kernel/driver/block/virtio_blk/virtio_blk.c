@@ -275,7 +275,7 @@ static int read_serial(struct device *dev, struct blk *d, char *serial)
 	return error;
 }
 
-static int open_queue(struct device *dev, struct blk *d, unsigned index, uint64_t features)
+static int open_queue(struct device *dev, struct blk *d, unsigned index, uint64_t features) NO_THREAD_SAFETY
 {
 	struct blk_queue *q = &d->queues[index];
 	unsigned requests = MAX(REQUESTS_MAX / d->limits.queues, QUEUE_LEAST);
@@ -289,6 +289,8 @@ static int open_queue(struct device *dev, struct blk *d, unsigned index, uint64_
 		return error;
 	q->count = q->queue->requests;
 	spin_init(&q->lock, RANK_VIRTIO);
+	/* The last one's next is none: nobody has one twice. */
+	q->free = q->count;
 	for (uint32_t i = q->count; i-- > 0;)
 		request_give(q, i);
 	return 0;
