@@ -223,6 +223,13 @@ void term_drop(struct vt *v)
 	term_abandon(v);
 }
 
+int vterm_unicode_is_combining(uint32_t codepoint); /* libvterm's own */
+
+static bool is_mark(uint32_t character)
+{
+	return vterm_unicode_is_combining(character);
+}
+
 void term_write(struct vt *v, const char *bytes, size_t n)
 {
 	char piece[256];
@@ -230,8 +237,8 @@ void term_write(struct vt *v, const char *bytes, size_t n)
 
 	v->busy = true;
 	for (size_t i = 0; i < n; i++) {
-		count += filter_byte(&v->filter, (unsigned char)bytes[i], piece + count);
-		if (count > sizeof(piece) - FILTER_MAX) {
+		count += vt_filter_byte(&v->filter, (unsigned char)bytes[i], is_mark, piece + count);
+		if (count > sizeof(piece) - VT_FILTER_MAX) {
 			(void)vterm_input_write(v->term, piece, count);
 			count = 0;
 		}

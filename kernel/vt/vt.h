@@ -4,7 +4,6 @@
  *
  *	vt.c       the terminals, which is in front, the thread that has the work done
  *	term.c     what a terminal shows: libvterm, which keeps the cells, and the lines that have scrolled off
- *	filter.c   what libvterm gets of what was written
  *	paint.c    cells to pixels
  *	ioctl.c    what programs ask: VT_* and KD* (ioctl_console(2))
  *	keyboard.c what keys say to the one in front
@@ -21,6 +20,7 @@
 #include <kernel/thread/component.h>
 #include <kernel/tty/tty.h>
 #include <kernel/video/video.h>
+#include <lib/vt_filter.h>
 #include <vterm.h>
 
 DECLARE_COMPONENT(vt);
@@ -42,16 +42,6 @@ constexpr uint32_t VT_WIDE_REST = UINT32_MAX;
 struct vt_line {
 	unsigned columns;
 	struct vt_cell cell[];
-};
-
-/* filter.c: how far it is. All zero at the beginning. */
-struct vt_filter {
-	uint8_t state, part, separators, digits;
-	uint8_t held, length, marks;
-	bool between;	 /* an intermediate byte came behind ESC */
-	bool repeatable; /* the last character was one of ASCII */
-	unsigned char bytes[4];
-	uint32_t code;
 };
 
 struct vt {
@@ -112,10 +102,6 @@ void term_row(struct vt *v, int row, struct vt_cell *out) REQUIRES(vt_lock);
 struct vt_cell term_cell(struct vt *v, int row, int column) REQUIRES(vt_lock);
 /* Lines back (positive) or forth. */
 void term_scroll(struct vt *v, int lines) REQUIRES(vt_lock);
-
-/* filter.c. What is to be written in place of a byte: at most FILTER_MAX bytes in out; how many. */
-constexpr size_t FILTER_MAX = 8;
-size_t filter_byte(struct vt_filter *f, unsigned char c, char *out);
 
 /* paint.c */
 /* The screen came, has another mode, or may have lost its picture; nullptr: there is none any more. *changed: other

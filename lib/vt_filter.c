@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What of a program's output reaches libvterm, which believes what it gets: it counts a control sequence's parameters
- * without an end, adds up their digits, has characters of negative width (U+0080 to U+009F), keeps any number of marks
- * for one character, and repeats one without width for ever (REP, ECMA-48 8.3.103). Here sequences have the form of
- * ECMA-48 5.4 and limits, and characters are whole and UTF-8 (RFC 3629). What has not is left out, or U+FFFD.
+ * A state for each kind of place that a byte may be at (ECMA-48 5.4, RFC 3629). What is taken is put out at once, but
+ * for the bytes of a character, which come together.
  */
-#include "vt.h"
+#include <lib/vt_filter.h>
 
 #include <lib/string.h>
 
 constexpr unsigned char BEL = 0x07, CAN = 0x18, SUB = 0x1a, ESC = 0x1b, DEL = 0x7f;
-constexpr unsigned SEPARATORS_MAX = 15; /* libvterm has room for 16 parameters */
-constexpr unsigned DIGITS_MAX = 5;
-constexpr unsigned MARKS_MAX = 5; /* a cell has room for six characters */
 
 enum : uint8_t { TEXT, ESCAPE, SEQUENCE, STRING, STRING_ESCAPE }; /* state */
 enum : uint8_t { LEADER, PARAMETERS, REST };			  /* part, of a SEQUENCE */
-
-int vterm_unicode_is_combining(uint32_t codepoint); /* libvterm's own */
 
 static size_t put(char *out, const void *bytes, size_t n)
 {
@@ -33,7 +26,7 @@ static size_t put_replacement(struct vt_filter *f, char *out)
 }
 
 /* A character of several bytes is whole. */
-static size_t character(struct vt_filter *f, char *out)
+static size_t character(struct vt_filter *f, bool (*is_mark)(uint32_t), char *out)
 {
 	static const uint32_t least[5] = {0, 0, 0xa0, 0x800, 0x10000};
 
@@ -41,15 +34,15 @@ static size_t character(struct vt_filter *f, char *out)
 		return put_replacement(f, out);
 	f->held = 0;
 	f->repeatable = false;
-	f->marks = vterm_unicode_is_combining(f->code) ? f->marks + 1 : 0;
-	if (f->marks > MARKS_MAX) {
-		f->marks = MARKS_MAX;
+	f->marks = is_mark(f->code) ? f->marks + 1 : 0;
+	if (f->marks > VT_FILTER_MARKS) {
+		f->marks = VT_FILTER_MARKS;
 		return 0;
 	}
 	return put(out, f->bytes, f->length);
 }
 
-static size_t text(struct vt_filter *f, unsigned char c, char *out)
+static size_t text(struct vt_filter *f, unsigned char c, bool (*is_mark)(uint32_t), char *out)
 {
 	if (c < 0x80) {
 		f->marks = 0;
@@ -65,7 +58,7 @@ static size_t text(struct vt_filter *f, unsigned char c, char *out)
 		f->code = f->code << 6 | (c & 0x3f);
 	}
 	f->bytes[f->held++] = c;
-	return f->held == f->length ? character(f, out) : 0;
+	return f->held == f->length ? character(f, is_mark, out) : 0;
 }
 
 static size_t escape(struct vt_filter *f, char *out)
@@ -114,9 +107,9 @@ static bool is_parameter(struct vt_filter *f, unsigned char c)
 		return false;
 	f->part = PARAMETERS;
 	if (c < ':')
-		return f->digits < DIGITS_MAX && ++f->digits > 0;
+		return f->digits < VT_FILTER_DIGITS && ++f->digits > 0;
 	f->digits = 0;
-	if (f->separators == SEPARATORS_MAX) {
+	if (f->separators == VT_FILTER_SEPARATORS) {
 		f->part = REST;
 		return false;
 	}
@@ -135,7 +128,7 @@ static size_t sequence(struct vt_filter *f, unsigned char c, char *out)
 	return put(out, c == 'b' && !f->repeatable ? &CAN : &c, 1);
 }
 
-size_t filter_byte(struct vt_filter *f, unsigned char c, char *out)
+size_t vt_filter_byte(struct vt_filter *f, unsigned char c, bool (*is_mark)(uint32_t), char *out)
 {
 	size_t n = f->held > 0 && (c & 0xc0) != 0x80 ? put_replacement(f, out) : 0;
 
@@ -161,6 +154,6 @@ size_t filter_byte(struct vt_filter *f, unsigned char c, char *out)
 	case ESCAPE: return n + escaped(f, c, out);
 	case SEQUENCE: return n + sequence(f, c, out);
 	case STRING: return n + put(out, &c, 1);
-	default: return n + text(f, c, out);
+	default: return n + text(f, c, is_mark, out);
 	}
 }
