@@ -250,9 +250,13 @@ void term_write(struct vt *v, const char *bytes, size_t n)
 
 void term_resize(struct vt *v)
 {
+	int rows, columns;
 	bool *dirty;
 
 	if (v->term == nullptr)
+		return;
+	vterm_get_size(v->term, &rows, &columns);
+	if (rows == vt_rows && columns == vt_columns)
 		return;
 	dirty = kmalloc((size_t)vt_rows * sizeof(bool));
 	if (dirty == nullptr) { /* it begins anew when there is memory */

@@ -186,7 +186,8 @@ static void use_screen(void) REQUIRES(vt_lock)
 	for (unsigned i = 0; i < VT_COUNT; i++)
 		vts[i].back = 0;
 	paint_use(screen, &changed);
-	for (unsigned i = 0; changed && i < VT_COUNT; i++)
+	/* Also those that a fault kept from it when the size changed. */
+	for (unsigned i = 0; i < VT_COUNT; i++)
 		term_resize(&vts[i]);
 	resized = resized || changed;
 	(void)term_make(front);
