@@ -2,15 +2,19 @@
 /*
  * Spinlocks (kernel/base/lock.h): preemption is off while one is held, interrupts never are. The count
  * that turns preemption off is advice with a deadline, so a holder may lose its CPU all the same;
- * who spins for long gives its own CPU away.
+ * who spins for long gives its own CPU away, and in the end sleeps: an interrupt's thread yields only
+ * to its like, and a holder that is none would never come.
  */
 #include "held.h"
 #include "perturb.h"
 
+#include <abi/errno.h>
 #include <arch/cpu_relax.h>
+#include <kernel/base/clock.h>
 #include <nucleus/calls.h>
 
-constexpr unsigned SPINS_BEFORE_YIELD = 1000;
+constexpr unsigned SPINS_BEFORE_YIELD = 1000, YIELDS_BEFORE_PAUSE = 20;
+constexpr uint64_t PAUSE_NS = 200'000;
 
 void spin_init(struct spinlock *l, uint32_t rank)
 {
@@ -23,19 +27,36 @@ static inline bool take(struct spinlock *l)
 	return __atomic_exchange_n(&l->word, 1, __ATOMIC_ACQUIRE) == 0;
 }
 
+/* The turn-th time. Whether the thread's permit was taken by it. */
+static bool give_way(unsigned turn)
+{
+	long result = -ETIMEDOUT;
+
+	preempt_enable();
+	if (turn <= YIELDS_BEFORE_PAUSE)
+		(void)nucleus_yield();
+	else
+		result = nucleus_park(clock_monotonic_ns() + PAUSE_NS, 0);
+	preempt_disable();
+	return result == 0;
+}
+
 static void spin(struct spinlock *l)
 {
+	unsigned turn = 0;
+	bool permit = false;
+
 	for (unsigned n = 1; !take(l); n++) {
 		while (__atomic_load_n(&l->word, __ATOMIC_RELAXED) != 0 && n % SPINS_BEFORE_YIELD != 0) {
 			cpu_relax();
 			n++;
 		}
-		if (n % SPINS_BEFORE_YIELD == 0) {
-			preempt_enable();
-			(void)nucleus_yield();
-			preempt_disable();
-		}
+		if (n % SPINS_BEFORE_YIELD == 0)
+			permit |= give_way(++turn);
 	}
+	/* It was meant for a wait that goes on outside. */
+	if (permit)
+		(void)nucleus_unpark(thread_page_current()->handle);
 }
 
 void spin_lock(struct spinlock *l) NO_THREAD_SAFETY

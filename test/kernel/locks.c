@@ -309,6 +309,63 @@ static void held_up_on_purpose(void)
 }
 #endif
 
+/* --- a holder that lost its CPU to an interrupt's thread --- */
+
+static struct spinlock lost_lock = SPINLOCK_INIT(RANK_NONE);
+static uint32_t lost_held, lost_spins, lost_go, lost_over;
+
+static bool is_set(const uint32_t *flag)
+{
+	return __atomic_load_n(flag, __ATOMIC_SEQ_CST) != 0;
+}
+
+static void set(uint32_t *flag)
+{
+	__atomic_store_n(flag, 1, __ATOMIC_SEQ_CST);
+}
+
+/* As if its time to hold preemption back had run out. */
+static void loses_its_cpu(void *)
+{
+	spin_lock(&lost_lock);
+	set(&lost_held);
+	while (!is_set(&lost_go))
+		(void)nucleus_yield();
+	spin_unlock(&lost_lock);
+}
+
+static void spins_at_interrupt_priority(void *)
+{
+	set(&lost_spins);
+	spin_lock(&lost_lock);
+	spin_unlock(&lost_lock);
+	/* Who was woken meanwhile still is. */
+	EXPECT_EQ(nucleus_park(ktest_now() + WAIT_NS, 0), 0);
+	set(&lost_over);
+}
+
+static void spinners_let_holders_run(void)
+{
+	struct thread *spinner;
+
+	lost_held = lost_spins = lost_go = lost_over = 0;
+	(void)start_thread(loses_its_cpu, nullptr, 0);
+	EXPECT(WAIT_UNTIL(is_set(&lost_held)));
+	if (!EXPECT_EQ(
+		    thread_create("ktest-spinner", &component_ktest, 0, spins_at_interrupt_priority, nullptr, &spinner),
+		    0))
+		return;
+	uint32_t handle = handle_of(spinner);
+
+	EXPECT_EQ(nucleus_thread_set_affinity(handle, 1), 0);
+	EXPECT_EQ(nucleus_thread_set_priority(handle, PRIORITY_INTERRUPT), 0);
+	thread_start(spinner);
+	EXPECT(WAIT_UNTIL(is_set(&lost_spins)));
+	EXPECT_EQ(nucleus_unpark(handle), 0);
+	set(&lost_go);
+	EXPECT(WAIT_UNTIL(is_set(&lost_over)));
+}
+
 KTEST_SUITE(locks, KTEST("a mutex excludes", mutex_excludes), KTEST("a spinlock excludes", spinlock_excludes),
 	    KTEST("a writer excludes all", rwlock_excludes_writers), KTEST("try_lock tells", try_locks),
 	    KTEST("readers share", readers_share),
@@ -316,4 +373,5 @@ KTEST_SUITE(locks, KTEST("a mutex excludes", mutex_excludes), KTEST("a spinlock 
 	    KTEST("more locks than are recorded", many_locks_at_once),
 	    KTEST("a broken order is told", broken_orders_are_told, .fits = is_checked),
 	    KTEST("wait queues wake, and only on the condition", wait_queues),
+	    KTEST("who spins at an interrupt's priority lets the holder run", spinners_let_holders_run),
 	    KTEST("threads are held up on purpose", held_up_on_purpose, .fits = is_checked));
