@@ -7,6 +7,7 @@
 #include "internal.h"
 
 #include <abi/errno.h>
+#include <kernel/base/clock.h>
 #include <kernel/base/log.h>
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
@@ -137,6 +138,25 @@ static bool set_link(struct netdev *n, bool up, uint32_t mbit, bool full_duplex)
 	return other;
 }
 
+/* A device may have its link change without an end, and the log has one. */
+static bool may_tell_link(struct netdev *n)
+{
+	constexpr uint64_t MINUTE_NS = 60'000'000'000;
+	uint64_t now = clock_monotonic_ns();
+
+	spin_lock(&n->lock);
+	if (n->told_links > 0 && now - n->told_since_ns >= MINUTE_NS)
+		n->told_links = 0;
+	if (n->told_links == 0)
+		n->told_since_ns = now;
+	uint32_t told = n->told_links;
+	n->told_links += told <= NETDEV_LINKS_TOLD;
+	spin_unlock(&n->lock);
+	if (told == NETDEV_LINKS_TOLD)
+		log_warn("%s: its link changes too often for each time to be told", n->name);
+	return told < NETDEV_LINKS_TOLD;
+}
+
 void netdev_link(struct netdev *n, bool up, uint32_t mbit, bool full_duplex)
 {
 	if (netdev_state(n) != NETDEV_RUNS || !set_link(n, up, mbit, full_duplex))
@@ -144,11 +164,12 @@ void netdev_link(struct netdev *n, bool up, uint32_t mbit, bool full_duplex)
 	/* Who suspends it meanwhile finds it without carrier, too. */
 	if (netdev_state(n) != NETDEV_RUNS)
 		(void)set_link(n, false, 0, false);
-	if (n->kind == NETDEV_LOOPBACK)
-		; /* it always has */
-	else if (up && mbit != 0)
+	/* The loopback's carrier is always there. */
+	bool tell = n->kind != NETDEV_LOOPBACK && may_tell_link(n);
+
+	if (tell && up && mbit != 0)
 		log_info("%s: carrier, %u Mbit/s%s", n->name, mbit, full_duplex ? "" : ", half duplex");
-	else
+	else if (tell)
 		log_info("%s: %s", n->name, up ? "carrier" : "no carrier");
 	netdev_changed(n, NETDEV_CHANGED);
 }

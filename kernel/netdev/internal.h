@@ -73,6 +73,8 @@ struct netdev {
 	uint32_t promiscuous GUARDED_BY(&lock), all_multicast GUARDED_BY(&lock); /* how often it was asked for */
 	uint32_t mbit GUARDED_BY(&lock), carrier_changes GUARDED_BY(&lock);
 	bool full_duplex GUARDED_BY(&lock);
+	uint64_t told_since_ns GUARDED_BY(&lock); /* of the link's changes, so many */
+	uint32_t told_links GUARDED_BY(&lock);
 	bool up, carrier;	   /* atomic; changed under the lock */
 	uint32_t mtu;		   /* atomic */
 	struct netdev_stats stats; /* each atomic */

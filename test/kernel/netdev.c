@@ -5,6 +5,8 @@
  */
 #include "ktest.h"
 
+#include "kernel/base/log_read.h"
+
 #include <abi/errno.h>
 #include <abi/netdevice.h>
 #include <kernel/netdev/netdev.h>
@@ -393,6 +395,49 @@ static void breaks(void)
 	end();
 }
 
+/* Lines of the log from there on that tell of the interface's link. */
+static unsigned told_of_link(struct log_cursor from)
+{
+	struct log_record record;
+	char text[LOG_TEXT_MAX];
+	unsigned found = 0;
+
+	while (log_get(&from, &record, text, sizeof(text))) {
+		text[MIN(record.length, sizeof(text) - 1)] = '\0';
+		const char *rest = strchr(text, ':');
+
+		found += rest != nullptr &&
+			 (strncmp(rest, ": carrier", 9) == 0 || strncmp(rest, ": no carrier", 12) == 0 ||
+			  strncmp(rest, ": its link", 10) == 0);
+	}
+	return found;
+}
+
+/* A link that changes without an end is counted each time, and does not fill the log. */
+static void link_changes(void)
+{
+	enum { CHANGES = 200 };
+	uint64_t start = ktest_now();
+	struct netdev_info info;
+	uint32_t changes;
+
+	if (!begin(1))
+		return;
+	struct log_cursor from = log_newest();
+
+	changes = t.changes;
+	for (unsigned i = 0; i < CHANGES; i++)
+		netdev_link(t.n, i % 2 != 0, 100, true);
+	unsigned told = told_of_link(from);
+	uint64_t minutes = (ktest_now() - start) / (60'000 * MS);
+
+	EXPECT(told >= NETDEV_LINKS_TOLD / 2 && told <= (NETDEV_LINKS_TOLD + 1) * (minutes + 1));
+	netdev_get_info(t.n, &info);
+	EXPECT_EQ(info.carrier_changes, CHANGES + 1);
+	EXPECT_EQ(t.changes, changes + CHANGES);
+	end();
+}
+
 /* It gives back what it does not have. */
 static void strays(void)
 {
@@ -466,4 +511,4 @@ static void bad_configs(void)
 KTEST_SUITE(netdev, KTEST("out", out), KTEST("refused", refused), KTEST("checksum", checksum), KTEST("in", in),
 	    KTEST("in_limit", in_limit), KTEST("parts", parts), KTEST("tap", tap_sees_all), KTEST("filters", filters),
 	    KTEST("breaks", breaks, .modes = IN_FULL), KTEST("strays", strays), KTEST("pool", pool),
-	    KTEST("bad_configs", bad_configs));
+	    KTEST("link_changes", link_changes), KTEST("bad_configs", bad_configs));

@@ -104,6 +104,7 @@ void netdev_receive_end(struct netdev *n);
 void netdev_discard(struct netdev *n, struct net_frame *f, bool bad);
 /* Frames that the device could not give anybody. */
 void netdev_count_missed(struct netdev *n, uint64_t frames);
+constexpr uint32_t NETDEV_LINKS_TOLD = 10; /* changes of carrier that the log tells of in a minute */
 /* Carrier; mbit: 0 is unknown. Any thread of the driver; does not sleep. */
 void netdev_link(struct netdev *n, bool up, uint32_t mbit, bool full_duplex);
 void netdev_get_filter(struct netdev *n, struct netdev_filter *out);
