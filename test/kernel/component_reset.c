@@ -124,8 +124,53 @@ static void data_stay_while_others_lead_there(void)
 	EXPECT_EQ(scratch_data, SCRATCH_FIRST);
 }
 
+static bool restarted(uint32_t before)
+{
+	return WAIT_UNTIL(__atomic_load_n(&component_scratch.restarts, __ATOMIC_ACQUIRE) != before);
+}
+
+/* After each fault in a row it begins anew later than after the one before; after too many it stays down until it is
+ * asked for. */
+static void later_each_time_and_not_for_ever(void)
+{
+	struct component *c = &component_scratch;
+	uint64_t pause = MS;
+
+	EXPECT_EQ(component_restart(c), 0);
+	for (int n = 0; n < 6; n++, pause *= 2) {
+		uint64_t since = ktest_now();
+		uint32_t before = c->restarts;
+
+		EXPECT_EQ(call(scratch_fault, nullptr), -EFAULT);
+		EXPECT(restarted(before));
+		EXPECT(ktest_now() - since >= pause);
+		EXPECT(!c->down);
+	}
+	/* The others have pauses of seconds together. */
+	c->row = (struct fault_row){.count = FAULTS_IN_ROW_MAX - 1, .last_ns = ktest_now()};
+	uint32_t before = c->restarts;
+	EXPECT_EQ(call(scratch_fault, nullptr), -EFAULT);
+	EXPECT(restarted(before));
+	EXPECT(!c->down);
+	before = c->restarts;
+	c->row.last_ns = ktest_now();
+	EXPECT_EQ(call(scratch_fault, nullptr), -EFAULT);
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&c->down, __ATOMIC_ACQUIRE)));
+	EXPECT_EQ(call(scratch_fault, nullptr), -EFAULT);
+	sleep_ns(20 * MS);
+	EXPECT(c->down);
+	EXPECT_EQ(c->restarts, before);
+	EXPECT_EQ(component_restart(c), 0);
+	EXPECT(!c->down);
+	EXPECT_EQ(c->restarts, before + 1);
+	before = c->restarts;
+	EXPECT_EQ(call(scratch_fault, nullptr), -EFAULT);
+	EXPECT(restarted(before));
+}
+
 KTEST_SUITE(component_reset, KTEST("data and bss are those of the image", data_are_those_of_the_image),
 	    KTEST("after a fault, too, which leaves nobody inside", a_fault_leaves_nobody_inside),
+	    KTEST("after faults in a row later each time, and not for ever", later_each_time_and_not_for_ever),
 	    KTEST("not while somebody is inside", data_stay_while_somebody_is_inside),
 	    KTEST("nobody comes in meanwhile", nobody_comes_in_meanwhile),
 	    KTEST("not while others lead there, in debug builds", data_stay_while_others_lead_there,

@@ -3,7 +3,9 @@
 #include "ktest.h"
 
 #include "../../kernel/thread/core.h"
+#include "../../kernel/thread/service.h"
 
+#include <abi/errno.h>
 #include <kernel/base/fault_point.h>
 #include <kernel/base/lock.h>
 #include <kernel/base/log.h>
@@ -92,6 +94,73 @@ static void timers_go_on(void)
 	EXPECT(!component_core.down);
 	arm_all();
 	EXPECT(WAIT_UNTIL(all_fired()));
+}
+
+/* Of the service below: whether it is to fault, to end; how often it has faulted, and begun. */
+static uint32_t faulty, over, faulted, loops;
+
+static void fault_when_told(void)
+{
+	__atomic_fetch_add(&loops, 1, __ATOMIC_SEQ_CST);
+	do {
+		if (__atomic_exchange_n(&faulty, 0, __ATOMIC_SEQ_CST) != 0) {
+			__atomic_fetch_add(&faulted, 1, __ATOMIC_SEQ_CST);
+			*(volatile uint64_t *)nowhere = 1;
+		}
+	} while (load(&over) == 0 && !service_park(0));
+}
+static struct service brittle = {.name = "brittle", .component = &component_ktest, .loop = fault_when_told};
+
+static void let_it_fault(void)
+{
+	uint32_t before = load(&faulted);
+
+	__atomic_store_n(&faulty, 1, __ATOMIC_SEQ_CST);
+	service_wake(&brittle);
+	EXPECT(WAIT_UNTIL(load(&faulted) == before + 1));
+}
+
+/* Its pauses grow; after too many faults it stays down until it is asked for. */
+static void later_each_time_and_not_for_ever(void)
+{
+	uint64_t pause = MS;
+
+	loops = over = 0;
+	brittle.ends = false;
+	if (!EXPECT_EQ(service_start(&brittle), 0))
+		return;
+	EXPECT(WAIT_UNTIL(load(&loops) == 1));
+	for (uint32_t n = 0; n < 6; n++, pause *= 2) {
+		uint64_t since = ktest_now();
+
+		let_it_fault();
+		EXPECT(WAIT_UNTIL(load(&loops) == n + 2));
+		EXPECT(ktest_now() - since >= pause);
+	}
+	EXPECT(!component_ktest.down);
+	/* The others have pauses of seconds together. */
+	brittle.row = (struct fault_row){.count = FAULTS_IN_ROW_MAX - 1, .last_ns = ktest_now()};
+	let_it_fault();
+	EXPECT(WAIT_UNTIL(__atomic_load_n(&component_ktest.down, __ATOMIC_ACQUIRE)));
+	service_wake(&brittle);
+	sleep_ns(20 * MS);
+	EXPECT(component_ktest.down && brittle.down);
+	EXPECT_EQ(load(&loops), 7);
+	EXPECT_EQ(component_restart(&component_ktest), 0);
+	EXPECT(WAIT_UNTIL(load(&loops) == 8));
+	EXPECT(!component_ktest.down && !brittle.down);
+	/* Like one that never faulted. */
+	let_it_fault();
+	EXPECT(WAIT_UNTIL(load(&loops) == 9));
+	EXPECT_EQ(brittle.row.count, 1);
+	EXPECT_EQ(component_restart(&component_ktest), 0);
+	EXPECT(WAIT_UNTIL(load(&loops) == 10));
+	/* It ends for good. */
+	uint32_t threads = load(&component_ktest.thread_count);
+	brittle.ends = true;
+	__atomic_store_n(&over, 1, __ATOMIC_SEQ_CST);
+	service_wake(&brittle);
+	EXPECT(WAIT_UNTIL(load(&component_ktest.thread_count) == threads - 1));
 }
 
 #if STELLUX_DEBUG
@@ -267,6 +336,7 @@ static void each_step(void)
 }
 
 KTEST_SUITE(services, KTEST("timers fire after one of them faulted", timers_go_on),
+	    KTEST("after faults in a row later each time, and not for ever", later_each_time_and_not_for_ever),
 	    KTEST("a fault at each step of the kernel's threads", each_step),
 	    KTEST("a thread that loses its page", pages_are_lost),
 	    KTEST("who walks past a thread that lost its page", lost_threads_are_passed_over),
@@ -274,6 +344,7 @@ KTEST_SUITE(services, KTEST("timers fire after one of them faulted", timers_go_o
 
 #else
 
-KTEST_SUITE(services, KTEST("timers fire after one of them faulted", timers_go_on));
+KTEST_SUITE(services, KTEST("timers fire after one of them faulted", timers_go_on),
+	    KTEST("after faults in a row later each time, and not for ever", later_each_time_and_not_for_ever));
 
 #endif
