@@ -115,6 +115,13 @@ static void cut_short(void **)
 		bytes[18] = (unsigned char)length;
 		assert_non_null(usb_read_configuration(bytes, sizeof(bytes), USB_SUPER, &c));
 	}
+	/* One of a single byte, behind which the next one would begin as it should. */
+	unsigned char single[sizeof(keyboard) + 3] = {};
+	memcpy(single, keyboard, sizeof(keyboard));
+	single[2] = sizeof(single);
+	single[sizeof(keyboard)] = 1;
+	single[sizeof(keyboard) + 1] = 2;
+	assert_non_null(usb_read_configuration(single, sizeof(single), USB_FULL, &c));
 	memcpy(bytes, disk, sizeof(bytes));
 	bytes[38] = 7; /* the last one, a byte longer than there are */
 	assert_non_null(usb_read_configuration(bytes, sizeof(bytes), USB_SUPER, &c));
