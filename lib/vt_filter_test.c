@@ -86,6 +86,7 @@ static void repetition(void **)
 {
 	LEAVES("a\33[5b");
 	BECOMES("\xc3\xbc\33[5b", "\xc3\xbc\33[5\30");
+	BECOMES("a\xc3\xbc\33[5b", "a\xc3\xbc\33[5\30");
 	BECOMES("\33[5b", "\33[5\30");
 	BECOMES("a\xff\33[5b", "a" FFFD "\33[5\30");
 	BECOMES("\xc3\xbc\33[5b!\33[5b", "\xc3\xbc\33[5\30!\33[5b");
