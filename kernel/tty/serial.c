@@ -29,8 +29,10 @@
 #include <nucleus/calls.h>
 
 constexpr unsigned INDEX_MAX = 31;
-constexpr uint64_t POLL_NS = 10'000'000;     /* without an interrupt */
-constexpr uint64_t LOST_NS = 1'000'000'000;  /* of an interrupt that should have come */
+constexpr uint64_t POLL_NS = 10'000'000;    /* without an interrupt */
+constexpr uint64_t LOST_NS = 1'000'000'000; /* of an interrupt that should have come */
+/* Of the first character's after a rest: one that nobody takes makes no further edge. */
+constexpr uint64_t REST_NS = 5'000'000'000;
 constexpr uint64_t IDLE_POLL_NS = 1'000'000; /* for the last character to leave the shift register */
 
 struct serial_port {
@@ -124,7 +126,7 @@ static bool transmit(struct serial_port *p)
 	}
 }
 
-/* One round of work; the time until which to sleep (0: until woken). */
+/* One round of work; the time until which to sleep. */
 static uint64_t work(struct serial_port *p, bool polls)
 {
 	FAULT_POINT(serial_work);
@@ -146,10 +148,10 @@ static uint64_t work(struct serial_port *p, bool polls)
 	}
 	if (polls)
 		return clock_monotonic_ns() + POLL_NS;
-	return p->moved || full ? clock_monotonic_ns() + LOST_NS : 0;
+	return clock_monotonic_ns() + (p->moved || full ? LOST_NS : REST_NS);
 }
 
-/* All ports' work; the time until which to sleep (0: until woken). */
+/* All ports' work; the time until which to sleep. */
 static uint64_t work_all(struct serial_port *const *all, unsigned count, bool polls)
 {
 	uint64_t first = 0;
@@ -157,7 +159,7 @@ static uint64_t work_all(struct serial_port *const *all, unsigned count, bool po
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t deadline = work(all[i], polls);
 
-		if (deadline != 0 && (first == 0 || deadline < first))
+		if (first == 0 || deadline < first)
 			first = deadline;
 	}
 	return first;
@@ -175,7 +177,7 @@ void serial_serve(struct serial_port *const *all, unsigned count, struct irq *ir
 		irq_done(irq);
 		int why = irq_wait(irq, deadline);
 		/* Lost: only the time remains. */
-		if (why == 0 && deadline != 0 && FAULT_POINT_DUE(serial_interrupt))
+		if (why == 0 && FAULT_POINT_DUE(serial_interrupt))
 			why = irq_wait(irq, deadline);
 		if (why == -ECANCELED)
 			return;

@@ -132,7 +132,7 @@ class Shell:
         image = machine.make_image(machine.build / "results" / "devices" / f"disk-{machine.arch}.img", "initramfs",
                                    f"console={machine.facts['console']}")
         self.console = consoles.open_machine(machine.command(image, options))
-        self.name, self.ours, self.theirs, self.driver = name, {}, {}, disks.driver
+        self.name, self.ours, self.theirs, self.driver, self.console_name = name, {}, {}, disks.driver, machine.facts["console"]
         self.collect()
         for blocks, disk in re.findall(r"^ *\d+ +\d+ +(\d+) ([sv]d[a-z]|nvme\d+n\d+)$", self.type("cat /proc/partitions"), re.MULTILINE):
             if int(blocks) in disks.blocks:
@@ -265,22 +265,56 @@ def slow(shell, disks):
     return wants(shell.type("dd if=/dev/vde bs=4k count=200 2>&- | sha256sum"), f"^{sha(disks.slow[:200 * 4096])}  -$")
 
 
-def random_numbers(shell, disks):
-    """What the host gives, each byte once."""
-    text = shell.type("dd if=/dev/hwrng bs=32 count=9 2>&- | hexdump -v -e '32/1 \"%02x\" \"\\n\"'")
+def bytes_of_host(shell, disks, count):
+    """(what is typed for so many pieces of /dev/hwrng, complaint): each is the host's, and none comes twice."""
+    text = shell.type(f"dd if=/dev/hwrng bs=32 count={count} iflag=fullblock of=/tmp/random 2>&-") + \
+        shell.type("hexdump -v -e '32/1 \"%02x\" \"\\n\"' /tmp/random")
     rows = re.findall(r"^[0-9a-f]{64}$", text, re.MULTILINE)
     places = [disks.random.find(bytes.fromhex(row)) for row in rows]
-    if len(rows) == 9 and -1 not in places and len(set(places)) == 9:
-        return None
-    return f"bytes of the host's at {places}\n{text}"
+    good = len(rows) == count and -1 not in places and len(set(places)) == count
+    return text, None if good else f"bytes of the host's at {places}\n{text}"
+
+
+def random_numbers(shell, disks):
+    return bytes_of_host(shell, disks, 9)[1]
+
+
+def source_broken(shell, disks, point, how, said, faults=1):
+    """The source's driver is broken while somebody reads: he gets all that he wants, from the driver that is attached anew."""
+    device = re.search(r"^source (\S+)$", shell.type("awk '$4 == \"virtio_rng\" {print \"source\", $1}' /proc/hardware"), re.MULTILINE)
+    if not device:
+        return "there is no source"
+    before = shell.type("dmesg | grep -c 'virtio_rng is attached anew'")
+    shell.type(f"echo driver_virtio_rng_{point} thread {device[1]} pass 5 faults {faults} {how} >/proc/stray_points")
+    text, bad = bytes_of_host(shell, disks, 64)
+    text += shell.type("grep ^armed /proc/stray_points; echo none >/proc/stray_points; cat /proc/dma_memory") + \
+        shell.type("dmesg | grep -c 'virtio_rng is attached anew'")
+    anew = int(re.findall(r"^(\d+)$", text, re.MULTILINE)[-1]) - int(consoles.found(r"^(\d+)$", before)[1])
+    return bad or (None if anew == 1 else f"attached anew {anew} times\n{text}") or \
+        wants(text, *said, rf"^armed driver_virtio_rng_{point} passed \d+ faulted {faults}$", r"^Lent: +0 kB$", r"^Quarantined: +0 kB$")
+
+
+def source_stray(shell, disks):
+    return source_broken(shell, disks, "ask", "", [*blame("virtio_rng", "random"), r"victim:  nucleus text"])
+
+
+def source_wild(shell, disks):
+    return source_broken(shell, disks, "take", "wild", [*blame("virtio_rng", "random"), r"victim:  nothing: no mapping"])
+
+
+def source_lost(shell, disks):
+    """Two in a row: every other time it is a reader that wakes the thread."""
+    return source_broken(shell, disks, "interrupt", "", [r"an interrupt was lost .*; virtio_rng is attached anew"], 2)
 
 
 def no_elevations(shell, _):
-    """A transfer needs no privilege: neither the driver nor its bus, the floor of disks or that of devices elevates."""
-    names = (shell.driver, "virtio", "pci", "block", "device")
-    text = shell.type("echo on >/proc/privilege; dd if=/dev/vda of=/dev/null bs=1M 2>&-; "
+    """A transfer, which is past the cache, needs no privilege: neither the process, the driver nor its bus, the floor of disks or that of
+    devices elevates. Where the line that all this is typed on has ports, its driver does, so that it is seen that they are counted."""
+    names = (shell.driver, "process", "virtio", "pci", "block", "device")
+    text = shell.type("echo on >/proc/privilege; echo a line; dd if=/dev/vda of=/dev/null bs=1M iflag=direct 2>&-; "
                       "awk '$1 == \"component\" {print \"elevations\", $2, $4}' /proc/privilege; echo off >/proc/privilege")
-    return wants(text, *(f"^elevations {name} 0$" for name in names))
+    counted = [r"^elevations serial [1-9]\d*$"] if "ttyS0" in shell.console_name else []
+    return wants(text, *(f"^elevations {name} 0$" for name in names), *counted)
 
 
 LATE = re.compile("an interrupt was lost|a request was not finished in time")
@@ -302,8 +336,8 @@ def broken(shell, disks, point, thread, how, command, said):
                  r"^Lent: +0 kB$", r"^Quarantined: +0 kB$")
 
 
-def blame(driver):
-    return [f"=== stray access caught: write by {driver} ===", rf"culprit: component {driver}, function \w+, kernel/driver/block/{driver}/"]
+def blame(driver, kind="block"):
+    return [f"=== stray access caught: write by {driver} ===", rf"culprit: component {driver}, function \w+, kernel/driver/{kind}/{driver}/"]
 
 
 DD = "dd if=/dev/vda bs=1M 2>&- | sha256sum"
@@ -375,7 +409,10 @@ STEPS = [("whole disks have the host's checksums", whole), ("partitions of GPT a
          ("pieces of any size and place", odd_pieces), ("hexdump prints what is there", hexdump), ("fdisk -l", tables),
          ("blockdev tells sizes", sizes), ("what is written is on the host's disk", written),
          ("errors of the device are EIO, there and nowhere else", errors), ("a slow device is waited for", slow),
-         ("random numbers are the device's", random_numbers), ("a transfer elevates nothing", no_elevations),
+         ("random numbers are the device's", random_numbers),
+         ("a stray write while random numbers are asked for: the driver comes back", source_stray),
+         ("a wild pointer while they are taken: the driver comes back", source_wild),
+         ("an interrupt of theirs is lost: the driver comes back", source_lost), ("a transfer elevates nothing", no_elevations),
          ("a stray write in submit: the driver comes back", stray_write),
          ("a wild pointer in the device's thread: the driver comes back", wild_pointer),
          ("a lost interrupt: the driver comes back", lost_interrupt), ("nothing is left lent or lost", nothing_left)]
@@ -474,13 +511,16 @@ def loses_interrupts(name):
     return name in (FIRST, "NVMe")
 
 
+OF_SOURCE = (random_numbers, source_stray, source_wild, source_lost)
+
+
 def steps_of(name, device):
     if device == AHCI:
-        steps = [step for step in STEPS[:-1] if step[1] not in (random_numbers, lost_interrupt)]
+        steps = [step for step in STEPS[:-1] if step[1] not in (*OF_SOURCE, lost_interrupt)]
         return [*steps, *AHCI_STEPS, STEPS[-1], ("disks are told that power goes", disks_told_of_power)]
     if device != NVME:
-        return [step for step in STEPS if step[1] != lost_interrupt or loses_interrupts(name)]
-    return [*(step for step in STEPS[:-1] if step[1] != random_numbers), *NVME_STEPS, STEPS[-1],
+        return [step for step in STEPS if step[1] not in (lost_interrupt, source_lost) or loses_interrupts(name)]
+    return [*(step for step in STEPS[:-1] if step[1] not in OF_SOURCE), *NVME_STEPS, STEPS[-1],
             ("controllers are told that power goes", power_off)]
 
 

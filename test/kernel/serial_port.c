@@ -18,6 +18,8 @@ static volatile uint64_t nowhere = 0x10;
 static struct {
 	char out[OUT_MAX];
 	uint32_t sent, fault_at, faults, rounds; /* atomic */
+	uint32_t keys;				 /* atomic: to be received */
+	bool deaf;				 /* its interrupts are all lost */
 	struct serial_port *port;
 } wire;
 
@@ -38,7 +40,10 @@ static uint32_t status(const void *)
 
 static int receive(const void *)
 {
-	return SERIAL_NOTHING;
+	if (load(&wire.keys) == 0)
+		return SERIAL_NOTHING;
+	__atomic_fetch_sub(&wire.keys, 1, __ATOMIC_SEQ_CST);
+	return 'k';
 }
 
 static size_t room(const void *)
@@ -101,6 +106,8 @@ static void serve(struct device *dev)
 	struct uart *u = device_private(dev);
 
 	u->irq.device = dev;
+	/* There is none of that number. */
+	u->irq.handle = wire.deaf ? UINT32_MAX : 0;
 	serial_serve(&u->port, 1, &u->irq);
 }
 
@@ -197,5 +204,21 @@ static void goes_and_comes(void)
 	device_remove(dev);
 }
 
+/* The first character after a rest, of which no interrupt tells: it is not there for ever. */
+static void lost_after_a_rest(void)
+{
+	wire.deaf = true;
+	struct device *dev = plug();
+
+	if (dev != nullptr) {
+		sleep_ns(1500 * MS);
+		__atomic_store_n(&wire.keys, 1, __ATOMIC_SEQ_CST);
+		EXPECT(WAIT_UNTIL(load(&wire.keys) == 0));
+		device_remove(dev);
+	}
+	wire.deaf = false;
+}
+
 KTEST_SUITE(serial_port, KTEST("a terminal outlives faults of its driver", outlives_faults),
-	    KTEST("a terminal goes and comes with its device", goes_and_comes));
+	    KTEST("a terminal goes and comes with its device", goes_and_comes),
+	    KTEST("an interrupt lost after a rest", lost_after_a_rest, .modes = IN_FULL));

@@ -28,6 +28,8 @@ DEFINE_COMPONENT(i8042, .asks_devices = true, .asks_elevate = ARCH_HAS_PORTS,
  * stands still uses up no looks. */
 constexpr unsigned LOOKS = 1000, FLUSH_MAX = 64;
 constexpr uint64_t LOOK_NS = 500'000;
+/* When it is looked for a byte whose interrupt was lost: before it is taken there is no further one. */
+constexpr uint64_t LOST_NS = 5'000'000'000;
 constexpr unsigned RUN_MAX = 256; /* bytes between two looks at whether the round is to end */
 
 struct i8042 {
@@ -354,7 +356,7 @@ static void serve(struct device *dev)
 		uint8_t status = mmio_read8(&c->ports, I8042_STATUS);
 		if ((status & STATUS_FULL) && status != STATUS_NONE)
 			continue;
-		(void)device_wait(dev, c->expecting > 0 ? c->give_up_at_ns : 0);
+		(void)device_wait(dev, c->expecting > 0 ? c->give_up_at_ns : clock_monotonic_ns() + LOST_NS);
 	}
 }
 

@@ -5,6 +5,7 @@
  * thread's.
  */
 #include <abi/errno.h>
+#include <kernel/base/clock.h>
 #include <kernel/bus/virtio.h>
 #include <kernel/device/dma.h>
 #include <kernel/device/irq.h>
@@ -21,6 +22,8 @@ DEFINE_COMPONENT(virtio_input, .asks_devices = true,
 enum : uint16_t { SELECT = 0, SUBSELECT = 1, SIZE = 2, DATA = 8, DATA_BYTES = 128, CONFIG_BYTES = DATA + DATA_BYTES };
 enum : uint8_t { ID_NAME = 1, ID_SERIAL = 2, ID_DEVIDS = 3, PROP_BITS = 0x10, EV_BITS = 0x11, ABS_INFO = 0x12 };
 enum : unsigned { EVENT_QUEUE = 0, STATUS_QUEUE = 1, EVENTS = 64 };
+/* When it is looked for events whose interrupt was lost: before they are taken there is no further one. */
+constexpr uint64_t LOOK_NS = 5'000'000'000;
 
 /* 5.8.6; little endian, as both architectures are. */
 struct virtio_event {
@@ -186,7 +189,7 @@ static void serve(struct device *dev)
 		take_events(dev, s);
 		tell_leds(s);
 		irq_done(&s->irq);
-		(void)irq_wait(&s->irq, 0);
+		(void)irq_wait(&s->irq, clock_monotonic_ns() + LOOK_NS);
 	}
 }
 

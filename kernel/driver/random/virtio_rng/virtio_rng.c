@@ -8,6 +8,7 @@
 
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/base/random.h>
 #include <kernel/bus/virtio.h>
 #include <kernel/device/dma.h>
@@ -19,6 +20,8 @@
 DEFINE_COMPONENT(virtio_rng, .asks_devices = true, .users = "readers of /dev/hwrng wait");
 
 constexpr uint64_t FEED_NS = 60'000'000'000;
+/* A device may gather for as long as it likes, but after so long it is looked whether its interrupt was lost. */
+constexpr uint64_t LOOK_NS = 5'000'000'000;
 constexpr size_t ENOUGH = 32; /* bytes, for the kernel's generator to count as seeded */
 
 struct rng {
@@ -33,6 +36,7 @@ static void ask(struct rng *r)
 {
 	const struct virtio_piece piece = {r->memory.address, HWRNG_BYTES};
 
+	FAULT_POINT(driver_virtio_rng_ask);
 	r->asked = virtio_queue_add(r->queue, 0, &piece, 0, 1, r);
 	virtio_queue_kick(r->queue);
 }
@@ -42,6 +46,7 @@ static void use(struct device *dev, struct rng *r, uint32_t written)
 	unsigned char bytes[HWRNG_BYTES];
 	size_t n = MIN(written, HWRNG_BYTES);
 
+	FAULT_POINT(driver_virtio_rng_take);
 	r->asked = false;
 	if (n == 0) {
 		device_fail(dev, "the device gives no bytes");
@@ -61,21 +66,33 @@ static void use(struct device *dev, struct rng *r, uint32_t written)
 	memset(bytes, 0, sizeof(bytes));
 }
 
+/* Whether there was anything. */
+static bool look(struct device *dev, struct rng *r)
+{
+	uint32_t written;
+	bool found = false;
+
+	do {
+		for (; virtio_queue_take(r->queue, &written) != nullptr; found = true)
+			use(dev, r, written);
+	} while (virtio_queue_listen(r->queue));
+	return found;
+}
+
 static void serve(struct device *dev)
 {
 	struct rng *r = device_private(dev);
-	uint32_t written;
+	bool late = false;
 
 	while (!device_stopping(dev)) {
 		(void)virtio_interrupts(dev);
-		do {
-			while (virtio_queue_take(r->queue, &written) != nullptr)
-				use(dev, r, written);
-		} while (virtio_queue_listen(r->queue));
+		/* Lost: nobody looks for what it told of. */
+		bool found = !FAULT_POINT_DUE(driver_virtio_rng_interrupt) && look(dev, r);
 		if (!r->asked && (hwrng_wanted() || clock_monotonic_ns() >= r->feed_at_ns))
 			ask(r);
-		irq_done(&r->irq);
-		(void)irq_wait(&r->irq, r->asked ? 0 : r->feed_at_ns);
+		if (irq_done(&r->irq) == 0 && found && late)
+			device_fail(dev, "an interrupt was lost");
+		late = irq_wait(&r->irq, r->asked ? clock_monotonic_ns() + LOOK_NS : r->feed_at_ns) == -ETIMEDOUT;
 	}
 }
 
