@@ -169,13 +169,16 @@ struct claim *claim_covering(struct claim_range r, uint32_t component)
 
 uint64_t claim_pages_from(const struct claim *c, uint64_t page)
 {
+	uint64_t end = page;
+
+	/* A device may have two of its BARs overlap: the longest counts. */
 	for (unsigned i = 0; i < c->count; i++) {
 		struct claim_range pages = whole_pages(c->range[i]);
 
-		if (page >= pages.start && page < pages.end)
-			return (pages.end - page) >> PAGE_SHIFT;
+		if (page >= pages.start)
+			end = MAX(end, pages.end);
 	}
-	return 0;
+	return (end - page) >> PAGE_SHIFT;
 }
 
 /* The first claim of the page but one. */
