@@ -253,9 +253,9 @@ struct interrupt arch_interrupt_take(const struct context *c)
 
 	if (vector == VECTOR_SPURIOUS)
 		i.kind = INTERRUPT_NONE;
-	else if (vector >= VECTOR_NUCLEUS)
+	else if (vector > VECTOR_NUCLEUS)
 		i.kind = (enum interrupt_kind)(vector - VECTOR_NUCLEUS);
-	else if (vector >= VECTOR_DEVICE)
+	else if (vector >= VECTOR_DEVICE && vector < VECTOR_NUCLEUS)
 		i.slot = lines[c->cpu->id][vector - VECTOR_DEVICE] - 1u;
 	return i;
 }
