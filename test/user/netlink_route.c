@@ -5,6 +5,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 
 #ifndef SOL_NETLINK
 #define SOL_NETLINK 270
@@ -40,7 +41,7 @@ enum { REQUEST = 1, MULTI = 2, ACK = 4, DUMP = 0x300, EXCL = 0x200, CREATE = 0x4
 enum { ERROR = 2, DONE = 3 };
 enum { NEWLINK = 16, GETLINK = 18, NEWADDR = 20, DELADDR, GETADDR, NEWROUTE = 24, DELROUTE, GETROUTE };
 enum { IFNAME = 3, MTU = 4, IFA_ADDRESS = 1, DST = 1, OIF = 4, PRIORITY = 6 };
-enum { GROUP_LINK = 1, GROUP_ROUTE4 = 7, ADD_MEMBERSHIP = 1 };
+enum { GROUP_LINK = 1, GROUP_ADDRESS4 = 5, GROUP_ROUTE4 = 7, ADD_MEMBERSHIP = 1 };
 enum { MAIN = 254, BOOT = 3, SCOPE_LINK = 253, UNICAST = 1 };
 
 struct request {
@@ -229,6 +230,37 @@ static void addresses(void)
 	begin(&r, NEWADDR, EXCL | CREATE, &a, sizeof(a));
 	put(&r, 2, four.bytes, 4);
 	EQUAL(result(fd, &r), ENODEV);
+}
+
+static void set_mask_of_lo(uint32_t mask)
+{
+	struct ifreq r = {.ifr_name = "lo"};
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(mask)};
+	int fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
+
+	memcpy(&r.ifr_netmask, &in, sizeof(in));
+	OK(ioctl(fd, SIOCSIFNETMASK, &r));
+	close(fd);
+}
+
+/* The mask alone: the address is told as it is. */
+static void addresses_change(void)
+{
+	const struct wanted_address wide = {AF_INET, 8, {127, 0, 0, 1}}, narrow = {AF_INET, 16, {127, 0, 0, 1}};
+	struct netlink_address own = {.family = AF_NETLINK, .groups = 1 << (GROUP_ADDRESS4 - 1)};
+	static uint8_t bytes[4096] __attribute__((aligned(8)));
+	const struct header *h = (const void *)bytes;
+	int news = open_route();
+
+	OK(bind(news, (struct sockaddr *)&own, sizeof(own)));
+	set_mask_of_lo(0xffff0000);
+	set_mask_of_lo(0xff000000);
+	OK(recv(news, bytes, sizeof(bytes), 0));
+	EQUAL(h->type, DELADDR);
+	CHECK(is_address(h, h + 1, &wide));
+	OK(recv(news, bytes, sizeof(bytes), 0));
+	EQUAL(h->type, NEWADDR);
+	CHECK(is_address(h, h + 1, &narrow));
 }
 
 static void c_library_lists(void)
@@ -441,5 +473,5 @@ static void ports(void)
 	FAILS(EOPNOTSUPP, listen(fd, 1));
 }
 
-KTAP_MAIN(CASE(links), CASE(addresses), CASE(c_library_lists), CASE(routes), CASE(requests_are_checked),
-	  CASE(changes_need_a_right), CASE(links_change), CASE(ports))
+KTAP_MAIN(CASE(links), CASE(addresses), CASE(addresses_change), CASE(c_library_lists), CASE(routes),
+	  CASE(requests_are_checked), CASE(changes_need_a_right), CASE(links_change), CASE(ports))

@@ -240,15 +240,23 @@ static void tell6(struct netif *n, s8_t at) REQUIRES(inet_core)
 	netlink_notify(RTNLGRP_IPV6_IFADDR, &o);
 }
 
+/* Of what did not change lwIP sets no old value: its pointer is anything. */
+static void tell_change4(struct netif *n, netif_nsc_reason_t why, const netif_ext_callback_args_t *what)
+	REQUIRES(inet_core)
+{
+	const ip4_addr_t *own = netif_ip4_addr(n), *mask = netif_ip4_netmask(n);
+
+	tell4(n, RTM_DELADDR, why & LWIP_NSC_IPV4_ADDRESS_CHANGED ? ip_2_ip4(what->ipv4_changed.old_address) : own,
+	      why & LWIP_NSC_IPV4_NETMASK_CHANGED ? ip_2_ip4(what->ipv4_changed.old_netmask) : mask);
+	tell4(n, RTM_NEWADDR, own, mask);
+}
+
 /* lwIP's, of whatever changes, by whomever. */
 static void changed(struct netif *n, netif_nsc_reason_t why, const netif_ext_callback_args_t *what) NO_THREAD_SAFETY
 {
 	if (why & (LWIP_NSC_IPV4_ADDRESS_CHANGED | LWIP_NSC_IPV4_NETMASK_CHANGED) &&
-	    netlink_is_heard(RTNLGRP_IPV4_IFADDR)) {
-		tell4(n, RTM_DELADDR, ip_2_ip4(what->ipv4_changed.old_address),
-		      ip_2_ip4(what->ipv4_changed.old_netmask));
-		tell4(n, RTM_NEWADDR, netif_ip4_addr(n), netif_ip4_netmask(n));
-	}
+	    netlink_is_heard(RTNLGRP_IPV4_IFADDR))
+		tell_change4(n, why, what);
 	if (why & LWIP_NSC_IPV6_ADDR_STATE_CHANGED && netlink_is_heard(RTNLGRP_IPV6_IFADDR))
 		tell6(n, what->ipv6_addr_state_changed.addr_index);
 }
