@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Links, addresses and routes by NETLINK_ROUTE (netlink(7), rtnetlink(7)), on `lo`. */
 #include "inet_sockets.h"
+#include "unix_sockets.h"
 
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -414,6 +415,28 @@ static void changes_need_a_right(void)
 	EXITS(child, 0);
 }
 
+/* Who has it does not lend it to a socket of one who has not (a program with S_ISUID, say, that writes to it). */
+static void a_socket_has_its_makers_rights(void)
+{
+	int ends[2], fd, flags;
+	size_t count;
+	struct request r;
+	char text[8];
+
+	OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends));
+	pid_t child = CHILD({
+		ktap_become(65534);
+		int made = open_route();
+		OK(send_fds(ends[1], &made, 1, "fd"));
+	});
+	EXITS(child, 0);
+	OK(receive_fds(ends[0], text, sizeof(text), &fd, 1, &count, 0, &flags));
+	EQUAL(count, 1);
+	route_of_test(&r, NEWROUTE, CREATE);
+	EQUAL(result(fd, &r), EPERM);
+	EQUAL(count_routes(fd), 0);
+}
+
 static void links_change(void)
 {
 	int fd = open_route(), news = open_route(), group = GROUP_LINK;
@@ -474,4 +497,5 @@ static void ports(void)
 }
 
 KTAP_MAIN(CASE(links), CASE(addresses), CASE(addresses_change), CASE(c_library_lists), CASE(routes),
-	  CASE(requests_are_checked), CASE(changes_need_a_right), CASE(links_change), CASE(ports))
+	  CASE(requests_are_checked), CASE(changes_need_a_right), CASE(a_socket_has_its_makers_rights),
+	  CASE(links_change), CASE(ports))

@@ -91,7 +91,7 @@ static int answer(const struct netlink_message *m, bool is_dump, struct netlink_
 	if (m->length < 1)
 		return -EINVAL;
 	r.family = m->payload[0];
-	if (type % 4 != RTM_GETLINK % 4 && !capable(CAP_NET_ADMIN))
+	if (type % 4 != RTM_GETLINK % 4 && !out->may_set)
 		return -EPERM;
 	switch (type) {
 	case RTM_GETLINK: return rt_get_link(&r);

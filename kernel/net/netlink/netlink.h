@@ -31,6 +31,7 @@ struct netlink_datagram {
 struct netlink_socket {
 	struct socket socket; /* first */
 	struct socket_account *account;
+	bool admin;	   /* who made it had CAP_NET_ADMIN */
 	struct list all;   /* the list's lock */
 	uint32_t port;	   /* atomic, changed under the list's lock; 0: none yet */
 	uint64_t groups;   /* atomic: bit n - 1 is RTNLGRP_ n */

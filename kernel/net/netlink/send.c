@@ -69,6 +69,8 @@ static void handle(struct netlink_socket *n, const struct netlink_message *m)
 	o.sequence = m->header.sequence;
 	o.port = __atomic_load_n(&n->port, __ATOMIC_RELAXED);
 	o.flags = is_dump ? NLM_F_MULTI : 0;
+	/* A program with more rights may be made to write to a socket that it got as its output. */
+	o.may_set = n->admin && capable(CAP_NET_ADMIN);
 	int error = is_request ? answer(m, is_dump, &o) : 0;
 	if (error == 0)
 		error = o.error;

@@ -218,6 +218,7 @@ static int create(uint32_t type, int protocol, struct socket **out)
 	list_init(&n->all);
 	spin_init(&n->queue_lock, RANK_WAIT - 1);
 	n->account = account;
+	n->admin = capable(CAP_NET_ADMIN);
 	mutex_lock(&all_lock);
 	list_push_back(&all, &n->all);
 	mutex_unlock(&all_lock);

@@ -19,6 +19,7 @@ struct netlink_out {
 	struct netlink_writer writer;
 	uint32_t sequence, port; /* of the request */
 	uint16_t flags;		 /* of all messages: NLM_F_MULTI in a dump */
+	bool may_set;		 /* CAP_NET_ADMIN: of who asks, and of who made the socket */
 	int error;		 /* the first that went wrong */
 	size_t begin;
 };
