@@ -40,10 +40,10 @@ struct route {
 };
 enum { REQUEST = 1, MULTI = 2, ACK = 4, DUMP = 0x300, EXCL = 0x200, CREATE = 0x400 };
 enum { ERROR = 2, DONE = 3 };
-enum { NEWLINK = 16, GETLINK = 18, NEWADDR = 20, DELADDR, GETADDR, NEWROUTE = 24, DELROUTE, GETROUTE };
-enum { IFNAME = 3, MTU = 4, IFA_ADDRESS = 1, DST = 1, OIF = 4, PRIORITY = 6 };
+enum { NEWLINK = 16, GETLINK = 18, NEWADDR = 20, DELADDR, GETADDR, NEWROUTE = 24, DELROUTE, GETROUTE, NEWNEIGH = 28 };
+enum { IFNAME = 3, MTU = 4, IFA_ADDRESS = 1, DST = 1, LLADDR = 2, OIF = 4, PRIORITY = 6 };
 enum { GROUP_LINK = 1, GROUP_ADDRESS4 = 5, GROUP_ROUTE4 = 7, ADD_MEMBERSHIP = 1 };
-enum { MAIN = 254, BOOT = 3, SCOPE_LINK = 253, UNICAST = 1 };
+enum { MAIN = 254, BOOT = 3, SCOPE_LINK = 253, UNICAST = 1, PERMANENT = 0x80 };
 
 struct request {
 	struct header h;
@@ -401,6 +401,26 @@ static void requests_are_checked(void)
 	EQUAL(count_routes(fd), 0);
 }
 
+/* Linux takes it. */
+static void lo_has_no_neighbours(void)
+{
+	const struct {
+		uint8_t family, pad;
+		uint16_t more_pad;
+		int32_t index;
+		uint16_t state;
+		uint8_t flags, type;
+	} m = {.family = AF_INET, .index = (int)if_nametoindex("lo"), .state = PERMANENT};
+	int fd = open_route();
+	struct request r;
+
+	begin(&r, NEWNEIGH, CREATE, &m, sizeof(m));
+	put(&r, DST, (uint8_t[]){127, 0, 0, 5}, 4);
+	put(&r, LLADDR, (uint8_t[]){2, 0, 0, 0, 0, 1}, 6);
+	EQUAL(result(fd, &r), EOPNOTSUPP);
+	EQUAL(count_routes(fd), 0);
+}
+
 static void changes_need_a_right(void)
 {
 	pid_t child = CHILD({
@@ -497,5 +517,5 @@ static void ports(void)
 }
 
 KTAP_MAIN(CASE(links), CASE(addresses), CASE(addresses_change), CASE(c_library_lists), CASE(routes),
-	  CASE(requests_are_checked), CASE(changes_need_a_right), CASE(a_socket_has_its_makers_rights),
-	  CASE(links_change), CASE(ports))
+	  CASE(requests_are_checked), STELLUX_CASE(lo_has_no_neighbours), CASE(changes_need_a_right),
+	  CASE(a_socket_has_its_makers_rights), CASE(links_change), CASE(ports))

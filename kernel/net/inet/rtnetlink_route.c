@@ -380,6 +380,8 @@ int rt_set_neighbour(struct rt_request *r)
 	struct netif *n = rt_interface((uint32_t)r->neighbour.index);
 	if (n == nullptr)
 		error = -ENODEV;
+	else if (n == &inet_lo)
+		error = -EOPNOTSUPP; /* nobody has an address of hardware there, and lwIP takes it for a bug */
 	else if (adds && inet_hook_route4(nullptr, &ip) != n)
 		error = -ENETUNREACH;
 	else if (adds)
