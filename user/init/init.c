@@ -63,8 +63,9 @@ static time_t now_s(void)
 	return now.tv_sec;
 }
 
-/* In a child: undoes what init did to signals, attaches the console and becomes `argv`. */
-[[noreturn]] static void become(const char *console, const char *path, char *const argv[])
+/* In a child: undoes what init did to signals, attaches the console and becomes `argv`. owns: the console is its
+ * terminal. */
+[[noreturn]] static void become(const char *console, bool owns, const char *path, char *const argv[])
 {
 	bool is_text = strncmp(console, "tty", 3) == 0 && console[3] >= '0' && console[3] <= '9';
 	char *const environment[] = {
@@ -80,7 +81,7 @@ static time_t now_s(void)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, nullptr);
-	int error = init_open_console(console);
+	int error = init_open_console(console, owns);
 	if (error != 0) {
 		init_say("%s: cannot open the console: %s", console, strerror(-error));
 		_exit(126);
@@ -102,7 +103,7 @@ static void console_start(struct console *console)
 	}
 	console->pid = fork();
 	if (console->pid == 0)
-		become(console->name, "/bin/sh", (char *[]){"-sh", nullptr});
+		become(console->name, true, "/bin/sh", (char *[]){"-sh", nullptr});
 	if (console->pid < 0) {
 		init_say("%s: cannot fork: %s", console->name, strerror(errno));
 		console->pid = 0;
@@ -181,7 +182,7 @@ static void answer(int signal)
 	else
 		pid = fork();
 	if (pid == 0)
-		become(options.consoles[0], options.run[0], options.run);
+		become(options.consoles[0], true, options.run[0], options.run);
 	if (pid < 0)
 		init_say("cannot fork: %s", strerror(errno));
 	while (pid > 0 && !reap(pid, &status))
@@ -280,16 +281,14 @@ static bool has_network(void)
 	return found;
 }
 
-/* Nobody waits for it; what it says comes on the first console. */
+/* Nobody waits for it; what it says comes on the first console, which stays the terminal of the shell there. */
 static void start_network(void)
 {
 	if (access("/etc/network", X_OK) != 0 || !has_network())
 		return;
 	pid_t pid = fork();
-	if (pid == 0) {
-		setsid();
-		become(options.consoles[0], "/etc/network", (char *[]){"network", nullptr});
-	}
+	if (pid == 0)
+		become(options.consoles[0], false, "/etc/network", (char *[]){"network", nullptr});
 	if (pid < 0)
 		init_say("cannot start the network: %s", strerror(errno));
 }

@@ -40,9 +40,9 @@ void init_mount_all(void);
  * `console`, or, where that is nullptr, the one that was started as `program`. */
 [[nodiscard]] pid_t init_find_child(const char *console, const char *program);
 
-/* Makes the device `name` the calling process's session's terminal and its standard streams.
+/* Makes the device `name` the calling process's standard streams, and, where it owns it, its session's terminal.
  * Returns 0 or -errno. To be called in a fresh child. */
-[[nodiscard]] int init_open_console(const char *name);
+[[nodiscard]] int init_open_console(const char *name, bool owns);
 
 /* Ends every process, unmounts, and calls reboot(2) with `command` (RB_*). Does not return. */
 [[noreturn]] void init_shutdown(int command);

@@ -141,7 +141,7 @@ static void reset_terminal(int fd)
 		ioctl(fd, TIOCSWINSZ, &(struct winsize){.ws_row = 24, .ws_col = 80});
 }
 
-int init_open_console(const char *name)
+int init_open_console(const char *name, bool owns)
 {
 	char path[64];
 
@@ -152,9 +152,10 @@ int init_open_console(const char *name)
 	int fd = open(path, O_RDWR | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	if (ioctl(fd, TIOCSCTTY, 1) != 0)
+	if (owns && ioctl(fd, TIOCSCTTY, 1) != 0)
 		init_say("%s: no job control: %s", name, strerror(errno));
-	reset_terminal(fd);
+	if (owns)
+		reset_terminal(fd);
 	for (int stream = 0; stream <= STDERR_FILENO; stream++) {
 		if (fd != stream && dup2(fd, stream) < 0)
 			return -errno;
