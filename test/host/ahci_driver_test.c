@@ -381,6 +381,21 @@ static void late(void **)
 	assert_true(said("are late, and the disk is reset"));
 }
 
+static void link_is_slow(void)
+{
+	first->holds_first = false;
+	first->link_takes = MODEL_SECOND + MODEL_SECOND / 200;
+	model_late();
+}
+
+/* The link comes back a little later than it is waited for after a reset: what was out is not forgotten. */
+static void late_and_slow(void **)
+{
+	ROUND(hold_first, link_is_slow, all_are_read);
+	expect_well();
+	assert_int_equal(first->resets, 2);
+}
+
 static void read_untold(void)
 {
 	model.tells_nothing = true;
@@ -631,6 +646,7 @@ int main(void)
 		cmocka_unit_test_setup(port_is_stuck, setup),	cmocka_unit_test_setup(plugged, setup),
 		cmocka_unit_test_setup(bounced, setup),		cmocka_unit_test_setup(left_out, setup),
 		cmocka_unit_test_setup(controllers, setup),	cmocka_unit_test_setup(end_of_power, setup),
+		cmocka_unit_test_setup(late_and_slow, setup),
 	};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);

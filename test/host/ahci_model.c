@@ -255,7 +255,7 @@ static uint32_t port_register(const struct model_port *p, uint32_t r)
 		       (p->cmd & AHCI_CMD_FIS_RECEIVE ? AHCI_CMD_FIS_RUNS : 0);
 	case AHCI_TFD: return p->tfd;
 	case AHCI_SIG: return p->signature;
-	case AHCI_SSTS: return p->there && (p->sctl & AHCI_DET) == 0 ? 0x123 : 0;
+	case AHCI_SSTS: return !p->there || (p->sctl & AHCI_DET) != 0 ? 0 : model.now_ns < p->link_at_ns ? 1 : 0x123;
 	case AHCI_SERR: return p->serr;
 	case AHCI_SACT: return p->sact;
 	case AHCI_CI: return p->ci;
@@ -280,6 +280,8 @@ static void set_port_register(struct model_port *p, uint32_t r, uint32_t value)
 		assert((value & AHCI_DET) == 0 || (p->cmd & AHCI_CMD_START) == 0);
 		if ((p->sctl & AHCI_DET) != 0 && (value & AHCI_DET) == 0) {
 			p->resets++;
+			p->link_at_ns = model.now_ns + p->link_takes;
+			p->link_takes = 0;
 			reset_disk(p);
 		}
 		p->sctl = value;

@@ -38,6 +38,7 @@ struct model_port {
 	bool keeps_cache;     /* it fails what empties its cache */
 	bool clears;	      /* of a command that is not queued and fails, as QEMU's does, the bit in CI */
 	unsigned link_errors; /* so many times the link breaks in a command */
+	uint64_t link_takes;  /* nanoseconds, until it is there after its next reset */
 	uint32_t bad;	      /* a block that cannot be read or written; 0: none */
 	bool does_not_stop;
 	/* What it was asked. */
@@ -47,6 +48,7 @@ struct model_port {
 	/* Its registers, and whether an error has stopped it. */
 	uint32_t clb, clbu, is, ie, cmd, tfd, sctl, serr, sact, ci;
 	bool stopped, log_wanted;
+	uint64_t link_at_ns;
 	unsigned bad_tag;
 	uint32_t given; /* slots, that were looked at */
 };

@@ -133,8 +133,11 @@ static void serve(struct device *dev)
 
 		a->looked_for_ns = 0;
 		bool more = work(a);
-		if (late_ns != 0)
+		if (late_ns != 0) {
 			judge_late(a, late_ns, came + a->came);
+			/* It may have found that a disk is not there any more. */
+			more = true;
+		}
 		a->came = came;
 		(void)irq_wait(&a->irq, more ? clock_monotonic_ns() + STEP_NS : 0);
 	}

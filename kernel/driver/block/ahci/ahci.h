@@ -146,9 +146,10 @@ void slot_give(struct port *p, uint32_t slot);
 void slots_put_again(struct port *p, uint32_t slots);
 /* By the device's thread: notes what the port tells, finishes what its disk has done. */
 void port_look(struct port *p);
-/* Slots whose commands are out; none if there is no disk. */
+/* Slots whose commands are out; none if there is no disk, or it recovers. */
 uint32_t slots_out(struct port *p);
-/* The port issues nothing more; slots whose commands are out, or would be. */
+/* The port issues nothing more; slots whose commands are out, and stay so, however often this is asked, until they are
+ * given back or put again. */
 uint32_t port_hold(struct port *p);
 void port_go_on(struct port *p);
 /* By the device's thread: gives a command, and waits for its answer, of a sector, in port_answer(). The port runs and

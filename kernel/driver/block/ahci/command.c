@@ -57,6 +57,7 @@ void slot_give(struct port *p, uint32_t slot)
 {
 	spin_lock(&p->lock);
 	p->slots[slot].bio = nullptr;
+	p->out &= ~(1u << slot);
 	p->free |= 1u << slot;
 	spin_unlock(&p->lock);
 }
@@ -118,6 +119,7 @@ int slot_put(struct port *p, uint32_t slot)
 void slots_put_again(struct port *p, uint32_t slots)
 {
 	spin_lock(&p->lock);
+	p->out &= ~slots;
 	for (uint32_t slot = AHCI_SLOTS_MAX; slot-- > 0;) {
 		if ((slots >> slot & 1) == 0)
 			continue;
@@ -131,7 +133,7 @@ void slots_put_again(struct port *p, uint32_t slots)
 uint32_t slots_out(struct port *p)
 {
 	spin_lock(&p->lock);
-	uint32_t out = p->state == PORT_UP ? p->out : 0;
+	uint32_t out = p->state == PORT_UP && !p->held ? p->out : 0;
 	spin_unlock(&p->lock);
 	return out;
 }
@@ -141,7 +143,6 @@ uint32_t port_hold(struct port *p)
 	spin_lock(&p->lock);
 	p->held = true;
 	uint32_t out = p->out;
-	p->out = 0;
 	spin_unlock(&p->lock);
 	return out;
 }
