@@ -488,6 +488,36 @@ static void it_is_there_again(void)
 	read_all();
 }
 
+/* As the device's thread would while another one fills a request. */
+static void is_pulled_meanwhile(void)
+{
+	struct ahci *a = device_private(nullptr);
+
+	model_plug(0, false);
+	port_plugged(&a->ports[0]);
+	assert_false(model.disks[0].there);
+	/* Of those that were out no page is lent any more, and of this one it is. */
+	assert_int_equal(model.lent, 1);
+}
+
+static void pull_while_filling(void)
+{
+	first->holds = true;
+	read_all();
+	model.while_lending = is_pulled_meanwhile;
+	pieces[OTHER][0] = (struct bio_piece){model_page(pages[OTHER]), 0, 512};
+	bios[OTHER] =
+		(struct bio){.kind = BIO_READ, .block = 1, .blocks = 1, .pieces = pieces[OTHER], .piece_count = 1};
+	assert_int_equal(model_submit(0, &bios[OTHER]), -ENODEV);
+	assert_int_equal(model.lent, 0);
+}
+
+static void pulled_while_filled(void **)
+{
+	ROUND(pull_while_filling);
+	expect_well();
+}
+
 static void put_second(void)
 {
 	all_are_read();
@@ -646,7 +676,7 @@ int main(void)
 		cmocka_unit_test_setup(port_is_stuck, setup),	cmocka_unit_test_setup(plugged, setup),
 		cmocka_unit_test_setup(bounced, setup),		cmocka_unit_test_setup(left_out, setup),
 		cmocka_unit_test_setup(controllers, setup),	cmocka_unit_test_setup(end_of_power, setup),
-		cmocka_unit_test_setup(late_and_slow, setup),
+		cmocka_unit_test_setup(late_and_slow, setup),	cmocka_unit_test_setup(pulled_while_filled, setup),
 	};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);

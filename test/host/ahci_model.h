@@ -68,6 +68,7 @@ struct model {
 	int attached; /* what attach returned */
 	const char *failing;
 	unsigned restarts, lent;
+	void (*while_lending)(void); /* once, when the next piece was lent */
 	bool ends;
 	uint64_t now_ns;
 	char log[16384];

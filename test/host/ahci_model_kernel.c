@@ -218,6 +218,10 @@ int dma_list_add(struct dma_list *l, struct page *page, uint32_t offset, uint32_
 	assert(l->count < l->max);
 	l->segments[l->count++] = (struct dma_segment){.address = (uint64_t)page + offset, .length = length};
 	model.lent++;
+	void (*meanwhile)(void) = model.while_lending;
+	model.while_lending = nullptr;
+	if (meanwhile != nullptr)
+		meanwhile();
 	return 0;
 }
 

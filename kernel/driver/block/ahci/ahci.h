@@ -148,6 +148,8 @@ void slots_put_again(struct port *p, uint32_t slots);
 void port_look(struct port *p);
 /* Slots whose commands are out; none if there is no disk, or it recovers. */
 uint32_t slots_out(struct port *p);
+/* Slots that slot_put() took: out, or waiting. Others that are not free are still those of who fills them. */
+uint32_t slots_put(struct port *p);
 /* The port issues nothing more; slots whose commands are out, and stay so, however often this is asked, until they are
  * given back or put again. */
 uint32_t port_hold(struct port *p);
@@ -173,7 +175,7 @@ bool disk_is_same(struct port *p);
 void slot_fill_transfer(struct port *p, uint32_t slot, bool queued);
 /* The answer to a request. The slot's command is not out. */
 void slot_finish(struct port *p, uint32_t slot, int error);
-/* The disk is not there any more, and neither are its requests. The port is stopped. */
+/* The disk is not there any more, and neither are its requests. The port is stopped, and takes no more. */
 void disk_leaves(struct port *p);
 /* Requests that were given up to then are late (struct disk_ops). */
 void ahci_late(struct device *dev, uint64_t given_ns);

@@ -138,6 +138,16 @@ uint32_t slots_out(struct port *p)
 	return out;
 }
 
+uint32_t slots_put(struct port *p)
+{
+	spin_lock(&p->lock);
+	uint32_t slots = p->out;
+	for (uint32_t i = 0; i < p->waiting; i++)
+		slots |= 1u << p->order[(p->first + i) % AHCI_SLOTS_MAX];
+	spin_unlock(&p->lock);
+	return slots;
+}
+
 uint32_t port_hold(struct port *p)
 {
 	spin_lock(&p->lock);

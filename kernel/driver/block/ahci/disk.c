@@ -165,8 +165,9 @@ void disk_leaves(struct port *p)
 {
 	struct disk *d = p->disk;
 
-	for (uint32_t slot = 0; slot < p->slot_count; slot++)
-		dma_unmap(p->lent, slot, false);
+	/* What another thread fills meanwhile is not touched: that finds the disk gone when it puts it. */
+	for (uint32_t left = slots_put(p); left != 0; left &= left - 1)
+		dma_unmap(p->lent, (uint32_t)__builtin_ctz(left), false);
 	p->disk = nullptr;
 	disk_drop(d);
 }
