@@ -576,6 +576,8 @@ static void bounced(void **)
 	assert_int_equal(model.restarts, 1);
 	assert_true(said("another disk is there"));
 	assert_false(bios[0].finished);
+	/* That was not given what was for the other one. */
+	assert_int_equal(first->count[0x60], 0);
 }
 
 static void it_gets_ready(void)

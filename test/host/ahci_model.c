@@ -286,7 +286,12 @@ static void set_port_register(struct model_port *p, uint32_t r, uint32_t value)
 		}
 		p->sctl = value;
 		break;
-	case AHCI_SERR: p->serr &= ~value; break;
+	case AHCI_SERR:
+		/* Until then what was put in says nothing, and the port does not go on with commands that it has. */
+		if ((p->serr & value & 1 << 26) != 0)
+			p->stopped = false;
+		p->serr &= ~value;
+		break;
 	case AHCI_SACT: p->sact |= value; break;
 	case AHCI_CI:
 		assert((p->cmd & AHCI_CMD_START) != 0);

@@ -191,8 +191,14 @@ int port_step(struct port *p)
 
 void port_plugged(struct port *p)
 {
-	bool was_up = port_state(p) == PORT_UP;
+	bool was_up = port_state(p) == PORT_UP, stopped = true;
 
+	/* First: once that it was plugged is forgotten (SERR.DIAG.X) the port goes on with its commands, which are not
+	 * for another disk that is there now. */
+	if (was_up) {
+		(void)port_hold(p);
+		stopped = port_stop(p) == 0;
+	}
 	forget(p);
 	if (was_up && port_wait(p, AHCI_SSTS, AHCI_DET, AHCI_DET_READY, LINK_NS)) {
 		/* Lost for a moment, or another disk is there already. */
@@ -200,10 +206,9 @@ void port_plugged(struct port *p)
 		return;
 	}
 	if (was_up) {
-		(void)port_hold(p);
 		log_info("%s: port %u: its disk is not there any more", device_name(p->ahci->dev), p->number);
 		/* What cannot be stopped could still write. */
-		if (port_stop(p) < 0) {
+		if (!stopped && port_stop(p) < 0) {
 			device_fail(p->ahci->dev, "a port without a disk does not stop");
 			return;
 		}
