@@ -250,6 +250,14 @@ static void bad_block_unlogged(void **)
 	assert_int_equal(first->resets, 1);
 	assert_int_equal(first->count[0x25], REQUESTS - 4);
 	assert_int_equal(first->count[0x60], REQUESTS + 1);
+	/* Another disk was there when it was reset, and is given nothing. */
+	setup(nullptr);
+	first->bad = 5;
+	first->no_log = first->swaps = true;
+	ROUND(read_all);
+	assert_int_equal(model.restarts, 1);
+	assert_true(said("another disk is there"));
+	assert_int_equal(first->count[0x25], 0);
 }
 
 static void read_bad(void)

@@ -280,6 +280,7 @@ static void set_port_register(struct model_port *p, uint32_t r, uint32_t value)
 		assert((value & AHCI_DET) == 0 || (p->cmd & AHCI_CMD_START) == 0);
 		if ((p->sctl & AHCI_DET) != 0 && (value & AHCI_DET) == 0) {
 			p->resets++;
+			p->serial[0] = p->swaps ? 'X' : p->serial[0];
 			p->link_at_ns = model.now_ns + p->link_takes;
 			p->link_takes = 0;
 			reset_disk(p);

@@ -29,6 +29,7 @@ struct model_port {
 	uint32_t signature;
 	bool silent;		    /* it does not say that it is ready */
 	bool refuses;		    /* it fails IDENTIFY */
+	bool swaps;		    /* another one takes its place when it is reset */
 	bool no_queue, no_log, old; /* no queued commands, no log of errors, no addresses of 48 bits */
 	uint32_t block_bytes;
 	char serial[ATA_SERIAL_BYTES + 1];

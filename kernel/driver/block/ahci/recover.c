@@ -106,22 +106,34 @@ static void give_again(struct port *p, const struct trouble *t)
 	port_go_on(p);
 }
 
+/* After a reset. False: another disk is there, and the next round finds out what it is. */
+static bool is_same(struct port *p)
+{
+	struct ahci *a = p->ahci;
+
+	if (disk_is_same(p))
+		return true;
+	if (!device_stopping(a->dev))
+		log_warn("%s: port %u: another disk is there", device_name(a->dev), p->number);
+	(void)device_restart(a->dev);
+	return false;
+}
+
 static void recover(struct port *p, struct trouble *t)
 {
 	struct ahci *a = p->ahci;
 	int error = restart(p, t);
 
-	if (error == 0 && t->was_reset && !disk_is_same(p)) {
-		/* The next round finds out what there is. */
-		if (!device_stopping(a->dev))
-			log_warn("%s: port %u: another disk is there", device_name(a->dev), p->number);
-		(void)device_restart(a->dev);
+	if (error == 0 && t->was_reset && !is_same(p))
 		return;
-	}
-	if (error == 0 && t->queued && !t->was_reset && (t->events & AHCI_INT_TASK) != 0)
+	if (error == 0 && t->queued && !t->was_reset && (t->events & AHCI_INT_TASK) != 0) {
 		error = find_guilty(p, t);
-	else if ((t->events & AHCI_INT_TASK) != 0 && !t->queued)
+		/* It may have been reset to find out. */
+		if (error == 0 && t->was_reset && !is_same(p))
+			return;
+	} else if ((t->events & AHCI_INT_TASK) != 0 && !t->queued) {
 		t->guilty = t->out;
+	}
 	if (error < 0 && (port_read(p, AHCI_SSTS) & AHCI_DET) != AHCI_DET_READY) {
 		/* It is not there any more, which is seen to next. */
 		p->events |= AHCI_INT_PHY;
