@@ -155,9 +155,8 @@ int bulk_ask(struct storage *s, uint8_t unit, const struct scsi_command *c, void
 	struct scsi_sense sense;
 	int error = bulk_run(s, unit, c, &piece, c->data != 0 ? 1 : 0, done);
 
-	if (error == -EREMOTEIO)
-		return bulk_why(s, unit, &sense);
-	if (error == 0 && data != nullptr)
+	/* Also what came before a failure, which may be none: why brings other data to the same place. */
+	if ((error == 0 || error == -EREMOTEIO) && data != nullptr)
 		memcpy(data, (const char *)s->memory.at + DATA_AT, MIN(c->data, (uint32_t)DATA_BYTES));
-	return error;
+	return error == -EREMOTEIO ? bulk_why(s, unit, &sense) : error;
 }

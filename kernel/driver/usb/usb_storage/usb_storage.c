@@ -59,6 +59,22 @@ static int lend(struct storage *s, const struct bio *b)
 	return (int)list->count;
 }
 
+/* One that failed with a reason. A medium that is another one now is another disk. */
+static int explain(struct storage *s, const struct unit *u)
+{
+	struct scsi_sense sense;
+	int error = bulk_why(s, u->number, &sense);
+
+	if (sense.key == SCSI_UNIT_ATTENTION && sense.code == SCSI_MEDIUM_CHANGED) {
+		log_info("%s: the medium was changed", device_name(s->dev));
+		(void)device_restart(s->dev);
+	}
+	if (error == -EIO || error == -EOPNOTSUPP)
+		log_error("%s: unit %u: a request failed: sense %x/%02x/%02x", device_name(s->dev), u->number,
+			  sense.key, sense.code, sense.qualifier);
+	return error < 0 ? error : 0;
+}
+
 static int transfer(struct storage *s, const struct unit *u, const struct bio *b)
 {
 	struct scsi_command c = scsi_transfer(b->kind == BIO_WRITE, b->block, b->blocks, u->block_bytes);
@@ -68,6 +84,9 @@ static int transfer(struct storage *s, const struct unit *u, const struct bio *b
 	if (count < 0)
 		return count;
 	int error = bulk_run(s, u->number, &c, s->pieces, (unsigned)count, &done);
+	if (error == -EREMOTEIO)
+		error = explain(s, u);
+	/* Of one that says that it recovered, too: what did not come is not there. */
 	if (error == 0 && done != c.data)
 		error = -EIO;
 	/* What is under way still is taken back, and let go, when the round ends. */
@@ -86,28 +105,10 @@ static int flush(struct storage *s, const struct unit *u)
 	return error == -EOPNOTSUPP ? 0 : error;
 }
 
-/* One that failed with a reason. A medium that is another one now is another disk. */
-static int explain(struct storage *s, const struct unit *u)
-{
-	struct scsi_sense sense;
-	int error = bulk_why(s, u->number, &sense);
-
-	if (sense.key == SCSI_UNIT_ATTENTION && sense.code == SCSI_MEDIUM_CHANGED) {
-		log_info("%s: the medium was changed", device_name(s->dev));
-		(void)device_restart(s->dev);
-	}
-	if (error == -EIO || error == -EOPNOTSUPP)
-		log_error("%s: unit %u: a request failed: sense %x/%02x/%02x", device_name(s->dev), u->number,
-			  sense.key, sense.code, sense.qualifier);
-	return error < 0 ? error : 0;
-}
-
 static void serve_one(struct storage *s, struct unit *u, struct bio *b)
 {
 	int error = b->kind == BIO_FLUSH ? flush(s, u) : transfer(s, u, b);
 
-	if (error == -EREMOTEIO)
-		error = explain(s, u);
 	/* The next round has it again. */
 	if (device_stopping(s->dev))
 		return;
