@@ -52,8 +52,6 @@ static void silence(struct device *dev)
 				  device_name(dev), endpoint(dev, n)->number, error);
 			device_not_silent(dev);
 		}
-		if (error < 0)
-			return;
 	}
 }
 

@@ -243,7 +243,9 @@ int transfer_cancel(struct device *dev, void *slot, const struct usb_endpoint_fa
 	struct usb_transfer *t;
 
 	spin_lock(&x->lock);
-	bool halted = p->halted, nothing = p->memory.at == nullptr || (!halted && list_empty(&p->given));
+	/* One that is stopping is somebody else's just now, or could not be stopped the last time. */
+	bool halted = p->halted;
+	bool nothing = p->memory.at == nullptr || (!halted && !p->stopping && list_empty(&p->given));
 	p->stopping = !nothing;
 	spin_unlock(&x->lock);
 	if (nothing)
@@ -251,17 +253,19 @@ int transfer_cancel(struct device *dev, void *slot, const struct usb_endpoint_fa
 	int error = stop(x, s, index, halted);
 	if (error == 0)
 		error = skip(x, s, index);
-	if (error < 0)
-		return error;
 	spin_lock(&x->lock);
+	/* Also if the endpoint does not stop, and then takes no others: their memory goes with the driver's round, and
+	 * an event that comes later must not find them. */
 	while (!list_empty(&p->given)) {
 		t = list_first(&p->given, struct usb_transfer, link);
-		finish(p, t, -ECANCELED);
+		finish(p, t, error == 0 ? -ECANCELED : -ENODEV);
 	}
-	p->used = 0;
-	p->halted = p->stopping = false;
+	if (error == 0) {
+		p->used = 0;
+		p->halted = p->stopping = false;
+	}
 	spin_unlock(&x->lock);
-	return 0;
+	return error < 0 ? -ENODEV : 0;
 }
 
 /* --- requests to endpoint 0 --- */

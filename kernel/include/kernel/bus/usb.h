@@ -81,8 +81,8 @@ static inline bool usb_is_given(const struct usb_transfer *t)
 {
 	return __atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == USB_GIVEN;
 }
-/* All transfers of the endpoint are done, those that were under way with -ECANCELED, and it takes others. 0 or -ENODEV.
- * In a thread of dev; waits. */
+/* All transfers of the endpoint are done, those that were under way with -ECANCELED, and it takes others. 0, or
+ * -ENODEV: it does not stop, and its memory is still the device's. In a thread of dev; waits. */
 [[nodiscard]] int usb_cancel(struct device *dev, const struct usb_endpoint_facts *e) NOT_ELEVATED;
 /* The same for one that is halted, on both sides (USB 2.0, 9.4.5). Errors: as usb_control(). */
 [[nodiscard]] int usb_clear_halt(struct device *dev, const struct usb_endpoint_facts *e) NOT_ELEVATED;
