@@ -244,9 +244,9 @@ static int attach(struct device *dev)
 		error = request(h, SET_IDLE, 0, nullptr, 0);
 	if (error < 0 && error != -EPIPE)
 		return error;
-	/* Of whole packets, so that none is more than there is room for. */
-	h->report_bytes = (uint32_t)align_up(h->report.bytes_max[HID_INPUT], h->endpoint->packet_max);
-	h->report_bytes = MIN(h->report_bytes, (uint32_t)REPORT_BYTES);
+	/* Of whole packets, of any size, so that none is more than there is room for. */
+	uint32_t packet = h->endpoint->packet_max, packets = (h->report.bytes_max[HID_INPUT] + packet - 1) / packet;
+	h->report_bytes = MIN(packets * packet, (uint32_t)REPORT_BYTES);
 	h->has_leds = hid_find_leds(&h->report, &h->led_report);
 	error = dma_alloc(dev, UNDER_WAY * REPORT_BYTES, &h->memory);
 	if (error == 0)
