@@ -178,10 +178,10 @@ static void take(struct hid *h, unsigned n)
 static bool take_next(struct hid *h)
 {
 	struct usb_transfer *t = &h->transfers[h->next];
-	int error = t->error;
 
 	if (!usb_is_done(t))
 		return false;
+	int error = t->error;
 	if (error == 0) {
 		h->errors = 0;
 		take(h, h->next);

@@ -290,12 +290,13 @@ static bool look_at_root(struct hub *h)
 static bool look_at_status(struct hub *h)
 {
 	const unsigned char *bits = h->memory.at;
-	int error = h->status.error;
 
 	if (!usb_is_done(&h->status))
 		return false;
+	int error = h->status.error;
 	h->errors = error == 0 ? 0 : h->errors + 1;
-	if (error == -EPIPE)
+	/* Other errors than a stall halt it, too (xHCI 1.2, 4.10.2). */
+	if (error < 0)
 		error = usb_clear_halt(h->dev, h->status.endpoint);
 	for (unsigned port = 1; port <= h->count && error >= 0; port++) {
 		if (port / 8 < h->status.actual && bits[port / 8] >> port % 8 & 1)
