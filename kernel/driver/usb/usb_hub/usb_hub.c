@@ -112,7 +112,8 @@ static int clear_changes(struct hub *h, unsigned port, uint32_t status)
 	return error;
 }
 
-/* Until its contacts are quiet (7.1.7.3). *there: whether something is in it then. */
+/* Until its contacts are quiet (7.1.7.3). *there: whether something is in it then. What never is quiet is taken for
+ * nothing: the other ports go on. */
 static int debounce(struct hub *h, unsigned port, bool *there)
 {
 	enum usb_speed speed;
@@ -132,7 +133,9 @@ static int debounce(struct hub *h, unsigned port, bool *there)
 		if (error < 0)
 			return error;
 	}
-	return -ETIMEDOUT;
+	log_warn("%s: port %u: what is in it comes and goes", device_name(h->dev), port);
+	*there = false;
+	return 0;
 }
 
 /* The device in it answers at address 0 afterwards. -ENXIO: it does not come back. */
