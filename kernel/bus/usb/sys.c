@@ -63,8 +63,8 @@ static int show_speed(struct text_buffer *b, void *arg)
 /* Which ports lead to it. */
 static int show_path(struct text_buffer *b, void *arg)
 {
-	const struct usb_device *u = usb_device_of(arg);
-	const char *ports = strchr(device_name(u->dev), '-');
+	/* Shown before the bus itself is told of it. */
+	const char *ports = strchr(device_name(arg), '-');
 
 	text_printf(b, "%s\n", ports != nullptr ? ports + 1 : "0");
 	return 0;
