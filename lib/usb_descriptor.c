@@ -85,6 +85,19 @@ static bool has_endpoint(const struct usb_configuration *c, const struct usb_int
 	return false;
 }
 
+/* Whether the interface, or one of another number, has it already: alternates alone may share (9.6.6). */
+static bool is_taken(const struct usb_configuration *c, const struct usb_interface_facts *of,
+		     const struct usb_endpoint_facts *e)
+{
+	for (unsigned k = 0; k < c->interface_count; k++) {
+		const struct usb_interface_facts *i = &c->interfaces[k];
+
+		if ((i == of || i->number != of->number) && has_endpoint(c, i, e))
+			return true;
+	}
+	return false;
+}
+
 /* Of the interface (nullptr: there is none before it). Whether it was taken. */
 static bool add_endpoint(struct usb_configuration *c, struct usb_interface_facts *i, const unsigned char *at,
 			 enum usb_speed speed)
@@ -97,7 +110,7 @@ static bool add_endpoint(struct usb_configuration *c, struct usb_interface_facts
 				       .interval = at[6]};
 
 	if (i == nullptr || e.number == 0 || e.packet_max == 0 || e.packet_max > packet_limit(e.type, speed) ||
-	    e.transactions > 2 || c->endpoint_count == USB_ENDPOINTS_MAX || has_endpoint(c, i, &e))
+	    e.transactions > 2 || c->endpoint_count == USB_ENDPOINTS_MAX || is_taken(c, i, &e))
 		return false;
 	if (e.type == USB_CONTROL || e.type == USB_BULK)
 		e.transactions = 0;

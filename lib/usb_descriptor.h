@@ -78,7 +78,7 @@ const char *usb_read_device(const unsigned char *bytes, size_t n, enum usb_speed
 /* How many bytes the whole configuration has, by its first USB_CONFIGURATION_HEAD_BYTES; 0: those are none. */
 size_t usb_configuration_bytes(const unsigned char *bytes, size_t n);
 /* The whole one. Descriptors that are not understood are passed over; of a pair of endpoints, or of alternates, with
- * one number only the first is taken. nullptr, or what is wrong. */
+ * one number only the first is taken, and so of endpoints of different interfaces. nullptr, or what is wrong. */
 const char *usb_read_configuration(const unsigned char *bytes, size_t n, enum usb_speed speed,
 				   struct usb_configuration *out);
 /* super: of a SuperSpeed hub. nullptr, or what is wrong. */

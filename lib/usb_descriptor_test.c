@@ -155,6 +155,28 @@ static void said_twice(void **)
 	assert_int_equal(c.interfaces[0].endpoint_count, 15);
 }
 
+/* An endpoint is one interface's: two drivers would have one ring. Alternates of that interface have it, too. */
+static void shared(void **)
+{
+	static const unsigned char bytes[] = {
+		9, 2, 57,   0, 2, 1, 0,	 0xc0, 0, /* configuration 1 */
+		9, 4, 0,    0, 1, 3, 1,	 1,    0, /* interface 0: HID */
+		7, 5, 0x81, 3, 8, 0, 10,	  /* endpoint 1 in, interrupt */
+		9, 4, 0,    1, 1, 3, 1,	 1,    0, /* its alternate */
+		7, 5, 0x81, 3, 4, 0, 10,	  /* endpoint 1 in */
+		9, 4, 1,    0, 1, 3, 1,	 1,    0, /* interface 1 */
+		7, 5, 0x81, 1, 8, 0, 1,		  /* endpoint 1 in, isochronous */
+	};
+
+	assert_null(usb_read_configuration(bytes, sizeof(bytes), USB_FULL, &c));
+	assert_int_equal(c.interface_count, 3);
+	assert_int_equal(c.endpoint_count, 2);
+	assert_int_equal(c.interfaces[0].endpoint_count, 1);
+	assert_int_equal(c.interfaces[1].endpoint_count, 1);
+	assert_int_equal(c.interfaces[2].endpoint_count, 0);
+	assert_int_equal(c.endpoints[1].packet_max, 4);
+}
+
 static void hubs(void **)
 {
 	static const unsigned char hub[] = {9, 0x29, 8, 0x09, 0, 50, 0, 0, 0xff};
@@ -216,6 +238,7 @@ int main(void)
 		cmocka_unit_test(configurations), cmocka_unit_test(cut_short),
 		cmocka_unit_test(said_twice),	  cmocka_unit_test(hubs),
 		cmocka_unit_test(strings),	  cmocka_unit_test(intervals),
+		cmocka_unit_test(shared),
 	};
 
 	return cmocka_run_group_tests(tests, nullptr, nullptr);
