@@ -238,12 +238,22 @@ static const char *run_round(struct device *dev)
 	return failing(dev) != nullptr ? failing(dev) : asked ? nullptr : "serve returned";
 }
 
+/* What it is behind comes to an end, fails or rests: that nothing was found there says nothing of the device. */
+static bool is_cut_off(const struct device *dev)
+{
+	for (const struct device *d = dev->parent; d != nullptr; d = d->parent) {
+		if (device_stopping(d))
+			return true;
+	}
+	return false;
+}
+
 /* After a round that ended otherwise than asked: when there is to be another. False: not by itself. */
 static bool plan(struct device *dev, const char *why)
 {
 	uint64_t now = clock_monotonic_ns();
 
-	if (dev->error == -ENODEV || dev->error == -EPERM) {
+	if (dev->error == -EPERM || (dev->error == -ENODEV && !is_cut_off(dev))) {
 		device_show_bound(dev, false);
 		device_gone_all(dev);
 		set_state(dev, DEVICE_ABSENT);
