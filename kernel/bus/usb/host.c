@@ -225,22 +225,24 @@ unsigned usb_root_ports(const struct device *dev)
 	return usb_device_of(dev)->host->ports;
 }
 
-static uint32_t read_port(struct usb_host *h, unsigned port, enum usb_speed *speed)
+static int read_port(struct usb_host *h, unsigned port, uint32_t *out, enum usb_speed *speed)
 {
+	*out = 0;
 	*speed = USB_HIGH;
 	if (!usb_enter(h))
-		return 0;
+		return -ENODEV;
 	/* No port has so many bits that it would look like an error. */
 	long status = guard_run(h->ops->component, h->ops->port(h->dev, port, speed));
 	if (status == -EFAULT)
 		(void)usb_host_fault(h);
 	usb_leave(h);
-	return status > 0 ? (uint32_t)status : 0;
+	*out = status > 0 ? (uint32_t)status : 0;
+	return status >= 0 ? 0 : -ENODEV;
 }
 
-uint32_t usb_root_port(struct device *dev, unsigned port, enum usb_speed *speed)
+int usb_root_port(struct device *dev, unsigned port, uint32_t *status, enum usb_speed *speed)
 {
-	return read_port(usb_device_of(dev)->host, port, speed);
+	return read_port(usb_device_of(dev)->host, port, status, speed);
 }
 
 void usb_root_set_port(struct device *dev, unsigned port, enum usb_port_feature feature, bool set)

@@ -68,10 +68,8 @@ static int read_port(struct hub *h, unsigned port, uint32_t *status, enum usb_sp
 {
 	unsigned char bytes[STATUS_BYTES] = {};
 
-	if (h->root) {
-		*status = usb_root_port(h->dev, port, speed);
-		return 0;
-	}
+	if (h->root)
+		return usb_root_port(h->dev, port, status, speed);
 	int n = request(h, USB_TO_HOST | USB_OF_OTHER, USB_GET_STATUS, 0, port, bytes, sizeof(bytes));
 	if (n < 0)
 		return n;
@@ -278,10 +276,14 @@ static int attach(struct device *dev)
 static bool look_at_root(struct hub *h)
 {
 	enum usb_speed speed;
+	uint32_t status;
 	bool any = false;
 
 	for (unsigned port = 1; port <= h->count && !device_stopping(h->dev); port++) {
-		if ((usb_root_port(h->dev, port, &speed) & USB_PORT_CHANGED) == 0)
+		/* Of a controller that ends the devices rest, and so does the hub, in a moment. */
+		if (usb_root_port(h->dev, port, &status, &speed) < 0)
+			return false;
+		if ((status & USB_PORT_CHANGED) == 0)
 			continue;
 		any = true;
 		if (look_at(h, port) < 0)

@@ -70,7 +70,9 @@ void usb_transfer_done(struct usb_transfer *t);
 /* Whether the interface is of a root hub; then how many ports it has. */
 bool usb_is_root(const struct device *dev);
 unsigned usb_root_ports(const struct device *dev);
-uint32_t usb_root_port(struct device *dev, unsigned port, enum usb_speed *speed) NOT_ELEVATED;
+/* -ENODEV: the controller's round is over, which says nothing of what is in the port. */
+[[nodiscard]] int usb_root_port(struct device *dev, unsigned port, uint32_t *status,
+				enum usb_speed *speed) NOT_ELEVATED;
 void usb_root_set_port(struct device *dev, unsigned port, enum usb_port_feature feature, bool set) NOT_ELEVATED;
 /* How many hubs are above it. */
 unsigned usb_depth(const struct device *dev);
