@@ -91,12 +91,12 @@ void pipe_return(struct file *f, struct pipe_loan *loan, size_t used)
 		put_first(p, &b);
 	}
 	mutex_unlock(&p->lock);
-	/* Readers also wait for the end, which a loan puts off. */
+	/* Readers also wait for the end, which a loan puts off. Writers wait for places: a part that joins the rest of
+	 * its buffer again gives one back, even if nothing of it was used. */
 	wait_wake_all(&p->readable);
-	if (kept > 0) {
-		wait_wake_all(&p->writable);
+	wait_wake_all(&p->writable);
+	if (kept > 0)
 		async_notify(&p->async, POLL_OUT, FILE_WRITE);
-	}
 }
 
 static bool is_writable(struct pipe *p)

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -344,7 +345,30 @@ static void writers_sleep_until_there_is_room(void)
 	EQUAL(waiting(), BYTES);
 }
 
+/* While a part of a buffer is lent it takes a place of its own: who waited for that place has it when the part comes
+ * back unused. */
+static void what_comes_back_makes_room(void)
+{
+	int line[2];
+
+	OK(pipe(ends));
+	OK(socketpair(AF_UNIX, SOCK_STREAM, 0, line));
+	while (send(line[0], bytes, 1, MSG_DONTWAIT) == 1)
+		;
+	for (int n = 1; n < SLOTS; n++)
+		EQUAL(write(ends[1], bytes, PAGE), PAGE);
+	pid_t taker = CHILD((void)!splice(ends[0], nullptr, line[0], nullptr, 100, 0));
+	ktap_until_state(taker, "S");
+	pid_t writer = CHILD(EQUAL(write(ends[1], bytes, PAGE), PAGE));
+	/* Linux lets it wait for the pipe's lock. */
+	ktap_until_state(writer, "SD");
+	OK(kill(taker, SIGKILL));
+	DIES(taker, SIGKILL);
+	EXITS(writer, 0);
+	EQUAL(waiting(), SLOTS * PAGE);
+}
+
 KTAP_MAIN(CASE(pieces_share_pages), CASE(large_after_small), CASE(sizes_change), CASE(limits_of_users),
 	  CASE(refused_changes_count_nothing), CASE(packets), CASE(packets_by_flag), CASE(tee_shares),
 	  CASE(memory_into_pipes), CASE(splicing_and_appending), CASE(splicing_that_fails_loses_nothing),
-	  CASE(writers_sleep_until_there_is_room))
+	  CASE(writers_sleep_until_there_is_room), CASE(what_comes_back_makes_room))
