@@ -17,8 +17,22 @@ enum : int {
 };
 
 /* Options, by level. */
-enum : int { IP_OPTION_TOS = 1, IP_OPTION_TTL = 2, IP_OPTION_HDRINCL = 3 };
-enum : int { IPV6_OPTION_UNICAST_HOPS = 16, IPV6_OPTION_V6ONLY = 26, IPV6_OPTION_TCLASS = 67 };
+enum : int {
+	IP_OPTION_TOS = 1, /* an option, and the type of a control message; as are some of the others */
+	IP_OPTION_TTL = 2,
+	IP_OPTION_HDRINCL = 3,
+	IP_OPTION_PKTINFO = 8,
+	IP_OPTION_RECVTTL = 12,
+};
+enum : int {
+	IPV6_OPTION_UNICAST_HOPS = 16,
+	IPV6_OPTION_V6ONLY = 26,
+	IPV6_OPTION_RECVPKTINFO = 49,
+	IPV6_OPTION_PKTINFO = 50,
+	IPV6_OPTION_RECVHOPLIMIT = 51,
+	IPV6_OPTION_HOPLIMIT = 52,
+	IPV6_OPTION_TCLASS = 67,
+};
 
 enum : int {
 	TCP_OPTION_NODELAY = 1,
@@ -30,6 +44,17 @@ enum : int {
 	TCP_OPTION_INFO = 11,
 	TCP_OPTION_QUICKACK = 12,
 };
+
+/* struct tcp_info, as far as it is known here; times in microseconds. */
+struct tcp_info {
+	uint8_t state, ca_state, retransmits, probes, backoff, options, scales, rate_limited;
+	uint32_t rto, ato, send_mss, receive_mss;
+	uint32_t unacked, sacked, lost, retransmitted, fackets;
+	uint32_t last_data_sent, last_ack_sent, last_data_received, last_ack_received;
+	uint32_t pmtu, receive_ssthresh, rtt, rtt_variation, send_ssthresh, send_window, advertised_mss, reordering;
+	uint32_t receive_rtt, receive_space, total_retransmits;
+};
+static_assert(sizeof(struct tcp_info) == 104);
 
 /* Ports and addresses are in network order. */
 struct sockaddr_in {
@@ -45,6 +70,16 @@ struct sockaddr_in6 {
 	uint32_t scope; /* an interface's number */
 };
 static_assert(sizeof(struct sockaddr_in6) == 28);
+struct in_pktinfo {
+	int32_t interface;
+	uint32_t own, to; /* the address of this machine that it came to; the one in its header */
+};
+static_assert(sizeof(struct in_pktinfo) == 12);
+struct in6_pktinfo {
+	uint32_t address[4];
+	uint32_t interface;
+};
+static_assert(sizeof(struct in6_pktinfo) == 20);
 constexpr uint32_t SOCKADDR_IN6_LEAST = 24; /* without the scope (RFC 2133) */
 
 #endif

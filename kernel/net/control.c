@@ -65,7 +65,7 @@ static int take_cred(struct socket_message *m, const unsigned char *data, uint64
 static int take_one(struct socket *s, struct socket_message *m, const struct cmsghdr *h, const unsigned char *data)
 {
 	if (h->level != SOL_SOCKET)
-		return 0; /* another level's */
+		return s->ops->note == nullptr ? 0 : s->ops->note(s, m, h->level, h->type, data, h->length - HEADER);
 	if (s->family != AF_UNIX)
 		return -EINVAL;
 	switch (h->type) {

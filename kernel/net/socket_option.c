@@ -2,6 +2,7 @@
 /* setsockopt(2), getsockopt(2): the level of sockets (socket(7)); others are their family's. */
 #include "internal.h"
 
+#include <abi/netdevice_ioctl.h>
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
 
@@ -128,6 +129,18 @@ static int set_linger(struct socket *s, user_addr at, uint32_t length)
 	return 0;
 }
 
+/* A name, ended or not. */
+static int bind_device(struct socket *s, user_addr at, uint32_t length)
+{
+	char name[IFNAMSIZ] = {};
+
+	if (s->ops->bind_device == nullptr)
+		return -ENOPROTOOPT;
+	if (copy_from_user(name, at, MIN(length, (uint32_t)sizeof(name) - 1)) != 0)
+		return -EFAULT;
+	return s->ops->bind_device(s, name);
+}
+
 static int set_option(struct socket *s, int option, user_addr at, uint32_t length)
 {
 	int32_t value;
@@ -137,6 +150,7 @@ static int set_option(struct socket *s, int option, user_addr at, uint32_t lengt
 	case SO_RCVTIMEO_NEW: return set_timeout(&s->receive_timeout_ns, at, length);
 	case SO_SNDTIMEO:
 	case SO_SNDTIMEO_NEW: return set_timeout(&s->send_timeout_ns, at, length);
+	case SO_BINDTODEVICE: return bind_device(s, at, length);
 	case SO_ATTACH_FILTER:
 	case SO_DETACH_FILTER:
 	case SO_LOCK_FILTER: return filter_option(s, option, at, length);
@@ -259,6 +273,19 @@ static int get_elsewhere(struct socket *s, int level, int option, user_addr at, 
 	return error == 0 && put_user(length_at, length) != 0 ? -EFAULT : error;
 }
 
+static int get_device(struct socket *s, user_addr at, uint32_t room, user_addr length_at)
+{
+	char name[IFNAMSIZ] = {};
+
+	if (s->ops->bound_device == nullptr)
+		return -ENOPROTOOPT;
+	s->ops->bound_device(s, name);
+	int32_t length = name[0] == '\0' ? 0 : (int32_t)strlen(name) + 1;
+	if (length > 0 && room < IFNAMSIZ)
+		return -EINVAL;
+	return copy_to_user(at, name, (size_t)length) != 0 || put_user(length_at, length) != 0 ? -EFAULT : 0;
+}
+
 static long sys_getsockopt(int fd, int level, int option, user_addr at, user_addr length_at)
 {
 	struct answer a = {};
@@ -275,6 +302,8 @@ static long sys_getsockopt(int fd, int level, int option, user_addr at, user_add
 		error = -EFAULT;
 	else if (room < 0)
 		error = -EINVAL;
+	else if (level == SOL_SOCKET && option == SO_BINDTODEVICE)
+		error = get_device(s, at, (uint32_t)room, length_at);
 	else if (level != SOL_SOCKET)
 		error = get_elsewhere(s, level, option, at, (uint32_t)room, length_at);
 	else
@@ -284,7 +313,7 @@ static long sys_getsockopt(int fd, int level, int option, user_addr at, user_add
 		(void)syscall_refuse_flags(NR_getsockopt, (uint32_t)option);
 	if (error != 0)
 		return error;
-	if (level != SOL_SOCKET)
+	if (level != SOL_SOCKET || option == SO_BINDTODEVICE)
 		return 0;
 	if (option == SO_COOKIE && (uint32_t)room < a.length)
 		return -EINVAL;

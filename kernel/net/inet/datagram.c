@@ -53,7 +53,9 @@ void datagram_arrived(struct inet_datagram_socket *d, struct pbuf *bytes, const 
 			       .from = *from,
 			       .to = *ip_current_dest_addr(),
 			       .port = port,
-			       .interface = netif_get_index(ip_current_input_netif())};
+			       .interface = netif_get_index(ip_current_input_netif()),
+			       .ttl = ip_current_is_v6() ? IP6H_HOPLIM(ip6_current_header())
+							 : IPH_TTL(ip4_current_header())};
 	list_init(&g->link);
 	spin_lock(&d->inet.queue_lock);
 	list_push_back(&d->queue, &g->link);
@@ -136,6 +138,52 @@ static bool copy_out(const struct datagram *g, const struct socket_message *m, s
 	return true;
 }
 
+/* An address as version 6 has it. */
+static void put6(uint32_t out[4], const ip_addr_t *a)
+{
+	struct socket_address s;
+	struct sockaddr_in6 in;
+	const struct inet_socket six = {.socket.family = AF_INET6};
+
+	inet_address_put(&six, a, 0, &s);
+	memcpy(&in, s.bytes, sizeof(in));
+	memcpy(out, in.address, sizeof(in.address));
+}
+
+/* Of ours the one that it came to: what is for many is for its interface's. */
+static uint32_t own4(const struct datagram *g)
+{
+	inet_core_lock();
+	struct netif *n = netif_get_by_index(g->interface);
+	bool is_own = n == nullptr || inet_is_local(&g->to);
+	uint32_t own = is_own ? ip_2_ip4(&g->to)->addr : netif_ip4_addr(n)->addr;
+	inet_core_unlock();
+	return own;
+}
+
+static void note(struct inet_socket *i, struct socket_message *m, const struct datagram *g)
+{
+	uint8_t tells = __atomic_load_n(&i->tells, __ATOMIC_RELAXED);
+	bool v4 = IP_IS_V4_VAL(g->to);
+	int32_t hops = g->ttl;
+
+	if (v4 && tells & TELL_PACKET4) {
+		struct in_pktinfo p = {.interface = g->interface, .own = own4(g), .to = ip_2_ip4(&g->to)->addr};
+
+		socket_note(m, IPPROTO_IP, IP_OPTION_PKTINFO, &p, sizeof(p));
+	}
+	if (v4 && tells & TELL_HOPS4)
+		socket_note(m, IPPROTO_IP, IP_OPTION_TTL, &hops, sizeof(hops));
+	if (tells & TELL_PACKET6) {
+		struct in6_pktinfo p = {.interface = g->interface};
+
+		put6(p.address, &g->to);
+		socket_note(m, IPPROTO_IPV6, IPV6_OPTION_PKTINFO, &p, sizeof(p));
+	}
+	if (!v4 && tells & TELL_HOPS6)
+		socket_note(m, IPPROTO_IPV6, IPV6_OPTION_HOPLIMIT, &hops, sizeof(hops));
+}
+
 long datagram_receive(struct socket *s, struct socket_message *m)
 {
 	struct inet_datagram_socket *d = datagram_of(s);
@@ -153,6 +201,8 @@ long datagram_receive(struct socket *s, struct socket_message *m)
 		m->flags_out |= MSG_TRUNC;
 	if (m->address != nullptr)
 		inet_address_put(&d->inet, &g->from, g->port, m->address);
+	if (m->notes != nullptr)
+		note(&d->inet, m, g);
 	put_datagram(g);
 	return whole ? done : -EFAULT;
 }

@@ -32,11 +32,15 @@ DECLARE_COMPONENT(inet);
 extern struct mutex inet_core;
 enum : int { BYTE_MAX = 255 };
 /* WAKE_PUT: and lwIP's reference to it is given back. */
+/* Of what came it tells: the interface and our address; how many hops it had left. */
+enum : uint8_t { TELL_PACKET4 = 1, TELL_HOPS4 = 2, TELL_PACKET6 = 4, TELL_HOPS6 = 8 };
 enum : uint32_t { WAKE_READERS = 1, WAKE_WRITERS = 2, WAKE_PUT = 4 };
 
 struct inet_socket {
 	struct socket socket; /* first */
 	bool v6_only;	      /* inet_core */
+	uint8_t tells;	      /* inet_core: TELL_* */
+	uint8_t device;	      /* inet_core: the interface that it is bound to, as lwIP numbers them; 0: none */
 	uint8_t shut;	      /* atomic: SIDE_* */
 	uint32_t wake;	      /* inet_core: WAKE_*, while in the list of those to be woken */
 	struct list wake_link;
@@ -75,10 +79,10 @@ void inet_lo_deliver(void) REQUIRES(inet_core);
 enum : uint8_t { PBUF_GIVEN = 0x80 };
 
 /* --- route.c --- */
-/* The way to an address (route.c has the table: interface.h), and which address of ours a packet has on it.
- * -ENETUNREACH. */
-[[nodiscard]] int inet_route(const ip_addr_t *bound, const ip_addr_t *to, struct netif **out, ip_addr_t *source)
-	REQUIRES(inet_core);
+/* The way to an address (route.c has the table: interface.h), and which address of ours a packet has on it. device: the
+ * only interface that may be (struct inet_socket). -ENETUNREACH. */
+[[nodiscard]] int inet_route(uint8_t device, const ip_addr_t *bound, const ip_addr_t *to, struct netif **out,
+			     ip_addr_t *source) REQUIRES(inet_core);
 /* Whether it is an address of an interface of ours that is up. */
 bool inet_is_local(const ip_addr_t *a) REQUIRES(inet_core);
 
@@ -150,6 +154,14 @@ int inet_option_get(struct socket *s, int level, int option, user_addr at, uint3
 /* Once: processes may ask by netlink. */
 void inet_rtnetlink_start(void);
 
+int inet_note(struct socket *s, struct socket_message *m, int level, int type, const void *data, size_t n);
+int inet_bind_device(struct socket *s, const char *name);
+void inet_bound_device(struct socket *s, char *name);
+/* The way that a message asks for, as inet_route takes it; what it does not say is the socket's. -ENODEV,
+ * -EADDRNOTAVAIL. */
+[[nodiscard]] int inet_way(const struct inet_socket *i, const struct socket_message *m, uint8_t *device,
+			   ip_addr_t *bound) REQUIRES(inet_core);
+
 /* --- ioctl.c --- */
 long inet_ioctl(uint32_t command, user_addr at);
 
@@ -158,6 +170,9 @@ long inet_ioctl(uint32_t command, user_addr at);
 extern struct list inet_all GUARDED_BY(inet_core);
 void inet_list_add(struct inet_socket *i) REQUIRES(inet_core);
 void inet_list_remove(struct inet_socket *i) REQUIRES(inet_core);
+
+/* A state of lwIP's (enum tcp_state) as Linux numbers them. */
+unsigned inet_tcp_state(unsigned state);
 
 /* --- icmp_error.c --- */
 int inet_icmp_start(void) REQUIRES(inet_core);

@@ -9,6 +9,7 @@
 
 #include <lwip/ip6_addr.h>
 #include <lwip/prot/ieee.h>
+#include <lwip/prot/ip4.h>
 
 enum : uint32_t { RING = 1024, MTU = 65535 };
 
@@ -69,13 +70,29 @@ static err_t output6(struct netif *, struct pbuf *p, const ip6_addr_t *)
 	return put(p, ETHTYPE_IPV6);
 }
 
+/* All of 127 is this machine's (RFC 1122, 3.2.1.3), and lwIP lets an interface have one address: for each packet it has
+ * the one that the packet is for. */
+static void deliver(struct pbuf *p) REQUIRES(inet_core)
+{
+	const ip_addr_t own = inet_lo.ip_addr;
+	const struct ip_hdr *h = p->payload;
+	ip4_addr_t to;
+
+	if (p->len >= IP_HLEN && IPH_V(h) == 4) {
+		ip4_addr_copy(to, h->dest);
+		if (ip4_addr_net_eq(&to, ip_2_ip4(&own), netif_ip4_netmask(&inet_lo)) &&
+		    !ip4_addr_isbroadcast(&to, &inet_lo))
+			ip_addr_copy_from_ip4(inet_lo.ip_addr, to);
+	}
+	if (ip_input(p, &inet_lo) != ERR_OK)
+		pbuf_free(p);
+	inet_lo.ip_addr = own;
+}
+
 void inet_lo_deliver(void)
 {
 	while (ring_head != ring_tail) {
-		struct pbuf *p = ring[ring_head++ % RING];
-
-		if (ip_input(p, &inet_lo) != ERR_OK)
-			pbuf_free(p);
+		deliver(ring[ring_head++ % RING]);
 	}
 }
 
@@ -145,8 +162,7 @@ void inet_lo_receive(struct net_frame *f)
 		p = pbuf_alloc(PBUF_RAW, (u16_t)(f->total - NETDEV_HEADER), PBUF_RAM);
 	if (p != nullptr) {
 		(void)net_frame_read(f, NETDEV_HEADER, p->payload, p->tot_len);
-		if (ip_input(p, &inet_lo) != ERR_OK)
-			pbuf_free(p);
+		deliver(p);
 	}
 	net_frame_free(f);
 }

@@ -48,9 +48,27 @@ static int set_hops(struct inet_socket *i, int32_t value) REQUIRES(inet_core)
 	return 0;
 }
 
+static int set_tells(struct inet_socket *i, uint8_t what, bool on) REQUIRES(inet_core)
+{
+	if (is_stream(i))
+		return -ENOPROTOOPT;
+	__atomic_store_n(&i->tells, (uint8_t)(on ? i->tells | what : i->tells & ~what), __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int get_tells(const struct inet_socket *i, uint8_t what, int32_t *out) REQUIRES(inet_core)
+{
+	if (is_stream(i))
+		return -ENOPROTOOPT;
+	*out = (i->tells & what) != 0;
+	return 0;
+}
+
 static int set4(struct inet_socket *i, int option, int32_t value) REQUIRES(inet_core)
 {
 	switch (option) {
+	case IP_OPTION_PKTINFO: return set_tells(i, TELL_PACKET4, value != 0);
+	case IP_OPTION_RECVTTL: return set_tells(i, TELL_HOPS4, value != 0);
 	case IP_OPTION_TOS: record(i)->tos = (u8_t)value; return 0;
 	case IP_OPTION_TTL: return value == 0 ? -EINVAL : set_hops(i, value);
 	case IP_OPTION_HDRINCL:
@@ -72,6 +90,8 @@ static int set6(struct inet_socket *i, int option, int32_t value) REQUIRES(inet_
 		return -ENOPROTOOPT;
 	switch (option) {
 	case IPV6_OPTION_V6ONLY: return set_v6_only(i, value != 0);
+	case IPV6_OPTION_RECVPKTINFO: return set_tells(i, TELL_PACKET6, value != 0);
+	case IPV6_OPTION_RECVHOPLIMIT: return set_tells(i, TELL_HOPS6, value != 0);
 	case IPV6_OPTION_UNICAST_HOPS: return set_hops(i, value);
 	case IPV6_OPTION_TCLASS: record(i)->tos = (u8_t)(value < 0 ? 0 : value); return 0;
 	default: return -ENOPROTOOPT;
@@ -165,6 +185,8 @@ int inet_option_set(struct socket *s, int level, int option, user_addr at, uint3
 static int get4(struct inet_socket *i, int option, int32_t *out) REQUIRES(inet_core)
 {
 	switch (option) {
+	case IP_OPTION_PKTINFO: return get_tells(i, TELL_PACKET4, out);
+	case IP_OPTION_RECVTTL: return get_tells(i, TELL_HOPS4, out);
 	case IP_OPTION_TOS: *out = record(i)->tos; return 0;
 	case IP_OPTION_TTL: *out = record(i)->ttl; return 0;
 	case IP_OPTION_HDRINCL:
@@ -181,11 +203,22 @@ static int get6(struct inet_socket *i, int option, int32_t *out) REQUIRES(inet_c
 	if (i->socket.family != AF_INET6)
 		return -ENOPROTOOPT;
 	switch (option) {
+	case IPV6_OPTION_RECVPKTINFO: return get_tells(i, TELL_PACKET6, out);
+	case IPV6_OPTION_RECVHOPLIMIT: return get_tells(i, TELL_HOPS6, out);
 	case IPV6_OPTION_V6ONLY: *out = i->v6_only; return 0;
 	case IPV6_OPTION_UNICAST_HOPS: *out = record(i)->ttl; return 0;
 	case IPV6_OPTION_TCLASS: *out = record(i)->tos; return 0;
 	default: return -ENOPROTOOPT;
 	}
+}
+
+static int get_info(struct socket *s, user_addr at, uint32_t *length)
+{
+	inet_core_lock();
+	struct tcp_info info = stream_info(stream_of(s));
+	inet_core_unlock();
+	*length = MIN(*length, (uint32_t)sizeof(info));
+	return copy_to_user(at, &info, *length) != 0 ? -EFAULT : 0;
 }
 
 int inet_option_get(struct socket *s, int level, int option, user_addr at, uint32_t *length)
@@ -194,6 +227,8 @@ int inet_option_get(struct socket *s, int level, int option, user_addr at, uint3
 	int error = -ENOPROTOOPT;
 	int32_t value = 0;
 
+	if (level == IPPROTO_TCP && option == TCP_OPTION_INFO && is_stream(i))
+		return get_info(s, at, length);
 	inet_core_lock();
 	if (level == IPPROTO_TCP && is_stream(i))
 		error = get_tcp(stream_of(s), option, &value);

@@ -106,14 +106,14 @@ LISTING(raw6, "raw6", AF_INET6, 0, SOCK_RAW);
 /* --- TCP --- */
 
 /* lwIP's states (enum tcp_state) as Linux numbers them. */
-static unsigned state_number(enum tcp_state state)
+unsigned inet_tcp_state(unsigned state)
 {
 	static const unsigned char number[] = {
 		[CLOSED] = 7,	  [LISTEN] = 10,    [SYN_SENT] = 2, [SYN_RCVD] = 3, [ESTABLISHED] = 1, [FIN_WAIT_1] = 4,
 		[FIN_WAIT_2] = 5, [CLOSE_WAIT] = 8, [CLOSING] = 11, [LAST_ACK] = 9, [TIME_WAIT] = 6,
 	};
 
-	return number[state];
+	return state < sizeof(number) ? number[state] : 0;
 }
 
 static void show_record(struct text_buffer *b, const struct tcp_pcb *tcp, bool v6, unsigned number) REQUIRES(inet_core)
@@ -131,8 +131,8 @@ static void show_record(struct text_buffer *b, const struct tcp_pcb *tcp, bool v
 	text_printf(b, "%4u:", number);
 	show_address(b, v6, &tcp->local_ip, tcp->local_port);
 	show_address(b, v6, listens ? IP4_ADDR_ANY : &tcp->remote_ip, listens ? 0 : tcp->remote_port);
-	text_printf(b, " %02X %08X:%08X %02X:%08lX %08X %5u %8u %lu 1 %016lx\n", state_number(tcp->state), sent, queued,
-		    0, 0ul, listens ? 0 : tcp->nrtx, uid, 0, ino, t != nullptr ? t->inet.socket.cookie : 0);
+	text_printf(b, " %02X %08X:%08X %02X:%08lX %08X %5u %8u %lu 1 %016lx\n", inet_tcp_state(tcp->state), sent,
+		    queued, 0, 0ul, listens ? 0 : tcp->nrtx, uid, 0, ino, t != nullptr ? t->inet.socket.cookie : 0);
 }
 
 /* Of version 6 are those of its sockets, whatever they talk. */

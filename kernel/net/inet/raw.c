@@ -119,7 +119,7 @@ static int raw_connect_to(struct socket *s, const struct socket_address *a, bool
 	} else {
 		error = inet_address_get(&d->inet, a, false, &ip, &port);
 		if (error == 0)
-			error = inet_route(&d->raw->local_ip, &ip, &n, &source);
+			error = inet_route(d->inet.device, &d->raw->local_ip, &ip, &n, &source);
 		if (error == 0 && is_ping(d) && d->ping_id == 0)
 			error = take_id(d, 0);
 		if (error == 0)
@@ -181,14 +181,18 @@ static int target(struct inet_datagram_socket *d, const struct socket_message *m
 	return 0;
 }
 
-static int send_bytes(struct inet_datagram_socket *d, const ip_addr_t *to, struct pbuf *p) REQUIRES(inet_core)
+static int send_bytes(struct inet_datagram_socket *d, const struct socket_message *m, const ip_addr_t *to,
+		      struct pbuf *p) REQUIRES(inet_core)
 {
 	struct netif *n;
-	ip_addr_t source;
+	ip_addr_t source, bound;
+	uint8_t device;
 
 	if (IP_IS_V6(to) != (d->inet.socket.family == AF_INET6))
 		return -ENETUNREACH;
-	int error = inet_route(&d->raw->local_ip, to, &n, &source);
+	int error = inet_way(&d->inet, m, &device, &bound);
+	if (error == 0)
+		error = inet_route(device, &bound, to, &n, &source);
 	if (error == 0 && ip_addr_isbroadcast(to, n) && !socket_switch(&d->inet.socket, SO_BROADCAST))
 		error = -EACCES;
 	if (error == 0 && is_ping(d))
@@ -201,7 +205,13 @@ static int send_bytes(struct inet_datagram_socket *d, const ip_addr_t *to, struc
 		else
 			memset((uint8_t *)p->payload + CHECKSUM_AT, 0, sizeof(uint16_t)); /* lwIP sums it up, too */
 	}
-	return error != 0 ? error : inet_errno(raw_sendto_if_src(d->raw, p, to, n, &source));
+	if (error != 0)
+		return error;
+	uint8_t hops = d->raw->ttl;
+	d->raw->ttl = m->way.hops != 0 ? m->way.hops : hops;
+	error = inet_errno(raw_sendto_if_src(d->raw, p, to, n, &source));
+	d->raw->ttl = hops;
+	return error;
 }
 
 static long raw_send_to(struct socket *s, struct socket_message *m)
@@ -220,7 +230,7 @@ static long raw_send_to(struct socket *s, struct socket_message *m)
 	inet_core_lock();
 	error = target(d, m, &to);
 	if (error == 0)
-		error = send_bytes(d, &to, p);
+		error = send_bytes(d, m, &to, p);
 	pbuf_free(p); /* before it arrives: who receives it over `lo` has it alone */
 	inet_core_unlock();
 	return error != 0 ? error : (long)m->length;
@@ -255,6 +265,9 @@ static const struct socket_ops raw_ops = {
 	.peer_cred = inet_no_peer_cred,
 	.option_set = inet_option_set,
 	.option_get = inet_option_get,
+	.note = inet_note,
+	.bind_device = inet_bind_device,
+	.bound_device = inet_bound_device,
 	.release = raw_release,
 	.free = datagram_free,
 };

@@ -17,6 +17,7 @@ enum : uint32_t { ROUTES_MAX = 1024 };
 struct list inet_routes = LIST_INIT(inet_routes);
 static uint32_t route_count GUARDED_BY(inet_core);
 
+/* `lo` has all of its network (RFC 1122, 3.2.1.3: any address of 127 is this machine's). */
 bool inet_is_local(const ip_addr_t *a)
 {
 	struct netif *n;
@@ -28,7 +29,10 @@ bool inet_is_local(const ip_addr_t *a)
 		if (IP_IS_V6(a)) {
 			if (netif_get_ip6_addr_match(n, ip_2_ip6(a)) >= 0)
 				return true;
-		} else if (ip4_addr_eq(ip_2_ip4(a), netif_ip4_addr(n)) && !ip4_addr_isany(ip_2_ip4(a))) {
+		} else if (ip4_addr_isany(ip_2_ip4(a)) || ip4_addr_isbroadcast(ip_2_ip4(a), n)) {
+			continue;
+		} else if (ip4_addr_eq(ip_2_ip4(a), netif_ip4_addr(n)) ||
+			   (n == &inet_lo && ip4_addr_net_eq(ip_2_ip4(a), netif_ip4_addr(n), netif_ip4_netmask(n)))) {
 			return true;
 		}
 	}
@@ -140,18 +144,18 @@ int inet_hook_input6(struct pbuf *p, struct netif *n)
 	return 1;
 }
 
-int inet_route(const ip_addr_t *bound, const ip_addr_t *to, struct netif **out, ip_addr_t *source)
+int inet_route(uint8_t device, const ip_addr_t *bound, const ip_addr_t *to, struct netif **out, ip_addr_t *source)
 {
 	const ip_addr_t *from = IP_IS_V6(to) ? IP6_ADDR_ANY : IP4_ADDR_ANY;
 
 	if (!ip_addr_isany(bound) && IP_GET_TYPE(bound) == IP_GET_TYPE(to))
 		from = bound;
-	*out = ip_route(from, to);
+	*out = device != 0 ? netif_get_by_index(device) : ip_route(from, to);
 	if (*out == nullptr || !netif_is_up(*out))
 		return -ENETUNREACH;
 	if (!ip_addr_isany(from))
 		*source = *from;
-	else if (inet_is_local(to))
+	else if (inet_is_local(to) && !(IP_IS_V4(to) && ip_addr_isloopback(to)))
 		*source = *to;
 	else if (IP_IS_V4(to))
 		ip_addr_copy_from_ip4(*source, *netif_ip4_addr(*out));

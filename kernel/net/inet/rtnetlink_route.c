@@ -134,7 +134,7 @@ static int get_one(struct rt_request *r) REQUIRES(inet_core)
 	int error = v6 ? rt_address6(r, RTA_DST, ip_2_ip6(&to)) : rt_address4(r, RTA_DST, ip_2_ip4(&to));
 	if (error != 0 || !rt_has(r, RTA_DST))
 		return -EINVAL;
-	error = inet_route(&any, &to, &n, &source);
+	error = inet_route(0, &any, &to, &n, &source);
 	if (error != 0)
 		return error;
 	const struct rtmsg m = {.family = r->family,

@@ -109,6 +109,7 @@ int stream_renew(struct inet_stream *t)
 		tcp_nagle_disable(tcp);
 	if (socket_switch(&t->inet.socket, SO_KEEPALIVE))
 		ip_set_option(tcp, SOF_KEEPALIVE);
+	tcp->netif_idx = t->inet.device;
 	stream_attach(t, tcp);
 	return 0;
 }
@@ -311,6 +312,8 @@ static const struct socket_ops stream_ops = {
 	.peer_cred = inet_no_peer_cred,
 	.option_set = inet_option_set,
 	.option_get = inet_option_get,
+	.bind_device = inet_bind_device,
+	.bound_device = inet_bound_device,
 	.switched = stream_switched,
 	.release = stream_release,
 	.free = stream_free,

@@ -70,6 +70,8 @@ void stream_detach(struct tcp_pcb *tcp) REQUIRES(inet_core);
 void stream_note_addresses(struct inet_stream *t) REQUIRES(inet_core);
 void stream_set_state(struct inet_stream *t, enum stream_state state) REQUIRES(inet_core);
 void stream_release(struct socket *s);
+/* TCP_INFO of tcp(7). */
+struct tcp_info stream_info(const struct inet_stream *t) REQUIRES(inet_core);
 /* Tells lwIP of all that was read. */
 void stream_tell_room(struct inet_stream *t) REQUIRES(inet_core);
 

@@ -60,7 +60,7 @@ static int begin(struct inet_stream *t, const ip_addr_t *ip, uint16_t port) REQU
 		trim_waiting();
 	int error = stream_renew(t);
 	if (error == 0)
-		error = inet_route(&t->tcp->local_ip, ip, &n, &source);
+		error = inet_route(t->inet.device, &t->tcp->local_ip, ip, &n, &source);
 	if (error == 0 &&
 	    (ip_addr_ismulticast(ip) || ip_addr_isbroadcast(ip, n) || !IP_ADDR_PCB_VERSION_MATCH(t->tcp, ip)))
 		error = -ENETUNREACH;

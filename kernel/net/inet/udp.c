@@ -71,7 +71,7 @@ static int connect_to(struct inet_datagram_socket *d, const ip_addr_t *ip, uint1
 
 	if (d->connected)
 		disconnect(d);
-	int error = inet_route(&d->udp->local_ip, ip, &n, &source);
+	int error = inet_route(d->inet.device, &d->udp->local_ip, ip, &n, &source);
 	if (error == 0)
 		error = may_send(&d->inet.socket, ip, n);
 	if (error == 0)
@@ -124,20 +124,29 @@ static int udp_name(struct socket *s, bool peers, struct socket_address *out)
 	return error;
 }
 
-static int send_bytes(struct inet_datagram_socket *d, const ip_addr_t *to, uint16_t port, struct pbuf *p)
-	REQUIRES(inet_core)
+static int send_bytes(struct inet_datagram_socket *d, const struct socket_message *m, const ip_addr_t *to,
+		      uint16_t port, struct pbuf *p) REQUIRES(inet_core)
 {
 	struct netif *n;
-	ip_addr_t source;
+	ip_addr_t source, bound;
+	uint8_t device;
 
-	int error = inet_route(&d->udp->local_ip, to, &n, &source);
+	int error = inet_way(&d->inet, m, &device, &bound);
+	if (error == 0)
+		error = inet_route(device, &bound, to, &n, &source);
 	if (error == 0)
 		error = may_send(&d->inet.socket, to, n);
 	if (error == 0 && d->udp->local_port == 0)
 		error = inet_errno(udp_bind(d->udp, &d->udp->local_ip, 0));
 	if (error == 0 && !IP_ADDR_PCB_VERSION_MATCH(d->udp, to))
 		error = -ENETUNREACH;
-	return error != 0 ? error : inet_errno(udp_sendto_if_src(d->udp, p, to, port, n, &source));
+	if (error != 0)
+		return error;
+	uint8_t hops = d->udp->ttl;
+	d->udp->ttl = m->way.hops != 0 ? m->way.hops : hops;
+	error = inet_errno(udp_sendto_if_src(d->udp, p, to, port, n, &source));
+	d->udp->ttl = hops;
+	return error;
 }
 
 static int target(struct inet_datagram_socket *d, const struct socket_message *m, ip_addr_t *to, uint16_t *port)
@@ -176,7 +185,7 @@ static long udp_send_to(struct socket *s, struct socket_message *m)
 	inet_core_lock();
 	error = target(d, m, &to, &port);
 	if (error == 0)
-		error = send_bytes(d, &to, port, p);
+		error = send_bytes(d, m, &to, port, p);
 	pbuf_free(p); /* before it arrives: who receives it over `lo` has it alone */
 	inet_core_unlock();
 	return error != 0 ? error : (long)m->length;
@@ -211,6 +220,9 @@ static const struct socket_ops udp_ops = {
 	.peer_cred = inet_no_peer_cred,
 	.option_set = inet_option_set,
 	.option_get = inet_option_get,
+	.note = inet_note,
+	.bind_device = inet_bind_device,
+	.bound_device = inet_bound_device,
 	.release = udp_release,
 	.free = datagram_free,
 };

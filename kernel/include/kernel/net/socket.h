@@ -55,6 +55,13 @@ struct socket_message {
 	uint32_t flags_out; /* MSG_TRUNC, MSG_EOR … of what was received */
 	/* Received: SOCKET_NOTES of them, none of which is used; nullptr: nobody asks. */
 	struct socket_note *notes;
+	/* To be sent: what the family's `note` left here. */
+	struct {
+		uint32_t interface; /* number; 0: any */
+		uint8_t source[16]; /* version 4: the first four bytes */
+		bool has_source;
+		uint8_t hops; /* 0: as the socket has it */
+	} way;
 };
 
 /* What a family does with one type of its sockets. Results: 0 or more, or a negative errno; none may be nullptr but
@@ -79,6 +86,12 @@ struct socket_ops {
 	 * written. -ENOPROTOOPT: unknown, and counted. */
 	int (*option_set)(struct socket *s, int level, int option, user_addr at, uint32_t length);
 	int (*option_get)(struct socket *s, int level, int option, user_addr at, uint32_t *length);
+	/* What the process sends along (cmsg(3)), of a level that is not SOL_SOCKET. nullptr: it is passed over. */
+	int (*note)(struct socket *s, struct socket_message *m, int level, int type, const void *data, size_t n);
+	/* It is of that interface alone; "": of all. -ENODEV, -EPERM. And its name, into IFNAMSIZ bytes. nullptr: it
+	 * has none. */
+	int (*bind_device)(struct socket *s, const char *name);
+	void (*bound_device)(struct socket *s, char *name);
 	/* A switch of SOL_SOCKET was set or reset; nullptr: whoever acts upon it looks. */
 	void (*switched)(struct socket *s, int option, bool on);
 	/* Its packets go through the filter, whose reference it takes, from now on; nullptr: through none. -ENOENT:
