@@ -116,6 +116,7 @@ static int raw_connect_to(struct socket *s, const struct socket_address *a, bool
 	inet_core_lock();
 	if (a->family == AF_UNSPEC) {
 		raw_disconnect(d->raw);
+		d->raw->netif_idx = d->inet.device; /* lwIP forgets it */
 	} else {
 		error = inet_address_get(&d->inet, a, false, &ip, &port);
 		if (error == 0)

@@ -59,6 +59,7 @@ static int may_send(const struct socket *s, const ip_addr_t *to, struct netif *n
 static void disconnect(struct inet_datagram_socket *d) REQUIRES(inet_core)
 {
 	udp_disconnect(d->udp);
+	d->udp->netif_idx = d->inet.device; /* lwIP forgets it */
 	if (d->source_chosen)
 		d->udp->local_ip = *inet_any(&d->inet);
 	d->source_chosen = d->connected = false;
