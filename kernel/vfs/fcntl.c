@@ -58,6 +58,14 @@ static long duplicate(struct file *f, uint32_t lowest, bool close_on_exec)
 	return fd;
 }
 
+uint32_t file_shown_flags(const struct file *f)
+{
+	bool named = f->path.dentry != nullptr && !(f->mode & FILE_PATH);
+	bool in_memory = f->path.dentry == nullptr && f->inode != nullptr && S_ISREG(f->inode->mode);
+
+	return named || in_memory ? f->flags | O_LARGEFILE : f->flags;
+}
+
 static long seals_command(struct file *f, uint32_t command, uint64_t arg)
 {
 	enum : uint32_t {
@@ -86,7 +94,7 @@ static long do_fcntl(int fd, struct file *f, uint32_t command, uint64_t arg)
 	case F_DUPFD_CLOEXEC: return duplicate(f, (uint32_t)arg, true);
 	case F_GETFD: return file_get_cloexec(fd) ? FD_CLOEXEC : 0;
 	case F_SETFD: file_set_cloexec(fd, arg & FD_CLOEXEC); return 0;
-	case F_GETFL: return f->flags | O_LARGEFILE;
+	case F_GETFL: return file_shown_flags(f);
 	default: break;
 	}
 	if (f->mode & FILE_PATH)

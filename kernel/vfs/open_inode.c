@@ -26,8 +26,8 @@ static int check_type(const struct path *p, const struct inode *i, uint32_t flag
 	} else if (S_ISREG(i->mode) && (write || (flags & O_TRUNC)) && mount_check_write(p->mount) != 0) {
 		return -EROFS;
 	}
-	/* No filesystem goes around its page cache. */
-	if ((flags & O_DIRECT) && S_ISREG(i->mode))
+	/* No filesystem goes around its page cache; a fifo's end keeps writes apart only once fcntl(2) says so. */
+	if ((flags & O_DIRECT) && (S_ISREG(i->mode) || S_ISFIFO(i->mode)))
 		return -EINVAL;
 	return 0;
 }

@@ -154,7 +154,7 @@ int file_create_pipe(uint32_t flags, struct file *ends[2])
 		return -ENOMEM;
 	i->uid = p->cred.fsuid;
 	i->gid = p->cred.fsgid;
-	int error = create_end(i, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)), &ends[0]);
+	int error = create_end(i, O_RDONLY | (flags & O_NONBLOCK), &ends[0]);
 	if (error == 0) {
 		error = create_end(i, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), &ends[1]);
 		if (error != 0)

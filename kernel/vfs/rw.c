@@ -60,6 +60,12 @@ static inline void count_io(long result, bool write)
 	}
 }
 
+/* Whether so many bytes from the position on are within what offsets can name. */
+static inline bool span_has_end(uint64_t pos, size_t n)
+{
+	return n <= (uint64_t)INT64_MAX - pos;
+}
+
 static long io_at_position(struct file *f, io_function op, struct io_buffer *buf, size_t n, bool write)
 {
 	uint64_t pos = f->position;
@@ -68,6 +74,8 @@ static long io_at_position(struct file *f, io_function op, struct io_buffer *buf
 		pos = 0;
 		return run(f, op, buf, n, &pos);
 	}
+	if (!span_has_end(pos, n))
+		return -EINVAL;
 	if (__atomic_load_n(&f->object.refs, __ATOMIC_RELAXED) > 1 && S_ISREG(f->inode->mode) &&
 	    f->inode->cache != nullptr && !(write && io_is_append(f, buf)))
 		return io_claimed(f, op, buf, n, write);
@@ -130,7 +138,7 @@ static long positioned(struct file *f, user_addr at, size_t n, uint64_t pos, boo
 		return -EFAULT;
 	if (error != 0)
 		return error;
-	long result = run(f, op, &buf, MIN(n, IO_MAX), &pos);
+	long result = span_has_end(pos, n) ? run(f, op, &buf, MIN(n, IO_MAX), &pos) : -EINVAL;
 	count_io(result, write);
 	return result;
 }
@@ -216,6 +224,8 @@ static long run_vector(struct file *f, struct io_vector *v, const struct vector_
 	if (error != 0)
 		return error;
 	uint64_t pos = c->pos != nullptr ? (uint64_t)*c->pos : 0;
+	if (!span_has_end(pos, v->total))
+		return -EINVAL;
 	long done = c->pos != nullptr ? run(f, op, &v->buffer, v->total, &pos)
 				      : io_at_position(f, op, &v->buffer, v->total, c->write);
 	return c->write ? sync_after(f, c->flags, done) : done;

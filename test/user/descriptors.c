@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/stat.h>
@@ -97,6 +98,18 @@ static void status_flags(void)
 	EQUAL(fcntl(other, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	OK(fcntl(fd, F_SETFD, FD_CLOEXEC));
 	EQUAL(fcntl(other, F_GETFD), 0);
+	int ends[2], named = OK(open("file", O_PATH)), memory = OK(memfd_create("m", 0));
+	OK(pipe2(ends, O_DIRECT));
+	/* What was opened as a file has one that no program asks for (O_LARGEFILE); packets are of the end that writes.
+	 */
+	CHECK(fcntl(fd, F_GETFL) != (O_RDWR | O_NONBLOCK));
+	EQUAL(fcntl(memory, F_GETFL), fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	EQUAL(fcntl(named, F_GETFL), O_PATH);
+	EQUAL(fcntl(ends[0], F_GETFL), O_RDONLY);
+	EQUAL(fcntl(ends[1], F_GETFL), O_WRONLY | O_DIRECT);
+	EQUAL(fcntl(OK(eventfd(0, 0)), F_GETFL), O_RDWR);
+	OK(mkfifo("fifo", 0600));
+	FAILS(EINVAL, open("fifo", O_RDWR | O_DIRECT));
 	int third = OK(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 	EQUAL(fcntl(third, F_GETFD), FD_CLOEXEC);
 	FAILS(EINVAL, fcntl(fd, 9999));

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -156,6 +157,15 @@ static void places(void)
 			   ROW(EINVAL, lseek, still[n], 0, 9), ROW(ESPIPE, pread64, still[n], AT(page), 8, 0));
 	CHECK(lseek(still[0], 5, SEEK_SET) == 0);
 	CHECK(lseek(still[0], 0, SEEK_CUR) == 0);
+	/* No byte is read or written beyond what an offset can name. */
+	int memory = OK(memfd_create("m", 0));
+	CHECK_ROWS(ROW(EINVAL, pwrite64, memory, AT(page), 3, INT64_MAX - 1),
+		   ROW(EINVAL, pread64, memory, AT(page), 3, INT64_MAX - 1),
+		   ROW(EINVAL, preadv, memory, AT((&(struct iovec){page, 3})), 1, INT64_MAX - 1),
+		   ROW(0, pread64, memory, AT(page), 1, INT64_MAX - 1));
+	CHECK(lseek(memory, INT64_MAX - 1, SEEK_SET) == INT64_MAX - 1);
+	CHECK_ROWS(ROW(EINVAL, write, memory, AT(page), 3), ROW(EINVAL, read, memory, AT(page), 3),
+		   ROW(0, read, memory, AT(page), 1));
 	int process = OK((int)syscall(SYS_pidfd_open, getpid(), 0));
 	CHECK_ROWS(ROW(ESPIPE, lseek, process, 0, SEEK_SET), ROW(ESPIPE, lseek, ends[0], 0, SEEK_SET));
 }

@@ -546,7 +546,7 @@ int fdinfo_show(struct text_buffer *b, struct inode *i)
 		bool cloexec = t != nullptr && file_table_cloexec(t, what->fd);
 
 		text_printf(b, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", (unsigned long long)f->position,
-			    f->flags | O_LARGEFILE | (cloexec ? (uint32_t)O_CLOEXEC : 0),
+			    file_shown_flags(f) | (cloexec ? (uint32_t)O_CLOEXEC : 0),
 			    f->path.mount != nullptr ? f->path.mount->id : 0,
 			    f->inode != nullptr ? (unsigned long long)f->inode->ino : 0);
 		file_table_put(t);

@@ -28,6 +28,8 @@ long file_read_at(struct file *f, void *dst, size_t n, uint64_t pos);
 long file_write_at(struct file *f, const void *src, size_t n, uint64_t pos);
 /* lseek for files whose size is inode->size. */
 long file_seek_generic(struct file *f, int64_t offset, int whence);
+/* What F_GETFL and fdinfo tell of the file's flags: O_LARGEFILE where a name, or memory alone, was opened as a file. */
+uint32_t file_shown_flags(const struct file *f);
 /* For reading by the kernel on behalf of a process that may execute it, whether or not it may read it. -EACCES,
  * -ETXTBSY. */
 [[nodiscard]] int file_open_exec(const struct path *path, struct file **out);
