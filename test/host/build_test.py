@@ -40,7 +40,7 @@ GOOD = {
     "nucleus/mmu/one.c": "#include <boot/limine_protocol.h>\n#include <lib/add.h>\n#include \"private.h\"\nextern char nucleus_end[];\nvoid nucleus_entry(void);\n"
                          "int nucleus_private(void) { return add(1, *nucleus_end); }\n"
                          "void nucleus_entry(void) { nucleus_private(); }\n",
-    "kernel/floors.txt": "base kernel/base/\nprocess kernel/process/\n",
+    "kernel/floors.txt": "lib lib/\nbase kernel/base/\nprocess kernel/process/\n",
     "kernel/components.txt": "core kernel/base/\nprocess kernel/process/\n",
     "kernel/include/kernel/two.h": "int kernel_two(void);\n",
     "kernel/base/two.c": "#include <kernel/two.h>\n#include <lib/add.h>\n#include <nucleus/layout.h>\n"
@@ -81,7 +81,7 @@ VARIANTS = [
     ("a climb to a higher floor", {"kernel/base/x.c": "int above(void);\nint x(void);\nint x(void) { return above(); }\n",
                                    "kernel/process/y.c": "int above(void);\nint above(void) { return 1; }\n"},
      "kernel/base/x.c (base) climbs to kernel/process/y.c (process) for above"),
-    ("a file of no component", {"kernel/driver/x.c": "int x;\n", "kernel/floors.txt": "base kernel/base/\ndriver kernel/driver/\n"},
+    ("a file of no component", {"kernel/driver/x.c": "int x;\n", "kernel/floors.txt": "lib lib/\nbase kernel/base/\ndriver kernel/driver/\n"},
      "kernel/driver/x.c is of no component"),
     ("a manifest in another's body", {"kernel/base/x.c": "int component_process = 1;\n"},
      "kernel/base/x.c has the manifest of process, but is of core"),

@@ -34,9 +34,10 @@ static void sockets_cannot_be_made(void)
 	FAILS(EINVAL, socketpair(77, 0x10, 0, nowhere));
 }
 
-static void no_netlink_is_there(void)
+static void no_other_netlink_is_there(void)
 {
-	FAILS(EAFNOSUPPORT, socket(AF_NETLINK, SOCK_RAW, 0));
+	FAILS(EPROTONOSUPPORT, socket(AF_NETLINK, SOCK_RAW, 77));
+	FAILS(EPROTONOSUPPORT, socket(AF_NETLINK, SOCK_RAW, -1));
 }
 
 static void other_files_are_no_sockets(void)
@@ -219,7 +220,7 @@ static void absent_calls_say_so(void)
 	CHECK(seen > 50);
 }
 
-KTAP_MAIN(CASE(sockets_cannot_be_made), STELLUX_CASE(no_netlink_is_there), CASE(other_files_are_no_sockets),
+KTAP_MAIN(CASE(sockets_cannot_be_made), CASE(no_other_netlink_is_there), CASE(other_files_are_no_sockets),
 	  STELLUX_CASE(attributes_are_not_supported), STELLUX_CASE(attributes_of_descriptors),
 	  CASE(attributes_and_rights), CASE(nobody_is_traced), STELLUX_CASE(tracing_is_switched_off),
 	  CASE(namespaces_and_handles), CASE(statistics_of_what_has_no_path), STELLUX_CASE(absent_calls_say_so))

@@ -223,6 +223,15 @@ static void functions_of_pci(void)
 
 static int directories, files, links;
 
+/* What an interface that is down, or without a wire, has not is EINVAL to read, as on Linux. */
+static bool may_have_none(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	return strstr(path, "/net/") != nullptr &&
+	       (strcmp(name, "duplex") == 0 || strcmp(name, "speed") == 0 || strcmp(name, "carrier") == 0);
+}
+
 static int visit(const char *path, const struct stat *st, int type, struct FTW *)
 {
 	struct stat through;
@@ -246,12 +255,14 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
 	size_t sum = 0;
 	do {
 		n = read(fd, text, sizeof(text));
+		if (n < 0 && errno == EINVAL && may_have_none(path))
+			break;
 		if (n < 0)
 			ktap_fail(__FILE__, __LINE__, "%s: cannot be read: errno %d", path, errno);
 		sum += (size_t)n;
 	} while (n > 0);
 	OK(close(fd));
-	CHECK(sum > 0 || st->st_size == 0 || st->st_size == 4096);
+	CHECK(sum > 0 || n < 0 || st->st_size == 0 || st->st_size == 4096);
 	return 0;
 }
 
