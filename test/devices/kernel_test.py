@@ -23,7 +23,7 @@ OPTIONS = "gic-version=3,virtualization=on,acpi=off"
 # Functions behind bridges, whose wires only the tree knows, and one beside them (test/kernel/pci_bus.c).
 DEVICES = ("-device pcie-root-port,id=express,chassis=1,addr=6 -device nec-usb-xhci,bus=express "
            "-device pci-bridge,id=outer,chassis_nr=2,addr=7 -device pci-bridge,id=inner,chassis_nr=3,bus=outer,addr=1 "
-           "-device e1000-82545em,bus=inner,addr=2 -device edu,addr=4 -device edu,addr=8 -device e1000e,addr=5 "
+           "-device e1000-82545em,bus=inner,addr=2 -device edu,addr=4,dma_mask=0xffffffffffff -device edu,addr=8 -device e1000e,addr=5 "
            "-device pci-testdev,membar=1M,addr=10").split()
 
 
