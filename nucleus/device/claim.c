@@ -12,18 +12,19 @@
 #include "report/log.h"
 #include "report/report.h"
 #include <abi/errno.h>
+#include <lib/kept_ranges.h>
 
 static struct claim claims[CLAIMS_MAX];
-static struct claim_range withheld[WITHHELD_MAX];
-static unsigned withheld_count;
+static struct kept_ranges withheld;
 
 void claim_withhold(uint64_t start, uint64_t end)
 {
-	if (withheld_count < WITHHELD_MAX)
-		withheld[withheld_count++] = (struct claim_range){start, end};
-	else
-		log_printf("boot: more registers and firmware than can be noted; %lx is not kept from drivers\n",
-			   start);
+	const struct kept_range *grown = kept_ranges_add(&withheld, start, end);
+
+	if (grown)
+		log_printf(
+			"boot: more registers and firmware than can be noted; no driver gets anything of %lx to %lx\n",
+			grown->start, grown->end);
 }
 
 struct claim *claim_after(struct claim *c)
@@ -65,9 +66,8 @@ static bool nucleus_owns(struct claim_range r)
 {
 	if (r.start & CLAIM_PORT_SPACE)
 		return ARCH_PORTS > 0 && arch_port_owned((uint32_t)r.start, (uint32_t)r.end);
-	for (unsigned i = 0; i < withheld_count; i++)
-		if (overlap(r, withheld[i]))
-			return true;
+	if (kept_ranges_overlap(&withheld, r.start, r.end))
+		return true;
 	for (uint64_t pfn = r.start >> PAGE_SHIFT; pfn < frame_count && pfn << PAGE_SHIFT < r.end; pfn++)
 		if (frames[pfn].type != FRAME_NONE && frames[pfn].type != FRAME_DEVICE)
 			return true;

@@ -11,7 +11,7 @@
 #include <nucleus/device.h>
 #include <stdint.h>
 
-enum { CLAIMS_MAX = 256, CLAIM_RANGES_MAX = PCI_BARS_MAX, PORT_WINDOWS = 8, WITHHELD_MAX = 256 };
+enum { CLAIMS_MAX = 256, CLAIM_RANGES_MAX = PCI_BARS_MAX, PORT_WINDOWS = 8 };
 
 /* Ports are these "addresses", which no memory has. */
 enum : uint64_t { CLAIM_PORT_SPACE = 1ull << 63 };
