@@ -2,8 +2,8 @@
 /*
  * Spinlocks (kernel/base/lock.h): preemption is off while one is held, interrupts never are. The count
  * that turns preemption off is advice with a deadline, so a holder may lose its CPU all the same;
- * who spins for long gives its own CPU away, and in the end sleeps: an interrupt's thread yields only
- * to its like, and a holder that is none would never come.
+ * who spins for long gives its own CPU away, and in the end sleeps, the one place where that is done with another
+ * spinlock held: an interrupt's thread yields only to its like, and a holder that is none would never come.
  */
 #include "held.h"
 #include "perturb.h"
@@ -27,13 +27,19 @@ static inline bool take(struct spinlock *l)
 	return __atomic_exchange_n(&l->word, 1, __ATOMIC_ACQUIRE) == 0;
 }
 
-/* The turn-th time. Whether the thread's permit was taken by it. */
+/*
+ * The turn-th time. Whether the thread's permit was taken by it. Who holds another spinlock meanwhile keeps others
+ * waiting for that, and sleeps only now and then: often enough for a holder that nobody but a pause lets run. Each
+ * yield also says to the nucleus that this is not one section that never ends.
+ */
 static bool give_way(unsigned turn)
 {
 	long result = -ETIMEDOUT;
 
 	preempt_enable();
-	if (turn <= YIELDS_BEFORE_PAUSE)
+	bool holds_another = thread_page_current()->preempt_count != 0;
+
+	if (turn <= YIELDS_BEFORE_PAUSE || (holds_another && turn % YIELDS_BEFORE_PAUSE != 0))
 		(void)nucleus_yield();
 	else
 		result = nucleus_park(clock_monotonic_ns() + PAUSE_NS, 0);

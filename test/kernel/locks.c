@@ -366,6 +366,55 @@ static void spinners_let_holders_run(void)
 	EXPECT(WAIT_UNTIL(is_set(&lost_over)));
 }
 
+static struct spinlock outer_lock = SPINLOCK_INIT(RANK_NONE);
+
+/* With a spinlock held, for which others may wait, it waits for a second one. */
+static void waits_with_another(void *)
+{
+	spin_lock(&outer_lock);
+	set(&lost_spins);
+	spin_lock(&lost_lock);
+	spin_unlock(&lost_lock);
+	spin_unlock(&outer_lock);
+	set(&lost_over);
+}
+
+/* It gives its CPU away, and seldom sleeps. */
+static void who_holds_another_seldom_sleeps(void)
+{
+	enum { TURNS = 400 };
+	struct thread_times *t = (struct thread_times *)call_area();
+	struct thread *waiter;
+	uint32_t slept = 0, gave_way = 0;
+
+	lost_held = lost_spins = lost_go = lost_over = 0;
+	(void)start_thread(loses_its_cpu, nullptr, 0);
+	EXPECT(WAIT_UNTIL(is_set(&lost_held)));
+	if (!EXPECT_EQ(thread_create("ktest-waiter", &component_ktest, 0, waits_with_another, nullptr, &waiter), 0)) {
+		set(&lost_go);
+		return;
+	}
+	uint32_t handle = handle_of(waiter);
+
+	EXPECT_EQ(nucleus_thread_set_affinity(handle, 1), 0);
+	thread_start(waiter);
+	EXPECT(WAIT_UNTIL(is_set(&lost_spins)));
+	/* Its holder yields to it, and it to its holder. */
+	uint64_t limit = ktest_now() + WAIT_NS;
+
+	while (slept + gave_way < TURNS && ktest_now() < limit) {
+		sleep_ns(MS);
+		if (!EXPECT_EQ(nucleus_thread_get_times(handle), 0))
+			break;
+		slept = t->left;
+		gave_way = t->preempted;
+	}
+	EXPECT(slept + gave_way >= TURNS);
+	EXPECT(gave_way > 4 * slept);
+	set(&lost_go);
+	EXPECT(WAIT_UNTIL(is_set(&lost_over)));
+}
+
 KTEST_SUITE(locks, KTEST("a mutex excludes", mutex_excludes), KTEST("a spinlock excludes", spinlock_excludes),
 	    KTEST("a writer excludes all", rwlock_excludes_writers), KTEST("try_lock tells", try_locks),
 	    KTEST("readers share", readers_share),
@@ -374,4 +423,5 @@ KTEST_SUITE(locks, KTEST("a mutex excludes", mutex_excludes), KTEST("a spinlock 
 	    KTEST("a broken order is told", broken_orders_are_told, .fits = is_checked),
 	    KTEST("wait queues wake, and only on the condition", wait_queues),
 	    KTEST("who spins at an interrupt's priority lets the holder run", spinners_let_holders_run),
+	    KTEST("who spins with another spinlock held seldom sleeps", who_holds_another_seldom_sleeps),
 	    KTEST("threads are held up on purpose", held_up_on_purpose, .fits = is_checked));
