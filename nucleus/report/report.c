@@ -179,6 +179,9 @@ bool report_give_up(struct record *r)
 			s->used = false;
 			any = true;
 		}
+	/* As in call_report_done. */
+	if (any)
+		report_wake();
 	return any;
 }
 

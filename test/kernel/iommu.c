@@ -313,8 +313,8 @@ static void refused(void)
 enum { REPORTS_KEPT = 4 }; /* of refused calls and of devices */
 static uint32_t holders, holders_go, holders_over;
 
-/* Takes the record of a refused call, and gives it back when it is told to. */
-static void hold_a_report(void *)
+/* Takes the record of a refused call, and gives it back when it is told to; or ends, and leaves it. */
+static void hold_a_report(void *leaves)
 {
 	do
 		EXPECT_EQ(nucleus_kmap(KMAP_BASE, find_frame(FRAME_NUCLEUS), 1, MAP_PROT_READ), -EPERM);
@@ -322,12 +322,13 @@ static void hold_a_report(void *)
 	__atomic_add_fetch(&holders, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&holders_go, __ATOMIC_SEQ_CST) == 0)
 		sleep_ns(MS);
-	(void)nucleus_report_done();
+	if (leaves == nullptr)
+		(void)nucleus_report_done();
 	__atomic_add_fetch(&holders_over, 1, __ATOMIC_SEQ_CST);
 }
 
 /* The device is stopped all the same, and it is told when there is room. */
-static void told_when_there_is_room(void)
+static void told_after(void *leaves)
 {
 	struct log_cursor from = log_newest();
 	uint64_t pfn = user_frame();
@@ -336,7 +337,7 @@ static void told_when_there_is_room(void)
 	take();
 	prime(NEW);
 	for (unsigned i = 0; i < REPORTS_KEPT; i++)
-		(void)start_thread(hold_a_report, nullptr, -1);
+		(void)start_thread(hold_a_report, leaves, -1);
 	EXPECT(WAIT_UNTIL(__atomic_load_n(&holders, __ATOMIC_SEQ_CST) == REPORTS_KEPT));
 	device_writes(pfn);
 	/* Before another function is claimed, all that came before is looked at. */
@@ -350,6 +351,17 @@ static void told_when_there_is_room(void)
 	is_blamed(from, true, pfn);
 	EXPECT(WAIT_UNTIL(__atomic_load_n(&holders_over, __ATOMIC_SEQ_CST) == REPORTS_KEPT));
 	let_go();
+}
+
+static void told_when_there_is_room(void)
+{
+	told_after(nullptr);
+}
+
+/* Threads that end with a record give its place back, too. */
+static void told_when_holders_end(void)
+{
+	told_after(&holders);
 }
 
 /* The registers of the IOMMU itself are nobody's, and its tables come back when the domain ends. */
@@ -405,4 +417,5 @@ KTEST_SUITE(iommu, KTEST("a device does not reach what was not lent", not_lent, 
 	    KTEST("tables end with their claim", tables_end, .fits = pci_iommu_expected),
 	    KTEST("a stray that there is no room for is told later", told_when_there_is_room,
 		  .fits = pci_iommu_expected),
+	    KTEST("or when threads end that had the room", told_when_holders_end, .fits = pci_iommu_expected),
 	    KTEST("without an IOMMU nothing is lent", without, .fits = not_expected));
