@@ -9,6 +9,7 @@
 #include <boot/arch.h>
 #include <lib/arm_platform.h>
 #include <lib/devicetree.h>
+#include <lib/uart_wait.h>
 
 #include "aarch64.h"
 #include "cpu.h"
@@ -38,15 +39,23 @@ void arch_serial_init(void)
 		uart = platform.console.phys;
 }
 
+static bool serial_ready(void)
+{
+	constexpr uint64_t flags = 0x18;
+	constexpr uint32_t transmitter_full = 1u << 5;
+
+	pause();
+	return !(mmio_read(uart + flags) & transmitter_full);
+}
+
 void arch_serial_write(char c)
 {
-	constexpr uint64_t data = 0x00, flags = 0x18;
-	constexpr uint32_t transmitter_full = 1u << 5;
+	constexpr uint64_t data = 0x00;
+	static struct uart_wait wait;
 
 	if (uart == 0)
 		return;
-	for (unsigned i = 0; i < 100000 && (mmio_read(uart + flags) & transmitter_full); i++)
-		pause();
+	uart_wait(&wait, serial_ready);
 	mmio_write(uart + data, (uint8_t)c);
 }
 

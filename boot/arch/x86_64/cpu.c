@@ -6,6 +6,7 @@
  * table), Intel SDM 3A for the rest; ACPI 6.5, 5.2.12 for where I/O APICs are.
  */
 #include <boot/arch.h>
+#include <lib/uart_wait.h>
 
 #include "cpu.h"
 #include "madt.h"
@@ -26,12 +27,19 @@ void arch_serial_init(void)
 	port_write(COM1 + 4, 0x03); /* DTR, RTS */
 }
 
-void arch_serial_write(char c)
+static bool serial_ready(void)
 {
 	constexpr uint8_t transmitter_empty = 0x20;
 
-	for (unsigned i = 0; i < 100000 && !(port_read(COM1 + 5) & transmitter_empty); i++)
-		pause();
+	pause();
+	return port_read(COM1 + 5) & transmitter_empty;
+}
+
+void arch_serial_write(char c)
+{
+	static struct uart_wait wait;
+
+	uart_wait(&wait, serial_ready);
 	port_write(COM1, (uint8_t)c);
 }
 

@@ -10,6 +10,7 @@
 #include "regs.h"
 #include "report/log.h"
 #include <lib/string.h>
+#include <lib/uart_wait.h>
 
 enum pl011_register : uint32_t {
 	PL011_DR = 0x00,   /* RW  3.3.1  data */
@@ -50,18 +51,19 @@ static void ns16550_write(enum ns16550_register r, uint8_t value)
 		mmio_write8(registers, offset, value);
 }
 
-static bool full(void)
+static bool ready(void)
 {
+	cpu_relax();
 	if (platform.console.kind == ARM_UART_PL011)
-		return mmio_read32(registers, PL011_FR) & PL011_FR_TRANSMIT_FULL;
-	return !(ns16550_read(NS16550_STATUS) & NS16550_STATUS_EMPTY);
+		return !(mmio_read32(registers, PL011_FR) & PL011_FR_TRANSMIT_FULL);
+	return ns16550_read(NS16550_STATUS) & NS16550_STATUS_EMPTY;
 }
 
 static void put(char c)
 {
-	/* Bounded: a chip that never gets ready must not stop a panic. */
-	for (int i = 0; i < 100000 && full(); i++)
-		cpu_relax();
+	static struct uart_wait wait;
+
+	uart_wait(&wait, ready);
 	if (platform.console.kind == ARM_UART_PL011)
 		mmio_write32(registers, PL011_DR, (uint8_t)c);
 	else

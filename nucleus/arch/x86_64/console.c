@@ -3,6 +3,7 @@
  * The serial driver sets it up for good later; both use 115200 8N1. */
 #include "regs.h"
 #include "report/log.h"
+#include <lib/uart_wait.h>
 
 enum uart_register : uint16_t {
 	UART_DATA,
@@ -49,11 +50,17 @@ void arch_console_init(void)
 }
 
 /* One by one: the driver writes here, too, so how much fits is known only when all is empty. */
+static bool ready(void)
+{
+	cpu_relax();
+	return get(UART_STATUS) & STATUS_TRANSMIT_EMPTY;
+}
+
 static void put(char c)
 {
-	/* Bounded: a chip that never gets ready must not stop a panic. */
-	for (int i = 0; i < 100000 && !(get(UART_STATUS) & STATUS_TRANSMIT_EMPTY); i++)
-		cpu_relax();
+	static struct uart_wait wait;
+
+	uart_wait(&wait, ready);
 	set(UART_DATA, (uint8_t)c);
 }
 
