@@ -45,7 +45,7 @@ $(H)/%.dtb: test/host/%.dts
 	$(Q)dtc -q -I dts -O dtb -o $@ $<
 
 # A driver, or a bus, of the kernel before a model of its device.
-$(H)/obj/test/host/nvme_driver_test.c.o $(H)/obj/test/host/ahci_driver_test.c.o $(H)/obj/test/host/pci_bus_test.c.o: HOST_CFLAGS += -Ikernel/include -Ikernel/arch/$(HOST_ARCH)/include
+$(H)/obj/test/host/nvme_driver_test.c.o $(patsubst %,$(H)/obj/%.o,$(wildcard test/host/ahci_driver*_test.c test/host/usb_*driver_test.c)) $(H)/obj/test/host/pci_bus_test.c.o: HOST_CFLAGS += -Ikernel/include -Ikernel/arch/$(HOST_ARCH)/include
 
 # The nucleus's own headers name each other from its folder.
 $(H)/obj/test/host/iommu_domains_test.c.o: HOST_CFLAGS += -Inucleus

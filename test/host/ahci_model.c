@@ -183,12 +183,23 @@ static void take(struct model_port *p, unsigned slot)
 	const unsigned char *fis = (const unsigned char *)((uint64_t)h->table_high << 32 | h->table);
 
 	p->given |= 1u << slot;
+	p->standby_at_ns = model.now_ns + p->standby_takes;
 	p->count[fis[2]]++;
 	if (is_queued(p, slot))
 		p->ci &= ~(1u << slot);
 	p->mixed |= __builtin_popcount(p->given) > 1 && (p->given & ~p->sact) != 0;
 	if ((unsigned)__builtin_popcount(p->given) > p->most_out)
 		p->most_out = (unsigned)__builtin_popcount(p->given);
+}
+
+static bool port_flaps(struct model_port *p)
+{
+	if (model.now_ns >= p->flaps_until_ns || model.now_ns < p->flap_at_ns)
+		return false;
+	p->flap_at_ns = model.now_ns + MODEL_SECOND / 100;
+	p->serr |= 1 << 16 | 1 << 26;
+	raise(p, AHCI_INT_PHY | AHCI_INT_CONNECT);
+	return true;
 }
 
 static bool port_does(struct model_port *p)
@@ -205,7 +216,8 @@ static bool port_does(struct model_port *p)
 			continue;
 		fis = (const unsigned char *)((uint64_t)header(p, slot)->table_high << 32 | header(p, slot)->table);
 		if ((p->holds && fis[2] != 0xec && fis[2] != 0xe0 && fis[2] != 0x2f) ||
-		    (p->holds_first && slot == 0 && fis[2] == 0x60))
+		    (p->holds_first && slot == 0 && fis[2] == 0x60) ||
+		    (fis[2] == 0xe0 && model.now_ns < p->standby_at_ns))
 			continue;
 		if (p->link_errors > 0 && fis[2] != 0xec) {
 			p->link_errors--;
@@ -227,7 +239,7 @@ bool model_controller_step(void)
 	if (model.gone || (model.ghc & AHCI_GHC_ENABLE) == 0)
 		return false;
 	for (unsigned i = 0; i < MODEL_PORTS; i++)
-		did |= port_does(&model.ports[i]);
+		did |= port_flaps(&model.ports[i]) || port_does(&model.ports[i]);
 	return did;
 }
 
@@ -255,7 +267,10 @@ static uint32_t port_register(const struct model_port *p, uint32_t r)
 		       (p->cmd & AHCI_CMD_FIS_RECEIVE ? AHCI_CMD_FIS_RUNS : 0);
 	case AHCI_TFD: return p->tfd;
 	case AHCI_SIG: return p->signature;
-	case AHCI_SSTS: return !p->there || (p->sctl & AHCI_DET) != 0 ? 0 : model.now_ns < p->link_at_ns ? 1 : 0x123;
+	case AHCI_SSTS:
+		if (!p->there || (p->sctl & AHCI_DET) != 0)
+			return 0;
+		return model.now_ns < p->link_at_ns || model.now_ns < p->flaps_until_ns ? 1 : 0x123;
 	case AHCI_SERR: return p->serr;
 	case AHCI_SACT: return p->sact;
 	case AHCI_CI: return p->ci;

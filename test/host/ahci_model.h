@@ -42,6 +42,8 @@ struct model_port {
 	uint64_t link_takes;  /* nanoseconds, until it is there after its next reset */
 	uint32_t bad;	      /* a block that cannot be read or written; 0: none */
 	bool does_not_stop;
+	uint64_t flaps_until_ns; /* its link is lost, and there again, every hundredth of a second */
+	uint64_t standby_takes;	 /* nanoseconds, until it has done what it is told at the end of power */
 	/* What it was asked. */
 	unsigned count[256], resets, most_out; /* commands; resets of the link */
 	bool mixed;			       /* a command that is not queued was given beside others */
@@ -49,7 +51,7 @@ struct model_port {
 	/* Its registers, and whether an error has stopped it. */
 	uint32_t clb, clbu, is, ie, cmd, tfd, sctl, serr, sact, ci;
 	bool stopped, log_wanted;
-	uint64_t link_at_ns;
+	uint64_t link_at_ns, flap_at_ns, standby_at_ns;
 	unsigned bad_tag;
 	uint32_t given; /* slots, that were looked at */
 };
@@ -66,7 +68,8 @@ struct model {
 	/* What the driver made of it. */
 	struct disk disks[MODEL_PORTS];
 	unsigned registered, dropped_missing;
-	int attached; /* what attach returned */
+	int attached; /* what attach returned, and when */
+	uint64_t attached_ns;
 	const char *failing;
 	unsigned restarts, lent;
 	void (*while_lending)(void); /* once, when the next piece was lent */

@@ -152,13 +152,17 @@ void portio_write32(uint16_t port, uint32_t value)
 /* Nothing else happens meanwhile, and what nothing ends takes all of its time. */
 bool mmio_wait32(const struct mmio *m, size_t reg, uint32_t mask, uint32_t value, uint64_t deadline_ns)
 {
-	while (model_controller_step())
-		;
-	if ((mmio_read32(m, reg) & mask) == value)
-		return true;
-	if (model.now_ns < deadline_ns)
-		model.now_ns = deadline_ns;
-	return false;
+	for (;;) {
+		while (model_controller_step())
+			;
+		if ((mmio_read32(m, reg) & mask) == value)
+			return true;
+		if (model.now_ns >= deadline_ns)
+			return false;
+		uint64_t step = model.now_ns + MODEL_SECOND / 1000;
+
+		model.now_ns = step < deadline_ns ? step : deadline_ns;
+	}
 }
 
 /* --- memory --- */
@@ -293,6 +297,7 @@ void model_round(void (*const *s)(void), unsigned count)
 	came = memory_count = table_count = 0;
 	private = calloc(1, driver_ahci.private_bytes);
 	model.attached = driver_ahci.attach(nullptr);
+	model.attached_ns = model.now_ns;
 	if (model.attached == 0) {
 		driver_ahci.serve(nullptr);
 		driver_ahci.detach(nullptr);

@@ -23,7 +23,9 @@ constexpr uint64_t RESET_NS = 1'000'000'000;			     /* 10.4.3 */
 constexpr uint64_t HANDOFF_NS = 25'000'000, BUSY_NS = 2'000'000'000; /* 10.6.3 */
 constexpr uint64_t EMPTY_NS = 20'000'000; /* after a reset, until what is there shows (SATA 8.4.1: 10 ms) */
 constexpr uint64_t STEP_NS = 10'000'000;
-constexpr uint32_t NOBODY = UINT32_MAX; /* what is read where no device is (PCI Express Base 5.0, 2.3.2) */
+constexpr uint64_t ATTACH_NS = 90'000'000'000; /* until disks that are there have come, or are left out */
+constexpr uint64_t SLEEP_NS = 10'000'000'000;  /* until what disks have in their caches is on the media */
+constexpr uint32_t NOBODY = UINT32_MAX;	       /* what is read where no device is (PCI Express Base 5.0, 2.3.2) */
 
 bool ahci_is_well(struct ahci *a)
 {
@@ -211,7 +213,8 @@ static int open_ports(struct ahci *a)
 	return error;
 }
 
-/* Waits for disks that are there. Any that shows later is one that is put in. */
+/* Waits for disks that are there. Any that shows later is one that is put in, and so is one whose link comes and goes
+ * all the time. */
 static int wait_for_disks(struct ahci *a)
 {
 	uint64_t begin = clock_monotonic_ns();
@@ -221,6 +224,11 @@ static int wait_for_disks(struct ahci *a)
 		bool coming = work(a);
 		uint64_t now = clock_monotonic_ns();
 
+		if (coming && now >= begin + ATTACH_NS) {
+			log_warn("%s: a disk whose link comes and goes is not waited for any longer",
+				 device_name(a->dev));
+			coming = false;
+		}
 		if (!coming && now >= begin + EMPTY_NS)
 			return device_stopping(a->dev) ? -ECANCELED : 0;
 		(void)irq_done(&a->irq);
@@ -260,15 +268,26 @@ static int attach(struct device *dev)
 	return error;
 }
 
+/* Tells all disks, and then waits for all, so that one takes no longer for another's sake. */
+static void end_power(struct ahci *a)
+{
+	uint32_t told = 0;
+
+	for (uint32_t left = a->ports_there; left != 0; left &= left - 1)
+		if (port_sleep(&a->ports[__builtin_ctz(left)]))
+			told |= left & -left;
+	uint64_t deadline_ns = clock_monotonic_ns() + SLEEP_NS;
+	for (uint32_t left = told; left != 0; left &= left - 1)
+		port_await_sleep(&a->ports[__builtin_ctz(left)], deadline_ns);
+}
+
 /* A reset stops all ports (10.4.3). */
 static void detach(struct device *dev)
 {
 	struct ahci *a = device_private(dev);
 
 	if (device_ends(dev) && mmio_read32(&a->registers, AHCI_GHC) != NOBODY)
-		for (uint32_t left = a->ports_there; left != 0; left &= left - 1)
-			if (port_state(&a->ports[__builtin_ctz(left)]) == PORT_UP)
-				port_sleep(&a->ports[__builtin_ctz(left)]);
+		end_power(a);
 	(void)reset(a);
 }
 

@@ -157,8 +157,11 @@ void port_go_on(struct port *p);
 /* By the device's thread: gives a command, and waits for its answer, of a sector, in port_answer(). The port runs and
  * has no other command. -EIO: it failed, or the port tells of an error; -ETIMEDOUT; -ECANCELED. */
 [[nodiscard]] int port_ask(struct port *p, const struct ata_command *c);
-/* In detach: power may go, and the disk is told. Registers, and the memory that it shares. */
-void port_sleep(struct port *p);
+/* In detach: power may go, and the disk is told, by registers and the memory that it shares. False: there is none, or
+ * it cannot be told. */
+[[nodiscard]] bool port_sleep(struct port *p);
+/* Until the disk of one that was told is ready for that; one that is not by then is said. */
+void port_await_sleep(const struct port *p, uint64_t deadline_ns);
 
 /* --- recover.c --- */
 /* By the device's thread, after an error that the port told of; with_link: the link is reset, too. */

@@ -10,8 +10,7 @@
 #include <lib/types.h>
 
 constexpr uint64_t ANSWER_NS = 10'000'000'000;
-constexpr uint64_t SLEEP_NS = 10'000'000'000; /* until what a disk has in its cache is on the medium */
-constexpr uint64_t LOOK_NS = 100'000'000;     /* how often a port that is waited for is asked, if it does not tell */
+constexpr uint64_t LOOK_NS = 100'000'000; /* how often a port that is waited for is asked, if it does not tell */
 
 void slots_open(struct port *p, uint32_t count)
 {
@@ -260,18 +259,25 @@ int port_ask(struct port *p, const struct ata_command *c)
 	return error == 0 && h->moved < ATA_SECTOR ? -EIO : error;
 }
 
-void port_sleep(struct port *p)
+bool port_sleep(struct port *p)
 {
 	struct ata_command c = ata_standby();
 
 	/* What is out is given up: nobody waits for it any more. */
-	if (p->tables.at == nullptr || port_stop(p) < 0)
-		return;
+	if (port_state(p) != PORT_UP || port_stop(p) < 0)
+		return false;
 	write_header(p, 0, TABLE_ASKED, &c, 0);
 	port_start(p);
 	dma_barrier();
 	port_write(p, AHCI_CI, 1);
-	if (!port_wait(p, AHCI_CI, 1, 0, SLEEP_NS))
+	return true;
+}
+
+void port_await_sleep(const struct port *p, uint64_t deadline_ns)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (!port_wait(p, AHCI_CI, 1, 0, now < deadline_ns ? deadline_ns - now : 0))
 		log_error("%s: port %u: the disk does not get ready for the end of power", device_name(p->ahci->dev),
 			  p->number);
 }
