@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Disks of memory (kernel/driver/block/ram/), which ramdisk= on the command line made: 3 MiB, what is no size, and a
- * size that no machine has. */
+/* Disks of memory (kernel/driver/block/ram/), which ramdisk= on the command line made: 3 MiB, what is no size, a
+ * size that no machine has, and more than may be taken of what is free. */
 #include "ktest.h"
+
+#include "kernel/base/log_read.h"
 
 #if STELLUX_DEBUG
 
@@ -79,6 +81,22 @@ static void refused(void)
 	EXPECT(there("ram4"));
 }
 
+/* Of 512 MiB: the third of 130 MiB would be more than half of what the others have left. */
+static void programs_keep_memory(void)
+{
+	struct log_cursor from = log_oldest();
+	struct log_record record;
+	char text[LOG_TEXT_MAX];
+	bool said = false;
+
+	EXPECT(there("ram5"));
+	EXPECT(there("ram6"));
+	EXPECT(!there("ram7"));
+	while (log_get(&from, &record, text, sizeof(text)))
+		said |= strncmp(text, "ram7: there is no memory for a disk of 130M: of the ", 52) == 0;
+	EXPECT(said);
+}
+
 /* What is on it outlives its driver, and the file goes on. */
 static void outlives_its_driver(void)
 {
@@ -114,6 +132,7 @@ static bool asked_for(void)
 
 KTEST_SUITE(ram_disk, KTEST("is a disk", is_a_disk, .fits = asked_for),
 	    KTEST("sizes that are none", refused, .fits = asked_for),
+	    KTEST("what is free is shared with programs", programs_keep_memory, .fits = asked_for),
 	    KTEST("outlives its driver", outlives_its_driver, .fits = asked_for));
 
 #endif

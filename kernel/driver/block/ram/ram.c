@@ -174,9 +174,11 @@ static void add_disk(const char *name, const char *size)
 	}
 	/* More would leave programs nothing. */
 	page_stats(&memory);
-	struct ram_memory *m = bytes / PAGE_SIZE <= memory.total_pages / 2 ? take_memory(bytes) : nullptr;
+	struct ram_memory *m = bytes / PAGE_SIZE <= memory.free_pages / 2 ? take_memory(bytes) : nullptr;
 	if (m == nullptr) {
-		log_error("%s: there is no memory for a disk of %s", name, size);
+		log_error(
+			"%s: there is no memory for a disk of %s: of the %lu KiB that are free it may have half; a smaller ramdisk=, fewer of them, or a machine with more memory",
+			name, size, (unsigned long)(memory.free_pages * (PAGE_SIZE / 1024)));
 		return;
 	}
 	int error = device_add(nullptr, &ram_bus, name, m, nullptr);
