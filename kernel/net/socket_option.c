@@ -12,7 +12,7 @@ enum : uint32_t { BUFFER_OVERHEAD = 2, SEND_LEAST = 4608, RECEIVE_LEAST = 2304, 
 /* What is only kept, or acted upon by who reads the switch. */
 constexpr uint64_t SWITCHES = SOCKET_SWITCH(SO_DEBUG) | SOCKET_SWITCH(SO_REUSEADDR) | SOCKET_SWITCH(SO_DONTROUTE) |
 			      SOCKET_SWITCH(SO_BROADCAST) | SOCKET_SWITCH(SO_KEEPALIVE) | SOCKET_SWITCH(SO_OOBINLINE) |
-			      SOCKET_SWITCH(SO_PASSCRED);
+			      SOCKET_SWITCH(SO_PASSCRED) | SOCKET_SWITCH(SO_REUSEPORT);
 
 static bool is_switch(int option)
 {
@@ -82,7 +82,6 @@ static int set_number(struct socket *s, int option, int value)
 		__atomic_store_n(&s->peek_offset, value, __ATOMIC_RELAXED);
 		mutex_unlock(&s->lock);
 		return 0;
-	case SO_REUSEPORT: return -EOPNOTSUPP; /* no family that is there has ports */
 	case SO_TYPE:
 	case SO_PROTOCOL:
 	case SO_DOMAIN:
@@ -166,6 +165,8 @@ static int set_option(struct socket *s, int option, user_addr at, uint32_t lengt
 		return set_number(s, option, value);
 	if (option == SO_DEBUG && value != 0 && !capable(CAP_NET_ADMIN))
 		return -EACCES;
+	if (option == SO_REUSEPORT && value != 0 && !s->ops->has_ports)
+		return -EOPNOTSUPP;
 	set_switch(s, option, value != 0);
 	if (s->ops->switched != nullptr)
 		s->ops->switched(s, option, value != 0);
@@ -241,7 +242,6 @@ static int get_option(struct socket *s, int option, struct answer *a)
 	case SO_RCVLOWAT: number(a, __atomic_load_n(&s->receive_least, __ATOMIC_RELAXED)); return 0;
 	case SO_SNDLOWAT: number(a, 1); return 0;
 	case SO_LOCK_FILTER: number(a, socket_switch(s, SO_LOCK_FILTER)); return 0;
-	case SO_REUSEPORT: number(a, 0); return 0;
 	case SO_PEEK_OFF:
 		number(a, (uint32_t)__atomic_load_n(&s->peek_offset, __ATOMIC_RELAXED));
 		return s->ops->peeks_at ? 0 : -EOPNOTSUPP;

@@ -42,6 +42,7 @@ struct inet_socket {
 	uint8_t tells;	      /* inet_core: TELL_* */
 	uint8_t device;	      /* inet_core: the interface that it is bound to, as lwIP numbers them; 0: none */
 	uint8_t shut;	      /* atomic: SIDE_* */
+	uint32_t uid;	      /* whose it is: the effective user's of who made it */
 	uint32_t wake;	      /* inet_core: WAKE_*, while in the list of those to be woken */
 	struct list wake_link;
 	struct spinlock queue_lock;
@@ -145,6 +146,16 @@ void datagram_free(struct socket *s);
 int stream_create(int family, struct socket **out);
 int udp_create(int family, struct socket **out);
 int raw_create(int family, uint32_t type, int protocol, struct socket **out);
+
+/* --- reuse.c --- */
+/* Whether it may not have the port for want of SO_REUSEADDR or SO_REUSEPORT, its own or another's. port 0: it may. */
+bool udp_port_is_taken(const struct inet_datagram_socket *d, const ip_addr_t *ip, uint16_t port) REQUIRES(inet_core);
+/* Which of those that have d's address and port gets the datagram that arrives. */
+struct inet_datagram_socket *udp_share(struct inet_datagram_socket *d, const ip_addr_t *from, uint16_t port)
+	REQUIRES(inet_core);
+/* A connection is about to be asked for: of several listeners lwIP finds the one whose it is. */
+void stream_share(const struct netif *by, const ip_addr_t *from, uint16_t from_port, const ip_addr_t *to,
+		  uint16_t to_port) REQUIRES(inet_core);
 
 /* --- option.c --- */
 int inet_option_set(struct socket *s, int level, int option, user_addr at, uint32_t length);

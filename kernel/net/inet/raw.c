@@ -269,6 +269,7 @@ static const struct socket_ops raw_ops = {
 	.note = inet_note,
 	.bind_device = inet_bind_device,
 	.bound_device = inet_bound_device,
+	.has_ports = true,
 	.release = raw_release,
 	.free = datagram_free,
 };

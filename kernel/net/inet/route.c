@@ -11,6 +11,7 @@
 #include <lwip/ip6.h>
 #include <lwip/prot/ip4.h>
 #include <lwip/prot/ip6.h>
+#include <lwip/prot/tcp.h>
 
 enum : uint32_t { ROUTES_MAX = 1024 };
 
@@ -114,15 +115,31 @@ struct netif *inet_hook_route6(const ip6_addr_t *, const ip6_addr_t *to) NO_THRE
 	return inet_is_local(&a) ? &inet_lo : nullptr;
 }
 
+/* One that asks for a connection is brought to whose it is. lwIP looks whether it is whole, later. */
+static void look_at_tcp(const struct netif *by, struct pbuf *p, size_t header, const ip_addr_t *from,
+			const ip_addr_t *to) REQUIRES(inet_core)
+{
+	struct tcp_hdr h;
+
+	if (pbuf_copy_partial(p, &h, sizeof(h), (u16_t)header) == sizeof(h) &&
+	    (TCPH_FLAGS(&h) & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		stream_share(by, from, lwip_ntohs(h.src), to, lwip_ntohs(h.dest));
+}
+
 /* Who says on a wire that he is this machine is not (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3). */
 int inet_hook_input4(struct pbuf *p, struct netif *n) NO_THREAD_SAFETY
 {
 	const struct ip_hdr *h = p->payload;
-	ip_addr_t from;
+	ip_addr_t from, to;
 
-	if (n == &inet_lo || p->len < IP_HLEN)
+	if (p->len < IP_HLEN)
 		return 0;
 	ip_addr_copy_from_ip4(from, h->src);
+	ip_addr_copy_from_ip4(to, h->dest);
+	if (IPH_PROTO(h) == IP_PROTO_TCP && !(IPH_OFFSET(h) & PP_HTONS(IP_OFFMASK)))
+		look_at_tcp(n, p, IPH_HL_BYTES(h), &from, &to);
+	if (n == &inet_lo)
+		return 0;
 	if (!ip4_addr_isloopback(ip_2_ip4(&from)) && !inet_is_local(&from))
 		return 0;
 	pbuf_free(p);
@@ -130,15 +147,19 @@ int inet_hook_input4(struct pbuf *p, struct netif *n) NO_THREAD_SAFETY
 }
 
 /* Addresses besides the loopback's may be another's, too: its neighbours are to find out. */
-int inet_hook_input6(struct pbuf *p, struct netif *n)
+int inet_hook_input6(struct pbuf *p, struct netif *n) NO_THREAD_SAFETY
 {
 	const struct ip6_hdr *h = p->payload;
-	ip6_addr_t from;
+	ip_addr_t from, to;
 
-	if (n == &inet_lo || p->len < IP6_HLEN)
+	if (p->len < IP6_HLEN)
 		return 0;
-	ip6_addr_copy_from_packed(from, h->src);
-	if (!ip6_addr_isloopback(&from))
+	ip_addr_copy_from_ip6_packed(from, h->src);
+	ip_addr_copy_from_ip6_packed(to, h->dest);
+	ip6_addr_assign_zone(ip_2_ip6(&to), IP6_UNKNOWN, n);
+	if (IP6H_NEXTH(h) == IP6_NEXTH_TCP)
+		look_at_tcp(n, p, IP6_HLEN, &from, &to);
+	if (n == &inet_lo || !ip6_addr_isloopback(ip_2_ip6(&from)))
 		return 0;
 	pbuf_free(p);
 	return 1;

@@ -14,17 +14,12 @@ static int stream_bind(struct socket *s, const struct socket_address *a)
 		error = -EINVAL;
 	if (error == 0)
 		error = inet_may_bind(&ip, port);
-	if (error == 0 && stream_is_listened(&ip, port))
-		error = -EADDRINUSE; /* SO_REUSEADDR or not */
+	if (error == 0 && stream_port_is_taken(t, &ip, port))
+		error = -EADDRINUSE;
 	if (error == 0)
 		error = stream_renew(t);
-	if (error == 0) {
-		if (socket_switch(s, SO_REUSEADDR))
-			ip_set_option(t->tcp, SOF_REUSEADDR);
-		else
-			ip_reset_option(t->tcp, SOF_REUSEADDR);
+	if (error == 0)
 		error = inet_errno(tcp_bind(t->tcp, &ip, port));
-	}
 	if (error == 0)
 		stream_note_addresses(t);
 	inet_core_unlock();
@@ -109,6 +104,7 @@ int stream_renew(struct inet_stream *t)
 		tcp_nagle_disable(tcp);
 	if (socket_switch(&t->inet.socket, SO_KEEPALIVE))
 		ip_set_option(tcp, SOF_KEEPALIVE);
+	ip_set_option(tcp, SOF_REUSEADDR); /* reuse.c has the rule */
 	tcp->netif_idx = t->inet.device;
 	stream_attach(t, tcp);
 	return 0;
@@ -315,6 +311,7 @@ static const struct socket_ops stream_ops = {
 	.bind_device = inet_bind_device,
 	.bound_device = inet_bound_device,
 	.switched = stream_switched,
+	.has_ports = true,
 	.release = stream_release,
 	.free = stream_free,
 };

@@ -78,11 +78,13 @@ void stream_tell_room(struct inet_stream *t) REQUIRES(inet_core);
 /* --- stream_connect.c --- */
 int stream_connect(struct socket *s, const struct socket_address *a, bool may_wait);
 int stream_listen(struct socket *s, uint32_t backlog);
-/* Whether somebody listens at an address that is among these, or these among it. */
-bool stream_is_listened(const ip_addr_t *ip, uint16_t port) REQUIRES(inet_core);
 int stream_accept(struct socket *s, bool may_wait, struct socket **out);
 /* lwIP's: the record is gone. */
 void stream_lost(void *arg, err_t why);
+
+/* --- reuse.c --- */
+/* As udp_port_is_taken. */
+bool stream_port_is_taken(const struct inet_stream *t, const ip_addr_t *ip, uint16_t port) REQUIRES(inet_core);
 
 /* --- stream_send.c --- */
 long stream_send(struct socket *s, struct socket_message *m);

@@ -169,6 +169,7 @@ static err_t came(void *arg, struct tcp_pcb *tcp, err_t error) NO_THREAD_SAFETY
 	t->inet.socket.receive_limit = s->receive_limit;
 	t->inet.socket.receive_least = s->receive_least;
 	t->inet.v6_only = l->inet.v6_only;
+	t->inet.uid = l->inet.uid;
 	t->no_delay = l->no_delay;
 	if (t->no_delay)
 		tcp_nagle_disable(tcp);
@@ -190,10 +191,12 @@ static int become_listener(struct inet_stream *t, u8_t backlog) REQUIRES(inet_co
 	err_t why;
 
 	stream_detach(before);
+	ip_reset_option(before, SOF_REUSEADDR); /* who else listens there was looked for (reuse.c) */
 	t->tcp = tcp_listen_with_backlog_and_err(before, backlog, &why);
 	if (t->tcp == nullptr)
 		t->tcp = before;
 	stream_attach(t, t->tcp);
+	ip_set_option(t->tcp, SOF_REUSEADDR);
 	inet_wake(&t->inet, WAKE_PUT); /* the reference of before */
 	if (t->tcp == before)
 		return inet_errno(why);
@@ -201,18 +204,6 @@ static int become_listener(struct inet_stream *t, u8_t backlog) REQUIRES(inet_co
 	stream_set_state(t, STREAM_LISTENING);
 	stream_note_addresses(t);
 	return 0;
-}
-
-bool stream_is_listened(const ip_addr_t *ip, uint16_t port)
-{
-	for (const struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l != nullptr; l = l->next) {
-		const ip_addr_t *a = &l->local_ip;
-		bool versions = IP_IS_ANY_TYPE_VAL(*a) || IP_IS_ANY_TYPE_VAL(*ip) || IP_GET_TYPE(a) == IP_GET_TYPE(ip);
-
-		if (l->local_port == port && versions && (ip_addr_isany(a) || ip_addr_isany(ip) || ip_addr_eq(a, ip)))
-			return true;
-	}
-	return false;
 }
 
 int stream_listen(struct socket *s, uint32_t backlog)
@@ -230,7 +221,7 @@ int stream_listen(struct socket *s, uint32_t backlog)
 		error = stream_renew(t);
 		if (error == 0 && t->tcp->local_port == 0)
 			error = inet_errno(tcp_bind(t->tcp, &t->tcp->local_ip, 0));
-		if (error == 0 && stream_is_listened(&t->tcp->local_ip, t->tcp->local_port))
+		if (error == 0 && stream_port_is_taken(t, &t->tcp->local_ip, t->tcp->local_port))
 			error = -EADDRINUSE;
 		if (error == 0)
 			error = become_listener(t, most);

@@ -8,22 +8,18 @@
 enum : size_t { DATAGRAM_MAX = 65507 }; /* what IPv4 can carry of it; with IPv6's header it is as much here */
 enum : uint32_t { SEND_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_DONTROUTE | MSG_CONFIRM };
 
-static void received(void *arg, struct udp_pcb *, struct pbuf *p, const ip_addr_t *from, u16_t port) NO_THREAD_SAFETY
+/* What is for one is one's of those that share the port; what is for many is each one's, but for who is connected to
+ * another, whom lwIP does not leave out. */
+static void received(void *arg, struct udp_pcb *udp, struct pbuf *p, const ip_addr_t *from, u16_t port) NO_THREAD_SAFETY
 {
-	datagram_arrived(arg, p, from, port);
-}
+	const ip_addr_t *to = ip_current_dest_addr();
+	bool is_connected = udp->flags & UDP_FLAGS_CONNECTED;
+	bool for_many = ip_addr_ismulticast(to) || ip_addr_isbroadcast(to, ip_current_netif());
 
-/* Whether an address of both versions is taken, or takes one: lwIP compares those of one version only. */
-static bool is_taken(const struct udp_pcb *own, const ip_addr_t *ip, uint16_t port) REQUIRES(inet_core)
-{
-	for (const struct udp_pcb *u = udp_pcbs; u != nullptr; u = u->next) {
-		if (u == own || port == 0 || u->local_port != port ||
-		    (ip_get_option(own, SOF_REUSEADDR) && ip_get_option(u, SOF_REUSEADDR)))
-			continue;
-		if (IP_IS_ANY_TYPE_VAL(u->local_ip) || IP_IS_ANY_TYPE_VAL(*ip))
-			return true;
-	}
-	return false;
+	if (is_connected && (udp->remote_port != port || !ip_addr_eq(&udp->remote_ip, from)))
+		pbuf_free(p);
+	else
+		datagram_arrived(is_connected || for_many ? arg : udp_share(arg, from, port), p, from, port);
 }
 
 static int udp_bind_to(struct socket *s, const struct socket_address *a)
@@ -38,13 +34,8 @@ static int udp_bind_to(struct socket *s, const struct socket_address *a)
 		error = -EINVAL;
 	if (error == 0)
 		error = inet_may_bind(&ip, port);
-	if (error == 0) {
-		if (socket_switch(s, SO_REUSEADDR))
-			ip_set_option(d->udp, SOF_REUSEADDR);
-		else
-			ip_reset_option(d->udp, SOF_REUSEADDR);
-		error = is_taken(d->udp, &ip, port) ? -EADDRINUSE : inet_errno(udp_bind(d->udp, &ip, port));
-	}
+	if (error == 0)
+		error = udp_port_is_taken(d, &ip, port) ? -EADDRINUSE : inet_errno(udp_bind(d->udp, &ip, port));
 	inet_core_unlock();
 	return error;
 }
@@ -224,6 +215,7 @@ static const struct socket_ops udp_ops = {
 	.note = inet_note,
 	.bind_device = inet_bind_device,
 	.bound_device = inet_bound_device,
+	.has_ports = true,
 	.release = udp_release,
 	.free = datagram_free,
 };
@@ -239,6 +231,7 @@ int udp_create(int family, struct socket **out)
 	if (d->udp != nullptr) {
 		socket_get(&d->inet.socket); /* lwIP's reference */
 		udp_recv(d->udp, received, d);
+		ip_set_option(d->udp, SOF_REUSEADDR); /* reuse.c has the rule */
 		inet_list_add(&d->inet);
 	}
 	inet_core_unlock();

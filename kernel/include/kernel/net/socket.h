@@ -100,6 +100,7 @@ struct socket_ops {
 	void (*release)(struct socket *s); /* the file is gone */
 	void (*free)(struct socket *s);	   /* the last reference is */
 	bool peeks_at;			   /* it obeys peek_offset */
+	bool has_ports;			   /* which may be shared (SO_REUSEPORT) */
 };
 enum : uint32_t { SIDE_RECEIVE = 1, SIDE_SEND = 2 };
 
