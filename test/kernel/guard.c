@@ -39,6 +39,25 @@ static void results(void)
 	EXPECT(thread_current()->guards != nullptr);
 }
 
+[[gnu::noinline]] static void change_and_fault(bool *changed)
+{
+	*changed = true;
+	(void)fault(nullptr);
+}
+
+/* How far a guarded call came is known where the guard is. */
+static void changes_are_seen(void)
+{
+	bool changed = false;
+
+	GUARD_SHARES(changed);
+	if (guard_run_void(&component_ktest, change_and_fault(&changed))) {
+		EXPECT(false);
+		return;
+	}
+	EXPECT(changed);
+}
+
 static long leave_with(void *result)
 {
 	return syscall_own_code((long)result);
@@ -318,6 +337,7 @@ static void exit_gate_of_a_kernel_thread(void)
 }
 
 KTEST_SUITE(guard, KTEST("a guard yields the result, or EFAULT", results),
+	    KTEST("what a guarded call changed is seen after its fault", changes_are_seen),
 	    KTEST("codes of the kernel's own are no results", own_codes_do_not_leave),
 	    KTEST("locks taken inside are released, others kept", locks_are_released),
 	    KTEST("queues entered inside are left, others kept", waits_are_given_up),

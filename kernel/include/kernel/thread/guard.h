@@ -77,6 +77,14 @@ void guards_forget(struct thread *t);
 /* The same for a call without a value: false if it faulted. */
 #define guard_run_void(c, call) (guard_run(c, ((call), 0)) == 0)
 
+/* Before a guard, of a local variable that `call` changes through a pointer and that is looked at after a fault: the
+ * compiler sees no way from the change to there, and would take the variable for unchanged. */
+#define GUARD_SHARES(variable)                                                                                         \
+	do {                                                                                                           \
+		typeof(variable) *shared_ = &(variable);                                                               \
+		__asm__ volatile("" : "+r"(shared_) : : "memory");                                                     \
+	} while (0)
+
 /* guard_run(c, fn(arg)), as a function. */
 long guard_call(struct component *c, long (*fn)(void *arg), void *arg);
 
