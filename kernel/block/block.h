@@ -59,6 +59,7 @@ struct block_queue {
 	struct list waiting GUARDED_BY(&lock); /* bios of which not all has been given */
 	struct list flying GUARDED_BY(&lock);  /* requests with the driver, the oldest first */
 	struct list idle GUARDED_BY(&lock);    /* requests that are free */
+	struct list ended GUARDED_BY(&lock);   /* bios whose end is still to be told */
 	uint32_t rooms GUARDED_BY(&lock);      /* how often there was room anew */
 	bool full GUARDED_BY(&lock);	       /* submit said so, and no room came since */
 	bool dispatching GUARDED_BY(&lock);    /* a thread hands over requests */
@@ -70,12 +71,14 @@ void request_insert(struct block_queue *q, struct bio *b) REQUIRES(q -> lock);
 /* The next request, made of what waits first and its neighbours; nullptr: nothing waits, or all requests are out. */
 struct request *request_next(struct block_queue *q) REQUIRES(q -> lock);
 /* r was not taken: its bios wait as before, in front. */
-void request_return(struct block_queue *q, struct request *r, struct list *finished) REQUIRES(q -> lock);
-/* r has ended: with an error (0: none), or to be given again. Bios that ended go to `finished`. */
-void request_end(struct block_queue *q, struct request *r, int error, enum bio_redo redo, struct list *finished)
-	REQUIRES(q -> lock);
+void request_return(struct block_queue *q, struct request *r) REQUIRES(q -> lock);
+/* r has ended: with an error (0: none), or to be given again. Bios that ended go to q->ended. After a fault in it, it
+ * is called again. */
+void request_end(struct block_queue *q, struct request *r, int error, enum bio_redo redo) REQUIRES(q -> lock);
 
 /* --- queue.c --- */
+/* Tells the end of what has ended. */
+void queue_tell(struct block_queue *q);
 /* Hands over what waits, as long as the driver takes it. */
 void queue_dispatch(struct block_queue *q);
 /* Takes all requests of the queue back. error 0: they are kept to be given again; else all that waits ends with it. */

@@ -55,8 +55,7 @@ static int begin(struct page_range *r, enum bio_kind kind)
 	t->bio.piece_count = r->count;
 	t->bio.done = transfer_done;
 	t->bio.owner = r;
-	bio_submit(b->disk, &t->bio);
-	return 0;
+	return bio_give(b->disk, &t->bio);
 }
 
 static int fill(struct page_range *r)

@@ -12,6 +12,7 @@
 
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/base/init.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
@@ -20,6 +21,7 @@
 
 constexpr uint32_t REQUESTS_MAX = 128;
 constexpr uint64_t RETRY_NS = 10'000'000;
+constexpr int GONE_TRIES = 4; /* after faults of this floor */
 
 static uint64_t last_sequence; /* atomic */
 
@@ -72,12 +74,19 @@ static uint64_t oldest_given(struct block_queue *q)
 	return given;
 }
 
+static void call_late(struct disk *d, uint64_t given_ns)
+{
+	FAULT_POINT(driver_disk_late);
+	if (disk_state(d) == DISK_RUNS && !guard_run_void(d->ops->component, d->ops->late(d->dev, given_ns)))
+		disk_break(d, "a fault in late");
+}
+
 /* The driver is told of what it was given up to then. It is not suspended meanwhile. */
 static void tell_late(struct disk *d, uint64_t given_ns)
 {
 	__atomic_store_n(&d->telling, true, __ATOMIC_SEQ_CST);
-	if (disk_state(d) == DISK_RUNS && !guard_run_void(d->ops->component, d->ops->late(d->dev, given_ns)))
-		disk_break(d, "a fault in late");
+	if (!guard_run_void(&component_block, call_late(d, given_ns)))
+		disk_break(d, "a fault of the block floor");
 	__atomic_store_n(&d->telling, false, __ATOMIC_SEQ_CST);
 	wait_wake_all(&d->quiet);
 }
@@ -181,6 +190,7 @@ static bool queue_init(struct disk *d, uint32_t number, uint32_t depth) NO_THREA
 	list_init(&q->waiting);
 	list_init(&q->flying);
 	list_init(&q->idle);
+	list_init(&q->ended);
 	q->requests = kmalloc(depth * sizeof(*q->requests));
 	if (q->requests == nullptr)
 		return false;
@@ -263,23 +273,35 @@ void disk_suspend(struct disk *d)
 {
 	uint32_t state = __atomic_load_n(&d->state, __ATOMIC_ACQUIRE);
 
-	do {
-		if (state != DISK_RUNS && state != DISK_BROKEN)
-			return;
-	} while (!__atomic_compare_exchange_n(&d->state, &state, DISK_SUSPENDED, false, __ATOMIC_ACQ_REL,
-					      __ATOMIC_ACQUIRE));
+	while ((state == DISK_RUNS || state == DISK_BROKEN) &&
+	       !__atomic_compare_exchange_n(&d->state, &state, DISK_SUSPENDED, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE))
+		;
+	if (state == DISK_GONE)
+		return;
+	FAULT_POINT(driver_disk_suspended);
 	wait_event(&d->quiet, is_quiet(d));
 	log_info("%s: suspended", d->name);
+}
+
+static void take_back_all(struct disk *d)
+{
+	wait_event(&d->quiet, is_quiet(d));
+	take_back(d, -ENODEV);
 }
 
 void disk_gone(struct disk *d)
 {
 	if (__atomic_exchange_n(&d->state, DISK_GONE, __ATOMIC_ACQ_REL) == DISK_GONE)
 		return;
-	wait_event(&d->quiet, is_quiet(d));
-	take_back(d, -ENODEV);
-	blkdev_remove_all(d);
+	/* A fault of this floor in one step is no reason to leave the others out. */
+	bool whole = false;
+	for (int n = 0; n < GONE_TRIES && !whole; n++)
+		whole = guard_run_void(&component_block, take_back_all(d));
+	(void)guard_run_void(&component_block, blkdev_remove_all(d));
 	disk_unlist(d);
 	log_info("%s: gone", d->name);
-	disk_put(d);
+	/* Who may still be inside, and what may still be in its queues, keeps it. */
+	if (whole)
+		disk_put(d);
 }

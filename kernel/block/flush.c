@@ -8,7 +8,6 @@
 #include <abi/errno.h>
 #include <kernel/base/killable.h>
 #include <kernel/mem/slab.h>
-#include <kernel/thread/guard.h>
 
 struct flush {
 	struct bio bio;
@@ -44,8 +43,7 @@ int disk_flush(struct disk *d)
 		return bio_run(d, &own);
 	f->bio = (struct bio){.kind = BIO_FLUSH, .done = flush_done, .owner = f};
 	f->owners = 2;
-	/* A fault of this floor: unless it was taken before, nobody ends it. */
-	if (!guard_run_void(&component_block, bio_submit(d, &f->bio)) && !f->bio.taken) {
+	if (bio_give(d, &f->bio) != 0) {
 		f->bio.error = -EIO;
 		flush_done(&f->bio);
 	}

@@ -11,6 +11,7 @@
 
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
@@ -41,6 +42,7 @@ static void count(struct disk *d, const struct bio *b)
 /* How far it has come, for after a fault: outside of the guard, and so in memory (what is inlined into who has the
  * guard may have it in registers). */
 struct finishing {
+	struct list bios; /* which nobody else tells of */
 	const struct bio *counted;
 	struct bio *told;	  /* it is just being told */
 	struct wait_queue *woken; /* where somebody waited for it, whose it is again: it may be gone */
@@ -68,37 +70,52 @@ static void tell_again(struct bio *b, struct wait_queue *woken)
 		tell(b, &f);
 }
 
-[[gnu::noinline]] static void finish_each(struct disk *d, struct list *finished, struct finishing *f)
+static void take_ended(struct block_queue *q, struct list *bios)
 {
-	while (!list_empty(finished)) {
-		struct bio *b = list_first(finished, struct bio, link);
+	spin_lock(&q->lock);
+	if (!list_empty(&q->ended)) {
+		list_insert_after(q->ended.prev, bios);
+		list_remove(&q->ended);
+	}
+	spin_unlock(&q->lock);
+}
+
+[[gnu::noinline]] static void finish_each(struct block_queue *q, struct finishing *f)
+{
+	if (list_empty(&f->bios))
+		take_ended(q, &f->bios);
+	while (!list_empty(&f->bios)) {
+		struct bio *b = list_first(&f->bios, struct bio, link);
 
 		if (f->counted != b) {
 			f->counted = b;
-			count(d, b);
+			count(q->disk, b);
 		}
 		list_remove(&b->link);
 		f->told = b;
 		tell(b, f);
-		*f = (struct finishing){};
+		f->counted = f->told = nullptr;
+		f->woken = nullptr;
 	}
 }
 
 /* A fault in a `done` is its submitter's, one in the counting this floor's: neither this bio, which is told once more,
  * nor the others nor the queue, which this thread may be handing over from, wait for ever because of it, and the driver
  * whose thread this may be is not blamed. */
-static void finish_all(struct disk *d, struct list *finished)
+void queue_tell(struct block_queue *q)
 {
-	struct finishing f = {};
+	struct finishing f = {.bios = LIST_INIT(f.bios)};
 
-	while (!list_empty(finished) && !guard_run_void(&component_block, finish_each(d, finished, &f))) {
+	GUARD_SHARES(f);
+	while (!guard_run_void(&component_block, finish_each(q, &f))) {
 		struct bio *again = f.told;
 		struct wait_queue *woken = f.woken;
 
-		log_error("%s: a fault where a request's end was told", d->name);
+		log_error("%s: a fault where a request's end was told", q->disk->name);
 		if (again == nullptr)
 			continue;
-		f = (struct finishing){};
+		f.counted = f.told = nullptr;
+		f.woken = nullptr;
 		(void)guard_run_void(&component_block, tell_again(again, woken));
 	}
 }
@@ -147,13 +164,14 @@ static void prepare(struct disk *d, struct bio *b, uint64_t now)
 	list_init(&b->link);
 	b->given = b->parts = b->piece = b->piece_used = 0;
 	b->tries = b->redo = 0;
-	b->alone = b->merged = b->taken = false;
+	b->alone = b->merged = b->taken = b->begun = false;
 	b->finished = 0;
 	b->began_ns = now;
 	b->error = check(d, b);
 	stats_begin(&d->stats, now);
 	if (b->stats != nullptr)
 		stats_begin(b->stats, now);
+	b->begun = true;
 }
 
 static enum disk_state state_of(const struct disk *d)
@@ -164,8 +182,8 @@ static enum disk_state state_of(const struct disk *d)
 void bio_submit_all(struct disk *d, struct list *bios)
 {
 	struct block_queue *q = &d->queues[thread_page_current()->cpu % d->queue_count];
-	struct list finished = LIST_INIT(finished);
 	uint64_t now = clock_monotonic_ns();
+	bool ended = false;
 
 	while (!list_empty(bios)) {
 		struct bio *b = list_first(bios, struct bio, link);
@@ -178,13 +196,16 @@ void bio_submit_all(struct disk *d, struct list *bios)
 		/* What a disk without a cache of its own has finished is on its medium. */
 		if (b->error == 0 && (b->kind != BIO_FLUSH || d->has_flush)) {
 			request_insert(q, b);
-			b->taken = true;
 		} else {
-			list_push_back(&finished, &b->link);
+			list_push_back(&q->ended, &b->link);
+			ended = true;
 		}
+		b->taken = true;
 		spin_unlock(&q->lock);
 	}
-	finish_all(d, &finished);
+	FAULT_POINT(driver_disk_taken);
+	if (ended)
+		queue_tell(q);
 	queue_dispatch(q);
 }
 
@@ -197,47 +218,64 @@ void bio_submit(struct disk *d, struct bio *b)
 	bio_submit_all(d, &one);
 }
 
-static int submit_and_wait(struct disk *d, struct bio *b)
+/* All that waits is handed over, and all that has ended is told, whoever was to do so. */
+static void kick(struct disk *d)
 {
-	bio_submit(d, b);
-	return bio_wait(b);
+	for (uint32_t n = 0; n < d->queue_count; n++) {
+		queue_tell(&d->queues[n]);
+		queue_dispatch(&d->queues[n]);
+	}
+}
+
+int bio_give(struct disk *d, struct bio *b)
+{
+	b->taken = b->begun = false;
+	if (guard_run_void(&component_block, bio_submit(d, b)))
+		return 0;
+	/* Who was to hand it over may not have come to it. */
+	if (b->taken) {
+		kick(d);
+		return 0;
+	}
+	/* Nobody has it. */
+	if (b->begun) {
+		b->error = -EIO;
+		(void)guard_run_void(&component_block, count(d, b));
+	}
+	return -EIO;
 }
 
 int bio_run(struct disk *d, struct bio *b)
 {
-	b->taken = false;
-	int error = (int)guard_run(&component_block, submit_and_wait(d, b));
+	int error = bio_give(d, b);
 
-	if (error != -EFAULT || __atomic_load_n(&b->finished, __ATOMIC_ACQUIRE) != 0)
+	if (error != 0)
 		return error;
-	/* A fault of this floor; whoever has it now ends it. */
-	return b->taken ? bio_wait(b) : -EIO;
+	/* Its memory is the device's until then, and may be this thread's stack: no fault of this floor ends the wait.
+	 */
+	while (!guard_run_void(&component_block, (void)bio_wait(b)))
+		;
+	return b->error;
 }
 
 /* What became of handing r over. False: the driver takes no more for now. */
-static bool handed_over(struct block_queue *q, struct request *r, int error, uint32_t rooms, struct list *finished)
-	REQUIRES(q -> lock)
+static bool handed_over(struct block_queue *q, struct request *r, int error, uint32_t rooms) REQUIRES(q -> lock)
 {
 	/* 0, or the driver finished it already, whatever it says about that. After a fault it may be with the device.
 	 */
 	if (error == 0 || error == -EFAULT || !r->flying)
 		return error != -EFAULT;
 	if (error != -EBUSY) {
-		request_end(q, r, error, REDO_NOT, finished);
+		request_end(q, r, error, REDO_NOT);
 		return true;
 	}
-	request_return(q, r, finished);
+	request_return(q, r);
 	q->full = q->rooms == rooms;
 	return !q->full;
 }
 
-/* How far a thread has come that hands over; outside of the guard that it does so under, as struct finishing is. */
-struct handing {
-	struct list finished;
-	bool mine; /* it is its thread that dispatches */
-};
-
-[[gnu::noinline]] static void hand_over(struct block_queue *q, struct handing *h)
+/* `mine`: it is this thread that dispatches; outside of the guard that it does so under, as struct finishing is. */
+[[gnu::noinline]] static void hand_over(struct block_queue *q, bool *mine)
 {
 	struct disk *d = q->disk;
 	struct request *r;
@@ -247,30 +285,31 @@ struct handing {
 		spin_unlock(&q->lock);
 		return;
 	}
-	q->dispatching = h->mine = true;
+	q->dispatching = *mine = true;
 	while (state_of(d) == DISK_RUNS && !q->full && (r = request_next(q)) != nullptr) {
 		uint32_t rooms = q->rooms;
 		uint64_t now = clock_monotonic_ns();
 
 		r->given_ns = r->bio.began_ns = now;
 		spin_unlock(&q->lock);
+		FAULT_POINT(driver_disk_watched);
 		disk_watch(d, now);
 		int error = (int)guard_run(d->ops->component,
 					   d->ops->submit(d->dev, q->number % d->driver_queues, &r->bio));
 		if (error == -EFAULT)
 			disk_break(d, "a fault in submit");
 		spin_lock(&q->lock);
-		bool nobody_calls = !handed_over(q, r, error, rooms, &h->finished) && list_empty(&q->flying);
-		if (nobody_calls || !list_empty(&h->finished)) {
+		bool nobody_calls = !handed_over(q, r, error, rooms) && list_empty(&q->flying);
+		if (nobody_calls || !list_empty(&q->ended)) {
 			spin_unlock(&q->lock);
 			/* While it is dispatching, so that the disk is still there. */
 			if (nobody_calls)
 				disk_retry_later(d);
-			finish_all(d, &h->finished);
+			queue_tell(q);
 			spin_lock(&q->lock);
 		}
 	}
-	q->dispatching = h->mine = false;
+	q->dispatching = *mine = false;
 	spin_unlock(&q->lock);
 	if (state_of(d) != DISK_RUNS)
 		wait_wake_all(&d->quiet);
@@ -278,16 +317,17 @@ struct handing {
 
 void queue_dispatch(struct block_queue *q)
 {
-	struct handing h = {.finished = LIST_INIT(h.finished)};
+	bool mine = false;
 
-	if (guard_run_void(&component_block, hand_over(q, &h)))
+	GUARD_SHARES(mine);
+	if (guard_run_void(&component_block, hand_over(q, &mine)))
 		return;
 	/* This floor's own fault. What was being handed over counts as with the driver, which begins anew, and gets it
 	 * once more; nobody waits for what this thread has left. */
 	disk_break(q->disk, "a fault of the block floor");
-	finish_all(q->disk, &h.finished);
+	queue_tell(q);
 	spin_lock(&q->lock);
-	if (h.mine)
+	if (mine)
 		q->dispatching = false;
 	spin_unlock(&q->lock);
 	wait_wake_all(&q->disk->quiet);
@@ -353,7 +393,6 @@ static struct request *request_of(struct disk *d, const struct bio *b)
 void disk_done(struct disk *d, struct bio *b, int error)
 {
 	struct request *r = request_of(d, b);
-	struct list finished = LIST_INIT(finished);
 
 	if (r == nullptr) {
 		__atomic_fetch_add(&d->strays, 1, __ATOMIC_RELAXED);
@@ -363,27 +402,26 @@ void disk_done(struct disk *d, struct bio *b, int error)
 	spin_lock(&q->lock);
 	bool mine = r->flying && state_of(d) == DISK_RUNS;
 	if (mine && error == -EAGAIN)
-		request_end(q, r, 0, REDO_BROKEN, &finished);
+		request_end(q, r, 0, REDO_BROKEN);
 	else if (mine)
-		request_end(q, r, error > 0 ? -EIO : error, REDO_NOT, &finished);
+		request_end(q, r, error > 0 ? -EIO : error, REDO_NOT);
 	spin_unlock(&q->lock);
 	if (!mine) {
 		__atomic_fetch_add(&d->strays, 1, __ATOMIC_RELAXED);
 		return;
 	}
-	finish_all(d, &finished);
+	FAULT_POINT(driver_disk_ended);
+	queue_tell(q);
 	make_room(d, q->number % d->driver_queues);
 }
 
 void queue_take_back(struct block_queue *q, int error)
 {
-	struct list finished = LIST_INIT(finished);
-
 	spin_lock(&q->lock);
 	/* The newest first, since each goes before all that waits. */
 	while (!list_empty(&q->flying)) {
 		struct request *r = list_entry(q->flying.prev, struct request, link);
-		request_end(q, r, 0, REDO_BROKEN, &finished);
+		request_end(q, r, 0, REDO_BROKEN);
 	}
 	q->full = false;
 	while (error != 0 && !list_empty(&q->waiting)) {
@@ -391,8 +429,8 @@ void queue_take_back(struct block_queue *q, int error)
 
 		b->error = error;
 		list_remove(&b->link);
-		list_push_back(&finished, &b->link);
+		list_push_back(&q->ended, &b->link);
 	}
 	spin_unlock(&q->lock);
-	finish_all(q->disk, &finished);
+	queue_tell(q);
 }

@@ -6,10 +6,15 @@
  * says what has gone out; `parts` counts the requests that hold some of it. It ends when all of it was given and no
  * part is out; after an error, when no part is out. A bio that shares a failed request with others is given once more
  * alone, so that only the guilty one fails.
+ *
+ * This floor may fault at any function's beginning: then the lock is free again, the driver counts as broken, and its
+ * requests are taken back. So a request is with the driver before bios are put into it, and each bio is in the request
+ * before anything of it counts as given, and leaves it only when it is settled: no bio is ever in nothing.
  */
 #include "block.h"
 
 #include <abi/errno.h>
+#include <kernel/base/fault_point.h>
 #include <lib/string.h>
 
 constexpr uint32_t NEIGHBOURS_MAX = 16; /* that are looked at for a place */
@@ -41,7 +46,7 @@ void request_insert(struct block_queue *q, struct bio *b)
 	list_push_back(&q->waiting, &b->link);
 }
 
-static void rewind(struct bio *b, uint32_t given, uint32_t piece, uint32_t piece_used)
+static inline void rewind(struct bio *b, uint32_t given, uint32_t piece, uint32_t piece_used)
 {
 	b->given = given;
 	b->piece = piece;
@@ -77,6 +82,7 @@ static uint32_t add_data(const struct disk *d, struct request *r, struct bio *b)
 	uint32_t before = r->bytes, bytes;
 
 	while (b->piece < b->piece_count && (bytes = add_piece(d, r, b)) > 0) {
+		FAULT_POINT(driver_disk_made);
 		b->piece_used += bytes;
 		if (b->piece_used == b->pieces[b->piece].length) {
 			b->piece++;
@@ -91,18 +97,21 @@ static bool add_bio(const struct disk *d, struct request *r, struct bio *b)
 {
 	uint32_t blocks = 0;
 
+	r->bios[r->bio_count++] = b;
+	b->parts++;
 	if (has_data(b))
 		blocks = add_data(d, r, b);
 	else if (b->kind == BIO_DISCARD)
 		blocks = MIN(b->blocks - b->given, d->discard_blocks_max - r->bio.blocks);
 	else if (b->kind == BIO_ZERO)
 		blocks = MIN(b->blocks - b->given, d->zero_blocks_max - r->bio.blocks);
-	if (blocks == 0 && b->kind != BIO_FLUSH)
+	if (blocks == 0 && b->kind != BIO_FLUSH) {
+		b->parts--;
+		r->bio_count--;
 		return false;
+	}
 	b->given += blocks;
-	b->parts++;
 	r->bio.blocks += blocks;
-	r->bios[r->bio_count++] = b;
 	if (b->given == b->blocks)
 		list_remove(&b->link);
 	return true;
@@ -121,10 +130,12 @@ struct request *request_next(struct block_queue *q)
 	struct request *r = list_first(&q->idle, struct request, link);
 	struct bio *b = list_first(&q->waiting, struct bio, link);
 
+	r->bytes = r->bio_count = 0;
 	list_remove(&r->link);
+	r->flying = true;
+	list_push_back(&q->flying, &r->link);
 	r->bio =
 		(struct bio){.kind = b->kind, .block = b->block + b->given, .pieces = r->pieces, .unit = q->disk->unit};
-	r->bytes = r->bio_count = 0;
 	r->first_given = b->given;
 	r->first_piece = b->piece;
 	r->first_piece_used = b->piece_used;
@@ -135,15 +146,15 @@ struct request *request_next(struct block_queue *q)
 	}
 	for (uint32_t n = 1; n < r->bio_count; n++)
 		r->bios[n]->merged = true;
-	r->flying = true;
-	list_push_back(&q->flying, &r->link);
 	return r;
 }
 
-/* A part of b is no longer out. */
-static void settle(struct block_queue *q, struct bio *b, struct list *finished) REQUIRES(q -> lock)
+/* The last bio of r is no longer out with it. */
+static void settle(struct block_queue *q, struct request *r) REQUIRES(q -> lock)
 {
-	if (b->parts > 0)
+	struct bio *b = r->bios[--r->bio_count];
+
+	if (--b->parts > 0)
 		return;
 	if (b->error == 0 && b->redo != REDO_NOT) {
 		if (b->redo == REDO_BROKEN && ++b->tries >= DISK_TRIES_MAX) {
@@ -159,7 +170,7 @@ static void settle(struct block_queue *q, struct bio *b, struct list *finished) 
 	}
 	if (b->error != 0 || b->given == b->blocks) {
 		list_remove(&b->link);
-		list_push_back(finished, &b->link);
+		list_push_back(&q->ended, &b->link);
 	}
 }
 
@@ -170,16 +181,18 @@ static void request_free(struct block_queue *q, struct request *r) REQUIRES(q ->
 	list_push_back(&q->idle, &r->link);
 }
 
-void request_return(struct block_queue *q, struct request *r, struct list *finished)
+void request_return(struct block_queue *q, struct request *r)
 {
-	for (uint32_t n = r->bio_count; n-- > 0;) {
+	while (r->bio_count > 0) {
+		uint32_t n = r->bio_count - 1;
 		struct bio *b = r->bios[n];
 
-		b->parts--;
 		if (b->error != 0 || b->redo != REDO_NOT) {
-			settle(q, b, finished);
+			settle(q, r);
 			continue;
 		}
+		r->bio_count = n;
+		b->parts--;
 		if (n == 0)
 			rewind(b, r->first_given, r->first_piece, r->first_piece_used);
 		else
@@ -190,14 +203,13 @@ void request_return(struct block_queue *q, struct request *r, struct list *finis
 	request_free(q, r);
 }
 
-void request_end(struct block_queue *q, struct request *r, int error, enum bio_redo redo, struct list *finished)
+void request_end(struct block_queue *q, struct request *r, int error, enum bio_redo redo)
 {
 	if (error != 0 && r->bio_count > 1)
 		redo = REDO_ALONE;
-	for (uint32_t n = r->bio_count; n-- > 0;) {
-		struct bio *b = r->bios[n];
+	while (r->bio_count > 0) {
+		struct bio *b = r->bios[r->bio_count - 1];
 
-		b->parts--;
 		if (redo > b->redo)
 			b->redo = redo;
 		else if (redo == REDO_NOT && error != 0)
@@ -205,7 +217,8 @@ void request_end(struct block_queue *q, struct request *r, int error, enum bio_r
 		/* What has not been given yet is not given now. */
 		if (b->redo != REDO_NOT || b->error != 0)
 			list_remove(&b->link);
-		settle(q, b, finished);
+		FAULT_POINT(driver_disk_settled);
+		settle(q, r);
 	}
 	request_free(q, r);
 }

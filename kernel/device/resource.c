@@ -82,14 +82,23 @@ static void breathe(void)
 	(void)thread_park(1);
 }
 
+static bool try_to(struct resource *r, const struct resource_ops *ops, void (*fn)(struct resource *r))
+{
+	bool done = guard_run_void(ops->component, fn(r));
+
+	if (!done)
+		breathe();
+	return done;
+}
+
 static void call(struct device *dev, struct resource *r, void (*fn)(struct resource *r), const char *what)
 {
 	/* The resource may be freed by it, or spoilt already. */
 	const struct resource_ops *ops = r->ops;
 
-	if (guard_run_void(ops->component, fn(r)))
+	/* What is suspended stays, and who it belongs to relies on it: once more. So `suspend` may be called again. */
+	if (try_to(r, ops, fn) || (fn == ops->suspend && try_to(r, ops, fn)))
 		return;
-	breathe();
 	dev->lost++;
 	log_error("device: %s: %s: fault in %s, it is lost", dev->name, ops->name, what);
 }

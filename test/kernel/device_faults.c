@@ -25,10 +25,10 @@ static void remove_it(struct device *dev)
 		EXPECT_EQ(nucleus_irq_detach((uint32_t)handle), 0);
 }
 
-/* A fault in the first round, after which the second is as ever. */
-static void fault_once(char place, const char *notes, uint32_t faults, uint32_t lost)
+/* Faults in the first round, after which the second is as ever. */
+static void fault_times(uint32_t times, char place, const char *notes, uint32_t faults, uint32_t lost)
 {
-	script = (struct test_script){.fault_at = place, .times = 1};
+	script = (struct test_script){.fault_at = place, .times = times};
 	uint32_t before = component_ktest.faults;
 	struct device *dev = test_device_add(nullptr, "test0", &script);
 	struct device_info info;
@@ -51,9 +51,14 @@ static void fault_once(char place, const char *notes, uint32_t faults, uint32_t 
 	EXPECT_EQ(info.restarts, 1);
 	EXPECT_EQ(info.lost, lost);
 	EXPECT_EQ(info.resources, TEST_STEPS);
-	EXPECT_EQ(component_ktest.faults, before + 1);
+	EXPECT_EQ(component_ktest.faults, before + times);
 	remove_it(dev);
 	EXPECT(test_noted(&script, "uDs210g"));
+}
+
+static void fault_once(char place, const char *notes, uint32_t faults, uint32_t lost)
+{
+	fault_times(1, place, notes, faults, lost);
 }
 
 static void in_attach(void)
@@ -83,10 +88,15 @@ static void in_serve(void)
 /* The rest is given back all the same. */
 static void at_the_end(void)
 {
+	/* What is suspended and stays is asked once more. */
 	fault_once(PLACE_SUSPEND,
-		   "eAaSuDs210"
+		   "eAaSuuDs210"
 		   "eAaS",
-		   0, 1);
+		   0, 0);
+	fault_times(2, PLACE_SUSPEND,
+		    "eAaSuuDs210"
+		    "eAaS",
+		    0, 1);
 	fault_once(PLACE_DETACH,
 		   "eAaSuDs210"
 		   "eAaS",

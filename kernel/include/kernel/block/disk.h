@@ -76,6 +76,7 @@ struct bio {
 	uint8_t redo;	    /* enum bio_redo: to be given again when no part is out */
 	bool alone, merged; /* not to be merged; was behind another one */
 	bool taken;	    /* into a queue: it is finished some time */
+	bool begun;	    /* it counts as under way */
 	uint32_t finished;  /* atomic; bio_wait's */
 	uint64_t began_ns;  /* in requests, for the driver: when it was given it */
 };
@@ -135,7 +136,8 @@ void disk_done(struct disk *d, struct bio *b, int error);
 /* By the driver, after submit said -EBUSY: it may be called again for the queue. As disk_done. */
 void disk_room(struct disk *d, unsigned queue);
 /* By the device core: no thread is inside submit any more, and none enters it. Requests stay as they are until the disk
- * is resumed or gone, which is after the device was silenced. May sleep; not in submit. */
+ * is resumed or gone, which is after the device was silenced. After a fault in it, it is called again. May sleep; not
+ * in submit. */
 void disk_suspend(struct disk *d);
 /* By the device core, for good, once the device is silent: the disk leaves /dev and all requests end with -ENODEV,
  * those to come too. The caller's pointer is no longer valid. May sleep. */
@@ -146,6 +148,10 @@ void bio_submit(struct disk *d, struct bio *b);
 /* The same for several, linked by their `link` into a list: neighbours among them become one request. The list is empty
  * afterwards. */
 void bio_submit_all(struct disk *d, struct list *bios);
+/* The same for one, whose submitter goes on when the block floor itself faults meanwhile; its memory stays until this
+ * returns, even when it is finished before. 0: it is finished some time; -EIO: by that fault nobody has it, and nobody
+ * tells its end. */
+[[nodiscard]] int bio_give(struct disk *d, struct bio *b);
 /* Waits until b (without `done`) is finished; its error. Not under a driver's guard. No signal ends the wait: requests
  * end, if need be by disk_gone. */
 int bio_wait(struct bio *b);
