@@ -103,6 +103,7 @@ SECTIONS {
 		__component_bodies_start = .; COMPONENT_TABLE __component_bodies_end = .;
 		. = ALIGN(8);
 		__component_starts_start = .; KEEP(LOWERED(.component_starts)) __component_starts_end = .;
+		__component_parts_start = .; KEEP(LOWERED(.component_parts)) __component_parts_end = .;
 		. = ALIGN(8);
 		__filesystems_start = .; KEEP(LOWERED(.filesystems)) __filesystems_end = .;
 		. = ALIGN(8);

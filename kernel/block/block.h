@@ -130,6 +130,8 @@ void disk_take_driver(struct disk *d, const struct disk_ops *ops, const struct d
 /* A suspended one goes on. */
 void disk_resume(struct disk *d, const struct disk_ops *ops, const struct disk_geometry *g);
 void disk_unlist(struct disk *d); /* register.c: its name is free */
+/* The disk after `after` (which is put), or the first for nullptr, with a reference; nullptr: there are no more. */
+struct disk *disk_each(struct disk *after);
 /* The driver is broken: nothing more is given to it, and the device core hears of it. Any thread; does not sleep. */
 void disk_break(struct disk *d, const char *why);
 /* A queue's driver had no room, for want of memory perhaps, and no end of a request tells of some: it is asked again

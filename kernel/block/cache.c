@@ -235,6 +235,4 @@ static int block_start(void)
 DEFINE_COMPONENT(
 	block, .stage = STAGE_FS, .start = block_start,
 	.users =
-		"a call that faulted in it is EFAULT; a disk whose queue it was gets its driver anew, and its requests once more",
-	.stays =
-		"it has no thread that lasts: requests and disks outlive drivers by it, and what it was handing over is given again");
+		"a call that faulted in it is EFAULT; a disk whose queue it was gets its driver anew, and its requests once more");

@@ -140,6 +140,25 @@ static int disk_list(struct disk *d)
 	return error;
 }
 
+/* By the order in which they came, since `after` may have left the list. */
+struct disk *disk_each(struct disk *after)
+{
+	struct disk *d, *found = nullptr;
+
+	mutex_lock(&disks_lock);
+	list_for_each(d, &disks, link) {
+		if ((after == nullptr || d->sequence > after->sequence) &&
+		    (found == nullptr || d->sequence < found->sequence))
+			found = d;
+	}
+	if (found != nullptr)
+		disk_get(found);
+	mutex_unlock(&disks_lock);
+	if (after != nullptr)
+		disk_put(after);
+	return found;
+}
+
 void disk_unlist(struct disk *d)
 {
 	mutex_lock(&disks_lock);

@@ -6,6 +6,7 @@
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
 #include <kernel/base/node.h>
+#include <kernel/device/restart.h>
 #include <kernel/mem/text.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -50,9 +51,8 @@ static int show_hardware(struct text_buffer *b, void *)
 	return 0;
 }
 
-/* What was asked for is not over. Looked at in this order: a round says that it attaches, then that nobody asks any
- * more. */
-static bool restarting(struct device *dev)
+/* Looked at in this order: a round says that it attaches, then that nobody asks any more. */
+bool device_restarting(const struct device *dev)
 {
 	return !device_flag(&dev->gone) &&
 	       (device_flag(&dev->asked) || __atomic_load_n(&dev->state, __ATOMIC_ACQUIRE) == DEVICE_ATTACHING);
@@ -64,7 +64,7 @@ static int restart(struct device *dev)
 
 	if (error < 0)
 		return error;
-	error = wait_event_interruptible_deadline(&device_changes, !restarting(dev),
+	error = wait_event_interruptible_deadline(&device_changes, !device_restarting(dev),
 						  clock_monotonic_ns() + RESTART_LIMIT_NS);
 	if (error < 0)
 		return error;
@@ -111,7 +111,7 @@ static bool component_restarting(const struct component *c)
 	bool some = false;
 
 	for (struct device *dev = device_each(nullptr); dev != nullptr; dev = device_each(dev))
-		some = some || (dev->driver != nullptr && dev->driver->component == c && restarting(dev));
+		some = some || (dev->driver != nullptr && dev->driver->component == c && device_restarting(dev));
 	return some;
 }
 

@@ -20,6 +20,7 @@
 #include <kernel/base/node.h>
 #include <kernel/mem/text.h>
 #include <kernel/thread/component_body.h>
+#include <kernel/thread/component_part.h>
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -32,6 +33,7 @@ constexpr uint64_t STOP_POLL_NS = 1'000'000;
 constexpr uint32_t STOP_POLLS = 500, RESTART_POLLS = 2000;
 
 extern const struct component_start __component_starts_start[], __component_starts_end[];
+extern const struct component_part __component_parts_start[], __component_parts_end[];
 
 static void manage(void);
 static struct service manager = {.name = "components", .component = &component_core, .loop = manage};
@@ -42,6 +44,7 @@ static const struct component_parts *parts; /* atomic */
 static_assert(offsetof(struct component, users) == 8 && offsetof(struct component, stays) == 16);
 static_assert(offsetof(struct component, start) == 32 && offsetof(struct component, stop) == 40 &&
 	      offsetof(struct component, resettable) == 52);
+static_assert(sizeof(struct component_part) == 32 && offsetof(struct component_part, what) == 8);
 
 void component_set_parts(const struct component_parts *p)
 {
@@ -204,18 +207,35 @@ static struct component *find(const char *name, size_t n)
 	return nullptr;
 }
 
+static const struct component_part *part_of(const struct component *c)
+{
+	for (const struct component_part *p = __component_parts_start; p < __component_parts_end; p++) {
+		if (p->component == c)
+			return p;
+	}
+	return nullptr;
+}
+
 /* Asks the services of a component and its other parts to begin anew; how many there are. */
 static uint32_t restart_parts(struct component *c)
 {
 	const struct component_parts *p = __atomic_load_n(&parts, __ATOMIC_ACQUIRE);
+	const struct component_part *part = part_of(c);
+	long own = part != nullptr ? guard_run(c, part->restart()) : 0;
 
-	return services_restart(c) + (p != nullptr ? p->restart(c) : 0);
+	if (own > 0)
+		__atomic_fetch_add(&c->restarts, 1, __ATOMIC_RELAXED);
+	return services_restart(c) + (p != nullptr ? p->restart(c) : 0) + (uint32_t)MAX(own, 0l);
 }
 
-static bool parts_restarting(const struct component *c)
+static bool parts_restarting(struct component *c)
 {
 	const struct component_parts *p = __atomic_load_n(&parts, __ATOMIC_ACQUIRE);
 
+	const struct component_part *part = part_of(c);
+
+	if (part != nullptr && part->restarting != nullptr && guard_run(c, part->restarting()) > 0)
+		return true;
 	return services_restarting(c) || (p != nullptr && p->restarting(c));
 }
 

@@ -23,8 +23,11 @@ INCLUDES = ["-Ikernel/include", f"-Ikernel/arch/{ARCH}/include", "-Inucleus/incl
 # An image of two components: `one`, as the case has it, and `two`, which is as it should be.
 SOURCE = """
 #include "service.h"
+#include <kernel/thread/component_part.h>
 [[gnu::section(".text")]] void loop(void) {}
 static int begin(void) { return 0; }
+static uint32_t turn(void) { return 4; }
+uint32_t (*const unused_turn)(void) __attribute__((used)) = turn;
 static void end(void) {}
 DEFINE_COMPONENT(two, .users = "nobody sees it", .stays = "it is small");
 DEFINE_COMPONENT(one, .stage = STAGE_CORE, %(manifest)s);
@@ -40,7 +43,8 @@ SECTIONS {
 	. = 0x100000;
 	.text : { body_core_text = .; *(.text .text.*) lowered_text_end = .; }
 	.rodata : { *(.rodata .rodata.*) . = ALIGN(16); __component_bodies_start = .; *(.bodies) __component_bodies_end = .;
-		    . = ALIGN(8); __drivers_start = .; KEEP(*(.drivers)) __drivers_end = .; }
+		    . = ALIGN(8); __drivers_start = .; KEEP(*(.drivers)) __drivers_end = .;
+		    __component_parts_start = .; KEEP(*(.component_parts)) __component_parts_end = .; }
 	.data : { *(.components) *(.data .data.*) }
 	.bss : { *(.bss .bss.*) }
 }
@@ -48,6 +52,7 @@ SECTIONS {
 DRIVER = """static const struct { const char *name; struct component *component; unsigned long more[4]; }
 	driver __attribute__((section(".drivers"), used)) = {"quick", &component_one};"""
 SERVICE = """static struct service sweeper __attribute__((used)) = {.name = "sweeper", .component = &component_one, .loop = loop%s};"""
+PART = 'COMPONENT_PART(one, .what = "its wheels", .restart = turn);'
 USERS, STAYS = '.users = "they wait"', '.stays = "it is large"'
 
 CASES = [
@@ -58,6 +63,7 @@ CASES = [
     ("a driver", USERS, DRIVER, "| one | those of each device of quick | anew: its devices' drivers | they wait | - / - |", None),
     ("start and stop", f"{USERS}, .start = begin, .stop = end", "", "| one | - | anew: stop, start | they wait | - / - |", None),
     ("resettable", f"{USERS}, .resettable = true", "", "| one | - | anew: its data as in the image | they wait | - / - |", None),
+    ("parts that are asked to", USERS, PART, "| one | - | anew: its wheels | they wait | - / - |", None),
     ("without users", STAYS, "", None, ["one: its manifest, DEFINE_COMPONENT(one, …), must say what who uses it sees", "add .users ="]),
     ("without a reason", USERS, "", None, ["one: its manifest", "must say why it stays", "add .stays ="]),
     ("a start alone", f"{USERS}, .start = begin", "", None, ["must say why it stays"]),

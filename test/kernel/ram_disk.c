@@ -14,9 +14,12 @@
 #include <kernel/block/blkdev.h>
 #include <kernel/device/device.h>
 #include <kernel/file/file.h>
+#include <kernel/thread/component.h>
 #include <kernel/thread/thread.h>
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>
+
+DECLARE_COMPONENT(block);
 
 enum : uint32_t { PIECE = 12288, BYTES = 3 << 20 };
 
@@ -123,6 +126,30 @@ static void outlives_its_driver(void)
 	file_put(f);
 }
 
+/* As by `restart block`: every disk has its driver anew when that returns, and what is open goes on. */
+static void begins_anew_with_the_floor(void)
+{
+	struct file *f = open_disk();
+	struct device *dev = device_find("ram0");
+	struct device_info before, after;
+
+	if (!EXPECT(f != nullptr && dev != nullptr))
+		return;
+	fill(4);
+	EXPECT_EQ(file_write_at(f, written, PIECE, 131072), PIECE);
+	EXPECT(WAIT_UNTIL((device_get_info(dev, &before), before.state == DEVICE_UP)));
+	uint32_t restarts = __atomic_load_n(&component_block.restarts, __ATOMIC_RELAXED);
+	EXPECT_EQ(component_restart(&component_block), 0);
+	device_get_info(dev, &after);
+	EXPECT_EQ(after.state, DEVICE_UP);
+	EXPECT_EQ(after.restarts, before.restarts + 1);
+	EXPECT_EQ(after.faults, before.faults);
+	EXPECT_EQ(__atomic_load_n(&component_block.restarts, __ATOMIC_RELAXED), restarts + 1);
+	EXPECT(is_written_at(f, 131072));
+	device_put(dev);
+	file_put(f);
+}
+
 static bool asked_for(void)
 {
 	char size[8];
@@ -133,6 +160,7 @@ static bool asked_for(void)
 KTEST_SUITE(ram_disk, KTEST("is a disk", is_a_disk, .fits = asked_for),
 	    KTEST("sizes that are none", refused, .fits = asked_for),
 	    KTEST("what is free is shared with programs", programs_keep_memory, .fits = asked_for),
-	    KTEST("outlives its driver", outlives_its_driver, .fits = asked_for));
+	    KTEST("outlives its driver", outlives_its_driver, .fits = asked_for),
+	    KTEST("begins anew with the block floor", begins_anew_with_the_floor, .fits = asked_for));
 
 #endif

@@ -119,6 +119,25 @@ static void a_driver_goes_on(void)
 	ktap_note("the line goes on");
 }
 
+/* No thread of it lasts; its results are forgotten. */
+static void results_begin_anew(void)
+{
+	static char text[16384];
+	long before = restarts("stray");
+	/* Caught, or refused where it would do damage. */
+	static const char act[] = "case write-nucleus-data seed 1";
+	int fd = OK(open("/proc/stray", O_WRONLY));
+
+	EQUAL(write(fd, act, strlen(act)), (long)strlen(act));
+	close(fd);
+	ktap_read_file("/proc/stray", text, sizeof(text));
+	CHECK(strstr(text, " victim=") != nullptr);
+	ask("restart stray\n");
+	EQUAL(restarts("stray"), before + 1);
+	ktap_read_file("/proc/stray", text, sizeof(text));
+	CHECK(strstr(text, " victim=") == nullptr);
+}
+
 static void only_what_can_is_restarted(void)
 {
 	refuses(ENOENT, "restart nosuch\n");
@@ -143,5 +162,5 @@ static void others_may_only_look(void)
 	EXITS(child, 0);
 }
 
-KTAP_MAIN(STELLUX_CASE(the_core_goes_on), STELLUX_CASE(a_driver_goes_on), STELLUX_CASE(only_what_can_is_restarted),
-	  STELLUX_CASE(others_may_only_look))
+KTAP_MAIN(STELLUX_CASE(the_core_goes_on), STELLUX_CASE(a_driver_goes_on), STELLUX_CASE(results_begin_anew),
+	  STELLUX_CASE(only_what_can_is_restarted), STELLUX_CASE(others_may_only_look))

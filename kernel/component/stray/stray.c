@@ -20,6 +20,7 @@
 #include <kernel/base/wait.h>
 #include <kernel/mem/text.h>
 #include <kernel/thread/component.h>
+#include <kernel/thread/component_part.h>
 #include <kernel/thread/guard.h>
 #include <kernel/thread/report.h>
 #include <kernel/vfs/vfs.h>
@@ -215,9 +216,20 @@ static long write_stray(const char *text, size_t n, void *)
 	return error < 0 ? error : (long)n;
 }
 
+/* What was found so far is forgotten, once the case that runs is over. */
+static uint32_t forget(void)
+{
+	mutex_lock(&lock);
+	memset(runs, 0, sizeof(runs));
+	run_count = 0;
+	mutex_unlock(&lock);
+	return 1;
+}
+
+/* Asked for only: what a fault of a case has shown is to be read. */
+COMPONENT_PART(stray, .what = "its results, which are forgotten", .restart = forget);
+
 PROC_FILE(stray, .component = &component_stray, .name = "stray", .mode = 0644, .show = show_stray,
 	  .write = write_stray);
 
-DEFINE_COMPONENT(
-	stray, .asks_devices = true, .stage = STAGE_LATE, .users = "who wrote to /proc/stray is told",
-	.stays = "no thread of it lasts longer than what it was made for, and its data are the results so far");
+DEFINE_COMPONENT(stray, .asks_devices = true, .stage = STAGE_LATE, .users = "who wrote to /proc/stray is told");
