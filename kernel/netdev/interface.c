@@ -8,6 +8,7 @@
 
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
@@ -196,11 +197,14 @@ void netdev_suspend(struct netdev *n)
 {
 	uint32_t state = __atomic_load_n(&n->state, __ATOMIC_ACQUIRE);
 
-	do {
-		if (state != NETDEV_RUNS && state != NETDEV_BROKEN)
-			return;
-	} while (!__atomic_compare_exchange_n(&n->state, &state, NETDEV_SUSPENDED, false, __ATOMIC_ACQ_REL,
-					      __ATOMIC_ACQUIRE));
+	/* Where a fault ended the call before this one, it is suspended already. */
+	while ((state == NETDEV_RUNS || state == NETDEV_BROKEN) &&
+	       !__atomic_compare_exchange_n(&n->state, &state, NETDEV_SUSPENDED, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE))
+		;
+	if (state == NETDEV_ENDED)
+		return;
+	FAULT_POINT(driver_netdev_suspended);
 	wait_event(&n->quiet, netdev_is_quiet(n));
 	lose_carrier(n);
 	log_info("%s: suspended", n->name);

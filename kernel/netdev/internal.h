@@ -103,9 +103,18 @@ const struct netdev_stack *netdev_stack(const struct netdev *n); /* whose it is;
 
 /* --- queue.c --- */
 void send_queues_init(struct netdev *n);
-/* From one to the other it is not suspended: for threads that call the driver or may break it, but by transmit. */
-void netdev_enter(struct netdev *n);
-void netdev_leave(struct netdev *n);
+/* From one to the other it is not suspended: for threads that call the driver or may break it, but by transmit. What is
+ * between the two is under a guard of this floor: who has entered leaves. */
+static inline void netdev_enter(struct netdev *n)
+{
+	__atomic_fetch_add(&n->inside, 1, __ATOMIC_SEQ_CST);
+}
+static inline void netdev_leave(struct netdev *n)
+{
+	__atomic_fetch_sub(&n->inside, 1, __ATOMIC_SEQ_CST);
+	if (netdev_state(n) != NETDEV_RUNS)
+		wait_wake_all(&n->quiet);
+}
 /* Nobody is in the driver's functions, or between the two. */
 bool netdev_is_quiet(struct netdev *n);
 /* All that the driver has, and, at the end, what waits for it or for the stack. The device is silent. */

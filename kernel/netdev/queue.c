@@ -10,6 +10,7 @@
 
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -49,18 +50,6 @@ static void move_list(struct list *to, struct list *from)
 		return;
 	list_insert_after(from, to);
 	list_remove(from);
-}
-
-void netdev_enter(struct netdev *n)
-{
-	__atomic_fetch_add(&n->inside, 1, __ATOMIC_SEQ_CST);
-}
-
-void netdev_leave(struct netdev *n)
-{
-	__atomic_fetch_sub(&n->inside, 1, __ATOMIC_SEQ_CST);
-	if (netdev_state(n) != NETDEV_RUNS)
-		wait_wake_all(&n->quiet);
 }
 
 bool netdev_is_quiet(struct netdev *n)
@@ -132,17 +121,25 @@ static void look_whether_stuck(struct netdev *n)
 		watch(n, first + STUCK_NS);
 }
 
+/* A fault of this floor itself, in who is inside or dispatches: nobody knows what it was doing with the driver. */
+static void break_by_own(struct netdev *n)
+{
+	netdev_break(n, "a fault of the network floor");
+}
+
 /* It is not suspended meanwhile: what breaks it is this round's, and not the next one's. */
 void netdev_watch(struct timer *t)
 {
 	struct netdev *n = container_of(t, struct netdev, timer);
 
 	netdev_enter(n);
-	look_whether_stuck(n);
+	if (!guard_run_void(&component_netdev, look_whether_stuck(n)))
+		break_by_own(n);
 	netdev_leave(n);
 }
 
-static void dispatch(struct send_queue *q)
+/* `mine`: it is this thread that dispatches; outside of the guard that it does so under, and so in memory. */
+[[gnu::noinline]] static void hand_over(struct send_queue *q, bool *mine)
 {
 	struct netdev *n = q->netdev;
 	bool stuck = false;
@@ -152,12 +149,13 @@ static void dispatch(struct send_queue *q)
 		spin_unlock(&q->lock);
 		return;
 	}
-	q->dispatching = true;
+	q->dispatching = *mine = true;
 	while (netdev_state(n) == NETDEV_RUNS && !q->full && q->count > 0) {
 		uint32_t rooms = q->rooms;
 
 		q->empty = false;
 		spin_unlock(&q->lock);
+		FAULT_POINT(driver_netdev_hand_over);
 		bool whole = guard_run_void(n->ops->component, n->ops->transmit(n->dev, n->private, q->number));
 		if (!whole)
 			netdev_break(n, "a fault in transmit");
@@ -169,12 +167,28 @@ static void dispatch(struct send_queue *q)
 			stuck = true;
 		}
 	}
-	q->dispatching = false;
+	q->dispatching = *mine = false;
 	spin_unlock(&q->lock);
 	if (netdev_state(n) != NETDEV_RUNS)
 		wait_wake_all(&n->quiet);
 	else if (stuck)
 		watch(n, clock_monotonic_ns() + STUCK_NS);
+}
+
+static void dispatch(struct send_queue *q)
+{
+	bool mine = false;
+
+	GUARD_SHARES(mine);
+	if (guard_run_void(&component_netdev, hand_over(q, &mine)))
+		return;
+	/* Nobody waits for what this thread has left, and the driver gives back what it has. */
+	break_by_own(q->netdev);
+	spin_lock(&q->lock);
+	if (mine)
+		q->dispatching = false;
+	spin_unlock(&q->lock);
+	wait_wake_all(&q->netdev->quiet);
 }
 
 void netdev_dispatch(struct netdev *n)

@@ -4,6 +4,7 @@
 
 #include <abi/errno.h>
 #include <abi/netdevice.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/thread/guard.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -77,13 +78,20 @@ int netdev_set_mtu(struct netdev *n, uint32_t mtu)
 	return 0;
 }
 
+static void call_filter(struct netdev *n)
+{
+	FAULT_POINT(driver_netdev_filter);
+	if (netdev_state(n) == NETDEV_RUNS && n->ops->filter != nullptr &&
+	    !guard_run_void(n->ops->component, n->ops->filter(n->dev, n->private)))
+		netdev_break(n, "a fault where it was told of its filter");
+}
+
 /* The driver is told. It is not suspended meanwhile. */
 static void tell_filter(struct netdev *n)
 {
 	netdev_enter(n);
-	if (netdev_state(n) == NETDEV_RUNS && n->ops->filter != nullptr &&
-	    !guard_run_void(n->ops->component, n->ops->filter(n->dev, n->private)))
-		netdev_break(n, "a fault where it was told of its filter");
+	if (!guard_run_void(&component_netdev, call_filter(n)))
+		netdev_break(n, "a fault of the network floor");
 	netdev_leave(n);
 }
 

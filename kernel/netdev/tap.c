@@ -58,7 +58,7 @@ static struct netdev_tap *enter_next(const struct netdev *n, uint64_t after)
 	return found;
 }
 
-static void leave(struct netdev_tap *t)
+static inline void leave(struct netdev_tap *t)
 {
 	spin_lock(&taps.lock);
 	bool last = --t->inside == 0 && t->removed;

@@ -9,7 +9,9 @@
 
 #include <abi/errno.h>
 #include <abi/netdevice.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/netdev/netdev.h>
+#include <kernel/thread/guard.h>
 #include <lib/string.h>
 #include <lib/types.h>
 
@@ -508,7 +510,54 @@ static void bad_configs(void)
 	end();
 }
 
-KTEST_SUITE(netdev, KTEST("out", out), KTEST("refused", refused), KTEST("checksum", checksum), KTEST("in", in),
-	    KTEST("in_limit", in_limit), KTEST("parts", parts), KTEST("tap", tap_sees_all), KTEST("filters", filters),
-	    KTEST("breaks", breaks, .modes = IN_FULL), KTEST("strays", strays), KTEST("pool", pool),
-	    KTEST("link_changes", link_changes), KTEST("bad_configs", bad_configs));
+#if STELLUX_DEBUG
+static void faults_at(uint32_t point)
+{
+	fault_point_arm(point, thread_current()->name, 1, 1);
+}
+
+/* The interface's driver is broken by it; what it can still do is be suspended, and come back. */
+static void was_broken_by_own(void)
+{
+	struct netdev_config c = config_of(own);
+	uint32_t passed, faulted;
+
+	fault_point_counts(&passed, &faulted);
+	fault_point_arm(FAULT_POINT_NONE, "", 1, 0);
+	EXPECT_EQ(faulted, 1);
+	netdev_suspend(t.n);
+	EXPECT_EQ(netdev_register(nullptr, &ops, &c, &t.n), 0);
+	netdev_link(t.n, true, 1000, true);
+	EXPECT_EQ(send(BYTES), 0);
+	EXPECT_EQ(t.held_count, 1);
+	end();
+}
+
+/* The floor itself faults while it hands frames over, or tells of the filter, or suspends. */
+static void own_faults(void)
+{
+	if (!begin(1))
+		return;
+	faults_at(FAULT_POINT_driver_netdev_hand_over);
+	EXPECT_EQ(send(BYTES), 0);
+	was_broken_by_own();
+	if (!begin(1))
+		return;
+	faults_at(FAULT_POINT_driver_netdev_filter);
+	EXPECT_EQ(netdev_promiscuous(t.n, true), 0);
+	was_broken_by_own();
+	if (!begin(1))
+		return;
+	faults_at(FAULT_POINT_driver_netdev_suspended);
+	EXPECT(!guard_run_void(&component_ktest, netdev_suspend(t.n)));
+	was_broken_by_own();
+}
+#define OWN_FAULTS KTEST("own_faults", own_faults, .modes = IN_FULL),
+#else
+#define OWN_FAULTS
+#endif
+
+KTEST_SUITE(netdev, OWN_FAULTS KTEST("out", out), KTEST("refused", refused), KTEST("checksum", checksum),
+	    KTEST("in", in), KTEST("in_limit", in_limit), KTEST("parts", parts), KTEST("tap", tap_sees_all),
+	    KTEST("filters", filters), KTEST("breaks", breaks, .modes = IN_FULL), KTEST("strays", strays),
+	    KTEST("pool", pool), KTEST("link_changes", link_changes), KTEST("bad_configs", bad_configs));
