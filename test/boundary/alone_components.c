@@ -329,8 +329,9 @@ static void strike(const char *component)
 	if (strcmp(component, "process") != 0)
 		threads_are(component, threads);
 	qsort(micros, struck, sizeof(*micros), compare);
-	ktap_note("%s struck %u functions %u faults %ld served-after-us median %u most %u", component, struck, passes,
-		  atol(after) - atol(before), micros[struck / 2], micros[struck - 1]);
+	if (struck > 0)
+		ktap_note("%s struck %u functions %u faults %ld served-after-us median %u most %u", component, struck,
+			  passes, atol(after) - atol(before), micros[struck / 2], micros[struck - 1]);
 }
 
 #define STRIKE(name)                                                                                                   \
