@@ -10,6 +10,8 @@ HOST_ARCH := $(shell uname -m)
 HOST_TEST_SRC := $(wildcard lib/*_test.c boot/*_test.c test/host/*_test.c)
 HOST_FUZZ_SRC := $(wildcard lib/*_fuzz.c boot/*_fuzz.c test/host/*_fuzz.c)
 HOST_TESTS := $(HOST_TEST_SRC:%.c=$(H)/%)
+# Run by scripts of test/host.
+HOST_PROGRAMS := $(H)/test/host/ext4/walk
 HOST_FUZZERS := $(HOST_FUZZ_SRC:%.c=$(H)/%)
 
 HOST_CFLAGS := -std=c23 -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DSTELLUX_HOST=1 -DSTELLUX_DEBUG=1 \
@@ -27,8 +29,8 @@ $(eval $(call flags-file,$(H)/objects,$(HOST_LIB_OBJ)))
 $(H)/obj/%.c.o: %.c $(H)/flags
 	$(call say,CC,host $<)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(HOST_CFLAGS) $(if $(filter $@,$(HOST_OWN)),-fno-builtin) $(if $(filter %_fuzz.c,$<),-fsanitize=fuzzer-no-link) -MMD -MP -c $< -o $@
-	$(if $(filter $@,$(HOST_OWN)),$(Q)$(OBJCOPY) --keep-global-symbol=strlcpy --keep-global-symbol=scnprintf --keep-global-symbol=___asan_globals_registered $@)
+	$(Q)$(CLANG) $(HOST_CFLAGS) $(if $(filter $@,$(HOST_OWN)),-fno-builtin) $(if $(filter %_fuzz.c lib/ext4%,$<),-fsanitize=fuzzer-no-link) -MMD -MP -c $< -o $@
+	$(if $(filter $@,$(HOST_OWN)),$(Q)$(OBJCOPY) --keep-global-symbol=strlcpy --keep-global-symbol=scnprintf --keep-global-symbol=string_make_printable --keep-global-symbol=___asan_globals_registered $@)
 
 $(LIBFDT_USERS:%=$(H)/obj/%.o): HOST_CFLAGS += -I$(LIBFDT)/libfdt
 $(LIBFDT_USERS:%=$(H)/obj/%.o): $(LIBFDT)/.version
@@ -55,7 +57,7 @@ $(H)/obj/test/host/vtd_units_test.c.o: HOST_CFLAGS += -Inucleus -Inucleus/arch/x
 $(H)/lib.a: $(HOST_LIB_OBJ) $(H)/objects
 	$(Q)rm -f $@ && $(AR) rcD $@ $(HOST_LIB_OBJ)
 
-$(HOST_TESTS): $(H)/%: $(H)/obj/%.c.o $(H)/lib.a
+$(HOST_TESTS) $(HOST_PROGRAMS): $(H)/%: $(H)/obj/%.c.o $(H)/lib.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(HOST_CFLAGS) -o $@ $< $(H)/lib.a -lcmocka
@@ -66,9 +68,9 @@ $(HOST_FUZZERS): $(H)/%: $(H)/obj/%.c.o $(H)/lib.a
 	$(Q)$(CLANG) $(HOST_CFLAGS) -fsanitize=fuzzer -o $@ $< $(H)/lib.a
 
 .PHONY: host-tests
-host-tests: $(HOST_TESTS) $(HOST_FUZZERS) ## builds the tests that run on this machine
+host-tests: $(HOST_TESTS) $(HOST_PROGRAMS) $(HOST_FUZZERS) ## builds the tests that run on this machine
 
--include $(HOST_TEST_SRC:%=$(H)/obj/%.d) $(HOST_FUZZ_SRC:%=$(H)/obj/%.d) $(HOST_LIB_OBJ:.o=.d)
+-include $(HOST_TEST_SRC:%=$(H)/obj/%.d) $(HOST_PROGRAMS:$(H)/%=$(H)/obj/%.c.d) $(HOST_FUZZ_SRC:%=$(H)/obj/%.d) $(HOST_LIB_OBJ:.o=.d)
 
 # ARCH selects; all architectures otherwise. JOBS= is the number of suites at once.
 TEST_ARCHES := $(if $(filter command line environment,$(origin ARCH)),$(ARCH),$(ARCHES))
