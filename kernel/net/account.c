@@ -17,12 +17,12 @@ enum : uint64_t { TELL_PAUSE_NS = 10000000000 };
 
 struct socket_account {
 	struct list link;
-	uint32_t refs; /* accounts_lock */
+	uint32_t refs; /* atomic; the first and the last change under accounts_lock */
 	uint32_t uid;
 	uint64_t bytes; /* atomic */
 };
 
-static struct mutex accounts_lock = MUTEX_INIT(accounts_lock, RANK_SOCKET + 1);
+static struct mutex accounts_lock = MUTEX_INIT(accounts_lock, RANK_SOCKET + 2);
 static struct list accounts GUARDED_BY(&accounts_lock) = LIST_INIT(accounts);
 static uint64_t all_bytes;	      /* atomic */
 static int32_t user_pages, all_pages; /* atomic */
@@ -66,7 +66,7 @@ struct socket_account *socket_account_get(void)
 			made = nullptr;
 		}
 		if (a != nullptr)
-			a->refs++;
+			__atomic_fetch_add(&a->refs, 1, __ATOMIC_RELAXED);
 		mutex_unlock(&accounts_lock);
 		if (a != nullptr)
 			break;
@@ -78,10 +78,16 @@ struct socket_account *socket_account_get(void)
 	return a;
 }
 
+struct socket_account *socket_account_share(struct socket_account *a)
+{
+	__atomic_fetch_add(&a->refs, 1, __ATOMIC_RELAXED);
+	return a;
+}
+
 void socket_account_put(struct socket_account *a)
 {
 	mutex_lock(&accounts_lock);
-	bool last = --a->refs == 0;
+	bool last = __atomic_sub_fetch(&a->refs, 1, __ATOMIC_RELAXED) == 0;
 	if (last)
 		list_remove(&a->link);
 	mutex_unlock(&accounts_lock);
@@ -105,17 +111,37 @@ void socket_limit_tell(const char *what, uint32_t uid)
 		log_warn("net: %s: no more for user %u", what, uid);
 }
 
-int socket_charge(struct socket_account *a, size_t bytes)
+static bool is_exempt_current(void)
+{
+	return subject_current() == nullptr || capable(CAP_SYS_RESOURCE);
+}
+
+static int charge(struct socket_account *a, size_t bytes, bool (*exempt)(void))
 {
 	uint64_t his = __atomic_add_fetch(&a->bytes, bytes, __ATOMIC_RELAXED);
 	uint64_t all = __atomic_add_fetch(&all_bytes, bytes, __ATOMIC_RELAXED);
 	bool too_many = beyond(all, &all_pages);
 
-	if (!too_many && (!beyond(his, &user_pages) || subject_current() == nullptr || capable(CAP_SYS_RESOURCE)))
+	if (!too_many && (exempt == nullptr || !beyond(his, &user_pages) || exempt()))
 		return 0;
 	socket_uncharge(a, bytes);
 	socket_limit_tell(too_many ? "socket_pages reached" : "user_socket_pages reached", a->uid);
 	return -ENOBUFS;
+}
+
+int socket_charge(struct socket_account *a, size_t bytes)
+{
+	return charge(a, bytes, is_exempt_current);
+}
+
+static bool nobody_is(void)
+{
+	return false;
+}
+
+int socket_charge_of(struct socket_account *a, bool exempt, size_t bytes)
+{
+	return charge(a, bytes, exempt ? nullptr : nobody_is);
 }
 
 void socket_uncharge(struct socket_account *a, size_t bytes)

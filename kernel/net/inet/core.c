@@ -19,7 +19,7 @@ DEFINE_COMPONENT(
 	.users =
 		"the call is EFAULT, or its process ends; what the thread had to do it does a pause later, and connections go on");
 
-enum : uint32_t { WAKE_BATCH = 16, MEMORY_SHARE = 8 };
+enum : uint32_t { WAKE_BATCH = 16, MEMORY_SHARE = 4 };
 
 struct mutex inet_core = MUTEX_INIT(inet_core, RANK_SOCKET + 1);
 static struct list woken GUARDED_BY(inet_core) = LIST_INIT(woken);

@@ -1,32 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What UDP and raw sockets have in common: a queue of datagrams that arrived, and reading it. A datagram is charged to
- * the receiver; one that does not fit into its buffer (SO_RCVBUF) is dropped, as nobody promised more.
+ * the receiver, and to its user; one that does not fit into its buffer (SO_RCVBUF), or for which the user has no room,
+ * is dropped, as nobody promised more.
  */
 #include "inet.h"
 
 enum : uint32_t { OVERHEAD = 512 }; /* what a datagram is charged besides its bytes */
 
-struct inet_datagram_socket *datagram_create(const struct socket_ops *ops, int family, uint32_t type, int protocol)
+int datagram_create(const struct socket_ops *ops, int family, uint32_t type, int protocol,
+		    struct inet_datagram_socket **out)
 {
 	struct inet_datagram_socket *d = kmalloc(sizeof(*d));
 
 	if (d == nullptr)
-		return nullptr;
+		return -ENOMEM;
 	inet_socket_init(&d->inet, ops, family, type, protocol);
 	list_init(&d->queue);
-	return d;
+	int error = inet_account_open(&d->inet, nullptr);
+	if (error != 0) {
+		kfree(d);
+		return error;
+	}
+	*out = d;
+	return 0;
 }
 
 void datagram_free(struct socket *s)
 {
+	inet_account_close(inet_of(s));
 	kfree(datagram_of(s));
 }
 
-static void put_datagram(struct datagram *g)
+static void put_datagram(struct inet_datagram_socket *d, struct datagram *g)
 {
 	if (__atomic_fetch_sub(&g->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
+	inet_uncharge(&d->inet, g->charge);
 	pbuf_free(g->bytes);
 	kfree(g);
 }
@@ -39,8 +49,11 @@ void datagram_arrived(struct inet_datagram_socket *d, struct pbuf *bytes, const 
 
 	/* Only the core's holder adds to it: what fits now fits below. */
 	if (__atomic_load_n(&d->charged, __ATOMIC_RELAXED) + charge <= limit &&
-	    !(__atomic_load_n(&d->inet.shut, __ATOMIC_RELAXED) & SIDE_RECEIVE))
+	    !(__atomic_load_n(&d->inet.shut, __ATOMIC_RELAXED) & SIDE_RECEIVE) && inet_charge(&d->inet, charge)) {
 		g = kmalloc(sizeof(*g));
+		if (g == nullptr)
+			inet_uncharge(&d->inet, charge);
+	}
 	if (g == nullptr) {
 		__atomic_fetch_add(&d->dropped, 1, __ATOMIC_RELAXED);
 		pbuf_free(bytes);
@@ -90,7 +103,7 @@ void datagram_purge(struct inet_datagram_socket *d)
 	struct datagram *g;
 
 	while ((g = take(d, false)) != nullptr)
-		put_datagram(g);
+		put_datagram(d, g);
 }
 
 static bool has_come(struct inet_datagram_socket *d)
@@ -203,7 +216,7 @@ long datagram_receive(struct socket *s, struct socket_message *m)
 		inet_address_put(&d->inet, &g->from, g->port, m->address);
 	if (m->notes != nullptr)
 		note(&d->inet, m, g);
-	put_datagram(g);
+	put_datagram(d, g);
 	return whole ? done : -EFAULT;
 }
 

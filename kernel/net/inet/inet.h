@@ -45,6 +45,8 @@ struct inet_socket {
 	uint32_t uid;	      /* whose it is: the effective user's of who made it */
 	uint32_t wake;	      /* inet_core: WAKE_*, while in the list of those to be woken */
 	struct list wake_link;
+	struct socket_account *account; /* whom what it holds is charged to */
+	bool exempt;			/* who made it has no limit of his own */
 	struct spinlock queue_lock;
 	struct list all; /* proc.c's */
 };
@@ -71,6 +73,15 @@ extern uint64_t inet_memory_used, inet_memory_max; /* bytes; used: atomic */
 /* Of the same budget, for what stands in queues beside lwIP: false: it is used up. Said once in a while. */
 [[nodiscard]] bool inet_memory_take(size_t bytes);
 void inet_memory_give(size_t bytes);
+
+/* --- charge.c --- */
+/* The current user's account is the socket's, or that of another one, and the socket itself is charged to it. -ENOBUFS,
+ * -ENOMEM. */
+[[nodiscard]] int inet_account_open(struct inet_socket *i, const struct inet_socket *of);
+void inet_account_close(struct inet_socket *i);
+/* What its queues hold, until inet_uncharge; false: its user may have no more, which the log tells. Any context. */
+[[nodiscard]] bool inet_charge(struct inet_socket *i, size_t bytes);
+void inet_uncharge(struct inet_socket *i, size_t bytes);
 
 /* --- lo.c --- */
 extern struct netif inet_lo;
@@ -130,7 +141,9 @@ void datagram_arrived(struct inet_datagram_socket *d, struct pbuf *bytes, const 
 	REQUIRES(inet_core);
 /* The process's bytes in a packet buffer with room for headers. -EMSGSIZE, -ENOMEM, -EFAULT. */
 [[nodiscard]] int datagram_bytes(const struct socket_message *m, size_t most, struct pbuf **out);
-struct inet_datagram_socket *datagram_create(const struct socket_ops *ops, int family, uint32_t type, int protocol);
+/* -ENOMEM, -ENOBUFS. */
+[[nodiscard]] int datagram_create(const struct socket_ops *ops, int family, uint32_t type, int protocol,
+				  struct inet_datagram_socket **out);
 long datagram_receive(struct socket *s, struct socket_message *m);
 uint32_t datagram_poll(struct socket *s, struct poll_table *table);
 long datagram_pending(struct socket *s, bool sent);
@@ -153,7 +166,8 @@ bool udp_port_is_taken(const struct inet_datagram_socket *d, const ip_addr_t *ip
 /* Which of those that have d's address and port gets the datagram that arrives. */
 struct inet_datagram_socket *udp_share(struct inet_datagram_socket *d, const ip_addr_t *from, uint16_t port)
 	REQUIRES(inet_core);
-/* A connection is about to be asked for: of several listeners lwIP finds the one whose it is. */
+/* A connection is about to be asked for: of several listeners lwIP finds the one whose it is, and there is room, if
+ * those that are half open have it all. */
 void stream_share(const struct netif *by, const ip_addr_t *from, uint16_t from_port, const ip_addr_t *to,
 		  uint16_t to_port) REQUIRES(inet_core);
 

@@ -276,11 +276,13 @@ static const struct socket_ops raw_ops = {
 
 int raw_create(int family, uint32_t type, int protocol, struct socket **out)
 {
+	struct inet_datagram_socket *d;
+
 	if (protocol <= 0 || protocol > BYTE_MAX)
 		return -EPROTONOSUPPORT;
-	struct inet_datagram_socket *d = datagram_create(&raw_ops, family, type, protocol);
-	if (d == nullptr)
-		return -ENOMEM;
+	int error = datagram_create(&raw_ops, family, type, protocol, &d);
+	if (error != 0)
+		return error;
 	d->has_header = family == AF_INET && protocol == IPPROTO_RAW;
 	inet_core_lock();
 	d->raw = raw_new_ip_type(family == AF_INET ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6, (u8_t)protocol);
@@ -298,7 +300,7 @@ int raw_create(int family, uint32_t type, int protocol, struct socket **out)
 	}
 	inet_core_unlock();
 	if (d->raw == nullptr) {
-		kfree(d);
+		datagram_free(&d->inet.socket);
 		return -ENOBUFS;
 	}
 	*out = &d->inet.socket;

@@ -15,6 +15,9 @@
 #include <lwip/prot/ip6.h>
 #include <lwip/udp.h>
 
+enum : uint64_t { QUIET_NS = UINT64_C(60000000000) };
+
+static uint64_t quiet_until_ns GUARDED_BY(inet_core);
 static uint64_t secret GUARDED_BY(inet_core); /* nobody is to choose whom he comes to; 0: not made */
 
 /* Whether some packet's address is both. */
@@ -177,6 +180,31 @@ static void put_forward(struct tcp_pcb_listen *l, bool exact) REQUIRES(inet_core
 	*at = l;
 }
 
+/* Whoever asks and never comes back (a flood of SYNs) keeps nobody out: of a full backlog the oldest that is half open
+ * goes. Not for one that asks a second time. */
+static void make_room(const struct tcp_pcb_listen *l, const struct tuple *t) REQUIRES(inet_core)
+{
+	struct tcp_pcb *oldest = nullptr;
+
+	for (struct tcp_pcb *tcp = tcp_active_pcbs; tcp != nullptr; tcp = tcp->next) {
+		if (tcp->state != SYN_RCVD || tcp->listener != l)
+			continue;
+		if (tcp->remote_port == t->from_port && is_same(&tcp->remote_ip, t->from))
+			return;
+		if (oldest == nullptr || tcp_ticks - tcp->tmr >= tcp_ticks - oldest->tmr)
+			oldest = tcp; /* of one tick the last: they are put in front */
+	}
+	if (oldest == nullptr)
+		return;
+	tcp_abandon(oldest, 0);
+	uint64_t now = clock_monotonic_ns();
+	if (now < quiet_until_ns)
+		return;
+	quiet_until_ns = now + QUIET_NS;
+	log_warn("inet: port %u: its backlog (%u) is full of half-open connections: the oldest are given up",
+		 t->to_port, l->backlog);
+}
+
 void stream_share(const struct netif *by, const ip_addr_t *from, uint16_t from_port, const ip_addr_t *to,
 		  uint16_t to_port)
 {
@@ -202,4 +230,6 @@ void stream_share(const struct netif *by, const ip_addr_t *from, uint16_t from_p
 	}
 	if (count > 1)
 		put_forward(best, best_fit == 3);
+	if (best != nullptr && best->accepts_pending >= best->backlog)
+		make_room(best, &tuple);
 }

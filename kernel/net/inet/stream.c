@@ -205,6 +205,7 @@ void stream_release(struct socket *s)
 static void stream_free(struct socket *s)
 {
 	stream_purge(stream_of(s));
+	inet_account_close(inet_of(s));
 	kfree(stream_of(s));
 }
 
@@ -316,7 +317,7 @@ static const struct socket_ops stream_ops = {
 	.free = stream_free,
 };
 
-struct inet_stream *stream_make(int family, struct tcp_pcb *tcp)
+struct inet_stream *stream_make(int family, struct tcp_pcb *tcp, const struct inet_stream *listener)
 {
 	struct inet_stream *t = kmalloc(sizeof(*t));
 
@@ -326,10 +327,16 @@ struct inet_stream *stream_make(int family, struct tcp_pcb *tcp)
 	list_init(&t->backlog);
 	list_init(&t->backlog_link);
 	list_init(&t->pieces);
+	list_init(&t->few.link);
 	t->local = *inet_any(&t->inet);
+	if (inet_account_open(&t->inet, listener != nullptr ? &listener->inet : nullptr) != 0) {
+		kfree(t);
+		return nullptr;
+	}
 	if (tcp != nullptr) {
 		stream_attach(t, tcp);
 	} else if (stream_renew(t) != 0) {
+		inet_account_close(&t->inet);
 		kfree(t);
 		return nullptr;
 	}
@@ -340,7 +347,7 @@ struct inet_stream *stream_make(int family, struct tcp_pcb *tcp)
 int stream_create(int family, struct socket **out)
 {
 	inet_core_lock();
-	struct inet_stream *t = stream_make(family, nullptr);
+	struct inet_stream *t = stream_make(family, nullptr, nullptr);
 	inet_core_unlock();
 	*out = t != nullptr ? &t->inet.socket : nullptr;
 	return t != nullptr ? 0 : -ENOBUFS;

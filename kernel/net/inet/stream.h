@@ -16,14 +16,16 @@
 #include "inet.h"
 #include <lwip/tcp.h>
 
+enum : uint32_t { PACKET_OVERHEAD = 256 }; /* what a packet in a queue is charged besides its bytes */
 enum stream_state : uint8_t { STREAM_FREE, STREAM_CONNECTING, STREAM_OPEN, STREAM_LISTENING, STREAM_GONE };
 
 /* Bytes on their way: from `pages`, until `end` of the stream's bytes have been acknowledged. */
 struct stream_piece {
 	struct list link;
 	uint64_t end;
-	void *pages;
+	void *pages; /* nullptr: a run of small writes, whose bytes lwIP has copied */
 	unsigned order;
+	uint32_t charge; /* bytes that its user holds by it */
 };
 
 struct inet_stream {
@@ -44,6 +46,7 @@ struct inet_stream {
 	uint32_t owed;	  /* atomic: bytes read that lwIP has not been told of */
 	/* inet_core */
 	struct list pieces;
+	struct stream_piece few; /* a run that needs no memory; in the list or not */
 	uint64_t written, acknowledged;
 	uint32_t in_flight; /* the difference; atomic for who only looks */
 	ip_addr_t local, remote;
@@ -59,8 +62,10 @@ static inline enum stream_state stream_state(const struct inet_stream *t)
 }
 
 /* --- stream.c --- */
-/* A stream without a file, with lwIP's record or, tcp nullptr, a fresh one. nullptr: out of memory. */
-struct inet_stream *stream_make(int family, struct tcp_pcb *tcp) REQUIRES(inet_core);
+/* A stream without a file, with lwIP's record and its listener's account or, tcp nullptr, a fresh one and the current
+ * user's. nullptr: out of memory, or the user has too much. */
+struct inet_stream *stream_make(int family, struct tcp_pcb *tcp, const struct inet_stream *listener)
+	REQUIRES(inet_core);
 /* A record where lwIP has none any more, for one more attempt. -ENOBUFS */
 [[nodiscard]] int stream_renew(struct inet_stream *t) REQUIRES(inet_core);
 /* lwIP's record leads to the stream, which gets a reference from it. */

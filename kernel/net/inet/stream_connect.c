@@ -158,7 +158,7 @@ static err_t came(void *arg, struct tcp_pcb *tcp, err_t error) NO_THREAD_SAFETY
 	/* lwIP counts those that live; one that was reset has its place until it is accepted. */
 	if (l->waiting >= ((const struct tcp_pcb_listen *)l->tcp)->backlog)
 		return ERR_MEM;
-	t = stream_make(l->inet.socket.family, tcp);
+	t = stream_make(l->inet.socket.family, tcp, l);
 	if (t == nullptr)
 		return ERR_MEM;
 	tcp_backlog_delayed(tcp);

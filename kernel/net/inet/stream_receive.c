@@ -26,6 +26,16 @@ static struct pbuf *drop_empty(struct pbuf **first)
 	return last;
 }
 
+/* All of a chain; what is empty is not kept. */
+static size_t charge_of(const struct pbuf *p)
+{
+	size_t charge = 0;
+
+	for (; p != nullptr; p = p->next)
+		charge += p->len > 0 ? (size_t)p->len + PACKET_OVERHEAD : 0;
+	return charge;
+}
+
 err_t stream_arrived(void *arg, struct tcp_pcb *, struct pbuf *p, err_t) NO_THREAD_SAFETY
 {
 	struct inet_stream *t = arg;
@@ -36,6 +46,8 @@ err_t stream_arrived(void *arg, struct tcp_pcb *, struct pbuf *p, err_t) NO_THRE
 		return ERR_OK;
 	}
 	uint32_t bytes = p->tot_len;
+	if (!inet_charge(&t->inet, charge_of(p)))
+		return ERR_MEM; /* lwIP keeps it, and the window shut, and comes back with it */
 	struct pbuf *last = drop_empty(&p);
 	if (last == nullptr)
 		return ERR_OK;
@@ -56,6 +68,7 @@ struct claim {
 	struct pbuf *p;
 	uint32_t begin, length;
 	uint64_t until; /* of all bytes that were claimed */
+	bool is_last;	/* the queue has the packet no more */
 };
 
 /* Whether there is something `skip` bytes behind the oldest. */
@@ -83,6 +96,7 @@ static bool claim(struct inet_stream *t, bool peek, size_t skip, size_t n, struc
 			__atomic_store_n(&t->queued, t->queued - c->length, __ATOMIC_RELEASE);
 			if (t->begin == p->len) {
 				/* The queue's reference is the claim's. */
+				c->is_last = true;
 				t->first = p->next;
 				t->begin = 0;
 				p->next = nullptr;
@@ -94,7 +108,7 @@ static bool claim(struct inet_stream *t, bool peek, size_t skip, size_t n, struc
 }
 
 /* What could not be copied is the next to be read again, if nobody has read on meanwhile. */
-static void put_back(struct inet_stream *t, const struct claim *c, uint32_t rest)
+static void put_back(struct inet_stream *t, struct claim *c, uint32_t rest)
 {
 	spin_lock(&t->inet.queue_lock);
 	if (t->claimed == c->until) {
@@ -104,6 +118,7 @@ static void put_back(struct inet_stream *t, const struct claim *c, uint32_t rest
 			if (t->first == nullptr)
 				t->last = c->p;
 			t->first = c->p;
+			c->is_last = false;
 		}
 		t->begin = c->begin + c->length - rest;
 		t->claimed -= rest;
@@ -130,6 +145,7 @@ void stream_purge(struct inet_stream *t)
 		struct pbuf *next = p->next;
 
 		p->next = nullptr;
+		inet_uncharge(&t->inet, (size_t)p->len + PACKET_OVERHEAD);
 		put_packet(p);
 		p = next;
 	}
@@ -145,7 +161,7 @@ static void tell_room(struct inet_stream *t, uint32_t read)
 }
 
 /* Copies a claim out: bytes, or -EFAULT. */
-static long copy_claim(struct inet_stream *t, const struct claim *c, const struct socket_message *m, size_t done)
+static long copy_claim(struct inet_stream *t, struct claim *c, const struct socket_message *m, size_t done)
 {
 	bool peek = m->flags & MSG_PEEK;
 	const unsigned char *bytes = c->p->payload;
@@ -222,6 +238,8 @@ long stream_receive(struct socket *s, struct socket_message *m)
 			continue;
 		}
 		long part = copy_claim(t, &c, m, done);
+		if (c.is_last)
+			inet_uncharge(&t->inet, (size_t)c.p->len + PACKET_OVERHEAD);
 		put_packet(c.p);
 		if (part > 0 && !peek)
 			tell_room(t, (uint32_t)part);

@@ -8,14 +8,19 @@
 
 /* Up to SMALL bytes are copied once more, so that lwIP puts them into one packet with their neighbours. */
 enum : size_t { PIECE_MAX = 4 * TCP_MSS, SMALL = 512 };
+enum : uint32_t { RUN_MAX = 16384 }; /* charged for one run of small writes */
 static_assert(PIECE_MAX <= UINT16_MAX);
 enum : uint32_t { SEND_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_DONTROUTE | MSG_CONFIRM | MSG_MORE };
 
-static void free_piece(struct stream_piece *p)
+static void free_piece(struct inet_stream *t, struct stream_piece *p)
 {
-	inet_memory_give(PAGE_SIZE << p->order);
-	page_free_kernel(p->pages, p->order);
-	kfree(p);
+	if (p->pages != nullptr) {
+		inet_memory_give(PAGE_SIZE << p->order);
+		page_free_kernel(p->pages, p->order);
+	}
+	inet_uncharge(&t->inet, p->charge);
+	if (p != &t->few)
+		kfree(p);
 }
 
 void stream_free_pieces(struct inet_stream *t, uint64_t until)
@@ -26,7 +31,7 @@ void stream_free_pieces(struct inet_stream *t, uint64_t until)
 		if (p->end > until)
 			break;
 		list_remove(&p->link);
-		free_piece(p);
+		free_piece(t, p);
 	}
 }
 
@@ -136,19 +141,48 @@ static long put(struct inet_stream *t, const void *bytes, size_t n, u8_t flags, 
 	return (long)n;
 }
 
+/* What small writes hold is let go of by runs: one grows while it is the newest and not too long. */
+static void note_small(struct inet_stream *t, uint32_t charge) REQUIRES(inet_core)
+{
+	struct stream_piece *p =
+		list_empty(&t->pieces) ? nullptr : container_of(t->pieces.prev, struct stream_piece, link);
+
+	if (p == nullptr || p->pages != nullptr || p->charge > RUN_MAX) {
+		p = list_empty(&t->few.link) ? &t->few : kmalloc(sizeof(*p));
+		if (p == nullptr) {
+			inet_uncharge(&t->inet, charge);
+			return;
+		}
+		*p = (struct stream_piece){};
+		list_init(&p->link);
+		list_push_back(&t->pieces, &p->link);
+	}
+	p->charge += charge;
+	p->end = t->written;
+}
+
 static long send_small(struct inet_stream *t, const struct socket_message *m, size_t done, size_t n, bool hold)
 {
+	uint32_t charge = (uint32_t)n + PACKET_OVERHEAD;
 	unsigned char bytes[SMALL];
 
-	if (io_copy_in(bytes, m->buffer, done, n) != n)
+	if (!inet_charge(&t->inet, charge))
+		return -ENOBUFS;
+	if (io_copy_in(bytes, m->buffer, done, n) != n) {
+		inet_uncharge(&t->inet, charge);
 		return -EFAULT;
+	}
 	inet_core_lock();
 	long put_bytes = put(t, bytes, n, TCP_WRITE_FLAG_COPY, hold || t->cork);
+	if (put_bytes > 0)
+		note_small(t, charge);
 	inet_core_unlock();
+	if (put_bytes <= 0)
+		inet_uncharge(&t->inet, charge);
 	return put_bytes;
 }
 
-static int make_piece(size_t n, struct stream_piece **out)
+static int make_piece(struct inet_stream *t, size_t n, struct stream_piece **out)
 {
 	struct stream_piece *p = kmalloc(sizeof(*p));
 
@@ -156,13 +190,18 @@ static int make_piece(size_t n, struct stream_piece **out)
 		return -ENOBUFS;
 	while ((size_t)PAGE_SIZE << p->order < n)
 		p->order++;
+	p->charge = (uint32_t)(PAGE_SIZE << p->order);
+	if (!inet_charge(&t->inet, p->charge)) {
+		kfree(p);
+		return -ENOBUFS;
+	}
 	if (inet_memory_take(PAGE_SIZE << p->order)) {
 		p->pages = page_alloc_kernel(p->order);
 		if (p->pages == nullptr)
 			inet_memory_give(PAGE_SIZE << p->order);
 	}
 	if (p->pages == nullptr) {
-		kfree(p);
+		free_piece(t, p);
 		return -ENOBUFS;
 	}
 	*out = p;
@@ -173,11 +212,11 @@ static long send_piece(struct inet_stream *t, const struct socket_message *m, si
 {
 	struct stream_piece *p;
 
-	int error = make_piece(n, &p);
+	int error = make_piece(t, n, &p);
 	if (error != 0)
 		return error;
 	if (io_copy_in(p->pages, m->buffer, done, n) != n) {
-		free_piece(p);
+		free_piece(t, p);
 		return -EFAULT;
 	}
 	inet_core_lock();
@@ -188,7 +227,7 @@ static long send_piece(struct inet_stream *t, const struct socket_message *m, si
 	}
 	inet_core_unlock();
 	if (put_bytes <= 0)
-		free_piece(p);
+		free_piece(t, p);
 	return put_bytes;
 }
 

@@ -222,10 +222,11 @@ static const struct socket_ops udp_ops = {
 
 int udp_create(int family, struct socket **out)
 {
-	struct inet_datagram_socket *d = datagram_create(&udp_ops, family, SOCK_DGRAM, IPPROTO_UDP);
+	struct inet_datagram_socket *d;
 
-	if (d == nullptr)
-		return -ENOMEM;
+	int error = datagram_create(&udp_ops, family, SOCK_DGRAM, IPPROTO_UDP, &d);
+	if (error != 0)
+		return error;
 	inet_core_lock();
 	d->udp = udp_new_ip_type(family == AF_INET ? IPADDR_TYPE_V4 : IPADDR_TYPE_ANY);
 	if (d->udp != nullptr) {
@@ -236,7 +237,7 @@ int udp_create(int family, struct socket **out)
 	}
 	inet_core_unlock();
 	if (d->udp == nullptr) {
-		kfree(d);
+		datagram_free(&d->inet.socket);
 		return -ENOBUFS;
 	}
 	*out = &d->inet.socket;

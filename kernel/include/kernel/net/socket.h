@@ -167,6 +167,11 @@ void socket_account_put(struct socket_account *a); /* may sleep */
 /* So many bytes are held from now on, until socket_uncharge. -ENOBUFS: they are more than the user may have
  * (user_socket_pages; not with CAP_SYS_RESOURCE), or than all may (socket_pages), which the log tells. */
 [[nodiscard]] int socket_charge(struct socket_account *a, size_t bytes);
+/* The same for what comes by itself, in whatever thread: exempt: whether who made the socket had CAP_SYS_RESOURCE. Any
+ * context. */
+[[nodiscard]] int socket_charge_of(struct socket_account *a, bool exempt, size_t bytes);
+/* One more reference, for who has one. Any context. */
+struct socket_account *socket_account_share(struct socket_account *a);
 void socket_uncharge(struct socket_account *a, size_t bytes); /* any context */
 /* A line for the log that a limit refused the user something; now and then, however often it is called. */
 void socket_limit_tell(const char *what, uint32_t uid);
