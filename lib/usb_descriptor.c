@@ -205,7 +205,7 @@ const char *usb_read_hub(const unsigned char *bytes, size_t n, bool super, struc
 				      .power_ms = (uint16_t)(bytes[5] * 2)};
 	if (out->ports == 0)
 		return "it has no port";
-	return out->ports > (super ? 15 : USB_PORTS_MAX) ? "it has more ports than can be" : nullptr;
+	return super && out->ports > 15 ? "it has more ports than can be" : nullptr;
 }
 
 /* Without surrogates, which are as good as what does not print. */

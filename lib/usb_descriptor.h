@@ -32,7 +32,7 @@ enum usb_class : uint8_t { USB_CLASS_HID = 3, USB_CLASS_STORAGE = 8, USB_CLASS_H
 constexpr size_t USB_DEVICE_BYTES = 18, USB_CONFIGURATION_HEAD_BYTES = 9, USB_HUB_BYTES_MAX = 71;
 constexpr unsigned USB_INTERFACES_MAX = 16; /* of one configuration, their alternates counted */
 constexpr unsigned USB_ENDPOINTS_MAX = 32;  /* of one configuration */
-constexpr unsigned USB_PORTS_MAX = 31;	    /* of one hub */
+constexpr unsigned USB_PORTS_MAX = 255;	    /* of one hub: a byte of its descriptor */
 constexpr size_t USB_STRING_MAX = 96;	    /* with the end */
 
 struct usb_device_facts {

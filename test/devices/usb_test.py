@@ -101,23 +101,42 @@ def disk(shell, stick):
 UP = ("until awk '$4 == \"{0}\" {{n++; if ($5 != \"up\") bad = 1}} END {{exit !(n >= {1} && !bad)}}' /proc/hardware; do sleep 0.1; done; ")
 
 
-def begun_anew(shell, stick, driver, count, order):
-    """A driver begins anew while the disk is read: what is read is right, and all comes back."""
+def begun_anew(shell, stick, driver, count, order, event=lambda: None):
+    """A driver begins anew while the disk is read, after an event: what is read is right, and all comes back."""
     rounds = "$(awk -v d=" + driver + " '$4 == d {n += $6 + $7} END {print n + 0}' /proc/hardware)"
     shell.type(f"echo 3 >/proc/sys/vm/drop_caches; before={rounds}; {order}")
+    event()
     text = shell.type(f"sha256sum /dev/$S; until [ {rounds} -gt $before ]; do sleep 0.1; done; " + UP.format(driver, count) +
                       UP.format("usb_hid", 3) + UP.format("usb_storage", 1) + "echo all up; echo none >/proc/stray_points")
     return wants(text, sha(stick.data), "^all up$")
 
 
-def strays(shell, stick):
-    """A stray write in each of the drivers, in the middle of reading: the report names it, and the disk's content is right."""
-    for point, thread, driver, count in (("driver_xhci_event", "$x", "xhci", 1), ("driver_xhci_submit", "$s", "xhci", 1),
-                                         ("driver_usb_storage_command", "$s", "usb_storage", 1),
-                                         ("driver_usb_storage_finish", "$s", "usb_storage", 1)):
-        names = "x=$(awk '$4 == \"xhci\" {print $1}' /proc/hardware); s=$(awk '$4 == \"usb_storage\" {print $1}' /proc/hardware); "
-        order = f"{names} echo {point} thread {thread} pass 20 faults 1 >/proc/stray_points"
-        complaint = begun_anew(shell, stick, driver, count, order)
+# Fault point, the thread that passes it, how often before it faults, whose it is, how many devices the driver has, and what has it
+# passed beside reading.
+STRAYS = [("driver_xhci_event", "$x", 20, "xhci", 1, ""), ("driver_xhci_submit", "$s", 20, "xhci", 1, ""),
+          ("driver_xhci_command", "$h", 1, "xhci", 1, "echo restart usb_hub >/proc/components"),
+          ("driver_usb_hub_port", "$h", 2, "usb_hub", 2, "echo restart usb_hub >/proc/components"),
+          ("driver_usb_hid_report", "$k", 1, "usb_hid", 3, "key"), ("driver_usb_storage_submit", "sha256sum", 20, "usb_storage", 1, ""),
+          ("driver_usb_storage_command", "$s", 20, "usb_storage", 1, ""), ("driver_usb_storage_finish", "$s", 20, "usb_storage", 1, "")]
+
+
+def strays(shell, stick, qmp):
+    """A stray write in each of the drivers, in the middle of reading: it is blamed, and the disk's content is right."""
+    names = ("x=$(awk '$4 == \"xhci\" {print $1}' /proc/hardware); s=$(awk '$4 == \"usb_storage\" {print $1}' /proc/hardware); "
+             "h=$(ls /sys/bus/usb/devices | grep '^[0-9]*-0:'); "
+             "k=$(basename $(dirname $(grep -l Keyboard /sys/bus/usb/devices/*-*/product))):1.0; ")
+    for point, thread, passes, driver, count, how in STRAYS:
+        order = (f"{names} seen=$(dmesg | grep -c 'stray access caught: write by {driver} '); "
+                 f"echo {point} thread {thread} pass {passes} faults 1 >/proc/stray_points; {how if how != 'key' else ''}")
+
+        def press(how=how):
+            if how == "key":
+                send(qmp, key("a", True))
+                send(qmp, key("a", False))
+
+        complaint = begun_anew(shell, stick, driver, count, order, press)
+        complaint = complaint or wants(shell.type(f"[ $(dmesg | grep -c 'stray access caught: write by {driver} ') -gt $seen ] && "
+                                                  "echo it was blamed"), "^it was blamed$")
         if complaint:
             return f"{point}: {complaint}"
     return None
@@ -204,7 +223,7 @@ def main():
               lambda: begun_anew(shell, stick, "usb_storage", 1, "(sleep 0.2; echo restart usb_storage >/proc/components) & true")),
              ("the hubs' driver does", lambda: begun_anew(shell, stick, "usb_hub", 2, "(sleep 0.2; echo restart usb_hub >/proc/components) & true")),
              ("the controller's driver does", lambda: begun_anew(shell, stick, "xhci", 1, "(sleep 0.2; echo restart xhci >/proc/components) & true")),
-             ("strays in the drivers", lambda: strays(shell, stick)),
+             ("strays in the drivers", lambda: strays(shell, stick, qmp)),
              ("a tablet behind a hub", lambda: tablet_behind(shell, qmp)),
              ("a mouse behind a hub", lambda: mouse(shell, qmp, NAMES["mouse"])),
              (f"{ROUNDS} rounds of plugging and pulling", lambda: rounds(shell, qmp)),

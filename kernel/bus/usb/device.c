@@ -304,10 +304,14 @@ void usb_device_rest(struct usb_device *u)
 	}
 }
 
+/* All that it says. Its place is the same, and what was pulled out in a live round is gone (doc/usb.md). */
 static bool is_same(const struct usb_device *a, const struct usb_device *b)
 {
-	return a->descriptor_sum == b->descriptor_sum && a->identity.speed == b->identity.speed &&
-	       strcmp(a->identity.serial, b->identity.serial) == 0;
+	return a->descriptor_sum == b->descriptor_sum && a->descriptor_bytes == b->descriptor_bytes &&
+	       memcmp(a->descriptors, b->descriptors, a->descriptor_bytes) == 0 &&
+	       a->identity.speed == b->identity.speed && strcmp(a->identity.serial, b->identity.serial) == 0 &&
+	       strcmp(a->identity.maker, b->identity.maker) == 0 &&
+	       strcmp(a->identity.product, b->identity.product) == 0;
 }
 
 int usb_device_resume(struct device *hub, struct usb_device *u, enum usb_speed speed)

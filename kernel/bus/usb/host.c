@@ -220,6 +220,14 @@ bool usb_is_root(const struct device *dev)
 	return usb_device_of(dev)->above == nullptr;
 }
 
+bool usb_is_there(const struct device *dev)
+{
+	const struct usb_device *u = usb_device_of(dev);
+
+	return state_of(u->host) == USB_HOST_OPEN &&
+	       (u->above == nullptr || (u->slot != nullptr && u->round == u->host->round));
+}
+
 unsigned usb_root_ports(const struct device *dev)
 {
 	return usb_device_of(dev)->host->ports;

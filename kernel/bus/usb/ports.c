@@ -78,6 +78,13 @@ bool usb_ports_has(const struct usb_ports *p, unsigned port)
 	return p->in[port] != nullptr && !p->rests[port];
 }
 
+bool usb_ports_was_pulled(const struct usb_ports *p, unsigned port)
+{
+	const struct usb_device *u = p->in[port];
+
+	return u != nullptr && p->rests[port] && usb_is_root(p->hub) && u->round == u->host->round;
+}
+
 int usb_ports_found(struct usb_ports *p, unsigned port, enum usb_speed speed)
 {
 	int error = -ESTALE;

@@ -19,7 +19,7 @@ DEFINE_COMPONENT(usb_hub, .asks_devices = true,
 constexpr uint64_t MS = 1'000'000;
 /* Times of 7.1.7.3 and 7.1.7.5, and how often, at most, something is asked that may take long. */
 constexpr uint64_t DEBOUNCE_NS = 100 * MS, LOOK_NS = 10 * MS, RECOVERY_NS = 20 * MS;
-constexpr unsigned LOOKS_MAX = 100, TRIES_MAX = 3, ERRORS_MAX = 5;
+constexpr unsigned LOOKS_MAX = 100, TRIES_MAX = 3, ERRORS_MAX = 5, CLEARS_MAX = 8;
 enum : unsigned { STATUS_BYTES = 4, BITMAP_BYTES = (USB_PORTS_MAX + 8) / 8 };
 
 struct hub {
@@ -27,7 +27,10 @@ struct hub {
 	struct usb_ports *ports;
 	bool root, super;
 	unsigned count, errors;
-	struct usb_transfer status; /* of the interrupt endpoint */
+	unsigned news;			   /* changes that were seen */
+	uint32_t stuck[USB_PORTS_MAX + 1]; /* changes that stay, however often they are cleared */
+	uint8_t clears[USB_PORTS_MAX + 1]; /* how often in a row there were some */
+	struct usb_transfer status;	   /* of the interrupt endpoint */
 	struct dma_buffer memory;
 	struct usb_piece piece;
 };
@@ -110,6 +113,37 @@ static int clear_changes(struct hub *h, unsigned port, uint32_t status)
 	return error;
 }
 
+/*
+ * How the port is, without changes that were seen: they are cleared. What still is there after it was cleared again and
+ * again is no news, until it was seen to go.
+ */
+static int take_changes(struct hub *h, unsigned port, uint32_t *status, enum usb_speed *speed)
+{
+	enum usb_speed ignored;
+	uint32_t raw, after;
+	int error = read_port(h, port, &raw, speed);
+
+	if (error < 0)
+		return error;
+	h->stuck[port] &= raw;
+	*status = raw & ~h->stuck[port];
+	error = clear_changes(h, port, raw);
+	if ((*status & USB_PORT_CHANGED) == 0) {
+		h->clears[port] = 0;
+		return error;
+	}
+	h->news++;
+	if (error < 0 || ++h->clears[port] < CLEARS_MAX)
+		return error;
+	h->clears[port] = 0;
+	error = read_port(h, port, &after, &ignored);
+	h->stuck[port] |= error < 0 ? 0 : after & raw & USB_PORT_CHANGED;
+	if (h->stuck[port] != 0)
+		log_warn("%s: port %u: what it tells (%#x) stays, however often it is heard, and is not heard any more",
+			 device_name(h->dev), port, h->stuck[port]);
+	return error;
+}
+
 /* Until its contacts are quiet (7.1.7.3). *there: whether something is in it then. What never is quiet is taken for
  * nothing: the other ports go on. */
 static int debounce(struct hub *h, unsigned port, bool *there)
@@ -121,15 +155,12 @@ static int debounce(struct hub *h, unsigned port, bool *there)
 		int error = sleep_ns(h, DEBOUNCE_NS);
 
 		if (error == 0)
-			error = read_port(h, port, &status, &speed);
+			error = take_changes(h, port, &status, &speed);
 		if (error < 0)
 			return error;
 		*there = (status & USB_PORT_CONNECTED) != 0;
 		if ((status >> USB_FEATURE_C_CONNECTION & 1) == 0)
 			return 0;
-		error = clear_changes(h, port, status);
-		if (error < 0)
-			return error;
 	}
 	log_warn("%s: port %u: what is in it comes and goes", device_name(h->dev), port);
 	*there = false;
@@ -160,10 +191,10 @@ static int reset_port(struct hub *h, unsigned port, enum usb_speed *speed)
 	return status & USB_PORT_CONNECTED && status & USB_PORT_ENABLED ? 0 : -ENXIO;
 }
 
-/* Errors after which the hub's round goes on: they are the device's. */
-static bool is_its_own(int error)
+/* Errors after which the hub's round goes on, with the other ports: they are the device's, or the port's. */
+static bool is_its_own(const struct hub *h, int error)
 {
-	return error != -ECANCELED && error != -ENODEV && error != -EFAULT;
+	return error != -ECANCELED && !device_stopping(h->dev) && usb_is_there(h->dev);
 }
 
 static int take_in(struct hub *h, unsigned port)
@@ -176,7 +207,7 @@ static int take_in(struct hub *h, unsigned port)
 		error = reset_port(h, port, &speed);
 		if (error >= 0)
 			error = usb_ports_found(h->ports, port, speed);
-		if (error >= 0 || !is_its_own(error))
+		if (error >= 0 || !is_its_own(h, error))
 			return error;
 		log_warn("%s: port %u: the device does not answer as it is to (%d)", device_name(h->dev), port, error);
 		error = 0;
@@ -186,29 +217,53 @@ static int take_in(struct hub *h, unsigned port)
 	return error;
 }
 
-/* A port that may have changed. */
-static int look_at(struct hub *h, unsigned port)
+static int look(struct hub *h, unsigned port)
 {
 	enum usb_speed speed;
 	uint32_t status = 0;
-	int error = read_port(h, port, &status, &speed);
 
 	FAULT_POINT(driver_usb_hub_port);
-	if (error >= 0)
-		error = clear_changes(h, port, status);
+	int error = take_changes(h, port, &status, &speed);
 	if (error < 0)
 		return error;
 	if (status >> USB_FEATURE_C_OVER_CURRENT & 1 && status & USB_PORT_OVER_CURRENT)
 		log_error("%s: port %u: too much current", device_name(h->dev), port);
 	bool came = (status >> USB_FEATURE_C_CONNECTION & 1) != 0;
-	if (!(status & USB_PORT_CONNECTED) || (came && usb_ports_has(h->ports, port)))
+	if (!(status & USB_PORT_CONNECTED) ||
+	    (came && (usb_ports_has(h->ports, port) || usb_ports_was_pulled(h->ports, port))))
 		usb_ports_empty(h->ports, port);
 	if (!(status & USB_PORT_CONNECTED) || usb_ports_has(h->ports, port))
 		return 0;
 	return take_in(h, port);
 }
 
+/* A port that may have changed. An error is of all of the round. */
+static int look_at(struct hub *h, unsigned port)
+{
+	int error = look(h, port);
+
+	if (error >= 0 || !is_its_own(h, error))
+		return MIN(error, 0);
+	log_warn("%s: port %u does not answer (%d), and is left for the others", device_name(h->dev), port, error);
+	return 0;
+}
+
 /* --- the hub --- */
+
+/* What it tells of itself, and not of a port (USB 2.0, 11.24.2.6; its changes are features 0 and 1, 11.24.2). */
+static int look_at_itself(struct hub *h)
+{
+	enum : unsigned { POWER, CURRENT, CHANGES };
+	unsigned char bytes[STATUS_BYTES] = {};
+	int error = request(h, USB_TO_HOST, USB_GET_STATUS, 0, 0, bytes, sizeof(bytes));
+
+	for (unsigned change = POWER; change < CHANGES && error >= 0; change++)
+		if (bytes[2] >> change & 1)
+			error = request(h, 0, USB_CLEAR_FEATURE, (uint16_t)change, 0, nullptr, 0);
+	if (bytes[2] >> CURRENT & 1 && bytes[0] >> CURRENT & 1)
+		log_error("%s: too much current in all ports", device_name(h->dev));
+	return error < 0 && !is_its_own(h, error) ? error : 0;
+}
 
 static int ask_for_status(struct hub *h)
 {
@@ -283,11 +338,13 @@ static bool look_at_root(struct hub *h)
 		/* Of a controller that ends the devices rest, and so does the hub, in a moment. */
 		if (usb_root_port(h->dev, port, &status, &speed) < 0)
 			return false;
-		if ((status & USB_PORT_CHANGED) == 0)
+		if ((status & USB_PORT_CHANGED & ~h->stuck[port]) == 0) {
+			h->clears[port] = 0;
 			continue;
+		}
 		any = true;
 		if (look_at(h, port) < 0)
-			return true;
+			return false;
 	}
 	return any;
 }
@@ -299,6 +356,7 @@ static bool look_at_status(struct hub *h)
 	if (!usb_is_done(&h->status))
 		return false;
 	int error = h->status.error;
+	unsigned news = h->news;
 	h->errors = error == 0 ? 0 : h->errors + 1;
 	/* Other errors than a stall halt it, too (xHCI 1.2, 4.10.2). */
 	if (error < 0)
@@ -307,6 +365,11 @@ static bool look_at_status(struct hub *h)
 		if (port / 8 < h->status.actual && bits[port / 8] >> port % 8 & 1)
 			error = look_at(h, port);
 	}
+	if (error >= 0 && h->status.actual > 0 && bits[0] & 1)
+		error = look_at_itself(h);
+	/* One that tells and has nothing to tell is not asked as fast as it answers. */
+	if (error >= 0 && h->news == news)
+		error = sleep_ns(h, DEBOUNCE_NS);
 	error = ask_for_status(h);
 	if (error < 0 || h->errors > ERRORS_MAX) {
 		device_fail(h->dev, "the hub does not tell of its ports");

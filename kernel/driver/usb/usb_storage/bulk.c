@@ -146,6 +146,8 @@ int bulk_why(struct storage *s, uint8_t unit, struct scsi_sense *sense)
 		return error == -EREMOTEIO ? -EIO : error;
 	memcpy(bytes, (const char *)s->memory.at + DATA_AT, sizeof(bytes));
 	*sense = scsi_read_sense(bytes, MIN(done, (uint32_t)sizeof(bytes)));
+	if (sense->key == SCSI_UNIT_ATTENTION && sense->code == SCSI_MEDIUM_CHANGED)
+		s->changed |= 1u << unit;
 	return scsi_error(sense);
 }
 

@@ -31,6 +31,8 @@ static int submit(struct device *dev, unsigned, struct bio *b)
 	struct bio *none = nullptr;
 
 	FAULT_POINT(driver_usb_storage_submit);
+	if (__atomic_load_n(&s->units[b->unit].gone, __ATOMIC_ACQUIRE))
+		return -ENODEV;
 	if (!__atomic_compare_exchange_n(&s->units[b->unit].bio, &none, b, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return -EBUSY;
 	device_wake(dev);
@@ -55,20 +57,15 @@ static int lend(struct storage *s, const struct bio *b)
 	}
 	for (unsigned n = 0; n < list->count; n++)
 		s->pieces[n] = (struct usb_piece){list->segments[n].address, list->segments[n].length};
-	s->pieces[0].address = FAULT_POINT_ADDRESS(driver_usb_storage_address, s->pieces[0].address);
 	return (int)list->count;
 }
 
-/* One that failed with a reason. A medium that is another one now is another disk. */
+/* One that failed with a reason. */
 static int explain(struct storage *s, const struct unit *u)
 {
 	struct scsi_sense sense;
 	int error = bulk_why(s, u->number, &sense);
 
-	if (sense.key == SCSI_UNIT_ATTENTION && sense.code == SCSI_MEDIUM_CHANGED) {
-		log_info("%s: the medium was changed", device_name(s->dev));
-		(void)device_restart(s->dev);
-	}
 	if (error == -EIO || error == -EOPNOTSUPP)
 		log_error("%s: unit %u: a request failed: sense %x/%02x/%02x", device_name(s->dev), u->number,
 			  sense.key, sense.code, sense.qualifier);
@@ -105,10 +102,31 @@ static int flush(struct storage *s, const struct unit *u)
 	return error == -EOPNOTSUPP ? 0 : error;
 }
 
+/* A medium that is another one now is another disk, of the next round. One that tells so and never does anything else
+ * would begin anew without end: that is a fault, of which there are only so many. */
+static void medium_left(struct storage *s, struct unit *u)
+{
+	struct disk *d = u->disk;
+
+	log_info("%s: unit %u: the medium was changed", device_name(s->dev), u->number);
+	__atomic_store_n(&u->gone, true, __ATOMIC_RELEASE);
+	u->disk = nullptr;
+	__atomic_store_n(&u->bio, nullptr, __ATOMIC_RELEASE);
+	disk_drop(d);
+	if (s->served == 0)
+		device_fail(s->dev, "the device tells of another medium, and of nothing else");
+	else
+		(void)device_restart(s->dev);
+}
+
 static void serve_one(struct storage *s, struct unit *u, struct bio *b)
 {
 	int error = b->kind == BIO_FLUSH ? flush(s, u) : transfer(s, u, b);
 
+	if ((s->changed >> u->number & 1) != 0) {
+		medium_left(s, u);
+		return;
+	}
 	/* The next round has it again. */
 	if (device_stopping(s->dev))
 		return;
@@ -118,6 +136,7 @@ static void serve_one(struct storage *s, struct unit *u, struct bio *b)
 	}
 	if (error == -EBUSY || error == -ECANCELED)
 		error = -EAGAIN;
+	s->served += error == 0;
 	FAULT_POINT(driver_usb_storage_finish);
 	__atomic_store_n(&u->bio, nullptr, __ATOMIC_RELEASE);
 	disk_done(u->disk, b, error);
@@ -239,6 +258,8 @@ static int register_unit(struct storage *s, uint8_t unit)
 		.bytes_max = BYTES_MAX, .depth = 1, .unit = s->unit_count, .has_flush = true, .rotational = false};
 	int error = read_unit(s, unit, &g);
 
+	/* Which medium was there before is not known. */
+	s->changed &= ~(1u << unit);
 	/* Without a medium, or of another kind: the others may be disks. */
 	if (error == -ENODEV && !device_stopping(s->dev))
 		return 0;

@@ -19,6 +19,7 @@ enum : unsigned { UNITS_MAX = 8, DATA_BYTES = 512 };
 struct unit {
 	struct bio *bio; /* atomic: to be done; nullptr: none */
 	struct disk *disk;
+	bool gone; /* atomic: another medium is in it */
 	uint8_t number;
 	uint32_t block_bytes;
 };
@@ -32,6 +33,8 @@ struct storage {
 	struct usb_piece pieces[DISK_PIECES_MAX];
 	uint32_t tag;
 	unsigned unit_count, turn;
+	unsigned served;  /* requests that were done well in this round */
+	uint32_t changed; /* units that told of another medium, a bit each */
 	struct unit units[UNITS_MAX];
 };
 
@@ -44,7 +47,8 @@ struct storage {
 /* The same with the driver's own memory, and with what the device says of a failure: an error of scsi_error(). data
  * (may be nullptr) is filled with c->data bytes, of which *done came. */
 [[nodiscard]] int bulk_ask(struct storage *s, uint8_t unit, const struct scsi_command *c, void *data, uint32_t *done);
-/* Why the last command failed; a negative errno of scsi_error(), or of bulk_run(). */
+/* Why the last command failed; a negative errno of scsi_error(), or of bulk_run(). Another medium is noted
+ * (s->changed). */
 [[nodiscard]] int bulk_why(struct storage *s, uint8_t unit, struct scsi_sense *sense);
 [[nodiscard]] int bulk_units(struct storage *s);
 

@@ -200,9 +200,14 @@ void slot_forget(struct device *dev, void *slot)
 	struct slot *s = slot;
 	struct xhci_trb t = {.control = XHCI_TYPE(XHCI_DISABLE_SLOT) | (uint32_t)s->id << 24};
 
-	/* Without an answer all stays the controller's, until it is halted. */
+	/* Without an answer all stays the controller's, until it is halted; and so it does with one that it refuses:
+	 * then it is halted, or such slots would become ever more. */
 	if (s->id != 0) {
-		if (xhci_command_error(x, "disabling a slot", xhci_command(x, &t, nullptr)) < 0)
+		int error = xhci_command_error(x, "disabling a slot", xhci_command(x, &t, nullptr));
+
+		if (error < 0 && error != -ENODEV)
+			device_fail(x->dev, "the controller does not let a slot go");
+		if (error < 0)
 			return;
 		spin_lock(&x->lock);
 		x->slots[s->id] = nullptr;

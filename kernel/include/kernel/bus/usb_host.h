@@ -74,6 +74,8 @@ unsigned usb_root_ports(const struct device *dev);
 [[nodiscard]] int usb_root_port(struct device *dev, unsigned port, uint32_t *status,
 				enum usb_speed *speed) NOT_ELEVATED;
 void usb_root_set_port(struct device *dev, unsigned port, enum usb_port_feature feature, bool set) NOT_ELEVATED;
+/* Whether it, and its controller, are still there: an error is of what it was asked for, not of the end of a round. */
+bool usb_is_there(const struct device *dev);
 /* How many hubs are above it. */
 unsigned usb_depth(const struct device *dev);
 /* From here on the device is known to the controller as a hub. */
@@ -84,6 +86,9 @@ struct usb_ports;
 [[nodiscard]] int usb_ports_begin(struct device *hub, unsigned count, struct usb_ports **out) NOT_ELEVATED;
 /* Whether there is a device in that port, and it is not one of the round before. */
 bool usb_ports_has(const struct usb_ports *p, unsigned port);
+/* Whether one of the round before can only have been pulled out meanwhile, where the port says that what is in it came:
+ * of a root hub's, if the controller has not begun anew, which looks the same. */
+bool usb_ports_was_pulled(const struct usb_ports *p, unsigned port);
 /* A device was found in the port, reset and of that speed: it is the one that rests there, or a new one. Errors: as
  * usb_control(); the port then has no device. Waits. */
 [[nodiscard]] int usb_ports_found(struct usb_ports *p, unsigned port, enum usb_speed speed) NOT_ELEVATED;
