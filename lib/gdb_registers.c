@@ -119,8 +119,8 @@ static const struct gdb_group x86_64[] = {
 	 .count = 16,
 	 .bytes = 16},
 	ONE("mxcsr", "int", 4),
-	{.feature = "org.gnu.gdb.i386.segments", .name = "fs_base", .type = "long", .count = 1, .bytes = 8},
-	ONE("gs_base", "long", 8),
+	{.feature = "org.gnu.gdb.i386.segments", .name = "fs_base", .type = "int64", .count = 1, .bytes = 8},
+	ONE("gs_base", "int64", 8),
 	{.feature = "org.gnu.gdb.i386.avx", .name = "ymm", .suffix = "h", .type = "uint128", .count = 16, .bytes = 16},
 };
 const struct gdb_registers gdb_x86_64 = {"i386:x86-64", x86_64, ARRAY_LEN(x86_64) - 1};

@@ -37,11 +37,15 @@ SECTIONS {
 		QUAD(lowered_data_start) QUAD(lowered_data_end)
 		QUAD(symtab_start) QUAD(symtab_end)
 		QUAD(lower_sites_start) QUAD(lower_sites_end)
+		QUAD(debug_text_start) QUAD(debug_text_end)
 	} :header
 
 	. = IMAGE_BASE + 0x1000;
 	.nucleus.text : {
 		nucleus_text_start = .;
+		debug_text_start = .;
+		NUCLEUS(.text.debug_* .text.arch_debug_* .text.gdb_*)
+		debug_text_end = .;
 		NUCLEUS(.text .text.*)
 		nucleus_text_used_end = .;
 		. = ALIGN(4096);

@@ -42,7 +42,7 @@ LIBVTERM_INCLUDES := -I$(LIBVTERM)/include -Ilib/libvterm
 FONT_PACKAGE := build/third_party/xfonts-terminus-$(DEB_ARCH)
 FONT := $(B)/console-font.bin
 
-NUCLEUS_SRC := $(sort $(filter-out %_test.c,$(filter-out nucleus/arch/% nucleus/include/%,$(wildcard nucleus/*.c nucleus/*/*.c))) \
+NUCLEUS_SRC := $(sort $(filter-out %_test.c,$(filter-out nucleus/arch/% nucleus/include/%,$(filter-out $(if $(wildcard nucleus/arch/$(ARCH)/debug/*.c),,nucleus/debug/%),$(wildcard nucleus/*.c nucleus/*/*.c)))) \
 	$(shell find nucleus/arch/$(ARCH) \( -name '*.c' -o -name '*.S' ! -name '*.lds.S' \) 2>/dev/null) $(LIB_ALL))
 KERNEL_SRC := $(sort $(shell find kernel \( -name '*.c' -o -name '*.S' \) ! -name '*_test.c' ! -path 'kernel/arch/*/vdso/*' \
 	! \( -path 'kernel/arch/*' ! -path 'kernel/arch/$(ARCH)/*' \) 2>/dev/null) $(LIB_ALL) $(LWIP_SRC) $(LIBVTERM_SRC))

@@ -68,3 +68,16 @@ connect-gdb: $(GDB_ENTRY)
 		-ex 'file $(B)/stellux.elf' -ex 'set $$gdb_port = $(GDB_PORT)' -ex 'set $$stellux_arch = "$(ARCH)"' \
 		-ex 'set $$entry_page = "$(GDB_ENTRY)"' \
 		-x tools/gdb_stellux.py -x tools/gdb-$(ARCH) $(GDB_EXTRA)
+
+# The machine's own stub, on a serial line (doc/debugging.md): a device of this computer, or a socket of QEMU's.
+GDB_LINE  ?= build/gdb-line
+GDB_SPEED ?= 115200
+.PHONY: connect-gdb-serial $(ARCHES:%=connect-gdb-serial-%)
+connect-gdb-serial-x86_64: ## gdb with the symbols of both halves, at the stub behind the serial line GDB_LINE= (GDB_SPEED=)
+connect-gdb-serial-aarch64: ## the same
+$(ARCHES:%=connect-gdb-serial-%): connect-gdb-serial-%: need
+	$(Q)$(MAKE) --no-print-directory ARCH=$* connect-gdb-serial
+connect-gdb-serial: $(GDB_ENTRY)
+	$(Q)$(GDB) -q -ex 'set pagination off' -ex 'set confirm off' \
+		-ex 'file $(B)/stellux.elf' -ex 'set serial baud $(GDB_SPEED)' -ex 'set $$gdb_line = "$(GDB_LINE)"' \
+		-ex 'set $$stellux_arch = "$(ARCH)"' -ex 'set $$entry_page = "$(GDB_ENTRY)"' -x tools/gdb_stellux.py $(GDB_EXTRA)

@@ -126,6 +126,12 @@ test-plug-one:
 	$(Q)STELLUX_ARCH=$(ARCH) STELLUX_BUILD=$(B) STELLUX_CPU=$(CPU) STELLUX_SMP=2 STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools \
 		$(PYTHON) test/devices/plug_test.py $(or $(ROUNDS),1000) $(or $(SEED),1)
 
+.PHONY: test-gdb-line
+test-gdb-line: need ## has gdb on a serial line continue ROUNDS= (1000) times, beside all else that it does there
+	$(Q)$(MAKE) --no-print-directory ARCH=x86_64 kernel boot initramfs
+	$(Q)STELLUX_ARCH=x86_64 STELLUX_BUILD=$(BUILD)/x86_64-$(MODE) STELLUX_CPU=max STELLUX_SMP=$(SMP) STELLUX_MEM=$(MEM_SIZE) PYTHONPATH=tools \
+		$(PYTHON) test/gdb_line_test.py $(or $(ROUNDS),1000)
+
 # Long: hours. STRIKES= is how often each is struck, COMPONENTS= which, SEED= where.
 .PHONY: test-strikes test-strikes-one
 test-strikes: need ## has every component fault 200 times in the middle of a mixed workload; results in doc/results

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What gdb does not know of Stellux by itself. `make connect-gdb-ARCH` loads it.
 
-Connects to the machine that waits on the port of the variable $gdb_port. $entry_page names the symbols of x86_64's entry code, of which each
+Connects to the machine that waits on the port of the variable $gdb_port, or to the stub on the line $gdb_line. $entry_page names the symbols of x86_64's entry code, of which each
 CPU has a copy.
 
 A backtrace ends where the nucleus, or the lowered kernel, was entered: tables beside the code say so (.cfi_undefined in entry.S and
@@ -88,7 +88,21 @@ With an argument, such as `c` in trap_handle: of the code whose registers that s
             frame, pc = int(words[0]) & MASK, int(words[1]) & MASK
 
 
+def connect_line(line):
+    try:
+        gdb.execute("set remotetimeout 60")
+        gdb.execute(f"target remote {line}")
+    except gdb.error as error:
+        print(f"connect-gdb-serial: no stub answers on {line} ({error}).\n"
+              "Boot with enable-gdb-stub on the kernel's command line; GDB_LINE= names the line (doc/debugging.md).")
+        gdb.execute("quit 1")
+
+
 def connect():
+    line = gdb.parse_and_eval("$gdb_line")
+    if line.type.code != gdb.TYPE_CODE_VOID:
+        connect_line(line.string())
+        return
     port = int(gdb.parse_and_eval("$gdb_port"))
     try:
         gdb.execute("set tcp auto-retry off")
@@ -103,7 +117,9 @@ def connect():
 
 def name_entry_pages():
     path = gdb.parse_and_eval("$entry_page").string()
-    for cpu in range(len(gdb.selected_inferior().threads()) if path else 0):
+    # Of the machine's own stub, threads that no CPU runs have numbers above.
+    cpus = sum(thread.ptid[1] <= 64 for thread in gdb.selected_inferior().threads())
+    for cpu in range(cpus if path else 0):
         gdb.execute(f"add-symbol-file {path} {CPU_AREAS_BASE + cpu * CPU_AREA_STRIDE:#x}", to_string=True)
 
 

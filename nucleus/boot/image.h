@@ -14,6 +14,7 @@ struct image_header {
 	struct image_range lowered_text, lowered_rodata, lowered_data;
 	struct image_range symtab;
 	struct image_range lower_sites; /* of struct lower_site */
+	struct image_range debug_text;	/* of nucleus_text: where no breakpoint may be */
 };
 
 /* A lower() in the image: the instruction to patch, and where it goes when privileged threads may run it, or when gates

@@ -7,6 +7,7 @@
 #include "boot/boot.h"
 #include "boot/image.h"
 #include "boot/limine.h"
+#include "debug/debug.h"
 #include "frame/frames.h"
 #include "gate/account.h"
 #include "gate/calls.h"
@@ -326,6 +327,7 @@ void boot_finish(struct cpu *cpu) NO_THREAD_SAFETY
 		reclaim();
 	log_printf("boot: %u CPU%s, counter %lu kHz, nucleus %lu KiB of %lu KiB RAM\n", cpu_count,
 		   cpu_count == 1 ? "" : "s", time_page->counter_hz / 1000, nucleus_frames * 4, ram_frames * 4);
+	debug_boot();
 	start_kernel();
 	nucleus_lock_acquire();
 	enter_scheduler(cpu);

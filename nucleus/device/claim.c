@@ -64,10 +64,10 @@ static struct claim_range whole_pages(struct claim_range r)
 /* Of a range of whole pages. */
 static bool nucleus_owns(struct claim_range r)
 {
-	if (r.start & CLAIM_PORT_SPACE)
-		return ARCH_PORTS > 0 && arch_port_owned((uint32_t)r.start, (uint32_t)r.end);
 	if (kept_ranges_overlap(&withheld, r.start, r.end))
 		return true;
+	if (r.start & CLAIM_PORT_SPACE)
+		return ARCH_PORTS > 0 && arch_port_owned((uint32_t)r.start, (uint32_t)r.end);
 	for (uint64_t pfn = r.start >> PAGE_SHIFT; pfn < frame_count && pfn << PAGE_SHIFT < r.end; pfn++)
 		if (frames[pfn].type != FRAME_NONE && frames[pfn].type != FRAME_DEVICE)
 			return true;

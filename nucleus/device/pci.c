@@ -2,6 +2,7 @@
 /* PCI functions: reaching configuration space, and what a claim of one takes; see pci.h. */
 #include "device/pci.h"
 #include "boot/boot.h"
+#include "debug/debug.h"
 #include "gate/calls.h"
 #include "gate/policy.h"
 #include "mmio.h"
@@ -84,11 +85,10 @@ static uint32_t read32(void *function_at, uint32_t offset)
 	uint32_t function = *(const uint32_t *)function_at;
 	uint64_t phys = config_phys(function);
 
-	if (phys)
-		return mmio_read32(device_window(phys), offset);
-	if (!ARCH_PORTS || ecam_count || function >> 16 || offset >= PCI_CONFIG_BYTES)
+	if (debug_hides(function) ||
+	    (!phys && (!ARCH_PORTS || ecam_count || function >> 16 || offset >= PCI_CONFIG_BYTES)))
 		return UINT32_MAX;
-	return arch_pci_read32(function, offset);
+	return phys ? mmio_read32(device_window(phys), offset) : arch_pci_read32(function, offset);
 }
 
 void pci_register_write(uint32_t function, uint32_t offset, uint32_t bytes, uint32_t value)

@@ -9,6 +9,7 @@
  */
 #include "report/report.h"
 #include "boot/image.h"
+#include "debug/debug.h"
 #include "device/claim.h"
 #include "fault.h"
 #include "frame/frames.h"
@@ -351,6 +352,7 @@ static bool panicking;
 	}
 	walk(&unkept, c ? context_frame(c) : (uint64_t)__builtin_frame_address(0), true);
 	print_hex(&unkept);
+	debug_panic(c);
 	log_printf("=== halted ===\n");
 	cpu_halt_forever();
 }

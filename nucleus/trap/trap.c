@@ -5,7 +5,7 @@
  */
 #include "trap/trap.h"
 #include "boot/image.h"
-#include "cpu.h"
+#include "debug/debug.h"
 #include "fault.h"
 #include "gate/account.h"
 #include "gate/lock.h"
@@ -83,6 +83,7 @@ static struct offence offence_of(const struct context *c, enum report_kind kind)
 {
 	uint64_t page = WINDOW_BASE + (r->page_pfn << PAGE_SHIFT);
 
+	debug_fault(c);
 	nucleus_lock_acquire();
 	cpu->counts.fault++;
 	policy_account(r->component)->fault++;

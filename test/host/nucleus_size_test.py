@@ -19,7 +19,8 @@ int f(void) // with a word
 /* before */ } /* and
 behind */
 """
-FILES = {"a.c": SAMPLE, "arch/one/b.S": "ret\n", "arch/two/b.S": "ret\nret\n", "arch/one/iommu/c.c": SAMPLE, "a_test.c": SAMPLE,
+FILES = {"a.c": SAMPLE, "arch/one/b.S": "ret\n", "arch/two/b.S": "ret\nret\n", "arch/one/iommu/c.c": SAMPLE, "arch/one/debug/c.c": SAMPLE,
+         "debug/a.c": SAMPLE, "a_test.c": SAMPLE,
          "README.md": "words\n", "calls.def": "CALL(a, long, (void), ())\n"}
 
 

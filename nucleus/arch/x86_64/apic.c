@@ -5,7 +5,7 @@
  * APIC). Lock: the nucleus lock for the I/O APIC.
  */
 #include "apic.h"
-#include "cpu.h"
+#include "debug/debug.h"
 #include "device/pci.h"
 #include "frame/frames.h"
 #include "iommu/vtd.h"
@@ -229,7 +229,7 @@ RARE uint64_t apic_calibrate(void)
 void arch_timer_set(uint64_t at_ns)
 {
 	enum : uint64_t { WAIT_MAX_NS = 1000000000 }; /* who sleeps longer is looked at again */
-	uint64_t now = clock_ns(), wait = at_ns > now ? MIN(at_ns - now, WAIT_MAX_NS) : 0, ticks;
+	uint64_t now = clock_ns(), wait = debug_timer(&at_ns, now) > now ? MIN(at_ns - now, WAIT_MAX_NS) : 0, ticks;
 
 	if (cpu_features.tsc_deadline) {
 		msr_write(MSR_TSC_DEADLINE, at_ns ? clock_counter_at(now + wait) : 0);

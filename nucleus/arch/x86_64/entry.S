@@ -19,6 +19,7 @@
  * other registers, and only then a stack is needed: the CPU's nucleus stack.
  */
 #include "cpu_offsets.h"
+#include "registers.def"
 #include <nucleus/layout.h>
 
 #define OFFSET(name, structure, field, offset) .set name, offset;
@@ -55,18 +56,6 @@
 .endif
 	account_time COUNT_LOWERED, COMPONENT_LOWERED
 4:
-.endm
-
-/* The general registers, in the order of struct context. */
-.macro push_registers
-	.irp register, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
-	pushq %\register
-	.endr
-.endm
-.macro pop_registers
-	.irp register, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
-	popq %\register
-	.endr
 .endm
 
 /* What an interrupt would have pushed: who came by SYSCALL has left its %rip in %rcx and its flags in %r11. */
@@ -346,6 +335,7 @@ trap_common:
  * #DB has a stack of its own, because it can come in the first instruction of a gate. From ring 3 the frame is moved to where IST1 would
  * have put it; from ring 0 it is ignored (nothing there arms it).
  */
+	.globl trap_debug
 trap_debug:
 	testb $3, 24(%rsp)
 	jz 1f

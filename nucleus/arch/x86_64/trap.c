@@ -8,7 +8,7 @@
  */
 #include "trap/trap.h"
 #include "apic.h"
-#include "cpu.h"
+#include "debug/debug.h"
 #include "fault.h"
 #include "mmu/mmu.h"
 #include "regs.h"
@@ -43,6 +43,7 @@ uint64_t arch_image_address(uint64_t pc)
 	struct cpu *cpu = c->cpu;
 	struct record *r = cpu->current;
 
+	debug_look(c);
 	if (trap_in_nucleus(c, r) && !trap_in_idle(c))
 		panic(c, "exception %lu in the nucleus, error 0x%lx, address 0x%lx", c->vector, c->error, cr2_read());
 	trap_enter(cpu, r, c);
@@ -65,7 +66,7 @@ void arch_panic_prepare(void)
 {
 	cr3_write(kernel_root_phys);
 	__atomic_store_n(&stopping, true, __ATOMIC_SEQ_CST);
-	apic_stop_others();
+	debug_on() ? debug_panic_begins() : apic_stop_others();
 }
 
 static_assert(offsetof(struct context, rdi) / 8 == REPORT_RDI && offsetof(struct context, rsp) / 8 == REPORT_RSP);
