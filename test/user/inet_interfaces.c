@@ -6,6 +6,7 @@
 #include <net/route.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 
 static struct ifreq ask(int fd, unsigned long command)
 {
@@ -148,5 +149,33 @@ static void sockets_are_listed(void)
 	CHECK(strstr(text, "00000000000000000000000000000001 01 80 10 80       lo\n") != nullptr);
 }
 
+/* A packet to another address of 127 faults on its way into the stack: lo has its own address all the same. */
+static void lo_keeps_its_address_through_a_fault(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x7f010203)};
+	int fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
+	struct ifreq r = {.ifr_name = "lo"};
+	char points[8192];
+
+	/* The call fails with its process, or without. */
+	ktap_put("/proc/stray_points", "driver_lo_deliver thread inet_interfaces pass 1 faults 1");
+	pid_t child = CHILD(FAILS(EFAULT, sendto(fd, "fault", 5, 0, (struct sockaddr *)&to, sizeof(to))));
+	int status = ktap_wait(child);
+	CHECK(status == 0 || WTERMSIG(status) == SIGKILL);
+	ktap_read_file("/proc/stray_points", points, sizeof(points));
+	ktap_put("/proc/stray_points", "none");
+	CHECK(strstr(points, "armed driver_lo_deliver passed 1 faulted 1") != nullptr);
+	OK(ioctl(fd, SIOCGIFADDR, &r));
+	struct sockaddr_in own;
+	memcpy(&own, &r.ifr_addr, sizeof(own));
+	EQUAL(ntohl(own.sin_addr.s_addr), 0x7f000001);
+	/* And what comes after goes its way. */
+	to.sin_port = 0;
+	OK(bind(fd, (struct sockaddr *)&to, sizeof(to)));
+	to.sin_port = htons(inet_port(fd));
+	EQUAL(sendto(fd, "well", 4, 0, (struct sockaddr *)&to, sizeof(to)), 4);
+	EQUAL(recv(fd, points, sizeof(points), 0), 4);
+}
+
 KTAP_MAIN(CASE(loopback_is_up), CASE(all_are_listed), CASE(changes_need_a_right), STELLUX_CASE(routes_come_and_go),
-	  CASE(sockets_are_listed))
+	  CASE(sockets_are_listed), STELLUX_CASE(lo_keeps_its_address_through_a_fault))

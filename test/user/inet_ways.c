@@ -3,6 +3,7 @@
  * ipv6(7), socket(7)); TCP_INFO (tcp(7)). */
 #include "inet_sockets.h"
 
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
 
@@ -232,5 +233,36 @@ static void a_connection_tells(void)
 	EQUAL(length, 1);
 }
 
-KTAP_MAIN(CASE(where_it_came_to), CASE(where_it_came_to_6), CASE(where_it_goes_from), CASE(all_of_127),
-	  CASE(bound_to_a_device), CASE(a_connection_tells))
+/* Bound to a device, to what the device itself has: it stays in the machine. For each device that has an address. */
+static void own_addresses_by_device(void)
+{
+	struct ifaddrs *all, *i;
+	char text[8];
+	int count = 0;
+
+	OK(getifaddrs(&all));
+	for (i = all; i != nullptr; i = i->ifa_next) {
+		struct sockaddr_in to;
+
+		if (i->ifa_addr == nullptr || i->ifa_addr->sa_family != AF_INET || (i->ifa_flags & IFF_UP) == 0)
+			continue;
+		memcpy(&to, i->ifa_addr, sizeof(to));
+		to.sin_port = 0;
+		int heard = OK(socket(AF_INET, SOCK_DGRAM, 0)), said = OK(socket(AF_INET, SOCK_DGRAM, 0));
+		struct pollfd p = {.fd = heard, .events = POLLIN};
+		OK(bind(heard, (struct sockaddr *)&to, sizeof(to)));
+		to.sin_port = htons(inet_port(heard));
+		OK(setsockopt(said, SOL_SOCKET, SO_BINDTODEVICE, i->ifa_name, (socklen_t)strlen(i->ifa_name)));
+		EQUAL(sendto(said, "self", 4, 0, (struct sockaddr *)&to, sizeof(to)), 4);
+		EQUAL(poll(&p, 1, 20000), 1);
+		EQUAL(recv(heard, text, sizeof(text), 0), 4);
+		OK(close(heard));
+		OK(close(said));
+		count++;
+	}
+	freeifaddrs(all);
+	CHECK(count > 0);
+}
+
+KTAP_MAIN(CASE(own_addresses_by_device), CASE(where_it_came_to), CASE(where_it_came_to_6), CASE(where_it_goes_from),
+	  CASE(all_of_127), CASE(bound_to_a_device), CASE(a_connection_tells))

@@ -3,6 +3,7 @@
 #include "inet_sockets.h"
 #include "unix_sockets.h"
 
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stddef.h>
@@ -38,7 +39,7 @@ struct route {
 	uint8_t family, to_prefix, from_prefix, tos, table, protocol, scope, type;
 	uint32_t flags;
 };
-enum { REQUEST = 1, MULTI = 2, ACK = 4, DUMP = 0x300, EXCL = 0x200, CREATE = 0x400 };
+enum { REQUEST = 1, MULTI = 2, ACK = 4, DUMP = 0x300, REPLACE = 0x100, EXCL = 0x200, CREATE = 0x400 };
 enum { ERROR = 2, DONE = 3 };
 enum { NEWLINK = 16, GETLINK = 18, NEWADDR = 20, DELADDR, GETADDR, NEWROUTE = 24, DELROUTE, GETROUTE, NEWNEIGH = 28 };
 enum { IFNAME = 3, MTU = 4, IFA_ADDRESS = 1, DST = 1, LLADDR = 2, OIF = 4, PRIORITY = 6 };
@@ -362,6 +363,144 @@ static void routes(void)
 	EQUAL(result(fd, &r), ENOENT);
 }
 
+static void route_by(struct request *r, uint16_t type, uint16_t flags, uint32_t metric, uint8_t protocol)
+{
+	struct route m = {.family = AF_INET,
+			  .to_prefix = 24,
+			  .table = MAIN,
+			  .protocol = protocol,
+			  .scope = SCOPE_LINK,
+			  .type = UNICAST};
+	uint32_t lo = if_nametoindex("lo");
+
+	begin(r, type, flags, &m, sizeof(m));
+	put(r, DST, test_net, 4);
+	put(r, OIF, &lo, sizeof(lo));
+	if (metric != 0)
+		put(r, PRIORITY, &metric, sizeof(metric));
+}
+
+struct by {
+	uint32_t metric;
+	uint8_t protocol;
+};
+
+static bool is_by(const struct header *h, const void *fixed, const void *context)
+{
+	const struct by *by = context;
+	const struct route *m = fixed;
+	size_t n;
+	const void *to = find(h, sizeof(*m), DST, &n), *metric = find(h, sizeof(*m), PRIORITY, &n);
+
+	return m->to_prefix == 24 && m->protocol == by->protocol && to != nullptr && memcmp(to, test_net, 4) == 0 &&
+	       (metric == nullptr ? by->metric == 0 : memcmp(metric, &by->metric, sizeof(by->metric)) == 0);
+}
+
+static int count_by(int fd, uint32_t metric, uint8_t protocol)
+{
+	struct route m = {.family = AF_INET};
+	struct by by = {metric, protocol};
+	struct request r;
+
+	begin(&r, GETROUTE, 0, &m, sizeof(m));
+	return count_of(fd, &r, NEWROUTE, is_by, &by);
+}
+
+/* Of several ways to one network that one is replaced whose metric it is, and no other. */
+static void routes_are_replaced(void)
+{
+	enum { STATIC = 4 };
+	int fd = open_route();
+	struct request r;
+
+	route_by(&r, NEWROUTE, CREATE | EXCL, 5, BOOT);
+	EQUAL(result(fd, &r), 0);
+	/* Nothing is there to be replaced. */
+	route_by(&r, NEWROUTE, REPLACE, 0, STATIC);
+	EQUAL(result(fd, &r), ENOENT);
+	EQUAL(count_by(fd, 5, BOOT), 1);
+	route_by(&r, NEWROUTE, CREATE | EXCL, 0, BOOT);
+	EQUAL(result(fd, &r), 0);
+	route_by(&r, NEWROUTE, CREATE | REPLACE, 0, STATIC);
+	EQUAL(result(fd, &r), 0);
+	EQUAL(count_by(fd, 5, BOOT), 1);
+	EQUAL(count_by(fd, 0, BOOT), 0);
+	EQUAL(count_by(fd, 0, STATIC), 1);
+	/* What is refused leaves what was. */
+	route_by(&r, NEWROUTE, CREATE | REPLACE | EXCL, 0, BOOT);
+	EQUAL(result(fd, &r), EEXIST);
+	EQUAL(count_by(fd, 0, STATIC), 1);
+	route_by(&r, DELROUTE, 0, 5, BOOT);
+	EQUAL(result(fd, &r), 0);
+	route_by(&r, DELROUTE, 0, 0, STATIC);
+	EQUAL(result(fd, &r), 0);
+	EQUAL(count_by(fd, 5, BOOT) + count_by(fd, 0, STATIC), 0);
+}
+
+/* SO_RCVBUF is of the memory that answers hold: small ones take no more of it than large ones. */
+static void small_answers_are_counted(void)
+{
+	enum { ASKED = 2000, LIMIT = 8192 };
+	struct link l = {.index = 99999};
+	uint8_t bytes[256];
+	struct request r;
+	int fd = open_route(), limit = LIMIT, held = 0;
+	bool told = false;
+
+	OK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &limit, sizeof(limit)));
+	for (int n = 0; n < ASKED; n++) {
+		begin(&r, GETLINK, ACK, &l, sizeof(l));
+		(void)send(fd, &r, r.h.length, 0);
+	}
+	while (true) {
+		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0)
+			EQUAL(errno, ENOBUFS);
+		told |= n < 0;
+		held += n > 0;
+	}
+	CHECK(told);
+	CHECK(held >= 1 && held < 100);
+}
+
+/* Whatever fails for want of memory: who listens hears of a change, or that something was lost. */
+static void lost_news_is_told(void)
+{
+	enum { MANY = 60 };
+	struct netlink_address own = {.family = AF_NETLINK, .groups = 1 << (GROUP_ROUTE4 - 1)};
+	int fd = open_route(), news = open_route(), order = OK(open("/proc/self/fail-nth", O_RDWR)), lost = 0;
+	uint8_t bytes[4096];
+	struct request r;
+
+	OK(bind(news, (struct sockaddr *)&own, sizeof(own)));
+	for (int nth = 1; nth <= MANY; nth++) {
+		char number[16];
+		int digits = snprintf(number, sizeof(number), "%d", nth);
+
+		route_of_test(&r, NEWROUTE, CREATE | EXCL);
+		EQUAL(write(order, number, (size_t)digits), digits);
+		(void)send(fd, &r, r.h.length, 0);
+		EQUAL(write(order, "0", 1), 1);
+		while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
+			;
+		EQUAL(errno, EAGAIN);
+		if (count_routes(fd) == 0)
+			continue;
+		if (recv(news, bytes, sizeof(bytes), MSG_DONTWAIT) < 0) {
+			EQUAL(errno, ENOBUFS);
+			lost++;
+		}
+		route_of_test(&r, DELROUTE, 0);
+		EQUAL(result(fd, &r), 0);
+		OK(recv(news, bytes, sizeof(bytes), MSG_DONTWAIT));
+		FAILS(EAGAIN, recv(news, bytes, sizeof(bytes), MSG_DONTWAIT));
+	}
+	CHECK(lost > 0);
+}
+
 static void requests_are_checked(void)
 {
 	int fd = open_route();
@@ -517,5 +656,6 @@ static void ports(void)
 }
 
 KTAP_MAIN(CASE(links), CASE(addresses), CASE(addresses_change), CASE(c_library_lists), CASE(routes),
+	  CASE(routes_are_replaced), CASE(small_answers_are_counted), STELLUX_CASE(lost_news_is_told),
 	  CASE(requests_are_checked), STELLUX_CASE(lo_has_no_neighbours), CASE(changes_need_a_right),
 	  CASE(a_socket_has_its_makers_rights), CASE(links_change), CASE(ports))

@@ -143,6 +143,7 @@ void inet_thread_wake(void)
 void inet_core_lock(void)
 {
 	mutex_lock(&inet_core);
+	inet_lo_settle();
 }
 
 void inet_wake(struct inet_socket *i, uint32_t whom)
@@ -206,7 +207,7 @@ void inet_core_unlock(void) NO_THREAD_SAFETY
 			service_wake(&network);
 		wake_batch(batch, count);
 		if (more)
-			mutex_lock(&inet_core);
+			inet_core_lock();
 	} while (more);
 }
 

@@ -87,6 +87,8 @@ void inet_uncharge(struct inet_socket *i, size_t bytes);
 extern struct netif inet_lo;
 int inet_lo_start(void) REQUIRES(inet_core);
 void inet_lo_deliver(void) REQUIRES(inet_core);
+/* Whoever takes the core: what a delivery that faulted left changed is put right. */
+void inet_lo_settle(void) REQUIRES(inet_core);
 /* Of a packet buffer's flags: who sends it lets go of it before the core, so `lo` need not copy it. */
 enum : uint8_t { PBUF_GIVEN = 0x80 };
 

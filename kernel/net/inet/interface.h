@@ -52,6 +52,8 @@ extern struct list inet_routes GUARDED_BY(inet_core);
 [[nodiscard]] int inet_route_remove(const struct inet_route_entry *r) REQUIRES(inet_core);
 /* Borrowed; what is 0 is any, as above. nullptr. */
 struct inet_route_entry *inet_route_find(const struct inet_route_entry *r) REQUIRES(inet_core);
+/* The one to that network with that metric, of which there are no two. Borrowed; nullptr. */
+struct inet_route_entry *inet_route_exact(const struct inet_route_entry *r) REQUIRES(inet_core);
 /* Whom a packet to the address is handed to on that interface. Borrowed, until the next call. */
 const ip4_addr_t *inet_route_gateway4(struct netif *n, const ip4_addr_t *to) REQUIRES(inet_core);
 void inet_routes_forget(const struct netif *n) REQUIRES(inet_core);

@@ -199,7 +199,7 @@ static int take_route(const struct rtentry *r, struct inet_route_entry *out)
 static int add_route(const struct inet_route_entry *e) REQUIRES(inet_core)
 {
 	int error = inet_route_add(e);
-	const struct inet_route_entry *made = error == 0 ? inet_route_find(e) : nullptr;
+	const struct inet_route_entry *made = error == 0 ? inet_route_exact(e) : nullptr;
 
 	if (made != nullptr)
 		rt_tell_route(made, false);

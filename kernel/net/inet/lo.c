@@ -7,6 +7,7 @@
  */
 #include "interface.h"
 
+#include <kernel/base/fault_point.h>
 #include <lwip/ip6_addr.h>
 #include <lwip/prot/ieee.h>
 #include <lwip/prot/ip4.h>
@@ -70,23 +71,35 @@ static err_t output6(struct netif *, struct pbuf *p, const ip6_addr_t *)
 	return put(p, ETHTYPE_IPV6);
 }
 
+static ip_addr_t own GUARDED_BY(inet_core); /* the interface's, while it has another for a packet's sake */
+static bool is_lent GUARDED_BY(inet_core);  /* it has */
+
+void inet_lo_settle(void)
+{
+	if (unlikely(is_lent))
+		inet_lo.ip_addr = own;
+	is_lent = false;
+}
+
 /* All of 127 is this machine's (RFC 1122, 3.2.1.3), and lwIP lets an interface have one address: for each packet it has
  * the one that the packet is for. */
 static void deliver(struct pbuf *p) REQUIRES(inet_core)
 {
-	const ip_addr_t own = inet_lo.ip_addr;
 	const struct ip_hdr *h = p->payload;
 	ip4_addr_t to;
 
+	own = inet_lo.ip_addr;
+	is_lent = true;
 	if (p->len >= IP_HLEN && IPH_V(h) == 4) {
 		ip4_addr_copy(to, h->dest);
 		if (ip4_addr_net_eq(&to, ip_2_ip4(&own), netif_ip4_netmask(&inet_lo)) &&
 		    !ip4_addr_isbroadcast(&to, &inet_lo))
 			ip_addr_copy_from_ip4(inet_lo.ip_addr, to);
 	}
+	FAULT_POINT(driver_lo_deliver);
 	if (ip_input(p, &inet_lo) != ERR_OK)
 		pbuf_free(p);
-	inet_lo.ip_addr = own;
+	inet_lo_settle();
 }
 
 void inet_lo_deliver(void)

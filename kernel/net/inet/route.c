@@ -165,6 +165,12 @@ int inet_hook_input6(struct pbuf *p, struct netif *n) NO_THREAD_SAFETY
 	return 1;
 }
 
+static bool is_address_of(const struct netif *n, const ip_addr_t *a)
+{
+	return n != nullptr && (IP_IS_V6(a) ? netif_get_ip6_addr_match((struct netif *)n, ip_2_ip6(a)) >= 0
+					    : ip4_addr_eq(ip_2_ip4(a), netif_ip4_addr(n)));
+}
+
 int inet_route(uint8_t device, const ip_addr_t *bound, const ip_addr_t *to, struct netif **out, ip_addr_t *source)
 {
 	const ip_addr_t *from = IP_IS_V6(to) ? IP6_ADDR_ANY : IP4_ADDR_ANY;
@@ -172,6 +178,9 @@ int inet_route(uint8_t device, const ip_addr_t *bound, const ip_addr_t *to, stru
 	if (!ip_addr_isany(bound) && IP_GET_TYPE(bound) == IP_GET_TYPE(to))
 		from = bound;
 	*out = device != 0 ? netif_get_by_index(device) : ip_route(from, to);
+	/* What the device has itself it would ask its neighbours for in vain. */
+	if (device != 0 && is_address_of(*out, to) && netif_is_up(*out))
+		*out = &inet_lo;
 	if (*out == nullptr || !netif_is_up(*out))
 		return -ENETUNREACH;
 	if (!ip_addr_isany(from))
@@ -196,7 +205,7 @@ static bool is_same_way(const struct inet_route_entry *a, const struct inet_rout
 
 int inet_route_add(const struct inet_route_entry *r)
 {
-	struct inet_route_entry *made, *other;
+	struct inet_route_entry *made;
 	struct netif *n = r->interface;
 	ip4_addr_t further;
 
@@ -204,10 +213,8 @@ int inet_route_add(const struct inet_route_entry *r)
 		n = find4(&r->gateway, &further);
 	if (n == nullptr)
 		return -ENETUNREACH;
-	list_for_each(other, &inet_routes, link) {
-		if (is_same_way(other, r) && other->metric == r->metric)
-			return -EEXIST;
-	}
+	if (inet_route_exact(r) != nullptr)
+		return -EEXIST;
 	if (route_count == ROUTES_MAX)
 		return -ENOBUFS;
 	made = kmalloc(sizeof(*made));
@@ -239,6 +246,17 @@ struct inet_route_entry *inet_route_find(const struct inet_route_entry *r)
 		    (r->metric != 0 && r->metric != other->metric))
 			continue;
 		return other;
+	}
+	return nullptr;
+}
+
+struct inet_route_entry *inet_route_exact(const struct inet_route_entry *r)
+{
+	struct inet_route_entry *other;
+
+	list_for_each(other, &inet_routes, link) {
+		if (is_same_way(other, r) && other->metric == r->metric)
+			return other;
 	}
 	return nullptr;
 }

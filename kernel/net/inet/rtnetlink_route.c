@@ -232,20 +232,23 @@ static int check_gateway(const struct rt_request *r, struct inet_route_entry *e)
 
 static int add(const struct rt_request *r, struct inet_route_entry *e) REQUIRES(inet_core)
 {
-	struct inet_route_entry same = {.to = e->to, .mask = e->mask, .metric = e->metric}, *old;
 	uint16_t flags = r->message->header.flags;
+	struct inet_route_entry *old;
 
 	int error = check_gateway(r, e);
 	if (error != 0)
 		return error;
-	old = inet_route_find(&same);
+	old = inet_route_exact(e);
 	if (old == nullptr && !(flags & NLM_F_CREATE))
 		return -ENOENT;
 	if (old != nullptr && flags & NLM_F_REPLACE && !(flags & NLM_F_EXCL)) {
-		rt_tell_route(old, true);
-		(void)inet_route_remove(old);
+		/* In its place, which cannot fail: there is one or the other at any time. */
+		old->gateway = e->gateway;
+		old->interface = e->interface;
+		old->protocol = e->protocol;
+	} else {
+		error = inet_route_add(e);
 	}
-	error = inet_route_add(e);
 	if (error == 0)
 		rt_tell_route(e, false);
 	return error;

@@ -3,8 +3,9 @@
  * Sockets of netlink (netlink(7), RFC 3549): what the files of this folder share.
  *
  * A request is answered in the thread that sends it, before send(2) returns: the answer stands in the socket's queue
- * then. So a dump is of one moment, and holds memory until it is read: of the user's account, and of SO_RCVBUF; what
- * does not fit is lost as a whole, and the reader gets ENOBUFS. `socket.lock` guards port and groups, queue_lock, a
+ * then. So a dump is of one moment, and holds memory until it is read: of the user's account, and of SO_RCVBUF, which
+ * counts what is held, as Linux's does, and not what is said; what does not fit is lost as a whole, and the reader gets
+ * ENOBUFS, as it does for news that there is no memory for. `socket.lock` guards port and groups, queue_lock, a
  * spinlock, the queue. The list of all sockets has a mutex that may be taken with inet_core held.
  */
 #ifndef KERNEL_NET_NETLINK_OWN_H
@@ -23,6 +24,7 @@ struct netlink_datagram {
 	struct list link;
 	uint32_t refs;			/* atomic: the queue's, and who copies out of it */
 	uint32_t length;		/* bytes */
+	uint32_t holds;			/* bytes of memory, which its socket and its user are charged */
 	uint32_t group;			/* that it was for; 0: an answer */
 	struct socket_account *account; /* charged, borrowed; nullptr: it is in no queue yet */
 	uint8_t bytes[];
@@ -39,7 +41,7 @@ struct netlink_socket {
 
 	struct spinlock queue_lock;
 	struct list queue;
-	uint32_t charged, queued, drops; /* atomic */
+	uint32_t charged, queued, drops; /* atomic; charged: bytes of memory that wait in the queue */
 };
 static inline struct netlink_socket *netlink_of(struct socket *s)
 {

@@ -2,8 +2,6 @@
 /* Answers and news on their way into a socket's queue, and out of it (netlink.h). */
 #include "netlink.h"
 
-enum : uint32_t { OVERHEAD = sizeof(struct netlink_datagram) };
-
 /* --- writing --- */
 
 void netlink_out_init(struct netlink_out *o)
@@ -17,13 +15,23 @@ static struct netlink_datagram *last_of(struct netlink_out *o)
 	return container_of(o->datagrams.prev, struct netlink_datagram, link);
 }
 
+static struct netlink_datagram *make(uint32_t room)
+{
+	struct netlink_datagram *d = kmalloc(sizeof(*d) + room);
+
+	if (d == nullptr)
+		return nullptr;
+	d->refs = 1;
+	d->holds = sizeof(*d) + room;
+	return d;
+}
+
 static int more_room(struct netlink_out *o)
 {
-	struct netlink_datagram *d = kmalloc(sizeof(*d) + DATAGRAM_BYTES);
+	struct netlink_datagram *d = make(DATAGRAM_BYTES);
 
 	if (d == nullptr)
 		return -ENOMEM;
-	d->refs = 1;
 	list_init(&d->link);
 	list_push_back(&o->datagrams, &d->link);
 	o->writer = (struct netlink_writer){.bytes = d->bytes, .room = DATAGRAM_BYTES};
@@ -57,7 +65,7 @@ static void put_datagram(struct netlink_datagram *d)
 	if (__atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
 	if (d->account != nullptr)
-		socket_uncharge(d->account, OVERHEAD + DATAGRAM_BYTES);
+		socket_uncharge(d->account, d->holds);
 	kfree(d);
 }
 
@@ -77,7 +85,7 @@ static bool charge_all(struct netlink_socket *n, struct list *datagrams)
 	struct netlink_datagram *d;
 
 	list_for_each(d, datagrams, link) {
-		if (socket_charge(n->account, OVERHEAD + DATAGRAM_BYTES) != 0)
+		if (socket_charge(n->account, d->holds) != 0)
 			return false; /* free_all gives back what was charged */
 		d->account = n->account;
 	}
@@ -90,7 +98,7 @@ static bool put_in_queue(struct netlink_socket *n, struct list *datagrams)
 	struct netlink_datagram *d;
 
 	list_for_each(d, datagrams, link) {
-		bytes += d->length;
+		bytes += d->holds;
 		count++;
 	}
 	spin_lock(&n->queue_lock);
@@ -109,15 +117,23 @@ static bool put_in_queue(struct netlink_socket *n, struct list *datagrams)
 	return fits;
 }
 
+/* Something was lost, which its reader is told. */
+static void lose(struct netlink_socket *n)
+{
+	__atomic_fetch_add(&n->drops, 1, __ATOMIC_RELAXED);
+	if (!netlink_switch(n, NETLINK_NO_ENOBUFS))
+		socket_set_error(&n->socket, -ENOBUFS);
+	socket_wake_readers(&n->socket);
+}
+
 void netlink_queue(struct netlink_socket *n, struct list *datagrams)
 {
-	if (!charge_all(n, datagrams) || !put_in_queue(n, datagrams)) {
-		free_all(datagrams);
-		__atomic_fetch_add(&n->drops, 1, __ATOMIC_RELAXED);
-		if (!netlink_switch(n, NETLINK_NO_ENOBUFS))
-			socket_set_error(&n->socket, -ENOBUFS);
+	if (charge_all(n, datagrams) && put_in_queue(n, datagrams)) {
+		socket_wake_readers(&n->socket);
+		return;
 	}
-	socket_wake_readers(&n->socket);
+	free_all(datagrams);
+	lose(n);
 }
 
 /* --- news --- */
@@ -148,36 +164,43 @@ bool netlink_is_heard(uint32_t group)
 	return news.heard;
 }
 
+/* All of it, or nothing, and the reader is told of that. */
 static void tell_one(struct netlink_socket *n, void *context)
 {
 	const struct news *news = context;
 	const struct netlink_datagram *d;
 	struct list copies;
+	bool whole = news->out->error == 0;
 
 	if (!hears(n, news->group))
 		return;
 	list_init(&copies);
 	list_for_each(d, &news->out->datagrams, link) {
-		struct netlink_datagram *copy = kmalloc(sizeof(*copy) + d->length);
+		struct netlink_datagram *copy = whole ? make(d->length) : nullptr;
 
-		if (copy == nullptr)
-			continue;
+		if (copy == nullptr) {
+			whole = false;
+			break;
+		}
 		memcpy(copy->bytes, d->bytes, d->length);
-		copy->refs = 1;
 		copy->length = d->length;
 		copy->group = news->group;
 		list_init(&copy->link);
 		list_push_back(&copies, &copy->link);
 	}
-	netlink_queue(n, &copies);
+	if (whole) {
+		netlink_queue(n, &copies);
+		return;
+	}
+	free_all(&copies);
+	lose(n);
 }
 
 void netlink_notify(uint32_t group, struct netlink_out *o)
 {
 	struct news news = {.group = group, .out = o};
 
-	if (o->error == 0)
-		netlink_each(tell_one, &news);
+	netlink_each(tell_one, &news);
 	free_all(&o->datagrams);
 }
 
@@ -195,7 +218,7 @@ static struct netlink_datagram *take(struct netlink_socket *n, bool peek)
 			__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
 		} else {
 			list_remove(&d->link);
-			__atomic_store_n(&n->charged, n->charged - d->length, __ATOMIC_RELAXED);
+			__atomic_store_n(&n->charged, n->charged - d->holds, __ATOMIC_RELAXED);
 			__atomic_store_n(&n->queued, n->queued - 1, __ATOMIC_RELEASE);
 		}
 	}
