@@ -16,6 +16,11 @@ uint32_t socket_filter_run(const struct socket_filter *f, const struct bpf_packe
 	return bpf_run(f->program, f->count, p);
 }
 
+size_t socket_filter_bytes(const struct socket_filter *f)
+{
+	return f != nullptr ? sizeof(*f) + f->count * sizeof(f->program[0]) : 0;
+}
+
 void socket_filter_get(struct socket_filter *f)
 {
 	__atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);

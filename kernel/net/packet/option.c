@@ -118,11 +118,14 @@ int packet_filter(struct socket *s, struct socket_filter *f)
 {
 	struct packet_socket *p = packet_of(s);
 
+	if (f != nullptr && socket_charge(p->account, socket_filter_bytes(f)) != 0)
+		return -ENOMEM;
 	spin_lock(&p->queue_lock);
 	struct socket_filter *old = p->filter;
 	bool none = old == nullptr && f == nullptr;
 	p->filter = f;
 	spin_unlock(&p->queue_lock);
+	socket_uncharge(p->account, socket_filter_bytes(old));
 	socket_filter_put(old);
 	return none ? -ENOENT : 0;
 }

@@ -170,8 +170,8 @@ static void packet_free(struct socket *s)
 {
 	struct packet_socket *p = packet_of(s);
 
+	socket_uncharge(p->account, SOCKET_BYTES + socket_filter_bytes(p->filter));
 	socket_filter_put(p->filter);
-	socket_uncharge(p->account, SOCKET_BYTES);
 	socket_account_put(p->account);
 	kfree(p);
 }

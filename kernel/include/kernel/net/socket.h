@@ -95,7 +95,7 @@ struct socket_ops {
 	/* A switch of SOL_SOCKET was set or reset; nullptr: whoever acts upon it looks. */
 	void (*switched)(struct socket *s, int option, bool on);
 	/* Its packets go through the filter, whose reference it takes, from now on; nullptr: through none. -ENOENT:
-	 * there was none. nullptr: it has no packets. */
+	 * there was none; -ENOMEM: its account has no room for it. nullptr: it has no packets. */
 	int (*filter)(struct socket *s, struct socket_filter *f);
 	void (*release)(struct socket *s); /* the file is gone */
 	void (*free)(struct socket *s);	   /* the last reference is */
@@ -183,6 +183,7 @@ struct bpf_packet;
 struct socket_filter;
 /* How many of the packet's bytes are wanted. Any context. */
 uint32_t socket_filter_run(const struct socket_filter *f, const struct bpf_packet *p);
+size_t socket_filter_bytes(const struct socket_filter *f); /* of memory; of nullptr none */
 void socket_filter_get(struct socket_filter *f);
 void socket_filter_put(struct socket_filter *f); /* may sleep; nullptr is fine */
 /* Notes something for who receives, if anybody asks and there is room. length: at most that of a note's bytes. */
