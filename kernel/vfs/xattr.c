@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Extended attributes (xattr(7)) of filesystems that have none: EOPNOTSUPP, and an empty list, with the checks in
- * front that Linux makes on such a filesystem: the file, the mount, the flags, the name, the value, the permission.
+ * Extended attributes (xattr(7)): read where the filesystem has them (inode_ops.attribute_get); on the others, and to
+ * be written, EOPNOTSUPP, and an empty list, with the checks in front that Linux makes on such a filesystem: the file,
+ * the mount, the flags, the name, the value, the permission.
  */
 #include "internal.h"
 
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
+#include <kernel/thread/guard.h>
 
 enum : uint32_t { XATTR_CREATE = 1, XATTR_REPLACE = 2 };
 enum : size_t { XATTR_NAME_SIZE = 256, XATTR_SIZE_MAX = 65536 };
@@ -71,18 +73,68 @@ static int permission(struct inode *i, const char *name, bool write)
 	return i != nullptr ? inode_permission(i, write ? W_OK : R_OK, false) : 0;
 }
 
-/* The name, then whether the caller may; no filesystem has the rest. */
+/* The name, then whether the caller may. */
+static int check_name(const struct target *t, user_addr name_at, bool write, char name[XATTR_NAME_SIZE])
+{
+	long n = copy_string_from_user(name, name_at, XATTR_NAME_SIZE);
+
+	if (n == 0 || n == -ENAMETOOLONG)
+		return -ERANGE;
+	return n < 0 ? (int)n : permission(t->inode, name, write);
+}
+
+/* No filesystem has the rest. */
 static int refuse(const struct target *t, user_addr name_at, bool write)
 {
 	char name[XATTR_NAME_SIZE];
 
-	long n = copy_string_from_user(name, name_at, sizeof(name));
-	if (n == 0 || n == -ENAMETOOLONG)
-		return -ERANGE;
-	if (n < 0)
-		return (int)n;
-	int error = permission(t->inode, name, write);
+	int error = check_name(t, name_at, write, name);
 	return error != 0 ? error : -EOPNOTSUPP;
+}
+
+/* What the filesystem gave, or would give (size 0). */
+static long give(user_addr to, size_t size, const void *from, long n)
+{
+	if (n <= 0 || size == 0)
+		return n;
+	if ((size_t)n > size)
+		return -ERANGE;
+	return copy_to_user(to, from, (size_t)n) == 0 ? n : -EFAULT;
+}
+
+static long get(const struct target *t, user_addr name_at, user_addr value, size_t size)
+{
+	char name[XATTR_NAME_SIZE];
+	struct inode *i = t->inode;
+
+	if (i == nullptr || i->ops->attribute_get == nullptr)
+		return refuse(t, name_at, false);
+	int error = check_name(t, name_at, false, name);
+	if (error != 0)
+		return error;
+	size_t room = MIN(size, XATTR_SIZE_MAX);
+	void *bytes = kmalloc(MAX(room, (size_t)1));
+	if (bytes == nullptr)
+		return -ENOMEM;
+	long n = give(value, size, bytes, guard_run(inode_component(i), i->ops->attribute_get(i, name, bytes, room)));
+	kfree(bytes);
+	return n;
+}
+
+static long list(const struct target *t, user_addr to, size_t size)
+{
+	struct inode *i = t->inode;
+
+	if (i == nullptr || i->ops->attribute_list == nullptr)
+		return 0;
+	size_t room = MIN(size, XATTR_SIZE_MAX);
+	char *names = kmalloc(MAX(room, (size_t)1));
+	if (names == nullptr)
+		return -ENOMEM;
+	long n = give(to, size, names,
+		      guard_run(inode_component(i), i->ops->attribute_list(i, names, room, capable(CAP_SYS_ADMIN))));
+	kfree(names);
+	return n;
 }
 
 static bool readable(user_addr at, size_t n)
@@ -158,72 +210,76 @@ static long sys_fsetxattr(int fd, user_addr name, user_addr value, size_t size, 
 }
 SYSCALL(fsetxattr);
 
-static long get_path(user_addr text, bool follow, user_addr name)
+static long get_path(user_addr text, bool follow, user_addr name, user_addr value, size_t size)
 {
 	struct target t;
 
 	long error = target_of_path(&t, text, follow);
 	if (error != 0)
 		return error;
-	error = refuse(&t, name, false);
+	error = get(&t, name, value, size);
 	target_put(&t);
 	return error;
 }
 
-static long sys_getxattr(user_addr text, user_addr name)
+static long sys_getxattr(user_addr text, user_addr name, user_addr value, size_t size)
 {
-	return get_path(text, true, name);
+	return get_path(text, true, name, value, size);
 }
 SYSCALL(getxattr);
 
-static long sys_lgetxattr(user_addr text, user_addr name)
+static long sys_lgetxattr(user_addr text, user_addr name, user_addr value, size_t size)
 {
-	return get_path(text, false, name);
+	return get_path(text, false, name, value, size);
 }
 SYSCALL(lgetxattr);
 
-static long sys_fgetxattr(int fd, user_addr name)
+static long sys_fgetxattr(int fd, user_addr name, user_addr value, size_t size)
 {
 	struct target t;
 
 	long error = target_of_fd(&t, fd);
 	if (error != 0)
 		return error;
-	error = refuse(&t, name, false);
+	error = get(&t, name, value, size);
 	target_put(&t);
 	return error;
 }
 SYSCALL(fgetxattr);
 
-static long list_path(user_addr text, bool follow)
+static long list_path(user_addr text, bool follow, user_addr to, size_t size)
 {
 	struct target t;
 
-	int error = target_of_path(&t, text, follow);
-	if (error == 0)
-		target_put(&t);
+	long error = target_of_path(&t, text, follow);
+	if (error != 0)
+		return error;
+	error = list(&t, to, size);
+	target_put(&t);
 	return error;
 }
 
-static long sys_listxattr(user_addr text)
+static long sys_listxattr(user_addr text, user_addr to, size_t size)
 {
-	return list_path(text, true);
+	return list_path(text, true, to, size);
 }
 SYSCALL(listxattr);
 
-static long sys_llistxattr(user_addr text)
+static long sys_llistxattr(user_addr text, user_addr to, size_t size)
 {
-	return list_path(text, false);
+	return list_path(text, false, to, size);
 }
 SYSCALL(llistxattr);
 
-static long sys_flistxattr(int fd)
+static long sys_flistxattr(int fd, user_addr to, size_t size)
 {
 	struct target t;
 
-	int error = target_of_fd(&t, fd);
-	if (error == 0)
-		target_put(&t);
+	long error = target_of_fd(&t, fd);
+	if (error != 0)
+		return error;
+	error = list(&t, to, size);
+	target_put(&t);
 	return error;
 }
 SYSCALL(flistxattr);

@@ -71,8 +71,8 @@ def fill(path, pieces, size=0):
         f.truncate(max(size, f.tell()))
 
 
-def make_tree(root, names=1800, seed=1):
-    """A folder with what filesystems find hard."""
+def make_tree(root, names=1800, seed=1, fragments=2000, far=90):
+    """A folder with what filesystems find hard; `far` is where its largest file ends, in MiB."""
     rng = random.Random(seed)
     (root / "many").mkdir(parents=True)
     for n in range(names):
@@ -89,8 +89,9 @@ def make_tree(root, names=1800, seed=1):
     (deep / "at the end").write_text("here")
     for size in (0, 1, 511, 512, 1023, 1024, 1025, 4095, 4096, 4097, 12 * 1024, 13 * 1024, 300001):
         (root / f"size-{size}").write_bytes(rng.randbytes(size))
-    fill(root / "fragments", [(n * 8192 + rng.randrange(4096), rng.randbytes(100)) for n in range(2000)], 17 * UNIT)
-    fill(root / "far", [(0, b"begin"), (13 * 1024, b"indirect"), (300 * 1024, b"double"), (70 * UNIT, b"triple"), (90 * UNIT, b"end")], 100 * UNIT + 7)
+    fill(root / "fragments", [(n * 8192 + rng.randrange(4096), rng.randbytes(100)) for n in range(fragments)], fragments * 8192 + 5000)
+    fill(root / "far", [(0, b"begin"), (13 * 1024, b"indirect"), (300 * 1024, b"double"), ((far - 20) * UNIT, b"triple"), (far * UNIT, b"end")],
+         (far + 10) * UNIT + 7)
     fill(root / "hole", [], 5 * UNIT + 3)
     for length in (1, 30, 59, 60, 61, 255, 900):
         (root / f"link-{length}").symlink_to(("x" * 50 + "/") * (length // 51) + "y" * (length % 51))
@@ -123,16 +124,16 @@ def add_special(image, place):
     small.write_bytes(b"content")
     said = run("dumpe2fs", "-h", image)
     size = int(re.search(r"Inode size:\s+(\d+)", said)[1])
-    acl = bytes.fromhex("0100000001000600 02000700d2040000 04000400 10000600 20000400".replace(" ", ""))
     # user::rw-, user:1234:rwx, group::r--, mask::rw-, other::r--
     exported = "02000000" + "01000600ffffffff" "02000700d2040000" "04000400ffffffff" "10000600ffffffff" "20000400ffffffff"
-    (place / "acl").write_bytes(acl)
+    (place / "acl").write_bytes(bytes.fromhex(exported))    # debugfs makes the disk's form of it
     commands = [f"write {small} made-attributes", f"ea_set -f {text} made-attributes user.large",
                 "ea_set made-attributes user.small value", "ea_set made-attributes trusted.t 1",
-                "ea_set made-attributes security.s 2", "mknod made-device c 4 65", "mknod made-disk b 1 1",
+                "ea_set made-attributes security.s 2", f"ea_set -f {place / 'acl'} made-attributes system.posix_acl_access",
+                "mknod made-device c 4 65", "mknod made-disk b 1 1",
                 "sif made-disk block[0] 0", "sif made-disk block[1] 0x11112c70",
                 f"write {small} made-time", "sif made-time mtime @0x90000000"]
-    made = {"/made-attributes": {"user.large": value.hex(), "user.small": b"value".hex(), "trusted.t": "31", "security.s": "32"},
+    made = {"/made-attributes": {"user.large": value.hex(), "user.small": b"value".hex(), "trusted.t": "31", "security.s": "32", "system.posix_acl_access": exported},
             "/made-device": {"device": "4:65"}, "/made-disk": {"device": "300:70000"}}
     if size > 128:
         # bits 0 and 1: 2^32 seconds each; above them nanoseconds

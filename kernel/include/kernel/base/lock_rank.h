@@ -13,9 +13,10 @@ enum lock_rank : unsigned {
 	RANK_PIPE = 30,
 	RANK_SOCKET = 33,
 	RANK_TTY = 35,
-	RANK_ASYNC = 40, /* owners of files, which get their signals */
-	RANK_DISKS = 45, /* which disks and partitions there are, and who has them open */
-	RANK_SPACE = 50, /* struct vm_space, read or write */
+	RANK_ASYNC = 40,   /* owners of files, which get their signals */
+	RANK_DISKS = 45,   /* which disks and partitions there are, and who has them open */
+	RANK_FS_TREE = 48, /* a filesystem's structures on its disk, which are read meanwhile */
+	RANK_SPACE = 50,   /* struct vm_space, read or write */
 	RANK_PAGE_CACHE = 60,
 	RANK_VT = 64,		/* text consoles */
 	RANK_FS = 65,		/* inside one filesystem */

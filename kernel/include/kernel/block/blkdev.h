@@ -8,6 +8,10 @@
 
 #include <stdint.h>
 
+struct bio;
+struct blkdev;
+struct file;
+
 struct blkdev_info {
 	char name[40];
 	uint32_t major, minor;
@@ -23,5 +27,19 @@ blkdev_change *blkdev_set_nodes(blkdev_change *change);
 bool blkdev_major_at(uint32_t index, uint32_t *major, const char **name);
 /* Waits until the partitions of every disk that is there have been read, at most until deadline_ns (monotonic). */
 void blkdev_settle(uint64_t deadline_ns);
+
+/* --- for a filesystem on a device, whose node it has open (file_open_path, with O_EXCL) --- */
+struct blkdev_facts {
+	uint64_t bytes, dev; /* dev: as in st_dev */
+	uint32_t block_bytes;
+	const char *name; /* borrowed */
+	bool read_only;
+};
+/* The device of an open file, borrowed while it is open; nullptr: it is no block device. */
+struct blkdev *blkdev_of_file(const struct file *f);
+void blkdev_facts(const struct blkdev *b, struct blkdev_facts *out);
+/* bio_submit (disk.h) of whole blocks of the device from byte `at` on, which lie on it; past its page cache: what is
+ * dirty there was written before. kind, pieces, done and owner of the bio are set. */
+void blkdev_submit(struct blkdev *b, struct bio *bio, uint64_t at, uint64_t bytes);
 
 #endif

@@ -169,6 +169,11 @@ struct inode_ops {
 	bool (*valid)(struct inode *i);			 /* SB_VALIDATE: a cached name still holds */
 	int (*truncate)(struct inode *i, uint64_t size); /* regular files; lock held; sets size */
 	int (*allocate)(struct inode *i, uint32_t mode, uint64_t offset, uint64_t length); /* fallocate */
+	/* Extended attributes, to be read; who asks may. How long the value is, of which no more than `size` bytes are
+	 * written, and nothing where it is longer; -ENODATA. nullptr: there are none. */
+	long (*attribute_get)(struct inode *i, const char *name, void *out, size_t size);
+	/* The same for the names, each with its end; those of trusted. only if it is said. */
+	long (*attribute_list)(struct inode *i, char *out, size_t size, bool trusted);
 };
 
 struct inode {

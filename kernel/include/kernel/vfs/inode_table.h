@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inodes of one filesystem that are in memory, by number: for those that read them from a disk, so that all names
+ * of a file show one inode. The table holds no reference.
+ */
+#ifndef KERNEL_VFS_INODE_TABLE_H
+#define KERNEL_VFS_INODE_TABLE_H
+
+#include <kernel/vfs/vfs.h>
+
+constexpr uint32_t INODE_TABLE_CHAINS = 256;
+
+/* In what the filesystem keeps for an inode; zeros: it is in no table. */
+struct inode_link {
+	struct inode_link *next;
+	struct inode *inode;
+};
+/* Begins as zeros. Who changes it, and who looks something up, excludes the others. */
+struct inode_table {
+	struct inode_link *chains[INODE_TABLE_CHAINS];
+};
+/* The inode with a reference; nullptr: there is none, or nobody has it any more and it is about to end. */
+struct inode *inode_table_find(struct inode_table *t, uint64_t ino);
+/* i->ino is its number. */
+void inode_table_add(struct inode_table *t, struct inode_link *link, struct inode *i);
+/* By super_ops.evict, before what `link` is in is freed. */
+void inode_table_remove(struct inode_table *t, struct inode_link *link);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Inodes of a disk's filesystem by their numbers (inode_table.h). */
+#include <kernel/vfs/inode_table.h>
+
+static struct inode_link **chain_of(struct inode_table *t, uint64_t ino)
+{
+	return &t->chains[ino % INODE_TABLE_CHAINS];
+}
+
+/* False: the last reference has gone, and whoever put it is ending the inode. */
+static bool get_unless_ending(struct inode *i)
+{
+	uint32_t refs = __atomic_load_n(&i->refs, __ATOMIC_RELAXED);
+
+	do {
+		if (refs == 0)
+			return false;
+	} while (!__atomic_compare_exchange_n(&i->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	return true;
+}
+
+struct inode *inode_table_find(struct inode_table *t, uint64_t ino)
+{
+	for (const struct inode_link *l = *chain_of(t, ino); l != nullptr; l = l->next)
+		if (l->inode->ino == ino && get_unless_ending(l->inode))
+			return l->inode;
+	return nullptr;
+}
+
+void inode_table_add(struct inode_table *t, struct inode_link *link, struct inode *i)
+{
+	struct inode_link **chain = chain_of(t, i->ino);
+
+	link->inode = i;
+	link->next = *chain;
+	*chain = link;
+}
+
+void inode_table_remove(struct inode_table *t, struct inode_link *link)
+{
+	if (link->inode == nullptr)
+		return;
+	struct inode_link **at = chain_of(t, link->inode->ino);
+	while (*at != nullptr && *at != link)
+		at = &(*at)->next;
+	if (*at == link)
+		*at = link->next;
+	link->inode = nullptr;
+}
