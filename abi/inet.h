@@ -23,10 +23,24 @@ enum : int {
 	IP_OPTION_HDRINCL = 3,
 	IP_OPTION_PKTINFO = 8,
 	IP_OPTION_RECVTTL = 12,
+	IP_OPTION_MULTICAST_IF = 32,
+	IP_OPTION_MULTICAST_TTL = 33,
+	IP_OPTION_MULTICAST_LOOP = 34,
+	IP_OPTION_ADD_MEMBERSHIP = 35,
+	IP_OPTION_DROP_MEMBERSHIP = 36,
+	MCAST_OPTION_JOIN_GROUP = 42, /* of both levels */
+	MCAST_OPTION_LEAVE_GROUP = 45,
+	IP_OPTION_MULTICAST_ALL = 49,
 };
 enum : int {
 	IPV6_OPTION_UNICAST_HOPS = 16,
+	IPV6_OPTION_MULTICAST_IF = 17,
+	IPV6_OPTION_MULTICAST_HOPS = 18,
+	IPV6_OPTION_MULTICAST_LOOP = 19,
+	IPV6_OPTION_JOIN_GROUP = 20,
+	IPV6_OPTION_LEAVE_GROUP = 21,
 	IPV6_OPTION_V6ONLY = 26,
+	IPV6_OPTION_MULTICAST_ALL = 29,
 	IPV6_OPTION_RECVPKTINFO = 49,
 	IPV6_OPTION_PKTINFO = 50,
 	IPV6_OPTION_RECVHOPLIMIT = 51,
@@ -80,6 +94,16 @@ struct in6_pktinfo {
 	uint32_t interface;
 };
 static_assert(sizeof(struct in6_pktinfo) == 20);
+struct ipv6_mreq {
+	uint32_t group[4];
+	uint32_t interface;
+};
+static_assert(sizeof(struct ipv6_mreq) == 20);
+struct group_req {
+	uint32_t interface, hole;
+	uint8_t group[128]; /* an address of a socket */
+};
+static_assert(sizeof(struct group_req) == 136);
 constexpr uint32_t SOCKADDR_IN6_LEAST = 24; /* without the scope (RFC 2133) */
 
 #endif

@@ -279,6 +279,7 @@ void inet_socket_init(struct inet_socket *i, const struct socket_ops *ops, int f
 	socket_init(&i->socket, ops, family, type, (uint32_t)protocol);
 	list_init(&i->wake_link);
 	list_init(&i->all);
+	inet_multicast_init(i);
 	const struct subject *p = subject_current();
 	i->uid = p != nullptr ? p->cred.fsuid : 0;
 	spin_init(&i->queue_lock, RANK_WAIT - 1);

@@ -36,6 +36,14 @@ enum : int { BYTE_MAX = 255 };
 enum : uint8_t { TELL_PACKET4 = 1, TELL_HOPS4 = 2, TELL_PACKET6 = 4, TELL_HOPS6 = 8 };
 enum : uint32_t { WAKE_READERS = 1, WAKE_WRITERS = 2, WAKE_PUT = 4 };
 
+/* How what it sends to groups goes, and what it hears of them; of one version. inet_core. */
+struct inet_many {
+	uint8_t device, hops;
+	bool loops, all;
+	uint32_t shown; /* version 4: by which address the interface was named */
+};
+enum : int { IP_OPTION_V6 = 1000 }; /* an option's number and this: of IPv6 */
+
 struct inet_socket {
 	struct socket socket; /* first */
 	bool v6_only;	      /* inet_core */
@@ -48,7 +56,9 @@ struct inet_socket {
 	struct socket_account *account; /* whom what it holds is charged to */
 	bool exempt;			/* who made it has no limit of his own */
 	struct spinlock queue_lock;
-	struct list all; /* proc.c's */
+	struct list all;	  /* proc.c's */
+	struct list memberships;  /* inet_core: multicast.c's */
+	struct inet_many many[2]; /* of version 4, of version 6 */
 };
 static inline struct inet_socket *inet_of(struct socket *s)
 {
@@ -89,6 +99,10 @@ int inet_lo_start(void) REQUIRES(inet_core);
 void inet_lo_deliver(void) REQUIRES(inet_core);
 /* Whoever takes the core: what a delivery that faulted left changed is put right. */
 void inet_lo_settle(void) REQUIRES(inet_core);
+/* While it is set, what is sent to `lo` arrives as if it had come by another interface, and is not counted; nullptr. */
+void inet_lo_as(struct netif *n) REQUIRES(inet_core);
+/* Whether such a packet is arriving. */
+bool inet_lo_is_other(void) REQUIRES(inet_core);
 /* Of a packet buffer's flags: who sends it lets go of it before the core, so `lo` need not copy it. */
 enum : uint8_t { PBUF_GIVEN = 0x80 };
 
@@ -172,6 +186,23 @@ struct inet_datagram_socket *udp_share(struct inet_datagram_socket *d, const ip_
  * those that are half open have it all. */
 void stream_share(const struct netif *by, const ip_addr_t *from, uint16_t from_port, const ip_addr_t *to,
 		  uint16_t to_port) REQUIRES(inet_core);
+
+/* --- multicast.c --- */
+void inet_multicast_init(struct inet_socket *i);
+/* It is a member of nothing more. */
+void inet_multicast_close(struct inet_socket *i) REQUIRES(inet_core);
+/* Whether the option is one of these; setting and asking are as those of all others. */
+bool inet_multicast_has(int level, int option);
+int inet_multicast_set(struct inet_socket *i, int level, int option, user_addr at, uint32_t length);
+int inet_multicast_get(struct inet_socket *i, int level, int option, int32_t *out) REQUIRES(inet_core);
+/* The interface that what the socket sends there goes by, of which `device` is said already; 0: none is. */
+uint8_t inet_multicast_device(const struct inet_socket *i, uint8_t device, const ip_addr_t *to) REQUIRES(inet_core);
+/* Whether it hears what came to a group by an interface. */
+bool inet_multicast_wants(const struct inet_socket *i, const ip_addr_t *to, const struct netif *by) REQUIRES(inet_core);
+/* Whether what it sends there by an interface is for members on this machine, too. */
+bool inet_multicast_loops(const struct inet_socket *i, const ip_addr_t *to, struct netif *by) REQUIRES(inet_core);
+/* How many are members of a group that lwIP is a member of. */
+uint32_t inet_multicast_members(const ip_addr_t *ip, const struct netif *n) REQUIRES(inet_core);
 
 /* --- option.c --- */
 int inet_option_set(struct socket *s, int level, int option, user_addr at, uint32_t length);

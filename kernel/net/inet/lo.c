@@ -11,12 +11,19 @@
 #include <lwip/ip6_addr.h>
 #include <lwip/prot/ieee.h>
 #include <lwip/prot/ip4.h>
+#include <lwip/prot/ip6.h>
 
 enum : uint32_t { RING = 1024, MTU = 65535 };
 
 struct netif inet_lo;
 struct netdev *inet_lo_device;
-static struct pbuf *ring[RING] GUARDED_BY(inet_core);
+static struct {
+	struct pbuf *p;
+	struct netif *as; /* whose it is to seem; nullptr: lo's */
+} ring[RING] GUARDED_BY(inet_core);
+static struct netif *sent_as GUARDED_BY(inet_core);
+static struct netif *other GUARDED_BY(inet_core); /* as which one is arriving */
+static uint16_t other_sums GUARDED_BY(inet_core); /* its checksums, meanwhile off */
 static uint32_t ring_head GUARDED_BY(inet_core), ring_tail GUARDED_BY(inet_core);
 
 /* As a frame of Ethernet without addresses. */
@@ -54,20 +61,38 @@ static err_t put(struct pbuf *p, uint16_t type) NO_THREAD_SAFETY
 		netdev_count_dropped(inet_lo_device);
 		return ERR_MEM;
 	}
-	netdev_count_looped(inet_lo_device, q->tot_len);
-	if (netdev_is_tapped())
-		show(q, type);
-	ring[ring_tail++ % RING] = q;
+	if (sent_as == nullptr) {
+		netdev_count_looped(inet_lo_device, q->tot_len);
+		if (netdev_is_tapped())
+			show(q, type);
+	}
+	ring[ring_tail % RING].p = q;
+	ring[ring_tail++ % RING].as = sent_as;
 	return ERR_OK;
 }
 
+void inet_lo_as(struct netif *n)
+{
+	sent_as = n;
+}
+
+bool inet_lo_is_other(void)
+{
+	return other != nullptr;
+}
+
+/* Of members of groups nobody need be told here. */
 static err_t output4(struct netif *, struct pbuf *p, const ip4_addr_t *)
 {
+	if (p->len >= IP_HLEN && IPH_PROTO((const struct ip_hdr *)p->payload) == IP_PROTO_IGMP)
+		return ERR_OK;
 	return put(p, ETHTYPE_IP);
 }
 
 static err_t output6(struct netif *, struct pbuf *p, const ip6_addr_t *)
 {
+	if (p->len >= IP6_HLEN && IP6H_NEXTH((const struct ip6_hdr *)p->payload) == IP6_NEXTH_HOPBYHOP)
+		return ERR_OK; /* MLD, of all that is sent */
 	return put(p, ETHTYPE_IPV6);
 }
 
@@ -79,6 +104,10 @@ void inet_lo_settle(void)
 	if (unlikely(is_lent))
 		inet_lo.ip_addr = own;
 	is_lent = false;
+	if (unlikely(other != nullptr))
+		NETIF_SET_CHECKSUM_CTRL(other, other_sums);
+	other = nullptr;
+	sent_as = nullptr;
 }
 
 /* All of 127 is this machine's (RFC 1122, 3.2.1.3), and lwIP lets an interface have one address: for each packet it has
@@ -102,10 +131,26 @@ static void deliver(struct pbuf *p) REQUIRES(inet_core)
 	inet_lo_settle();
 }
 
+/* Nobody made a sum of it, either. */
+static void deliver_as(struct pbuf *p, struct netif *n) REQUIRES(inet_core)
+{
+	other_sums = n->chksum_flags;
+	other = n;
+	NETIF_SET_CHECKSUM_CTRL(n, NETIF_CHECKSUM_DISABLE_ALL);
+	if (ip_input(p, n) != ERR_OK)
+		pbuf_free(p);
+	inet_lo_settle();
+}
+
 void inet_lo_deliver(void)
 {
 	while (ring_head != ring_tail) {
-		deliver(ring[ring_head++ % RING]);
+		uint32_t at = ring_head++ % RING;
+
+		if (ring[at].as != nullptr)
+			deliver_as(ring[at].p, ring[at].as);
+		else
+			deliver(ring[at].p);
 	}
 }
 
@@ -114,7 +159,7 @@ static err_t init(struct netif *n)
 	n->name[0] = 'l';
 	n->name[1] = 'o';
 	n->mtu = n->mtu6 = MTU;
-	n->flags = NETIF_FLAG_BROADCAST; /* 127.255.255.255 */
+	n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_IGMP; /* 127.255.255.255; members of groups */
 	n->output = output4;
 	n->output_ip6 = output6;
 	NETIF_SET_CHECKSUM_CTRL(n, NETIF_CHECKSUM_DISABLE_ALL);

@@ -158,6 +158,8 @@ int inet_option_set(struct socket *s, int level, int option, user_addr at, uint3
 	uint8_t byte;
 	int error = -ENOPROTOOPT;
 
+	if (inet_multicast_has(level, option))
+		return inet_multicast_set(i, level, option, at, length);
 	/* ip(7): a byte serves for a number, too. */
 	if (length >= sizeof(value)) {
 		if (get_user(value, at) != 0)
@@ -232,6 +234,8 @@ int inet_option_get(struct socket *s, int level, int option, user_addr at, uint3
 	inet_core_lock();
 	if (level == IPPROTO_TCP && is_stream(i))
 		error = get_tcp(stream_of(s), option, &value);
+	else if (inet_multicast_has(level, option))
+		error = inet_multicast_get(i, level, option, &value);
 	else if (record(i) == nullptr)
 		error = -EINVAL;
 	else if (level == IPPROTO_IP)

@@ -6,6 +6,8 @@
 #include <kernel/base/node.h>
 #include <kernel/mem/text.h>
 #include <lwip/etharp.h>
+#include <lwip/igmp.h>
+#include <lwip/mld6.h>
 #include <lwip/stats.h>
 
 /* --- routes --- */
@@ -102,6 +104,61 @@ static int show_addresses(struct text_buffer *b, void *)
 	return 0;
 }
 PROC_FILE(net_if_inet6, .component = &component_inet, .name = "net/if_inet6", .mode = 0444, .show = show_addresses);
+
+/* --- groups --- */
+
+static int show_groups4(struct text_buffer *b, void *)
+{
+	struct netdev_info info;
+	struct netif *n;
+
+	text_printf(b, "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n");
+	inet_core_lock();
+	NETIF_FOREACH(n)
+	{
+		unsigned count = 0;
+
+		inet_interface_info(n, &info);
+		for (const struct igmp_group *g = netif_igmp_data(n); g != nullptr; g = g->next)
+			count++;
+		text_printf(b, "%u\t%-10s: %5u %7s\n", info.index, info.name, count, "V2");
+		for (const struct igmp_group *g = netif_igmp_data(n); g != nullptr; g = g->next) {
+			ip_addr_t ip;
+
+			ip_addr_copy_from_ip4(ip, g->group_address);
+			text_printf(b, "\t\t\t\t%08X %5u %d:%08X\t\t%d\n", g->group_address.addr,
+				    inet_multicast_members(&ip, n), g->timer > 0, g->timer, g->last_reporter_flag);
+		}
+	}
+	inet_core_unlock();
+	return 0;
+}
+PROC_FILE(net_igmp, .component = &component_inet, .name = "net/igmp", .mode = 0444, .show = show_groups4);
+
+static int show_groups6(struct text_buffer *b, void *)
+{
+	struct netdev_info info;
+	struct netif *n;
+
+	inet_core_lock();
+	NETIF_FOREACH(n)
+	{
+		inet_interface_info(n, &info);
+		for (const struct mld_group *g = netif_mld6_data(n); g != nullptr; g = g->next) {
+			ip_addr_t ip;
+
+			ip_addr_copy_from_ip6(ip, g->group_address);
+			text_printf(b, "%-4u %-15s ", info.index, info.name);
+			for (unsigned w = 0; w < 4; w++)
+				text_printf(b, "%08x", lwip_ntohl(g->group_address.addr[w]));
+			text_printf(b, " %5u %08X %u\n", inet_multicast_members(&ip, n), g->last_reporter_flag,
+				    g->timer);
+		}
+	}
+	inet_core_unlock();
+	return 0;
+}
+PROC_FILE(net_igmp6, .component = &component_inet, .name = "net/igmp6", .mode = 0444, .show = show_groups6);
 
 /* --- counters --- */
 

@@ -39,6 +39,9 @@ static u8_t received(void *arg, struct raw_pcb *, struct pbuf *p, const ip_addr_
 
 	if (is_ping(d) && !is_answer(d, p, header))
 		return 0;
+	if (ip_addr_ismulticast(ip_current_dest_addr()) &&
+	    !inet_multicast_wants(&d->inet, ip_current_dest_addr(), ip_current_input_netif()))
+		return 0;
 	struct pbuf *copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
 	if (copy == nullptr)
 		return 0;
@@ -193,7 +196,7 @@ static int send_bytes(struct inet_datagram_socket *d, const struct socket_messag
 		return -ENETUNREACH;
 	int error = inet_way(&d->inet, m, &device, &bound);
 	if (error == 0)
-		error = inet_route(device, &bound, to, &n, &source);
+		error = inet_route(inet_multicast_device(&d->inet, device, to), &bound, to, &n, &source);
 	if (error == 0 && ip_addr_isbroadcast(to, n) && !socket_switch(&d->inet.socket, SO_BROADCAST))
 		error = -EACCES;
 	if (error == 0 && is_ping(d))
@@ -210,6 +213,7 @@ static int send_bytes(struct inet_datagram_socket *d, const struct socket_messag
 		return error;
 	uint8_t hops = d->raw->ttl;
 	d->raw->ttl = m->way.hops != 0 ? m->way.hops : hops;
+	d->raw->mcast_ttl = m->way.hops != 0 ? m->way.hops : d->inet.many[IP_IS_V6(to)].hops;
 	error = inet_errno(raw_sendto_if_src(d->raw, p, to, n, &source));
 	d->raw->ttl = hops;
 	return error;
@@ -243,6 +247,7 @@ static void raw_release(struct socket *s)
 
 	inet_core_lock();
 	s->file = nullptr;
+	inet_multicast_close(&d->inet);
 	inet_list_remove(&d->inet);
 	raw_remove(d->raw);
 	d->raw = nullptr;

@@ -138,7 +138,7 @@ int inet_hook_input4(struct pbuf *p, struct netif *n) NO_THREAD_SAFETY
 	ip_addr_copy_from_ip4(to, h->dest);
 	if (IPH_PROTO(h) == IP_PROTO_TCP && !(IPH_OFFSET(h) & PP_HTONS(IP_OFFMASK)))
 		look_at_tcp(n, p, IPH_HL_BYTES(h), &from, &to);
-	if (n == &inet_lo)
+	if (n == &inet_lo || inet_lo_is_other())
 		return 0;
 	if (!ip4_addr_isloopback(ip_2_ip4(&from)) && !inet_is_local(&from))
 		return 0;
@@ -159,7 +159,7 @@ int inet_hook_input6(struct pbuf *p, struct netif *n) NO_THREAD_SAFETY
 	ip6_addr_assign_zone(ip_2_ip6(&to), IP6_UNKNOWN, n);
 	if (IP6H_NEXTH(h) == IP6_NEXTH_TCP)
 		look_at_tcp(n, p, IP6_HLEN, &from, &to);
-	if (n == &inet_lo || !ip6_addr_isloopback(ip_2_ip6(&from)))
+	if (n == &inet_lo || inet_lo_is_other() || !ip6_addr_isloopback(ip_2_ip6(&from)))
 		return 0;
 	pbuf_free(p);
 	return 1;
@@ -175,7 +175,7 @@ int inet_route(uint8_t device, const ip_addr_t *bound, const ip_addr_t *to, stru
 {
 	const ip_addr_t *from = IP_IS_V6(to) ? IP6_ADDR_ANY : IP4_ADDR_ANY;
 
-	if (!ip_addr_isany(bound) && IP_GET_TYPE(bound) == IP_GET_TYPE(to))
+	if (!ip_addr_isany(bound) && !ip_addr_ismulticast(bound) && IP_GET_TYPE(bound) == IP_GET_TYPE(to))
 		from = bound;
 	*out = device != 0 ? netif_get_by_index(device) : ip_route(from, to);
 	/* What the device has itself it would ask its neighbours for in vain. */

@@ -16,7 +16,9 @@ static void received(void *arg, struct udp_pcb *udp, struct pbuf *p, const ip_ad
 	bool is_connected = udp->flags & UDP_FLAGS_CONNECTED;
 	bool for_many = ip_addr_ismulticast(to) || ip_addr_isbroadcast(to, ip_current_netif());
 
-	if (is_connected && (udp->remote_port != port || !ip_addr_eq(&udp->remote_ip, from)))
+	if (ip_addr_ismulticast(to) && !inet_multicast_wants(arg, to, ip_current_input_netif()))
+		pbuf_free(p);
+	else if (is_connected && (udp->remote_port != port || !ip_addr_eq(&udp->remote_ip, from)))
 		pbuf_free(p);
 	else
 		datagram_arrived(is_connected || for_many ? arg : udp_share(arg, from, port), p, from, port);
@@ -63,7 +65,7 @@ static int connect_to(struct inet_datagram_socket *d, const ip_addr_t *ip, uint1
 
 	if (d->connected)
 		disconnect(d);
-	int error = inet_route(d->inet.device, &d->udp->local_ip, ip, &n, &source);
+	int error = inet_route(inet_multicast_device(&d->inet, d->inet.device, ip), &d->udp->local_ip, ip, &n, &source);
 	if (error == 0)
 		error = may_send(&d->inet.socket, ip, n);
 	if (error == 0)
@@ -116,6 +118,30 @@ static int udp_name(struct socket *s, bool peers, struct socket_address *out)
 	return error;
 }
 
+/* To a group of which somebody here is a member, too, a second one goes round. */
+static int send_out(struct inet_datagram_socket *d, struct pbuf *p, const ip_addr_t *to, uint16_t port, struct netif *n,
+		    const ip_addr_t *source) REQUIRES(inet_core)
+{
+	struct pbuf *copy = nullptr;
+	ip_addr_t whom = *to;
+
+	if (IP_IS_V6_VAL(whom) && ip6_addr_lacks_zone(ip_2_ip6(&whom), IP6_UNKNOWN))
+		ip6_addr_assign_zone(ip_2_ip6(&whom), IP6_UNKNOWN, n);
+	if (inet_multicast_loops(&d->inet, to, n))
+		copy = pbuf_clone(PBUF_TRANSPORT, PBUF_RAM, p);
+	int error = d->udp->mcast_ttl == 0 && ip_addr_ismulticast(to) && n != &inet_lo
+			    ? 0 /* not beyond this machine */
+			    : inet_errno(udp_sendto_if_src(d->udp, p, &whom, port, n, source));
+	if (copy == nullptr)
+		return error;
+	copy->flags |= PBUF_GIVEN;
+	inet_lo_as(n);
+	(void)udp_sendto_if_src(d->udp, copy, &whom, port, &inet_lo, source);
+	inet_lo_as(nullptr);
+	pbuf_free(copy);
+	return error;
+}
+
 static int send_bytes(struct inet_datagram_socket *d, const struct socket_message *m, const ip_addr_t *to,
 		      uint16_t port, struct pbuf *p) REQUIRES(inet_core)
 {
@@ -125,7 +151,7 @@ static int send_bytes(struct inet_datagram_socket *d, const struct socket_messag
 
 	int error = inet_way(&d->inet, m, &device, &bound);
 	if (error == 0)
-		error = inet_route(device, &bound, to, &n, &source);
+		error = inet_route(inet_multicast_device(&d->inet, device, to), &bound, to, &n, &source);
 	if (error == 0)
 		error = may_send(&d->inet.socket, to, n);
 	if (error == 0 && d->udp->local_port == 0)
@@ -136,7 +162,8 @@ static int send_bytes(struct inet_datagram_socket *d, const struct socket_messag
 		return error;
 	uint8_t hops = d->udp->ttl;
 	d->udp->ttl = m->way.hops != 0 ? m->way.hops : hops;
-	error = inet_errno(udp_sendto_if_src(d->udp, p, to, port, n, &source));
+	d->udp->mcast_ttl = m->way.hops != 0 ? m->way.hops : d->inet.many[IP_IS_V6(to)].hops;
+	error = send_out(d, p, to, port, n, &source);
 	d->udp->ttl = hops;
 	return error;
 }
@@ -189,6 +216,7 @@ static void udp_release(struct socket *s)
 
 	inet_core_lock();
 	s->file = nullptr;
+	inet_multicast_close(&d->inet);
 	inet_list_remove(&d->inet);
 	udp_remove(d->udp);
 	d->udp = nullptr;
