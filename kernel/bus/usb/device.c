@@ -7,6 +7,7 @@
 #include "usb_internal.h"
 
 #include <abi/errno.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/mem/slab.h>
 #include <lib/crc32.h>
 #include <lib/string.h>
@@ -164,12 +165,17 @@ static void forget(struct usb_device *u)
 	struct usb_host *h = u->host;
 	void *slot = u->slot;
 
-	u->slot = nullptr;
-	if (slot == nullptr || !usb_enter(h))
+	if (slot == nullptr)
 		return;
-	if (u->round == h->round && !guard_run_void(h->ops->component, h->ops->forget(h->dev, slot)))
-		(void)usb_host_fault(h);
-	usb_leave(h);
+	FAULT_POINT(driver_usb_forget);
+	/* Else the slot went with the controller's round. */
+	if (usb_enter(h)) {
+		u->slot = nullptr;
+		if (u->round == h->round && !guard_run_void(h->ops->component, h->ops->forget(h->dev, slot)))
+			USB_HOST_FAULT(h);
+		usb_leave(h);
+	}
+	u->slot = nullptr;
 }
 
 /* Up to where its descriptors are known. */
@@ -186,6 +192,7 @@ static int meet(struct usb_device *u, struct device *hub, enum usb_speed speed)
 	if (number < 0)
 		return number;
 	u->number = (uint8_t)number;
+	FAULT_POINT(driver_usb_met);
 	return identify(u, hub);
 }
 
@@ -270,30 +277,55 @@ int usb_device_create(struct device *hub, struct usb_device *above, unsigned por
 
 	if (u == nullptr)
 		return -ENOMEM;
+	*out = u;
 	int error = u->depth > USB_DEPTH_MAX ? refuse(u, hub, "it is behind too many hubs") : meet(u, hub, speed);
 	if (error == 0)
 		error = configure(u, hub);
 	if (error >= 0)
 		error = add_devices(u);
-	if (error < 0)
-		usb_device_destroy(u);
-	else
-		*out = u;
+	if (error < 0) {
+		usb_device_end(u);
+		*out = nullptr;
+		usb_device_free(u);
+		return error;
+	}
+	u->whole = true;
 	return error;
 }
 
-void usb_device_destroy(struct usb_device *u)
+/* What was found in its place is not it, or has become it. */
+static void end_now(struct usb_device *u)
 {
-	if (u->dev == nullptr) {
-		forget(u);
-		kfree(u);
+	struct usb_device *now = u->now;
+
+	if (now == nullptr)
 		return;
-	}
-	device_remove(u->dev);
+	forget(now);
+	u->now = nullptr;
+	kfree(now);
+}
+
+void usb_device_end(struct usb_device *u)
+{
+	end_now(u);
+	u->whole = false;
+	if (u->dev != nullptr)
+		device_remove(u->dev);
 	forget(u);
-	for (unsigned n = 0; n < USB_INTERFACES_MAX; n++)
-		device_put(u->interfaces[n]);
-	device_put(u->dev);
+	for (unsigned n = 0; n < USB_INTERFACES_MAX; n++) {
+		struct device *dev = u->interfaces[n];
+
+		u->interfaces[n] = nullptr;
+		device_put(dev);
+	}
+}
+
+void usb_device_free(struct usb_device *u)
+{
+	if (u->dev == nullptr)
+		kfree(u);
+	else
+		device_put(u->dev);
 }
 
 void usb_device_rest(struct usb_device *u)
@@ -316,9 +348,10 @@ static bool is_same(const struct usb_device *a, const struct usb_device *b)
 
 int usb_device_resume(struct device *hub, struct usb_device *u, enum usb_speed speed)
 {
-	struct usb_device *now = create(u->above, u->port);
 	void *before;
 
+	end_now(u);
+	struct usb_device *now = u->now = create(u->above, u->port);
 	if (now == nullptr)
 		return -ENOMEM;
 	forget(u);
@@ -333,7 +366,7 @@ int usb_device_resume(struct device *hub, struct usb_device *u, enum usb_speed s
 		now->slot = nullptr;
 		error = configure(u, hub);
 	}
-	usb_device_destroy(now);
+	end_now(u);
 	for (unsigned n = 0; n < USB_INTERFACES_MAX && error >= 0; n++) {
 		if (u->interfaces[n] != nullptr)
 			error = device_go_on(u->interfaces[n], device_bus_data(u->interfaces[n]), &before);

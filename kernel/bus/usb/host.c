@@ -25,25 +25,9 @@ static uint32_t inside(const struct usb_host *h)
 	return __atomic_load_n(&h->inside, __ATOMIC_SEQ_CST);
 }
 
-bool usb_enter(struct usb_host *h)
-{
-	__atomic_fetch_add(&h->inside, 1, __ATOMIC_SEQ_CST);
-	if (state_of(h) == USB_HOST_OPEN)
-		return true;
-	usb_leave(h);
-	return false;
-}
-
-void usb_leave(struct usb_host *h)
-{
-	if (__atomic_sub_fetch(&h->inside, 1, __ATOMIC_SEQ_CST) == 0 && state_of(h) != USB_HOST_OPEN)
-		wait_wake_all(&h->quiet);
-}
-
-int usb_host_fault(struct usb_host *h)
+void usb_host_fault(struct usb_host *h)
 {
 	device_fail(h->dev, "a fault in a function of the controller's driver");
-	return -ENODEV;
 }
 
 static void set_state(struct usb_host *h, enum usb_host_state state)
@@ -61,7 +45,8 @@ static void host_rests(struct resource *r)
 {
 	struct usb_host *h = host_of(r);
 
-	if (state_of(h) == USB_HOST_OPEN) {
+	/* Closing already, where a fault ended the call before this one. */
+	if (state_of(h) == USB_HOST_OPEN || state_of(h) == USB_HOST_CLOSING) {
 		set_state(h, USB_HOST_CLOSING);
 		(void)guard_run_void(h->ops->component, h->ops->wake(h->dev));
 		if (wait_event_patiently(&h->quiet, inside(h) == 0, QUIET_NS) != 0)
@@ -77,8 +62,10 @@ static void host_goes(struct resource *r)
 {
 	struct usb_host *h = host_of(r);
 
-	if (h->root != nullptr)
-		usb_device_destroy(h->root);
+	if (h->root != nullptr) {
+		usb_device_end(h->root);
+		usb_device_free(h->root);
+	}
 	kfree(h);
 }
 
@@ -242,7 +229,7 @@ static int read_port(struct usb_host *h, unsigned port, uint32_t *out, enum usb_
 	/* No port has so many bits that it would look like an error. */
 	long status = guard_run(h->ops->component, h->ops->port(h->dev, port, speed));
 	if (status == -EFAULT)
-		(void)usb_host_fault(h);
+		USB_HOST_FAULT(h);
 	usb_leave(h);
 	*out = status > 0 ? (uint32_t)status : 0;
 	return status >= 0 ? 0 : -ENODEV;
@@ -260,7 +247,7 @@ void usb_root_set_port(struct device *dev, unsigned port, enum usb_port_feature 
 	if (!usb_enter(h))
 		return;
 	if (!guard_run_void(h->ops->component, h->ops->set_port(h->dev, port, feature, set)))
-		(void)usb_host_fault(h);
+		USB_HOST_FAULT(h);
 	usb_leave(h);
 }
 

@@ -35,12 +35,15 @@ static void drop(struct usb_ports *p, unsigned port)
 {
 	struct usb_device *u = p->in[port];
 
-	p->in[port] = nullptr;
-	p->rests[port] = false;
 	if (u == nullptr)
 		return;
-	log_info("usb: %s is gone", device_name(u->dev));
-	usb_device_destroy(u);
+	if (u->whole)
+		log_info("usb: %s is gone", device_name(u->dev));
+	/* It is in there until nothing of it is left that this bus could still give back after a fault. */
+	usb_device_end(u);
+	p->in[port] = nullptr;
+	p->rests[port] = false;
+	usb_device_free(u);
 }
 
 static void ports_go(struct resource *r)
@@ -75,7 +78,7 @@ int usb_ports_begin(struct device *hub, unsigned count, struct usb_ports **out)
 
 bool usb_ports_has(const struct usb_ports *p, unsigned port)
 {
-	return p->in[port] != nullptr && !p->rests[port];
+	return p->in[port] != nullptr && p->in[port]->whole && !p->rests[port];
 }
 
 bool usb_ports_was_pulled(const struct usb_ports *p, unsigned port)
@@ -89,6 +92,9 @@ int usb_ports_found(struct usb_ports *p, unsigned port, enum usb_speed speed)
 {
 	int error = -ESTALE;
 
+	/* A fault ended what was done about it before. */
+	if (p->in[port] != nullptr && !p->in[port]->whole)
+		drop(p, port);
 	if (p->in[port] != nullptr) {
 		error = usb_device_resume(p->hub, p->in[port], speed);
 		if (error == 0)

@@ -53,6 +53,8 @@ struct usb_device {
 	void *slot; /* the controller's, of that round; nullptr: none */
 	uint32_t round;
 	struct device *interfaces[USB_INTERFACES_MAX]; /* references */
+	bool whole;				       /* its devices are there */
+	struct usb_device *now; /* what was found in its place, until it is known to be the same; nullptr: nothing */
 };
 
 static inline struct usb_node *usb_node_of(const struct device *dev)
@@ -65,11 +67,26 @@ static inline struct usb_device *usb_device_of(const struct device *dev)
 }
 
 /* --- host.c --- */
-/* Into the controller's functions. False: its round is over. */
-[[nodiscard]] bool usb_enter(struct usb_host *h);
-void usb_leave(struct usb_host *h);
-/* A fault in one of them: -ENODEV. */
-int usb_host_fault(struct usb_host *h);
+/* Into the controller's functions, and out of them. False: its round is over. What is between the two is under a guard,
+ * and neither is a function, so that who has entered leaves even where this bus faults. */
+[[nodiscard]] static inline bool usb_enter(struct usb_host *h)
+{
+	__atomic_fetch_add(&h->inside, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&h->state, __ATOMIC_SEQ_CST) == USB_HOST_OPEN)
+		return true;
+	if (__atomic_sub_fetch(&h->inside, 1, __ATOMIC_SEQ_CST) == 0)
+		wait_wake_all(&h->quiet);
+	return false;
+}
+static inline void usb_leave(struct usb_host *h)
+{
+	if (__atomic_sub_fetch(&h->inside, 1, __ATOMIC_SEQ_CST) == 0 &&
+	    __atomic_load_n(&h->state, __ATOMIC_SEQ_CST) != USB_HOST_OPEN)
+		wait_wake_all(&h->quiet);
+}
+/* A fault in one of them: the controller begins anew. */
+void usb_host_fault(struct usb_host *h);
+#define USB_HOST_FAULT(h) ((void)guard_run_void(&component_usb, usb_host_fault(h)))
 /* A function of the controller that yields an int, or -ENODEV. */
 #define USB_HOST_CALL(h, function, ...)                                                                                \
 	({                                                                                                             \
@@ -77,23 +94,27 @@ int usb_host_fault(struct usb_host *h);
 		int value_ = -ENODEV;                                                                                  \
 		if (usb_enter(host_)) {                                                                                \
 			value_ = (int)guard_run(host_->ops->component, host_->ops->function(host_->dev, __VA_ARGS__)); \
-			if (value_ == -EFAULT)                                                                         \
-				value_ = usb_host_fault(host_);                                                        \
+			if (value_ == -EFAULT) {                                                                       \
+				USB_HOST_FAULT(host_);                                                                 \
+				value_ = -ENODEV;                                                                      \
+			}                                                                                              \
 			usb_leave(host_);                                                                              \
 		}                                                                                                      \
 		value_;                                                                                                \
 	})
 
 /* --- device.c --- */
-/* A device that was just reset at its place: its address, descriptors, configuration; then its devices are there. */
+/* A device that was just reset at its place: its address, descriptors, configuration; then its devices are there. *out
+ * is there before, not yet whole, so that a fault leaves nothing that nobody can give back. */
 [[nodiscard]] int usb_device_create(struct device *hub, struct usb_device *above, unsigned port, enum usb_speed speed,
 				    struct usb_device **out);
 /* The same for one that rests: its devices go on. -ESTALE: it is another one. */
 [[nodiscard]] int usb_device_resume(struct device *hub, struct usb_device *u, enum usb_speed speed);
 /* All of its interfaces rest, and so what is below it. */
 void usb_device_rest(struct usb_device *u);
-/* It is gone. */
-void usb_device_destroy(struct usb_device *u);
+/* It is gone: all but its memory, which usb_device_free() gives back; after a fault in it, it is called again. */
+void usb_device_end(struct usb_device *u);
+void usb_device_free(struct usb_device *u);
 /* Its interfaces' devices; at the root for a root hub too. */
 [[nodiscard]] int usb_device_add_interfaces(struct usb_device *u);
 void usb_node_release(struct device *dev, void *bus_data);
