@@ -169,6 +169,15 @@ def journal_is_broken(place, source, seed):
     return None if status == 1 and "refused: -74 the journal is broken" in text else text[-500:]
 
 
+def extent_beyond(place, source):
+    """A file's only extent is made longer than the disk: length in the lower half of the map's fifth word."""
+    image = place / "beyond"
+    images.make(image, source, ["-t", "ext4", "-O", "^metadata_csum"], False, 16 * images.UNIT)
+    images.debugfs(image, "sif /d/file block[4] 0x7000")
+    text, status = walk(image)
+    return None if status == 1 and "error -117 at 0" in text else text[-500:]
+
+
 def hashes(place):
     image = place / "hash"
     images.make(image, None, ["-t", "ext4"], False)
@@ -195,6 +204,7 @@ def cases(place):
     (small / "d" / "file").write_bytes(b"content\n" * 1000)
     for seed, (name, options, version) in enumerate(images.JOURNALS):
         yield f"recovery: {name}", recovered(place, small, options, version, seed)
+    yield "an extent that reaches beyond the disk is found", extent_beyond(place, small)
     yield "recovery: a broken block of a committed transaction is found", journal_is_broken(place, small, 77)
 
 
