@@ -10,15 +10,16 @@
  * counts them (test/devices/strike_test.py).
  */
 #include "points.h"
-#include "strikes/workload.h"
+#include "strikes/workload_io.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/klog.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-enum { WORKERS = 3, STRIKES_MAX = 1000, ROW = 8, PROBES = 200, COUNTED = 4 };
+enum { WORKERS = 3, STRIKES_MAX = 1000, ROW = 8, PROBES = 1000, COUNTED = 4 };
 
 static const char strike_file[] = "/proc/strike";
 
@@ -82,10 +83,24 @@ static bool is_common(const struct served *s)
 	       strcmp(s->component, "pci") != 0 && strcmp(s->component, "pcie_port") != 0;
 }
 
+/* Of all processes: devices are left as they are, since somebody looks whether they serve. */
+static volatile bool *calm;
+
+static void make_calm(void)
+{
+	if (calm != nullptr)
+		return;
+	void *page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(page != MAP_FAILED);
+	calm = page;
+}
+
 static void do_all(const struct served *s)
 {
 	for (int i = 0; i < OPERATIONS_MAX && s->operations[i] != nullptr; i++)
 		(void)s->operations[i]();
+	if (s->restarts != nullptr && !*calm)
+		(void)workload_restart(s->restarts);
 }
 
 /* Of the component every other turn, of any the others. */
@@ -102,7 +117,7 @@ static void do_all(const struct served *s)
 		const struct served *any = &served[workload_random() % count];
 
 		do_all(of);
-		if (is_common(any))
+		if (is_common(any) && any->operations[0] != nullptr)
 			(void)any->operations[0]();
 	}
 }
@@ -138,8 +153,9 @@ static void end_workers(const pid_t *workers, const char *component)
 
 /* --- whether all is served --- */
 
-/* The first operation that is not done right, or 0; in a process of its own, since that may hang. */
-static int fails_now(const struct served *s)
+/* The first operation that is not done right, or 0; in a process of its own, since that may hang. `whole`: devices
+ * begin anew, too. */
+static int fails_now(const struct served *s, bool whole)
 {
 	int status = -1;
 	pid_t pid = fork(), ended = 0;
@@ -149,7 +165,7 @@ static int fails_now(const struct served *s)
 		for (int i = 0; i < OPERATIONS_MAX && s->operations[i] != nullptr; i++)
 			if (!s->operations[i]())
 				_exit(i + 1);
-		_exit(0);
+		_exit(whole && s->restarts != nullptr && !workload_restart(s->restarts) ? OPERATIONS_MAX : 0);
 	}
 	if (pid < 0)
 		return OPERATIONS_MAX + 1;
@@ -165,23 +181,41 @@ static int fails_now(const struct served *s)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : OPERATIONS_MAX + 3;
 }
 
+/* What became of the devices, for whoever reads why something is not served. */
+static void note_devices(void)
+{
+	char line[256];
+	FILE *f = fopen("/proc/hardware", "re");
+
+	while (f != nullptr && fgets(line, sizeof(line), f) != nullptr) {
+		line[strcspn(line, "\n")] = '\0';
+		ktap_note("%s", line);
+	}
+	if (f != nullptr)
+		fclose(f);
+}
+
 /* Until its operations are done right. */
-static void until_served(const struct served *s, const struct strike *strike)
+static void until_served(const struct served *s, bool whole, const struct strike *strike)
 {
 	int bad = 0;
 
 	for (int probe = 0; probe < PROBES; probe++) {
-		bad = fails_now(s);
-		if (bad == 0)
+		bad = fails_now(s, whole);
+		if (bad == 0) {
+			drivers_remember();
 			return;
+		}
 		if (bad == OPERATIONS_MAX + 2)
 			break;
 		pause_ms(probe < 20 ? 1 : 20);
 	}
-	ktap_fail(__FILE__, __LINE__,
-		  "%s does not serve: operation %d (%d: cannot fork, %d: hangs, %d: dies); struck at %#llx in %s",
-		  s->component, bad, OPERATIONS_MAX + 1, OPERATIONS_MAX + 2, OPERATIONS_MAX + 3, strike->function,
-		  strike->thread);
+	note_devices();
+	ktap_fail(
+		__FILE__, __LINE__,
+		"%s does not serve: operation %d (%d: no restart, %d: cannot fork, %d: hangs, %d: dies); struck at %#llx in %s",
+		s->component, bad, OPERATIONS_MAX, OPERATIONS_MAX + 1, OPERATIONS_MAX + 2, OPERATIONS_MAX + 3,
+		strike->function, strike->thread);
 }
 
 /* A column of a component's line in /proc/components; an empty word: there is no such component. */
@@ -217,15 +251,31 @@ static void until_up(const char *component)
 	ktap_fail(__FILE__, __LINE__, "%s is %s", component, state);
 }
 
-static void begin_anew(const char *component)
+/* 0, or why it was refused. */
+static int restart(const char *component)
 {
 	char text[64];
-	int fd = OK(open("/proc/components", O_WRONLY));
+	int fd = OK(open("/proc/components", O_WRONLY)), error = 0;
 
 	snprintf(text, sizeof(text), "restart %s", component);
-	if (write(fd, text, strlen(text)) < 0 && errno != EOPNOTSUPP)
-		ktap_fail(__FILE__, __LINE__, "%s: errno %d", text, errno);
+	if (write(fd, text, strlen(text)) < 0)
+		error = errno;
 	close(fd);
+	return error;
+}
+
+static void begin_anew(const char *component)
+{
+	int error = restart(component);
+
+	if (error != 0 && error != EOPNOTSUPP)
+		ktap_fail(__FILE__, __LINE__, "restart %s: errno %d", component, error);
+}
+
+/* Its threads are the processes', and end with them. */
+static bool is_of_processes(const char *component)
+{
+	return strcmp(component, "process") == 0;
 }
 
 /* --- strikes --- */
@@ -233,11 +283,11 @@ static void begin_anew(const char *component)
 /* How many functions of the component are called while its operations are done a few times. */
 static unsigned count_passes(const struct served *s)
 {
-	struct strike strike;
+	struct strike strike = {};
 
 	arm_strike(s->component, 0);
 	for (int i = 0; i < COUNTED; i++)
-		(void)fails_now(s);
+		until_served(s, true, &strike);
 	read_strike(&strike);
 	strike_command("none");
 	return strike.passed;
@@ -248,6 +298,7 @@ static void strike_once(const struct served *s, unsigned passes, struct strike *
 	pid_t workers[WORKERS];
 
 	strike->struck = 0;
+	*calm = false;
 	arm_strike(s->component, 1 + (workload_random() << 15 | workload_random()) % passes);
 	for (int i = 0; i < WORKERS; i++)
 		workers[i] = start_worker(s);
@@ -257,11 +308,12 @@ static void strike_once(const struct served *s, unsigned passes, struct strike *
 			break;
 	}
 	strike_command("none");
+	*calm = true;
 	if (!strike->struck) {
 		end_workers(workers, s->component);
 		return;
 	}
-	until_served(s, strike);
+	until_served(s, true, strike);
 	strike->passed = (unsigned)((now_ns() - strike->at_ns) / 1000);
 	end_workers(workers, s->component);
 }
@@ -294,6 +346,7 @@ static void strike(const char *component)
 	char threads[16], before[16], after[16];
 	struct strike one = {};
 
+	make_calm();
 	if (access(strike_file, R_OK) != 0)
 		ktap_skip("the kernel has no strikes");
 	column(component, 4, threads);
@@ -307,10 +360,10 @@ static void strike(const char *component)
 	workload_seed(workload_option("seed", 7) * 64 + (unsigned)(s - served));
 	if (workload_option("quiet", 0))
 		OK(klogctl(8, nullptr, 1));
-	until_served(s, &one);
+	until_served(s, true, &one);
 	passes = count_passes(s);
 	if (passes == 0)
-		ktap_fail(__FILE__, __LINE__, "its operations call no function of %s", component);
+		ktap_skip("this machine has nothing of it that works");
 	column(component, 5, before);
 	for (unsigned n = 0; n < strikes && n < STRIKES_MAX; n++) {
 		strike_once(s, passes, &one);
@@ -320,18 +373,80 @@ static void strike(const char *component)
 		micros[struck++] = one.passed;
 		for (const struct served *other = served; other->component != nullptr; other++)
 			if (is_common(other))
-				until_served(other, &one);
+				until_served(other, false, &one);
 		until_up(component);
 		if (n % ROW == ROW - 1)
 			begin_anew(component);
 	}
 	column(component, 5, after);
-	if (strcmp(component, "process") != 0)
+	if (!is_of_processes(component))
 		threads_are(component, threads);
 	qsort(micros, struck, sizeof(*micros), compare);
 	if (struck > 0)
 		ktap_note("%s struck %u functions %u faults %ld served-after-us median %u most %u", component, struck,
 			  passes, atol(after) - atol(before), micros[struck / 2], micros[struck - 1]);
+}
+
+/* --- asked for --- */
+
+static bool is_of_tests(const char *component)
+{
+	return strcmp(component, "ktest") == 0 || strcmp(component, "scratch") == 0 || strcmp(component, "strike") == 0;
+}
+
+/* Names of all components; their number. */
+static int list_components(char names[][16], int most)
+{
+	char line[256];
+	FILE *f = fopen("/proc/components", "re");
+	int count = -1; /* the head */
+
+	while (f != nullptr && fgets(line, sizeof(line), f) != nullptr && count < most)
+		if (count++ >= 0)
+			sscanf(line, "%15s", names[count - 1]);
+	if (f != nullptr)
+		fclose(f);
+	return count;
+}
+
+/* Whatever has threads does, and what hangs on one that has none, where it can: then it is served as before. What each
+ * component does is known here, a new one's, too. */
+static void each_begins_anew(void)
+{
+	static char names[64][16];
+	int count = list_components(names, 64);
+
+	CHECK(count > 10 && count < 64);
+	signal(SIGTTOU, SIG_IGN);
+	unlink(workload_program);
+	OK(symlink("/test/alone_components", workload_program));
+	for (int n = 0; n < count; n++) {
+		char threads[16], after[16];
+		struct strike none = {};
+
+		if (is_of_tests(names[n]))
+			continue;
+		const struct served *s = find_served(names[n]);
+		until_served(s, true, &none);
+		column(names[n], 4, threads);
+		column(names[n], 6, after);
+		int error = restart(names[n]);
+		long before = atol(after);
+		column(names[n], 6, after);
+		/* One whose devices are not there has nothing that could. */
+		bool may_refuse = error == EOPNOTSUPP && (atol(threads) == 0 || is_of_processes(names[n])) &&
+				  strcmp(names[n], "block") != 0 && strcmp(names[n], "stray") != 0;
+		if (error != 0 && !may_refuse)
+			ktap_fail(__FILE__, __LINE__, "%s has %s threads and is not restarted: errno %d", names[n],
+				  threads, error);
+		if (error == 0 && atol(after) == before)
+			ktap_fail(__FILE__, __LINE__, "%s: its restart is not counted", names[n]);
+		until_served(s, true, &none);
+		until_up(names[n]);
+		/* One of the core's gathers random numbers, and ends when there are enough. */
+		if (strcmp(names[n], "core") != 0 && !is_of_processes(names[n]))
+			threads_are(names[n], threads);
+	}
 }
 
 #define STRIKE(name)                                                                                                   \
@@ -340,13 +455,15 @@ static void strike(const char *component)
 		strike(#name);                                                                                         \
 	}
 #define OF_EACH(x)                                                                                                     \
-	x(measure) x(stray) x(virtio_rng) x(hwrng) x(virtio_blk) x(nvme) x(ahci) x(virtio) x(block) x(serial) x(tty)   \
-		x(pci) x(platform) x(device) x(pcie_port) x(net) x(sysfs) x(procfs) x(devfs) x(tmpfs) x(vfs)           \
-			x(process) x(vm) x(core)
+	x(measure) x(stray) x(virtio_rng) x(hwrng) x(virtio_blk) x(nvme) x(ahci) x(ram) x(virtio) x(block) x(serial)   \
+		x(tty) x(video) x(framebuffer) x(vt) x(input) x(virtio_input) x(i8042) x(netdev) x(virtio_net) x(net)  \
+			x(inet) x(packet) x(netlink) x(usb) x(xhci) x(usb_hub) x(usb_hid) x(usb_storage) x(pci)        \
+				x(platform) x(device) x(pcie_port) x(ext4) x(sysfs) x(procfs) x(devfs) x(tmpfs) x(vfs) \
+					x(process) x(vm) x(core)
 OF_EACH(STRIKE)
 #define STRIKE_CASE(name) CASE(name##_is_struck),
 
-static const struct ktap_case cases[] = {OF_EACH(STRIKE_CASE)};
+static const struct ktap_case cases[] = {CASE(each_begins_anew), OF_EACH(STRIKE_CASE)};
 
 int main(int argc, char **argv)
 {

@@ -24,6 +24,9 @@ from machine import Machine, plain
 STRIKES, SEED = int(os.environ.get("STRIKES", "200")), int(os.environ.get("SEED", "7"))
 LIMIT_S = 3600
 SECTORS = 16384
+# A hub, a keyboard behind it, and a disk.
+USB = ["-device", "qemu-xhci,id=usb", "-device", "usb-hub,bus=usb.0,port=1", "-device", "usb-kbd,bus=usb.0,port=1.1",
+       "-blockdev", "null-co,node-name=d3,size=4194304,read-zeroes=on", "-device", "usb-storage,bus=usb.0,port=2,drive=d3"]
 PROGRAM = pathlib.Path("test/boundary/alone_components.c")
 
 
@@ -41,7 +44,7 @@ def make_archive(machine):
     subprocess.run([sys.executable, "tools/mkcpio", str(machine.build / "strikes.list"), str(machine.build / "strikes.cpio")], check=True)
 
 
-def make_disks(place):
+def make_devices(arch, place):
     place.mkdir(parents=True, exist_ok=True)
     data = b"".join(n.to_bytes(8, "little") * 64 for n in range(SECTORS))
     options = ["-device", "ich9-ahci,id=sata"]
@@ -50,13 +53,15 @@ def make_disks(place):
         path.write_bytes(data)
         node = {"node-name": f"d{n}", "driver": "raw", "file": {"driver": "file", "filename": str(path)}}
         options += ["-blockdev", json.dumps(node), "-device", front]
-    return data, options + ["-object", "rng-builtin,id=random", "-device", "virtio-rng-pci,rng=random", "-device", "pcie-root-port,id=rootport,chassis=1"]
+    return data, options + ["-object", "rng-builtin,id=random", "-device", "virtio-rng-pci,rng=random", "-device", "pcie-root-port,id=rootport,chassis=1",
+                            "-device", "ramfb" if arch == "aarch64" else "bochs-display", "-device", "virtio-keyboard-pci",
+                            *USB, "-netdev", f"user,id=net,tftp={place}", "-device", "virtio-net-pci,netdev=net,romfile="]
 
 
 def strike(machine, component, place):
     """(complaint or None, functions, median and most instructions)."""
-    data, options = make_disks(place)
-    image = machine.make_image(place / "strikes.img", "strikes", f"console={machine.facts['console']} quiet=1 strikes={STRIKES} seed={SEED} "
+    data, options = make_devices(machine.arch, place)
+    image = machine.make_image(place / "strikes.img", "strikes", f"console={machine.facts['console']} quiet=1 ramdisk=1M strikes={STRIKES} seed={SEED} "
                                f'init.run="/test/run alone_components:{component}_is_struck"', kernel="stellux-strike")
     command = machine.command(image, [*options, "-icount", "shift=0,sleep=off"])
     try:

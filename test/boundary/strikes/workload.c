@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "ktap.h"
 
-#include "workload.h"
+#include "workload_io.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -297,7 +299,16 @@ static bool use_one_disk(const char *disk, uint64_t sectors)
 	return good;
 }
 
-static bool use_disks(const char *prefix)
+/* Where the disk hangs on, as /sys says. */
+static bool is_on_usb(const char *name)
+{
+	char path[64], target[512] = "";
+
+	snprintf(path, sizeof(path), "/sys/block/%s", name);
+	return readlink(path, target, sizeof(target) - 1) > 0 && strstr(target, "/usb") != nullptr;
+}
+
+static bool use_disks(const char *prefix, bool on_usb)
 {
 	char line[128], name[32], disk[64];
 	FILE *f = fopen("/proc/partitions", "re");
@@ -306,7 +317,7 @@ static bool use_disks(const char *prefix)
 
 	while (f != nullptr && fgets(line, sizeof(line), f) != nullptr) {
 		if (sscanf(line, "%*u %*u %llu %31s", (unsigned long long *)&blocks, name) != 2 ||
-		    strncmp(name, prefix, strlen(prefix)) != 0)
+		    strncmp(name, prefix, strlen(prefix)) != 0 || is_on_usb(name) != on_usb)
 			continue;
 		snprintf(disk, sizeof(disk), "/dev/%s", name);
 		good &= use_one_disk(disk, blocks * 2);
@@ -318,17 +329,40 @@ static bool use_disks(const char *prefix)
 
 static bool use_virtio_disks(void)
 {
-	return use_disks("vd");
+	return use_disks("vd", false);
+}
+
+static bool use_ram_disks(void)
+{
+	return use_disks("ram", false);
+}
+
+/* A disk without a filesystem, of which ext4 reads what it takes to say so; one at a time has it. */
+static bool try_to_mount(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/mount.%d", getpid());
+	if (mkdir(path, 0700) != 0)
+		return false;
+	bool good = access("/dev/ram0", F_OK) != 0 ||
+		    (mount("/dev/ram0", path, "ext4", MS_RDONLY, nullptr) != 0 && (errno == EINVAL || errno == EBUSY));
+	return rmdir(path) == 0 && good;
 }
 
 static bool use_nvme_disks(void)
 {
-	return use_disks("nvme");
+	return use_disks("nvme", false);
 }
 
 static bool use_sata_disks(void)
 {
-	return use_disks("sd");
+	return use_disks("sd", false);
+}
+
+static bool use_usb_disks(void)
+{
+	return use_disks("sd", true) && drivers_are_up("usb_storage");
 }
 
 static bool read_random(void)
@@ -341,15 +375,26 @@ static bool read_random(void)
 	return good;
 }
 
-/* Of each driver that is there the first device is attached anew. */
-static bool restart_devices(void)
+static bool is_among(const char *word, const char *words)
+{
+	size_t n = strlen(word);
+
+	if (strcmp(words, "*") == 0)
+		return true;
+	for (const char *at = words; (at = strstr(at, word)) != nullptr; at += n)
+		if ((at == words || at[-1] == ' ') && (at[n] == '\0' || at[n] == ' '))
+			return true;
+	return false;
+}
+
+bool workload_restart(const char *drivers)
 {
 	char line[256], name[64], driver[32], status[32], text[128], last[32] = "";
 	FILE *f = fopen("/proc/hardware", "re");
 
 	while (f != nullptr && fgets(line, sizeof(line), f) != nullptr) {
 		if (sscanf(line, "%63s %*s %*s %31s %31s", name, driver, status) != 3 || strcmp(status, "up") != 0 ||
-		    strcmp(driver, last) == 0)
+		    strcmp(driver, last) == 0 || !is_among(driver, drivers))
 			continue;
 		strcpy(last, driver);
 		snprintf(text, sizeof(text), "restart %s", name);
@@ -395,29 +440,47 @@ static bool misbehave(void)
 }
 
 const struct served served[] = {
-	{"measure", {measure}},
-	{"stray", {misbehave}},
-	{"virtio_rng", {read_random, restart_devices}},
-	{"hwrng", {read_random}},
-	{"virtio_blk", {use_virtio_disks}},
-	{"nvme", {use_nvme_disks}},
-	{"ahci", {use_sata_disks}},
-	{"virtio", {use_virtio_disks, read_random, restart_devices}},
-	{"block", {use_virtio_disks, use_nvme_disks, use_sata_disks}},
-	{"serial", {use_console}},
-	{"tty", {use_terminal, use_console}},
-	{"pci", {read_pci, restart_devices}},
-	{"platform", {read_platform, restart_devices}},
-	{"device", {restart_devices, read_platform}},
-	{"pcie_port", {restart_devices}},
-	{"net", {use_sockets}},
-	{"sysfs", {read_own_sys, read_sys}},
-	{"procfs", {read_proc}},
-	{"devfs", {use_nodes, use_terminal}},
-	{"tmpfs", {use_files}},
-	{"vfs", {use_files, run_program, use_nodes}},
-	{"process", {run_program, use_memory}},
-	{"vm", {use_memory, run_program}},
-	{"core", {wait_for_timer, run_program}},
+	{"measure", {measure}, nullptr},
+	{"stray", {misbehave}, nullptr},
+	{"virtio_rng", {read_random}, "virtio_rng"},
+	{"hwrng", {read_random}, nullptr},
+	{"virtio_blk", {use_virtio_disks}, "virtio_blk"},
+	{"nvme", {use_nvme_disks}, "nvme"},
+	{"ahci", {use_sata_disks}, "ahci"},
+	{"ram", {use_ram_disks}, "ram"},
+	{"virtio", {use_virtio_disks, read_random}, "virtio_pci virtio_mmio"},
+	{"block", {use_virtio_disks, use_nvme_disks, use_sata_disks}, nullptr},
+	{"serial", {use_console}, nullptr},
+	{"tty", {use_terminal, use_console}, nullptr},
+	{"pci", {read_pci}, "*"},
+	{"platform", {read_platform}, "*"},
+	{"device", {read_platform}, "*"},
+	{"pcie_port", {}, "pcie_port"},
+	{"video", {use_screen, map_screen}, nullptr},
+	{"framebuffer", {use_screen, is_screen_up}, "framebuffer"},
+	{"vt", {use_text_console}, nullptr},
+	{"input", {use_input, use_virtio_lamps, use_pc_lamps}, nullptr},
+	{"virtio_input", {use_virtio_lamps}, "virtio_input"},
+	{"i8042", {use_pc_lamps}, "i8042"},
+	{"netdev", {use_network}, nullptr},
+	{"virtio_net", {use_network}, "virtio_net"},
+	{"net", {use_sockets, use_loopback}, nullptr},
+	{"inet", {use_loopback, use_network}, nullptr},
+	{"packet", {use_packets}, nullptr},
+	{"netlink", {use_netlink}, nullptr},
+	{"usb", {use_usb_lamps, use_usb_disks, is_usb_up}, "xhci usb_hub usb_hid usb_storage"},
+	{"xhci", {use_usb_lamps, use_usb_disks, is_usb_up}, "xhci usb_hub usb_hid usb_storage"},
+	{"usb_hub", {is_usb_up, use_usb_lamps}, "usb_hub"},
+	{"usb_hid", {use_usb_lamps}, "usb_hid"},
+	{"usb_storage", {use_usb_disks}, "usb_storage"},
+	{"ext4", {try_to_mount}, nullptr},
+	{"sysfs", {read_own_sys, read_sys}, nullptr},
+	{"procfs", {read_proc}, nullptr},
+	{"devfs", {use_nodes, use_terminal}, nullptr},
+	{"tmpfs", {use_files}, nullptr},
+	{"vfs", {use_files, run_program, use_nodes}, nullptr},
+	{"process", {run_program, use_memory}, nullptr},
+	{"vm", {use_memory, run_program}, nullptr},
+	{"core", {wait_for_timer, run_program}, nullptr},
 	{},
 };

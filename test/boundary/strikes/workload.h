@@ -15,11 +15,14 @@ typedef bool operation(void);
 struct served {
 	const char *component;
 	operation *operations[OPERATIONS_MAX]; /* up to a nullptr */
+	const char *restarts; /* drivers of which a device is to begin anew, apart by spaces; "*": of each */
 };
 
 /* For each component those operations that it serves; the end has no name. */
 extern const struct served served[];
 
+/* Of each of these drivers (as above) the first device begins anew: whoever uses one waits meanwhile. */
+bool workload_restart(const char *drivers);
 /* The next number of a row that the seed chooses. */
 unsigned workload_random(void);
 void workload_seed(unsigned seed);
