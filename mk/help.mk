@@ -10,6 +10,7 @@ help: ## this menu
 	@echo 'Variables:'
 	@echo '  ARCH=x86_64 (default) or aarch64  V=1 shows commands  DEBUG=1 (default) or RELEASE=1'
 	@echo '  BUILD=folder (default build)  APPEND="..." kernel command line  SMP= (2), MEM= (512M), CPU= (max) size the machine  TEST=name selects tests, KTEST= and UTEST= parts of the kernel and user suites'
-	@echo '  JOBS= suites at once  SEED=, SECONDS=, SAMPLE= of test-stalled, fuzz and mutate  PERTURB=number holds threads of debug kernels up in tests'
+	@echo '  JOBS= suites at once  SEED=, SECONDS=, SAMPLE= of test-stalled, fuzz and mutate PERTURB=number holds threads of debug kernels up in tests'
+	@echo '  COMPONENTS="NAME NAME" (all), STRIKES=number (200), SEED= (7) of test-strikes  ROUNDS=number (1000), SEED= of test-plug  SOAK_ROUNDS=number (500) of soak'
 	@echo '  GDB_PORT=number (default 1234) where debugger and machine meet'
 	@echo '  QEMU_EXTRA="..." more options for QEMU  GDB_EXTRA="..." for gdb'
