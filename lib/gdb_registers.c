@@ -123,8 +123,8 @@ static const struct gdb_group x86_64[] = {
 	ONE("gs_base", "int64", 8),
 	{.feature = "org.gnu.gdb.i386.avx", .name = "ymm", .suffix = "h", .type = "uint128", .count = 16, .bytes = 16},
 };
-const struct gdb_registers gdb_x86_64 = {"i386:x86-64", x86_64, ARRAY_LEN(x86_64) - 1};
-const struct gdb_registers gdb_x86_64_avx = {"i386:x86-64", x86_64, ARRAY_LEN(x86_64)};
+const struct gdb_registers gdb_x86_64 = {"i386:x86-64", x86_64, ARRAY_LEN(x86_64) - 1, GDB_X86_64_ST};
+const struct gdb_registers gdb_x86_64_avx = {"i386:x86-64", x86_64, ARRAY_LEN(x86_64), GDB_X86_64_ST};
 
 static const struct gdb_group aarch64[] = {
 	{.feature = "org.gnu.gdb.aarch64.core", .name = "x", .type = "int64", .count = 31, .bytes = 8},
@@ -145,4 +145,4 @@ static const struct gdb_group aarch64[] = {
 	ONE("fpsr", "int", 4),
 	ONE("fpcr", "int", 4),
 };
-const struct gdb_registers gdb_aarch64 = {"aarch64", aarch64, ARRAY_LEN(aarch64)};
+const struct gdb_registers gdb_aarch64 = {"aarch64", aarch64, ARRAY_LEN(aarch64), GDB_AARCH64_V};

@@ -23,6 +23,7 @@ struct gdb_registers {
 	const char *architecture;
 	const struct gdb_group *groups;
 	unsigned count;
+	unsigned general; /* so many registers are told at each stop, the others when they are asked for */
 };
 
 constexpr size_t GDB_REGISTER_MAX = 16; /* bytes of one */

@@ -79,9 +79,14 @@ def go(after_s=None):
     """Lets it run until it stops; with an interrupt after so long. Why it stopped."""
     global reason
     reason = "nothing"
-    if after_s is not None:
-        threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGINT)).start()
-    run("continue")
+    timer = threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGINT)) if after_s else None
+    if timer:
+        timer.start()
+    try:
+        run("continue")
+    finally:
+        if timer:
+            timer.cancel()
     return reason
 
 

@@ -123,6 +123,7 @@ class Test:
             self.session("at_boot", console)
             self.result(console.waits_for("# "), "it goes on, to a shell", console.text()[-2000:])
             devices = self.devices(console)
+            self.result("nobody knows" not in console.text(), "the kernel knows the options", console.text()[-3000:])
             self.result(CARD not in devices and "all" in devices, "the stub's card is not there for others", console.text()[-1500:])
             self.session("running", console)
             since = len(console.text())
