@@ -264,5 +264,29 @@ static void own_addresses_by_device(void)
 	CHECK(count > 0);
 }
 
-KTAP_MAIN(CASE(own_addresses_by_device), CASE(where_it_came_to), CASE(where_it_came_to_6), CASE(where_it_goes_from),
-	  CASE(all_of_127), CASE(bound_to_a_device), CASE(a_connection_tells))
+static void how_long_a_packet_may_be(void)
+{
+	int l = OK(socket(AF_INET, SOCK_STREAM, 0)), fd, value = 0;
+	socklen_t n = sizeof(value);
+
+	OK(inet_bind(l, "127.0.0.1", 0));
+	OK(listen(l, 1));
+	for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
+		fd = OK(socket(AF_INET, type, 0));
+		FAILS(ENOTCONN, getsockopt(fd, IPPROTO_IP, IP_MTU, &value, &n));
+		OK(inet_connect(fd, "127.0.0.1", inet_port(l)));
+		OK(getsockopt(fd, IPPROTO_IP, IP_MTU, &value, &n));
+		EQUAL(value, 65535);
+		FAILS(ENOPROTOOPT, setsockopt(fd, IPPROTO_IP, IP_MTU, &value, sizeof(value)));
+		value = IP_PMTUDISC_DONT;
+		OK(setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, sizeof(value)));
+		OK(getsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, &n));
+		EQUAL(value, IP_PMTUDISC_DONT);
+		value = 17;
+		FAILS(EINVAL, setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, sizeof(value)));
+	}
+}
+
+KTAP_MAIN(CASE(how_long_a_packet_may_be), CASE(own_addresses_by_device), CASE(where_it_came_to),
+	  CASE(where_it_came_to_6), CASE(where_it_goes_from), CASE(all_of_127), CASE(bound_to_a_device),
+	  CASE(a_connection_tells))

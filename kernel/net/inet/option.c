@@ -64,11 +64,28 @@ static int get_tells(const struct inet_socket *i, uint8_t what, int32_t *out) RE
 	return 0;
 }
 
+/* The most that a packet of the connection has: its interface's; nobody on the way is asked (IP_MTU_DISCOVER). */
+static int get_mtu(struct inet_socket *i, int32_t *out) REQUIRES(inet_core)
+{
+	bool connected =
+		is_stream(i) ? stream_of(&i->socket)->state == STREAM_OPEN : datagram_of(&i->socket)->connected;
+	struct netif *n;
+	ip_addr_t source;
+
+	if (!connected)
+		return -ENOTCONN;
+	int error = inet_route(i->device, &record(i)->local_ip, &record(i)->remote_ip, &n, &source);
+	if (error == 0)
+		*out = n->mtu;
+	return error;
+}
+
 static int set4(struct inet_socket *i, int option, int32_t value) REQUIRES(inet_core)
 {
 	switch (option) {
 	case IP_OPTION_PKTINFO: return set_tells(i, TELL_PACKET4, value != 0);
 	case IP_OPTION_RECVTTL: return set_tells(i, TELL_HOPS4, value != 0);
+	case IP_OPTION_MTU_DISCOVER: return value == 0 ? 0 : -EINVAL; /* no packet forbids routers to cut it */
 	case IP_OPTION_TOS: record(i)->tos = (u8_t)value; return 0;
 	case IP_OPTION_TTL: return value == 0 ? -EINVAL : set_hops(i, value);
 	case IP_OPTION_HDRINCL:
@@ -189,6 +206,8 @@ static int get4(struct inet_socket *i, int option, int32_t *out) REQUIRES(inet_c
 	switch (option) {
 	case IP_OPTION_PKTINFO: return get_tells(i, TELL_PACKET4, out);
 	case IP_OPTION_RECVTTL: return get_tells(i, TELL_HOPS4, out);
+	case IP_OPTION_MTU: return get_mtu(i, out);
+	case IP_OPTION_MTU_DISCOVER: *out = 0; return 0;
 	case IP_OPTION_TOS: *out = record(i)->tos; return 0;
 	case IP_OPTION_TTL: *out = record(i)->ttl; return 0;
 	case IP_OPTION_HDRINCL:
