@@ -60,6 +60,15 @@ void peer_ask_address(const struct peer *p)
 	send(p, frame, sizeof(frame));
 }
 
+void peer_say_nothing(const struct peer *p)
+{
+	constexpr uint16_t EXPERIMENT = 0x88b5; /* IEEE 802, 9.2.4: for local experiments */
+	uint8_t frame[60] = {};
+
+	ethernet(p, frame, everybody, EXPERIMENT);
+	send(p, frame, sizeof(frame));
+}
+
 static void ip(uint8_t *header, uint8_t protocol, uint32_t bytes, const uint8_t *from, const uint8_t *to)
 {
 	struct internet_sum sum = {};

@@ -31,6 +31,8 @@ void peer_end(struct peer *p);
 void peer_ask_address(const struct peer *p);
 void peer_ask_lease(const struct peer *p);
 void peer_echo(const struct peer *p, uint16_t sequence, uint32_t bytes);
+/* A frame that nobody answers. */
+void peer_say_nothing(const struct peer *p);
 /* Sends echoes of so many bytes of data until each of `count` has been answered, several at a time. False: it never
  * was. */
 bool peer_echo_all(struct peer *p, uint32_t count, uint32_t bytes);

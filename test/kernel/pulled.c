@@ -15,6 +15,7 @@
 #include <kernel/bus/pci.h>
 #include <kernel/device/pull.h>
 #include <kernel/mem/dma.h>
+#include <kernel/netdev/netdev.h>
 #include <kernel/vfs/vfs.h>
 #include <lib/string.h>
 #include <nucleus/device.h>
@@ -33,10 +34,14 @@ DECLARE_COMPONENT(nvme);
 DECLARE_COMPONENT(ahci);
 DECLARE_COMPONENT(block);
 DECLARE_COMPONENT(serial);
+DECLARE_COMPONENT(virtio_net);
+DECLARE_COMPONENT(netdev);
+DECLARE_COMPONENT(inet);
 
 static struct component *const users[] = {
-	&component_pci,	  &component_device, &component_virtio, &component_virtio_blk, &component_virtio_rng,
-	&component_hwrng, &component_nvme,   &component_ahci,	&component_block,      &component_serial};
+	&component_pci,	       &component_device, &component_virtio, &component_virtio_blk, &component_virtio_rng,
+	&component_hwrng,      &component_nvme,	  &component_ahci,   &component_block,	    &component_serial,
+	&component_virtio_net, &component_netdev, &component_inet};
 
 struct kind {
 	uint32_t function;
@@ -48,6 +53,7 @@ static const struct kind virtio_blk = {0x18 << 3, "0000:00:18.0", {"/dev/vda", "
 static const struct kind virtio_rng = {0x19 << 3, "0000:00:19.0", {}, 0};
 static const struct kind nvme = {0x1a << 3, "0000:00:1a.0", {"/dev/nvme0n1", "/dev/nvme1n1"}, 5 << 20};
 static const struct kind ahci = {0x1c << 3, "0000:00:1c.0", {"/dev/sda", "/dev/sdb", "/dev/sdc"}, 7 << 20};
+static const struct kind virtio_net = {0x1d << 3, "0000:00:1d.0", {}, 0};
 static const struct kind card = {0x1b << 3, "0000:00:1b.0", {"/dev/ttyS4"}, 0};
 
 /* What is held of what must be given back: allocations and threads of each user, pages that devices are told of. */
@@ -124,11 +130,38 @@ static struct file *open_node(const struct kind *k)
 	return nullptr;
 }
 
+/* A card's driver sends, and is told of, some frames that nobody answers. */
+static void send_frames(const struct kind *k)
+{
+	enum : uint32_t { FRAMES = 8, BYTES = 60 };
+	uint8_t frame[BYTES] = {255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 1, 0x88, 0xb5};
+	struct netdev *n = netdev_each(nullptr);
+
+	while (n != nullptr && (netdev_device(n) == nullptr || strcmp(device_name(netdev_device(n)), k->name) != 0))
+		n = netdev_each(n);
+	if (n == nullptr)
+		return;
+	(void)netdev_set_up(n, true);
+	(void)netdev_promiscuous(n, true);
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		struct net_frame *f = net_frame_alloc(BYTES);
+
+		if (f == nullptr)
+			break;
+		(void)net_frame_write(f, 0, frame, BYTES);
+		(void)netdev_transmit(n, f);
+	}
+	(void)netdev_promiscuous(n, false);
+	netdev_put(n);
+}
+
 /* What comes of it is the step's. */
 static void transfer(const struct kind *k)
 {
 	struct file *f;
 
+	if (k == &virtio_net)
+		send_frames(k);
 	/* Of random numbers the kernel itself is the first to ask. */
 	if (k->paths[0] == nullptr || !WAIT_UNTIL((f = open_node(k)) != nullptr || was_pulled()) || f == nullptr)
 		return;
@@ -250,6 +283,11 @@ static void pulled_virtio_rng(void)
 	at_every_step(&virtio_rng);
 }
 
+static void pulled_virtio_net(void)
+{
+	at_every_step(&virtio_net);
+}
+
 static void pulled_nvme(void)
 {
 	at_every_step(&nvme);
@@ -279,6 +317,7 @@ static bool ports_there(void)
 
 KTEST_SUITE(pulled, KTEST("a virtio disk", pulled_virtio_blk, .fits = there),
 	    KTEST("a virtio source of random numbers", pulled_virtio_rng, .fits = there),
+	    KTEST("a virtio network card", pulled_virtio_net, .fits = there),
 	    KTEST("an NVMe disk", pulled_nvme, .fits = there), KTEST("a SATA disk", pulled_ahci, .fits = there),
 	    KTEST("a serial card", pulled_serial, .fits = ports_there));
 
