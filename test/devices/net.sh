@@ -14,8 +14,14 @@ echo "ping $?"
 echo "ip addr $(ip -4 addr show dev eth0 | awk '$1 == "inet" { print $2, $4, $NF }')"
 echo "ip route $(ip route | awk '$1 == "default" { print $3, $5 }') $(ip route | grep -c '^10.0.2.0/24 dev eth0')"
 echo "ip neigh $(ip neigh show 10.0.2.2 | awk '{ print $1, $3, $5 }')"
-ip link set eth0 mtu 1400 && ip route add 198.51.100.0/24 via 10.0.2.2 && ip route del 198.51.100.0/24 && ip addr add 203.0.113.1/24 dev lo 2> /dev/null
-echo "ip set $? $(cat /sys/class/net/eth0/mtu)"
+ip link set eth0 mtu 1400
+echo "ip link set $? $(cat /sys/class/net/eth0/mtu)"
+ip route add 198.51.100.0/24 via 10.0.2.2
+echo "ip route add $? $(ip route | grep -c '^198.51.100.0/24 via 10.0.2.2 dev eth0')"
+ip route del 198.51.100.0/24
+echo "ip route del $? $(ip route | grep -c '^198.51.100.0/24')"
+ip addr add 203.0.113.1/24 dev lo 2> /dev/null
+echo "second address $?"
 ip link set eth0 mtu 1500
 # Whoever reads lets the window fill first.
 for turn in 1 2 3; do
@@ -32,4 +38,9 @@ ping -c 1 nobody.test > /dev/null 2>&1
 echo "no such name $?"
 nc 10.0.2.2 1 < /dev/null 2> /dev/null
 echo "refused $?"
+# What a server says that does not say how large the network is.
+interface=eth0 ip=10.0.2.15 router=10.0.2.2 dns=10.0.2.3 /etc/udhcpc/default.script bound
+echo "alone $(ifconfig eth0 | sed -n 's/.*Mask:\([0-9.]*\).*/\1/p')"
+ping -c 1 10.0.2.2 > /dev/null
+echo "ping alone $?"
 echo "faults $(awk '$1 ~ /^(virtio_net|netdev|packet|inet)$/ { n += $6 } END { print n + 0 }' /proc/components)"

@@ -113,11 +113,16 @@ def main():
         ("ip(8) shows the address", re.search(r"^ip addr 10\.0\.2\.15/24 10\.0\.2\.255 eth0\r?$", text, re.MULTILINE)),
         ("and the routes", re.search(r"^ip route 10\.0\.2\.2 eth0 1\r?$", text, re.MULTILINE)),
         ("and the router among the neighbours", re.search(r"^ip neigh 10\.0\.2\.2 eth0 52:55:0a:00:02:02\r?$", text, re.MULTILINE)),
-        ("and sets them, but for a second address", re.search(r"^ip set [1-9]\d* 1400\r?$", text, re.MULTILINE)),
+        ("and sets a link", re.search(r"^ip link set 0 1400\r?$", text, re.MULTILINE)),
+        ("adds a route", re.search(r"^ip route add 0 1\r?$", text, re.MULTILINE)),
+        ("and deletes it", re.search(r"^ip route del 0 0\r?$", text, re.MULTILINE)),
+        ("a second address is refused", re.search(r"^second address [1-9]\d*\r?$", text, re.MULTILINE)),
         ("a name is found, and answers ping", re.search(r"^ping by name 0\r?$", text, re.MULTILINE)),
         ("a file is fetched by name", re.search(rf"^named {SUM}", text, re.MULTILINE)),
         ("a name that nobody has is not", re.search(r"^no such name 1\r?$", text, re.MULTILINE)),
         ("a port where nobody listens refuses", re.search(r"^refused 1\r?$", text, re.MULTILINE)),
+        ("a lease without a network has one address", re.search(r"^alone 255\.255\.255\.255\r?$", text, re.MULTILINE)),
+        ("and its router all the same", re.search(r"^ping alone 0\r?$", text, re.MULTILINE)),
         ("nothing faulted", re.search(r"^faults 0\r?$", text, re.MULTILINE)),
     ]
     print(f"TAP version 14\n1..{len(results)}")
