@@ -108,6 +108,21 @@ def keys(shell, qmp, name, driver):
     return complaint
 
 
+def lost(shell, qmp, name, driver):
+    """All interrupts of a keyboard are lost: its driver looks by itself, a few seconds later, and no key is kept for good."""
+    reader = Reader(shell, name)
+    shell.type(f"d=$(readlink -f /sys/class/input/{reader.node} | sed 's|/input/.*||; s|.*/||'); "
+               f"echo driver_{driver}_interrupt thread $d pass 1 faults 1000000 >/proc/stray_points")
+    send(qmp, key("a", True))
+    complaint = same(reader.events(1), [(KEY, A, 1)])
+    text = shell.type("grep ^armed /proc/stray_points; echo none >/proc/stray_points")
+    complaint = complaint or wants(text, rf"^armed driver_{driver}_interrupt passed \d+ faulted [1-9]")
+    send(qmp, key("a", False))
+    complaint = complaint or same(reader.events(1), [(KEY, A, 0)])
+    reader.close()
+    return complaint
+
+
 def mouse(shell, qmp, name):
     reader = Reader(shell, name)
     send(qmp, move("rel", "x", 5), move("rel", "y", -3))
@@ -154,11 +169,13 @@ def main():
     (machine.build / "results" / "devices").mkdir(parents=True, exist_ok=True)
     qmp, shell = plugging.Qmp(), None
     cases = [("virtio: keys, lamps, and a driver that begins anew", lambda: keys(shell, qmp, NAMES["keyboard"], "virtio_input")),
+             ("virtio: lost interrupts", lambda: lost(shell, qmp, NAMES["keyboard"], "virtio_input")),
              ("virtio: a tablet", lambda: tablet(shell, qmp, NAMES["tablet"])),
              ("virtio: a mouse with a wheel", lambda: mouse(shell, qmp, NAMES["mouse"])),
              ("virtio: pulled out", lambda: unplugged(shell, qmp))]
     if machine.arch == "x86_64":
         cases += [("PS/2: keys, lamps, and a driver that begins anew", lambda: keys(shell, qmp, PC_NAMES["keyboard"], "i8042")),
+                  ("PS/2: lost interrupts", lambda: lost(shell, qmp, PC_NAMES["keyboard"], "i8042")),
                   ("PS/2: a mouse with a wheel", lambda: mouse(shell, qmp, PC_NAMES["mouse"]))]
     failed = 0
     print(f"TAP version 14\n1..{len(cases)}", flush=True)

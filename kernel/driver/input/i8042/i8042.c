@@ -11,6 +11,7 @@
 
 #include <abi/errno.h>
 #include <kernel/base/clock.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/bus/platform.h>
 #include <kernel/device/irq.h>
@@ -356,7 +357,12 @@ static void serve(struct device *dev)
 		uint8_t status = mmio_read8(&c->ports, I8042_STATUS);
 		if ((status & STATUS_FULL) && status != STATUS_NONE)
 			continue;
-		(void)device_wait(dev, c->expecting > 0 ? c->give_up_at_ns : clock_monotonic_ns() + LOST_NS);
+		uint64_t look_ns = c->expecting > 0 ? c->give_up_at_ns : clock_monotonic_ns() + LOST_NS;
+		/* Lost: nothing is looked at before it is time to. */
+		while (device_wait(dev, look_ns) == 0 && FAULT_POINT_DUE(driver_i8042_interrupt)) {
+			irq_done(&c->keys_irq);
+			irq_done(&c->aux_irq);
+		}
 	}
 }
 
