@@ -11,10 +11,16 @@ needs: kernel boot initramfs
 import os
 import pathlib
 import re
+import socket
 import struct
+import subprocess
 import sys
+import tempfile
+import time
 
-from machine import Machine
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "session"))
+import consoles                             # noqa: E402
+from machine import LIMIT_S, Machine, ends  # noqa: E402
 
 # The request for the memory map, as the Limine protocol numbers it (PROTOCOL.md, Memory Map Feature).
 MEMORY_MAP_ID = struct.pack("<2Q", 0x67cf3d9d378a806f, 0xe304acdfc50c3c62)
@@ -93,8 +99,11 @@ CASES = [
        ("two PCI cards whose ports share a page", f"console=ttyAMA0 {RUN}", "stellux",
         ["-device", "pci-serial", "-machine", "acpi=off", *four(4)],
         [r"serial: ttyS0 is a 16550A at 0x3ef", r"serial: ttyS4 is a 16550A at 0x3ef", "/bin/true exited with status 0", "powering off"], []),
-       ("a card whose ports nobody says the place of", f"console=nosuch {RUN}", "stellux", ["-device", "pci-serial"],
-        [r"serial: \S+ has its registers behind ports: where such are in memory firmware does not say", "/bin/true exited with status 0"])]),
+       # Nor is there anything but AML for the wire of a device that has no messages.
+       ("a card whose ports nobody says the place of, and one whose wire", f"console=nosuch {RUN}", "stellux",
+        ["-device", "pci-serial", "-device", "virtio-rng-pci,vectors=0"],
+        [r"serial: \S+ has its registers behind ports: where such are in memory firmware does not say",
+         r"pci: \S+: where its wire INT[A-D] leads is not known", "/bin/true exited with status 0"])]),
     ("a loader that tells of no memory", RUN, "stellux-blind", [],
      [r"cannot boot: the boot loader does not provide a memory map; boot with .*", "the machine is switched off"]),
 ]
@@ -118,11 +127,52 @@ def boot(machine, number, cmdline, kernel, further, lines):
     return ended, text.decode(errors="replace"), *(other.read_text(errors="replace") for other in others)
 
 
+def connect(path, process):
+    """A connection to what QEMU has at that path, once it is there."""
+    while process.poll() is None:
+        line = socket.socket(socket.AF_UNIX)
+        try:
+            line.connect(path)
+            return line
+        except OSError:
+            line.close()
+            time.sleep(0.1)
+    raise consoles.ConsoleError("the machine has ended")
+
+
+def typed(machine):
+    """A shell over the second port of a card: what is typed there comes to it, in lines longer than the card's FIFO. Complaint or None."""
+    number, options = ("5", []) if TWO_LINES else ("1", ["-machine", "acpi=off"])
+    image = machine.make_image(machine.build / "results" / "messages-typed.img", "initramfs", f"console=ttyS{number}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/line"
+        card = ["-chardev", "null,id=first", "-chardev", f"socket,id=second,path={path},server=on,wait=off", "-device",
+                "pci-serial-2x,chardev1=first,chardev2=second", *options]
+        with subprocess.Popen(machine.command(image, card), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.STDOUT) as process:
+            try:
+                line = connect(path, process)
+                console = consoles.Console("the card's line", process, line.fileno(), line.fileno())
+                numbers = " ".join(map(str, range(1000, 1060)))
+                steps = [(b"", b"# "), (f"basename $(tty); set -- {numbers}; echo $# of $*\r".encode(), f"ttyS{number}\r\n60 of {numbers}".encode())]
+                for text, answer in steps:
+                    console.send(text)
+                    said, there = console.collect(lambda data, answer=answer: answer in data, LIMIT_S)
+                    if not there:
+                        return f"{text!r} is answered by {said!r}"
+                console.send(b"poweroff -f\r")
+                return None if ends(process, LIMIT_S) else "the machine does not switch itself off"
+            except consoles.ConsoleError as error:
+                return str(error)
+            finally:
+                process.kill()
+
+
 def main():
     machine = Machine.from_environment()
     blind_kernel(machine.build)
     print("TAP version 14")
-    print(f"1..{len(CASES)}")
+    print(f"1..{len(CASES) + 1}")
     for number, (name, cmdline, kernel, further, *words) in enumerate(CASES, 1):
         ended, *texts = boot(machine, number, cmdline, kernel, further, len(words))
         missing = [word for text, wanted in zip(texts, words) for word in wanted if not re.search(word, text)]
@@ -133,6 +183,8 @@ def main():
             print(f"# not said: {word}")
         if not ended or missing:
             print("".join(f"# | {line}\n" for line in texts[0].splitlines()[-6:]), end="")
+    bad = typed(machine)
+    print(f"# {bad}\nnot ok {len(CASES) + 1} - a shell on a card" if bad else f"ok {len(CASES) + 1} - a shell on a card")
     return 0
 
 

@@ -58,6 +58,9 @@ DEEDS = {
     "smash-return": "jump", "smash-stack": "jump",
 }
 
+# What is inlined into the culprit and does it.
+INLINED = {"list-remove": "list_remove", "inline": "bitmap_set"}
+
 # Reports that no exception caused: they have no registers and no transitions.
 CALLS = {"call-refused", "claim-memory", "map-config-space", "claim-host-bridge", "master-bus", "move-bar", "forge-message"}
 # Cases whose culprit is not on the stack any more.
@@ -89,13 +92,18 @@ class Image:
     def names(self, address):
         return any(start <= address < start + size for start, size in self.extents)
 
-    def place(self, address):
-        """(function that the address is in, file and line of the instruction: of what is inlined from a header, where)"""
+    def chain(self, address):
+        """[(function, file, line)] of the address: what is inlined, innermost first, then the function that it is in."""
         out = subprocess.run([os.environ.get("SYMBOLIZER", "llvm-symbolizer-19"), "--obj=" + self.path, hex(address)], check=True,
                              capture_output=True, text=True).stdout.strip().splitlines()
         places = [re.match(r"(?:\./)?(.*):(\d+):\d+$", place).groups() for place in out[1::2]]
-        file, line = next((place for place in places if place[0].endswith((".c", ".S"))), places[-1])
-        return out[-2], file, int(line)
+        return [(name, os.path.normpath(file), int(line)) for name, (file, line) in zip(out[::2], places)]
+
+    def place(self, address):
+        """(function that the address is in, file and line of the instruction: of what is inlined from a header, where)"""
+        chain = self.chain(address)
+        _, file, line = next((place for place in chain if place[1].endswith((".c", ".S"))), chain[-1])
+        return chain[-1][0], file, line
 
 
 def boot(machine, mode):
@@ -124,13 +132,17 @@ def check_culprit(image, arch, report, case, culprit):
     if component != owner:
         bad.append(f"component {component} of a function in {file}, which is of {owner}")
     # Where the backtrace has the culprit: the first is where it is, the others are where they return to.
-    places = set()
+    places, chains = set(), []
     for number, name, offset in re.findall(r"^    #(\d+) (\S+)\+(0x[0-9a-f]+) ", report, re.MULTILINE):
         if name == culprit and not places:
             address = [start + int(offset, 16) - (number != "0") for start in image.symbols[name]]
             places = {place[1:] for place in map(image.place, address) if place[0] == culprit}
+            chains = [chain[:-1] for chain in map(image.chain, address) if chain[-1][0] == culprit]
     if (file, line) not in places:
         bad.append(f"the culprit is at {file}:{line}, not at {places or 'what the backtrace shows'}")
+    told = [(name, path.removeprefix("./"), int(at)) for name, path, at in re.findall(r"^  inlined: (\S+) \((\S+):(\d+)\)$", report, re.MULTILINE)]
+    if told not in chains or case in INLINED and INLINED[case] not in [name for name, _, _ in told]:
+        bad.append(f"{told} is told to be inlined, not {chains}")
     return bad
 
 
