@@ -270,6 +270,20 @@ static void note_peak(struct process *p, struct thread *)
 		taken_;                                                                                                \
 	})
 
+static void (*farewell)(struct process *p);
+
+void process_set_farewell(void (*tell)(struct process *p))
+{
+	farewell = tell;
+}
+
+static void take_leave(struct process *p, struct thread *)
+{
+	FAULT_POINT(exit_farewell);
+	if (farewell != nullptr)
+		farewell(p);
+}
+
 static void give_files_back(struct process *p, struct thread *t)
 {
 	FAULT_POINT(exit_files);
@@ -356,6 +370,7 @@ static const struct exit_step steps[] = {
 	{"stopping timers", stop_timers, true, 1},
 	{"freeing POSIX timers", end_posix_timers, true, 1},
 	{"noting its size", note_peak, true, 0},
+	{"undoing what it did to semaphores", take_leave, true, 1},
 	{"closing files", give_files_back, true, 1},
 	{"leaving its directory", give_fs_back, true, 1},
 	{"giving its program back", give_program_back, true, 1},

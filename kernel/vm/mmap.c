@@ -122,7 +122,7 @@ long vm_mmap(struct map_request *r)
 	return map_and_populate(vm_current(), r, r->map_flags);
 }
 
-static long sys_munmap(unsigned long address, unsigned long length)
+long vm_munmap(uint64_t address, uint64_t length)
 {
 	struct vm_space *s = vm_current();
 	struct list dead = LIST_INIT(dead);
@@ -135,6 +135,10 @@ static long sys_munmap(unsigned long address, unsigned long length)
 	write_unlock(&s->lock);
 	areas_bury(&dead);
 	return error;
+}
+static long sys_munmap(unsigned long address, unsigned long length)
+{
+	return vm_munmap(address, length);
 }
 SYSCALL(munmap);
 

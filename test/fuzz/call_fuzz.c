@@ -18,9 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ipc.h>
 #include <sys/klog.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,6 +58,32 @@ static void sweep(void)
 			closedir(all);
 		usleep(500);
 	}
+}
+
+/* Queues, semaphores and memory that outlive who made them: all of the machine's, which is ours alone. */
+static void remove_ipc(void)
+{
+	struct utsname name;
+
+	if (uname(&name) != 0 || strcmp(name.sysname, "Stellux") != 0)
+		return;
+	union {
+		struct msqid_ds queue;
+		struct semid_ds set;
+		struct shmid_ds segment;
+		char room[512];
+	} told;
+	int id;
+
+	for (int place = msgctl(0, IPC_INFO, &told.queue); place >= 0; place--)
+		if ((id = msgctl(place, MSG_STAT, &told.queue)) >= 0)
+			msgctl(id, IPC_RMID, nullptr);
+	for (int place = semctl(0, 0, IPC_INFO, &told); place >= 0; place--)
+		if ((id = semctl(place, 0, SEM_STAT, &told)) >= 0)
+			semctl(id, 0, IPC_RMID);
+	for (int place = shmctl(0, IPC_INFO, &told.segment); place >= 0; place--)
+		if ((id = shmctl(place, SHM_STAT, &told.segment)) >= 0)
+			shmctl(id, IPC_RMID, nullptr);
 }
 
 /* Empties the folder that the working directory is. */
@@ -171,6 +202,7 @@ static bool fuzz(uint64_t seed, uint64_t count, unsigned seconds, uid_t user)
 		died += over && WIFSIGNALED(status);
 		stopped += !over;
 		sweep();
+		remove_ipc();
 		chmod("/tmp/fuzz", 0777);
 		remove_tree(open("/tmp/fuzz", O_RDONLY | O_DIRECTORY));
 	}

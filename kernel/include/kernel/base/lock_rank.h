@@ -5,6 +5,7 @@
 
 enum lock_rank : unsigned {
 	RANK_NONE = 0,
+	RANK_IPC = 4,	 /* System V IPC: tables, then objects; files are made under it */
 	RANK_MOUNT = 10, /* mount table */
 	RANK_RENAME = 15,
 	RANK_FILE = 18,	 /* file position, around readdir and seek */

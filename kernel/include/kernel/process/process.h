@@ -286,6 +286,10 @@ void session_lost_tty(struct tty *tty, uint32_t sid, uint32_t foreground, enum s
 /* Who is told when a session's leader ends, in process context: the terminals, once, at boot. */
 void session_set_end(void (*end)(struct tty *tty, uint32_t sid, enum session_loss how));
 
+/* Who is told, in its last thread, that a process ends, before anything of it is given back (semaphores it has to
+ * undo). Called anew after a fault in it. Once, at boot. */
+void process_set_farewell(void (*tell)(struct process *p));
+
 /* Who is told, in the thread of reboot(2) or of PID 1's end, that power goes or the machine is restarted (off), and
  * that it did not come to that. Once, at boot. */
 void power_set_farewell(void (*tell)(bool off));

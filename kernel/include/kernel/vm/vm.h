@@ -119,6 +119,8 @@ struct map_request {
 [[nodiscard]] long vm_mmap_check(struct map_request *r, uint64_t length, uint64_t offset, unsigned long prot,
 				 unsigned long flags, bool is_file);
 [[nodiscard]] long vm_mmap(struct map_request *r);
+/* munmap(2) in the current space: 0, -EINVAL, -ENOMEM (an area would have to be split). May sleep. */
+[[nodiscard]] long vm_munmap(uint64_t address, uint64_t length);
 static inline bool map_request_is_shared(const struct map_request *r)
 {
 	return (r->map_flags & MAP_TYPE) != MAP_PRIVATE;
