@@ -193,7 +193,14 @@ static void hubs(void **)
 	bytes[2] = 0;
 	assert_non_null(usb_read_hub(bytes, sizeof(bytes), false, &h));
 	bytes[2] = 255;
-	assert_non_null(usb_read_hub(bytes, sizeof(bytes), false, &h));
+	assert_null(usb_read_hub(bytes, sizeof(bytes), false, &h));
+	assert_int_equal(h.ports, 255);
+	/* USB 3.2, 10.15.2.1: fewer at SuperSpeed. */
+	bytes[1] = 0x2a;
+	bytes[2] = 15;
+	assert_null(usb_read_hub(bytes, sizeof(bytes), true, &h));
+	bytes[2] = 16;
+	assert_non_null(usb_read_hub(bytes, sizeof(bytes), true, &h));
 }
 
 static void strings(void **)
