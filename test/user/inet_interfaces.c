@@ -169,7 +169,8 @@ static void lo_keeps_its_address_through_a_fault(void)
 	struct sockaddr_in own;
 	memcpy(&own, &r.ifr_addr, sizeof(own));
 	EQUAL(ntohl(own.sin_addr.s_addr), 0x7f000001);
-	/* And what comes after goes its way. */
+	/* And what comes after goes its way, by another socket: the first may have got its port before the fault. */
+	fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
 	to.sin_port = 0;
 	OK(bind(fd, (struct sockaddr *)&to, sizeof(to)));
 	to.sin_port = htons(inet_port(fd));
