@@ -74,7 +74,7 @@ GDB_LINE  ?= build/gdb-line
 GDB_SPEED ?= 115200
 .PHONY: connect-gdb-serial $(ARCHES:%=connect-gdb-serial-%)
 connect-gdb-serial-x86_64: ## gdb with the symbols of both halves, at the stub behind the serial line GDB_LINE= (GDB_SPEED=)
-connect-gdb-serial-aarch64: ## the same
+connect-gdb-serial-aarch64: ## the same, for a stub that aarch64 does not have yet
 $(ARCHES:%=connect-gdb-serial-%): connect-gdb-serial-%: need
 	$(Q)$(MAKE) --no-print-directory ARCH=$* connect-gdb-serial
 connect-gdb-serial: $(GDB_ENTRY)
