@@ -2,7 +2,7 @@
 /* Inodes of a disk's filesystem by their numbers (inode_table.h). */
 #include <kernel/vfs/inode_table.h>
 
-static struct inode_link **chain_of(struct inode_table *t, uint64_t ino)
+static struct inode_link **chain_of(struct inode_table *t, uint64_t ino) REQUIRES(t -> lock)
 {
 	return &t->chains[ino % INODE_TABLE_CHAINS];
 }
@@ -21,29 +21,37 @@ static bool get_unless_ending(struct inode *i)
 
 struct inode *inode_table_find(struct inode_table *t, uint64_t ino)
 {
-	for (const struct inode_link *l = *chain_of(t, ino); l != nullptr; l = l->next)
+	struct inode *found = nullptr;
+
+	spin_lock(&t->lock);
+	for (const struct inode_link *l = *chain_of(t, ino); l != nullptr && found == nullptr; l = l->next)
 		if (l->inode->ino == ino && get_unless_ending(l->inode))
-			return l->inode;
-	return nullptr;
+			found = l->inode;
+	spin_unlock(&t->lock);
+	return found;
 }
 
 void inode_table_add(struct inode_table *t, struct inode_link *link, struct inode *i)
 {
+	spin_lock(&t->lock);
 	struct inode_link **chain = chain_of(t, i->ino);
-
 	link->inode = i;
 	link->next = *chain;
 	*chain = link;
+	spin_unlock(&t->lock);
 }
 
 void inode_table_remove(struct inode_table *t, struct inode_link *link)
 {
-	if (link->inode == nullptr)
-		return;
-	struct inode_link **at = chain_of(t, link->inode->ino);
-	while (*at != nullptr && *at != link)
-		at = &(*at)->next;
-	if (*at == link)
-		*at = link->next;
-	link->inode = nullptr;
+	spin_lock(&t->lock);
+	if (link->inode != nullptr) {
+		struct inode_link **at = chain_of(t, link->inode->ino);
+
+		while (*at != nullptr && *at != link)
+			at = &(*at)->next;
+		if (*at == link)
+			*at = link->next;
+		link->inode = nullptr;
+	}
+	spin_unlock(&t->lock);
 }

@@ -19,8 +19,8 @@ struct ext4_mount {
 	struct mutex lock; /* RANK_FS_TREE */
 	struct ext4_fs fs GUARDED_BY(&lock);
 	bool inside GUARDED_BY(&lock);
-	struct inode_table inodes GUARDED_BY(&lock);
-	uint32_t complaints; /* atomic */
+	struct inode_table inodes; /* `lock` is held from where an inode is not found until it is added */
+	uint32_t complaints;	   /* atomic */
 	/* From the mount on: */
 	struct file *device; /* open, with O_EXCL */
 	struct blkdev *blkdev;

@@ -65,7 +65,7 @@ static struct inode *make(struct superblock *sb, const struct ext4_inode *d)
 	}
 	if (i->private_data != nullptr && (i->cache != nullptr || !S_ISREG(d->mode)))
 		return i;
-	/* The caller has the tree, which evict would want. */
+	/* It is in no table. */
 	kfree(i->private_data);
 	i->private_data = nullptr;
 	inode_put(i);
@@ -105,18 +105,15 @@ int ext4_inode_get(struct superblock *sb, uint32_t number, struct inode **out)
 	return ext4_told(m, error, "it cannot be read", number);
 }
 
+/* Also by who has the tree, where an allocation finds no memory and unused names go: the tree is not taken. */
 void ext4_evict(struct inode *i)
 {
-	struct ext4_mount *m = mount_of(i->sb);
-
 	if (i->cache != nullptr) {
 		page_cache_end(i);
 		kfree(i->cache);
 	}
 	if (i->private_data == nullptr)
 		return;
-	ext4_enter(m);
-	inode_table_remove(&m->inodes, &node_of(i)->link);
-	ext4_leave(m);
+	inode_table_remove(&mount_of(i->sb)->inodes, &node_of(i)->link);
 	kfree(i->private_data);
 }
