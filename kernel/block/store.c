@@ -20,12 +20,12 @@ void blkdev_facts(const struct blkdev *b, struct blkdev_facts *out)
 	};
 }
 
-void blkdev_submit(struct blkdev *b, struct bio *bio, uint64_t at, uint64_t bytes)
+int blkdev_give(struct blkdev *b, struct bio *bio, uint64_t at, uint64_t bytes)
 {
 	uint32_t block = b->disk->geometry.block_bytes;
 
 	bio->block = b->first + at / block;
 	bio->blocks = (uint32_t)(bytes / block);
 	bio->stats = b->number != 0 ? &b->own_stats : nullptr;
-	bio_submit(b->disk, bio);
+	return bio_give(b->disk, bio);
 }

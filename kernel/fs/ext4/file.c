@@ -123,8 +123,15 @@ static int fill(struct page_range *r)
 	FAULT_POINT(ext4_fill);
 	__atomic_fetch_add(&f->left, f->count, __ATOMIC_RELAXED);
 	/* The filling lives until the last of these has ended and this thread's own share is over. */
-	for (uint32_t n = 0; n < f->count; n++)
-		blkdev_submit(m->blkdev, &f->parts[n].bio, f->parts[n].at, f->parts[n].bytes);
+	for (uint32_t n = 0; n < f->count; n++) {
+		struct part *p = &f->parts[n];
+
+		error = blkdev_give(m->blkdev, &p->bio, p->at, p->bytes);
+		if (error != 0) {
+			p->bio.error = error;
+			part_done(&p->bio); /* nobody else tells its end */
+		}
+	}
 	part_over(f);
 	return 0;
 }

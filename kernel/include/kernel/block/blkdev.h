@@ -38,8 +38,8 @@ struct blkdev_facts {
 /* The device of an open file, borrowed while it is open; nullptr: it is no block device. */
 struct blkdev *blkdev_of_file(const struct file *f);
 void blkdev_facts(const struct blkdev *b, struct blkdev_facts *out);
-/* bio_submit (disk.h) of whole blocks of the device from byte `at` on, which lie on it; past its page cache: what is
+/* bio_give (disk.h) of whole blocks of the device from byte `at` on, which lie on it; past its page cache: what is
  * dirty there was written before. kind, pieces, done and owner of the bio are set. */
-void blkdev_submit(struct blkdev *b, struct bio *bio, uint64_t at, uint64_t bytes);
+[[nodiscard]] int blkdev_give(struct blkdev *b, struct bio *bio, uint64_t at, uint64_t bytes);
 
 #endif
