@@ -92,6 +92,8 @@ static int gather(struct ext4_mount *m, struct filling *f, struct bio_piece *pie
 		int error = first + n < end ? ext4_map(&m->fs, d, (uint32_t)(first + n), &run) : 0;
 		if (error != 0)
 			return error;
+		if (first + n < end)
+			run.count = (uint32_t)MIN((uint64_t)run.count, end - (first + n));
 		for (uint32_t k = MIN(run.count, blocks - n); k > 0; k--, n++, run.physical++) {
 			if (run.kind == RUN_DATA)
 				add_block(m, f, pieces, run.physical, n);
