@@ -141,6 +141,18 @@ static bool list_block(const struct ext4_fs *fs, const unsigned char *d, uint64_
 	return true;
 }
 
+/* Behind the hole at byte `at`, which may be most of what a directory says it has. */
+static int skip_hole(struct ext4_fs *fs, const struct ext4_inode *dir, uint64_t *at)
+{
+	struct ext4_run run;
+
+	int error = ext4_map(fs, dir, (uint32_t)(*at / fs->block_bytes), &run);
+	if (error != 0)
+		return error;
+	*at = MIN(align_down(*at, fs->block_bytes) + (uint64_t)run.count * fs->block_bytes, dir->size);
+	return 0;
+}
+
 int ext4_dir_list(struct ext4_fs *fs, const struct ext4_inode *dir, uint64_t *position,
 		  bool (*emit)(void *context, const struct ext4_entry *e), void *context)
 {
@@ -149,7 +161,9 @@ int ext4_dir_list(struct ext4_fs *fs, const struct ext4_inode *dir, uint64_t *po
 
 		int error = ext4_dir_block(fs, dir, (uint32_t)(*position / fs->block_bytes), KIND_DIR, &b);
 		if (error == -ENOENT) {
-			*position = align_down(*position, fs->block_bytes) + fs->block_bytes;
+			error = skip_hole(fs, dir, position);
+			if (error != 0)
+				return error;
 			continue;
 		}
 		if (error != 0)
@@ -181,16 +195,23 @@ int ext4_dir_search(struct ext4_fs *fs, const struct ext4_block *b, const char *
 static int find_in_all(struct ext4_fs *fs, const struct ext4_inode *dir, const char *name, size_t length,
 		       uint32_t *inode)
 {
-	for (uint64_t at = 0; at < dir->size; at += fs->block_bytes) {
+	for (uint64_t at = 0; at < dir->size;) {
 		struct ext4_block *b;
 
 		int error = ext4_dir_block(fs, dir, (uint32_t)(at / fs->block_bytes), KIND_DIR, &b);
+		if (error == -ENOENT) {
+			error = skip_hole(fs, dir, &at);
+			if (error != 0)
+				return error;
+			continue;
+		}
 		if (error == 0) {
 			error = ext4_dir_search(fs, b, name, length, inode);
 			ext4_block_put(b);
 		}
 		if (error != -ENOENT)
 			return error;
+		at += fs->block_bytes;
 	}
 	return -ENOENT;
 }
