@@ -51,6 +51,7 @@ struct ext4_fs {
 	uint32_t first_data_block, blocks_per_group, groups;
 	uint32_t inodes, inodes_per_group, inode_bytes, first_inode;
 	uint32_t descriptor_bytes, first_meta_bg;
+	uint32_t backup_groups[2]; /* with sparse_super2 those that have copies of the superblock; 0: none */
 	uint32_t compat, incompat, ro_compat, state, errors;
 	uint32_t journal_inode, last_orphan;
 	uint32_t checksum_seed, hash_seed[4];

@@ -118,6 +118,8 @@ static int check_geometry(struct ext4_fs *fs, const unsigned char *s)
 	fs->first_data_block = ext4_get32(s, SUPER_FIRST_DATA_BLOCK);
 	fs->blocks_per_group = ext4_get32(s, SUPER_BLOCKS_PER_GROUP);
 	fs->first_meta_bg = ext4_get32(s, SUPER_FIRST_META_BG);
+	for (uint32_t n = 0; n < 2; n++)
+		fs->backup_groups[n] = ext4_get32(s, SUPER_BACKUP_GROUPS + 4 * n);
 	if (fs->first_data_block != (shift == 0) || fs->blocks_per_group == 0 ||
 	    fs->blocks_per_group > fs->block_bytes * 8 || fs->blocks_per_group % 8 != 0)
 		return refuse(fs, -EUCLEAN, "its groups have an impossible size");
@@ -219,6 +221,8 @@ static bool is_power_of(uint32_t n, uint32_t base)
 /* Whether the group begins with a copy of the superblock ("Block Groups", sparse_super). */
 static bool has_super(const struct ext4_fs *fs, uint32_t group)
 {
+	if (group != 0 && fs->compat & COMPAT_SPARSE_SUPER2)
+		return group == fs->backup_groups[0] || group == fs->backup_groups[1];
 	return group <= 1 || !(fs->ro_compat & RO_SPARSE_SUPER) || is_power_of(group, 3) || is_power_of(group, 5) ||
 	       is_power_of(group, 7);
 }
