@@ -101,6 +101,9 @@ void inet_lo_deliver(void) REQUIRES(inet_core);
 void inet_lo_settle(void) REQUIRES(inet_core);
 /* While it is set, what is sent to `lo` arrives as if it had come by another interface, and is not counted; nullptr. */
 void inet_lo_as(struct netif *n) REQUIRES(inet_core);
+/* That interface ends: what is still to arrive by it (after a fault, else it has arrived before the core is free) comes
+ * by `lo`. */
+void inet_lo_forget(const struct netif *n) REQUIRES(inet_core);
 /* Whether such a packet is arriving. */
 bool inet_lo_is_other(void) REQUIRES(inet_core);
 /* Of a packet buffer's flags: who sends it lets go of it before the core, so `lo` need not copy it. */

@@ -206,6 +206,7 @@ static void drop(struct interface *i) REQUIRES(inet_core)
 	if (info.index <= BYTE_MAX)
 		asked[info.index] = told_links[info.index].flags = 0;
 	inet_routes_forget(&i->netif);
+	inet_lo_forget(&i->netif);
 	list_remove(&i->link);
 	netif_remove(&i->netif);
 	hear_all_nodes(i, NETIF_DEL_MAC_FILTER);

@@ -76,6 +76,13 @@ void inet_lo_as(struct netif *n)
 	sent_as = n;
 }
 
+void inet_lo_forget(const struct netif *n)
+{
+	for (uint32_t at = ring_head; at != ring_tail; at++)
+		if (ring[at % RING].as == n)
+			ring[at % RING].as = nullptr;
+}
+
 bool inet_lo_is_other(void)
 {
 	return other != nullptr;
