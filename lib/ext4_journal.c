@@ -10,6 +10,8 @@
 
 enum pass { FIND_END, CHECK, REPLAY };
 
+/* How many of them stand in one piece of memory, a page: large ones are not to be had. */
+constexpr uint32_t PIECE = 256;
 struct revoked { /* block + 1, since 0 means that the place is free */
 	uint64_t block;
 	uint32_t sequence;
@@ -23,7 +25,7 @@ struct log {
 	uint32_t start, sequence, end; /* end: the first sequence that is not committed */
 	uint32_t incompat, seed;
 	unsigned char *block, *data;
-	struct revoked *table; /* open addressing */
+	struct revoked **table; /* open addressing; PIECE places each */
 	uint32_t capacity, used;
 	/* of a pass */
 	uint32_t at, left, now;
@@ -85,25 +87,54 @@ static struct revoked *place_of(const struct log *l, uint64_t block)
 {
 	uint32_t at = (uint32_t)((block * 0x9e3779b97f4a7c15) >> 32) & (l->capacity - 1);
 
-	while (l->table[at].block != 0 && l->table[at].block != block + 1)
+	while (true) {
+		struct revoked *r = &l->table[at / PIECE][at % PIECE];
+
+		if (r->block == 0 || r->block == block + 1)
+			return r;
 		at = (at + 1) & (l->capacity - 1);
-	return &l->table[at];
+	}
+}
+
+static void free_table(const struct ext4_io *io, struct revoked **table, uint32_t capacity)
+{
+	for (uint32_t n = 0; table != nullptr && n < capacity / PIECE; n++)
+		io->free(table[n]);
+	io->free(table);
+}
+
+static struct revoked **make_table(const struct ext4_io *io, uint32_t capacity)
+{
+	struct revoked **table = io->alloc(capacity / PIECE * sizeof(*table));
+
+	for (uint32_t n = 0; table != nullptr && n < capacity / PIECE; n++) {
+		table[n] = io->alloc(PIECE * sizeof(*table[n]));
+		if (table[n] == nullptr) {
+			free_table(io, table, capacity);
+			return nullptr;
+		}
+	}
+	return table;
 }
 
 static int grow(struct log *l)
 {
-	struct revoked *before = l->table;
-	uint32_t count = l->capacity, more = count == 0 ? 64 : count * 2;
-	struct revoked *table = l->fs->io.alloc(more * sizeof(*table));
+	const struct ext4_io *io = &l->fs->io;
+	struct revoked **before = l->table;
+	uint32_t count = l->capacity, more = count == 0 ? PIECE : count * 2;
+	struct revoked **table = make_table(io, more);
 
 	if (table == nullptr)
 		return -ENOMEM;
 	l->table = table;
 	l->capacity = more;
-	for (uint32_t n = 0; n < count; n++)
-		if (before[n].block != 0)
-			*place_of(l, before[n].block - 1) = before[n];
-	l->fs->io.free(before);
+	for (uint32_t n = 0; n < count; n++) {
+		const struct revoked *r = &before[n / PIECE][n % PIECE];
+
+		if (r->block != 0)
+			*place_of(l, r->block - 1) = *r;
+	}
+	free_table(io, before, count);
 	return 0;
 }
 
@@ -141,7 +172,8 @@ static int read_revokes(struct log *l)
 		uint64_t block = jbd2_get32(l->block, at);
 		if (each == 8)
 			block = block << 32 | jbd2_get32(l->block, at + 4);
-		int error = revoke(l, block);
+		/* What is not on the disk is not written, either. */
+		int error = block < l->fs->blocks ? revoke(l, block) : 0;
 		if (error != 0)
 			return error;
 	}
@@ -390,7 +422,9 @@ static int recover_from(struct log *l)
 		for (enum pass pass = FIND_END; pass <= REPLAY && error == 0; pass++)
 			error = run_pass(l, pass);
 		if (error != 0)
-			return refuse(l->fs, error, "the journal is broken");
+			return refuse(l->fs, error,
+				      error == -ENOMEM ? "there is not enough memory for its journal"
+						       : "the journal is broken");
 		l->result->transactions = l->end - l->sequence;
 		error = empty_log(l);
 	}
@@ -419,7 +453,7 @@ int ext4_recover(struct ext4_fs *fs, struct ext4_recovery *out)
 	error = l.block != nullptr && l.data != nullptr ? recover_from(&l) : -ENOMEM;
 	io.free(l.block);
 	io.free(l.data);
-	io.free(l.table);
+	free_table(&io, l.table, l.capacity);
 	if (error != 0)
 		return error;
 	/* All that is known of it may have changed. */
