@@ -12,6 +12,7 @@
 
 #include <kernel/mem/page.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/page_cache.h>
 
 struct chain {
 	struct spinlock lock;
@@ -117,6 +118,13 @@ struct dentry *dentry_find(struct dentry *parent, const struct name *n)
 	return found;
 }
 
+/* The end of such a file would wait for its store. Who asks for memory may be the one whom the store needs: the thread
+ * of a driver that begins anew, say. */
+static bool is_being_read(const struct inode *i)
+{
+	return i != nullptr && i->cache != nullptr && __atomic_load_n(&i->cache->under_way, __ATOMIC_RELAXED) != 0;
+}
+
 /* Takes unused entries out of one chain onto a list. all: of this superblock, whatever their age. */
 static void chain_collect(struct chain *c, struct superblock *all, struct list *out) REQUIRES(c -> lock)
 {
@@ -133,6 +141,11 @@ static void chain_collect(struct chain *c, struct superblock *all, struct list *
 		}
 		if (!__atomic_compare_exchange_n(&d->refs, &unused, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
+		/* Nobody has it: no more is begun to be read by it. */
+		if (all == nullptr && is_being_read(d->inode)) {
+			__atomic_store_n(&d->refs, DENTRY_HASHED, __ATOMIC_RELEASE);
+			continue;
+		}
 		list_remove(&d->hash_link);
 		list_push_back(out, &d->hash_link);
 	}
