@@ -214,7 +214,9 @@ static int send_bytes(struct inet_datagram_socket *d, const struct socket_messag
 	uint8_t hops = d->raw->ttl;
 	d->raw->ttl = m->way.hops != 0 ? m->way.hops : hops;
 	d->raw->mcast_ttl = m->way.hops != 0 ? m->way.hops : d->inet.many[IP_IS_V6(to)].hops;
-	error = inet_errno(raw_sendto_if_src(d->raw, p, to, n, &source));
+	/* To a group with 0: not beyond this machine. */
+	bool stays = d->raw->mcast_ttl == 0 && ip_addr_ismulticast(to) && n != &inet_lo && !d->has_header;
+	error = stays ? 0 : inet_errno(raw_sendto_if_src(d->raw, p, to, n, &source));
 	d->raw->ttl = hops;
 	return error;
 }
