@@ -338,6 +338,7 @@ static bool look_at_root(struct hub *h)
 		/* Of a controller that ends the devices rest, and so does the hub, in a moment. */
 		if (usb_root_port(h->dev, port, &status, &speed) < 0)
 			return false;
+		h->stuck[port] &= status; /* what went is heard again */
 		if ((status & USB_PORT_CHANGED & ~h->stuck[port]) == 0) {
 			h->clears[port] = 0;
 			continue;
