@@ -178,6 +178,27 @@ def extent_beyond(place, source):
     return None if status == 1 and "error -117 at 0" in text else text[-500:]
 
 
+def copy_in_last_group(place, source):
+    """sparse_super2 puts a copy of the superblock into the last group, which is the first of those that its block of descriptors is of."""
+    image = place / "copies"
+    images.make(image, source, ["-t", "ext4", "-b", "1024", "-g", "256", "-N", "1088", "-O", "meta_bg,^resize_inode,sparse_super2"], False, 4353 << 10)
+    said = subprocess.run(["dumpe2fs", image], capture_output=True, text=True, check=True).stdout
+    text, status = walk(image)
+    return check_counts(text, image) if status == 0 and re.search(r"Backup superblock at 4097,", said) else text[-500:]
+
+
+def hole_without_end(place, source):
+    """A directory that says it has 2^31 blocks, of which one is there."""
+    image = place / "hole"
+    images.make(image, source, ["-t", "ext4", "-b", "1024", "-O", "^metadata_csum,large_dir"], False, 16 * images.UNIT)
+    images.debugfs(image, "sif /d size 0x1fefffffc00")
+    try:
+        done = subprocess.run([WALK, image], capture_output=True, text=True, check=False, timeout=10)
+    except subprocess.TimeoutExpired:
+        return "block by block"
+    return None if done.returncode == 0 and "/d/file" in done.stdout else done.stdout[-500:]
+
+
 def hashes(place):
     image = place / "hash"
     images.make(image, None, ["-t", "ext4"], False)
@@ -204,6 +225,8 @@ def cases(place):
     (small / "d" / "file").write_bytes(b"content\n" * 1000)
     for seed, (name, options, version) in enumerate(images.JOURNALS):
         yield f"recovery: {name}", recovered(place, small, options, version, seed)
+    yield "the descriptors of a group with a copy of the superblock are behind it", copy_in_last_group(place, small)
+    yield "a hole that is most of a directory is passed over", hole_without_end(place, small)
     yield "an extent that reaches beyond the disk is found", extent_beyond(place, small)
     yield "recovery: a broken block of a committed transaction is found", journal_is_broken(place, small, 77)
 
