@@ -84,6 +84,10 @@ static long getdents(int fd, user_addr at, size_t size, bool old_format)
 		result = g.data == nullptr ? -ENOMEM : gather_locked(r.file, &g);
 	}
 	file_ref_put(r);
+	/* What came before an error is told first: the position is behind it, and the next call has the error. After a
+	 * fault the position is not known to be. */
+	if (result < 0 && result != -EFAULT && g.used > 0)
+		result = 0;
 	if (result == 0 && g.too_small)
 		result = -EINVAL;
 	if (result == 0)
