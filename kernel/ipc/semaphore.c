@@ -116,6 +116,12 @@ void semaphores_changed(struct semaphore_set *s)
 	wait_wake_all(&s->changed);
 }
 
+/* To wait for zero leaves nothing to be undone. */
+static bool undoes(const struct abi_sembuf *op)
+{
+	return op->op != 0 && (op->flags & SEM_UNDO);
+}
+
 static bool adjust_fits(const struct semaphore_undo *u, const struct abi_sembuf *op)
 {
 	int32_t adjust = u->adjust[op->number] - op->op;
@@ -128,7 +134,7 @@ static void take_back(struct semaphore_set *s, struct semaphore_undo *u, const s
 {
 	while (n-- > 0) {
 		s->semaphores[ops[n].number].value -= ops[n].op;
-		if (ops[n].flags & SEM_UNDO)
+		if (undoes(&ops[n]))
 			u->adjust[ops[n].number] = (int16_t)(u->adjust[ops[n].number] + ops[n].op);
 	}
 }
@@ -143,10 +149,10 @@ static int operate(struct semaphore_set *s, struct semaphore_undo *u, const stru
 		return -EAGAIN;
 	if (value > SEMAPHORE_MOST)
 		return -ERANGE;
-	if ((op->flags & SEM_UNDO) && !adjust_fits(u, op))
+	if (undoes(op) && !adjust_fits(u, op))
 		return -ERANGE;
 	sem->value = value;
-	if (op->flags & SEM_UNDO)
+	if (undoes(op))
 		u->adjust[op->number] = (int16_t)(u->adjust[op->number] - op->op);
 	return 0;
 }
@@ -246,7 +252,7 @@ static long operations_run(int32_t id, const struct abi_sembuf *ops, size_t n, u
 
 	for (size_t k = 0; k < n; k++) {
 		r.alter |= ops[k].op != 0;
-		r.undo |= ops[k].op != 0 && (ops[k].flags & SEM_UNDO);
+		r.undo |= undoes(&ops[k]);
 	}
 	struct ipc_object *o = ipc_find(&semaphore_sets, id);
 	if (o == nullptr)

@@ -155,7 +155,10 @@ static void the_end_undoes(void)
 	pthread_t thread;
 	int s = set(2);
 
+	/* Of a wait for zero there is nothing to undo. */
+	OK(operate(s, 0, 0, SEM_UNDO));
 	OK(operate(s, 0, 10, 0));
+	FAILS(EAGAIN, operate(s, 0, 0, SEM_UNDO | IPC_NOWAIT));
 	pid_t child = CHILD(OK(operate(s, 0, -3, SEM_UNDO)); OK(operate(s, 0, -2, 0)); OK(operate(s, 1, 7, SEM_UNDO));
 			    pthread_create(&thread, nullptr, gives, &s); pthread_join(thread, nullptr);
 			    EQUAL(value(s, 0), 9));
