@@ -89,6 +89,8 @@ static void debug_serve(struct debug_cpu *me)
 	enum gdb_action action;
 
 	serving = true;
+	/* Who was the owner before may have written them, and nobody have arrived since. */
+	debug_points_out();
 	debug_stop_others();
 	me->reports = false;
 	gdb_stopped(&remote, &me->stop);
