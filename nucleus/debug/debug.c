@@ -83,6 +83,14 @@ static bool debug_step(uint64_t thread)
 	return true;
 }
 
+/* The debugger leaves: nobody stops for what it asked for, who has something to tell already included. */
+static void debug_forget(void)
+{
+	debug_points_forget();
+	for (uint32_t i = 0; i < cpu_count; i++)
+		__atomic_store_n(&debug_cpus[i].reports, false, __ATOMIC_RELAXED);
+}
+
 /* Serves the debugger until it lets the machine go. */
 static void debug_serve(struct debug_cpu *me)
 {
@@ -105,7 +113,7 @@ static void debug_serve(struct debug_cpu *me)
 		if (action == GDB_RESET)
 			arch_power(false);
 		if (action == GDB_DETACH)
-			debug_points_forget();
+			debug_forget();
 		if (panicked)
 			continue;
 		if (action == GDB_STEP && !debug_step(remote.step)) {
@@ -127,10 +135,12 @@ static void debug_wait(struct debug_cpu *me, struct context *c)
 	me->asked = false;
 	__atomic_store_n(&me->frame, c, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&me->goes, __ATOMIC_ACQUIRE))
-		if (me->reports && debug_own(id))
-			debug_serve(me);
-		else
+		if (!__atomic_load_n(&me->reports, __ATOMIC_RELAXED) || !debug_own(id))
 			cpu_relax();
+		else if (__atomic_load_n(&me->reports, __ATOMIC_RELAXED))
+			debug_serve(me);
+		else /* the one before has seen to it */
+			debug_disown(0);
 	arch_debug_leave(me);
 	me->steps = false;
 	/* In this order: who finds the frame gone asks. */
