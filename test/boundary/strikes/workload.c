@@ -479,6 +479,7 @@ const struct served served[] = {
 	{"devfs", {use_nodes, use_terminal}, nullptr},
 	{"tmpfs", {use_files}, nullptr},
 	{"vfs", {use_files, run_program, use_nodes}, nullptr},
+	{"ipc", {use_message_queue, use_semaphores, use_segment}, nullptr},
 	{"process", {run_program, use_memory}, nullptr},
 	{"vm", {use_memory, run_program}, nullptr},
 	{"core", {wait_for_timer, run_program}, nullptr},
