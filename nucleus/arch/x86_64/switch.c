@@ -99,7 +99,8 @@ void fpu_store(void *area)
 		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 }
 
-void fpu_load(const void *area)
+/* The debugger's stub calls it when its breakpoints are in the text already, so none may be set here. */
+[[gnu::section(".text.debug_fpu_load")]] void fpu_load(const void *area)
 {
 	if (cpu_features.xsave)
 		__asm__ volatile("xrstor64 (%0)"
