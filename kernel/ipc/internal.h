@@ -95,6 +95,8 @@ uint32_t ipc_count(struct ipc_kind *kind);
 void ipc_show(struct ipc_kind *kind, struct text_buffer *b,
 	      void (*line)(const struct ipc_object *o, struct text_buffer *b));
 int32_t ipc_pid(void); /* of the current process */
+/* Whether it may be logged that a limit was met: now and then, since whoever meets one can do so at once again. */
+bool ipc_may_tell(void);
 
 void message_start(void);
 void semaphore_start(void);

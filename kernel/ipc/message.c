@@ -129,7 +129,7 @@ static int message_make(user_addr text, size_t bytes, int64_t type, struct messa
 
 	if (all <= __atomic_load_n(&all_most, __ATOMIC_RELAXED) || capable(CAP_SYS_RESOURCE))
 		m = kmalloc(sizeof(*m) + bytes);
-	else
+	else if (ipc_may_tell())
 		log_warn("ipc: messages of all queues hold %llu bytes: no more for user %u", (unsigned long long)all,
 			 subject_current()->cred.uid);
 	if (m == nullptr) {

@@ -7,6 +7,16 @@
 #include <kernel/base/subject.h>
 
 enum : uint32_t { CAPACITY_FIRST = 16, RIGHTS = 0777 };
+enum : uint64_t { TELL_PAUSE_NS = 10'000'000'000 };
+
+bool ipc_may_tell(void)
+{
+	static uint64_t quiet_until_ns; /* atomic */
+	uint64_t now = clock_monotonic_ns(), until = __atomic_load_n(&quiet_until_ns, __ATOMIC_RELAXED);
+
+	return now >= until && __atomic_compare_exchange_n(&quiet_until_ns, &until, now + TELL_PAUSE_NS, false,
+							   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
 
 int64_t ipc_seconds(void)
 {

@@ -73,8 +73,9 @@ static int set_make(const struct ipc_get *g, struct ipc_object **out)
 		return -EINVAL;
 	if (__atomic_add_fetch(&all_count, count, __ATOMIC_RELAXED) > (uint32_t)all_most) {
 		__atomic_fetch_sub(&all_count, count, __ATOMIC_RELAXED);
-		log_warn("ipc: all sets have %d semaphores at most (/proc/sys/kernel/sem): no more for user %u",
-			 all_most, subject_current()->cred.uid);
+		if (ipc_may_tell())
+			log_warn("ipc: all sets have %d semaphores at most (/proc/sys/kernel/sem): no more for user %u",
+				 all_most, subject_current()->cred.uid);
 		return -ENOSPC;
 	}
 	struct semaphore_set *s = kmalloc(sizeof(*s) + count * sizeof(s->semaphores[0]));
