@@ -61,6 +61,10 @@ static inline bool debug_hides(uint32_t function)
 {
 	return ARCH_HAS_DEBUG && function == debug_function;
 }
+static inline bool debug_hides_some(uint32_t first, uint32_t last)
+{
+	return ARCH_HAS_DEBUG && debug_function >= first && debug_function <= last;
+}
 /* When a timer that is to be due at *at_ns (0: never), which becomes that, has to be, to look at the line. */
 enum : uint64_t { DEBUG_LOOK_NS = 20'000'000 };
 static inline uint64_t debug_timer(uint64_t *at_ns, uint64_t now)

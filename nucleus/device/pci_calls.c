@@ -3,6 +3,7 @@
  * The calls on PCI functions: what may be written, and how a function is silenced (PCIe Base 4.0, 6.6.2, function-level
  * reset; PCI Power Management 1.2, 5.4.1). Writes that are not known to be harmless are refused.
  */
+#include "debug/debug.h"
 #include "device/pci.h"
 #include "gate/calls.h"
 #include "gate/lock.h"
@@ -72,13 +73,13 @@ static bool bridge_command_ok(uint32_t function, uint32_t value)
 	       (!(more & PCI_COMMAND_MEMORY) || (window_ok(&w.memory, 0) && window_ok(&w.prefetchable, 0)));
 }
 
-/* Whether anybody has claimed what is on the buses of a bridge with these numbers. */
+/* Whether anybody, or the debugger's stub, has what is on the buses of a bridge with these numbers. */
 static bool buses_claimed(uint32_t function, uint32_t numbers)
 {
 	uint32_t segment = function & 0xffff0000;
+	uint32_t first = segment | (numbers & 0xff00), last = segment | (numbers >> 8 & 0xff00) | 0xff;
 
-	return numbers & 0xff00 &&
-	       claim_of_functions(segment | (numbers & 0xff00), segment | (numbers >> 8 & 0xff00) | 0xff);
+	return numbers & 0xff00 && (debug_hides_some(first, last) || claim_of_functions(first, last));
 }
 
 /* The buses below a bridge, if nothing is claimed there, neither by the numbers before nor by those after. */
