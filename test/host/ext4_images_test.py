@@ -235,8 +235,8 @@ def main():
     subprocess.run(["make", "--no-print-directory", WALK], check=True, stdout=subprocess.DEVNULL,
                    env={k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))})
     failed = 0
-    # And besides: hashes, two more refusals, an extent, a block.
-    print(f"1..{len(images.VARIANTS) + len(images.REFUSED) + len(images.JOURNALS) + 5}", flush=True)
+    # And besides: hashes, two more refusals, an extent, a block, copies, a hole.
+    print(f"1..{len(images.VARIANTS) + len(images.REFUSED) + len(images.JOURNALS) + 7}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, complaint) in enumerate(cases(pathlib.Path(folder)), 1):
             failed += complaint is not None

@@ -86,8 +86,9 @@ static void serve(struct device *dev)
 
 	while (!device_stopping(dev)) {
 		(void)virtio_interrupts(dev);
-		/* Lost: nobody looks for what it told of. Passed only where there is something to be told of. */
-		bool found = !(r->asked && FAULT_POINT_DUE(driver_virtio_rng_interrupt)) && look(dev, r);
+		/* Lost: nobody looks for what it told of. Passed only where there is something that it tells of. */
+		bool lost = r->asked && virtio_queue_listen(r->queue) && FAULT_POINT_DUE(driver_virtio_rng_interrupt);
+		bool found = !lost && look(dev, r);
 		if (!r->asked && (hwrng_wanted() || clock_monotonic_ns() >= r->feed_at_ns))
 			ask(r);
 		if (irq_done(&r->irq) == 0 && found && late)
