@@ -21,6 +21,9 @@ from machine import LIMIT_S, Limit, Machine, plain
 CARD = "0x0002"     # QEMU's pci-serial
 GDB = {"x86_64": "gdb", "aarch64": "gdb-multiarch"}
 
+# Of all sessions together.
+RESULTS = 38
+
 
 class Console:
     def __init__(self, process):
@@ -142,9 +145,8 @@ class Test:
                 print(console.text())
 
 
-
 def main():
-    print("TAP version 14", flush=True)
+    print(f"TAP version 14\n1..{RESULTS}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         Test(Machine.from_environment(), pathlib.Path(folder), int(sys.argv[1]) if len(sys.argv) > 1 else 100).run()
     return 0

@@ -367,7 +367,9 @@ static void work(void *arg)
 		memset(bytes, 0, PAGE_SIZE);
 		b.kind = BIO_READ;
 		bio_submit(ram.disk, &b);
-		error = error != 0 ? error : bio_wait(&b);
+		/* Waited for in any case: its memory is another's otherwise. */
+		int read_error = bio_wait(&b);
+		error = error != 0 ? error : read_error;
 		if (error != 0)
 			__atomic_fetch_add(&failed, 1, __ATOMIC_RELAXED);
 		for (uint32_t n = 0; error == 0 && n < blocks * RAM_BLOCK; n++) {
