@@ -71,6 +71,11 @@ void ipc_object_put(struct ipc_object *o);
 struct ipc_object *ipc_find(struct ipc_kind *kind, int32_t id);
 /* The same by place in the table, for MSG_STAT and its kin. */
 struct ipc_object *ipc_at(struct ipc_kind *kind, int32_t place);
+/* For what IPC_STAT tells (by id), and MSG_STAT and its kin (by place; `any` asks for no right): as ipc_find. 0,
+ * -EINVAL, -EACCES. */
+int ipc_find_to_tell(struct ipc_kind *kind, int32_t id, bool by_place, bool any, struct ipc_object **out);
+/* For IPC_SET: as ipc_find, of an object that the current process owns. 0, -EINVAL, -EPERM. */
+int ipc_find_owned(struct ipc_kind *kind, int32_t id, struct ipc_object **out);
 /* A lock that is taken in one function and given back in another, which the compiler's analysis does not follow. */
 void ipc_lock(struct ipc_object *o) NO_THREAD_SAFETY;
 void ipc_unlock(struct ipc_object *o) NO_THREAD_SAFETY;

@@ -281,16 +281,12 @@ SYSCALL(msgrcv);
 
 static long queue_status(int32_t id, int32_t command, user_addr at)
 {
-	struct ipc_object *o = command == IPC_STAT ? ipc_find(&queues, id) : ipc_at(&queues, id);
+	struct ipc_object *o;
 	struct abi_msqid out;
 
-	if (o == nullptr)
-		return -EINVAL;
-	int error = command == MSG_STAT_ANY ? 0 : ipc_permitted(o, READ_RIGHT);
-	if (error != 0) {
-		ipc_leave(o);
+	int error = ipc_find_to_tell(&queues, id, command != IPC_STAT, command == MSG_STAT_ANY, &o);
+	if (error != 0)
 		return error;
-	}
 	const struct queue *q = queue_of(o);
 	out = (struct abi_msqid){
 		.stime = q->sent_s,
@@ -323,12 +319,11 @@ static long queue_set(int32_t id, user_addr at)
 
 	if (get_user(in, at) != 0)
 		return -EFAULT;
-	struct ipc_object *o = ipc_find(&queues, id);
-	if (o == nullptr)
-		return -EINVAL;
-	int error = ipc_owned(o);
-	if (error == 0)
-		error = set_most_bytes(queue_of(o), in.qbytes);
+	struct ipc_object *o;
+	int error = ipc_find_owned(&queues, id, &o);
+	if (error != 0)
+		return error;
+	error = set_most_bytes(queue_of(o), in.qbytes);
 	if (error == 0) {
 		ipc_set(o, &in.perm);
 		queue_changed(queue_of(o));

@@ -6,7 +6,7 @@
 #include <kernel/base/component.h>
 #include <kernel/base/subject.h>
 
-enum : uint32_t { CAPACITY_FIRST = 16, RIGHTS = 0777 };
+enum : uint32_t { CAPACITY_FIRST = 16, RIGHTS = 0777, IPC_READ = 0444 };
 enum : uint64_t { TELL_PAUSE_NS = 10'000'000'000 };
 
 bool ipc_may_tell(void)
@@ -246,6 +246,29 @@ struct ipc_object *ipc_at(struct ipc_kind *kind, int32_t place)
 	struct ipc_object *o = take(kind, (uint32_t)place);
 	mutex_unlock(&kind->lock);
 	return locked(o);
+}
+
+/* o is locked; where an error refuses it, it is let go of. */
+static int found(struct ipc_object *o, int error, struct ipc_object **out)
+{
+	if (error != 0)
+		ipc_leave(o);
+	*out = error == 0 ? o : nullptr;
+	return error;
+}
+
+int ipc_find_to_tell(struct ipc_kind *kind, int32_t id, bool by_place, bool any, struct ipc_object **out)
+{
+	struct ipc_object *o = by_place ? ipc_at(kind, id) : ipc_find(kind, id);
+
+	return o != nullptr ? found(o, any ? 0 : ipc_permitted(o, IPC_READ), out) : -EINVAL;
+}
+
+int ipc_find_owned(struct ipc_kind *kind, int32_t id, struct ipc_object **out)
+{
+	struct ipc_object *o = ipc_find(kind, id);
+
+	return o != nullptr ? found(o, ipc_owned(o), out) : -EINVAL;
 }
 
 void ipc_forget_key(struct ipc_object *o)

@@ -6,8 +6,6 @@
 #include <kernel/base/subject.h>
 #include <kernel/mem/page.h>
 
-enum : uint32_t { READ_RIGHT = 0444 };
-
 /* The segment itself has a reference until it is removed. */
 static uint64_t attaches(const struct segment *s)
 {
@@ -21,16 +19,12 @@ static uint64_t resident_pages(const struct segment *s)
 
 static long segment_status(int32_t id, int32_t command, user_addr at)
 {
-	struct ipc_object *o = command == IPC_STAT ? ipc_find(&segments, id) : ipc_at(&segments, id);
+	struct ipc_object *o;
 	struct abi_shmid out;
 
-	if (o == nullptr)
-		return -EINVAL;
-	int error = command == SHM_STAT_ANY ? 0 : ipc_permitted(o, READ_RIGHT);
-	if (error != 0) {
-		ipc_leave(o);
+	int error = ipc_find_to_tell(&segments, id, command != IPC_STAT, command == SHM_STAT_ANY, &o);
+	if (error != 0)
 		return error;
-	}
 	const struct segment *s = segment_of(o);
 	out = (struct abi_shmid){
 		.segsz = s->size,
@@ -53,14 +47,13 @@ static long segment_set(int32_t id, user_addr at)
 
 	if (get_user(in, at) != 0)
 		return -EFAULT;
-	struct ipc_object *o = ipc_find(&segments, id);
-	if (o == nullptr)
-		return -EINVAL;
-	int error = ipc_owned(o);
-	if (error == 0)
-		ipc_set(o, &in.perm);
+	struct ipc_object *o;
+	int error = ipc_find_owned(&segments, id, &o);
+	if (error != 0)
+		return error;
+	ipc_set(o, &in.perm);
 	ipc_leave(o);
-	return error;
+	return 0;
 }
 
 /* The id stays until the last attach ends; the key is free at once. */

@@ -8,16 +8,12 @@ enum : uint32_t { READ_RIGHT = 0444, ALTER_RIGHT = 0222 };
 
 static long set_status(int32_t id, int32_t command, user_addr at)
 {
-	struct ipc_object *o = command == IPC_STAT ? ipc_find(&semaphore_sets, id) : ipc_at(&semaphore_sets, id);
+	struct ipc_object *o;
 	struct abi_semid out;
 
-	if (o == nullptr)
-		return -EINVAL;
-	int error = command == SEM_STAT_ANY ? 0 : ipc_permitted(o, READ_RIGHT);
-	if (error != 0) {
-		ipc_leave(o);
+	int error = ipc_find_to_tell(&semaphore_sets, id, command != IPC_STAT, command == SEM_STAT_ANY, &o);
+	if (error != 0)
 		return error;
-	}
 	out = (struct abi_semid){.otime = set_of(o)->operated_s, .ctime = o->changed_s, .nsems = set_of(o)->count};
 	ipc_tell(o, &out.perm);
 	long result = command == IPC_STAT ? 0 : o->id;
@@ -31,14 +27,13 @@ static long set_owner(int32_t id, user_addr at)
 
 	if (get_user(in, at) != 0)
 		return -EFAULT;
-	struct ipc_object *o = ipc_find(&semaphore_sets, id);
-	if (o == nullptr)
-		return -EINVAL;
-	int error = ipc_owned(o);
-	if (error == 0)
-		ipc_set(o, &in.perm);
+	struct ipc_object *o;
+	int error = ipc_find_owned(&semaphore_sets, id, &o);
+	if (error != 0)
+		return error;
+	ipc_set(o, &in.perm);
 	ipc_leave(o);
-	return error;
+	return 0;
 }
 
 static long set_remove(int32_t id)

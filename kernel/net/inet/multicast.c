@@ -360,7 +360,6 @@ bool inet_multicast_has(int level, int option)
 int inet_multicast_set(struct inet_socket *i, int level, int option, user_addr at, uint32_t length)
 {
 	int32_t value;
-	uint8_t byte;
 
 	if (level == IPPROTO_IPV6 && i->socket.family != AF_INET6)
 		return -ENOPROTOOPT;
@@ -370,18 +369,11 @@ int inet_multicast_set(struct inet_socket *i, int level, int option, user_addr a
 		return set_member(i, level, option, at, length);
 	if (option == (level == IPPROTO_IP ? (int)IP_OPTION_MULTICAST_IF : (int)IPV6_OPTION_MULTICAST_IF))
 		return set_way(i, level, at, length);
-	if (length >= sizeof(value)) {
-		if (get_user(value, at) != 0)
-			return -EFAULT;
-	} else if (length >= 1 && level == IPPROTO_IP) {
-		if (get_user(byte, at) != 0)
-			return -EFAULT;
-		value = byte;
-	} else {
-		return -EINVAL;
-	}
+	int error = inet_option_number(level, at, length, &value);
+	if (error != 0)
+		return error;
 	inet_core_lock();
-	int error = set_number(i, level, option, value);
+	error = set_number(i, level, option, value);
 	inet_core_unlock();
 	return error;
 }

@@ -168,26 +168,31 @@ static int get_tcp(struct inet_stream *t, int option, int32_t *out) REQUIRES(ine
 	}
 }
 
+int inet_option_number(int level, user_addr at, uint32_t length, int32_t *out)
+{
+	uint8_t byte;
+
+	if (length >= sizeof(*out))
+		return get_user(*out, at) == 0 ? 0 : -EFAULT;
+	if (length < 1 || level != IPPROTO_IP)
+		return -EINVAL;
+	if (get_user(byte, at) != 0)
+		return -EFAULT;
+	*out = byte;
+	return 0;
+}
+
 int inet_option_set(struct socket *s, int level, int option, user_addr at, uint32_t length)
 {
 	struct inet_socket *i = inet_of(s);
 	int32_t value = 0;
-	uint8_t byte;
-	int error = -ENOPROTOOPT;
 
 	if (inet_multicast_has(level, option))
 		return inet_multicast_set(i, level, option, at, length);
-	/* ip(7): a byte serves for a number, too. */
-	if (length >= sizeof(value)) {
-		if (get_user(value, at) != 0)
-			return -EFAULT;
-	} else if (length >= 1 && level == IPPROTO_IP) {
-		if (get_user(byte, at) != 0)
-			return -EFAULT;
-		value = byte;
-	} else {
-		return -EINVAL;
-	}
+	int error = inet_option_number(level, at, length, &value);
+	if (error != 0)
+		return error;
+	error = -ENOPROTOOPT;
 	inet_core_lock();
 	if (level == IPPROTO_TCP && is_stream(i))
 		error = set_tcp(stream_of(s), option, value);
