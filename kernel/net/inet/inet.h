@@ -190,10 +190,6 @@ struct inet_datagram_socket *udp_share(struct inet_datagram_socket *d, const ip_
 void stream_share(const struct netif *by, const ip_addr_t *from, uint16_t from_port, const ip_addr_t *to,
 		  uint16_t to_port) REQUIRES(inet_core);
 
-/* --- option.c --- */
-/* The number that a process gives for an option; of level IP a byte serves, too (ip(7)). 0, -EINVAL, -EFAULT. */
-int inet_option_number(int level, user_addr at, uint32_t length, int32_t *out);
-
 /* --- multicast.c --- */
 void inet_multicast_init(struct inet_socket *i);
 /* It is a member of nothing more. */
@@ -212,6 +208,8 @@ bool inet_multicast_loops(const struct inet_socket *i, const ip_addr_t *to, stru
 uint32_t inet_multicast_members(const ip_addr_t *ip, const struct netif *n) REQUIRES(inet_core);
 
 /* --- option.c --- */
+/* The number that a process gives for an option; of level IP a byte serves, too (ip(7)). 0, -EINVAL, -EFAULT. */
+int inet_option_number(int level, user_addr at, uint32_t length, int32_t *out);
 int inet_option_set(struct socket *s, int level, int option, user_addr at, uint32_t length);
 int inet_option_get(struct socket *s, int level, int option, user_addr at, uint32_t *length);
 
