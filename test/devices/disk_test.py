@@ -279,19 +279,19 @@ def random_numbers(shell, disks):
     return bytes_of_host(shell, disks, 9)[1]
 
 
-def source_broken(shell, disks, point, how, said, faults=1):
+def source_broken(shell, disks, point, how, said):
     """The source's driver is broken while somebody reads: he gets all that he wants, from the driver that is attached anew."""
     device = re.search(r"^source (\S+)$", shell.type("awk '$4 == \"virtio_rng\" {print \"source\", $1}' /proc/hardware"), re.MULTILINE)
     if not device:
         return "there is no source"
     before = shell.type("dmesg | grep -c 'virtio_rng is attached anew'")
-    shell.type(f"echo driver_virtio_rng_{point} thread {device[1]} pass 5 faults {faults} {how} >/proc/stray_points")
+    shell.type(f"echo driver_virtio_rng_{point} thread {device[1]} pass 5 faults 1 {how} >/proc/stray_points")
     text, bad = bytes_of_host(shell, disks, 64)
     text += shell.type("grep ^armed /proc/stray_points; echo none >/proc/stray_points; cat /proc/dma_memory") + \
         shell.type("dmesg | grep -c 'virtio_rng is attached anew'")
     anew = int(re.findall(r"^(\d+)$", text, re.MULTILINE)[-1]) - int(consoles.found(r"^(\d+)$", before)[1])
     return bad or (None if anew == 1 else f"attached anew {anew} times\n{text}") or \
-        wants(text, *said, rf"^armed driver_virtio_rng_{point} passed \d+ faulted {faults}$", r"^Lent: +0 kB$", r"^Quarantined: +0 kB$")
+        wants(text, *said, rf"^armed driver_virtio_rng_{point} passed \d+ faulted 1$", r"^Lent: +0 kB$", r"^Quarantined: +0 kB$")
 
 
 def source_stray(shell, disks):
@@ -303,8 +303,7 @@ def source_wild(shell, disks):
 
 
 def source_lost(shell, disks):
-    """Two in a row: every other time it is a reader that wakes the thread."""
-    return source_broken(shell, disks, "interrupt", "", [r"an interrupt was lost .*; virtio_rng is attached anew"], 2)
+    return source_broken(shell, disks, "interrupt", "", [r"an interrupt was lost .*; virtio_rng is attached anew"])
 
 
 def no_elevations(shell, _):

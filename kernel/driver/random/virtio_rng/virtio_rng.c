@@ -82,16 +82,19 @@ static bool look(struct device *dev, struct rng *r)
 static void serve(struct device *dev)
 {
 	struct rng *r = device_private(dev);
-	bool late = false;
+	bool late = false, lost = false;
 
 	while (!device_stopping(dev)) {
 		(void)virtio_interrupts(dev);
-		/* Lost: nobody looks for what it told of. Passed only where there is something that it tells of. */
-		bool lost = r->asked && virtio_queue_listen(r->queue) && FAULT_POINT_DUE(driver_virtio_rng_interrupt);
+		uint32_t came = irq_done(&r->irq);
+		/* One that is lost stays so, whoever wakes the thread meanwhile, until it is looked for. The point is
+		 * passed only where an interrupt has come that tells of something. */
+		bool tells = came > 0 && r->asked && virtio_queue_listen(r->queue);
+		lost = !late && (lost || (tells && FAULT_POINT_DUE(driver_virtio_rng_interrupt)));
 		bool found = !lost && look(dev, r);
 		if (!r->asked && (hwrng_wanted() || clock_monotonic_ns() >= r->feed_at_ns))
 			ask(r);
-		if (irq_done(&r->irq) == 0 && found && late)
+		if (late && found && came == 0 && irq_done(&r->irq) == 0)
 			device_fail(dev, "an interrupt was lost");
 		late = irq_wait(&r->irq, r->asked ? clock_monotonic_ns() + LOOK_NS : r->feed_at_ns) == -ETIMEDOUT;
 	}
