@@ -23,6 +23,7 @@ enum : int {
 	IP_OPTION_HDRINCL = 3,
 	IP_OPTION_PKTINFO = 8,
 	IP_OPTION_MTU_DISCOVER = 10,
+	IP_OPTION_RECVERR = 11,
 	IP_OPTION_RECVTTL = 12,
 	IP_OPTION_MTU = 14,
 	IP_OPTION_MULTICAST_IF = 32,
@@ -41,6 +42,9 @@ enum : int {
 	IPV6_OPTION_MULTICAST_LOOP = 19,
 	IPV6_OPTION_JOIN_GROUP = 20,
 	IPV6_OPTION_LEAVE_GROUP = 21,
+	IPV6_OPTION_MTU_DISCOVER = 23,
+	IPV6_OPTION_MTU = 24,
+	IPV6_OPTION_RECVERR = 25,
 	IPV6_OPTION_V6ONLY = 26,
 	IPV6_OPTION_MULTICAST_ALL = 29,
 	IPV6_OPTION_RECVPKTINFO = 49,
@@ -49,6 +53,25 @@ enum : int {
 	IPV6_OPTION_HOPLIMIT = 52,
 	IPV6_OPTION_TCLASS = 67,
 };
+
+/* Of IP_MTU_DISCOVER: whether a packet may be cut. */
+enum : int {
+	IP_PMTUDISC_DONT = 0,
+	IP_PMTUDISC_WANT = 1,
+	IP_PMTUDISC_DO = 2,
+	IP_PMTUDISC_PROBE = 3,
+	IP_PMTUDISC_INTERFACE = 4,
+	IP_PMTUDISC_OMIT = 5,
+};
+
+/* What IP_RECVERR and IPV6_RECVERR tell; behind it stands the address of who told (ip(7)). */
+struct sock_extended_err {
+	uint32_t error; /* a positive errno */
+	uint8_t origin, type, code, pad;
+	uint32_t info, data;
+};
+static_assert(sizeof(struct sock_extended_err) == 16);
+enum : uint8_t { SO_EE_ORIGIN_NONE, SO_EE_ORIGIN_LOCAL, SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 };
 
 enum : int {
 	TCP_OPTION_NODELAY = 1,

@@ -19,6 +19,14 @@ static void get_ports(const uint8_t *p, struct icmp_error *out)
 	out->to_port = get16(p + 2);
 }
 
+static void tell_place(const uint8_t *m, size_t header, struct icmp_error *out)
+{
+	out->type = m[0];
+	out->code = m[1];
+	out->inner = HEADER;
+	out->behind = (uint16_t)(HEADER + header);
+}
+
 /* RFC 792, RFC 1122 (3.2.2.1), and what ip(7) makes of them. */
 static void tell4(uint8_t type, uint8_t code, const uint8_t *m, struct icmp_error *out)
 {
@@ -37,10 +45,11 @@ static void tell4(uint8_t type, uint8_t code, const uint8_t *m, struct icmp_erro
 
 		out->error = known ? unreachable[code].error : -EHOSTUNREACH;
 		out->is_final = known && unreachable[code].is_final;
-		out->mtu = out->error == -EMSGSIZE ? get16(m + 6) : 0;
+		out->info = out->mtu = out->error == -EMSGSIZE ? get16(m + 6) : 0;
 	} else {
 		out->error = type == V4_EXCEEDED ? -EHOSTUNREACH : -EPROTO;
 		out->is_final = type == V4_PARAMETER;
+		out->info = type == V4_PARAMETER ? m[4] : 0;
 	}
 }
 
@@ -63,6 +72,7 @@ bool icmp4_error_parse(const void *message, size_t n, struct icmp_error *out)
 	memcpy(out->from, ip + 12, 4);
 	memcpy(out->to, ip + 16, 4);
 	get_ports(ip + header, out);
+	tell_place(m, header, out);
 	return true;
 }
 
@@ -93,5 +103,7 @@ bool icmp6_error_parse(const void *message, size_t n, struct icmp_error *out)
 	memcpy(out->from, ip + 8, 16);
 	memcpy(out->to, ip + 24, 16);
 	get_ports(ip + V6_HEADER, out);
+	tell_place(m, V6_HEADER, out);
+	out->info = (uint32_t)get16(m + 4) << 16 | get16(m + 6);
 	return true;
 }

@@ -16,6 +16,10 @@ struct icmp_error {
 	uint8_t from[16], to[16];    /* its addresses, in network order; version 4: the first four bytes */
 	uint16_t from_port, to_port; /* its first four bytes, as ports, in host order */
 	uint32_t mtu;		     /* with -EMSGSIZE: what fits there; 0: not said */
+	uint8_t type, code;	     /* the message's own */
+	uint32_t info;		/* as ip(7) and ipv6(7) have it with them: the MTU, or where the packet was wrong */
+	uint16_t inner, behind; /* where the packet's header begins in the message, and what is behind it; the
+				 * message has four bytes of that at least */
 };
 
 /* Reads the message of n bytes, which begins behind the IP header. False: no error message, or not a whole one. */

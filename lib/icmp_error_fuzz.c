@@ -17,9 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memcpy(m, data, size);
 	if (icmp4_error_parse(m, size, &e))
-		assert(e.error < 0 && e.mtu <= UINT16_MAX);
+		assert(e.error < 0 && e.mtu <= UINT16_MAX && e.inner < e.behind && (size_t)e.behind + 4 <= size);
 	if (icmp6_error_parse(m, size, &e))
-		assert(e.error < 0);
+		assert(e.error < 0 && e.inner < e.behind && (size_t)e.behind + 4 <= size);
 	free(m);
 	return 0;
 }

@@ -64,6 +64,10 @@ static void other_messages_of_version_4(void **)
 	assert_true(e.error == -EMSGSIZE && !e.is_final);
 	assert_true(with(1, 200, &e));
 	assert_true(e.error == -EHOSTUNREACH && !e.is_final);
+	assert_true(with(0, 12, &e));
+	assert_true(e.error == -EPROTO && e.is_final && e.type == 12 && e.info == refused4[4]);
+	assert_true(with(4, 7, &e));
+	assert_true(e.info == 0 && e.inner == 8 && e.behind == 28);
 	assert_true(with(0, 11, &e));
 	assert_true(e.error == -EHOSTUNREACH && !e.is_final);
 }
@@ -86,7 +90,8 @@ static void version_6(void **)
 	m[0] = 2;
 	m[6] = 5;
 	assert_true(icmp6_error_parse(m, sizeof(m), &e));
-	assert_true(e.error == -EMSGSIZE && e.mtu == 0x500);
+	assert_true(e.error == -EMSGSIZE && e.mtu == 0x500 && e.info == 0x500 && e.type == 2 && e.code == 4);
+	assert_true(e.inner == 8 && e.behind == 48);
 	m[0] = 128;
 	assert_false(icmp6_error_parse(m, sizeof(m), &e));
 	m[0] = 1;

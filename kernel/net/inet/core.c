@@ -6,6 +6,7 @@
 #include <kernel/mem/page.h>
 #include <lwip/etharp.h>
 #include <lwip/igmp.h>
+#include <lwip/inet_chksum.h>
 #include <lwip/init.h>
 #include <lwip/ip4_frag.h>
 #include <lwip/ip6_frag.h>
@@ -25,6 +26,7 @@ struct mutex inet_core = MUTEX_INIT(inet_core, RANK_SOCKET + 1);
 static struct list woken GUARDED_BY(inet_core) = LIST_INIT(woken);
 static bool thread_wanted GUARDED_BY(inet_core); /* a timer began to matter */
 static bool started GUARDED_BY(inet_core);
+bool inet_sends_whole GUARDED_BY(inet_core);
 
 /* --- timers --- */
 
@@ -144,6 +146,20 @@ void inet_core_lock(void)
 {
 	mutex_lock(&inet_core);
 	inet_lo_settle();
+	inet_sends_whole = false;
+}
+
+void inet_mark_whole(struct pbuf *p, bool has_sum)
+{
+	struct ip_hdr *h = p->payload;
+
+	if (!inet_sends_whole || p->len < IP_HLEN || IPH_V(h) != 4 || IPH_OFFSET(h) != 0 || p->len < IPH_HL_BYTES(h))
+		return;
+	IPH_OFFSET_SET(h, PP_HTONS(IP_DF));
+	if (!has_sum)
+		return;
+	IPH_CHKSUM_SET(h, 0);
+	IPH_CHKSUM_SET(h, inet_chksum(h, IPH_HL_BYTES(h)));
 }
 
 void inet_wake(struct inet_socket *i, uint32_t whom)

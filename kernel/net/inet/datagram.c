@@ -17,6 +17,7 @@ int datagram_create(const struct socket_ops *ops, int family, uint32_t type, int
 		return -ENOMEM;
 	inet_socket_init(&d->inet, ops, family, type, protocol);
 	list_init(&d->queue);
+	list_init(&d->errors);
 	int error = inet_account_open(&d->inet, nullptr);
 	if (error != 0) {
 		kfree(d);
@@ -104,6 +105,7 @@ void datagram_purge(struct inet_datagram_socket *d)
 
 	while ((g = take(d, false)) != nullptr)
 		put_datagram(d, g);
+	datagram_errors_purge(d);
 }
 
 static bool has_come(struct inet_datagram_socket *d)
@@ -202,8 +204,8 @@ long datagram_receive(struct socket *s, struct socket_message *m)
 	struct inet_datagram_socket *d = datagram_of(s);
 	struct datagram *g = nullptr;
 
-	if (m->flags & MSG_ERRQUEUE) /* nothing is ever there */
-		return -EAGAIN;
+	if (m->flags & MSG_ERRQUEUE)
+		return datagram_error_receive(d, m);
 	int error = await(d, m, &g);
 	if (error != 0 || g == nullptr)
 		return error;
@@ -244,7 +246,7 @@ uint32_t datagram_poll(struct socket *s, struct poll_table *table)
 	poll_watch(table, &s->readable);
 	poll_watch(table, &s->writable);
 	uint8_t shut = __atomic_load_n(&d->inet.shut, __ATOMIC_ACQUIRE);
-	if (__atomic_load_n(&s->error, __ATOMIC_ACQUIRE) != 0)
+	if (__atomic_load_n(&s->error, __ATOMIC_ACQUIRE) != 0 || __atomic_load_n(&d->errors_kept, __ATOMIC_ACQUIRE) > 0)
 		mask |= POLLERR;
 	if (shut == (SIDE_RECEIVE | SIDE_SEND))
 		mask |= POLLHUP;

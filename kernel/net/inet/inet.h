@@ -93,6 +93,11 @@ void inet_account_close(struct inet_socket *i);
 [[nodiscard]] bool inet_charge(struct inet_socket *i, size_t bytes);
 void inet_uncharge(struct inet_socket *i, size_t bytes);
 
+/* Set: what is sent may not be cut by routers (inet_mark_whole). Whoever takes the core finds it reset. */
+extern bool inet_sends_whole GUARDED_BY(inet_core);
+/* A packet of version 4 that goes out says so, if it has to; has_sum: its header has a sum. */
+void inet_mark_whole(struct pbuf *p, bool has_sum) REQUIRES(inet_core);
+
 /* --- lo.c --- */
 extern struct netif inet_lo;
 int inet_lo_start(void) REQUIRES(inet_core);
@@ -143,6 +148,10 @@ struct inet_datagram_socket {
 	struct list queue;	 /* of datagrams: queue_lock */
 	uint32_t queued, charged;
 	uint64_t dropped;
+	struct list errors;   /* that it keeps: queue_lock */
+	uint32_t errors_kept; /* atomic for who only looks */
+	uint8_t keeps_errors; /* inet_core: of packets of version 4: 1, of version 6: 2 */
+	uint8_t discover[2];  /* inet_core: IP_PMTUDISC_*, of version 4, of version 6 */
 	union {
 		struct udp_pcb *udp; /* inet_core; nullptr: closed */
 		struct raw_pcb *raw;
@@ -173,6 +182,29 @@ int inet_no_accept(struct socket *s, bool may_wait, struct socket **out);
 bool inet_listens_not(struct socket *s);
 int inet_no_peer_cred(struct socket *s, struct ucred *out);
 void datagram_free(struct socket *s);
+
+/* What IP_MTU_DISCOVER says of the socket's packets. */
+static inline bool datagram_is_whole(const struct inet_datagram_socket *d) REQUIRES(inet_core)
+{
+	return d->discover[0] == IP_PMTUDISC_DO || d->discover[0] == IP_PMTUDISC_PROBE;
+}
+
+/* --- error_queue.c --- */
+struct icmp_error;
+/* Whether it keeps errors of packets of that version. */
+bool datagram_keeps_errors(const struct inet_datagram_socket *d, bool v6) REQUIRES(inet_core);
+/* Of a packet of the socket's to there somebody told the error by the message that is arriving; from `at` on, counted
+ * from the message's IP header, stand the packet's bytes. It is kept and the socket's error, or
+ * there is no room (false). */
+bool datagram_error_told(struct inet_datagram_socket *d, const struct icmp_error *e, const ip_addr_t *to, uint16_t port,
+			 struct pbuf *message, size_t at) REQUIRES(inet_core);
+/* Whether a packet of so many bytes, with IP's header, may go by the interface as the socket wants it
+ * (IP_MTU_DISCOVER): 0, or -EMSGSIZE, which is kept, too. */
+[[nodiscard]] int datagram_fits(struct inet_datagram_socket *d, const ip_addr_t *to, uint16_t port, struct netif *n,
+				size_t bytes) REQUIRES(inet_core);
+/* The oldest error, for MSG_ERRQUEUE. -EAGAIN, -EFAULT. */
+long datagram_error_receive(struct inet_datagram_socket *d, struct socket_message *m);
+void datagram_errors_purge(struct inet_datagram_socket *d);
 
 /* --- udp.c, raw.c, stream.c --- */
 int stream_create(int family, struct socket **out);

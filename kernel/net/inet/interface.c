@@ -73,6 +73,12 @@ static err_t send(struct netif *n, struct pbuf *p)
 	return netdev_transmit(i->device, f) == 0 ? ERR_OK : ERR_IF;
 }
 
+static err_t output4(struct netif *n, struct pbuf *p, const ip4_addr_t *to) NO_THREAD_SAFETY
+{
+	inet_mark_whole(p, true);
+	return etharp_output(n, p, to);
+}
+
 /* Which groups' frames the device is to let through: RFC 1112, 6.4 and RFC 2464, 7. */
 static err_t filter4(struct netif *n, const ip4_addr_t *group, enum netif_mac_filter_action action)
 {
@@ -114,7 +120,7 @@ static err_t init(struct netif *n)
 	n->name[1] = 'n';
 	n->hwaddr_len = NETDEV_ADDRESS;
 	n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
-	n->output = etharp_output;
+	n->output = output4;
 	n->output_ip6 = ethip6_output;
 	n->linkoutput = send;
 	netif_set_igmp_mac_filter(n, filter4);

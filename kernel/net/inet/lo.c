@@ -89,10 +89,11 @@ bool inet_lo_is_other(void)
 }
 
 /* Of members of groups nobody need be told here. */
-static err_t output4(struct netif *, struct pbuf *p, const ip4_addr_t *)
+static err_t output4(struct netif *, struct pbuf *p, const ip4_addr_t *) NO_THREAD_SAFETY
 {
 	if (p->len >= IP_HLEN && IPH_PROTO((const struct ip_hdr *)p->payload) == IP_PROTO_IGMP)
 		return ERR_OK;
+	inet_mark_whole(p, false);
 	return put(p, ETHTYPE_IP);
 }
 

@@ -80,12 +80,36 @@ static int get_mtu(struct inet_socket *i, int32_t *out) REQUIRES(inet_core)
 	return error;
 }
 
+/* bit: of datagram_keeps_errors. What is kept is forgotten with it, by who calls. */
+static int set_keeps_errors(struct inet_socket *i, uint8_t bit, bool on) REQUIRES(inet_core)
+{
+	if (is_stream(i))
+		return -ENOPROTOOPT;
+	struct inet_datagram_socket *d = datagram_of(&i->socket);
+	d->keeps_errors = on ? d->keeps_errors | bit : d->keeps_errors & (uint8_t)~bit;
+	if (!on)
+		datagram_errors_purge(d);
+	return 0;
+}
+
+/* What a router tells of the way's MTU is told to the program, and not kept: nothing is sent by it (IP_PMTUDISC_WANT).
+ */
+static int set_discover(struct inet_socket *i, bool v6, int32_t value) REQUIRES(inet_core)
+{
+	if (value < 0 || value > IP_PMTUDISC_OMIT || value == IP_PMTUDISC_WANT || (is_stream(i) && value != 0))
+		return -EINVAL;
+	if (!is_stream(i))
+		datagram_of(&i->socket)->discover[v6] = (uint8_t)value;
+	return 0;
+}
+
 static int set4(struct inet_socket *i, int option, int32_t value) REQUIRES(inet_core)
 {
 	switch (option) {
 	case IP_OPTION_PKTINFO: return set_tells(i, TELL_PACKET4, value != 0);
 	case IP_OPTION_RECVTTL: return set_tells(i, TELL_HOPS4, value != 0);
-	case IP_OPTION_MTU_DISCOVER: return value == 0 ? 0 : -EINVAL; /* no packet forbids routers to cut it */
+	case IP_OPTION_MTU_DISCOVER: return set_discover(i, false, value);
+	case IP_OPTION_RECVERR: return set_keeps_errors(i, 1, value != 0);
 	case IP_OPTION_TOS: record(i)->tos = (u8_t)value; return 0;
 	case IP_OPTION_TTL: return value == 0 ? -EINVAL : set_hops(i, value);
 	case IP_OPTION_HDRINCL:
@@ -107,6 +131,8 @@ static int set6(struct inet_socket *i, int option, int32_t value) REQUIRES(inet_
 		return -ENOPROTOOPT;
 	switch (option) {
 	case IPV6_OPTION_V6ONLY: return set_v6_only(i, value != 0);
+	case IPV6_OPTION_MTU_DISCOVER: return set_discover(i, true, value);
+	case IPV6_OPTION_RECVERR: return set_keeps_errors(i, 2, value != 0);
 	case IPV6_OPTION_RECVPKTINFO: return set_tells(i, TELL_PACKET6, value != 0);
 	case IPV6_OPTION_RECVHOPLIMIT: return set_tells(i, TELL_HOPS6, value != 0);
 	case IPV6_OPTION_UNICAST_HOPS: return set_hops(i, value);
@@ -206,13 +232,22 @@ int inet_option_set(struct socket *s, int level, int option, user_addr at, uint3
 	return error;
 }
 
+static int get_keeps_errors(struct inet_socket *i, bool v6, int32_t *out) REQUIRES(inet_core)
+{
+	if (is_stream(i))
+		return -ENOPROTOOPT;
+	*out = datagram_keeps_errors(datagram_of(&i->socket), v6);
+	return 0;
+}
+
 static int get4(struct inet_socket *i, int option, int32_t *out) REQUIRES(inet_core)
 {
 	switch (option) {
 	case IP_OPTION_PKTINFO: return get_tells(i, TELL_PACKET4, out);
 	case IP_OPTION_RECVTTL: return get_tells(i, TELL_HOPS4, out);
 	case IP_OPTION_MTU: return get_mtu(i, out);
-	case IP_OPTION_MTU_DISCOVER: *out = 0; return 0;
+	case IP_OPTION_MTU_DISCOVER: *out = is_stream(i) ? 0 : datagram_of(&i->socket)->discover[0]; return 0;
+	case IP_OPTION_RECVERR: return get_keeps_errors(i, false, out);
 	case IP_OPTION_TOS: *out = record(i)->tos; return 0;
 	case IP_OPTION_TTL: *out = record(i)->ttl; return 0;
 	case IP_OPTION_HDRINCL:
@@ -231,6 +266,9 @@ static int get6(struct inet_socket *i, int option, int32_t *out) REQUIRES(inet_c
 	switch (option) {
 	case IPV6_OPTION_RECVPKTINFO: return get_tells(i, TELL_PACKET6, out);
 	case IPV6_OPTION_RECVHOPLIMIT: return get_tells(i, TELL_HOPS6, out);
+	case IPV6_OPTION_MTU: return get_mtu(i, out);
+	case IPV6_OPTION_MTU_DISCOVER: *out = is_stream(i) ? 0 : datagram_of(&i->socket)->discover[1]; return 0;
+	case IPV6_OPTION_RECVERR: return get_keeps_errors(i, true, out);
 	case IPV6_OPTION_V6ONLY: *out = i->v6_only; return 0;
 	case IPV6_OPTION_UNICAST_HOPS: *out = record(i)->ttl; return 0;
 	case IPV6_OPTION_TCLASS: *out = record(i)->tos; return 0;

@@ -209,6 +209,11 @@ static int send_bytes(struct inet_datagram_socket *d, const struct socket_messag
 		else
 			memset((uint8_t *)p->payload + CHECKSUM_AT, 0, sizeof(uint16_t)); /* lwIP sums it up, too */
 	}
+	if (error == 0)
+		error = datagram_fits(d, to, 0, n,
+				      p->tot_len + (d->has_header  ? 0
+						    : IP_IS_V6(to) ? IP6_HLEN
+								   : IP_HLEN));
 	if (error != 0)
 		return error;
 	uint8_t hops = d->raw->ttl;
@@ -216,7 +221,9 @@ static int send_bytes(struct inet_datagram_socket *d, const struct socket_messag
 	d->raw->mcast_ttl = m->way.hops != 0 ? m->way.hops : d->inet.many[IP_IS_V6(to)].hops;
 	/* To a group with 0: not beyond this machine. */
 	bool stays = d->raw->mcast_ttl == 0 && ip_addr_ismulticast(to) && n != &inet_lo && !d->has_header;
+	inet_sends_whole = datagram_is_whole(d) && !d->has_header;
 	error = stays ? 0 : inet_errno(raw_sendto_if_src(d->raw, p, to, n, &source));
+	inet_sends_whole = false;
 	d->raw->ttl = hops;
 	return error;
 }

@@ -160,10 +160,15 @@ static int send_bytes(struct inet_datagram_socket *d, const struct socket_messag
 		error = -ENETUNREACH;
 	if (error != 0)
 		return error;
+	error = datagram_fits(d, to, port, n, p->tot_len + UDP_HLEN + (IP_IS_V6(to) ? IP6_HLEN : IP_HLEN));
+	if (error != 0)
+		return error;
 	uint8_t hops = d->udp->ttl;
 	d->udp->ttl = m->way.hops != 0 ? m->way.hops : hops;
 	d->udp->mcast_ttl = m->way.hops != 0 ? m->way.hops : d->inet.many[IP_IS_V6(to)].hops;
+	inet_sends_whole = datagram_is_whole(d);
 	error = send_out(d, p, to, port, n, &source);
+	inet_sends_whole = false;
 	d->udp->ttl = hops;
 	return error;
 }
