@@ -88,8 +88,8 @@ static void serve(struct device *dev)
 		(void)virtio_interrupts(dev);
 		uint32_t came = irq_done(&r->irq);
 		/* One that is lost stays so, whoever wakes the thread meanwhile, until it is looked for. The point is
-		 * passed only where an interrupt has come that tells of something. */
-		bool tells = came > 0 && r->asked && virtio_queue_listen(r->queue);
+		 * passed only where there is something that an interrupt tells of. */
+		bool tells = r->asked && virtio_queue_listen(r->queue);
 		lost = !late && (lost || (tells && FAULT_POINT_DUE(driver_virtio_rng_interrupt)));
 		bool found = !lost && look(dev, r);
 		if (!r->asked && (hwrng_wanted() || clock_monotonic_ns() >= r->feed_at_ns))
