@@ -50,6 +50,7 @@ enum : int32_t {
 	SI_KERNEL = 0x80,
 	SI_QUEUE = -1,
 	SI_TIMER = -2,
+	SI_MESGQ = -3,
 	SI_SIGIO = -5,
 	SI_TKILL = -6,
 	ILL_ILLOPC = 1,

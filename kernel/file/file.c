@@ -89,6 +89,8 @@ void file_note_closed(struct file *f, const struct file_table *t)
 {
 	if (f->inode != nullptr)
 		hooks->closed(f, t);
+	if (f->ops->closed != nullptr)
+		(void)guard_run_void(f->ops->component, f->ops->closed(f));
 }
 
 void file_release(struct file *f)

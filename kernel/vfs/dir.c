@@ -45,10 +45,10 @@ void vfs_fill_request(struct make_request *r, const struct inode *dir, uint32_t 
 }
 
 /* Directory locked, d negative. */
-static int make_locked(const struct path *dir, struct dentry *d, uint32_t mode, uint64_t rdev, const char *target)
+static int make_locked(const struct path *dir, struct dentry *d, uint32_t mode, const struct make_request *asked)
 {
 	struct inode *i = dir->dentry->inode, *made;
-	struct make_request r = {.rdev = rdev, .target = target};
+	struct make_request r = *asked;
 	struct name n = {d->name, d->length, d->hash};
 
 	int error = check_may_make(dir);
@@ -69,9 +69,9 @@ static int make_locked(const struct path *dir, struct dentry *d, uint32_t mode, 
 	return 0;
 }
 
-int vfs_create_file(struct path *dir, struct dentry *d, uint32_t mode)
+int vfs_create_file(struct path *dir, struct dentry *d, uint32_t mode, const void *wanted)
 {
-	return make_locked(dir, d, S_IFREG | (mode & S_IALLUGO), 0, nullptr);
+	return make_locked(dir, d, S_IFREG | (mode & S_IALLUGO), &(struct make_request){.wanted = wanted});
 }
 
 /* *made: what has the name now, with a reference. */
@@ -92,7 +92,7 @@ static int make_named(struct walk *w, uint32_t mode, uint64_t rdev, const char *
 		else if (w->trailing_slash && !S_ISDIR(mode))
 			error = -ENOENT;
 		else
-			error = make_locked(&w->at, d, mode, rdev, target);
+			error = make_locked(&w->at, d, mode, &(struct make_request){.rdev = rdev, .target = target});
 	}
 	mutex_unlock(&dir->lock);
 	if (error == 0)
@@ -270,7 +270,7 @@ static int remove_locked(const struct path *dir, struct dentry *d, bool director
 	return 0;
 }
 
-static int remove_last(struct walk *w, bool directory)
+int vfs_remove_last(struct walk *w, bool directory)
 {
 	struct inode *pair[2];
 	struct dentry *d;
@@ -309,7 +309,7 @@ int vfs_remove_at(int dirfd, const char *path, bool directory)
 	if (error != 0)
 		return error;
 	if (w.last_kind == LAST_NAME)
-		error = remove_last(&w, directory);
+		error = vfs_remove_last(&w, directory);
 	else if (!directory)
 		error = -EISDIR;
 	else

@@ -134,7 +134,10 @@ void vfs_fill_request(struct make_request *r, const struct inode *dir, uint32_t 
 				uint32_t flags);
 /* 0 if the current process may take victim's name out of dir. */
 [[nodiscard]] int vfs_check_delete(const struct path *dir, const struct inode *victim);
-[[nodiscard]] int vfs_create_file(struct path *dir, struct dentry *d, uint32_t mode); /* dir's lock held */
+/* dir's lock is held; wanted: as in struct make_request. */
+[[nodiscard]] int vfs_create_file(struct path *dir, struct dentry *d, uint32_t mode, const void *wanted);
+/* Removes the last component of w, which has come to its directory. */
+[[nodiscard]] int vfs_remove_last(struct walk *w, bool directory);
 
 /* --- lock_table.c: what closing a file must undo --- */
 void file_locks_release_file(struct file *f);

@@ -38,7 +38,7 @@ static int open_last(struct walk *w, uint32_t flags, uint32_t mode, bool *again,
 		dentry_put(d);
 		error = dentry_lookup_locked(dir, &w->last, &d);
 		if (error == 0 && dentry_negative(d)) {
-			error = vfs_create_file(&w->at, d, mode);
+			error = vfs_create_file(&w->at, d, mode, nullptr);
 			created = error == 0;
 			if (error != 0)
 				dentry_put(d);

@@ -169,13 +169,18 @@ int superblock_get(struct filesystem *fs, const struct mount_options *o, struct 
 	}
 	mutex_lock(&super_lock);
 	list_push_back(&superblocks, &sb->link);
-	/* Two first mounts at once: the other's superblock stays a second one, which is harmless. */
+	struct superblock *shown = sb;
 	if (fs->single && fs->instance == nullptr) {
 		fs->instance = sb;
-		sb->mounts++; /* a single filesystem is never given up */
+		sb->mounts++;	 /* a single filesystem is never given up */
+	} else if (fs->single) { /* two first mounts at once: the other one was earlier */
+		shown = fs->instance;
+		shown->mounts++;
 	}
 	mutex_unlock(&super_lock);
-	*out = sb;
+	if (shown != sb)
+		superblock_put(sb);
+	*out = shown;
 	return 0;
 }
 

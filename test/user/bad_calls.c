@@ -80,6 +80,8 @@ static void data_in(void)
 	FAULTS(SYS_pselect6, 64, P, 0, 0, 0, 0);
 	FAULTS(SYS_pselect6, 0, 0, 0, 0, P, 0);
 	FAULTS(SYS_sethostname, P, 3);
+	FAULTS(SYS_mq_open, P, O_RDWR, 0, 0);
+	FAULTS(SYS_mq_unlink, P);
 	FAULTS(SYS_utimensat, AT_FDCWD, "file", P, 0);
 	FAULTS(SYS_futex, P, 1 /* FUTEX_WAKE */ | 0, 1, 0, 0, 0);
 	for (int p = 0; p < POINTERS; p++) {

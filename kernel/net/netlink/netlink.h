@@ -58,7 +58,14 @@ extern const struct netlink_protocol *netlink_route; /* atomic */
 [[nodiscard]] int netlink_take_port(struct netlink_socket *n, uint32_t wanted);
 void netlink_each(void (*fn)(struct netlink_socket *n, void *context), void *context);
 
+/* --- letter.c --- */
+extern const struct letter_writer netlink_letters;
+
 /* --- queue.c --- */
+/* One with room for so many bytes, and one reference. nullptr: out of memory. */
+struct netlink_datagram *netlink_datagram_create(uint32_t room);
+/* Frees what is in the list, and gives back what it was charged. */
+void netlink_datagrams_free(struct list *datagrams);
 /* Puts the datagrams, which are used up, into the queue. Too many: all are lost, and the reader is told. */
 void netlink_queue(struct netlink_socket *n, struct list *datagrams);
 void netlink_purge(struct netlink_socket *n);

@@ -15,7 +15,7 @@ static struct netlink_datagram *last_of(struct netlink_out *o)
 	return container_of(o->datagrams.prev, struct netlink_datagram, link);
 }
 
-static struct netlink_datagram *make(uint32_t room)
+struct netlink_datagram *netlink_datagram_create(uint32_t room)
 {
 	struct netlink_datagram *d = kmalloc(sizeof(*d) + room);
 
@@ -28,7 +28,7 @@ static struct netlink_datagram *make(uint32_t room)
 
 static int more_room(struct netlink_out *o)
 {
-	struct netlink_datagram *d = make(DATAGRAM_BYTES);
+	struct netlink_datagram *d = netlink_datagram_create(DATAGRAM_BYTES);
 
 	if (d == nullptr)
 		return -ENOMEM;
@@ -69,7 +69,7 @@ static void put_datagram(struct netlink_datagram *d)
 	kfree(d);
 }
 
-static void free_all(struct list *datagrams)
+void netlink_datagrams_free(struct list *datagrams)
 {
 	while (!list_empty(datagrams)) {
 		struct netlink_datagram *d = list_first(datagrams, struct netlink_datagram, link);
@@ -86,7 +86,7 @@ static bool charge_all(struct netlink_socket *n, struct list *datagrams)
 
 	list_for_each(d, datagrams, link) {
 		if (socket_charge(n->account, d->holds) != 0)
-			return false; /* free_all gives back what was charged */
+			return false; /* netlink_datagrams_free gives back what was charged */
 		d->account = n->account;
 	}
 	return true;
@@ -132,7 +132,7 @@ void netlink_queue(struct netlink_socket *n, struct list *datagrams)
 		socket_wake_readers(&n->socket);
 		return;
 	}
-	free_all(datagrams);
+	netlink_datagrams_free(datagrams);
 	lose(n);
 }
 
@@ -176,7 +176,7 @@ static void tell_one(struct netlink_socket *n, void *context)
 		return;
 	list_init(&copies);
 	list_for_each(d, &news->out->datagrams, link) {
-		struct netlink_datagram *copy = whole ? make(d->length) : nullptr;
+		struct netlink_datagram *copy = whole ? netlink_datagram_create(d->length) : nullptr;
 
 		if (copy == nullptr) {
 			whole = false;
@@ -192,7 +192,7 @@ static void tell_one(struct netlink_socket *n, void *context)
 		netlink_queue(n, &copies);
 		return;
 	}
-	free_all(&copies);
+	netlink_datagrams_free(&copies);
 	lose(n);
 }
 
@@ -201,7 +201,7 @@ void netlink_notify(uint32_t group, struct netlink_out *o)
 	struct news news = {.group = group, .out = o};
 
 	netlink_each(tell_one, &news);
-	free_all(&o->datagrams);
+	netlink_datagrams_free(&o->datagrams);
 }
 
 /* --- out --- */

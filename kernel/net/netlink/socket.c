@@ -3,13 +3,20 @@
 #include "netlink.h"
 
 #include <kernel/base/node.h>
+#include <kernel/ipc/letter.h>
 #include <kernel/mem/text.h>
 #include <kernel/vfs/vfs.h>
 
 /* What a socket holds, with its file and inode. */
 enum : size_t { SOCKET_BYTES = sizeof(struct netlink_socket) + sizeof(struct file) + sizeof(struct inode) };
 
-DEFINE_COMPONENT(netlink, .stage = STAGE_FS,
+static int start(void)
+{
+	letter_set_writer(&netlink_letters);
+	return 0;
+}
+
+DEFINE_COMPONENT(netlink, .stage = STAGE_FS, .start = start,
 		 .users = "the call is EFAULT; other sockets go on, and so do the network's settings",
 		 .stays = "it has no thread, and its data are the processes' sockets");
 
@@ -172,6 +179,7 @@ static void netlink_free(struct socket *s)
 {
 	struct netlink_socket *n = netlink_of(s);
 
+	netlink_purge(n); /* a letter may have come after its file went */
 	socket_uncharge(n->account, SOCKET_BYTES);
 	socket_account_put(n->account);
 	kfree(n);

@@ -77,6 +77,8 @@ struct file_ops {
 	const struct vm_object_ops *object; /* what mmap shows (kernel/vfs/file_object.h); nullptr: cannot be mapped */
 	int (*open)(struct file *f);
 	void (*release)(struct file *f);
+	/* The current process has closed a descriptor of it, maybe not the last; nullptr: nothing comes of that. */
+	void (*closed)(struct file *f);
 	/* What was written to pages first … last is kept by what it is stored on afterwards. data: of what the file is
 	 * besides its bytes, only what is needed to read them. nullptr: EINVAL. */
 	long (*fsync)(struct file *f, uint64_t first, uint64_t last, bool data);

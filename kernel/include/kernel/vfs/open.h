@@ -16,6 +16,13 @@
 /* Opens a file in the root of a type of filesystem that has one instance, wherever it is mounted. -ENODEV: there is no
  * such type. */
 [[nodiscard]] int file_open_single(const char *type, const char *name, uint32_t flags, struct file **out);
+/* Opens a name in the root of such a type, mounted or not, as the current process; with O_CREAT it is made if need be,
+ * of that mode less the umask, and `wanted` goes to inode_ops.make. Of flags only O_ACCMODE, O_CREAT, O_EXCL and
+ * O_NONBLOCK. -ENODEV, -ENOENT, -EEXIST, -EACCES, -ENAMETOOLONG, what make gives. */
+[[nodiscard]] int file_open_below(const char *type, const char *name, uint32_t flags, uint32_t mode, const void *wanted,
+				  struct file **out);
+/* Removes such a name as unlink(2) does. */
+[[nodiscard]] int path_remove_below(const char *type, const char *name);
 /* Opens by path for the kernel itself. */
 [[nodiscard]] int file_open_path(const char *path, uint32_t flags, uint32_t mode, struct file **out);
 /* Makes a node of that type and mode, less the umask, for the current process: what its path then names, with

@@ -146,6 +146,7 @@ struct make_request {  /* a new directory entry */
 	uint32_t uid, gid;
 	uint64_t rdev;
 	const char *target; /* symbolic link */
+	const void *wanted; /* what a call that is the filesystem's own says besides (file_open_below) */
 };
 
 /* Of directory operations the directory's lock is held (both directories', and the victim's). */
