@@ -3,11 +3,9 @@
 #include "interface.h"
 
 #include "../../thread/service.h"
-#include <kernel/mem/page.h>
 #include <lwip/etharp.h>
 #include <lwip/igmp.h>
 #include <lwip/inet_chksum.h>
-#include <lwip/init.h>
 #include <lwip/ip4_frag.h>
 #include <lwip/ip6_frag.h>
 #include <lwip/mld6.h>
@@ -18,14 +16,14 @@
 DEFINE_COMPONENT(
 	inet, .stage = STAGE_FS,
 	.users =
-		"the call is EFAULT, or its process ends; what the thread had to do it does a pause later, and connections go on");
+		"the call is EFAULT, or its process ends; a fault inside lwIP resets connections, and listeners, datagram sockets and addresses go on");
 
-enum : uint32_t { WAKE_BATCH = 16, MEMORY_SHARE = 4 };
+enum : uint32_t { WAKE_BATCH = 16 };
 
 struct mutex inet_core = MUTEX_INIT(inet_core, RANK_SOCKET + 1);
 static struct list woken GUARDED_BY(inet_core) = LIST_INIT(woken);
 static bool thread_wanted GUARDED_BY(inet_core); /* a timer began to matter */
-static bool started GUARDED_BY(inet_core);
+void (*inet_core_renew)(const void *who) GUARDED_BY(inet_core);
 bool inet_sends_whole GUARDED_BY(inet_core);
 
 /* --- timers --- */
@@ -119,7 +117,13 @@ void sys_timeouts_init(void)
 }
 
 static void loop(void);
-static struct service network = {.name = "network", .component = &component_inet, .loop = loop};
+/* After a fault, at once: who waits for a connection that is gone hears of it. */
+static void mend(void)
+{
+	inet_core_lock();
+	inet_core_unlock();
+}
+static struct service network = {.name = "network", .component = &component_inet, .loop = loop, .mend = mend};
 
 static void loop(void)
 {
@@ -142,11 +146,21 @@ void inet_thread_wake(void)
 
 /* --- the lock --- */
 
+/* Whoever has the core. A fault lets its mutex go, and leaves this. */
+static const void *holder GUARDED_BY(inet_core);
+
 void inet_core_lock(void)
 {
 	mutex_lock(&inet_core);
 	inet_lo_settle();
 	inet_sends_whole = false;
+	if (unlikely(holder != nullptr && inet_core_renew != nullptr)) {
+		inet_core_renew(holder);
+		for (size_t n = 0; n < sizeof(timers) / sizeof(timers[0]); n++)
+			timers[n].due_ns = 0;
+		thread_wanted = true;
+	}
+	holder = thread_current();
 }
 
 void inet_mark_whole(struct pbuf *p, bool has_sum)
@@ -218,6 +232,7 @@ void inet_core_unlock(void) NO_THREAD_SAFETY
 		bool run = thread_wanted;
 		thread_wanted = false;
 		more = !list_empty(&woken);
+		holder = nullptr;
 		mutex_unlock(&inet_core);
 		if (run)
 			service_wake(&network);
@@ -251,44 +266,10 @@ int inet_errno(int lwip_error)
 	}
 }
 
-/* Once, at boot; asked to begin anew the thread does, and the stack stays. */
-static int begin(void) REQUIRES(inet_core)
+int inet_thread_start(void)
 {
-	struct memory_stats memory;
-
-	if (started)
-		return 0;
-	page_stats(&memory);
-	inet_memory_max = memory.total_pages * PAGE_SIZE / MEMORY_SHARE;
-	lwip_init();
-	int error = inet_lo_start();
-	if (error == 0)
-		error = inet_icmp_start();
-	started = error == 0;
-	return error;
+	return service_start(&network);
 }
-
-static int start(void)
-{
-	int error = inet_lo_device == nullptr ? inet_lo_register() : 0;
-
-	if (error != 0)
-		return error;
-	inet_core_lock();
-	bool again = started;
-	error = begin();
-	inet_core_unlock();
-	if (error != 0 || again)
-		return error;
-	error = service_start(&network);
-	if (error == 0) {
-		inet_interfaces_start();
-		socket_set_ioctl(inet_ioctl);
-		inet_rtnetlink_start();
-	}
-	return error;
-}
-COMPONENT_START(inet, start);
 
 void inet_socket_init(struct inet_socket *i, const struct socket_ops *ops, int family, uint32_t type, int protocol)
 {

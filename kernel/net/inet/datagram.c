@@ -71,6 +71,7 @@ void datagram_arrived(struct inet_datagram_socket *d, struct pbuf *bytes, const 
 			       .ttl = ip_current_is_v6() ? IP6H_HOPLIM(ip6_current_header())
 							 : IPH_TTL(ip4_current_header())};
 	list_init(&g->link);
+	inet_packet_keep(bytes);
 	spin_lock(&d->inet.queue_lock);
 	list_push_back(&d->queue, &g->link);
 	__atomic_store_n(&d->charged, d->charged + charge, __ATOMIC_RELAXED);
@@ -234,6 +235,7 @@ int datagram_bytes(const struct socket_message *m, size_t most, struct pbuf **ou
 		return -EFAULT;
 	}
 	p->flags |= PBUF_GIVEN;
+	inet_packet_hold(p);
 	*out = p;
 	return 0;
 }

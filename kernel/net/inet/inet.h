@@ -69,6 +69,11 @@ static inline struct inet_socket *inet_of(struct socket *s)
 void inet_core_lock(void) ACQUIRE(inet_core);
 /* Delivers what is under way over `lo`, lets go, and wakes whom inet_wake named. No spinlock is held. */
 void inet_core_unlock(void) RELEASE(inet_core);
+/* What whoever takes the core does if `who`, a thread, had it and never let go of it; nullptr: there is no stack yet.
+ */
+extern void (*inet_core_renew)(const void *who) GUARDED_BY(inet_core);
+/* The network's thread begins. -ENOMEM */
+[[nodiscard]] int inet_thread_start(void);
 /* The network's thread looks for what there is to do. Any context. */
 void inet_thread_wake(void);
 /* WAKE_*: when the core is free. */
@@ -83,6 +88,17 @@ extern uint64_t inet_memory_used, inet_memory_max; /* bytes; used: atomic */
 /* Of the same budget, for what stands in queues beside lwIP: false: it is used up. Said once in a while. */
 [[nodiscard]] bool inet_memory_take(size_t bytes);
 void inet_memory_give(size_t bytes);
+
+/* What lwIP allocated is swept when it begins anew (start.c), but for what a socket or a thread has. Of a record: a
+ * socket's; lwIP's again. Of a packet, all its pieces: in the calling thread's hands until inet_packet_put, under the
+ * core, which gives its reference back; a socket's. */
+void inet_lwip_keep(const void *p);
+void inet_lwip_unkeep(const void *p);
+void inet_packet_hold(const struct pbuf *p);
+void inet_packet_put(struct pbuf *p) REQUIRES(inet_core);
+void inet_packet_keep(const struct pbuf *p);
+/* All that is lwIP's, or in that thread's hands, is freed. */
+void inet_lwip_sweep(const void *who) REQUIRES(inet_core);
 
 /* --- charge.c --- */
 /* The current user's account is the socket's, or that of another one, and the socket itself is charged to it. -ENOBUFS,
@@ -104,6 +120,8 @@ int inet_lo_start(void) REQUIRES(inet_core);
 void inet_lo_deliver(void) REQUIRES(inet_core);
 /* Whoever takes the core: what a delivery that faulted left changed is put right. */
 void inet_lo_settle(void) REQUIRES(inet_core);
+/* What is under way is lost, and its memory not touched. */
+void inet_lo_empty(void) REQUIRES(inet_core);
 /* While it is set, what is sent to `lo` arrives as if it had come by another interface, and is not counted; nullptr. */
 void inet_lo_as(struct netif *n) REQUIRES(inet_core);
 /* That interface ends: what is still to arrive by it (after a fault, else it has arrived before the core is free) comes
@@ -209,6 +227,9 @@ void datagram_errors_purge(struct inet_datagram_socket *d);
 /* --- udp.c, raw.c, stream.c --- */
 int stream_create(int family, struct socket **out);
 int udp_create(int family, struct socket **out);
+/* Its record leads to the socket again. */
+void udp_renew(struct inet_datagram_socket *d) REQUIRES(inet_core);
+void raw_renew(struct inet_datagram_socket *d) REQUIRES(inet_core);
 int raw_create(int family, uint32_t type, int protocol, struct socket **out);
 
 /* --- reuse.c --- */
@@ -230,6 +251,8 @@ void inet_multicast_close(struct inet_socket *i) REQUIRES(inet_core);
 bool inet_multicast_has(int level, int option);
 int inet_multicast_set(struct inet_socket *i, int level, int option, user_addr at, uint32_t length);
 int inet_multicast_get(struct inet_socket *i, int level, int option, int32_t *out) REQUIRES(inet_core);
+/* lwIP, which has forgotten all groups, is told of those that have members. */
+void inet_multicast_again(void) REQUIRES(inet_core);
 /* The interface that what the socket sends there goes by, of which `device` is said already; 0: none is. */
 uint8_t inet_multicast_device(const struct inet_socket *i, uint8_t device, const ip_addr_t *to) REQUIRES(inet_core);
 /* Whether it hears what came to a group by an interface. */

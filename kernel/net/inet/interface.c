@@ -7,6 +7,7 @@
 #include "rtnetlink.h"
 
 #include <abi/netdevice.h>
+#include <kernel/base/fault_point.h>
 
 #include <lwip/etharp.h>
 #include <lwip/ethip6.h>
@@ -16,11 +17,19 @@
 
 enum : uint32_t { BATCH = 32 /* frames of an interface under the core at once */ };
 
+/* A group's frames that the device lets through for lwIP. */
+struct filter {
+	struct list link;
+	uint8_t address[NETDEV_ADDRESS];
+};
 struct interface {
 	struct netif netif; /* first */
 	struct netdev *device;
 	struct list link;
+	struct list filters;
+	struct netif kept; /* while lwIP begins anew */
 };
+static struct netif lo_kept GUARDED_BY(inet_core);
 
 static struct list interfaces GUARDED_BY(inet_core) = LIST_INIT(interfaces);
 static uint16_t asked[BYTE_MAX + 1]; /* atomic: by number, of IFF_PROMISC and IFF_ALLMULTI what was set */
@@ -60,6 +69,7 @@ void inet_interfaces_start(void)
 
 static err_t send(struct netif *n, struct pbuf *p)
 {
+	FAULT_POINT(driver_inet_send);
 	struct interface *i = (struct interface *)n;
 	struct net_frame *f = net_frame_alloc(p->tot_len);
 	size_t at = 0;
@@ -79,26 +89,60 @@ static err_t output4(struct netif *n, struct pbuf *p, const ip4_addr_t *to) NO_T
 	return etharp_output(n, p, to);
 }
 
+static struct filter *find_filter(struct interface *i, const uint8_t *mac)
+{
+	struct filter *f;
+
+	list_for_each(f, &i->filters, link) {
+		if (memcmp(f->address, mac, NETDEV_ADDRESS) == 0)
+			return f;
+	}
+	return nullptr;
+}
+
+static void drop_filter(struct interface *i, struct filter *f)
+{
+	(void)netdev_multicast_remove(i->device, f->address);
+	list_remove(&f->link);
+	kfree(f);
+}
+
+/* Each is noted, so that it can be taken back although lwIP has forgotten it. */
+static err_t set_filter(struct interface *i, const uint8_t *mac, enum netif_mac_filter_action action)
+{
+	struct filter *f = action == NETIF_ADD_MAC_FILTER ? kmalloc(sizeof(*f)) : find_filter(i, mac);
+
+	if (f == nullptr)
+		return ERR_MEM;
+	if (action != NETIF_ADD_MAC_FILTER) {
+		drop_filter(i, f);
+		return ERR_OK;
+	}
+	if (netdev_multicast_add(i->device, mac) != 0) {
+		kfree(f);
+		return ERR_MEM;
+	}
+	*f = (struct filter){};
+	memcpy(f->address, mac, NETDEV_ADDRESS);
+	list_init(&f->link);
+	list_push_back(&i->filters, &f->link);
+	return ERR_OK;
+}
+
 /* Which groups' frames the device is to let through: RFC 1112, 6.4 and RFC 2464, 7. */
 static err_t filter4(struct netif *n, const ip4_addr_t *group, enum netif_mac_filter_action action)
 {
-	struct interface *i = (struct interface *)n;
 	const uint8_t mac[NETDEV_ADDRESS] = {1, 0, 0x5e, ip4_addr2(group) & 0x7f, ip4_addr3(group), ip4_addr4(group)};
 
-	int error = action == NETIF_ADD_MAC_FILTER ? netdev_multicast_add(i->device, mac)
-						   : netdev_multicast_remove(i->device, mac);
-	return error == 0 ? ERR_OK : ERR_MEM;
+	return set_filter((struct interface *)n, mac, action);
 }
 
 static err_t filter6(struct netif *n, const ip6_addr_t *group, enum netif_mac_filter_action action)
 {
-	struct interface *i = (struct interface *)n;
 	const uint8_t *last = (const uint8_t *)&group->addr[3];
 	const uint8_t mac[NETDEV_ADDRESS] = {0x33, 0x33, last[0], last[1], last[2], last[3]};
 
-	int error = action == NETIF_ADD_MAC_FILTER ? netdev_multicast_add(i->device, mac)
-						   : netdev_multicast_remove(i->device, mac);
-	return error == 0 ? ERR_OK : ERR_MEM;
+	return set_filter((struct interface *)n, mac, action);
 }
 
 /* All nodes, of which every station is one: lwIP takes it for granted that a device lets it through (mld6.c). */
@@ -181,6 +225,18 @@ void inet_interface_sync(struct netif *n)
 	tell(inet_interface_device(n), &info);
 }
 
+/* lwIP knows it. */
+static bool introduce(struct interface *i, const struct netdev_info *info) REQUIRES(inet_core)
+{
+	if (netif_add_noaddr(&i->netif, nullptr, init, ethernet_input) == nullptr)
+		return false;
+	i->netif.num = (u8_t)(info->index - 1); /* lwIP's numbers are netdev's; one is `lo`'s */
+	memcpy(i->netif.hwaddr, info->address, NETDEV_ADDRESS);
+	netif_set_ip6_autoconfig_enabled(&i->netif, 1);
+	hear_all_nodes(i, NETIF_ADD_MAC_FILTER);
+	return true;
+}
+
 static void add(struct netdev *device, const struct netdev_info *info) REQUIRES(inet_core)
 {
 	struct interface *i = kmalloc(sizeof(*i));
@@ -190,15 +246,12 @@ static void add(struct netdev *device, const struct netdev_info *info) REQUIRES(
 		return;
 	}
 	i->device = device;
-	if (netif_add_noaddr(&i->netif, nullptr, init, ethernet_input) == nullptr) {
+	list_init(&i->filters);
+	if (!introduce(i, info)) {
 		kfree(i);
 		return;
 	}
-	i->netif.num = (u8_t)(info->index - 1); /* lwIP's numbers are netdev's; one is `lo`'s */
-	memcpy(i->netif.hwaddr, info->address, NETDEV_ADDRESS);
-	netif_set_ip6_autoconfig_enabled(&i->netif, 1);
 	netdev_get(device);
-	hear_all_nodes(i, NETIF_ADD_MAC_FILTER);
 	list_push_back(&interfaces, &i->link);
 	inet_interface_sync(&i->netif);
 }
@@ -237,6 +290,52 @@ static void look(void) REQUIRES(inet_core)
 		netdev_get_info(d, &info);
 		if (info.kind == NETDEV_ETHERNET && !info.gone && is_told(info.index) && interface_of(d) == nullptr)
 			add(d, &info);
+	}
+}
+
+/* --- lwIP begins anew --- */
+
+/* What was kept. An address that was not yet known to be its alone is asked for again. */
+static void give(struct netif *n, const struct netif *kept) REQUIRES(inet_core)
+{
+	netif_set_addr(n, ip_2_ip4(&kept->ip_addr), ip_2_ip4(&kept->netmask), ip_2_ip4(&kept->gw));
+	for (s8_t a = 0; a < LWIP_IPV6_NUM_ADDRESSES; a++) {
+		u8_t state = kept->ip6_addr_state[a];
+
+		if (ip6_addr_isinvalid(state) || ip6_addr_isduplicated(state))
+			continue;
+		n->ip6_addr[a] = kept->ip6_addr[a];
+		netif_ip6_addr_set_valid_life(n, a, kept->ip6_addr_valid_life[a]);
+		netif_ip6_addr_set_pref_life(n, a, kept->ip6_addr_pref_life[a]);
+		netif_ip6_addr_set_state(n, a, ip6_addr_istentative(state) ? IP6_ADDR_TENTATIVE : state);
+	}
+	inet_interface_sync(n);
+	n->mtu6 = kept->mtu6;
+}
+
+void inet_interfaces_keep(void)
+{
+	struct interface *i;
+
+	lo_kept = inet_lo;
+	list_for_each(i, &interfaces, link)
+		i->kept = i->netif;
+}
+
+void inet_interfaces_give(void)
+{
+	struct interface *i, *next;
+	struct netdev_info info;
+
+	give(&inet_lo, &lo_kept);
+	list_for_each_safe(i, next, &interfaces, link) {
+		while (!list_empty(&i->filters))
+			drop_filter(i, list_first(&i->filters, struct filter, link));
+		netdev_get_info(i->device, &info);
+		if (introduce(i, &info))
+			give(&i->netif, &i->kept);
+		else
+			log_error("inet: %s did not come back", info.name);
 	}
 }
 

@@ -15,6 +15,9 @@ void inet_interfaces_start(void);
 /* What the thread does when netdev told of something: takes what has arrived, a batch of each interface, and looks at
  * what changed. True: there is more. */
 [[nodiscard]] bool inet_interfaces_run(void);
+/* lwIP begins anew (start.c): what each interface has is kept, and given to the record that it gets. */
+void inet_interfaces_keep(void) REQUIRES(inet_core);
+void inet_interfaces_give(void) REQUIRES(inet_core);
 /* By a name; nullptr: there is none. */
 struct netif *inet_interface_find(const char *name) REQUIRES(inet_core);
 /* What netdev says of it. */

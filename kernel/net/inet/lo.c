@@ -71,6 +71,11 @@ static err_t put(struct pbuf *p, uint16_t type) NO_THREAD_SAFETY
 	return ERR_OK;
 }
 
+void inet_lo_empty(void)
+{
+	ring_head = ring_tail;
+}
+
 void inet_lo_as(struct netif *n)
 {
 	sent_as = n;

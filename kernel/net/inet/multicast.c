@@ -74,6 +74,15 @@ static err_t tell(const struct group *g, bool joins) REQUIRES(inet_core)
 	return joins ? igmp_joingroup_netif(n, ip_2_ip4(&g->ip)) : igmp_leavegroup_netif(n, ip_2_ip4(&g->ip));
 }
 
+void inet_multicast_again(void)
+{
+	struct group *g;
+
+	list_for_each(g, &groups, link)
+		if (tell(g, true) != ERR_OK)
+			log_warn("inet: interface %u does not hear a group any more: no memory", g->device);
+}
+
 static void leave(struct membership *m) REQUIRES(inet_core)
 {
 	struct group *g = m->group;

@@ -10,7 +10,14 @@
 #include <kernel/mem/page.h>
 #include <lwip/sys.h>
 
-enum : size_t { HEADER = 16 }; /* before each piece: its size; aligned as the heap is */
+/* Before each piece, aligned as the heap is. In the list: lwIP's, or in a thread's hands; in none: a socket's. */
+struct piece {
+	struct list link;
+	size_t bytes;
+	const void *keeper; /* the thread in whose hands it is; nullptr: none's */
+};
+enum : size_t { HEADER = sizeof(struct piece) };
+static_assert(HEADER % 16 == 0);
 enum : size_t { SMALL_MAX = 2048 };
 enum : uint64_t { NS_PER_MS = 1000000, SAY_AGAIN_NS = 60 * UINT64_C(1000000000) };
 
@@ -42,6 +49,99 @@ void inet_memory_give(size_t bytes)
 	__atomic_fetch_sub(&inet_memory_used, bytes, __ATOMIC_RELAXED);
 }
 
+static struct spinlock pieces_lock = SPINLOCK_INIT(RANK_NONE);
+static struct list pieces GUARDED_BY(pieces_lock) = LIST_INIT(pieces);
+
+static struct piece *piece_of(const void *p)
+{
+	return (struct piece *)((unsigned char *)p - HEADER);
+}
+
+static void put_into_list(struct piece *piece, const void *keeper)
+{
+	spin_lock(&pieces_lock);
+	piece->keeper = keeper;
+	if (list_empty(&piece->link))
+		list_push_back(&pieces, &piece->link);
+	spin_unlock(&pieces_lock);
+}
+
+static void take_out_of_list(struct piece *piece)
+{
+	spin_lock(&pieces_lock);
+	if (!list_empty(&piece->link)) {
+		list_remove(&piece->link);
+		list_init(&piece->link);
+	}
+	spin_unlock(&pieces_lock);
+}
+
+void inet_lwip_keep(const void *p)
+{
+	take_out_of_list(piece_of(p));
+}
+
+void inet_lwip_unkeep(const void *p)
+{
+	put_into_list(piece_of(p), nullptr);
+}
+
+void inet_packet_hold(const struct pbuf *p)
+{
+	for (; p != nullptr; p = p->next)
+		put_into_list(piece_of(p), thread_current());
+}
+
+void inet_packet_keep(const struct pbuf *p)
+{
+	for (; p != nullptr; p = p->next)
+		inet_lwip_keep(p);
+}
+
+void inet_packet_put(struct pbuf *p)
+{
+	for (const struct pbuf *q = p; q != nullptr; q = q->next)
+		inet_lwip_unkeep(q);
+	pbuf_free(p);
+}
+
+/* The oldest that is nobody's any more: lwIP's, or the thread's; its place in the list is lost. */
+static struct piece *next_swept(const void *who, struct list *others)
+{
+	struct piece *piece = nullptr;
+
+	spin_lock(&pieces_lock);
+	while (piece == nullptr && !list_empty(&pieces)) {
+		struct piece *first = list_first(&pieces, struct piece, link);
+
+		list_remove(&first->link);
+		list_init(&first->link);
+		if (first->keeper == nullptr || first->keeper == who)
+			piece = first;
+		else
+			list_push_back(others, &first->link);
+	}
+	spin_unlock(&pieces_lock);
+	return piece;
+}
+
+void inet_lwip_sweep(const void *who)
+{
+	struct list others = LIST_INIT(others);
+	struct piece *piece;
+
+	while ((piece = next_swept(who, &others)) != nullptr)
+		inet_lwip_free((unsigned char *)piece + HEADER);
+	spin_lock(&pieces_lock);
+	while (!list_empty(&others)) {
+		struct list *first = others.next;
+
+		list_remove(first);
+		list_push_back(&pieces, first);
+	}
+	spin_unlock(&pieces_lock);
+}
+
 static unsigned order_of(size_t bytes)
 {
 	unsigned order = 0;
@@ -62,7 +162,10 @@ void *inet_lwip_alloc(size_t bytes)
 		inet_memory_give(bytes);
 		return nullptr;
 	}
-	*(size_t *)p = bytes;
+	struct piece *piece = (struct piece *)p;
+	*piece = (struct piece){.bytes = bytes};
+	list_init(&piece->link);
+	put_into_list(piece, nullptr);
 	return p + HEADER;
 }
 
@@ -78,7 +181,9 @@ void *inet_lwip_calloc(size_t count, size_t bytes)
 void inet_lwip_free(void *p)
 {
 	unsigned char *begin = (unsigned char *)p - HEADER;
-	size_t bytes = *(size_t *)begin;
+	size_t bytes = piece_of(p)->bytes;
+
+	take_out_of_list(piece_of(p));
 
 	inet_memory_give(bytes);
 	if (bytes > SMALL_MAX)

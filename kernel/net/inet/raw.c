@@ -245,9 +245,14 @@ static long raw_send_to(struct socket *s, struct socket_message *m)
 	error = target(d, m, &to);
 	if (error == 0)
 		error = send_bytes(d, m, &to, p);
-	pbuf_free(p); /* before it arrives: who receives it over `lo` has it alone */
+	inet_packet_put(p); /* before it arrives: who receives it over `lo` has it alone */
 	inet_core_unlock();
 	return error != 0 ? error : (long)m->length;
+}
+
+void raw_renew(struct inet_datagram_socket *d)
+{
+	raw_recv(d->raw, d->inet.socket.protocol != IPPROTO_RAW ? received : nullptr, d);
 }
 
 static void raw_release(struct socket *s)

@@ -58,4 +58,8 @@ void rt_tell_link(const struct netdev_info *i, struct netdev *n, bool gone) REQU
 void rt_tell_route(const struct inet_route_entry *e, bool gone) REQUIRES(inet_core);
 void rt_start(void) REQUIRES(inet_core);
 
+/* lwIP begins anew (start.c): neighbours that were set, and what is told of addresses. */
+void rt_renew_neighbours(void) REQUIRES(inet_core);
+void rt_renew(void) REQUIRES(inet_core);
+
 #endif

@@ -267,3 +267,9 @@ void rt_start(void)
 
 	netif_add_ext_callback(&callback, changed);
 }
+
+void rt_renew(void)
+{
+	rt_renew_neighbours();
+	rt_start();
+}

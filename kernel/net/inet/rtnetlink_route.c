@@ -360,6 +360,33 @@ int rt_get_neighbour(struct rt_request *r)
 	return 0;
 }
 
+/* Those that were set: lwIP has them, too, and may forget (start.c). */
+static struct {
+	ip4_addr_t ip; /* 0: none */
+	struct eth_addr mac;
+} permanent[ARP_TABLE_SIZE] GUARDED_BY(inet_core);
+
+static void note_permanent(const ip4_addr_t *ip, const struct eth_addr *mac, bool adds) REQUIRES(inet_core)
+{
+	size_t at = 0, end = sizeof(permanent) / sizeof(permanent[0]), free = end;
+
+	for (; at < end && !ip4_addr_eq(&permanent[at].ip, ip); at++)
+		if (free == end && ip4_addr_isany_val(permanent[at].ip))
+			free = at;
+	at = at == end && adds ? free : at;
+	if (at == end)
+		return;
+	permanent[at].mac = *mac;
+	permanent[at].ip = adds ? *ip : (ip4_addr_t){};
+}
+
+void rt_renew_neighbours(void)
+{
+	for (size_t i = 0; i < sizeof(permanent) / sizeof(permanent[0]); i++)
+		if (!ip4_addr_isany_val(permanent[i].ip))
+			(void)etharp_add_static_entry(&permanent[i].ip, &permanent[i].mac);
+}
+
 /* Those of IPv4 that stay; others are found out. */
 int rt_set_neighbour(struct rt_request *r)
 {
@@ -391,6 +418,8 @@ int rt_set_neighbour(struct rt_request *r)
 		error = inet_errno(etharp_add_static_entry(&ip, &mac));
 	else
 		error = etharp_remove_static_entry(&ip) == ERR_OK ? 0 : -ENOENT;
+	if (error == 0)
+		note_permanent(&ip, &mac, adds);
 	inet_core_unlock();
 	return error;
 }

@@ -57,6 +57,9 @@ void stream_set_state(struct inet_stream *t, enum stream_state state)
 	__atomic_store_n(&t->state, state, __ATOMIC_RELEASE);
 }
 
+/* Streams that lwIP has a record of, with a file or without. */
+static struct list records GUARDED_BY(inet_core) = LIST_INIT(records);
+
 /* lwIP frees the record; what it calls next may still be stream_lost, so the reference goes when the core is free. */
 static void destroyed(u8_t, void *arg) NO_THREAD_SAFETY
 {
@@ -64,6 +67,8 @@ static void destroyed(u8_t, void *arg) NO_THREAD_SAFETY
 
 	stream_free_pieces(t, UINT64_MAX);
 	t->tcp = nullptr;
+	list_remove(&t->record);
+	list_init(&t->record);
 	if (t->state == STREAM_OPEN || t->state == STREAM_LISTENING) {
 		stream_set_state(t, STREAM_GONE);
 		__atomic_store_n(&t->ended, true, __ATOMIC_RELEASE);
@@ -76,6 +81,8 @@ void stream_attach(struct inet_stream *t, struct tcp_pcb *tcp)
 {
 	socket_get(&t->inet.socket);
 	t->tcp = tcp;
+	if (list_empty(&t->record))
+		list_push_back(&records, &t->record);
 	tcp_arg(tcp, t);
 	tcp_ext_arg_set_callbacks(tcp, 0, &record_callbacks);
 	tcp_ext_arg_set(tcp, 0, t);
@@ -120,6 +127,65 @@ void stream_tell_room(struct inet_stream *t)
 		tcp_recved(t->tcp, part);
 		owed -= part;
 	}
+}
+
+/* --- lwIP begins anew --- */
+
+static struct list again GUARDED_BY(inet_core) = LIST_INIT(again); /* who is to have a record again */
+
+/* As if the other side had reset it, with lwIP's reference to be given back. */
+static void lose(struct inet_stream *t) REQUIRES(inet_core)
+{
+	bool connecting = t->state == STREAM_CONNECTING;
+
+	socket_set_error(&t->inet.socket, -ECONNRESET);
+	__atomic_store_n(&t->ended, !connecting, __ATOMIC_RELEASE);
+	stream_set_state(t, connecting ? STREAM_FREE : STREAM_GONE);
+}
+
+uint32_t streams_lose_all(void)
+{
+	uint32_t count = 0;
+
+	while (!list_empty(&records)) {
+		struct inet_stream *t = list_first(&records, struct inet_stream, record);
+		enum stream_state state = t->state;
+
+		list_remove(&t->record);
+		list_init(&t->record);
+		t->tcp = nullptr;
+		stream_free_pieces(t, UINT64_MAX);
+		inet_uncharge(&t->inet, t->charging);
+		t->charging = 0;
+		if (state == STREAM_CONNECTING || state == STREAM_OPEN) {
+			lose(t);
+			count++;
+		}
+		/* A reference for each list; who was closed is not in `all`. */
+		if (!list_empty(&t->inet.all) &&
+		    (state == STREAM_LISTENING || (state == STREAM_FREE && t->local_port != 0))) {
+			socket_get(&t->inet.socket);
+			list_push_back(&again, &t->record);
+		}
+		inet_wake(&t->inet, WAKE_READERS | WAKE_WRITERS | WAKE_PUT);
+	}
+	return count;
+}
+
+uint32_t streams_listen_again(void)
+{
+	uint32_t lost = 0;
+
+	while (!list_empty(&again)) {
+		struct inet_stream *t = list_first(&again, struct inet_stream, record);
+
+		list_remove(&t->record);
+		list_init(&t->record);
+		if (stream_begin_again(t) != 0)
+			lost++;
+		inet_wake(&t->inet, WAKE_PUT);
+	}
+	return lost;
 }
 
 /* --- the end --- */
@@ -327,6 +393,7 @@ struct inet_stream *stream_make(int family, struct tcp_pcb *tcp, const struct in
 	list_init(&t->backlog);
 	list_init(&t->backlog_link);
 	list_init(&t->pieces);
+	list_init(&t->record);
 	list_init(&t->few.link);
 	t->local = *inet_any(&t->inet);
 	if (inet_account_open(&t->inet, listener != nullptr ? &listener->inet : nullptr) != 0) {

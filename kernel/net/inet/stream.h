@@ -35,6 +35,7 @@ struct inet_stream {
 	bool ended;		 /* atomic: the other side sends no more */
 	bool full;		 /* atomic: lwIP has as many packets of it as it takes */
 	bool no_delay, cork;	 /* inet_core */
+	uint8_t backlog_most;	 /* inet_core: as listen(2) said */
 	bool untold;		 /* inet_core: no call of connect has said that it stands */
 	/* queue_lock */
 	struct pbuf *first, *last; /* what came, linked by `next`; the rest of a chain's lengths means nothing */
@@ -46,6 +47,8 @@ struct inet_stream {
 	uint32_t owed;	  /* atomic: bytes read that lwIP has not been told of */
 	/* inet_core */
 	struct list pieces;
+	struct list record;	 /* of those that have one of lwIP's */
+	uint32_t charging;	 /* bytes of a small write that lwIP is being given */
 	struct stream_piece few; /* a run that needs no memory; in the list or not */
 	uint64_t written, acknowledged;
 	uint32_t in_flight; /* the difference; atomic for who only looks */
@@ -77,12 +80,18 @@ void stream_set_state(struct inet_stream *t, enum stream_state state) REQUIRES(i
 void stream_release(struct socket *s);
 /* TCP_INFO of tcp(7). */
 struct tcp_info stream_info(const struct inet_stream *t) REQUIRES(inet_core);
+/* lwIP begins anew (start.c). All connections end, and records are gone: how many connections there were. Then
+ * listeners listen again, and who was bound is: how many could not. */
+uint32_t streams_lose_all(void) REQUIRES(inet_core);
+uint32_t streams_listen_again(void) REQUIRES(inet_core);
 /* Tells lwIP of all that was read. */
 void stream_tell_room(struct inet_stream *t) REQUIRES(inet_core);
 
 /* --- stream_connect.c --- */
 int stream_connect(struct socket *s, const struct socket_address *a, bool may_wait);
 int stream_listen(struct socket *s, uint32_t backlog);
+/* The same once more, where lwIP has forgotten it: bound, and with so long a backlog, if it listens. */
+[[nodiscard]] int stream_begin_again(struct inet_stream *t) REQUIRES(inet_core);
 int stream_accept(struct socket *s, bool may_wait, struct socket **out);
 /* lwIP's: the record is gone. */
 void stream_lost(void *arg, err_t why);

@@ -200,10 +200,24 @@ static int become_listener(struct inet_stream *t, u8_t backlog) REQUIRES(inet_co
 	inet_wake(&t->inet, WAKE_PUT); /* the reference of before */
 	if (t->tcp == before)
 		return inet_errno(why);
+	t->backlog_most = backlog;
 	tcp_accept(t->tcp, came);
 	stream_set_state(t, STREAM_LISTENING);
 	stream_note_addresses(t);
 	return 0;
+}
+
+int stream_begin_again(struct inet_stream *t)
+{
+	bool listens = t->state == STREAM_LISTENING;
+
+	stream_set_state(t, STREAM_FREE);
+	int error = stream_renew(t);
+	if (error == 0)
+		error = inet_errno(tcp_bind(t->tcp, &t->local, t->local_port));
+	if (error == 0 && listens)
+		error = become_listener(t, t->backlog_most);
+	return error;
 }
 
 int stream_listen(struct socket *s, uint32_t backlog)
@@ -214,6 +228,7 @@ int stream_listen(struct socket *s, uint32_t backlog)
 
 	inet_core_lock();
 	if (t->state == STREAM_LISTENING) {
+		t->backlog_most = most;
 		tcp_backlog_set((struct tcp_pcb_listen *)t->tcp, most);
 	} else if (t->state != STREAM_FREE) {
 		error = -EINVAL;

@@ -2,6 +2,8 @@
 /* Receiving from TCP (stream.h): bytes are claimed under the queue's lock and copied afterwards. */
 #include "stream.h"
 
+#include <kernel/base/fault_point.h>
+
 enum : uint32_t { TELL_AT = 16384 }; /* bytes read of which lwIP is told at once */
 enum : uint32_t { LOOK_MOST = 512 }; /* packets that one call looks at without taking them (MSG_PEEK) */
 
@@ -51,6 +53,8 @@ err_t stream_arrived(void *arg, struct tcp_pcb *, struct pbuf *p, err_t) NO_THRE
 	struct pbuf *last = drop_empty(&p);
 	if (last == nullptr)
 		return ERR_OK;
+	FAULT_POINT(driver_inet_arrived);
+	inet_packet_keep(p);
 	spin_lock(&t->inet.queue_lock);
 	if (t->first == nullptr)
 		t->first = p;

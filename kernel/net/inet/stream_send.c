@@ -173,7 +173,9 @@ static long send_small(struct inet_stream *t, const struct socket_message *m, si
 		return -EFAULT;
 	}
 	inet_core_lock();
+	t->charging = charge; /* a fault in there gives it back (stream_lose) */
 	long put_bytes = put(t, bytes, n, TCP_WRITE_FLAG_COPY, hold || t->cork);
+	t->charging = 0;
 	if (put_bytes > 0)
 		note_small(t, charge);
 	inet_core_unlock();
@@ -220,11 +222,14 @@ static long send_piece(struct inet_stream *t, const struct socket_message *m, si
 		return -EFAULT;
 	}
 	inet_core_lock();
+	/* Before lwIP has it, so that a fault in there loses nothing. */
+	p->end = UINT64_MAX;
+	list_push_back(&t->pieces, &p->link);
 	long put_bytes = put(t, p->pages, n, 0, hold || t->cork);
-	if (put_bytes > 0) {
+	if (put_bytes > 0)
 		p->end = t->written;
-		list_push_back(&t->pieces, &p->link);
-	}
+	else
+		list_remove(&p->link);
 	inet_core_unlock();
 	if (put_bytes <= 0)
 		free_piece(t, p);

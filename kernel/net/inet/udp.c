@@ -210,9 +210,15 @@ static long udp_send_to(struct socket *s, struct socket_message *m)
 	error = target(d, m, &to, &port);
 	if (error == 0)
 		error = send_bytes(d, m, &to, port, p);
-	pbuf_free(p); /* before it arrives: who receives it over `lo` has it alone */
+	inet_packet_put(p); /* before it arrives: who receives it over `lo` has it alone */
 	inet_core_unlock();
 	return error != 0 ? error : (long)m->length;
+}
+
+void udp_renew(struct inet_datagram_socket *d)
+{
+	udp_recv(d->udp, received, d);
+	d->udp->next = nullptr;
 }
 
 static void udp_release(struct socket *s)
