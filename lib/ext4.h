@@ -26,7 +26,9 @@ struct ext4_io {
 	/* Whole sectors of 512 bytes, within `bytes`. 0 or a negative error. */
 	int (*read)(void *context, uint64_t at, void *to, uint32_t bytes);
 	int (*write)(void *context, uint64_t at, const void *from, uint32_t bytes); /* nullptr: it cannot be written */
-	int (*flush)(void *context);  /* what was written before is kept afterwards */
+	int (*flush)(void *context); /* what was written before is kept afterwards */
+	/* The bytes of files for which ext4_written was called have arrived, or an error of one; nullptr: they have. */
+	int (*drain)(void *context);
 	void *(*alloc)(size_t bytes); /* zeroed; nullptr: there is none */
 	void (*free)(void *memory);
 	void *context;
@@ -39,10 +41,12 @@ struct ext4_block {
 	uint32_t users, next; /* next: of the hash chain */
 	uint32_t age;
 	uint8_t verified;      /* enum ext4_kind: its checksum was right, as that */
-	uint32_t verified_for; /* for that inode */
+	uint32_t verified_for; /* for that inode, or group */
+	bool changed;	       /* by the running transaction: it stays until that is committed */
 	unsigned char *data;   /* nullptr: the slot is free */
 };
-enum ext4_kind : uint8_t { KIND_NONE, KIND_EXTENT, KIND_DIR, KIND_INDEX, KIND_XATTR };
+enum ext4_kind : uint8_t { KIND_NONE, KIND_EXTENT, KIND_DIR, KIND_INDEX, KIND_XATTR, KIND_BITMAP };
+struct ext4_writer; /* lib/ext4_write.h */
 
 struct ext4_fs {
 	struct ext4_io io;
@@ -63,6 +67,9 @@ struct ext4_fs {
 	struct ext4_block cache[EXT4_CACHE_BLOCKS];
 	uint32_t chains[EXT4_CACHE_BLOCKS]; /* 1 + the slot */
 	uint32_t clock;
+	uint32_t reserved_descriptors; /* blocks behind the descriptors, for more of them */
+	uint32_t extra_wanted;	       /* bytes of fields behind the first 128 of a new inode */
+	struct ext4_writer *writer;    /* nullptr: it is read only */
 };
 
 /* --- the whole --- */
@@ -70,7 +77,8 @@ struct ext4_fs {
  * something that is not supported; -EUCLEAN, -EBADMSG, or an error of io->read. fs needs no ext4_close then. */
 [[nodiscard]] int ext4_open(struct ext4_fs *fs, const struct ext4_io *io);
 void ext4_close(struct ext4_fs *fs); /* frees the cache */
-/* Nobody is in a function of fs: all blocks are forgotten, whoever held them. */
+/* Nobody is in a function of fs: all blocks are forgotten, whoever held them. What was changed and not committed is
+ * lost, and nothing may be changed any more. */
 void ext4_reset(struct ext4_fs *fs);
 /* "ext4", "ext3" (no extents, a journal), "ext2". */
 const char *ext4_type(const struct ext4_fs *fs);
@@ -83,7 +91,8 @@ struct ext4_counts {
 
 struct ext4_group {
 	uint64_t block_bitmap, inode_bitmap, inode_table;
-	uint32_t free_blocks, free_inodes, unused_inodes;
+	uint32_t free_blocks, free_inodes, unused_inodes, used_dirs;
+	uint32_t block_bitmap_sum, inode_bitmap_sum; /* checksums; of 16 bits where descriptors are short */
 	uint16_t flags;
 };
 [[nodiscard]] int ext4_read_group(struct ext4_fs *fs, uint32_t number, struct ext4_group *out);
@@ -106,6 +115,7 @@ struct ext4_inode {
 	uint64_t size, blocks; /* blocks: of 512 bytes */
 	int64_t atime_ns, mtime_ns, ctime_ns, btime_ns, dtime;
 	bool has_btime;
+	bool orphan; /* it is in the list of orphans, by lib/ext4_write.h */
 	uint64_t xattr_block;
 	uint32_t checksum_seed; /* of its structures */
 	unsigned char map[60];
@@ -114,6 +124,8 @@ struct ext4_inode {
 };
 /* -ENOENT: it is free; -EUCLEAN, -EBADMSG; -EOPNOTSUPP: it has a feature that is refused. */
 [[nodiscard]] int ext4_read_inode(struct ext4_fs *fs, uint32_t number, struct ext4_inode *out);
+/* One without a name, which the list of orphans has: its time of deletion is the next one's number. */
+[[nodiscard]] int ext4_read_orphan(struct ext4_fs *fs, uint32_t number, struct ext4_inode *out);
 
 /* --- where a file's blocks are (ext4_extent.c, ext4_indirect.c) --- */
 enum ext4_run_kind : uint8_t { RUN_HOLE, RUN_UNWRITTEN, RUN_DATA };

@@ -6,7 +6,7 @@
  */
 #include <abi/errno.h>
 #include <lib/crc32c.h>
-#include <lib/ext4.h>
+#include <lib/ext4_change.h>
 #include <lib/ext4_layout.h>
 #include <lib/types.h>
 
@@ -149,4 +149,29 @@ int ext4_map_extents(struct ext4_fs *fs, const struct ext4_inode *i, uint32_t lo
 	if (b != nullptr)
 		ext4_block_put(b);
 	return MIN(result, 0);
+}
+
+int ext4_extent_node(struct ext4_fs *fs, const struct ext4_inode *i, uint64_t place, uint32_t depth,
+		     struct ext4_block **out)
+{
+	if (!ext4_blocks_exist(fs, place, 1))
+		return -EUCLEAN;
+	int error = ext4_block_get(fs, place, out);
+	if (error != 0)
+		return error;
+	struct node n = {.at = (*out)->data, .bytes = fs->block_bytes, .depth = depth};
+	error = check_node(&n);
+	if (error == 0)
+		error = verify(fs, i, *out);
+	if (error != 0)
+		ext4_block_put(*out);
+	return error;
+}
+
+int ext4_extent_root(const struct ext4_inode *i, uint32_t *depth)
+{
+	struct node n = {.at = i->map, .bytes = sizeof(i->map)};
+
+	*depth = n.depth = ext4_get16(i->map, EXTENT_DEPTH);
+	return n.depth > EXTENT_DEPTH_MAX ? -EUCLEAN : check_node(&n);
 }

@@ -123,7 +123,7 @@ static int check(const struct ext4_fs *fs, const struct ext4_inode *i)
 	return i->flags & (INODE_ENCRYPT | INODE_VERITY | INODE_INLINE_DATA | INODE_CASEFOLD) ? -EOPNOTSUPP : 0;
 }
 
-static int parse(const struct ext4_fs *fs, struct ext4_inode *i, const unsigned char *d)
+static int parse(const struct ext4_fs *fs, struct ext4_inode *i, const unsigned char *d, bool orphan)
 {
 	uint32_t end = fields_end(fs, d);
 
@@ -135,7 +135,7 @@ static int parse(const struct ext4_fs *fs, struct ext4_inode *i, const unsigned 
 		return -EBADMSG;
 	i->mode = ext4_get16(d, INODE_MODE);
 	i->links = ext4_get16(d, INODE_LINKS);
-	if (i->mode == 0 || (i->links == 0 && ext4_get32(d, INODE_DTIME) != 0))
+	if (i->mode == 0 || (i->links == 0 && !orphan && ext4_get32(d, INODE_DTIME) != 0))
 		return -ENOENT;
 	i->flags = ext4_get32(d, INODE_FLAGS);
 	i->uid = ext4_get16(d, INODE_UID) | (uint32_t)ext4_get16(d, INODE_UID_HIGH) << 16;
@@ -153,7 +153,7 @@ static int parse(const struct ext4_fs *fs, struct ext4_inode *i, const unsigned 
 	return check(fs, i);
 }
 
-int ext4_read_inode(struct ext4_fs *fs, uint32_t number, struct ext4_inode *out)
+static int read_inode(struct ext4_fs *fs, uint32_t number, struct ext4_inode *out, bool orphan)
 {
 	uint32_t per_block = fs->block_bytes / fs->inode_bytes, index = (number - 1) % fs->inodes_per_group;
 	struct ext4_group group;
@@ -172,9 +172,19 @@ int ext4_read_inode(struct ext4_fs *fs, uint32_t number, struct ext4_inode *out)
 		return error;
 	memset(out, 0, offsetof(struct ext4_inode, extra));
 	out->number = number;
-	error = parse(fs, out, b->data + index % per_block * fs->inode_bytes);
+	error = parse(fs, out, b->data + index % per_block * fs->inode_bytes, orphan);
 	ext4_block_put(b);
 	return error;
+}
+
+int ext4_read_inode(struct ext4_fs *fs, uint32_t number, struct ext4_inode *out)
+{
+	return read_inode(fs, number, out, false);
+}
+
+int ext4_read_orphan(struct ext4_fs *fs, uint32_t number, struct ext4_inode *out)
+{
+	return read_inode(fs, number, out, true);
 }
 
 int ext4_map(struct ext4_fs *fs, const struct ext4_inode *i, uint32_t logical, struct ext4_run *out)

@@ -41,6 +41,8 @@ enum : uint32_t { JBD2_ESCAPED = 1, JBD2_SAME_UUID = 2, JBD2_DELETED = 4, JBD2_L
 /* "Revocation Block": the bytes that are used, then block numbers */
 enum : uint32_t { JREVOKE_BYTES = 12, JREVOKE_FIRST = 16 };
 /* "Commit Block" */
-enum : uint32_t { JCOMMIT_CHECKSUM = 16 };
+enum : uint32_t { JCOMMIT_CHECKSUM = 16, JCOMMIT_SECONDS = 48, JCOMMIT_NS = 56 };
+/* JSUPER_COMPAT */
+enum : uint32_t { JBD2_COMPAT_CHECKSUM = 1 };
 
 #endif

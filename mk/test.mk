@@ -11,7 +11,7 @@ HOST_TEST_SRC := $(wildcard lib/*_test.c boot/*_test.c test/host/*_test.c)
 HOST_FUZZ_SRC := $(wildcard lib/*_fuzz.c boot/*_fuzz.c test/host/*_fuzz.c)
 HOST_TESTS := $(HOST_TEST_SRC:%.c=$(H)/%)
 # Run by scripts of test/host.
-HOST_PROGRAMS := $(H)/test/host/ext4/walk
+HOST_PROGRAMS := $(H)/test/host/ext4/walk $(H)/test/host/ext4/write
 HOST_FUZZERS := $(HOST_FUZZ_SRC:%.c=$(H)/%)
 
 HOST_CFLAGS := -std=c23 -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DSTELLUX_HOST=1 -DSTELLUX_DEBUG=1 \
