@@ -9,12 +9,33 @@
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/watch.h>
+
+/* What those hear of a change who watch the file: of one time alone, that it was read or written. */
+static uint32_t event_of(const struct attributes *a)
+{
+	uint32_t times = a->mask & (ATTR_ATIME | ATTR_MTIME);
+
+	if (a->mask & (ATTR_MODE | ATTR_UID | ATTR_GID))
+		return IN_ATTRIB;
+	return times == ATTR_ATIME ? IN_ACCESS : times == ATTR_MTIME ? IN_MODIFY : times != 0 ? IN_ATTRIB : 0;
+}
+
+/* d: the name that it is changed by, or nullptr. */
+static int change(struct dentry *d, struct inode *i, const struct attributes *a)
+{
+	int error = inode_setattr(i, a);
+
+	if (error == 0)
+		watch_object(d, i, event_of(a));
+	return error;
+}
 
 static int change_path(const struct path *p, const struct attributes *a)
 {
 	int error = mount_check_write(p->mount);
 
-	return error != 0 ? error : inode_setattr(p->dentry->inode, a);
+	return error != 0 ? error : change(p->dentry, p->dentry->inode, a);
 }
 
 static long change_at(int dirfd, user_addr text, uint32_t walk, const struct attributes *a)
@@ -39,7 +60,7 @@ static long change_descriptor(int fd, const struct attributes *a)
 	if (r.file->path.dentry != nullptr)
 		error = change_path(&r.file->path, a);
 	else if (file_node(r.file) != nullptr)
-		error = inode_setattr(file_node(r.file), a);
+		error = change(nullptr, file_node(r.file), a);
 	else
 		error = -EINVAL;
 	file_ref_put(r);
@@ -140,7 +161,7 @@ static int times_change(const struct user_time t[2], struct attributes *a, bool 
 	return 0;
 }
 
-static int set_times(struct mount *m, struct inode *i, const struct user_time t[2])
+static int set_times(const struct path *p, struct inode *i, const struct user_time t[2])
 {
 	struct attributes a = {};
 	bool explicit_times;
@@ -148,7 +169,7 @@ static int set_times(struct mount *m, struct inode *i, const struct user_time t[
 	int error = times_change(t, &a, &explicit_times);
 	if (error != 0 || a.mask == 0)
 		return error;
-	if (m != nullptr && mount_check_write(m) != 0)
+	if (p->mount != nullptr && mount_check_write(p->mount) != 0)
 		return -EROFS;
 	if (!inode_owner_or_capable(i)) {
 		if (explicit_times)
@@ -157,7 +178,7 @@ static int set_times(struct mount *m, struct inode *i, const struct user_time t[
 		if (error != 0)
 			return error;
 	}
-	return inode_setattr(i, &a);
+	return change(p->dentry, i, &a);
 }
 
 static long times_at(int dirfd, user_addr text, const struct user_time t[2], uint32_t flags)
@@ -169,7 +190,7 @@ static long times_at(int dirfd, user_addr text, const struct user_time t[2], uin
 		int error = file_ref_get(dirfd, &r);
 		if (error != 0)
 			return error;
-		error = file_node(r.file) != nullptr ? set_times(r.file->path.mount, file_node(r.file), t) : -EINVAL;
+		error = file_node(r.file) != nullptr ? set_times(&r.file->path, file_node(r.file), t) : -EINVAL;
 		file_ref_put(r);
 		return error;
 	}
@@ -178,7 +199,7 @@ static long times_at(int dirfd, user_addr text, const struct user_time t[2], uin
 	int error = path_lookup_user(dirfd, text, walk, &p);
 	if (error != 0)
 		return error;
-	error = set_times(p.mount, p.dentry->inode, t);
+	error = set_times(&p, p.dentry->inode, t);
 	path_put(&p);
 	return error;
 }
@@ -262,6 +283,8 @@ static long sys_truncate(user_addr text, int64_t length)
 		error = inode_permission(i, W_OK, false);
 	if (error == 0)
 		error = inode_truncate(i, (uint64_t)length);
+	if (error == 0)
+		watch_object(p.dentry, i, IN_MODIFY);
 	path_put(&p);
 	return error;
 }
@@ -281,6 +304,8 @@ static long sys_ftruncate(int fd, int64_t length)
 		error = -EINVAL;
 	else
 		error = inode_truncate(r.file->inode, (uint64_t)length);
+	if (error == 0)
+		watch_file(r.file, IN_MODIFY);
 	file_ref_put(r);
 	return error;
 }
@@ -364,6 +389,8 @@ static long sys_fallocate(int fd, uint32_t mode, int64_t offset, int64_t length)
 	error = check_allocate(r.file, mode, offset, length);
 	if (error == 0)
 		error = allocate_inode(r.file->inode, mode, (uint64_t)offset, (uint64_t)length);
+	if (error == 0)
+		watch_file(r.file, IN_MODIFY);
 	file_ref_put(r);
 	return error;
 }

@@ -13,6 +13,7 @@
 #include <kernel/mem/page.h>
 #include <kernel/thread/guard.h>
 #include <kernel/vfs/page_cache.h>
+#include <kernel/vfs/watch.h>
 
 struct chain {
 	struct spinlock lock;
@@ -65,12 +66,15 @@ static bool dentry_drop(struct dentry *d)
 	return left == 0;
 }
 
-/* Frees d and each parent that loses its last reference with it. */
-static void dentry_free(struct dentry *d)
+/* Frees d and each parent that loses its last reference with it. tell: whoever watches an inode that has no name any
+ * more hears that it is gone; where locks may be held, nothing of the kind can end (dentry_forget_children). */
+static void dentry_free(struct dentry *d, bool tell)
 {
 	while (d != nullptr) {
 		struct dentry *parent = d->parent == d ? nullptr : d->parent;
 
+		if (tell && d->inode != nullptr && d->inode->nlink == 0)
+			watch_inode(d->inode, IN_DELETE_SELF);
 		inode_put(d->inode);
 		if (d->name != d->inline_name)
 			kfree(d->name);
@@ -85,7 +89,7 @@ static void dentry_free(struct dentry *d)
 void dentry_put(struct dentry *d)
 {
 	if (d != nullptr && dentry_drop(d))
-		dentry_free(d);
+		dentry_free(d, true);
 }
 
 static bool is_named(const struct dentry *d, const struct dentry *parent, const struct name *n)
@@ -125,15 +129,17 @@ static bool is_being_read(const struct inode *i)
 	return i != nullptr && i->cache != nullptr && __atomic_load_n(&i->cache->under_way, __ATOMIC_RELAXED) != 0;
 }
 
-/* Takes unused entries out of one chain onto a list. all: of this superblock, whatever their age. */
-static void chain_collect(struct chain *c, struct superblock *all, struct list *out) REQUIRES(c -> lock)
+/* Takes unused entries out of one chain onto a list. all: of this superblock, whatever their age; below: of this
+ * directory only. */
+static void chain_collect(struct chain *c, const struct superblock *all, const struct dentry *below, struct list *out)
+	REQUIRES(c -> lock)
 {
 	struct dentry *d, *next;
 
 	list_for_each_safe(d, next, &c->head, hash_link) {
 		uint32_t unused = DENTRY_HASHED;
 
-		if (all != nullptr && d->sb != all)
+		if ((all != nullptr && d->sb != all) || (below != nullptr && d->parent != below))
 			continue;
 		if (all == nullptr && (d->flags & DENTRY_RECENT)) {
 			__atomic_fetch_and(&d->flags, ~DENTRY_RECENT, __ATOMIC_RELAXED);
@@ -158,7 +164,7 @@ static size_t free_collected(struct list *collected)
 
 	list_for_each_safe(d, next, collected, hash_link) {
 		list_remove(&d->hash_link);
-		dentry_free(d);
+		dentry_free(d, false);
 		count++;
 	}
 	return count;
@@ -176,7 +182,7 @@ static size_t dentry_shrink(size_t want)
 
 		if (c->head.next == &c->head || !spin_try_lock(&c->lock))
 			continue;
-		chain_collect(c, nullptr, &collected);
+		chain_collect(c, nullptr, nullptr, &collected);
 		spin_unlock(&c->lock);
 		freed += free_collected(&collected);
 	}
@@ -201,24 +207,34 @@ static size_t dentry_shrink_pages(size_t want)
 	return dentry_shrink(want * 16) / 16;
 }
 
+static size_t forget(const struct superblock *sb, const struct dentry *below)
+{
+	size_t freed = 0;
+
+	for (uint32_t n = 0; n <= chain_mask; n++) {
+		struct list collected = LIST_INIT(collected);
+
+		if (list_empty(&chains[n].head))
+			continue;
+		spin_lock(&chains[n].lock);
+		chain_collect(&chains[n], sb, below, &collected);
+		spin_unlock(&chains[n].lock);
+		freed += free_collected(&collected);
+	}
+	return freed;
+}
+
 void dentry_forget_superblock(struct superblock *sb)
 {
-	size_t freed;
-
 	/* Leaves first: a pass frees what no child holds, so the number of passes is the depth of the tree. */
-	do {
-		freed = 0;
-		for (uint32_t n = 0; n <= chain_mask; n++) {
-			struct list collected = LIST_INIT(collected);
+	while (forget(sb, nullptr) > 0)
+		;
+}
 
-			if (list_empty(&chains[n].head))
-				continue;
-			spin_lock(&chains[n].lock);
-			chain_collect(&chains[n], sb, &collected);
-			spin_unlock(&chains[n].lock);
-			freed += free_collected(&collected);
-		}
-	} while (freed > 0);
+void dentry_forget_children(const struct dentry *d)
+{
+	if (watch_any() && d->inode != nullptr && S_ISDIR(d->inode->mode) && d->inode->watches != nullptr)
+		(void)forget(d->sb, d);
 }
 
 struct dentry *dentry_create(struct superblock *sb, struct dentry *parent, const struct name *n, struct inode *inode)

@@ -13,6 +13,7 @@
 #include <kernel/base/syscall.h>
 #include <kernel/thread/guard.h>
 #include <kernel/vfs/open.h>
+#include <kernel/vfs/watch.h>
 
 static int check_may_make(const struct path *dir)
 {
@@ -66,6 +67,7 @@ static int make_locked(const struct path *dir, struct dentry *d, uint32_t mode, 
 		return error;
 	dentry_instantiate(d, made);
 	inode_touch(i, ATTR_MTIME);
+	watch_name(i, d, IN_CREATE);
 	return 0;
 }
 
@@ -265,8 +267,12 @@ static int remove_locked(const struct path *dir, struct dentry *d, bool director
 	if (error != 0)
 		return error;
 	dentry_remove(d);
+	dentry_forget_children(d);
 	inode_touch(i, ATTR_MTIME);
 	inode_touch(victim, 0);
+	if (!directory)
+		watch_inode(victim, IN_ATTRIB);
+	watch_name(i, d, IN_DELETE);
 	return 0;
 }
 
@@ -406,6 +412,8 @@ static int link_last(struct walk *w, const struct path *what)
 		dentry_instantiate(d, i);
 		inode_touch(dir, ATTR_MTIME);
 		inode_touch(i, 0);
+		watch_inode(i, IN_ATTRIB);
+		watch_name(dir, d, IN_CREATE);
 	}
 	inodes_unlock(pair, 2);
 	dentry_put(d);

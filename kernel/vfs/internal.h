@@ -43,6 +43,9 @@ void dentry_move(struct dentry *d, struct dentry *new_parent, const struct name 
 void dentry_exchange(struct dentry *a, struct dentry *b);
 struct dentry *dentry_parent(struct dentry *d); /* with a reference */
 void dentry_forget_superblock(struct superblock *sb);
+/* Of a watched directory that was removed: the absent names that the cache has of it go, so that its own dentry goes
+ * when nobody uses it any more, and who watches it hears so. No name comes back: its lock is held, and its nlink 0. */
+void dentry_forget_children(const struct dentry *d);
 static inline bool dentry_negative(const struct dentry *d)
 {
 	return __atomic_load_n(&d->inode, __ATOMIC_ACQUIRE) == nullptr;

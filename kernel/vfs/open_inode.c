@@ -5,6 +5,7 @@
 #include <kernel/base/log.h>
 #include <kernel/base/subject.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/watch.h>
 
 static const struct file_ops path_ops = {
 	.component = &component_vfs,
@@ -70,6 +71,15 @@ static int open_inode(struct file *f, struct inode *i)
 	return 0;
 }
 
+static int open_truncate(struct file *f)
+{
+	int error = f->inode->size != 0 ? inode_truncate(f->inode, 0) : 0;
+
+	if (error == 0)
+		watch_file(f, IN_MODIFY);
+	return error;
+}
+
 int file_open_inode(const struct path *p, uint32_t flags, bool checked, struct file **out)
 {
 	struct inode *i = p->dentry->inode;
@@ -100,8 +110,12 @@ int file_open_inode(const struct path *p, uint32_t flags, bool checked, struct f
 	f->inode = i;
 	if (!(flags & O_PATH)) {
 		error = open_inode(f, i);
-		if (error == 0 && (flags & O_TRUNC) && S_ISREG(i->mode) && i->size != 0)
-			error = inode_truncate(i, 0);
+		if (error == 0) {
+			f->mode |= FILE_OPENED;
+			watch_file(f, IN_OPEN);
+		}
+		if (error == 0 && (flags & O_TRUNC) && S_ISREG(i->mode))
+			error = open_truncate(f);
 		f->flags &= ~(uint32_t)(O_NOCTTY | O_EXCL);
 	}
 	if (error != 0) {

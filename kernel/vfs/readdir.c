@@ -7,6 +7,7 @@
 
 #include <kernel/base/syscall.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/watch.h>
 
 enum : size_t { BUFFER_MAX = 32768 };
 
@@ -82,6 +83,8 @@ static long getdents(int fd, user_addr at, size_t size, bool old_format)
 	} else {
 		g.data = kmalloc(MAX(g.size, (size_t)1));
 		result = g.data == nullptr ? -ENOMEM : gather_locked(r.file, &g);
+		if (result >= 0)
+			watch_file(r.file, IN_ACCESS);
 	}
 	file_ref_put(r);
 	/* What came before an error is told first: the position is behind it, and the next call has the error. After a

@@ -11,6 +11,7 @@
 #include <kernel/base/subject.h>
 #include <kernel/base/syscall.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/watch.h>
 
 static struct mutex rename_lock = MUTEX_INIT(rename_lock, RANK_RENAME);
 
@@ -124,6 +125,20 @@ static bool rename_doubt(struct rename *r, char *name_memory)
 	return true;
 }
 
+/* Those of the two directories, of what moved, and of what made room for it. */
+static void tell_watchers(const struct rename *r, struct inode *i, struct inode *replaced)
+{
+	struct inode *from = r->from.at.dentry->inode, *to = r->to.at.dentry->inode;
+
+	if (!(r->flags & RENAME_EXCHANGE) && replaced != nullptr) {
+		dentry_forget_children(r->new);
+		watch_tell_object(nullptr, replaced, IN_ATTRIB);
+	}
+	watch_tell_moved(from, &r->from.last, to, &r->to.last, i);
+	if (r->flags & RENAME_EXCHANGE)
+		watch_tell_moved(to, &r->to.last, from, &r->from.last, replaced);
+}
+
 static int rename_locked(struct rename *r, char *name_memory, bool *used)
 {
 	struct inode *from = r->from.at.dentry->inode, *to = r->to.at.dentry->inode;
@@ -159,6 +174,8 @@ static int rename_locked(struct rename *r, char *name_memory, bool *used)
 	inode_touch(i, 0);
 	if (replaced != nullptr)
 		inode_touch(replaced, 0);
+	if (watch_any())
+		tell_watchers(r, i, replaced);
 	return 0;
 }
 

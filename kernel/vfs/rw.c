@@ -14,13 +14,18 @@
 #include <kernel/file/io_vector.h>
 #include <kernel/file/pipe.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/watch.h>
 
 typedef long (*io_function)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
 
 /* An operation that faults leaves the position alone. */
-static long run(struct file *f, io_function op, struct io_buffer *buf, size_t n, uint64_t *pos)
+static long run(struct file *f, io_function op, struct io_buffer *buf, size_t n, uint64_t *pos, bool write)
 {
-	return guard_run(f->ops->component, op(f, buf, n, pos));
+	long result = guard_run(f->ops->component, op(f, buf, n, pos));
+
+	if (watch_any() && result > 0)
+		watch_tell_file(f, write ? IN_MODIFY : IN_ACCESS);
+	return result;
 }
 
 /* The position is moved by what the call may use, then by what it did not. The rarer case: what it keeps in registers
@@ -36,7 +41,7 @@ static long run(struct file *f, io_function op, struct io_buffer *buf, size_t n,
 	mutex_unlock(&f->position_lock);
 
 	uint64_t end = pos;
-	long result = run(f, op, buf, n, &end);
+	long result = run(f, op, buf, n, &end, write);
 	if (end != pos + claim) {
 		mutex_lock(&f->position_lock);
 		if (f->position == pos + claim)
@@ -72,14 +77,14 @@ static long io_at_position(struct file *f, io_function op, struct io_buffer *buf
 
 	if (!(f->mode & FILE_POSITION)) {
 		pos = 0;
-		return run(f, op, buf, n, &pos);
+		return run(f, op, buf, n, &pos, write);
 	}
 	if (!span_has_end(pos, n))
 		return -EINVAL;
 	if (__atomic_load_n(&f->object.refs, __ATOMIC_RELAXED) > 1 && S_ISREG(f->inode->mode) &&
 	    f->inode->cache != nullptr && !(write && io_is_append(f, buf)))
 		return io_claimed(f, op, buf, n, write);
-	long result = run(f, op, buf, n, &pos);
+	long result = run(f, op, buf, n, &pos, write);
 	f->position = pos;
 	return result;
 }
@@ -138,7 +143,7 @@ static long positioned(struct file *f, user_addr at, size_t n, uint64_t pos, boo
 		return -EFAULT;
 	if (error != 0)
 		return error;
-	long result = span_has_end(pos, n) ? run(f, op, &buf, MIN(n, IO_MAX), &pos) : -EINVAL;
+	long result = span_has_end(pos, n) ? run(f, op, &buf, MIN(n, IO_MAX), &pos, write) : -EINVAL;
 	count_io(result, write);
 	return result;
 }
@@ -226,7 +231,7 @@ static long run_vector(struct file *f, struct io_vector *v, const struct vector_
 	uint64_t pos = c->pos != nullptr ? (uint64_t)*c->pos : 0;
 	if (!span_has_end(pos, v->total))
 		return -EINVAL;
-	long done = c->pos != nullptr ? run(f, op, &v->buffer, v->total, &pos)
+	long done = c->pos != nullptr ? run(f, op, &v->buffer, v->total, &pos, c->write)
 				      : io_at_position(f, op, &v->buffer, v->total, c->write);
 	return c->write ? sync_after(f, c->flags, done) : done;
 }
@@ -295,14 +300,14 @@ long file_read_at(struct file *f, void *dst, size_t n, uint64_t pos)
 {
 	struct io_buffer buf = {.kernel = dst};
 
-	return f->ops->read != nullptr ? run(f, f->ops->read, &buf, n, &pos) : -EINVAL;
+	return f->ops->read != nullptr ? run(f, f->ops->read, &buf, n, &pos, false) : -EINVAL;
 }
 
 long file_write_at(struct file *f, const void *src, size_t n, uint64_t pos)
 {
 	struct io_buffer buf = {.kernel = (void *)src};
 
-	return f->ops->write != nullptr ? run(f, f->ops->write, &buf, n, &pos) : -EINVAL;
+	return f->ops->write != nullptr ? run(f, f->ops->write, &buf, n, &pos, true) : -EINVAL;
 }
 
 long file_seek_generic(struct file *f, int64_t offset, int whence)

@@ -8,6 +8,7 @@
 #include <kernel/base/log.h>
 #include <kernel/thread/component.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/watch.h>
 
 static struct mutex super_lock = MUTEX_INIT(super_lock, RANK_MOUNT + 1);
 static struct list filesystems GUARDED_BY(&super_lock) = LIST_INIT(filesystems);
@@ -216,6 +217,7 @@ void superblock_put(struct superblock *sb)
 	mutex_unlock(&super_lock);
 	if (!last)
 		return;
+	watch_tell_unmounted(sb);
 	/* Files that nobody has open any more are kept by the list of those that are dirty. */
 	(void)dirty_sync(sb, true);
 	dentry_forget_superblock(sb);

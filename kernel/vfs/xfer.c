@@ -13,6 +13,7 @@
 #include <kernel/base/syscall.h>
 #include <kernel/mem/page.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/watch.h>
 
 enum : size_t { BOUNCE = 65536, TRANSFER_MAX = 0x7ffff000 };
 struct transfer {
@@ -151,6 +152,10 @@ static long move(struct transfer *t, user_addr from_at, user_addr to_at, size_t 
 
 	if (error == 0)
 		error = position_put(t->to, to_at, *t->to_pos);
+	if (done > 0) {
+		watch_file(t->from, IN_ACCESS);
+		watch_file(t->to, IN_MODIFY);
+	}
 	return error != 0 ? error : done;
 }
 

@@ -10,6 +10,7 @@ enum lock_rank : unsigned {
 	RANK_RENAME = 15,
 	RANK_FILE = 18,	 /* file position, around readdir and seek */
 	RANK_INODE = 20, /* directory, then child (by address among equals) */
+	RANK_WATCH = 26, /* who watches which inodes; watchers are called with it held */
 	RANK_EPOLL = 27, /* which files are watched */
 	RANK_PIPE = 30,
 	RANK_SOCKET = 33,

@@ -95,6 +95,7 @@ enum : uint32_t {
 	FILE_WRITE = 2,
 	FILE_PATH = 4,	   /* O_PATH: names a file, does nothing */
 	FILE_POSITION = 8, /* has a position that read and write move */
+	FILE_OPENED = 16,  /* by a name, wholly: closing it is an event */
 };
 
 /* What a file's reader does, for reading ahead of him; hints, written without exclusion. */

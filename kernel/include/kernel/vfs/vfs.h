@@ -23,6 +23,7 @@ struct page_cache_ops;
 struct pipe;
 struct file_lock_list;
 struct text_buffer; /* kernel/mem/text.h */
+struct watch;
 
 /* --- device numbers, in the encoding of the user ABI --- */
 static inline uint64_t make_dev(uint32_t major, uint32_t minor)
@@ -193,6 +194,7 @@ struct inode {
 	struct page_cache *cache;
 	struct pipe *pipe;	      /* fifo while open */
 	struct file_lock_list *locks; /* nullptr: never locked */
+	struct watch *watches;	      /* watch.h's; nullptr: nobody watches it */
 	uint32_t seals;		      /* memfd */
 	bool linkable;		      /* has no name yet and may get one (O_TMPFILE); under lock */
 	int32_t changers;	      /* shared areas that may be written; -1: sealed against them; atomic */

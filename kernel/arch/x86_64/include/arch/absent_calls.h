@@ -4,8 +4,8 @@
 #define ARCH_ABSENT_CALLS_H
 
 #define ARCH_ABSENT_CALLS                                                                                              \
-	ABSENT(inotify_init, "CONFIG_INOTIFY_USER"), ABSENT(uselib, "CONFIG_USELIB"),                                  \
-		ABSENT(sysfs, "CONFIG_SYSFS_SYSCALL"), ABSENT(modify_ldt, "CONFIG_MODIFY_LDT_SYSCALL"),                \
+	ABSENT(uselib, "CONFIG_USELIB"), ABSENT(sysfs, "CONFIG_SYSFS_SYSCALL"),                                        \
+		ABSENT(modify_ldt, "CONFIG_MODIFY_LDT_SYSCALL"),                                                       \
 		ABSENT(iopl, "CONFIG_X86_IOPL_IOPERM; ports are the nucleus's"),                                       \
 		ABSENT(ioperm, "CONFIG_X86_IOPL_IOPERM; ports are the nucleus's"),                                     \
 		ABSENT(set_thread_area, "of 32-bit programs alone"),                                                   \
