@@ -139,7 +139,7 @@ $(B)/k/kernel/process/uname.c.o $(B)/strike/k/kernel/process/uname.c.o $(B)/tidy
 $(B)/k/kernel/process/uname.c.o $(B)/strike/k/kernel/process/uname.c.o: $(B)/version
 
 # A list of objects: relinks when a source appears or goes.
-$(eval $(call flags-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ) $(STRIKE_OBJ)))
+$(eval $(call list-file,$(B)/objects,$(NUCLEUS_OBJ) $(KERNEL_OBJ) $(KTEST_OBJ) $(STRIKE_OBJ)))
 
 # In the script write *[/]bracket[/]*.o: the preprocessor takes a slash before a
 # star for a comment.

@@ -60,3 +60,10 @@ $(1): FORCE
 	@mkdir -p $$(@D)
 	@printf '%s\n' '$$(subst ','\'',$(2))' | cmp -s - $$@ || printf '%s\n' '$$(subst ','\'',$(2))' > $$@
 endef
+
+# The same for a list that is too long for a command line (one argument has at most 128 KiB). Both functions run when the recipe is expanded.
+define list-file
+$(1): FORCE
+	$$(shell mkdir -p $$(@D))$$(file >$$@.new,$(2))
+	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
+endef
