@@ -58,7 +58,8 @@ quoted = '$(subst ','\'',$(1))'
 define flags-file
 $(1): FORCE
 	@mkdir -p $$(@D)
-	@printf '%s\n' '$$(subst ','\'',$(2))' | cmp -s - $$@ || printf '%s\n' '$$(subst ','\'',$(2))' > $$@
+	@printf '%s\n' '$$(subst ','\'',$(2))' > $$@.new
+	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
 endef
 
 # The same for a list that is too long for a command line (one argument has at most 128 KiB). Both functions run when the recipe is expanded.
