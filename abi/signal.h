@@ -76,6 +76,7 @@ enum : int32_t {
 	POLL_IN = 1,
 	POLL_OUT = 2,
 	POLL_HUP = 6,
+	SYS_SECCOMP = 1,
 };
 
 /* The part of siginfo_t that is ever used; user programs see it followed by zeros up to 128 bytes.
@@ -104,6 +105,11 @@ struct signal_info {
 			int64_t band;
 			int32_t fd;
 		} poll;
+		struct {
+			uint64_t address;
+			int32_t number;
+			uint32_t arch;
+		} call; /* SIGSYS */
 		uint64_t words[4];
 	};
 };

@@ -44,7 +44,6 @@ static const struct absent_call absent_calls[] = {
 	ABSENT(perf_event_open, "CONFIG_PERF_EVENTS"),
 	ABSENT(bpf, "CONFIG_BPF_SYSCALL"),
 	ABSENT(userfaultfd, "CONFIG_USERFAULTFD"),
-	ABSENT(seccomp, "CONFIG_SECCOMP; prctl(PR_GET_SECCOMP) is EINVAL, by which libseccomp sees it"),
 	ABSENT(landlock_create_ruleset, "CONFIG_SECURITY_LANDLOCK"),
 	ABSENT(landlock_add_rule, "CONFIG_SECURITY_LANDLOCK"),
 	ABSENT(landlock_restrict_self, "CONFIG_SECURITY_LANDLOCK"),

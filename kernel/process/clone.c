@@ -11,6 +11,7 @@
  * dying ("stillborn") and the call is made again.
  */
 #include "clone.h"
+#include "seccomp.h"
 #include <arch/signal.h>
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
@@ -66,6 +67,7 @@ static void link_thread(struct clone *c)
 	spin_lock(&p->signal_lock);
 	FAULT_POINT(clone_link);
 	process_add_thread(p, t);
+	seccomp_share(process_thread_of(t), process_thread_current());
 	c->linked = true;
 	FAULT_POINT(clone_linked);
 	if (p->group_exit || p->exec_thread != nullptr) {
@@ -99,6 +101,10 @@ static void link_process(struct clone *c, struct process *p)
 	pid_join(child, p->pgid, p->sid);
 	child->tty = p->tty;
 	process_get(child);
+	/* Its filters, which another thread may change meanwhile; it runs no call before it is started. */
+	spin_lock(&p->signal_lock);
+	seccomp_share(process_thread_of(c->thread), process_thread_current());
+	spin_unlock(&p->signal_lock);
 	spin_lock(&child->signal_lock);
 	process_add_thread(child, c->thread);
 	c->linked = true;

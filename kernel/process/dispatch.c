@@ -9,8 +9,10 @@
 #include "dispatch.h"
 #include "absent.h"
 #include "kernel/thread/core.h"
+#include "seccomp.h"
 
 #include <abi/errno_limits.h>
+#include <abi/seccomp.h>
 #include <kernel/base/log.h>
 #include <kernel/base/node.h>
 #include <kernel/base/syscall.h>
@@ -27,7 +29,9 @@ typedef long (*syscall_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_
 
 extern const struct syscall_entry __syscalls_start[], __syscalls_end[];
 
-static syscall_function table[NUMBERS_MAX];
+/* What is called, and what stands in the table: while some thread's calls are checked, what checks them does. So who
+ * has nothing to check pays nothing for it while nobody has. */
+static syscall_function calls[NUMBERS_MAX], table[NUMBERS_MAX]; /* table: atomic */
 static uint32_t unknown[NUMBERS_MAX];
 static uint32_t unknown_beyond;
 
@@ -40,11 +44,31 @@ static long no_such_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint6
 	return -ENOSYS;
 }
 
+static long checked_call(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t number)
+{
+	syscall_function call = number < NUMBERS_MAX ? calls[number] : no_such_call;
+
+	if (__atomic_load_n(&process_thread_current()->seccomp_mode, __ATOMIC_RELAXED) != SECCOMP_MODE_DISABLED) {
+		const uint64_t arguments[] = {a0, a1, a2, a3, a4, a5};
+		long result;
+
+		if (!seccomp_allows(arguments, number, &result))
+			return result;
+	}
+	return call(a0, a1, a2, a3, a4, a5, number);
+}
+
+void syscall_check(bool on)
+{
+	for (uint32_t i = 0; i < NUMBERS_MAX; i++)
+		__atomic_store_n(&table[i], on ? checked_call : calls[i], __ATOMIC_RELEASE);
+}
+
 long syscall_dispatch(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t number)
 {
-	if (likely(number < NUMBERS_MAX))
+	if (likely(number < NUMBERS_MAX)) [[clang::musttail]]
 		return table[number](a0, a1, a2, a3, a4, a5, number);
-	return no_such_call(a0, a1, a2, a3, a4, a5, number);
+	[[clang::musttail]] return checked_call(a0, a1, a2, a3, a4, a5, number);
 }
 
 static const char *name_of(uint32_t number)
@@ -112,10 +136,11 @@ PROC_FILE(syscalls, .component = &component_process, .name = "syscalls", .mode =
 void syscall_init(void)
 {
 	for (uint32_t i = 0; i < NUMBERS_MAX; i++)
-		table[i] = no_such_call;
+		calls[i] = no_such_call;
 	for (const struct syscall_entry *e = __syscalls_start; e < __syscalls_end; e++) {
-		if (e->number >= NUMBERS_MAX || table[e->number] != no_such_call)
+		if (e->number >= NUMBERS_MAX || calls[e->number] != no_such_call)
 			kernel_bug(__FILE_NAME__, __LINE__, e->name);
-		table[e->number] = (syscall_function)e->function;
+		calls[e->number] = (syscall_function)e->function;
 	}
+	syscall_check(false);
 }

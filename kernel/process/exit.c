@@ -13,6 +13,7 @@
  */
 #include "core.h"
 #include "internal.h"
+#include "seccomp.h"
 #include <kernel/base/fault_point.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
@@ -229,6 +230,11 @@ static void wake_threads(struct process *p, struct thread *)
 	wait_wake_all(&p->thread_wait);
 }
 
+static void leave_filters(struct process *, struct thread *t)
+{
+	seccomp_leave(process_thread_of(t));
+}
+
 static void end_of_init(struct process *p, struct thread *)
 {
 	if (p != init_process)
@@ -366,6 +372,7 @@ static const struct exit_step steps[] = {
 	{"leaving the process", leave_process, false, 1},
 	{"leaving the process after a fault", leave_anyway, false, 1},
 	{"waking who waits for it", wake_threads, false, 1},
+	{"letting go of its filters", leave_filters, false, 1},
 	{"the end of PID 1", end_of_init, true, 0},
 	{"stopping timers", stop_timers, true, 1},
 	{"freeing POSIX timers", end_posix_timers, true, 1},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* prctl(2) as far as it applies here, and personality(2). What is unknown is EINVAL and counted. */
 #include "internal.h"
+#include "seccomp.h"
 #include <kernel/vm/user.h>
 #include <lib/string.h>
 #include <nucleus/calls.h>
@@ -17,6 +18,7 @@ enum prctl_option : int {
 	PR_SET_NAME = 15,
 	PR_GET_NAME = 16,
 	PR_GET_SECCOMP = 21,
+	PR_SET_SECCOMP = 22,
 	PR_CAPBSET_READ = 23,
 	PR_CAPBSET_DROP = 24,
 	PR_GET_TSC = 25,
@@ -149,8 +151,8 @@ static long get_number(int option, uint64_t a, uint64_t others)
 	case PR_GET_NO_NEW_PRIVS: return a != 0 || others != 0 ? -EINVAL : p->cred.no_new_privs;
 	case PR_GET_TIMERSLACK: return syscall_value((long)s->timer_slack_ns);
 	case PR_CAPBSET_READ: return a > CAP_LAST ? -EINVAL : (long)(p->cred.cap_bounding >> a & 1);
-	case PR_GET_TIMING:
-	case PR_GET_SECCOMP: return 0;
+	case PR_GET_TIMING: return 0;
+	case PR_GET_SECCOMP: return s->seccomp_mode;
 	default: return syscall_refuse_flags(NR_prctl, (uint64_t)option);
 	}
 }
@@ -181,6 +183,7 @@ static long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 			return -EINVAL;
 		p->cred.no_new_privs = true;
 		return 0;
+	case PR_SET_SECCOMP: return seccomp_set_mode(a, USER_ADDR(b));
 	case PR_SET_TIMERSLACK: s->timer_slack_ns = a != 0 ? a : s->default_slack_ns; return 0;
 	case PR_SET_TIMING: return a == 0 ? 0 : syscall_refuse_flags(NR_prctl, (uint64_t)option);
 	case PR_CAPBSET_DROP: return drop_bounding(a);

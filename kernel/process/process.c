@@ -7,6 +7,7 @@
  * gone when the process is a zombie.
  */
 #include "internal.h"
+#include "seccomp.h"
 #include <kernel/base/clock.h>
 #include <kernel/base/log.h>
 #include <kernel/mem/slab.h>
@@ -357,6 +358,8 @@ int process_thread_info(struct process *p, uint32_t tid, struct process_thread_i
 			.blocked = s->blocked,
 			.pending = s->pending.set,
 			.affinity = s->affinity,
+			.seccomp_mode = s->seccomp_mode,
+			.seccomp_filters = s->filters != nullptr ? s->filters->depth : 0,
 		};
 		memcpy(out->name, t->name, sizeof(out->name));
 		process_thread_usage(t, &out->usage);

@@ -251,7 +251,7 @@ int pid_show_status(struct text_buffer *b, struct process *p, uint32_t tid)
 	text_printf(b, "Threads:\t%u\n", s.threads);
 	show_signals(b, &s, p);
 	show_capabilities(b, &p->cred);
-	text_printf(b, "Seccomp:\t0\nSeccomp_filters:\t0\n");
+	text_printf(b, "Seccomp:\t%u\nSeccomp_filters:\t%u\n", s.thread.seccomp_mode, s.thread.seccomp_filters);
 	show_cpus(b, s.thread.affinity);
 	text_printf(b, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
 		    (ull)s.thread.usage.voluntary, (ull)s.thread.usage.involuntary);

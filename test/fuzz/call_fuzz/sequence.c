@@ -43,6 +43,7 @@ static const struct {
 	{SYS_vhangup, "hangs the console up"},
 	{SYS_sethostname, "outlives the sequence"},
 	{SYS_setdomainname, "the same"},
+	{SYS_seccomp, "later calls would mean something else; test/user/seccomp.c has it"},
 	{SYS_syslog, "reads the log away, in which faults of the kernel would stand"},
 };
 

@@ -22,6 +22,7 @@
 #include <kernel/vm/vm.h>
 #include <stddef.h>
 
+struct seccomp_filter;
 struct tty;
 
 enum process_state : uint8_t { PROCESS_RUNNING, PROCESS_STOPPED, PROCESS_ZOMBIE, PROCESS_DEAD };
@@ -87,6 +88,8 @@ struct process_thread {
 	uint32_t policy;
 	uint32_t parent_death_signal;
 	uint16_t io_priority;
+	uint8_t seccomp_mode;		/* SECCOMP_MODE_*; kernel/process/seccomp.h */
+	struct seccomp_filter *filters; /* the newest, a reference */
 };
 static_assert(sizeof(struct process_thread) <= sizeof(((struct thread *)nullptr)->process_state));
 
@@ -217,6 +220,7 @@ struct process_thread_info {
 	struct process_usage usage;
 	uint64_t blocked, pending;
 	uint64_t affinity;
+	uint32_t seccomp_mode, seccomp_filters;
 };
 [[nodiscard]] int process_thread_info(struct process *p, uint32_t tid, struct process_thread_info *out);
 struct text_buffer;
