@@ -252,7 +252,9 @@ int socket_file(struct socket *s, uint32_t flags, struct file **out)
 	}
 	(*out)->inode = i;
 	mutex_lock(&s->lock);
-	s->file = *out; /* /proc/net/unix looks at its inode */
+	s->ino = i->ino;
+	s->uid = i->uid;
+	s->file = *out;
 	mutex_unlock(&s->lock);
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 enum { WORKERS = 3, STRIKES_MAX = 1000, ROW = 8, PROBES = 1000, COUNTED = 4 };
@@ -449,6 +450,87 @@ static void each_begins_anew(void)
 	}
 }
 
+/* --- sockets that are closed --- */
+
+/* Whatever came of one: the lists of all can be read, to their ends. */
+static void lists_can_be_read(unsigned pass)
+{
+	static const char *const lists[] = {"unix", "tcp", "udp", "raw", "packet", "netlink"};
+
+	for (size_t n = 0; n < sizeof(lists) / sizeof(*lists); n++) {
+		char path[32], text[1024];
+		ssize_t got;
+
+		snprintf(path, sizeof(path), "/proc/net/%s", lists[n]);
+		int fd = OK(open(path, O_RDONLY));
+		while ((got = read(fd, text, sizeof(text))) > 0)
+			;
+		if (got < 0)
+			ktap_fail(__FILE__, __LINE__, "%s after pass %u: errno %d", path, pass, errno);
+		close(fd);
+	}
+}
+
+/* By another process, as those that arm a strike are spared; it has the last descriptor. */
+static void close_struck(int fd, const char *component, unsigned pass)
+{
+	int cue[2];
+	char word;
+
+	OK(pipe(cue));
+	pid_t pid = OK(fork());
+	if (pid == 0) {
+		(void)!read(cue[0], &word, 1);
+		close(fd);
+		_exit(0);
+	}
+	close(fd);
+	arm_strike(component, pass);
+	CHECK(write(cue[1], "x", 1) == 1);
+	OK(waitpid(pid, nullptr, 0));
+	close(cue[0]);
+	close(cue[1]);
+}
+
+/* Closed while its component is struck at a function after the other: the file is gone, wherever that was, and nobody
+ * who looks at what is left of the socket looks for the file. */
+static void close_is_struck_at_each_step(void)
+{
+	static const struct {
+		const char *component;
+		int family, type, protocol;
+	} kinds[] = {{"net", AF_UNIX, SOCK_STREAM, 0},	  {"net", AF_UNIX, SOCK_DGRAM, 0},
+		     {"inet", AF_INET, SOCK_STREAM, 0},	  {"inet", AF_INET, SOCK_DGRAM, 0},
+		     {"inet", AF_INET, SOCK_RAW, 1},	  {"packet", AF_PACKET, SOCK_RAW, 0},
+		     {"netlink", AF_NETLINK, SOCK_RAW, 0}};
+	enum { PASSES_MAX = 40 };
+	struct strike one = {};
+
+	if (access(strike_file, R_OK) != 0)
+		ktap_skip("the kernel has no strikes");
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++) {
+		unsigned pass = 0;
+
+		do {
+			int fds[2] = {-1, -1};
+
+			if (kinds[k].family == AF_UNIX)
+				OK(socketpair(AF_UNIX, kinds[k].type, 0, fds));
+			else
+				fds[0] = OK(socket(kinds[k].family, kinds[k].type, kinds[k].protocol));
+			close_struck(fds[0], kinds[k].component, ++pass);
+			read_strike(&one);
+			strike_command("none");
+			lists_can_be_read(pass);
+			close(fds[1]);
+			lists_can_be_read(pass);
+		} while (one.struck && pass < PASSES_MAX);
+		ktap_note("%s %d %d: struck at %u functions", kinds[k].component, kinds[k].family, kinds[k].type,
+			  pass - 1);
+		CHECK(pass > 2);
+	}
+}
+
 #define STRIKE(name)                                                                                                   \
 	static void name##_is_struck(void)                                                                             \
 	{                                                                                                              \
@@ -463,7 +545,8 @@ static void each_begins_anew(void)
 OF_EACH(STRIKE)
 #define STRIKE_CASE(name) CASE(name##_is_struck),
 
-static const struct ktap_case cases[] = {CASE(each_begins_anew), OF_EACH(STRIKE_CASE)};
+static const struct ktap_case cases[] = {CASE(each_begins_anew),
+					 OF_EACH(STRIKE_CASE) CASE(close_is_struck_at_each_step)};
 
 int main(int argc, char **argv)
 {

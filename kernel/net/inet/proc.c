@@ -39,10 +39,8 @@ static void show_address(struct text_buffer *b, bool v6, const ip_addr_t *a, uin
 
 static uint64_t inode_of(const struct socket *s, uint32_t *uid)
 {
-	const struct file *f = s->file;
-
-	*uid = f != nullptr ? f->inode->uid : 0;
-	return f != nullptr ? f->inode->ino : 0;
+	*uid = s->file != nullptr ? s->uid : 0;
+	return s->file != nullptr ? s->ino : 0;
 }
 
 static void show_datagram(struct text_buffer *b, struct inet_datagram_socket *d, unsigned number) REQUIRES(inet_core)

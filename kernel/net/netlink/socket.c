@@ -239,12 +239,10 @@ SOCKET_FAMILY(netlink, .family = AF_NETLINK, .create = create);
 
 static void show_one(struct netlink_socket *n, void *text)
 {
-	const struct file *f = __atomic_load_n(&n->socket.file, __ATOMIC_ACQUIRE);
-	const struct inode *i = f != nullptr ? f->inode : nullptr;
+	bool open = __atomic_load_n(&n->socket.file, __ATOMIC_ACQUIRE) != nullptr;
 
 	text_printf(text, "%016lx %-3d %-10u %08x %-8u %-8u %-5u %-8u %-8u %-8lu\n", 0ul, NETLINK_ROUTE, n->port,
-		    (uint32_t)n->groups, n->charged, 0u, 0u, n->socket.refs, n->drops,
-		    i != nullptr ? (unsigned long)i->ino : 0ul);
+		    (uint32_t)n->groups, n->charged, 0u, 0u, n->socket.refs, n->drops, open ? n->socket.ino : 0ul);
 }
 
 static int show(struct text_buffer *b, void *)

@@ -35,12 +35,11 @@ void packet_each(void (*fn)(struct packet_socket *p, void *context), void *conte
 
 static void show_one(struct packet_socket *p, void *text)
 {
-	const struct file *f = __atomic_load_n(&p->socket.file, __ATOMIC_ACQUIRE);
-	const struct inode *i = f != nullptr ? f->inode : nullptr;
+	bool open = __atomic_load_n(&p->socket.file, __ATOMIC_ACQUIRE) != nullptr;
 
 	text_printf(text, "%016lx %-6u %-4u %04x   %-5u %-1u %-6u %-6u %-6lu\n", 0ul, p->socket.refs, p->socket.type,
-		    __builtin_bswap16(p->protocol), p->index, p->protocol != 0, p->charged, i != nullptr ? i->uid : 0,
-		    i != nullptr ? (unsigned long)i->ino : 0ul);
+		    __builtin_bswap16(p->protocol), p->index, p->protocol != 0, p->charged, open ? p->socket.uid : 0,
+		    open ? p->socket.ino : 0ul);
 }
 
 static int show(struct text_buffer *b, void *)

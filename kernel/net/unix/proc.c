@@ -95,7 +95,7 @@ static void show_socket(struct text_buffer *b, struct unix_socket *u)
 	mutex_lock(&u->socket.lock);
 	struct unix_name *n = unix_name_get(u->name);
 	enum unix_state state = u->state;
-	uint64_t ino = u->socket.file != nullptr ? u->socket.file->inode->ino : 0;
+	uint64_t ino = u->socket.file != nullptr ? u->socket.ino : 0;
 	mutex_unlock(&u->socket.lock);
 	text_printf(b, "%016lx: %08X 00000000 %08X %04X %02X %5lu", u->socket.cookie,
 		    __atomic_load_n(&u->socket.refs, __ATOMIC_RELAXED) - 1, state == UNIX_LISTENING ? FLAG_LISTENS : 0,

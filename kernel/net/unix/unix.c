@@ -152,15 +152,18 @@ void unix_release(struct socket *s)
 {
 	struct unix_socket *u = unix_of(s);
 	struct list messages = LIST_INIT(messages), backlog = LIST_INIT(backlog);
-	struct unix_name *name = unix_unbind(u);
 
+	/* Before anything can go wrong: the file goes whatever becomes of this. */
+	mutex_lock(&u->socket.lock);
+	s->file = nullptr;
+	mutex_unlock(&u->socket.lock);
+	struct unix_name *name = unix_unbind(u);
 	mutex_lock(&u->socket.lock);
 	bool connected = u->state == UNIX_CONNECTED && s->type != SOCK_DGRAM;
 	bool lost = has_unread(u) || u->embryo;
 	bool was_full = s->type == SOCK_DGRAM && unix_queue_is_full(u);
 	u->state = UNIX_CLOSED;
 	u->shut = SIDE_RECEIVE | SIDE_SEND;
-	s->file = nullptr;
 	struct unix_socket *peer = u->peer;
 	u->peer = nullptr;
 	unix_queue_take(u, &messages);

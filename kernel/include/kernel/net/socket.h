@@ -116,7 +116,10 @@ struct socket {
 	struct mutex lock;
 	struct wait_queue readable, writable;
 	struct async_list async;
-	struct file *file; /* whose it is; for comparing, while it is open */
+	struct file *file; /* whose it is, while it is open */
+	/* That file's, for /proc: by value, as a release that faulted may have left `file`. 0: never had any. */
+	uint64_t ino;
+	uint32_t uid;
 	/* Options; atomic words. Limits in bytes, times in nanoseconds, 0: for ever. */
 	uint64_t switches;
 	uint64_t send_timeout_ns, receive_timeout_ns;
