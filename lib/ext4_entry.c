@@ -183,16 +183,48 @@ static int try_add(struct ext4_fs *fs, const struct ext4_inode *dir, struct ext4
 	return add_in_block(fs, dir, b, s->name, s->length, s->inode, s->mode);
 }
 
+/* "Hash Tree Directories": blocks of an index look like empty ones; those with checksums have no tail of a list. */
+static int drop_index(struct ext4_fs *fs, const struct ext4_inode *dir, struct ext4_block *b, const struct search *)
+{
+	bool root = ext4_get32(b->data, 0) == dir->number &&
+		    ext4_get16(b->data, bytes_of(1) + ENTRY_LENGTH) == fs->block_bytes - bytes_of(1);
+	bool node = ext4_get32(b->data, 0) == 0 && ext4_get16(b->data, ENTRY_LENGTH) == fs->block_bytes;
+	uint32_t last = root ? bytes_of(1) : 0, used = root ? last + bytes_of(2) : ENTRY_HEADER;
+
+	if (!root && !node)
+		return 1;
+	int error = ext4_block_change(fs, b);
+	if (error != 0)
+		return error;
+	memset(b->data + used, 0, fs->block_bytes - used);
+	ext4_set16(b->data, last + ENTRY_LENGTH, (uint16_t)(entries_end(fs) - last));
+	sum(fs, dir, b);
+	return 1;
+}
+
+/* A hashed directory becomes a list before it gets a name: its entries stay where they are, and so do positions. */
+static int become_list(struct ext4_fs *fs, struct ext4_inode *dir)
+{
+	int result = ext4_has_checksums(fs) ? each_block(fs, dir, drop_index, nullptr) : 1;
+
+	/* An index of more blocks than an operation may change stays. */
+	if (result == -ENOSPC)
+		return -EOPNOTSUPP;
+	if (result == 1)
+		dir->flags &= ~(uint32_t)INODE_INDEX;
+	return result == 1 ? 0 : result;
+}
+
 int ext4_entry_add(struct ext4_fs *fs, struct ext4_inode *dir, const char *name, size_t length, uint32_t inode,
 		   uint16_t mode)
 {
 	struct search s = {name, length, inode, mode};
 	struct ext4_block *b;
+	int result = dir->flags & INODE_INDEX ? become_list(fs, dir) : 0;
 
-	/* The blocks of an index look like room for names. */
-	if (dir->flags & INODE_INDEX)
-		return -EOPNOTSUPP;
-	int result = each_block(fs, dir, try_add, &s);
+	if (result != 0)
+		return result;
+	result = each_block(fs, dir, try_add, &s);
 	if (result <= 0)
 		return result;
 	result = ext4_entries_grow(fs, dir, &b);

@@ -51,6 +51,11 @@ int ext4_orphan_remove(struct ext4_fs *fs, struct ext4_inode *i)
 	return error != 0 ? error : ext4_put_deletion(fs, i->number, 0);
 }
 
+bool ext4_has_orphans(const struct ext4_fs *fs)
+{
+	return fs->writer->last_orphan != 0;
+}
+
 int ext4_orphans(struct ext4_fs *fs, uint32_t now_s, uint32_t *deleted)
 {
 	struct ext4_inode *i = fs->io.alloc(sizeof(*i));

@@ -37,6 +37,8 @@ void ext4_abort(struct ext4_fs *fs, int error);
 int ext4_aborted(const struct ext4_fs *fs);
 /* Deletes what had no name when the power went, and cuts what was being cut. now_s: as above; how many. */
 [[nodiscard]] int ext4_orphans(struct ext4_fs *fs, uint32_t now_s, uint32_t *deleted);
+/* Whether something has no name, or is being cut. */
+bool ext4_has_orphans(const struct ext4_fs *fs);
 /* What is free now, the blocks of which files may not have all among them. */
 struct ext4_free {
 	uint64_t blocks;

@@ -41,6 +41,36 @@ void inode_table_add(struct inode_table *t, struct inode_link *link, struct inod
 	spin_unlock(&t->lock);
 }
 
+bool inode_table_has(struct inode_table *t, uint64_t ino)
+{
+	bool found = false;
+
+	spin_lock(&t->lock);
+	for (const struct inode_link *l = *chain_of(t, ino); l != nullptr && !found; l = l->next)
+		found = l->inode->ino == ino;
+	spin_unlock(&t->lock);
+	return found;
+}
+
+struct inode *inode_table_next(struct inode_table *t, const struct inode_link *after)
+{
+	struct inode *found = nullptr;
+
+	spin_lock(&t->lock);
+	uint64_t chain = after != nullptr ? after->inode->ino % INODE_TABLE_CHAINS : 0;
+	const struct inode_link *l = after != nullptr ? after->next : t->chains[0];
+	while (found == nullptr) {
+		for (; l != nullptr && found == nullptr; l = l->next)
+			if (get_unless_ending(l->inode))
+				found = l->inode;
+		if (found != nullptr || ++chain == INODE_TABLE_CHAINS)
+			break;
+		l = t->chains[chain];
+	}
+	spin_unlock(&t->lock);
+	return found;
+}
+
 void inode_table_remove(struct inode_table *t, struct inode_link *link)
 {
 	spin_lock(&t->lock);

@@ -20,9 +20,8 @@ static long sync_file(int fd, bool data)
 		return error;
 	long result = r.file->ops->fsync != nullptr
 			      ? guard_run(r.file->ops->component, r.file->ops->fsync(r.file, 0, UINT64_MAX, data))
-			      : -EINVAL;
-	if (r.file->inode != nullptr && S_ISDIR(r.file->inode->mode))
-		result = 0;
+		      : r.file->inode != nullptr && S_ISDIR(r.file->inode->mode) ? 0
+										 : -EINVAL;
 	file_ref_put(r);
 	return result;
 }

@@ -23,6 +23,8 @@ WORKLOADS = [
     ("Debian 13's defaults", images.DEBIAN_13, 40, 700, 12),
     ("inodes of 128 bytes, checksums of 16 bits", ["-t", "ext4", "-b", "1024", "-I", "128", "-O", "^metadata_csum,uninit_bg"], 24, 700, 8),
     ("small groups, meta groups", ["-t", "ext4", "-b", "1024", "-g", "1024", "-O", "meta_bg,^resize_inode"], 24, 700, 8),
+    ("hashed directories become lists", ["-t", "ext4", "-b", "1024"], 24, 500, 8),
+    ("the same without checksums", ["-t", "ext4", "-b", "2048", "-O", "^metadata_csum"], 24, 500, 5),
     ("a full disk", ["-t", "ext4", "-b", "1024", "-m", "0", "-N", "256"], 5, 2500, 12),
 ]
 REFUSED = [("ext2", ["-t", "ext2"], "is not written"), ("ext3", ["-t", "ext3"], "is not written"),
@@ -51,16 +53,20 @@ def names_of(image, listing):
     return None
 
 
-def source_of(place):
-    source = place / "source"
+def source_of(place, indexed):
+    source = place / f"source-{indexed}"
     source.mkdir(exist_ok=True)
-    (source / "file").write_bytes(b"that was there before")
+    for n in range(300 if indexed else 1):
+        (source / f"a name that was there before: {n:05}").write_bytes(b"a few bytes")
     return source
 
 
 def workload(place, seed, options, size, operations, cuts):
     image = place / f"image{seed}"
-    images.make(image, source_of(place), options, False, size << 20)
+    indexed = size == 24 and operations == 500
+    images.make(image, source_of(place, indexed), options, indexed, size << 20)
+    if indexed and "Flags: 0x81000" not in images.debugfs(image, "stat <2>"):
+        return "the root is not hashed"
     done = subprocess.run([WRITE, image, str(seed), str(operations), str(cuts)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return done.stdout[-500:] + done.stderr[-3000:]

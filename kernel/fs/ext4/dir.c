@@ -75,10 +75,18 @@ static long link_readlink(struct inode *i, char *out, size_t size)
 	return n < 0 ? ext4_told(m, (int)n, "the link cannot be read", i->ino) : n;
 }
 
-const struct inode_ops ext4_dir_inode_ops = {
-	.lookup = dir_lookup, .attribute_get = ext4_attribute_get, .attribute_list = ext4_attribute_list};
+const struct inode_ops ext4_dir_inode_ops = {.lookup = dir_lookup,
+					     .make = ext4_dir_make,
+					     .make_unnamed = ext4_dir_make_unnamed,
+					     .link = ext4_dir_link,
+					     .unlink = ext4_dir_unlink,
+					     .rmdir = ext4_dir_unlink,
+					     .rename = ext4_dir_rename,
+					     .attribute_get = ext4_attribute_get,
+					     .attribute_list = ext4_attribute_list};
 const struct inode_ops ext4_link_ops = {
 	.readlink = link_readlink, .attribute_get = ext4_attribute_get, .attribute_list = ext4_attribute_list};
 const struct inode_ops ext4_special_inode_ops = {.attribute_get = ext4_attribute_get,
 						 .attribute_list = ext4_attribute_list};
-const struct file_ops ext4_dir_ops = {.component = &component_ext4, .readdir = dir_readdir, .seek = file_seek_generic};
+const struct file_ops ext4_dir_ops = {
+	.component = &component_ext4, .readdir = dir_readdir, .seek = file_seek_generic, .fsync = ext4_fsync};

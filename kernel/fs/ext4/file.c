@@ -138,19 +138,16 @@ static int fill(struct page_range *r)
 	return 0;
 }
 
-/* Nothing of these files is ever dirty. */
-static int write(struct page_range *)
-{
-	return -EROFS;
-}
-
-const struct page_cache_ops ext4_cache_ops = {.fill = fill, .write = write};
-const struct inode_ops ext4_file_inode_ops = {.attribute_get = ext4_attribute_get,
+const struct page_cache_ops ext4_cache_ops = {.fill = fill, .write = ext4_write_range, .prepare = ext4_prepare};
+const struct inode_ops ext4_file_inode_ops = {.truncate = ext4_file_truncate,
+					      .allocate = ext4_file_allocate,
+					      .attribute_get = ext4_attribute_get,
 					      .attribute_list = ext4_attribute_list};
 const struct file_ops ext4_file_ops = {
 	.component = &component_ext4,
 	.read = page_cache_read,
+	.write = ext4_file_write,
 	.seek = page_cache_seek_file,
 	.object = &page_cache_object,
-	.fsync = page_cache_fsync,
+	.fsync = ext4_fsync,
 };

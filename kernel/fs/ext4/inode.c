@@ -4,6 +4,7 @@
 
 #include <abi/errno.h>
 #include <kernel/mem/slab.h>
+#include <kernel/thread/thread.h>
 #include <kernel/vfs/page_cache.h>
 #include <lib/string.h>
 
@@ -47,7 +48,7 @@ static struct ext4_node *node_create(const struct ext4_inode *d)
 	return n;
 }
 
-static struct inode *make(struct superblock *sb, const struct ext4_inode *d)
+struct inode *ext4_inode_make(struct superblock *sb, const struct ext4_inode *d)
 {
 	const struct inode_ops *ops;
 	const struct file_ops *file_ops;
@@ -63,8 +64,10 @@ static struct inode *make(struct superblock *sb, const struct ext4_inode *d)
 		if (i->cache != nullptr)
 			page_cache_init(i, &ext4_cache_ops);
 	}
-	if (i->private_data != nullptr && (i->cache != nullptr || !S_ISREG(d->mode)))
+	if (i->private_data != nullptr && (i->cache != nullptr || !S_ISREG(d->mode))) {
+		inode_table_add(&mount_of(sb)->inodes, &node_of(i)->link, i);
 		return i;
+	}
 	/* It is in no table. */
 	kfree(i->private_data);
 	i->private_data = nullptr;
@@ -91,29 +94,20 @@ int ext4_inode_get(struct superblock *sb, uint32_t number, struct inode **out)
 	if (d == nullptr)
 		return -ENOMEM;
 	ext4_enter(m);
-	*out = inode_table_find(&m->inodes, number);
+	while ((*out = inode_table_find(&m->inodes, number)) == nullptr && inode_table_has(&m->inodes, number)) {
+		/* It is about to end, and the disk has not all of it yet. */
+		ext4_leave(m);
+		thread_yield();
+		ext4_enter(m);
+	}
 	if (*out == nullptr) {
+		ext4_end_left(m);
 		error = read_disk(m, number, d);
-		*out = error == 0 ? make(sb, d) : nullptr;
-		if (*out != nullptr)
-			inode_table_add(&m->inodes, &node_of(*out)->link, *out);
-		else if (error == 0)
+		*out = error == 0 ? ext4_inode_make(sb, d) : nullptr;
+		if (*out == nullptr && error == 0)
 			error = -ENOMEM;
 	}
 	ext4_leave(m);
 	kfree(d);
 	return ext4_told(m, error, "it cannot be read", number);
-}
-
-/* Also by who has the tree, where an allocation finds no memory and unused names go: the tree is not taken. */
-void ext4_evict(struct inode *i)
-{
-	if (i->cache != nullptr) {
-		page_cache_end(i);
-		kfree(i->cache);
-	}
-	if (i->private_data == nullptr)
-		return;
-	inode_table_remove(&mount_of(i->sb)->inodes, &node_of(i)->link);
-	kfree(i->private_data);
 }

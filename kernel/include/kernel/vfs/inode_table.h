@@ -29,6 +29,11 @@ struct inode_table {
 struct inode *inode_table_find(struct inode_table *t, uint64_t ino);
 /* i->ino is its number. */
 void inode_table_add(struct inode_table *t, struct inode_link *link, struct inode *i);
+/* Whether it has the number, also of one that is about to end. */
+bool inode_table_has(struct inode_table *t, uint64_t ino);
+/* The one behind `after`, whose inode the caller has a reference to (nullptr: the first), with a reference; nullptr:
+ * there are no more. One that is added or is about to end meanwhile may be left out. */
+struct inode *inode_table_next(struct inode_table *t, const struct inode_link *after);
 /* By super_ops.evict, before what `link` is in is freed; it takes no lock that is held while memory is allocated. */
 void inode_table_remove(struct inode_table *t, struct inode_link *link);
 
