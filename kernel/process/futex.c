@@ -12,6 +12,7 @@
 #include "futex.h"
 #include <kernel/base/clock.h>
 #include <kernel/base/fault_point.h>
+#include <kernel/mem/slab.h>
 
 enum : uint32_t { BUCKETS = 256 };
 
@@ -30,7 +31,9 @@ struct futex_waiter {
 	bool waits;  /* it has found its value: under the bucket's lock, like the next two */
 	bool passed; /* before that, somebody came by */
 	bool woken;
-	struct pi_waiter *pi; /* it waits to be moved to this one's lock: a reference; woken: it was */
+	bool *any;		   /* set beside woken, if its thread waits for one of several words */
+	struct futex_waiter *also; /* the next of those */
+	struct pi_waiter *pi;	   /* it waits to be moved to this one's lock: a reference; woken: it was */
 };
 
 static struct bucket buckets[BUCKETS];
@@ -111,6 +114,8 @@ static void wake_one(struct futex_waiter *w)
 	struct thread *t = w->thread;
 
 	list_remove(&w->link);
+	if (w->any != nullptr)
+		__atomic_store_n(w->any, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&w->woken, true, __ATOMIC_RELEASE);
 	thread_unpark(t);
 }
@@ -180,10 +185,25 @@ int futex_sleep(const bool *over, bool realtime, uint64_t when)
 	return result;
 }
 
+/* Whether the word has the value, and w, which is in its queue, waits from now on: 0. */
+static int look(struct futex_waiter *w, const struct futex_word *f)
+{
+	uint32_t seen;
+	int error;
+
+	do {
+		error = user_load_u32(f->at, &seen);
+		if (error == 0 && seen != f->value)
+			error = -EAGAIN;
+		else if (error == 0 && signal_fatal_current())
+			error = -EINTR;
+	} while (error == 0 && !begin_waiting(w));
+	return error;
+}
+
 /* Waits as w, until *over. *woken: it was taken out of the queue. */
 static int wait_as(struct futex_waiter *w, const struct futex_wait *f, const bool *over, bool *woken)
 {
-	uint32_t seen;
 	int error = futex_key(f->at, f->private_word, &w->key);
 
 	*woken = false;
@@ -193,13 +213,7 @@ static int wait_as(struct futex_waiter *w, const struct futex_wait *f, const boo
 	process_kept_of(thread_current())->futex = w;
 	enqueue(w);
 	FAULT_POINT(futex_queued);
-	do {
-		error = user_load_u32(f->at, &seen);
-		if (error == 0 && seen != f->value)
-			error = -EAGAIN;
-		else if (error == 0 && signal_fatal_current())
-			error = -EINTR;
-	} while (error == 0 && !begin_waiting(w));
+	error = look(w, &(struct futex_word){.at = f->at, .value = f->value});
 	if (error == 0)
 		error = futex_sleep(over, f->realtime, f->deadline);
 	*woken = dequeue(w);
@@ -228,6 +242,57 @@ int futex_wait_for_lock(const struct futex_wait *f, struct pi_waiter *pi, bool *
 	return error;
 }
 
+/* Out of all queues. The last that was woken, or -1. */
+static long dequeue_all(struct futex_waiter *waiters, uint32_t n)
+{
+	long woken = -1;
+
+	for (uint32_t k = 0; k < n; k++) {
+		if (dequeue(&waiters[k]))
+			woken = k;
+	}
+	process_kept_of(thread_current())->futex = nullptr;
+	return woken;
+}
+
+static long wait_as_any(struct futex_waiter *waiters, const struct futex_word *words, uint32_t n, bool realtime,
+			uint64_t deadline)
+{
+	struct process_kept *kept = process_kept_of(thread_current());
+	uint32_t queued = 0;
+	bool any = false;
+	int error = 0;
+
+	for (; error == 0 && queued < n; queued++) {
+		struct futex_waiter *w = &waiters[queued];
+
+		*w = (struct futex_waiter){
+			.thread = thread_current(), .bitset = FUTEX_BITSET_ALL, .any = &any, .also = kept->futex};
+		error = futex_key(words[queued].at, words[queued].private_word, &w->key);
+		if (error != 0)
+			break;
+		list_init(&w->link);
+		kept->futex = w;
+		enqueue(w);
+		error = look(w, &words[queued]);
+	}
+	if (error == 0)
+		error = futex_sleep(&any, realtime, deadline);
+	long woken = dequeue_all(waiters, queued);
+	return woken >= 0 ? woken : error;
+}
+
+long futex_wait_any(const struct futex_word *words, uint32_t n, bool realtime, uint64_t deadline)
+{
+	struct futex_waiter *waiters = kmalloc(n * sizeof(*waiters));
+
+	if (waiters == nullptr)
+		return -ENOMEM;
+	long result = wait_as_any(waiters, words, n, realtime, deadline);
+	kfree(waiters);
+	return result;
+}
+
 /* A fault that was contained left the waiter, which is on the dying thread's stack, in its queue.
  */
 void futex_thread_exit(void)
@@ -236,11 +301,13 @@ void futex_thread_exit(void)
 	struct futex_waiter *w = s->futex;
 
 	s->futex = nullptr;
-	if (w == nullptr || w->bucket == nullptr)
-		return;
-	(void)dequeue(w);
-	if (w->pi != nullptr)
-		pi_waiter_put(w->pi);
+	for (; w != nullptr; w = w->also) {
+		if (w->bucket == nullptr) /* it was about to be queued */
+			continue;
+		(void)dequeue(w);
+		if (w->pi != nullptr)
+			pi_waiter_put(w->pi);
+	}
 }
 
 static void lock_both(struct bucket *a, struct bucket *b) NO_THREAD_SAFETY

@@ -29,6 +29,15 @@ struct pi_waiter;
 /* Sleeps if the word has the value. 0: woken; -EAGAIN: it has not; -EINVAL: no bits; -ETIMEDOUT, -ERESTARTSYS,
  * -EFAULT. */
 [[nodiscard]] long futex_wait(const struct futex_wait *f);
+/* One of the words of futex_waitv(2). */
+struct futex_word {
+	user_addr at;
+	uint32_t value;
+	bool private_word;
+};
+/* Sleeps if all n words have their values, until one is woken: which. Errors as above. deadline: on its clock; 0: none.
+ */
+[[nodiscard]] long futex_wait_any(const struct futex_word *words, uint32_t n, bool realtime, uint64_t deadline);
 /* The same for who is to be moved to a lock's queue, as w. *moved: w is the lock's (or is about to be), whatever is
  * answered: 0, if w has to look, or an error. */
 [[nodiscard]] int futex_wait_for_lock(const struct futex_wait *f, struct pi_waiter *w, bool *moved);

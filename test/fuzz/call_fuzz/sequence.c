@@ -232,6 +232,7 @@ static const struct {
 	{SYS_mlock, "pn"},
 	{SYS_brk, "p"},
 	{SYS_futex, "pgnppn"},
+	{SYS_kcmp, "iinff"},
 	{SYS_rt_sigaction, "kppn"},
 	{SYS_rt_sigprocmask, "nppn"},
 	{SYS_rt_sigtimedwait, "pppn"},
