@@ -188,6 +188,33 @@ static void restarts(void)
 }
 
 #if STELLUX_DEBUG
+/* The fault points of the card's driver; nullptr: it has none. */
+struct points {
+	const char *driver;
+	uint32_t receive, transmit, interrupt;
+	uint32_t unheard; /* the device is not told of a frame; FAULT_POINT_NONE: it has no such point */
+};
+
+static const struct points *points_of(const struct peer *p)
+{
+	static const struct points all[] = {
+		{"virtio_net", FAULT_POINT_driver_virtio_net_receive, FAULT_POINT_driver_virtio_net_transmit,
+		 FAULT_POINT_driver_virtio_net_interrupt, FAULT_POINT_NONE},
+		{"e1000e", FAULT_POINT_driver_e1000e_receive, FAULT_POINT_driver_e1000e_transmit,
+		 FAULT_POINT_driver_e1000e_interrupt, FAULT_POINT_driver_e1000e_unheard},
+	};
+
+	for (uint32_t i = 0; i < ARRAY_LEN(all); i++)
+		if (strcmp(device_driver(netdev_device(p->n))->name, all[i].driver) == 0)
+			return &all[i];
+	return nullptr;
+}
+
+static bool has_point(const struct peer *p)
+{
+	return points_of(p) != nullptr;
+}
+
 /* The driver writes to where it may not, in the middle: it is blamed and begins anew, and what was lost is sent again.
  */
 static void strays_at(struct peer *p, uint32_t point, const char *thread)
@@ -196,8 +223,6 @@ static void strays_at(struct peer *p, uint32_t point, const char *thread)
 	struct device_info before, after;
 	uint32_t passed, faulted;
 
-	if (strcmp(device_driver(dev)->name, "virtio_net") != 0)
-		return;
 	device_get_info(dev, &before);
 	fault_point_arm(point, thread, 20, 1);
 	EXPECT(peer_echo_all(p, MANY, 1000));
@@ -210,7 +235,8 @@ static void strays_at(struct peer *p, uint32_t point, const char *thread)
 
 static void strays_receiving_of(struct peer *p)
 {
-	strays_at(p, FAULT_POINT_driver_virtio_net_receive, device_name(netdev_device(p->n)));
+	if (has_point(p))
+		strays_at(p, points_of(p)->receive, device_name(netdev_device(p->n)));
 }
 
 static void strays_receiving(void)
@@ -220,7 +246,8 @@ static void strays_receiving(void)
 
 static void strays_sending_of(struct peer *p)
 {
-	strays_at(p, FAULT_POINT_driver_virtio_net_transmit, thread_current()->name);
+	if (has_point(p))
+		strays_at(p, points_of(p)->transmit, thread_current()->name);
 }
 
 static void strays_sending(void)
@@ -228,9 +255,42 @@ static void strays_sending(void)
 	with_each(strays_sending_of);
 }
 
-static bool has_point(const struct peer *p)
+/* The same through a pointer that points nowhere. */
+static void wild_of(struct peer *p)
 {
-	return strcmp(device_driver(netdev_device(p->n))->name, "virtio_net") == 0;
+	if (!has_point(p))
+		return;
+	fault_point_wild(true);
+	strays_at(p, points_of(p)->receive, device_name(netdev_device(p->n)));
+	fault_point_wild(false);
+}
+
+static void wild(void)
+{
+	with_each(wild_of);
+}
+
+/* The device is never told of frames that it has, so that its ring is stuck: the driver finds that out by itself, the
+ * device is reset, and all goes on. */
+static void stuck_of(struct peer *p)
+{
+	struct device *dev = netdev_device(p->n);
+	struct device_info before, after;
+
+	if (!has_point(p) || points_of(p)->unheard == FAULT_POINT_NONE)
+		return;
+	device_get_info(dev, &before);
+	fault_point_arm(points_of(p)->unheard, thread_current()->name, 1, UINT32_MAX / 2);
+	/* What others send meanwhile has the device see these, too. */
+	EXPECT(WAIT_UNTIL((peer_say_nothing(p), device_get_info(dev, &after), after.faults > before.faults)));
+	fault_point_arm(FAULT_POINT_NONE, "", 1, 0);
+	EXPECT(WAIT_UNTIL((device_get_info(dev, &after), after.state == DEVICE_UP)));
+	EXPECT(peer_echo_all(p, 8, 100));
+}
+
+static void stuck(void)
+{
+	with_each(stuck_of);
 }
 
 static uint32_t disarm(void)
@@ -247,7 +307,7 @@ static void lost_interrupt_of(struct peer *p)
 {
 	if (!has_point(p))
 		return;
-	fault_point_arm(FAULT_POINT_driver_virtio_net_interrupt, device_name(netdev_device(p->n)), 2, 3);
+	fault_point_arm(points_of(p)->interrupt, device_name(netdev_device(p->n)), 2, 3);
 	EXPECT(peer_echo_all(p, 100, 500));
 	EXPECT_EQ(disarm(), 3);
 }
@@ -262,7 +322,7 @@ static void lost_the_last_of(struct peer *p)
 
 	for (uint32_t round = 0; round < ROUNDS && lost == 0 && has_point(p); round++) {
 		netdev_get_stats(p->n, &before);
-		fault_point_arm(FAULT_POINT_driver_virtio_net_interrupt, device_name(netdev_device(p->n)), 1, 1);
+		fault_point_arm(points_of(p)->interrupt, device_name(netdev_device(p->n)), 1, 1);
 		for (uint32_t i = 0; i < UNTOLD; i++)
 			peer_say_nothing(p);
 		EXPECT(WAIT_UNTIL((netdev_get_stats(p->n, &after), after.tx_packets - before.tx_packets >= UNTOLD)));
@@ -286,7 +346,8 @@ static void lost_interrupt(void)
 #define STRAYS                                                                                                         \
 	KTEST("strays_receiving", strays_receiving, .modes = IN_FULL, .fits = has_cards),                              \
 		KTEST("strays_sending", strays_sending, .modes = IN_FULL, .fits = has_cards),                          \
-		KTEST("lost_interrupt", lost_interrupt, .fits = has_cards),                                            \
+		KTEST("wild_pointer", wild, .modes = IN_FULL, .fits = has_cards),                                      \
+		KTEST("stuck", stuck, .fits = has_cards), KTEST("lost_interrupt", lost_interrupt, .fits = has_cards),  \
 		KTEST("the last interrupt is lost", lost_the_last, .fits = has_cards)
 #else
 #define STRAYS                                                                                                         \

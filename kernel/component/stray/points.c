@@ -33,7 +33,8 @@ static uint8_t victim_byte(unsigned i)
 static int victim_prepare(uint32_t point)
 {
 	if (point != FAULT_POINT_driver_virtio_blk_address && point != FAULT_POINT_driver_nvme_address &&
-	    point != FAULT_POINT_driver_ahci_address && point != FAULT_POINT_driver_virtio_net_address)
+	    point != FAULT_POINT_driver_ahci_address && point != FAULT_POINT_driver_virtio_net_address &&
+	    point != FAULT_POINT_driver_e1000e_address)
 		return 0;
 	if (victim == nullptr)
 		victim = page_alloc_kernel(VICTIM_ORDER);

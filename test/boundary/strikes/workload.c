@@ -485,6 +485,7 @@ const struct served served[] = {
 	{"i8042", {use_pc_lamps}, "i8042"},
 	{"netdev", {use_network}, nullptr},
 	{"virtio_net", {use_network}, "virtio_net"},
+	{"e1000e", {}, nullptr},
 	{"net", {use_sockets, use_loopback}, nullptr},
 	{"inet", {use_loopback, use_network}, nullptr},
 	{"packet", {use_packets}, nullptr},
