@@ -61,8 +61,6 @@ static const struct absent_call absent_calls[] = {
 	ABSENT(set_mempolicy_home_node, "CONFIG_NUMA; libnuma then says that there is one node"),
 	ABSENT(migrate_pages, "CONFIG_NUMA; libnuma then says that there is one node"),
 	ABSENT(move_pages, "CONFIG_NUMA; libnuma then says that there is one node"),
-	ABSENT(process_madvise, "CONFIG_ADVISE_SYSCALLS; it is only advice"),
-	ABSENT(process_mrelease, "newer than what callers require: they fall back to waiting"),
 	ABSENT(open_tree, "older than 5.2 has none: libmount falls back to mount(2)"),
 	ABSENT(move_mount, "older than 5.2 has none: libmount falls back to mount(2)"),
 	ABSENT(fsopen, "older than 5.2 has none: libmount falls back to mount(2)"),

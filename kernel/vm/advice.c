@@ -159,24 +159,32 @@ static long populate_range(struct vm_space *s, uint64_t start, uint64_t bytes, b
 	return 0;
 }
 
-static long sys_madvise(unsigned long start, unsigned long length, int advice_)
+/* What is said of the calling process's own memory. */
+static long advise_own(uint64_t start, uint64_t bytes, uint32_t advice)
 {
-	struct vm_space *s = vm_current();
+	switch (advice) {
+	case MADV_REMOVE: return bytes ? remove_range(vm_current(), start, bytes) : 0;
+	default: return bytes ? populate_range(vm_current(), start, bytes, advice == MADV_POPULATE_WRITE) : 0;
+	}
+}
+
+long vm_advise(struct vm_space *s, uint64_t start, uint64_t length, uint32_t advice)
+{
 	struct list dead = LIST_INIT(dead);
-	uint32_t advice = (uint32_t)advice_, set, clear;
+	uint32_t set, clear;
 	uint64_t bytes = length;
 
 	if (bad_range(start, &bytes))
 		return -EINVAL;
 	switch (advice) {
-	case MADV_REMOVE: return bytes ? remove_range(s, start, bytes) : 0;
 	case MADV_DONTNEED:
 	case MADV_FREE:
 	case MADV_WILLNEED: /* hints that change nothing without swap */
 	case MADV_COLD:
 	case MADV_PAGEOUT: break;
+	case MADV_REMOVE:
 	case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE: return bytes ? populate_range(s, start, bytes, advice == MADV_POPULATE_WRITE) : 0;
+	case MADV_POPULATE_WRITE: return s == vm_current() ? advise_own(start, bytes, advice) : -EINVAL;
 	default:
 		if (!advice_flags(advice, &set, &clear))
 			return syscall_refuse_flags(NR_madvise, advice);
@@ -191,7 +199,24 @@ static long sys_madvise(unsigned long start, unsigned long length, int advice_)
 	areas_bury(&dead);
 	return result;
 }
+
+static long sys_madvise(unsigned long start, unsigned long length, int advice)
+{
+	return vm_advise(vm_current(), start, length, (uint32_t)advice);
+}
 SYSCALL(madvise);
+
+void vm_release_private(struct vm_space *s)
+{
+	struct vm_area *a;
+
+	write_lock(&s->lock);
+	for (uint64_t at = 0; at < USER_END && (a = area_find(s, at)) != nullptr; at = area_end(a)) {
+		if (!a->special && !(a->flags & (AREA_SHARED | AREA_LOCKED)))
+			pages_unmap(s, a, area_start(a), area_end(a));
+	}
+	write_unlock(&s->lock);
+}
 
 static bool is_resident(struct vm_space *s, struct vm_area *a, uint64_t va) REQUIRES_SHARED(s->lock)
 {

@@ -148,6 +148,11 @@ bool vm_space_is_shared(struct vm_space *s)
 	return __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE) > 1;
 }
 
+uint32_t vm_space_references(const struct vm_space *s)
+{
+	return __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE);
+}
+
 void vm_space_get(struct vm_space *s)
 {
 	__atomic_fetch_add(&s->refs, 1, __ATOMIC_RELAXED);

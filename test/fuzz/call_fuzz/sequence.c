@@ -233,6 +233,7 @@ static const struct {
 	{SYS_brk, "p"},
 	{SYS_futex, "pgnppn"},
 	{SYS_kcmp, "iinff"},
+	{SYS_process_madvise, "fpnng"},
 	{SYS_rt_sigaction, "kppn"},
 	{SYS_rt_sigprocmask, "nppn"},
 	{SYS_rt_sigtimedwait, "pppn"},

@@ -23,6 +23,8 @@ struct vm_space;
 /* fork: all areas, copy-on-write. */
 [[nodiscard]] int vm_space_clone(struct vm_space *src, struct vm_space **out);
 void vm_space_get(struct vm_space *s);
+/* Its processes, and who looks at it; the caller may be one. Maybe another number already. */
+uint32_t vm_space_references(const struct vm_space *s);
 bool vm_space_is_shared(struct vm_space *s); /* somebody besides the caller has a reference */
 void vm_space_put(struct vm_space *s);	     /* the last one unmaps everything; may sleep */
 uint32_t vm_space_handle(const struct vm_space *s);
@@ -66,6 +68,11 @@ struct vm_stats {
 	uint64_t table_bytes;		   /* page tables that resident pages need at least */
 };
 void vm_stats(struct vm_space *s, struct vm_stats *out);
+/* madvise(2) on any space; what changes more than one process sees, or brings pages in, is -EINVAL unless it is the
+ * current one's. 0, -EINVAL, -ENOMEM. May sleep. */
+long vm_advise(struct vm_space *s, uint64_t start, uint64_t length, uint32_t advice);
+/* Frees the pages of private areas, of a process that will never run again. May sleep. */
+void vm_release_private(struct vm_space *s);
 uint64_t vm_resident_pages(const struct vm_space *s); /* no lock is taken: for the out-of-memory killer */
 /* For /proc/PID/maps: calls emit for each area in order. */
 struct vm_area_info {
