@@ -143,7 +143,7 @@ static int note(struct ext4_fs *fs, struct ext4_block *b, bool fresh)
 	for (uint32_t n = 0; n < w->undo_count; n++)
 		if (w->undo[n].slot == slot)
 			return 0;
-	if (w->undo_count == OPERATION_BLOCKS)
+	if (w->undo_count >= w->operation_most)
 		return -ENOSPC;
 	struct ext4_undo *u = &w->undo[w->undo_count++];
 	u->slot = slot;

@@ -39,7 +39,8 @@ struct ext4_writer {
 	int aborted;
 	bool journal, use_reserved;
 	struct ext4_log log;
-	uint32_t changed, most; /* blocks of the running transaction */
+	uint32_t changed, most;	 /* blocks of the running transaction */
+	uint32_t operation_most; /* that an operation may change: OPERATION_BLOCKS, or fewer */
 	uint64_t free_blocks;
 	uint32_t free_inodes;
 	uint32_t last_orphan;

@@ -142,6 +142,7 @@ int ext4_write_open(struct ext4_fs *fs, uint32_t now_s)
 	if (fs->writer == nullptr)
 		return -ENOMEM;
 	fs->writer->journal = true;
+	fs->writer->operation_most = OPERATION_BLOCKS;
 	error = open_all(fs, now_s);
 	if (error != 0)
 		give_back(fs);

@@ -6,12 +6,13 @@
  *	write -m IMAGE				mounts to be written, and unmounts
  *
  * The workload makes, names, writes, cuts, links, renames and deletes, and knows what there must be; each name is
- *looked up by the functions that read. Of the flushes of the disk, CUTS are chosen at which the image is kept as a
- *power cut before would leave it, as IMAGE.cut-N: what was flushed before, and of what was written since some sectors.
+ *looked up by the functions that read. Some operations are stopped in their middle, at one of the blocks that they
+ *change. Of the flushes of the disk, CUTS are chosen at which the image is kept as a power cut before would leave it,
+ *as IMAGE.cut-N: what was flushed before, and of what was written since some sectors.
  */
 #include "disk.h"
 
-#include <lib/crc32c.h>
+#include <lib/ext4_change.h>
 #include <lib/ext4_journal.h>
 #include <lib/ext4_write.h>
 
@@ -165,9 +166,16 @@ static struct node *pick(bool dir)
 	return dir ? &nodes[0] : nullptr;
 }
 
+/* The next operation is perhaps one that ends in its middle. */
+static void meddle(void)
+{
+	fs.writer->operation_most = draw(5) == 0 ? 1 + draw(6) : OPERATION_BLOCKS;
+}
+
 /* 0, or -ENOSPC, after which nothing has changed. */
 static bool went(int error, const char *what)
 {
+	fs.writer->operation_most = OPERATION_BLOCKS;
 	if (error == 0)
 		return true;
 	if (error != -ENOSPC) {
@@ -207,6 +215,7 @@ static void make(void)
 				.generation = draw(1u << 30),
 				.now_ns = -5'000'000'007,
 				.target = target};
+	meddle();
 	n->used = went(ext4_make(&fs, &parent->inode, unnamed ? nullptr : n->name, strlen(n->name), &what, &n->inode),
 		       "make");
 	n->held = unnamed && n->used;
@@ -316,6 +325,7 @@ static void link_one(void)
 	if (n == nullptr)
 		return;
 	new_name(name);
+	meddle();
 	if (!went(ext4_link(&fs, &dir->inode, name, strlen(name), &n->inode), "link"))
 		return;
 	assert(went(ext4_unlink(&fs, &n->dir->inode, n->name, strlen(n->name), &n->inode), "unlink"));
@@ -356,6 +366,7 @@ static void rename_one(void)
 		strcpy(name, other->name);
 	r.new_name = name;
 	r.new_length = strlen(name);
+	meddle();
 	if (!went(ext4_rename(&fs, &r), "rename"))
 		return;
 	struct node *before = n->dir;
