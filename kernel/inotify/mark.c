@@ -33,15 +33,17 @@ static bool on_event(struct watch *w, const struct watch_event *e) REQUIRES(watc
 	return !(m->how & IN_ONESHOT);
 }
 
+/* Out of its chain first: it is freed even if a fault ends this (watch_end). */
 static void on_end(struct watch *w) REQUIRES(watch_lock)
 {
 	struct mark *m = mark_of(w), **at = chain_of(m->owner, m->wd);
+	struct inotify *owner = m->owner;
 
-	inotify_queue(m->owner, m->wd, &(struct watch_event){.what = IN_IGNORED});
 	while (*at != m)
 		at = &(*at)->next;
 	*at = m->next;
 	m->owner = nullptr;
+	inotify_queue(owner, m->wd, &(struct watch_event){.what = IN_IGNORED});
 }
 
 static void free_mark(struct watch *w)

@@ -2,7 +2,8 @@
 /*
  * Telling a process that something came to an empty queue for which nobody waited (mq_notify(3)): once, by a signal, or
  * by a letter to a netlink socket at which a thread of the C library waits (SIGEV_THREAD). One process at a time may
- * ask for it; it ends when it was told, when it asks no more, and when it closes any descriptor of the queue.
+ * ask for it; it ends when it was told, when it asks no more, when it closes any descriptor of the queue, and when it
+ * has ended and another asks.
  */
 #include "mqueue.h"
 
@@ -92,10 +93,20 @@ static int read_event(user_addr at, struct mqueue_notice *out)
 	return w->write(e.signo, cookie, &out->letter);
 }
 
+/* Somebody else may have closed what it had open: who shares its table, or who looked at that when it ended. */
+static bool has_ended(const struct process *p)
+{
+	return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE) >= PROCESS_ZOMBIE;
+}
+
 /* -EBUSY: somebody is told already. */
 static int take_up(struct mqueue *q, struct mqueue_notice *n)
 {
+	struct mqueue_notice left = {};
+
 	mutex_lock(&q->lock);
+	if (q->notice.owner != nullptr && has_ended(q->notice.owner))
+		left = mqueue_take_notice(q);
 	bool busy = q->notice.owner != nullptr;
 	if (!busy) {
 		n->owner = process_current();
@@ -103,6 +114,7 @@ static int take_up(struct mqueue *q, struct mqueue_notice *n)
 		q->notice = *n;
 	}
 	mutex_unlock(&q->lock);
+	mqueue_tell(left, false);
 	return busy ? -EBUSY : 0;
 }
 

@@ -47,7 +47,7 @@ static int compare(const void *a, const void *b, int kind)
 	return x == y ? EQUAL : x < y ? LESS : GREATER;
 }
 
-/* Only looked at as an address: by the time of the answer it may be gone in any case. */
+/* With a reference, so that it and another are there at once; nullptr: there is none. */
 static struct file *file_of(struct process *p, uint64_t fd)
 {
 	struct file_table *t = process_get_files(p);
@@ -82,10 +82,8 @@ static const void *thing_of(struct process *p, int kind)
 	return thing;
 }
 
-static long answer(struct process *p, struct process *q, int kind, const uint64_t fds[2])
+static long comparison(struct process *p, struct process *q, int kind, const uint64_t fds[2])
 {
-	if (!process_may_inspect_really(p) || !process_may_inspect_really(q))
-		return -EPERM;
 	switch (kind) {
 	case KCMP_FILE: return compare_files(p, q, fds[0], fds[1]);
 	case KCMP_VM:
@@ -97,6 +95,20 @@ static long answer(struct process *p, struct process *q, int kind, const uint64_
 	case KCMP_EPOLL_TFD: return -EOPNOTSUPP;
 	default: return syscall_refuse_flags(NR_kcmp, (uint64_t)kind);
 	}
+}
+
+static bool may_look(struct process *p, struct process *q)
+{
+	return process_may_inspect_really(p) && process_may_inspect_really(q);
+}
+
+static long answer(struct process *p, struct process *q, int kind, const uint64_t fds[2])
+{
+	if (!may_look(p, q))
+		return -EPERM;
+	long result = comparison(p, q, kind, fds);
+	/* A set-id program may have been executed in between, and what was seen be its. */
+	return may_look(p, q) ? result : -EPERM;
 }
 
 static long sys_kcmp(int pid1, int pid2, int kind, uint64_t fd1, uint64_t fd2)

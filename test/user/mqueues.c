@@ -388,6 +388,22 @@ static void closing_takes_it_back(void)
 	OK(mq_notify(q, &(struct sigevent){.sigev_notify = SIGEV_NONE})); /* what says nothing is used up as well */
 }
 
+/* Who shares its descriptors closes none when it ends. Linux keeps its notification until a message comes. */
+static void who_has_ended_is_in_nobodys_way(void)
+{
+	mqd_t q = queue(0, 4, 64);
+
+	pid_t child = OK((pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0));
+	if (child == 0) {
+		listen_for(q, SIGEV_SIGNAL, SIGUSR1, 1);
+		_exit(0);
+	}
+	EXITS(child, 0);
+	listen_for(q, SIGEV_SIGNAL, SIGUSR1, 2);
+	put(q, 0, "x");
+	EQUAL(told, 1);
+}
+
 static int thread_pipe[2];
 
 static void in_thread(union sigval v)
@@ -664,6 +680,7 @@ static void storm(void)
 KTAP_MAIN(CASE(the_highest_priority_comes_first), CASE(bad_arguments), CASE(names), CASE(attributes),
 	  CASE(a_timeout_is_a_date), CASE(a_signal_ends_the_wait), CASE(who_waits_is_served_in_turn),
 	  CASE(who_is_nicer_waits_longer), CASE(it_is_polled), CASE(a_signal_tells_of_the_first_message),
-	  CASE(who_waits_comes_before_who_is_told), CASE(closing_takes_it_back), CASE(a_thread_of_the_library_is_told),
+	  CASE(who_waits_comes_before_who_is_told), CASE(closing_takes_it_back),
+	  STELLUX_CASE(who_has_ended_is_in_nobodys_way), CASE(a_thread_of_the_library_is_told),
 	  CASE(cookies_come_by_netlink), CASE(rights), CASE(limits), CASE(only_so_many_queues),
 	  CASE(the_files_of_mqueue), CASE(storm))
