@@ -132,6 +132,10 @@ void ext4_extent_init(struct ext4_inode *i); /* a tree without extents */
 /* Gives up the last extent, or part of one, between the two. 1: there may be more; 0: there was none. */
 [[nodiscard]] int ext4_extent_cut(struct ext4_fs *fs, struct ext4_inode *i, uint32_t from, uint64_t end);
 
+/* --- ext4_dir.c --- */
+/* The checksum of block 0 of a hashed directory, which is its index's root. -EUCLEAN: it is none. */
+[[nodiscard]] int ext4_dir_root_sum(const struct ext4_fs *fs, const struct ext4_inode *dir, unsigned char *d);
+
 /* --- ext4_entry.c --- */
 [[nodiscard]] int ext4_entry_add(struct ext4_fs *fs, struct ext4_inode *dir, const char *name, size_t length,
 				 uint32_t inode, uint16_t mode);

@@ -6,7 +6,7 @@
  */
 #include <abi/errno.h>
 #include <lib/crc32c.h>
-#include <lib/ext4.h>
+#include <lib/ext4_change.h>
 #include <lib/ext4_layout.h>
 #include <lib/string.h>
 #include <lib/types.h>
@@ -34,8 +34,9 @@ static uint32_t index_entries(const struct ext4_fs *fs, const unsigned char *d, 
 		       : 0;
 }
 
-static int verify_index(const struct ext4_fs *fs, const struct ext4_inode *dir, const unsigned char *d,
-			uint32_t logical)
+/* Where its checksum stands, and what that is to be. -EUCLEAN: it has no place for one. */
+static int index_sum(const struct ext4_fs *fs, const struct ext4_inode *dir, const unsigned char *d, uint32_t logical,
+		     uint32_t *place, uint32_t *sum)
 {
 	uint32_t at = index_entries(fs, d, logical);
 
@@ -47,8 +48,30 @@ static int verify_index(const struct ext4_fs *fs, const struct ext4_inode *dir, 
 		return -EUCLEAN;
 	uint32_t crc = crc32c_add(dir->checksum_seed, d, at + count * DX_ENTRY);
 	crc = crc32c_add(crc, d + tail, 4);
-	crc = crc32c_add(crc, &(uint32_t){0}, 4);
-	return crc == ext4_get32(d, tail + 4) ? 0 : -EBADMSG;
+	*sum = crc32c_add(crc, &(uint32_t){0}, 4);
+	*place = tail + 4;
+	return 0;
+}
+
+static int verify_index(const struct ext4_fs *fs, const struct ext4_inode *dir, const unsigned char *d,
+			uint32_t logical)
+{
+	uint32_t place, sum;
+
+	int error = index_sum(fs, dir, d, logical, &place, &sum);
+	if (error != 0)
+		return error;
+	return sum == ext4_get32(d, place) ? 0 : -EBADMSG;
+}
+
+int ext4_dir_root_sum(const struct ext4_fs *fs, const struct ext4_inode *dir, unsigned char *d)
+{
+	uint32_t place, sum;
+
+	int error = index_sum(fs, dir, d, 0, &place, &sum);
+	if (error == 0)
+		ext4_set32(d, place, sum);
+	return error;
 }
 
 /* In a directory with an index, block 0 is of the index, and so are those that look like it. */

@@ -73,11 +73,15 @@ int ext4_allocate(struct ext4_fs *fs, struct ext4_inode *i, uint32_t logical, ui
 	if (end > UINT32_MAX)
 		return -EFBIG;
 	while (has_hole(fs, i, logical, end, &error)) {
+		uint32_t first = logical;
+
 		error = ext4_begin(fs);
 		if (error != 0)
 			return error;
 		ext4_remember(fs, i);
 		error = ext4_end(fs, allocate(fs, i, &logical, end));
+		if (error != 0)
+			logical = first; /* what it had is a hole again */
 		/* What was given up since the last commit is to be had after it. */
 		if (error == -ENOSPC && fs->writer->freed_count > 0)
 			error = ext4_commit(fs);

@@ -27,6 +27,7 @@ WORKLOADS = [
     ("the same without checksums", ["-t", "ext4", "-b", "2048", "-O", "^metadata_csum"], 24, 500, 5),
     ("a full disk", ["-t", "ext4", "-b", "1024", "-m", "0", "-N", "256"], 5, 2500, 12),
 ]
+HASHED = [["-t", "ext4", "-b", "1024"], ["-t", "ext4", "-b", "4096"], ["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"]]
 REFUSED = [("ext2", ["-t", "ext2"], "is not written"), ("ext3", ["-t", "ext3"], "is not written"),
            ("no journal", ["-t", "ext4", "-O", "^has_journal"], "without a journal"), ("quota", ["-t", "ext4", "-O", "quota"], "FEATURE_R8 is not written")]
 
@@ -95,9 +96,36 @@ def refusal(place, options, words):
     return None if image.read_bytes() == before else "it was written to"
 
 
+def filled_again(place):
+    image = place / "filled"
+    images.make(image, source_of(place, False), ["-t", "ext4", "-b", "1024", "-m", "0"], False, 8 << 20)
+    done = subprocess.run([WRITE, "-f", image], capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr[-1500:] if done.returncode != 0 else None) or checked(image)
+
+
+def hashed_names(place, options):
+    """/hashed, of many names, is hashed; it stays so where names in it only come to mean something else, and where it moves."""
+    image, source = place / "hashed", place / "source-of-hashed"
+    (source / "hashed").mkdir(parents=True, exist_ok=True)
+    (source / "file").write_bytes(b"what takes the name")
+    for n in range(300):
+        (source / "hashed" / f"a name that was there before: {n:05}").write_bytes(b"a few bytes")
+    images.make(image, source, options, True, 24 << 20)
+    done = subprocess.run([WRITE, "-n", image, "hashed", "file"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return done.stdout + done.stderr[-1500:]
+    complaint = checked(image)
+    if complaint is None and "Flags: 0x81000" not in images.debugfs(image, "stat /above/hashed"):
+        complaint = "it is not hashed any more"
+    return complaint
+
+
 def cases(place):
     for seed, (name, options, size, operations, cuts) in enumerate(WORKLOADS, 1):
         yield name, workload(place, seed, options, size, operations, cuts)
+    yield "blocks that were given up are had again, all of them", filled_again(place)
+    for options in HASHED:
+        yield f"names in a hashed directory: {' '.join(options)}", hashed_names(place, options)
     for name, options, words in REFUSED:
         yield f"refused: {name}", refusal(place, options, words)
 
@@ -106,7 +134,7 @@ def main():
     subprocess.run(["make", "--no-print-directory", WRITE], check=True, stdout=subprocess.DEVNULL,
                    env={k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))})
     failed = 0
-    print(f"1..{len(WORKLOADS) + len(REFUSED)}", flush=True)
+    print(f"1..{len(WORKLOADS) + 1 + len(HASHED) + len(REFUSED)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, complaint) in enumerate(cases(pathlib.Path(folder)), 1):
             failed += complaint is not None

@@ -4,6 +4,9 @@
  *
  *	write IMAGE SEED OPERATIONS CUTS	a workload by that seed; what is there then is printed, a name a line
  *	write -m IMAGE				mounts to be written, and unmounts
+ *	write -f IMAGE				gives up a file where no block is free, and has its blocks for another
+ *one write -n IMAGE DIR FILE			/FILE takes the name of DIR's first file, and DIR moves into a new
+ *directory
  *
  * The workload makes, names, writes, cuts, links, renames and deletes, and knows what there must be; each name is
  *looked up by the functions that read. Some operations are stopped in their middle, at one of the blocks that they
@@ -440,8 +443,88 @@ static void show(const struct node *n)
 	printf(" %o %u\n", n->inode.mode, is_file(n) ? n->size : 0);
 }
 
+/* --- what is asked for by name --- */
+
+static struct ext4_inode root, old, young, place;
+
+static struct ext4_new kind(uint16_t mode)
+{
+	return (struct ext4_new){.mode = mode, .now_ns = 1'700'000'000'000'000'000};
+}
+
+static void make_in_root(const char *name, uint16_t mode, struct ext4_inode *out)
+{
+	struct ext4_new what = kind(mode);
+
+	assert(ext4_make(&fs, &root, name, strlen(name), &what, out) == 0);
+}
+
+static void look_up(struct ext4_inode *dir, const char *name, struct ext4_inode *out)
+{
+	uint32_t number;
+
+	assert(ext4_dir_find(&fs, dir, name, strlen(name), &number) == 0 && ext4_read_inode(&fs, number, out) == 0);
+}
+
+/* A file has all blocks but one hundred, and ends: the next one is longer than these hundred are. */
+static void fill_again(void)
+{
+	struct ext4_run run;
+	uint32_t most = 0;
+
+	make_in_root("old", 0x81a4, &old);
+	make_in_root("young", 0x81a4, &young);
+	while (ext4_free_now(&fs).blocks > 100 + fs.reserved_blocks)
+		assert(ext4_allocate(&fs, &old, most++, 1) == 0);
+	assert(ext4_unlink(&fs, &root, "old", 3, &old) == 0 && ext4_commit(&fs) == 0);
+	assert(ext4_delete(&fs, &old, 1'700'000'000) == 0);
+	assert(ext4_allocate(&fs, &young, 0, 400) == 0);
+	for (uint32_t n = 0; n < 400; n++)
+		assert(ext4_map(&fs, &young, n, &run) == 0 && run.kind == RUN_UNWRITTEN);
+	assert(ext4_written(&fs, &young, 0, 400, 400u * fs.block_bytes) == 0);
+}
+
+static bool first_file(void *name, const struct ext4_entry *e)
+{
+	if (e->type != 1)
+		return true;
+	memcpy(name, e->name, e->length);
+	return false;
+}
+
+static void rename_hashed(const char *dir_name, const char *file_name)
+{
+	char name[255 + 1] = {};
+	uint64_t position = 0;
+
+	look_up(&root, dir_name, &place);
+	assert(place.flags & 0x1000);
+	assert(ext4_dir_list(&fs, &place, &position, first_file, name) == 0 && name[0] != '\0');
+	look_up(&root, file_name, &young);
+	look_up(&place, name, &old);
+	struct ext4_renaming r = {&root, &young, &place, &old, file_name, name, strlen(file_name), strlen(name), false};
+	assert(ext4_rename(&fs, &r) == 0 && ext4_delete(&fs, &old, 1'700'000'000) == 0);
+	make_in_root("above", 0x41ed, &old);
+	r = (struct ext4_renaming){&root, &place, &old, nullptr, dir_name, dir_name, strlen(dir_name), strlen(dir_name),
+				   false};
+	assert(ext4_rename(&fs, &r) == 0);
+}
+
 int main(int argc, char **argv)
 {
+	bool fills = argc == 3 && strcmp(argv[1], "-f") == 0, names = argc == 5 && strcmp(argv[1], "-n") == 0;
+
+	if (fills || names) {
+		image = argv[2];
+		start(image);
+		assert(ext4_read_inode(&fs, 2, &root) == 0);
+		if (fills)
+			fill_again();
+		else
+			rename_hashed(argv[3], argv[4]);
+		stop();
+		return 0;
+	}
 	if (argc == 3 && strcmp(argv[1], "-m") == 0) {
 		image = argv[2];
 		start(image);
