@@ -124,6 +124,14 @@ int ext4_end(struct ext4_fs *fs, int error)
 	return error;
 }
 
+bool ext4_try_again(struct ext4_fs *fs, int *error)
+{
+	if (*error != -ENOSPC || fs->writer->freed_count == 0)
+		return false;
+	*error = ext4_commit(fs);
+	return *error == 0;
+}
+
 void ext4_remember(struct ext4_fs *fs, struct ext4_inode *i)
 {
 	struct ext4_writer *w = fs->writer;

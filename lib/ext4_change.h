@@ -62,6 +62,9 @@ struct ext4_writer {
 /* --- ext4_change.c --- */
 [[nodiscard]] int ext4_begin(struct ext4_fs *fs);
 int ext4_end(struct ext4_fs *fs, int error); /* `error` */
+/* Behind an operation that ended with *error: whether it is worth beginning anew, since what was given up since the
+ * last commit is to be had now. *error: of that commit, if there was one. */
+bool ext4_try_again(struct ext4_fs *fs, int *error);
 void ext4_remember(struct ext4_fs *fs, struct ext4_inode *i);
 [[nodiscard]] int ext4_block_change(struct ext4_fs *fs, struct ext4_block *b);
 /* A block of zeros in the cache, changed, whatever the disk has there. */

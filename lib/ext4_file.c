@@ -82,10 +82,7 @@ int ext4_allocate(struct ext4_fs *fs, struct ext4_inode *i, uint32_t logical, ui
 		error = ext4_end(fs, allocate(fs, i, &logical, end));
 		if (error != 0)
 			logical = first; /* what it had is a hole again */
-		/* What was given up since the last commit is to be had after it. */
-		if (error == -ENOSPC && fs->writer->freed_count > 0)
-			error = ext4_commit(fs);
-		if (error != 0)
+		if (error != 0 && !ext4_try_again(fs, &error))
 			return error;
 	}
 	return error;

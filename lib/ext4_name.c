@@ -141,12 +141,16 @@ static int make(struct ext4_fs *fs, struct ext4_inode *dir, const char *name, si
 int ext4_make(struct ext4_fs *fs, struct ext4_inode *dir, const char *name, size_t length, const struct ext4_new *what,
 	      struct ext4_inode *out)
 {
-	int error = ext4_begin(fs);
+	int error;
 
-	if (error != 0)
-		return error;
-	ext4_remember(fs, dir);
-	return ext4_end(fs, make(fs, dir, name, length, what, out));
+	do {
+		error = ext4_begin(fs);
+		if (error != 0)
+			return error;
+		ext4_remember(fs, dir);
+		error = ext4_end(fs, make(fs, dir, name, length, what, out));
+	} while (ext4_try_again(fs, &error));
+	return error;
 }
 
 /* --- names --- */
@@ -167,13 +171,17 @@ static int add_name(struct ext4_fs *fs, struct ext4_inode *dir, const char *name
 
 int ext4_link(struct ext4_fs *fs, struct ext4_inode *dir, const char *name, size_t length, struct ext4_inode *i)
 {
-	int error = ext4_begin(fs);
+	int error;
 
-	if (error != 0)
-		return error;
-	ext4_remember(fs, dir);
-	ext4_remember(fs, i);
-	return ext4_end(fs, add_name(fs, dir, name, length, i));
+	do {
+		error = ext4_begin(fs);
+		if (error != 0)
+			return error;
+		ext4_remember(fs, dir);
+		ext4_remember(fs, i);
+		error = ext4_end(fs, add_name(fs, dir, name, length, i));
+	} while (ext4_try_again(fs, &error));
+	return error;
 }
 
 /* One name less: of a directory, its only one. */
@@ -251,7 +259,7 @@ static int move(struct ext4_fs *fs, const struct ext4_renaming *r)
 	return error != 0 ? error : move_dir(fs, r->old_dir, r->new_dir, r->i);
 }
 
-int ext4_rename(struct ext4_fs *fs, const struct ext4_renaming *r)
+static int rename_once(struct ext4_fs *fs, const struct ext4_renaming *r)
 {
 	int error = ext4_begin(fs);
 
@@ -270,6 +278,16 @@ int ext4_rename(struct ext4_fs *fs, const struct ext4_renaming *r)
 	if (error == 0)
 		error = ext4_put_inode(fs, r->new_dir, false);
 	return ext4_end(fs, error);
+}
+
+int ext4_rename(struct ext4_fs *fs, const struct ext4_renaming *r)
+{
+	int error;
+
+	do
+		error = rename_once(fs, r);
+	while (ext4_try_again(fs, &error));
+	return error;
 }
 
 /* --- deleting --- */

@@ -482,6 +482,12 @@ static void fill_again(void)
 	for (uint32_t n = 0; n < 400; n++)
 		assert(ext4_map(&fs, &young, n, &run) == 0 && run.kind == RUN_UNWRITTEN);
 	assert(ext4_written(&fs, &young, 0, 400, 400u * fs.block_bytes) == 0);
+	/* So are those that a directory needs. */
+	most = 400;
+	while (ext4_free_now(&fs).blocks > fs.reserved_blocks)
+		assert(ext4_allocate(&fs, &young, most++, 1) == 0);
+	assert(ext4_commit(&fs) == 0 && ext4_cut(&fs, &young, 0) == 0);
+	make_in_root("place", 0x41ed, &place);
 }
 
 static bool first_file(void *name, const struct ext4_entry *e)
