@@ -52,6 +52,8 @@ struct ext4_node {
 	struct ext4_node *next_left;
 	bool is_deleted; /* else it is to be written */
 	bool is_out;	 /* atomic: it is not known by its number any more */
+	bool is_unkept;	 /* the tree's lock: `disk` has what the disk may not have; an operation that failed left it so
+			  */
 	struct ext4_inode disk;
 };
 static inline struct ext4_mount *mount_of(const struct superblock *sb)
@@ -82,8 +84,11 @@ void ext4_data_arrived(struct ext4_mount *m, int error);
 
 /* keep.c */
 uint32_t ext4_now_s(void);
-/* What the VFS changed of an inode comes into what is known of the disk's; whether something did. */
+/* What the VFS changed of an inode comes into what is known of the disk's; whether something did, now or at an earlier
+ * time, that was not written since by ext4_keep. */
 bool ext4_take_attributes(const struct inode *i);
+/* Writes it, in an operation of its own. */
+[[nodiscard]] int ext4_keep(const struct inode *i);
 /* The other way: what an operation changed. */
 void ext4_show_attributes(struct inode *i);
 void ext4_evict(struct inode *i);

@@ -28,7 +28,8 @@ uint32_t ext4_now_s(void)
 
 bool ext4_take_attributes(const struct inode *i)
 {
-	struct ext4_inode *d = &node_of(i)->disk;
+	struct ext4_node *n = node_of(i);
+	struct ext4_inode *d = &n->disk;
 	struct ext4_inode before;
 
 	memcpy(&before, d, offsetof(struct ext4_inode, extra));
@@ -42,7 +43,18 @@ bool ext4_take_attributes(const struct inode *i)
 	if (i->cache != nullptr && __atomic_load_n(&i->cache->dirty, __ATOMIC_ACQUIRE) == 0 &&
 	    __atomic_load_n(&i->cache->under_way, __ATOMIC_ACQUIRE) == 0)
 		d->size = __atomic_load_n(&i->size, __ATOMIC_ACQUIRE);
-	return memcmp(&before, d, offsetof(struct ext4_inode, extra)) != 0;
+	if (memcmp(&before, d, offsetof(struct ext4_inode, extra)) != 0)
+		n->is_unkept = true;
+	return n->is_unkept;
+}
+
+int ext4_keep(const struct inode *i)
+{
+	int error = ext4_keep_inode(&mount_of(i->sb)->fs, &node_of(i)->disk);
+
+	if (error == 0)
+		node_of(i)->is_unkept = false;
+	return error;
 }
 
 void ext4_show_attributes(struct inode *i)
@@ -130,7 +142,7 @@ static int keep_inodes(struct ext4_mount *m) REQUIRES(&m -> lock)
 			return result;
 		if (!ext4_take_attributes(i))
 			continue;
-		int error = ext4_keep_inode(&m->fs, &node_of(i)->disk);
+		int error = ext4_keep(i);
 		result = result != 0 ? result : error;
 	}
 }
@@ -167,7 +179,7 @@ long ext4_fsync(struct file *f, uint64_t first, uint64_t last, bool data)
 	int kept = 0;
 	if (m->fs.writer != nullptr) {
 		if (ext4_take_attributes(i))
-			kept = ext4_keep_inode(&m->fs, &node_of(i)->disk);
+			kept = ext4_keep(i);
 		if (kept == 0)
 			kept = ext4_commit(&m->fs);
 	}
