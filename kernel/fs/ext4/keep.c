@@ -204,11 +204,14 @@ static void commit_now_and_then(void *arg)
 		(void)wait_event_deadline(&changes, is_to_end(m), until);
 		if (is_to_end(m))
 			break;
+		/* A mode or an owner that changed is in no operation yet. */
 		ext4_enter(m);
+		int error = m->fs.writer != nullptr ? keep_inodes(m) : 0;
 		bool due = ext4_is_changed(&m->fs);
 		ext4_leave(m);
-		if (due)
-			(void)ext4_told(m, ext4_keep_all(m), "it cannot be committed", 0);
+		if (error == 0 && due)
+			error = ext4_keep_all(m);
+		(void)ext4_told(m, error, "it cannot be committed", 0);
 	}
 	m->ended_well = true;
 }
