@@ -65,6 +65,37 @@ static void stray(const char *point, int fd)
 	CHECK(status == 0 || WTERMSIG(status) == SIGKILL);
 }
 
+/* The thread that was struck is the next one that sends. */
+static void who_was_struck_sends(void)
+{
+	int four = listener(AF_INET, "127.0.0.1"), bound = OK(socket(AF_INET, SOCK_DGRAM, 0)), taken;
+	int struck = connection(four, AF_INET, "127.0.0.1", &taken), sender = OK(socket(AF_INET, SOCK_DGRAM, 0));
+	static char bytes[CHUNK], got[8192], points[8192];
+
+	OK(inet_bind(bound, "127.0.0.1", 0));
+	OK(inet_connect(sender, "127.0.0.1", inet_port(bound)));
+	for (int n = 0; n < FAULTS; n++) {
+		ktap_put("/proc/stray_points", "driver_inet_arrived thread inet_faults pass 1 faults 1");
+		pid_t child = CHILD({
+			FAILS(EFAULT, send(struck, bytes, sizeof(bytes), MSG_NOSIGNAL));
+			for (int k = 0; k < 16; k++) {
+				memset(bytes, 'a' + k, 1400);
+				EQUAL(send(sender, bytes, 1400, 0), 1400);
+				EQUAL(recv(bound, got, sizeof(got), MSG_DONTWAIT), 1400);
+				CHECK(memcmp(got, bytes, 1400) == 0);
+			}
+		});
+		int status = ktap_wait(child);
+		ktap_read_file("/proc/stray_points", points, sizeof(points));
+		ktap_put("/proc/stray_points", "none");
+		CHECK(strstr(points, "armed driver_inet_arrived passed 1 faulted 1") != nullptr);
+		CHECK(status == 0 || WTERMSIG(status) == SIGKILL);
+		OK(close(struck));
+		OK(close(taken));
+		struck = connection(four, AF_INET, "127.0.0.1", &taken);
+	}
+}
+
 static int pending(int fd)
 {
 	int error = -1;
@@ -244,4 +275,4 @@ static void a_card_goes_on(void)
 }
 
 KTAP_MAIN(STELLUX_CASE(connections_end_and_listeners_come_back), STELLUX_CASE(datagrams_go_on),
-	  STELLUX_CASE(nothing_stays_charged), STELLUX_CASE(a_card_goes_on))
+	  STELLUX_CASE(who_was_struck_sends), STELLUX_CASE(nothing_stays_charged), STELLUX_CASE(a_card_goes_on))

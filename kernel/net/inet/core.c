@@ -146,21 +146,27 @@ void inet_thread_wake(void)
 
 /* --- the lock --- */
 
-/* Whoever has the core. A fault lets its mutex go, and leaves this. */
+/* Whoever has the core: atomic for who only asks about himself. A fault lets its mutex go, and leaves this. */
 static const void *holder GUARDED_BY(inet_core);
 
 void inet_core_lock(void)
 {
 	mutex_lock(&inet_core);
+	const void *lost = holder;
+	__atomic_store_n(&holder, thread_current(), __ATOMIC_RELAXED);
 	inet_lo_settle();
 	inet_sends_whole = false;
-	if (unlikely(holder != nullptr && inet_core_renew != nullptr)) {
-		inet_core_renew(holder);
+	if (unlikely(lost != nullptr && inet_core_renew != nullptr)) {
+		inet_core_renew(lost);
 		for (size_t n = 0; n < sizeof(timers) / sizeof(timers[0]); n++)
 			timers[n].due_ns = 0;
 		thread_wanted = true;
 	}
-	holder = thread_current();
+}
+
+bool inet_core_is_mine(void) NO_THREAD_SAFETY
+{
+	return __atomic_load_n(&holder, __ATOMIC_RELAXED) == thread_current();
 }
 
 void inet_mark_whole(struct pbuf *p, bool has_sum)
@@ -232,7 +238,7 @@ void inet_core_unlock(void) NO_THREAD_SAFETY
 		bool run = thread_wanted;
 		thread_wanted = false;
 		more = !list_empty(&woken);
-		holder = nullptr;
+		__atomic_store_n(&holder, nullptr, __ATOMIC_RELAXED);
 		mutex_unlock(&inet_core);
 		if (run)
 			service_wake(&network);

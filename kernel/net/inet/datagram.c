@@ -227,6 +227,11 @@ int datagram_bytes(const struct socket_message *m, size_t most, struct pbuf **ou
 {
 	if (m->length > most)
 		return -EMSGSIZE;
+	/* After a fault of this thread's what is in its hands would be swept, and so would this packet. */
+	if (unlikely(inet_core_is_mine())) {
+		inet_core_lock();
+		inet_core_unlock();
+	}
 	struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)m->length, PBUF_RAM);
 	if (p == nullptr)
 		return -ENOBUFS;

@@ -69,6 +69,8 @@ static inline struct inet_socket *inet_of(struct socket *s)
 void inet_core_lock(void) ACQUIRE(inet_core);
 /* Delivers what is under way over `lo`, lets go, and wakes whom inet_wake named. No spinlock is held. */
 void inet_core_unlock(void) RELEASE(inet_core);
+/* Whether the calling thread has the core; or it had, a fault ended that, and nobody has taken the core since. */
+bool inet_core_is_mine(void);
 /* What whoever takes the core does if `who`, a thread, had it and never let go of it; nullptr: there is no stack yet.
  */
 extern void (*inet_core_renew)(const void *who) GUARDED_BY(inet_core);
@@ -90,8 +92,8 @@ extern uint64_t inet_memory_used, inet_memory_max; /* bytes; used: atomic */
 void inet_memory_give(size_t bytes);
 
 /* What lwIP allocated is swept when it begins anew (start.c), but for what a socket or a thread has. Of a record: a
- * socket's; lwIP's again. Of a packet, all its pieces: in the calling thread's hands until inet_packet_put, under the
- * core, which gives its reference back; a socket's. */
+ * socket's; lwIP's again. What is allocated by who has not the core is in his hands. Of a packet, all its pieces: in
+ * the calling thread's hands until inet_packet_put, under the core, which gives its reference back; a socket's. */
 void inet_lwip_keep(const void *p);
 void inet_lwip_unkeep(const void *p);
 void inet_packet_hold(const struct pbuf *p);

@@ -165,7 +165,8 @@ void *inet_lwip_alloc(size_t bytes)
 	struct piece *piece = (struct piece *)p;
 	*piece = (struct piece){.bytes = bytes};
 	list_init(&piece->link);
-	put_into_list(piece, nullptr);
+	/* Who has not the core may be swept beside at any time. */
+	put_into_list(piece, inet_core_is_mine() ? nullptr : thread_current());
 	return p + HEADER;
 }
 
