@@ -63,7 +63,13 @@ int ext4_orphans(struct ext4_fs *fs, uint32_t now_s, uint32_t *deleted)
 
 	*deleted = 0;
 	for (uint32_t n = 0; error == 0 && fs->writer->last_orphan != 0; n++) {
-		error = n < fs->inodes ? ext4_read_orphan(fs, fs->writer->last_orphan, i) : -EUCLEAN;
+		uint32_t number = fs->writer->last_orphan;
+
+		/* What is the filesystem's own is nobody's to delete: blocks of its journal would be given away. */
+		if (n >= fs->inodes || number < fs->first_inode || number == fs->journal_inode)
+			error = -EUCLEAN;
+		else
+			error = ext4_read_orphan(fs, number, i);
 		if (error != 0)
 			break;
 		i->orphan = true;

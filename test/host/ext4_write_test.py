@@ -120,10 +120,25 @@ def hashed_names(place, options):
     return complaint
 
 
+def own_orphan(place):
+    """The journal is said to be an orphan without a name: none of its blocks is given up."""
+    image = place / "own"
+    images.make(image, source_of(place, False), ["-t", "ext4", "-b", "1024"], False, 8 << 20)
+    images.run("debugfs", "-w", "-R", "set_inode_field <8> links_count 0", image)
+    images.run("debugfs", "-w", "-R", "set_super_value last_orphan 8", image)
+    before = images.debugfs(image, "testb 1 1", "show_super_stats -h")
+    done = subprocess.run([WRITE, "-m", image], capture_output=True, text=True, check=False)
+    if done.returncode != 1 or "refused: -117" not in done.stdout:
+        return done.stdout + done.stderr[-1500:]
+    free = re.search(r"Free blocks: +(\d+)", before)[1]
+    return None if f"Free blocks:              {free}" in images.debugfs(image, "show_super_stats -h") else "blocks were given up"
+
+
 def cases(place):
     for seed, (name, options, size, operations, cuts) in enumerate(WORKLOADS, 1):
         yield name, workload(place, seed, options, size, operations, cuts)
     yield "blocks that were given up are had again, all of them", filled_again(place)
+    yield "the journal is no orphan", own_orphan(place)
     for options in HASHED:
         yield f"names in a hashed directory: {' '.join(options)}", hashed_names(place, options)
     for name, options, words in REFUSED:
@@ -134,7 +149,7 @@ def main():
     subprocess.run(["make", "--no-print-directory", WRITE], check=True, stdout=subprocess.DEVNULL,
                    env={k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))})
     failed = 0
-    print(f"1..{len(WORKLOADS) + 1 + len(HASHED) + len(REFUSED)}", flush=True)
+    print(f"1..{len(WORKLOADS) + 2 + len(HASHED) + len(REFUSED)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, complaint) in enumerate(cases(pathlib.Path(folder)), 1):
             failed += complaint is not None

@@ -75,10 +75,11 @@ struct inode *ext4_inode_make(struct superblock *sb, const struct ext4_inode *d)
 	return nullptr;
 }
 
-/* What is no directory where the tree begins, and a name of what is deleted, is a tree that is broken. */
+/* What is no directory where the tree begins, a name of what is deleted, and one of an inode that is the filesystem's
+ * own (the journal, before all), are of a tree that is broken. */
 static int read_disk(struct ext4_mount *m, uint32_t number, struct ext4_inode *d) REQUIRES(&m -> lock)
 {
-	int error = ext4_read_inode(&m->fs, number, d);
+	int error = number != 2 && number < m->fs.first_inode ? -EUCLEAN : ext4_read_inode(&m->fs, number, d);
 
 	if (error == -ENOENT || (error == 0 && number == 2 && !S_ISDIR(d->mode)))
 		return -EUCLEAN;

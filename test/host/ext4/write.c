@@ -125,6 +125,9 @@ static void start(const char *path)
 		error = ext4_orphans(&fs, 1700000000, &deleted);
 	if (error != 0) {
 		printf("refused: %d %s\n", error, fs.trouble);
+		/* As the kernel leaves it. */
+		if (fs.writer != nullptr && ext4_write_close(&fs) == 0)
+			save(path, disk.bytes);
 		exit(1);
 	}
 }
