@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <kernel/base/syscall.h>
+#include <kernel/file/eventfd.h>
 #include <kernel/file/poll.h>
 
 enum : uint32_t { EFD_SEMAPHORE = 1 };
@@ -101,6 +102,19 @@ static const struct file_ops eventfd_ops = {
 	.poll = eventfd_poll,
 	.release = eventfd_release,
 };
+
+bool file_is_eventfd(const struct file *f)
+{
+	return f->ops == &eventfd_ops;
+}
+
+void eventfd_signal(struct file *f)
+{
+	struct eventfd *e = f->private_data;
+
+	(void)add(e, 1);
+	wait_wake_all(&e->changed);
+}
 
 static long sys_eventfd2(uint32_t initial, uint32_t flags)
 {

@@ -18,12 +18,6 @@
 #define ABSENT(name_, why_) {NR_##name_, #name_, why_}
 
 static const struct absent_call absent_calls[] = {
-	ABSENT(io_setup, "CONFIG_AIO; C libraries make POSIX AIO with threads"),
-	ABSENT(io_destroy, "CONFIG_AIO; C libraries make POSIX AIO with threads"),
-	ABSENT(io_submit, "CONFIG_AIO; C libraries make POSIX AIO with threads"),
-	ABSENT(io_cancel, "CONFIG_AIO; C libraries make POSIX AIO with threads"),
-	ABSENT(io_getevents, "CONFIG_AIO; C libraries make POSIX AIO with threads"),
-	ABSENT(io_pgetevents, "CONFIG_AIO; C libraries make POSIX AIO with threads"),
 	ABSENT(io_uring_setup, "CONFIG_IO_URING; event loops take epoll"),
 	ABSENT(io_uring_enter, "CONFIG_IO_URING; event loops take epoll"),
 	ABSENT(io_uring_register, "CONFIG_IO_URING; event loops take epoll"),

@@ -14,6 +14,7 @@
 #include <kernel/file/io_vector.h>
 #include <kernel/file/pipe.h>
 #include <kernel/thread/guard.h>
+#include <kernel/vfs/io.h>
 #include <kernel/vfs/watch.h>
 
 typedef long (*io_function)(struct file *f, struct io_buffer *buf, size_t n, uint64_t *pos);
@@ -295,6 +296,26 @@ static long sys_pwritev2(int fd, user_addr at, size_t count, int64_t pos, uint64
 	return io_vectored(fd, &(struct vector_call){at, count, pos == -1 ? nullptr : &pos, flags, true});
 }
 SYSCALL(pwritev2);
+
+int file_io_check(const struct file *f, uint32_t rw_flags, bool write, uint32_t *how)
+{
+	io_function op;
+	int error = check_io(f, write, &op);
+
+	if (error != 0)
+		return error == -EISDIR ? -EINVAL : error;
+	return decode_flags(f, rw_flags, how);
+}
+
+long file_io_at(struct file *f, struct io_buffer *buf, size_t n, uint64_t pos, uint32_t rw_flags, bool write)
+{
+	if (n == 0)
+		return 0;
+	if (!span_has_end(pos, n))
+		return -EINVAL;
+	long done = run(f, write ? f->ops->write : f->ops->read, buf, n, &pos, write);
+	return write ? sync_after(f, rw_flags, done) : done;
+}
 
 long file_read_at(struct file *f, void *dst, size_t n, uint64_t pos)
 {

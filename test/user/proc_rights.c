@@ -36,6 +36,7 @@ static const struct {
 	{"stray_points", 0600},
 	{"sysrq-trigger", 0200},
 	{"sys/dev/tty/legacy_tiocsti", 0644},
+	{"sys/fs/aio-max-nr", 0644},
 	{"sys/fs/file-max", 0644},
 	{"sys/fs/mqueue/msg_default", 0644},
 	{"sys/fs/mqueue/msg_max", 0644},
