@@ -541,7 +541,7 @@ static void close_is_struck_at_each_step(void)
 		x(tty) x(video) x(framebuffer) x(vt) x(input) x(virtio_input) x(i8042) x(netdev) x(virtio_net) x(net)  \
 			x(inet) x(packet) x(netlink) x(usb) x(xhci) x(usb_hub) x(usb_hid) x(usb_storage) x(pci)        \
 				x(platform) x(device) x(pcie_port) x(ext4) x(sysfs) x(procfs) x(devfs) x(tmpfs) x(vfs) \
-					x(ipc) x(inotify) x(process) x(vm) x(core)
+					x(ipc) x(inotify) x(aio) x(process) x(vm) x(core)
 OF_EACH(STRIKE)
 #define STRIKE_CASE(name) CASE(name##_is_struck),
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -453,6 +455,48 @@ static bool watch_files(void)
 	return told;
 }
 
+/* A page there and back, by requests that are told of. */
+static bool ask_for_pages(void)
+{
+	char path[64], page[PAGE], back[PAGE] = "";
+	struct {
+		uint64_t data;
+		uint32_t key, rw_flags;
+		uint16_t opcode;
+		int16_t priority;
+		uint32_t fd;
+		uint64_t buffer, bytes;
+		int64_t offset;
+		uint64_t reserved;
+		uint32_t flags, result_fd;
+	} asked = {.opcode = 1, .buffer = (uintptr_t)page, .bytes = PAGE}; /* struct iocb of io_submit(2): pwrite */
+	struct {
+		uint64_t data, object;
+		int64_t result, result2;
+	} done;
+	void *list = &asked;
+	unsigned long context = 0;
+
+	memset(page, 'a' + getpid() % 26, PAGE);
+	snprintf(path, sizeof(path), "/tmp/asked.%d", getpid());
+	int fd = open(path, O_CREAT | O_RDWR, 0600);
+	bool good = fd >= 0 && syscall(SYS_io_setup, 4, &context) == 0;
+
+	asked.fd = (uint32_t)fd;
+	for (int turn = 0; turn < 2 && good; turn++) {
+		good = syscall(SYS_io_submit, context, 1, &list) == 1 &&
+		       syscall(SYS_io_getevents, context, 1, 1, &done, &(struct timespec){.tv_sec = 10}) == 1 &&
+		       done.result == PAGE;
+		asked.opcode = 0;
+		asked.buffer = (uintptr_t)back;
+	}
+	if (context != 0)
+		syscall(SYS_io_destroy, context);
+	close(fd);
+	unlink(path);
+	return good && memcmp(page, back, PAGE) == 0;
+}
+
 /* The thread that did it ends a moment after its result is there: then the next may count threads. */
 static bool thread_is_over(const char *component)
 {
@@ -513,6 +557,7 @@ const struct served served[] = {
 	{"net", {use_sockets, use_loopback}, nullptr},
 	{"inet", {use_loopback, use_network}, nullptr},
 	{"inotify", {watch_files}, nullptr},
+	{"aio", {ask_for_pages}, nullptr},
 	{"packet", {use_packets}, nullptr},
 	{"netlink", {use_netlink}, nullptr},
 	{"usb", {use_usb_lamps, use_usb_disks, is_usb_up}, "xhci usb_hub usb_hid usb_storage"},
