@@ -86,6 +86,10 @@ class Test:
         self.say("fault", "V=$(dev 20); mount -t ext4 $V /mnt; echo kept >/mnt/kept; sync; echo 3 >/proc/sys/vm/drop_caches; umount /mnt; mount -t ext4 $V /mnt; "
                  "echo ext4_block thread touch pass 1 faults 1 >/proc/stray_points; touch /mnt/new; grep ^armed /proc/stray_points; echo none >/proc/stray_points; "
                  "touch /mnt/later; cat /mnt/kept; umount /mnt; mount -t ext4 $V /mnt && touch /mnt/after && cat /mnt/kept; umount /mnt; dmesg | grep 'ext4:' | tail -4")
+        self.lost = self.add("lost", None, ["-t", "ext4", "-b", "1024"], 24)
+        self.say("lost", "V=$(dev 24); mount -t ext4 $V /mnt; echo kept >/mnt/kept; sync; echo ext4_give thread dd pass 1 faults 1 >/proc/stray_points; "
+                 "dd if=/dev/zero of=/mnt/lost bs=4k count=5 conv=fsync; grep ^armed /proc/stray_points; echo none >/proc/stray_points; "
+                 "sync; touch /mnt/later; umount /mnt; mount -t ext4 $V /mnt && touch /mnt/after && cat /mnt/kept; umount /mnt")
         self.run()
 
     def make_source(self, source):
@@ -177,6 +181,13 @@ class Test:
                 return f"{pattern} not in {text}"
         return self.check_clean(self.fault)
 
+    def check_lost(self):
+        text = self.part("lost")
+        for pattern in (r"dd: .*nput/output error", r"^armed ext4_give passed \d+ faulted 1$", r"touch: /mnt/later: Read-only file system", r"^kept$"):
+            if not re.search(pattern, text, re.MULTILINE):
+                return f"{pattern} not in {text}"
+        return self.check_clean(self.lost)
+
     def check_old(self):
         text = self.part("old")
         return None if re.search(r"without extents \(ext2, ext3\) it is not written", text) else text
@@ -187,6 +198,7 @@ class Test:
             yield f"{name}: read-only and back, and a clean unmount", lambda n=n: self.check_end(n)
         yield "a full disk says so, and has room again", self.check_full
         yield "a fault in the middle of a change costs the mount its writing, and the next mount goes on", self.check_fault
+        yield "data that a fault keeps from the disk are waited for by nobody, and what tells of them is not committed", self.check_lost
         yield "ext2 is not mounted to be written", self.check_old
         yield "the machine switches itself off", lambda: None if self.ended else self.text[-1500:]
 

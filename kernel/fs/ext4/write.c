@@ -8,8 +8,10 @@
 
 #include <abi/errno.h>
 #include <abi/fcntl.h>
+#include <kernel/base/fault_point.h>
 #include <kernel/block/disk.h>
 #include <kernel/mem/slab.h>
+#include <kernel/thread/guard.h>
 #include <kernel/vfs/page_cache.h>
 #include <lib/string.h>
 
@@ -26,6 +28,8 @@ struct writing {
 	uint32_t left; /* atomic: parts under way, and who begins them */
 	int error;     /* atomic */
 	uint32_t count, used;
+	uint32_t given; /* parts that the device was asked to write */
+	bool stays;	/* a fault left it: it is never freed */
 	struct part parts[];
 };
 
@@ -60,7 +64,8 @@ static void part_over(struct writing *w)
 
 	/* Before the range: with its last one the mount may end. */
 	ext4_data_arrived(w->mount, error);
-	kfree(w);
+	if (!w->stays)
+		kfree(w);
 	page_cache_written(r, error);
 }
 
@@ -164,17 +169,30 @@ static int write_slowly(struct ext4_mount *m, const struct page_range *r, uint32
 	return error;
 }
 
-static void submit(struct ext4_mount *m, struct writing *w)
+static void give(struct ext4_mount *m, struct writing *w)
 {
-	__atomic_fetch_add(&w->left, w->count, __ATOMIC_RELAXED);
-	/* It lives until the last of these has ended and this thread's own share is over. */
-	for (uint32_t n = 0; n < w->count; n++) {
-		struct part *p = &w->parts[n];
+	for (; w->given < w->count; w->given++) {
+		struct part *p = &w->parts[w->given];
 
+		FAULT_POINT(ext4_give);
 		int error = blkdev_give(m->blkdev, &p->bio, p->at, p->bytes);
 		if (error != 0) {
 			p->bio.error = error;
 			part_done(&p->bio); /* nobody else tells its end */
+		}
+	}
+}
+
+/* It lives until the last part has ended and this thread's own share is over. What a fault has left ungiven ends here,
+ * or the next commit would wait for it for ever; what stood in the middle may be under way, so its memory stays. */
+static void submit(struct ext4_mount *m, struct writing *w)
+{
+	__atomic_fetch_add(&w->left, w->count, __ATOMIC_RELAXED);
+	if (!guard_run_void(&component_ext4, give(m, w))) {
+		w->stays = true;
+		for (uint32_t n = w->given; n < w->count; n++) {
+			w->parts[n].bio.error = -EIO;
+			part_done(&w->parts[n].bio);
 		}
 	}
 	part_over(w);
