@@ -212,8 +212,11 @@ void vm_release_private(struct vm_space *s)
 
 	write_lock(&s->lock);
 	for (uint64_t at = 0; at < USER_END && (a = area_find(s, at)) != nullptr; at = area_end(a)) {
-		if (!a->special && !(a->flags & (AREA_SHARED | AREA_LOCKED)))
-			pages_unmap(s, a, area_start(a), area_end(a));
+		if (a->special || (a->flags & (AREA_SHARED | AREA_LOCKED)))
+			continue;
+		/* A call that has not ended yet must not find zeros where its data was. */
+		area_set_prot(s, a, PROT_NONE);
+		pages_unmap(s, a, area_start(a), area_end(a));
 	}
 	write_unlock(&s->lock);
 }

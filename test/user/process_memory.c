@@ -145,8 +145,35 @@ static void the_end_is_met_at_every_stage(void)
 	ktap_note("%u times something was released", released);
 }
 
+/* A call that is under way meanwhile gives what was there, or ends short; never zeros. */
+static void what_is_released_is_not_read_as_zeros(void)
+{
+	enum { BYTES = 1 << 20, FILL = 0x55 };
+	char *p = OK(mmap(nullptr, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	int file = OK(memfd_create("written", 0));
+	char *there = OK(mmap(nullptr, BYTES, PROT_READ, MAP_SHARED, file, 0));
+	unsigned released = 0;
+
+	memset(p, FILL, BYTES);
+	EQUAL(pwrite(file, p, BYTES, 0), BYTES);
+	for (int n = 0; n < 40; n++) {
+		pid_t child = CHILD(while (true) pwrite(file, p, BYTES, 0));
+		int fd = pidfd(child);
+
+		usleep(1000u + 100u * (unsigned)n);
+		OK(kill(child, SIGKILL));
+		for (int turn = 0; turn < 20; turn++)
+			released += syscall(SYS_process_mrelease, fd, 0) == 0;
+		DIES(child, SIGKILL);
+		OK(close(fd));
+		CHECK(memchr(there, 0, BYTES) == nullptr);
+	}
+	ktap_note("%u times something was released", released);
+}
+
 static const struct ktap_case cases[] = {CASE(advice_on_another), CASE(who_may_not_look_says_nothing),
-					 CASE(only_the_dying_are_released), CASE(the_end_is_met_at_every_stage)};
+					 CASE(only_the_dying_are_released), CASE(the_end_is_met_at_every_stage),
+					 CASE(what_is_released_is_not_read_as_zeros)};
 
 int main(int argc, char **argv)
 {

@@ -71,7 +71,8 @@ void vm_stats(struct vm_space *s, struct vm_stats *out);
 /* madvise(2) on any space; what changes more than one process sees, or brings pages in, is -EINVAL unless it is the
  * current one's. 0, -EINVAL, -ENOMEM. May sleep. */
 long vm_advise(struct vm_space *s, uint64_t start, uint64_t length, uint32_t advice);
-/* Frees the pages of private areas, of a process that will never run again. May sleep. */
+/* Frees the pages of private areas, of a process that will never run again: nobody reaches them from then on, its own
+ * calls that have not ended neither (-EFAULT). May sleep. */
 void vm_release_private(struct vm_space *s);
 uint64_t vm_resident_pages(const struct vm_space *s); /* no lock is taken: for the out-of-memory killer */
 /* For /proc/PID/maps: calls emit for each area in order. */
