@@ -408,7 +408,9 @@ static enum gdb_action serve(struct gdb_remote *g)
 	enum gdb_action action;
 
 	/* Whoever comes anew begins with this question, and with acknowledgments, however the one before went. */
-	if (gdb_take_text(&name, "qSupported"))
+	bool anew = gdb_take_text(&name, "qSupported");
+
+	if (anew)
 		g->no_acknowledgment = false;
 	if (!g->no_acknowledgment)
 		g->target->send('+');
@@ -420,7 +422,7 @@ static enum gdb_action serve(struct gdb_remote *g)
 	name = (struct gdb_cursor){g->in.data, g->in.data + g->in.length};
 	if (gdb_take_text(&name, "QStartNoAckMode"))
 		g->no_acknowledgment = true;
-	return action;
+	return anew ? GDB_ANEW : action;
 }
 
 bool gdb_running(struct gdb_remote *g, uint8_t byte)

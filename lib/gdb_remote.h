@@ -57,6 +57,8 @@ enum gdb_action : uint8_t {
 	GDB_STEP,   /* one instruction of thread `step`, nothing else */
 	GDB_DETACH, /* all go, and every point has been taken away */
 	GDB_RESET,
+	GDB_ANEW, /* all stay; another debugger has come, and what points the one before has left are to be taken away
+		   */
 };
 
 struct gdb_remote {

@@ -267,6 +267,22 @@ def running():
     run("detach")
 
 
+def vanishes():
+    """A debugger that is killed: it leaves a machine that stands still, with a breakpoint in it."""
+    connect()
+    run("set breakpoint always-inserted on")
+    gdb.Breakpoint("*sched_tick")
+    say("@end")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def anew():
+    connect()
+    text = go(2)
+    check("the breakpoint of one that was killed stops nobody", text == "SIGINT", text)
+    run("detach")
+
+
 def faults():
     connect()
     say("@type echo case write-page-table seed 1 > /proc/stray")
@@ -297,7 +313,7 @@ def main():
     run("set remotetimeout 60")
     run("set tcp auto-retry off")
     try:
-        {"at_boot": at_boot, "running": running, "faults": faults, "panic": panic}[PART]()
+        {"at_boot": at_boot, "running": running, "vanishes": vanishes, "anew": anew, "faults": faults, "panic": panic}[PART]()
         if PART == "at_boot":
             run("detach")
     except gdb.error as error:

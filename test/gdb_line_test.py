@@ -22,7 +22,7 @@ CARD = "0x0002"     # QEMU's pci-serial
 GDB = {"x86_64": "gdb", "aarch64": "gdb-multiarch"}
 
 # Of all sessions together.
-RESULTS = 38
+RESULTS = 39
 
 
 class Console:
@@ -129,6 +129,8 @@ class Test:
             self.result("nobody knows" not in console.text(), "the kernel knows the options", console.text()[-3000:])
             self.result(CARD not in devices and "all" in devices, "the stub's card is not there for others", console.text()[-1500:])
             self.session("running", console)
+            self.session("vanishes", console)
+            self.session("anew", console)
             since = len(console.text())
             console.type("echo it go''es on")
             self.result(console.waits_for("it goes on", since), "it goes on after that", console.text()[-2000:])

@@ -114,6 +114,8 @@ static void debug_serve(struct debug_cpu *me)
 			arch_power(false);
 		if (action == GDB_DETACH)
 			debug_forget();
+		if (action == GDB_ANEW)
+			debug_points_forget();
 		if (panicked)
 			continue;
 		if (action == GDB_STEP && !debug_step(remote.step)) {
@@ -242,9 +244,10 @@ static bool open_line(char *word)
 			continue;
 		}
 		speed = 0;
-		for (const char *digit = comma; *digit >= '0' && *digit <= '9' && speed < 1000000; digit++)
+		const char *digit = comma;
+		for (; *digit >= '0' && *digit <= '9' && speed < 1000000; digit++)
 			speed = 10 * speed + (uint32_t)(*digit - '0');
-		if (!speed || 115200 % speed) {
+		if (*digit || !speed || 115200 % speed) {
 			log_printf("gdb: gdb-stub=…,%s: neither `faults` nor a speed that divides 115200\n", comma);
 			return false;
 		}
