@@ -49,9 +49,12 @@ static const char *const known[] = {
 	"debug",
 	"loglevel",
 	"ktest",
+	"nodriver",
+	"ramdisk",
 #if STELLUX_DEBUG
 	"perturb",
-	"iommu", /* what the kernel's tests are told of the machine */
+	"iommu", /* what the kernel's tests are told of the machine, this and the next */
+	"senders",
 	"pull_step",
 #endif
 };

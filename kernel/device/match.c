@@ -3,16 +3,29 @@
 #include "device_internal.h"
 
 #include <abi/errno.h>
+#include <kernel/base/cmdline.h>
 #include <kernel/thread/guard.h>
+#include <lib/string.h>
 
 extern const struct driver __drivers_start[], __drivers_end[];
+
+/* nodriver=NAME on the command line, as often as wanted: what that driver would have is left to others. */
+static bool is_unwanted(const struct driver *d)
+{
+	char name[32];
+
+	for (unsigned n = 0; cmdline_get_nth("nodriver", n, name, sizeof(name)) != nullptr; n++)
+		if (strcmp(name, d->name) == 0)
+			return true;
+	return false;
+}
 
 const struct driver *driver_find(const struct device *dev)
 {
 	const struct bus *bus = dev->bus;
 
 	for (const struct driver *d = __drivers_start; d < __drivers_end; d++) {
-		if (d->bus == bus && guard_run(bus->component, bus->matches(dev, d)) > 0)
+		if (d->bus == bus && guard_run(bus->component, bus->matches(dev, d)) > 0 && !is_unwanted(d))
 			return d;
 	}
 	return nullptr;
