@@ -67,7 +67,8 @@ EXPECTED = {
                   r"\tCapabilities: \[98\] MSI-X: Enable\+ Count=3 Masked-", r"\tCapabilities: \[40\] Vendor Specific Information: VirtIO: CommonCfg",
                   r"\tKernel driver in use: virtio_pci",
                   r"01:00\.0 Ethernet controller: .*", r"\tRegion 0: Memory at [0-9a-f]+ \(32-bit, non-prefetchable\) .*\[size=128K\]",
-                  r"\tCapabilities: \[a0\] MSI-X: Enable- Count=5 Masked-", r"\tCapabilities: \[140 v1\] Device Serial Number 52-54-00-.*",
+                  r"\tCapabilities: \[a0\] MSI-X: Enable\+ Count=5 Masked-", r"\tCapabilities: \[140 v1\] Device Serial Number 52-54-00-.*",
+                  r"\tKernel driver in use: e1000e",
                   r"02:01\.0 PCI bridge: .*", r"\tBus: primary=02, secondary=03, subordinate=03, sec-latency=0"],
     # From /proc/bus/pci instead.
     "lspci -A linux-proc -n": [r"00:00\.0 0600: .*", r"00:06\.0 0604: 1b36:000c", r"00:09\.0 0100: 1af4:1001", r"01:00\.0 0200: 8086:10d3",
